@@ -1,0 +1,78 @@
+# gridsignal: the words a newcomer guesses. Needs make (GNU, 3.81 or newer) and Python 3.11 or newer, nothing else.
+#
+#   make demo                    the whole loop on one machine
+#   make test                    the whole suite
+#   make demo ARGS='--day 2024-12-12'
+#   make test PYTHON=python3.13  with another Python
+
+PYTHON ?= python3
+VENV   ?= .venv
+ARGS   ?=
+SPEED  ?= 900
+
+PY  := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+
+# Recorded answers of public feeds, where they lie beside the project: more tests run then.
+ifneq ($(wildcard ../shared/samples),)
+GRIDSIGNAL_SAMPLES ?= $(abspath ../shared/samples)
+export GRIDSIGNAL_SAMPLES
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help venv up demo test check docs bench clean
+.SUFFIXES:
+
+help: ## this list
+	@echo "gridsignal: make <word>"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' Makefile
+
+venv: $(VENV)/.dev ## the virtual environment .venv with everything, installed again only when pyproject.toml changes
+
+demo: $(VENV)/.server ## a real day in three minutes: prices, requests, offers, orders, summary (ARGS='--day 2024-12-12')
+	@$(PY) -m gridsignal demo --speed $(SPEED) $(ARGS)
+
+up: $(VENV)/.server ## the embedded stack that stays up, with its addresses, tokens and three commands to try
+	@$(PY) -m gridsignal up $(ARGS)
+
+test: $(VENV)/.dev ## the whole suite; its last lines say what ran on what (ARGS='-k cursor')
+	@$(PY) -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## style, types, import directions, house rules
+	@echo "ruff check"          && $(PY) -m ruff check --quiet .
+	@echo "ruff format --check" && $(PY) -m ruff format --check --quiet .
+	@echo "mypy --strict"       && $(PY) -m mypy --no-error-summary
+	@echo "lint-imports"        && $(VENV)/bin/lint-imports --no-logo > $(VENV)/.lint 2>&1 || { cat $(VENV)/.lint; exit 1; }
+	@echo "house rules"         && $(PY) -m pytest -q tests/tidy
+	@echo "check: all well"
+
+docs: $(VENV)/.dev ## write the generated parts of the documentation again
+	@$(PY) docs/generate.py
+
+bench: $(VENV)/.dev ## what one CPU carries (ARGS='fanout' or 'offers')
+	@$(PY) -m benchmarks $(ARGS)
+
+clean: ## remove caches and builds (.venv stays)
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# --- the virtual environment: one stamp for what a user runs, one for what a developer runs ---------------------
+
+$(PY):
+	@command -v $(PYTHON) > /dev/null || { \
+	  echo "make: no $(PYTHON) here; gridsignal needs Python 3.11 or newer (name one: make PYTHON=python3.12 ...)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: gridsignal needs Python 3.11 or newer, got $$($(PYTHON) --version 2>&1) (name another: make PYTHON=python3.12 ...)" >&2; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version 2>&1)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "make: $(PYTHON) can't make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.server: pyproject.toml | $(PY)
+	@echo "installing gridsignal and what it runs on into $(VENV) (once, half a minute)"
+	@$(PIP) install --quiet --editable '.[server]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(PY)
+	@echo "installing gridsignal and what it is tested with into $(VENV) (once, a minute)"
+	@$(PIP) install --quiet --editable '.[server,kafka,redis,dev]'
+	@touch $(VENV)/.server $@

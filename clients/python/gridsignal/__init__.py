@@ -1,0 +1,192 @@
+"""gridsignal: the wire between power grids and data centers, from the data center's side.
+
+    async with gridsignal.connect("ws://localhost:8081", token=token, site="fra-1") as grid:
+        async for signal in grid.subscribe("prices", "dispatch", zones=["DE-LU"]):
+            ...
+
+Everything public is named here; `gridsignal.testing` has a gateway in memory for the tests of your own program.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from gridsignal.version import __version__
+
+if TYPE_CHECKING:
+    from gridsignal.client import Grid, connect
+    from gridsignal.clock import Clock
+    from gridsignal.errors import (
+        Conflict,
+        ConnectionFailed,
+        DeadlinePassed,
+        GridClosed,
+        GridsignalError,
+        Invalid,
+        NotEntitled,
+        NotPermitted,
+        OutboxFailed,
+        ProtocolViolation,
+        Refused,
+        Replaced,
+        SubscriptionRefused,
+        TooLarge,
+        TooLate,
+        Unauthorized,
+        Unreachable,
+        UsageError,
+    )
+    from gridsignal.feed import Gap, Message, OrderOver
+    from gridsignal.lines import Limits
+    from gridsignal.offers import Terms
+    from gridsignal.subscription import Subscription
+    from gridsignal_schemas.frames import Detail, Receipt, State, States
+    from gridsignal_schemas.messages import (
+        Accounting,
+        AlertAction,
+        AlertKind,
+        BaselineDeclaration,
+        CarbonIntensity,
+        CarbonStatus,
+        ClearingMode,
+        Decision,
+        Direction,
+        DispatchOrder,
+        DispatchRequest,
+        Firmness,
+        Flexibility,
+        FlexibilityKind,
+        FlexOffer,
+        GridAlert,
+        GridClock,
+        MeterPoint,
+        MeterReading,
+        Mix,
+        OfferDecision,
+        OfferOption,
+        OfferWithdrawal,
+        OnCommsLoss,
+        OrderResponse,
+        OrderState,
+        PriceProduct,
+        PriceStatus,
+        Pricing,
+        Purpose,
+        Quality,
+        QuantityKind,
+        Rebound,
+        RequestCancellation,
+        ResponseKind,
+        RunMode,
+        Scope,
+        SpotPrice,
+        Visibility,
+        Workload,
+    )
+    from gridsignal_schemas.values import KW, MW
+
+__all__ = [
+    "KW",
+    "MW",
+    "Accounting",
+    "AlertAction",
+    "AlertKind",
+    "BaselineDeclaration",
+    "CarbonIntensity",
+    "CarbonStatus",
+    "ClearingMode",
+    "Clock",
+    "Conflict",
+    "ConnectionFailed",
+    "DeadlinePassed",
+    "Decision",
+    "Detail",
+    "Direction",
+    "DispatchOrder",
+    "DispatchRequest",
+    "Firmness",
+    "FlexOffer",
+    "Flexibility",
+    "FlexibilityKind",
+    "Gap",
+    "Grid",
+    "GridAlert",
+    "GridClock",
+    "GridClosed",
+    "GridsignalError",
+    "Invalid",
+    "Limits",
+    "Message",
+    "MeterPoint",
+    "MeterReading",
+    "Mix",
+    "NotEntitled",
+    "NotPermitted",
+    "OfferDecision",
+    "OfferOption",
+    "OfferWithdrawal",
+    "OnCommsLoss",
+    "OrderOver",
+    "OrderResponse",
+    "OrderState",
+    "OutboxFailed",
+    "PriceProduct",
+    "PriceStatus",
+    "Pricing",
+    "ProtocolViolation",
+    "Purpose",
+    "Quality",
+    "QuantityKind",
+    "Rebound",
+    "Receipt",
+    "Refused",
+    "Replaced",
+    "RequestCancellation",
+    "ResponseKind",
+    "RunMode",
+    "Scope",
+    "SpotPrice",
+    "State",
+    "States",
+    "Subscription",
+    "SubscriptionRefused",
+    "Terms",
+    "TooLarge",
+    "TooLate",
+    "Unauthorized",
+    "Unreachable",
+    "UsageError",
+    "Visibility",
+    "Workload",
+    "__version__",
+    "connect",
+]
+
+# Each name is loaded when it is first asked for (PEP 562): the command line starts from this package, and answers
+# `--help` without waiting for pydantic to build the records.
+_HOMES = (
+    "gridsignal_schemas.values",
+    "gridsignal_schemas.messages",
+    "gridsignal.feed",
+    "gridsignal.errors",
+    "gridsignal_schemas.frames",
+    "gridsignal.clock",
+    "gridsignal.lines",
+    "gridsignal.offers",
+    "gridsignal.subscription",
+    "gridsignal.client",
+)
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        for home in map(import_module, _HOMES):
+            if hasattr(home, name):
+                globals()[name] = found = getattr(home, name)
+                return found
+    raise AttributeError(f"module 'gridsignal' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

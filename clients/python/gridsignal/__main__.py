@@ -1,0 +1,146 @@
+"""The command `gridsignal`: a table of commands, each loaded when it is used.
+
+Standard library only, so that `gridsignal --help` answers at once and the base install has it. A command is a module
+with `parser() -> argparse.ArgumentParser` and `run(args) -> int`.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 unavailable (try again), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+from gridsignal.version import __version__
+
+OK, FAILED, USAGE, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the table."""
+
+    name: str
+    module: str
+    extra: str
+    """The extra of the distribution that brings what it needs."""
+    told: str
+
+
+GROUPS: dict[str, tuple[Command, ...]] = {
+    "for a data center": (
+        Command("watch", "gridsignal.cli.watch", "cli", "follow prices, carbon, alerts, requests, orders"),
+        Command("offer", "gridsignal.cli.offer", "cli", "offer flexible load, withdraw it, see where it stands"),
+        Command("respond", "gridsignal.cli.respond", "cli", "accept or refuse an order, report how it goes"),
+    ),
+    "for a grid operator": (
+        Command("request", "gridsignal_services.cli.request", "server", "ask for power, read the book, clear it"),
+    ),
+    "for who runs it": (
+        Command("up", "gridsignal_services.cli.up", "server", "the whole stack in one process, on one folder"),
+        Command("demo", "gridsignal_services.cli.demo", "server", "a real day, three data centers, told at the end"),
+        Command("serve", "gridsignal_services.cli.serve", "server", "one of the services alone"),
+        Command("ingest", "gridsignal_services.cli.ingest", "server", "fetch market and carbon feeds"),
+        Command("replay", "gridsignal_services.cli.replay", "server", "publish recorded days of prices and carbon"),
+        Command("token", "gridsignal_services.cli.token", "server", "mint a token of the local issuer"),
+        Command("check-config", "gridsignal_services.cli.check_config", "server", "validate a registry file"),
+        Command("topics", "gridsignal_services.cli.topics", "server", "the topics of the log"),
+        Command("schemas", "gridsignal_services.cli.schemas", "server", "the schemas of the records"),
+    ),
+}
+COMMANDS = {command.name: command for group in GROUPS.values() for command in group}
+EXAMPLE = "example:\n  gridsignal watch prices --zone DE-LU"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(table())
+        return OK if given else USAGE
+    if given[0] in ("-V", "--version"):
+        print(f"gridsignal {__version__}")
+        return OK
+    name, rest = given[0], given[1:]
+    try:
+        return completion(rest) if name == "completion" else run(name, rest)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at exit
+        return FAILED
+
+
+def run(name: str, rest: list[str]) -> int:
+    """Loads a command and runs it."""
+    command = COMMANDS.get(name)
+    if command is None:
+        return _wrong(f"expected a command, got {name!r}; `gridsignal --help` lists them")
+    try:
+        module = import_module(command.module)
+    except ModuleNotFoundError as missing:
+        return _wrong(f"{name} needs {missing.name}: pip install 'gridsignal[{command.extra}]'")
+    code: int = module.run(module.parser().parse_args(rest))
+    return code
+
+
+def table() -> str:
+    """The help of the whole: commands in groups."""
+    lines = ["usage: gridsignal COMMAND [...]", "", "The wire between power grids and data centers."]
+    width = max(map(len, COMMANDS)) + 2
+    for group, commands in GROUPS.items():
+        lines += ["", f"{group}:", *(f"  {command.name:<{width}}{command.told}" for command in commands)]
+    lines += ["", "and:", f"  {'completion':<{width}}the completion script of a shell: bash or zsh"]
+    lines += [f"  {'--version':<{width}}the version", "", "`gridsignal COMMAND --help` tells more.", "", EXAMPLE]
+    return "\n".join(lines)
+
+
+def completion(rest: list[str]) -> int:
+    """Prints the completion script of a shell, for the commands that are installed."""
+    arguments = argparse.ArgumentParser(
+        prog="gridsignal completion",
+        description="Print the completion script of a shell.",
+        epilog='example:\n  eval "$(gridsignal completion bash)"',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    arguments.add_argument("shell", choices=("bash", "zsh"))
+    shell = arguments.parse_args(rest).shell
+    try:
+        shtab = import_module("shtab")
+    except ModuleNotFoundError:
+        return _wrong("completion needs shtab: pip install 'gridsignal[cli]'")
+    print(shtab.complete(_whole(), shell=shell))
+    return OK
+
+
+def _whole() -> argparse.ArgumentParser:
+    whole = argparse.ArgumentParser(prog="gridsignal")
+    whole.add_argument("-V", "--version", action="store_true", help="the version")
+    commands = whole.add_subparsers(dest="command")
+    for command in COMMANDS.values():
+        if (module := _installed(command)) is not None:
+            commands.add_parser(command.name, help=command.told, parents=[module.parser()], add_help=False)
+    shells = commands.add_parser("completion", help="the completion script of a shell")
+    shells.add_argument("shell", choices=("bash", "zsh"))
+    return whole
+
+
+def _installed(command: Command) -> ModuleType | None:
+    try:
+        return import_module(command.module)
+    except ModuleNotFoundError:
+        return None
+
+
+def _wrong(told: str) -> int:
+    print(f"gridsignal: {told}", file=sys.stderr)
+    return USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

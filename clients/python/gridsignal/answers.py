@@ -1,0 +1,79 @@
+"""What a site says about orders, its baseline and its meters, as frames carry it.
+
+A decision: the caller's words in, bodies out, checked against the contract before anything is stored or sent. Fields
+that the session knows better (zone, participant) are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from gridsignal.errors import UsageError
+from gridsignal_schemas.messages import BaselineDeclaration, DispatchOrder, MeterReading, OrderResponse, Record
+
+_UNKNOWN = "session"  # stands for what the gateway fills in, while the rest is checked
+_R = TypeVar("_R", bound=Record)
+
+
+def checked(kind: type[_R], fields: dict[str, Any]) -> _R:
+    """The record of these fields. Raises UsageError that names each wrong one."""
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        raise UsageError(f"the {kind.__name__} breaks the contract: {told}") from error
+
+
+def body_of(record: Record, *, without: Sequence[str] = ()) -> dict[str, Any]:
+    """A record as frames carry it: null fields and those the session knows left out."""
+    body: dict[str, Any] = record.model_dump(mode="json", exclude_none=True, exclude=set(without))
+    return body
+
+
+def response_body(order: DispatchOrder, response_id: str, response: str, **said: Any) -> dict[str, Any]:
+    """An OrderResponse to this revision of the order."""
+    fields = {
+        "zone": order.zone,
+        "request_id": order.request_id,
+        "participant": order.participant,
+        "site": order.site,
+        "response_id": response_id,
+        "order_id": order.order_id,
+        "revision": order.revision,
+        "response": response,
+    }
+    return body_of(checked(OrderResponse, fields | said))
+
+
+def baseline_body(
+    site: str, starts_at: datetime, power_w: Sequence[int], resolution_s: int, method: str
+) -> dict[str, Any]:
+    """A BaselineDeclaration of the session's site."""
+    record = checked(
+        BaselineDeclaration,
+        {
+            "zone": _UNKNOWN,
+            "participant": _UNKNOWN,
+            "site": site,
+            "starts_at": starts_at,
+            "resolution_s": resolution_s,
+            "power_w": list(power_w),
+            "method": method,
+        },
+    )
+    return body_of(record, without=("zone", "participant"))
+
+
+def reading_body(site: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """A MeterReading of the session's site; `seq` counts intervals since 1970 unless the caller counts himself."""
+    filled = {"zone": _UNKNOWN, "participant": _UNKNOWN, "site": site, "point": "CONNECTION", "export_w": 0}
+    filled |= {"quality": "OK", "seq": 0} | fields
+    record = checked(MeterReading, filled)
+    if "seq" not in fields:
+        length_s = max(1, int((record.ends_at - record.starts_at).total_seconds()))
+        record = record.model_copy(update={"seq": int(record.starts_at.timestamp()) // length_s})
+    return body_of(record, without=("zone", "participant"))

@@ -1,0 +1,1 @@
+"""A data center's terminal commands: each a module with `parser()` and `run(args)`."""

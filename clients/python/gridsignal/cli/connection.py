@@ -1,0 +1,88 @@
+"""What the commands share: the options of a connection, the grid they open, the exit code of what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import gridsignal
+from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
+from gridsignal.outbox import MEMORY
+
+DEFAULT_URL = "ws://127.0.0.1:8081"
+_POWER = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(W|kW|MW|GW)?", re.IGNORECASE)
+_FACTORS = {"": 1, "w": 1, "kw": gridsignal.KW, "mw": gridsignal.MW, "gw": 1000 * gridsignal.MW}
+
+
+def add_options(arguments: argparse.ArgumentParser, *, site: bool) -> None:
+    """The options of every command that talks to a gateway; never a token on the command line."""
+    group = arguments.add_argument_group("connection")
+    group.add_argument("--url", default=os.environ.get("GRIDSIGNAL_URL", DEFAULT_URL), help="the gateway (%(default)s)")
+    group.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="a file with the bearer token (default: GRIDSIGNAL_TOKEN)"
+    )
+    if site:
+        default = os.environ.get("GRIDSIGNAL_SITE")
+        group.add_argument("--site", default=default, help="your connection point (default: GRIDSIGNAL_SITE)")
+    arguments.add_argument("--json", action="store_true", help="one JSON object a line, times in UTC")
+
+
+def open_grid(args: argparse.Namespace) -> AbstractAsyncContextManager[gridsignal.Grid]:
+    """The connection these options describe. What is sent is not kept over the end of the command."""
+    limits = gridsignal.Limits(first_connect_s=5.0)
+    return gridsignal.connect(
+        args.url, token=_token(args.token_file), site=getattr(args, "site", None), outbox=MEMORY, limits=limits
+    )
+
+
+def exit_code(work: Coroutine[None, None, int]) -> int:
+    """Runs a command's work; what goes wrong on the way is one line on stderr and an exit code."""
+    try:
+        return asyncio.run(work)
+    except gridsignal.UsageError as error:
+        return _failed(error, USAGE)
+    except gridsignal.GridsignalError as error:
+        return _failed(error, UNAVAILABLE if error.retriable else FAILED)
+
+
+async def current(grid: gridsignal.Grid, stream: str, zones: list[str] | None = None) -> list[gridsignal.Message]:
+    """What holds now on a stream: its snapshot, and what was published while it came."""
+    async with grid.subscribe(stream, zones=zones) as signals:
+        reading = asyncio.create_task(_all_of(signals))
+        await grid.settled()
+    return await reading
+
+
+async def _all_of(signals: gridsignal.Subscription) -> list[gridsignal.Message]:
+    return [signal async for signal in signals]
+
+
+def power_w(text: str) -> int:
+    """Watts of a text such as 12MW, 9.2MW, 500kW or 12000000."""
+    match = _POWER.fullmatch(text.strip())
+    watts = float(match[1]) * _FACTORS[(match[2] or "").lower()] if match else 0.0
+    if watts < 1 or watts != int(watts):
+        raise argparse.ArgumentTypeError(f"expected a power such as 12MW or 500kW, got {text!r}")
+    return int(watts)
+
+
+def _token(file: Path | None) -> str | Callable[[], str]:
+    if file is not None:
+        if not file.is_file():
+            raise gridsignal.UsageError(f"expected a token in --token-file {file}, got no such file")
+        return lambda: file.read_text("utf-8").strip()  # read again when the token expires
+    token = os.environ.get("GRIDSIGNAL_TOKEN", "").strip()
+    if not token:
+        raise gridsignal.UsageError("expected a token in GRIDSIGNAL_TOKEN or --token-file, got neither")
+    return token
+
+
+def _failed(error: Exception, code: int) -> int:
+    print(f"gridsignal: {error}", file=sys.stderr)
+    return code

@@ -1,0 +1,99 @@
+"""`gridsignal offer`: offers flexible load by hand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import gridsignal
+from gridsignal.__main__ import FAILED, OK
+from gridsignal.cli.connection import add_options, current, exit_code, open_grid, power_w
+from gridsignal.cli.tables import show_rows
+from gridsignal.ids import uuid7
+
+EXAMPLE = """\
+examples:
+  gridsignal offer create 018f6b3c-7a00-7000-8000-000000000001 --site fra-1 --power 12MW --price 90
+  gridsignal offer show 018f6b3c-7a00-7000-8000-000000000002
+  gridsignal offer withdraw 018f6b3c-7a00-7000-8000-000000000002 --site fra-1 --reason "a job came in"
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    arguments = argparse.ArgumentParser(
+        prog="gridsignal offer",
+        description="Offer flexible load to a grid operator, take it back, see where it stands.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = arguments.add_subparsers(dest="action", required=True)
+    create = actions.add_parser("create", help="offer power on an open request", epilog=EXAMPLE.splitlines()[1])
+    create.add_argument("request_id", metavar="REQUEST_ID", help="as `gridsignal watch requests` shows it")
+    create.add_argument("--power", type=power_w, required=True, metavar="POWER", help="such as 12MW or 500kW")
+    create.add_argument("--price", required=True, metavar="PER_MWH", help="in the request's currency, such as 89.90")
+    create.add_argument("--notice", type=int, metavar="S", help="seconds you need before anything changes")
+    create.add_argument("--indivisible", action="store_true", help="all of it or nothing")
+    create.add_argument("--offer-id", metavar="ID", help="repeat an offer whose receipt you did not see")
+    add_options(create, site=True)
+    withdraw = actions.add_parser("withdraw", help="take an offer back", epilog=EXAMPLE.splitlines()[3])
+    withdraw.add_argument("offer_id", metavar="OFFER_ID")
+    withdraw.add_argument("--reason", default="", help="for people")
+    add_options(withdraw, site=True)
+    look = actions.add_parser("show", help="where offers stand", epilog=EXAMPLE.splitlines()[2])
+    look.add_argument("offer_id", nargs="+", metavar="OFFER_ID")
+    add_options(look, site=True)
+    return arguments
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    return exit_code({"create": _create, "withdraw": _withdraw, "show": _show}[args.action](args))
+
+
+async def _create(args: argparse.Namespace) -> int:
+    async with open_grid(args) as grid:
+        found = {m.request_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchRequest)}
+        request = found.get(args.request_id)
+        if request is None:
+            print(f"gridsignal: no open request {args.request_id!r} that you may see", file=sys.stderr)
+            return FAILED
+        offer_id = args.offer_id or uuid7()
+        if not args.json:
+            print(f"offering as {offer_id}", file=sys.stderr)
+        terms: gridsignal.Terms = {"divisible": not args.indivisible}
+        if args.notice is not None:
+            terms["notice_s"] = args.notice
+        receipt = await grid.offer(request, args.power, args.price, offer_id=offer_id, **terms)
+    return _receipt(receipt, as_json=args.json)
+
+
+async def _withdraw(args: argparse.Namespace) -> int:
+    async with open_grid(args) as grid:
+        receipt = await grid.withdraw(args.offer_id, args.reason)
+    return _receipt(receipt, as_json=args.json)
+
+
+async def _show(args: argparse.Namespace) -> int:
+    async with open_grid(args) as grid:
+        states = (await grid.query(offer_ids=args.offer_id)).offers
+    if args.json:
+        for offer_id, state in states.items():
+            print(json.dumps({"offer_id": offer_id, "state": state and state.model_dump(mode="json")}))
+    else:
+        rows = [
+            (offer_id, state.state if state else "unknown", str(state.revision) if state else "-")
+            for offer_id, state in states.items()
+        ]
+        show_rows("offers", ("offer", "state", "revision"), rows)
+    return OK if all(states.values()) else FAILED
+
+
+def _receipt(receipt: gridsignal.Receipt, *, as_json: bool) -> int:
+    told = receipt.model_dump(mode="json", exclude_none=True)
+    if as_json:
+        print(json.dumps(told))
+    else:
+        show_rows("the log has it", tuple(told), [tuple(str(value) for value in told.values())])
+    return OK

@@ -1,0 +1,86 @@
+"""`gridsignal respond`: answers an order by hand, and reports how it goes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import gridsignal
+from gridsignal.__main__ import FAILED, OK
+from gridsignal.cli.connection import add_options, current, exit_code, open_grid, power_w
+
+EXAMPLE = """\
+examples:
+  gridsignal respond accept 018f6b3c-7a00-7000-8000-000000000003 --site fra-1
+  gridsignal respond accept 018f6b3c-7a00-7000-8000-000000000003 --site fra-1 --power 8MW
+  gridsignal respond refuse 018f6b3c-7a00-7000-8000-000000000003 --site fra-1 --code MAINTENANCE
+  gridsignal respond started 018f6b3c-7a00-7000-8000-000000000003 --site fra-1
+"""
+_ACTIONS = {
+    "accept": "accept an order, or a part of it",
+    "refuse": "refuse an order: the next in merit order is asked",
+    "started": "the power has begun to change",
+    "sustaining": "the power is held",
+    "unavailable": "less is possible than was accepted",
+    "completed": "the load is back",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    arguments = argparse.ArgumentParser(
+        prog="gridsignal respond",
+        description="Answer an order, and report how it goes. Start only when accept has answered.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = arguments.add_subparsers(dest="action", required=True)
+    for action, told in _ACTIONS.items():
+        one = actions.add_parser(
+            action, help=told, epilog=f"example: gridsignal respond {action} ORDER_ID --site fra-1"
+        )
+        one.add_argument("order_id", metavar="ORDER_ID", help="as `gridsignal watch dispatch` shows it")
+        if action in ("accept", "unavailable"):
+            one.add_argument("--power", type=power_w, metavar="POWER", help="what is possible, such as 8MW")
+        one.add_argument("--code", default="", help="a reason for machines")
+        one.add_argument("--reason", default="", help="a reason for people")
+        add_options(one, site=True)
+    return arguments
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    return exit_code(_respond(args))
+
+
+async def _respond(args: argparse.Namespace) -> int:
+    async with open_grid(args) as grid:
+        found = {m.order_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchOrder)}
+        order = found.get(args.order_id)
+        if order is None:
+            print(f"gridsignal: no open order {args.order_id!r} for {args.site}", file=sys.stderr)
+            return FAILED
+        receipt = await _answer(grid, order, args)
+    told = receipt.model_dump(mode="json", exclude_none=True)
+    print(json.dumps(told) if args.json else f"the log has it: {args.action} {args.order_id} at {told['received_at']}")
+    return OK
+
+
+async def _answer(
+    grid: gridsignal.Grid, order: gridsignal.DispatchOrder, args: argparse.Namespace
+) -> gridsignal.Receipt:
+    match args.action:
+        case "accept":
+            return await grid.accept(order, args.power)
+        case "refuse":
+            return await grid.refuse(order, args.code, args.reason)
+        case "started":
+            return await grid.report(order, "STARTED", reason_code=args.code, reason=args.reason)
+        case "sustaining":
+            return await grid.report(order, "SUSTAINING", reason_code=args.code, reason=args.reason)
+        case "unavailable":
+            return await grid.report(
+                order, "UNAVAILABLE", available_w=args.power or 0, reason_code=args.code, reason=args.reason
+            )
+    return await grid.report(order, "COMPLETED", reason_code=args.code, reason=args.reason)

@@ -1,0 +1,136 @@
+"""How records look: JSON lines for programs, aligned columns in a pipe, coloured tables in a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from rich.console import Console
+from rich.table import Table
+
+from gridsignal import (
+    MW,
+    CarbonIntensity,
+    DispatchOrder,
+    DispatchRequest,
+    Gap,
+    GridAlert,
+    Message,
+    OfferDecision,
+    OrderOver,
+    RequestCancellation,
+    SpotPrice,
+)
+
+_MARKET_TIME = {"GB": "Europe/London", "IE-SEM": "Europe/Dublin", "PT": "Europe/Lisbon", "FI": "Europe/Helsinki"}
+_BAR = 24  # columns of the longest bar
+
+
+def market_time(zone: str) -> tzinfo:
+    """The time people of the zone's market read: Central Europe's, unless the zone keeps another."""
+    try:
+        return ZoneInfo(_MARKET_TIME.get(zone, "Europe/Brussels"))
+    except ZoneInfoNotFoundError:  # a machine without a time zone database
+        return UTC
+
+
+def show(message: Message, *, as_json: bool) -> None:
+    """Prints one message."""
+    if as_json:
+        print(json.dumps(_plain(message), separators=(",", ":")), flush=True)
+    elif isinstance(message, SpotPrice | CarbonIntensity):
+        _show_series(message)
+    else:
+        print(_line(message), flush=True)
+
+
+def show_rows(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A small table: by rich in a terminal, aligned columns elsewhere."""
+    if sys.stdout.isatty():
+        table = Table(*headings, title=title, title_justify="left", box=None, header_style="bold")
+        for row in rows:
+            table.add_row(*row)
+        Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    print(title)
+    for row in [headings, *rows]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    sys.stdout.flush()
+
+
+def when(moment: datetime | None, zone: str) -> str:
+    """A moment in market time with its offset; a dash where there is none."""
+    return moment.astimezone(market_time(zone)).strftime("%Y-%m-%d %H:%M%z") if moment else "-"
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    if isinstance(message, Gap):
+        return {"type": "Gap", **asdict(message)}
+    if isinstance(message, OrderOver):
+        return {"type": "OrderOver", **message.order.model_dump(mode="json")}
+    return {"type": message.record_name, **message.model_dump(mode="json")}
+
+
+def _show_series(series: SpotPrice | CarbonIntensity) -> None:
+    if isinstance(series, SpotPrice):
+        what, unit = f"{series.product} {series.dataset}", f"{series.currency}/MWh"
+    else:
+        what, unit = f"{series.accounting} {series.scope} {series.mix}", "g/kWh"
+    most = max((abs(value) for _, _, value in series.intervals() if value is not None), default=Decimal(0))
+    rows = [
+        (when(start, series.zone), "-" if value is None else f"{value:8.2f}", _bar(value, most))
+        for start, _, value in series.intervals()
+    ]
+    title = f"{series.zone}  {what}  {series.status}  revision {series.revision}  from {series.provider}"
+    show_rows(title, ("from", unit, ""), rows)
+
+
+def _bar(value: Decimal | None, most: Decimal) -> str:
+    if value is None or not most:
+        return ""
+    length = round(abs(value) / most * _BAR)
+    return ("-" if value < 0 else "#") * length
+
+
+def _line(message: Message) -> str:
+    match message:
+        case DispatchRequest(zone=zone):
+            span = f"{when(message.starts_at, zone)} to {when(message.ends_at, zone)}"
+            gate = f"gate closes {when(message.gate_closure_at, zone)}"
+            return (
+                f"request   {message.request_id} rev {message.revision}  {_power(message.power_w)} "
+                f"{message.direction}  {zone}  {span}  {gate}  by {message.operator}"
+            )
+        case RequestCancellation():
+            return f"cancelled {message.request_id}  {message.reason_code} {message.reason}".rstrip()
+        case OfferDecision():
+            power = f"  {_power(message.power_w)}" if message.power_w is not None else ""
+            told = f"decision  {message.offer_id} rev {message.revision}  {message.decision}{power}"
+            return f"{told}  {' '.join(message.codes)}".rstrip()
+        case DispatchOrder(zone=zone):
+            span = f"{when(message.starts_at, zone)} to {when(message.ends_at, zone)}"
+            return (
+                f"order     {message.order_id} rev {message.revision}  {message.state}  {_power(message.power_w)} "
+                f"{message.direction}  {message.site}  {span}  answer by {when(message.respond_by, zone)}"
+            )
+        case GridAlert(zone=zone):
+            drill = "DRILL " if message.is_drill else ""
+            span = f"{when(message.starts_at, zone)} to {when(message.ends_at, zone)}"
+            told = f"alert     {drill}{message.kind} level {message.level} {message.action}"
+            return f"{told}  {zone}  {span}  {message.text}"
+        case Gap():
+            return f"gap       {message.stream}: {message.reason}"
+        case OrderOver():
+            return f"over      {message.order.order_id}: it ended while nobody was listening"
+    return message.record_name
+
+
+def _power(watts: int) -> str:
+    return f"{watts / MW:g} MW"

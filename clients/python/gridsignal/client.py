@@ -1,0 +1,271 @@
+"""The grid as a data center's program sees it: subscribe, offer, accept, report, measure."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, Unpack
+
+from gridsignal.answers import baseline_body, body_of, reading_body, response_body
+from gridsignal.clock import Clock
+from gridsignal.errors import UsageError
+from gridsignal.feed import Feed, Mode
+from gridsignal.ids import uuid7
+from gridsignal.lines import Limits, Tokens, TokenSource
+from gridsignal.offers import SHED, Terms, deadline_of, offer_body, option_for
+from gridsignal.outbox import MEMORY, Outbox, default_path
+from gridsignal.subscription import Subscription
+from gridsignal.version import __version__
+from gridsignal.wiring import Wiring
+from gridsignal_schemas.catalog import TOPICS
+from gridsignal_schemas.frames import Filter, Receipt, States
+from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, Flexibility, FlexOffer, MeterReading
+
+Report = Literal["STARTED", "SUSTAINING", "UNAVAILABLE", "COMPLETED"]
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    token: TokenSource,
+    site: str | None = None,
+    instance: str | None = None,
+    outbox: str | os.PathLike[str] | None = None,
+    clock: Clock | None = None,
+    limits: Limits | None = None,
+) -> AsyncIterator[Grid]:
+    """A connection to the gateway that comes back by itself, for as long as the block runs.
+
+    `token` is a bearer token, or a function (plain or async) that returns a fresh one each time it is called.
+    `site` is the connection point this program speaks for: needed to offer, answer and report.
+    `instance` names this program among those of the participant; a newer session of the same name replaces it.
+    `outbox` is the file where messages lie until the log has them; by default one per url, site and instance in the
+    user's state directory, and ":memory:" for programs that only read. `clock` replaces grid time.
+
+    Raises Unreachable, Unauthorized, NotEntitled, ProtocolViolation, UsageError, OutboxFailed.
+    """
+    from gridsignal.websocket import stream_url
+
+    address = stream_url(url)
+    if outbox is None:
+        outbox = MEMORY if site is None else default_path(address, site, instance)
+    limits = limits or Limits()
+    wiring = Wiring(
+        address,
+        Tokens(token),
+        Outbox(outbox),
+        limits,
+        client=f"gridsignal-py/{__version__} ({platform.system()})",
+        site=site,
+        instance=instance,
+        clock=clock,
+    )
+    async with wiring.running():
+        yield Grid(wiring, limits)
+
+
+class Grid:
+    """The grid, as seen from one site; made by `connect`."""
+
+    def __init__(self, wiring: Wiring, limits: Limits) -> None:
+        self._wiring, self._limits = wiring, limits
+
+    @property
+    def clock(self) -> Clock:
+        """Grid time: `now()` and `await sleep_until(when)`."""
+        return self._wiring.clock
+
+    def now(self) -> datetime:
+        """Grid time, aware, in UTC: what every datetime in a record is compared with."""
+        return self._wiring.clock.now()
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        *streams: str,
+        zones: Sequence[str] | None = None,
+        products: Sequence[str] | None = None,
+        accounting: Sequence[str] | None = None,
+        mode: Mode = "every",
+        snapshot: bool = True,
+        cursor: Mapping[str, str] | str | None = None,
+    ) -> Subscription:
+        """An async iterator over one or more streams: the current state first, then everything new, without a gap.
+
+        Streams: prices, carbon, alerts, regulation, dispatch. `products` narrows prices, `accounting` carbon.
+        `mode="latest"` lets prices, carbon and regulation skip to the newest of a series when this program is slow;
+        alerts and dispatch always come one by one. `cursor` resumes where a `Subscription.cursor` was saved (a plain
+        string where there is one stream), and there is no snapshot then.
+
+        Yields records, `Gap` where something may be missing, `OrderOver` for orders that ended unseen.
+        Raises UsageError here, and SubscriptionRefused or ConnectionFailed from the iterator.
+        """
+        positions = _positions(streams, cursor)
+        feeds = [
+            Feed(
+                stream,
+                _narrowed(stream, zones, products, accounting),
+                mode=mode if mode == "every" or _conflates(stream) else "every",
+                snapshot=snapshot,
+                cursor=positions.get(stream),
+            )
+            for stream in streams
+        ]
+        return self._wiring.subscribe(feeds, limit=self._limits.queue)
+
+    async def query(
+        self, *, offer_ids: Sequence[str] = (), order_ids: Sequence[str] = (), response_ids: Sequence[str] = ()
+    ) -> States:
+        """Where offers, orders and responses stand in the log; None for those it does not hold."""
+        return await self._wiring.query(offer_ids, order_ids, response_ids)
+
+    # --- offering ------------------------------------------------------------------------------------------------
+
+    async def offer(
+        self,
+        request: DispatchRequest | FlexOffer,
+        power_w: int | None = None,
+        price_per_mwh: Decimal | str | int | None = None,
+        *,
+        offer_id: str | None = None,
+        revision: int = 1,
+        flexibility: Flexibility = SHED,
+        expires_at: datetime | None = None,
+        **terms: Unpack[Terms],
+    ) -> Receipt:
+        """Offers flexible load; returns once the log has it.
+
+        For a request, `power_w` watts at `price_per_mwh` in the request's currency are one option over its window,
+        divisible down to its smallest award, with the notice and ramps that fit; any field of the option can be given
+        by name. A FlexOffer is sent as it is. Whether the offer keeps the rules and is chosen follows as OfferDecision.
+
+        Raises Refused (Invalid, Conflict, ...), DeadlinePassed when it could not be sent before gate closure.
+        Cancelling the call does not take the offer back: it is in the outbox. `withdraw` does.
+        """
+        if isinstance(request, FlexOffer):
+            deadline, ident, body = request.expires_at, request.offer_id, body_of(request)
+        else:
+            if power_w is None or price_per_mwh is None:
+                raise UsageError("expected power_w= and price_per_mwh= with a request, got a request alone")
+            ident = offer_id or uuid7()
+            body = offer_body(
+                request,
+                option_for(request, power_w, price_per_mwh, terms),
+                offer_id=ident,
+                revision=revision,
+                flexibility=flexibility,
+                expires_at=expires_at,
+                site=self._site("offer"),
+            )
+            deadline = deadline_of(request, expires_at or request.decision_deadline)
+        return await self._wiring.post.submit("offer", ident, ident, body, deadline)
+
+    async def withdraw(self, offer_id: str, reason: str = "") -> Receipt:
+        """Takes an offer back, whatever its revision; returns once the log has accepted that. Raises Refused."""
+        self._site("withdraw")
+        return await self._wiring.post.submit("withdraw", offer_id, offer_id, {"reason": reason})
+
+    # --- answering orders ----------------------------------------------------------------------------------------
+
+    async def accept(self, order: DispatchOrder, power_w: int | None = None) -> Receipt:
+        """Accepts an order, or `power_w` of it; a site starts only after this has returned.
+
+        Raises TooLate where the order was void by then: the site must not start.
+        """
+        return await self._respond(order, "ACCEPTED", accepted_w=power_w)
+
+    async def refuse(self, order: DispatchOrder, reason_code: str = "", reason: str = "") -> Receipt:
+        """Refuses an order; the next in merit order is asked."""
+        return await self._respond(order, "REFUSED", reason_code=reason_code, reason=reason)
+
+    async def report(
+        self,
+        order: DispatchOrder,
+        response: Report,
+        *,
+        available_w: int | None = None,
+        reason_code: str = "",
+        reason: str = "",
+    ) -> Receipt:
+        """Reports how an accepted order goes: STARTED, SUSTAINING, UNAVAILABLE (with `available_w`), COMPLETED."""
+        return await self._respond(order, response, available_w=available_w, reason_code=reason_code, reason=reason)
+
+    # --- the site itself -----------------------------------------------------------------------------------------
+
+    async def declare_baseline(
+        self, starts_at: datetime, power_w: Sequence[int], *, resolution_s: int = 900, method: str = "declared"
+    ) -> Receipt:
+        """Declares what the site will draw if nobody asks for anything; the last before a request counts."""
+        body = baseline_body(self._site("declare a baseline"), starts_at, power_w, resolution_s, method)
+        return await self._wiring.post.submit("baseline", "", "baseline", body)
+
+    async def meter(self, reading: MeterReading | None = None, /, **fields: Any) -> Receipt:
+        """Reports what flowed in one interval: a MeterReading, or its fields by name.
+
+        `meter`, `starts_at`, `ends_at` and `import_w` are needed; point CONNECTION, export_w 0, quality OK and a `seq`
+        that counts intervals are filled in. A reading can reach the log twice when a receipt is lost: `seq` tells.
+        """
+        site = self._site("report readings")
+        body = reading_body(site, fields) if reading is None else body_of(reading)
+        return await self._wiring.post.submit("reading", "", "", body)
+
+    # --- the connection ------------------------------------------------------------------------------------------
+
+    async def ping(self) -> None:
+        """Returns when the gateway has answered a ping: all it had sent before has arrived."""
+        await self._wiring.ping()
+
+    async def settled(self) -> None:
+        """Returns when all is quiet: a ping answered, the outbox empty, every subscription's reader waiting.
+
+        What a simulation with a stepped clock asks for before it moves on. It does not return while a program does
+        something else than wait for its next message.
+        """
+        await self._wiring.settled()
+
+    async def _respond(self, order: DispatchOrder, response: str, **said: Any) -> Receipt:
+        ident = uuid7()
+        said = {"actor": self._wiring.post.actor, "reason_code": "", "reason": "", "at": self.now()} | said
+        body = response_body(order, ident, response, **said)
+        return await self._wiring.post.submit("respond", ident, order.order_id, body)
+
+    def _site(self, verb: str) -> str:
+        if self._wiring.site is None:
+            raise UsageError(f"expected connect(site=...) in order to {verb}, got a connection without a site")
+        return self._wiring.site
+
+
+def _positions(streams: Sequence[str], cursor: Mapping[str, str] | str | None) -> Mapping[str, str]:
+    if not streams or len(set(streams)) != len(streams):
+        raise UsageError(f"expected streams such as 'prices' and 'dispatch', each once, got {streams!r}")
+    if isinstance(cursor, str):
+        if len(streams) != 1:
+            raise UsageError("expected a cursor for each stream as a dict, got one string for several streams")
+        return {streams[0]: cursor}
+    return cursor or {}
+
+
+def _conflates(stream: str) -> bool:
+    return stream in TOPICS and TOPICS[stream].conflates
+
+
+def _narrowed(
+    stream: str,
+    zones: Sequence[str] | None,
+    products: Sequence[str] | None,
+    accounting: Sequence[str] | None,
+) -> Filter:
+    try:
+        return Filter(
+            zones=sorted(set(zones)) if zones is not None else None,
+            products=sorted(set(products)) if products is not None and stream == "prices" else None,
+            accounting=sorted(set(accounting)) if accounting is not None and stream == "carbon" else None,
+        )
+    except ValueError as error:
+        raise UsageError(f"expected lists of names as zones, products and accounting: {error}") from error

@@ -1,0 +1,132 @@
+"""What can go wrong between a data center and the grid, whose fault it is, and what to do now.
+
+GridsignalError
+├── UsageError                 the calling program's: the call can't mean anything; fix it (also a ValueError)
+│   └── TooLarge               more than one frame holds; send less
+├── ConnectionFailed           the way to the gateway
+│   ├── Unreachable            nobody's or the network's; retriable, the SDK has been trying
+│   ├── Unauthorized           the token's: missing, expired or not for this gateway; get another
+│   ├── NotEntitled            the registry's: the token is good and may not do this; ask the operator of the gateway
+│   ├── Replaced               another program of the same participant and instance took over; name this one differently
+│   └── ProtocolViolation      one side's software: report it, with both versions
+├── GridClosed                 the calling program left `async with connect(...)`; what was entrusted is in the outbox
+├── OutboxFailed               this machine's: the outbox can't be written or is another program's; nothing was sent
+├── DeadlinePassed             too late: the offer was not sent (`sent` False), or sent and never logged (`sent` True)
+└── Refused                    the gateway's answer is no: `code`, `details`, and nothing was done
+    ├── Invalid                the body breaks the contract; `details` says where
+    ├── Conflict               the id was used before with another content; mint a new one or a higher revision
+    ├── TooLate                a deadline of the grid has passed; a site must not start
+    ├── NotPermitted           not this participant's to do, or it does not exist: the two look the same
+    └── SubscriptionRefused    the gateway does not serve this stream, filter or mode
+
+`retriable` says whether the same call can succeed later. The SDK retries by itself what is retriable on the way to the
+log, so a Refused that reaches the caller is final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gridsignal_schemas.frames import Detail
+
+
+class GridsignalError(Exception):
+    """Everything the SDK raises on purpose."""
+
+    retriable = False
+
+
+class UsageError(GridsignalError, ValueError):
+    """The call can't mean anything."""
+
+
+class TooLarge(UsageError):
+    """The frame would be larger than a client may send."""
+
+
+class ConnectionFailed(GridsignalError):
+    """The way to the gateway is closed; the subclass says by whom."""
+
+
+class Unreachable(ConnectionFailed):
+    """No gateway answered in time."""
+
+    retriable = True
+
+
+class Unauthorized(ConnectionFailed):
+    """The gateway does not take the token."""
+
+
+class NotEntitled(ConnectionFailed):
+    """The gateway takes the token, and the registry gives it nothing of what was asked."""
+
+
+class Replaced(ConnectionFailed):
+    """A newer session of the same participant and instance took over."""
+
+
+class ProtocolViolation(ConnectionFailed):
+    """One side broke the protocol; trying again would break it again."""
+
+
+class GridClosed(GridsignalError):
+    """The grid was closed while the call waited; entrusted messages stay in the outbox."""
+
+
+class OutboxFailed(GridsignalError):
+    """The outbox could not be opened or written; nothing was sent."""
+
+
+class DeadlinePassed(GridsignalError):
+    """The offer's deadline passed before the log had it."""
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class Refused(GridsignalError):
+    """The gateway said no: nothing was done, and asking again would get the same answer."""
+
+    def __init__(self, code: str, details: Sequence[Detail] = (), *, what: str = "the message") -> None:
+        self.code = code
+        self.details = tuple(details)
+        told = "; ".join(f"{d.code} at {d.pointer or '/'}: {d.message}" for d in self.details)
+        super().__init__(f"{what} was refused: {code}" + (f" ({told})" if told else ""))
+
+
+class Invalid(Refused):
+    """The body breaks the contract."""
+
+
+class Conflict(Refused):
+    """The id was used before, with another content."""
+
+
+class TooLate(Refused):
+    """A deadline of the grid has passed."""
+
+
+class NotPermitted(Refused):
+    """Not this participant's to do, or it does not exist."""
+
+
+class SubscriptionRefused(Refused):
+    """The gateway does not serve this stream, filter or mode."""
+
+
+_BY_CODE: dict[str, type[Refused]] = {
+    "schema": Invalid,
+    "conflict": Conflict,
+    "expired": TooLate,
+    "late": TooLate,
+    "too_late": TooLate,
+    "forbidden": NotPermitted,
+    "not_found": NotPermitted,
+}
+
+
+def refusal(code: str, details: Sequence[Detail], what: str) -> Refused:
+    """The typed error of a refusal's code; codes this version does not know are a plain Refused."""
+    return _BY_CODE.get(code.lower(), Refused)(code, details, what=what)

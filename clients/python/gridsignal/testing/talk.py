@@ -1,0 +1,171 @@
+"""The fake gateway's half of one conversation: frames in, frames out. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from gridsignal.testing.world import Refusal, World, refused
+from gridsignal_schemas import frames
+from gridsignal_schemas.catalog import TOPICS
+from gridsignal_schemas.frames import Detail, Frame
+from gridsignal_schemas.messages import (
+    BaselineDeclaration,
+    FlexOffer,
+    GridClock,
+    MeterReading,
+    OfferWithdrawal,
+    OrderResponse,
+    Record,
+)
+
+Write = frames.Offer | frames.Withdraw | frames.Respond | frames.Baseline | frames.Reading
+_RECORD_OF: dict[type[Write], type[Record]] = {
+    frames.Offer: FlexOffer,
+    frames.Withdraw: OfferWithdrawal,
+    frames.Respond: OrderResponse,
+    frames.Baseline: BaselineDeclaration,
+    frames.Reading: MeterReading,
+}
+
+
+@dataclass(slots=True)
+class _Wanted:
+    stream: str
+    want: frames.Filter
+
+
+class Talk:
+    """One data center's conversation with the fake gateway."""
+
+    def __init__(self, world: World, *, offer_window: int = 64, grid_clock: GridClock | None = None) -> None:
+        self._world, self._offer_window, self._grid_clock = world, offer_window, grid_clock
+        self._subs: dict[str, _Wanted] = {}
+        self.site: str | None = None
+        self.instance: str | None = None
+
+    def receive(self, frame: Frame) -> list[Frame]:
+        """What the gateway answers."""
+        match frame:
+            case frames.Hello():
+                return [self._welcome(frame)]
+            case frames.Subscribe():
+                return self._subscribe(frame)
+            case frames.Unsubscribe():
+                self._subs.pop(frame.sub, None)
+                return [frames.Unsubscribed(id=frame.id, sub=frame.sub)]
+            case frames.Query():
+                return [self._states(frame)]
+            case frames.Token():
+                return [frames.TokenAccepted(id=frame.id, token_expires_at=self._expiry())]
+            case frames.Offer() | frames.Withdraw() | frames.Respond() | frames.Baseline() | frames.Reading():
+                return [self._write(frame)]
+        return []
+
+    def deliver(self, position: int, record: Record) -> list[Frame]:
+        """A record was published; `position` is the one after it."""
+        return [
+            self._signal(sub, record, self._world.cursor(position))
+            for sub, wanted in self._subs.items()
+            if self._world.wanted(record, wanted.stream, wanted.want, self.site)
+        ]
+
+    def beat(self) -> list[Frame]:
+        """The heartbeat: where each stream stands."""
+        cursor = self._world.cursor(len(self._world.published))
+        return [frames.PositionFrame(sub=sub, cursor=cursor) for sub in self._subs]
+
+    def _welcome(self, hello: frames.Hello) -> frames.Welcome:
+        self.site, self.instance = hello.site, hello.instance
+        return frames.Welcome(
+            id=hello.id,
+            session="fake",
+            time=self._world.now(),
+            ping_s=8,
+            grid_clock=self._grid_clock,
+            max_subscriptions=256,
+            offer_window=self._offer_window,
+            token_expires_at=self._expiry(),
+        )
+
+    def _subscribe(self, frame: frames.Subscribe) -> list[Frame]:
+        topic = TOPICS.get(frame.stream)
+        if topic is None or not topic.subscribable:
+            return [frames.Error(id=frame.id, code="unknown_stream", message=f"no stream {frame.stream!r}")]
+        if frame.mode == "latest" and not topic.conflates:
+            return [frames.Error(id=frame.id, code="unsupported_mode", message=f"{frame.stream} never conflates")]
+        sub = _group(frame)
+        if sub in self._subs:
+            return [frames.Error(id=frame.id, code="already_subscribed", message="exactly this is subscribed")]
+        self._subs[sub] = _Wanted(frame.stream, frame.filter)
+        end = self._world.cursor(len(self._world.published))
+        reason = None
+        if frame.cursor is not None:
+            position = self._world.position(frame.cursor)
+            if isinstance(position, int):
+                missed = self._world.after(position, frame.stream, frame.filter, self.site)
+                signals = [self._signal(sub, record, self._world.cursor(at)) for at, record in missed]
+                subscribed = frames.Subscribed(id=frame.id, sub=sub, recovery="full")
+                return [subscribed, *signals, frames.PositionFrame(sub=sub, cursor=end)]
+            reason = position
+        if reason is None and not frame.snapshot:
+            subscribed = frames.Subscribed(id=frame.id, sub=sub, recovery="none")
+            return [subscribed, frames.PositionFrame(sub=sub, cursor=end)]
+        current = self._world.snapshot(frame.stream, frame.filter, self.site)
+        subscribed = frames.Subscribed(id=frame.id, sub=sub, recovery="snapshot", reason=reason)
+        signals = [self._signal(sub, record, None) for record in current]
+        return [subscribed, *signals, frames.PositionFrame(sub=sub, cursor=end)]
+
+    def _write(self, frame: Write) -> Frame:
+        offer_id, response_id = getattr(frame, "offer_id", None), getattr(frame, "response_id", None)
+        record = self._record(frame, offer_id, response_id)
+        answer = record if isinstance(record, Refusal) else self._world.write(record)
+        if isinstance(answer, Refusal):
+            return refused(answer, frame.id, offer_id, response_id)
+        receipt, duplicate = answer
+        return frames.Received(
+            id=frame.id, offer_id=offer_id, response_id=response_id, receipt=receipt, duplicate=duplicate
+        )
+
+    def _record(self, frame: Write, offer_id: str | None, response_id: str | None) -> Record | Refusal:
+        if self.site is None:
+            return Refusal("forbidden", details=(Detail(code="forbidden", message="this connection has no site"),))
+        known = {"zone": self._world.sites[self.site], "participant": self._world.participant, "site": self.site}
+        known |= {"offer_id": offer_id} if offer_id else {}
+        known |= {"response_id": response_id} if response_id else {}
+        wrong = [name for name, value in known.items() if frame.body.get(name, value) != value]
+        if wrong:
+            details = tuple(Detail(code="forbidden", pointer=f"/{name}", message="not yours") for name in wrong)
+            return Refusal("forbidden", details=details)
+        try:
+            return _RECORD_OF[type(frame)].model_validate({**frame.body, **known})
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_context=False)
+            return Refusal("schema", details=tuple(_detail(fault["loc"], fault["msg"]) for fault in faults))
+
+    def _states(self, frame: frames.Query) -> frames.States:
+        world = self._world
+        return frames.States(
+            id=frame.id,
+            offers={each: world.offer_state(each) for each in frame.offer_ids},
+            orders={each: world.order_state(each) for each in frame.order_ids},
+            responses={each: world.response_state(each) for each in frame.response_ids},
+        )
+
+    def _signal(self, sub: str, record: Record, cursor: str | None) -> frames.Signal:
+        return frames.Signal(sub=sub, cursor=cursor, type=record.record_name, body=record.model_dump(mode="json"))
+
+    def _expiry(self) -> datetime:
+        return self._world.now() + timedelta(hours=1)
+
+
+def _group(frame: frames.Subscribe) -> str:
+    said = f"{frame.stream} {frame.filter.model_dump_json()} {frame.mode}"
+    return hashlib.sha256(said.encode()).hexdigest()[:8]
+
+
+def _detail(loc: tuple[int | str, ...], message: str) -> Detail:
+    return Detail(code="schema", pointer="".join(f"/{part}" for part in loc), message=message)

@@ -1,0 +1,190 @@
+"""The fake grid's log and its rules: what was published, who may see it, what a position means. No I/O.
+
+It knows identities (the same offer again gets the first receipt, another one with the same id is a conflict), cursors
+and snapshots as the real gateway does. It knows no merit order: a test awards what it wants to.
+
+Bounded: by the test that fills it. When full: it grows. Conflates: nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gridsignal.feed import OVER
+from gridsignal_schemas.catalog import TOPIC_OF_RECORD
+from gridsignal_schemas.frames import Detail, Filter, Receipt, Refused, State
+from gridsignal_schemas.messages import (
+    CarbonIntensity,
+    DispatchOrder,
+    DispatchRequest,
+    FlexOffer,
+    GridAlert,
+    OfferDecision,
+    OrderResponse,
+    Record,
+    RequestCancellation,
+    SpotPrice,
+)
+
+DELIVERED = (SpotPrice, CarbonIntensity, GridAlert, DispatchRequest, RequestCancellation, OfferDecision, DispatchOrder)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How the fake answers a write that the test wants refused."""
+
+    code: str
+    retriable: bool = False
+    retry_after_ms: int = 0
+    details: tuple[Detail, ...] = ()
+
+
+@dataclass(slots=True)
+class World:
+    """One log for all connections of a fake grid."""
+
+    now: Callable[[], datetime]
+    participant: str
+    sites: Mapping[str, str]
+    """The participant's sites and their zones."""
+    published: list[Record] = field(default_factory=list)
+    written: list[Record] = field(default_factory=list)
+    """What data centers wrote and the log took, in order."""
+    refusals: deque[Refusal] = field(default_factory=deque)
+    """Answers for the next writes."""
+    epoch: int = 1
+    kept_from: int = 0
+    """Positions before it are gone: retention has passed them."""
+    _receipts: dict[tuple[str, ...], Receipt] = field(default_factory=dict)
+
+    # --- signals -------------------------------------------------------------------------------------------------
+
+    def cursor(self, position: int) -> str:
+        """The position as clients see it."""
+        return f"fake-{self.epoch}-{position}"
+
+    def position(self, cursor: str) -> int | str:
+        """The position of a cursor, or why there is none."""
+        match cursor.split("-"):
+            case ["fake", epoch, position] if epoch.isdigit() and position.isdigit():
+                if int(epoch) != self.epoch:
+                    return "epoch_changed"
+                if int(position) > len(self.published):
+                    return "cursor_unknown"
+                return int(position) if int(position) >= self.kept_from else "cursor_expired"
+        return "cursor_unknown"
+
+    def after(self, position: int, stream: str, want: Filter, site: str | None) -> list[tuple[int, Record]]:
+        """The records of a subscription from a position on, each with the position after it."""
+        return [
+            (at + 1, record)
+            for at, record in enumerate(self.published[position:], start=position)
+            if self.wanted(record, stream, want, site)
+        ]
+
+    def wanted(self, record: Record, stream: str, want: Filter, site: str | None) -> bool:
+        """Whether a subscription sees a record: the right stream, its filter, and nobody else's order or decision."""
+        if TOPIC_OF_RECORD[record.record_name].stream != stream or not isinstance(record, DELIVERED):
+            return False
+        if isinstance(record, DispatchOrder | OfferDecision):
+            return record.site in ({site} if site else self.sites)
+        if want.zones is not None and record.zone not in want.zones:
+            return False
+        if isinstance(record, SpotPrice) and want.products is not None:
+            return record.product in want.products
+        if isinstance(record, CarbonIntensity) and want.accounting is not None:
+            return record.accounting in want.accounting
+        return True
+
+    def snapshot(self, stream: str, want: Filter, site: str | None) -> list[Record]:
+        """The current state: the newest of each series, open alerts, open requests, orders that are not over."""
+        newest: dict[str, Record] = {}
+        for _, record in self.after(0, stream, want, site):
+            match record:
+                case SpotPrice() | CarbonIntensity():
+                    newest[record.series_id] = record
+                case GridAlert():
+                    newest[record.alert_id] = record
+                case DispatchRequest():
+                    newest[record.request_id] = record
+                case RequestCancellation():
+                    newest.pop(record.request_id, None)
+                case DispatchOrder():
+                    newest[record.order_id] = record
+        over = [key for key, record in newest.items() if isinstance(record, DispatchOrder) and record.state in OVER]
+        ended = [
+            key
+            for key, record in newest.items()
+            if isinstance(record, GridAlert) and record.ends_at is not None and record.ends_at <= self.now()
+        ]
+        return [record for key, record in newest.items() if key not in {*over, *ended}]
+
+    # --- writes --------------------------------------------------------------------------------------------------
+
+    def write(self, record: Record) -> tuple[Receipt, bool] | Refusal:
+        """Takes a record: its receipt, and whether it is a repeat; or the refusal."""
+        identity = _identity(record)
+        digest = hashlib.sha256(record.model_dump_json().encode()).hexdigest()
+        first = self._receipts.get(identity) if identity else None
+        if first is not None:
+            return (first, True) if first.sha256 == digest else Refusal("conflict")
+        if self.refusals:
+            return self.refusals.popleft()
+        self.written.append(record)
+        receipt = Receipt(
+            offer_id=getattr(record, "offer_id", None),
+            revision=record.revision if isinstance(record, FlexOffer) else None,
+            response_id=getattr(record, "response_id", None),
+            sha256=digest,
+            received_at=self.now(),
+        )
+        if identity:
+            self._receipts[identity] = receipt
+        return receipt, False
+
+    def offer_state(self, offer_id: str) -> State | None:
+        """Where an offer stands, as a query is answered."""
+        revisions = [r for r in self.written if isinstance(r, FlexOffer) and r.offer_id == offer_id]
+        if not revisions:
+            return None
+        newest = revisions[-1]
+        return State(state="LIVE", revision=newest.revision, receipt=self._receipts.get(_identity(newest) or ()))
+
+    def order_state(self, order_id: str) -> State | None:
+        """Where an order stands."""
+        orders = [r for r in self.published if isinstance(r, DispatchOrder) and r.order_id == order_id]
+        return State(state=orders[-1].state, revision=orders[-1].revision) if orders else None
+
+    def response_state(self, response_id: str) -> State | None:
+        """Where a response stands."""
+        for record in self.written:
+            if isinstance(record, OrderResponse) and record.response_id == response_id:
+                receipt = self._receipts.get(_identity(record) or ())
+                return State(state=record.response, revision=record.revision, receipt=receipt)
+        return None
+
+
+def refused(refusal: Refusal, request_id: int, offer_id: str | None, response_id: str | None) -> Refused:
+    """The frame of a refusal."""
+    return Refused(
+        id=request_id,
+        offer_id=offer_id,
+        response_id=response_id,
+        code=refusal.code,
+        retriable=refusal.retriable,
+        retry_after_ms=refusal.retry_after_ms,
+        details=list(refusal.details),
+    )
+
+
+def _identity(record: Record) -> tuple[str, ...] | None:
+    match record:
+        case FlexOffer():
+            return "offer", record.offer_id, str(record.revision)
+        case OrderResponse():
+            return "response", record.response_id
+    return None

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Writes the generated parts of the documentation again: `make docs`. A test holds them to the code.
+
+A generated part of a Markdown file lies between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+
+from docs import asyncapi  # noqa: E402 - the script is started by its path
+from gridsignal_schemas.catalog import TOPICS, Topic, avro_schema  # noqa: E402 - as above
+from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, Frame  # noqa: E402 - as above
+
+PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
+
+
+def version() -> str:
+    """The project's version, as pyproject.toml says it."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"])
+
+
+def _table(*rows: tuple[str, ...]) -> str:
+    head, *rest = rows
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, tuple("---" for _ in head), *rest)) + "\n"
+
+
+def _retention(topic: Topic) -> str:
+    return f"{topic.retention_days} days" if topic.retention_days else "for ever"
+
+
+def topics() -> str:
+    """All topics: what they carry and how long they keep it."""
+    return _table(
+        ("stream", "topic", "records", "partitions", "kept", "subscribable", "conflates in `latest`", "flushed"),
+        *(
+            (
+                topic.stream,
+                f"`{topic.name}`",
+                ", ".join(topic.records),
+                str(topic.partitions),
+                _retention(topic),
+                "yes" if topic.subscribable else "no",
+                "yes" if topic.conflates else "no",
+                "every message" if topic.flush_every_message else "by the broker",
+            )
+            for topic in TOPICS.values()
+        ),
+    )
+
+
+def records() -> str:
+    """All records: what they say and where their schema and examples lie."""
+    return _table(
+        ("record", "says", "stream", "examples"),
+        *(
+            (
+                f"[{record}](gridsignal_schemas/avro/{record}.avsc)",
+                " ".join(str(avro_schema(record)["doc"]).split()),
+                topic.stream,
+                f"[ordinary](gridsignal_schemas/examples/{record}.ordinary.json), "
+                f"[nasty](gridsignal_schemas/examples/{record}.nasty.json)",
+            )
+            for topic in TOPICS.values()
+            for record in topic.records
+        ),
+    )
+
+
+def close_codes() -> str:
+    """What a client does after each close code."""
+    return _table(
+        ("code", "meaning", "reconnect", "resume"),
+        *(
+            (str(code), then.meaning, "yes" if then.reconnect else "no", "yes" if then.resume else "no")
+            for code, then in sorted(CLOSE_CODES.items())
+        ),
+    )
+
+
+def _fields(frame: type[Frame]) -> str:
+    fields = [(field.alias or name, field) for name, field in frame.model_fields.items() if name != "t"]
+    return ", ".join(f"`{name}`" if field.is_required() else f"`{name}`?" for name, field in fields)
+
+
+def frames() -> str:
+    """All frames of both sides with their fields."""
+    sides = (("C>S", CLIENT_FRAMES), ("S>C", SERVER_FRAMES))
+    return _table(
+        ("way", "`t`", "fields (`?` may be absent)"),
+        *((way, f"`{name}`", _fields(frame)) for way, known in sides for name, frame in known.items()),
+    )
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "topics": topics,
+    "records": records,
+    "close-codes": close_codes,
+    "frames": frames,
+}
+
+
+def filled(text: str) -> str:
+    """A Markdown file with its generated parts made anew; KeyError for a part nobody makes."""
+    return PART.sub(lambda part: f"{part[1]}{PARTS[part['name']]()}{part[4]}", text)
+
+
+def wanted() -> dict[Path, str]:
+    """Every file with generated parts, and what it should hold."""
+    pages = {ROOT / "README.md", *(ROOT / "schemas").glob("*.md"), *(ROOT / "docs").rglob("*.md")}
+    found = {page: page.read_text("utf-8") for page in sorted(pages) if page.exists()}
+    files = {page: filled(text) for page, text in found.items() if PART.search(text)}
+    files[ROOT / "schemas" / "asyncapi.json"] = asyncapi.text(version())
+    return files
+
+
+def outdated() -> list[str]:
+    """The files that do not hold what they should, by their paths in the repository."""
+    return [
+        path.relative_to(ROOT).as_posix()
+        for path, text in wanted().items()
+        if not path.exists() or path.read_text("utf-8") != text
+    ]
+
+
+def main() -> int:
+    changed = outdated()
+    for path, text in wanted().items():
+        path.write_text(text, "utf-8")
+    print("\n".join(f"wrote {name}" for name in changed) or "all generated parts are current")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

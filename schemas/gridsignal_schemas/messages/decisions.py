@@ -1,0 +1,141 @@
+"""The ledger's own records: clearings, timers, the grid's clock. Nobody outside ever sees them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from gridsignal_schemas.values import (
+    INT64_MAX,
+    Code,
+    Identifier,
+    Money,
+    Name,
+    Power,
+    Record,
+    Revision,
+    Shape,
+    ShortText,
+    Symbol,
+    Timestamp,
+    Zone,
+)
+
+
+class ClearingTrigger(Symbol):
+    UNKNOWN = "UNKNOWN"
+    GATE_CLOSURE = "GATE_CLOSURE"
+    SHORTFALL = "SHORTFALL"
+    BY_HAND = "BY_HAND"
+
+
+class Timer(Symbol):
+    UNKNOWN = "UNKNOWN"
+    GATE_CLOSURE = "GATE_CLOSURE"
+    DECISION_DEADLINE = "DECISION_DEADLINE"
+    RESPOND_BY = "RESPOND_BY"
+    START = "START"
+    END = "END"
+    EXPIRY = "EXPIRY"
+
+
+class Award(Shape):
+    """One offer's share."""
+
+    offer_id: Identifier
+    """The offer chosen."""
+    participant: Identifier
+    """Whose offer it is: offer ids are unique within a participant only."""
+    revision: Revision
+    """The offer's revision."""
+    option: Identifier
+    """The option chosen."""
+    power_w: Power
+    """The power awarded, in watts."""
+    price_per_mwh: Money
+    """What the power is paid with."""
+
+
+class Standby(Shape):
+    """An offer that was not needed and stays callable."""
+
+    offer_id: Identifier
+    """The offer."""
+    participant: Identifier
+    """Whose offer it is."""
+    revision: Revision
+    """The offer's revision."""
+
+
+class Rejection(Shape):
+    """Why an offer got nothing, or less than it offered, in this clearing."""
+
+    offer_id: Identifier
+    """The offer."""
+    participant: Identifier
+    """Whose offer it is."""
+    code: Code
+    """The rule that stopped it."""
+
+
+class Clearing(Record):
+    """One decision on one request: valid if, at its own offset, everything it says still holds."""
+
+    zone: Zone
+    """The request's zone; the record's key."""
+    clearing_id: Identifier
+    """uuid5(request_id, position)."""
+    request_id: Identifier
+    """The request cleared."""
+    request_revision: Revision
+    """The request's revision cleared."""
+    position: Annotated[int, Field(ge=0, le=INT64_MAX)]
+    """The next offset of the partition when the decision was made: what it was made from."""
+    awards: Annotated[list[Award], Field(max_length=10_000)]
+    """In merit order."""
+    standby: Annotated[list[Standby], Field(max_length=10_000)]
+    """In merit order."""
+    rejected: Annotated[list[Rejection], Field(max_length=10_000)]
+    """The losers, each with the reason."""
+    trigger: ClearingTrigger
+    """What made it happen."""
+    actor: Name
+    """Who decided: the ledger, or a person."""
+    reason: ShortText
+    """For people."""
+    algorithm: Name
+    """The algorithm's name."""
+    version: Revision
+    """The algorithm's version."""
+
+
+class TimerFired(Record):
+    """A moment has come: valid only if the log's clock agrees; too early is repeated."""
+
+    zone: Zone
+    """The subject's zone; the record's key."""
+    timer: Timer
+    """Which moment."""
+    subject_id: Identifier
+    """The request, offer or order it concerns."""
+    revision: Revision
+    """The subject's revision the timer was set for."""
+    due_at: Timestamp
+    """When it was due."""
+
+
+class GridClock(Record):
+    """Grid time of everything under one topic prefix: origin + rate x (append time - epoch)."""
+
+    origin: Timestamp
+    """Grid time at the epoch."""
+    rate: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False, strict=False)]
+    """Grid seconds per second of append time."""
+    epoch: Timestamp
+    """Append time at which the grid shows its origin."""
+
+    def at(self, appended_at: datetime) -> datetime:
+        """Grid time of an append time."""
+        return self.origin + (appended_at - self.epoch) * self.rate

@@ -1,0 +1,148 @@
+"""The kinds of values that records are made of: times, power, money, names.
+
+Nothing here repairs: a value that is not exactly what the contract says is refused.
+Datetimes are aware and in UTC, power is integer watts, money is a decimal with four places.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    ValidationInfo,
+)
+from pydantic_core import core_schema
+
+MW = 1_000_000
+"""Watts in a megawatt, so that `12 * MW` reads as it is spoken."""
+KW = 1_000
+"""Watts in a kilowatt."""
+
+MAX_POWER_W = 10_000 * MW
+"""Ten gigawatts: more than any connection point on earth carries, so more is a unit mistake."""
+
+INT32_MAX = 2**31 - 1
+INT64_MAX = 2**63 - 1
+
+
+_DECIMAL = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,4})?")
+
+
+def as_utc(value: datetime) -> datetime:
+    """The same instant in UTC; a naive datetime names no instant and is refused."""
+    if value.tzinfo is None:
+        raise ValueError("expected a time with its offset from UTC, got a naive datetime")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:  # the first and last day of the calendar, with an offset
+        raise ValueError("expected a time between the years 1 and 9999 in UTC") from None
+
+
+def _text_of_time(value: datetime) -> str:
+    return value.isoformat().replace("+00:00", "Z")
+
+
+def _only_text_or_datetime(value: Any) -> Any:
+    # pydantic's lax mode would read 5 and "5" as seconds since 1970
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and "-" in value and ("T" in value or "t" in value):
+        return value
+    raise ValueError(f"expected an RFC 3339 time such as 2024-05-12T13:00:00Z, got {value!r:.60}")
+
+
+def _only_text_or_decimal(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return value
+    raise ValueError(f'expected a decimal as text such as "65.49", four places at most, got {value!r:.60}')
+
+
+def _within_scale(value: Decimal) -> Decimal:
+    # 54.500000 has one place that counts, but a writer of decimal(18,4) counts them all
+    exponent = value.as_tuple().exponent
+    return value.quantize(Decimal("0.0001")) if isinstance(exponent, int) and exponent < -4 else value
+
+
+def text_of_decimal(value: Decimal) -> str:
+    """The shortest plain spelling: 65.49, 90, -0.5; never an exponent, never -0."""
+    text = format(value or Decimal(0), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+Timestamp = Annotated[
+    datetime,
+    BeforeValidator(_only_text_or_datetime),
+    Field(strict=False),
+    AfterValidator(as_utc),
+    PlainSerializer(_text_of_time, return_type=str, when_used="json"),
+]
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_only_text_or_decimal),
+    Field(strict=False, max_digits=18, decimal_places=4, allow_inf_nan=False),
+    AfterValidator(_within_scale),
+    PlainSerializer(text_of_decimal, return_type=str, when_used="json"),
+]
+"""Four decimal places at most, eighteen digits in all; in JSON a string."""
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Zone = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+Power = Annotated[int, Field(ge=0, le=MAX_POWER_W)]
+Energy = Annotated[int, Field(ge=0, le=INT64_MAX)]
+Seconds = Annotated[int, Field(ge=0, le=366 * 86_400)]
+Resolution = Annotated[int, Field(ge=1, le=86_400)]
+Revision = Annotated[int, Field(ge=1, le=INT32_MAX)]
+ShortText = Annotated[str, Field(max_length=512)]
+Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{0,64}$")]
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class Symbol(StrEnum):
+    """An Avro enum: every one has UNKNOWN as its default symbol, so that old readers survive new symbols."""
+
+    @classmethod
+    def _read(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str) and value not in cls._value2member_map_ and (info.context or {}).get("tolerant"):
+            return cls("UNKNOWN")
+        return value
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        symbols = core_schema.enum_schema(cls, list(cls), sub_type="str", strict=False)
+        return core_schema.with_info_before_validator_function(cls._read, symbols)
+
+
+class Shape(BaseModel):
+    """A frozen value that is written exactly: unknown fields and near misses are refused.
+
+    Readers of what others wrote pass `extra="ignore", context=TOLERANT` to the validating call instead.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+TOLERANT: dict[str, bool] = {"tolerant": True}
+"""The validation context of a reader: symbols it does not know become UNKNOWN."""
+
+
+class Record(Shape):
+    """A message that travels on the log as one Avro record of the same name."""
+
+    @property
+    def record_name(self) -> str:
+        """The record's name, the same in the .avsc, on the wire and here."""
+        return type(self).__name__

@@ -1,0 +1,1 @@
+"""gridsignal's services: three doors around one log."""

@@ -1,0 +1,95 @@
+"""The local issuer: a throw-away ES256 key in the data directory, for one machine. Real authorisation, local keys."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from gridsignal_services.access import Role
+from gridsignal_services.access.tokens import ALGORITHM, Verifier
+
+ISSUER = "gridsignal-local"
+AUDIENCE = "gridsignal"
+_PRIVATE, _PUBLIC = "issuer-key.json", "jwks.json"
+
+
+class LocalIssuer:
+    """Mints tokens with the key in a directory; who can read that directory can be anybody."""
+
+    def __init__(self, key: ECKey) -> None:
+        self._key = key
+
+    @classmethod
+    def create_or_open(cls, directory: Path) -> LocalIssuer:
+        """The issuer of this directory; its key is made at first use, readable by the owner alone.
+
+        Raises PermissionError when others may read the key: it is no secret any more, delete it.
+        """
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = directory / _PRIVATE
+        if not path.exists():
+            _write_private(path)
+        if path.stat().st_mode & 0o077:
+            raise PermissionError(f"expected {path.name} to be readable by its owner alone (mode 0600); delete it")
+        issuer = cls(ECKey.import_key(json.loads(path.read_text("utf-8"))))
+        _replace(directory / _PUBLIC, json.dumps(issuer.jwks, indent=2) + "\n")
+        return issuer
+
+    @property
+    def jwks(self) -> dict[str, Any]:
+        """The public half, as a JWK set."""
+        return {"keys": [{**self._key.as_dict(private=False), "use": "sig", "alg": ALGORITHM}]}
+
+    def verifier(self) -> Verifier:
+        """Verifies what this issuer mints."""
+        return Verifier(self.jwks, ISSUER, AUDIENCE)
+
+    def mint(
+        self, role: Role, organisation: str, subject: str, scopes: Iterable[str], ttl_s: int, now: datetime
+    ) -> str:
+        """A token that lives `ttl_s` seconds from `now` (wall time)."""
+        issued_s = int(now.timestamp())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": subject,
+            "iat": issued_s,
+            "exp": issued_s + ttl_s,
+            "jti": uuid.uuid4().hex,
+            "role": role,
+            "org": organisation,
+            "scope": " ".join(sorted(scopes)),
+        }
+        return jwt.encode({"alg": ALGORITHM, "typ": "at+jwt", "kid": self._key.kid}, claims, self._key)
+
+
+def _write_private(path: Path) -> None:
+    key = ECKey.generate_key("P-256", auto_kid=True)
+    text = json.dumps({**key.as_dict(private=True), "kid": key.kid})
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    # mode at creation, not after it: there is no moment in which others can read the key
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)  # two first starts at once: the first key stays
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_text(text, "utf-8")
+    draft.replace(path)

@@ -1,0 +1,193 @@
+"""Records to bytes and back: Avro in Confluent framing, closed against what fastavro lets through.
+
+fastavro reads an enum index of -1 as the last symbol, ignores trailing bytes, writes 1.9 as 1 and takes a minute for
+a decimal of 900 kB. So what is written is validated first, and what is read must be exactly what we would write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import fastavro
+from pydantic import ValidationError
+
+from gridsignal_schemas.catalog import SUBJECTS, avro_schema
+from gridsignal_schemas.messages import RECORDS, TOLERANT, Record
+from gridsignal_services.bus import LogConfigurationError
+from gridsignal_services.bus.schema_ids import canonical_text, read_lock, record_of
+
+MAX_VALUE_BYTES = 1_000_000
+"""A framed record: what Kafka takes with its default settings, too."""
+_FRAMING = struct.Struct(">bI")
+_MAX_DECIMAL_BYTES = 8  # 18 digits
+_UNSUSPICIOUS_BYTES = 4096  # a decimal as long as this costs a millisecond
+
+# what fastavro and the conversions under it raise for bytes that are no such record
+_UNREADABLE = (ValueError, EOFError, ArithmeticError, LookupError, TypeError, MemoryError, RecursionError, struct.error)
+
+
+class Poison(Exception):
+    """These bytes are no record of ours. They are set aside with this reason, and the partition goes on."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class UnknownSchema(Poison):
+    """Written with a schema this codec has not been told of; a registry may know it."""
+
+    def __init__(self, schema_id: int) -> None:
+        super().__init__(f"expected a known schema id, got {schema_id}")
+        self.schema_id = schema_id
+
+
+def schema_id_of(value: bytes) -> int:
+    """The schema id in the framing. Raises Poison where there is none."""
+    if len(value) < _FRAMING.size or value[0] != 0:
+        raise Poison(f"expected 0x00 and four bytes of schema id, got {value[:5].hex() or 'nothing'}")
+    schema_id: int = _FRAMING.unpack_from(value)[1]
+    return schema_id
+
+
+def sha256_of(value: bytes) -> str:
+    """SHA-256 of the Avro value without its framing, hex: what a receipt names."""
+    return hashlib.sha256(memoryview(value)[_FRAMING.size :]).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """One schema, parsed once."""
+
+    model: type[Record]
+    writer: Any
+    """The schema the bytes were written with."""
+    bare: Any
+    """The same without logical types: reads hostile decimals without converting them."""
+    text: str
+    ours: bool
+    """Whether it is the schema this version writes."""
+
+
+class Codec:
+    """Writes the contract's own schemas; reads them, and others it was told of.
+
+    Bounded: one schema per id. When full, conflates: never, nothing.
+    """
+
+    def __init__(self, ids: Mapping[str, int]) -> None:
+        """`ids` maps each subject of catalog.SUBJECTS to its schema id. Raises LogConfigurationError for a gap."""
+        if missing := [subject for subject in SUBJECTS if subject not in ids]:
+            raise LogConfigurationError(f"expected a schema id for each subject, got none for {', '.join(missing)}")
+        self._shapes: dict[int, _Shape] = {}
+        self._framing: dict[type[Record], tuple[bytes, Any]] = {}
+        for subject in SUBJECTS:
+            shape = _shape(avro_schema(record_of(subject)), ours=True)
+            self._shapes[ids[subject]] = shape
+            self._framing[shape.model] = (_FRAMING.pack(0, ids[subject]), shape.writer)
+        if len(self._shapes) != len(SUBJECTS):
+            raise LogConfigurationError("expected a schema id of its own for each subject, got one twice")
+
+    @classmethod
+    def from_lock(cls) -> Self:
+        """With the ids every embedded log is written with."""
+        return cls({subject: locked.id for subject, locked in read_lock().items()})
+
+    def learn(self, schema_id: int, text: str) -> None:
+        """Takes the schema another version of the contract writes under this id. Raises LogConfigurationError."""
+        try:
+            shape = _shape(json.loads(text), ours=False)
+        except (ValueError, LookupError, TypeError) as error:
+            raise LogConfigurationError(
+                f"schema {schema_id}: expected a record of the contract, got {error}"
+            ) from error
+        self._shapes.setdefault(schema_id, shape)
+
+    def knows(self, schema_id: int) -> bool:
+        """Whether records under this id can be read."""
+        return schema_id in self._shapes
+
+    def schema_text(self, schema_id: int) -> str:
+        """The Avro schema of an id, as JSON without docs. Raises KeyError for an id never heard of."""
+        return self._shapes[schema_id].text
+
+    def encode(self, record: Record) -> bytes:
+        """The framed bytes. Raises ValueError for a record that breaks its own rules or is too long."""
+        framing, schema = self._framing[type(record)]
+        fields = record.model_dump(warnings=False)
+        type(record).model_validate(fields)  # model_copy and model_construct validate nothing
+        out = io.BytesIO()
+        out.write(framing)
+        fastavro.schemaless_writer(out, schema, fields)
+        value = out.getvalue()
+        if len(value) > MAX_VALUE_BYTES:
+            raise ValueError(f"expected a record of at most {MAX_VALUE_BYTES} bytes, got {len(value)}")
+        return value
+
+    def decode(self, value: bytes) -> Record:
+        """The record. Raises Poison for anything that is not byte for byte what its writer's codec would write."""
+        if len(value) > MAX_VALUE_BYTES:
+            raise Poison(f"expected at most {MAX_VALUE_BYTES} bytes, got {len(value)}")
+        schema_id = schema_id_of(value)
+        if (shape := self._shapes.get(schema_id)) is None:
+            raise UnknownSchema(schema_id)
+        try:
+            return _read(shape, value[_FRAMING.size :])
+        except ValidationError as error:
+            raise Poison(f"expected a valid {shape.model.__name__}, got {_faults(error)}") from error
+        except _UNREADABLE as error:
+            raise Poison(f"expected a {shape.model.__name__}, got {type(error).__name__}: {error!s:.200}") from error
+
+
+def _shape(schema: dict[str, Any], *, ours: bool) -> _Shape:
+    return _Shape(
+        model=RECORDS[schema["name"]],
+        writer=fastavro.parse_schema(schema),
+        bare=fastavro.parse_schema(_bare(schema)),
+        text=canonical_text(schema),
+        ours=ours,
+    )
+
+
+def _read(shape: _Shape, body: bytes) -> Record:
+    if len(body) > _UNSUSPICIOUS_BYTES:
+        _must_have_short_decimals(fastavro.schemaless_reader(io.BytesIO(body), shape.bare))
+    fields: Any = fastavro.schemaless_reader(io.BytesIO(body), shape.writer)
+    again = io.BytesIO()
+    fastavro.schemaless_writer(again, shape.writer, fields)
+    if again.getvalue() != body:
+        raise Poison(f"expected a {shape.model.__name__} written canonically, got other bytes for the same fields")
+    if shape.ours:
+        return shape.model.model_validate(fields)
+    return shape.model.model_validate(fields, extra="ignore", context=TOLERANT)
+
+
+def _must_have_short_decimals(fields: Any) -> None:
+    waiting = [fields]
+    while waiting:
+        match waiting.pop():
+            case dict() as record:
+                waiting.extend(record.values())
+            case list() as items:
+                waiting.extend(items)
+            case bytes() as decimal if len(decimal) > _MAX_DECIMAL_BYTES:
+                raise Poison(f"expected decimals of at most {_MAX_DECIMAL_BYTES} bytes, got {len(decimal)}")
+
+
+def _bare(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {key: _bare(value) for key, value in schema.items() if key != "logicalType"}
+    if isinstance(schema, list):
+        return [_bare(item) for item in schema]
+    return schema
+
+
+def _faults(error: ValidationError) -> str:
+    faults = error.errors(include_url=False, include_context=False, include_input=False)[:3]
+    return "; ".join(f"{'/'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)

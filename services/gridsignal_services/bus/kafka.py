@@ -1,0 +1,160 @@
+"""The log on Apache Kafka: acknowledged by all replicas in sync, timed by the broker, read without a group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from weakref import WeakSet
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from gridsignal_schemas.catalog import TOPICS, Topic, partition_of
+from gridsignal_services.bus import Appended, Log, LogConfigurationError, LogUnavailable, PositionGone
+from gridsignal_services.bus.codec import MAX_VALUE_BYTES
+from gridsignal_services.bus.kafka_producer import Producer
+from gridsignal_services.bus.kafka_reader import KafkaReader
+from gridsignal_services.bus.kafka_topics import Brokers, administration, epoch_of, find, must_have_partitions
+
+OPEN_TIMEOUT_S = 15.0
+LOOKUP_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 5.0
+
+
+class KafkaLog(Log):
+    """The topics of one cluster under one prefix.
+
+    Bounded: see Producer and KafkaReader. When full: appends wait. Conflates: nothing.
+    """
+
+    def __init__(self, brokers: Brokers, prefix: str, epoch: str) -> None:
+        """Use `open`."""
+        self.epoch = epoch
+        self._brokers = brokers
+        self._prefix = prefix
+        self._urgent = Producer(brokers, linger_ms=0)
+        self._bulk = Producer(brokers, linger_ms=5)
+        self._lookups: AIOKafkaConsumer | None = None  # offset lookups on a consumer that fetches cost half a second
+        self._looking = asyncio.Lock()
+        self._readers: WeakSet[KafkaReader] = WeakSet()
+        self._closed = False
+
+    @classmethod
+    async def open(cls, brokers: Brokers, *, prefix: str = "") -> KafkaLog:
+        """Opens the log whose topics begin with `prefix`.
+
+        Raises LogUnavailable where no broker answers within OPEN_TIMEOUT_S, LogConfigurationError where a topic is
+        missing, has other partitions than topics.toml says, or is not timed by the broker.
+        """
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S), administration(brokers) as admin:
+                found = await find(admin, prefix)
+        except TimeoutError as error:
+            raise LogUnavailable(f"kafka at {brokers.servers}: no answer in {OPEN_TIMEOUT_S:.0f} s") from error
+        for topic in TOPICS.values():
+            name = prefix + topic.name
+            if name not in found:
+                raise LogConfigurationError(f"topic {name}: expected to exist; `gridsignal topics apply` makes it")
+            must_have_partitions(name, topic, found[name])
+            if (timed := found[name].settings.get("message.timestamp.type")) != "LogAppendTime":
+                raise LogConfigurationError(f"topic {name}: expected message.timestamp.type LogAppendTime, got {timed}")
+        return cls(brokers, prefix, epoch_of(found, prefix))
+
+    async def append(
+        self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
+    ) -> Appended:
+        """See Log.append. Raises ValueError for a stream or partition that isn't there and for too long a value."""
+        self._must_be_open()
+        topic = _topic(stream, partition)
+        if len(value) > MAX_VALUE_BYTES:
+            raise ValueError(f"expected a value of at most {MAX_VALUE_BYTES} bytes, got {len(value)}")
+        place = partition_of(key, topic.partitions) if partition is None else partition
+        producer = self._urgent if topic.subscribable else self._bulk
+        try:
+            return await producer.send(self._prefix + topic.name, place, key, value, headers)
+        except MessageSizeTooLargeError as error:
+            raise ValueError(f"expected a record the broker takes, got {len(value)} bytes and headers") from error
+
+    async def reader(self, stream: str, positions: Mapping[int, int]) -> KafkaReader:
+        """See Log.reader."""
+        for partition in positions:
+            _topic(stream, partition)
+        starts, ends = await self.start_positions(stream), await self.end_positions(stream)
+        for partition, offset in positions.items():
+            start, end = starts[partition], ends[partition]
+            if not start <= offset <= end:
+                raise PositionGone(f"{stream} {partition}: expected a position in [{start}, {end}], got {offset}")
+        topic = self._prefix + TOPICS[stream].name
+        reader = KafkaReader(self._brokers, stream, topic, positions, lambda: self.end_positions(stream))
+        self._readers.add(reader)
+        return reader
+
+    async def start_positions(self, stream: str) -> dict[int, int]:
+        """See Log.start_positions."""
+        partitions = self._partitions(stream)
+        async with self._lookup() as lookups:
+            found = await lookups.beginning_offsets(partitions)
+        return {partition.partition: found[partition] for partition in partitions}
+
+    async def end_positions(self, stream: str) -> dict[int, int]:
+        """See Log.end_positions."""
+        partitions = self._partitions(stream)
+        async with self._lookup() as lookups:
+            found = await lookups.end_offsets(partitions)
+        return {partition.partition: found[partition] for partition in partitions}
+
+    async def position_at(self, stream: str, appended_us: int) -> dict[int, int]:
+        """See Log.position_at. Kafka's times are whole milliseconds."""
+        ends = await self.end_positions(stream)
+        at_ms = -(-appended_us // 1000)
+        async with self._lookup() as lookups:
+            found = await lookups.offsets_for_times(dict.fromkeys(self._partitions(stream), at_ms))
+        offsets = {partition.partition: place.offset for partition, place in found.items() if place is not None}
+        return ends | offsets
+
+    async def aclose(self) -> None:
+        """See Log.aclose."""
+        if self._closed:
+            return
+        self._closed = True
+        readers = [reader.aclose() for reader in list(self._readers)]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await asyncio.gather(self._urgent.aclose(), self._bulk.aclose(), self._drop_lookups(), *readers)
+
+    @asynccontextmanager
+    async def _lookup(self) -> AsyncIterator[AIOKafkaConsumer]:
+        async with self._looking:
+            self._must_be_open()
+            try:
+                async with asyncio.timeout(LOOKUP_TIMEOUT_S):
+                    if self._lookups is None:
+                        self._lookups = AIOKafkaConsumer(**self._brokers.settings())
+                        await self._lookups.start()
+                    yield self._lookups
+            except (KafkaError, OSError, TimeoutError) as error:
+                await self._drop_lookups()
+                raise LogUnavailable(f"kafka can't be asked now: {type(error).__name__} {error}") from error
+
+    async def _drop_lookups(self) -> None:
+        lookups, self._lookups = self._lookups, None
+        if lookups is not None:
+            with suppress(TimeoutError, KafkaError, OSError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await lookups.stop()
+
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise LogUnavailable("the log was closed")
+
+    def _partitions(self, stream: str) -> list[TopicPartition]:
+        topic = _topic(stream, None)
+        return [TopicPartition(self._prefix + topic.name, partition) for partition in range(topic.partitions)]
+
+
+def _topic(stream: str, partition: int | None) -> Topic:
+    topic = TOPICS.get(stream)
+    if topic is None or not 0 <= (partition or 0) < topic.partitions:
+        raise ValueError(f"expected a stream and partition of topics.toml, got {stream!r} {partition}")
+    return topic

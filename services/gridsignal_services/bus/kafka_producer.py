@@ -1,0 +1,96 @@
+"""Sends records to Kafka and waits until all replicas in sync have them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from gridsignal_services.bus import Appended, LogUnavailable
+from gridsignal_services.bus.kafka_topics import Brokers
+from gridsignal_services.bus.room import RECORD_BYTES, Room
+
+MAX_WAITING_BYTES = 32 * 1024 * 1024
+SEND_TIMEOUT_S = 15.0
+"""Longer than the client's own time-out of 10 s, which is the one that is met."""
+CLOSE_TIMEOUT_S = 4.0
+
+
+class Producer:
+    """One client, replaced when it fails: an idempotent producer that lost a batch refuses all that follow.
+
+    Repeats by the client's own retries are prevented by its sequence numbers; nothing rests on that.
+
+    Bounded: MAX_WAITING_BYTES of records under way. When full: callers wait their turn. Conflates: nothing.
+    """
+
+    def __init__(self, brokers: Brokers, *, linger_ms: int) -> None:
+        self._brokers = brokers
+        self._linger_ms = linger_ms
+        self._room = Room(MAX_WAITING_BYTES)
+        self._client: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def send(self, topic: str, partition: int, key: str, value: bytes, headers: Mapping[str, str]) -> Appended:
+        """Returns when the record is durable. Raises LogUnavailable, MessageSizeTooLargeError."""
+        encoded = [(name, text.encode()) for name, text in headers.items()]
+        size = len(value) + RECORD_BYTES
+        await self._room.take(size)
+        client = None
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                client = await self._ready()
+                sent = await client.send_and_wait(topic, value, key.encode(), partition, headers=encoded)
+        except MessageSizeTooLargeError:
+            raise
+        except (KafkaError, OSError, TimeoutError) as error:
+            self._replace(client)
+            raise LogUnavailable(f"kafka can't be written now: {type(error).__name__} {error}") from error
+        finally:
+            self._room.free(size)
+        return Appended(sent.partition, sent.offset, sent.timestamp * 1000)
+
+    async def aclose(self) -> None:
+        """Sends what is under way, for a few seconds at most."""
+        self._closed = True
+        self._room.close(LogUnavailable("the log was closed"))
+        self._replace(self._client)
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+
+    async def _ready(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._closed:
+                raise LogUnavailable("the log was closed")
+            if self._client is None:
+                client = AIOKafkaProducer(
+                    acks="all", enable_idempotence=True, linger_ms=self._linger_ms, **self._brokers.settings()
+                )
+                try:
+                    await client.start()
+                except BaseException:
+                    await _stop(client)
+                    raise
+                self._client = client
+            return self._client
+
+    def _replace(self, client: AIOKafkaProducer | None) -> None:
+        if client is not None and client is self._client:  # the first to fail replaces it for all
+            self._client = None
+            leaving = asyncio.create_task(_stop(client))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+
+
+async def _stop(client: AIOKafkaProducer) -> None:
+    # stop() waits for brokers that may never answer, and then leaves its connections open
+    with suppress(TimeoutError, KafkaError, OSError):
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await client.stop()
+            return
+    await client.client.close()

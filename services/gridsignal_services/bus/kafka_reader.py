@@ -1,0 +1,127 @@
+"""Reads partitions of one Kafka topic, all of them assigned by hand and none by a group.
+
+A consumer can be alive and stuck after a broker came back, so that no records are not believed: after a while the end
+of the log is asked for on another connection, and a consumer that is behind it is made anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
+
+from gridsignal_services.bus import LogRecord, LogUnavailable, PositionGone, Reader
+from gridsignal_services.bus.kafka_topics import Brokers
+
+DOUBT_AFTER_S = 5.0
+"""Without a record for so long, the end of the log is looked up."""
+FETCH_WAIT_MS = 100
+CLOSE_TIMEOUT_S = 3.0
+
+
+class KafkaReader(Reader):
+    """One reader's consumer and positions. One `read` at a time; a cancelled one loses nothing.
+
+    Bounded: what the consumer fetches ahead (1 MiB a partition). When full: it fetches no more. Conflates: nothing.
+    """
+
+    def __init__(
+        self,
+        brokers: Brokers,
+        stream: str,
+        topic: str,
+        positions: Mapping[int, int],
+        ends: Callable[[], Awaitable[Mapping[int, int]]],
+    ) -> None:
+        """`ends` asks for the topic's end positions, on a connection that does not fetch."""
+        self._brokers = brokers
+        self._stream = stream
+        self._topic = topic
+        self._next = dict(positions)
+        self._ends = ends
+        self._consumer: AIOKafkaConsumer | None = None
+        self._last: frozenset[TopicPartition] = frozenset()
+        self._closed = False
+
+    @property
+    def positions(self) -> Mapping[int, int]:
+        """See Reader.positions."""
+        return dict(self._next)
+
+    async def read(self, limit: int = 1000) -> list[LogRecord]:
+        """See Reader.read. After LogUnavailable it may be called again, and goes on where it was."""
+        while True:
+            if self._closed:
+                raise LogUnavailable("the log was closed")
+            try:
+                consumer = self._consumer or await self._start()
+                fetched = await self._fetch(consumer, limit)
+            except OffsetOutOfRangeError as error:
+                raise PositionGone(f"{self._topic}: {error}") from error
+            except ConsumerStoppedError as error:
+                raise LogUnavailable("the log was closed") from error
+            except (KafkaError, OSError, TimeoutError) as error:
+                await self._drop()
+                raise LogUnavailable(f"kafka can't be read now: {error}") from error
+            if records := [self._take(record) for records in fetched.values() for record in records]:
+                return records
+            await self._doubt()
+
+    async def aclose(self) -> None:
+        """See Reader.aclose."""
+        self._closed = True
+        await self._drop()
+
+    async def _start(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=FETCH_WAIT_MS,
+            **self._brokers.settings(),
+        )
+        partitions = {partition: TopicPartition(self._topic, partition) for partition in self._next}
+        consumer.assign(list(partitions.values()))  # before start: nothing is read that was not asked for
+        self._consumer = consumer
+        await consumer.start()
+        for partition, offset in self._next.items():  # at once: the fetching task has not run yet
+            consumer.seek(partitions[partition], offset)
+        return consumer
+
+    async def _fetch(self, consumer: AIOKafkaConsumer, limit: int) -> Mapping[TopicPartition, list[Any]]:
+        # the client hands out all it has of one partition before it looks at the next: those left out come first
+        fetched: Mapping[TopicPartition, list[Any]] = {}
+        if left_out := consumer.assignment() - self._last:
+            fetched = await consumer.getmany(*left_out, timeout_ms=0, max_records=limit)
+        if not fetched:
+            fetched = await consumer.getmany(timeout_ms=int(DOUBT_AFTER_S * 1000), max_records=limit)
+        self._last = frozenset(fetched)
+        return fetched
+
+    async def _doubt(self) -> None:
+        ends = await self._ends()
+        if any(offset < ends[partition] for partition, offset in self._next.items()):
+            await self._drop()  # records lie there and none came: it is stuck
+
+    async def _drop(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with suppress(TimeoutError, KafkaError, OSError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await consumer.stop()
+
+    def _take(self, record: ConsumerRecord[Any, Any]) -> LogRecord:
+        self._next[record.partition] = record.offset + 1
+        return LogRecord(
+            stream=self._stream,
+            partition=record.partition,
+            offset=record.offset,
+            key=(record.key or b"").decode("utf-8", "replace"),
+            value=record.value or b"",
+            appended_us=record.timestamp * 1000,
+            headers={name: value.decode("utf-8", "replace") for name, value in record.headers},
+        )

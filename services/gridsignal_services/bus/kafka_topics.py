@@ -1,0 +1,169 @@
+"""Kafka's topics: what topics.toml wants of them, what a cluster has, and the difference. Nothing is ever deleted."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, for_code
+
+from gridsignal_schemas.catalog import TOPICS, Topic
+from gridsignal_services.bus import LogConfigurationError, LogUnavailable
+from gridsignal_services.bus.kafka_topic_ids import topic_ids
+
+REQUEST_TIMEOUT_MS = 10_000
+_DAY_MS = 86_400_000
+_TOPIC_OVERRIDE = 1  # the source of a setting that was made for this topic (DescribeConfigs, version 1 on)
+
+
+@dataclass(frozen=True, slots=True)
+class Brokers:
+    """How to reach a cluster."""
+
+    servers: str
+    """host:port, several with commas."""
+    tls: ssl.SSLContext | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    """SASL/PLAIN, where there is a username."""
+
+    def settings(self) -> dict[str, Any]:
+        """As every client of aiokafka takes them."""
+        security = ("SASL_" if self.username else "") + ("SSL" if self.tls else "PLAINTEXT")
+        settings: dict[str, Any] = {"bootstrap_servers": self.servers.split(","), "security_protocol": security}
+        settings |= {"ssl_context": self.tls, "request_timeout_ms": REQUEST_TIMEOUT_MS, "metadata_max_age_ms": 30_000}
+        if self.username:
+            settings |= {"sasl_plain_username": self.username, "sasl_plain_password": self.password}
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One topic as the cluster has it."""
+
+    id: uuid.UUID
+    partitions: int
+    settings: Mapping[str, str]
+    """Every setting in force."""
+    overrides: Mapping[str, str]
+    """Those made for this topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One topic to make, or settings of it to change."""
+
+    name: str
+    new: Topic | None
+    """The topic, where it has to be made."""
+    settings: Mapping[str, tuple[str | None, str]]
+    """(is, shall be) of each setting that differs."""
+
+    def __str__(self) -> str:
+        settings = ", ".join(f"{key}: {old or 'unset'} -> {new}" for key, (old, new) in self.settings.items())
+        verb = f"make with {self.new.partitions} partitions" if self.new else "change"
+        return f"{self.name}: {verb}: {settings}"
+
+
+def wanted_settings(topic: Topic, replication: int) -> dict[str, str]:
+    """What the promises of the log need: append times by the broker, nothing lost, nothing compacted."""
+    settings = {
+        "cleanup.policy": "delete",
+        "message.timestamp.type": "LogAppendTime",
+        "min.insync.replicas": str(max(1, replication - 1)),
+        "retention.bytes": "-1",
+        "retention.ms": str(topic.retention_days * _DAY_MS) if topic.retention_days else "-1",
+        "unclean.leader.election.enable": "false",
+    }
+    if topic.flush_every_message:
+        settings["flush.messages"] = "1"
+    return settings
+
+
+def changes(found: Mapping[str, Found], prefix: str, replication: int) -> list[Change]:
+    """What `apply` would do. Raises LogConfigurationError for a number of partitions, which can't be changed."""
+    needed = []
+    for topic in TOPICS.values():
+        name = prefix + topic.name
+        wanted = wanted_settings(topic, replication)
+        if (there := found.get(name)) is None:
+            needed.append(Change(name, topic, {key: (None, value) for key, value in wanted.items()}))
+            continue
+        must_have_partitions(name, topic, there)
+        differing = {key: (there.settings.get(key), value) for key, value in wanted.items()}
+        differing = {key: (old, new) for key, (old, new) in differing.items() if old != new}
+        if differing:
+            needed.append(Change(name, None, differing))
+    return needed
+
+
+def must_have_partitions(name: str, topic: Topic, found: Found) -> None:
+    """Raises LogConfigurationError: another number of partitions puts zones elsewhere, and means a new topic."""
+    if found.partitions != topic.partitions:
+        raise LogConfigurationError(f"topic {name}: expected {topic.partitions} partitions, got {found.partitions}")
+
+
+def epoch_of(found: Mapping[str, Found], prefix: str) -> str:
+    """Names this incarnation of the log: another one as soon as one topic was made again."""
+    ids = "".join(f"{topic.name} {found[prefix + topic.name].id}\n" for topic in TOPICS.values())
+    return hashlib.sha256(ids.encode()).hexdigest()[:32]
+
+
+@asynccontextmanager
+async def administration(brokers: Brokers) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client for topics. Raises LogUnavailable where no broker answers."""
+    admin = AIOKafkaAdminClient(**brokers.settings())
+    try:
+        await admin.start()
+        yield admin
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise LogUnavailable(f"kafka at {brokers.servers}: {error}") from error
+    finally:
+        await admin.close()
+
+
+async def find(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, Found]:
+    """The contract's topics that exist under this prefix, by name."""
+    ids = await topic_ids(admin, [prefix + topic.name for topic in TOPICS.values()])
+    if not ids:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in ids]
+    found = {}
+    for response in await admin.describe_configs(resources):
+        for code, _, _, name, rows in response.resources:
+            _must_be_fine(name, code)
+            settings = {row[0]: row[1] for row in rows}
+            overrides = {row[0]: row[1] for row in rows if row[3] == _TOPIC_OVERRIDE}
+            found[name] = Found(ids[name][0], ids[name][1], settings, overrides)
+    return found
+
+
+async def apply(admin: AIOKafkaAdminClient, prefix: str, replication: int) -> list[Change]:
+    """Makes what is missing and changes what differs; what it did. Again, it does nothing."""
+    found = await find(admin, prefix)
+    needed = changes(found, prefix, replication)
+    for change in needed:
+        settings = {key: new for key, (_, new) in change.settings.items()}
+        if change.new is not None:
+            topic = NewTopic(change.name, change.new.partitions, replication, topic_configs=settings)
+            response = await admin.create_topics([topic])
+            for row in response.topic_errors:
+                _must_be_fine(row[0], row[1])
+        else:  # this call of Kafka's replaces all of a topic's settings: those it had are said again
+            merged = dict(found[change.name].overrides) | settings
+            for response in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, change.name, merged)]):
+                for code, *_, name in response.resources:
+                    _must_be_fine(name, code)
+    return needed
+
+
+def _must_be_fine(name: str, code: int) -> None:
+    if code != 0:
+        raise LogConfigurationError(f"topic {name}: {for_code(code).__name__}")

@@ -1,0 +1,109 @@
+"""The grid's clock: wall time, wall time scaled, or time that steps when everybody waits.
+
+Grid time is what every datetime in a record is compared with. Pings, back-off and latencies use the event loop's own
+time and never come here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from gridsignal_schemas.messages import GridClock
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_SLEEP_S = 3600.0  # a wall clock can be set; look again every hour
+
+
+class Clock(Protocol):
+    """Grid time."""
+
+    def now(self) -> datetime: ...
+
+    async def sleep_until(self, when: datetime) -> None:
+        """Returns at `when` or soon after it, never before; at once where it has passed."""
+
+
+def micros(when: datetime) -> int:
+    """Microseconds since 1970."""
+    return (when - EPOCH) // timedelta(microseconds=1)
+
+
+def from_micros(us: int) -> datetime:
+    """The instant of a count of microseconds since 1970."""
+    return EPOCH + timedelta(microseconds=us)
+
+
+def grid_time(grid: GridClock | None, appended_us: int) -> datetime:
+    """Grid time of an append time; without a GridClock they are the same."""
+    appended = from_micros(appended_us)
+    return appended if grid is None else grid.at(appended)
+
+
+class WallClock:
+    """Grid time is wall time."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep_until(self, when: datetime) -> None:
+        while (left := (when - self.now()).total_seconds()) > 0:
+            await asyncio.sleep(min(left, _LONGEST_SLEEP_S))
+
+
+class ScaledClock:
+    """Grid time runs `rate` times as fast as the wall: what a simulation on any log uses."""
+
+    def __init__(self, grid: GridClock) -> None:
+        self.grid = grid
+
+    def now(self) -> datetime:
+        return grid_time(self.grid, micros(datetime.now(UTC)))
+
+    async def sleep_until(self, when: datetime) -> None:
+        while (left := (when - self.now()).total_seconds() / self.grid.rate) > 0:
+            await asyncio.sleep(min(left, _LONGEST_SLEEP_S))
+
+
+class SteppedClock:
+    """Grid time stands still until `step` moves it to the next moment somebody waits for.
+
+    Bounded by the number of waiting tasks. Who steps it must know that everybody waits: it can't know that itself.
+    """
+
+    def __init__(self, start: datetime) -> None:
+        self._now = start
+        self._waiting: list[tuple[datetime, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    def now(self) -> datetime:
+        return self._now
+
+    async def sleep_until(self, when: datetime) -> None:
+        if when <= self._now:
+            return
+        moment: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (when, next(self._order), moment))
+        await moment
+
+    @property
+    def next_due(self) -> datetime | None:
+        """The next moment somebody waits for; None when nobody does."""
+        while self._waiting and self._waiting[0][2].done():
+            heapq.heappop(self._waiting)
+        return self._waiting[0][0] if self._waiting else None
+
+    def step(self) -> bool:
+        """Moves to the next due moment and wakes everyone who waited for it; False when nobody waits."""
+        due = self.next_due
+        if due is None:
+            return False
+        self._now = due
+        while self._waiting and self._waiting[0][0] <= due:
+            _, _, moment = heapq.heappop(self._waiting)
+            if not moment.done():
+                moment.set_result(None)
+        return True

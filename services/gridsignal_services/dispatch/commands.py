@@ -1,0 +1,157 @@
+"""What a person asks for, as records for the log; and what is wrong with it before it gets there.
+
+Nothing here decides for good: the reduce asks again at the record's own offset.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.messages import (
+    Clearing,
+    ClearingTrigger,
+    DispatchOrder,
+    DispatchRequest,
+    RequestCancellation,
+    Visibility,
+)
+from gridsignal_services.access import Entitlements, Principal
+from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ExtendBody, ReleaseBody, RequestBody
+from gridsignal_services.ledger.book import TrackedOrder
+from gridsignal_services.ledger.clearing import Pick, decide
+from gridsignal_services.ledger.lifecycle import ORDER_OVER
+from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.settings import Registry
+
+_NAMESPACE = uuid.UUID("d0c6f6a4-2f0b-5d5e-8a39-52a1c1f3f0b7")
+
+
+def request_id_of(operator: str, idempotency_key: str) -> str:
+    """The id of the request this key creates: the log itself is the idempotency store."""
+    return str(uuid.uuid5(_NAMESPACE, f"{operator}|{idempotency_key}"))
+
+
+def asked(body: RequestBody, request_id: str, revision: int, operator: str, registry: Registry) -> DispatchRequest:
+    """The record of a request as written by a person; a missing currency is the zone's."""
+    fields = dict(body) | {"currency": body.currency or registry.zones[body.zone].currency}
+    return DispatchRequest(request_id=request_id, revision=revision, operator=operator, **fields)
+
+
+def body_faults(body: RequestBody, entitlements: Entitlements, registry: Registry) -> list[Detail]:
+    """What the registry knows to be wrong with a request; the ledger's rules come after these."""
+    faults = []
+    if body.zone not in entitlements.zones:
+        mine = ", ".join(sorted(entitlements.zones)) or "none"
+        faults.append(_fault("ZONE_UNKNOWN", "/zone", f"expected one of your zones ({mine}), got {body.zone!r}"))
+    unknown = [
+        f"/audience/{index}" for index, name in enumerate(body.audience) if not _may_hear(name, body.zone, registry)
+    ]
+    faults += [
+        _fault("AUDIENCE_UNKNOWN", where, "expected a participant that is entitled to the zone") for where in unknown
+    ]
+    if body.visibility is Visibility.LISTED and not body.audience:
+        faults.append(_fault("AUDIENCE_EMPTY", "/audience", "expected somebody, or nobody sees a LISTED request"))
+    return faults
+
+
+def _may_hear(participant: str, zone: str, registry: Registry) -> bool:
+    entry = registry.participants.get(participant)
+    return entry is not None and zone in entry.zones
+
+
+def cancellation(request: DispatchRequest, body: CancelBody, principal: Principal) -> RequestCancellation:
+    """The record that takes a request back."""
+    return RequestCancellation(
+        zone=request.zone,
+        request_id=request.request_id,
+        actor=principal.name,
+        reason_code=body.reason_code,
+        reason=body.reason,
+    )
+
+
+def cleared(
+    ledger: Ledger, request_id: str, now: datetime, principal: Principal, reason: str, award: AwardBody | None = None
+) -> Clearing:
+    """A clearing by hand: in merit order, or what was picked. Raises ValueError for a pick that can't be called."""
+    picks = None if award is None else [Pick(**dict(pick)) for pick in award.picks]
+    return decide(
+        ledger.book,
+        request_id,
+        now=now,
+        position=ledger.position,
+        trigger=ClearingTrigger.BY_HAND,
+        actor=principal.name,
+        reason=reason,
+        picks=picks,
+    )
+
+
+def pick_faults(award: AwardBody) -> list[Detail]:
+    """Offers picked more than once: their options exclude each other."""
+    seen: set[tuple[str, str]] = set()
+    faults = []
+    for index, pick in enumerate(award.picks):
+        key = (pick.participant, pick.offer_id)
+        if key in seen:
+            faults.append(_fault("PICKED_TWICE", f"/picks/{index}", "expected each offer once"))
+        seen.add(key)
+    return faults
+
+
+def extension_faults(tracked: TrackedOrder, body: ExtendBody) -> list[Detail]:
+    """Why an order can't be extended like this; one whose end is already there is no fault."""
+    faults = _change_faults(tracked, body.revision)
+    ends_at = tracked.order.ends_at
+    if ends_at is None:
+        faults.append(_fault("OPEN_ENDED", "/ends_at", "expected an order with an end, got one that is open"))
+    elif body.ends_at < ends_at:
+        faults.append(_fault("NOT_LATER", "/ends_at", f"expected a time after {_text(ends_at)}; release it instead"))
+    return faults
+
+
+def release_faults(tracked: TrackedOrder, ends_at: datetime, body: ReleaseBody) -> list[Detail]:
+    """Why an order can't be released like this."""
+    faults = _change_faults(tracked, body.revision)
+    current = tracked.order.ends_at
+    if current is not None and ends_at > current:
+        faults.append(_fault("NOT_EARLIER", "/ends_at", f"expected a time before {_text(current)}; extend it instead"))
+    if body.ends_at is not None and ends_at <= tracked.order.starts_at:
+        expected = f"expected a time after starts_at ({_text(tracked.order.starts_at)})"
+        faults.append(_fault("BEFORE_START", "/ends_at", expected))
+    return faults
+
+
+def _change_faults(tracked: TrackedOrder, revision: int | None) -> list[Detail]:
+    faults = []
+    if tracked.state in ORDER_OVER:
+        faults.append(_fault("ORDER_OVER", "", f"expected an order that is not over, got {tracked.state}"))
+    if revision is not None and revision != tracked.order.revision:
+        expected = f"expected the current revision ({tracked.order.revision}), got {revision}"
+        faults.append(_fault("ORDER_REVISION", "/revision", expected))
+    return faults
+
+
+def ending(tracked: TrackedOrder, ends_at: datetime, body: ExtendBody | ReleaseBody, who: Principal) -> DispatchOrder:
+    """The next revision of an order, with another end."""
+    order = tracked.order
+    changes = {
+        "revision": order.revision + 1,
+        "ends_at": ends_at,
+        "state": tracked.state,
+        "power_w": tracked.power_w,
+        "actor": who.name,
+        "reason_code": body.reason_code,
+        "reason": body.reason,
+    }
+    return DispatchOrder(**dict(order) | changes)
+
+
+def _fault(code: str, pointer: str, message: str) -> Detail:
+    return Detail(code=code, pointer=pointer, message=message)
+
+
+def _text(when: datetime) -> str:
+    return when.isoformat().replace("+00:00", "Z")

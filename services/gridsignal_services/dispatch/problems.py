@@ -1,0 +1,141 @@
+"""What goes wrong at the REST door, said in RFC 9457's words: problem+json.
+
+    Problem            what the caller is told; an exception that the door answers with
+      unauthorized 401 · forbidden 403 · not_found 404 · conflict 409 · ... one function each, below
+
+Unknown, forbidden and not yours are one answer: 404, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Annotated
+
+from pydantic import Field
+
+from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.values import Shape
+
+MEDIA_TYPE = "application/problem+json"
+TYPES = "urn:gridsignal:problem:"
+
+
+class Fault(Shape):
+    """One thing that is wrong."""
+
+    code: str
+    """For machines; the documentation lists them."""
+    pointer: str = ""
+    """A JSON pointer into the body; ?name for a query parameter, a header's name for a header."""
+    message: str
+    """For people: what was expected, and what was got."""
+
+
+class ProblemBody(Shape):
+    """RFC 9457 problem details."""
+
+    type: str
+    """Names the kind of problem, for ever."""
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str
+    errors: list[Fault] = Field(default_factory=list)
+    retriable: bool = False
+    """Whether the same request can succeed later."""
+
+
+class Problem(Exception):
+    """Ends a request with a problem+json answer."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        faults: Sequence[Detail] = (),
+        headers: Mapping[str, str] | None = None,
+        *,
+        retriable: bool = False,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = dict(headers or {})
+        self.body = ProblemBody(
+            type=TYPES + kind,
+            title=HTTPStatus(status).phrase,
+            status=status,
+            detail=detail,
+            errors=[Fault(code=fault.code, pointer=fault.pointer, message=fault.message) for fault in faults],
+            retriable=retriable,
+        )
+
+
+def unauthorized() -> Problem:
+    """401, the same for every token that lets nobody in."""
+    return Problem(
+        401, "unauthorized", "expected a valid bearer token", headers={"WWW-Authenticate": 'Bearer realm="gridsignal"'}
+    )
+
+
+def forbidden(scope: str) -> Problem:
+    """403: the token is good, but not for this kind of thing."""
+    challenge = f'Bearer realm="gridsignal", error="insufficient_scope", scope="{scope}"'
+    return Problem(403, "forbidden", f"expected a token with {scope}", headers={"WWW-Authenticate": challenge})
+
+
+def not_found() -> Problem:
+    """404: it does not exist, or it is not yours to know."""
+    return Problem(404, "not-found", "expected something that exists and that you may see")
+
+
+def bad_request(code: str, where: str, message: str) -> Problem:
+    """400: the request can't be understood."""
+    return Problem(400, "bad-request", message, [Detail(code=code, pointer=where, message=message)])
+
+
+def conflict(faults: Sequence[Detail]) -> Problem:
+    """409: what was asked does not fit the state things are in."""
+    return Problem(409, "conflict", faults[0].message, faults)
+
+
+def precondition_failed(faults: Sequence[Detail]) -> Problem:
+    """412: somebody was faster; read again."""
+    return Problem(412, "precondition-failed", faults[0].message, faults)
+
+
+def invalid(faults: Sequence[Detail]) -> Problem:
+    """422: everything that is wrong, one fault each."""
+    more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+    return Problem(422, "invalid", f"{faults[0].pointer or 'body'}: {faults[0].message}{more}", faults)
+
+
+def too_large(limit: int) -> Problem:
+    """413; the connection ends, the rest of the body is not read."""
+    return Problem(413, "too-large", f"expected a body of at most {limit} bytes", headers={"Connection": "close"})
+
+
+def unsupported_media_type() -> Problem:
+    """415."""
+    return Problem(415, "unsupported-media-type", "expected content-type application/json")
+
+
+def too_slow() -> Problem:
+    """408: the body dripped."""
+    return Problem(408, "too-slow", "expected the whole body in time", headers={"Connection": "close"}, retriable=True)
+
+
+def rate_limited(retry_after_s: int) -> Problem:
+    """429."""
+    headers = {"Retry-After": str(retry_after_s)}
+    return Problem(429, "rate-limited", "expected fewer requests", headers=headers, retriable=True)
+
+
+def unavailable(detail: str, retry_after_s: int = 1) -> Problem:
+    """503: nothing was promised; a write may or may not have been logged, ask again with the same key."""
+    return Problem(503, "unavailable", detail, headers={"Retry-After": str(retry_after_s)}, retriable=True)
+
+
+def internal() -> Problem:
+    """500: our fault, without a word about what."""
+    return Problem(500, "internal", "expected this not to happen; it is in our log", retriable=True)

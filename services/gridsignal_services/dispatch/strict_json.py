@@ -1,0 +1,131 @@
+"""JSON from outside, read exactly: no key twice, no NaN, no depth without end.
+
+pydantic's own reader takes the last of two equal keys and any NaN; no JSON library refuses the first. What is found
+here comes with JSON pointers (RFC 6901), like everything that is wrong with a body.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from gridsignal_schemas.frames import Detail
+
+M = TypeVar("M", bound=BaseModel)
+
+MAX_FAULTS = 50
+"""Faults told at once: a body of 64 KiB can hold thousands."""
+_CODES = {
+    "extra_forbidden": "UNKNOWN_FIELD",
+    "missing": "MISSING_FIELD",
+    "literal_error": "UNKNOWN_SYMBOL",
+    "enum": "UNKNOWN_SYMBOL",
+}
+
+
+class NotJson(Exception):
+    """The text is not JSON at all; the message says where it stops being it."""
+
+
+class NotTheShape(Exception):
+    """It is JSON, but not what is expected; `faults` says what and where, all at once."""
+
+    def __init__(self, faults: list[Detail]) -> None:
+        super().__init__(faults[0].message)
+        self.faults = faults[:MAX_FAULTS]
+
+
+def read(shape: type[M], text: bytes) -> M:
+    """The value of this shape in a JSON text. Raises NotJson, NotTheShape."""
+    if faults := list(_twisted(_parsed(text), "")):
+        raise NotTheShape(faults)
+    try:
+        return shape.model_validate_json(text)
+    except ValidationError as invalid:
+        raise NotTheShape([_fault(error) for error in invalid.errors(include_url=False)]) from None
+
+
+class _Object(dict[str, Any]):
+    """A JSON object that remembers which keys came twice."""
+
+    repeated: tuple[str, ...] = ()
+
+
+class _NotANumber:
+    """Stands where the text said NaN or Infinity."""
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return json.loads(
+            text.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=lambda _: _NotANumber(),
+            parse_int=str,  # only the shape matters here, and a number of a thousand digits costs
+            parse_float=str,
+        )
+    except UnicodeDecodeError:
+        raise NotJson("expected UTF-8 text, got other bytes") from None
+    except json.JSONDecodeError as broken:
+        raise NotJson(f"expected JSON, got something else at line {broken.lineno}, column {broken.colno}") from None
+    except RecursionError:
+        raise NotJson("expected JSON of a few levels, got hundreds") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> _Object:
+    value = _Object(pairs)
+    if len(value) != len(pairs):
+        keys = [key for key, _ in pairs]
+        value.repeated = tuple(dict.fromkeys(key for key in keys if keys.count(key) > 1))
+    return value
+
+
+def _twisted(value: Any, at: str) -> Iterator[Detail]:
+    if isinstance(value, _NotANumber):
+        yield Detail(code="NOT_A_NUMBER", pointer=at, message="expected a number, got NaN or an infinity")
+    elif isinstance(value, _Object):
+        for key in value.repeated:
+            yield Detail(code="DUPLICATE_KEY", pointer=pointer(at, key), message="expected the key once, got it twice")
+        for key, inner in value.items():
+            yield from _twisted(inner, pointer(at, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _twisted(inner, pointer(at, index))
+
+
+def pointer(at: str, step: str | int) -> str:
+    """A JSON pointer one step further; a key from outside is cut where it is longer than any of ours."""
+    return f"{at}/{str(step)[:100].replace('~', '~0').replace('/', '~1')}"
+
+
+def _fault(error: ErrorDetails) -> Detail:
+    at = ""
+    for step in error["loc"]:
+        at = pointer(at, step)
+    code = _CODES.get(error["type"], "INVALID_VALUE")
+    return Detail(code=code, pointer=at, message=_message(error))
+
+
+def _message(error: ErrorDetails) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            return "expected no such field"
+        case "missing":
+            return "expected a value, got nothing"
+        case "json_invalid":
+            return "expected JSON"
+        case _:
+            message = error["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ", 1)
+            message = message[0].lower() + message[1:]
+            return message if ", got " in message else f"{message}, got {_seen(error['input'])}"
+
+
+def _seen(value: object) -> str:
+    """What was sent, said back briefly; only the sender reads it."""
+    if isinstance(value, str | int | float | bool | None):
+        return f"{value!r:.60}"
+    return "a list" if isinstance(value, list) else "an object"

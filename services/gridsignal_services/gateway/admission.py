@@ -1,0 +1,53 @@
+"""Who may open a connection: readiness, room, pace, origin and token, all before 101."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+
+from gridsignal_services.access import Principal
+from gridsignal_services.gateway.bucket import Bucket
+from gridsignal_services.gateway.http import said
+from gridsignal_services.gateway.session import House
+from gridsignal_services.telemetry import Health
+
+_SCHEME = "bearer "
+
+
+class Admission:
+    """The gateway's front step.
+
+    Bounded: `max_connections`, and `handshakes_per_s` with a burst. When full: 503 with Retry-After; fan-out keeps
+    its share of the loop in a reconnect storm. Conflates: nothing.
+    """
+
+    def __init__(self, house: House, health: Health, now_s: float) -> None:
+        self._house = house
+        self._health = health
+        settings = house.settings
+        self._pace = Bucket(settings.handshakes_per_s, settings.handshake_burst, now_s)
+
+    def turned_away(self, ws: ServerProtocol, connections: int, now_s: float) -> Response | None:
+        """The refusal that costs least, before anything is verified."""
+        if not self._health.ready:
+            return said(ws, 503, self._health.reason or "not ready", Retry_After="1")
+        if connections > self._house.settings.max_connections:
+            return said(ws, 503, "full", Retry_After="5")
+        if not self._pace.take(now_s):
+            return said(ws, 503, "too many handshakes", Retry_After=str(1 + int(self._pace.wait_s)))
+        return None
+
+    def handshake(self, ws: ServerProtocol, request: Request, now: datetime) -> tuple[Response, Principal | None]:
+        """101 and who it is (None: the hello will say), or the refusal."""
+        response = ws.accept(request)
+        tokens = request.headers.get_all("Authorization")
+        if response.status_code != 101 or not tokens:
+            return response, None
+        principal = None
+        if len(tokens) == 1 and tokens[0][: len(_SCHEME)].lower() == _SCHEME:
+            principal = self._house.verify(tokens[0][len(_SCHEME) :].strip(), now)
+        if principal is None:
+            return said(ws, 401, "unauthorized", WWW_Authenticate="Bearer"), None
+        return response, principal

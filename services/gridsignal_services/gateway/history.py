@@ -1,0 +1,170 @@
+"""What a stream has lately carried: entries rendered once, a ring to resume from, the place of its head."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Mapping
+
+from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
+from gridsignal_services.access import NOBODY, Audience
+from gridsignal_services.bus import LogRecord
+from gridsignal_services.gateway.cursor import Place, advanced, place_of
+
+_WEIGHT_OF_OBJECTS = 600
+_WEIGHT_OF_VALUE = 20  # a decoded record and its JSON, in multiples of the Avro value; measured on prices
+
+
+class Entry:
+    """One record of a stream as the gateway keeps it; one that is delivered to nobody is only an offset.
+
+    The JSON of the body is made once, when somebody first needs it, and then takes the record's place.
+    """
+
+    __slots__ = (
+        "_body", "appended_us", "audience", "facet", "name", "offset", "partition", "record", "series", "value", "zone"
+    )  # fmt: skip
+
+    def __init__(self, logged: LogRecord, record: Record | None, audience: Audience = NOBODY) -> None:
+        self.partition = logged.partition
+        self.offset = logged.offset
+        self.appended_us = logged.appended_us
+        self.record = record
+        self.audience = audience
+        self.value = logged.value if record is not None else b""
+        self.name = record.record_name if record is not None else ""
+        self.zone: str = getattr(record, "zone", "")
+        self.facet = facet_of(record)
+        self.series = series_of(record)
+        self._body: bytes | None = None
+
+    @property
+    def is_deliverable(self) -> bool:
+        return bool(self.value)
+
+    @property
+    def schema_id(self) -> int:
+        """From the Confluent framing before the value."""
+        return int.from_bytes(self.value[1:5], "big")
+
+    def body(self) -> bytes:
+        """The body's JSON; fields that are null are left out."""
+        if self._body is None:
+            assert self.record is not None, "an entry that is delivered to nobody has no body"
+            self._body = body_of(self.record)
+            self.record = None
+        return self._body
+
+    @property
+    def weight(self) -> int:
+        """Roughly what it takes in memory, in bytes."""
+        return _WEIGHT_OF_OBJECTS + _WEIGHT_OF_VALUE * len(self.value)
+
+
+def body_of(record: Record) -> bytes:
+    """A record as a signal's body."""
+    return record.model_dump_json(exclude_none=True).encode()
+
+
+def facet_of(record: Record | None) -> str | None:
+    """What a filter distinguishes within a zone: a price's product, carbon's accounting."""
+    match record:
+        case SpotPrice():
+            return str(record.product)
+        case CarbonIntensity():
+            return str(record.accounting)
+        case _:
+            return None
+
+
+def series_of(record: Record | None) -> str | None:
+    """Of which series a newer record makes this one obsolete; None where every record counts."""
+    match record:
+        case SpotPrice() | CarbonIntensity():
+            return record.series_id
+        case GridAlert():
+            return record.alert_id
+        case _:
+            return None
+
+
+class Ring:
+    """The latest records of one stream, by partition and offset, complete from `low` on.
+
+    Bounded by `records` and `weight`. When full: the oldest go, and `low` tells from where it is complete.
+    Conflates: nothing.
+    """
+
+    def __init__(self, start: Mapping[int, int], *, records: int, weight: int) -> None:
+        self.low = dict(start)
+        self._kept: dict[int, list[Entry]] = {partition: [] for partition in start}
+        self._first = dict.fromkeys(start, 0)
+        self._arrival: deque[int] = deque()
+        self._records = records
+        self._weight = weight
+        self._weighs = 0
+
+    def add(self, entry: Entry) -> None:
+        """Offsets of a partition only grow; one seen before is ignored."""
+        kept = self._kept[entry.partition]
+        if entry.offset < self.low[entry.partition] or (kept and entry.offset <= kept[-1].offset):
+            return
+        kept.append(entry)
+        self._arrival.append(entry.partition)
+        self._weighs += entry.weight
+        while len(self._arrival) > self._records or (self._weighs > self._weight and len(self._arrival) > 1):
+            self._drop(self._arrival.popleft())
+
+    def _drop(self, partition: int) -> None:
+        kept, first = self._kept[partition], self._first[partition]
+        self._weighs -= kept[first].weight
+        self.low[partition] = kept[first].offset + 1
+        self._first[partition] = first + 1
+        if first > 512 and first > len(kept) // 2:  # forget in lumps: each entry is moved once at most
+            del kept[: first + 1]
+            self._first[partition] = 0
+
+    def covers(self, positions: tuple[int, ...]) -> bool:
+        """Whether everything from these positions on is here."""
+        return all(positions[partition] >= low for partition, low in self.low.items())
+
+    def after(self, partition: int, position: int, limit: int) -> list[Entry]:
+        """At most `limit` entries of a partition from this position on."""
+        kept = self._kept[partition]
+        at = bisect_left(kept, position, lo=self._first[partition], key=_offset)
+        return kept[at : at + limit]
+
+    def appended_us(self, partition: int, offset: int) -> int | None:
+        """The append time of exactly this record; None where it is not here."""
+        found = self.after(partition, offset, 1)
+        return found[0].appended_us if found and found[0].offset == offset else None
+
+
+def _offset(entry: Entry) -> int:
+    return entry.offset
+
+
+class Stream:
+    """One stream as far as this gateway has read it.
+
+    Bounded by its ring. When full: see there. Conflates: nothing.
+    """
+
+    def __init__(self, name: str, start: Mapping[int, int], *, records: int, weight: int) -> None:
+        self.name = name
+        self.head: Place = place_of(start)
+        """Behind the last record read: where every group of the stream stands."""
+        self.ring = Ring(start, records=records, weight=weight)
+
+    def move(self, entry: Entry) -> None:
+        """Takes in the next record of its partition."""
+        self.ring.add(entry)
+        self.head = advanced(self.head, entry.partition, entry.offset, entry.appended_us)
+
+    def behind(self, place: Place) -> int:
+        """How many offsets lie between a place and the head."""
+        return sum(max(0, head - at) for head, at in zip(self.head.positions, place.positions, strict=True))
+
+    def has_passed(self, place: Place) -> bool:
+        """Whether everything before the place has been read."""
+        return all(head >= at for head, at in zip(self.head.positions, place.positions, strict=True))

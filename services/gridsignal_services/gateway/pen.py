@@ -1,0 +1,63 @@
+"""Writes to the log and reads back what became of it: the gateway's answers to offers, answers, readings, questions."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gridsignal_schemas.frames import Detail, Error, Frame, Query, Receipt
+from gridsignal_schemas.messages import MeterReading, Record
+from gridsignal_services.access import Principal
+from gridsignal_services.bus import Appended, Log, LogUnavailable
+from gridsignal_services.bus.codec import Codec, sha256_of
+from gridsignal_services.bus.publish import publish
+from gridsignal_services.clock import grid_time
+from gridsignal_services.gateway.answers import answer, received, refused, states
+from gridsignal_services.gateway.effects import Publish
+from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.replica import Replica
+
+SOURCE = "gridsignal/gateway"
+
+
+class Pen:
+    """`received` only after the log has it and, for what the ledger reduces, after our own reduce has passed it.
+
+    Bounded: by the sessions' windows. When full: see there. Conflates: nothing.
+    """
+
+    def __init__(self, log: Log, codec: Codec, replica: Replica, settings: GatewaySettings) -> None:
+        self._log = log
+        self._codec = codec
+        self._replica = replica
+        self._settings = settings
+
+    async def write(self, asked: Publish, principal: str) -> Frame:
+        """The answer to one write; `unavailable` means that its outcome is unknown: repeat it or query."""
+        try:
+            async with asyncio.timeout(self._settings.answer_timeout_s):
+                if isinstance(asked.record, MeterReading):
+                    return received(asked, await self._log_reading(asked.record, principal))
+                return answer(asked, await self._replica.submit(asked.record, principal))
+        except (LogUnavailable, TimeoutError):
+            return refused(asked, "unavailable", retry_after_ms=self._settings.unavailable_retry_ms)
+        except ValueError as broken:  # a record that can't be written, such as one that is too long
+            return refused(asked, "schema", details=[Detail(code="schema", message=str(broken)[:200])])
+
+    async def _log_reading(self, reading: MeterReading, principal: str) -> Receipt:
+        appended = await publish(self._log, self._codec, reading, principal=principal, source=SOURCE)
+        return self._receipt(reading, appended)
+
+    def _receipt(self, record: Record, appended: Appended) -> Receipt:
+        digest = sha256_of(self._codec.encode(record))
+        return Receipt(sha256=digest, received_at=grid_time(self._replica.grid, appended.appended_us))
+
+    async def look(self, query: Query, principal: Principal) -> Frame:
+        """What the log holds, everything acknowledged before the question included."""
+        try:
+            async with asyncio.timeout(self._settings.answer_timeout_s):
+                for partition, end in (await self._log.end_positions("dispatch")).items():
+                    await self._replica.passed(partition, end - 1)
+        except (LogUnavailable, TimeoutError):
+            return Error(id=query.id, code="unavailable", message="the log is away", retriable=True)
+        participant = principal.organisation if principal.role == "participant" else ""
+        return states(query, participant, self._replica.ledgers.values())

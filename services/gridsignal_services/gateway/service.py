@@ -1,0 +1,238 @@
+"""The gateway as a circuit: the log and the replica on one side, sockets on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import random
+import secrets
+import ssl
+import time
+from collections.abc import Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from gridsignal_schemas.frames import CloseCode, Drain
+from gridsignal_services.access import Principal
+from gridsignal_services.access.tokens import Unauthorized, Verifier
+from gridsignal_services.bus import Log, LogUnavailable
+from gridsignal_services.bus.codec import Codec
+from gridsignal_services.cache import Cache
+from gridsignal_services.clock import Clock
+from gridsignal_services.gateway.conversations import Conversations
+from gridsignal_services.gateway.cursor import DAY_S, Seal
+from gridsignal_services.gateway.gauges import Gauges
+from gridsignal_services.gateway.history import Entry
+from gridsignal_services.gateway.hub import Hub
+from gridsignal_services.gateway.joins import Joins
+from gridsignal_services.gateway.keyfile import open_keys
+from gridsignal_services.gateway.lastvalues import utc_day_start
+from gridsignal_services.gateway.pen import Pen
+from gridsignal_services.gateway.session import House
+from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.gateway.sources import PUBLIC, Sources
+from gridsignal_services.gateway.websocket import Connection
+from gridsignal_services.replica import Replica
+from gridsignal_services.settings import Registry
+from gridsignal_services.telemetry import Health, logger
+
+_TICK_S = 0.25
+_KEYS_EVERY_S = 3600.0
+
+
+class Gateway:
+    """The door for data centers: WebSocket on /v1/stream, health and metrics beside it.
+
+    Bounded by its settings, each of which says what happens at the bound.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        codec: Codec,
+        replica: Replica,
+        verifier: Verifier,
+        registry: Registry,
+        cache: Cache,
+        settings: GatewaySettings,
+        clock: Clock,
+    ) -> None:
+        self.settings = settings
+        self.health = Health()
+        self.gauges = Gauges()
+        self._log, self._replica, self._verifier, self._registry = log, replica, verifier, registry
+        self._seal = self._fresh_seal()
+        self._hub = Hub(lambda: secrets.token_urlsafe(6), position_every=settings.position_every)
+        self._sources = Sources(log, codec, replica, clock, self._day_start, settings)
+        joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges)
+        pen = Pen(log, codec, replica, settings)
+        house = House(
+            settings,
+            verify=self._verified,
+            entitlements=lambda principal: self._registry.entitlements(principal),
+            zone_of_site=lambda site: self._registry.sites[site].zone,
+            grid_clock=lambda: replica.grid,
+        )
+        self._conversations = Conversations(
+            house, self.health, self.gauges, self._hub, joins, pen, cache, codec.schema_text
+        )
+        self._sources.deliver_to(self._deliver)
+        self._server: asyncio.Server | None = None
+        self._ready = asyncio.Event()
+        self._over = asyncio.Event()
+        self._logger = logger("gateway")
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port it listens on, once it does."""
+        assert self._server is not None, "not started"
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+    async def ready(self) -> None:
+        """Returns once connections are served."""
+        await self._ready.wait()
+
+    async def run(self) -> None:
+        """Serves until it is drained or cancelled; then all sockets are closed."""
+        async with contextlib.AsyncExitStack() as leaving:
+            self._server = await self._listen()
+            leaving.push_async_callback(self._stop)
+            tasks = await leaving.enter_async_context(asyncio.TaskGroup())
+            background = [tasks.create_task(self._keep_time()), tasks.create_task(self._keep_keys())]
+            await self._fill()
+            background += [tasks.create_task(self._sources.follow(name)) for name in PUBLIC]
+            gc.collect()
+            gc.freeze()  # what lives now lives for ever: later collections need not look at it
+            self.health.set_ready(True)
+            self._ready.set()
+            self._logger.info("ready", host=self.address[0], port=self.address[1])
+            await self._over.wait()
+            for task in background:
+                task.cancel()
+
+    async def _listen(self) -> asyncio.Server:
+        settings = self.settings
+        context = None
+        if settings.tls_certificate is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+        return await asyncio.get_running_loop().create_server(
+            lambda: Connection(self._conversations, settings),
+            settings.host,
+            settings.port,
+            backlog=settings.listen_backlog,
+            reuse_port=settings.reuse_port or None,
+            ssl=context,
+        )
+
+    async def _fill(self) -> None:
+        """Reads the current state before anybody asks for it; waits for a log that is away."""
+        for name in PUBLIC:
+            while True:
+                try:
+                    await self._sources.fill(name)
+                    break
+                except LogUnavailable as away:
+                    self.health.set_ready(False, f"{name}: {away}")
+                    await asyncio.sleep(self.settings.read_retry_s)
+        await self._replica.caught_up()
+
+    async def _stop(self) -> None:
+        self.health.set_ready(False, "stopping")
+        assert self._server is not None
+        self._server.close()
+        await self._conversations.stop()
+        gc.unfreeze()
+
+    async def drain(self) -> None:
+        """Asks everybody to go elsewhere, closes those who stay at a bounded rate, then ends `run`.
+
+        The port stays open meanwhile: it says that it is not ready, and 503 to who wants the stream.
+        """
+        self.health.set_ready(False, "draining")
+        staying = [connection for connection in self._conversations.connections if connection.is_live]
+        for connection in staying:
+            delay_s = random.uniform(0, self.settings.drain_spread_s)  # noqa: S311 - spreads load, hides nothing
+            connection.send(Drain(reconnect_after_ms=int(delay_s * 1000)))
+        await self._conversations.gone(self.settings.drain_spread_s)
+        for connection in staying:
+            if connection.is_live:
+                self._conversations.close(connection, CloseCode.DRAIN, "drain")
+                await asyncio.sleep(1 / self.settings.drain_per_s)
+        await self._conversations.gone(self.settings.close_timeout_s)
+        self._over.set()
+
+    def entitle(self, registry: Registry) -> None:
+        """Takes a changed registry; connections whose zones or sites it changes are closed with 4006."""
+        self._registry = registry
+        for connection in list(self._conversations.connections):
+            if connection.session is not None:
+                self._conversations.perform(connection, connection.session.entitled(registry.entitlements))
+
+    # --- wires ---------------------------------------------------------------------------------------------------
+
+    def _deliver(self, stream: str, entry: Entry) -> None:
+        self.gauges.signals.labels(stream).inc()
+        if self._hub.publish(stream, entry, self._cursor_of(stream), self._conversations.now_s()):
+            self._conversations.ticker.request()
+
+    def _cursor_of(self, stream: str) -> Callable[[], str]:
+        """The cursor at a stream's head: sealed once, when the first group needs it."""
+        sealed: list[str] = []
+
+        def cursor() -> str:
+            if not sealed:
+                sealed.append(self._seal.seal(stream, self._sources.streams[stream].head, int(time.time())))
+            return sealed[0]
+
+        return cursor
+
+    async def _keep_time(self) -> None:
+        loop = asyncio.get_running_loop()
+        then_s = loop.time()
+        presence_s = 0.0
+        while True:
+            await asyncio.sleep(_TICK_S)
+            elapsed_s, then_s = loop.time() - then_s, loop.time()
+            self.gauges.loop_lag_s.set(max(0.0, elapsed_s - _TICK_S))
+            self._conversations.tick(elapsed_s)
+            self._beat()
+            presence_s += elapsed_s
+            if presence_s >= self.settings.dead_after_s:
+                presence_s = 0.0
+                await self._conversations.watch_presence()
+
+    def _beat(self) -> None:
+        now_s = self._conversations.now_s()
+        every_s = self.settings.ping_s - _TICK_S  # a heartbeat that is due between two ticks comes before, not after
+        for name in self._sources.streams:
+            if self._hub.beat(name, self._cursor_of(name), now_s, every_s):
+                self._conversations.ticker.request()
+
+    async def _keep_keys(self) -> None:
+        while True:
+            await asyncio.sleep(_KEYS_EVERY_S)
+            self._seal = self._fresh_seal()
+
+    def _fresh_seal(self) -> Seal:
+        settings = self.settings
+        days = {"rotate_days": settings.cursor_rotate_days, "keep_days": settings.cursor_keep_days}
+        keys = open_keys(settings.data_directory, int(time.time()), **days)
+        return Seal(keys, self._log.epoch, keep_s=settings.cursor_keep_days * DAY_S)
+
+    def _verified(self, token: str, now: datetime) -> Principal | None:
+        try:
+            return self._verifier.verify(token, now)
+        except Unauthorized:
+            return None
+
+    def _day_start(self, zone: str, now: datetime) -> datetime:
+        known = self._registry.zones.get(zone)
+        if known is None:
+            return utc_day_start(zone, now)
+        local = now.astimezone(ZoneInfo(known.timezone))
+        return local.replace(hour=0, minute=0, second=0, microsecond=0)

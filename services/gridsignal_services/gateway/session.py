@@ -1,0 +1,272 @@
+"""One client's conversation with the gateway: no socket, no clock, no task. Frames in, effects out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, assert_never
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from gridsignal_schemas.catalog import TOPICS
+from gridsignal_schemas.frames import (
+    Baseline,
+    CloseCode,
+    Error,
+    Hello,
+    Offer,
+    Query,
+    Reading,
+    Refused,
+    Respond,
+    Subscribe,
+    Token,
+    TokenAccepted,
+    TokenExpiring,
+    Unsubscribe,
+    Welcome,
+    Withdraw,
+)
+from gridsignal_schemas.messages import GridClock
+from gridsignal_services.access import OFFER_WRITE, SIGNAL_READ, Entitlements, Principal
+from gridsignal_services.gateway.bucket import Bucket
+from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
+from gridsignal_services.gateway.hub import Encoding, GroupKey, group_key
+from gridsignal_services.gateway.refusals import forbidden, malformed, rate, too_fast
+from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.gateway.writes import Speaker, Write, WriteRefused, record_of
+
+ClientFrame = Hello | Subscribe | Unsubscribe | Offer | Withdraw | Respond | Baseline | Reading | Query | Token
+_FRAMES: TypeAdapter[ClientFrame] = TypeAdapter(Annotated[ClientFrame, Field(discriminator="t")])
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every session of a gateway needs to know; pure functions all."""
+
+    settings: GatewaySettings
+    verify: Callable[[str, datetime], Principal | None]
+    """The principal of a token at a wall time; None: it lets nobody in."""
+    entitlements: Callable[[Principal], Entitlements]
+    zone_of_site: Callable[[str], str]
+    grid_clock: Callable[[], GridClock | None]
+
+
+class Session:
+    """One data center's conversation with the gateway.
+
+    Bounded: subscriptions, unanswered writes, frames a second and malformed frames, all by the settings.
+    When full: refused with a code; a flood or the third malformed frame closes. Conflates: nothing.
+    """
+
+    def __init__(
+        self, session_id: str, house: House, encoding: Encoding, principal: Principal | None, now: datetime
+    ) -> None:
+        self.id = session_id
+        self.principal = principal
+        self.speaker: Speaker | None = None
+        self.entitlements = Entitlements()
+        self.instance: str | None = None
+        self.is_open = False
+        """Whether the hello has been answered."""
+        self._house = house
+        self._encoding = encoding
+        self._wanted: dict[GroupKey, str | None] = {}
+        self._unanswered = 0
+        self._notice_sent = False
+        self._strikes: deque[float] = deque(maxlen=house.settings.strikes)
+        self._bucket = Bucket(house.settings.frames_per_s, house.settings.frame_burst, now.timestamp())
+
+    # --- frames in -----------------------------------------------------------------------------------------------
+
+    def receive(self, text: bytes, now: datetime) -> list[Effect]:
+        """What one text message causes; `now` is wall time."""
+        if not self._bucket.take(now.timestamp()):
+            return self._too_fast(text)
+        try:
+            frame = _FRAMES.validate_json(text)
+        except ValidationError as invalid:
+            return [Send(malformed(text, invalid)), *self._strike(now)]
+        return self.on(frame, now)
+
+    def on(self, frame: ClientFrame, now: datetime) -> list[Effect]:
+        """What one frame causes."""
+        if isinstance(frame, Hello):
+            return self._hello(frame, now)
+        if not self.is_open:
+            return [self._error(frame.id, "hello_first", "expected a hello before anything else"), *self._strike(now)]
+        match frame:
+            case Subscribe():
+                return self._subscribe(frame)
+            case Unsubscribe():
+                return self._unsubscribe(frame)
+            case Offer() | Withdraw() | Respond() | Baseline() | Reading():
+                return self._write(frame)
+            case Query():
+                return [Look(frame)]
+            case Token():
+                return self._token(frame, now)
+            case _:
+                assert_never(frame)
+
+    def receive_binary(self, now: datetime) -> list[Effect]:
+        """Clients speak JSON whatever they read."""
+        return [self._error(None, "bad_frame", "expected a text message, got a binary one"), *self._strike(now)]
+
+    # --- what the shell reports ----------------------------------------------------------------------------------
+
+    def joined(self, key: GroupKey, sub: str) -> None:
+        """The subscription has its name."""
+        self._wanted[key] = sub
+
+    def parted(self, key: GroupKey) -> None:
+        """The subscription ended from the gateway's side."""
+        self._wanted.pop(key, None)
+
+    def answered(self) -> None:
+        """A write has its answer: there is room in the window for another."""
+        self._unanswered -= 1
+
+    def token_due(self, now: datetime) -> tuple[list[Effect], float]:
+        """What the token's age causes, and in how many seconds to look again."""
+        if self.principal is None:
+            return [], self._house.settings.hello_timeout_s
+        left_s = (self.principal.expires_at - now).total_seconds()
+        if left_s <= 0:
+            return [Close(CloseCode.TOKEN_EXPIRED, "token expired")], 0.0
+        until_notice_s = left_s - self._house.settings.token_notice_s
+        if until_notice_s > 0:
+            return [], until_notice_s
+        if self._notice_sent or not self.is_open:
+            return [], left_s
+        self._notice_sent = True
+        return [Send(TokenExpiring(expires_at=self.principal.expires_at))], left_s
+
+    def entitled(self, registry_changed: Callable[[Principal], Entitlements]) -> list[Effect]:
+        """Closes where the registry now says something else about this session's organisation."""
+        if self.principal is None or not self.is_open:
+            return []
+        if self._narrowed(registry_changed(self.principal)) == self.entitlements:
+            return []
+        return [Close(CloseCode.ENTITLEMENTS_CHANGED, "entitlements changed")]
+
+    # --- decisions -----------------------------------------------------------------------------------------------
+
+    def _hello(self, frame: Hello, now: datetime) -> list[Effect]:
+        if self.is_open:
+            return [self._error(frame.id, "hello_twice", "expected one hello"), *self._strike(now)]
+        if frame.token is not None:
+            self.principal = self._house.verify(frame.token, now)
+        if self.principal is None:
+            return [Close(CloseCode.UNAUTHORIZED, "unauthorized")]
+        entitled = self._house.entitlements(self.principal)
+        if frame.site is not None:
+            if self.principal.role != "participant" or frame.site not in entitled.sites:
+                return [Close(CloseCode.FORBIDDEN, "no such site of yours")]
+            self.speaker = Speaker(self.principal.organisation, frame.site, self._house.zone_of_site(frame.site))
+        self.entitlements = self._narrowed(entitled)
+        self.is_open = True
+        self.instance = frame.instance
+        announced: list[Effect] = [Announce(self.principal.organisation, frame.instance)] if frame.instance else []
+        return [*announced, Send(self._welcome(frame, self.principal, now))]
+
+    def _narrowed(self, entitled: Entitlements) -> Entitlements:
+        if self.speaker is None:
+            return entitled
+        return Entitlements(zones=entitled.zones, sites=entitled.sites & {self.speaker.site})
+
+    def _welcome(self, frame: Hello, principal: Principal, now: datetime) -> Welcome:
+        settings = self._house.settings
+        return Welcome(
+            id=frame.id,
+            session=self.id,
+            time=now,
+            ping_s=settings.ping_s,
+            grid_clock=self._house.grid_clock(),
+            max_subscriptions=settings.max_subscriptions,
+            offer_window=settings.offer_window,
+            token_expires_at=principal.expires_at,
+        )
+
+    def _subscribe(self, frame: Subscribe) -> list[Effect]:
+        assert self.principal is not None
+        topic = TOPICS.get(frame.stream)
+        if topic is None or not topic.subscribable:
+            return [self._error(frame.id, "unknown_stream", f"expected a stream, got {frame.stream!r:.70}")]
+        if frame.mode == "latest" and not topic.conflates:
+            return [self._error(frame.id, "unsupported_mode", f"{frame.stream} is never conflated: mode every only")]
+        if SIGNAL_READ not in self.principal.scopes:
+            return [self._error(frame.id, "forbidden", f"the token lacks {SIGNAL_READ}")]
+        if not set(frame.filter.zones or ()) <= self.entitlements.zones:
+            return [self._error(frame.id, "forbidden", "the filter names a zone that is not yours")]
+        if len(self._wanted) >= self._house.settings.max_subscriptions:
+            limit = self._house.settings.max_subscriptions
+            return [self._error(frame.id, "too_many_subscriptions", f"expected at most {limit} subscriptions")]
+        key = group_key(frame.stream, frame.filter, frame.mode, self._encoding, self.principal, self.entitlements)
+        if key in self._wanted:
+            return [self._error(frame.id, "already_subscribed", "this connection has exactly this subscription")]
+        self._wanted[key] = None
+        return [Join(frame.id, key, frame.snapshot, frame.cursor)]
+
+    def _unsubscribe(self, frame: Unsubscribe) -> list[Effect]:
+        key = next((key for key, sub in self._wanted.items() if sub == frame.sub), None)
+        if key is None:
+            return [self._error(frame.id, "unknown_subscription", f"expected a sub of yours, got {frame.sub!r:.70}")]
+        del self._wanted[key]
+        return [Leave(frame.id, frame.sub)]
+
+    def _write(self, frame: Write) -> list[Effect]:
+        assert self.principal is not None
+        offer_id, response_id = getattr(frame, "offer_id", None), getattr(frame, "response_id", None)
+        refusal = self._not_allowed(self.principal)
+        if refusal is None and self._unanswered >= self._house.settings.offer_window:
+            refusal = rate("too many unanswered frames", 100)
+        try:
+            if refusal is None and self.speaker is not None:
+                record = record_of(frame, self.speaker)
+                self._unanswered += 1
+                return [Publish(frame.id, record, offer_id, response_id)]
+        except WriteRefused as broken:
+            refusal = Refused(id=0, code=broken.code, details=broken.details)
+        assert refusal is not None
+        ids = {"id": frame.id, "offer_id": offer_id, "response_id": response_id}
+        return [Send(refusal.model_copy(update=ids))]
+
+    def _not_allowed(self, principal: Principal) -> Refused | None:
+        if OFFER_WRITE not in principal.scopes:
+            return forbidden(f"the token lacks {OFFER_WRITE}")
+        if self.speaker is None:
+            return forbidden("this connection speaks for no site: say which in the hello")
+        return None
+
+    def _token(self, frame: Token, now: datetime) -> list[Effect]:
+        assert self.principal is not None
+        fresh = self._house.verify(frame.token, now)
+        if fresh is None:
+            return [self._error(frame.id, "unauthorized", "unauthorized")]
+        if (fresh.role, fresh.organisation) != (self.principal.role, self.principal.organisation):
+            return [self._error(frame.id, "forbidden", "the token names somebody else")]
+        changed = fresh.scopes != self.principal.scopes
+        self.principal = fresh
+        self._notice_sent = False
+        accepted = Send(TokenAccepted(id=frame.id, token_expires_at=fresh.expires_at))
+        return [accepted, Close(CloseCode.ENTITLEMENTS_CHANGED, "scopes changed")] if changed else [accepted]
+
+    # --- refusals ------------------------------------------------------------------------------------------------
+
+    def _too_fast(self, text: bytes) -> list[Effect]:
+        if self._bucket.is_flooded:
+            return [Close(CloseCode.RATE_LIMITED, "too many frames")]
+        return [Send(too_fast(text, int(self._bucket.wait_s * 1000) + 1))]
+
+    def _strike(self, now: datetime) -> list[Effect]:
+        self._strikes.append(now.timestamp())
+        full = len(self._strikes) == self._strikes.maxlen
+        if full and self._strikes[-1] - self._strikes[0] <= self._house.settings.strike_window_s:
+            return [Close(CloseCode.PROTOCOL_ERROR, f"{len(self._strikes)} malformed frames")]
+        return []
+
+    def _error(self, frame_id: int | None, code: str, message: str) -> Send:
+        return Send(Error(id=frame_id, code=code, message=message))

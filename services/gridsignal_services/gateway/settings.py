@@ -1,0 +1,110 @@
+"""Every limit of the gateway, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """What bounds the gateway; each bound's field says what happens at the bound."""
+
+    data_directory: Path
+    """Holds the keys of the cursors, which must survive a restart."""
+
+    # --- listening ---
+    host: str = "127.0.0.1"
+    port: int = 8081
+    """0 takes a free one."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    reuse_port: bool = False
+    """Several processes on one port share its connections."""
+    listen_backlog: int = 4096
+    origins: tuple[str, ...] = ()
+    """Browsers' origins that may connect; programs send none and always may. Others: 403."""
+
+    # --- admission ---
+    max_connections: int = 20_000
+    """More: 503 with Retry-After."""
+    handshakes_per_s: float = 1000.0
+    """Faster: 503 with Retry-After, so that fan-out keeps its share of the loop."""
+    handshake_burst: int = 4000
+    header_timeout_s: float = 5.0
+    """A request's header that takes longer: the connection is dropped."""
+    header_bytes: int = 32 * KIB
+    """A longer header: the connection is dropped."""
+    hello_timeout_s: float = 5.0
+    """No hello by then: close 4008."""
+
+    # --- what one connection may do ---
+    frame_bytes: int = 64 * KIB
+    """A longer frame: close 1009."""
+    frames_per_s: float = 500.0
+    """Faster: refused with `rate`."""
+    frame_burst: int = 2000
+    """Beyond it into debt as far again: close 4029."""
+    strikes: int = 3
+    strike_window_s: float = 60.0
+    """That many malformed frames within it: close 4500."""
+    max_subscriptions: int = 256
+    """More: error `too_many_subscriptions`."""
+    offer_window: int = 64
+    """More unanswered writes: refused with `rate`."""
+
+    # --- life and tokens ---
+    ping_s: int = 8
+    dead_after_s: int = 16
+    """Silence for longer than this: close 4003."""
+    token_notice_s: float = 60.0
+    """`token_expiring` is sent so long before."""
+    close_timeout_s: float = 5.0
+    """A peer that does not finish the close in time: the connection is dropped."""
+
+    # --- sending ---
+    tick_s: float = 0.005
+    """Under load frames are joined for so long and written at once; when idle they leave at once."""
+    conflate_bytes: int = 64 * KIB
+    """Unsent: `latest` subscriptions conflate, catch-up waits."""
+    lag_bytes: int = 256 * KIB
+    """Unsent: the client is told with `lag`."""
+    close_bytes: int = 1 * MIB
+    """Unsent: close 4002."""
+    stall_s: float = 10.0
+    """Nothing taken for so long: close 4002."""
+
+    # --- history ---
+    ring_records: int = 20_000
+    """Records of one stream kept in memory; older ones are read from the log."""
+    ring_bytes: int = 32 * MIB
+    """Their estimated size in memory."""
+    catch_up_readers: int = 8
+    """Readers of the log at once; further subscriptions wait for one."""
+    catch_up_records: int = 200_000
+    """Further behind than this: recovery by snapshot, reason `too_far`."""
+    catch_up_batch: int = 500
+    snapshot_days: int = 3
+    """How much of prices and carbon is read before the gateway is ready."""
+    position_every: int = 1000
+    """Records that passed a subscription unseen: its position is sent before the heartbeat is due."""
+    cursor_rotate_days: int = 30
+    cursor_keep_days: int = 90
+    """Cursors older than this: recovery by snapshot, reason `cursor_expired`."""
+
+    # --- the log ---
+    read_retry_s: float = 1.0
+    """Pause before a stream is read again after the log was away."""
+    unavailable_retry_ms: int = 1000
+    """What a client is told to wait after `unavailable`."""
+    answer_timeout_s: float = 10.0
+    """A write or query that takes longer: refused with `unavailable`."""
+
+    # --- drain ---
+    drain_spread_s: float = 10.0
+    """Clients are asked to reconnect at random within it."""
+    drain_per_s: float = 200.0
+    """Those who stay are closed at this rate, 4001."""

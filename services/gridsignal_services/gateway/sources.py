@@ -1,0 +1,183 @@
+"""Where signals come from: the public streams read from the log, dispatch from the replica's own reduce."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from gridsignal_schemas.catalog import TOPICS
+from gridsignal_schemas.messages import (
+    DispatchOrder,
+    DispatchRequest,
+    OfferDecision,
+    Record,
+    RequestCancellation,
+)
+from gridsignal_services.access import Audience
+from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
+from gridsignal_services.bus.codec import Codec, Poison
+from gridsignal_services.clock import Clock, micros
+from gridsignal_services.gateway.history import Entry, Stream
+from gridsignal_services.gateway.lastvalues import DayStart, LastValues
+from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.replica import Replica
+from gridsignal_services.telemetry import logger
+
+PUBLIC = ("prices", "carbon", "alerts")
+_DELIVERED = (DispatchRequest, RequestCancellation, OfferDecision, DispatchOrder)
+
+Take = Callable[[str, Entry], None]
+"""Gets every record of a stream, in order, in the tick in which it is known."""
+
+
+class Sources:
+    """All streams as far as this gateway has read them, and their current state.
+
+    Bounded: a ring and a table of last values a stream. When full: see there. Conflates: nothing.
+    """
+
+    def __init__(
+        self, log: Log, codec: Codec, replica: Replica, clock: Clock, day_start: DayStart, settings: GatewaySettings
+    ) -> None:
+        self._log = log
+        self._codec = codec
+        self._replica = replica
+        self._clock = clock
+        self._settings = settings
+        self._log_out = logger("gateway")
+        self.streams: dict[str, Stream] = {"dispatch": self._stream("dispatch", replica.positions)}
+        self.tables = {name: LastValues(day_start) for name in PUBLIC}
+        self.poison = 0
+        """Records that could not be read; the partition goes on."""
+        self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self._take: Take = lambda stream, entry: None
+        self._open_dispatch: tuple[object, list[Entry]] | None = None
+        replica.listen(self._reduced)
+
+    def _stream(self, name: str, start: dict[int, int]) -> Stream:
+        positions = {partition: start.get(partition, 0) for partition in range(TOPICS[name].partitions)}
+        return Stream(name, positions, records=self._settings.ring_records, weight=self._settings.ring_bytes)
+
+    def deliver_to(self, take: Take) -> None:
+        """From now on every record goes here."""
+        self._take = take
+
+    # --- from the log --------------------------------------------------------------------------------------------
+
+    async def fill(self, name: str) -> None:
+        """Reads what a public stream's state is made of. Raises LogUnavailable."""
+        start = await self._log.start_positions(name)
+        if TOPICS[name].conflates:
+            recent = await self._log.position_at(name, self._some_days_ago_us())
+            start = {partition: max(position, recent[partition]) for partition, position in start.items()}
+        self.streams[name] = self._stream(name, start)
+        ends = await self._log.end_positions(name)
+        reader = await self._log.reader(name, start)
+        try:
+            while any(reader.positions[partition] < end for partition, end in ends.items()):
+                for logged in await reader.read(self._settings.catch_up_batch):
+                    self._arrived(name, logged)
+                await asyncio.sleep(0)
+        finally:
+            await reader.aclose()
+
+    def _some_days_ago_us(self) -> int:
+        # append times are the wall's, or in a stepped simulation the grid's: the earlier of the two is safe in both
+        now = min(self._clock.now(), datetime.now(UTC))
+        return micros(now - timedelta(days=self._settings.snapshot_days))
+
+    async def follow(self, name: str) -> None:
+        """Takes in a public stream for ever; fan-out from memory goes on while the log is away."""
+        while True:
+            try:
+                await self._follow_once(name)
+            except (LogUnavailable, PositionGone) as away:
+                self._log_out.warning("stream is away", stream=name, reason=str(away))
+                await asyncio.sleep(self._settings.read_retry_s)
+
+    async def _follow_once(self, name: str) -> None:
+        reader = await self._log.reader(name, dict(enumerate(self.streams[name].head.positions)))
+        try:
+            while True:
+                for logged in await reader.read(self._settings.catch_up_batch):
+                    self._arrived(name, logged)
+                await asyncio.sleep(0)  # a burst leaves the loop to the writes in between
+        finally:
+            await reader.aclose()
+
+    def _arrived(self, name: str, logged: LogRecord) -> None:
+        entry = self.entry(logged)
+        self.tables[name].add(entry)
+        self._move(name, entry)
+
+    def _move(self, name: str, entry: Entry) -> None:
+        self.streams[name].move(entry)
+        self._take(name, entry)
+        if self._waiting:
+            self._wake()
+
+    # --- from the reduce -----------------------------------------------------------------------------------------
+
+    def _reduced(self, logged: LogRecord, record: Record, outcome: Outcome) -> None:
+        delivered = outcome.accepted and isinstance(record, _DELIVERED)
+        self._move("dispatch", Entry(logged, record if delivered else None, outcome.audience))
+
+    # --- for those who catch up ----------------------------------------------------------------------------------
+
+    def entry(self, logged: LogRecord) -> Entry:
+        """A record read again, as it was when it was live."""
+        try:
+            record = self._codec.decode(logged.value)
+        except Poison as poison:
+            self.poison += 1
+            self._log_out.warning(
+                "poison", stream=logged.stream, partition=logged.partition, offset=logged.offset, reason=poison.reason
+            )
+            return Entry(logged, None)
+        if logged.stream != "dispatch":
+            return Entry(logged, record, Audience(zone=logged.key))
+        ledger = self._replica.ledgers[logged.partition]
+        if not isinstance(record, _DELIVERED) or logged.offset in ledger.refused_offsets:
+            return Entry(logged, None)
+        return Entry(logged, record, ledger.audience_of(record))
+
+    def snapshot(self, name: str) -> list[Entry]:
+        """The current state of a stream at its head."""
+        if name in self.tables:
+            return self.tables[name].current(self._clock.now())
+        place = self.streams[name].head
+        if self._open_dispatch is None or self._open_dispatch[0] is not place:
+            self._open_dispatch = (place, [self._state(*open_) for open_ in self._open()])
+        return self._open_dispatch[1]
+
+    def _open(self) -> list[tuple[Record, Audience]]:
+        return [current for ledger in self._replica.ledgers.values() for current in ledger.current()]
+
+    def _state(self, record: Record, audience: Audience) -> Entry:
+        logged = LogRecord("dispatch", 0, 0, getattr(record, "zone", ""), self._codec.encode(record), 0)
+        return Entry(logged, record, audience)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Returns once the condition holds, looked at after each record. Raises LogUnavailable after a while."""
+        if condition():
+            return
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((condition, reached))
+        try:
+            async with asyncio.timeout(self._settings.answer_timeout_s):
+                await reached
+        except TimeoutError:
+            raise LogUnavailable("expected to read as far as the cursor within a while, did not get there") from None
+
+    def _wake(self) -> None:
+        still = []
+        for condition, reached in self._waiting:
+            if reached.done():
+                continue
+            if condition():
+                reached.set_result(None)
+            else:
+                still.append((condition, reached))
+        self._waiting = still

@@ -1,0 +1,79 @@
+"""From a client's frame to the record it means: what the session knows may be left out, and never contradicted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from gridsignal_schemas.frames import Baseline, Detail, Offer, Reading, Respond, Withdraw
+from gridsignal_schemas.messages import BaselineDeclaration, FlexOffer, MeterReading, OfferWithdrawal, OrderResponse
+from gridsignal_schemas.values import Record
+
+Write = Offer | Withdraw | Respond | Baseline | Reading
+MAX_DETAILS = 32
+
+_RECORD_OF: Mapping[type[Write], type[Record]] = {
+    Offer: FlexOffer,
+    Withdraw: OfferWithdrawal,
+    Respond: OrderResponse,
+    Baseline: BaselineDeclaration,
+    Reading: MeterReading,
+}
+_OWN = ("participant", "site")
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """For whom a connection speaks."""
+
+    participant: str
+    site: str
+    zone: str
+
+
+class WriteRefused(Exception):
+    """The frame means no record that may be written; carries a refusal's code and details."""
+
+    def __init__(self, code: str, details: list[Detail]) -> None:
+        super().__init__(code)
+        self.code = code
+        self.details = details
+
+
+def record_of(frame: Write, speaker: Speaker) -> Record:
+    """The record that a write frame means. Raises WriteRefused: forbidden or schema, with every fault found."""
+    known: dict[str, str] = {"zone": speaker.zone, "participant": speaker.participant, "site": speaker.site}
+    if isinstance(frame, Offer | Withdraw):
+        known["offer_id"] = frame.offer_id
+    if isinstance(frame, Respond):
+        known["response_id"] = frame.response_id
+    faults = [_contradiction(name, value, frame.body[name]) for name, value in known.items() if name in frame.body]
+    if found := [fault for fault in faults if fault is not None]:
+        forbidden = any(fault.code == "forbidden" for fault in found)
+        raise WriteRefused("forbidden" if forbidden else "schema", found)
+    try:
+        return _RECORD_OF[type(frame)].model_validate({**frame.body, **known})
+    except ValidationError as invalid:
+        raise WriteRefused("schema", details_of(invalid)) from None
+
+
+def _contradiction(name: str, known: str, got: Any) -> Detail | None:
+    if got == known:
+        return None
+    code = "forbidden" if name in _OWN else "schema"
+    return Detail(code=code, pointer=f"/{name}", message=f"expected {known} or nothing, got {got!r:.60}")
+
+
+def details_of(invalid: ValidationError) -> list[Detail]:
+    """Each broken rule of a shape, with a JSON pointer (RFC 6901)."""
+    return [
+        Detail(code="schema", pointer=_pointer(fault["loc"]), message=fault["msg"][:200])
+        for fault in invalid.errors(include_url=False, include_context=False)[:MAX_DETAILS]
+    ]
+
+
+def _pointer(loc: tuple[int | str, ...]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in loc)

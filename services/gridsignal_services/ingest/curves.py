@@ -1,0 +1,208 @@
+"""Curves of equal steps: cut at market days, joined with explicit gaps, never overlapping.
+
+Everything is counted in UTC from a curve's own start: local days have 23, 24 or 25 hours and nobody adds hours to a
+local midnight here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from gridsignal_services.ingest.feed import Malformed
+from gridsignal_services.ingest.schedule import day_starts_at, market_day
+
+Value = Decimal | None
+LONGEST_JOIN = timedelta(hours=26)
+"""No market day is longer than 25 hours, so nothing longer is ever made by joining."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Point i covers [starts_at + i x resolution_s, + resolution_s); None is a gap."""
+
+    starts_at: datetime
+    resolution_s: int
+    values: tuple[Value, ...]
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.starts_at + timedelta(seconds=self.resolution_s * len(self.values))
+
+    def index_of(self, when: datetime) -> int:
+        """Steps from the start to `when`; it has to lie on a step."""
+        steps, rest = divmod(when - self.starts_at, timedelta(seconds=self.resolution_s))
+        if rest:
+            raise Malformed(f"expected a time on the {self.resolution_s} s grid of the curve, got {when.isoformat()}")
+        return steps
+
+
+def clipped(curve: Curve, starts_at: datetime | None, ends_at: datetime | None) -> Curve | None:
+    """The part inside the window, whole steps only; None when nothing is left."""
+    step = timedelta(seconds=curve.resolution_s)
+    first = 0 if starts_at is None else max(0, -((curve.starts_at - starts_at) // step))
+    last = len(curve.values) if ends_at is None else min(len(curve.values), (ends_at - curve.starts_at) // step)
+    if first >= last:
+        return None
+    return Curve(curve.starts_at + first * step, curve.resolution_s, curve.values[first:last])
+
+
+def trimmed(curve: Curve) -> Curve | None:
+    """Without gaps at either end; None when it is all gap."""
+    known = [i for i, value in enumerate(curve.values) if value is not None]
+    if not known:
+        return None
+    first, last = known[0], known[-1] + 1
+    starts_at = curve.starts_at + timedelta(seconds=first * curve.resolution_s)
+    return Curve(starts_at, curve.resolution_s, curve.values[first:last])
+
+
+def by_day(curve: Curve, market_time: ZoneInfo) -> list[Curve]:
+    """Cut at the market's midnights; a step that straddles one is refused."""
+    days, start = [], curve.starts_at
+    while start < curve.ends_at:
+        midnight = day_starts_at(market_day(start, market_time) + timedelta(days=1), market_time)
+        end = min(midnight, curve.ends_at)
+        values = curve.values[curve.index_of(start) : curve.index_of(end)]
+        days.append(Curve(start, curve.resolution_s, values))
+        start = end
+    return days
+
+
+def joined(curves: Iterable[Curve]) -> list[Curve]:
+    """Curves of one day: those of one resolution become one curve, with gaps where nothing was said.
+
+    Repeats of equal values are dropped; two values for one instant are refused. Where two resolutions cover the same
+    time the finer one stays, if it agrees with the coarser one in the mean.
+    """
+    by_step: dict[int, list[Curve]] = {}
+    for curve in sorted(curves, key=lambda c: (c.resolution_s, c.starts_at)):
+        by_step.setdefault(curve.resolution_s, []).append(curve)
+    result: list[Curve] = []
+    for same_step in by_step.values():
+        for curve in _merged(same_step):
+            result.extend(_not_covered(curve, result))
+    return sorted(result, key=lambda c: c.starts_at)
+
+
+def _merged(curves: Sequence[Curve]) -> list[Curve]:
+    merged: list[Curve] = []
+    for curve in curves:
+        if merged and curve.ends_at - merged[-1].starts_at <= LONGEST_JOIN and _same_grid(merged[-1], curve):
+            merged[-1] = _overlaid(merged[-1], curve)
+        elif merged and curve.starts_at < merged[-1].ends_at:
+            raise Malformed(f"two curves overlap at {curve.starts_at.isoformat()}")
+        else:
+            merged.append(curve)
+    return merged
+
+
+def _same_grid(one: Curve, other: Curve) -> bool:
+    return not (other.starts_at - one.starts_at) % timedelta(seconds=one.resolution_s)
+
+
+def _overlaid(one: Curve, other: Curve) -> Curve:
+    offset = one.index_of(other.starts_at)
+    values = list(one.values) + [None] * (offset + len(other.values) - len(one.values))
+    for i, value in enumerate(other.values, offset):
+        if value is None:
+            continue
+        if values[i] is not None and values[i] != value:
+            when = one.starts_at + timedelta(seconds=i * one.resolution_s)
+            raise Malformed(f"two values for {when.isoformat()}: {values[i]} and {value}")
+        values[i] = value
+    return Curve(one.starts_at, one.resolution_s, tuple(values))
+
+
+def _not_covered(coarse: Curve, finer: Sequence[Curve]) -> list[Curve]:
+    """The runs of a coarser curve that no finer one covers."""
+    overlapping = [f for f in finer if f.starts_at < coarse.ends_at and coarse.starts_at < f.ends_at]
+    if not overlapping:
+        return [coarse]
+    step = timedelta(seconds=coarse.resolution_s)
+    runs: list[Curve] = []
+    for i, value in enumerate(coarse.values):
+        start = coarse.starts_at + i * step
+        if any(_covers(f, start, start + step, value) for f in overlapping):
+            continue
+        if runs and runs[-1].ends_at == start:
+            runs[-1] = Curve(runs[-1].starts_at, coarse.resolution_s, (*runs[-1].values, value))
+        else:
+            runs.append(Curve(start, coarse.resolution_s, (value,)))
+    return runs
+
+
+def _covers(fine: Curve, start: datetime, end: datetime, value: Value) -> bool:
+    part = clipped(fine, start, end)
+    if part is None and not (fine.starts_at < end and start < fine.ends_at):
+        return False
+    known = [v for v in part.values if v is not None] if part else []
+    if value is not None and known and abs(sum(known, Decimal(0)) / len(known) - value) > Decimal("0.01"):
+        raise Malformed(f"two resolutions disagree at {start.isoformat()}")
+    return True
+
+
+def from_stamps(stamps: Sequence[int], values: Sequence[Value]) -> list[Curve]:
+    """Curves from start stamps (seconds since 1970): the step is read from the stamps and may change on the way.
+
+    A single jump that is a multiple of the step before or after it is a gap; any other irregularity is refused.
+    """
+    rows = _in_order(stamps, values)
+    if len(rows) < 2:
+        raise Malformed(f"expected at least two stamps to tell the step from, got {len(rows)}")
+    steps = _steps([stamp for stamp, _ in rows])
+    curves: list[Curve] = []
+    first = 0
+    for i in range(1, len(rows) + 1):
+        if i == len(rows) or steps[i] != steps[first]:
+            curves.append(_run(rows[first:i], steps[first]))
+            first = i
+    return curves
+
+
+def of_step(stamps: Sequence[int], values: Sequence[Value], step_s: int) -> Curve:
+    """One curve from start stamps where the feed's step is known; what is not there is a gap."""
+    rows = _in_order(stamps, values)
+    if not rows:
+        raise Malformed("expected at least one stamp, got none")
+    return _run(rows, step_s)
+
+
+def _in_order(stamps: Sequence[int], values: Sequence[Value]) -> list[tuple[int, Value]]:
+    rows: dict[int, Value] = {}
+    for stamp, value in sorted(zip(stamps, values, strict=True), key=lambda row: row[0]):
+        if rows.get(stamp) is not None and value is not None and rows[stamp] != value:
+            raise Malformed(f"two values for {datetime.fromtimestamp(stamp, UTC).isoformat()}")
+        rows[stamp] = value if value is not None else rows.get(stamp)
+    return list(rows.items())
+
+
+def _steps(stamps: Sequence[int]) -> list[int]:
+    """Each point's own step: the distance to the next stamp, unless that distance is a gap."""
+    gaps = [after - before for before, after in pairwise(stamps)]
+    steps: list[int] = []
+    for i, gap in enumerate(gaps):
+        regular = (i > 0 and gaps[i - 1] == gap) or (i + 1 < len(gaps) and gaps[i + 1] == gap) or len(gaps) == 1
+        neighbours = [*steps[-1:], *gaps[i + 1 : i + 2]]
+        fitting = [step for step in neighbours if gap % step == 0]
+        if not regular and not fitting:
+            raise Malformed(f"the distance of {gap} s after stamp {stamps[i]} fits no step")
+        steps.append(gap if regular else fitting[0])
+    return [*steps, steps[-1]]
+
+
+def _run(rows: Sequence[tuple[int, Value]], step_s: int) -> Curve:
+    first, last = rows[0][0], rows[-1][0]
+    if (last - first) // step_s > 400_000:
+        raise Malformed(f"expected stamps near each other, got {first} and {last} at a step of {step_s} s")
+    values: list[Value] = [None] * ((last - first) // step_s + 1)
+    for stamp, value in rows:
+        index, rest = divmod(stamp - first, step_s)
+        if rest:
+            raise Malformed(f"stamp {stamp} is off the {step_s} s grid")
+        values[index] = value
+    return Curve(datetime.fromtimestamp(first, UTC), step_s, tuple(values))

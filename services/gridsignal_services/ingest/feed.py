@@ -1,0 +1,211 @@
+"""The shape of a feed: what we ask, what comes back, and the two pure functions every provider consists of.
+
+FeedError
+├── NotYetAvailable   the feed is well, the figures are not out yet: ask again later, nothing is wrong
+├── Outage            the feed is away or broken: back off, use the next source
+├── Banned            we asked too often: wait as long as it says
+├── Refused           the credentials or the entitlement do not suffice: a person has to act
+├── TooLarge          we asked for more than one answer may hold, or the answer is larger than we read
+├── Malformed         an answer that is not what the feed documents: the batch is rejected
+└── Unsupported       the feed does not know this zone or signal
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from gridsignal_schemas.values import Record
+from gridsignal_services.ingest.schedule import Cadence
+
+
+class FeedError(Exception):
+    """What went wrong with a feed; the subclass says whose fault it is and what to do now."""
+
+    retriable = False
+
+
+class NotYetAvailable(FeedError):
+    """The figures are not published yet. Ten faces at the feeds, one here."""
+
+    retriable = True
+
+
+class Outage(FeedError):
+    """The feed is away, slow or answers with an error of its own."""
+
+    retriable = True
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Banned(FeedError):
+    """Too many requests; `retry_after_s` where the feed says how long to wait."""
+
+    retriable = True
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Refused(FeedError):
+    """The credentials are wrong, expired, or do not cover what was asked."""
+
+
+class TooLarge(FeedError):
+    """More was asked, or answered, than one document may hold."""
+
+
+class Malformed(FeedError):
+    """The answer is not what the feed documents."""
+
+
+class Unsupported(FeedError):
+    """The feed has no such zone or signal."""
+
+
+class Signal(StrEnum):
+    """What a feed is asked for."""
+
+    PRICE = "price"
+    CARBON = "carbon"
+    FORECAST = "forecast"
+    ALERT = "alert"
+    EVENT = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question to a feed: a zone, a signal and a half-open window in UTC.
+
+    Without a window (a saved answer is parsed) nothing is clipped.
+    """
+
+    zone: str | None
+    signal: Signal | None
+    now: datetime
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    page: int = 0
+    token: str | None = None
+    """A short-lived token that `login` brought."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What the operator of this service configured for the provider: addresses, names, secrets."""
+
+    def window(self) -> tuple[datetime, datetime]:
+        """The window, for those requests that need one."""
+        if self.starts_at is None or self.ends_at is None:
+            raise Unsupported("expected a window to ask for, got none")
+        return self.starts_at, self.ends_at
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request, as data. `secret_params` and headers never reach a log or an error."""
+
+    url: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    secret_params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    form: Mapping[str, str] | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text in this call that must not be seen."""
+        hidden = [*self.secret_params.values(), *self.headers.values(), *(self.form or {}).values()]
+        return tuple(value for value in hidden if value)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, any status; also a saved body (then status 200)."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = ""
+    retry_after_s: float | None = None
+
+    def text(self) -> str:
+        """The body as text, whatever its bytes are; for messages and free-text feeds."""
+        return self.body.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A feed's knowledge: two pure functions and what they need around them.
+
+    `request(ask)` says which call answers the question, `parse(answer, ask)` which records an answer holds.
+    Records come with revision 1 and observed_at = ask.now; revisions.py knows what was published before.
+    """
+
+    request: Callable[[Ask], Call]
+    parse: Callable[[Answer, Ask], list[Record]]
+    cadence: Mapping[Signal, Cadence]
+    """The signals this feed has, and when each is due."""
+    needs: tuple[str, ...] = ()
+    """Settings without which it can't be asked."""
+    names_zone: bool = True
+    """Whether an answer says which zone it is about."""
+    per_minute: int = 30
+    """Requests a minute we allow ourselves."""
+    window_days: int = 7
+    """The longest window one call may ask for."""
+    one_year: bool = False
+    """A window across New Year loses figures: ask for each side."""
+    login: Callable[[Ask], Call] | None = None
+    """The call that brings a short-lived token, for feeds that need one."""
+    token: Callable[[Answer, Ask], tuple[str, datetime]] | None = None
+    """Reads it: the token and when it expires."""
+    next_page: Callable[[Answer, Ask], int | None] | None = None
+    """The page to ask for next; None after the last."""
+    complete: bool = False
+    """An answer lists everything that is in force: what is missing from it has been cancelled."""
+
+
+_BODY_FAULTS = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError)
+
+
+def read(provider: Provider, answer: Answer, ask: Ask) -> list[Record]:
+    """All records of an answer, or a FeedError: whatever the bytes are, nothing else is raised."""
+    try:
+        return provider.parse(answer, ask)
+    except FeedError:
+        raise
+    except _BODY_FAULTS as fault:
+        # a body that breaks a parser's assumption is the body's fault; the batch is rejected as a whole
+        raise Malformed(f"the answer is not what the feed documents: {_first_line(fault)}") from None
+
+
+def _first_line(fault: BaseException) -> str:
+    lines = str(fault).splitlines() or [""]
+    return f"{type(fault).__name__}: {lines[0]:.120}"
+
+
+def refuse_status(answer: Answer) -> None:
+    """Raises what an HTTP status means where the feed has no meaning of its own for it."""
+    status = answer.status
+    if 200 <= status < 300:
+        if status == 204 or not answer.body.strip():
+            raise NotYetAvailable(f"expected figures, got an empty answer (status {status})")
+        return
+    if status == 429:
+        raise Banned("too many requests (status 429)", answer.retry_after_s)
+    if status in (401, 403):
+        raise Refused(f"the feed refuses our credentials (status {status})")
+    if status == 413:
+        raise TooLarge("the feed finds the request too large (status 413)")
+    if status >= 500 or status in (408, 425):
+        raise Outage(f"the feed answers status {status}", answer.retry_after_s)
+    raise Malformed(f"expected status 200, got {status}")
+
+
+def newest(records: Iterable[Record]) -> datetime | None:
+    """The end of the last interval in a batch of series; None where there is none."""
+    ends = [end for record in records if isinstance(end := getattr(record, "ends_at", None), datetime)]
+    return max(ends, default=None)

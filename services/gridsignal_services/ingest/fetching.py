@@ -1,0 +1,114 @@
+"""One question to one provider over HTTP: login where it needs one, all pages, all parts of a long window."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from gridsignal_schemas.messages import Record
+from gridsignal_services.ingest.feed import Answer, Ask, FeedError, Malformed, NotYetAvailable, Provider, Refused, read
+from gridsignal_services.ingest.http import Http
+from gridsignal_services.ingest.schedule import cut
+from gridsignal_services.ingest.scrub import scrubbed
+
+LARGEST_PAGES = 100
+_TOKEN_MARGIN = timedelta(seconds=60)
+
+
+class Fetching:
+    """Asks providers. Every failure is a FeedError without a secret in it.
+
+    Bounded: LARGEST_PAGES pages a question, one token per provider. When full: Malformed. Conflates: nothing.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        providers: Mapping[str, Provider],
+        settings: Mapping[str, Mapping[str, str]] | None = None,
+        keep: Callable[[str, Answer], None] | None = None,
+    ) -> None:
+        self._http = http
+        self._providers = providers
+        self._settings = settings or {}
+        self._keep = keep or _forget
+        self._tokens: dict[str, tuple[str, datetime]] = {}
+        self._logins: dict[str, asyncio.Lock] = {}
+
+    async def fetch(self, name: str, ask: Ask) -> list[Record]:
+        """All records for a question. Raises FeedError; NotYetAvailable only if no part of the window had any."""
+        provider, ask = self._prepared(name, ask)
+        if ask.starts_at is None or ask.ends_at is None:
+            return await self._pages(name, provider, ask)
+        found: list[Record] = []
+        missing: NotYetAvailable | None = None
+        for starts_at, ends_at in cut(ask.starts_at, ask.ends_at, provider.window_days, at_new_year=provider.one_year):
+            try:
+                found += await self._pages(name, provider, replace(ask, starts_at=starts_at, ends_at=ends_at))
+            except NotYetAvailable as fault:
+                missing = fault
+        if missing is not None and not found:
+            raise missing
+        return found
+
+    def _prepared(self, name: str, ask: Ask) -> tuple[Provider, Ask]:
+        provider, settings = self._providers[name], self._settings.get(name, {})
+        absent = [key for key in provider.needs if not settings.get(key)]
+        if absent:
+            raise Refused(f"{name} needs the settings {', '.join(absent)}")
+        return provider, replace(ask, settings=settings)
+
+    async def _pages(self, name: str, provider: Provider, ask: Ask) -> list[Record]:
+        found: list[Record] = []
+        for _ in range(LARGEST_PAGES):
+            answer, records = await self._answered(name, provider, ask)
+            found += records
+            page = provider.next_page(answer, ask) if provider.next_page else None
+            if page is None:
+                return found
+            ask = replace(ask, page=page)
+        raise Malformed(f"expected at most {LARGEST_PAGES} pages of {name}, got more")
+
+    async def _answered(self, name: str, provider: Provider, ask: Ask) -> tuple[Answer, list[Record]]:
+        """One page; an expired token is renewed once, a second refusal stands."""
+        for attempt in (1, 2):
+            told = replace(ask, token=await self._token(name, provider, ask))
+            try:
+                answer = await self._asked(name, provider, told)
+                return answer, read(provider, answer, told)
+            except Refused:
+                if provider.login is None or attempt == 2 or name not in self._tokens:
+                    raise
+                del self._tokens[name]
+            except FeedError as fault:
+                raise _without_secrets(fault, ask, provider) from None
+        raise AssertionError("unreachable")
+
+    async def _asked(self, name: str, provider: Provider, ask: Ask) -> Answer:
+        answer = await self._http.fetch(provider.request(ask), provider=name, per_minute=provider.per_minute)
+        self._keep(name, answer)
+        return answer
+
+    async def _token(self, name: str, provider: Provider, ask: Ask) -> str | None:
+        if provider.login is None or provider.token is None:
+            return None
+        async with self._logins.setdefault(name, asyncio.Lock()):
+            held = self._tokens.get(name)
+            if held is None or held[1] - _TOKEN_MARGIN <= ask.now:
+                call = provider.login(ask)
+                answer = await self._http.fetch(call, provider=name, per_minute=provider.per_minute)
+                self._tokens[name] = provider.token(answer, ask)
+            return self._tokens[name][0]
+
+
+def _forget(name: str, answer: Answer) -> None:
+    """Nobody keeps raw answers unless asked to."""
+
+
+def _without_secrets(fault: FeedError, ask: Ask, provider: Provider) -> FeedError:
+    # a feed may echo our key in its own message
+    hidden = [ask.settings[key] for key in provider.needs if key in ask.settings]
+    fault.args = (scrubbed(str(fault), hidden), *fault.args[1:])
+    return fault

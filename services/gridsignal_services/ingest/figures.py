@@ -1,0 +1,120 @@
+"""Figures as feeds spell them, read exactly or refused: JSON, XML, decimals, instants."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import Any, NoReturn
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from gridsignal_services.ingest.feed import Malformed
+
+_PLACES = Decimal("0.0001")
+_LARGEST = Decimal(10) ** 9
+_NUMBER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][+-]?\d{1,2})?")
+EARLIEST_S, LATEST_S = 946_684_800, 4_102_444_800
+"""2000 and 2100: stamps outside are another unit (milliseconds) or nonsense."""
+
+
+def json_of(body: bytes) -> Any:
+    """The JSON of a body with decimals exact; NaN and Infinity are refused."""
+    try:
+        return json.loads(body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as fault:
+        raise Malformed(f"expected JSON, got {_opening(body)} ({type(fault).__name__})") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"expected a number, got {name}")
+
+
+def xml_of(body: bytes) -> Element:
+    """The root element of a body; document types, entities and external references are refused."""
+    try:
+        root: Element = fromstring(body, forbid_dtd=True, forbid_entities=True, forbid_external=True)
+    except DefusedXmlException as fault:
+        raise Malformed(f"the document declares what we refuse: {type(fault).__name__}") from None
+    except (ParseError, ValueError, LookupError) as fault:
+        raise Malformed(f"expected XML, got {_opening(body)} ({type(fault).__name__})") from None
+    return root
+
+
+def _opening(body: bytes) -> str:
+    return repr(body[:40].decode("ascii", "replace")) if body else "nothing"
+
+
+def local_name(element: Element) -> str:
+    """The element's name without its namespace: versions of one document differ only there."""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+def decimal_of(value: object) -> Decimal:
+    """A number to four places: text (thousands commas allowed), int or Decimal; never a float, NaN or a bool."""
+    if isinstance(value, str):
+        if not _NUMBER.fullmatch(value.strip()):
+            raise Malformed(f"expected a number, got {value!r:.40}")
+        value = Decimal(value.strip().replace(",", ""))
+    elif isinstance(value, int) and not isinstance(value, bool):
+        value = Decimal(value) if -(10**12) < value < 10**12 else Decimal("Infinity")
+    if not isinstance(value, Decimal):
+        raise Malformed(f"expected a number, got {type(value).__name__}")
+    if not value.is_finite() or abs(value) >= _LARGEST:
+        raise Malformed("expected a finite number below a thousand million")
+    return value.quantize(_PLACES)
+
+
+def decimal_or_gap(value: object) -> Decimal | None:
+    """None stays None: a gap."""
+    return None if value is None else decimal_of(value)
+
+
+def instant(text: object, *, zone: tzinfo | None = None) -> datetime:
+    """An aware instant in UTC. A text without an offset is refused unless the feed's own fixed `zone` is given."""
+    if not isinstance(text, str):
+        raise Malformed(f"expected a time, got {type(text).__name__}")
+    try:
+        when = datetime.fromisoformat(_microseconds(text.strip()))
+    except ValueError:
+        raise Malformed(f"expected a time, got {text!r:.40}") from None
+    if when.tzinfo is None:
+        if zone is None:
+            raise Malformed(f"expected a time with its offset, got {text!r:.40}")
+        when = when.replace(tzinfo=zone)
+    return _plausible(when)
+
+
+def _microseconds(text: str) -> str:
+    # some feeds send seven decimals
+    return re.sub(r"(\.\d{6})\d+", r"\1", text)
+
+
+def _plausible(when: datetime) -> datetime:
+    if not EARLIEST_S <= when.timestamp() < LATEST_S:
+        raise Malformed(f"expected a time of this century, got {when.isoformat()}")
+    return when.astimezone(UTC)
+
+
+def epoch_s(value: object) -> int:
+    """Whole seconds since 1970."""
+    if isinstance(value, bool) or not isinstance(value, int) or not EARLIEST_S <= value < LATEST_S:
+        raise Malformed(f"expected seconds since 1970, got {value!r:.40}")
+    return value
+
+
+def list_of(value: object, name: str) -> list[Any]:
+    """A list, or a refusal that names what was expected."""
+    if not isinstance(value, list):
+        raise Malformed(f"expected a list of {name}, got {type(value).__name__}")
+    return value
+
+
+def object_of(value: object, name: str) -> dict[str, Any]:
+    """An object, or a refusal that names what was expected."""
+    if not isinstance(value, dict):
+        raise Malformed(f"expected {name} as an object, got {type(value).__name__}")
+    return value

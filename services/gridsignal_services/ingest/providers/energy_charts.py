@@ -1,0 +1,166 @@
+"""Energy-Charts (Fraunhofer ISE): day-ahead prices of some 45 zones and the CO2 of some countries. No key.
+
+Parallel arrays of start stamps (unix seconds) and values; 15 minutes since October 2025, hours before. 404 means
+"nothing there". Two requests a second are documented; the licence text travels with the answer and differs per zone.
+It partly feeds from ENTSO-E: a fallback for its outages, not an independent source.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gridsignal_schemas.messages import CarbonIntensity, Record, SpotPrice
+from gridsignal_services.ingest.curves import Curve, by_day, clipped, from_stamps, trimmed
+from gridsignal_services.ingest.feed import (
+    Answer,
+    Ask,
+    Call,
+    Malformed,
+    NotYetAvailable,
+    Provider,
+    Signal,
+    Unsupported,
+    refuse_status,
+)
+from gridsignal_services.ingest.figures import decimal_or_gap, epoch_s, json_of, list_of, object_of
+from gridsignal_services.ingest.schedule import DAY_AHEAD, MARKET_TIME, Cadence
+
+ADDRESS = "https://api.energy-charts.info"
+
+# our zone -> theirs, where they differ
+_BIDDING_ZONES = {
+    "DE-LU": "DE-LU",
+    "IT-NO": "IT-North",
+    "IT-CNO": "IT-Centre-North",
+    "IT-CSO": "IT-Centre-South",
+    "IT-SO": "IT-South",
+    "IT-SAR": "IT-Sardinia",
+    "IT-SIC": "IT-Sicily",
+    **{
+        f"{land}-{area}{n}": f"{land}{n}"
+        for land, area, top in (("DK", "DK", 2), ("NO", "NO", 5), ("SE", "SE", 4))
+        for n in range(1, top + 1)
+    },
+}
+
+
+def request(ask: Ask) -> Call:
+    """Prices of a bidding zone, or the CO2 of the country around it, for a window."""
+    starts_at, ends_at = ask.window()
+    if ask.zone is None:
+        raise Unsupported("expected a zone to ask for, got none")
+    times = {"start": str(int(starts_at.timestamp())), "end": str(int(ends_at.timestamp()) - 1)}
+    address = ask.settings.get("address", ADDRESS)
+    if ask.signal is Signal.CARBON:
+        return Call(f"{address}/co2eq", {"country": ask.zone.split("-")[0].lower(), **times})
+    return Call(f"{address}/price", {"bzn": _BIDDING_ZONES.get(ask.zone, ask.zone), **times})
+
+
+def parse(answer: Answer, ask: Ask) -> list[Record]:
+    """One SpotPrice per market day, or one CarbonIntensity per day for history and one for the forecast."""
+    if answer.status == 404:
+        raise NotYetAvailable("energy_charts has no content for this window (status 404)")
+    refuse_status(answer)
+    body = object_of(json_of(answer.body), "the answer")
+    stamps = [epoch_s(stamp) for stamp in list_of(body.get("unix_seconds"), "unix_seconds")]
+    if not stamps:
+        raise NotYetAvailable("energy_charts answers with empty lists")
+    if len(stamps) > 400_000:
+        raise Malformed(f"expected a few thousand stamps, got {len(stamps)}")
+    if ask.zone is None:
+        raise Unsupported("an answer of energy_charts does not name its zone: expected one, got none")
+    if "price" in body:
+        return [_spot_price(day, body, ask) for day in _days(stamps, body, "price", ask)]
+    found: list[Record] = [
+        _intensity(day, body, ask, name, status)
+        for name, status in (("co2eq", "MEASURED"), ("co2eq_forecast", "FORECAST"))
+        if body.get(name) is not None
+        for day in _days(stamps, body, name, ask)
+    ]
+    if "co2eq" not in body and "co2eq_forecast" not in body:
+        raise Malformed(f"expected price or co2eq, got {', '.join(sorted(body))[:120]}")
+    if not found:
+        raise NotYetAvailable("energy_charts has no carbon figures for this window yet")
+    return found
+
+
+def _days(stamps: list[int], body: dict[str, Any], name: str, ask: Ask) -> list[Curve]:
+    values = [decimal_or_gap(value) for value in list_of(body[name], name)]
+    if len(values) != len(stamps):
+        raise Malformed(f"expected as many values of {name} as stamps ({len(stamps)}), got {len(values)}")
+    asked = [clipped(curve, ask.starts_at, ask.ends_at) for curve in from_stamps(stamps, values)]
+    days = [day for curve in asked if curve for day in by_day(curve, MARKET_TIME)]
+    known = [day for curve in days if (day := trimmed(curve)) is not None]
+    if not known and name == "price":
+        raise NotYetAvailable("energy_charts has no prices for this window yet")
+    return known
+
+
+def _unit(body: dict[str, Any], expected: tuple[str, ...]) -> None:
+    unit = str(body.get("unit") or "").replace(" ", "").lower()
+    # "No Unit" was sent for years
+    if unit not in ("", "nounit", *expected):
+        raise Malformed(f"expected the unit {expected[0]}, got {unit:.40}")
+
+
+def _spot_price(curve: Curve, body: dict[str, Any], ask: Ask) -> SpotPrice:
+    unit = str(body.get("unit") or "").replace(" ", "").upper()
+    currency = unit.split("/")[0] if unit.endswith("/MWH") else "EUR"
+    _unit(body, (f"{currency.lower()}/mwh",))
+    values = list(curve.values)
+    return SpotPrice.model_validate(
+        {
+            "zone": ask.zone,
+            "product": "DAY_AHEAD",
+            "dataset": "SDAC",
+            "currency": currency,
+            "starts_at": curve.starts_at,
+            "resolution_s": curve.resolution_s,
+            "prices_per_mwh": values,
+            "status": "FINAL",
+            "flags": ["gap"] if None in values else [],
+            "provider": "energy_charts",
+            "licence": _licence(body),
+            "observed_at": ask.now,
+            "revision": 1,
+        }
+    )
+
+
+def _intensity(curve: Curve, body: dict[str, Any], ask: Ask, name: str, status: str) -> CarbonIntensity:
+    values = list(curve.values)
+    return CarbonIntensity.model_validate(
+        {
+            "zone": ask.zone,
+            "accounting": "AVERAGE",
+            "scope": "LIFECYCLE",
+            "mix": "PRODUCTION",
+            "starts_at": curve.starts_at,
+            "resolution_s": curve.resolution_s,
+            "grams_per_kwh": values,
+            "status": status,
+            "flags": ["gap"] if None in values else [],
+            "provider": "energy_charts",
+            "dataset": name,
+            "licence": _licence(body),
+            "observed_at": ask.now,
+            "revision": 1,
+        }
+    )
+
+
+def _licence(body: dict[str, Any]) -> str | None:
+    text = body.get("license_info")
+    return text[:512] if isinstance(text, str) and text else None
+
+
+PROVIDER = Provider(
+    request=request,
+    parse=parse,
+    cadence={
+        Signal.PRICE: DAY_AHEAD,
+        Signal.CARBON: Cadence(period_s=900, after_s=120, busy_from=None, stale_after_s=4 * 3600),
+    },
+    names_zone=False,
+    per_minute=60,
+)

@@ -1,0 +1,160 @@
+"""Bounds, each with its reason: what is out of them is set aside and told, never dropped in silence.
+
+The last good figures stay; a batch is judged record by record, so one bad day does not hold back a good one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from statistics import median
+from typing import Protocol
+
+from gridsignal_schemas.messages import CarbonIntensity, CarbonStatus, GridAlert, PriceStatus, Record, SpotPrice
+from gridsignal_services.ingest.markets import market_of
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a record was set aside: a code for counting and a sentence for a person."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The values a zone's product may take (in its own unit)."""
+
+    lowest: Decimal
+    highest: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Settings of the quarantine. Price bounds per (zone, product) where the market's own do not fit."""
+
+    price_bounds: Mapping[tuple[str, str], Bounds] = field(default_factory=dict)
+    carbon_bounds: Bounds = Bounds(Decimal(0), Decimal(2500))
+    furthest_ahead: timedelta = timedelta(days=8)
+    """Forecasts reach a week."""
+    settled_ahead: timedelta = timedelta(days=3)
+    """Prices that are called final reach the end of the next market day."""
+    clock_slack: timedelta = timedelta(minutes=10)
+    """How far a measured interval may end after our own clock."""
+    stuck_for: timedelta = timedelta(hours=12)
+    """Carbon that does not move for so long is a stuck sensor, not a grid."""
+    stuck_points: int = 24
+    unit_flips: tuple[int, ...] = (100, 1000)
+    """Factors between units that feeds confuse: p and GBP, kWh and MWh. Ten (ct/kWh) is also what a windy day does."""
+
+
+class Published(Protocol):
+    """What was published before (revisions.Revisions)."""
+
+    def last(self, record: Record) -> Record | None: ...
+
+
+def faults(record: Record, asked_zone: str | None, now: datetime, limits: Limits, good: Record | None) -> list[Reason]:
+    """Every reason to set a record aside; empty for a good one. `good` is a recent good record of the same series."""
+    found = _zone_faults(record, asked_zone)
+    if isinstance(record, SpotPrice):
+        found += _price_faults(record, now, limits)
+        if isinstance(good, SpotPrice) and good.currency == record.currency:
+            found += _flip_faults(record.prices_per_mwh, good.prices_per_mwh, limits)
+        elif isinstance(good, SpotPrice):
+            found.append(Reason("currency_changed", f"expected {good.currency} as before, got {record.currency}"))
+    elif isinstance(record, CarbonIntensity):
+        found += _carbon_faults(record, now, limits)
+        if isinstance(good, CarbonIntensity):
+            found += _flip_faults(record.grams_per_kwh, good.grams_per_kwh, limits)
+    elif isinstance(record, GridAlert):
+        found += _alert_faults(record, now, limits)
+    return found
+
+
+def _zone_faults(record: Record, asked_zone: str | None) -> list[Reason]:
+    zone = getattr(record, "zone", None)
+    if asked_zone is None or zone == asked_zone:
+        return []
+    return [Reason("wrong_zone", f"asked for {asked_zone}, got {zone}")]
+
+
+def _price_faults(record: SpotPrice, now: datetime, limits: Limits) -> list[Reason]:
+    market = market_of(record.zone)
+    normal = Bounds(market.lowest_per_mwh, market.highest_per_mwh)
+    bounds = limits.price_bounds.get((record.zone, str(record.product)), normal)
+    settled = record.status in (PriceStatus.FINAL, PriceStatus.CORRECTED)
+    ahead = limits.settled_ahead if settled else limits.furthest_ahead
+    found = _bound_faults(record.prices_per_mwh, bounds, "price per MWh")
+    if record.ends_at > now + ahead:
+        found.append(Reason("future", f"ends {record.ends_at.isoformat()}, more than {ahead} after {now.isoformat()}"))
+    return found + _empty_faults(record.prices_per_mwh)
+
+
+def _carbon_faults(record: CarbonIntensity, now: datetime, limits: Limits) -> list[Reason]:
+    found = _bound_faults(record.grams_per_kwh, limits.carbon_bounds, "g/kWh")
+    ahead = limits.furthest_ahead if record.status is CarbonStatus.FORECAST else limits.clock_slack
+    if record.status is CarbonStatus.ESTIMATED:
+        ahead += timedelta(seconds=record.resolution_s)  # an estimate is made while its interval runs
+    if record.ends_at > now + ahead:
+        found.append(Reason("future", f"{record.status} ends {record.ends_at.isoformat()}, now is {now.isoformat()}"))
+    return found + _empty_faults(record.grams_per_kwh) + _stuck_faults(record, limits)
+
+
+def _alert_faults(record: GridAlert, now: datetime, limits: Limits) -> list[Reason]:
+    found = []
+    if record.ends_at is not None and record.ends_at < record.starts_at:
+        found.append(Reason("ends_first", f"ends {record.ends_at.isoformat()} before it starts"))
+    if record.issued_at > now + limits.clock_slack:
+        found.append(Reason("future", f"issued {record.issued_at.isoformat()}, now is {now.isoformat()}"))
+    return found
+
+
+def _bound_faults(values: Sequence[Decimal | None], bounds: Bounds, unit: str) -> list[Reason]:
+    outside = [v for v in values if v is not None and not bounds.lowest <= v <= bounds.highest]
+    if not outside:
+        return []
+    expected = f"expected {bounds.lowest}..{bounds.highest} {unit}"
+    return [Reason("out_of_bounds", f"{expected}, got {outside[0]} ({len(outside)} of {len(values)})")]
+
+
+def _empty_faults(values: Sequence[Decimal | None]) -> list[Reason]:
+    if any(value is not None for value in values):
+        return []
+    return [Reason("empty", f"all {len(values)} values are missing")]
+
+
+def _stuck_faults(record: CarbonIntensity, limits: Limits) -> list[Reason]:
+    values = [v for v in record.grams_per_kwh if v is not None]
+    covers = timedelta(seconds=record.resolution_s * len(values))
+    if len(values) < limits.stuck_points or covers < limits.stuck_for or len(set(values)) > 1:
+        return []
+    return [Reason("stuck", f"{len(values)} times {values[0]} g/kWh in a row")]
+
+
+def _flip_faults(values: Sequence[Decimal | None], good: Sequence[Decimal | None], limits: Limits) -> list[Reason]:
+    """A whole curve, its typical and its largest value alike, a hundred times larger or smaller than the last good one.
+
+    Both, because prices near zero after a dear day have a small median too, but not a small maximum.
+    """
+    before, now = _sizes(good), _sizes(values)
+    if before is None or now is None:
+        return []
+    for factor in limits.unit_flips:
+        for one, other in ((now, before), (before, now)):
+            ratios = [a / b for a, b in zip(one, other, strict=True)]
+            if all(Decimal("0.5") < ratio / factor < 2 for ratio in ratios):
+                text = f"typically {now[0]:.4f}, {before[0]:.4f} before: {factor} times as much or as little"
+                return [Reason("unit_flip", text)]
+    return []
+
+
+def _sizes(values: Sequence[Decimal | None]) -> tuple[Decimal, Decimal] | None:
+    """The median and the maximum of the absolute values; None where there are too few, or they are mostly zero."""
+    sizes = [abs(value) for value in values if value is not None]
+    if len(sizes) < 12 or not median(sizes):
+        return None
+    return median(sizes), max(sizes)

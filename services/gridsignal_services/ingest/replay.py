@@ -1,0 +1,47 @@
+"""Plays recorded days to the clock it is given: what the demo and `gridsignal replay` publish comes from here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import date
+from importlib.resources import files
+from itertools import groupby
+
+from gridsignal_schemas.messages import Record
+from gridsignal_services.clock import Clock
+from gridsignal_services.ingest.series import Publication, hours, publications
+
+_SHIPPED = files("gridsignal_services.ingest").joinpath("series")
+
+
+def shipped_days() -> list[str]:
+    """The recorded days that come with the product."""
+    return sorted(f.name.removesuffix(".csv") for f in _SHIPPED.iterdir() if f.name.endswith(".csv"))
+
+
+def shipped(*days: str) -> list[Publication]:
+    """What the shipped days publish, all of them unless some are named. Raises FileNotFoundError for an unknown one."""
+    return publications(row for day in days or shipped_days() for row in hours(shipped_text(day)))
+
+
+def shipped_text(day: str) -> str:
+    """The file of a shipped day."""
+    return _SHIPPED.joinpath(f"{day}.csv").read_text("utf-8")
+
+
+def selection(zones: Iterable[str] = (), days: Iterable[date] = ()) -> Callable[[str, date], bool]:
+    """A `keep` for publications(): these zones and market days, everything where none are named."""
+    wanted_zones, wanted_days = frozenset(zones), frozenset(days)
+    return lambda zone, day: (not wanted_zones or zone in wanted_zones) and (not wanted_days or day in wanted_days)
+
+
+async def play(plan: Iterable[Publication], clock: Clock, publish: Callable[[list[Record]], Awaitable[object]]) -> None:
+    """Publishes each record at its grid time, those of one moment in one call; what is past is published at once.
+
+    observed_at is the clock's time at that moment; nothing here reads another clock, so a stepped clock replays
+    the same bytes every time.
+    """
+    for at, moment in groupby(plan, key=lambda publication: publication.at):
+        await clock.sleep_until(at)
+        now = clock.now()
+        await publish([publication.record.model_copy(update={"observed_at": now}) for publication in moment])

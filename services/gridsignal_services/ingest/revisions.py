@@ -1,0 +1,179 @@
+"""New, corrected or known: revisions by comparison, since most feeds have no usable vintage.
+
+ENTSO-E says revision 1 for ever and stamps the time of the request; SMARD counts file builds. What we published
+before is the only thing to compare with, and it is on the log: after a restart the state is read from there.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from gridsignal_schemas.messages import (
+    CarbonIntensity,
+    CarbonStatus,
+    DispatchRequest,
+    GridAlert,
+    PriceStatus,
+    Record,
+    SpotPrice,
+)
+
+Series = SpotPrice | CarbonIntensity
+
+
+class News(StrEnum):
+    """What a record is, compared with what was published."""
+
+    NEW = "new"
+    CORRECTED = "corrected"
+    KNOWN = "known"
+    LOWER = "lower"
+    """Of a lower status than what was published: never overwrites it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do with a record: `publish` is the record with its revision, None where there is nothing to say."""
+
+    news: News
+    publish: Record | None = None
+
+
+_PRICE_RANK = {PriceStatus.FORECAST: 0, PriceStatus.PRELIMINARY: 1, PriceStatus.FINAL: 2, PriceStatus.CORRECTED: 3}
+_CARBON_RANK = {CarbonStatus.FORECAST: 0, CarbonStatus.ESTIMATED: 1, CarbonStatus.MEASURED: 2}
+_NOT_CONTENT = {"revision", "observed_at", "issued_at", "licence", "flags"}
+
+
+def identity(record: Record) -> str | None:
+    """What a revision is a revision of; None for records that have none."""
+    if isinstance(record, SpotPrice):
+        return f"price|{record.series_id}"
+    if isinstance(record, CarbonIntensity):
+        return f"carbon|{record.series_id}"
+    if isinstance(record, GridAlert):
+        return f"alert|{record.provider}|{record.zone}|{record.alert_id}"
+    if isinstance(record, DispatchRequest):
+        return f"request|{record.operator}|{record.request_id}"
+    return None
+
+
+class Revisions:
+    """What was published last of each series.
+
+    Bounded: `capacity` series. When full: the one not touched for longest is forgotten, so that reading it again
+    would publish it again as revision 1 (readers drop it: not higher than what they have). Conflates: a series' older
+    revisions.
+    """
+
+    def __init__(self, capacity: int = 200_000) -> None:
+        self._last: OrderedDict[str, Record] = OrderedDict()
+        self._capacity = capacity
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def learn(self, record: Record) -> None:
+        """Takes note of a record that is on the log."""
+        key = identity(record)
+        if key is None:
+            return
+        self._last[key] = record
+        self._last.move_to_end(key)
+        while len(self._last) > self._capacity:
+            self._last.popitem(last=False)
+
+    def last(self, record: Record) -> Record | None:
+        """What was published last of this record's series."""
+        key = identity(record)
+        return None if key is None else self._last.get(key)
+
+    def judge(self, record: Record) -> Verdict:
+        """Compares a record that was just read with what was published; changes nothing."""
+        last = self.last(record)
+        if last is None:
+            return Verdict(News.NEW, _with(record, revision=1))
+        if isinstance(record, SpotPrice) and isinstance(last, SpotPrice):
+            return _judge_price(record, last)
+        if isinstance(record, CarbonIntensity) and isinstance(last, CarbonIntensity):
+            return _judge_carbon(record, last)
+        if _content(record) == _content(last):
+            return Verdict(News.KNOWN)
+        return Verdict(News.CORRECTED, _with(record, revision=_revision(last) + 1))
+
+    def open_alerts(self, provider: str, zone: str) -> list[GridAlert]:
+        """Published alerts of a provider and zone that have no end yet."""
+        alerts = (record for record in self._last.values() if isinstance(record, GridAlert))
+        return [a for a in alerts if a.provider == provider and a.zone == zone and a.ends_at is None]
+
+
+def _judge_price(record: SpotPrice, last: SpotPrice) -> Verdict:
+    values = _kept(record.prices_per_mwh, last.prices_per_mwh, same_grid=record.resolution_s == last.resolution_s)
+    same = values == last.prices_per_mwh and _price_grid(record) == _price_grid(last)
+    rank, last_rank = _PRICE_RANK.get(record.status, 0), _PRICE_RANK.get(last.status, 0)
+    settled = last.status in (PriceStatus.FINAL, PriceStatus.CORRECTED)
+    if same:
+        return _same_values(record, rank, last_rank, _revision(last))
+    if settled and record.status in (PriceStatus.FINAL, PriceStatus.CORRECTED):
+        status = PriceStatus.CORRECTED
+    elif rank < last_rank:
+        return Verdict(News.LOWER)
+    else:
+        status = record.status
+    changed = _with(record, prices_per_mwh=values, status=status, revision=last.revision + 1)
+    return Verdict(News.CORRECTED, changed)
+
+
+def _judge_carbon(record: CarbonIntensity, last: CarbonIntensity) -> Verdict:
+    values = _kept(record.grams_per_kwh, last.grams_per_kwh, same_grid=record.resolution_s == last.resolution_s)
+    same = values == last.grams_per_kwh and record.resolution_s == last.resolution_s
+    rank, last_rank = _CARBON_RANK.get(record.status, 0), _CARBON_RANK.get(last.status, 0)
+    if same:
+        return _same_values(record, rank, last_rank, _revision(last))
+    if rank < last_rank:
+        return Verdict(News.LOWER)
+    return Verdict(News.CORRECTED, _with(record, grams_per_kwh=values, revision=last.revision + 1))
+
+
+def _same_values(record: Record, rank: int, last_rank: int, revision: int) -> Verdict:
+    if rank <= last_rank:
+        return Verdict(News.KNOWN if rank == last_rank else News.LOWER)
+    return Verdict(News.CORRECTED, _with(record, revision=revision + 1))
+
+
+def _price_grid(record: SpotPrice) -> tuple[str, int]:
+    return record.currency, record.resolution_s
+
+
+def _kept(values: Sequence[Decimal | None], last: Sequence[Decimal | None], *, same_grid: bool) -> list[Decimal | None]:
+    """The new values; a gap where a value was published keeps the published one: a short answer takes nothing back."""
+    if not same_grid:
+        return list(values)
+    longest = max(len(values), len(last))
+    new = [*values, *[None] * (longest - len(values))]
+    old = [*last, *[None] * (longest - len(last))]
+    return [o if n is None else n for n, o in zip(new, old, strict=True)]
+
+
+def _content(record: Record) -> dict[str, Any]:
+    return record.model_dump(exclude=_NOT_CONTENT)
+
+
+def _revision(record: Record) -> int:
+    revision = getattr(record, "revision", 1)
+    assert isinstance(revision, int)
+    return revision
+
+
+def _with(record: Record, **changes: object) -> Record:
+    return record.model_copy(update=changes)
+
+
+def span(record: Series) -> timedelta:
+    """How long a series is."""
+    return record.ends_at - record.starts_at

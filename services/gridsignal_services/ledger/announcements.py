@@ -1,0 +1,72 @@
+"""Announcements: what the ledger owes the sites, and what it has told them.
+
+A state changes at its cause's offset; an OfferDecision or DispatchOrder only announces it. Announcements are pure
+functions of the cause and the state there, so any owner writes the same bytes and a repeat is recognised. One that was
+overtaken by events before it was written is not written any more.
+
+Bounded: one owed and one told announcement for each offer and order of the requests that are not over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gridsignal_schemas.messages import DispatchOrder, OfferDecision, OrderState
+
+OfferKey = tuple[str, str]
+"""(participant, offer_id)."""
+
+Announcement = OfferDecision | DispatchOrder
+
+
+def _subject(announcement: Announcement) -> tuple[str, str, str]:
+    if isinstance(announcement, OfferDecision):
+        return ("offer", announcement.participant, announcement.offer_id)
+    return ("order", announcement.participant, announcement.order_id)
+
+
+@dataclass(slots=True)
+class Announcements:
+    """What is owed, in the order it came to be owed, and the last one told about each offer and order."""
+
+    _owed: dict[tuple[str, str, str], Announcement] = field(default_factory=dict)
+    _told: dict[tuple[str, str, str], Announcement] = field(default_factory=dict)
+
+    @property
+    def owed(self) -> list[Announcement]:
+        """What has to be written next, oldest first."""
+        return list(self._owed.values())
+
+    def owe(self, announcement: Announcement) -> None:
+        """Replaces what was owed about the same offer or order."""
+        subject = _subject(announcement)
+        overtaken = self._owed.pop(subject, None)
+        never_told = subject not in self._told and overtaken is not None
+        if never_told and isinstance(announcement, DispatchOrder) and announcement.state is not OrderState.ISSUED:
+            return  # the site never heard of the order: there is nothing to take back
+        self._owed[subject] = announcement
+
+    def told(self, announcement: Announcement) -> bool:
+        """Whether this is the announcement that is owed; then it counts as made."""
+        subject = _subject(announcement)
+        if self._owed.get(subject) != announcement:
+            return False
+        self._told[subject] = self._owed.pop(subject)
+        return True
+
+    def decided(self, order: DispatchOrder) -> None:
+        """An operator's own order on the log is its announcement, too."""
+        self._owed.pop(_subject(order), None)
+        self._told[_subject(order)] = order
+
+    def last_told(self, kind: str, participant: str, subject_id: str) -> Announcement | None:
+        """What the site heard last about an offer or order."""
+        return self._told.get((kind, participant, subject_id))
+
+    def owes_order_of(self, order_ids: list[str]) -> bool:
+        """Whether one of these orders still has to be announced."""
+        return any(kind == "order" and subject in order_ids for kind, _, subject in self._owed)
+
+    def forget(self, kind: str, participant: str, subject_id: str) -> None:
+        """Drops what was told about something that is over; what is owed stays owed."""
+        self._told.pop((kind, participant, subject_id), None)

@@ -1,0 +1,122 @@
+"""What a valid clearing does: orders to the winners, standby for the others."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from gridsignal_schemas.messages import (
+    Award,
+    Clearing,
+    Decision,
+    DispatchOrder,
+    DispatchRequest,
+    OfferOption,
+    OnCommsLoss,
+    OrderState,
+    Pricing,
+    QuantityKind,
+)
+from gridsignal_services.ledger.announcements import OfferKey
+from gridsignal_services.ledger.book import Book, Step, TrackedOrder
+from gridsignal_services.ledger.clearing import clearing_faults, derived_id
+from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
+from gridsignal_services.ledger.lifecycle import Event, OfferState, RequestState
+from gridsignal_services.ledger.merit_order import order_window
+from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request, set_order_timers
+from gridsignal_services.ledger.rules import fault
+
+
+def clear(book: Book, entry: Entry, clearing: Clearing) -> Outcome:
+    """Valid if everything it says still holds at its own offset; the first valid one counts."""
+    if faults := clearing_faults(book, clearing, book.now):
+        return Outcome(False, tuple(faults))
+    tracked = book.requests[clearing.request_id]
+    if book.announcements.owes_order_of(tracked.orders):
+        expected = "expected earlier orders of this request to be announced first"
+        return Outcome(False, (fault("ANNOUNCEMENT_OWED", "/request_id", expected),))
+    tracked.wants_clearing = False
+    tracked.clearings.append(clearing)
+    for rank, award in enumerate(clearing.awards, start=1):
+        _award(book, clearing, award, rank)
+    _stand_by(book, clearing)
+    _conclude(book, clearing.request_id)
+    return Outcome(True, receipt=receipt_of(book.now, entry))
+
+
+def _award(book: Book, clearing: Clearing, award: Award, rank: int) -> None:
+    key: OfferKey = (award.participant, award.offer_id)
+    offer = book.offers[key]
+    offer.option, offer.power_w, offer.rank = award.option, award.power_w, rank
+    offer.order_id = derived_id(clearing.clearing_id, *key)
+    move_offer(book, key, Event.SELECT)
+    order = _order(book, clearing, award, offer.order_id)
+    tracked = TrackedOrder(order, key, clearing.clearing_id)
+    tracked.history.append(Step(book.now, OrderState.ISSUED, clearing.actor, str(clearing.trigger), clearing.reason))
+    book.add_order(tracked)
+    set_order_timers(book, tracked)
+    book.announcements.owe(order)
+
+
+def _order(book: Book, clearing: Clearing, award: Award, order_id: str) -> DispatchOrder:
+    request = book.requests[clearing.request_id].request
+    offer = book.offers[award.participant, award.offer_id]
+    option = offer.option_named(award.option)
+    if option is None:
+        raise AssertionError("a valid clearing names an option of the offer")
+    starts_at, ends_at = order_window(request, option, book.now)
+    return DispatchOrder(
+        zone=request.zone,
+        request_id=request.request_id,
+        participant=award.participant,
+        site=offer.offer.site,
+        order_id=order_id,
+        revision=1,
+        offer_id=award.offer_id,
+        option=award.option,
+        quantity_kind=QuantityKind.DELTA,
+        power_w=award.power_w,
+        direction=request.direction,
+        starts_at=starts_at,
+        ends_at=min(ends_at, starts_at + timedelta(seconds=option.max_duration_s)),
+        price_per_mwh=_own_price(request, option, award),
+        clearing_price_per_mwh=award.price_per_mwh if request.pricing is Pricing.PAY_AS_CLEARED else None,
+        respond_by=book.now + timedelta(seconds=request.respond_within_s),
+        rebound_cap_w=request.rebound_cap_w,
+        max_ramp_w_per_min=request.max_ramp_w_per_min,
+        on_comms_loss=OnCommsLoss.COMPLETE,
+        state=OrderState.ISSUED,
+        actor=clearing.actor,
+        reason_code=str(clearing.trigger),
+        reason=clearing.reason,
+        run_mode=request.run_mode,
+    )
+
+
+def _own_price(request: DispatchRequest, option: OfferOption, award: Award) -> Decimal:
+    return option.price_per_mwh if request.pricing is Pricing.PAY_AS_CLEARED else award.price_per_mwh
+
+
+def _stand_by(book: Book, clearing: Clearing) -> None:
+    codes = {(loser.participant, loser.offer_id): loser.code for loser in clearing.rejected}
+    for rank, standby in enumerate(clearing.standby, start=len(clearing.awards) + 1):
+        key: OfferKey = (standby.participant, standby.offer_id)
+        offer = book.offers.get(key)
+        if offer is None or offer.offer.revision != standby.revision:
+            continue
+        if offer.state is OfferState.LIVE:
+            offer.rank = rank
+            move_offer(book, key, Event.PASS_OVER, Decision.STANDBY, (codes.get(key, "OUTBID"),))
+        elif offer.state is OfferState.STANDBY:
+            offer.codes = (codes.get(key, "OUTBID"),)
+
+
+def _conclude(book: Book, request_id: str) -> None:
+    tracked = book.requests[request_id]
+    alive = any(book.live_orders(tracked.orders))
+    if tracked.state is RequestState.ACTIVE and not alive:
+        end_if_over(book, request_id)
+        return
+    full = book.shortfall_w(request_id, book.now) == 0
+    event = Event.NOTHING_AWARDED if not alive else Event.CLEARED_IN_FULL if full else Event.CLEARED_IN_PART
+    move_request(book, request_id, event)

@@ -1,0 +1,244 @@
+"""The state of one zone's partition: requests, offers, orders, sites and what they have promised.
+
+Bounded: by the log's content; finished things stay, because a repeat must find its first receipt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from gridsignal_schemas.frames import Receipt
+from gridsignal_schemas.messages import (
+    BaselineDeclaration,
+    Clearing,
+    Direction,
+    DispatchOrder,
+    DispatchRequest,
+    FlexOffer,
+    OfferOption,
+    OrderResponse,
+    OrderState,
+    SiteRegistration,
+)
+from gridsignal_services.access import Audience
+from gridsignal_services.ledger.announcements import Announcements, OfferKey
+from gridsignal_services.ledger.lifecycle import OFFER_CALLABLE, ORDER_OVER, OfferState, RequestState
+from gridsignal_services.ledger.profile import Block, lowest, power_at, steps
+from gridsignal_services.ledger.timers import Timers
+
+_KEPT_BASELINES = 64
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class TrackedRequest:
+    """A request and what hangs on it."""
+
+    request: DispatchRequest
+    """The current revision."""
+    place: int
+    """Offset of the first revision: baselines logged later do not count."""
+    digests: dict[int, str]
+    """Each revision's sha256, to tell a repeat from a conflict."""
+    receipts: dict[int, Receipt]
+    audience: Audience
+    """Everyone who could see any revision."""
+    state: RequestState = RequestState.OPEN
+    offers: list[OfferKey] = field(default_factory=list)
+    orders: list[str] = field(default_factory=list)
+    clearings: list[Clearing] = field(default_factory=list)
+    wants_clearing: bool = False
+    """The gate has closed, or an order fell short: the next valid clearing answers it, so of two only one counts."""
+
+
+@dataclass(slots=True)
+class TrackedOffer:
+    """An offer's current revision and where it stands."""
+
+    offer: FlexOffer
+    place: int
+    """Offset of the current revision: its place in time."""
+    receipt: Receipt
+    digests: dict[int, tuple[str, Receipt]]
+    """Each revision's sha256 and receipt."""
+    request_revision: int | None
+    """The request's revision it was last found valid for."""
+    withdrawn: Receipt | None = None
+    """The receipt of its withdrawal."""
+    state: OfferState = OfferState.LIVE
+    codes: tuple[str, ...] = ()
+    option: str | None = None
+    power_w: int | None = None
+    rank: int | None = None
+    order_id: str | None = None
+
+    def option_named(self, name: str) -> OfferOption | None:
+        """The option of that name."""
+        return next((option for option in self.offer.options if option.option == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of an order's history."""
+
+    at: datetime
+    state: OrderState
+    actor: str
+    reason_code: str = ""
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class TrackedOrder:
+    """An order's current revision and where it stands."""
+
+    order: DispatchOrder
+    offer_key: OfferKey | None
+    clearing_id: str
+    state: OrderState = OrderState.ISSUED
+    accepted_w: int | None = None
+    accepted_place: int | None = None
+    """Offset of the acceptance: overlapping orders share one deviation in this order."""
+    history: list[Step] = field(default_factory=list)
+
+    @property
+    def power_w(self) -> int:
+        """What is ordered now, in watts: what was accepted once it was accepted."""
+        return self.order.power_w if self.accepted_w is None else min(self.accepted_w, self.order.power_w)
+
+    def block(self) -> Block:
+        """The order as power over time; open ends reach to the far future."""
+        ends_at = self.order.ends_at or self.order.starts_at + timedelta(days=3650)
+        return Block(self.order.starts_at, ends_at, self.power_w)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedResponse:
+    """A response whose identity is settled."""
+
+    response: OrderResponse
+    digest: str
+    receipt: Receipt
+
+
+class Declared(NamedTuple):
+    """A baseline declaration, where it lies and its receipt."""
+
+    place: int
+    baseline: BaselineDeclaration
+    receipt: Receipt
+
+
+@dataclass(slots=True)
+class Book:
+    """Everything the ledger knows about one partition."""
+
+    requests: dict[str, TrackedRequest] = field(default_factory=dict)
+    offers: dict[OfferKey, TrackedOffer] = field(default_factory=dict)
+    orders: dict[str, TrackedOrder] = field(default_factory=dict)
+    responses: dict[tuple[str, str], TrackedResponse] = field(default_factory=dict)
+    sites: dict[str, SiteRegistration] = field(default_factory=dict)
+    declared: dict[str, list[Declared]] = field(default_factory=dict)
+    expiring: dict[str, OfferKey] = field(default_factory=dict)
+    """Offers by their name among the timers."""
+    now: datetime = LONG_AGO
+    """The log clock in grid time: the running maximum of the append times."""
+    announcements: Announcements = field(default_factory=Announcements)
+    timers: Timers = field(default_factory=Timers)
+    _orders_of_site: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def baselines(self) -> dict[str, BaselineDeclaration]:
+        """Each site's newest declaration."""
+        return {site: declarations[-1].baseline for site, declarations in self.declared.items()}
+
+    def declare(self, declared: Declared) -> None:
+        """Remembers a declaration; the newest sixty-four of a site are kept."""
+        declarations = self.declared.setdefault(declared.baseline.site, [])
+        declarations.append(declared)
+        del declarations[:-_KEPT_BASELINES]
+
+    def add_order(self, tracked: TrackedOrder) -> None:
+        """Files an order under its site and request."""
+        order = tracked.order
+        self.orders[order.order_id] = tracked
+        self._orders_of_site.setdefault(order.site, []).append(order.order_id)
+        self.requests[order.request_id].orders.append(order.order_id)
+
+    def live_orders(self, order_ids: Iterable[str]) -> Iterator[TrackedOrder]:
+        """Those that are not over."""
+        return (order for order in map(self.orders.__getitem__, order_ids) if order.state not in ORDER_OVER)
+
+    def committed(self, site: str, direction: Direction) -> list[Block]:
+        """What the site is tentatively or firmly ordered to do in one direction."""
+        held = self._orders_of_site.get(site, [])
+        live = [order for order in self.live_orders(held) if order.order.direction is direction]
+        return [order.block() for order in live]
+
+    def served(self, request_id: str) -> list[Block]:
+        """What the request's orders that are not over give it."""
+        return [order.block() for order in self.live_orders(self.requests[request_id].orders)]
+
+    def shortfall_w(self, request_id: str, now: datetime) -> int:
+        """What the request lacks most at any moment still to come, in watts."""
+        request = self.requests[request_id].request
+        starts_at = max(request.starts_at, now)
+        if starts_at >= request.ends_at:
+            return 0
+        blocks = self.served(request_id)
+        least = lowest(lambda when: power_at(blocks, when), steps(blocks, starts_at, request.ends_at))
+        return max(0, request.power_w - least)
+
+    def callable_offers(self, request_id: str, now: datetime) -> list[tuple[OfferKey, TrackedOffer]]:
+        """The request's LIVE and STANDBY offers that have not expired."""
+        keyed = ((key, self.offers[key]) for key in self.requests[request_id].offers)
+        return [(k, o) for k, o in keyed if o.state in OFFER_CALLABLE and o.offer.expires_at > now]
+
+    def baseline_w(self, site: str, when: datetime, before: int) -> int | None:
+        """The site's baseline at a moment, from the last declaration logged before an offset that covers it."""
+        for place, baseline, _ in reversed(self.declared.get(site, ())):
+            index = (when - baseline.starts_at) // timedelta(seconds=baseline.resolution_s)
+            if place < before and 0 <= index < len(baseline.power_w):
+                return baseline.power_w[index]
+        return None
+
+    def headroom_w(
+        self,
+        site: str,
+        direction: Direction,
+        starts_at: datetime,
+        ends_at: datetime,
+        *,
+        before: int,
+        also: Iterable[Block] = (),
+    ) -> int | None:
+        """What the site can still promise over the whole period, in watts; None where a baseline is missing.
+
+        Down: baseline - minimum load - promised. Up: connection capacity - baseline - promised.
+        `before` is the request's place: later baselines do not count. `also` are awards of a clearing under way.
+        """
+        registered = self.sites[site]
+        blocks = [*self.committed(site, direction), *also]
+        least: int | None = None
+        for when in sorted({*steps(blocks, starts_at, ends_at), *self._baseline_steps(site, starts_at, ends_at)}):
+            baseline = self.baseline_w(site, when, before)
+            if baseline is None:
+                return None
+            down = direction is Direction.LOAD_DECREASE
+            room = baseline - registered.minimum_load_w if down else registered.capacity_w - baseline
+            room -= power_at(blocks, when)
+            least = room if least is None else min(least, room)
+        return least
+
+    def _baseline_steps(self, site: str, starts_at: datetime, ends_at: datetime) -> set[datetime]:
+        moments: set[datetime] = set()
+        for _, baseline, _ in self.declared.get(site, ()):
+            step = timedelta(seconds=baseline.resolution_s)
+            first = max(0, -((baseline.starts_at - starts_at) // step))
+            last = min(len(baseline.power_w), (ends_at - baseline.starts_at) // step + 1)
+            edges = (baseline.starts_at + index * step for index in range(first, last + 1))
+            moments.update(edge for edge in edges if starts_at < edge < ends_at)
+        return moments

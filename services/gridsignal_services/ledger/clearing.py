@@ -1,0 +1,192 @@
+"""Clearing: one record that says who is called and why the others are not, and whether it still holds when logged."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.messages import (
+    Award,
+    Clearing,
+    ClearingTrigger,
+    DispatchRequest,
+    OfferOption,
+    Pricing,
+    Rejection,
+    Standby,
+)
+from gridsignal_services.ledger.announcements import OfferKey
+from gridsignal_services.ledger.book import Book, TrackedOffer
+from gridsignal_services.ledger.lifecycle import OFFER_CALLABLE, REQUEST_OVER, RequestState
+from gridsignal_services.ledger.merit_order import Fit, Round, in_merit_order, order_window
+from gridsignal_services.ledger.profile import Block
+from gridsignal_services.ledger.rules import fault
+
+ALGORITHM = "merit-order"
+VERSION = 1
+_NAMESPACE = uuid.UUID("6f0c0f0e-5d4b-5c38-9d59-0e6e6b1f5a10")
+
+
+def derived_id(*parts: object) -> str:
+    """A UUIDv5 of what it stands for: the same on every node."""
+    return str(uuid.uuid5(_NAMESPACE, "|".join(map(str, parts))))
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """What a person chose by hand."""
+
+    participant: str
+    offer_id: str
+    option: str
+    power_w: int
+
+
+def _by_hand(lot: Round, offers: dict[OfferKey, TrackedOffer], picks: Sequence[Pick]) -> list[Fit]:
+    """A person's choice as awards; what is wrong with it is found by the same rules as everyone's."""
+    fits = []
+    for pick in picks:
+        key = (pick.participant, pick.offer_id)
+        option = offers[key].option_named(pick.option) if key in offers else None
+        if option is None:
+            raise ValueError(f"expected a LIVE or STANDBY offer and its option, got {pick.offer_id}/{pick.option}")
+        starts_at, ends_at = order_window(lot.request, option, lot.now)
+        block = Block(starts_at, min(ends_at, starts_at + timedelta(seconds=option.max_duration_s)), pick.power_w)
+        fits.append(Fit(option.price_per_mwh, offers[key].place, key, option, block))
+    return fits
+
+
+def decide(
+    book: Book,
+    request_id: str,
+    *,
+    now: datetime,
+    position: int,
+    trigger: ClearingTrigger,
+    actor: str,
+    reason: str = "",
+    picks: Sequence[Pick] | None = None,
+) -> Clearing:
+    """The clearing of a request as the book stands: a pure function of the book, the grid time and the picks.
+
+    `position` is the next offset of the partition: what the decision was made from.
+    Raises ValueError for a pick that names no callable offer.
+    """
+    lot = Round(book, request_id, now)
+    candidates = book.callable_offers(request_id, now)
+    if picks is None:
+        fits, stopped = in_merit_order(lot, candidates)
+    else:
+        fits, stopped = _by_hand(lot, dict(candidates), picks), {}
+    chosen = {fit.key for fit in fits}
+    left = sorted(
+        ((key, offer) for key, offer in candidates if key not in chosen),
+        key=lambda item: (min(o.price_per_mwh for o in item[1].offer.options), item[1].place),
+    )
+    return Clearing(
+        zone=lot.request.zone,
+        clearing_id=derived_id(request_id, position),
+        request_id=request_id,
+        request_revision=lot.request.revision,
+        position=position,
+        awards=_awards(lot.request, fits, book),
+        standby=[Standby(offer_id=k[1], participant=k[0], revision=o.offer.revision) for k, o in left],
+        rejected=[
+            Rejection(offer_id=k[1], participant=k[0], code=stopped.get(k, "NOT_PICKED" if picks else "OUTBID"))
+            for k, _ in left
+        ],
+        trigger=trigger,
+        actor=actor,
+        reason=reason,
+        algorithm=ALGORITHM,
+        version=VERSION,
+    )
+
+
+def _awards(request: DispatchRequest, fits: Sequence[Fit], book: Book) -> list[Award]:
+    same_for_all = _uniform_price(request, fits)
+    return [
+        Award(
+            offer_id=fit.key[1],
+            participant=fit.key[0],
+            revision=book.offers[fit.key].offer.revision,
+            option=fit.option.option,
+            power_w=fit.block.power_w,
+            price_per_mwh=fit.option.price_per_mwh if same_for_all is None else same_for_all,
+        )
+        for fit in fits
+    ]
+
+
+def _uniform_price(request: DispatchRequest, fits: Sequence[Fit]) -> Decimal | None:
+    """What all are paid under the operator's pricing rule; None where each is paid its own price."""
+    match request.pricing:
+        case Pricing.PAY_AS_CLEARED:
+            return max((fit.option.price_per_mwh for fit in fits), default=Decimal(0))
+        case Pricing.REGULATED:
+            return request.price_cap_per_mwh
+        case Pricing.UNPAID:
+            return Decimal(0)
+        case _:
+            return None
+
+
+def clearing_faults(book: Book, clearing: Clearing, now: datetime) -> list[Detail]:
+    """Why a clearing is not valid at its own offset; empty when it is.
+
+    Nothing else on the partition invalidates it: only this request, these offers, these sites.
+    """
+    tracked = book.requests.get(clearing.request_id)
+    if tracked is None or tracked.request.revision != clearing.request_revision:
+        return [fault("REQUEST_REVISION", "/request_revision", "expected the request's current revision")]
+    if tracked.state in REQUEST_OVER:
+        return [fault("REQUEST_NOT_CLEARING", "/request_id", f"expected one that still clears, got {tracked.state}")]
+    if clearing.trigger is not ClearingTrigger.BY_HAND and not tracked.wants_clearing:
+        return [fault("NOT_SHORT", "/request_id", "expected a request that waits for a clearing")]
+    if clearing.trigger is ClearingTrigger.BY_HAND and tracked.state is RequestState.OPEN and not clearing.awards:
+        return [fault("NOTHING_TO_AWARD", "/awards", "expected an award while the request is OPEN, got none")]
+    lot = Round(book, clearing.request_id, now)
+    faults: list[Detail] = []
+    for index, award in enumerate(clearing.awards):
+        at = f"/awards/{index}"
+        offer = book.offers.get((award.participant, award.offer_id))
+        option = offer.option_named(award.option) if offer else None
+        if offer is None or option is None or not _still_callable(offer, award, now):
+            faults.append(fault("OFFER_NOT_CALLABLE", at, "expected a LIVE or STANDBY revision that has not expired"))
+            continue
+        faults.extend(_award_faults(lot, offer, option, award, at))
+    return faults
+
+
+def _still_callable(offer: TrackedOffer, award: Award, now: datetime) -> bool:
+    current = offer.state in OFFER_CALLABLE and offer.offer.revision == award.revision
+    return current and offer.offer.expires_at > now
+
+
+def _award_faults(lot: Round, offer: TrackedOffer, option: OfferOption, award: Award, at: str) -> list[Detail]:
+    starts_at, ends_at = order_window(lot.request, option, lot.now)
+    ends_at = min(ends_at, starts_at + timedelta(seconds=option.max_duration_s))
+    if starts_at >= ends_at:
+        return [fault("TOO_LATE", at, "expected time for the site to answer and ramp before the period ends")]
+    faults = []
+    allowed = lot.lacking_w(starts_at, ends_at) + (lot.request.step_w or 0)
+    if award.power_w > allowed:
+        faults.append(fault("EXCEEDS_SHORTFALL", at, f"expected at most {allowed} W, got {award.power_w}"))
+    below_floor = award.power_w < (option.min_power_w if option.divisible else option.power_w)
+    if below_floor or award.power_w > option.power_w:
+        faults.append(fault("NOT_AS_OFFERED", at, f"expected what the option allows, got {award.power_w} W"))
+    if not lot.has_room(offer, starts_at, ends_at, award.power_w):
+        faults.append(fault("OVERCOMMITTED", at, f"expected headroom at the site for {award.power_w} W"))
+    fit = Fit(
+        award.price_per_mwh,
+        offer.place,
+        (award.participant, award.offer_id),
+        option,
+        Block(starts_at, ends_at, award.power_w),
+    )
+    lot.take(fit, offer.offer.site)
+    return faults

@@ -1,0 +1,54 @@
+"""What a timer's moment does. A TimerFired only triggers; it is valid only if the log's clock agrees."""
+
+from __future__ import annotations
+
+from gridsignal_schemas.messages import ClearingMode, Decision, Timer, TimerFired
+from gridsignal_services.ledger.book import Book
+from gridsignal_services.ledger.entry import Entry, Outcome
+from gridsignal_services.ledger.lifecycle import Event, RequestState
+from gridsignal_services.ledger.moves import move_offer, move_request
+from gridsignal_services.ledger.ordering import ended, silent, started
+from gridsignal_services.ledger.rules import fault
+from gridsignal_services.ledger.timers import Due
+
+
+def fire(book: Book, entry: Entry, fired: TimerFired) -> Outcome:
+    """Ignored when it is not the timer that is set, or when the log's clock is not there yet."""
+    if not book.timers.is_set(Due(fired.due_at, fired.timer, fired.subject_id, fired.revision, fired.zone)):
+        return Outcome(False, (fault("NOT_SET", "/subject_id", "expected a timer that is set"),))
+    if book.now < fired.due_at:
+        expected = f"expected the log's clock at {fired.due_at.isoformat()}, got {book.now.isoformat()}"
+        return Outcome(False, (fault("TOO_EARLY", "/due_at", expected),))
+    book.timers.clear(fired.timer, fired.subject_id)
+    match fired.timer:
+        case Timer.GATE_CLOSURE:
+            _close_gate(book, fired.subject_id)
+        case Timer.DECISION_DEADLINE:
+            _undecided(book, fired.subject_id)
+        case Timer.RESPOND_BY:
+            silent(book, book.orders[fired.subject_id])
+        case Timer.START:
+            started(book, book.orders[fired.subject_id])
+        case Timer.END:
+            ended(book, book.orders[fired.subject_id])
+        case Timer.EXPIRY:
+            _expire(book, fired.subject_id)
+    return Outcome(True)
+
+
+def _close_gate(book: Book, request_id: str) -> None:
+    move_request(book, request_id, Event.GATE_CLOSURE)
+    tracked = book.requests[request_id]
+    tracked.wants_clearing = tracked.request.clearing_mode is ClearingMode.AUTOMATIC
+
+
+def _undecided(book: Book, request_id: str) -> None:
+    if book.requests[request_id].state is RequestState.OPEN:
+        move_request(book, request_id, Event.GATE_CLOSURE)
+    move_request(book, request_id, Event.NOTHING_AWARDED)
+
+
+def _expire(book: Book, subject_id: str) -> None:
+    key = book.expiring.get(subject_id)
+    if key is not None:
+        move_offer(book, key, Event.EXPIRE, Decision.EXPIRED)

@@ -1,0 +1,194 @@
+"""The lifecycles of requests, offers and orders: the tables are the law, the diagrams in the docs are drawn from them.
+
+A transition that is not in a table is refused with the current state; nothing is ignored in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+from gridsignal_schemas.messages import OrderState
+
+
+class RequestState(StrEnum):
+    OPEN = "OPEN"
+    CLEARING = "CLEARING"
+    AWARDED = "AWARDED"
+    PARTIALLY_AWARDED = "PARTIALLY_AWARDED"
+    UNMET = "UNMET"
+    ACTIVE = "ACTIVE"
+    COMPLETED = "COMPLETED"
+    SETTLED = "SETTLED"
+    DISPUTED = "DISPUTED"
+    CANCELLED = "CANCELLED"
+
+
+class OfferState(StrEnum):
+    LIVE = "LIVE"
+    REJECTED = "REJECTED"
+    WITHDRAWN = "WITHDRAWN"
+    EXPIRED = "EXPIRED"
+    RELEASED = "RELEASED"
+    TENTATIVE = "TENTATIVE"
+    STANDBY = "STANDBY"
+    NOT_SELECTED = "NOT_SELECTED"
+    FAILED_AWARD = "FAILED_AWARD"
+    AWARDED = "AWARDED"
+    DELIVERED = "DELIVERED"
+    DEFAULTED = "DEFAULTED"
+
+
+class Event(StrEnum):
+    """What happens to a request, an offer or an order."""
+
+    AMEND = "amend"
+    GATE_CLOSURE = "gate closure"
+    CLEARED_IN_FULL = "cleared in full"
+    CLEARED_IN_PART = "cleared in part"
+    NOTHING_AWARDED = "nothing awarded"
+    FIRST_START = "first start"
+    ALL_OVER = "all orders over"
+    CANCEL = "cancel"
+    WITHDRAW = "withdraw"
+    EXPIRE = "expire"
+    RELEASE = "release"
+    SELECT = "select"
+    PASS_OVER = "pass over"  # noqa: S105 - an event, no password
+    END_STANDBY = "end standby"
+    ORDER_ACCEPTED = "order accepted"
+    ORDER_FAILED = "order failed"
+    DELIVER = "deliver"
+    DEFAULT = "default"
+    FAIL_RULES = "fail rules"
+    RECEIVE = "receive"
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+    SILENCE = "silence"
+    START = "start"
+    SUSTAIN = "sustain"
+    DERATE = "derate"
+    ABORT = "abort"
+    CHANGE = "change"
+    COMPLETE = "complete"
+
+
+_R, _O, _S, _E = RequestState, OfferState, OrderState, Event
+
+REQUEST: Mapping[tuple[RequestState, Event], RequestState] = {
+    (_R.OPEN, _E.AMEND): _R.OPEN,
+    (_R.OPEN, _E.GATE_CLOSURE): _R.CLEARING,
+    (_R.OPEN, _E.CLEARED_IN_FULL): _R.AWARDED,  # an operator may clear by hand before the gate closes
+    (_R.OPEN, _E.CLEARED_IN_PART): _R.PARTIALLY_AWARDED,
+    (_R.CLEARING, _E.CLEARED_IN_FULL): _R.AWARDED,
+    (_R.CLEARING, _E.CLEARED_IN_PART): _R.PARTIALLY_AWARDED,
+    (_R.CLEARING, _E.NOTHING_AWARDED): _R.UNMET,
+    (_R.AWARDED, _E.CLEARED_IN_FULL): _R.AWARDED,
+    (_R.AWARDED, _E.CLEARED_IN_PART): _R.PARTIALLY_AWARDED,
+    (_R.AWARDED, _E.NOTHING_AWARDED): _R.UNMET,
+    (_R.PARTIALLY_AWARDED, _E.CLEARED_IN_FULL): _R.AWARDED,
+    (_R.PARTIALLY_AWARDED, _E.CLEARED_IN_PART): _R.PARTIALLY_AWARDED,
+    (_R.PARTIALLY_AWARDED, _E.NOTHING_AWARDED): _R.UNMET,
+    (_R.AWARDED, _E.FIRST_START): _R.ACTIVE,
+    (_R.PARTIALLY_AWARDED, _E.FIRST_START): _R.ACTIVE,
+    (_R.ACTIVE, _E.FIRST_START): _R.ACTIVE,
+    (_R.ACTIVE, _E.CLEARED_IN_FULL): _R.ACTIVE,
+    (_R.ACTIVE, _E.CLEARED_IN_PART): _R.ACTIVE,
+    (_R.ACTIVE, _E.ALL_OVER): _R.COMPLETED,
+    (_R.OPEN, _E.CANCEL): _R.CANCELLED,
+    (_R.CLEARING, _E.CANCEL): _R.CANCELLED,
+    (_R.AWARDED, _E.CANCEL): _R.CANCELLED,
+    (_R.PARTIALLY_AWARDED, _E.CANCEL): _R.CANCELLED,
+    (_R.ACTIVE, _E.CANCEL): _R.CANCELLED,
+}
+
+OFFER: Mapping[tuple[OfferState, Event], OfferState] = {
+    (_O.LIVE, _E.AMEND): _O.LIVE,
+    (_O.LIVE, _E.FAIL_RULES): _O.REJECTED,  # re-validated against an amended request
+    (_O.LIVE, _E.WITHDRAW): _O.WITHDRAWN,
+    (_O.LIVE, _E.EXPIRE): _O.EXPIRED,
+    (_O.LIVE, _E.RELEASE): _O.RELEASED,
+    (_O.LIVE, _E.SELECT): _O.TENTATIVE,
+    (_O.LIVE, _E.PASS_OVER): _O.STANDBY,
+    (_O.STANDBY, _E.PASS_OVER): _O.STANDBY,
+    (_O.STANDBY, _E.SELECT): _O.TENTATIVE,
+    (_O.STANDBY, _E.END_STANDBY): _O.NOT_SELECTED,
+    (_O.STANDBY, _E.WITHDRAW): _O.WITHDRAWN,
+    (_O.STANDBY, _E.EXPIRE): _O.EXPIRED,
+    (_O.STANDBY, _E.RELEASE): _O.RELEASED,
+    (_O.TENTATIVE, _E.WITHDRAW): _O.WITHDRAWN,
+    (_O.TENTATIVE, _E.ORDER_ACCEPTED): _O.AWARDED,
+    (_O.TENTATIVE, _E.ORDER_FAILED): _O.FAILED_AWARD,
+    (_O.TENTATIVE, _E.RELEASE): _O.RELEASED,
+    (_O.TENTATIVE, _E.DELIVER): _O.DELIVERED,  # contracted or mandatory: obliged without an answer
+    (_O.TENTATIVE, _E.DEFAULT): _O.DEFAULTED,
+    (_O.AWARDED, _E.RELEASE): _O.RELEASED,
+    (_O.AWARDED, _E.DELIVER): _O.DELIVERED,
+    (_O.AWARDED, _E.DEFAULT): _O.DEFAULTED,
+}
+
+ORDER: Mapping[tuple[OrderState, Event], OrderState] = {
+    (_S.ISSUED, _E.RECEIVE): _S.RECEIVED,
+    (_S.RECEIVED, _E.RECEIVE): _S.RECEIVED,
+    (_S.ACCEPTED, _E.RECEIVE): _S.ACCEPTED,  # the SDK's own RECEIVED may come after the program's answer
+    (_S.ACTIVE, _E.RECEIVE): _S.ACTIVE,
+    (_S.SUSTAINING, _E.RECEIVE): _S.SUSTAINING,
+    (_S.ISSUED, _E.ACCEPT): _S.ACCEPTED,
+    (_S.RECEIVED, _E.ACCEPT): _S.ACCEPTED,
+    (_S.ISSUED, _E.REFUSE): _S.REFUSED,
+    (_S.RECEIVED, _E.REFUSE): _S.REFUSED,
+    (_S.ISSUED, _E.SILENCE): _S.VOIDED,
+    (_S.RECEIVED, _E.SILENCE): _S.VOIDED,
+    (_S.ISSUED, _E.START): _S.ACTIVE,  # contracted or mandatory: silence leaves the obligation standing
+    (_S.RECEIVED, _E.START): _S.ACTIVE,
+    (_S.ACCEPTED, _E.START): _S.ACTIVE,
+    (_S.ACTIVE, _E.START): _S.ACTIVE,
+    (_S.ISSUED, _E.CANCEL): _S.CANCELLED,
+    (_S.RECEIVED, _E.CANCEL): _S.CANCELLED,
+    (_S.ACCEPTED, _E.CANCEL): _S.CANCELLED,
+    (_S.ACCEPTED, _E.DERATE): _S.ACCEPTED,
+    (_S.ACTIVE, _E.DERATE): _S.ACTIVE,
+    (_S.SUSTAINING, _E.DERATE): _S.SUSTAINING,
+    (_S.ACCEPTED, _E.ABORT): _S.ABORTED,
+    (_S.ACTIVE, _E.ABORT): _S.ABORTED,
+    (_S.SUSTAINING, _E.ABORT): _S.ABORTED,
+    (_S.ACTIVE, _E.SUSTAIN): _S.SUSTAINING,
+    (_S.SUSTAINING, _E.SUSTAIN): _S.SUSTAINING,
+    (_S.ISSUED, _E.CHANGE): _S.ISSUED,
+    (_S.RECEIVED, _E.CHANGE): _S.RECEIVED,
+    (_S.ACCEPTED, _E.CHANGE): _S.ACCEPTED,
+    (_S.ACTIVE, _E.CHANGE): _S.ACTIVE,
+    (_S.SUSTAINING, _E.CHANGE): _S.SUSTAINING,
+    (_S.ACTIVE, _E.COMPLETE): _S.COMPLETED,
+    (_S.SUSTAINING, _E.COMPLETE): _S.COMPLETED,
+}
+
+REQUEST_OVER = frozenset({_R.UNMET, _R.COMPLETED, _R.SETTLED, _R.DISPUTED, _R.CANCELLED})
+ORDER_OVER = frozenset({_S.REFUSED, _S.VOIDED, _S.COMPLETED, _S.ABORTED, _S.DEFAULTED, _S.CANCELLED})
+ORDER_UNANSWERED = frozenset({_S.ISSUED, _S.RECEIVED})
+OFFER_CALLABLE = frozenset({_O.LIVE, _O.STANDBY})
+
+State = TypeVar("State", bound=StrEnum)
+
+
+class IllegalTransition(Exception):
+    """The table has no such transition; the message names the state and the event."""
+
+    def __init__(self, state: StrEnum, event: Event) -> None:
+        super().__init__(f"expected a state that allows '{event}', got {state}")
+        self.state = state
+        self.event = event
+
+
+def after(table: Mapping[tuple[State, Event], State], state: State, event: Event) -> State:
+    """The state that follows. Raises IllegalTransition."""
+    try:
+        return table[state, event]
+    except KeyError:
+        raise IllegalTransition(state, event) from None
+
+
+def allows(table: Mapping[tuple[State, Event], State], state: State, event: Event) -> bool:
+    """Whether the event is possible now."""
+    return (state, event) in table

@@ -1,0 +1,179 @@
+"""Moves of offers, orders and requests along their lifecycles: the timers they set, what has to be announced."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from gridsignal_schemas.messages import (
+    ClearingMode,
+    Decision,
+    DispatchOrder,
+    Firmness,
+    OfferDecision,
+    OrderState,
+    Timer,
+)
+from gridsignal_services.ledger.announcements import OfferKey
+from gridsignal_services.ledger.book import Book, Step, TrackedOffer, TrackedOrder
+from gridsignal_services.ledger.clearing import derived_id
+from gridsignal_services.ledger.lifecycle import (
+    OFFER,
+    OFFER_CALLABLE,
+    ORDER,
+    ORDER_OVER,
+    ORDER_UNANSWERED,
+    REQUEST,
+    REQUEST_OVER,
+    Event,
+    RequestState,
+    after,
+)
+
+
+def offer_timer_id(key: OfferKey) -> str:
+    """An offer's name among the timers: offer ids are unique within a participant only."""
+    return derived_id("offer", *key)
+
+
+def decision_of(
+    tracked: TrackedOffer, decision: Decision, codes: tuple[str, ...] = (), reason: str = ""
+) -> OfferDecision:
+    """The announcement of a decision, as a pure function of the offer's state."""
+    offer = tracked.offer
+    return OfferDecision(
+        zone=offer.zone,
+        request_id=offer.request_id,
+        participant=offer.participant,
+        site=offer.site,
+        offer_id=offer.offer_id,
+        revision=offer.revision,
+        decision=decision,
+        codes=list(codes)[:32],
+        option=tracked.option,
+        power_w=tracked.power_w,
+        rank=tracked.rank,
+        reason=reason[:512],
+    )
+
+
+def move_offer(
+    book: Book,
+    key: OfferKey,
+    event: Event,
+    decision: Decision | None = None,
+    codes: tuple[str, ...] = (),
+    reason: str = "",
+) -> None:
+    """Moves an offer; owes the site the decision, if there is one. Raises IllegalTransition."""
+    tracked = book.offers[key]
+    tracked.state = after(OFFER, tracked.state, event)
+    if codes:
+        tracked.codes = codes
+    if tracked.state not in OFFER_CALLABLE:
+        book.timers.clear(Timer.EXPIRY, offer_timer_id(key))
+        book.expiring.pop(offer_timer_id(key), None)
+    if decision is not None:
+        book.announcements.owe(decision_of(tracked, decision, codes, reason))
+
+
+def move_order(
+    book: Book, tracked: TrackedOrder, event: Event, actor: str, reason_code: str = "", reason: str = ""
+) -> None:
+    """Moves an order and sets its timers anew. Raises IllegalTransition."""
+    tracked.state = after(ORDER, tracked.state, event)
+    tracked.history.append(Step(book.now, tracked.state, actor, reason_code, reason))
+    set_order_timers(book, tracked)
+
+
+def set_order_timers(book: Book, tracked: TrackedOrder) -> None:
+    """The moments an order in its state waits for."""
+    order, request = tracked.order, book.requests[tracked.order.request_id].request
+    obliged = request.firmness in (Firmness.CONTRACTED, Firmness.MANDATORY)
+    unanswered, over = tracked.state in ORDER_UNANSWERED, tracked.state in ORDER_OVER
+    starts = tracked.state is OrderState.ACCEPTED or (unanswered and obliged)
+    running = not over and not unanswered and tracked.state is not OrderState.ACCEPTED
+    wanted: dict[Timer, datetime | None] = {
+        Timer.RESPOND_BY: order.respond_by if unanswered and not obliged else None,
+        Timer.START: order.starts_at if starts else None,
+        Timer.END: order.ends_at if running else None,
+    }
+    for timer, due_at in wanted.items():
+        if due_at is None:
+            book.timers.clear(timer, order.order_id)
+        else:
+            book.timers.set(timer, order.order_id, order.revision, due_at, order.zone)
+
+
+def revise_order(
+    book: Book, tracked: TrackedOrder, actor: str, reason_code: str, reason: str, **changes: Any
+) -> DispatchOrder:
+    """The order's next revision in its present state, owed to the site."""
+    tracked.order = tracked.order.model_copy(
+        update={
+            "revision": tracked.order.revision + 1,
+            "state": tracked.state,
+            "actor": actor,
+            "reason_code": reason_code,
+            "reason": reason,
+            **changes,
+        }
+    )
+    set_order_timers(book, tracked)
+    book.announcements.owe(tracked.order)
+    return tracked.order
+
+
+def move_request(book: Book, request_id: str, event: Event) -> None:
+    """Moves a request, and sets the timers its state waits for. Raises IllegalTransition."""
+    tracked = book.requests[request_id]
+    tracked.state = after(REQUEST, tracked.state, event)
+    if tracked.state in REQUEST_OVER:
+        tracked.wants_clearing = False
+        _end_offers(book, request_id)
+    set_request_timers(book, request_id)
+
+
+def set_request_timers(book: Book, request_id: str) -> None:
+    """The moments a request in its state waits for."""
+    tracked = book.requests[request_id]
+    request, state = tracked.request, tracked.state
+    undecided = state in (RequestState.OPEN, RequestState.CLEARING)
+    for timer, due_at in (
+        (Timer.GATE_CLOSURE, request.gate_closure_at if state is RequestState.OPEN else None),
+        (Timer.DECISION_DEADLINE, request.decision_deadline if undecided else None),
+    ):
+        if due_at is None:
+            book.timers.clear(timer, request_id)
+        else:
+            book.timers.set(timer, request_id, request.revision, due_at, request.zone)
+
+
+def _end_offers(book: Book, request_id: str) -> None:
+    """What was not called is let go: NOT_SELECTED after a completed request, RELEASED after any other end."""
+    completed = book.requests[request_id].state is RequestState.COMPLETED
+    for key in book.requests[request_id].offers:
+        if book.offers[key].state in OFFER_CALLABLE:
+            if completed:
+                move_offer(book, key, Event.END_STANDBY, Decision.NOT_SELECTED)
+            else:
+                move_offer(book, key, Event.RELEASE, Decision.RELEASED, reason="the request is over")
+
+
+def fall_short(book: Book, request_id: str) -> None:
+    """An order gives less than it was awarded: the rest goes on to the STANDBY offers."""
+    tracked = book.requests[request_id]
+    running = tracked.state in (RequestState.AWARDED, RequestState.PARTIALLY_AWARDED, RequestState.ACTIVE)
+    automatic = tracked.request.clearing_mode is ClearingMode.AUTOMATIC
+    if running and automatic and book.now < tracked.request.ends_at:
+        tracked.wants_clearing = True
+    else:
+        end_if_over(book, request_id)
+
+
+def end_if_over(book: Book, request_id: str) -> None:
+    """A request whose orders are all over is completed, unless a clearing is still to come."""
+    tracked = book.requests[request_id]
+    waits = tracked.wants_clearing or any(book.live_orders(tracked.orders))
+    if tracked.state is RequestState.ACTIVE and not waits:
+        move_request(book, request_id, Event.ALL_OVER)

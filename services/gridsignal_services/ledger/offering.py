@@ -1,0 +1,87 @@
+"""Offers: made, amended, withdrawn by their participant. Identity is (participant, offer_id, revision)."""
+
+from __future__ import annotations
+
+from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.messages import Decision, FlexOffer, OfferWithdrawal, Timer
+from gridsignal_services.ledger.announcements import OfferKey
+from gridsignal_services.ledger.book import Book, TrackedOffer
+from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
+from gridsignal_services.ledger.lifecycle import OFFER, ORDER, Event, OfferState, after, allows
+from gridsignal_services.ledger.moves import (
+    decision_of,
+    fall_short,
+    move_offer,
+    move_order,
+    offer_timer_id,
+    revise_order,
+)
+from gridsignal_services.ledger.rules import fault, offer_faults
+
+
+def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
+    """The receipt says that it is logged and its identity settled; broken rules follow as a REJECTED decision."""
+    key: OfferKey = (offer.participant, offer.offer_id)
+    tracked = book.offers.get(key)
+    if tracked is not None and offer.revision in tracked.digests:
+        digest, receipt = tracked.digests[offer.revision]
+        if digest == entry.sha256:
+            return Outcome(False, receipt=receipt, duplicate=True)
+        return Outcome(False, (fault("CONFLICT", "/offer_id", "this id and revision already has another content"),))
+    if problem := _revision_fault(tracked, offer):
+        return Outcome(False, (problem,))
+    if tracked is not None:
+        after(OFFER, tracked.state, Event.AMEND)
+    receipt = receipt_of(book.now, entry, offer_id=offer.offer_id, revision=offer.revision)
+    faults = offer_faults(book, offer, book.now)
+    codes = tuple(dict.fromkeys(broken.code for broken in faults))
+    _file(book, key, TrackedOffer(offer, entry.offset, receipt, {}, offer.request_revision, codes=codes), entry.sha256)
+    reason = "; ".join(f"{broken.pointer}: {broken.message}" for broken in faults)
+    if faults:
+        book.offers[key].state = OfferState.REJECTED
+    else:
+        book.expiring[offer_timer_id(key)] = key
+        book.timers.set(Timer.EXPIRY, offer_timer_id(key), offer.revision, offer.expires_at, offer.zone)
+    decision = Decision.REJECTED if faults else Decision.ACCEPTED_FOR_CLEARING
+    book.announcements.owe(decision_of(book.offers[key], decision, codes, reason))
+    return Outcome(True, tuple(faults), receipt=receipt)
+
+
+def _revision_fault(tracked: TrackedOffer | None, offer: FlexOffer) -> Detail | None:
+    expected = 1 if tracked is None else tracked.offer.revision + 1
+    if offer.revision != expected:
+        return fault("REVISION", "/revision", f"expected {expected}, got {offer.revision}")
+    if tracked is not None and (tracked.offer.request_id, tracked.offer.site) != (offer.request_id, offer.site):
+        return fault("CONFLICT", "/request_id", "expected the request and site of the first revision")
+    return None
+
+
+def _file(book: Book, key: OfferKey, tracked: TrackedOffer, digest: str) -> None:
+    before = book.offers.get(key)
+    if before is not None:
+        tracked.digests.update(before.digests)
+    tracked.digests[tracked.offer.revision] = (digest, tracked.receipt)
+    book.offers[key] = tracked
+    request = book.requests.get(tracked.offer.request_id or "")
+    if before is None and request is not None:
+        request.offers.append(key)
+
+
+def withdraw(book: Book, entry: Entry, withdrawal: OfferWithdrawal) -> Outcome:
+    """Before the acceptance of its order a withdrawal wins, whatever crossed on the wire; after it, it is refused."""
+    key: OfferKey = (withdrawal.participant, withdrawal.offer_id)
+    tracked = book.offers.get(key)
+    if tracked is None:
+        return Outcome(False, (fault("OFFER_UNKNOWN", "/offer_id", "expected an offer of this participant"),))
+    if tracked.withdrawn is not None:
+        return Outcome(False, receipt=tracked.withdrawn, duplicate=True)
+    tentative = tracked.state is OfferState.TENTATIVE
+    move_offer(book, key, Event.WITHDRAW, Decision.WITHDRAWN, reason=withdrawal.reason)
+    tracked.withdrawn = receipt_of(book.now, entry, offer_id=withdrawal.offer_id)
+    order = book.orders.get(tracked.order_id or "")
+    if tentative and order is not None and allows(ORDER, order.state, Event.CANCEL):
+        actor = f"participant:{withdrawal.participant}"
+        move_order(book, order, Event.CANCEL, actor, "OFFER_WITHDRAWN", withdrawal.reason)
+        revise_order(book, order, actor, "OFFER_WITHDRAWN", withdrawal.reason)
+        fall_short(book, order.order.request_id)
+    return Outcome(True, receipt=tracked.withdrawn)

@@ -1,0 +1,218 @@
+"""Orders: announced by the ledger, answered by their site, changed by their operator."""
+
+from __future__ import annotations
+
+from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.messages import (
+    Decision,
+    DispatchOrder,
+    Firmness,
+    OfferDecision,
+    OrderResponse,
+    OrderState,
+    ResponseKind,
+)
+from gridsignal_services.access import Audience
+from gridsignal_services.ledger.book import Book, TrackedOrder, TrackedResponse
+from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
+from gridsignal_services.ledger.lifecycle import OFFER, ORDER_OVER, ORDER_UNANSWERED, REQUEST, Event, allows
+from gridsignal_services.ledger.moves import end_if_over, fall_short, move_offer, move_order, move_request, revise_order
+from gridsignal_services.ledger.rules import fault
+
+_EVENTS = {
+    ResponseKind.RECEIVED: Event.RECEIVE,
+    ResponseKind.ACCEPTED: Event.ACCEPT,
+    ResponseKind.REFUSED: Event.REFUSE,
+    ResponseKind.STARTED: Event.START,
+    ResponseKind.SUSTAINING: Event.SUSTAIN,
+    ResponseKind.COMPLETED: Event.COMPLETE,
+}
+
+
+def audience_of_site(book: Book, site: str, request_id: str | None) -> Audience:
+    """That site, and the operator who asked."""
+    tracked = book.requests.get(request_id or "")
+    operators = frozenset({tracked.request.operator}) if tracked else frozenset()
+    return Audience(sites=frozenset({site}), operators=operators)
+
+
+# --- announcements ----------------------------------------------------------------------------------------------
+
+
+def decision(book: Book, entry: Entry, decision: OfferDecision) -> Outcome:
+    """Accepted only as the announcement that is owed: a repeat or a second decision reaches nobody."""
+    if not book.announcements.told(decision):
+        return Outcome(False, (fault("NOT_OWED", "", "expected the announcement that is owed"),))
+    return Outcome(True, audience=audience_of_site(book, decision.site, decision.request_id))
+
+
+def order(book: Book, entry: Entry, order: DispatchOrder) -> Outcome:
+    """The announcement that is owed, or an operator's change of an order that stands."""
+    audience = audience_of_site(book, order.site, order.request_id)
+    if book.announcements.told(order):
+        return Outcome(True, audience=audience)
+    tracked = book.orders.get(order.order_id)
+    operator = book.requests[order.request_id].request.operator if order.request_id in book.requests else ""
+    if tracked is None or entry.principal != f"operator:{operator}":
+        return Outcome(False, (fault("NOT_OWED", "", "expected the announcement that is owed"),))
+    if order == tracked.order:
+        return Outcome(False, duplicate=True, receipt=receipt_of(book.now, entry, revision=order.revision))
+    if faults := _change_faults(book, tracked, order):
+        return Outcome(False, tuple(faults))
+    tracked.order = order
+    move_order(book, tracked, Event.CHANGE, order.actor, order.reason_code, order.reason)
+    book.announcements.decided(order)
+    return Outcome(True, receipt=receipt_of(book.now, entry, revision=order.revision), audience=audience)
+
+
+def _change_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -> list[Detail]:
+    faults = []
+    current = tracked.order
+    if order.revision != current.revision + 1:
+        faults.append(fault("REVISION", "/revision", f"expected {current.revision + 1}, got {order.revision}"))
+    free = {"revision", "ends_at", "actor", "reason_code", "reason", "state"}
+    kept = {name for name in DispatchOrder.model_fields if name not in free}
+    if changed := sorted(name for name in kept if getattr(order, name) != getattr(current, name)):
+        faults.append(fault("NOT_CHANGEABLE", f"/{changed[0]}", "only the end of an order can be changed"))
+    if order.ends_at is None or order.ends_at < max(current.starts_at, book.now):
+        earliest = max(current.starts_at, book.now).isoformat()
+        faults.append(fault("END", "/ends_at", f"expected {earliest} or later, got {order.ends_at}"))
+    else:
+        faults.extend(_extension_faults(book, tracked, order))
+    return faults
+
+
+def _extension_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -> list[Detail]:
+    """An extension stays within what the site offered."""
+    offer = book.offers.get(tracked.offer_key) if tracked.offer_key else None
+    option = offer.option_named(order.option or "") if offer else None
+    if option is None or order.ends_at is None or order.ends_at <= (tracked.order.ends_at or order.ends_at):
+        return []
+    duration_s = (order.ends_at - order.starts_at).total_seconds()
+    if order.ends_at > option.ends_at or duration_s > option.max_duration_s:
+        return [fault("NOT_AS_OFFERED", "/ends_at", "expected an end within the offered window and duration")]
+    return []
+
+
+# --- responses --------------------------------------------------------------------------------------------------
+
+
+def respond(book: Book, entry: Entry, response: OrderResponse) -> Outcome:
+    """A site's answer; a response that is refused leaves no trace and may be repeated."""
+    key = (response.participant, response.response_id)
+    if (known := book.responses.get(key)) is not None:
+        if known.digest == entry.sha256:
+            return Outcome(False, receipt=known.receipt, duplicate=True)
+        return Outcome(False, (fault("CONFLICT", "/response_id", "this id already has another content"),))
+    tracked = book.orders.get(response.order_id)
+    if tracked is None or (tracked.order.participant, tracked.order.site) != (response.participant, response.site):
+        return Outcome(False, (fault("ORDER_UNKNOWN", "/order_id", "expected an order to this site"),))
+    if problem := _response_fault(book, tracked, response):
+        return Outcome(False, (problem,))
+    _answer(book, entry, tracked, response)
+    receipt = receipt_of(book.now, entry, response_id=response.response_id)
+    book.responses[key] = TrackedResponse(response, entry.sha256, receipt)
+    return Outcome(True, receipt=receipt)
+
+
+def _response_fault(book: Book, tracked: TrackedOrder, response: OrderResponse) -> Detail | None:
+    order, kind = tracked.order, response.response
+    voluntary = book.requests[order.request_id].request.firmness is Firmness.VOLUNTARY
+    late = tracked.state in ORDER_UNANSWERED and book.now > order.respond_by
+    if kind is ResponseKind.ACCEPTED and (tracked.state is OrderState.VOIDED or (late and voluntary)):
+        return fault("TOO_LATE", "/order_id", f"expected an answer by {order.respond_by.isoformat()}")
+    if kind is ResponseKind.UNKNOWN:
+        return fault("UNKNOWN_SYMBOL", "/response", "expected a response this version knows, got UNKNOWN")
+    if response.revision != order.revision and kind is not ResponseKind.RECEIVED:
+        return fault("REVISION", "/revision", f"expected {order.revision} ({tracked.state}), got {response.revision}")
+    if kind is ResponseKind.ACCEPTED and not 0 < (response.accepted_w or order.power_w) <= order.power_w:
+        return fault("ACCEPTED_W", "/accepted_w", f"expected 1 to {order.power_w}, got {response.accepted_w}")
+    if kind is ResponseKind.ACCEPTED and response.accepted_w == 0:
+        return fault("ACCEPTED_W", "/accepted_w", f"expected 1 to {order.power_w}, got 0")
+    if kind is ResponseKind.STARTED and voluntary and tracked.state in ORDER_UNANSWERED:
+        return fault("ILLEGAL_STATE", "/response", f"expected an accepted order, got {tracked.state}")
+    if kind is ResponseKind.UNAVAILABLE and (response.available_w or 0) >= tracked.power_w:
+        return fault("AVAILABLE_W", "/available_w", f"expected below {tracked.power_w}, got {response.available_w}")
+    return None
+
+
+def _answer(book: Book, entry: Entry, tracked: TrackedOrder, response: OrderResponse) -> None:
+    if response.response is ResponseKind.RECEIVED and tracked.state in ORDER_OVER:
+        return  # an SDK's own acknowledgement of a cancellation
+    if response.response is ResponseKind.UNAVAILABLE:
+        _derate(book, tracked, response)
+        return
+    event = _EVENTS[response.response]
+    move_order(book, tracked, event, response.actor, response.reason_code, response.reason)
+    match event:
+        case Event.ACCEPT:
+            _accepted(book, entry, tracked, response)
+        case Event.REFUSE:
+            _failed(book, tracked, "REFUSED", response.reason)
+        case Event.START:
+            _started(book, tracked)
+        case Event.COMPLETE:
+            completed(book, tracked)
+
+
+def _accepted(book: Book, entry: Entry, tracked: TrackedOrder, response: OrderResponse) -> None:
+    tracked.accepted_w = response.accepted_w or tracked.order.power_w
+    tracked.accepted_place = entry.offset
+    if tracked.offer_key is not None:
+        book.offers[tracked.offer_key].power_w = tracked.accepted_w
+        move_offer(book, tracked.offer_key, Event.ORDER_ACCEPTED, Decision.AWARDED)
+    if tracked.accepted_w < tracked.order.power_w:
+        fall_short(book, tracked.order.request_id)
+
+
+def _failed(book: Book, tracked: TrackedOrder, code: str, reason: str) -> None:
+    if tracked.offer_key is not None:
+        move_offer(book, tracked.offer_key, Event.ORDER_FAILED, Decision.FAILED_AWARD, (code,), reason)
+    fall_short(book, tracked.order.request_id)
+
+
+def silent(book: Book, tracked: TrackedOrder) -> None:
+    """Silence at respond_by: the order is void, and the site is told before anyone else is ordered."""
+    move_order(book, tracked, Event.SILENCE, "ledger", "NO_ANSWER", "no answer by respond_by")
+    revise_order(book, tracked, "ledger", "NO_ANSWER", "no answer by respond_by")
+    _failed(book, tracked, "NO_ANSWER", "no answer by respond_by")
+
+
+def _started(book: Book, tracked: TrackedOrder) -> None:
+    request_id = tracked.order.request_id
+    if allows(REQUEST, book.requests[request_id].state, Event.FIRST_START):  # not one that was cancelled meanwhile
+        move_request(book, request_id, Event.FIRST_START)
+
+
+def started(book: Book, tracked: TrackedOrder) -> None:
+    """The period begins; without an answer only where the order is an obligation."""
+    move_order(book, tracked, Event.START, "ledger")
+    if tracked.accepted_w is None:
+        tracked.accepted_w = tracked.order.power_w
+    _started(book, tracked)
+
+
+def completed(book: Book, tracked: TrackedOrder) -> None:
+    """The period is over, by the site's word or by the clock; what was delivered is for the meters to say."""
+    if tracked.offer_key is not None and allows(OFFER, book.offers[tracked.offer_key].state, Event.DELIVER):
+        move_offer(book, tracked.offer_key, Event.DELIVER)
+    end_if_over(book, tracked.order.request_id)
+
+
+def ended(book: Book, tracked: TrackedOrder) -> None:
+    """The end of the ordered period."""
+    move_order(book, tracked, Event.COMPLETE, "ledger")
+    completed(book, tracked)
+
+
+def _derate(book: Book, tracked: TrackedOrder, response: OrderResponse) -> None:
+    """Less than was accepted is possible: the order is revised, and the rest goes on to the STANDBY offers."""
+    available = response.available_w or 0
+    event = Event.DERATE if available else Event.ABORT
+    move_order(book, tracked, event, response.actor, response.reason_code, response.reason)
+    tracked.accepted_w = available
+    code = response.reason_code or ("DERATED" if available else "ABORTED")
+    revise_order(book, tracked, response.actor, code, response.reason, power_w=available)
+    if not available and tracked.offer_key is not None:
+        move_offer(book, tracked.offer_key, Event.DEFAULT)
+    fall_short(book, tracked.order.request_id)

@@ -1,0 +1,170 @@
+"""The reduce: one zone's partition of the dispatch stream in, its state and the accepted records out.
+
+Deterministic: the state after an offset is a function of the records up to it, on every node and after every restart.
+The only clock is the log's: the running maximum of the append times, in grid time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from gridsignal_schemas.messages import (
+    BaselineDeclaration,
+    Clearing,
+    DispatchOrder,
+    DispatchRequest,
+    FlexOffer,
+    GridClock,
+    OfferDecision,
+    OfferWithdrawal,
+    OrderResponse,
+    Record,
+    RequestCancellation,
+    SiteRegistration,
+    TimerFired,
+)
+from gridsignal_services.access import NOBODY, Audience
+from gridsignal_services.ledger import awarding, firing, offering, ordering, requesting, sites
+from gridsignal_services.ledger.announcements import Announcement, OfferKey
+from gridsignal_services.ledger.book import (
+    LONG_AGO,
+    Book,
+    TrackedOffer,
+    TrackedOrder,
+    TrackedRequest,
+    TrackedResponse,
+)
+from gridsignal_services.ledger.entry import Entry, Outcome
+from gridsignal_services.ledger.lifecycle import ORDER_OVER, REQUEST_OVER, IllegalTransition
+from gridsignal_services.ledger.ordering import audience_of_site
+from gridsignal_services.ledger.requesting import audience_of_request
+from gridsignal_services.ledger.rules import fault
+
+_RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome]] = {
+    SiteRegistration: sites.register,
+    BaselineDeclaration: sites.declare,
+    DispatchRequest: requesting.request,
+    RequestCancellation: requesting.cancel,
+    FlexOffer: offering.offer,
+    OfferWithdrawal: offering.withdraw,
+    OrderResponse: ordering.respond,
+    DispatchOrder: ordering.order,
+    OfferDecision: ordering.decision,
+    Clearing: awarding.clear,
+    TimerFired: firing.fire,
+}
+
+
+class Ledger:
+    """The meaning of one partition.
+
+    Bounded: by the log; `refused_offsets` grows by one number for each record that was not accepted.
+    """
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.book = Book()
+        self.grid: GridClock | None = None
+        self.position = 0
+        """The next offset."""
+        self.refused_offsets: set[int] = set()
+
+    @property
+    def requests(self) -> dict[str, TrackedRequest]:
+        return self.book.requests
+
+    @property
+    def offers(self) -> dict[OfferKey, TrackedOffer]:
+        return self.book.offers
+
+    @property
+    def orders(self) -> dict[str, TrackedOrder]:
+        return self.book.orders
+
+    @property
+    def responses(self) -> dict[tuple[str, str], TrackedResponse]:
+        return self.book.responses
+
+    @property
+    def sites(self) -> dict[str, SiteRegistration]:
+        return self.book.sites
+
+    @property
+    def baselines(self) -> dict[str, BaselineDeclaration]:
+        return self.book.baselines
+
+    @property
+    def now(self) -> datetime | None:
+        """The log clock in grid time; None before the first record."""
+        return None if self.book.now is LONG_AGO else self.book.now
+
+    @property
+    def owed(self) -> list[Announcement]:
+        """Announcements that the owner has to write, oldest first."""
+        return self.book.announcements.owed
+
+    def due_clearings(self) -> list[str]:
+        """Requests that wait for a clearing and whose earlier orders are all announced, oldest first."""
+        waiting = (request_id for request_id, tracked in self.book.requests.items() if tracked.wants_clearing)
+        owes = self.book.announcements.owes_order_of
+        return [request_id for request_id in waiting if not owes(self.book.requests[request_id].orders)]
+
+    def audience_of(self, record: Record) -> Audience:
+        """Who may see a record that was accepted; nobody, for what is never delivered."""
+        match record:
+            case DispatchRequest():
+                return audience_of_request(record)
+            case RequestCancellation() if record.request_id in self.book.requests:
+                return self.book.requests[record.request_id].audience
+            case OfferDecision() | DispatchOrder():
+                return audience_of_site(self.book, record.site, record.request_id)
+            case _:
+                return NOBODY
+
+    def current(self) -> list[tuple[Record, Audience]]:
+        """The snapshot of the stream: open requests, the decisions on them, orders that are not over."""
+        open_requests = [t for t in self.book.requests.values() if t.state not in REQUEST_OVER]
+        records: list[Record] = [tracked.request for tracked in open_requests]
+        told = self.book.announcements.last_told
+        for tracked in open_requests:
+            records.extend(filter(None, (told("offer", *key) for key in tracked.offers)))
+        live = (order for order in self.book.orders.values() if order.state not in ORDER_OVER)
+        records.extend(filter(None, (told("order", o.order.participant, o.order.order_id) for o in live)))
+        return [(record, self.audience_of(record)) for record in records]
+
+    def apply(self, entry: Entry) -> Outcome:
+        """Reduces one record. Never raises for what a record says: it is then not accepted, with the reason."""
+        outcome = self._reduce(entry)
+        self.position = entry.offset + 1
+        if not outcome.accepted:
+            self.refused_offsets.add(entry.offset)
+        return outcome
+
+    def skip(self, offset: int) -> None:
+        """Passes over a record that could not be decoded."""
+        self.position = offset + 1
+        self.refused_offsets.add(offset)
+
+    def _reduce(self, entry: Entry) -> Outcome:
+        if isinstance(entry.record, GridClock):
+            return self._set_clock(entry.record)
+        self.book.now = max(self.book.now, self._grid_time(entry.appended_us))
+        rule = _RULES.get(type(entry.record))
+        if rule is None:
+            return Outcome(False, (fault("STRAY", "", f"{entry.record.record_name} has no place on this stream"),))
+        try:
+            return rule(self.book, entry, entry.record)
+        except IllegalTransition as illegal:
+            return Outcome(False, (fault("ILLEGAL_STATE", "", str(illegal)),))
+
+    def _set_clock(self, grid: GridClock) -> Outcome:
+        if self.grid is not None or self.position:
+            return Outcome(False, (fault("CLOCK_SET", "", "expected the grid's clock as the first record, once"),))
+        self.grid = grid
+        return Outcome(True)
+
+    def _grid_time(self, appended_us: int) -> datetime:
+        appended = LONG_AGO + timedelta(microseconds=appended_us)
+        return appended if self.grid is None else self.grid.at(appended)

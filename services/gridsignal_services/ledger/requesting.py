@@ -1,0 +1,116 @@
+"""Requests: made, amended, cancelled by their operator."""
+
+from __future__ import annotations
+
+from gridsignal_schemas.messages import (
+    Decision,
+    DispatchRequest,
+    RequestCancellation,
+    Visibility,
+)
+from gridsignal_services.access import Audience
+from gridsignal_services.ledger.book import Book, TrackedOrder, TrackedRequest
+from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
+from gridsignal_services.ledger.lifecycle import (
+    OFFER,
+    ORDER,
+    ORDER_OVER,
+    REQUEST,
+    Event,
+    OfferState,
+    after,
+    allows,
+)
+from gridsignal_services.ledger.moves import (
+    move_offer,
+    move_order,
+    move_request,
+    revise_order,
+    set_request_timers,
+)
+from gridsignal_services.ledger.rules import fault, request_faults, request_fit_faults
+
+
+def audience_of_request(request: DispatchRequest) -> Audience:
+    """PUBLIC: everyone entitled to the zone. LISTED: the audience alone; an empty one is nobody."""
+    operators = frozenset({request.operator})
+    if request.visibility is Visibility.PUBLIC:
+        return Audience(zone=request.zone, operators=operators)
+    return Audience(participants=frozenset(request.audience), operators=operators)
+
+
+def _widened(seen: Audience, also: Audience) -> Audience:
+    return Audience(
+        zone=seen.zone or also.zone,
+        participants=seen.participants | also.participants,
+        operators=seen.operators | also.operators,
+    )
+
+
+def request(book: Book, entry: Entry, request: DispatchRequest) -> Outcome:
+    """A new request, a repeat, or the next revision of one."""
+    tracked = book.requests.get(request.request_id)
+    if tracked is not None and request.revision in tracked.digests:
+        receipt = tracked.receipts[request.revision]
+        if tracked.digests[request.revision] == entry.sha256:
+            return Outcome(False, receipt=receipt, duplicate=True)
+        return Outcome(False, (fault("CONFLICT", "/request_id", "this id and revision already has another content"),))
+    expected = 1 if tracked is None else tracked.request.revision + 1
+    if request.revision != expected:
+        return Outcome(False, (fault("REVISION", "/revision", f"expected {expected}, got {request.revision}"),))
+    if faults := request_faults(request, book.now):
+        return Outcome(False, tuple(faults))
+    receipt = receipt_of(book.now, entry, revision=request.revision)
+    if tracked is None:
+        tracked = TrackedRequest(request, entry.offset, {}, {}, audience_of_request(request))
+        book.requests[request.request_id] = tracked
+    else:
+        _amend(book, tracked, request)
+    tracked.digests[request.revision] = entry.sha256
+    tracked.receipts[request.revision] = receipt
+    set_request_timers(book, request.request_id)
+    return Outcome(True, receipt=receipt, audience=audience_of_request(request))
+
+
+def _amend(book: Book, tracked: TrackedRequest, request: DispatchRequest) -> None:
+    after(REQUEST, tracked.state, Event.AMEND)
+    tracked.request = request
+    tracked.audience = _widened(tracked.audience, audience_of_request(request))
+    for key in tracked.offers:
+        offer = book.offers[key]
+        if offer.state is not OfferState.LIVE:
+            continue
+        faults = request_fit_faults(book, tracked, offer.offer)
+        if request.visibility is Visibility.LISTED and offer.offer.participant not in request.audience:
+            faults.append(fault("REQUEST_UNKNOWN", "/request_id", "expected an open request you can see"))
+        if faults:
+            codes = tuple(dict.fromkeys(broken.code for broken in faults))
+            move_offer(book, key, Event.FAIL_RULES, Decision.REJECTED, codes, faults[0].message)
+        else:
+            offer.request_revision = request.revision
+
+
+def cancel(book: Book, entry: Entry, cancellation: RequestCancellation) -> Outcome:
+    """Open offers are released and orders cancelled; one that already runs is released early and stays settled."""
+    tracked = book.requests.get(cancellation.request_id)
+    if tracked is None:
+        return Outcome(False, (fault("REQUEST_UNKNOWN", "/request_id", "expected a request of this operator"),))
+    after(REQUEST, tracked.state, Event.CANCEL)
+    for order_id in tracked.orders:
+        _cancel_order(book, book.orders[order_id], cancellation)
+    move_request(book, cancellation.request_id, Event.CANCEL)
+    return Outcome(True, receipt=receipt_of(book.now, entry), audience=tracked.audience)
+
+
+def _cancel_order(book: Book, order: TrackedOrder, cancellation: RequestCancellation) -> None:
+    code, reason = cancellation.reason_code or "REQUEST_CANCELLED", cancellation.reason
+    if order.state in ORDER_OVER:
+        return
+    if not allows(ORDER, order.state, Event.CANCEL):
+        ends_at = max(book.now, order.order.starts_at)
+        revise_order(book, order, cancellation.actor, code, reason, ends_at=ends_at)
+        return
+    move_order(book, order, Event.CANCEL, cancellation.actor, code, reason)
+    revise_order(book, order, cancellation.actor, code, reason)
+    if order.offer_key is not None and allows(OFFER, book.offers[order.offer_key].state, Event.RELEASE):
+        move_offer(book, order.offer_key, Event.RELEASE, Decision.RELEASED, reason=reason)

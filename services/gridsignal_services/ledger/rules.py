@@ -1,0 +1,234 @@
+"""What a request and an offer must satisfy: one code for each rule, all failures at once.
+
+The dispatch door asks before it appends, the reduce asks at the record's own offset: the same functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.messages import (
+    ClearingMode,
+    Direction,
+    DispatchRequest,
+    Firmness,
+    Flexibility,
+    FlexibilityKind,
+    FlexOffer,
+    OfferOption,
+    Pricing,
+    Purpose,
+    RunMode,
+    Visibility,
+    Workload,
+)
+from gridsignal_services.ledger.book import Book, TrackedRequest
+from gridsignal_services.ledger.lifecycle import RequestState
+
+LONGEST_PERIOD = timedelta(days=31)
+FARTHEST_START = timedelta(days=400)
+
+
+def fault(code: str, pointer: str, message: str) -> Detail:
+    """One broken rule."""
+    return Detail(code=code, pointer=pointer, message=message)
+
+
+def _text(when: datetime) -> str:
+    return when.isoformat().replace("+00:00", "Z")
+
+
+# --- requests ---------------------------------------------------------------------------------------------------
+
+
+def request_faults(request: DispatchRequest, now: datetime) -> list[Detail]:
+    """Everything that is wrong with a request at this grid time; empty when nothing is."""
+    return [*_unknown_symbols(request), *_quantity_faults(request), *_deadline_faults(request, now)]
+
+
+def _unknown_symbols(request: DispatchRequest) -> Iterator[Detail]:
+    required = {
+        "direction": Direction.UNKNOWN,
+        "purpose": Purpose.UNKNOWN,
+        "visibility": Visibility.UNKNOWN,
+        "pricing": Pricing.UNKNOWN,
+        "firmness": Firmness.UNKNOWN,
+        "clearing_mode": ClearingMode.UNKNOWN,
+        "run_mode": RunMode.UNKNOWN,
+    }
+    for name, unknown in required.items():
+        if getattr(request, name) is unknown:
+            yield fault("UNKNOWN_SYMBOL", f"/{name}", "expected a symbol this version knows, got UNKNOWN")
+
+
+def _quantity_faults(request: DispatchRequest) -> Iterator[Detail]:
+    if request.min_quantity_w > request.power_w:
+        expected = f"expected at most power_w ({request.power_w}), got {request.min_quantity_w}"
+        yield fault("MIN_QUANTITY", "/min_quantity_w", expected)
+    if request.step_w is not None and request.power_w % request.step_w:
+        expected = f"expected a divisor of power_w ({request.power_w}), got {request.step_w}"
+        yield fault("STEP", "/step_w", expected)
+    if request.pricing is Pricing.REGULATED and request.price_cap_per_mwh is None:
+        yield fault("PRICE_CAP", "/price_cap_per_mwh", "expected the regulated price, got none")
+
+
+def _deadline_faults(request: DispatchRequest, now: datetime) -> Iterator[Detail]:
+    gate, decision = request.gate_closure_at, request.decision_deadline
+    if gate <= now:
+        yield fault("GATE_CLOSURE", "/gate_closure_at", f"expected a time after {_text(now)}, got {_text(gate)}")
+    if decision <= gate:
+        expected = f"expected a time after gate_closure_at ({_text(gate)}), got {_text(decision)}"
+        yield fault("DECISION_DEADLINE", "/decision_deadline", expected)
+    earliest = decision + timedelta(seconds=request.respond_within_s + request.full_activation_s)
+    if request.starts_at < earliest:
+        expected = (
+            "expected decision_deadline + respond_within_s + full_activation_s"
+            f" ({_text(earliest)}) or later, got {_text(request.starts_at)}"
+        )
+        yield fault("START", "/starts_at", expected)
+    if request.ends_at <= request.starts_at:
+        expected = f"expected a time after starts_at ({_text(request.starts_at)}), got {_text(request.ends_at)}"
+        yield fault("END", "/ends_at", expected)
+    if request.ends_at - request.starts_at > LONGEST_PERIOD:
+        yield fault("END", "/ends_at", f"expected at most {LONGEST_PERIOD.days} days after starts_at")
+    if request.starts_at - now > FARTHEST_START:
+        yield fault("START", "/starts_at", f"expected at most {FARTHEST_START.days} days ahead")
+
+
+# --- offers -----------------------------------------------------------------------------------------------------
+
+
+def offer_faults(book: Book, offer: FlexOffer, now: datetime) -> list[Detail]:
+    """Everything that is wrong with an offer at this grid time; empty when nothing is."""
+    faults = [*_own_faults(offer, now)]
+    site = book.sites.get(offer.site)
+    if site is None or site.participant != offer.participant or site.zone != offer.zone:
+        faults.append(fault("SITE_UNKNOWN", "/site", "expected a registered site of this participant and zone"))
+    tracked = book.requests.get(offer.request_id) if offer.request_id else None
+    if tracked is None:
+        faults.append(fault("REQUEST_UNKNOWN", "/request_id", "expected an open request you can see"))
+        return faults
+    faults.extend(_request_open(tracked, offer, now))
+    faults.extend(request_fit_faults(book, tracked, offer))
+    return faults
+
+
+def request_fit_faults(book: Book, tracked: TrackedRequest, offer: FlexOffer) -> list[Detail]:
+    """What keeps the offer from serving the request as it is now: also asked when the request is amended."""
+    faults: list[Detail] = []
+    request = tracked.request
+    for index, option in enumerate(offer.options):
+        faults.extend(_option_fit(request, option, f"/options/{index}"))
+        if offer.site in book.sites:
+            faults.extend(_headroom_faults(book, tracked, offer, option, f"/options/{index}"))
+    rebound = offer.flexibility.rebound
+    if request.rebound_cap_w is not None and rebound is not None and rebound.peak_w > request.rebound_cap_w:
+        expected = f"expected at most {request.rebound_cap_w}, got {rebound.peak_w}"
+        faults.append(fault("REBOUND_CAP", "/flexibility/rebound/peak_w", expected))
+    return faults
+
+
+def _request_open(tracked: TrackedRequest, offer: FlexOffer, now: datetime) -> Iterator[Detail]:
+    request = tracked.request
+    listed = request.visibility is Visibility.LISTED
+    if listed and offer.participant not in request.audience:
+        yield fault("REQUEST_UNKNOWN", "/request_id", "expected an open request you can see")
+        return
+    if tracked.state is not RequestState.OPEN:
+        yield fault("REQUEST_NOT_OPEN", "/request_id", f"expected an OPEN request, got {tracked.state}")
+    elif now >= request.gate_closure_at:
+        expected = f"expected before {_text(request.gate_closure_at)}, got {_text(now)}"
+        yield fault("GATE_CLOSED", "/request_id", expected)
+    if offer.request_revision != request.revision:
+        expected = f"expected revision {request.revision}, got {offer.request_revision}"
+        yield fault("REQUEST_REVISION", "/request_revision", expected)
+
+
+def _own_faults(offer: FlexOffer, now: datetime) -> Iterator[Detail]:
+    if offer.expires_at <= now:
+        yield fault("EXPIRED", "/expires_at", f"expected a time after {_text(now)}, got {_text(offer.expires_at)}")
+    names = [option.option for option in offer.options]
+    if len(set(names)) < len(names):
+        yield fault("OPTION_NAMES", "/options", "expected options with different names")
+    for index, option in enumerate(offer.options):
+        yield from _option_faults(option, f"/options/{index}")
+    yield from _flexibility_faults(offer.flexibility)
+
+
+def _option_faults(option: OfferOption, at: str) -> Iterator[Detail]:
+    if option.ends_at <= option.starts_at:
+        expected = f"expected a time after starts_at ({_text(option.starts_at)}), got {_text(option.ends_at)}"
+        yield fault("WINDOW", f"{at}/ends_at", expected)
+    if option.max_duration_s < max(option.min_duration_s, 1):
+        expected = f"expected at least min_duration_s ({option.min_duration_s}), got {option.max_duration_s}"
+        yield fault("DURATION", f"{at}/max_duration_s", expected)
+    if option.min_power_w > option.power_w:
+        expected = f"expected at most power_w ({option.power_w}), got {option.min_power_w}"
+        yield fault("MIN_POWER", f"{at}/min_power_w", expected)
+    if option.levels_w is not None and (not option.levels_w or max(option.levels_w) > option.power_w):
+        yield fault("LEVELS", f"{at}/levels_w", f"expected levels of at most power_w ({option.power_w})")
+
+
+def _flexibility_faults(flexibility: Flexibility) -> Iterator[Detail]:
+    kind = flexibility.kind
+    if kind is FlexibilityKind.UNKNOWN or flexibility.workload is Workload.UNKNOWN:
+        yield fault("UNKNOWN_SYMBOL", "/flexibility", "expected a kind and workload this version knows, got UNKNOWN")
+    if kind is FlexibilityKind.SHIFT_TIME and flexibility.complete_by is None:
+        yield fault("COMPLETE_BY", "/flexibility/complete_by", "expected a time with SHIFT_TIME, got none")
+    if kind is FlexibilityKind.SHIFT_TIME and flexibility.rebound is None:
+        yield fault("REBOUND", "/flexibility/rebound", "expected the rebound with SHIFT_TIME, got none")
+    if kind is FlexibilityKind.SHIFT_SITE and not (flexibility.shift_to_zone and flexibility.counterpart_power_w):
+        expected = "expected shift_to_zone and counterpart_power_w with SHIFT_SITE, got none"
+        yield fault("COUNTERPART", "/flexibility/counterpart_power_w", expected)
+    rebound = flexibility.rebound
+    if rebound is not None and rebound.latest <= rebound.earliest:
+        yield fault("REBOUND", "/flexibility/rebound/latest", "expected a time after earliest")
+
+
+def _option_fit(request: DispatchRequest, option: OfferOption, at: str) -> Iterator[Detail]:
+    if option.ends_at <= request.starts_at or option.starts_at >= request.ends_at:
+        expected = f"expected an overlap with {_text(request.starts_at)} to {_text(request.ends_at)}, got none"
+        yield fault("WINDOW", f"{at}/starts_at", expected)
+    if option.notice_s > request.max_notice_s:
+        yield fault("NOTICE", f"{at}/notice_s", f"expected at most {request.max_notice_s}, got {option.notice_s}")
+    yield from _activation_fit(request, option, at)
+    if request.price_cap_per_mwh is not None and option.price_per_mwh > request.price_cap_per_mwh:
+        expected = f"expected at most {request.price_cap_per_mwh}, got {option.price_per_mwh}"
+        yield fault("PRICE_CAP", f"{at}/price_per_mwh", expected)
+    if option.power_w < request.min_quantity_w:
+        expected = f"expected at least {request.min_quantity_w}, got {option.power_w}"
+        yield fault("MIN_QUANTITY", f"{at}/power_w", expected)
+
+
+def _activation_fit(request: DispatchRequest, option: OfferOption, at: str) -> Iterator[Detail]:
+    if option.full_activation_s > request.full_activation_s:
+        expected = f"expected at most {request.full_activation_s}, got {option.full_activation_s}"
+        yield fault("FULL_ACTIVATION", f"{at}/full_activation_s", expected)
+    ramp = activation_ramp(request.direction, option)
+    reached_after_s = option.notice_s + -(-option.power_w * 60 // ramp)
+    if reached_after_s > option.full_activation_s:
+        expected = f"notice and ramp reach {option.power_w} W after {reached_after_s} s, expected within"
+        yield fault("RAMP", f"{at}/full_activation_s", f"{expected} full_activation_s ({option.full_activation_s})")
+
+
+def activation_ramp(direction: Direction, option: OfferOption) -> int:
+    """The ramp towards the ordered power, in watts per minute."""
+    return option.ramp_down_w_per_min if direction is Direction.LOAD_DECREASE else option.ramp_up_w_per_min
+
+
+def _headroom_faults(
+    book: Book, tracked: TrackedRequest, offer: FlexOffer, option: OfferOption, at: str
+) -> Iterator[Detail]:
+    request = tracked.request
+    starts_at, ends_at = max(option.starts_at, request.starts_at), min(option.ends_at, request.ends_at)
+    if starts_at >= ends_at:
+        return  # no overlap: said by WINDOW
+    room = book.headroom_w(offer.site, request.direction, starts_at, ends_at, before=tracked.place)
+    if room is None:
+        expected = "expected a baseline declared before the request for the whole window, got none"
+        yield fault("OVERCOMMITTED", f"{at}/power_w", expected)
+    elif option.power_w > room:
+        expected = f"expected at most {max(room, 0)} W that the site has not promised, got {option.power_w}"
+        yield fault("OVERCOMMITTED", f"{at}/power_w", expected)

@@ -1,0 +1,55 @@
+"""The moments a partition waits for, derived from its state: after a restart they are the same again.
+
+Bounded: one timer for each kind and subject that is not over; overtaken ones leave the heap when they come up.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from gridsignal_schemas.messages import Timer
+
+
+class Due(NamedTuple):
+    """A moment, and whose it is. Sorted by time, kind, subject: the order in which due timers fire."""
+
+    due_at: datetime
+    timer: Timer
+    subject_id: str
+    revision: int
+    zone: str
+
+
+@dataclass(slots=True)
+class Timers:
+    """Set, moved and cleared by the reduce; read by the owner's shell."""
+
+    _set: dict[tuple[Timer, str], Due] = field(default_factory=dict)
+    _heap: list[Due] = field(default_factory=list)
+
+    def set(self, timer: Timer, subject_id: str, revision: int, due_at: datetime, zone: str) -> None:
+        """Sets or moves the subject's timer of this kind."""
+        due = Due(due_at, timer, subject_id, revision, zone)
+        self._set[timer, subject_id] = due
+        heapq.heappush(self._heap, due)
+
+    def clear(self, timer: Timer, subject_id: str) -> None:
+        """Forgets it; nothing where it was not set."""
+        self._set.pop((timer, subject_id), None)
+
+    def is_set(self, due: Due) -> bool:
+        """Whether exactly this timer is waited for."""
+        return self._set.get((due.timer, due.subject_id)) == due
+
+    def next(self) -> Due | None:
+        """The first that is waited for; None where nothing is."""
+        while self._heap and self._set.get((self._heap[0].timer, self._heap[0].subject_id)) != self._heap[0]:
+            heapq.heappop(self._heap)
+        return self._heap[0] if self._heap else None
+
+    def due(self, now: datetime) -> list[Due]:
+        """All that have come by now, in the order in which they fire."""
+        return sorted(due for due in self._set.values() if due.due_at <= now)

@@ -1,0 +1,162 @@
+"""The ledger of every zone, kept up to date from the log: every dispatch and gateway process has one.
+
+Reading is not owning: any replica answers any read; what it appends counts only as its own reduce then says.
+
+Bounded: the ledgers by the log; each waiting caller is one entry in `_waiting`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable
+
+from gridsignal_schemas.catalog import TOPICS, partition_of
+from gridsignal_schemas.messages import GridClock, Record
+from gridsignal_services.bus import Log, LogRecord, LogUnavailable
+from gridsignal_services.bus.codec import Codec, Poison, sha256_of
+from gridsignal_services.bus.publish import principal_of, publish
+from gridsignal_services.ledger.entry import Entry, Outcome
+from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.telemetry import logger
+
+_log = logger("replica")
+_DISPATCH = TOPICS["dispatch"]
+_BREATH_S = 0.005
+"""How long reducing may keep the event loop before others get a turn."""
+
+Listener = Callable[[LogRecord, Record, Outcome], None]
+
+
+class Replica:
+    """Reduces every partition of the dispatch stream."""
+
+    def __init__(self, log: Log, codec: Codec, *, source: str, read_back_s: float = 5.0) -> None:
+        self.ledgers = {partition: Ledger(partition) for partition in range(_DISPATCH.partitions)}
+        self._log, self._codec, self._source = log, codec, source
+        self._read_back_s = read_back_s
+        self._listeners: list[Listener] = []
+        self._waiting: defaultdict[int, list[tuple[int, asyncio.Future[Outcome | None]]]] = defaultdict(list)
+        self._caught_up = asyncio.Event()
+        self._moved = asyncio.Event()
+
+    @property
+    def positions(self) -> dict[int, int]:
+        """The next offset of each partition: everything before it is reduced."""
+        return {partition: ledger.position for partition, ledger in self.ledgers.items()}
+
+    @property
+    def grid(self) -> GridClock | None:
+        """The simulation's clock; None where grid time is wall time."""
+        return next((ledger.grid for ledger in self.ledgers.values() if ledger.grid), None)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has reached the end of the log it saw at start."""
+        return self._caught_up.is_set()
+
+    def ledger_of(self, zone: str) -> Ledger:
+        """The ledger that holds a zone."""
+        return self.ledgers[partition_of(zone, _DISPATCH.partitions)]
+
+    def listen(self, listener: Listener) -> None:
+        """Calls back for every record reduced from now on, in the order of each partition."""
+        self._listeners.append(listener)
+
+    async def caught_up(self) -> None:
+        """Returns once the end of the log seen at start is reduced."""
+        await self._caught_up.wait()
+
+    async def moved(self) -> None:
+        """Returns when something has been reduced since the last call."""
+        await self._moved.wait()
+        self._moved.clear()
+
+    async def run(self) -> None:
+        """Reduces for ever."""
+        start = await self._log.start_positions("dispatch")
+        end = await self._log.end_positions("dispatch")
+        for partition, ledger in self.ledgers.items():
+            ledger.position = start[partition]
+        reader = await self._log.reader("dispatch", start)
+        try:
+            self._mark_caught_up(end)
+            while True:
+                await self._reduce_all(await reader.read())
+                self._mark_caught_up(end)
+        finally:
+            await reader.aclose()
+
+    def _mark_caught_up(self, end: dict[int, int]) -> None:
+        if all(self.ledgers[partition].position >= offset for partition, offset in end.items()):
+            self._caught_up.set()
+
+    async def _reduce_all(self, records: list[LogRecord]) -> None:
+        breath = time.perf_counter() + _BREATH_S
+        for record in records:
+            self._reduce(record)
+            if time.perf_counter() > breath:
+                await asyncio.sleep(0)  # a long catch-up leaves room for pings
+                breath = time.perf_counter() + _BREATH_S
+        self._moved.set()
+
+    def _reduce(self, logged: LogRecord) -> None:
+        ledger = self.ledgers[logged.partition]
+        outcome: Outcome | None = None
+        try:
+            record = self._codec.decode(logged.value)
+        except Poison as poison:
+            ledger.skip(logged.offset)
+            _log.error("poison record skipped", partition=logged.partition, offset=logged.offset, reason=str(poison))
+        else:
+            outcome = ledger.apply(_entry(logged, record))
+            for listener in self._listeners:
+                listener(logged, record, outcome)
+        self._wake(logged.partition, logged.offset, outcome)
+
+    def _wake(self, partition: int, offset: int, outcome: Outcome | None) -> None:
+        waiting = self._waiting[partition]
+        if not waiting:
+            return
+        for at, waiter in waiting:
+            if at <= offset and not waiter.done():
+                waiter.set_result(outcome if at == offset else None)
+        self._waiting[partition] = [(at, waiter) for at, waiter in waiting if at > offset]
+
+    async def passed(self, partition: int, offset: int) -> None:
+        """Returns once everything up to and including `offset` is reduced."""
+        if self.ledgers[partition].position <= offset:
+            await self._outcome(partition, offset)
+
+    async def submit(self, record: Record, principal: str) -> Outcome:
+        """Appends a record and answers what the reduce made of it.
+
+        Raises LogUnavailable when the log is away or the read-back takes too long: whether it counts is then unknown,
+        and the same record again, or a query by its id, settles it.
+        """
+        appended = await publish(self._log, self._codec, record, principal=principal, source=self._source)
+        try:
+            async with asyncio.timeout(self._read_back_s):
+                outcome = await self._outcome(appended.partition, appended.offset)
+        except TimeoutError:
+            raise LogUnavailable("logged, but not read back in time: ask again or query by its id") from None
+        if outcome is None:
+            raise LogUnavailable("logged, but what became of it is unknown: ask again or query by its id")
+        return outcome
+
+    def _outcome(self, partition: int, offset: int) -> asyncio.Future[Outcome | None]:
+        waiter: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
+        self._waiting[partition].append((offset, waiter))
+        return waiter
+
+
+def _entry(logged: LogRecord, record: Record) -> Entry:
+    return Entry(
+        partition=logged.partition,
+        offset=logged.offset,
+        appended_us=logged.appended_us,
+        record=record,
+        sha256=sha256_of(logged.value),
+        principal=principal_of(logged),
+    )

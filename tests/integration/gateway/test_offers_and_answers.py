@@ -1,0 +1,166 @@
+"""The way back: offers, withdrawals, answers, baselines, readings, and what is known about them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from gridsignal_schemas.messages import Record
+from tests.builders import (
+    OFFER_ID,
+    REQUEST_ID,
+    a_baseline_declaration,
+    a_dispatch_request,
+    a_flex_offer,
+    a_meter_reading,
+    an_order_response,
+)
+from tests.integration.gateway_stand import Client, Stand
+
+_SESSION_KNOWS = {"zone", "participant", "site", "offer_id", "response_id"}
+
+
+def body_of(record: Record, **changes: Any) -> dict[str, Any]:
+    """A record's body without what the session knows."""
+    shown = record.model_dump(mode="json", exclude_none=True)
+    return {name: value for name, value in shown.items() if name not in _SESSION_KNOWS} | changes
+
+
+async def asked(stand: Stand) -> None:
+    await stand.register()
+    await stand.publish(a_dispatch_request(), principal="operator:tso-north")
+
+
+async def offered(client: Client, **changes: Any) -> dict[str, Any]:
+    return await client.ask("offer", offer_id=OFFER_ID, body=body_of(a_flex_offer(), **changes))
+
+
+async def test_an_offer_is_received_once_and_its_receipt_is_the_same_for_ever(stand: Stand) -> None:
+    await asked(stand)
+    async with stand.client() as client:
+        first = await offered(client)
+        again = await offered(client)
+    assert first["t"] == again["t"] == "received"
+    assert first["offer_id"] == OFFER_ID
+    assert (first["duplicate"], again["duplicate"]) == (False, True)
+    assert first["receipt"] == again["receipt"]
+    value = stand.codec.encode(a_flex_offer())
+    assert first["receipt"]["sha256"] == hashlib.sha256(value[5:]).hexdigest()
+    assert first["receipt"]["received_at"] == "2024-05-12T12:00:00Z"
+
+
+async def test_the_same_offer_with_another_content_is_a_conflict(stand: Stand) -> None:
+    await asked(stand)
+    async with stand.client() as client:
+        await offered(client)
+        other = await offered(client, expires_at="2024-05-12T18:31:00Z")
+    assert (other["t"], other["code"], other["retriable"]) == ("refused", "conflict", False)
+    assert other["offer_id"] == OFFER_ID
+
+
+async def test_a_broken_body_is_refused_with_every_fault_and_its_place(stand: Stand) -> None:
+    async with stand.client() as client:
+        refused = await offered(client, expires_at="tomorrow", revision="1", colour="green")
+    assert (refused["t"], refused["code"]) == ("refused", "schema")
+    assert {detail["pointer"] for detail in refused["details"]} == {"/expires_at", "/revision", "/colour"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("participant", "volt-colo", "forbidden"),
+        ("site", "muc-1", "forbidden"),
+        ("zone", "FR", "schema"),
+        ("offer_id", "another", "schema"),
+    ],
+)
+async def test_a_body_that_contradicts_the_session_is_refused(
+    stand: Stand, field: str, value: str, code: str
+) -> None:
+    async with stand.client() as client:
+        refused = await offered(client, **{field: value})
+    assert (refused["t"], refused["code"]) == ("refused", code)
+    assert refused["details"][0]["pointer"] == f"/{field}"
+
+
+async def test_nobody_offers_without_a_site_or_without_the_scope(stand: Stand) -> None:
+    async with stand.client(site=None) as siteless:
+        assert (await offered(siteless))["code"] == "forbidden"
+    async with stand.client(token=stand.token(scopes=("signal:read",))) as reader:
+        assert (await offered(reader))["code"] == "forbidden"
+
+
+async def test_an_order_reaches_its_site_alone_and_is_answered(stand: Stand) -> None:
+    await asked(stand)
+    neighbour = stand.client(site="muc-1", token=stand.token("volt-colo"))
+    async with stand.client() as client, neighbour as other:
+        await client.subscribe("dispatch")
+        await other.subscribe("dispatch")
+        await offered(client)
+        await stand.clear(REQUEST_ID)
+        told = [await client.signal() for _ in range(2)]
+        assert [signal["type"] for signal in told] == ["OfferDecision", "DispatchOrder"]
+        order = told[-1]["body"]
+        assert order["power_w"] == 12_000_000
+        body = body_of(an_order_response(), order_id=order["order_id"], revision=order["revision"])
+        answer = await client.ask("respond", response_id="answer-1", body=body)
+        assert (answer["t"], answer["response_id"]) == ("received", "answer-1")
+        assert answer["receipt"]["response_id"] == "answer-1"
+        states = await client.ask(
+            "query", offer_ids=[OFFER_ID, "never-sent"], order_ids=[order["order_id"]], response_ids=["answer-1"]
+        )
+        nothing = await other.ask(
+            "query", offer_ids=[OFFER_ID], order_ids=[order["order_id"]], response_ids=["answer-1"]
+        )
+        assert [frame for frame in await other.round_trip() if frame["t"] == "signal"] == []
+    assert states["offers"][OFFER_ID]["state"] == "AWARDED"
+    assert states["offers"]["never-sent"] is None
+    assert states["orders"][order["order_id"]]["state"] == "ACCEPTED"
+    assert states["responses"]["answer-1"]["receipt"] == answer["receipt"]
+    assert list(nothing["offers"].values()) == [None]
+    assert list(nothing["orders"].values()) == [None]
+    assert list(nothing["responses"].values()) == [None]
+
+
+async def test_an_answer_the_ledger_does_not_accept_is_refused_with_its_code(stand: Stand) -> None:
+    await asked(stand)
+    async with stand.client() as client:
+        refused = await client.ask(
+            "respond", response_id="answer-1", body=body_of(an_order_response(), order_id="no-such-order")
+        )
+    assert (refused["t"], refused["response_id"], refused["code"]) == ("refused", "answer-1", "order_unknown")
+    assert refused["details"][0]["pointer"] == "/order_id"
+
+
+async def test_an_offer_can_be_taken_back(stand: Stand) -> None:
+    await asked(stand)
+    async with stand.client() as client:
+        await offered(client)
+        body = {"request_id": REQUEST_ID, "reason": "a job came in"}
+        first = await client.ask("withdraw", offer_id=OFFER_ID, body=body)
+        again = await client.ask("withdraw", offer_id=OFFER_ID, body=body)
+        states = await client.ask("query", offer_ids=[OFFER_ID])
+    assert (first["t"], again["duplicate"]) == ("received", True)
+    assert states["offers"][OFFER_ID]["state"] == "WITHDRAWN"
+
+
+async def test_a_baseline_and_a_reading_have_receipts_too(stand: Stand) -> None:
+    await stand.register()
+    async with stand.client() as client:
+        baseline = await client.ask("baseline", body=body_of(a_baseline_declaration(method="another")))
+        reading = await client.ask("reading", body=body_of(a_meter_reading()))
+    assert baseline["t"] == reading["t"] == "received"
+    value = stand.codec.encode(a_meter_reading())
+    assert reading["receipt"]["sha256"] == hashlib.sha256(value[5:]).hexdigest()
+    assert "offer_id" not in reading["receipt"]
+
+
+async def test_answers_come_for_every_offer_of_a_full_window(stand: Stand) -> None:
+    await asked(stand)
+    async with stand.client() as client:
+        for number in range(64):
+            await client.send({"t": "offer", "offer_id": f"offer-{number}", "body": body_of(a_flex_offer())})
+        answers = [await client.until(lambda frame: frame["t"] == "received") for _ in range(64)]
+    assert {answer["offer_id"] for answer in answers} == {f"offer-{number}" for number in range(64)}

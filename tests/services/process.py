@@ -1,0 +1,78 @@
+"""A service the tests start themselves: a process on 127.0.0.1 that ends with them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+START_TIMEOUT_S = 60.0
+
+
+def free_ports(n: int) -> list[int]:
+    """Ports nobody listens on, for programs that can't be told to choose one."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [opened.getsockname()[1] for opened in sockets]
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+class Process:
+    """Runs a command; its output goes to a file, and is watched for the line that says it is ready."""
+
+    def __init__(self, command: list[str], ready: str, log: Path) -> None:
+        self.command = command
+        self._ready = ready
+        self._log = log
+        self._is_ready = threading.Event()
+        self.start()
+
+    def start(self) -> None:
+        """Starts it (again), and returns once it is ready. Raises RuntimeError with the end of its output."""
+        self._is_ready.clear()
+        self._running = subprocess.Popen(
+            self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+        if not self._is_ready.wait(START_TIMEOUT_S) or self._running.poll() is not None:
+            self.kill()
+            raise RuntimeError(f"{self.command[0]} did not start: {self._log.read_text('utf-8', 'replace')[-2000:]}")
+
+    def _watch(self) -> None:
+        assert self._running.stdout is not None
+        with self._log.open("ab") as log:
+            for line in self._running.stdout:
+                log.write(line)
+                log.flush()
+                if self._ready.encode() in line:
+                    self._is_ready.set()
+        self._is_ready.set()  # it has ended: nobody need wait any longer
+
+    def signal(self, number: signal.Signals) -> None:
+        """SIGSTOP freezes it, SIGCONT lets it go on."""
+        os.kill(self._running.pid, number)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._running.kill()
+        self._end()
+
+    def stop(self) -> None:
+        """Asks it to end, and insists after ten seconds."""
+        self._running.terminate()
+        try:
+            self._running.wait(10)
+        except subprocess.TimeoutExpired:
+            self._running.kill()
+        self._end()
+
+    def _end(self) -> None:
+        self._running.wait()
+        self._watcher.join()
+        assert self._running.stdout is not None
+        self._running.stdout.close()

@@ -1,0 +1,92 @@
+"""Documentation that repeats the code is written from it; what it names exists."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docs import asyncapi, generate
+from gridsignal_schemas.catalog import TOPICS
+from gridsignal_schemas.frames import CLIENT_FRAMES, SERVER_FRAMES
+from tests.tidy.sources import ROOT, assert_none, files
+
+LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)\s#]+)")
+PAGES = [path for path in files() if path.suffix == ".md"]
+ASYNCAPI: dict[str, Any] = json.loads((ROOT / "schemas" / "asyncapi.json").read_text("utf-8"))
+
+
+def test_the_generated_parts_are_current() -> None:
+    assert_none(f"{name}: run make docs" for name in generate.outdated())
+
+
+def test_a_part_that_nobody_makes_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        generate.filled("<!-- generated: weather -->\n<!-- end -->")
+
+
+def test_what_is_generated_stays_between_its_marks() -> None:
+    page = "before\n<!-- generated: topics -->\nold\n<!-- end -->\nafter\n"
+    filled = generate.filled(page)
+    assert "old" not in filled
+    assert filled.startswith("before\n<!-- generated: topics -->\n| stream |")
+    assert filled.endswith("<!-- end -->\nafter\n")
+    assert generate.filled(filled) == filled
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_a_page_links_to_exists(page: Path) -> None:
+    targets = LINK.findall(page.read_text("utf-8"))
+    assert_none(f"{page.name}: {target}" for target in targets if not (page.parent / target).exists())
+
+
+@pytest.mark.parametrize("words", ["make demo", "make test"])
+def test_the_readme_shows_the_two_commands(words: str) -> None:
+    assert words in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_every_word_of_the_makefile_says_what_it_does() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    words = set(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split())
+    assert words == set(re.findall(r"^([a-z]+):.*## \S", makefile, re.MULTILINE))
+
+
+def references(part: Any) -> list[str]:
+    if isinstance(part, dict):
+        found = [part["$ref"]] if isinstance(part.get("$ref"), str) else []
+        return found + [each for value in part.values() for each in references(value)]
+    return [each for value in part for each in references(value)] if isinstance(part, list) else []
+
+
+def resolves(reference: str) -> bool:
+    if not reference.startswith("#/"):
+        return (ROOT / "schemas" / reference).exists()
+    place: Any = ASYNCAPI
+    for step in reference.removeprefix("#/").split("/"):
+        if not isinstance(place, dict) or step not in place:
+            return False
+        place = place[step]
+    return True
+
+
+def test_everything_the_asyncapi_document_refers_to_is_in_it() -> None:
+    assert_none(sorted({reference for reference in references(ASYNCAPI) if not resolves(reference)}))
+
+
+def test_the_asyncapi_document_describes_every_frame_and_every_topic() -> None:
+    assert set(asyncapi.REPLIES) == set(CLIENT_FRAMES)
+    assert set(ASYNCAPI["channels"]["stream"]["messages"]) == {*CLIENT_FRAMES, *SERVER_FRAMES}
+    assert {channel["address"] for channel in ASYNCAPI["channels"].values()} == {
+        "/v1/stream",
+        *(topic.name for topic in TOPICS.values()),
+    }
+    told = {name for name, operation in ASYNCAPI["operations"].items() if operation["action"] == "receive"}
+    assert told == set(CLIENT_FRAMES)
+
+
+def test_money_in_the_asyncapi_document_is_text() -> None:
+    price = ASYNCAPI["components"]["schemas"]["SpotPrice"]["properties"]["prices_per_mwh"]["items"]["anyOf"]
+    assert {option["type"] for option in price} == {"string", "null"}
