@@ -107,7 +107,7 @@ def _container() -> Iterator[tuple[str, str]]:
         yield container.get_bootstrap_server(), f"{image} in a container"
 
 
-def _process(folder: Path) -> Iterator[tuple[str, str]]:
+def _started(folder: Path) -> Iterator[tuple[str, str]]:
     node = KafkaNode(folder)
     try:
         yield node.address, f"{VERSION}, started by the tests"
@@ -123,7 +123,7 @@ def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     elif docker_answers():
         found = _container()
     else:
-        found = _process(tmp_path_factory.mktemp("kafka"))
+        found = _started(tmp_path_factory.mktemp("kafka"))
     address, said = next(found)
     request.config.stash[RAN_ON]["Kafka"] = said
     try:

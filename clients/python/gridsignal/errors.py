@@ -14,7 +14,7 @@ GridsignalError
 ├── DeadlinePassed             too late: the offer was not sent (`sent` False), or sent and never logged (`sent` True)
 └── Refused                    the gateway's answer is no: `code`, `details`, and nothing was done
     ├── Invalid                the body breaks the contract; `details` says where
-    ├── Conflict               the id was used before with another content; mint a new one or a higher revision
+    ├── Conflict               the id or revision names another content; mint a new id or the next revision
     ├── TooLate                a deadline of the grid has passed; a site must not start
     ├── NotPermitted           not this participant's to do, or it does not exist: the two look the same
     └── SubscriptionRefused    the gateway does not serve this stream, filter or mode
@@ -101,7 +101,7 @@ class Invalid(Refused):
 
 
 class Conflict(Refused):
-    """The id was used before, with another content."""
+    """The id was used before with another content, or the revision is not the next one."""
 
 
 class TooLate(Refused):
@@ -118,15 +118,20 @@ class SubscriptionRefused(Refused):
 
 _BY_CODE: dict[str, type[Refused]] = {
     "schema": Invalid,
+    "accepted_w": Invalid,
+    "available_w": Invalid,
+    "over_capacity": Invalid,
+    "unknown_symbol": Invalid,
     "conflict": Conflict,
-    "expired": TooLate,
-    "late": TooLate,
+    "revision": Conflict,
     "too_late": TooLate,
     "forbidden": NotPermitted,
-    "not_found": NotPermitted,
+    "offer_unknown": NotPermitted,
+    "order_unknown": NotPermitted,
+    "site_unknown": NotPermitted,
 }
 
 
 def refusal(code: str, details: Sequence[Detail], what: str) -> Refused:
     """The typed error of a refusal's code; codes this version does not know are a plain Refused."""
-    return _BY_CODE.get(code.lower(), Refused)(code, details, what=what)
+    return _BY_CODE.get(code, Refused)(code, details, what=what)

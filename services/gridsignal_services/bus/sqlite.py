@@ -18,6 +18,7 @@ from typing import Any
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_services.bus import Appended, Log, LogConfigurationError, LogRecord, LogUnavailable, flock, sqlite_file
+from gridsignal_services.bus.codec import MAX_VALUE_BYTES
 from gridsignal_services.bus.room import RECORD_BYTES, Room
 from gridsignal_services.bus.sqlite_file import Contents, Lane
 from gridsignal_services.bus.sqlite_partitions import Partitions
@@ -27,8 +28,6 @@ from gridsignal_services.bus.sqlite_writer import Listener, Pruning, Waiting, Wr
 
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 """Appends under way together; more wait for their turn."""
-MAX_VALUE_BYTES = 1_000_000
-"""One record's value: what Kafka takes with its default settings, too."""
 READING_THREADS = 4
 PRUNE_PERIOD_S = 3600.0
 CLOSE_TIMEOUT_S = 5.0
@@ -134,6 +133,11 @@ class SqliteLog(Log):
         looked: asyncio.Future[None] = self._promise()
         self._writer.queue.put(Pruning(looked))
         await looked
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no append is under way: what a simulation asks before its clock steps on."""
+        return not self._under_way
 
     async def aclose(self) -> None:
         """Commits what was accepted and lets go of the directory. Returns within seconds."""

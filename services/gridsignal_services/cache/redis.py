@@ -88,7 +88,8 @@ class RedisCache(Cache):
 
     async def present(self, name: str) -> str | None:
         """See Cache.present."""
-        return await self._call(lambda: self._redis.get(self._key("present", name)), None)
+        session: str | None = await self._call(lambda: self._redis.get(self._key("present", name)), None)
+        return session
 
     async def leave(self, name: str, session: str) -> None:
         """See Cache.leave."""
@@ -100,7 +101,8 @@ class RedisCache(Cache):
 
     async def recall(self, name: str) -> str | None:
         """See Cache.recall."""
-        return await self._call(lambda: self._redis.get(self._key("note", name)), None)
+        text: str | None = await self._call(lambda: self._redis.get(self._key("note", name)), None)
+        return text
 
     async def aclose(self) -> None:
         """See Cache.aclose."""

@@ -30,7 +30,11 @@ def plain(ws: ServerProtocol, request: Request, health: Health, counted: Collect
     url = urlsplit(request.path)
     if url.path == STREAM:
         return _query_fault(ws, url.query)
-    pages: dict[str, Page] = {"/healthz": _health, "/readyz": _readiness, "/metrics": lambda ws, _: _metrics(ws, counted)}
+    pages: dict[str, Page] = {
+        "/healthz": _health,
+        "/readyz": _readiness,
+        "/metrics": lambda ws, _: _metrics(ws, counted),
+    }
     page = pages.get(url.path)
     if page is None:
         return said(ws, 404, "not found")

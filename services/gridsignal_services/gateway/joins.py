@@ -67,10 +67,9 @@ class Joins:
         start = await self._start(stream, asked)
         self._gauges.joins.labels(start.recovery, start.reason or "").inc()
         connection.send(Subscribed(id=asked.id, sub=group.sub, recovery=start.recovery, reason=start.reason))
-        place = start.place or stream.head
+        catching_up = _CatchingUp(self, connection, group, stream, start.place or stream.head)
         if start.recovery == "snapshot":
-            place = await self._snapshot(connection, group, stream)
-        catching_up = _CatchingUp(self, connection, group, stream, place)
+            await self._snapshot(catching_up)
         while not await self._has_caught_up(catching_up):
             pass
 
@@ -82,7 +81,7 @@ class Joins:
             return False
         except PositionGone:  # retention was faster than this subscription
             catching_up.connection.send(Gap(sub=catching_up.group.sub, reason="retention"))
-            catching_up.place = await self._snapshot(catching_up.connection, catching_up.group, catching_up.stream)
+            await self._snapshot(catching_up)
             return False
         return True
 
@@ -142,15 +141,16 @@ class Joins:
                 await reader.aclose()
         return found[0].appended_us if found[0].offset == offset else None
 
-    async def _snapshot(self, connection: Connection, group: Group, stream: Stream) -> Place:
+    async def _snapshot(self, catching_up: _CatchingUp) -> None:
         """The state at one place, then that place."""
+        connection, group, stream = catching_up.connection, catching_up.group, catching_up.stream
         place = stream.head
         entries = [entry for entry in self._sources.snapshot(stream.name) if group.key.wants(entry)]
         sender = _Sender(connection, group, self.room_bytes)
         for entry in entries:
             await sender.send(entry, None)
         self.tell_position(connection, group, stream, place)
-        return place
+        catching_up.place = catching_up.snapshot_place = place
 
     @property
     def room_bytes(self) -> int:
@@ -216,6 +216,8 @@ class _CatchingUp:
         self.group = group
         self.stream = stream
         self.place = place
+        self.snapshot_place: Place | None = None
+        """Where a snapshot has ended, whose position has been told."""
         self._sender = _Sender(connection, group, joins.room_bytes)
         self._newest: dict[str, tuple[Entry, Place]] = {}
         self._skipped = 0
@@ -232,7 +234,8 @@ class _CatchingUp:
                 await self._send_newest()
             elif self.connection.is_live:
                 # nothing is awaited from here to the end: this is the tick in which it joins
-                self._joins.tell_position(self.connection, self.group, self.stream, self.stream.head)
+                if self.place is not self.snapshot_place:
+                    self._joins.tell_position(self.connection, self.group, self.stream, self.stream.head)
                 self._joins.attach(self.connection, self.group)
                 return
             else:

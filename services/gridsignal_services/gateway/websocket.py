@@ -7,6 +7,8 @@ the socket, because what is sent is the same bytes for a whole group and leaves 
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 from websockets.frames import Frame as WireFrame
@@ -24,6 +26,15 @@ from gridsignal_services.gateway.settings import GatewaySettings
 
 if TYPE_CHECKING:
     from websockets.typing import Origin
+
+
+_NOTSENT_LOWAT = 25 if sys.platform == "linux" else None  # socket.TCP_NOTSENT_LOWAT, since Python 3.12
+
+
+def bound_the_kernel(sock: socket.socket | None, unsent_bytes: int) -> None:
+    """Lets the kernel hold little that it has not sent: else megabytes wait there, beyond any budget of ours."""
+    if sock is not None and _NOTSENT_LOWAT is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, unsent_bytes)
 
 
 class Door(Protocol):
@@ -101,6 +112,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        bound_the_kernel(transport.get_extra_info("socket"), self._settings.kernel_bytes)
         transport.set_write_buffer_limits(high=self._settings.conflate_bytes, low=self._settings.conflate_bytes // 4)
         self._door.opened(self)
 
@@ -148,8 +160,7 @@ class Connection(asyncio.Protocol):
         for event in self.ws.events_received():
             if isinstance(event, Request):
                 self.ws.send_response(self._door.upgrade(self, event))
-                self._out.extend(part for part in self.ws.data_to_send() if part)
-                self._wrote()
+                self._relay()
             elif isinstance(event, WireFrame) and self.is_live:
                 self._take(event)
         self._relay()

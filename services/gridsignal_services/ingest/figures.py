@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import zipfile
+import zlib
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, NoReturn
@@ -17,6 +20,8 @@ from gridsignal_services.ingest.feed import Malformed
 _PLACES = Decimal("0.0001")
 _LARGEST = Decimal(10) ** 9
 _NUMBER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][+-]?\d{1,2})?")
+MOST_FILES = 200
+MOST_UNPACKED_BYTES = 64 << 20
 EARLIEST_S, LATEST_S = 946_684_800, 4_102_444_800
 """2000 and 2100: stamps outside are another unit (milliseconds) or nonsense."""
 
@@ -42,6 +47,28 @@ def xml_of(body: bytes) -> Element:
     except (ParseError, ValueError, LookupError) as fault:
         raise Malformed(f"expected XML, got {_opening(body)} ({type(fault).__name__})") from None
     return root
+
+
+def unzipped(body: bytes) -> list[bytes]:
+    """The files of a zip, or the body itself: told by its first bytes, whatever its content type says."""
+    if not body.startswith(b"PK\x03\x04"):
+        return [body]
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            entries = archive.infolist()
+            if len(entries) > MOST_FILES or sum(entry.file_size for entry in entries) > MOST_UNPACKED_BYTES:
+                raise Malformed(f"expected at most {MOST_FILES} files of {MOST_UNPACKED_BYTES} bytes in all, got more")
+            return [_entry(archive, entry) for entry in entries if not entry.is_dir()]
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as fault:
+        raise Malformed(f"the zip can't be read ({type(fault).__name__})") from None
+
+
+def _entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    with archive.open(entry) as file:
+        body = file.read(entry.file_size + 1)  # the declared size is a claim, not a fact
+    if len(body) > entry.file_size:
+        raise Malformed("a file in the zip is larger than it says")
+    return body
 
 
 def _opening(body: bytes) -> str:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal_schemas.catalog import SUBJECTS, avro_schema
-from gridsignal_schemas.messages import RECORDS, Direction, GridClock, Record, SpotPrice
+from gridsignal_schemas.messages import RECORDS, Direction, GridClock, Record
 from gridsignal_services.bus import LogConfigurationError
 from gridsignal_services.bus.codec import MAX_VALUE_BYTES, Codec, Poison, UnknownSchema, schema_id_of, sha256_of
 from gridsignal_services.bus.schema_ids import read_lock
@@ -295,10 +295,3 @@ def test_a_codec_needs_an_id_for_each_subject_and_each_once() -> None:
         Codec({})
     with pytest.raises(LogConfigurationError, match="got one twice"):
         Codec(dict.fromkeys(SUBJECTS, 1))
-
-
-def test_a_price_keeps_its_gaps_zeros_and_signs() -> None:
-    price = a_spot_price(prices_per_mwh=["-500", "0", None, "-0.0001", "99999999999999.9999"])
-    again = CODEC.decode(CODEC.encode(price))
-    assert isinstance(again, SpotPrice)
-    assert again.prices_per_mwh == price.prices_per_mwh

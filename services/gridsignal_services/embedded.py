@@ -1,0 +1,158 @@
+"""The embedded stack: all three doors around one log, in one process.
+
+The log comes from outside, so that the same circuit runs on any: `gridsignal up` opens the embedded one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gridsignal_schemas.catalog import TOPICS
+from gridsignal_schemas.messages import BaselineDeclaration, GridClock
+from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, Role
+from gridsignal_services.access.issuer import LocalIssuer
+from gridsignal_services.bus import Log
+from gridsignal_services.bus.codec import Codec
+from gridsignal_services.bus.publish import publish
+from gridsignal_services.cache.memory import MemoryCache
+from gridsignal_services.clock import Clock
+from gridsignal_services.dispatch.registration import register_sites
+from gridsignal_services.dispatch.service import Dispatch
+from gridsignal_services.gateway.service import Gateway
+from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.ingest.series import Publication
+from gridsignal_services.ingest.service import Ingest
+from gridsignal_services.ingest.watch import Feed
+from gridsignal_services.replica import Replica
+from gridsignal_services.settings import Registry, ServerSettings
+
+_SOURCE = "/embedded"
+_PRINCIPAL = "service:embedded"
+_TOKEN_S = 30 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What runs, and where it is reached."""
+
+    log: Log
+    codec: Codec
+    replica: Replica
+    gateway: Gateway
+    dispatch: Dispatch
+    ingest: Ingest
+    issuer: LocalIssuer
+    registry: Registry
+
+    @property
+    def gateway_url(self) -> str:
+        """Where data centers connect."""
+        host, port = self.gateway.address
+        return f"ws://{host}:{port}"
+
+    @property
+    def api_url(self) -> str:
+        """Where operators ask."""
+        host, port = self.dispatch.address
+        return f"http://{host}:{port}"
+
+    def token(self, role: Role, organisation: str) -> str:
+        """A token of the local issuer for one of the registry's organisations, good for thirty days."""
+        write = DISPATCH_WRITE if role == "operator" else OFFER_WRITE
+        return self.issuer.mint(role, organisation, "example", [SIGNAL_READ, write], _TOKEN_S, datetime.now(UTC))
+
+    async def write_tokens(self, directory: Path) -> dict[str, Path]:
+        """A token file for each organisation, readable by its owner alone; by `role:organisation`."""
+        files = {f"operator:{name}": self.token("operator", name) for name in self.registry.operators}
+        files |= {f"participant:{name}": self.token("participant", name) for name in self.registry.participants}
+        return await asyncio.to_thread(_write_all, directory, files)
+
+    async def declare_flat_baselines(self, starts_at: datetime, days: int, share: float) -> None:
+        """A flat baseline for every site that has none: something to try requests and offers with."""
+        for name, site in self.registry.sites.items():
+            ledger = self.replica.ledger_of(site.zone)
+            if name in ledger.baselines:
+                continue
+            declaration = BaselineDeclaration(
+                zone=site.zone,
+                participant=site.participant,
+                site=name,
+                starts_at=starts_at,
+                resolution_s=3600,
+                power_w=[int(site.capacity_w * share)] * (24 * days),
+                method="flat example",
+            )
+            await self.replica.submit(declaration, _PRINCIPAL)
+
+
+@asynccontextmanager
+async def running(
+    log: Log,
+    directory: Path,
+    *,
+    registry: Registry,
+    clock: Clock,
+    settings: ServerSettings,
+    grid: GridClock | None = None,
+    playback: Iterable[Publication] = (),
+    feeds: Sequence[Feed] = (),
+) -> AsyncIterator[Stack]:
+    """The stack for as long as the block runs; on leaving, the gateway drains and everything is closed.
+
+    `grid` is a simulation's clock: it becomes the first record of every dispatch partition.
+    """
+    codec = Codec.from_lock()
+    if grid is not None:
+        await set_grid_clock(log, codec, grid)
+    issuer = LocalIssuer.create_or_open(directory / "issuer")
+    verifier = issuer.verifier()
+    replica = Replica(log, codec, source=_SOURCE)
+    gateway_settings = GatewaySettings(data_directory=directory, host=settings.host, port=settings.gateway_port)
+    gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), gateway_settings, clock)
+    dispatch = Dispatch(log, codec, replica, verifier, registry, settings, clock)
+    ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds)
+    async with asyncio.TaskGroup() as tasks:
+        doors = [tasks.create_task(replica.run())]
+        await replica.caught_up()
+        await register_sites(replica, registry)
+        gate = tasks.create_task(gateway.run())
+        doors += [tasks.create_task(dispatch.run()), tasks.create_task(ingest.run())]
+        await gateway.ready()
+        await dispatch.ready()
+        try:
+            yield Stack(log, codec, replica, gateway, dispatch, ingest, issuer, registry)
+        finally:
+            await gateway.drain()
+            await gate
+            await dispatch.stop()
+            for door in doors:
+                door.cancel()
+
+
+async def set_grid_clock(log: Log, codec: Codec, grid: GridClock) -> None:
+    """Writes the simulation's clock as the first record of each dispatch partition, once."""
+    ends = await log.end_positions("dispatch")
+    for partition in range(TOPICS["dispatch"].partitions):
+        if not ends[partition]:
+            await publish(log, codec, grid, principal=_PRINCIPAL, source=_SOURCE, partition=partition)
+
+
+def midnight(now: datetime) -> datetime:
+    """The start of the day before, in UTC: early enough for anything that is asked today."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+
+
+def _write_all(directory: Path, files: dict[str, str]) -> dict[str, Path]:
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    paths = {}
+    for name, token in files.items():
+        path = directory / f"{name.replace(':', '-')}.token"
+        path.touch(mode=0o600)
+        path.write_text(token + "\n", encoding="ascii")
+        paths[name] = path
+    return paths

@@ -1,0 +1,185 @@
+"""A document of the Transparency Platform as plain values: series, periods, points; acknowledgements as errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from xml.etree.ElementTree import Element
+
+from gridsignal_services.ingest.curves import Curve, Value
+from gridsignal_services.ingest.feed import (
+    Answer,
+    Banned,
+    Malformed,
+    NotYetAvailable,
+    Outage,
+    Refused,
+    TooLarge,
+    Unsupported,
+    refuse_status,
+)
+from gridsignal_services.ingest.figures import decimal_of, instant, local_name, xml_of
+
+_ROOTS = ("Publication_MarketDocument", "GL_MarketDocument")
+_ACKNOWLEDGEMENT = "Acknowledgement_MarketDocument"
+_DURATION = re.compile(r"P(?:(\d{1,2})D)?(?:T(?:(\d{1,2})H)?(?:(\d{1,4})M)?(?:(\d{1,5})S)?)?")
+_LONGEST_PERIOD = timedelta(days=400)
+_MOST_POINTS = 400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One TimeSeries: its plain fields by local name, and its curves (one a period)."""
+
+    fields: Mapping[str, str]
+    curves: tuple[Curve, ...]
+    filled: bool
+    """A03 positions were repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed document."""
+
+    name: str
+    kind: str
+    series: tuple[Series, ...]
+
+
+def document(body: bytes) -> Document:
+    """Parses one document. Raises what an acknowledgement says, Malformed for anything that is no document."""
+    root = xml_of(body)
+    name = local_name(root)
+    if name == _ACKNOWLEDGEMENT:
+        _raise_acknowledgement(root)
+    if not name.endswith("_MarketDocument") or name not in _ROOTS:
+        raise Malformed(f"expected one of {', '.join(_ROOTS)}, got {name:.60}")
+    kind = next((child.text or "" for child in root if local_name(child) == "type"), "").strip()
+    series = tuple(_series(child) for child in root if local_name(child) == "TimeSeries")
+    if not series:
+        raise NotYetAvailable(f"the {kind} document holds no series")
+    return Document(name, kind, series)
+
+
+def raise_refusal(answer: Answer) -> None:
+    """What statuses and bodies that are no document mean at this platform."""
+    text = answer.body[:4000].decode("utf-8", "replace")
+    if answer.status == 429 or "Max allowed requests per minute" in text:
+        raise Banned("entsoe: more than 400 requests a minute, banned for ten minutes", answer.retry_after_s or 600.0)
+    if answer.status == 401:
+        raise Refused("entsoe refuses the token (status 401)")
+    if answer.status == 404 and "page not found" in text:
+        raise Outage("entsoe: page not found (status 404), as during its migrations")
+    if answer.status in (200, 400, 503) and _ACKNOWLEDGEMENT in text:
+        return
+    if "502 Bad Gateway" in text:
+        raise Outage("entsoe answers 502 Bad Gateway")
+    refuse_status(answer)
+
+
+def _raise_acknowledgement(root: Element) -> None:
+    texts = [(e.text or "").strip() for e in root.iter() if local_name(e) == "text"]
+    text = " ".join(texts)[:300] or "no reason given"
+    said = text.lower()
+    if "no matching data" in said:
+        raise NotYetAvailable(f"entsoe: {text}")
+    if "exceeds" in said and ("allowed" in said or "maximum" in said):
+        raise TooLarge(f"entsoe: {text}")
+    if "unexpected error" in said or "bad gateway" in said or "unavailable" in said or "timeout" in said:
+        raise Outage(f"entsoe: {text}")
+    if "security token" in said or "unauthorized" in said or "authentication" in said:
+        raise Refused(f"entsoe: {text}")
+    if "not valid for this area" in said or "dependency tables" in said:
+        raise Unsupported(f"entsoe: {text}")
+    raise Malformed(f"entsoe does not take the question: {text}")
+
+
+def _series(element: Element) -> Series:
+    fields = {local_name(child): (child.text or "").strip() for child in element if not len(child)}
+    psr = next((child for child in element if local_name(child) == "MktPSRType"), None)
+    if psr is not None:
+        fields |= {local_name(child): (child.text or "").strip() for child in psr}
+    repeats = fields.get("curveType", "A01") == "A03"
+    if fields.get("curveType", "A01") not in ("A01", "A03"):
+        raise Malformed(f"expected curveType A01 or A03, got {fields['curveType']:.10}")
+    periods = [child for child in element if local_name(child) == "Period"]
+    read = [_curve(period, repeats=repeats) for period in periods]
+    return Series(fields, tuple(curve for curve, _ in read), any(filled for _, filled in read))
+
+
+def _curve(period: Element, *, repeats: bool) -> tuple[Curve, bool]:
+    starts_at, ends_at, step = _frame(period)
+    count, rest = divmod(ends_at - starts_at, step)
+    if count <= 0 or rest or ends_at - starts_at > _LONGEST_PERIOD or count > _MOST_POINTS:
+        span = f"{starts_at.isoformat()} to {ends_at.isoformat()}"
+        raise Malformed(f"expected a period of whole steps of {step}, got {span}")
+    values: list[Value] = [None] * count
+    for position, value in _points(period):
+        if not 1 <= position <= count:
+            if repeats and count < position <= count + 4:
+                continue  # beyond the declared end: the next period's business
+            raise Malformed(f"expected a position from 1 to {count}, got {position}")
+        if values[position - 1] is not None and values[position - 1] != value:
+            raise Malformed(f"two values for position {position} from {starts_at.isoformat()}")
+        values[position - 1] = value
+    filled = _repeat(values) if repeats else False
+    return Curve(starts_at, step // timedelta(seconds=1), tuple(values)), filled
+
+
+def _frame(period: Element) -> tuple[datetime, datetime, timedelta]:
+    interval = next((child for child in period if local_name(child) == "timeInterval"), None)
+    if interval is None:
+        raise Malformed("expected a timeInterval in the period, got none")
+    ends = {local_name(child): child.text for child in interval}
+    resolution = next((child.text or "" for child in period if local_name(child) == "resolution"), "")
+    return instant(ends.get("start")), instant(ends.get("end")), duration(resolution)
+
+
+def duration(text: str) -> timedelta:
+    """An ISO 8601 duration of days down to seconds: PT15M, PT60M and PT1H alike."""
+    match = _DURATION.fullmatch(text.strip())
+    if not match or not any(match.groups()):
+        raise Malformed(f"expected a resolution such as PT15M, got {text!r:.20}")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if not timedelta(seconds=60) <= length <= timedelta(days=1):
+        raise Malformed(f"expected a resolution from a minute to a day, got {text:.20}")
+    return length
+
+
+def _points(period: Element) -> Iterator[tuple[int, Value]]:
+    for point in period:
+        if not point.tag.endswith("Point"):
+            continue
+        position: str | None = None
+        value: str | None = None
+        for child in point:
+            name = child.tag.rpartition("}")[2]
+            if name == "position":
+                position = child.text
+            elif name in ("price.amount", "quantity"):
+                value = child.text
+        if position is None or value is None:
+            raise Malformed("expected a position and a value in each point")
+        yield _position(position), decimal_of(value)
+
+
+def _position(text: str) -> int:
+    plain = text.strip().replace(",", "")  # seen with a thousands comma
+    if not (plain.isascii() and plain.isdigit() and len(plain) <= 7):
+        raise Malformed(f"expected a position, got {text!r:.20}")
+    return int(plain)
+
+
+def _repeat(values: list[Value]) -> bool:
+    """Curve A03: an omitted position repeats the one before it, up to the period's declared end."""
+    last: Value = None
+    filled = False
+    for i, value in enumerate(values):
+        if value is None and last is not None:
+            values[i] = last
+            filled = True
+        last = values[i]
+    return filled

@@ -1,0 +1,112 @@
+"""Day-ahead and intraday auction prices out of an A44 document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from gridsignal_schemas.messages import SpotPrice
+from gridsignal_services.ingest.curves import Curve, by_day, clipped, joined, trimmed
+from gridsignal_services.ingest.feed import Ask, Malformed, NotYetAvailable
+from gridsignal_services.ingest.providers.entsoe_document import Document, Series
+from gridsignal_services.ingest.providers.entsoe_zones import ZONE_OF_EIC
+from gridsignal_services.ingest.schedule import MARKET_TIME, market_day
+
+_DAY_AT_MOST = timedelta(hours=25)
+_SEQUENCE = "classificationSequence_AttributeInstanceComponent.position"
+_SEQUENCES = {"1": "SDAC", "2": "EXAA"}
+
+Key = tuple[str, str, str, str, date]
+"""Zone, product, dataset, currency, market day."""
+
+
+def records(one: Document, ask: Ask) -> Iterator[SpotPrice]:
+    """One SpotPrice per zone, auction, market day and resolution; other auctions' documents hold none."""
+    groups: dict[Key, list[Curve]] = {}
+    filled: dict[Key, bool] = {}
+    kinds: set[str] = set()
+    for series in one.series:
+        kind = _auction(series)
+        if kind is None:
+            kinds.add(f"auction.type {series.fields.get('auction.type', 'absent')}")
+            continue
+        zone, currency = _zone(series, ask), _currency(series)
+        for curve in series.curves:
+            for day in _days(curve):
+                key = (zone, *kind, currency, market_day(day.starts_at + (day.ends_at - day.starts_at) / 2))
+                groups.setdefault(key, []).append(day)
+                filled[key] = filled.get(key, False) or series.filled
+    if not groups:
+        raise Malformed(f"expected prices of an implicit auction, got {', '.join(sorted(kinds))}")
+    found = [r for key, curves in groups.items() for r in _day_records(key, curves, ask, filled=filled[key])]
+    if not found:
+        raise NotYetAvailable("entsoe holds no price for this window yet")
+    yield from sorted(found, key=lambda record: (record.zone, record.dataset, record.starts_at))
+
+
+def _auction(series: Series) -> tuple[str, str] | None:
+    """(product, dataset): the coupled day-ahead auction, the second one, or an intraday auction."""
+    fields = series.fields
+    if fields.get("auction.type", "A01") != "A01" or fields.get("in_Domain.mRID") != fields.get("out_Domain.mRID"):
+        return None  # explicit capacity auctions and borders are no zone's price
+    sequence, contract = fields.get(_SEQUENCE), fields.get("contract_MarketAgreement.type", "A01")
+    if contract == "A01":
+        return "DAY_AHEAD", _SEQUENCES.get(sequence or "1", f"sequence-{sequence}")
+    if contract == "A07":
+        return "INTRADAY", f"IDA{sequence or ''}"
+    return None
+
+
+def _zone(series: Series, ask: Ask) -> str:
+    domain = series.fields.get("in_Domain.mRID", "")
+    zone = ZONE_OF_EIC.get(domain)
+    if zone is None and ask.zone is not None and domain == "":
+        return ask.zone
+    if zone is None:
+        raise Malformed(f"expected an area we know, got {domain:.20}")
+    return zone
+
+
+def _currency(series: Series) -> str:
+    unit, currency = series.fields.get("price_Measure_Unit.name", "MWH"), series.fields.get("currency_Unit.name", "")
+    if unit != "MWH":
+        raise Malformed(f"expected prices per MWH, got {unit:.10}")
+    if len(currency) != 3:
+        raise Malformed(f"expected a currency, got {currency!r:.10}")
+    return currency
+
+
+def _days(curve: Curve) -> list[Curve]:
+    # a period of at most a day is a market day in the zone's own words, whatever its midnight
+    return [curve] if curve.ends_at - curve.starts_at <= _DAY_AT_MOST else by_day(curve, MARKET_TIME)
+
+
+def _day_records(key: Key, curves: list[Curve], ask: Ask, *, filled: bool) -> Iterator[SpotPrice]:
+    zone, product, dataset, currency, _ = key
+    for curve in joined(curves):
+        asked = clipped(curve, ask.starts_at, ask.ends_at)
+        known = trimmed(asked) if asked else None
+        if known is None:
+            continue
+        values = list(known.values)
+        flags = [name for name, set_ in (("filled_a03", filled), ("gap", None in values)) if set_]
+        if len(curves) > 1 and sum(len(c.values) for c in curves if c.resolution_s == curve.resolution_s) > len(
+            curve.values
+        ):
+            flags.append("duplicate_dropped")
+        yield SpotPrice.model_validate(
+            {
+                "zone": zone,
+                "product": product,
+                "dataset": dataset,
+                "currency": currency,
+                "starts_at": known.starts_at,
+                "resolution_s": known.resolution_s,
+                "prices_per_mwh": values,
+                "status": "FINAL",
+                "flags": flags,
+                "provider": "entsoe",
+                "observed_at": ask.now,
+                "revision": 1,
+            }
+        )

@@ -1,0 +1,156 @@
+"""What a client does wrong gets a typed answer with the same id, then an end; nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import a_grid_alert
+from tests.integration.gateway_stand import Stand
+
+
+async def test_a_site_that_is_not_yours_ends_the_connection(stand: Stand) -> None:
+    async with stand.client(hello=False) as client:
+        await client.send({"t": "hello", "client": "tests/1", "site": "muc-1"})
+        assert (await client.closed())[0] == 4503
+
+
+async def test_a_browser_shows_its_token_in_the_hello(stand: Stand) -> None:
+    async with stand.client(hello=False, token=None) as client:
+        assert (await client.hello(token=stand.token(), site="fra-1"))["t"] == "welcome"
+    async with stand.client(hello=False, token=None) as client:
+        await client.send({"t": "hello", "client": "tests/1", "token": "nonsense"})
+        assert (await client.closed())[0] == 4501
+    async with stand.client(hello=False, token=None) as client:
+        await client.send({"t": "hello", "client": "tests/1"})
+        assert (await client.closed())[0] == 4501
+
+
+async def test_nothing_is_done_before_the_hello(stand: Stand) -> None:
+    async with stand.client(hello=False) as client:
+        assert (await client.subscribe("prices"))["code"] == "hello_first"
+        assert (await client.hello())["t"] == "welcome"
+        assert (await client.hello())["code"] == "hello_twice"
+
+
+async def test_no_hello_in_time_ends_the_connection(tmp_path: Path) -> None:
+    async with Stand.open(tmp_path, hello_timeout_s=0.1) as stand, stand.client(hello=False) as client:
+        assert (await client.closed())[0] == 4008
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "frame_id"),
+    [
+        ("{", "bad_frame", None),
+        ("[1]", "bad_frame", None),
+        ("NaN", "bad_frame", None),
+        ('{"t": "fly", "id": 7}', "unknown_frame", 7),
+        ('{"id": 7}', "unknown_frame", 7),
+        ('{"t": 5, "id": 7}', "unknown_frame", 7),
+        ('{"t": "subscribe", "id": 7}', "schema", 7),
+        ('{"t": "subscribe", "id": "7", "stream": "prices"}', "schema", None),
+        ('{"t": "subscribe", "id": 7, "stream": "prices", "filter": {"zone": "FR"}}', "schema", 7),
+        ('{"t": "query", "id": 7, "offer_ids": [5]}', "schema", 7),
+        ("[" * 60000, "bad_frame", None),
+    ],
+)
+async def test_a_malformed_frame_gets_an_error(stand: Stand, text: str, code: str, frame_id: int | None) -> None:
+    async with stand.client() as client:
+        await client.websocket.send(text)
+        error = await client.receive()
+        assert (error["t"], error["code"], error.get("id")) == ("error", code, frame_id)
+        assert (await client.subscribe("prices"))["t"] == "subscribed"
+
+
+async def test_a_malformed_write_is_refused_with_its_ids(stand: Stand) -> None:
+    async with stand.client() as client:
+        await client.websocket.send('{"t": "offer", "id": 7, "offer_id": "o-1", "body": 5}')
+        refused = await client.receive()
+    assert (refused["t"], refused["id"], refused["offer_id"], refused["code"]) == ("refused", 7, "o-1", "schema")
+    assert refused["details"][0]["pointer"] == "/body"
+
+
+async def test_the_third_malformed_frame_ends_the_connection(stand: Stand) -> None:
+    async with stand.client() as client:
+        for frame in ("{", "[]", b"binary"):
+            await client.websocket.send(frame)
+        codes = [(await client.receive())["code"] for _ in range(3)]
+        assert codes == ["bad_frame", "bad_frame", "bad_frame"]
+        assert (await client.closed())[0] == 4500
+
+
+async def test_a_frame_that_is_too_long_ends_the_connection(stand: Stand) -> None:
+    async with stand.client() as client:
+        await client.websocket.send(json.dumps({"t": "query", "id": 1, "x": "y" * 70_000}))
+        assert (await client.closed())[0] == 1009
+
+
+async def test_text_that_is_not_utf_8_ends_the_connection(stand: Stand) -> None:
+    async with stand.client() as client:
+        await client.websocket.send(b"\xff\xfe", text=True)
+        assert (await client.closed())[0] == 1007
+
+
+async def test_a_thousand_subscriptions_are_refused_one_by_one(tmp_path: Path) -> None:
+    products = ["DAY_AHEAD", "INTRADAY", "REAL_TIME", "IMBALANCE", "A", "B", "C", "D", "E", "F"]
+    async with Stand.open(tmp_path) as stand, stand.client() as client:
+        for number in range(1000):
+            wanted: dict[str, Any] = {"products": [products[number & 1], products[2 + number % 7], f"p{number}"]}
+            await client.send({"t": "subscribe", "id": number + 10, "stream": "prices", "filter": wanted})
+        answers = {}
+        while len(answers) < 1000:
+            frame = await client.until(lambda frame: "id" in frame)
+            answers[frame["id"] - 10] = frame.get("code", frame["t"])
+        assert [answers[number] for number in range(1000)] == ["subscribed"] * 256 + ["too_many_subscriptions"] * 744
+
+
+async def test_what_can_not_be_subscribed_to_says_why(stand: Stand) -> None:
+    async with stand.client() as client:
+        assert (await client.subscribe("weather"))["code"] == "unknown_stream"
+        assert (await client.subscribe("readings"))["code"] == "unknown_stream"
+        assert (await client.subscribe("alerts", mode="latest"))["code"] == "unsupported_mode"
+        assert (await client.subscribe("dispatch", mode="latest"))["code"] == "unsupported_mode"
+        assert (await client.subscribe("prices", filter={"zones": ["GB", "DE-LU"]}))["code"] == "forbidden"
+        assert (await client.subscribe("prices", filter={"zones": ["ATLANTIS"]}))["code"] == "forbidden"
+        assert (await client.subscribe("prices"))["t"] == "subscribed"
+        assert (await client.subscribe("prices"))["code"] == "already_subscribed"
+    async with stand.client(token=stand.token(scopes=("offer:write",))) as client:
+        assert (await client.subscribe("prices"))["code"] == "forbidden"
+
+
+async def test_a_flood_is_slowed_down_and_then_ended(tmp_path: Path) -> None:
+    async with Stand.open(tmp_path, frames_per_s=0.001, frame_burst=5) as stand, stand.client() as client:
+        for number in range(4):
+            await client.send({"t": "unsubscribe", "id": number + 10, "sub": "x"})
+        await client.send({"t": "offer", "id": 20, "offer_id": "o-1", "body": {}})
+        answers = [await client.receive() for _ in range(5)]
+        assert [answer["code"] for answer in answers] == ["unknown_subscription"] * 4 + ["rate"]
+        assert (answers[-1]["t"], answers[-1]["offer_id"], answers[-1]["retriable"]) == ("refused", "o-1", True)
+        for _ in range(6):
+            await client.send({"t": "query"})
+        assert (await client.closed())[0] == 4029
+
+
+async def test_a_newer_session_of_the_same_instance_replaces_the_older(stand: Stand) -> None:
+    async with stand.client(hello=False) as older, stand.client(hello=False) as newer:
+        await older.hello(site="fra-1", instance="planner-1")
+        await newer.hello(site="fra-1", instance="planner-1")
+        assert (await older.closed())[0] == 4509
+        assert (await newer.subscribe("prices"))["t"] == "subscribed"
+
+
+async def test_a_dead_socket_silences_nobody(stand: Stand) -> None:
+    async with stand.client() as client:
+        await client.subscribe("alerts")
+        async with stand.client() as dying:
+            await dying.subscribe("alerts")
+            dying.websocket.transport.abort()
+        await stand.publish(a_grid_alert())
+        assert (await client.signal())["type"] == "GridAlert"
+        async with asyncio.timeout(5):
+            while len(stand.gateway._conversations.connections) > 1:
+                await asyncio.sleep(0)

@@ -1,0 +1,23 @@
+"""Ids that a client mints."""
+
+from __future__ import annotations
+
+import uuid
+
+from gridsignal.ids import received_id, uuid7
+
+
+def test_an_id_is_a_uuid_of_version_seven() -> None:
+    minted = uuid.UUID(uuid7())
+    assert (minted.version, minted.variant) == (7, uuid.RFC_4122)
+
+
+def test_ids_sort_by_the_millisecond_they_were_made_in() -> None:
+    stamps = [uuid.UUID(uuid7()).int >> 80 for _ in range(100)]
+    assert stamps == sorted(stamps)
+    assert len({uuid7() for _ in range(1000)}) == 1000
+
+
+def test_the_acknowledgement_of_a_revision_has_one_name() -> None:
+    assert received_id("o", 1) == received_id("o", 1)
+    assert len({received_id("o", 1), received_id("o", 2), received_id("p", 1)}) == 3

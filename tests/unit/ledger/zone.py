@@ -1,0 +1,62 @@
+"""One zone's partition without a log: records are applied one after the other, and the owner's decisions with them."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+from gridsignal_schemas.messages import Record
+from gridsignal_services.clock import micros
+from gridsignal_services.dispatch.timers import next_due, next_records
+from gridsignal_services.ledger.entry import Entry, Outcome
+from gridsignal_services.ledger.reduce import Ledger
+
+
+class Zone:
+    """Applies records at a time of your choosing and lets the owner act."""
+
+    def __init__(self, now: datetime) -> None:
+        self.ledger = Ledger(0)
+        self.now = now
+        self.log: list[tuple[Entry, Outcome]] = []
+
+    def add(self, record: Record, principal: str = "service:test") -> Outcome:
+        """Logs one record now."""
+        entry = Entry(
+            partition=0,
+            offset=self.ledger.position,
+            appended_us=micros(self.now),
+            record=record,
+            sha256=hashlib.sha256(record.model_dump_json().encode()).hexdigest(),
+            principal=principal,
+        )
+        outcome = self.ledger.apply(entry)
+        self.log.append((entry, outcome))
+        return outcome
+
+    def act(self) -> list[Record]:
+        """Everything the owner does until nothing is due; what was accepted of it."""
+        accepted: list[Record] = []
+        while records := next_records(self.ledger, self.now):
+            accepted += [record for record in records if self.add(record).accepted]
+        return accepted
+
+    def run_until(self, when: datetime) -> list[Record]:
+        """Lets time pass, timer by timer."""
+        accepted = self.act()
+        while (due := next_due(self.ledger)) is not None and due <= when:
+            self.now = max(self.now, due)
+            accepted += self.act()
+        self.now = max(self.now, when)
+        return accepted + self.act()
+
+    def run_for(self, **span: float) -> list[Record]:
+        """`run_until` by a duration."""
+        return self.run_until(self.now + timedelta(**span))
+
+    def replayed(self) -> Ledger:
+        """A second node: the same records from the beginning."""
+        ledger = Ledger(0)
+        for entry, outcome in self.log:
+            assert ledger.apply(entry) == outcome
+        return ledger
