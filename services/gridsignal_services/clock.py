@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import itertools
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gridsignal_schemas.messages import GridClock
 
@@ -50,7 +50,7 @@ class WallClock:
         return datetime.now(UTC)
 
     async def sleep_until(self, when: datetime) -> None:
-        while (left := (when - self.now()).total_seconds()) > 0:
+        while (left := (when - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - time itself is waited for
             await asyncio.sleep(min(left, _LONGEST_SLEEP_S))
 
 
@@ -64,7 +64,7 @@ class ScaledClock:
         return grid_time(self.grid, micros(datetime.now(UTC)))
 
     async def sleep_until(self, when: datetime) -> None:
-        while (left := (when - self.now()).total_seconds() / self.grid.rate) > 0:
+        while (left := (when - self.now()).total_seconds() / self.grid.rate) > 0:  # noqa: ASYNC110 - as above
             await asyncio.sleep(min(left, _LONGEST_SLEEP_S))
 
 
@@ -76,7 +76,7 @@ class SteppedClock:
 
     def __init__(self, start: datetime) -> None:
         self._now = start
-        self._waiting: list[tuple[datetime, int, asyncio.Future[None]]] = []
+        self._waiting: list[_Sleeper] = []
         self._order = itertools.count()
 
     def now(self) -> datetime:
@@ -86,15 +86,19 @@ class SteppedClock:
         if when <= self._now:
             return
         moment: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (when, next(self._order), moment))
+        heapq.heappush(self._waiting, _Sleeper(when, next(self._order), moment, asyncio.current_task()))
         await moment
+
+    def sleeps(self, task: asyncio.Task[Any]) -> bool:
+        """Whether a task waits for a moment that has not come."""
+        return any(sleeper.task is task and not sleeper.moment.done() for sleeper in self._waiting)
 
     @property
     def next_due(self) -> datetime | None:
         """The next moment somebody waits for; None when nobody does."""
-        while self._waiting and self._waiting[0][2].done():
+        while self._waiting and self._waiting[0].moment.done():
             heapq.heappop(self._waiting)
-        return self._waiting[0][0] if self._waiting else None
+        return self._waiting[0].when if self._waiting else None
 
     def step(self) -> bool:
         """Moves to the next due moment and wakes everyone who waited for it; False when nobody waits."""
@@ -102,8 +106,15 @@ class SteppedClock:
         if due is None:
             return False
         self._now = due
-        while self._waiting and self._waiting[0][0] <= due:
-            _, _, moment = heapq.heappop(self._waiting)
+        while self._waiting and self._waiting[0].when <= due:
+            moment = heapq.heappop(self._waiting).moment
             if not moment.done():
                 moment.set_result(None)
         return True
+
+
+class _Sleeper(NamedTuple):
+    when: datetime
+    order: int
+    moment: asyncio.Future[None]
+    task: asyncio.Task[Any] | None

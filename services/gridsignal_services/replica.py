@@ -2,14 +2,15 @@
 
 Reading is not owning: any replica answers any read; what it appends counts only as its own reduce then says.
 
-Bounded: the ledgers by the log; each waiting caller is one entry in `_waiting`.
+Bounded: the ledgers by the log; outcomes kept for appenders by _RECENT; one entry for each waiting caller.
+    When full: the oldest outcome is forgotten, and its appender told that it is unknown. Conflates: nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
@@ -23,6 +24,8 @@ from gridsignal_services.telemetry import logger
 
 _log = logger("replica")
 _DISPATCH = TOPICS["dispatch"]
+_RECENT = 16_384
+"""Outcomes kept for appenders that have not asked yet."""
 _BREATH_S = 0.005
 """How long reducing may keep the event loop before others get a turn."""
 
@@ -38,6 +41,7 @@ class Replica:
         self._read_back_s = read_back_s
         self._listeners: list[Listener] = []
         self._waiting: defaultdict[int, list[tuple[int, asyncio.Future[Outcome | None]]]] = defaultdict(list)
+        self._recent: OrderedDict[tuple[int, int], Outcome | None] = OrderedDict()
         self._caught_up = asyncio.Event()
         self._moved = asyncio.Event()
 
@@ -116,6 +120,9 @@ class Replica:
         self._wake(logged.partition, logged.offset, outcome)
 
     def _wake(self, partition: int, offset: int, outcome: Outcome | None) -> None:
+        self._recent[partition, offset] = outcome
+        if len(self._recent) > _RECENT:
+            self._recent.popitem(last=False)
         waiting = self._waiting[partition]
         if not waiting:
             return
@@ -147,6 +154,10 @@ class Replica:
 
     def _outcome(self, partition: int, offset: int) -> asyncio.Future[Outcome | None]:
         waiter: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
+        if self.ledgers[partition].position > offset:
+            # the reduce may be faster than the appender's own wake-up
+            waiter.set_result(self._recent.get((partition, offset)))
+            return waiter
         self._waiting[partition].append((offset, waiter))
         return waiter
 

@@ -224,7 +224,7 @@ async def connected(stage: Stage, **options: Any) -> AsyncIterator[gridsignal.Gr
     """The SDK, through the relay."""
     given: dict[str, Any] = {"site": "fra-1", "outbox": ":memory:", "clock": stage.clock, "limits": HASTY}
     url = f"ws://127.0.0.1:{stage.relay.port}"
-    async with gridsignal.connect(url, token=stage.token(), **given | options) as grid:
+    async with asyncio.timeout(3 * SOON_S), gridsignal.connect(url, token=stage.token(), **given | options) as grid:
         yield grid
 
 

@@ -155,16 +155,16 @@ class Stand:
         self, *, site: str | None = "fra-1", hello: bool = True, gateway: Gateway | None = None, **options: Any
     ) -> AsyncIterator[Client]:
         host, port = (gateway or self.gateway).address
-        async with open_client(f"ws://{host}:{port}/v1/stream", options.pop("token", self.token()), **options) as client:
+        async with open_client(
+            f"ws://{host}:{port}/v1/stream", options.pop("token", self.token()), **options
+        ) as client:
             if hello:
                 client.welcome = await client.hello(site=site)
             yield client
 
 
 @asynccontextmanager
-async def open_client(
-    url: str, token: str | None, *, subprotocol: str = JSON, **options: Any
-) -> AsyncIterator[Client]:
+async def open_client(url: str, token: str | None, *, subprotocol: str = JSON, **options: Any) -> AsyncIterator[Client]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with connect(
         url,

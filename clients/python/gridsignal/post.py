@@ -45,11 +45,12 @@ class Post:
         self._perform, self._tasks = perform, tasks
         self._receipts: dict[int, asyncio.Future[Receipt]] = {}  # by seq
         self._putting = 0
+        self._failure: GridsignalError | None = None
 
     @property
     def empty(self) -> bool:
-        """Nothing is on its way to the log."""
-        return not self._putting and self._session.window.empty
+        """Nothing is on its way into the outbox; what is in it, the session knows."""
+        return not self._putting
 
     async def take_up(self) -> None:
         """Takes what an earlier run left in the outbox; raises OutboxFailed where another program holds it."""
@@ -59,6 +60,7 @@ class Post:
 
     def fail(self, failure: GridsignalError) -> None:
         """Nobody will hear of a receipt any more; the messages stay in the outbox."""
+        self._failure = failure
         for receipt in self._receipts.values():
             if not receipt.done():
                 receipt.set_exception(failure)
@@ -116,6 +118,9 @@ class Post:
             return 0, receipt
         finally:
             self._putting -= 1
+        if self._failure is not None:  # while it was being written; it is sent when the program runs again
+            receipt.set_exception(self._failure)
+            return entry.seq, receipt
         self._receipts[entry.seq] = receipt
         self._perform(self._session.entrust(entry, self._clock.now()))
         return entry.seq, receipt

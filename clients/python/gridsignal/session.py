@@ -54,6 +54,12 @@ class Session:
         """The current connection was welcomed."""
         return self._welcome
 
+    @property
+    def settled(self) -> bool:
+        """Every feed that is not parked stands where its stream stands, and nothing was asked without an answer."""
+        standing = all(feed.parked or (feed.standing is Standing.ON and not feed.in_snapshot) for feed in self.feeds)
+        return self._welcome and standing and not self._by_id and not self._queries and self.window.empty
+
     # --- connections ---------------------------------------------------------------------------------------------
 
     def hello(self) -> frames.Hello:

@@ -13,7 +13,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -83,7 +83,8 @@ class Line:
         self.asked_at, self.welcomed_at = asked_at, welcomed_at
         """Between these moments of our wall clock lies the welcome's `time`, or the clocks differ."""
         self._socket = socket
-        self._out: deque[str] = deque()
+        self._out: deque[str | asyncio.Future[Awaitable[float] | None]] = deque()  # frames, and pings between them
+        self._over = False
         self._out_filled = asyncio.Event()
 
     @classmethod
@@ -126,11 +127,23 @@ class Line:
             finally:
                 writer.cancel()
                 watch.cancel()
+                self._end()
 
     async def ping(self) -> bool:
-        """True when a pong came and everything the gateway had sent before it was read; False if it never will."""
+        """True when a pong came, and everything the gateway had sent before it was read; False if it never will.
+
+        The gateway has read everything sent before the ping by then.
+        """
+        if self._over:
+            return False
+        pinged: asyncio.Future[Awaitable[float] | None] = asyncio.get_running_loop().create_future()
+        self._out.append(pinged)  # behind the frames that were queued before
+        self._out_filled.set()
         try:
-            await (await self._socket.ping())
+            pong = await pinged
+            if pong is None:
+                return False
+            await pong
         except ConnectionClosed:
             return False
         await asyncio.sleep(0)  # the reader was woken before us: let it take what lies there
@@ -159,10 +172,21 @@ class Line:
             while True:
                 await self._out_filled.wait()
                 while self._out:
-                    await self._socket.send(self._out.popleft())
+                    first = self._out[0]  # it stays in the queue until it is done, for `_end` to find
+                    if isinstance(first, str):
+                        await self._socket.send(first)
+                    elif not first.done():
+                        first.set_result(await self._socket.ping())
+                    self._out.popleft()
                 self._out_filled.clear()
         except ConnectionClosed:
             return  # the reader tells the end
+
+    def _end(self) -> None:
+        self._over = True
+        for waiting in self._out:
+            if not isinstance(waiting, str) and not waiting.done():
+                waiting.set_result(None)
 
     async def _watch(self, liveness: Liveness) -> None:
         loop = asyncio.get_running_loop()

@@ -209,7 +209,7 @@ class Wiring:
 
     def _quiet(self) -> bool:
         readers = [reader for ref in self._subscriptions.values() if (reader := ref()) is not None]
-        return self.post.empty and all(reader.waiting for reader in readers)
+        return self.post.empty and self._session.settled and all(reader.waiting for reader in readers)
 
     def _leave(self, feeds: list[Feed]) -> None:
         for feed in feeds:
@@ -222,6 +222,7 @@ class Wiring:
     def _perform(self, steps: Sequence[Effect]) -> None:
         for step in steps:
             self._do(step)
+        self._quieter.set()
 
     def _do(self, step: Effect) -> None:
         match step:
@@ -237,7 +238,6 @@ class Wiring:
             case Settled():
                 self._activity += 1
                 self.post.settle(step)
-                self._quieter.set()
             case effects.Answered(number, answer):
                 self._answer(number, answer)
             case effects.Acknowledge(order):

@@ -9,7 +9,7 @@ An interval without a good reading or without a baseline is a gap: null, never 0
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from gridsignal_schemas.messages import DispatchOrder, MeterPoint, MeterReading, OrderState, Quality, QuantityKind
@@ -88,9 +88,7 @@ def _in_order_of_acceptance(book: Book, order: DispatchOrder) -> list[TrackedOrd
         and other.state not in _NEVER_ORDERED
     ]
     last = 2**63
-    return sorted(
-        rivals, key=lambda r: (last if r.accepted_place is None else r.accepted_place, r.order.order_id)
-    )
+    return sorted(rivals, key=lambda r: (last if r.accepted_place is None else r.accepted_place, r.order.order_id))
 
 
 def _holds(order: DispatchOrder, when: datetime) -> bool:
@@ -104,11 +102,21 @@ def _stretches(
     ends_at = mean.ends_at if order.ends_at is None else min(order.ends_at, mean.ends_at)
     if starts_at >= ends_at:
         return
-    edges = {starts_at, ends_at, *book.baseline_steps(order.site, starts_at, ends_at)}
+    edges = {starts_at, ends_at, *_baseline_edges(book, order.site, starts_at, ends_at)}
     for rival in rivals:
         edges.update(e for e in (rival.order.starts_at, rival.order.ends_at) if e and starts_at < e < ends_at)
     moments = sorted(edges)
     yield from zip(moments, moments[1:], strict=False)
+
+
+def _baseline_edges(book: Book, site: str, starts_at: datetime, ends_at: datetime) -> Iterator[datetime]:
+    for declared in book.declared.get(site, ()):
+        step = timedelta(seconds=declared.baseline.resolution_s)
+        edge = starts_at + (declared.baseline.starts_at - starts_at) % step
+        while edge < ends_at:
+            if edge > starts_at:
+                yield edge
+            edge += step
 
 
 def _interval(
@@ -126,10 +134,9 @@ def _interval(
         shares = shared_delivery_w(deviation, [order.power_w for order in sharing])
         at = next(index for index, order in enumerate(sharing) if order is tracked)
         delivered = shares[at]
-        before = sum(order.power_w for order in sharing[:at])
-        missing = deficiency_w(tracked.order.direction, baseline_w, actual_w, ordered_w) if not at else None
-        if missing is None:  # what the orders accepted earlier left
-            missing = max(0, ordered_w - (deviation - before))
+        # a move the wrong way is missing once: from the order accepted first
+        first = deficiency_w(tracked.order.direction, baseline_w, actual_w, ordered_w)
+        missing = ordered_w - delivered if at else first
         energy = energy_wh(delivered, int((ends_at - starts_at).total_seconds()))
     return DeliveryInterval(
         starts_at=starts_at,

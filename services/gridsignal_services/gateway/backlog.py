@@ -55,7 +55,7 @@ class Backlog:
         self.bytes += len(message)
 
     def add_signal(self, sub: str, prepared: Prepared) -> None:
-        """A signal or position of a subscription."""
+        """A signal or position of a subscription; with no name, something else that keeps its place among them."""
         last = self._last.get(sub)
         if prepared.is_position and last is not None and self._signals[last][1].is_position:
             self._remove(last)
@@ -120,5 +120,5 @@ class Backlog:
 
     def lags(self) -> list[Lag]:
         """How far each subscription is behind."""
-        waiting = Counter(sub for sub, prepared in self._signals.values() if not prepared.is_position)
+        waiting = Counter(sub for sub, prepared in self._signals.values() if sub and not prepared.is_position)
         return [Lag(sub=sub, behind=behind) for sub, behind in sorted(waiting.items())]

@@ -30,15 +30,16 @@ from gridsignal_services.gateway.http import plain
 from gridsignal_services.gateway.hub import Encoding, Group, Hub
 from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.pen import Pen
+from gridsignal_services.gateway.presence import Presence
 from gridsignal_services.gateway.rendering import frame_message
 from gridsignal_services.gateway.session import House, Session
 from gridsignal_services.gateway.ticker import Ticker
+from gridsignal_services.gateway.watch import Watch
 from gridsignal_services.gateway.websocket import Connection
-from gridsignal_services.gateway.wheel import Wheel
 from gridsignal_services.telemetry import Health, logger
 
-_DEAD_GRACE_S = 2.0
-"""How long a peer that gives no sign of life may take to read why it is closed."""
+_PRESENT_FOR = 4.0
+"""How many times `dead_after_s` a session counts as present without saying so again."""
 _LAST_WORDS_S = 1.0
 """How long sockets may take to send what they hold when the gateway stops."""
 
@@ -62,18 +63,17 @@ class Conversations:
         schema_text: Callable[[int], str],
     ) -> None:
         self.connections: set[Connection] = set()
-        self.wheel: Wheel[Connection] = Wheel()
+        self.watch = Watch(house.settings, self.connections, self._token_due)
         self.ticker = Ticker(self._flush, house.settings.tick_s)
         self._house, self._settings = house, house.settings
         self._health, self._gauges = health, gauges
-        self._hub, self._joins, self._pen, self._cache = hub, joins, pen, cache
+        self._hub, self._joins, self._pen = hub, joins, pen
+        self.presence = Presence(cache, self._start, _PRESENT_FOR * house.settings.dead_after_s)
         self._schema_text = schema_text
         self._schemas: dict[int, bytes] = {}
         self._admission = Admission(house, health, 0.0)
         self._dirty: list[Connection] = []
-        self._stuck: set[Connection] = set()
-        self._present: dict[tuple[str, str], Connection] = {}
-        self._tasks: dict[asyncio.Task[None], Connection] = {}
+        self._tasks: dict[asyncio.Task[Any], Connection] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self._log = logger("gateway")
@@ -81,13 +81,13 @@ class Conversations:
     # --- the door of a connection --------------------------------------------------------------------------------
 
     def now_s(self) -> float:
-        return self.wheel.now_s
+        return self.watch.now_s
 
     def opened(self, connection: Connection) -> None:
         self.connections.add(connection)
         self._empty.clear()
         self._gauges.connections.set(len(self.connections))
-        self.wheel.schedule(connection, self.wheel.now_s + self._settings.header_timeout_s)
+        self.watch.look_in(connection, self._settings.header_timeout_s)
 
     def upgrade(self, connection: Connection, request: Request) -> Response:
         response = plain(connection.ws, request, self._health, self._gauges.registry)
@@ -105,8 +105,8 @@ class Conversations:
     def _begin(self, connection: Connection, principal: Principal | None) -> None:
         encoding: Encoding = "avro" if connection.ws.subprotocol == SUBPROTOCOL_AVRO else "json"
         connection.session = Session(secrets.token_urlsafe(9), self._house, encoding, principal, _now())
-        connection.opened_s = self.wheel.now_s
-        self.wheel.schedule(connection, self.wheel.now_s + self._settings.hello_timeout_s)
+        connection.opened_s = self.watch.now_s
+        self.watch.look_in(connection, self._settings.hello_timeout_s)
 
     def received(self, connection: Connection, text: bytes) -> None:
         if connection.session is not None:
@@ -116,12 +116,16 @@ class Conversations:
         if connection.session is not None:
             self.perform(connection, connection.session.receive_binary(_now()))
 
+    def received_ping(self, connection: Connection) -> None:
+        if connection.session is not None:
+            self.perform(connection, connection.session.receive_ping(_now()))
+
     def wrote(self, connection: Connection) -> None:
         self._dirty.append(connection)
         self.ticker.request()
 
     def stuck(self, connection: Connection) -> None:
-        self._stuck.add(connection)
+        self.watch.stuck.add(connection)
 
     def schema_message(self, schema_id: int) -> bytes:
         if schema_id not in self._schemas:
@@ -129,20 +133,21 @@ class Conversations:
             self._schemas[schema_id] = frame_message(frame)
         return self._schemas[schema_id]
 
-    def ended(self, connection: Connection) -> None:
+    def ended(self, connection: Connection, code: int | None) -> None:
+        if code is not None:
+            self._gauges.closes.labels(code).inc()
+        self.watch.look_in(connection, self._settings.close_timeout_s)
         for task in connection.joins.values():
             task.cancel()
         for group in connection.groups.values():
             self._hub.detach(group, connection)
         self._gauges.subscriptions.dec(len(connection.groups))
         connection.groups.clear()
-        session = connection.session
-        if session is not None and session.principal is not None and session.instance is not None:
-            self._depart(connection, session.principal.organisation, session.instance)
+        self.presence.depart(connection)
 
     def lost(self, connection: Connection) -> None:
         self.connections.discard(connection)
-        self._stuck.discard(connection)
+        self.watch.stuck.discard(connection)
         self._gauges.connections.set(len(self.connections))
         if not self.connections:
             self._empty.set()
@@ -158,7 +163,7 @@ class Conversations:
                 case Close():
                     self.close(connection, effect.code, effect.reason)
                 case Announce():
-                    self._arrive(connection, effect)
+                    self.presence.arrive(connection, effect)
                 case Join():
                     self._join(connection, effect)
                 case Leave():
@@ -170,22 +175,20 @@ class Conversations:
                 case _:
                     assert_never(effect)
             if isinstance(effect, Send) and isinstance(effect.frame, Welcome | TokenAccepted):
-                self.wheel.schedule(connection, self.wheel.now_s)  # another token, another deadline
+                self.watch.look_in(connection, 0.0)  # another token, another deadline
 
     def close(self, connection: Connection, code: CloseCode, reason: str) -> None:
         """Ends a conversation with a code of the protocol."""
         if connection.is_live:
-            self._gauges.closes.labels(int(code)).inc()
             connection.close(code, reason)
-            self.wheel.schedule(connection, self.wheel.now_s + self._settings.close_timeout_s)
 
-    def _start(self, connection: Connection, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start(self, connection: Connection, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
         self._tasks[task] = connection
         task.add_done_callback(self._finished)
         return task
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
+    def _finished(self, task: asyncio.Task[Any]) -> None:
         connection = self._tasks.pop(task)
         if not task.cancelled() and (failure := task.exception()) is not None:
             # one conversation's failure is not the others': it is told, that client comes back, the rest goes on
@@ -242,82 +245,13 @@ class Conversations:
         self._hub.detach(group, connection)
         connection.forget(group.sub)
 
-    # --- presence ------------------------------------------------------------------------------------------------
+    # --- the tick ------------------------------------------------------------------------------------------------
 
-    def _arrive(self, connection: Connection, who: Announce) -> None:
-        name = (who.organisation, who.instance)
-        older = self._present.get(name)
-        self._present[name] = connection
-        if older is not None and older is not connection:
-            self.close(older, CloseCode.REPLACED, "a newer session of the same instance")
-        if connection.session is not None:
-            self._start(connection, self._tell_arrival(f"{who.organisation}/{who.instance}", connection.session.id))
-
-    async def _tell_arrival(self, name: str, session_id: str) -> None:
-        await self._cache.arrive(name, session_id, self._presence_s)
-
-    @property
-    def _presence_s(self) -> float:
-        return 4.0 * self._settings.dead_after_s
-
-    def _depart(self, connection: Connection, organisation: str, instance: str) -> None:
-        if self._present.get((organisation, instance)) is connection:
-            del self._present[organisation, instance]
-        if connection.session is not None:
-            self._start(connection, self._cache.leave(f"{organisation}/{instance}", connection.session.id))
-
-    async def watch_presence(self) -> None:
-        """Renews who is present; who has been replaced elsewhere is closed. Best effort."""
-        for (organisation, instance), connection in list(self._present.items()):
-            session = connection.session
-            if session is None:
-                continue
-            if not await self._cache.stay(f"{organisation}/{instance}", session.id, self._presence_s):
-                self.close(connection, CloseCode.REPLACED, "a newer session of the same instance")
-
-    # --- time ----------------------------------------------------------------------------------------------------
-
-    def tick(self, elapsed_s: float) -> None:
-        """Looks at whoever is due: pings, silences, tokens, deadlines, stalls."""
-        for connection in self.wheel.advance(elapsed_s):
-            if connection in self.connections:
-                self.wheel.schedule(connection, self._look_at(connection, self.wheel.now_s))
-        for connection in list(self._stuck):
-            stalled = connection.is_stalled(self.wheel.now_s)
-            if stalled is None:
-                self._stuck.discard(connection)
-            elif stalled:
-                self.close(connection, CloseCode.SLOW_CONSUMER, "nothing was taken for too long")
-
-    def _look_at(self, connection: Connection, now_s: float) -> float:
-        """When to look at the connection again."""
-        settings = self._settings
-        if connection.closing_s is not None:
-            return self._overdue(connection, connection.closing_s, settings.close_timeout_s)
-        if connection.session is None:
-            return self._overdue(connection, connection.opened_s, settings.header_timeout_s)
-        if not connection.session.is_open and now_s - connection.opened_s >= settings.hello_timeout_s:
-            self.close(connection, CloseCode.HELLO_TIMEOUT, "no hello in time")
-            return now_s + settings.close_timeout_s
-        if now_s - connection.heard_s >= settings.dead_after_s:
-            self.close(connection, CloseCode.NO_PONG, "no sign of life")
-            connection.closing_s = now_s - settings.close_timeout_s + _DEAD_GRACE_S
-            return now_s + _DEAD_GRACE_S
-        if now_s - connection.pinged_s >= settings.ping_s:
-            connection.ping(now_s)
-        due_s = min(connection.heard_s + settings.dead_after_s, connection.pinged_s + settings.ping_s)
-        return min(due_s, now_s + self._token_due_s(connection))
-
-    def _overdue(self, connection: Connection, since_s: float, limit_s: float) -> float:
-        if self.wheel.now_s - since_s >= limit_s:
-            connection.abort()
-        return since_s + limit_s
-
-    def _token_due_s(self, connection: Connection) -> float:
+    def _token_due(self, connection: Connection) -> float:
+        """Does what the token's age asks for; in how many seconds to look again."""
         assert connection.session is not None
         effects, again_s = connection.session.token_due(_now())
-        if effects:
-            self.perform(connection, effects)
+        self.perform(connection, effects)
         return again_s
 
     def _flush(self) -> None:

@@ -166,6 +166,13 @@ class Gateway:
         await self._conversations.gone(self.settings.close_timeout_s)
         self._over.set()
 
+    async def at_rest(self) -> bool:
+        """Whether all that is on the log has been given to the sockets: what a simulation asks before it steps on."""
+        for name, stream in self._sources.streams.items():
+            if dict(enumerate(stream.head.positions)) != await self._log.end_positions(name):
+                return False
+        return not self._conversations.ticker.pending
+
     def entitle(self, registry: Registry) -> None:
         """Takes a changed registry; connections whose zones or sites it changes are closed with 4006."""
         self._registry = registry
@@ -199,12 +206,12 @@ class Gateway:
             await asyncio.sleep(_TICK_S)
             elapsed_s, then_s = loop.time() - then_s, loop.time()
             self.gauges.loop_lag_s.set(max(0.0, elapsed_s - _TICK_S))
-            self._conversations.tick(elapsed_s)
+            self._conversations.watch.tick(elapsed_s)
             self._beat()
             presence_s += elapsed_s
             if presence_s >= self.settings.dead_after_s:
                 presence_s = 0.0
-                await self._conversations.watch_presence()
+                await self._conversations.presence.watch()
 
     def _beat(self) -> None:
         now_s = self._conversations.now_s()

@@ -115,6 +115,12 @@ class Session:
         """Clients speak JSON whatever they read."""
         return [self._error(None, "bad_frame", "expected a text message, got a binary one"), *self._strike(now)]
 
+    def receive_ping(self, now: datetime) -> list[Effect]:
+        """Answered by the WebSocket protocol; here it only counts."""
+        if self._bucket.take(now.timestamp()) or not self._bucket.is_flooded:
+            return []
+        return [Close(CloseCode.RATE_LIMITED, "too many pings")]
+
     # --- what the shell reports ----------------------------------------------------------------------------------
 
     def joined(self, key: GroupKey, sub: str) -> None:

@@ -32,6 +32,11 @@ class Ticker:
         else:
             self._scheduled = loop.call_at(due_s, self._fire)
 
+    @property
+    def pending(self) -> bool:
+        """Whether something waits to be written."""
+        return self._scheduled is not None
+
     def _fire(self) -> None:
         self._scheduled = None
         self._last_s = asyncio.get_running_loop().time()

@@ -54,7 +54,11 @@ class Banned(FeedError):
 
 
 class Refused(FeedError):
-    """The credentials are wrong, expired, or do not cover what was asked."""
+    """The credentials are wrong, expired, or do not cover what was asked; an expired token can be renewed."""
+
+    def __init__(self, message: str, *, expired: bool = False) -> None:
+        super().__init__(message)
+        self.expired = expired
 
 
 class TooLarge(FeedError):

@@ -78,9 +78,9 @@ class Fetching:
             try:
                 answer = await self._asked(name, provider, told)
                 return answer, read(provider, answer, told)
-            except Refused:
-                if provider.login is None or attempt == 2 or name not in self._tokens:
-                    raise
+            except Refused as fault:
+                if not fault.expired or attempt == 2 or name not in self._tokens:
+                    raise _without_secrets(fault, ask, provider) from None
                 del self._tokens[name]
             except FeedError as fault:
                 raise _without_secrets(fault, ask, provider) from None

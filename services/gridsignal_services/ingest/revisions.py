@@ -102,7 +102,7 @@ class Revisions:
             return _judge_price(record, last)
         if isinstance(record, CarbonIntensity) and isinstance(last, CarbonIntensity):
             return _judge_carbon(record, last)
-        if _content(record) == _content(last):
+        if _content(record) == _content(last) or _still_open(record, last):
             return Verdict(News.KNOWN)
         return Verdict(News.CORRECTED, _with(record, revision=_revision(last) + 1))
 
@@ -162,6 +162,14 @@ def _kept(values: Sequence[Decimal | None], last: Sequence[Decimal | None], *, s
 
 def _content(record: Record) -> dict[str, Any]:
     return record.model_dump(exclude=_NOT_CONTENT)
+
+
+def _still_open(record: Record, last: Record) -> bool:
+    """An open alert told again with a later start says nothing new: some operators stamp each reading."""
+    if not isinstance(record, GridAlert) or not isinstance(last, GridAlert) or record.ends_at or last.ends_at:
+        return False
+    later = record.starts_at >= last.starts_at
+    return later and _content(record) | {"starts_at": None} == _content(last) | {"starts_at": None}
 
 
 def _revision(record: Record) -> int:

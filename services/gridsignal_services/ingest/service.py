@@ -71,7 +71,7 @@ class Ingest:
         self._publishing = asyncio.Lock()
 
     async def run(self) -> None:
-        """Rebuilds the state from the log, then reads and plays until cancelled."""
+        """Rebuilds the state from the log, then reads feeds until cancelled; without feeds returns after the replay."""
         await self.recall()
         self.health.set_ready(True)
         async with asyncio.TaskGroup() as tasks:

@@ -76,9 +76,7 @@ async def test_a_broken_body_is_refused_with_every_fault_and_its_place(stand: St
         ("offer_id", "another", "schema"),
     ],
 )
-async def test_a_body_that_contradicts_the_session_is_refused(
-    stand: Stand, field: str, value: str, code: str
-) -> None:
+async def test_a_body_that_contradicts_the_session_is_refused(stand: Stand, field: str, value: str, code: str) -> None:
     async with stand.client() as client:
         refused = await offered(client, **{field: value})
     assert (refused["t"], refused["code"]) == ("refused", code)

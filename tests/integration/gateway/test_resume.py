@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,10 @@ def names(first: int, last: int) -> list[str]:
 
 
 @asynccontextmanager
-async def a_second_gateway(stand: Stand, **limits: object) -> AsyncIterator[Gateway]:
+async def a_second_gateway(stand: Stand, **limits: Any) -> AsyncIterator[Gateway]:
     """Another process would have another replica, too."""
     replica = Replica(stand.log, stand.codec, source="second")
-    gateway = stand.another(replace(stand.gateway.settings, **limits), replica)  # type: ignore[arg-type]
+    gateway = stand.another(replace(stand.gateway.settings, **limits), replica)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(replica.run()), tasks.create_task(gateway.run())]
         try:

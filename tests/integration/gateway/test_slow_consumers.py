@@ -147,7 +147,7 @@ async def test_who_lags_is_told_before_being_closed(tmp_path: Path) -> None:
             await pipe.subscribe("alerts")
             await stand.publish(*(a_long_alert(number) for number in range(200)))
             got = [await pipe.frame()]
-            while not got[-1].get("body", {}).get("alert_id") == "alert-199":
+            while got[-1].get("body", {}).get("alert_id") != "alert-199":
                 got.append(await pipe.frame())
     lags = [frame for frame in got if frame["t"] == "lag"]
     assert [lag["behind"] > 10 for lag in lags] == [True]

@@ -46,24 +46,23 @@ async def test_pings_keep_a_silent_client_alive(tmp_path: Path) -> None:
 
 
 async def test_a_token_that_ends_is_announced_and_then_closes_the_connection(tmp_path: Path) -> None:
-    async with Stand.open(tmp_path, token_notice_s=1) as stand:
-        async with stand.client(token=stand.token(ttl_s=2)) as client:
-            expiring = await client.until(lambda frame: frame["t"] == "token_expiring")
-            assert expiring["expires_at"] == client.welcome["token_expires_at"]
-            assert (await client.closed())[0] == 4005
+    async with Stand.open(tmp_path, token_notice_s=1) as stand, stand.client(token=stand.token(ttl_s=2)) as client:
+        expiring = await client.until(lambda frame: frame["t"] == "token_expiring")
+        assert expiring["expires_at"] == client.welcome["token_expires_at"]
+        assert (await client.closed())[0] == 4005
 
 
 async def test_a_fresh_token_keeps_the_connection(tmp_path: Path) -> None:
-    async with Stand.open(tmp_path, token_notice_s=1, ping_s=1) as stand:
-        async with stand.client(token=stand.token(ttl_s=2)) as client:
-            assert (await client.ask("token", token="nonsense"))["code"] == "unauthorized"
-            assert (await client.ask("token", token=stand.token("volt-colo")))["code"] == "forbidden"
-            accepted = await client.ask("token", token=stand.token(ttl_s=60))
-            assert accepted["t"] == "token_accepted"
-            assert accepted["token_expires_at"] > client.welcome["token_expires_at"]
-            await client.subscribe("prices")
-            for _ in range(4):
-                await client.position()
+    async with Stand.open(tmp_path, token_notice_s=1, ping_s=1) as stand, AsyncExitStack() as stack:
+        client = await stack.enter_async_context(stand.client(token=stand.token(ttl_s=2)))
+        assert (await client.ask("token", token="nonsense"))["code"] == "unauthorized"
+        assert (await client.ask("token", token=stand.token("volt-colo")))["code"] == "forbidden"
+        accepted = await client.ask("token", token=stand.token(ttl_s=60))
+        assert accepted["t"] == "token_accepted"
+        assert accepted["token_expires_at"] > client.welcome["token_expires_at"]
+        await client.subscribe("prices")
+        for _ in range(4):
+            await client.position()
 
 
 async def test_a_changed_registry_ends_the_connections_it_concerns(stand: Stand) -> None:
@@ -76,19 +75,18 @@ async def test_a_changed_registry_ends_the_connections_it_concerns(stand: Stand)
 
 
 async def test_a_drain_asks_first_and_then_closes_who_stays(tmp_path: Path) -> None:
-    async with Stand.open(tmp_path, drain_spread_s=0.5) as stand:
-        async with stand.client() as client:
-            draining = asyncio.create_task(stand.gateway.drain())
-            drain = await client.receive()
-            assert drain["t"] == "drain"
-            assert 0 <= drain["reconnect_after_ms"] <= 500
-            with pytest.raises(InvalidStatus) as caught:
-                async with open_client(stand.url, stand.token()):
-                    pass
-            assert caught.value.response.status_code == 503
-            assert (await client.closed())[0] == 4001
-            async with asyncio.timeout(SOON_S):
-                await draining
+    async with Stand.open(tmp_path, drain_spread_s=0.5) as stand, stand.client() as client:
+        draining = asyncio.create_task(stand.gateway.drain())
+        drain = await client.receive()
+        assert drain["t"] == "drain"
+        assert 0 <= drain["reconnect_after_ms"] <= 500
+        with pytest.raises(InvalidStatus) as caught:
+            async with open_client(stand.url, stand.token()):
+                pass
+        assert caught.value.response.status_code == 503
+        assert (await client.closed())[0] == 4001
+        async with asyncio.timeout(SOON_S):
+            await draining
 
 
 async def test_a_gateway_that_is_stopped_says_goodbye(tmp_path: Path) -> None:

@@ -6,11 +6,23 @@ Adding one = one file with request() and parse(), one recorded body in the tests
 from __future__ import annotations
 
 from gridsignal_services.ingest.feed import Provider
-from gridsignal_services.ingest.providers import energy_charts, entsoe, gb_carbon
+from gridsignal_services.ingest.providers import (
+    aemo,
+    electricitymaps,
+    energy_charts,
+    entsoe,
+    gb_carbon,
+    us_emergency,
+    watttime,
+)
 
 PROVIDERS: dict[str, Provider] = {
-    "energy_charts": energy_charts.PROVIDER,
     "entsoe": entsoe.PROVIDER,
+    "energy_charts": energy_charts.PROVIDER,
     "gb_carbon": gb_carbon.PROVIDER,
+    "electricitymaps": electricitymaps.PROVIDER,
+    "watttime": watttime.PROVIDER,
+    "aemo": aemo.PROVIDER,
+    "us_emergency": us_emergency.PROVIDER,
 }
 """Every feed by the name that its records carry."""

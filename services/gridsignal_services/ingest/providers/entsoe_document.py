@@ -70,8 +70,8 @@ def raise_refusal(answer: Answer) -> None:
         raise Banned("entsoe: more than 400 requests a minute, banned for ten minutes", answer.retry_after_s or 600.0)
     if answer.status == 401:
         raise Refused("entsoe refuses the token (status 401)")
-    if answer.status == 404 and "page not found" in text:
-        raise Outage("entsoe: page not found (status 404), as during its migrations")
+    if text.strip() == "404 page not found":
+        raise Outage("entsoe: page not found, as during its migrations")
     if answer.status in (200, 400, 503) and _ACKNOWLEDGEMENT in text:
         return
     if "502 Bad Gateway" in text:

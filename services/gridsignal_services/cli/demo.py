@@ -1,0 +1,88 @@
+"""`gridsignal demo`: one real day in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from gridsignal_schemas.messages import Record
+from gridsignal_services.demo import telling
+from gridsignal_services.demo.run import Result, SpeedRefused, play_day
+from gridsignal_services.demo.story import STORIES
+from gridsignal_services.telemetry import configure_logging
+
+DAYS = sorted(STORIES)
+EXAMPLE = """examples:
+  gridsignal demo                          one sunny Sunday at 600 grid seconds per second
+  gridsignal demo --day 2024-12-12 --speed max --json > day.json
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="gridsignal demo",
+        description="Plays a real day through the embedded stack: prices out, requests, offers, orders, meters back.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--day", choices=DAYS, default=DAYS[0], help="the market day (default: %(default)s)")
+    made.add_argument("--seed", type=int, default=1, help="prices and noise of the synthetic sites (default: 1)")
+    made.add_argument("--speed", type=_speed, default=600.0, help="grid seconds per wall second, or max (default: 600)")
+    made.add_argument("--directory", type=Path, help="keep the log here (default: a temporary directory)")
+    made.add_argument("--json", action="store_true", help="one JSON object on stdout and nothing else")
+    return made
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number or max, got {text!r}") from None
+    if not 0 < speed < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above zero, got {text!r}")
+    return speed
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plays the day. 0: done; 2: that can't be played."""
+    configure_logging(json=False, level="WARNING", stream=sys.stderr)
+    console = Console()
+    watch = None if args.json else _live(console)
+    try:
+        result = asyncio.run(_play(args, watch))
+    except SpeedRefused as refused:
+        print(f"gridsignal demo: {refused}", file=sys.stderr)
+        return 2
+    if args.json:
+        print(json.dumps(telling.as_json(result)))
+    else:
+        console.print(telling.summary(result))
+    return 0
+
+
+def _live(console: Console) -> Callable[[Record, datetime], None]:
+    def show(record: Record, now: datetime) -> None:
+        line = telling.line_of(record, now)
+        if line is not None:
+            console.print(line)
+
+    return show
+
+
+async def _play(args: argparse.Namespace, watch: Callable[[Record, datetime], None] | None) -> Result:
+    story = STORIES[args.day]
+    if args.directory is not None:
+        return await play_day(story, seed=args.seed, speed=args.speed, directory=args.directory, watch=watch)
+    with tempfile.TemporaryDirectory(prefix="gridsignal-demo-") as directory:
+        return await play_day(story, seed=args.seed, speed=args.speed, directory=Path(directory), watch=watch)

@@ -1,0 +1,197 @@
+"""`gridsignal ingest`: ask a feed once, read a saved answer, save an answer; no services needed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
+from gridsignal_services.ingest.feed import Answer, Ask, FeedError, NotYetAvailable, Outage, Signal, Unsupported, read
+from gridsignal_services.ingest.fetching import Fetching
+from gridsignal_services.ingest.http import LARGEST_BYTES, Http
+from gridsignal_services.ingest.intake import Intake, SetAside
+from gridsignal_services.ingest.markets import market_of
+from gridsignal_services.ingest.providers import PROVIDERS
+from gridsignal_services.ingest.schedule import day_starts_at
+from gridsignal_services.ingest.scrub import scrubbed_bytes
+
+EXAMPLE = """\
+example:
+  gridsignal ingest fetch energy_charts --zone DE-LU --from 2024-12-12 --to 2024-12-13
+  gridsignal ingest parse entsoe answer.xml --zone DE-LU --json
+  gridsignal ingest record gb_carbon --zone GB --from 2024-12-12 --to 2024-12-13 --output gb.json
+
+Settings of a feed come from the environment, never from the command line: GRIDSIGNAL_FEED_ENTSOE_TOKEN,
+GRIDSIGNAL_FEED_WATTTIME_USER, GRIDSIGNAL_FEED_WATTTIME_PASSWORD, GRIDSIGNAL_FEED_ELECTRICITYMAPS_TOKEN.
+Exit codes: 0 figures, 1 refused or set aside, 2 usage, 3 not there yet or the feed is away: try again later.
+"""
+_PREFIX = "GRIDSIGNAL_FEED_"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    arguments = argparse.ArgumentParser(
+        prog="gridsignal ingest",
+        description="Ask a feed once, read a saved answer, or save one; no services needed.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = arguments.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    fetch = _command(commands, "fetch", "ask a feed once and show what would be published", _fetch)
+    _add_window(fetch)
+    parse = _command(commands, "parse", "read a saved answer and show what would be published", _parse)
+    parse.add_argument("file", type=Path, metavar="FILE", help="the saved answer")
+    parse.add_argument("--now", type=_moment, help="the time to judge it at, RFC 3339 (default: now)")
+    record = _command(commands, "record", "save a raw answer with keys scrubbed", _record)
+    _add_window(record)
+    record.add_argument("--output", type=Path, required=True, metavar="FILE", help="where to save it")
+    return arguments
+
+
+def _command(commands: Any, name: str, text: str, act: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    command.add_argument("provider", choices=sorted(PROVIDERS), metavar="PROVIDER", help=", ".join(sorted(PROVIDERS)))
+    command.add_argument("--zone", help="the zone it is about")
+    command.add_argument("--signal", type=Signal, choices=list(Signal), help="price, carbon, forecast, alert or event")
+    command.add_argument("--json", action="store_true", help="one JSON object a line")
+    command.set_defaults(act=act)
+    return command
+
+
+def _add_window(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--from", dest="starts", required=True, metavar="DAY", help="first market day, or RFC 3339")
+    command.add_argument("--to", dest="ends", required=True, metavar="DAY", help="day after the last, or RFC 3339")
+
+
+def _moment(text: str) -> datetime:
+    when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"expected a time with its offset from UTC, got {text!r}")
+    return when.astimezone(UTC)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 figures, 1 refused or set aside, 2 usage, 3 not there yet or the feed is away."""
+    act: Callable[[argparse.Namespace], int] = arguments.act
+    try:
+        return act(arguments)
+    except (NotYetAvailable, Outage) as fault:
+        return _trouble(arguments, fault, 3)
+    except Unsupported as fault:
+        names_zone = PROVIDERS[arguments.provider].names_zone or arguments.zone
+        return _trouble(arguments, fault, 1 if names_zone else 2)
+    except FeedError as fault:
+        return _trouble(arguments, fault, 1)
+    except OSError as fault:
+        print(f"{fault.filename}: {fault.strerror}", file=sys.stderr)
+        return 2
+
+
+def _trouble(arguments: argparse.Namespace, fault: FeedError, code: int) -> int:
+    if arguments.json:
+        name = "not_yet" if isinstance(fault, NotYetAvailable) else "failed"
+        print(json.dumps({name: type(fault).__name__, "reason": str(fault)}))
+    print(f"{type(fault).__name__}: {fault}", file=sys.stderr)
+    return code
+
+
+def feed_settings(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Every feed's settings in the environment: GRIDSIGNAL_FEED_<PROVIDER>_<KEY>."""
+    found: dict[str, dict[str, str]] = {name: {} for name in PROVIDERS}
+    for variable, value in environment.items():
+        for name in PROVIDERS:
+            prefix = f"{_PREFIX}{name.upper()}_"
+            if variable.startswith(prefix):
+                found[name][variable.removeprefix(prefix).lower()] = value
+    return found
+
+
+def _parse(arguments: argparse.Namespace) -> int:
+    with arguments.file.open("rb") as file:
+        body = file.read(LARGEST_BYTES + 1)
+    now = arguments.now or datetime.now(UTC)
+    ask = Ask(zone=arguments.zone, signal=arguments.signal, now=now)
+    return _show(read(PROVIDERS[arguments.provider], Answer(body), ask), arguments, now)
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    now = datetime.now(UTC)
+    records = asyncio.run(_asked(arguments, now, None))
+    return _show(records, arguments, now)
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    kept: list[bytes] = []
+    secrets = list(feed_settings(os.environ)[arguments.provider].values())
+    try:
+        asyncio.run(_asked(arguments, datetime.now(UTC), lambda _, answer: kept.append(answer.body)))
+    finally:
+        if kept:
+            arguments.output.write_bytes(scrubbed_bytes(kept[0], secrets))
+            print(f"{arguments.output}: {len(kept[0])} bytes, the first of {len(kept)} answers", file=sys.stderr)
+    return 0
+
+
+async def _asked(
+    arguments: argparse.Namespace, now: datetime, keep: Callable[[str, Answer], None] | None
+) -> list[Record]:
+    provider = PROVIDERS[arguments.provider]
+    signal = arguments.signal or next(iter(provider.cadence))
+    window = (_edge(arguments.starts, arguments.zone), _edge(arguments.ends, arguments.zone))
+    ask = Ask(zone=arguments.zone, signal=signal, now=now, starts_at=window[0], ends_at=window[1])
+    async with Http() as http:
+        return await Fetching(http, PROVIDERS, feed_settings(os.environ), keep).fetch(arguments.provider, ask)
+
+
+def _edge(text: str, zone: str | None) -> datetime:
+    try:
+        if "T" in text:
+            return _moment(text)
+        return day_starts_at(date.fromisoformat(text), market_of(zone or "").timezone)
+    except (ValueError, argparse.ArgumentTypeError):
+        raise Unsupported(f"expected a day such as 2024-12-12 or a time with its offset, got {text!r:.40}") from None
+
+
+def _show(records: list[Record], arguments: argparse.Namespace, now: datetime) -> int:
+    intake = Intake()
+    code = 0
+    for record in records:
+        verdict = intake.judge(record, arguments.zone, now)
+        if isinstance(verdict, SetAside):
+            code = 1
+            _show_set_aside(verdict, as_json=arguments.json)
+        elif verdict.publish is not None:
+            intake.learn(verdict.publish)
+            print(verdict.publish.model_dump_json() if arguments.json else _line(verdict.publish))
+    return code
+
+
+def _show_set_aside(aside: SetAside, *, as_json: bool) -> None:
+    if as_json:
+        reasons = [{"code": reason.code, "text": reason.text} for reason in aside.reasons]
+        print(json.dumps({"quarantined": json.loads(aside.record.model_dump_json()), "reasons": reasons}))
+    else:
+        print(f"SET ASIDE {_line(aside.record)}: {'; '.join(reason.text for reason in aside.reasons)}")
+
+
+def _line(record: Record) -> str:
+    """A record for a person: market time with its offset, how many points, from where to where."""
+    if isinstance(record, GridAlert):
+        drill = " DRILL" if record.is_drill else ""
+        told = f"{record.kind} level {record.level}{drill} {record.starts_at:%Y-%m-%d %H:%M}Z"
+        return f"{record.zone:12} {told} {record.text[:60]}"
+    assert isinstance(record, SpotPrice | CarbonIntensity)
+    values = [value for _, _, value in record.intervals() if value is not None]
+    local = record.starts_at.astimezone(market_of(record.zone).timezone)
+    unit = f"{record.currency}/MWh" if isinstance(record, SpotPrice) else "g/kWh"
+    span = f"{min(values, default=0):f}..{max(values, default=0):f} {unit}"
+    count = len(record.intervals())
+    step = timedelta(seconds=record.resolution_s)
+    return f"{record.zone:12} {record.dataset:20} {record.status:11} {local:%Y-%m-%d %H:%M%z} {count:4} x {step} {span}"

@@ -1,0 +1,53 @@
+"""Steps the grid's clock from one due moment to the next, once nobody has anything left to do before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.clock import SteppedClock
+from gridsignal_services.demo.program import Program
+from gridsignal_services.dispatch.timers import next_records
+from gridsignal_services.embedded import Stack
+
+_STREAMS = ("prices", "carbon", "alerts", "dispatch", "readings")
+
+
+class Conductor:
+    """Conducts a day on the embedded log as fast as it will go.
+
+    Quiet means: no append under way, every reader at the log's end, nothing due on any ledger, every program waits for
+    its next message with an empty outbox and has answered a ping, every actor sleeps on the clock; and all of it still
+    so when it is looked at again, with the log's end where it was.
+    """
+
+    def __init__(self, stack: Stack, log: SqliteLog, clock: SteppedClock, programs: Sequence[Program]) -> None:
+        self._stack, self._log, self._clock, self._programs = stack, log, clock, programs
+
+    async def conduct(self, actors: Sequence[asyncio.Task[None]]) -> None:
+        """Until all actors are done."""
+        while not all(actor.done() for actor in actors):
+            await self._quiet(actors)
+            if not self._clock.step():
+                return
+
+    async def _quiet(self, actors: Sequence[asyncio.Task[None]]) -> None:
+        end, seen = await self._end(), 0
+        while seen < 2:
+            for program in self._programs:
+                await program.settled()
+            still = await self._still(actors)
+            now = await self._end()
+            seen = seen + 1 if still and now == end else 0
+            end = now
+
+    async def _still(self, actors: Sequence[asyncio.Task[None]]) -> bool:
+        ledgers = self._stack.replica.ledgers
+        reduced = self._stack.replica.positions == await self._log.end_positions("dispatch")
+        asleep = all(actor.done() or self._clock.sleeps(actor) for actor in actors)
+        idle = not any(next_records(ledger, self._clock.now()) for ledger in ledgers.values())
+        return asleep and reduced and idle and self._log.at_rest and await self._stack.gateway.at_rest()
+
+    async def _end(self) -> list[dict[int, int]]:
+        return [await self._log.end_positions(stream) for stream in _STREAMS]

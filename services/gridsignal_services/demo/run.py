@@ -1,0 +1,177 @@
+"""The demo: a grid clock, three SDK programs and two operators' desks around the stack that `gridsignal up` runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gridsignal_schemas.messages import GridClock, Record, SpotPrice
+from gridsignal_services import embedded
+from gridsignal_services.bus.sqlite import SqliteLog, wall_us
+from gridsignal_services.clock import Clock, ScaledClock, SteppedClock, micros
+from gridsignal_services.demo import figures
+from gridsignal_services.demo.asking import ask_all
+from gridsignal_services.demo.batteries import Batteries
+from gridsignal_services.demo.conductor import Conductor
+from gridsignal_services.demo.inference import Inference
+from gridsignal_services.demo.planners import Desk, Planner
+from gridsignal_services.demo.program import Latencies, Program, price_factor
+from gridsignal_services.demo.reading import logged
+from gridsignal_services.demo.story import AFTER, BEFORE, Story
+from gridsignal_services.demo.timed_log import TimedLog
+from gridsignal_services.demo.training import Training
+from gridsignal_services.embedded import Stack
+from gridsignal_services.ingest import replay
+from gridsignal_services.settings import ServerSettings, example_registry
+
+SHORTEST_DEADLINE_S = 0.5
+"""Wall seconds: a site's program gets at least so long to answer."""
+_OWNERS: dict[Callable[[Desk], Planner], str] = {Training: "acme-ai", Inference: "hyper-infer", Batteries: "volt-colo"}
+
+Watcher = Callable[[Record, datetime], None]
+"""Is shown every record of the day as it happens, with the grid's time."""
+
+
+class SpeedRefused(ValueError):
+    """At this speed nobody could answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished day."""
+
+    story: Story
+    seed: int
+    day: figures.Day
+    offer_to_receipt_ms: list[float]
+    price_to_client_ms: list[float]
+
+
+def fastest(story: Story) -> int:
+    """The highest speed that leaves every deadline half a second of wall time."""
+    return int(story.shortest_deadline_s / SHORTEST_DEADLINE_S)
+
+
+def must_be_answerable(story: Story, speed: float) -> None:
+    """Raises SpeedRefused."""
+    if speed > fastest(story):
+        raise SpeedRefused(
+            f"expected a speed of at most {fastest(story)}, got {speed:g}: the shortest deadline of {story.day} is"
+            f" {story.shortest_deadline_s} s and must leave half a second to answer; or use --speed max"
+        )
+
+
+async def play_day(
+    story: Story, *, seed: int, speed: float | None, directory: Path, watch: Watcher | None = None
+) -> Result:
+    """Plays the day at `speed` grid seconds per wall second, or stepped (None), and counts its log.
+
+    Raises SpeedRefused. The log stays in `directory`.
+    """
+    start = story.midnight - BEFORE
+    clock: Clock
+    append_time_us = wall_us
+    if speed is None:
+        stepped = clock = SteppedClock(start.astimezone(UTC))
+        grid = GridClock(origin=start, rate=1.0, epoch=start)
+
+        def append_time_us() -> int:
+            return micros(stepped.now())
+    else:
+        must_be_answerable(story, speed)
+        grid = GridClock(origin=start, rate=speed, epoch=datetime.now(UTC))
+        clock = ScaledClock(grid)
+    log = await SqliteLog.open(directory, append_time_us=append_time_us)
+    try:
+        return await _play(story, seed, log, grid, clock, directory, watch)
+    finally:
+        await log.aclose()
+
+
+async def _play(
+    story: Story,
+    seed: int,
+    log: SqliteLog,
+    grid: GridClock,
+    clock: Clock,
+    directory: Path,
+    watch: Watcher | None,
+) -> Result:
+    timed = TimedLog(log)
+    settings = replace(ServerSettings(directory=directory), gateway_port=0, dispatch_port=0)
+    circuit = embedded.running(
+        timed,
+        directory,
+        registry=example_registry(),
+        clock=clock,
+        settings=settings,
+        grid=grid,
+        playback=replay.shipped(story.day),
+    )
+    latencies = Latencies()
+    desk = Desk(story, price_factor(seed))
+    programs = {name: Program(kind(desk), story, seed, clock, latencies) for kind, name in _OWNERS.items()}
+    async with circuit as stack, AsyncExitStack() as connections:
+        for name, program in programs.items():
+            token = stack.token("participant", name)
+            await connections.enter_async_context(program.connected(stack.gateway_url, token, directory))
+        await _work(stack, log, story, seed, clock, list(programs.values()), watch)
+        records = await logged(log, stack.codec)
+        began = {_series(stack.codec.decode(value)): at for value, at in timed.began_s.items()}
+    return Result(
+        story,
+        seed,
+        figures.count(records),
+        latencies.offer_to_receipt_ms,
+        [(seen - began[series]) * 1000 for series, seen in latencies.price_seen],
+    )
+
+
+def _series(record: Record) -> str:
+    assert isinstance(record, SpotPrice), "only prices are timed"
+    return record.series_id
+
+
+async def _work(
+    stack: Stack,
+    log: SqliteLog,
+    story: Story,
+    seed: int,
+    clock: Clock,
+    programs: Sequence[Program],
+    watch: Watcher | None,
+) -> None:
+    """The day itself, until its last meter reading is on the log."""
+    async with asyncio.TaskGroup() as tasks:
+        others = [tasks.create_task(program.hear(program.listen())) for program in programs]
+        if watch is not None:
+            stack.replica.listen(
+                lambda logged, record, outcome: watch(record, clock.now()) if outcome.accepted else None
+            )
+            others.append(tasks.create_task(_watch_prices(stack, clock, watch)))
+        actors = [tasks.create_task(program.meter()) for program in programs]
+        for operator in sorted({ask.operator for ask in story.asks}):
+            token = stack.token("operator", operator)
+            actors.append(tasks.create_task(ask_all(story, operator, stack.api_url, token, seed, clock)))
+        actors.append(tasks.create_task(clock.sleep_until(story.midnight + timedelta(days=1) + AFTER)))
+        if isinstance(clock, SteppedClock):
+            await Conductor(stack, log, clock, programs).conduct(actors)
+        await asyncio.wait(actors)
+        for program in programs:
+            await program.settled()
+        for other in others:
+            other.cancel()
+
+
+async def _watch_prices(stack: Stack, clock: Clock, watch: Watcher) -> None:
+    reader = await stack.log.reader("prices", await stack.log.start_positions("prices"))
+    try:
+        while True:
+            for record in await reader.read():
+                watch(stack.codec.decode(record.value), clock.now())
+    finally:
+        await reader.aclose()

@@ -1,0 +1,207 @@
+"""The outgoing half of a connection: lanes in, one write a tick out, a backlog where the socket is full."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from abc import abstractmethod
+
+from gridsignal_schemas.frames import CloseCode, Frame
+from gridsignal_services.gateway.backlog import Backlog, Verdict
+from gridsignal_services.gateway.hub import Batch, Prepared
+from gridsignal_services.gateway.rendering import frame_message
+from gridsignal_services.gateway.settings import GatewaySettings
+
+_NOTSENT_LOWAT = 25 if sys.platform == "linux" else None  # socket.TCP_NOTSENT_LOWAT, since Python 3.12
+
+
+def bound_the_kernel(sock: socket.socket | None, unsent_bytes: int) -> None:
+    """Lets the kernel hold little that it has not sent: else megabytes wait there, beyond any budget of ours."""
+    if sock is not None and _NOTSENT_LOWAT is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, unsent_bytes)
+
+
+class Outlet:
+    """What waits for a socket.
+
+    Bounded: the socket's buffer by `conflate_bytes` and one tick, the rest by the backlog; see there.
+    When full: messages go through the backlog, which conflates or closes. Conflates: see backlog.
+    """
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.schemas: set[int] = set()
+        """Schema ids an Avro client has been told."""
+        self.has_ended = False
+        """Nothing more is sent."""
+        self._settings = settings
+        self._flowing = True
+        self._paused = False
+        self._backlog = Backlog(lag_bytes=settings.lag_bytes, close_bytes=settings.close_bytes)
+        self._out: list[bytes] = []
+        self._late: list[bytes] = []
+        """Sent behind everything else of the tick: pongs and closes."""
+        self._waiting_for_room: list[asyncio.Future[None]] = []
+        self._unsent_then = 0
+        self._drained_s = 0.0
+
+    # --- what the connection supplies ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def wrote(self) -> None:
+        """There is something to send in this tick."""
+
+    @abstractmethod
+    def schema_message(self, schema_id: int) -> bytes:
+        """A schema as an Avro client is told it."""
+
+    @abstractmethod
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Says goodbye with a code."""
+
+    # --- in ------------------------------------------------------------------------------------------------------
+
+    def accept(self, batch: Batch) -> None:
+        """A group's messages of this tick."""
+        if self.has_ended:
+            return
+        if batch.schema_ids and not batch.schema_ids <= self.schemas:
+            self._tell_schemas(batch.schema_ids)
+        if self._flowing:
+            if not self._out:
+                self.wrote()
+            self._out.append(batch.chunk)
+            return
+        for prepared in batch.messages:
+            self._backlog.add_signal(batch.sub, prepared)
+        self._judge()
+
+    def signal(self, sub: str, prepared: Prepared) -> None:
+        """One message of a subscription that is catching up."""
+        self.accept(Batch(sub, [prepared]))
+
+    def send(self, frame: Frame) -> None:
+        """A frame in the control lane."""
+        self.send_message(frame_message(frame))
+
+    def send_message(self, message: bytes) -> None:
+        """A finished message in the control lane."""
+        if self._flowing:
+            self._out.append(message)
+            self.wrote()
+        elif not self.has_ended:
+            self._backlog.add_control(message)
+            self._judge()
+
+    def send_late(self, message: bytes) -> None:
+        """A finished message behind everything sent before it."""
+        self._late.append(message)
+        self.wrote()
+
+    def forget(self, sub: str) -> None:
+        """Nothing of this subscription is sent any more."""
+        self._backlog.forget(sub)
+
+    def _tell_schemas(self, schema_ids: frozenset[int]) -> None:
+        for schema_id in sorted(schema_ids - self.schemas):
+            self.schemas.add(schema_id)
+            self.send_message(self.schema_message(schema_id))
+
+    def _judge(self) -> None:
+        match self._backlog.verdict(self._unsent()):
+            case Verdict.OVER:
+                self.close(CloseCode.SLOW_CONSUMER, "slow consumer")
+            case Verdict.LAGGING:
+                for lag in self._backlog.lags():
+                    self._backlog.add_control(frame_message(lag))
+            case Verdict.FINE:
+                pass
+
+    # --- out -----------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """The tick's one write."""
+        if self._paused and not self.has_ended:
+            self._hold_back()
+        else:
+            self.write_all()
+
+    def write_all(self) -> None:
+        """Hands everything to the socket, full or not: the tick's messages, or the last ones before the end."""
+        out = self._out
+        if self._late:
+            out = out + self._late
+            self._late = []
+        if not out or self.transport is None or self.transport.is_closing():
+            return
+        self._out = []
+        self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def _hold_back(self) -> None:
+        # the socket filled up after these were queued: their order holds, and a pong stays behind all of them
+        for message in (*self._out, *self._late):
+            self._backlog.add_signal("", Prepared(message))
+        self._out, self._late = [], []
+
+    async def room(self) -> None:
+        """Returns when what was sent has gone to the socket and the socket takes more."""
+        self.flush()
+        while not self._flowing and not self.has_ended:
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting_for_room.append(waiting)
+            await waiting
+
+    # --- the socket's state --------------------------------------------------------------------------------------
+
+    def plug(self, transport: asyncio.Transport) -> None:
+        """The socket is there."""
+        self.transport = transport
+        bound_the_kernel(transport.get_extra_info("socket"), self._settings.kernel_bytes)
+        transport.set_write_buffer_limits(high=self._settings.conflate_bytes, low=self._settings.conflate_bytes // 4)
+
+    def stop_writing(self, now_s: float) -> None:
+        """The socket's buffer is full."""
+        self._paused = True
+        self._flowing = False
+        self._unsent_then = self._unsent()
+        self._drained_s = now_s
+
+    def go_on_writing(self) -> None:
+        """The socket takes more: first what waits."""
+        self._paused = False
+        assert self.transport is not None
+        while self._backlog and not self._paused:
+            self.transport.write(b"".join(self._backlog.take(self._settings.conflate_bytes)))
+        if not self._paused and not self.has_ended:
+            self._flowing = True
+            self._wake()
+
+    def is_stalled(self, now_s: float) -> bool | None:
+        """Whether the peer has taken nothing for too long; None where nothing waits for it any more."""
+        if not self._paused:
+            return None
+        unsent = self._unsent()
+        if unsent < self._unsent_then:
+            self._drained_s = now_s
+        self._unsent_then = unsent
+        return now_s - self._drained_s >= self._settings.stall_s
+
+    def end(self) -> bool:
+        """Drops what waits; False where it had ended before."""
+        if self.has_ended:
+            return False
+        self.has_ended = True
+        self._flowing = False
+        self._backlog = Backlog(lag_bytes=self._settings.lag_bytes, close_bytes=self._settings.close_bytes)
+        self._wake()
+        return True
+
+    def _unsent(self) -> int:
+        return 0 if self.transport is None else self.transport.get_write_buffer_size()
+
+    def _wake(self) -> None:
+        waiting, self._waiting_for_room = self._waiting_for_room, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)

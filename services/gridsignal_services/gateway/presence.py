@@ -1,0 +1,54 @@
+"""Which connection speaks for which instance: a newer session of the same name replaces the older one, best effort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from gridsignal_schemas.frames import CloseCode
+from gridsignal_services.cache import Cache
+from gridsignal_services.gateway.effects import Announce
+from gridsignal_services.gateway.websocket import Connection
+
+_REASON = "a newer session of the same instance"
+Start = Callable[[Connection, Coroutine[Any, Any, Any]], object]
+
+
+class Presence:
+    """Within this process exactly, between processes through the cache.
+
+    Bounded: one entry a connection. When full: never. Conflates: the newest session of an instance stays.
+    """
+
+    def __init__(self, cache: Cache, start: Start, ttl_s: float) -> None:
+        self._cache = cache
+        self._start = start
+        self._ttl_s = ttl_s
+        self._present: dict[tuple[str, str], Connection] = {}
+
+    def arrive(self, connection: Connection, who: Announce) -> None:
+        """The connection speaks for the instance from now on; an older one is closed."""
+        older = self._present.get((who.organisation, who.instance))
+        self._present[who.organisation, who.instance] = connection
+        if older is not None and older is not connection:
+            older.close(CloseCode.REPLACED, _REASON)
+        if connection.session is not None:
+            name = f"{who.organisation}/{who.instance}"
+            self._start(connection, self._cache.arrive(name, connection.session.id, self._ttl_s))
+
+    def depart(self, connection: Connection) -> None:
+        """The connection has ended."""
+        session = connection.session
+        if session is None or session.principal is None or session.instance is None:
+            return
+        name = (session.principal.organisation, session.instance)
+        if self._present.get(name) is connection:
+            del self._present[name]
+        self._start(connection, self._cache.leave("/".join(name), session.id))
+
+    async def watch(self) -> None:
+        """Renews who is present; who has been replaced in another process is closed."""
+        for name, connection in list(self._present.items()):
+            session = connection.session
+            if session is not None and not await self._cache.stay("/".join(name), session.id, self._ttl_s):
+                connection.close(CloseCode.REPLACED, _REASON)

@@ -1,0 +1,77 @@
+"""Looks after every socket on one timer wheel: headers, hellos, pings, silences, tokens, stalls, ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+
+from gridsignal_schemas.frames import CloseCode
+from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.gateway.websocket import Connection
+from gridsignal_services.gateway.wheel import Wheel
+
+_DEAD_GRACE_S = 2.0
+"""How long a peer that gives no sign of life may take to read why it is closed."""
+
+
+class Watch:
+    """The wheel and what is looked at.
+
+    Bounded: each connection is in one slot, and once among the stuck. When full: never. Conflates: see Wheel.
+    """
+
+    def __init__(
+        self, settings: GatewaySettings, connections: Set[Connection], token_due_s: Callable[[Connection], float]
+    ) -> None:
+        self.stuck: set[Connection] = set()
+        """Those whose socket is full."""
+        self._settings = settings
+        self._connections = connections
+        self._token_due_s = token_due_s
+        self._wheel: Wheel[Connection] = Wheel()
+
+    @property
+    def now_s(self) -> float:
+        """Seconds that the event loop was there to live through."""
+        return self._wheel.now_s
+
+    def look_in(self, connection: Connection, seconds: float) -> None:
+        """Looks at the connection after this time, or before."""
+        self._wheel.schedule(connection, self.now_s + seconds)
+
+    def tick(self, elapsed_s: float) -> None:
+        """Looks at whoever is due, and at all who are stuck."""
+        for connection in self._wheel.advance(elapsed_s):
+            if connection in self._connections:
+                self._wheel.schedule(connection, self._look_at(connection, self.now_s))
+        for connection in list(self.stuck):
+            stalled = connection.is_stalled(self.now_s)
+            if stalled is None:
+                self.stuck.discard(connection)
+            elif stalled:
+                connection.close(CloseCode.SLOW_CONSUMER, "nothing was taken for too long")
+
+    def _look_at(self, connection: Connection, now_s: float) -> float:
+        """When to look at the connection again."""
+        settings = self._settings
+        if connection.closing_s is not None:
+            return self._overdue(connection, connection.closing_s, settings.close_timeout_s)
+        if connection.session is None:
+            return self._overdue(connection, connection.opened_s, settings.header_timeout_s)
+        if not connection.session.is_open and now_s - connection.opened_s >= settings.hello_timeout_s:
+            connection.close(CloseCode.HELLO_TIMEOUT, "no hello in time")
+            return now_s + settings.close_timeout_s
+        if now_s - connection.heard_s >= settings.dead_after_s:
+            connection.close(CloseCode.NO_PONG, "no sign of life")
+            connection.closing_s = now_s - settings.close_timeout_s + _DEAD_GRACE_S
+            return now_s + _DEAD_GRACE_S
+        if now_s - connection.pinged_s >= settings.ping_s:
+            connection.ping(now_s)
+        due_s = min(connection.heard_s + settings.dead_after_s, connection.pinged_s + settings.ping_s)
+        if not connection.session.is_open:
+            due_s = min(due_s, connection.opened_s + settings.hello_timeout_s)
+        return min(due_s, now_s + self._token_due_s(connection))
+
+    def _overdue(self, connection: Connection, since_s: float, limit_s: float) -> float:
+        if self.now_s - since_s >= limit_s:
+            connection.abort()
+        return since_s + limit_s

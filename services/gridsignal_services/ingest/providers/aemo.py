@@ -1,0 +1,121 @@
+"""AEMO, the Australian market: five-minute prices and market notices out of one JSON answer. No key.
+
+Stamps are interval ENDS in market time, +10:00 all year, without an offset. A price is final when it is FIRM; one
+whose interval is named by a notice "prices subject to review", or that says nothing, is preliminary.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from gridsignal_schemas.messages import Record, SpotPrice
+from gridsignal_services.ingest.feed import (
+    Answer,
+    Ask,
+    Call,
+    Malformed,
+    NotYetAvailable,
+    Provider,
+    Signal,
+    Unsupported,
+    refuse_status,
+)
+from gridsignal_services.ingest.figures import decimal_of, instant, json_of, list_of, object_of
+from gridsignal_services.ingest.providers import aemo_notices
+from gridsignal_services.ingest.schedule import Cadence
+
+ADDRESS = "https://visualisations.aemo.com.au/aemo/apps/api/report/ELEC_NEM_SUMMARY"
+MARKET_TIME = timezone(timedelta(hours=10))
+LICENCE = "AEMO copyright permissions: attribution"
+ZONE_OF_REGION = aemo_notices.ZONE_OF_REGION
+_FIVE_MINUTES = 300
+_FORECAST_STEP = 1800
+
+
+def request(ask: Ask) -> Call:
+    """The summary of all regions: prices and notices alike."""
+    if ask.zone is not None and ask.zone not in ZONE_OF_REGION.values():
+        raise Unsupported(f"expected one of {', '.join(sorted(ZONE_OF_REGION.values()))}, got {ask.zone}")
+    return Call(ask.settings.get("address", ADDRESS), headers={"Accept": "application/json"})
+
+
+def parse(answer: Answer, ask: Ask) -> list[Record]:
+    """A SpotPrice per region and interval and a GridAlert per notice, region and window; or what a notice file says."""
+    refuse_status(answer)
+    if answer.body.lstrip()[:1] not in (b"{", b"["):
+        return _wanted(list(aemo_notices.from_text(answer.text(), ask)), ask)
+    body = json_of(answer.body)
+    if isinstance(body, list):
+        body = {"ELEC_NEM_SUMMARY": body}
+    body = object_of(body, "the answer")
+    if "5MIN" in body:
+        body = {"ELEC_NEM_SUMMARY": body["5MIN"]}
+    if "ELEC_NEM_SUMMARY" not in body:
+        raise Malformed(f"expected ELEC_NEM_SUMMARY, got {', '.join(sorted(body))[:100]}")
+    rows = [object_of(row, "a region") for row in list_of(body["ELEC_NEM_SUMMARY"], "regions")]
+    notices = [object_of(row, "a notice") for row in list_of(body.get("ELEC_NEM_SUMMARY_MARKET_NOTICE", []), "notices")]
+    reviewed = {when for notice in notices for when in aemo_notices.reviewed(notice)}
+    found: list[Record] = []
+    if ask.signal in (None, Signal.PRICE):
+        found += _once([_spot_price(row, reviewed, ask) for row in rows])
+    if ask.signal in (None, Signal.ALERT):
+        found += [alert for notice in notices for alert in aemo_notices.from_row(notice, ask)]
+    return _wanted(found, ask)
+
+
+def _wanted(found: list[Record], ask: Ask) -> list[Record]:
+    wanted = [record for record in found if ask.zone is None or getattr(record, "zone", None) == ask.zone]
+    if not wanted and ask.signal is not Signal.ALERT:
+        raise NotYetAvailable(f"aemo says nothing about {ask.zone or 'any region'} yet")
+    return wanted
+
+
+def _once(records: list[SpotPrice]) -> list[SpotPrice]:
+    seen: dict[str, SpotPrice] = {}
+    for record in records:
+        if seen.setdefault(record.series_id, record) != record:
+            raise Malformed(f"two prices for {record.zone} at {record.starts_at.isoformat()}")
+    return list(seen.values())
+
+
+def _spot_price(row: dict[str, Any], reviewed: set[datetime], ask: Ask) -> SpotPrice:
+    region = str(row.get("REGIONID"))
+    if region not in ZONE_OF_REGION:
+        raise Malformed(f"expected a region such as NSW1, got {region:.20}")
+    ends_at = instant(row.get("SETTLEMENTDATE"), zone=MARKET_TIME)
+    forecast = row.get("PERIODTYPE") == "FORECAST"
+    step_s = _FORECAST_STEP if forecast else _FIVE_MINUTES
+    firm = row.get("PRICE_STATUS") == "FIRM" and ends_at not in reviewed
+    marks = {
+        "capped": bool(row.get("APCFLAG")),
+        "market_suspended": bool(row.get("MARKETSUSPENDEDFLAG")),
+        "under_review": ends_at in reviewed,
+    }
+    return SpotPrice.model_validate(
+        {
+            "zone": ZONE_OF_REGION[region],
+            "product": "REAL_TIME",
+            "dataset": "5MIN" if not forecast else "5MIN-forecast",
+            "currency": "AUD",
+            "starts_at": ends_at - timedelta(seconds=step_s),
+            "resolution_s": step_s,
+            "prices_per_mwh": [decimal_of(row["PRICE"] if "PRICE" in row else row["RRP"])],
+            "status": "FORECAST" if forecast else "FINAL" if firm else "PRELIMINARY",
+            "flags": [name for name, is_set in marks.items() if is_set],
+            "provider": "aemo",
+            "licence": LICENCE,
+            "observed_at": ask.now,
+            "revision": 1,
+        }
+    )
+
+
+_CADENCE = Cadence(period_s=300, after_s=20, days_back=0, days_ahead=1, stale_after_s=1800)
+PROVIDER = Provider(
+    request=request,
+    parse=parse,
+    cadence={Signal.PRICE: _CADENCE, Signal.ALERT: _CADENCE},
+    per_minute=12,
+    window_days=400,
+)

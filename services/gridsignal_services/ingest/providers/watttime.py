@@ -1,0 +1,185 @@
+"""WattTime v3: marginal operating emissions (MOER), every five minutes, forecasts with a real vintage.
+
+Login by name and password brings a token for 30 minutes; an expired one is answered with nginx's HTML 403, a missing
+subscription with a JSON 403. Values are pounds per MWh. The signal index is a percentile: another thing altogether,
+kept apart and never published as grams. A new model date is a break in the series, hence part of the dataset's name.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gridsignal_schemas.messages import CarbonIntensity, Record
+from gridsignal_services.ingest.curves import Curve, by_day, clipped, of_step, trimmed
+from gridsignal_services.ingest.feed import (
+    Answer,
+    Ask,
+    Call,
+    Malformed,
+    NotYetAvailable,
+    Provider,
+    Refused,
+    Signal,
+    Unsupported,
+    refuse_status,
+)
+from gridsignal_services.ingest.figures import decimal_or_gap, instant, json_of, list_of, object_of
+from gridsignal_services.ingest.schedule import Cadence
+
+ADDRESS = "https://api.watttime.org"
+GRAMS_PER_KWH_PER_POUND_PER_MWH = Decimal("0.45359237")
+LICENCE = "WattTime: for the account's owner, no redistribution"
+_TOKEN_FOR = timedelta(minutes=30)
+_ACCOUNTING = {"co2_moer": "MARGINAL", "co2_aoer": "AVERAGE"}
+_DAY = ZoneInfo("UTC")
+
+
+def login(ask: Ask) -> Call:
+    """Basic authentication; the token comes back in the body."""
+    pair = f"{ask.settings.get('user', '')}:{ask.settings.get('password', '')}"
+    basic = b64encode(pair.encode()).decode()
+    return Call(f"{ask.settings.get('address', ADDRESS)}/login", headers={"Authorization": f"Basic {basic}"})
+
+
+def token(answer: Answer, ask: Ask) -> tuple[str, datetime]:
+    """The token, and when it expires."""
+    if answer.status in (401, 403):
+        raise Refused("watttime refuses the user name and password")
+    refuse_status(answer)
+    text = object_of(json_of(answer.body), "the login").get("token")
+    if not isinstance(text, str) or not text:
+        raise Malformed("expected a token from the login, got none")
+    return text, ask.now + _TOKEN_FOR
+
+
+def request(ask: Ask) -> Call:
+    """MOER history or forecast of a region."""
+    if ask.zone is None:
+        raise Unsupported("expected a region to ask for, got none")
+    address = ask.settings.get("address", ADDRESS)
+    params = {"region": _region(ask), "signal_type": ask.settings.get("signal_type", "co2_moer")}
+    headers = {"Authorization": f"Bearer {ask.token or ''}"}
+    if ask.signal is Signal.FORECAST:
+        return Call(f"{address}/v3/forecast", {**params, "horizon_hours": "24"}, headers=headers)
+    starts_at, ends_at = ask.window()
+    last = min(ends_at, ask.now) - timedelta(seconds=1)  # their end is inclusive
+    times = {"start": starts_at.strftime("%Y-%m-%dT%H:%M:%SZ"), "end": last.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return Call(f"{address}/v3/historical", {**params, **times}, headers=headers)
+
+
+def _region(ask: Ask) -> str:
+    return ask.settings.get(f"region.{ask.zone}", ask.zone or "")
+
+
+def parse(answer: Answer, ask: Ask) -> list[Record]:
+    """One CarbonIntensity per forecast vintage, or per UTC day of history."""
+    _raise_refusal(answer)
+    body = object_of(json_of(answer.body), "the answer")
+    if "error" in body:
+        raise Unsupported(f"watttime: {str(body['error'])[:120]}")
+    meta = object_of(body.get("meta"), "meta")
+    _check_signal(meta)
+    rows = list_of(body.get("data"), "points")
+    if not rows:
+        raise NotYetAvailable("watttime has no points for this window yet")
+    if isinstance(rows[0], dict) and "forecast" in rows[0]:
+        told = [_forecast(object_of(row, "a forecast"), meta, ask) for row in rows]
+        return [record for records in told for record in records]
+    if meta.get("generated_at"):
+        return _forecast({"generated_at": meta["generated_at"], "forecast": rows}, meta, ask)
+    return _history(rows, meta, ask)
+
+
+def _raise_refusal(answer: Answer) -> None:
+    text = answer.body.lstrip()[:200]
+    if answer.status in (401, 403) or b"403 Forbidden" in answer.body[:400] or b"Invalid scope" in answer.body[:400]:
+        if text.startswith(b"{"):
+            raise Refused("watttime: no subscription for this region or signal")
+        raise Refused("watttime refuses the token: expired", expired=True)
+    if answer.status == 404 and text.startswith(b"{"):
+        raise Unsupported("watttime does not cover this region")
+    if answer.status == 400:
+        raise Malformed("watttime does not take the question (status 400)")
+    refuse_status(answer)
+
+
+def _check_signal(meta: dict[str, Any]) -> None:
+    units = meta.get("units")
+    if units == "percentile":
+        raise Unsupported("a percentile is not a carbon intensity: kept apart, not published")
+    if meta.get("signal_type") not in _ACCOUNTING:
+        raise Unsupported(f"expected co2_moer or co2_aoer, got {meta.get('signal_type')!r:.30}")
+    if units != "lbs_co2_per_mwh":
+        raise Malformed(f"expected lbs_co2_per_mwh, got {units!r:.30}")
+
+
+def _curve(rows: list[Any], meta: dict[str, Any]) -> Curve:
+    step_s = meta.get("data_point_period_seconds", 300)
+    if step_s not in (300, 900, 1800, 3600):
+        raise Malformed(f"expected a period of 300 to 3600 s, got {step_s!r:.20}")
+    stamps = [int(instant(object_of(row, "a point").get("point_time")).timestamp()) for row in rows]
+    pounds = [decimal_or_gap(row.get("value")) for row in rows]
+    grams = [None if p is None else (p * GRAMS_PER_KWH_PER_POUND_PER_MWH).quantize(Decimal("0.0001")) for p in pounds]
+    return of_step(stamps, grams, step_s)
+
+
+def _forecast(row: dict[str, Any], meta: dict[str, Any], ask: Ask) -> list[Record]:
+    points = list_of(row.get("forecast"), "points")
+    curve = trimmed(_curve(points, meta)) if points else None
+    if curve is None:
+        raise NotYetAvailable("watttime's forecast is empty")
+    return [_record(curve, meta, ask, "FORECAST", [], instant(row.get("generated_at")))]
+
+
+def _history(rows: list[Any], meta: dict[str, Any], ask: Ask) -> list[Record]:
+    asked = clipped(_curve(rows, meta), ask.starts_at, ask.ends_at)
+    imputed = any(row.get("imputed_data_used") is True for row in rows)
+    days = [day for part in (by_day(asked, _DAY) if asked else []) if (day := trimmed(part))]
+    if not days:
+        raise NotYetAvailable("watttime has no points for this window yet")
+    return [_record(day, meta, ask, "MEASURED", ["imputed"] if imputed else [], None) for day in days]
+
+
+def _record(
+    curve: Curve, meta: dict[str, Any], ask: Ask, status: str, flags: list[str], issued_at: datetime | None
+) -> CarbonIntensity:
+    signal, region = str(meta["signal_type"]), str(meta.get("region") or "")
+    model = meta.get("model")
+    vintage = str(model.get("date") or "unknown")[:40] if isinstance(model, dict) else "unknown"
+    zone = ask.zone if ask.zone is not None and _region(ask) == region else region
+    return CarbonIntensity.model_validate(
+        {
+            "zone": zone,
+            "accounting": _ACCOUNTING[signal],
+            "scope": "DIRECT",
+            "mix": "PRODUCTION",
+            "starts_at": curve.starts_at,
+            "resolution_s": curve.resolution_s,
+            "grams_per_kwh": list(curve.values),
+            "status": status,
+            "flags": flags + (["gap"] if None in curve.values else []),
+            "provider": "watttime",
+            "dataset": f"{signal}@{vintage}",
+            "licence": LICENCE,
+            "issued_at": issued_at,
+            "observed_at": ask.now,
+            "revision": 1,
+        }
+    )
+
+
+_FIVE_MINUTES = Cadence(period_s=300, after_s=30, days_back=1, days_ahead=1, stale_after_s=3600)
+PROVIDER = Provider(
+    request=request,
+    parse=parse,
+    cadence={Signal.CARBON: _FIVE_MINUTES, Signal.FORECAST: _FIVE_MINUTES},
+    needs=("user", "password"),
+    per_minute=100,
+    window_days=30,
+    login=login,
+    token=token,
+)

@@ -1,0 +1,138 @@
+"""The oracles of recorded answers of the public feeds, which are not part of the repository."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
+from gridsignal_services.ingest.feed import (
+    Answer,
+    Ask,
+    Banned,
+    FeedError,
+    Malformed,
+    NotYetAvailable,
+    Outage,
+    Refused,
+    TooLarge,
+    Unsupported,
+    read,
+)
+from gridsignal_services.ingest.providers import PROVIDERS
+from gridsignal_services.ingest.series import hours
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def told(provider: str, file: Path, status: int = 200, zone: str | None = None) -> list[Record]:
+    return read(PROVIDERS[provider], Answer(file.read_bytes(), status=status), Ask(zone=zone, signal=None, now=NOW))
+
+
+def lengths(records: list[Record]) -> list[tuple[str, int, int]]:
+    return [(r.dataset, r.resolution_s, len(r.prices_per_mwh)) for r in records if isinstance(r, SpotPrice)]
+
+
+def test_quarter_hours_sent_every_fourth_are_filled_and_the_third_day_is_hourly(samples: Path) -> None:
+    records = told("entsoe", samples / "entsoe/a44_BE_15m_every_4th_then_60m_20241005.xml")
+    assert lengths(records) == [("SDAC", 900, 96), ("SDAC", 900, 96), ("SDAC", 3600, 24)]
+    for record in records[:2]:
+        assert isinstance(record, SpotPrice)
+        prices = record.prices_per_mwh
+        assert all(len(set(prices[i : i + 4])) == 1 for i in range(0, 96, 4))
+        assert any(price is not None and price < 0 for r in records for price in r.prices_per_mwh)  # type: ignore[attr-defined]
+
+
+def test_two_auctions_of_one_zone_stay_apart(samples: Path) -> None:
+    records = told("entsoe", samples / "entsoe/a44_DE_LU_seq1_60m_seq2_15m_overlap_20241005.xml")
+    assert sorted(lengths(records)) == [("EXAA", 900, 96)] * 2 + [("SDAC", 3600, 24)] * 2
+
+
+def test_unsorted_positions_are_sorted_first(samples: Path) -> None:
+    records = told("entsoe", samples / "entsoe/a44_BE_15m_A03_multi_period_unsorted_20241005.xml")
+    assert lengths(records) == [("SDAC", 900, 20), ("SDAC", 3600, 2)]
+
+
+def test_documents_made_here_have_exactly_the_expected_values(samples: Path) -> None:
+    expected = json.loads((samples / "entsoe/synthetic_expected_values.json").read_text(), parse_float=Decimal)
+    for name, oracle in expected.items():
+        records = told("entsoe", samples / "entsoe" / name)
+        assert len(records) == 1
+        record = records[0]
+        assert isinstance(record, SpotPrice)
+        assert record.starts_at == datetime.fromisoformat(oracle["start"])
+        assert record.prices_per_mwh == oracle["values"]
+        assert record.dataset == ("EXAA" if "only_sequence_2" in name else "SDAC")
+
+
+@pytest.mark.parametrize(
+    ("provider", "file", "status", "fault"),
+    [
+        ("entsoe", "entsoe/a44_a03_documentation_sample_PT1H.xml", 200, Malformed),
+        ("entsoe", "entsoe/a65_declared_year_single_point.xml", 200, Malformed),
+        ("entsoe", "entsoe/unknown_root_element.xml", 200, Malformed),
+        ("entsoe", "entsoe/ack_999_no_matching_data.xml", 200, NotYetAvailable),
+        ("entsoe", "entsoe/ack_999_no_matching_data.xml", 400, NotYetAvailable),
+        ("entsoe", "entsoe_errors/ack_999_instances_exceed_maximum_no_namespace.xml", 400, TooLarge),
+        ("entsoe", "entsoe_errors/http400_html_not_xml.html", 400, Malformed),
+        ("entsoe", "entsoe_errors/http404_platform_migration_202609.txt", 404, Outage),
+        ("entsoe", "entsoe_errors/http429_ban_reconstructed.html", 429, Banned),
+        ("gb_carbon", "uk_carbon_intensity/error_400_bad_date.json", 400, Malformed),
+        ("gb_carbon", "uk_carbon_intensity/error_500_outage_20250113.json", 500, Outage),
+        ("gb_carbon", "uk_carbon_intensity/http200_empty_data_beyond_horizon_20260907.json", 200, NotYetAvailable),
+        ("gb_carbon", "uk_carbon_intensity/http200_empty_object_beyond_horizon_20260908.json", 200, NotYetAvailable),
+        ("electricitymaps", "electricitymaps/legacy_status_no_data.json", 200, NotYetAvailable),
+        ("watttime", "watttime/error_403_invalid_scope.json", 403, Refused),
+        ("watttime", "watttime/error_403_nginx_html_not_json.html", 403, Refused),
+        ("watttime", "watttime/v3_signal_index_percentile.json", 200, Unsupported),
+    ],
+)
+def test_every_refusal_has_its_type(
+    samples: Path, provider: str, file: str, status: int, fault: type[FeedError]
+) -> None:
+    with pytest.raises(fault):
+        told(provider, samples / file, status)
+
+
+def test_history_of_electricity_maps_is_22_measured_and_2_estimated(samples: Path) -> None:
+    records = told("electricitymaps", samples / "electricitymaps/v3_history_DE_24h.json")
+    assert Counter(str(r.status) for r in records if isinstance(r, CarbonIntensity)) == {"MEASURED": 22, "ESTIMATED": 2}
+
+
+def test_pounds_become_grams_and_the_forecast_keeps_its_vintage(samples: Path) -> None:
+    (record,) = told("watttime", samples / "watttime/v3_forecast.json")
+    assert isinstance(record, CarbonIntensity)
+    assert (record.accounting, record.grams_per_kwh[0]) == ("MARGINAL", Decimal("394.6254"))
+    assert record.issued_at == datetime(2022, 7, 15, tzinfo=UTC)
+
+
+def test_zero_grams_are_a_value(samples: Path) -> None:
+    (record,) = told("gb_carbon", samples / "uk_carbon_intensity/regional_zero_intensity_20260618.json")
+    assert isinstance(record, CarbonIntensity)
+    assert (record.zone, record.grams_per_kwh) == ("GB-REG-1", [Decimal(0)])
+
+
+def test_an_interval_end_in_market_time_becomes_a_start_in_utc(samples: Path) -> None:
+    (record,) = told("aemo", samples / "aemo/api_5min_row_negative_price_NSW1_20251114.json")
+    assert isinstance(record, SpotPrice)
+    assert record.starts_at == datetime(2025, 11, 14, 1, 30, tzinfo=UTC)
+    assert record.status == "PRELIMINARY"
+
+
+def test_a_drill_at_the_highest_level_is_marked(samples: Path) -> None:
+    (alert,) = told("us_emergency", samples / "pjm/emergency_postings_3.xml")
+    assert isinstance(alert, GridAlert)
+    assert (alert.level, alert.is_drill) == (3, True)
+
+
+def test_the_derived_year_has_its_known_defects(samples: Path) -> None:
+    rows = [r for r in hours((samples / "series/derived_hourly_utc_2024.csv").read_text()) if r.zone == "DE-LU"]
+    assert len(rows) == 8784
+    assert sum(row.price is not None and row.price < 0 for row in rows) == 457
+    assert sum(row.price_flag == "dst_avg" for row in rows) == 2
+    assert sum(row.price is None for row in rows) == 25

@@ -1,0 +1,219 @@
+"""The command line, as a person and as a script meet it: real processes against a gateway in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridsignal import MW, FlexOffer, OrderResponse
+from gridsignal.__main__ import COMMANDS
+from gridsignal.testing import FakeGrid
+from gridsignal_schemas.messages import OfferWithdrawal
+from tests.builders import a_dispatch_request, a_spot_price
+from tests.integration.client_stage import SOON_S
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+async def started(*words: str, **environment: str) -> Process:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GRIDSIGNAL_")}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "gridsignal",
+        *words,
+        env=clean | environment,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+
+
+async def ran(*words: str, **environment: str) -> Ran:
+    process = await started(*words, **environment)
+    async with asyncio.timeout(3 * SOON_S):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    assert b"Traceback" not in err, err.decode()
+    return Ran(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeGrid]:
+    async with FakeGrid() as standing:
+        yield standing
+
+
+def towards(fake: FakeGrid) -> dict[str, str]:
+    return {"GRIDSIGNAL_URL": fake.url, "GRIDSIGNAL_TOKEN": fake.token, "GRIDSIGNAL_SITE": "fra-1"}
+
+
+# --- the table of commands --------------------------------------------------------------------------------------
+
+
+async def test_help_lists_every_command_and_an_example() -> None:
+    shown = await ran("--help")
+    assert shown.code == 0
+    assert all(f"  {name} " in shown.out for name in COMMANDS)
+    assert "example:" in shown.out
+
+
+async def test_the_version_is_said() -> None:
+    assert (await ran("--version")).out.startswith("gridsignal ")
+
+
+@pytest.mark.parametrize("words", [[], ["whatch"], ["watch"], ["watch", "weather"], ["offer", "create"]])
+async def test_a_wrong_command_line_is_two(words: list[str]) -> None:
+    assert (await ran(*words)).code == 2
+
+
+@pytest.mark.parametrize("name", ["watch", "offer", "respond"])
+async def test_each_command_helps_with_an_example(name: str) -> None:
+    shown = await ran(name, "--help")
+    assert shown.code == 0
+    assert f"gridsignal {name}" in shown.out
+    assert "example" in shown.out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+async def test_a_shell_gets_its_completion(shell: str) -> None:
+    script = await ran("completion", shell)
+    assert script.code == 0
+    assert "watch" in script.out
+    assert "withdraw" in script.out
+
+
+async def test_a_missing_extra_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rich.py").write_text("raise ModuleNotFoundError(\"No module named 'rich'\", name='rich')", "utf-8")
+    told = await ran("watch", "prices", PYTHONPATH=str(tmp_path))
+    assert told.code == 2
+    assert told.err == "gridsignal: watch needs rich: pip install 'gridsignal[cli]'\n"
+
+
+# --- watch ------------------------------------------------------------------------------------------------------
+
+
+async def test_prices_are_shown_in_the_markets_time(fake: FakeGrid) -> None:
+    fake.publish(a_spot_price())
+    shown = await ran("watch", "prices", "--zone", "DE-LU", "--once", **towards(fake))
+    assert shown.code == 0
+    assert "2024-05-12 13:00+0200   -135.45" in shown.out
+
+
+async def test_prices_for_scripts_are_records_in_utc(fake: FakeGrid) -> None:
+    fake.publish(a_spot_price())
+    (row,) = (await ran("watch", "prices", "--json", "--once", **towards(fake))).rows()
+    assert (row["type"], row["starts_at"], row["prices_per_mwh"][0]) == ("SpotPrice", "2024-05-11T22:00:00Z", "65.49")
+
+
+async def test_watching_requests_shows_nothing_else(fake: FakeGrid) -> None:
+    fake.publish(a_dispatch_request())
+    fake.publish(a_spot_price())
+    (row,) = (await ran("watch", "requests", "--json", "--once", **towards(fake))).rows()
+    assert row["type"] == "DispatchRequest"
+
+
+async def test_watching_follows_what_is_new_until_it_is_interrupted(fake: FakeGrid) -> None:
+    fake.publish(a_spot_price())
+    watching = await started("watch", "prices", "--json", **towards(fake))
+    assert watching.stdout is not None
+    async with asyncio.timeout(3 * SOON_S):
+        assert json.loads(await watching.stdout.readline())["revision"] == 1
+        fake.publish(a_spot_price(revision=2))
+        assert json.loads(await watching.stdout.readline())["revision"] == 2
+        watching.send_signal(2)
+        _, err = await watching.communicate()
+    assert watching.returncode == 130
+    assert err == b""
+
+
+# --- offer and respond ------------------------------------------------------------------------------------------
+
+
+async def test_an_offer_is_made_shown_and_taken_back(fake: FakeGrid) -> None:
+    request = fake.ask(12 * MW)
+    made = await ran(
+        "offer", "create", request.request_id, "--power", "9.2MW", "--price", "89.90", "--json", **towards(fake)
+    )
+    (receipt,) = made.rows()
+    offer = await fake.next(FlexOffer)
+    assert (made.code, receipt["offer_id"]) == (0, offer.offer_id)
+    assert offer.options[0].power_w == 9_200_000
+    shown = await ran("offer", "show", offer.offer_id, **towards(fake))
+    assert "LIVE" in shown.out
+    taken = await ran("offer", "withdraw", offer.offer_id, "--reason", "a job came in", **towards(fake))
+    assert taken.code == 0
+    assert (await fake.next(OfferWithdrawal)).reason == "a job came in"
+
+
+async def test_an_offer_on_nothing_and_a_refused_one_are_one(fake: FakeGrid) -> None:
+    words = ["--power", "12MW", "--price", "90"]
+    nothing = await ran("offer", "create", "no-such-request", *words, **towards(fake))
+    assert (nothing.code, "no open request" in nothing.err) == (1, True)
+    request = fake.ask(12 * MW)
+    fake.refuse("forbidden")
+    refused = await ran("offer", "create", request.request_id, *words, **towards(fake))
+    assert (refused.code, "was refused: forbidden" in refused.err) == (1, True)
+
+
+async def test_what_is_not_a_power_is_two(fake: FakeGrid) -> None:
+    told = await ran("offer", "create", "r", "--power", "lots", "--price", "90", **towards(fake))
+    assert (told.code, "expected a power such as 12MW" in told.err) == (2, True)
+
+
+async def test_an_order_is_accepted_by_hand(fake: FakeGrid) -> None:
+    request = fake.ask(12 * MW)
+    await ran("offer", "create", request.request_id, "--power", "12MW", "--price", "90", **towards(fake))
+    order = fake.award(await fake.next(FlexOffer))
+    answered = await ran("respond", "accept", order.order_id, "--power", "8MW", **towards(fake))
+    assert answered.code == 0
+    accepted = await fake.next(OrderResponse, response="ACCEPTED")
+    assert (accepted.order_id, accepted.accepted_w) == (order.order_id, 8 * MW)
+
+
+# --- exit codes -------------------------------------------------------------------------------------------------
+
+
+async def test_no_token_is_two_and_no_secret_is_ever_an_argument(fake: FakeGrid) -> None:
+    told = await ran("watch", "prices", GRIDSIGNAL_URL=fake.url)
+    assert (told.code, "GRIDSIGNAL_TOKEN" in told.err) == (2, True)
+    assert "--token " not in (await ran("watch", "--help")).out
+
+
+async def test_a_token_can_lie_in_a_file(fake: FakeGrid, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(fake.token + "\n", "utf-8")
+    words = ("watch", "alerts", "--once", "--token-file", str(tmp_path / "token"))
+    assert (await ran(*words, GRIDSIGNAL_URL=fake.url)).code == 0
+
+
+async def test_a_token_nobody_takes_is_one(fake: FakeGrid) -> None:
+    told = await ran("watch", "prices", **towards(fake) | {"GRIDSIGNAL_TOKEN": "forged"})
+    assert told.code == 1
+    assert "forged" not in told.err
+
+
+async def test_no_gateway_is_three(fake: FakeGrid) -> None:
+    await fake.stop()
+    told = await ran("watch", "prices", **towards(fake))
+    assert (told.code, "no gateway" in told.err) == (3, True)

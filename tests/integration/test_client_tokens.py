@@ -1,0 +1,91 @@
+"""How the SDK keeps its token fresh."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import gridsignal
+from gridsignal.testing import FakeGrid
+from gridsignal_schemas import frames
+from tests.integration.client_stage import HASTY, SOON_S, take
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeGrid]:
+    async with FakeGrid() as standing:
+        yield standing
+
+
+@asynccontextmanager
+async def connected(fake: FakeGrid, **options: Any) -> AsyncIterator[gridsignal.Grid]:
+    given: dict[str, Any] = {"token": fake.token, "site": "fra-1", "outbox": ":memory:", "limits": HASTY}
+    async with asyncio.timeout(2 * SOON_S), gridsignal.connect(fake.url, **given | options) as grid:
+        yield grid
+
+
+class Tokens:
+    """A source of tokens that counts."""
+
+    def __init__(self, fake: FakeGrid) -> None:
+        self.fake, self.given = fake, 0
+        self.asked = asyncio.Event()
+
+    async def __call__(self) -> str:
+        self.given += 1
+        token = f"token-{self.given}"
+        self.fake.tokens.add(token)
+        self.asked.set()
+        return token
+
+
+async def test_a_token_that_expires_soon_is_refreshed_on_the_same_line(fake: FakeGrid) -> None:
+    tokens = Tokens(fake)
+    async with connected(fake, token=tokens) as grid:
+        tokens.asked.clear()
+        fake.tell(frames.TokenExpiring(expires_at=grid.now() + timedelta(seconds=60)))
+        async with asyncio.timeout(SOON_S):
+            await tokens.asked.wait()
+            await grid.ping()
+    assert (tokens.given, fake.upgrades) == (2, 1)
+
+
+@pytest.mark.parametrize("how", ["close 4005", "401 at the next upgrade"])
+async def test_an_expired_token_is_replaced_before_the_next_line(fake: FakeGrid, how: str) -> None:
+    tokens = Tokens(fake)
+    async with connected(fake, token=tokens) as grid:
+        fake.tokens.clear()
+        if how == "close 4005":
+            await fake.close(4005)
+        else:
+            fake.break_lines()
+        async with asyncio.timeout(SOON_S):
+            while tokens.given < 2:
+                tokens.asked.clear()
+                await tokens.asked.wait()
+            await grid.ping()
+    assert tokens.given == 2
+
+
+async def test_a_fixed_token_that_expires_ends_it_and_says_what_to_do(fake: FakeGrid) -> None:
+    async with connected(fake) as grid:
+        prices = grid.subscribe("prices")
+        await grid.ping()
+        await fake.close(4005)
+        with pytest.raises(gridsignal.Unauthorized, match="function"):
+            await take(prices, 1)
+
+
+async def test_a_token_source_that_fails_at_first_is_named(fake: FakeGrid) -> None:
+    def broken() -> str:
+        raise LookupError("the vault is sealed")
+
+    with pytest.raises(gridsignal.Unreachable, match="LookupError"):
+        async with connected(fake, token=broken, limits=replace(HASTY, first_connect_s=0.2)):
+            raise AssertionError("it was let in")

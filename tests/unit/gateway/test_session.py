@@ -1,0 +1,197 @@
+"""A session decides: frames in, effects out, no socket anywhere."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from gridsignal_schemas.frames import CloseCode, Error, Refused, TokenAccepted, TokenExpiring, Welcome
+from gridsignal_schemas.messages import FlexOffer
+from gridsignal_services.access import OFFER_WRITE, SIGNAL_READ, Entitlements, Principal
+from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
+from gridsignal_services.gateway.session import House, Session
+from gridsignal_services.gateway.settings import GatewaySettings
+from tests.builders import a_flex_offer
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ACME = Principal("participant", "acme-ai", "tests", frozenset({SIGNAL_READ, OFFER_WRITE}), NOW + timedelta(hours=1))
+TOKENS = {
+    "acme": ACME,
+    "longer": replace(ACME, expires_at=NOW + timedelta(hours=2)),
+    "reader": replace(ACME, scopes=frozenset({SIGNAL_READ})),
+    "volt": replace(ACME, organisation="volt-colo"),
+}
+OWN = Entitlements(frozenset({"DE-LU", "FR"}), frozenset({"fra-1", "fra-2"}))
+
+
+def a_session(principal: Principal | None = ACME, **limits: Any) -> Session:
+    house = House(
+        GatewaySettings(data_directory=Path(), **limits),
+        verify=lambda token, now: TOKENS.get(token),
+        entitlements=lambda who: OWN if who.organisation == "acme-ai" else Entitlements(),
+        zone_of_site=lambda site: "DE-LU",
+        grid_clock=lambda: None,
+    )
+    return Session("session-1", house, "json", principal, NOW)
+
+
+def tell(session: Session, t: str, now: datetime = NOW, **fields: Any) -> list[Effect]:
+    return session.receive(json.dumps({"t": t, "id": 1, **fields}).encode(), now)
+
+
+def an_open_session(site: str | None = "fra-1", **limits: Any) -> Session:
+    session = a_session(**limits)
+    tell(session, "hello", client="tests", **({"site": site} if site else {}))
+    assert session.is_open
+    return session
+
+
+def code(effects: list[Effect]) -> str:
+    assert isinstance(effects[0], Send)
+    assert isinstance(effects[0].frame, Error | Refused)
+    return effects[0].frame.code
+
+
+def test_a_hello_is_welcomed_and_announced() -> None:
+    session = a_session()
+    announce, send = tell(session, "hello", client="tests", site="fra-1", instance="planner")
+    assert announce == Announce("acme-ai", "planner")
+    assert isinstance(send, Send)
+    assert isinstance(send.frame, Welcome)
+    assert send.frame.token_expires_at == ACME.expires_at
+
+
+def test_the_token_of_a_hello_counts() -> None:
+    assert tell(a_session(None), "hello", client="tests") == [Close(CloseCode.UNAUTHORIZED, "unauthorized")]
+    assert tell(a_session(ACME), "hello", client="tests", token="bad") == [
+        Close(CloseCode.UNAUTHORIZED, "unauthorized")
+    ]
+    session = a_session(None)
+    tell(session, "hello", client="tests", token="acme")
+    assert session.principal == ACME
+
+
+def test_a_site_narrows_what_is_seen_to_itself() -> None:
+    assert an_open_session("fra-1").entitlements.sites == {"fra-1"}
+    assert an_open_session(None).entitlements.sites == {"fra-1", "fra-2"}
+    assert an_open_session("fra-1").entitlements.zones == {"DE-LU", "FR"}
+
+
+def test_a_foreign_site_and_an_operators_site_are_forbidden() -> None:
+    assert tell(a_session(), "hello", client="tests", site="muc-1")[0] == Close(
+        CloseCode.FORBIDDEN, "no such site of yours"
+    )
+    operator = replace(ACME, role="operator")
+    assert isinstance(tell(a_session(operator), "hello", client="tests", site="fra-1")[0], Close)
+
+
+def test_a_subscription_is_a_join_and_its_end_a_leave() -> None:
+    session = an_open_session()
+    (join,) = tell(session, "subscribe", stream="prices", snapshot=True, cursor="c")
+    assert isinstance(join, Join)
+    assert (join.id, join.snapshot, join.cursor) == (1, True, "c")
+    session.joined(join.key, "s1")
+    assert code(tell(session, "subscribe", stream="prices")) == "already_subscribed"
+    assert tell(session, "unsubscribe", sub="s1") == [Leave(1, "s1")]
+    assert isinstance(tell(session, "subscribe", stream="prices")[0], Join)
+
+
+def test_a_subscription_that_failed_may_be_tried_again() -> None:
+    session = an_open_session()
+    (join,) = tell(session, "subscribe", stream="prices")
+    assert isinstance(join, Join)
+    session.parted(join.key)
+    assert isinstance(tell(session, "subscribe", stream="prices")[0], Join)
+
+
+def test_an_offer_becomes_the_record_it_means() -> None:
+    offer = a_flex_offer()
+    body = offer.model_dump(mode="json", exclude={"zone", "participant", "site", "offer_id"})
+    (publish,) = tell(an_open_session(), "offer", offer_id=offer.offer_id, body=body)
+    assert isinstance(publish, Publish)
+    assert isinstance(publish.record, FlexOffer)
+    assert publish.record == offer
+    assert publish.offer_id == offer.offer_id
+
+
+def test_the_window_bounds_unanswered_writes() -> None:
+    session = an_open_session(offer_window=2)
+    body = a_flex_offer().model_dump(mode="json")
+    told = [tell(session, "offer", offer_id=body["offer_id"], body=body) for _ in range(3)]
+    assert [isinstance(effects[0], Publish) for effects in told] == [True, True, False]
+    assert code(told[2]) == "rate"
+    session.answered()
+    assert isinstance(tell(session, "offer", offer_id=body["offer_id"], body=body)[0], Publish)
+
+
+def test_a_refused_body_takes_no_place_in_the_window() -> None:
+    session = an_open_session(offer_window=1)
+    assert code(tell(session, "offer", offer_id="o-1", body={})) == "schema"
+    body = a_flex_offer().model_dump(mode="json")
+    assert isinstance(tell(session, "offer", offer_id=body["offer_id"], body=body)[0], Publish)
+
+
+def test_a_query_is_looked_up() -> None:
+    (look,) = tell(an_open_session(), "query", offer_ids=["o-1"])
+    assert isinstance(look, Look)
+    assert look.query.offer_ids == ["o-1"]
+
+
+def test_a_token_is_watched_from_its_notice_to_its_end() -> None:
+    session = an_open_session()
+    assert session.token_due(NOW) == ([], 3540.0)
+    effects, again_s = session.token_due(ACME.expires_at - timedelta(seconds=60))
+    assert effects == [Send(TokenExpiring(expires_at=ACME.expires_at))]
+    assert again_s == 60.0
+    assert session.token_due(ACME.expires_at - timedelta(seconds=1)) == ([], 1.0)
+    assert session.token_due(ACME.expires_at)[0] == [Close(CloseCode.TOKEN_EXPIRED, "token expired")]
+
+
+def test_a_fresh_token_moves_the_end() -> None:
+    session = an_open_session()
+    session.token_due(ACME.expires_at - timedelta(seconds=60))
+    assert tell(session, "token", token="longer") == [
+        Send(TokenAccepted(id=1, token_expires_at=TOKENS["longer"].expires_at))
+    ]
+    assert session.token_due(ACME.expires_at) == ([], 3540.0)
+    assert code(tell(session, "token", token="volt")) == "forbidden"
+    assert code(tell(session, "token", token="bad")) == "unauthorized"
+
+
+def test_a_token_with_other_scopes_means_fresh_subscriptions() -> None:
+    accepted, close = tell(an_open_session(), "token", token="reader")
+    assert isinstance(accepted, Send)
+    assert close == Close(CloseCode.ENTITLEMENTS_CHANGED, "scopes changed")
+
+
+def test_changed_entitlements_end_the_session_and_others_do_not() -> None:
+    session = an_open_session("fra-1")
+    assert session.entitled(lambda who: Entitlements(OWN.zones, frozenset({"fra-1"}))) == []
+    assert session.entitled(lambda who: Entitlements(frozenset({"FR"}), OWN.sites)) == [
+        Close(CloseCode.ENTITLEMENTS_CHANGED, "entitlements changed")
+    ]
+
+
+def test_three_strikes_in_a_minute_are_the_end_and_old_ones_are_forgiven() -> None:
+    session = an_open_session()
+    ends = [
+        any(isinstance(effect, Close) for effect in session.receive(b"{", NOW + timedelta(seconds=second)))
+        for second in (0, 50, 70, 120, 125)
+    ]
+    assert ends == [False, False, False, False, True]
+
+
+def test_a_malformed_body_is_no_strike() -> None:
+    session = an_open_session()
+    for _ in range(5):
+        assert len(tell(session, "offer", offer_id="o-1", body={"revision": 0})) == 1
+
+
+def test_pings_count_against_a_flood() -> None:
+    session = an_open_session(frames_per_s=0.001, frame_burst=3)
+    effects = [session.receive_ping(NOW) for _ in range(8)]
+    assert effects[0] == []
+    assert effects[-1] == [Close(CloseCode.RATE_LIMITED, "too many pings")]
