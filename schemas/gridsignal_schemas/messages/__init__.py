@@ -11,24 +11,14 @@ from gridsignal_schemas.messages.decisions import (
     TimerFired,
 )
 from gridsignal_schemas.messages.flexibility import (
-    ClearingMode,
-    Decision,
-    Direction,
     DispatchRequest,
-    Firmness,
     Flexibility,
-    FlexibilityKind,
     FlexOffer,
     OfferDecision,
     OfferOption,
     OfferWithdrawal,
-    Pricing,
-    Purpose,
     Rebound,
     RequestCancellation,
-    RunMode,
-    Visibility,
-    Workload,
 )
 from gridsignal_schemas.messages.orders import (
     BaselineDeclaration,
@@ -55,6 +45,18 @@ from gridsignal_schemas.messages.signals import (
     PriceStatus,
     Scope,
     SpotPrice,
+)
+from gridsignal_schemas.messages.terms import (
+    ClearingMode,
+    Decision,
+    Direction,
+    Firmness,
+    FlexibilityKind,
+    Pricing,
+    Purpose,
+    RunMode,
+    Visibility,
+    Workload,
 )
 from gridsignal_schemas.values import TOLERANT, Record, Shape, Symbol
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gridsignal_schemas.messages.flexibility import Direction, Ramp, RunMode
+from gridsignal_schemas.messages.flexibility import Ramp
+from gridsignal_schemas.messages.terms import Direction, RunMode
 from gridsignal_schemas.values import (
     INT64_MAX,
     MAX_POWER_W,

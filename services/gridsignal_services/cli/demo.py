@@ -14,9 +14,11 @@ from pathlib import Path
 from rich.console import Console
 
 from gridsignal_schemas.messages import Record
-from gridsignal_services.demo import telling
+from gridsignal_services.demo.narration import line_of
+from gridsignal_services.demo.numbers import as_json
 from gridsignal_services.demo.run import Result, SpeedRefused, play_day
 from gridsignal_services.demo.story import STORIES
+from gridsignal_services.demo.summary import summary
 from gridsignal_services.telemetry import configure_logging
 
 DAYS = sorted(STORIES)
@@ -65,15 +67,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"gridsignal demo: {refused}", file=sys.stderr)
         return 2
     if args.json:
-        print(json.dumps(telling.as_json(result)))
+        print(json.dumps(as_json(result)))
     else:
-        console.print(telling.summary(result))
+        console.print(summary(result))
     return 0
 
 
 def _live(console: Console) -> Callable[[Record, datetime], None]:
     def show(record: Record, now: datetime) -> None:
-        line = telling.line_of(record, now)
+        line = line_of(record, now)
         if line is not None:
             console.print(line)
 

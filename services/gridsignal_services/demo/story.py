@@ -17,8 +17,8 @@ ZONE = "DE-LU"
 NEIGHBOUR = "FR"
 MARKET = ZoneInfo("Europe/Berlin")
 DESK, GRID_OPERATOR = "supplier-one", "tso-north"
-BEFORE = timedelta(hours=11, minutes=5)
-"""The clock starts at 12:55 on the day before, two minutes before the auction's results are out."""
+BEFORE = timedelta(hours=11, minutes=15)
+"""The clock starts at 12:45 on the day before, some minutes before the auction's results are out."""
 AFTER = timedelta(minutes=20)
 """The last meter readings are in by then."""
 

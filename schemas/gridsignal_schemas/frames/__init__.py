@@ -1,0 +1,123 @@
+"""The frames of the WebSocket protocol `gridsignal.v1`, and its close codes; PROTOCOL.md tells how they are used.
+
+Both sides ignore fields they do not know; clients ignore frames whose type they do not know.
+"""
+
+from __future__ import annotations
+
+from gridsignal_schemas.frames.client import (
+    Baseline,
+    Hello,
+    Offer,
+    Query,
+    Reading,
+    Respond,
+    Subscribe,
+    Token,
+    Unsubscribe,
+    Withdraw,
+)
+from gridsignal_schemas.frames.closing import CLOSE_CODES, CloseCode, Comeback, comeback
+from gridsignal_schemas.frames.frame import (
+    MAX_CLIENT_FRAME,
+    SUBPROTOCOL_AVRO,
+    SUBPROTOCOL_JSON,
+    Cursor,
+    Filter,
+    Frame,
+    RequestId,
+)
+from gridsignal_schemas.frames.refusals import REFUSALS
+from gridsignal_schemas.frames.server import (
+    Conflated,
+    Detail,
+    Drain,
+    Error,
+    Gap,
+    Lag,
+    PositionFrame,
+    Receipt,
+    Received,
+    Refused,
+    SchemaFrame,
+    Signal,
+    State,
+    States,
+    Subscribed,
+    TokenAccepted,
+    TokenExpiring,
+    Unsubscribed,
+    Welcome,
+)
+
+CLIENT_FRAMES: dict[str, type[Frame]] = {
+    frame.model_fields["t"].default: frame
+    for frame in (Hello, Subscribe, Unsubscribe, Offer, Withdraw, Respond, Baseline, Reading, Query, Token)
+}
+SERVER_FRAMES: dict[str, type[Frame]] = {
+    frame.model_fields["t"].default: frame
+    for frame in (
+        Welcome,
+        Subscribed,
+        Unsubscribed,
+        Signal,
+        Conflated,
+        PositionFrame,
+        Received,
+        Refused,
+        States,
+        TokenAccepted,
+        TokenExpiring,
+        Lag,
+        Drain,
+        Gap,
+        Error,
+        SchemaFrame,
+    )
+}
+
+__all__ = [
+    "CLIENT_FRAMES",
+    "CLOSE_CODES",
+    "MAX_CLIENT_FRAME",
+    "REFUSALS",
+    "SERVER_FRAMES",
+    "SUBPROTOCOL_AVRO",
+    "SUBPROTOCOL_JSON",
+    "Baseline",
+    "CloseCode",
+    "Comeback",
+    "Conflated",
+    "Cursor",
+    "Detail",
+    "Drain",
+    "Error",
+    "Filter",
+    "Frame",
+    "Gap",
+    "Hello",
+    "Lag",
+    "Offer",
+    "PositionFrame",
+    "Query",
+    "Reading",
+    "Receipt",
+    "Received",
+    "Refused",
+    "RequestId",
+    "Respond",
+    "SchemaFrame",
+    "Signal",
+    "State",
+    "States",
+    "Subscribe",
+    "Subscribed",
+    "Token",
+    "TokenAccepted",
+    "TokenExpiring",
+    "Unsubscribe",
+    "Unsubscribed",
+    "Welcome",
+    "Withdraw",
+    "comeback",
+]

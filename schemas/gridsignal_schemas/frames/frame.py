@@ -1,0 +1,42 @@
+"""What every frame is: one JSON object with its type in `t`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gridsignal_schemas.values import Identifier
+
+SUBPROTOCOL_JSON = "gridsignal.v1.json"
+SUBPROTOCOL_AVRO = "gridsignal.v1.avro"
+MAX_CLIENT_FRAME = 64 * 1024
+"""Bytes a client may send in one frame."""
+
+RequestId = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""Chosen by the client, echoed in the reply; small enough for every JSON reader."""
+Cursor = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class Frame(BaseModel):
+    """A frame: unknown fields are ignored, known ones are exact."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", strict=True, use_attribute_docstrings=True, serialize_by_alias=True
+    )
+
+    def encode(self) -> str:
+        """The frame as it is sent: null fields left out."""
+        return self.model_dump_json(exclude_none=True, by_alias=True)
+
+
+class Filter(BaseModel):
+    """What a subscription wants; an absent field wants everything the principal may see."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    zones: Annotated[list[Identifier], Field(min_length=1, max_length=256)] | None = None
+    products: Annotated[list[Identifier], Field(min_length=1, max_length=16)] | None = None
+    """SpotPrice.product, on prices."""
+    accounting: Annotated[list[Identifier], Field(min_length=1, max_length=16)] | None = None
+    """CarbonIntensity.accounting, on carbon."""

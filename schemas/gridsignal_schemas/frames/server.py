@@ -1,0 +1,169 @@
+"""The frames that the gateway sends."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gridsignal_schemas.frames.frame import Frame, RequestId
+from gridsignal_schemas.messages import GridClock
+from gridsignal_schemas.values import Identifier, Timestamp
+
+
+class Welcome(Frame):
+    t: Literal["welcome"] = "welcome"
+    id: RequestId
+    session: str
+    time: Timestamp
+    """The gateway's wall clock."""
+    ping_s: int
+    grid_clock: GridClock | None = None
+    """Present where grid time is not wall time: a simulation."""
+    max_subscriptions: int
+    offer_window: int
+    """Unanswered offers, responses and readings a client may have under way."""
+    token_expires_at: Timestamp
+
+
+class Subscribed(Frame):
+    t: Literal["subscribed"] = "subscribed"
+    id: RequestId
+    sub: str
+    recovery: Literal["none", "full", "snapshot"]
+    """none: from now on; full: everything since the cursor follows; snapshot: the current state follows."""
+    reason: str | None = None
+    """Why not full, where a cursor was given: cursor_expired, cursor_unknown, epoch_changed, retention, too_far."""
+
+
+class Unsubscribed(Frame):
+    t: Literal["unsubscribed"] = "unsubscribed"
+    id: RequestId
+    sub: str
+
+
+class Signal(Frame):
+    t: Literal["signal"] = "signal"
+    sub: str
+    cursor: str | None = None
+    """The position after this signal; absent inside a snapshot."""
+    type: str
+    body: dict[str, Any]
+
+
+class Conflated(Frame):
+    t: Literal["conflated"] = "conflated"
+    sub: str
+    skipped: int
+
+
+class PositionFrame(Frame):
+    t: Literal["position"] = "position"
+    sub: str
+    cursor: str
+
+
+class Receipt(BaseModel):
+    """Proof that the log holds a record: the same for ever, whoever asks."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    offer_id: Identifier | None = None
+    revision: int | None = None
+    response_id: Identifier | None = None
+    sha256: str
+    """Of the record's Avro value without framing, in hex."""
+    received_at: Timestamp
+    """Append time of the first record of this identity (grid time)."""
+
+
+class Received(Frame):
+    t: Literal["received"] = "received"
+    id: RequestId
+    offer_id: Identifier | None = None
+    response_id: Identifier | None = None
+    receipt: Receipt
+    duplicate: bool = False
+
+
+class Detail(BaseModel):
+    """One thing that is wrong: a code, where, and what was expected and got."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    code: str
+    pointer: str = ""
+    """A JSON pointer into the body."""
+    message: str
+
+
+class Refused(Frame):
+    t: Literal["refused"] = "refused"
+    id: RequestId
+    offer_id: Identifier | None = None
+    response_id: Identifier | None = None
+    code: str
+    retriable: bool = False
+    retry_after_ms: int = 0
+    details: list[Detail] = []
+
+
+class State(BaseModel):
+    """Where an offer, order or response stands; `receipt` where the log holds it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    state: str
+    revision: int
+    receipt: Receipt | None = None
+
+
+class States(Frame):
+    t: Literal["states"] = "states"
+    id: RequestId
+    offers: dict[str, State | None] = {}
+    """null: the log does not hold it, or it is not yours. It is sent as null: only null *fields* are left out."""
+    orders: dict[str, State | None] = {}
+    responses: dict[str, State | None] = {}
+
+
+class TokenAccepted(Frame):
+    t: Literal["token_accepted"] = "token_accepted"
+    id: RequestId
+    token_expires_at: Timestamp
+
+
+class TokenExpiring(Frame):
+    t: Literal["token_expiring"] = "token_expiring"
+    expires_at: Timestamp
+
+
+class Lag(Frame):
+    t: Literal["lag"] = "lag"
+    sub: str
+    behind: int
+
+
+class Drain(Frame):
+    t: Literal["drain"] = "drain"
+    reconnect_after_ms: int
+
+
+class Gap(Frame):
+    t: Literal["gap"] = "gap"
+    sub: str
+    reason: str
+
+
+class Error(Frame):
+    t: Literal["error"] = "error"
+    id: RequestId | None = None
+    code: str
+    message: str
+    retriable: bool = False
+
+
+class SchemaFrame(Frame):
+    t: Literal["schema"] = "schema"
+    schema_id: int
+    schema_: Annotated[str, Field(alias="schema")]
