@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from gridsignal_schemas.messages import Clearing, DispatchRequest, OfferOption, OrderState
 from gridsignal_schemas.values import Money, Shape, Timestamp
-from gridsignal_services.ledger.book import Book, OfferKey, TrackedOffer, TrackedRequest
+from gridsignal_services.ledger.announcements import OfferKey
+from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedRequest
 from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 
 REASONS: dict[str, str] = {

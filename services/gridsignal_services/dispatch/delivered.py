@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 from gridsignal_schemas.messages import DispatchOrder, MeterPoint, MeterReading, OrderState, Quality, QuantityKind
@@ -106,7 +107,7 @@ def _stretches(
     for rival in rivals:
         edges.update(e for e in (rival.order.starts_at, rival.order.ends_at) if e and starts_at < e < ends_at)
     moments = sorted(edges)
-    yield from zip(moments, moments[1:], strict=False)
+    yield from pairwise(moments)
 
 
 def _baseline_edges(book: Book, site: str, starts_at: datetime, ends_at: datetime) -> Iterator[datetime]:

@@ -1,0 +1,190 @@
+"""The REST door's threshold: who knocks, what they carry, and how a write becomes an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from fastapi import Request, Response
+from pydantic import BaseModel
+
+from gridsignal_schemas.catalog import TOPICS, partition_of
+from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest, RequestCancellation
+from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, Entitlements, Principal, may_see
+from gridsignal_services.access.tokens import Unauthorized, Verifier
+from gridsignal_services.clock import Clock
+from gridsignal_services.dispatch import problems, strict_json
+from gridsignal_services.dispatch.position import Seal
+from gridsignal_services.dispatch.readings import Readings
+from gridsignal_services.ledger.book import TrackedOffer, TrackedOrder, TrackedRequest
+from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.replica import Replica
+from gridsignal_services.settings import Registry
+
+MAX_BODY = 64 * 1024
+BODY_S = 10.0
+"""A body that takes longer is not waited for."""
+WAIT_S = 5.0
+"""How long a read waits for the position it names."""
+POSITION = "Gridsignal-Position"
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+
+M = TypeVar("M", bound=BaseModel)
+Command = DispatchRequest | RequestCancellation | Clearing | DispatchOrder
+"""What an operator puts on the log."""
+
+
+class Door:
+    """What every operation needs; one for each process."""
+
+    def __init__(
+        self, replica: Replica, readings: Readings, verifier: Verifier, registry: Registry, seal: Seal, clock: Clock
+    ) -> None:
+        self.replica, self.readings, self.registry, self.clock = replica, readings, registry, clock
+        self._verifier, self._seal = verifier, seal
+
+    # --- who -----------------------------------------------------------------------------------------------------
+
+    def principal(self, request: Request, scope: str = SIGNAL_READ) -> Principal:
+        """Who asks. Raises Problem 401 or 403."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise problems.unauthorized()
+        try:
+            principal = self._verifier.verify(token.strip(), datetime.now(UTC))
+        except Unauthorized:
+            raise problems.unauthorized() from None
+        if scope not in principal.scopes:
+            raise problems.forbidden(scope)
+        return principal
+
+    def operator(self, request: Request) -> Principal:
+        """An operator who may write. Raises Problem 401 or 403."""
+        principal = self.principal(request, DISPATCH_WRITE)
+        if principal.role != "operator":
+            raise problems.forbidden(DISPATCH_WRITE)
+        return principal
+
+    def entitlements(self, principal: Principal) -> Entitlements:
+        """What the registry says is theirs."""
+        return self.registry.entitlements(principal)
+
+    def sees(self, principal: Principal, audience: Audience) -> bool:
+        """`may_see` with the registry's word."""
+        return may_see(principal, audience, self.entitlements(principal))
+
+    # --- what they carry -----------------------------------------------------------------------------------------
+
+    async def body(self, request: Request, shape: type[M]) -> M:
+        """The body, read exactly. Raises Problem 400, 408, 413, 415, 422."""
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise problems.unsupported_media_type()
+        try:
+            async with asyncio.timeout(BODY_S):
+                text = await _bounded(request)
+        except TimeoutError:
+            raise problems.too_slow() from None
+        try:
+            return strict_json.read(shape, text)
+        except strict_json.NotJson as fault:
+            raise problems.bad_request("NOT_JSON", "", str(fault)) from None
+        except strict_json.NotTheShape as fault:
+            raise problems.invalid(fault.faults) from None
+
+    def idempotency_key(self, request: Request) -> str:
+        """Raises Problem 400 where it is missing or unusable."""
+        key = request.headers.get("idempotency-key")
+        if key is None or not _KEY.fullmatch(key):
+            message = "expected an Idempotency-Key of 1 to 128 visible characters, got " + (
+                "none" if not key else "others"
+            )
+            raise problems.bad_request("IDEMPOTENCY_KEY", "Idempotency-Key", message)
+        return key
+
+    async def catch_up(self, request: Request) -> None:
+        """Waits for the position a read names, on whatever process. Raises Problem 400 or 503."""
+        text = request.headers.get(POSITION)
+        if text is None:
+            return
+        try:
+            partition, offset = self._seal.open(text)
+        except ValueError as fault:
+            raise problems.bad_request("POSITION", POSITION, str(fault)) from None
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await self.replica.passed(partition, offset)
+        except TimeoutError:
+            raise problems.unavailable("expected to have reached this position by now") from None
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    async def submit(self, record: Command, principal: Principal, response: Response) -> Outcome:
+        """Puts a record on the log, and answers what the reduce made of it. Raises LogUnavailable."""
+        outcome = await self.replica.submit(record, principal.name)
+        partition = partition_of(record.zone, TOPICS["dispatch"].partitions)
+        response.headers[POSITION] = self._seal.close(partition, self.replica.ledgers[partition].position - 1)
+        return outcome
+
+    # --- finding -------------------------------------------------------------------------------------------------
+
+    def ledgers(self) -> Iterator[Ledger]:
+        """All zones."""
+        return iter(self.replica.ledgers.values())
+
+    def request(self, principal: Principal, request_id: str, *, own: bool = False) -> tuple[Ledger, TrackedRequest]:
+        """A request they may see; with `own`, one that is theirs. Raises Problem 404."""
+        for ledger in self.ledgers():
+            tracked = ledger.requests.get(request_id)
+            if tracked is not None and self.sees(principal, tracked.audience) and (not own or owns(principal, tracked)):
+                return ledger, tracked
+        raise problems.not_found()
+
+    def order(self, principal: Principal, order_id: str, *, own: bool = False) -> tuple[Ledger, TrackedOrder]:
+        """An order they may see; with `own`, on a request that is theirs. Raises Problem 404."""
+        for ledger in self.ledgers():
+            tracked = ledger.orders.get(order_id)
+            if tracked is None or not self.sees(principal, ledger.audience_of(tracked.order)):
+                continue
+            if not own or owns(principal, ledger.requests[tracked.order.request_id]):
+                return ledger, tracked
+        raise problems.not_found()
+
+    def sees_offer(self, principal: Principal, ledger: Ledger, tracked: TrackedOffer) -> bool:
+        """The participant whose offer it is, and the operator who asked."""
+        if principal.role == "participant":
+            return tracked.offer.participant == principal.organisation
+        request = ledger.requests.get(tracked.offer.request_id or "")
+        return request is not None and owns(principal, request)
+
+
+def owns(principal: Principal, tracked: TrackedRequest) -> bool:
+    """Whether a request is this operator's."""
+    return principal.role == "operator" and tracked.request.operator == principal.organisation
+
+
+def must_be_accepted(outcome: Outcome) -> None:
+    """Raises Problem 409 or 422 for a record that the reduce did not accept; a repeat is fine."""
+    if outcome.accepted or outcome.duplicate:
+        return
+    faults: list[Detail] = list(outcome.faults)
+    if outcome.code in {"CONFLICT", "ILLEGAL_STATE", "REVISION", "REQUEST_REVISION", "ANNOUNCEMENT_OWED", "NOT_SHORT"}:
+        raise problems.conflict(faults)
+    raise problems.invalid(faults)
+
+
+async def _bounded(request: Request) -> bytes:
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > MAX_BODY:
+        raise problems.too_large(MAX_BODY)
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > MAX_BODY:
+            raise problems.too_large(MAX_BODY)
+    return bytes(chunks)

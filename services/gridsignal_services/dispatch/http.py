@@ -1,0 +1,96 @@
+"""The operators' REST door as a FastAPI application; every error is problem+json."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry, Counter
+from starlette.exceptions import HTTPException
+
+import gridsignal_services.telemetry as telemetry
+from gridsignal_schemas.frames import Detail
+from gridsignal_services.bus import LogUnavailable
+from gridsignal_services.dispatch import orders, problems, requests
+from gridsignal_services.dispatch.door import Door
+from gridsignal_services.dispatch.problems import MEDIA_TYPE, Problem, ProblemBody
+from gridsignal_services.telemetry import Health
+
+_log = telemetry.logger("dispatch")
+_STATUSES = {400, 401, 403, 404, 409, 412, 413, 415, 422, 503}
+
+
+def app(door: Door, health: Health) -> FastAPI:
+    """The application: operations below /v1, health and metrics beside them."""
+    made = FastAPI(
+        title="gridsignal dispatch",
+        summary="Ask data centers for power up or down, see their offers and why each lost, order, and read what came.",
+        version="1",
+        responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
+    )
+    made.include_router(requests.routes(door))
+    made.include_router(orders.routes(door))
+    _health(made, health)
+    _problems(made)
+    return made
+
+
+def _health(made: FastAPI, health: Health) -> None:
+    registry = CollectorRegistry()
+    answered = Counter("gridsignal_dispatch_answers", "Answers by status.", ["status"], registry=registry)
+
+    @made.middleware("http")
+    async def count(request: Request, pass_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await pass_on(request)
+        answered.labels(response.status_code).inc()
+        return response
+
+    @made.get("/healthz", include_in_schema=False)
+    async def live() -> Response:
+        return Response("live\n" if health.live else "dead\n", 200 if health.live else 503, media_type="text/plain")
+
+    @made.get("/readyz", include_in_schema=False)
+    async def ready() -> Response:
+        return Response(
+            "ready\n" if health.ready else "not ready\n", 200 if health.ready else 503, media_type="text/plain"
+        )
+
+    @made.get("/metrics", include_in_schema=False)
+    async def show() -> Response:
+        return Response(telemetry.metrics(registry), media_type="text/plain; version=0.0.4")
+
+
+def _answer(problem: Problem) -> Response:
+    return Response(
+        problem.body.model_dump_json(), problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE
+    )
+
+
+def _problems(made: FastAPI) -> None:
+    @made.exception_handler(Problem)
+    async def told(_: Request, problem: Problem) -> Response:
+        return _answer(problem)
+
+    @made.exception_handler(LogUnavailable)
+    async def away(_: Request, error: LogUnavailable) -> Response:
+        return _answer(problems.unavailable(str(error)))
+
+    @made.exception_handler(RequestValidationError)
+    async def unreadable(_: Request, error: RequestValidationError) -> Response:
+        faults = [
+            Detail(code="PARAMETER", pointer=f"?{fault['loc'][-1]}", message=str(fault["msg"]))
+            for fault in error.errors()
+        ]
+        return _answer(problems.invalid(faults))
+
+    @made.exception_handler(HTTPException)
+    async def plain(_: Request, error: HTTPException) -> Response:
+        if error.status_code == 404:
+            return _answer(problems.not_found())
+        return _answer(Problem(error.status_code, "http", str(error.detail), headers=error.headers))
+
+    @made.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        _log.error("an operation failed", path=request.url.path, error=type(error).__name__, exc_info=error)
+        return _answer(problems.internal())

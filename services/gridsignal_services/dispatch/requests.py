@@ -1,0 +1,168 @@
+"""The operations on requests: ask, amend, cancel, look, clear, award."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from gridsignal_schemas.messages import DispatchRequest
+from gridsignal_services.access import Principal
+from gridsignal_services.dispatch import commands, problems
+from gridsignal_services.dispatch.book import BookView, book_view
+from gridsignal_services.dispatch.door import Door, must_be_accepted, owns
+from gridsignal_services.dispatch.examples import AWARD, CANCEL, REQUEST, takes
+from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
+from gridsignal_services.dispatch.views import Requests, RequestView, page, request_view
+from gridsignal_services.ledger.lifecycle import RequestState
+from gridsignal_services.ledger.rules import fault, request_faults
+
+Limit = Annotated[int, Query(ge=1, le=500)]
+
+
+def routes(door: Door) -> APIRouter:
+    """The router of everything below /v1/requests."""
+    router = APIRouter(prefix="/v1/requests", tags=["requests"])
+    _writing(router, door)
+    _reading(router, door)
+    _clearing(router, door)
+    return router
+
+
+def _writing(router: APIRouter, door: Door) -> None:
+    @router.post("", status_code=201, openapi_extra=takes(RequestBody, REQUEST, idempotent=True))
+    async def ask(request: Request, response: Response) -> RequestView:
+        """Asks for power up or down. The same Idempotency-Key with the same body answers the same request again."""
+        who = door.operator(request)
+        key = door.idempotency_key(request)
+        body = await door.body(request, RequestBody)
+        record = _checked(door, who, body, commands.request_id_of(who.organisation, key), 1)
+        outcome = await door.submit(record, who, response)
+        must_be_accepted(outcome)
+        response.headers["Location"] = f"/v1/requests/{record.request_id}"
+        if outcome.duplicate:
+            response.status_code = 200
+        return _view(door, who, record.request_id)
+
+    @router.put("/{request_id}", openapi_extra=takes(RequestBody, REQUEST))
+    async def amend(request_id: str, request: Request, response: Response) -> RequestView:
+        """The next revision of an OPEN request; `If-Match: "N"` names the revision it was written for."""
+        who = door.operator(request)
+        _, tracked = door.request(who, request_id, own=True)
+        body = await door.body(request, RequestBody)
+        _must_match(request, tracked.request)
+        if body.zone != tracked.request.zone:
+            raise problems.bad_request("ZONE", "/zone", f"expected {tracked.request.zone}, a request stays in its zone")
+        record = _checked(door, who, body, request_id, tracked.request.revision + 1)
+        must_be_accepted(await door.submit(record, who, response))
+        return _view(door, who, request_id)
+
+    @router.post("/{request_id}/cancel", openapi_extra=takes(CancelBody, CANCEL))
+    async def cancel(request_id: str, request: Request, response: Response) -> RequestView:
+        """Takes a request back: offers are released, orders cancelled, running ones end now."""
+        who = door.operator(request)
+        _, tracked = door.request(who, request_id, own=True)
+        body = await door.body(request, CancelBody)
+        if tracked.state is not RequestState.CANCELLED:
+            must_be_accepted(await door.submit(commands.cancellation(tracked.request, body, who), who, response))
+        return _view(door, who, request_id)
+
+
+def _reading(router: APIRouter, door: Door) -> None:
+    @router.get("")
+    async def every(
+        request: Request,
+        zone: str | None = None,
+        state: RequestState | None = None,
+        after: str | None = None,
+        limit: Limit = 100,
+    ) -> Requests:
+        """Requests that you may see, oldest first."""
+        who = door.principal(request)
+        await door.catch_up(request)
+        seen = {
+            request_id: tracked
+            for ledger in door.ledgers()
+            for request_id, tracked in ledger.requests.items()
+            if door.sees(who, tracked.audience)
+            and zone in (None, tracked.request.zone)
+            and state in (None, tracked.state)
+        }
+        chosen, following = page(seen, after, limit)
+        return Requests(requests=[request_view(seen[i], own=owns(who, seen[i])) for i in chosen], next=following)
+
+    @router.get("/{request_id}")
+    async def one(request_id: str, request: Request) -> RequestView:
+        """One request and where it stands."""
+        who = door.principal(request)
+        await door.catch_up(request)
+        return _view(door, who, request_id)
+
+    @router.get("/{request_id}/book")
+    async def book(request_id: str, request: Request) -> BookView:
+        """Every offer in merit order, where it stands and why it lost; and every clearing."""
+        who = door.principal(request)
+        await door.catch_up(request)
+        ledger, _ = door.request(who, request_id, own=True)
+        return book_view(ledger.book, request_id)
+
+
+def _clearing(router: APIRouter, door: Door) -> None:
+    @router.post("/{request_id}/clear", openapi_extra=takes(ClearBody, {"reason": "the gate need not be waited for"}))
+    async def clear(request_id: str, request: Request, response: Response) -> BookView:
+        """Clears now, in merit order."""
+        who = door.operator(request)
+        body = await door.body(request, ClearBody)
+        return await _clear(door, who, request_id, response, body.reason, None)
+
+    @router.post("/{request_id}/award", openapi_extra=takes(AwardBody, AWARD))
+    async def award(request_id: str, request: Request, response: Response) -> BookView:
+        """Awards what you picked, with the reason why not by merit order."""
+        who = door.operator(request)
+        body = await door.body(request, AwardBody)
+        if faults := commands.pick_faults(body):
+            raise problems.invalid(faults)
+        return await _clear(door, who, request_id, response, body.reason, body)
+
+
+async def _clear(
+    door: Door, who: Principal, request_id: str, response: Response, reason: str, picked: AwardBody | None
+) -> BookView:
+    ledger, _ = door.request(who, request_id, own=True)
+    try:
+        clearing = commands.cleared(ledger, request_id, _now(door, ledger.now), who, reason, picked)
+    except ValueError as fault:
+        raise problems.bad_request("PICK", "/picks", str(fault)) from None
+    must_be_accepted(await door.submit(clearing, who, response))
+    return book_view(ledger.book, request_id)
+
+
+def _now(door: Door, log_clock: datetime | None) -> datetime:
+    now = door.clock.now()
+    return now if log_clock is None else max(now, log_clock)
+
+
+def _checked(door: Door, who: Principal, body: RequestBody, request_id: str, revision: int) -> DispatchRequest:
+    """The record, once nothing is wrong with it that can be known beforehand."""
+    if faults := commands.body_faults(body, door.entitlements(who), door.registry):
+        raise problems.invalid(faults)
+    record = commands.asked(body, request_id, revision, who.organisation, door.registry)
+    ledger = door.replica.ledger_of(record.zone)
+    known = ledger.requests.get(request_id)
+    is_repeat = known is not None and revision in known.digests
+    if not is_repeat and (faults := request_faults(record, _now(door, ledger.now))):
+        raise problems.invalid(faults)
+    return record
+
+
+def _view(door: Door, who: Principal, request_id: str) -> RequestView:
+    _, tracked = door.request(who, request_id)
+    return request_view(tracked, own=owns(who, tracked))
+
+
+def _must_match(request: Request, current: DispatchRequest) -> None:
+    wanted: Any = request.headers.get("if-match")
+    if wanted is not None and wanted.strip('"') != str(current.revision):
+        message = f"expected revision {current.revision}, got {wanted:.20}"
+        raise problems.precondition_failed([fault("REVISION", "If-Match", message)])

@@ -1,0 +1,123 @@
+"""The dispatch door as a circuit: uvicorn, the owner of the zones, and the readings, around one replica."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from gridsignal_services.access.tokens import Verifier
+from gridsignal_services.bus import Log
+from gridsignal_services.bus.codec import Codec
+from gridsignal_services.clock import Clock
+from gridsignal_services.dispatch.door import Door
+from gridsignal_services.dispatch.http import app
+from gridsignal_services.dispatch.owner import Owner
+from gridsignal_services.dispatch.position import KEY_BYTES, Seal
+from gridsignal_services.dispatch.readings import Readings
+from gridsignal_services.replica import Replica
+from gridsignal_services.settings import Registry, ServerSettings
+from gridsignal_services.telemetry import Health
+
+_BACKLOG = 1024
+_GRACE_S = 5
+
+
+class Dispatch:
+    """The operators' door. Bounded: by uvicorn's connection limits and the size of a body."""
+
+    def __init__(
+        self,
+        log: Log,
+        codec: Codec,
+        replica: Replica,
+        verifier: Verifier,
+        registry: Registry,
+        settings: ServerSettings,
+        clock: Clock,
+    ) -> None:
+        self.health = Health()
+        self._replica, self._settings = replica, settings
+        self._readings = Readings(log, codec, registry)
+        self._owner = Owner(replica, clock)
+        seal = Seal(_position_key(settings.directory), log.epoch)
+        door = Door(replica, self._readings, verifier, registry, seal, clock)
+        self._server = _Server(
+            uvicorn.Config(
+                app(door, self.health),
+                log_level="warning",
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                limit_concurrency=1000,
+                timeout_graceful_shutdown=_GRACE_S,
+                ssl_certfile=settings.tls_certificate,
+                ssl_keyfile=settings.tls_key,
+            )
+        )
+        self._socket: socket.socket | None = None
+        self._ready = asyncio.Event()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, once it listens."""
+        assert self._socket is not None, "not started"
+        host, port = self._socket.getsockname()[:2]
+        return str(host), int(port)
+
+    async def ready(self) -> None:
+        """Returns once requests are answered."""
+        await self._ready.wait()
+
+    async def run(self) -> None:
+        """Serves until `stop`. Raises OSError where the port is taken."""
+        self._socket = _listening(self._settings.host, self._settings.dispatch_port)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                beside = [tasks.create_task(self._readings.run()), tasks.create_task(self._owner.run())]
+                await self._replica.caught_up()
+                await self._readings.caught_up()
+                serving = tasks.create_task(self._server.serve(sockets=[self._socket]))
+                self.health.set_ready(True)
+                self._ready.set()
+                await serving
+                for task in beside:
+                    task.cancel()
+        finally:
+            self.health.set_ready(False, "stopped")
+            self._socket.close()
+
+    async def stop(self) -> None:
+        """Takes no more requests, answers those under way; `run` then returns."""
+        self.health.set_ready(False, "stopping")
+        self._server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its hands on the process's signals: they belong to whoever runs the stack."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    listening = socket.create_server((host, port), backlog=_BACKLOG)
+    listening.setblocking(False)
+    return listening
+
+
+def _position_key(directory: Path) -> bytes:
+    """The key that seals positions; made at first use, readable by its owner alone."""
+    path = directory / "position.key"
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(KEY_BYTES))
+    return path.read_bytes()

@@ -1,0 +1,144 @@
+"""What the door answers with: the state of things as an operator or a participant reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from gridsignal_schemas.frames import Receipt
+from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, FlexOffer, MeterReading, OrderState
+from gridsignal_schemas.values import Shape, Timestamp
+from gridsignal_services.dispatch.delivered import DeliveryInterval, delivery
+from gridsignal_services.dispatch.meters import Meters
+from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, TrackedRequest
+from gridsignal_services.ledger.lifecycle import OfferState, RequestState
+
+
+class RequestView(Shape):
+    """A request and where it stands."""
+
+    request: DispatchRequest
+    state: RequestState
+    waits_for_clearing: bool
+    """True between gate closure, or a shortfall, and the clearing that answers it."""
+    offers: int
+    """How many offers its operator has; participants see 0 here."""
+    orders: list[str]
+    """Orders its operator has; participants see none here."""
+
+
+class OrderStep(Shape):
+    """One line of an order's history."""
+
+    at: Timestamp
+    state: OrderState
+    actor: str
+    reason_code: str
+    reason: str
+
+
+class OrderView(Shape):
+    """An order, what was accepted of it, and what was delivered as far as it has been metered."""
+
+    order: DispatchOrder
+    state: OrderState
+    accepted_w: int | None
+    history: list[OrderStep]
+    delivered_wh: int
+    metered: list[DeliveryInterval]
+
+
+class OfferView(Shape):
+    """An offer and where it stands."""
+
+    offer: FlexOffer
+    state: OfferState
+    codes: list[str]
+    option: str | None
+    awarded_w: int | None
+    rank: int | None
+    order_id: str | None
+    receipt: Receipt
+
+
+class Requests(Shape):
+    """A page of requests; pass `next` as `after` for the following one."""
+
+    requests: list[RequestView]
+    next: str | None
+
+
+class Orders(Shape):
+    """A page of orders; pass `next` as `after` for the following one."""
+
+    orders: list[OrderView]
+    next: str | None
+
+
+class Offers(Shape):
+    """A page of offers; pass `next` as `after` for the following one."""
+
+    offers: list[OfferView]
+    next: str | None
+
+
+class Readings(Shape):
+    """Meter readings of one site, oldest first."""
+
+    readings: list[MeterReading]
+
+
+def request_view(tracked: TrackedRequest, *, own: bool) -> RequestView:
+    """`own`: for its operator; others see the request and its state alone."""
+    return RequestView(
+        request=tracked.request,
+        state=tracked.state,
+        waits_for_clearing=tracked.wants_clearing,
+        offers=len(tracked.offers) if own else 0,
+        orders=list(tracked.orders) if own else [],
+    )
+
+
+def order_view(book: Book, tracked: TrackedOrder, meters: Meters) -> OrderView:
+    """An order with its metered delivery."""
+    order = tracked.order
+    metered = delivery(book, tracked, meters.between(order.site, order.starts_at, order.ends_at))
+    return OrderView(
+        order=order,
+        state=tracked.state,
+        accepted_w=tracked.accepted_w,
+        history=[
+            OrderStep(at=s.at, state=s.state, actor=s.actor, reason_code=s.reason_code, reason=s.reason)
+            for s in tracked.history
+        ],
+        delivered_wh=sum(interval.delivered_wh or 0 for interval in metered),
+        metered=metered,
+    )
+
+
+def offer_view(tracked: TrackedOffer) -> OfferView:
+    """An offer's current revision."""
+    return OfferView(
+        offer=tracked.offer,
+        state=tracked.state,
+        codes=list(tracked.codes),
+        option=tracked.option,
+        awarded_w=tracked.power_w,
+        rank=tracked.rank,
+        order_id=tracked.order_id,
+        receipt=tracked.receipt,
+    )
+
+
+def page(ids: Iterable[str], after: str | None, limit: int) -> tuple[list[str], str | None]:
+    """The ids after one of them, in their order, and the last one where more follow."""
+    listed = list(ids)
+    start = listed.index(after) + 1 if after in listed else 0
+    chosen = listed[start : start + limit]
+    more = start + limit < len(listed)
+    return chosen, chosen[-1] if more and chosen else None
+
+
+def overlaps(starts_at: datetime, ends_at: datetime | None, from_: datetime | None, to: datetime | None) -> bool:
+    """Whether a period touches [from_, to); open ends reach for ever."""
+    return (to is None or starts_at < to) and (from_ is None or ends_at is None or ends_at > from_)
