@@ -185,7 +185,9 @@ def _faults_of_sites(registry: Registry) -> list[str]:
 # --- what the environment says -----------------------------------------------------------------------------------
 
 _PREFIX = "GRIDSIGNAL_"
-_CLIENT_KEYS = frozenset({"GRIDSIGNAL_URL", "GRIDSIGNAL_API", "GRIDSIGNAL_TOKEN"})
+_OTHERS = frozenset({"GRIDSIGNAL_URL", "GRIDSIGNAL_API", "GRIDSIGNAL_TOKEN", "GRIDSIGNAL_SITE", "GRIDSIGNAL_SAMPLES"})
+"""Read by commands and tests; no door's business."""
+_OTHER_FAMILIES = ("GRIDSIGNAL_FEED_", "GRIDSIGNAL_TEST_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,7 @@ class ServerSettings:
         """The environment's settings; arguments that are not None come before them. Raises ConfigError."""
         given: dict[str, Any] = {}
         for key, text in sorted(environment.items()):
-            if not key.startswith(_PREFIX) or key in _CLIENT_KEYS:
+            if not key.startswith(_PREFIX) or key in _OTHERS or key.startswith(_OTHER_FAMILIES):
                 continue
             name = key.removeprefix(_PREFIX).lower()
             if name not in cls.__dataclass_fields__:

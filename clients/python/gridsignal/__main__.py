@@ -40,6 +40,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     ),
     "for a grid operator": (
         Command("request", "gridsignal_services.cli.request", "server", "ask for power, read the book, clear it"),
+        Command("order", "gridsignal_services.cli.order", "server", "orders, what was delivered, their end"),
     ),
     "for who runs it": (
         Command("up", "gridsignal_services.cli.up", "server", "the whole stack in one process, on one folder"),

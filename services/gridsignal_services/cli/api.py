@@ -1,0 +1,118 @@
+"""What the operator's commands share: the connection to the REST door, times as people write them, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
+
+DEFAULT_API = "http://127.0.0.1:8082"
+_SPAN = re.compile(r"([0-9]+)(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class Failed(Exception):
+    """The command can't go on; its exit code, and one line about why."""
+
+    def __init__(self, code: int, told: str) -> None:
+        super().__init__(told)
+        self.code = code
+
+
+def add_options(arguments: argparse.ArgumentParser) -> None:
+    """The options of every command that talks to the REST door; never a token on the command line."""
+    group = arguments.add_argument_group("connection")
+    default = os.environ.get("GRIDSIGNAL_API", DEFAULT_API)
+    group.add_argument("--api", default=default, metavar="URL", help="the dispatch door (%(default)s)")
+    group.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="a file with the bearer token (default: GRIDSIGNAL_TOKEN)"
+    )
+    arguments.add_argument("--json", action="store_true", help="JSON as the door answers it, times in UTC")
+
+
+@contextmanager
+def door(args: argparse.Namespace) -> Iterator[httpx2.Client]:
+    """The door these options describe. Raises Failed for what keeps it shut."""
+    headers = {"Authorization": f"Bearer {_token(args.token_file)}"}
+    try:
+        with httpx2.Client(base_url=args.api, headers=headers, timeout=15) as http:
+            yield http
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as wrong:
+        raise Failed(USAGE, f"--api: expected an address such as {DEFAULT_API}, got {args.api!r}") from wrong
+    except httpx2.TransportError as away:
+        raise Failed(UNAVAILABLE, f"expected the dispatch door at {args.api}, got {type(away).__name__}") from away
+
+
+def exit_code(work: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """Runs a command's work; what goes wrong is told on stderr."""
+    try:
+        return work(args)
+    except Failed as failed:
+        print(f"gridsignal: {failed}", file=sys.stderr)
+        return failed.code
+
+
+def answer(response: httpx2.Response) -> Any:
+    """The door's answer. Raises Failed with every fault it named."""
+    if response.is_success:
+        return response.json()
+    try:
+        problem = response.json()
+        lines = [f"{fault['pointer'] or 'request'}: {fault['message']}" for fault in problem.get("errors", [])]
+        told = "\n  ".join(lines) if lines else str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        told = f"expected an answer of the dispatch door, got HTTP {response.status_code}"
+    code = UNAVAILABLE if response.status_code in (429, 503) else FAILED
+    raise Failed(code, told)
+
+
+def show_json(value: Any) -> None:
+    """One object on one line."""
+    print(json.dumps(value, separators=(",", ":")))
+
+
+def moment(text: str) -> str:
+    """An RFC 3339 time from "2030-05-12T18:00+02:00", or from a span from now such as +2h or +90m."""
+    if text.startswith("+"):
+        return _text(datetime.now(UTC) + span(text[1:]))
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"expected a time such as 2030-05-12T18:00+02:00 or +2h, got {text!r}")
+    return _text(when)
+
+
+def span(text: str) -> timedelta:
+    """A length of time such as 45m, 2h, 90s."""
+    match = _SPAN.fullmatch(text)
+    if match is None or not int(match[1]):
+        raise argparse.ArgumentTypeError(f"expected a length of time such as 45m or 2h, got {text!r}")
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def _text(when: datetime) -> str:
+    return when.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def _token(file: Path | None) -> str:
+    if file is not None:
+        if not file.is_file():
+            raise Failed(USAGE, f"expected a token in --token-file {file}, got no such file")
+        return file.read_text("utf-8").strip()
+    token = os.environ.get("GRIDSIGNAL_TOKEN", "").strip()
+    if not token:
+        raise Failed(USAGE, "expected a token in GRIDSIGNAL_TOKEN or --token-file, got neither")
+    return token

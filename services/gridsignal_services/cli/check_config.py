@@ -1,0 +1,38 @@
+"""`gridsignal check-config`: says everything that is wrong with a registry file, or what it holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from gridsignal.__main__ import OK, USAGE
+from gridsignal_services.settings import ConfigError, Registry
+
+EXAMPLE = "example:\n  gridsignal check-config sites.toml"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    arguments = argparse.ArgumentParser(
+        prog="gridsignal check-config",
+        description="Check a registry file: zones, operators, participants and their connection points.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    arguments.add_argument("file", type=Path, metavar="FILE")
+    arguments.add_argument("--json", action="store_true", help="counts as one JSON object")
+    return arguments
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when the file is good, 2 when it is not."""
+    try:
+        registry = Registry.load(args.file)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    counts = {name: len(getattr(registry, name)) for name in ("zones", "operators", "participants", "sites")}
+    print(json.dumps(counts) if args.json else f"{args.file}: {', '.join(f'{n} {name}' for name, n in counts.items())}")
+    return OK

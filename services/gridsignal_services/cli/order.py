@@ -1,0 +1,122 @@
+"""`gridsignal order`: orders, what was delivered of them, and their end."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime
+from typing import Any
+
+import httpx2
+
+from gridsignal.__main__ import OK
+from gridsignal.cli.tables import show_rows, when
+from gridsignal_services.cli.api import add_options, answer, door, exit_code, moment, show_json
+
+EXAMPLE = """\
+examples:
+  gridsignal order list --request REQUEST_ID
+  gridsignal order show ORDER_ID
+  gridsignal order extend ORDER_ID --end +1h --reason "the peak lasts longer"
+  gridsignal order release ORDER_ID --reason "the peak is over"
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    arguments = argparse.ArgumentParser(
+        prog="gridsignal order",
+        description="Orders that you may see, with what was delivered; let them end later or earlier.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="orders you may see")
+    listing.add_argument("--request", metavar="REQUEST_ID")
+    listing.add_argument("--state")
+    add_options(listing)
+    for action, told in (
+        ("show", "one order"),
+        ("extend", "let it end later"),
+        ("release", "let it end now or earlier"),
+    ):
+        one = actions.add_parser(action, help=told)
+        one.add_argument("order_id", metavar="ORDER_ID")
+        if action != "show":
+            one.add_argument("--end", type=moment, required=action == "extend", metavar="TIME", help="the new end")
+            one.add_argument("--reason", default="", help="why, for the record")
+        add_options(one)
+    return arguments
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    return exit_code(_run, args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    with door(args) as http:
+        views = _list(http, args) if args.action == "list" else [_one(http, args)]
+    if args.json:
+        for view in views:
+            show_json(view)
+        return OK
+    _show(views)
+    if args.action == "show":
+        _show_metered(views[0])
+    return OK
+
+
+def _list(http: httpx2.Client, args: argparse.Namespace) -> list[Any]:
+    wanted = {"request_id": args.request, "state": args.state}
+    query = {name: value for name, value in wanted.items() if value is not None}
+    views: list[Any] = []
+    following: str | None = ""
+    while following is not None:
+        page = answer(http.get("/v1/orders", params=query | ({"after": following} if following else {})))
+        views += page["orders"]
+        following = page["next"]
+    return views
+
+
+def _one(http: httpx2.Client, args: argparse.Namespace) -> Any:
+    path = f"/v1/orders/{args.order_id}"
+    if args.action == "show":
+        return answer(http.get(path))
+    body = {"reason": args.reason} | ({"ends_at": args.end} if args.end else {})
+    return answer(http.post(f"{path}/{args.action}", json=body))
+
+
+def _show(views: list[Any]) -> None:
+    rows = []
+    for view in views:
+        order = view["order"]
+        period = [
+            when(datetime.fromisoformat(order[name]) if order[name] else None, order["zone"])
+            for name in ("starts_at", "ends_at")
+        ]
+        accepted = "" if view["accepted_w"] is None else f"{view['accepted_w'] / 1e6:g} MW"
+        rows.append(
+            (
+                order["order_id"],
+                view["state"],
+                order["site"],
+                f"{order['power_w'] / 1e6:g} MW",
+                accepted,
+                *period,
+                f"{view['delivered_wh'] / 1e6:.3f} MWh",
+            )
+        )
+    show_rows("orders", ("id", "state", "site", "ordered", "accepted", "from", "to", "delivered"), rows)
+
+
+def _show_metered(view: dict[str, Any]) -> None:
+    zone = view["order"]["zone"]
+    names = ("baseline_w", "actual_w", "ordered_w", "delivered_w", "deficiency_w")
+    rows = [
+        (
+            when(datetime.fromisoformat(interval["starts_at"]), zone),
+            *("-" if interval[name] is None else f"{interval[name] / 1e6:.3f}" for name in names),
+        )
+        for interval in view["metered"]
+    ]
+    show_rows("metered, MW", ("from", "baseline", "actual", "ordered", "delivered", "missing"), rows)

@@ -1,0 +1,89 @@
+"""`gridsignal token`: tokens of the local issuer, for one machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gridsignal.__main__ import FAILED, OK, USAGE
+from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ
+from gridsignal_services.access.issuer import LocalIssuer
+from gridsignal_services.access.tokens import Unauthorized
+from gridsignal_services.cli.api import span
+
+EXAMPLE = """\
+examples:
+  gridsignal token mint --participant acme-ai
+  gridsignal token mint --operator tso-north --for 2h > operator.token
+  gridsignal token show < operator.token
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    arguments = argparse.ArgumentParser(
+        prog="gridsignal token",
+        description="Mint a token with the local issuer's key, or check one from stdin.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
+    mint = actions.add_parser("mint", help="print a new token on stdout", epilog=EXAMPLE.splitlines()[1].strip())
+    who = mint.add_mutually_exclusive_group(required=True)
+    who.add_argument("--participant", metavar="NAME", help="a data center's organisation")
+    who.add_argument("--operator", metavar="NAME", help="an operator")
+    mint.add_argument("--subject", default="cli", help="the person or program, for the record (default: cli)")
+    mint.add_argument("--for", dest="lives", type=span, default=span("1d"), metavar="SPAN", help="lifetime (1d)")
+    mint.add_argument("--read-only", action="store_true", help="a token that writes nothing")
+    show = actions.add_parser("show", help="who a token on stdin is, if it is valid")
+    for one in (mint, show):
+        one.add_argument("--directory", type=Path, default=Path("gridsignal-data"), help="of `gridsignal up`")
+    return arguments
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    folder = args.directory / "issuer"
+    if not folder.is_dir():
+        print(f"gridsignal: expected an issuer in {folder}, got none; `gridsignal up` makes one", file=sys.stderr)
+        return USAGE
+    try:
+        issuer = LocalIssuer.create_or_open(folder)
+    except PermissionError as error:
+        print(f"gridsignal: {error}", file=sys.stderr)
+        return USAGE
+    return _mint(issuer, args) if args.action == "mint" else _show(issuer)
+
+
+def _mint(issuer: LocalIssuer, args: argparse.Namespace) -> int:
+    role, name = ("operator", args.operator) if args.operator else ("participant", args.participant)
+    scopes = [SIGNAL_READ]
+    if not args.read_only:
+        scopes.append(DISPATCH_WRITE if args.operator else OFFER_WRITE)
+    lives_s = int(args.lives.total_seconds())
+    print(issuer.mint("operator" if role == "operator" else "participant", name, args.subject, scopes, lives_s, _now()))
+    return OK
+
+
+def _show(issuer: LocalIssuer) -> int:
+    try:
+        who = issuer.verifier().verify(sys.stdin.read().strip(), _now())
+    except Unauthorized:
+        print("gridsignal: expected a valid token of this issuer on stdin", file=sys.stderr)
+        return FAILED
+    told = {
+        "role": who.role,
+        "organisation": who.organisation,
+        "subject": who.subject,
+        "scopes": sorted(who.scopes),
+        "expires_at": who.expires_at.isoformat().replace("+00:00", "Z"),
+    }
+    print(json.dumps(told))
+    return OK
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
