@@ -33,6 +33,7 @@ def routes(door: Door) -> APIRouter:
     _orders(router, door)
     _changes(router, door)
     _others(router, door)
+    _meters(router, door)
     return router
 
 
@@ -130,6 +131,8 @@ def _others(router: APIRouter, door: Door) -> None:
         mine = door.entitlements(door.principal(request)).sites
         return [site for ledger in door.ledgers() for site in ledger.sites.values() if site.site in mine]
 
+
+def _meters(router: APIRouter, door: Door) -> None:
     @router.get("/readings", tags=["readings"])
     async def readings(
         request: Request,
@@ -139,12 +142,11 @@ def _others(router: APIRouter, door: Door) -> None:
     ) -> Readings:
         """Meter readings of a site of yours, or of one you have ordered, that touch [from, to)."""
         who = door.principal(request)
-        orders = (order for ledger in door.ledgers() for order in ledger.orders.values() if order.order.site == site)
         operators = frozenset(
             ledger.requests[order.order.request_id].request.operator
             for ledger in door.ledgers()
-            for order in orders
-            if order.order.request_id in ledger.requests
+            for order in ledger.orders.values()
+            if order.order.site == site
         )
         if not door.sees(who, Audience(sites=frozenset({site}), operators=operators)):
             raise problems.not_found()

@@ -45,7 +45,7 @@ def test_quarter_hours_sent_every_fourth_are_filled_and_the_third_day_is_hourly(
         assert isinstance(record, SpotPrice)
         prices = record.prices_per_mwh
         assert all(len(set(prices[i : i + 4])) == 1 for i in range(0, 96, 4))
-        assert any(price is not None and price < 0 for r in records for price in r.prices_per_mwh)  # type: ignore[attr-defined]
+        assert any(price is not None and price < 0 for r in records for price in r.prices_per_mwh)  # type: ignore[attr-defined]  # all of them are prices
 
 
 def test_two_auctions_of_one_zone_stay_apart(samples: Path) -> None:

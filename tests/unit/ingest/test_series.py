@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def rows(*lines: str) -> str:
     return "\n".join([HEADER, *lines]) + "\n"
 
 
-def of_kind(kind: type, plan: list) -> list:  # type: ignore[type-arg]
+def of_kind(kind: type, plan: list[Any]) -> list[Any]:
     return [publication for publication in plan if isinstance(publication.record, kind)]
 
 
