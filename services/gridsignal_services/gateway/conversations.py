@@ -254,11 +254,12 @@ class Conversations:
         self.perform(connection, effects)
         return again_s
 
-    def _flush(self) -> None:
+    def _flush(self) -> int:
         self._gauges.deliveries.inc(self._hub.flush())
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
             connection.flush()
+        return len(dirty)
 
     # --- the end -------------------------------------------------------------------------------------------------
 

@@ -9,14 +9,19 @@ import asyncio
 from collections.abc import Callable
 
 
+FEW = 32
+"""A flush that wrote to no more connections than these cost too little for the next one to wait."""
+
+
 class Ticker:
-    """Calls `flush` soon after it is asked to, and at most once a tick.
+    """Calls `flush` soon after it is asked to; after one that wrote to many connections, not before a tick has passed.
 
     Bounded: one call under way. When full: never. Conflates: requests within one tick are one flush.
     """
 
-    def __init__(self, flush: Callable[[], None], tick_s: float) -> None:
+    def __init__(self, flush: Callable[[], int], tick_s: float) -> None:
         self._flush = flush
+        """Writes what waits, and says to how many connections."""
         self._tick_s = tick_s
         self._last_s = float("-inf")
         self._scheduled: asyncio.Handle | None = None
@@ -39,8 +44,9 @@ class Ticker:
 
     def _fire(self) -> None:
         self._scheduled = None
-        self._last_s = asyncio.get_running_loop().time()
-        self._flush()
+        began_s = asyncio.get_running_loop().time()
+        if self._flush() > FEW:
+            self._last_s = began_s
 
     def stop(self) -> None:
         """Nothing more is flushed."""
