@@ -16,6 +16,7 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import BaselineDeclaration, GridClock
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, Role
 from gridsignal_services.access.issuer import LocalIssuer
+from gridsignal_services.asgi import HttpServer
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import publish
@@ -25,6 +26,7 @@ from gridsignal_services.dispatch.registration import register_sites
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.ingest import status
 from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.service import Ingest
 from gridsignal_services.ingest.watch import Feed
@@ -46,6 +48,7 @@ class Stack:
     gateway: Gateway
     dispatch: Dispatch
     ingest: Ingest
+    feeds: HttpServer
     issuer: LocalIssuer
     registry: Registry
 
@@ -59,6 +62,12 @@ class Stack:
     def api_url(self) -> str:
         """Where operators ask."""
         host, port = self.dispatch.address
+        return f"http://{host}:{port}"
+
+    @property
+    def feeds_url(self) -> str:
+        """Where the feeds' health and metrics are read."""
+        host, port = self.feeds.address
         return f"http://{host}:{port}"
 
     def token(self, role: Role, organisation: str) -> str:
@@ -116,22 +125,24 @@ async def running(
     gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), gateway_settings, clock)
     dispatch = Dispatch(log, codec, replica, verifier, registry, settings, clock)
     ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds)
+    pages = HttpServer(status.app(ingest), settings, settings.ingest_port)
+    pages.listen()
     async with asyncio.TaskGroup() as tasks:
-        doors = [tasks.create_task(replica.run())]
+        background = [tasks.create_task(replica.run()), tasks.create_task(ingest.run())]
         await replica.caught_up()
         await register_sites(replica, registry)
-        gate = tasks.create_task(gateway.run())
-        doors += [tasks.create_task(dispatch.run()), tasks.create_task(ingest.run())]
+        doors = [tasks.create_task(work) for work in (gateway.run(), dispatch.run(), pages.serve())]
         await gateway.ready()
         await dispatch.ready()
         try:
-            yield Stack(log, codec, replica, gateway, dispatch, ingest, issuer, registry)
+            yield Stack(log, codec, replica, gateway, dispatch, ingest, pages, issuer, registry)
         finally:
             await gateway.drain()
-            await gate
-            await dispatch.stop()
-            for door in doors:
-                door.cancel()
+            dispatch.stop()
+            pages.stop()
+            await asyncio.wait(doors)
+            for task in background:
+                task.cancel()
 
 
 async def set_grid_clock(log: Log, codec: Codec, grid: GridClock) -> None:

@@ -203,6 +203,8 @@ class ServerSettings:
     gateway_port: int = 8081
     """0: any free port."""
     dispatch_port: int = 8082
+    ingest_port: int = 0
+    """Health and metrics of the feeds."""
     registry: Path | None = None
     """The registry file; None: the shipped example."""
     log_level: str = "INFO"
@@ -235,7 +237,7 @@ class ServerSettings:
 
 
 _PATHS = frozenset({"directory", "registry", "jwks", "tls_certificate", "tls_key"})
-_PORTS = frozenset({"gateway_port", "dispatch_port"})
+_PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port"})
 
 
 def _typed(key: str, name: str, text: str) -> object:

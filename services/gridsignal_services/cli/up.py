@@ -38,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--directory", type=Path, help="where everything is kept (default: gridsignal-data)")
     arguments.add_argument("--registry", type=Path, metavar="FILE", help="who there is (default: the shipped example)")
     arguments.add_argument("--gateway-port", type=int, metavar="PORT", help="for data centers (default: 8081, 0: any)")
+    arguments.add_argument(
+        "--ingest-port", type=int, metavar="PORT", help="for the feeds' health (default: any)"
+    )
     arguments.add_argument("--dispatch-port", type=int, metavar="PORT", help="for operators (default: 8082, 0: any)")
     return arguments
 
@@ -100,6 +103,7 @@ async def _greet(stack: Stack, settings: ServerSettings) -> None:
     zone = stack.registry.sites[site].zone
     print(f"for data centers  {stack.gateway_url}  (WebSocket /v1/stream, /healthz, /readyz, /metrics)")
     print(f"for operators     {stack.api_url}  (REST, /docs, /healthz, /readyz, /metrics)")
+    print(f"for the feeds     {stack.feeds_url}  (/v1/feeds, /healthz, /readyz, /metrics)")
     print(f"kept in           {settings.directory}")
     print("tokens            one file each, good for thirty days:")
     for who, file in sorted(files.items()):

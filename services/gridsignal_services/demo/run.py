@@ -102,7 +102,7 @@ async def _play(
     watch: Watcher | None,
 ) -> Result:
     timed = TimedLog(log)
-    settings = replace(ServerSettings(directory=directory), gateway_port=0, dispatch_port=0)
+    settings = replace(ServerSettings(directory=directory), gateway_port=0, dispatch_port=0, ingest_port=0)
     circuit = embedded.running(
         timed,
         directory,

@@ -9,15 +9,15 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry, Counter
 from starlette.exceptions import HTTPException
 
-import gridsignal_services.telemetry as telemetry
 from gridsignal_schemas.frames import Detail
+from gridsignal_services.asgi import add_pages
 from gridsignal_services.bus import LogUnavailable
 from gridsignal_services.dispatch import orders, problems, requests
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.problems import MEDIA_TYPE, Problem, ProblemBody
-from gridsignal_services.telemetry import Health
+from gridsignal_services.telemetry import Health, logger
 
-_log = telemetry.logger("dispatch")
+_log = logger("dispatch")
 _STATUSES = {400, 401, 403, 404, 409, 412, 413, 415, 422, 503}
 
 
@@ -46,19 +46,7 @@ def _health(made: FastAPI, health: Health) -> None:
         answered.labels(response.status_code).inc()
         return response
 
-    @made.get("/healthz", include_in_schema=False)
-    async def live() -> Response:
-        return Response("live\n" if health.live else "dead\n", 200 if health.live else 503, media_type="text/plain")
-
-    @made.get("/readyz", include_in_schema=False)
-    async def ready() -> Response:
-        return Response(
-            "ready\n" if health.ready else "not ready\n", 200 if health.ready else 503, media_type="text/plain"
-        )
-
-    @made.get("/metrics", include_in_schema=False)
-    async def show() -> Response:
-        return Response(telemetry.metrics(registry), media_type="text/plain; version=0.0.4")
+    add_pages(made, health, registry)
 
 
 def _answer(problem: Problem) -> Response:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
-
 from gridsignal_services.access.tokens import Verifier
+from gridsignal_services.asgi import HttpServer
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import Clock
@@ -23,9 +19,6 @@ from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import Registry, ServerSettings
 from gridsignal_services.telemetry import Health
-
-_BACKLOG = 1024
-_GRACE_S = 5
 
 
 class Dispatch:
@@ -42,33 +35,18 @@ class Dispatch:
         clock: Clock,
     ) -> None:
         self.health = Health()
-        self._replica, self._settings = replica, settings
+        self._replica = replica
         self._readings = Readings(log, codec, registry)
         self._owner = Owner(replica, clock)
         seal = Seal(_position_key(settings.directory), log.epoch)
         door = Door(replica, self._readings, verifier, registry, seal, clock)
-        self._server = _Server(
-            uvicorn.Config(
-                app(door, self.health),
-                log_level="warning",
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                limit_concurrency=1000,
-                timeout_graceful_shutdown=_GRACE_S,
-                ssl_certfile=settings.tls_certificate,
-                ssl_keyfile=settings.tls_key,
-            )
-        )
-        self._socket: socket.socket | None = None
+        self._server = HttpServer(app(door, self.health), settings, settings.dispatch_port)
         self._ready = asyncio.Event()
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port, once it listens."""
-        assert self._socket is not None, "not started"
-        host, port = self._socket.getsockname()[:2]
-        return str(host), int(port)
+        return self._server.address
 
     async def ready(self) -> None:
         """Returns once requests are answered."""
@@ -76,13 +54,13 @@ class Dispatch:
 
     async def run(self) -> None:
         """Serves until `stop`. Raises OSError where the port is taken."""
-        self._socket = _listening(self._settings.host, self._settings.dispatch_port)
+        self._server.listen()
         try:
             async with asyncio.TaskGroup() as tasks:
                 beside = [tasks.create_task(self._readings.run()), tasks.create_task(self._owner.run())]
                 await self._replica.caught_up()
                 await self._readings.caught_up()
-                serving = tasks.create_task(self._server.serve(sockets=[self._socket]))
+                serving = tasks.create_task(self._server.serve())
                 self.health.set_ready(True)
                 self._ready.set()
                 await serving
@@ -90,27 +68,11 @@ class Dispatch:
                     task.cancel()
         finally:
             self.health.set_ready(False, "stopped")
-            self._socket.close()
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Takes no more requests, answers those under way; `run` then returns."""
         self.health.set_ready(False, "stopping")
-        self._server.should_exit = True
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its hands on the process's signals: they belong to whoever runs the stack."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Captures none."""
-        yield
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    listening = socket.create_server((host, port), backlog=_BACKLOG)
-    listening.setblocking(False)
-    return listening
+        self._server.stop()
 
 
 def _position_key(directory: Path) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-
 FEW = 32
 """A flush that wrote to no more connections than these cost too little for the next one to wait."""
 
