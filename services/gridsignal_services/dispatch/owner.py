@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from gridsignal_schemas.messages import Clearing
 from gridsignal_services.bus import LogUnavailable
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.timers import next_due, next_records
@@ -49,6 +50,10 @@ class Owner:
             outcome = await self._replica.submit(record, _PRINCIPAL)
             if outcome.code == "TOO_EARLY":
                 await self._clock.sleep_until(self._clock.now() + _NOT_YET)
+            elif isinstance(record, Clearing) and not outcome.accepted:
+                # overtaken by what was logged meanwhile, or a defect: neither may fill the log
+                _log.warning("clearing not valid", request_id=record.request_id, code=outcome.code)
+                await asyncio.sleep(_RETRY_S)
         return bool(records)
 
     async def _wait(self) -> None:
