@@ -43,10 +43,9 @@ def as_utc(value: datetime) -> datetime:
     """The same instant in UTC; a naive datetime names no instant and is refused."""
     if value.tzinfo is None:
         raise ValueError("expected a time with its offset from UTC, got a naive datetime")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:  # the first and last day of the calendar, with an offset
-        raise ValueError("expected a time between the years 1 and 9999 in UTC") from None
+    if not 1900 < value.year < 2200:  # beyond them sums of times leave the calendar, and nobody trades power there
+        raise ValueError("expected a time between the years 1901 and 2199")
+    return value.astimezone(UTC)
 
 
 def _text_of_time(value: datetime) -> str:

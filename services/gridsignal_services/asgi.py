@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import h11
 import uvicorn
 from fastapi import FastAPI, Response
 from prometheus_client import CollectorRegistry
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import METRICS_CONTENT_TYPE, Health, metrics
 
+HEADER_S = 10.0
+"""A request's header that takes longer is not waited for."""
 _BACKLOG = 1024
 _GRACE_S = 5
 
@@ -38,9 +43,12 @@ def _told(well: bool, yes: str, no: str) -> Response:
 
 
 class HttpServer:
-    """Serves one application on one port. Bounded: 1000 requests at once; more are answered 503."""
+    """Serves one application on one port.
 
-    def __init__(self, app: FastAPI, settings: ServerSettings, port: int) -> None:
+    Bounded: 1000 connections at once, `header_s` for a request's header. When full: 503; who drips is hung up on.
+    """
+
+    def __init__(self, app: FastAPI, settings: ServerSettings, port: int, *, header_s: float = HEADER_S) -> None:
         self._at = (settings.host, port)
         self._socket: socket.socket | None = None
         self._server = _Server(
@@ -50,6 +58,8 @@ class HttpServer:
                 access_log=False,
                 lifespan="off",
                 server_header=False,
+                http=type("Prompt", (Prompt,), {"header_s": header_s}),
+                ws="none",
                 limit_concurrency=1000,
                 timeout_graceful_shutdown=_GRACE_S,
                 ssl_certfile=settings.tls_certificate,
@@ -80,6 +90,37 @@ class HttpServer:
     def stop(self) -> None:
         """Takes no more requests and answers those under way; `serve` then returns."""
         self._server.should_exit = True
+
+
+class Prompt(H11Protocol):
+    """Hangs up on whoever connects and doesn't say in time what they want: uvicorn itself would wait for ever."""
+
+    header_s = HEADER_S
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:  # the header is not whole yet
+            self._arm()
+        else:
+            self._disarm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def _arm(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self.header_s, self.transport.close)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 class _Server(uvicorn.Server):

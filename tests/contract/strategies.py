@@ -29,7 +29,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-TIMES = st.datetimes(timezones=st.just(UTC))
+TIMES = st.datetimes(datetime(1901, 1, 2), datetime(2199, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds the zone
 MONEY = st.decimals(-LARGEST, LARGEST, places=4, allow_nan=False, allow_infinity=False)
 
 

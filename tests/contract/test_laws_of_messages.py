@@ -88,7 +88,13 @@ def test_what_is_no_amount_is_refused(amount: object) -> None:
         MONEY_OF_JSON.validate_python(amount)
 
 
-@given(when=st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1), timezones=OFFSETS))  # noqa: DTZ001 - hypothesis adds the offsets
+@pytest.mark.parametrize("text", ["1900-12-31T23:59:59Z", "2200-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"])
+def test_a_time_outside_the_age_of_power_grids_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="between the years"):
+        TIME_OF_JSON.validate_python(text)
+
+
+@given(when=st.datetimes(min_value=datetime(1901, 1, 2), max_value=datetime(2199, 12, 30), timezones=OFFSETS))  # noqa: DTZ001 - hypothesis adds the offsets
 def test_a_time_is_its_instant_whatever_its_offset(when: datetime) -> None:
     read = TIME_OF_JSON.validate_python(when.isoformat())
     assert read == when

@@ -45,12 +45,11 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "for who runs it": (
         Command("up", "gridsignal_services.cli.up", "server", "the whole stack in one process, on one folder"),
         Command("demo", "gridsignal_services.cli.demo", "server", "a real day, three data centers, told at the end"),
-        Command("serve", "gridsignal_services.cli.serve", "server", "one of the services alone"),
         Command("ingest", "gridsignal_services.cli.ingest", "server", "fetch market and carbon feeds"),
         Command("replay", "gridsignal_services.cli.replay", "server", "publish recorded days of prices and carbon"),
         Command("token", "gridsignal_services.cli.token", "server", "mint a token of the local issuer"),
         Command("check-config", "gridsignal_services.cli.check_config", "server", "validate a registry file"),
-        Command("topics", "gridsignal_services.cli.topics", "server", "the topics of the log"),
+        Command("topics", "gridsignal_services.cli.topics", "kafka", "the topics of the log"),
         Command("schemas", "gridsignal_services.cli.schemas", "server", "the schemas of the records"),
     ),
 }
@@ -85,6 +84,8 @@ def run(name: str, rest: list[str]) -> int:
     try:
         module = import_module(command.module)
     except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith("gridsignal"):
+            raise  # ours: no extra brings it
         return _wrong(f"{name} needs {missing.name}: pip install 'gridsignal[{command.extra}]'")
     code: int = module.run(module.parser().parse_args(rest))
     return code

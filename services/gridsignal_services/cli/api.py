@@ -12,14 +12,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
+from gridsignal import UsageError
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
+from gridsignal.cli.connection import bearer
 
 DEFAULT_API = "http://127.0.0.1:8082"
-_SPAN = re.compile(r"([0-9]+)(s|m|h|d)")
+_SPAN = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST = timedelta(days=3660)
 
 
 class Failed(Exception):
@@ -44,10 +48,12 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
 @contextmanager
 def door(args: argparse.Namespace) -> Iterator[httpx2.Client]:
     """The door these options describe. Raises Failed for what keeps it shut."""
-    headers = {"Authorization": f"Bearer {_token(args.token_file)}"}
     try:
+        headers = {"Authorization": f"Bearer {bearer(args.token_file)}"}
         with httpx2.Client(base_url=args.api, headers=headers, timeout=15) as http:
             yield http
+    except UsageError as wrong:
+        raise Failed(USAGE, str(wrong)) from None
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as wrong:
         raise Failed(USAGE, f"--api: expected an address such as {DEFAULT_API}, got {args.api!r}") from wrong
     except httpx2.TransportError as away:
@@ -65,7 +71,7 @@ def exit_code(work: Callable[[argparse.Namespace], int], args: argparse.Namespac
 
 def answer(response: httpx2.Response) -> Any:
     """The door's answer. Raises Failed with every fault it named."""
-    if response.is_success:
+    if response.is_success and response.headers.get("content-type") == "application/json":
         return response.json()
     try:
         problem = response.json()
@@ -85,34 +91,30 @@ def show_json(value: Any) -> None:
 def moment(text: str) -> str:
     """An RFC 3339 time from "2030-05-12T18:00+02:00", or from a span from now such as +2h or +90m."""
     if text.startswith("+"):
-        return _text(datetime.now(UTC) + span(text[1:]))
+        return rfc(datetime.now(UTC) + span(text[1:]))
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
         when = None
-    if when is None or when.tzinfo is None:
+    if when is None or when.tzinfo is None or not 1900 < when.year < 2200:  # sums of times stay in the calendar
         raise argparse.ArgumentTypeError(f"expected a time such as 2030-05-12T18:00+02:00 or +2h, got {text!r}")
-    return _text(when)
+    return rfc(when)
 
 
 def span(text: str) -> timedelta:
     """A length of time such as 45m, 2h, 90s."""
     match = _SPAN.fullmatch(text)
-    if match is None or not int(match[1]):
-        raise argparse.ArgumentTypeError(f"expected a length of time such as 45m or 2h, got {text!r}")
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    length = timedelta(seconds=int(match[1]) * _SECONDS[match[2]]) if match else timedelta(0)
+    if not timedelta(0) < length <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"expected a length of time such as 45m or 2h, got {text!r:.60}")
+    return length
 
 
-def _text(when: datetime) -> str:
+def below(collection: str, identifier: str) -> str:
+    """The path of one thing of a collection; an id with a slash in it stays one id."""
+    return f"/v1/{collection}/{quote(identifier, safe='')}"
+
+
+def rfc(when: datetime) -> str:
+    """RFC 3339 in UTC, whole seconds."""
     return when.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
-
-
-def _token(file: Path | None) -> str:
-    if file is not None:
-        if not file.is_file():
-            raise Failed(USAGE, f"expected a token in --token-file {file}, got no such file")
-        return file.read_text("utf-8").strip()
-    token = os.environ.get("GRIDSIGNAL_TOKEN", "").strip()
-    if not token:
-        raise Failed(USAGE, "expected a token in GRIDSIGNAL_TOKEN or --token-file, got neither")
-    return token

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         registry = Registry.load(args.file)
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        print("\n".join(error.faults), file=sys.stderr)
         return USAGE
     counts = {name: len(getattr(registry, name)) for name in ("zones", "operators", "participants", "sites")}
     print(json.dumps(counts) if args.json else f"{args.file}: {', '.join(f'{n} {name}' for name, n in counts.items())}")

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(as_json(result)))
     else:
-        console.print(summary(result))
+        console.print(summary(result, console.width))
     return 0
 
 

@@ -10,7 +10,7 @@ import httpx2
 
 from gridsignal.__main__ import OK
 from gridsignal.cli.tables import show_rows, when
-from gridsignal_services.cli.api import add_options, answer, door, exit_code, moment, show_json
+from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, show_json
 
 EXAMPLE = """\
 examples:
@@ -79,7 +79,7 @@ def _list(http: httpx2.Client, args: argparse.Namespace) -> list[Any]:
 
 
 def _one(http: httpx2.Client, args: argparse.Namespace) -> Any:
-    path = f"/v1/orders/{args.order_id}"
+    path = below("orders", args.order_id)
     if args.action == "show":
         return answer(http.get(path))
     body = {"reason": args.reason} | ({"ends_at": args.end} if args.end else {})

@@ -12,7 +12,8 @@ import httpx2
 from gridsignal.__main__ import OK
 from gridsignal.cli.connection import power_w
 from gridsignal.cli.tables import show_rows, when
-from gridsignal_services.cli.api import add_options, answer, door, exit_code, moment, show_json, span
+from gridsignal_services.cli import amend
+from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, rfc, show_json, span
 
 EXAMPLE = """\
 examples:
@@ -21,6 +22,7 @@ examples:
   gridsignal request book REQUEST_ID
   gridsignal request clear REQUEST_ID --reason "enough offers are in"
   gridsignal request award REQUEST_ID --pick acme-ai/OFFER_ID/o1=8MW --reason "behind the overloaded line"
+  gridsignal request amend REQUEST_ID --power 10MW --for 30m
   gridsignal request cancel REQUEST_ID --reason "the line is back"
 """
 
@@ -35,6 +37,9 @@ def parser() -> argparse.ArgumentParser:
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_create(actions.add_parser("create", help="ask for power", epilog=EXAMPLE.splitlines()[1].strip()))
+    change = actions.add_parser("amend", help="change an open one: its next revision", epilog=amend.EXAMPLE)
+    amend.add_arguments(change)
+    add_options(change)
     listing = actions.add_parser("list", help="requests you may see")
     listing.add_argument("--zone")
     listing.add_argument("--state")
@@ -93,6 +98,8 @@ def _run(args: argparse.Namespace) -> int:
                 return _create(http, args)
             case "list":
                 return _list(http, args)
+            case "amend":
+                return _told(args, amend.amended(http, args))
             case "book" | "clear" | "award":
                 return _book(http, args)
         return _one(http, args)
@@ -120,9 +127,9 @@ def _body(args: argparse.Namespace) -> dict[str, Any]:
         "direction": "LOAD_DECREASE" if args.down else "LOAD_INCREASE",
         "power_w": args.down or args.up,
         "starts_at": args.start,
-        "ends_at": _rfc(starts_at + args.length),
-        "gate_closure_at": _rfc(gate),
-        "decision_deadline": _rfc(decide),
+        "ends_at": rfc(starts_at + args.length),
+        "gate_closure_at": rfc(gate),
+        "decision_deadline": rfc(decide),
         "respond_within_s": int(args.respond.total_seconds()),
         "full_activation_s": int(args.activation.total_seconds()),
         "max_notice_s": int(args.activation.total_seconds()),
@@ -132,10 +139,6 @@ def _body(args: argparse.Namespace) -> dict[str, Any]:
     }
     optional = {"price_cap_per_mwh": args.cap, "min_quantity_w": args.min}
     return body | {name: value for name, value in optional.items() if value is not None}
-
-
-def _rfc(moment_: datetime) -> str:
-    return moment_.replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
 def _list(http: httpx2.Client, args: argparse.Namespace) -> int:
@@ -156,9 +159,12 @@ def _list(http: httpx2.Client, args: argparse.Namespace) -> int:
 
 
 def _one(http: httpx2.Client, args: argparse.Namespace) -> int:
-    path = f"/v1/requests/{args.request_id}"
+    path = below("requests", args.request_id)
     response = http.get(path) if args.action == "show" else http.post(f"{path}/cancel", json={"reason": args.reason})
-    view = answer(response)
+    return _told(args, answer(response))
+
+
+def _told(args: argparse.Namespace, view: dict[str, Any]) -> int:
     if args.json:
         show_json(view)
     else:
@@ -178,7 +184,7 @@ def _show(views: list[Any]) -> None:
 
 
 def _book(http: httpx2.Client, args: argparse.Namespace) -> int:
-    path = f"/v1/requests/{args.request_id}"
+    path = below("requests", args.request_id)
     if args.action == "book":
         view = answer(http.get(f"{path}/book"))
     else:

@@ -8,7 +8,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from gridsignal.__main__ import FAILED, OK, USAGE
+from gridsignal_schemas.values import Identifier
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.tokens import Unauthorized
@@ -33,8 +36,8 @@ def parser() -> argparse.ArgumentParser:
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
     mint = actions.add_parser("mint", help="print a new token on stdout", epilog=EXAMPLE.splitlines()[1].strip())
     who = mint.add_mutually_exclusive_group(required=True)
-    who.add_argument("--participant", metavar="NAME", help="a data center's organisation")
-    who.add_argument("--operator", metavar="NAME", help="an operator")
+    who.add_argument("--participant", type=_name, metavar="NAME", help="a data center's organisation")
+    who.add_argument("--operator", type=_name, metavar="NAME", help="an operator")
     mint.add_argument("--subject", default="cli", help="the person or program, for the record (default: cli)")
     mint.add_argument("--for", dest="lives", type=span, default=span("1d"), metavar="SPAN", help="lifetime (1d)")
     mint.add_argument("--read-only", action="store_true", help="a token that writes nothing")
@@ -42,6 +45,15 @@ def parser() -> argparse.ArgumentParser:
     for one in (mint, show):
         one.add_argument("--directory", type=Path, default=Path("gridsignal-data"), help="of `gridsignal up`")
     return arguments
+
+
+def _name(text: str) -> str:
+    try:
+        return TypeAdapter(Identifier).validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(
+            f"expected an organisation's name as in the registry, got {text!r:.60}"
+        ) from None
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import os
+import shlex
+import shutil
 import signal
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +20,8 @@ from gridsignal_services.bus import LogConfigurationError, LogUnavailable
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
-from gridsignal_services.settings import ConfigError, Registry, ServerSettings, example_registry
+from gridsignal_services.ingest.replay import example_prices
+from gridsignal_services.settings import ConfigError, Registry, ServerSettings, example_registry, is_loopback
 from gridsignal_services.telemetry import configure_logging
 
 EXAMPLE = """\
@@ -38,9 +43,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--directory", type=Path, help="where everything is kept (default: gridsignal-data)")
     arguments.add_argument("--registry", type=Path, metavar="FILE", help="who there is (default: the shipped example)")
     arguments.add_argument("--gateway-port", type=int, metavar="PORT", help="for data centers (default: 8081, 0: any)")
-    arguments.add_argument(
-        "--ingest-port", type=int, metavar="PORT", help="for the feeds' health (default: any)"
-    )
+    arguments.add_argument("--ingest-port", type=int, metavar="PORT", help="for the feeds' health (default: any)")
     arguments.add_argument("--dispatch-port", type=int, metavar="PORT", help="for operators (default: 8082, 0: any)")
     return arguments
 
@@ -49,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """0 after an orderly end, 2 when it can't start like this, 3 when the log is away."""
     try:
         settings = ServerSettings.from_environment(os.environ, **vars(args))
+        _must_be_for_one_machine(settings)
         registry = Registry.load(settings.registry) if settings.registry else example_registry()
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
         asyncio.run(_serve(settings, registry))
@@ -57,6 +61,19 @@ def run(args: argparse.Namespace) -> int:
     except ExceptionGroup as group:
         return _failed(_first(group))
     return OK
+
+
+def _must_be_for_one_machine(settings: ServerSettings) -> None:
+    """Settings that this command would not keep to are refused: it trusts its own issuer, and nobody else reads along.
+
+    Raises ConfigError.
+    """
+    if not is_loopback(settings.host):
+        raise ConfigError(f"host: expected loopback, for this command runs on one machine, got {settings.host!r:.60}")
+    if settings.jwks is not None:
+        raise ConfigError("jwks: expected none, for this command trusts its own issuer alone, got a key set")
+    if settings.tls_certificate is not None:
+        raise ConfigError("tls_certificate: expected none on loopback, got one")
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
@@ -70,7 +87,12 @@ def _first(group: ExceptionGroup[Exception]) -> Exception:
 
 
 def _failed(error: Exception) -> int:
-    print(f"gridsignal up: {error}", file=sys.stderr)
+    told = str(error)
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        told = (
+            "expected a free port, got one in use; name others: --gateway-port, --dispatch-port, --ingest-port (0: any)"
+        )
+    print(f"gridsignal up: {told}", file=sys.stderr)
     return UNAVAILABLE if isinstance(error, LogUnavailable) else USAGE
 
 
@@ -81,10 +103,14 @@ async def _serve(settings: ServerSettings, registry: Registry) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, ended.set)
     clock = WallClock()
-    circuit = embedded.running(log, settings.directory, registry=registry, clock=clock, settings=settings)
+    example = settings.registry is None
+    playback = example_prices(clock.now()) if example else ()
+    circuit = embedded.running(
+        log, settings.directory, registry=registry, clock=clock, settings=settings, playback=playback
+    )
     try:
         async with circuit as stack:
-            if settings.registry is None:
+            if example:
                 start = embedded.midnight(datetime.now(UTC))
                 await stack.declare_flat_baselines(start, _EXAMPLE_DAYS, _EXAMPLE_SHARE)
             await _greet(stack, settings)
@@ -96,11 +122,6 @@ async def _serve(settings: ServerSettings, registry: Registry) -> None:
 
 async def _greet(stack: Stack, settings: ServerSettings) -> None:
     files = await stack.write_tokens(settings.directory / "tokens")
-    participant, operator = (next(f for who, f in files.items() if who.startswith(r)) for r in ("part", "oper"))
-    site = next(
-        name for name, entry in stack.registry.sites.items() if f"participant-{entry.participant}." in str(participant)
-    )
-    zone = stack.registry.sites[site].zone
     print(f"for data centers  {stack.gateway_url}  (WebSocket /v1/stream, /healthz, /readyz, /metrics)")
     print(f"for operators     {stack.api_url}  (REST, /docs, /healthz, /readyz, /metrics)")
     print(f"for the feeds     {stack.feeds_url}  (/v1/feeds, /healthz, /readyz, /metrics)")
@@ -108,12 +129,31 @@ async def _greet(stack: Stack, settings: ServerSettings) -> None:
     print("tokens            one file each, good for thirty days:")
     for who, file in sorted(files.items()):
         print(f"                  {who:<26}{file}")
+    print("                  a command takes one with --token-file FILE, or GRIDSIGNAL_TOKEN=$(cat FILE)")
     if settings.registry is None:
-        print("baselines         sites of the shipped example have a flat one, so that offers can be tried")
-    watcher = f"--url {stack.gateway_url} --token-file {participant}"
-    asker = f"--api {stack.api_url} --token-file {operator}"
+        print(
+            "to try with       the shipped example: flat baselines, and an example price curve for today and tomorrow"
+        )
     print("\ntry, each in a terminal of its own:")
-    print(f"  gridsignal watch requests --zone {zone} {watcher}")
-    print(f"  gridsignal request create --zone {zone} --down 12MW --start +40m --for 45m --gate +2m {asker}")
-    print(f"  gridsignal offer create REQUEST_ID --power 12MW --price 90 --site {site} {watcher}")
+    for line in _to_try(stack, files):
+        print(f"  {line}")
     print("\nrunning; Ctrl-C ends it in order", flush=True)
+
+
+def _to_try(stack: Stack, files: dict[str, Path]) -> Iterator[str]:
+    """Commands for the registry's first site and an operator of its zone, to be pasted in any folder."""
+    site, entry = next(iter(stack.registry.sites.items()), (None, None))
+    zone_of = stack.registry.operators.items()
+    operator = next((name for name, asker in zone_of if entry is not None and entry.zone in asker.zones), None)
+    if entry is None or operator is None:
+        yield "gridsignal check-config FILE    (the registry has no site, or no operator in a site's zone)"
+        return
+    command = "gridsignal" if shutil.which("gridsignal") else f"{shlex.quote(sys.executable)} -m gridsignal"
+    participant_file, operator_file = (
+        shlex.quote(str(files[who].resolve())) for who in (f"participant:{entry.participant}", f"operator:{operator}")
+    )
+    watcher = f"--url {stack.gateway_url} --token-file {participant_file}"
+    asker = f"--api {stack.api_url} --token-file {operator_file}"
+    yield f"{command} watch requests --zone {entry.zone} {watcher}"
+    yield f"{command} request create --zone {entry.zone} --down 12MW --start +40m --for 45m --gate +2m {asker}"
+    yield f"{command} offer create REQUEST_ID --power 12MW --price 90 --site {site} {watcher}"

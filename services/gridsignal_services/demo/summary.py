@@ -24,15 +24,17 @@ from gridsignal_services.demo.story import MARKET, ZONE
 _QUIET_W = 300_000
 """Deviations below it are noise."""
 _BAR = 10
+_PRICES, _SITE = 24, 20
+"""Columns of a terminal that the prices and each site need."""
 
 
-def summary(result: Result) -> RenderableType:
-    """The whole day to look at."""
+def summary(result: Result, width: int) -> RenderableType:
+    """The whole day to look at, for a terminal of so many columns."""
     numbers = as_json(result)
     return Group(
         Text(),
         Panel(_headline(result, numbers), box=box.HEAVY, title=f"{ZONE}, {result.story.day}", title_align="left"),
-        _hours(result.day),
+        *_hours(result.day, width),
         *(_ladder(result.day, request) for request in result.day.requests.values()),
         _sums(numbers),
         _small_print(numbers),
@@ -54,13 +56,20 @@ def _headline(result: Result, numbers: dict[str, Any]) -> Text:
     )
 
 
-def _hours(day: figures.Day) -> Table:
-    title = "Hour by hour: baseline > metered, MW; ordered (yellow), rebound or counterpart (blue); market time"
+def _hours(day: figures.Day, width: int) -> Iterator[Table]:
+    """As many sites side by side as the terminal has room for."""
+    sites = sorted(day.sites.values(), key=lambda site: (site.zone, site.site))
+    side_by_side = max(1, (width - _PRICES) // _SITE)
+    for first in range(0, len(sites), side_by_side):
+        yield _hours_of(day, sites[first : first + side_by_side])
+
+
+def _hours_of(day: figures.Day, sites: list[figures.SiteDay]) -> Table:
+    title = "Hour by hour, market time: baseline > metered in MW, ordered (yellow), rebound or counterpart (blue)"
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     table.add_column("price", justify="right", no_wrap=True)
     table.add_column("", min_width=_BAR, no_wrap=True)
-    sites = sorted(day.sites.values(), key=lambda site: (site.zone, site.site))
     for site in sites:
         table.add_column(f"{site.site} {site.zone}", justify="right", no_wrap=True)
         table.add_column("", justify="right", no_wrap=True)

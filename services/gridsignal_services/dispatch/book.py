@@ -28,6 +28,8 @@ REASONS: dict[str, str] = {
     "RAMP": "its ramp does not reach the power in time",
     "REST": "the site still rests after its last activation",
     "EXPIRED": "it expired before it was called",
+    "ACTIVATIONS": "the site has been activated as often as it can be in a day",
+    "NOT_CONSIDERED": "it came while the decision was being made, or had expired by then",
 }
 """What a code means to a person; codes without a line here speak for themselves."""
 

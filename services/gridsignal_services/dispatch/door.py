@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch import problems, strict_json
 from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
+from gridsignal_services.dispatch.views import page
 from gridsignal_services.ledger.book import TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
@@ -31,6 +33,7 @@ BODY_S = 10.0
 """A body that takes longer is not waited for."""
 WAIT_S = 5.0
 """How long a read waits for the position it names."""
+MOMENT_S = 0.2
 POSITION = "Gridsignal-Position"
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -68,6 +71,8 @@ class Door:
         principal = self.principal(request, DISPATCH_WRITE)
         if principal.role != "operator":
             raise problems.forbidden(DISPATCH_WRITE)
+        if SIGNAL_READ not in principal.scopes:  # each write is answered with what it made
+            raise problems.forbidden(SIGNAL_READ)
         return principal
 
     def entitlements(self, principal: Principal) -> Entitlements:
@@ -107,6 +112,22 @@ class Door:
             raise problems.bad_request("IDEMPOTENCY_KEY", "Idempotency-Key", message)
         return key
 
+    def only(self, request: Request, *names: str) -> None:
+        """Raises Problem 422 for parameters this operation doesn't have: a filter with a typo would show too much."""
+        given = [name for name, _ in request.query_params.multi_items()]
+        faults = [
+            Detail(code="UNKNOWN_PARAMETER", pointer=f"?{name:.60}", message=f"expected one of {', '.join(names)}")
+            for name in dict.fromkeys(given)
+            if name not in names
+        ]
+        faults += [
+            Detail(code="REPEATED_PARAMETER", pointer=f"?{name}", message="expected the parameter once")
+            for name in names
+            if given.count(name) > 1
+        ]
+        if faults:
+            raise problems.invalid(faults)
+
     async def catch_up(self, request: Request) -> None:
         """Waits for the position a read names, on whatever process. Raises Problem 400 or 503."""
         text = request.headers.get(POSITION)
@@ -131,6 +152,12 @@ class Door:
         response.headers[POSITION] = self._seal.close(partition, self.replica.ledgers[partition].position - 1)
         return outcome
 
+    async def moved_on(self, ledger: Ledger) -> None:
+        """Returns once something more is reduced, or after a moment."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MOMENT_S):
+                await self.replica.passed(ledger.partition, ledger.position)
+
     # --- finding -------------------------------------------------------------------------------------------------
 
     def ledgers(self) -> Iterator[Ledger]:
@@ -141,7 +168,7 @@ class Door:
         """A request they may see; with `own`, one that is theirs. Raises Problem 404."""
         for ledger in self.ledgers():
             tracked = ledger.requests.get(request_id)
-            if tracked is not None and self.sees(principal, tracked.audience) and (not own or owns(principal, tracked)):
+            if tracked is not None and self.sees_request(principal, ledger, tracked) and _own(own, principal, tracked):
                 return ledger, tracked
         raise problems.not_found()
 
@@ -155,6 +182,10 @@ class Door:
                 return ledger, tracked
         raise problems.not_found()
 
+    def sees_request(self, principal: Principal, ledger: Ledger, tracked: TrackedRequest) -> bool:
+        """Whoever may see its current revision: who could see an earlier one has no right to what was added."""
+        return self.sees(principal, ledger.audience_of(tracked.request))
+
     def sees_offer(self, principal: Principal, ledger: Ledger, tracked: TrackedOffer) -> bool:
         """The participant whose offer it is, and the operator who asked."""
         if principal.role == "participant":
@@ -166,6 +197,18 @@ class Door:
 def owns(principal: Principal, tracked: TrackedRequest) -> bool:
     """Whether a request is this operator's."""
     return principal.role == "operator" and tracked.request.operator == principal.organisation
+
+
+def paged(ids: Iterable[str], after: str | None, limit: int) -> tuple[list[str], str | None]:
+    """A page, as `views.page` cuts it. Raises Problem 422 where it can't."""
+    try:
+        return page(ids, after, limit)
+    except LookupError as fault:
+        raise problems.invalid([Detail(code="PAGE", pointer="?after", message=str(fault))]) from None
+
+
+def _own(wanted: bool, principal: Principal, tracked: TrackedRequest) -> bool:
+    return not wanted or owns(principal, tracked)
 
 
 def must_be_accepted(outcome: Outcome) -> None:

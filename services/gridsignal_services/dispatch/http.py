@@ -15,10 +15,11 @@ from gridsignal_services.bus import LogUnavailable
 from gridsignal_services.dispatch import orders, problems, requests
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.problems import MEDIA_TYPE, Problem, ProblemBody
+from gridsignal_services.dispatch.strict_json import message_of
 from gridsignal_services.telemetry import Health, logger
 
 _log = logger("dispatch")
-_STATUSES = {400, 401, 403, 404, 409, 412, 413, 415, 422, 503}
+_STATUSES = {400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 503}
 
 
 def app(door: Door, health: Health) -> FastAPI:
@@ -67,7 +68,7 @@ def _problems(made: FastAPI) -> None:
     @made.exception_handler(RequestValidationError)
     async def unreadable(_: Request, error: RequestValidationError) -> Response:
         faults = [
-            Detail(code="PARAMETER", pointer=f"?{fault['loc'][-1]}", message=str(fault["msg"]))
+            Detail(code="PARAMETER", pointer=f"?{fault['loc'][-1]}", message=message_of(fault))
             for fault in error.errors()
         ]
         return _answer(problems.invalid(faults))

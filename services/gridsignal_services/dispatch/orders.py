@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from gridsignal_schemas.messages import DispatchOrder, OrderState, SiteRegistration
+from gridsignal_schemas.messages import DispatchOrder, MeterReading, OrderState, SiteRegistration
 from gridsignal_schemas.values import Timestamp
-from gridsignal_services.access import Audience
+from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch import commands, problems
-from gridsignal_services.dispatch.door import Door, must_be_accepted
+from gridsignal_services.dispatch.door import Door, must_be_accepted, owns, paged
 from gridsignal_services.dispatch.examples import EXTEND, RELEASE, takes
 from gridsignal_services.dispatch.requests import Limit
 from gridsignal_services.dispatch.shapes import ExtendBody, ReleaseBody
@@ -22,9 +23,10 @@ from gridsignal_services.dispatch.views import (
     Readings,
     offer_view,
     order_view,
-    page,
+    overlaps,
 )
 from gridsignal_services.ledger.lifecycle import OfferState
+from gridsignal_services.ledger.rules import fault
 
 
 def routes(door: Door) -> APIRouter:
@@ -48,6 +50,7 @@ def _orders(router: APIRouter, door: Door) -> None:
     ) -> Orders:
         """Orders that you may see, oldest first, with what was delivered."""
         who = door.principal(request)
+        door.only(request, "request_id", "state", "after", "limit")
         await door.catch_up(request)
         seen = {
             order_id: (ledger, tracked)
@@ -57,7 +60,7 @@ def _orders(router: APIRouter, door: Door) -> None:
             and request_id in (None, tracked.order.request_id)
             and state in (None, tracked.state)
         }
-        chosen, following = page(seen, after, limit)
+        chosen, following = paged(seen, after, limit)
         views = [order_view(seen[i][0].book, seen[i][1], door.readings.meters) for i in chosen]
         return Orders(orders=views, next=following)
 
@@ -92,13 +95,17 @@ def _changes(router: APIRouter, door: Door) -> None:
         ends_at = body.ends_at or _soonest(door.clock.now(), ledger.now, tracked.order)
         if faults := commands.release_faults(tracked, ends_at, body):
             raise problems.conflict(faults)
-        must_be_accepted(await door.submit(commands.ending(tracked, ends_at, body, who), who, response))
+        if ends_at != tracked.order.ends_at:
+            must_be_accepted(await door.submit(commands.ending(tracked, ends_at, body, who), who, response))
         return order_view(ledger.book, tracked, door.readings.meters)
 
 
+_A_MOMENT = timedelta(seconds=1)
+
+
 def _soonest(now: datetime, log_clock: datetime | None, order: DispatchOrder) -> datetime:
-    """Now, or a moment later: the log's clock decides, and it stands still between records."""
-    soonest = max(now, log_clock or now, order.starts_at)
+    """A moment from now: an order can't end before the log has said so, and the log's clock runs on until then."""
+    soonest = max(max(now, log_clock or now) + _A_MOMENT, order.starts_at)
     return soonest if order.ends_at is None else min(soonest, order.ends_at)
 
 
@@ -113,6 +120,7 @@ def _others(router: APIRouter, door: Door) -> None:
     ) -> Offers:
         """Your offers, or those on your requests; pages go by participant:offer_id."""
         who = door.principal(request)
+        door.only(request, "request_id", "state", "after", "limit")
         await door.catch_up(request)
         seen = {
             f"{key[0]}:{key[1]}": tracked
@@ -122,7 +130,7 @@ def _others(router: APIRouter, door: Door) -> None:
             and request_id in (None, tracked.offer.request_id)
             and state in (None, tracked.state)
         }
-        chosen, following = page(seen, after, limit)
+        chosen, following = paged(seen, after, limit)
         return Offers(offers=[offer_view(seen[i]) for i in chosen], next=following)
 
     @router.get("/sites", tags=["sites"])
@@ -140,14 +148,35 @@ def _meters(router: APIRouter, door: Door) -> None:
         from_: Annotated[Timestamp, Query(alias="from")],
         to: Annotated[Timestamp, Query()],
     ) -> Readings:
-        """Meter readings of a site of yours, or of one you have ordered, that touch [from, to)."""
+        """Meter readings that touch [from, to), a week at most: of your site, or of one around your orders to it.
+
+        An operator sees what was metered from an hour before its order to an hour after it: ramps and rebound.
+        """
         who = door.principal(request)
-        operators = frozenset(
-            ledger.requests[order.order.request_id].request.operator
-            for ledger in door.ledgers()
-            for order in ledger.orders.values()
-            if order.order.site == site
-        )
-        if not door.sees(who, Audience(sites=frozenset({site}), operators=operators)):
+        door.only(request, "site", "from", "to")
+        if to - from_ > _LONGEST_LOOK:
+            raise problems.invalid([fault("PERIOD", "?to", f"expected at most {_LONGEST_LOOK.days} days after from")])
+        metered = door.readings.meters.between(site, from_, to)
+        if door.sees(who, Audience(sites=frozenset({site}))):
+            return Readings(readings=list(metered))
+        windows = list(_windows(door, who, site))
+        if not windows:
             raise problems.not_found()
-        return Readings(readings=list(door.readings.meters.between(site, from_, to)))
+        return Readings(readings=[reading for reading in metered if _touches(reading, windows)])
+
+
+_LONGEST_LOOK = timedelta(days=7)
+_AROUND = timedelta(hours=1)
+
+
+def _windows(door: Door, who: Principal, site: str) -> Iterator[tuple[datetime, datetime | None]]:
+    """The periods around the principal's own orders to a site."""
+    for ledger in door.ledgers():
+        for tracked in ledger.orders.values():
+            order = tracked.order
+            if order.site == site and owns(who, ledger.requests[order.request_id]):
+                yield order.starts_at - _AROUND, order.ends_at + _AROUND if order.ends_at else None
+
+
+def _touches(reading: MeterReading, windows: list[tuple[datetime, datetime | None]]) -> bool:
+    return any(overlaps(reading.starts_at, reading.ends_at, *window) for window in windows)

@@ -104,6 +104,11 @@ def precondition_failed(faults: Sequence[Detail]) -> Problem:
     return Problem(412, "precondition-failed", faults[0].message, faults)
 
 
+def precondition_required(where: str, message: str) -> Problem:
+    """428: say what you have read, so that nobody's change is lost."""
+    return Problem(428, "precondition-required", message, [Detail(code="PRECONDITION", pointer=where, message=message)])
+
+
 def invalid(faults: Sequence[Detail]) -> Problem:
     """422: everything that is wrong, one fault each."""
     more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -11,10 +11,10 @@ from gridsignal_schemas.messages import DispatchRequest
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch import commands, problems
 from gridsignal_services.dispatch.book import BookView, book_view
-from gridsignal_services.dispatch.door import Door, must_be_accepted, owns
+from gridsignal_services.dispatch.door import Door, must_be_accepted, owns, paged
 from gridsignal_services.dispatch.examples import AWARD, CANCEL, REQUEST, takes
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
-from gridsignal_services.dispatch.views import Requests, RequestView, page, request_view
+from gridsignal_services.dispatch.views import Requests, RequestView, request_view
 from gridsignal_services.ledger.lifecycle import RequestState
 from gridsignal_services.ledger.rules import fault, request_faults
 
@@ -37,7 +37,9 @@ def _writing(router: APIRouter, door: Door) -> None:
         who = door.operator(request)
         key = door.idempotency_key(request)
         body = await door.body(request, RequestBody)
-        record = _checked(door, who, body, commands.request_id_of(who.organisation, key), 1)
+        request_id = commands.request_id_of(who.organisation, key)
+        _must_be_free(door, request_id, body.zone)
+        record = _checked(door, who, body, request_id, 1)
         outcome = await door.submit(record, who, response)
         must_be_accepted(outcome)
         response.headers["Location"] = f"/v1/requests/{record.request_id}"
@@ -47,14 +49,24 @@ def _writing(router: APIRouter, door: Door) -> None:
 
     @router.put("/{request_id}", openapi_extra=takes(RequestBody, REQUEST))
     async def amend(request_id: str, request: Request, response: Response) -> RequestView:
-        """The next revision of an OPEN request; `If-Match: "N"` names the revision it was written for."""
+        """The next revision of an OPEN request; `If-Match: "N"` names the revision it was written for.
+
+        The same amendment again, with the same If-Match, answers the same: an answer may get lost.
+        """
         who = door.operator(request)
         _, tracked = door.request(who, request_id, own=True)
         body = await door.body(request, RequestBody)
-        _must_match(request, tracked.request)
-        if body.zone != tracked.request.zone:
-            raise problems.bad_request("ZONE", "/zone", f"expected {tracked.request.zone}, a request stays in its zone")
-        record = _checked(door, who, body, request_id, tracked.request.revision + 1)
+        current, written_for = tracked.request, _written_for(request)
+        if body.zone != current.zone:
+            raise problems.invalid([fault("ZONE", "/zone", f"expected {current.zone}: a request stays in its zone")])
+        if written_for == current.revision - 1:
+            again = commands.asked(body, request_id, current.revision, who.organisation, door.registry)
+            if again == current:
+                return _view(door, who, request_id)
+        if written_for != current.revision:
+            message = f"expected revision {current.revision}, got {written_for}"
+            raise problems.precondition_failed([fault("REVISION", "If-Match", message)])
+        record = _checked(door, who, body, request_id, current.revision + 1)
         must_be_accepted(await door.submit(record, who, response))
         return _view(door, who, request_id)
 
@@ -80,16 +92,17 @@ def _reading(router: APIRouter, door: Door) -> None:
     ) -> Requests:
         """Requests that you may see, oldest first."""
         who = door.principal(request)
+        door.only(request, "zone", "state", "after", "limit")
         await door.catch_up(request)
         seen = {
             request_id: tracked
             for ledger in door.ledgers()
             for request_id, tracked in ledger.requests.items()
-            if door.sees(who, tracked.audience)
+            if door.sees_request(who, ledger, tracked)
             and zone in (None, tracked.request.zone)
             and state in (None, tracked.state)
         }
-        chosen, following = page(seen, after, limit)
+        chosen, following = paged(seen, after, limit)
         return Requests(requests=[request_view(seen[i], own=owns(who, seen[i])) for i in chosen], next=following)
 
     @router.get("/{request_id}")
@@ -130,12 +143,21 @@ async def _clear(
     door: Door, who: Principal, request_id: str, response: Response, reason: str, picked: AwardBody | None
 ) -> BookView:
     ledger, _ = door.request(who, request_id, own=True)
-    try:
-        clearing = commands.cleared(ledger, request_id, _now(door, ledger.now), who, reason, picked)
-    except ValueError as fault:
-        raise problems.bad_request("PICK", "/picks", str(fault)) from None
-    must_be_accepted(await door.submit(clearing, who, response))
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            clearing = commands.cleared(ledger, request_id, _now(door, ledger.now), who, reason, picked)
+        except ValueError as unpicked:
+            raise problems.invalid([fault("PICK", "/picks", str(unpicked))]) from None
+        outcome = await door.submit(clearing, who, response)
+        if outcome.code not in _OVERTAKEN or attempt == _ATTEMPTS:
+            break
+        await door.moved_on(ledger)  # somebody was faster: decide anew from what holds then
+    must_be_accepted(outcome)
     return book_view(ledger.book, request_id)
+
+
+_ATTEMPTS = 5
+_OVERTAKEN = frozenset({"ANNOUNCEMENT_OWED", "REQUEST_REVISION", "OFFER_NOT_CALLABLE"})
 
 
 def _now(door: Door, log_clock: datetime | None) -> datetime:
@@ -161,8 +183,20 @@ def _view(door: Door, who: Principal, request_id: str) -> RequestView:
     return request_view(tracked, own=owns(who, tracked))
 
 
-def _must_match(request: Request, current: DispatchRequest) -> None:
-    wanted: Any = request.headers.get("if-match")
-    if wanted is not None and wanted.strip('"') != str(current.revision):
-        message = f"expected revision {current.revision}, got {wanted:.20}"
-        raise problems.precondition_failed([fault("REVISION", "If-Match", message)])
+def _must_be_free(door: Door, request_id: str, zone: str) -> None:
+    """An idempotency key that made a request in another zone can't make one here: zones share no order."""
+    for ledger in door.ledgers():
+        known = ledger.requests.get(request_id)
+        if known is not None and known.request.zone != zone:
+            raise problems.conflict([fault("CONFLICT", "Idempotency-Key", "this key made a request of another zone")])
+
+
+def _written_for(request: Request) -> int:
+    """The revision an amendment was written for. Raises Problem 428 without one, 400 for anything else."""
+    wanted = request.headers.get("if-match")
+    if wanted is None:
+        raise problems.precondition_required("If-Match", 'expected If-Match: "N", the revision you amend, got none')
+    digits = wanted.strip().strip('"')
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        raise problems.bad_request("REVISION", "If-Match", f'expected If-Match: "N" with a revision, got {wanted:.20}')
+    return int(digits)

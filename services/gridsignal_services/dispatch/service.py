@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from pathlib import Path
 
@@ -80,6 +81,10 @@ def _position_key(directory: Path) -> bytes:
     path = directory / "position.key"
     if not path.exists():
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(KEY_BYTES))
+        draft = directory / f"position.key.{secrets.token_hex(4)}"
+        draft.touch(mode=0o600)
+        draft.write_bytes(secrets.token_bytes(KEY_BYTES))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)  # two first starts at once: the first key stays, and it is always whole
+        draft.unlink()
     return path.read_bytes()

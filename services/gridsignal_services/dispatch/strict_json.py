@@ -107,10 +107,11 @@ def _fault(error: ErrorDetails) -> Detail:
     for step in error["loc"]:
         at = pointer(at, step)
     code = _CODES.get(error["type"], "INVALID_VALUE")
-    return Detail(code=code, pointer=at, message=_message(error))
+    return Detail(code=code, pointer=at, message=message_of(error))
 
 
-def _message(error: ErrorDetails) -> str:
+def message_of(error: ErrorDetails) -> str:
+    """What was expected and what was got, from pydantic's words."""
     match error["type"]:
         case "extra_forbidden":
             return "expected no such field"

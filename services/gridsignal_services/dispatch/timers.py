@@ -19,15 +19,12 @@ def next_records(ledger: Ledger, now: datetime) -> list[Record]:
     Announcements precede the next clearing, a clearing precedes the next timers, so that what a moment brings is
     decided before the following moment is looked at. One automatic decision at a time.
     """
+    now = max(now, ledger.book.now)
     if owed := ledger.owed:
         return list(owed)
-    if waiting := ledger.due_clearings():
+    if waiting := ledger.due_clearings(now):
         return [_clearing(ledger, waiting[0], now)]
-    due = ledger.book.timers.due(now)
-    if not due:
-        return []
-    first = due[0].due_at
-    return [_fired(timer) for timer in due if timer.due_at == first]
+    return [_fired(timer) for timer in ledger.book.timers.due(now)]
 
 
 def next_due(ledger: Ledger) -> datetime | None:
@@ -42,7 +39,7 @@ def _clearing(ledger: Ledger, request_id: str, now: datetime) -> Clearing:
     return decide(
         ledger.book,
         request_id,
-        now=max(now, ledger.book.now),
+        now=now,
         position=ledger.position,
         trigger=ClearingTrigger.GATE_CLOSURE if first else ClearingTrigger.SHORTFALL,
         actor=ACTOR,

@@ -131,9 +131,14 @@ def offer_view(tracked: TrackedOffer) -> OfferView:
 
 
 def page(ids: Iterable[str], after: str | None, limit: int) -> tuple[list[str], str | None]:
-    """The ids after one of them, in their order, and the last one where more follow."""
+    """The ids after one of them, in their order, and the last one where more follow.
+
+    Raises LookupError where `after` is none of them.
+    """
     listed = list(ids)
-    start = listed.index(after) + 1 if after in listed else 0
+    if after is not None and after not in listed:
+        raise LookupError("expected the `next` of a page with the same filters")
+    start = 0 if after is None else listed.index(after) + 1
     chosen = listed[start : start + limit]
     more = start + limit < len(listed)
     return chosen, chosen[-1] if more and chosen else None

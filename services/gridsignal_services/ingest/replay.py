@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import date
+from datetime import date, datetime, timedelta
 from importlib.resources import files
 from itertools import groupby
 
-from gridsignal_schemas.messages import Record
+from gridsignal_schemas.messages import PriceStatus, Record, SpotPrice
 from gridsignal_services.clock import Clock
+from gridsignal_services.ingest.schedule import day_starts_at, market_day
 from gridsignal_services.ingest.series import Publication, hours, publications
 
 _SHIPPED = files("gridsignal_services.ingest").joinpath("series")
@@ -27,6 +28,18 @@ def shipped(*days: str) -> list[Publication]:
 def shipped_text(day: str) -> str:
     """The file of a shipped day."""
     return _SHIPPED.joinpath(f"{day}.csv").read_text("utf-8")
+
+
+def example_prices(now: datetime) -> list[Publication]:
+    """The curve of a recorded day, put on today and tomorrow: something to try a client with, marked as no price."""
+    curves = [p.record for p in shipped(shipped_days()[0]) if isinstance(p.record, SpotPrice)]
+    days = [market_day(now), market_day(now) + timedelta(days=1)]
+    marks = {"dataset": "EXAMPLE", "provider": "example", "flags": ["example"], "status": PriceStatus.FORECAST}
+    return [
+        Publication(now, curve.model_copy(update=marks | {"starts_at": day_starts_at(day), "issued_at": now}))
+        for day in days
+        for curve in curves
+    ]
 
 
 def selection(zones: Iterable[str] = (), days: Iterable[date] = ()) -> Callable[[str, date], bool]:

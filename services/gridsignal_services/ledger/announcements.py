@@ -4,14 +4,15 @@ A state changes at its cause's offset; an OfferDecision or DispatchOrder only an
 functions of the cause and the state there, so any owner writes the same bytes and a repeat is recognised. One that was
 overtaken by events before it was written is not written any more.
 
-Bounded: one owed and one told announcement for each offer and order of the requests that are not over.
+Bounded: one owed and one told announcement for each offer and order in the book.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gridsignal_schemas.messages import DispatchOrder, OfferDecision, OrderState
+from gridsignal_schemas.messages import DispatchOrder, OfferDecision
+from gridsignal_services.ledger.lifecycle import ORDER_OVER
 
 OfferKey = tuple[str, str]
 """(participant, offer_id)."""
@@ -42,7 +43,7 @@ class Announcements:
         subject = _subject(announcement)
         overtaken = self._owed.pop(subject, None)
         never_told = subject not in self._told and overtaken is not None
-        if never_told and isinstance(announcement, DispatchOrder) and announcement.state is not OrderState.ISSUED:
+        if never_told and isinstance(announcement, DispatchOrder) and announcement.state in ORDER_OVER:
             return  # the site never heard of the order: there is nothing to take back
         self._owed[subject] = announcement
 
@@ -63,10 +64,6 @@ class Announcements:
         """What the site heard last about an offer or order."""
         return self._told.get((kind, participant, subject_id))
 
-    def owes_order_of(self, order_ids: list[str]) -> bool:
-        """Whether one of these orders still has to be announced."""
-        return any(kind == "order" and subject in order_ids for kind, _, subject in self._owed)
-
-    def forget(self, kind: str, participant: str, subject_id: str) -> None:
-        """Drops what was told about something that is over; what is owed stays owed."""
-        self._told.pop((kind, participant, subject_id), None)
+    def owes_order_of(self, request_id: str) -> bool:
+        """Whether an order on this request still has to be announced."""
+        return any(isinstance(owed, DispatchOrder) and owed.request_id == request_id for owed in self._owed.values())

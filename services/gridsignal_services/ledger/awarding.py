@@ -32,10 +32,10 @@ def clear(book: Book, entry: Entry, clearing: Clearing) -> Outcome:
     if faults := clearing_faults(book, clearing, book.now):
         return Outcome(False, tuple(faults))
     tracked = book.requests[clearing.request_id]
-    if book.announcements.owes_order_of(tracked.orders):
+    if book.announcements.owes_order_of(clearing.request_id):
         expected = "expected earlier orders of this request to be announced first"
         return Outcome(False, (fault("ANNOUNCEMENT_OWED", "/request_id", expected),))
-    tracked.wants_clearing = False
+    book.await_no_clearing(clearing.request_id)
     tracked.clearings.append(clearing)
     for rank, award in enumerate(clearing.awards, start=1):
         _award(book, clearing, award, rank)
@@ -78,7 +78,7 @@ def _order(book: Book, clearing: Clearing, award: Award, order_id: str) -> Dispa
         power_w=award.power_w,
         direction=request.direction,
         starts_at=starts_at,
-        ends_at=min(ends_at, starts_at + timedelta(seconds=option.max_duration_s)),
+        ends_at=ends_at,
         price_per_mwh=_own_price(request, option, award),
         clearing_price_per_mwh=award.price_per_mwh if request.pricing is Pricing.PAY_AS_CLEARED else None,
         respond_by=book.now + timedelta(seconds=request.respond_within_s),
@@ -99,16 +99,16 @@ def _own_price(request: DispatchRequest, option: OfferOption, award: Award) -> D
 
 def _stand_by(book: Book, clearing: Clearing) -> None:
     codes = {(loser.participant, loser.offer_id): loser.code for loser in clearing.rejected}
-    for rank, standby in enumerate(clearing.standby, start=len(clearing.awards) + 1):
-        key: OfferKey = (standby.participant, standby.offer_id)
-        offer = book.offers.get(key)
-        if offer is None or offer.offer.revision != standby.revision:
-            continue
+    listed = [(standby.participant, standby.offer_id) for standby in clearing.standby]
+    ranks = {key: rank for rank, key in enumerate(listed, start=len(clearing.awards) + 1)}
+    for key in book.requests[clearing.request_id].offers:
+        offer = book.offers[key]
+        code = codes.get(key, "NOT_CONSIDERED")  # logged while the decision was being made, or expired by then
         if offer.state is OfferState.LIVE:
-            offer.rank = rank
-            move_offer(book, key, Event.PASS_OVER, Decision.STANDBY, (codes.get(key, "OUTBID"),))
+            offer.rank = ranks.get(key)
+            move_offer(book, key, Event.PASS_OVER, Decision.STANDBY, (code,))
         elif offer.state is OfferState.STANDBY:
-            offer.codes = (codes.get(key, "OUTBID"),)
+            offer.codes = (code,)
 
 
 def _conclude(book: Book, request_id: str) -> None:

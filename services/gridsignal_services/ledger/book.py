@@ -21,15 +21,21 @@ from gridsignal_schemas.messages import (
     OfferOption,
     OrderResponse,
     OrderState,
+    RunMode,
     SiteRegistration,
 )
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.announcements import Announcements, OfferKey
-from gridsignal_services.ledger.lifecycle import OFFER_CALLABLE, ORDER_OVER, OfferState, RequestState
-from gridsignal_services.ledger.profile import Block, lowest, power_at, steps
+from gridsignal_services.ledger.lifecycle import (
+    OFFER_CALLABLE,
+    ORDER_NEVER_HELD,
+    ORDER_OVER,
+    OfferState,
+    RequestState,
+)
+from gridsignal_services.ledger.profile import Block, Profile
 from gridsignal_services.ledger.timers import Timers
 
-_KEPT_BASELINES = 64
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -50,6 +56,8 @@ class TrackedRequest:
     offers: list[OfferKey] = field(default_factory=list)
     orders: list[str] = field(default_factory=list)
     clearings: list[Clearing] = field(default_factory=list)
+    cancelled: tuple[str, Receipt] | None = None
+    """The sha256 and receipt of its cancellation."""
     wants_clearing: bool = False
     """The gate has closed, or an order fell short: the next valid clearing answers it, so of two only one counts."""
 
@@ -102,6 +110,8 @@ class TrackedOrder:
     accepted_w: int | None = None
     accepted_place: int | None = None
     """Offset of the acceptance: overlapping orders share one deviation in this order."""
+    changed: Receipt | None = None
+    """The receipt of the operator's latest change."""
     history: list[Step] = field(default_factory=list)
 
     @property
@@ -131,6 +141,17 @@ class Declared(NamedTuple):
     baseline: BaselineDeclaration
     receipt: Receipt
 
+    @property
+    def period(self) -> tuple[datetime, datetime]:
+        """What the declaration covers."""
+        span = timedelta(seconds=self.baseline.resolution_s) * len(self.baseline.power_w)
+        return self.baseline.starts_at, self.baseline.starts_at + span
+
+
+def _counts(order: DispatchOrder, run_mode: RunMode) -> bool:
+    """A dry run sees what is real; what is real sees no dry run."""
+    return run_mode is RunMode.DRY_RUN or order.run_mode is not RunMode.DRY_RUN
+
 
 @dataclass(slots=True)
 class Book:
@@ -148,7 +169,12 @@ class Book:
     """The log clock in grid time: the running maximum of the append times."""
     announcements: Announcements = field(default_factory=Announcements)
     timers: Timers = field(default_factory=Timers)
+    waiting: dict[str, None] = field(default_factory=dict)
+    """Requests that wait for a clearing, the one that waits longest first."""
+    last_request: int = -1
+    """Offset of the newest request: no request uses a baseline that a later one has replaced since."""
     _orders_of_site: dict[str, list[str]] = field(default_factory=dict)
+    _live_of_site: dict[str, dict[str, None]] = field(default_factory=dict)
 
     @property
     def baselines(self) -> dict[str, BaselineDeclaration]:
@@ -156,31 +182,60 @@ class Book:
         return {site: declarations[-1].baseline for site, declarations in self.declared.items()}
 
     def declare(self, declared: Declared) -> None:
-        """Remembers a declaration; the newest sixty-four of a site are kept."""
+        """Remembers a declaration; the one before it is dropped where no request can count on it.
+
+        Bounded: one of each site between two requests, as long as each covers what is left of the one before.
+        """
         declarations = self.declared.setdefault(declared.baseline.site, [])
+        if declarations and declarations[-1].place > self.last_request and self._replaces(declared, declarations[-1]):
+            declarations.pop()
         declarations.append(declared)
-        del declarations[:-_KEPT_BASELINES]
+
+    def _replaces(self, newer: Declared, older: Declared) -> bool:
+        (starts_at, ends_at), (since, until) = newer.period, older.period
+        return starts_at <= max(since, self.now) and until <= ends_at
 
     def add_order(self, tracked: TrackedOrder) -> None:
         """Files an order under its site and request."""
         order = tracked.order
         self.orders[order.order_id] = tracked
         self._orders_of_site.setdefault(order.site, []).append(order.order_id)
+        self._live_of_site.setdefault(order.site, {})[order.order_id] = None
         self.requests[order.request_id].orders.append(order.order_id)
+
+    def end_order(self, tracked: TrackedOrder) -> None:
+        """An order that is over holds nothing of its site any more."""
+        self._live_of_site[tracked.order.site].pop(tracked.order.order_id, None)
 
     def live_orders(self, order_ids: Iterable[str]) -> Iterator[TrackedOrder]:
         """Those that are not over."""
         return (order for order in map(self.orders.__getitem__, order_ids) if order.state not in ORDER_OVER)
 
-    def committed(self, site: str, direction: Direction) -> list[Block]:
-        """What the site is tentatively or firmly ordered to do in one direction."""
-        held = self._orders_of_site.get(site, [])
-        live = [order for order in self.live_orders(held) if order.order.direction is direction]
-        return [order.block() for order in live]
+    def await_clearing(self, request_id: str) -> None:
+        """From now on the request waits for a clearing."""
+        self.requests[request_id].wants_clearing = True
+        self.waiting[request_id] = None
 
-    def served(self, request_id: str) -> list[Block]:
+    def await_no_clearing(self, request_id: str) -> None:
+        """It was cleared, or is over."""
+        self.requests[request_id].wants_clearing = False
+        self.waiting.pop(request_id, None)
+
+    def committed(self, site: str, direction: Direction, run_mode: RunMode) -> Iterator[Block]:
+        """What the site is ordered to do in one direction, answered or not; a dry run takes nothing from others."""
+        for tracked in self.live_orders(self._live_of_site.get(site, ())):
+            if tracked.order.direction is direction and _counts(tracked.order, run_mode):
+                yield tracked.block()
+
+    def activations(self, site: str, run_mode: RunMode) -> Iterator[Block]:
+        """Every period for which the site was or will be activated."""
+        for tracked in map(self.orders.__getitem__, self._orders_of_site.get(site, ())):
+            if tracked.state not in ORDER_NEVER_HELD and _counts(tracked.order, run_mode):
+                yield tracked.block()
+
+    def served(self, request_id: str) -> Profile:
         """What the request's orders that are not over give it."""
-        return [order.block() for order in self.live_orders(self.requests[request_id].orders)]
+        return Profile(order.block() for order in self.live_orders(self.requests[request_id].orders))
 
     def shortfall_w(self, request_id: str, now: datetime) -> int:
         """What the request lacks most at any moment still to come, in watts."""
@@ -188,9 +243,7 @@ class Book:
         starts_at = max(request.starts_at, now)
         if starts_at >= request.ends_at:
             return 0
-        blocks = self.served(request_id)
-        least = lowest(lambda when: power_at(blocks, when), steps(blocks, starts_at, request.ends_at))
-        return max(0, request.power_w - least)
+        return max(0, request.power_w - self.served(request_id).lowest(starts_at, request.ends_at))
 
     def callable_offers(self, request_id: str, now: datetime) -> list[tuple[OfferKey, TrackedOffer]]:
         """The request's LIVE and STANDBY offers that have not expired."""
@@ -208,37 +261,34 @@ class Book:
     def headroom_w(
         self,
         site: str,
-        direction: Direction,
+        request: DispatchRequest,
         starts_at: datetime,
         ends_at: datetime,
         *,
         before: int,
         also: Iterable[Block] = (),
     ) -> int | None:
-        """What the site can still promise over the whole period, in watts; None where a baseline is missing.
+        """What the site can still promise the request over the whole period, in watts; None without a baseline.
 
         Down: baseline - minimum load - promised. Up: connection capacity - baseline - promised.
         `before` is the request's place: later baselines do not count. `also` are awards of a clearing under way.
         """
         registered = self.sites[site]
-        blocks = [*self.committed(site, direction), *also]
-        least: int | None = None
-        for when in sorted({*steps(blocks, starts_at, ends_at), *self._baseline_steps(site, starts_at, ends_at)}):
+        promised = Profile((*self.committed(site, request.direction, request.run_mode), *also))
+        moments = {starts_at, *promised.edges(starts_at, ends_at), *self._baseline_edges(site, starts_at, ends_at)}
+        rooms: list[int] = []
+        for when in moments:
             baseline = self.baseline_w(site, when, before)
             if baseline is None:
                 return None
-            down = direction is Direction.LOAD_DECREASE
+            down = request.direction is Direction.LOAD_DECREASE
             room = baseline - registered.minimum_load_w if down else registered.capacity_w - baseline
-            room -= power_at(blocks, when)
-            least = room if least is None else min(least, room)
-        return least
+            rooms.append(room - promised.at(when))
+        return min(rooms)
 
-    def _baseline_steps(self, site: str, starts_at: datetime, ends_at: datetime) -> set[datetime]:
-        moments: set[datetime] = set()
+    def _baseline_edges(self, site: str, starts_at: datetime, ends_at: datetime) -> Iterator[datetime]:
         for _, baseline, _ in self.declared.get(site, ()):
             step = timedelta(seconds=baseline.resolution_s)
-            first = max(0, -((baseline.starts_at - starts_at) // step))
-            last = min(len(baseline.power_w), (ends_at - baseline.starts_at) // step + 1)
-            edges = (baseline.starts_at + index * step for index in range(first, last + 1))
-            moments.update(edge for edge in edges if starts_at < edge < ends_at)
-        return moments
+            first = max(0, (starts_at - baseline.starts_at) // step + 1)
+            last = min(len(baseline.power_w), -((baseline.starts_at - ends_at) // step) - 1)
+            yield from (baseline.starts_at + index * step for index in range(first, last + 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from gridsignal_schemas.frames import Detail
@@ -22,7 +22,15 @@ from gridsignal_schemas.messages import (
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book, TrackedOffer
 from gridsignal_services.ledger.lifecycle import OFFER_CALLABLE, REQUEST_OVER, RequestState
-from gridsignal_services.ledger.merit_order import Fit, Round, in_merit_order, order_window
+from gridsignal_services.ledger.merit_order import (
+    Fit,
+    Round,
+    as_offered,
+    effective_price,
+    in_merit_order,
+    long_enough,
+    order_window,
+)
 from gridsignal_services.ledger.profile import Block
 from gridsignal_services.ledger.rules import fault
 
@@ -54,9 +62,8 @@ def _by_hand(lot: Round, offers: dict[OfferKey, TrackedOffer], picks: Sequence[P
         option = offers[key].option_named(pick.option) if key in offers else None
         if option is None:
             raise ValueError(f"expected a LIVE or STANDBY offer and its option, got {pick.offer_id}/{pick.option}")
-        starts_at, ends_at = order_window(lot.request, option, lot.now)
-        block = Block(starts_at, min(ends_at, starts_at + timedelta(seconds=option.max_duration_s)), pick.power_w)
-        fits.append(Fit(option.price_per_mwh, offers[key].place, key, option, block))
+        block = Block(*order_window(lot.request, option, lot.now), pick.power_w)
+        fits.append(Fit(effective_price(option, block), offers[key].place, key, option, block))
     return fits
 
 
@@ -85,8 +92,9 @@ def decide(
     chosen = {fit.key for fit in fits}
     left = sorted(
         ((key, offer) for key, offer in candidates if key not in chosen),
-        key=lambda item: (min(o.price_per_mwh for o in item[1].offer.options), item[1].place),
+        key=lambda item: (_price_in_full(lot, item[1]), item[1].place),
     )
+    otherwise = "OUTBID" if picks is None else "NOT_PICKED"
     return Clearing(
         zone=lot.request.zone,
         clearing_id=derived_id(request_id, position),
@@ -95,15 +103,20 @@ def decide(
         position=position,
         awards=_awards(lot.request, fits, book),
         standby=[Standby(offer_id=k[1], participant=k[0], revision=o.offer.revision) for k, o in left],
-        rejected=[
-            Rejection(offer_id=k[1], participant=k[0], code=stopped.get(k, "NOT_PICKED" if picks else "OUTBID"))
-            for k, _ in left
-        ],
+        rejected=[Rejection(offer_id=k[1], participant=k[0], code=stopped.get(k, otherwise)) for k, _ in left],
         trigger=trigger,
         actor=actor,
         reason=reason,
         algorithm=ALGORITHM,
         version=VERSION,
+    )
+
+
+def _price_in_full(lot: Round, offer: TrackedOffer) -> Decimal:
+    """Where an offer stands in the merit order as long as nobody knows how much of it would be called."""
+    return min(
+        effective_price(option, Block(*order_window(lot.request, option, lot.now), option.power_w))
+        for option in offer.offer.options
     )
 
 
@@ -141,52 +154,56 @@ def clearing_faults(book: Book, clearing: Clearing, now: datetime) -> list[Detai
     Nothing else on the partition invalidates it: only this request, these offers, these sites.
     """
     tracked = book.requests.get(clearing.request_id)
-    if tracked is None or tracked.request.revision != clearing.request_revision:
+    current = tracked is not None and (tracked.request.zone, tracked.request.revision) == (
+        clearing.zone,
+        clearing.request_revision,
+    )
+    if tracked is None or not current:
         return [fault("REQUEST_REVISION", "/request_revision", "expected the request's current revision")]
     if tracked.state in REQUEST_OVER:
         return [fault("REQUEST_NOT_CLEARING", "/request_id", f"expected one that still clears, got {tracked.state}")]
+    first = tracked.state in (RequestState.OPEN, RequestState.CLEARING)
+    if first and now > tracked.request.decision_deadline:
+        expected = f"expected a decision by {tracked.request.decision_deadline.isoformat()}"
+        return [fault("TOO_LATE", "/request_id", expected)]
     if clearing.trigger is not ClearingTrigger.BY_HAND and not tracked.wants_clearing:
         return [fault("NOT_SHORT", "/request_id", "expected a request that waits for a clearing")]
     if clearing.trigger is ClearingTrigger.BY_HAND and tracked.state is RequestState.OPEN and not clearing.awards:
         return [fault("NOTHING_TO_AWARD", "/awards", "expected an award while the request is OPEN, got none")]
     lot = Round(book, clearing.request_id, now)
     faults: list[Detail] = []
+    seen: set[OfferKey] = set()
     for index, award in enumerate(clearing.awards):
-        at = f"/awards/{index}"
-        offer = book.offers.get((award.participant, award.offer_id))
+        key, at = (award.participant, award.offer_id), f"/awards/{index}"
+        offer = book.offers.get(key)
         option = offer.option_named(award.option) if offer else None
-        if offer is None or option is None or not _still_callable(offer, award, now):
+        if key in seen:
+            faults.append(fault("AWARDED_TWICE", at, "expected each offer once: its options exclude each other"))
+        elif offer is None or option is None or not _still_callable(offer, clearing, award, now):
             faults.append(fault("OFFER_NOT_CALLABLE", at, "expected a LIVE or STANDBY revision that has not expired"))
-            continue
-        faults.extend(_award_faults(lot, offer, option, award, at))
+        else:
+            faults.extend(_award_faults(lot, offer, option, award, at))
+        seen.add(key)
     return faults
 
 
-def _still_callable(offer: TrackedOffer, award: Award, now: datetime) -> bool:
-    current = offer.state in OFFER_CALLABLE and offer.offer.revision == award.revision
-    return current and offer.offer.expires_at > now
+def _still_callable(offer: TrackedOffer, clearing: Clearing, award: Award, now: datetime) -> bool:
+    meant = (offer.offer.request_id, offer.offer.revision) == (clearing.request_id, award.revision)
+    return meant and offer.state in OFFER_CALLABLE and offer.offer.expires_at > now
 
 
 def _award_faults(lot: Round, offer: TrackedOffer, option: OfferOption, award: Award, at: str) -> list[Detail]:
     starts_at, ends_at = order_window(lot.request, option, lot.now)
-    ends_at = min(ends_at, starts_at + timedelta(seconds=option.max_duration_s))
-    if starts_at >= ends_at:
-        return [fault("TOO_LATE", at, "expected time for the site to answer and ramp before the period ends")]
+    if not long_enough(option, starts_at, ends_at):
+        return [fault("TOO_LATE", at, "expected time for the site to answer, ramp and stay as long as it must")]
     faults = []
-    allowed = lot.lacking_w(starts_at, ends_at) + (lot.request.step_w or 0)
+    allowed = max(0, lot.lacking_w(starts_at, ends_at) + (lot.request.step_w or 0))
     if award.power_w > allowed:
         faults.append(fault("EXCEEDS_SHORTFALL", at, f"expected at most {allowed} W, got {award.power_w}"))
-    below_floor = award.power_w < (option.min_power_w if option.divisible else option.power_w)
-    if below_floor or award.power_w > option.power_w:
+    if not as_offered(option, award.power_w):
         faults.append(fault("NOT_AS_OFFERED", at, f"expected what the option allows, got {award.power_w} W"))
-    if not lot.has_room(offer, starts_at, ends_at, award.power_w):
-        faults.append(fault("OVERCOMMITTED", at, f"expected headroom at the site for {award.power_w} W"))
-    fit = Fit(
-        award.price_per_mwh,
-        offer.place,
-        (award.participant, award.offer_id),
-        option,
-        Block(starts_at, ends_at, award.power_w),
-    )
-    lot.take(fit, offer.offer.site)
+    block = Block(starts_at, ends_at, award.power_w)
+    if code := lot.site_code(offer, option, block):
+        faults.append(fault(code, at, f"expected a site with headroom and rest for {award.power_w} W"))
+    lot.take(block, offer.offer.site)
     return faults

@@ -6,7 +6,7 @@ from gridsignal_schemas.messages import ClearingMode, Decision, Timer, TimerFire
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.lifecycle import Event, RequestState
-from gridsignal_services.ledger.moves import move_offer, move_request
+from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request
 from gridsignal_services.ledger.ordering import ended, silent, started
 from gridsignal_services.ledger.rules import fault
 from gridsignal_services.ledger.timers import Due
@@ -30,7 +30,7 @@ def fire(book: Book, entry: Entry, fired: TimerFired) -> Outcome:
         case Timer.START:
             started(book, book.orders[fired.subject_id])
         case Timer.END:
-            ended(book, book.orders[fired.subject_id])
+            _end(book, fired.subject_id)
         case Timer.EXPIRY:
             _expire(book, fired.subject_id)
     return Outcome(True)
@@ -39,7 +39,8 @@ def fire(book: Book, entry: Entry, fired: TimerFired) -> Outcome:
 def _close_gate(book: Book, request_id: str) -> None:
     move_request(book, request_id, Event.GATE_CLOSURE)
     tracked = book.requests[request_id]
-    tracked.wants_clearing = tracked.request.clearing_mode is ClearingMode.AUTOMATIC
+    if tracked.request.clearing_mode is ClearingMode.AUTOMATIC:
+        book.await_clearing(request_id)
 
 
 def _undecided(book: Book, request_id: str) -> None:
@@ -52,3 +53,11 @@ def _expire(book: Book, subject_id: str) -> None:
     key = book.expiring.get(subject_id)
     if key is not None:
         move_offer(book, key, Event.EXPIRE, Decision.EXPIRED)
+        end_if_over(book, book.offers[key].offer.request_id or "")
+
+
+def _end(book: Book, subject_id: str) -> None:
+    if subject_id in book.requests:
+        end_if_over(book, subject_id)
+    else:
+        ended(book, book.orders[subject_id])

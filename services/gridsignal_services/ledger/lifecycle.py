@@ -50,6 +50,8 @@ class Event(StrEnum):
     NOTHING_AWARDED = "nothing awarded"
     FIRST_START = "first start"
     ALL_OVER = "all orders over"
+    SETTLE = "settle"
+    DISPUTE = "dispute"
     CANCEL = "cancel"
     WITHDRAW = "withdraw"
     EXPIRE = "expire"
@@ -72,6 +74,7 @@ class Event(StrEnum):
     ABORT = "abort"
     CHANGE = "change"
     COMPLETE = "complete"
+    RECOVER = "recover"
 
 
 _R, _O, _S, _E = RequestState, OfferState, OrderState, Event
@@ -96,6 +99,8 @@ REQUEST: Mapping[tuple[RequestState, Event], RequestState] = {
     (_R.ACTIVE, _E.CLEARED_IN_FULL): _R.ACTIVE,
     (_R.ACTIVE, _E.CLEARED_IN_PART): _R.ACTIVE,
     (_R.ACTIVE, _E.ALL_OVER): _R.COMPLETED,
+    (_R.COMPLETED, _E.SETTLE): _R.SETTLED,  # settlement comes with its own records: nothing sends these two yet
+    (_R.COMPLETED, _E.DISPUTE): _R.DISPUTED,
     (_R.OPEN, _E.CANCEL): _R.CANCELLED,
     (_R.CLEARING, _E.CANCEL): _R.CANCELLED,
     (_R.AWARDED, _E.CANCEL): _R.CANCELLED,
@@ -118,11 +123,9 @@ OFFER: Mapping[tuple[OfferState, Event], OfferState] = {
     (_O.STANDBY, _E.EXPIRE): _O.EXPIRED,
     (_O.STANDBY, _E.RELEASE): _O.RELEASED,
     (_O.TENTATIVE, _E.WITHDRAW): _O.WITHDRAWN,
-    (_O.TENTATIVE, _E.ORDER_ACCEPTED): _O.AWARDED,
+    (_O.TENTATIVE, _E.ORDER_ACCEPTED): _O.AWARDED,  # or started without an answer, where it is an obligation
     (_O.TENTATIVE, _E.ORDER_FAILED): _O.FAILED_AWARD,
     (_O.TENTATIVE, _E.RELEASE): _O.RELEASED,
-    (_O.TENTATIVE, _E.DELIVER): _O.DELIVERED,  # contracted or mandatory: obliged without an answer
-    (_O.TENTATIVE, _E.DEFAULT): _O.DEFAULTED,
     (_O.AWARDED, _E.RELEASE): _O.RELEASED,
     (_O.AWARDED, _E.DELIVER): _O.DELIVERED,
     (_O.AWARDED, _E.DEFAULT): _O.DEFAULTED,
@@ -162,10 +165,16 @@ ORDER: Mapping[tuple[OrderState, Event], OrderState] = {
     (_S.SUSTAINING, _E.CHANGE): _S.SUSTAINING,
     (_S.ACTIVE, _E.COMPLETE): _S.COMPLETED,
     (_S.SUSTAINING, _E.COMPLETE): _S.COMPLETED,
+    (_S.ACTIVE, _E.RECOVER): _S.RECOVERING,  # the rebound is for the meters to see: settlement will send these
+    (_S.SUSTAINING, _E.RECOVER): _S.RECOVERING,
+    (_S.RECOVERING, _E.COMPLETE): _S.COMPLETED,
+    (_S.RECOVERING, _E.ABORT): _S.ABORTED,
+    (_S.RECOVERING, _E.DEFAULT): _S.DEFAULTED,
 }
 
 REQUEST_OVER = frozenset({_R.UNMET, _R.COMPLETED, _R.SETTLED, _R.DISPUTED, _R.CANCELLED})
 ORDER_OVER = frozenset({_S.REFUSED, _S.VOIDED, _S.COMPLETED, _S.ABORTED, _S.DEFAULTED, _S.CANCELLED})
+ORDER_NEVER_HELD = frozenset({_S.REFUSED, _S.VOIDED, _S.CANCELLED})
 ORDER_UNANSWERED = frozenset({_S.ISSUED, _S.RECEIVED})
 OFFER_CALLABLE = frozenset({_O.LIVE, _O.STANDBY})
 

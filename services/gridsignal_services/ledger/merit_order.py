@@ -19,10 +19,11 @@ from decimal import Decimal
 
 from gridsignal_schemas.messages import DispatchRequest, OfferOption
 from gridsignal_services.ledger.announcements import OfferKey
-from gridsignal_services.ledger.book import Book, TrackedOffer
-from gridsignal_services.ledger.profile import Block, lowest, power_at, steps
+from gridsignal_services.ledger.book import LONG_AGO, Book, TrackedOffer
+from gridsignal_services.ledger.profile import Block
+from gridsignal_services.ledger.rests import rest_code
 
-_FIVE_MINUTES = 300
+_FIVE_MINUTES = timedelta(minutes=5)
 _WATT_SECONDS_PER_MWH = Decimal(3_600_000_000)
 
 
@@ -46,12 +47,32 @@ class Fit:
 def order_window(request: DispatchRequest, option: OfferOption, now: datetime) -> tuple[datetime, datetime]:
     """The period an order made now would have: max(requested, respond_by + full activation, to five minutes)."""
     ready = now + timedelta(seconds=request.respond_within_s + option.full_activation_s)
-    seconds = -(-int(ready.timestamp() * 1_000_000) // (_FIVE_MINUTES * 1_000_000)) * _FIVE_MINUTES
-    rounded = datetime.fromtimestamp(seconds, tz=ready.tzinfo)
     starts_at = max(request.starts_at, option.starts_at)
     if ready > starts_at:
-        starts_at = rounded
-    return starts_at, min(request.ends_at, option.ends_at)
+        starts_at = LONG_AGO - (LONG_AGO - ready) // _FIVE_MINUTES * _FIVE_MINUTES  # rounded up
+    ends_at = min(request.ends_at, option.ends_at)
+    return starts_at, min(ends_at, starts_at + timedelta(seconds=option.max_duration_s))
+
+
+def as_offered(option: OfferOption, power_w: int) -> bool:
+    """Whether the option can be called with this power: whole, at one of its levels, or down to its floor."""
+    if not option.divisible:
+        return power_w == option.power_w
+    if option.levels_w is not None and power_w not in option.levels_w:
+        return False
+    return max(option.min_power_w, 1) <= power_w <= option.power_w
+
+
+def effective_price(option: OfferOption, block: Block) -> Decimal:
+    """(price x MWh + fee) / MWh of an award."""
+    fee = option.activation_fee or Decimal(0)
+    watt_seconds = block.power_w * int((block.ends_at - block.starts_at).total_seconds())
+    return option.price_per_mwh + (fee * _WATT_SECONDS_PER_MWH / watt_seconds if fee and watt_seconds else Decimal(0))
+
+
+def long_enough(option: OfferOption, starts_at: datetime, ends_at: datetime) -> bool:
+    """Whether the option can be activated for as short as this."""
+    return ends_at > starts_at and ends_at - starts_at >= timedelta(seconds=option.min_duration_s)
 
 
 class Round:
@@ -61,35 +82,29 @@ class Round:
         self.book, self.now = book, now
         self.tracked = book.requests[request_id]
         self.request = self.tracked.request
-        self.given: list[Block] = list(book.served(request_id))
+        self.given = book.served(request_id)
         self.of_site: dict[str, list[Block]] = {}
         self.lacking_at_first = book.shortfall_w(request_id, now)
 
     def lacking_w(self, starts_at: datetime, ends_at: datetime) -> int:
-        """What every moment of the period lacks at least."""
-        most = -lowest(lambda when: -power_at(self.given, when), steps(self.given, starts_at, ends_at))
-        return max(0, self.request.power_w - most)
+        """What every moment of the period lacks at least; negative where a moment already has more than enough."""
+        return self.request.power_w - self.given.highest(starts_at, ends_at)
 
     def fit(self, key: OfferKey, offer: TrackedOffer, option: OfferOption) -> Fit | str:
         """The award this option could have now, or the code of the rule that stops it."""
         starts_at, ends_at = order_window(self.request, option, self.now)
-        duration_s = int((ends_at - starts_at).total_seconds())
-        if duration_s <= 0 or duration_s < option.min_duration_s:
-            return "TOO_LATE" if self.now >= self.request.gate_closure_at else "DURATION"
-        if duration_s > option.max_duration_s:
-            ends_at = starts_at + timedelta(seconds=option.max_duration_s)
-            duration_s = option.max_duration_s
+        if not long_enough(option, starts_at, ends_at):
+            late = starts_at > max(self.request.starts_at, option.starts_at)
+            return "TOO_LATE" if late else "DURATION"
         lacking = self.lacking_w(starts_at, ends_at)
-        if not lacking:
+        if lacking <= 0:
             return "OUTBID"
         power = self._power(option, lacking)
         if isinstance(power, str):
             return power
-        if not self.has_room(offer, starts_at, ends_at, power):
-            return "OVERCOMMITTED"
-        mwh = Decimal(power) * duration_s / _WATT_SECONDS_PER_MWH
-        price = option.price_per_mwh + (option.activation_fee or Decimal(0)) / mwh
-        return Fit(price, offer.place, key, option, Block(starts_at, ends_at, power))
+        block = Block(starts_at, ends_at, power)
+        code = self.site_code(offer, option, block)
+        return code or Fit(effective_price(option, block), offer.place, key, option, block)
 
     def _power(self, option: OfferOption, lacking: int) -> int | str:
         step = self.request.step_w or 1
@@ -99,9 +114,10 @@ class Round:
             if power > lacking + (self.request.step_w or 0):
                 return "INDIVISIBLE"
         elif option.levels_w is not None:
-            power = max((level for level in option.levels_w if level <= lacking), default=0)
-            if not power:
+            within = [level for level in option.levels_w if level <= lacking]
+            if not within:
                 return "LEVELS"
+            power = max((level for level in within if level % step == 0), default=max(within))
         power -= power % step if option.divisible and option.levels_w is None else 0
         if power % step:
             return "STEP"
@@ -111,22 +127,19 @@ class Round:
             return "MIN_QUANTITY"
         return power
 
-    def has_room(self, offer: TrackedOffer, starts_at: datetime, ends_at: datetime, power: int) -> bool:
-        site = offer.offer.site
-        room = self.book.headroom_w(
-            site,
-            self.request.direction,
-            starts_at,
-            ends_at,
-            before=self.tracked.place,
-            also=self.of_site.get(site, ()),
-        )
-        return room is not None and power <= room
+    def site_code(self, offer: TrackedOffer, option: OfferOption, block: Block) -> str | None:
+        """The rule of its site that stops an award; None where it has the headroom and is rested."""
+        site, taken = offer.offer.site, self.of_site.get(offer.offer.site, ())
+        starts_at, ends_at, power = block
+        room = self.book.headroom_w(site, self.request, starts_at, ends_at, before=self.tracked.place, also=taken)
+        if room is None or power > room:
+            return "OVERCOMMITTED"
+        return rest_code(option, block, (*self.book.activations(site, self.request.run_mode), *taken))
 
-    def take(self, fit: Fit, site: str) -> None:
+    def take(self, block: Block, site: str) -> None:
         """Counts an award as given."""
-        self.given.append(fit.block)
-        self.of_site.setdefault(site, []).append(fit.block)
+        self.given.add(block)
+        self.of_site.setdefault(site, []).append(block)
 
 
 def in_merit_order(
@@ -155,5 +168,5 @@ def in_merit_order(
             heapq.heappush(heap, again)
         else:
             awards[best.key] = again
-            lot.take(again, offers[best.key].offer.site)
+            lot.take(again.block, offers[best.key].offer.site)
     return list(awards.values()), {key: code for key, code in stopped.items() if key not in awards}

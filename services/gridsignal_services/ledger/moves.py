@@ -30,6 +30,8 @@ from gridsignal_services.ledger.lifecycle import (
     after,
 )
 
+_DECIDED = frozenset({RequestState.AWARDED, RequestState.PARTIALLY_AWARDED, RequestState.ACTIVE})
+
 
 def offer_timer_id(key: OfferKey) -> str:
     """An offer's name among the timers: offer ids are unique within a participant only."""
@@ -83,6 +85,8 @@ def move_order(
     """Moves an order and sets its timers anew. Raises IllegalTransition."""
     tracked.state = after(ORDER, tracked.state, event)
     tracked.history.append(Step(book.now, tracked.state, actor, reason_code, reason))
+    if tracked.state in ORDER_OVER:
+        book.end_order(tracked)
     set_order_timers(book, tracked)
 
 
@@ -129,7 +133,7 @@ def move_request(book: Book, request_id: str, event: Event) -> None:
     tracked = book.requests[request_id]
     tracked.state = after(REQUEST, tracked.state, event)
     if tracked.state in REQUEST_OVER:
-        tracked.wants_clearing = False
+        book.await_no_clearing(request_id)
         _end_offers(book, request_id)
     set_request_timers(book, request_id)
 
@@ -139,9 +143,11 @@ def set_request_timers(book: Book, request_id: str) -> None:
     tracked = book.requests[request_id]
     request, state = tracked.request, tracked.state
     undecided = state in (RequestState.OPEN, RequestState.CLEARING)
+    decided = state in _DECIDED
     for timer, due_at in (
         (Timer.GATE_CLOSURE, request.gate_closure_at if state is RequestState.OPEN else None),
         (Timer.DECISION_DEADLINE, request.decision_deadline if undecided else None),
+        (Timer.END, request.ends_at if decided else None),
     ):
         if due_at is None:
             book.timers.clear(timer, request_id)
@@ -163,17 +169,21 @@ def _end_offers(book: Book, request_id: str) -> None:
 def fall_short(book: Book, request_id: str) -> None:
     """An order gives less than it was awarded: the rest goes on to the STANDBY offers."""
     tracked = book.requests[request_id]
-    running = tracked.state in (RequestState.AWARDED, RequestState.PARTIALLY_AWARDED, RequestState.ACTIVE)
+    running = tracked.state in _DECIDED
     automatic = tracked.request.clearing_mode is ClearingMode.AUTOMATIC
     if running and automatic and book.now < tracked.request.ends_at:
-        tracked.wants_clearing = True
+        book.await_clearing(request_id)
     else:
         end_if_over(book, request_id)
 
 
 def end_if_over(book: Book, request_id: str) -> None:
-    """A request whose orders are all over is completed, unless a clearing is still to come."""
+    """A decided request ends with its last order, unless a clearing is still to come: by its owner, or by a person."""
     tracked = book.requests[request_id]
-    waits = tracked.wants_clearing or any(book.live_orders(tracked.orders))
-    if tracked.state is RequestState.ACTIVE and not waits:
-        move_request(book, request_id, Event.ALL_OVER)
+    if tracked.state not in _DECIDED or tracked.wants_clearing or any(book.live_orders(tracked.orders)):
+        return
+    by_hand = tracked.request.clearing_mode is not ClearingMode.AUTOMATIC and book.now < tracked.request.ends_at
+    if by_hand and book.callable_offers(request_id, book.now):
+        return
+    active = tracked.state is RequestState.ACTIVE
+    move_request(book, request_id, Event.ALL_OVER if active else Event.NOTHING_AWARDED)

@@ -10,6 +10,7 @@ from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.lifecycle import OFFER, ORDER, Event, OfferState, after, allows
 from gridsignal_services.ledger.moves import (
     decision_of,
+    end_if_over,
     fall_short,
     move_offer,
     move_order,
@@ -37,8 +38,10 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
     codes = tuple(dict.fromkeys(broken.code for broken in faults))
     _file(book, key, TrackedOffer(offer, entry.offset, receipt, {}, offer.request_revision, codes=codes), entry.sha256)
     reason = "; ".join(f"{broken.pointer}: {broken.message}" for broken in faults)
-    if faults:
+    if faults:  # an amendment that breaks rules leaves nothing standing: the site has taken back what it replaces
         book.offers[key].state = OfferState.REJECTED
+        book.timers.clear(Timer.EXPIRY, offer_timer_id(key))
+        book.expiring.pop(offer_timer_id(key), None)
     else:
         book.expiring[offer_timer_id(key)] = key
         book.timers.set(Timer.EXPIRY, offer_timer_id(key), offer.revision, offer.expires_at, offer.zone)
@@ -71,7 +74,7 @@ def withdraw(book: Book, entry: Entry, withdrawal: OfferWithdrawal) -> Outcome:
     """Before the acceptance of its order a withdrawal wins, whatever crossed on the wire; after it, it is refused."""
     key: OfferKey = (withdrawal.participant, withdrawal.offer_id)
     tracked = book.offers.get(key)
-    if tracked is None:
+    if tracked is None or (tracked.offer.zone, tracked.offer.site) != (withdrawal.zone, withdrawal.site):
         return Outcome(False, (fault("OFFER_UNKNOWN", "/offer_id", "expected an offer of this participant"),))
     if tracked.withdrawn is not None:
         return Outcome(False, receipt=tracked.withdrawn, duplicate=True)
@@ -84,4 +87,6 @@ def withdraw(book: Book, entry: Entry, withdrawal: OfferWithdrawal) -> Outcome:
         move_order(book, order, Event.CANCEL, actor, "OFFER_WITHDRAWN", withdrawal.reason)
         revise_order(book, order, actor, "OFFER_WITHDRAWN", withdrawal.reason)
         fall_short(book, order.order.request_id)
+    elif tracked.offer.request_id in book.requests:
+        end_if_over(book, tracked.offer.request_id)
     return Outcome(True, receipt=tracked.withdrawn)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import (
     Decision,
@@ -15,10 +17,22 @@ from gridsignal_schemas.messages import (
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.book import Book, TrackedOrder, TrackedResponse
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
-from gridsignal_services.ledger.lifecycle import OFFER, ORDER_OVER, ORDER_UNANSWERED, REQUEST, Event, allows
+from gridsignal_services.ledger.lifecycle import (
+    OFFER,
+    ORDER,
+    ORDER_OVER,
+    ORDER_UNANSWERED,
+    REQUEST,
+    Event,
+    after,
+    allows,
+)
 from gridsignal_services.ledger.moves import end_if_over, fall_short, move_offer, move_order, move_request, revise_order
 from gridsignal_services.ledger.rules import fault
 
+_ADDRESS = ("zone", "request_id", "participant", "site")
+_ON_ITS_WAY = timedelta(minutes=1)
+"""An order that ends "now" is logged a little later than it was written."""
 _EVENTS = {
     ResponseKind.RECEIVED: Event.RECEIVE,
     ResponseKind.ACCEPTED: Event.ACCEPT,
@@ -56,13 +70,15 @@ def order(book: Book, entry: Entry, order: DispatchOrder) -> Outcome:
     if tracked is None or entry.principal != f"operator:{operator}":
         return Outcome(False, (fault("NOT_OWED", "", "expected the announcement that is owed"),))
     if order == tracked.order:
-        return Outcome(False, duplicate=True, receipt=receipt_of(book.now, entry, revision=order.revision))
+        return Outcome(False, duplicate=True, receipt=tracked.changed)
     if faults := _change_faults(book, tracked, order):
         return Outcome(False, tuple(faults))
+    after(ORDER, tracked.state, Event.CHANGE)
     tracked.order = order
     move_order(book, tracked, Event.CHANGE, order.actor, order.reason_code, order.reason)
+    tracked.changed = receipt_of(book.now, entry, revision=order.revision)
     book.announcements.decided(order)
-    return Outcome(True, receipt=receipt_of(book.now, entry, revision=order.revision), audience=audience)
+    return Outcome(True, receipt=tracked.changed, audience=audience)
 
 
 def _change_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -> list[Detail]:
@@ -70,20 +86,24 @@ def _change_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -> l
     current = tracked.order
     if order.revision != current.revision + 1:
         faults.append(fault("REVISION", "/revision", f"expected {current.revision + 1}, got {order.revision}"))
+    if order.state is not tracked.state:
+        faults.append(fault("ILLEGAL_STATE", "/state", f"expected {tracked.state}, got {order.state}"))
     free = {"revision", "ends_at", "actor", "reason_code", "reason", "state"}
-    kept = {name for name in DispatchOrder.model_fields if name not in free}
-    if changed := sorted(name for name in kept if getattr(order, name) != getattr(current, name)):
+    kept = dict(current) | {"power_w": tracked.power_w}
+    changed = sorted(name for name, value in kept.items() if name not in free and getattr(order, name) != value)
+    if changed:
         faults.append(fault("NOT_CHANGEABLE", f"/{changed[0]}", "only the end of an order can be changed"))
-    if order.ends_at is None or order.ends_at < max(current.starts_at, book.now):
-        earliest = max(current.starts_at, book.now).isoformat()
-        faults.append(fault("END", "/ends_at", f"expected {earliest} or later, got {order.ends_at}"))
+    earliest = max(current.starts_at, book.now - _ON_ITS_WAY)
+    if order.ends_at is None or order.ends_at < earliest:
+        expected = f"expected {earliest.isoformat()} or later, got {order.ends_at}"
+        faults.append(fault("END", "/ends_at", expected))
     else:
         faults.extend(_extension_faults(book, tracked, order))
     return faults
 
 
 def _extension_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -> list[Detail]:
-    """An extension stays within what the site offered."""
+    """An extension stays within what the site offered and has not promised elsewhere since."""
     offer = book.offers.get(tracked.offer_key) if tracked.offer_key else None
     option = offer.option_named(order.option or "") if offer else None
     if option is None or order.ends_at is None or order.ends_at <= (tracked.order.ends_at or order.ends_at):
@@ -91,6 +111,11 @@ def _extension_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -
     duration_s = (order.ends_at - order.starts_at).total_seconds()
     if order.ends_at > option.ends_at or duration_s > option.max_duration_s:
         return [fault("NOT_AS_OFFERED", "/ends_at", "expected an end within the offered window and duration")]
+    request = book.requests[order.request_id]
+    since = tracked.order.ends_at or order.ends_at
+    room = book.headroom_w(order.site, request.request, since, order.ends_at, before=request.place)
+    if room is None or tracked.power_w > room:
+        return [fault("OVERCOMMITTED", "/ends_at", f"expected headroom at the site for {tracked.power_w} W until then")]
     return []
 
 
@@ -105,7 +130,7 @@ def respond(book: Book, entry: Entry, response: OrderResponse) -> Outcome:
             return Outcome(False, receipt=known.receipt, duplicate=True)
         return Outcome(False, (fault("CONFLICT", "/response_id", "this id already has another content"),))
     tracked = book.orders.get(response.order_id)
-    if tracked is None or (tracked.order.participant, tracked.order.site) != (response.participant, response.site):
+    if tracked is None or any(getattr(tracked.order, name) != getattr(response, name) for name in _ADDRESS):
         return Outcome(False, (fault("ORDER_UNKNOWN", "/order_id", "expected an order to this site"),))
     if problem := _response_fault(book, tracked, response):
         return Outcome(False, (problem,))
@@ -125,10 +150,9 @@ def _response_fault(book: Book, tracked: TrackedOrder, response: OrderResponse) 
         return fault("UNKNOWN_SYMBOL", "/response", "expected a response this version knows, got UNKNOWN")
     if response.revision != order.revision and kind is not ResponseKind.RECEIVED:
         return fault("REVISION", "/revision", f"expected {order.revision} ({tracked.state}), got {response.revision}")
-    if kind is ResponseKind.ACCEPTED and not 0 < (response.accepted_w or order.power_w) <= order.power_w:
-        return fault("ACCEPTED_W", "/accepted_w", f"expected 1 to {order.power_w}, got {response.accepted_w}")
-    if kind is ResponseKind.ACCEPTED and response.accepted_w == 0:
-        return fault("ACCEPTED_W", "/accepted_w", f"expected 1 to {order.power_w}, got 0")
+    accepted_w = order.power_w if response.accepted_w is None else response.accepted_w
+    if kind is ResponseKind.ACCEPTED and not 0 < accepted_w <= order.power_w:
+        return fault("ACCEPTED_W", "/accepted_w", f"expected 1 to {order.power_w}, got {accepted_w}")
     if kind is ResponseKind.STARTED and voluntary and tracked.state in ORDER_UNANSWERED:
         return fault("ILLEGAL_STATE", "/response", f"expected an accepted order, got {tracked.state}")
     if kind is ResponseKind.UNAVAILABLE and (response.available_w or 0) >= tracked.power_w:
@@ -152,7 +176,7 @@ def _answer(book: Book, entry: Entry, tracked: TrackedOrder, response: OrderResp
         case Event.START:
             _started(book, tracked)
         case Event.COMPLETE:
-            completed(book, tracked)
+            _completed_by_its_site(book, tracked)
 
 
 def _accepted(book: Book, entry: Entry, tracked: TrackedOrder, response: OrderResponse) -> None:
@@ -179,6 +203,10 @@ def silent(book: Book, tracked: TrackedOrder) -> None:
 
 
 def _started(book: Book, tracked: TrackedOrder) -> None:
+    if tracked.accepted_w is None:  # an obligation needs no answer
+        tracked.accepted_w = tracked.order.power_w
+        if tracked.offer_key is not None:
+            move_offer(book, tracked.offer_key, Event.ORDER_ACCEPTED, Decision.AWARDED)
     request_id = tracked.order.request_id
     if allows(REQUEST, book.requests[request_id].state, Event.FIRST_START):  # not one that was cancelled meanwhile
         move_request(book, request_id, Event.FIRST_START)
@@ -187,9 +215,13 @@ def _started(book: Book, tracked: TrackedOrder) -> None:
 def started(book: Book, tracked: TrackedOrder) -> None:
     """The period begins; without an answer only where the order is an obligation."""
     move_order(book, tracked, Event.START, "ledger")
-    if tracked.accepted_w is None:
-        tracked.accepted_w = tracked.order.power_w
     _started(book, tracked)
+
+
+def _completed_by_its_site(book: Book, tracked: TrackedOrder) -> None:
+    if tracked.order.ends_at is None or book.now < tracked.order.ends_at:
+        fall_short(book, tracked.order.request_id)  # before its end: the others go on with what is left of it
+    completed(book, tracked)
 
 
 def completed(book: Book, tracked: TrackedOrder) -> None:

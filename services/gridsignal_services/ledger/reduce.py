@@ -37,7 +37,7 @@ from gridsignal_services.ledger.book import (
     TrackedResponse,
 )
 from gridsignal_services.ledger.entry import Entry, Outcome
-from gridsignal_services.ledger.lifecycle import ORDER_OVER, REQUEST_OVER, IllegalTransition
+from gridsignal_services.ledger.lifecycle import ORDER_OVER, REQUEST_OVER, IllegalTransition, RequestState
 from gridsignal_services.ledger.ordering import audience_of_site
 from gridsignal_services.ledger.requesting import audience_of_request
 from gridsignal_services.ledger.rules import fault
@@ -105,11 +105,14 @@ class Ledger:
         """Announcements that the owner has to write, oldest first."""
         return self.book.announcements.owed
 
-    def due_clearings(self) -> list[str]:
-        """Requests that wait for a clearing and whose earlier orders are all announced, oldest first."""
-        waiting = (request_id for request_id, tracked in self.book.requests.items() if tracked.wants_clearing)
-        owes = self.book.announcements.owes_order_of
-        return [request_id for request_id in waiting if not owes(self.book.requests[request_id].orders)]
+    def due_clearings(self, now: datetime) -> list[str]:
+        """Requests that wait for a clearing, the longest wait first; not those that can't be decided any more."""
+        return [request_id for request_id in self.book.waiting if self._can_be_decided(request_id, now)]
+
+    def _can_be_decided(self, request_id: str, now: datetime) -> bool:
+        tracked = self.book.requests[request_id]
+        in_time = tracked.state is not RequestState.CLEARING or now <= tracked.request.decision_deadline
+        return in_time and not self.book.announcements.owes_order_of(request_id)
 
     def audience_of(self, record: Record) -> Audience:
         """Who may see a record that was accepted; nobody, for what is never delivered."""

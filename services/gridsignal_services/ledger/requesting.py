@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import (
     Decision,
     DispatchRequest,
@@ -30,6 +31,17 @@ from gridsignal_services.ledger.moves import (
 )
 from gridsignal_services.ledger.rules import fault, request_faults, request_fit_faults
 
+_TERMS = (
+    "zone",
+    "operator",
+    "direction",
+    "currency",
+    "pricing",
+    "deficiency_price_per_mwh",
+    "firmness",
+    "run_mode",
+)
+
 
 def audience_of_request(request: DispatchRequest) -> Audience:
     """PUBLIC: everyone entitled to the zone. LISTED: the audience alone; an empty one is nobody."""
@@ -55,6 +67,8 @@ def request(book: Book, entry: Entry, request: DispatchRequest) -> Outcome:
         if tracked.digests[request.revision] == entry.sha256:
             return Outcome(False, receipt=receipt, duplicate=True)
         return Outcome(False, (fault("CONFLICT", "/request_id", "this id and revision already has another content"),))
+    if faults := _term_faults(tracked, request):
+        return Outcome(False, tuple(faults))
     expected = 1 if tracked is None else tracked.request.revision + 1
     if request.revision != expected:
         return Outcome(False, (fault("REVISION", "/revision", f"expected {expected}, got {request.revision}"),))
@@ -64,12 +78,24 @@ def request(book: Book, entry: Entry, request: DispatchRequest) -> Outcome:
     if tracked is None:
         tracked = TrackedRequest(request, entry.offset, {}, {}, audience_of_request(request))
         book.requests[request.request_id] = tracked
+        book.last_request = entry.offset
     else:
         _amend(book, tracked, request)
     tracked.digests[request.revision] = entry.sha256
     tracked.receipts[request.revision] = receipt
     set_request_timers(book, request.request_id)
     return Outcome(True, receipt=receipt, audience=audience_of_request(request))
+
+
+def _term_faults(tracked: TrackedRequest | None, request: DispatchRequest) -> list[Detail]:
+    """What an offer was made for can't be changed under it: that is another request."""
+    if tracked is None:
+        return []
+    changed = [name for name in _TERMS if getattr(tracked.request, name) != getattr(request, name)]
+    return [
+        fault("NOT_CHANGEABLE", f"/{name}", f"expected {getattr(tracked.request, name)} as in the first revision")
+        for name in changed
+    ]
 
 
 def _amend(book: Book, tracked: TrackedRequest, request: DispatchRequest) -> None:
@@ -80,10 +106,7 @@ def _amend(book: Book, tracked: TrackedRequest, request: DispatchRequest) -> Non
         offer = book.offers[key]
         if offer.state is not OfferState.LIVE:
             continue
-        faults = request_fit_faults(book, tracked, offer.offer)
-        if request.visibility is Visibility.LISTED and offer.offer.participant not in request.audience:
-            faults.append(fault("REQUEST_UNKNOWN", "/request_id", "expected an open request you can see"))
-        if faults:
+        if faults := request_fit_faults(book, tracked, offer.offer):
             codes = tuple(dict.fromkeys(broken.code for broken in faults))
             move_offer(book, key, Event.FAIL_RULES, Decision.REJECTED, codes, faults[0].message)
         else:
@@ -93,13 +116,16 @@ def _amend(book: Book, tracked: TrackedRequest, request: DispatchRequest) -> Non
 def cancel(book: Book, entry: Entry, cancellation: RequestCancellation) -> Outcome:
     """Open offers are released and orders cancelled; one that already runs is released early and stays settled."""
     tracked = book.requests.get(cancellation.request_id)
-    if tracked is None:
+    if tracked is None or tracked.request.zone != cancellation.zone:
         return Outcome(False, (fault("REQUEST_UNKNOWN", "/request_id", "expected a request of this operator"),))
+    if tracked.cancelled is not None and tracked.cancelled[0] == entry.sha256:
+        return Outcome(False, receipt=tracked.cancelled[1], duplicate=True)
     after(REQUEST, tracked.state, Event.CANCEL)
     for order_id in tracked.orders:
         _cancel_order(book, book.orders[order_id], cancellation)
     move_request(book, cancellation.request_id, Event.CANCEL)
-    return Outcome(True, receipt=receipt_of(book.now, entry), audience=tracked.audience)
+    tracked.cancelled = (entry.sha256, receipt_of(book.now, entry))
+    return Outcome(True, receipt=tracked.cancelled[1], audience=tracked.audience)
 
 
 def _cancel_order(book: Book, order: TrackedOrder, cancellation: RequestCancellation) -> None:
@@ -107,7 +133,8 @@ def _cancel_order(book: Book, order: TrackedOrder, cancellation: RequestCancella
     if order.state in ORDER_OVER:
         return
     if not allows(ORDER, order.state, Event.CANCEL):
-        ends_at = max(book.now, order.order.starts_at)
+        now = max(book.now, order.order.starts_at)
+        ends_at = now if order.order.ends_at is None else min(now, order.order.ends_at)
         revise_order(book, order, cancellation.actor, code, reason, ends_at=ends_at)
         return
     move_order(book, order, Event.CANCEL, cancellation.actor, code, reason)

@@ -97,6 +97,9 @@ def _deadline_faults(request: DispatchRequest, now: datetime) -> Iterator[Detail
         yield fault("START", "/starts_at", f"expected at most {FARTHEST_START.days} days ahead")
 
 
+_UNSEEN = fault("REQUEST_UNKNOWN", "/request_id", "expected an open request you can see")
+
+
 # --- offers -----------------------------------------------------------------------------------------------------
 
 
@@ -108,8 +111,9 @@ def offer_faults(book: Book, offer: FlexOffer, now: datetime) -> list[Detail]:
         faults.append(fault("SITE_UNKNOWN", "/site", "expected a registered site of this participant and zone"))
     tracked = book.requests.get(offer.request_id) if offer.request_id else None
     if tracked is None:
-        faults.append(fault("REQUEST_UNKNOWN", "/request_id", "expected an open request you can see"))
-        return faults
+        return [*faults, _UNSEEN]
+    if not _can_see(tracked.request, offer):
+        return [*faults, _UNSEEN]  # to the letter what is said of one that does not exist
     faults.extend(_request_open(tracked, offer, now))
     faults.extend(request_fit_faults(book, tracked, offer))
     return faults
@@ -117,8 +121,10 @@ def offer_faults(book: Book, offer: FlexOffer, now: datetime) -> list[Detail]:
 
 def request_fit_faults(book: Book, tracked: TrackedRequest, offer: FlexOffer) -> list[Detail]:
     """What keeps the offer from serving the request as it is now: also asked when the request is amended."""
-    faults: list[Detail] = []
     request = tracked.request
+    if not _can_see(request, offer):
+        return [_UNSEEN]
+    faults: list[Detail] = []
     for index, option in enumerate(offer.options):
         faults.extend(_option_fit(request, option, f"/options/{index}"))
         if offer.site in book.sites:
@@ -130,12 +136,13 @@ def request_fit_faults(book: Book, tracked: TrackedRequest, offer: FlexOffer) ->
     return faults
 
 
+def _can_see(request: DispatchRequest, offer: FlexOffer) -> bool:
+    listed = request.visibility is Visibility.PUBLIC or offer.participant in request.audience
+    return listed and request.zone == offer.zone
+
+
 def _request_open(tracked: TrackedRequest, offer: FlexOffer, now: datetime) -> Iterator[Detail]:
     request = tracked.request
-    listed = request.visibility is Visibility.LISTED
-    if listed and offer.participant not in request.audience:
-        yield fault("REQUEST_UNKNOWN", "/request_id", "expected an open request you can see")
-        return
     if tracked.state is not RequestState.OPEN:
         yield fault("REQUEST_NOT_OPEN", "/request_id", f"expected an OPEN request, got {tracked.state}")
     elif now >= request.gate_closure_at:
@@ -167,8 +174,15 @@ def _option_faults(option: OfferOption, at: str) -> Iterator[Detail]:
     if option.min_power_w > option.power_w:
         expected = f"expected at most power_w ({option.power_w}), got {option.min_power_w}"
         yield fault("MIN_POWER", f"{at}/min_power_w", expected)
-    if option.levels_w is not None and (not option.levels_w or max(option.levels_w) > option.power_w):
-        yield fault("LEVELS", f"{at}/levels_w", f"expected levels of at most power_w ({option.power_w})")
+    if option.levels_w is not None:
+        yield from _level_faults(option, option.levels_w, f"{at}/levels_w")
+
+
+def _level_faults(option: OfferOption, levels: list[int], at: str) -> Iterator[Detail]:
+    if not levels or not option.min_power_w <= min(levels) <= max(levels) <= option.power_w:
+        yield fault("LEVELS", at, f"expected levels from min_power_w ({option.min_power_w}) to {option.power_w}")
+    elif not option.divisible and option.power_w not in levels:
+        yield fault("LEVELS", at, f"expected power_w ({option.power_w}) among them: the option is taken whole or not")
 
 
 def _flexibility_faults(flexibility: Flexibility) -> Iterator[Detail]:
@@ -225,7 +239,7 @@ def _headroom_faults(
     starts_at, ends_at = max(option.starts_at, request.starts_at), min(option.ends_at, request.ends_at)
     if starts_at >= ends_at:
         return  # no overlap: said by WINDOW
-    room = book.headroom_w(offer.site, request.direction, starts_at, ends_at, before=tracked.place)
+    room = book.headroom_w(offer.site, request, starts_at, ends_at, before=tracked.place)
     if room is None:
         expected = "expected a baseline declared before the request for the whole window, got none"
         yield fault("OVERCOMMITTED", f"{at}/power_w", expected)

@@ -28,13 +28,14 @@ class Timers:
     """Set, moved and cleared by the reduce; read by the owner's shell."""
 
     _set: dict[tuple[Timer, str], Due] = field(default_factory=dict)
-    _heap: list[Due] = field(default_factory=list)
+    _heap: list[Due] = field(default_factory=list, compare=False)  # what was overtaken leaves it late
 
     def set(self, timer: Timer, subject_id: str, revision: int, due_at: datetime, zone: str) -> None:
         """Sets or moves the subject's timer of this kind."""
         due = Due(due_at, timer, subject_id, revision, zone)
-        self._set[timer, subject_id] = due
-        heapq.heappush(self._heap, due)
+        if self._set.get((timer, subject_id)) != due:
+            self._set[timer, subject_id] = due
+            heapq.heappush(self._heap, due)
 
     def clear(self, timer: Timer, subject_id: str) -> None:
         """Forgets it; nothing where it was not set."""
@@ -46,10 +47,18 @@ class Timers:
 
     def next(self) -> Due | None:
         """The first that is waited for; None where nothing is."""
-        while self._heap and self._set.get((self._heap[0].timer, self._heap[0].subject_id)) != self._heap[0]:
+        while self._heap and not self.is_set(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0] if self._heap else None
 
     def due(self, now: datetime) -> list[Due]:
-        """All that have come by now, in the order in which they fire."""
-        return sorted(due for due in self._set.values() if due.due_at <= now)
+        """All of the first moment that has come by now, in the order in which they fire; later moments wait."""
+        first = self.next()
+        if first is None or first.due_at > now:
+            return []
+        together: dict[Due, None] = {}  # a timer moved away and back lies in the heap twice
+        while (due := self.next()) is not None and due.due_at == first.due_at:
+            together[heapq.heappop(self._heap)] = None
+        for due in together:
+            heapq.heappush(self._heap, due)
+        return list(together)

@@ -15,6 +15,7 @@ import gridsignal
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
 from gridsignal.outbox import MEMORY
 
+_BEARER = re.compile(r"[A-Za-z0-9._~+/=-]{1,16384}")
 DEFAULT_URL = "ws://127.0.0.1:8081"
 _POWER = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(W|kW|MW|GW)?", re.IGNORECASE)
 _FACTORS = {"": 1, "w": 1, "kw": gridsignal.KW, "mw": gridsignal.MW, "gw": 1000 * gridsignal.MW}
@@ -73,13 +74,22 @@ def power_w(text: str) -> int:
 
 
 def _token(file: Path | None) -> str | Callable[[], str]:
+    token = bearer(file)
+    return token if file is None else lambda: bearer(file)  # read again when the token expires
+
+
+def bearer(file: Path | None) -> str:
+    """The token in a file, or in GRIDSIGNAL_TOKEN. Raises UsageError, which never shows what was there instead."""
     if file is not None:
         if not file.is_file():
             raise gridsignal.UsageError(f"expected a token in --token-file {file}, got no such file")
-        return lambda: file.read_text("utf-8").strip()  # read again when the token expires
-    token = os.environ.get("GRIDSIGNAL_TOKEN", "").strip()
-    if not token:
-        raise gridsignal.UsageError("expected a token in GRIDSIGNAL_TOKEN or --token-file, got neither")
+        where, token = f"--token-file {file}", file.read_text("utf-8", errors="replace").strip()
+    else:
+        where, token = "GRIDSIGNAL_TOKEN", os.environ.get("GRIDSIGNAL_TOKEN", "").strip()
+        if not token:
+            raise gridsignal.UsageError("expected a token in GRIDSIGNAL_TOKEN or --token-file, got neither")
+    if not _BEARER.fullmatch(token):
+        raise gridsignal.UsageError(f"expected one bearer token in {where}, got something else")
     return token
 
 

@@ -1,0 +1,1 @@
+"""What one CPU carries. No speed is asserted anywhere: figures are printed beside what they are compared with."""

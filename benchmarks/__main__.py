@@ -1,0 +1,30 @@
+"""`python -m benchmarks fanout|offers`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks import fanout, offers
+
+_BENCHMARKS = {"fanout": fanout, "offers": offers}
+
+
+def main() -> int:
+    """Runs one benchmark; without a name, lists them."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What one CPU carries.")
+    names = parser.add_subparsers(dest="name", title="benchmarks")
+    for name, module in _BENCHMARKS.items():
+        summary = (module.__doc__ or "").strip()
+        chosen = names.add_parser(name, help=summary, description=summary)
+        chosen.add_argument("--json", action="store_true", help="one object on stdout")
+        module.add_arguments(chosen)
+    args = parser.parse_args()
+    if args.name is None:
+        parser.print_help()
+        return 0
+    return _BENCHMARKS[args.name].run(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""Orders over REST: what was delivered, ended earlier or later; on a clock that tests move forward."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+import gridsignal
+from gridsignal import MW, DispatchOrder, DispatchRequest
+from gridsignal_schemas.messages import MeterPoint, MeterReading, Quality
+from gridsignal_services import embedded
+from gridsignal_services.bus.publish import publish
+from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.clock import micros
+from gridsignal_services.embedded import Stack
+from gridsignal_services.settings import ServerSettings, example_registry
+
+SOON_S = 10.0
+
+
+class MovedClock:
+    """Wall time, put forward by tests."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta(0)
+        self._moved = asyncio.Condition()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
+
+    async def sleep_until(self, when: datetime) -> None:
+        while (left := (when - self.now()).total_seconds()) > 0:
+            async with self._moved:
+                try:
+                    async with asyncio.timeout(left):
+                        await self._moved.wait()
+                except TimeoutError:
+                    return
+
+    async def move_to(self, when: datetime) -> None:
+        async with self._moved:
+            self._ahead = when - datetime.now(UTC)
+            self._moved.notify_all()
+
+
+class Day:
+    """A stack, an operator who talks to it, and a site that answers."""
+
+    def __init__(self, stack: Stack, clock: MovedClock, operator: httpx2.AsyncClient, directory: Path) -> None:
+        self.stack, self.clock, self.operator, self.directory = stack, clock, operator, directory
+        self.starts_at = (clock.now() + timedelta(hours=2)).replace(minute=0, second=0, microsecond=0)
+        self.path = ""
+
+    @asynccontextmanager
+    async def site(self) -> AsyncIterator[gridsignal.Grid]:
+        token = self.stack.token("participant", "acme-ai")
+        box = self.directory / "fra-1.outbox"
+        async with gridsignal.connect(self.stack.gateway_url, token=token, site="fra-1", outbox=box) as grid:
+            yield grid
+
+    def at(self, minutes: float) -> str:
+        return (self.starts_at + timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
+
+    async def order(self, accepted_w: int | None = None, **changes: Any) -> DispatchOrder:
+        """An order of 12 MW to fra-1, accepted in full or in part."""
+        body = {
+            "zone": "DE-LU",
+            "direction": "LOAD_DECREASE",
+            "power_w": 12 * MW,
+            "starts_at": self.at(0),
+            "ends_at": self.at(60),
+            "gate_closure_at": self.at(-40),
+            "decision_deadline": self.at(-30),
+        } | changes
+        asked = await self.operator.post("/v1/requests", json=body, headers={"Idempotency-Key": "k"})
+        self.path = asked.headers["Location"]
+        async with self.site() as grid, asyncio.timeout(SOON_S):
+            async for signal in grid.subscribe("dispatch"):
+                if isinstance(signal, DispatchRequest):
+                    await grid.offer(signal, power_w=12 * MW, price_per_mwh="80", divisible=True)
+                    await self.operator.post(f"{self.path}/clear", json={})
+                elif isinstance(signal, DispatchOrder):
+                    await grid.accept(signal, power_w=accepted_w)
+                    return signal
+        raise AssertionError("the stream ended")
+
+    async def meter(self, minutes: int, import_w: int) -> None:
+        """A quarter hour's reading of fra-1, as the gateway puts it on the log."""
+        starts_at = self.starts_at + timedelta(minutes=minutes)
+        reading = MeterReading(
+            zone="DE-LU",
+            participant="acme-ai",
+            site="fra-1",
+            meter="main",
+            point=MeterPoint.CONNECTION,
+            starts_at=starts_at,
+            ends_at=starts_at + timedelta(minutes=15),
+            import_w=import_w,
+            export_w=0,
+            quality=Quality.OK,
+            seq=minutes + 1000,
+        )
+        log, codec = self.stack.log, self.stack.codec
+        await publish(log, codec, reading, principal="participant:acme-ai", source="tests")
+
+    async def until(self, path: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """What a path shows once it shows what is wanted: each look waits for a round trip."""
+        async with asyncio.timeout(SOON_S):
+            while not wanted(seen := (await self.operator.get(path)).json()):
+                pass
+        return dict(seen)
+
+
+@pytest.fixture
+async def day(tmp_path: Path) -> AsyncIterator[Day]:
+    clock = MovedClock()
+    log = await SqliteLog.open(tmp_path, append_time_us=lambda: micros(clock.now()))
+    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0)
+    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=clock, settings=settings)
+    try:
+        async with circuit as stack:
+            await stack.declare_flat_baselines(embedded.midnight(clock.now()), 9, 0.6)  # 36 MW at fra-1
+            headers = {"Authorization": f"Bearer {stack.token('operator', 'tso-north')}"}
+            async with httpx2.AsyncClient(base_url=stack.api_url, headers=headers, timeout=10) as operator:
+                yield Day(stack, clock, operator, tmp_path)
+    finally:
+        await log.aclose()
+
+
+async def test_a_running_order_is_released_now(day: Day) -> None:
+    order = await day.order()
+    path = f"/v1/orders/{order.order_id}"
+    await day.clock.move_to(order.starts_at + timedelta(minutes=20))
+    await day.until(path, lambda view: view["state"] == "ACTIVE")
+
+    released = await day.operator.post(f"{path}/release", json={"reason": "the peak is over"})
+
+    assert released.status_code == 200, released.text
+    seen = released.json()["order"]
+    ends_at = datetime.fromisoformat(seen["ends_at"])
+    assert order.starts_at + timedelta(minutes=20) <= ends_at < order.starts_at + timedelta(minutes=21)
+    assert (seen["revision"], seen["actor"], seen["reason"]) == (2, "operator:tso-north", "the peak is over")
+
+
+async def test_an_order_accepted_in_part_can_end_earlier_and_later(day: Day) -> None:
+    order = await day.order(accepted_w=7 * MW)
+    path = f"/v1/orders/{order.order_id}"
+
+    earlier = await day.operator.post(f"{path}/release", json={"ends_at": day.at(30)})
+    later = await day.operator.post(f"{path}/extend", json={"ends_at": day.at(45), "revision": 2})
+    again = await day.operator.post(f"{path}/extend", json={"ends_at": day.at(45)})
+
+    assert (earlier.status_code, later.status_code, again.status_code) == (200, 200, 200), earlier.text + later.text
+    assert (again.json()["order"]["revision"], again.json()["order"]["ends_at"]) == (3, day.at(45))
+    assert (again.json()["accepted_w"], again.json()["order"]["power_w"]) == (7 * MW, 7 * MW)
+
+
+async def test_a_change_of_an_order_names_what_is_wrong_with_it(day: Day) -> None:
+    order = await day.order()
+    path = f"/v1/orders/{order.order_id}"
+
+    async def codes(action: str, body: dict[str, Any]) -> set[str]:
+        answer = await day.operator.post(f"{path}/{action}", json=body)
+        assert 400 <= answer.status_code < 500
+        return {fault["code"] for fault in answer.json()["errors"]}
+
+    assert await codes("extend", {"ends_at": day.at(30), "revision": 7}) == {"NOT_LATER", "ORDER_REVISION"}
+    assert await codes("extend", {}) == {"MISSING_FIELD"}
+    assert await codes("release", {"ends_at": day.at(90)}) == {"NOT_EARLIER"}
+    assert await codes("release", {"ends_at": day.at(-5)}) == {"BEFORE_START"}
+
+
+async def test_what_was_delivered_is_metered_against_the_baseline(day: Day) -> None:
+    order = await day.order()
+    path = f"/v1/orders/{order.order_id}"
+    await day.clock.move_to(order.starts_at + timedelta(minutes=50))
+    for minutes, import_w in ((-15, 36 * MW), (0, 24 * MW), (15, 30 * MW), (30, 40 * MW)):
+        await day.meter(minutes, import_w)
+
+    view = await day.until(path, lambda view: len(view["metered"]) == 3)
+
+    assert [
+        (line["baseline_w"], line["actual_w"], line["delivered_w"], line["deficiency_w"]) for line in view["metered"]
+    ] == [
+        (36 * MW, 24 * MW, 12 * MW, 0),
+        (36 * MW, 30 * MW, 6 * MW, 6 * MW),
+        (36 * MW, 40 * MW, 0, 16 * MW),
+    ]
+    assert view["delivered_wh"] == 4_500_000
+
+
+async def test_an_operator_reads_the_meters_around_its_own_orders_alone(day: Day) -> None:
+    order = await day.order()
+    await day.clock.move_to(order.starts_at + timedelta(minutes=50))
+    for minutes in (-180, -30, 0, 15):
+        await day.meter(minutes, 30 * MW)
+    await day.until(f"/v1/orders/{order.order_id}", lambda view: len(view["metered"]) == 2)
+    look = {"site": "fra-1", "from": day.at(-600), "to": day.at(600)}
+
+    operators = (await day.operator.get("/v1/readings", params=look)).json()["readings"]
+    own = {"Authorization": f"Bearer {day.stack.token('participant', 'acme-ai')}"}
+    participants = (await day.operator.get("/v1/readings", params=look, headers=own)).json()["readings"]
+
+    assert [reading["starts_at"] for reading in operators] == [day.at(-30), day.at(0), day.at(15)]
+    assert len(participants) == 4
+    month = look | {"to": day.at(30 * 1440)}
+    assert (await day.operator.get("/v1/readings", params=month)).json()["errors"][0]["code"] == "PERIOD"

@@ -1,0 +1,37 @@
+"""A position is sealed: the same for ever, told apart from any other, forged by nobody."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridsignal_services.dispatch.position import KEY_BYTES, Seal
+
+KEY = bytes(range(KEY_BYTES))
+SEAL = Seal(KEY, "epoch-1")
+
+
+@given(st.integers(0, 2**31), st.integers(0, 2**62))
+def test_a_position_opens_to_what_was_sealed(partition: int, offset: int) -> None:
+    text = SEAL.close(partition, offset)
+    assert SEAL.open(text) == (partition, offset)
+    assert SEAL.close(partition, offset) == text
+    assert len(text) == 38
+
+
+def test_an_offset_cannot_be_read_out_of_it() -> None:
+    texts = [SEAL.close(0, offset) for offset in range(100)]
+    assert len({text[:8] for text in texts}) == 100
+
+
+@given(st.text(max_size=80))
+def test_any_other_text_opens_nothing(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a position"):
+        SEAL.open(text)
+
+
+@pytest.mark.parametrize("seal", [Seal(KEY, "epoch-2"), Seal(bytes(KEY_BYTES), "epoch-1")])
+def test_another_log_or_key_opens_nothing(seal: Seal) -> None:
+    with pytest.raises(ValueError, match="expected a position"):
+        seal.open(SEAL.close(1, 2))

@@ -1,0 +1,109 @@
+"""A market that holds every record to the laws of the ledger, at the record's own offset.
+
+What a site has room for and what it draws is read from the log anew, without the code it checks.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from gridsignal_schemas.messages import BaselineDeclaration, Clearing, Direction, DispatchOrder, Record, RunMode
+from gridsignal_services.ledger.book import TrackedOrder
+from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.ledger.lifecycle import ORDER_OVER
+from gridsignal_services.ledger.merit_order import as_offered
+from tests.unit.ledger.market import OPERATORS_NAME, Market
+
+MINUTE = timedelta(minutes=1)
+
+
+class Watched(Market):
+    """A market that holds every record to the laws at its own offset."""
+
+    def add(self, record: Record, principal: str = "service:test") -> Outcome:
+        before = copy.deepcopy(self.ledger.book)
+        known = set(before.orders)
+        outcome = super().add(record, principal)
+        if not outcome.accepted:
+            before.now = self.ledger.book.now  # the log's clock moves with every record
+            assert self.ledger.book == before, f"{record.record_name} was refused ({outcome.code}) and changed the book"
+        elif isinstance(record, Clearing):
+            for order_id in set(self.ledger.orders) - known:
+                self._an_award_holds(self.ledger.orders[order_id], record)
+        elif isinstance(record, DispatchOrder) and principal == OPERATORS_NAME:
+            self._site_has_room(self.ledger.orders[record.order_id])
+        return outcome
+
+    def _an_award_holds(self, tracked: TrackedOrder, clearing: Clearing) -> None:
+        order, book = tracked.order, self.ledger.book
+        request = book.requests[order.request_id].request
+        offer = book.offers[order.participant, str(order.offer_id)].offer
+        (option,) = (option for option in offer.options if option.option == order.option)
+        assert order.ends_at is not None
+        assert as_offered(option, order.power_w)
+        assert option.starts_at <= order.starts_at < order.ends_at <= option.ends_at
+        assert request.starts_at <= order.starts_at < order.ends_at <= request.ends_at
+        duration_s = (order.ends_at - order.starts_at).total_seconds()
+        assert option.min_duration_s <= duration_s <= option.max_duration_s
+        ready = book.now + timedelta(seconds=request.respond_within_s + option.full_activation_s)
+        assert order.starts_at >= ready
+        assert offer.expires_at > book.now
+        if request.pricing is not request.pricing.UNPAID:
+            assert clearing.awards
+            assert all(
+                award.price_per_mwh >= option.price_per_mwh
+                for award in clearing.awards
+                if award.offer_id == order.offer_id and award.participant == order.participant
+            )
+        for when in minutes(order.starts_at, order.ends_at):
+            served = sum(held(other, when) for other in book.orders.values() if same_request(other, tracked))
+            assert served <= request.power_w + (request.step_w or 0)
+        self._site_has_room(tracked)
+
+    def _site_has_room(self, tracked: TrackedOrder) -> None:
+        order, book = tracked.order, self.ledger.book
+        assert order.ends_at is not None
+        registered = book.sites[order.site]
+        place = book.requests[order.request_id].place
+        for when in minutes(order.starts_at, order.ends_at):
+            promised = sum(held(other, when) for other in book.orders.values() if competes(other, tracked))
+            baseline = self._baseline_w(order.site, when, place)
+            assert baseline is not None
+            down = order.direction is Direction.LOAD_DECREASE
+            room = baseline - registered.minimum_load_w if down else registered.capacity_w - baseline
+            assert promised <= room
+
+    def _baseline_w(self, site: str, when: datetime, before: int) -> int | None:
+        """Straight from the log: the last accepted declaration before the request that covers the moment."""
+        for entry, outcome in reversed(self.log):
+            declared = entry.record
+            if not isinstance(declared, BaselineDeclaration) or not outcome.accepted or entry.offset >= before:
+                continue
+            index = (when - declared.starts_at) // timedelta(seconds=declared.resolution_s)
+            if declared.site == site and 0 <= index < len(declared.power_w):
+                return declared.power_w[index]
+        return None
+
+
+def minutes(starts_at: datetime, ends_at: datetime) -> Iterator[datetime]:
+    when = starts_at
+    while when < ends_at:
+        yield when
+        when += MINUTE
+
+
+def held(tracked: TrackedOrder, when: datetime) -> int:
+    order = tracked.order
+    during = order.starts_at <= when and (order.ends_at is None or when < order.ends_at)
+    return tracked.power_w if during and tracked.state not in ORDER_OVER else 0
+
+
+def same_request(one: TrackedOrder, other: TrackedOrder) -> bool:
+    return one.order.request_id == other.order.request_id
+
+
+def competes(one: TrackedOrder, other: TrackedOrder) -> bool:
+    same_site = (one.order.site, one.order.direction) == (other.order.site, other.order.direction)
+    return same_site and (other.order.run_mode is RunMode.DRY_RUN or one.order.run_mode is not RunMode.DRY_RUN)
