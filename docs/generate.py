@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,6 +20,7 @@ if __name__ == "__main__":
 from docs import asyncapi  # noqa: E402 - the script is started by its path
 from gridsignal_schemas.catalog import TOPICS, Topic, avro_schema  # noqa: E402 - as above
 from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, Frame  # noqa: E402 - as above
+from gridsignal_services.ledger.lifecycle import OFFER, ORDER, REQUEST  # noqa: E402 - as above
 
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 
@@ -100,7 +102,15 @@ def frames() -> str:
     )
 
 
+def _diagram(table: Mapping[tuple[StrEnum, StrEnum], StrEnum]) -> str:
+    moves = [f"  {before} --> {after}: {event}" for (before, event), after in table.items()]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *moves, "```"]) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "request-lifecycle": lambda: _diagram(REQUEST),
+    "offer-lifecycle": lambda: _diagram(OFFER),
+    "order-lifecycle": lambda: _diagram(ORDER),
     "topics": topics,
     "records": records,
     "close-codes": close_codes,

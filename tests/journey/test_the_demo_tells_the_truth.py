@@ -20,32 +20,30 @@ from tests.journey.recount import Count, records_of
 
 SUNNY, DARK = "2024-05-12", "2024-12-12"
 RECOUNT = Path(__file__).with_name("recount.py")
-KEYS = set(
-    [
-        "day",
-        "zone",
-        "seed",
-        "prices",
-        "price_min",
-        "price_max",
-        "requests",
-        "offers",
-        "awards",
-        "refusals",
-        "voided",
-        "reawards",
-        "asked_wh",
-        "offered_wh",
-        "awarded_wh",
-        "delivered_wh",
-        "cost",
-        "penalties",
-        "energy_wh",
-        "energy_cost",
-        "co2_kg",
-        "latency_ms",
-    ]
-)
+KEYS = {
+    "day",
+    "zone",
+    "seed",
+    "prices",
+    "price_min",
+    "price_max",
+    "requests",
+    "offers",
+    "awards",
+    "refusals",
+    "voided",
+    "reawards",
+    "asked_wh",
+    "offered_wh",
+    "awarded_wh",
+    "delivered_wh",
+    "cost",
+    "penalties",
+    "energy_wh",
+    "energy_cost",
+    "co2_kg",
+    "latency_ms",
+}
 
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:

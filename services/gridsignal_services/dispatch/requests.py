@@ -24,13 +24,14 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 def routes(door: Door) -> APIRouter:
     """The router of everything below /v1/requests."""
     router = APIRouter(prefix="/v1/requests", tags=["requests"])
-    _writing(router, door)
+    _asking(router, door)
+    _changing(router, door)
     _reading(router, door)
     _clearing(router, door)
     return router
 
 
-def _writing(router: APIRouter, door: Door) -> None:
+def _asking(router: APIRouter, door: Door) -> None:
     @router.post("", status_code=201, openapi_extra=takes(RequestBody, REQUEST, idempotent=True))
     async def ask(request: Request, response: Response) -> RequestView:
         """Asks for power up or down. The same Idempotency-Key with the same body answers the same request again."""
@@ -47,6 +48,8 @@ def _writing(router: APIRouter, door: Door) -> None:
             response.status_code = 200
         return _view(door, who, record.request_id)
 
+
+def _changing(router: APIRouter, door: Door) -> None:
     @router.put("/{request_id}", openapi_extra=takes(RequestBody, REQUEST))
     async def amend(request_id: str, request: Request, response: Response) -> RequestView:
         """The next revision of an OPEN request; `If-Match: "N"` names the revision it was written for.

@@ -1,0 +1,57 @@
+"""What a person asks for becomes a record, or is told what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from gridsignal_services.access import Entitlements, Principal
+from gridsignal_services.dispatch.commands import asked, body_faults, pick_faults, request_id_of
+from gridsignal_services.dispatch.shapes import AwardBody, RequestBody
+from gridsignal_services.settings import example_registry
+from tests.unit.dispatch.test_strict_json import BODY
+
+REGISTRY = example_registry()
+TSO = Principal("operator", "tso-north", "desk", frozenset(), datetime(2030, 1, 1, tzinfo=UTC))
+MINE: Entitlements = REGISTRY.entitlements(TSO)
+
+
+def a_body(**changes: Any) -> RequestBody:
+    return RequestBody.model_validate_json(json.dumps(BODY | changes))
+
+
+def codes(**changes: Any) -> list[tuple[str, str]]:
+    return [(fault.pointer, fault.code) for fault in body_faults(a_body(**changes), MINE, REGISTRY)]
+
+
+def test_a_key_names_one_request_of_one_operator_for_ever() -> None:
+    assert request_id_of("tso-north", "k") == request_id_of("tso-north", "k")
+    assert len({request_id_of(who, key) for who in ("tso-north", "supplier-one") for key in ("k", "l")}) == 4
+
+
+def test_a_request_takes_its_zones_currency_unless_it_says_another() -> None:
+    assert asked(a_body(), "r1", 1, "tso-north", REGISTRY).currency == "EUR"
+    assert asked(a_body(zone="GB"), "r1", 1, "tso-north", REGISTRY).currency == "GBP"
+    assert asked(a_body(currency="CHF"), "r1", 3, "tso-north", REGISTRY).currency == "CHF"
+
+
+def test_a_zone_that_is_not_ours_is_as_unknown_as_one_that_is_not() -> None:
+    assert codes() == []
+    assert codes(zone="GB") == codes(zone="XX") == [("/zone", "ZONE_UNKNOWN")]
+
+
+def test_an_audience_is_named_by_participants_of_the_zone() -> None:
+    assert codes(visibility="LISTED", audience=["acme-ai", "volt-colo"]) == []
+    assert codes(zone="FR", visibility="LISTED", audience=["volt-colo", "nobody"]) == [
+        ("/audience/0", "AUDIENCE_UNKNOWN"),
+        ("/audience/1", "AUDIENCE_UNKNOWN"),
+    ]
+    assert codes(visibility="LISTED") == [("/audience", "AUDIENCE_EMPTY")]
+
+
+def test_an_offer_is_picked_once() -> None:
+    pick = {"participant": "acme-ai", "offer_id": "o", "option": "a", "power_w": 1}
+    other = pick | {"participant": "volt-colo"}
+    award = AwardBody.model_validate({"picks": [pick, other, pick | {"option": "b"}], "reason": "x"})
+    assert [(fault.pointer, fault.code) for fault in pick_faults(award)] == [("/picks/2", "PICKED_TWICE")]
