@@ -13,7 +13,7 @@ from gridsignal_schemas.values import MW
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.ledger.book import TrackedOrder
-from gridsignal_services.ledger.lifecycle import OFFER_CALLABLE, ORDER_OVER, REQUEST_OVER, OfferState
+from gridsignal_services.ledger.lifecycle import OFFER_CALLABLE, ORDER_OVER, ORDER_UNANSWERED, REQUEST_OVER, OfferState
 from tests.builders import a_request_cancellation, a_timer_fired, an_offer_withdrawal, utc
 from tests.unit.ledger.days import REQUESTS, SITES, an_offered_option, terms, watts
 from tests.unit.ledger.market import OPERATORS_NAME
@@ -130,6 +130,12 @@ class Day(RuleBasedStateMachine):
     def accept(self, who: str, at: int, power: int | None) -> None:
         for tracked in self._order(who, at):
             self.market.reply(tracked.order, "ACCEPTED", accepted_w=power)
+
+    @rule(but=st.none() | sites)
+    def everyone_accepts(self, but: str | None) -> None:
+        for tracked in list(self.market.ledger.orders.values()):
+            if tracked.state in ORDER_UNANSWERED and tracked.order.participant != but:
+                self.market.reply(tracked.order, "ACCEPTED")
 
     @rule(who=sites, at=st.integers(0, 5), power=st.none() | watts | st.just(0))
     def derate(self, who: str, at: int, power: int | None) -> None:

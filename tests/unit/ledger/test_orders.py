@@ -1,0 +1,184 @@
+"""Orders: what a site may answer, what an operator may change, and what follows from it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from gridsignal_schemas.messages import Decision, OrderState
+from gridsignal_schemas.values import MW
+from gridsignal_services.ledger.lifecycle import OfferState, RequestState
+from tests.builders import an_offer_decision, utc
+from tests.unit.ledger.market import Market, told_decisions
+from tests.unit.ledger.stages import closed, running
+
+# --- answers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("response", "changes", "code"),
+    [
+        ("ACCEPTED", {"accepted_w": 0}, "ACCEPTED_W"),
+        ("ACCEPTED", {"accepted_w": 12 * MW + 1}, "ACCEPTED_W"),
+        ("ACCEPTED", {"revision": 2}, "REVISION"),
+        ("ACCEPTED", {"order_id": "nowhere"}, "ORDER_UNKNOWN"),
+        ("ACCEPTED", {"participant": "volt"}, "ORDER_UNKNOWN"),
+        ("ACCEPTED", {"request_id": "another"}, "ORDER_UNKNOWN"),
+        ("ACCEPTED", {"zone": "FR"}, "ORDER_UNKNOWN"),
+        ("UNKNOWN", {}, "UNKNOWN_SYMBOL"),
+        ("STARTED", {}, "ILLEGAL_STATE"),
+        ("SUSTAINING", {}, "ILLEGAL_STATE"),
+        ("COMPLETED", {}, "ILLEGAL_STATE"),
+        ("UNAVAILABLE", {"available_w": 12 * MW}, "AVAILABLE_W"),
+        ("UNAVAILABLE", {"available_w": 1 * MW}, "ILLEGAL_STATE"),
+    ],
+)
+def test_an_answer_that_makes_no_sense_leaves_no_trace(response: str, changes: dict[str, Any], code: str) -> None:
+    market = closed()
+    assert market.answer("acme", response, response_id="r1", **changes).code == code
+    assert market.order("acme").state is OrderState.ISSUED
+    assert market.answer("acme", response_id="r1").accepted
+
+
+def test_a_partial_acceptance_awards_the_rest_to_others() -> None:
+    market = closed()
+    market.answer("acme", accepted_w=5 * MW)
+    heard = market.act()
+    assert market.ordered() == {"acme": 5 * MW, "volt": 7 * MW}
+    assert ("acme", Decision.AWARDED) in told_decisions(heard)
+    assert market.order("acme").order.power_w == 12 * MW  # the order stands as it was written
+    assert market.order("acme").power_w == 5 * MW
+
+
+def test_a_refusal_awards_all_of_it_to_others() -> None:
+    market = closed()
+    market.answer("acme", "REFUSED")
+    heard = market.act()
+    assert market.ordered() == {"volt": 12 * MW}
+    assert ("acme", Decision.FAILED_AWARD) in told_decisions(heard)
+
+
+def test_a_site_that_breaks_off_defaults_and_is_replaced() -> None:
+    market = running(ends_at=utc("19:30"))
+    market.answer("acme", "UNAVAILABLE", available_w=0)
+    market.act()
+    assert market.order("acme").state is OrderState.ABORTED
+    assert market.offer_state("acme") is OfferState.DEFAULTED
+
+
+def test_a_site_that_completes_early_leaves_the_rest_to_others() -> None:
+    market = Market("acme", "volt", ends_at=utc("20:00"))
+    for who in ("acme", "volt"):
+        market.offer(who, 12 * MW, "70", ends_at=utc("20:00"), max_duration_s=7200, expires_at=utc("20:00"))
+    market.close()
+    market.answer("acme")
+    market.run_until(utc("18:20"))
+    market.answer("acme", "COMPLETED")
+    market.act()
+    assert market.state is RequestState.ACTIVE
+    assert market.ordered() == {"volt": 12 * MW}
+
+
+def test_an_acknowledgement_of_a_cancellation_is_received() -> None:
+    market = closed()
+    market.cancel()
+    market.act()
+    assert market.answer("acme", "RECEIVED").accepted
+    assert market.order("acme").state is OrderState.CANCELLED
+
+
+# --- extension and release --------------------------------------------------------------------------------------
+
+
+def extendable(**option: Any) -> Market:
+    market = Market("acme")
+    market.offer("acme", 12 * MW, ends_at=utc("19:30"), max_duration_s=5400, **option)
+    market.close()
+    market.answer("acme")
+    market.run_until(utc("18:20"))
+    return market
+
+
+def test_an_extension_within_the_offer_moves_the_end() -> None:
+    market = extendable()
+    outcome = market.change("acme", ends_at=utc("19:30"))
+    assert outcome.accepted
+    assert outcome.audience.sites == {"acme-1"}
+    again = market.change("acme", revision=2, ends_at=utc("19:30"))
+    assert (again.duplicate, again.receipt) == (True, outcome.receipt)
+    market.run_until(utc("19:29"))
+    assert market.order("acme").state is OrderState.ACTIVE
+    market.run_until(utc("19:30"))
+    assert market.state is RequestState.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"ends_at": utc("19:31")}, "NOT_AS_OFFERED"),
+        ({"ends_at": utc("18:18")}, "END"),
+        ({"ends_at": None}, "END"),
+        ({"power_w": 13 * MW}, "NOT_CHANGEABLE"),
+        ({"price_per_mwh": Decimal(1)}, "NOT_CHANGEABLE"),
+        ({"revision": 4}, "REVISION"),
+        ({"state": "COMPLETED"}, "ILLEGAL_STATE"),
+    ],
+)
+def test_an_order_is_changed_only_in_its_end_and_only_within_the_offer(changes: dict[str, Any], code: str) -> None:
+    market = extendable()
+    before = market.order("acme").order
+    assert market.change("acme", **changes).code == code
+    assert market.order("acme").order is before
+
+
+def test_an_extension_does_not_promise_what_the_site_has_promised_elsewhere() -> None:
+    market = Market("acme")
+    market.ask(request_id="later", starts_at=utc("18:45"), ends_at=utc("19:30"), power_w=20 * MW)
+    long = {"ends_at": utc("19:30"), "max_duration_s": 5400}
+    market.offer("acme", 12 * MW, **long)
+    market.offer("acme", 20 * MW, offer_id="acme-later", request_id="later", **long)
+    market.close()
+    for tracked in list(market.ledger.orders.values()):
+        market.reply(tracked.order, "ACCEPTED")
+    market.run_until(utc("18:20"))
+    first = next(iter(market.ledger.orders.values()))
+    assert first.order.request_id != "later"
+    assert market.change(first.order, ends_at=utc("19:00")).code == "OVERCOMMITTED"
+
+
+def test_a_partly_accepted_order_can_be_extended_with_what_was_accepted() -> None:
+    market = Market("acme")
+    market.offer("acme", 12 * MW, ends_at=utc("19:30"), max_duration_s=5400)
+    market.close()
+    market.answer("acme", accepted_w=5 * MW)
+    market.run_until(utc("18:20"))
+    assert market.change("acme", ends_at=utc("19:00"), power_w=12 * MW).code == "NOT_CHANGEABLE"
+    assert market.change("acme", ends_at=utc("19:00")).accepted
+    assert market.order("acme").power_w == 5 * MW
+
+
+def test_a_release_now_is_logged_a_moment_later_and_ends_the_order() -> None:
+    market = extendable()
+    market.now = utc("18:20:02")
+    assert market.change("acme", ends_at=utc("18:20")).accepted
+    market.act()
+    assert market.state is RequestState.COMPLETED
+    assert market.offer_state("acme") is OfferState.DELIVERED
+
+
+def test_an_order_that_is_over_cannot_be_changed() -> None:
+    market = extendable()
+    market.run_until(utc("19:00"))
+    before = market.order("acme").order
+    assert market.change("acme", ends_at=utc("19:30")).code == "ILLEGAL_STATE"
+    assert market.order("acme").order is before
+
+
+def test_nobody_else_changes_an_order_or_decides_an_offer() -> None:
+    market = extendable()
+    forged = market.order("acme").order.model_copy(update={"revision": 2, "ends_at": utc("19:30")})
+    for principal in ("operator:supplier-one", "participant:acme", "service:dispatch"):
+        assert market.add(forged, principal).code == "NOT_OWED"
+    assert market.add(an_offer_decision(offer_id="acme-offer", participant="acme")).code == "NOT_OWED"
