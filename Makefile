@@ -20,12 +20,12 @@ export GRIDSIGNAL_SAMPLES
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up demo test check docs bench clean
+.PHONY: help venv up demo test test-services check docs bench clean
 .SUFFIXES:
 
 help: ## this list
 	@echo "gridsignal: make <word>"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
 venv: $(VENV)/.dev ## the virtual environment .venv with everything, installed again only when pyproject.toml changes
 
@@ -37,6 +37,9 @@ up: $(VENV)/.server ## the embedded stack that stays up, with its addresses, tok
 
 test: $(VENV)/.dev ## the whole suite; its last lines say what ran on what (ARGS='-k cursor')
 	@$(PY) -m pytest $(ARGS)
+
+test-services: $(VENV)/.dev ## what runs on real Kafka, a schema registry and Redis, which the tests start (needs Java, Maven, redis-server)
+	@$(PY) -m pytest -m services $(ARGS)
 
 check: $(VENV)/.dev ## style, types, import directions, house rules
 	@echo "ruff check"          && $(PY) -m ruff check --quiet .

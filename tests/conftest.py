@@ -42,6 +42,19 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
 
+REAL_SERVICES = {"kafka", "schema_registry", "redis_url", "redis"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs Kafka, a registry or Redis: `make test-services` runs it."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        ids = set(callspec.id.split("-")) if callspec is not None else set()
+        if REAL_SERVICES & (ids | set(getattr(item, "fixturenames", ()))):
+            item.add_marker("services")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[RAN_ON] = {}
 
@@ -90,7 +103,11 @@ def outside(ran_on: dict[str, str]) -> list[str]:
     lines = []
     for service, module in EDGES.items():
         missing = find_spec(module.rpartition(".")[0]) is None or find_spec(module) is None
-        why_not = "no adapter for it in this version" if missing else "not used by the tests that ran"
+        why_not = (
+            "no adapter for it in this version"
+            if missing
+            else "not used by the tests that ran; `make test-services` does"
+        )
         lines.append(f"{service + ':':<17}{ran_on.get(service, why_not)}")
     return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ssl
 import uuid
@@ -21,6 +22,10 @@ from gridsignal_services.bus.kafka_topic_ids import topic_ids
 REQUEST_TIMEOUT_MS = 10_000
 _DAY_MS = 86_400_000
 _TOPIC_OVERRIDE = 1  # the source of a setting that was made for this topic (DescribeConfigs, version 1 on)
+
+
+SPREAD_S = 10.0
+"""How long a new topic may take to be known to all brokers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,18 @@ async def apply(admin: AIOKafkaAdminClient, prefix: str, replication: int) -> li
             for response in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, change.name, merged)]):
                 for code, *_, name in response.resources:
                     _must_be_fine(name, code)
+    await _seen(admin, prefix, {change.name for change in needed})
     return needed
+
+
+async def _seen(admin: AIOKafkaAdminClient, prefix: str, names: set[str]) -> None:
+    """Returns once the brokers tell of these topics: a new one is not known everywhere at once."""
+    try:
+        async with asyncio.timeout(SPREAD_S):
+            while not names <= set(await find(admin, prefix)):  # noqa: ASYNC110 - the brokers send no event for it
+                await asyncio.sleep(0.05)
+    except TimeoutError as error:
+        raise LogUnavailable(f"topics {', '.join(sorted(names))}: not told of within {SPREAD_S:.0f} s") from error
 
 
 def _must_be_fine(name: str, code: int) -> None:

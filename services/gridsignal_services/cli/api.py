@@ -50,6 +50,8 @@ def door(args: argparse.Namespace) -> Iterator[httpx2.Client]:
     """The door these options describe. Raises Failed for what keeps it shut."""
     try:
         headers = {"Authorization": f"Bearer {bearer(args.token_file)}"}
+        if not httpx2.URL(args.api).host:
+            raise httpx2.InvalidURL("no host")
         with httpx2.Client(base_url=args.api, headers=headers, timeout=15) as http:
             yield http
     except UsageError as wrong:

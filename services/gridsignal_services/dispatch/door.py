@@ -55,8 +55,9 @@ class Door:
 
     def principal(self, request: Request, scope: str = SIGNAL_READ) -> Principal:
         """Who asks. Raises Problem 401 or 403."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        given = request.headers.getlist("authorization")
+        scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
+        if scheme.lower() != "bearer":  # nor with two: a proxy in front may have read the other one
             raise problems.unauthorized()
         try:
             principal = self._verifier.verify(token.strip(), datetime.now(UTC))
@@ -104,13 +105,12 @@ class Door:
 
     def idempotency_key(self, request: Request) -> str:
         """Raises Problem 400 where it is missing or unusable."""
-        key = request.headers.get("idempotency-key")
-        if key is None or not _KEY.fullmatch(key):
-            message = "expected an Idempotency-Key of 1 to 128 visible characters, got " + (
-                "none" if not key else "others"
-            )
+        given = request.headers.getlist("idempotency-key")
+        if len(given) != 1 or not _KEY.fullmatch(given[0]):
+            got = "none" if not any(given) else "several" if len(given) > 1 else "others"
+            message = f"expected one Idempotency-Key of 1 to 128 visible characters, got {got}"
             raise problems.bad_request("IDEMPOTENCY_KEY", "Idempotency-Key", message)
-        return key
+        return given[0]
 
     def only(self, request: Request, *names: str) -> None:
         """Raises Problem 422 for parameters this operation doesn't have: a filter with a typo would show too much."""

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry, Counter
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_services.asgi import add_pages
@@ -28,6 +29,7 @@ def app(door: Door, health: Health) -> FastAPI:
         title="gridsignal dispatch",
         summary="Ask data centers for power up or down, see their offers and why each lost, order, and read what came.",
         version="1",
+        redirect_slashes=False,  # a redirect would go where the caller's Host header says
         responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
     )
     made.include_router(requests.routes(door))
@@ -64,6 +66,10 @@ def _problems(made: FastAPI) -> None:
     @made.exception_handler(LogUnavailable)
     async def away(_: Request, error: LogUnavailable) -> Response:
         return _answer(problems.unavailable(str(error)))
+
+    @made.exception_handler(ClientDisconnect)
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        return _answer(problems.too_slow())  # nobody reads it; it is no failure of ours
 
     @made.exception_handler(RequestValidationError)
     async def unreadable(_: Request, error: RequestValidationError) -> Response:

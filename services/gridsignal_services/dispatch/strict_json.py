@@ -19,6 +19,8 @@ M = TypeVar("M", bound=BaseModel)
 
 MAX_FAULTS = 50
 """Faults told at once: a body of 64 KiB can hold thousands."""
+MAX_DEPTH = 32
+"""Levels of a body; ours have three. How many an interpreter can take differs from one to the next."""
 _CODES = {
     "extra_forbidden": "UNKNOWN_FIELD",
     "missing": "MISSING_FIELD",
@@ -84,17 +86,19 @@ def _object(pairs: list[tuple[str, Any]]) -> _Object:
     return value
 
 
-def _twisted(value: Any, at: str) -> Iterator[Detail]:
+def _twisted(value: Any, at: str, depth: int = 0) -> Iterator[Detail]:
+    if depth >= MAX_DEPTH:
+        raise NotJson(f"expected JSON of at most {MAX_DEPTH} levels, got more")
     if isinstance(value, _NotANumber):
         yield Detail(code="NOT_A_NUMBER", pointer=at, message="expected a number, got NaN or an infinity")
     elif isinstance(value, _Object):
         for key in value.repeated:
             yield Detail(code="DUPLICATE_KEY", pointer=pointer(at, key), message="expected the key once, got it twice")
         for key, inner in value.items():
-            yield from _twisted(inner, pointer(at, key))
+            yield from _twisted(inner, pointer(at, key), depth + 1)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _twisted(inner, pointer(at, index))
+            yield from _twisted(inner, pointer(at, index), depth + 1)
 
 
 def pointer(at: str, step: str | int) -> str:

@@ -221,11 +221,11 @@ class Book:
         self.requests[request_id].wants_clearing = False
         self.waiting.pop(request_id, None)
 
-    def committed(self, site: str, direction: Direction, run_mode: RunMode) -> Iterator[Block]:
-        """What the site is ordered to do in one direction, answered or not; a dry run takes nothing from others."""
-        for tracked in self.live_orders(self._live_of_site.get(site, ())):
-            if tracked.order.direction is direction and _counts(tracked.order, run_mode):
-                yield tracked.block()
+    def committed(self, site: str, request: DispatchRequest) -> Profile:
+        """What the site is ordered to do in the request's direction, answered or not."""
+        live = self.live_orders(self._live_of_site.get(site, ()))
+        same = (tracked for tracked in live if tracked.order.direction is request.direction)
+        return Profile(tracked.block() for tracked in same if _counts(tracked.order, request.run_mode))
 
     def activations(self, site: str, run_mode: RunMode) -> Iterator[Block]:
         """Every period for which the site was or will be activated."""
@@ -266,15 +266,17 @@ class Book:
         ends_at: datetime,
         *,
         before: int,
-        also: Iterable[Block] = (),
+        promised: Profile | None = None,
     ) -> int | None:
         """What the site can still promise the request over the whole period, in watts; None without a baseline.
 
         Down: baseline - minimum load - promised. Up: connection capacity - baseline - promised.
-        `before` is the request's place: later baselines do not count. `also` are awards of a clearing under way.
+        `before` is the request's place: later baselines do not count. `promised` is `committed` where somebody keeps
+        count of it, as a clearing under way does.
         """
         registered = self.sites[site]
-        promised = Profile((*self.committed(site, request.direction, request.run_mode), *also))
+        if promised is None:
+            promised = self.committed(site, request)
         moments = {starts_at, *promised.edges(starts_at, ends_at), *self._baseline_edges(site, starts_at, ends_at)}
         rooms: list[int] = []
         for when in moments:

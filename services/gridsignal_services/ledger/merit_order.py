@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 
 from gridsignal_schemas.messages import DispatchRequest, OfferOption
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import LONG_AGO, Book, TrackedOffer
-from gridsignal_services.ledger.profile import Block
+from gridsignal_services.ledger.profile import Block, Profile
 from gridsignal_services.ledger.rests import rest_code
 
 _FIVE_MINUTES = timedelta(minutes=5)
@@ -83,7 +84,8 @@ class Round:
         self.tracked = book.requests[request_id]
         self.request = self.tracked.request
         self.given = book.served(request_id)
-        self.of_site: dict[str, list[Block]] = {}
+        self.promised: dict[str, Profile] = {}
+        self.taken: dict[str, list[Block]] = {}
         self.lacking_at_first = book.shortfall_w(request_id, now)
 
     def lacking_w(self, starts_at: datetime, ends_at: datetime) -> int:
@@ -129,17 +131,24 @@ class Round:
 
     def site_code(self, offer: TrackedOffer, option: OfferOption, block: Block) -> str | None:
         """The rule of its site that stops an award; None where it has the headroom and is rested."""
-        site, taken = offer.offer.site, self.of_site.get(offer.offer.site, ())
-        starts_at, ends_at, power = block
-        room = self.book.headroom_w(site, self.request, starts_at, ends_at, before=self.tracked.place, also=taken)
+        site, (starts_at, ends_at, power) = offer.offer.site, block
+        promised, before = self._promised_by(site), self.tracked.place
+        room = self.book.headroom_w(site, self.request, starts_at, ends_at, before=before, promised=promised)
         if room is None or power > room:
             return "OVERCOMMITTED"
-        return rest_code(option, block, (*self.book.activations(site, self.request.run_mode), *taken))
+        activations = self.book.activations(site, self.request.run_mode)
+        return rest_code(option, block, chain(activations, self.taken.get(site, ())))
+
+    def _promised_by(self, site: str) -> Profile:
+        if site not in self.promised:
+            self.promised[site] = self.book.committed(site, self.request)
+        return self.promised[site]
 
     def take(self, block: Block, site: str) -> None:
         """Counts an award as given."""
         self.given.add(block)
-        self.of_site.setdefault(site, []).append(block)
+        self._promised_by(site).add(block)
+        self.taken.setdefault(site, []).append(block)
 
 
 def in_merit_order(

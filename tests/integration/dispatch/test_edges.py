@@ -93,7 +93,7 @@ async def test_pages_hold_everything_once(operator: httpx2.AsyncClient, body: di
     following: str | None = None
     while True:
         after = {} if following is None else {"after": following}
-        page = (await operator.get("/v1/requests", params={"limit": 2} | after)).json()
+        page = (await operator.get("/v1/requests", params={"limit": "2"} | after)).json()
         seen += [view["request"]["request_id"] for view in page["requests"]]
         following = page["next"]
         if following is None:

@@ -80,17 +80,22 @@ def test_json_of_another_shape_is_refused(text: bytes) -> None:
         read(ExtendBody, text)
 
 
+@pytest.mark.parametrize("depth", [33, 500, 990, 1000, 1200, 3000, 10_000])
+def test_a_body_of_many_levels_is_no_json_of_ours_on_any_interpreter(depth: int) -> None:
+    for text in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
+        with pytest.raises(NotJson):
+            read(ExtendBody, text)
+
+
 def test_a_thousand_mistakes_are_not_all_told() -> None:
     with pytest.raises(NotTheShape) as refused:
         read(RequestBody, json.dumps(BODY | {f"field{n}": n for n in range(1000)}).encode())
     assert len(refused.value.faults) == MAX_FAULTS
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*BODY, "x"]), inner, max_size=5),
-    max_leaves=12,
-)
+LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+FLAT = LEAF | st.lists(LEAF, max_size=3) | st.dictionaries(st.sampled_from([*BODY, "x"]), LEAF, max_size=5)
+JSON = LEAF | st.lists(FLAT, max_size=3) | st.dictionaries(st.sampled_from([*BODY, "x"]), FLAT, max_size=5)
 
 
 @given(JSON)

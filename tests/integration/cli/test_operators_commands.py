@@ -1,0 +1,116 @@
+"""An operator at a terminal: asks, changes the question, reads the book, clears, ends orders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.integration.cli.conftest import Ran, Up, ran
+
+Operator = Callable[..., Ran]
+CREATE = "request create --zone DE-LU --down 12MW --start +3h --for 45m --gate +1h"
+
+
+@pytest.fixture
+def operator(up: Up) -> Operator:
+    """Runs a command as tso-north; the words may be one text."""
+
+    def run(*words: str) -> Ran:
+        return ran([word for text in words for word in text.split()], **up.towards())
+
+    return run
+
+
+@pytest.fixture
+def request_id(operator: Operator) -> Iterator[str]:
+    """An open request; taken back afterwards, so that the site's load is free again."""
+    made = str(operator(CREATE, "--json").rows()[0]["request"]["request_id"])
+    yield made
+    operator(f"request cancel {made}")
+
+
+def offer(up: Up, request_id: str, site: str = "fra-1", who: str = "acme-ai", *, terms: str = "12MW at 80") -> str:
+    """One offer by the data center's own command; its id."""
+    power, _, price = terms.split()
+    words = ["offer", "create", request_id, "--power", power, "--price", price, "--site", site, "--json"]
+    offered = ran(words, **up.towards(f"participant-{who}"))
+    assert offered.code == 0, offered.err
+    return str(offered.rows()[0]["offer_id"])
+
+
+def test_a_key_with_another_question_is_refused(operator: Operator) -> None:
+    first = operator("request create --zone DE-LU --down 1MW --start +4h --for 1h --key once-1 --json")
+    other = operator("request create --zone DE-LU --down 2MW --start +4h --for 1h --key once-1 --json")
+    assert (first.code, other.code, other.out) == (0, 1, "")
+    operator(f"request cancel {first.rows()[0]['request']['request_id']}")
+
+
+def test_a_request_is_listed_and_shown(operator: Operator, request_id: str) -> None:
+    listed = operator("request list --zone DE-LU --state OPEN --json").rows()
+    assert request_id in [view["request"]["request_id"] for view in listed]
+    shown = operator(f"request show {request_id}")
+    assert (shown.code, "12 MW down" in shown.out) == (0, True)
+
+
+def test_an_amendment_changes_what_it_names_and_nothing_else(operator: Operator, request_id: str) -> None:
+    before = operator(f"request show {request_id} --json").rows()[0]["request"]
+    changed = operator(f"request amend {request_id} --power 10MW --cap 95.5 --json")
+    assert changed.code == 0, changed.err
+    after = changed.rows()[0]["request"]
+    assert {name for name in before if before[name] != after[name]} == {"revision", "power_w", "price_cap_per_mwh"}
+    assert (after["revision"], after["power_w"], after["price_cap_per_mwh"]) == (2, 10_000_000, "95.5")
+
+
+def test_an_amendment_without_a_change_is_wrong_usage(operator: Operator, request_id: str) -> None:
+    assert operator(f"request amend {request_id}").code == 2
+
+
+def test_the_book_shows_the_offers_and_clearing_them_makes_orders(up: Up, operator: Operator, request_id: str) -> None:
+    cheap = offer(up, request_id)
+    dear = offer(up, request_id, "ber-1", "hyper-infer", terms="6MW at 95")
+    book = operator(f"request book {request_id}")
+    assert next(line for line in book.out.splitlines() if cheap in line).startswith("1 ")
+    cleared = operator(f"request clear {request_id} --reason enough --json").rows()[0]
+    lines = {line["offer_id"]: line for line in cleared["offers"]}
+    assert (lines[cheap]["state"], lines[dear]["codes"]) == ("TENTATIVE", ["OUTBID"])
+    (order,) = operator(f"order list --request {request_id} --json").rows()
+    assert (order["state"], order["order"]["site"]) == ("ISSUED", "fra-1")
+    assert operator(f"order show {order['order']['order_id']}").code == 0
+
+
+def test_an_award_by_hand_names_its_pick(up: Up, operator: Operator, request_id: str) -> None:
+    offer(up, request_id)
+    dear = offer(up, request_id, "ber-1", "hyper-infer", terms="6MW at 95")
+    pick = f"hyper-infer/{dear}/o1=6MW"
+    awarded = operator(f"request award {request_id} --pick {pick} --reason topology --json")
+    assert awarded.code == 0, awarded.err
+    assert [award["offer_id"] for award in awarded.rows()[0]["clearings"][0]["awards"]] == [dear]
+    assert operator(f"request award {request_id} --pick nonsense --reason x").code == 2
+
+
+def test_an_order_ends_earlier_and_later_within_what_was_offered(up: Up, operator: Operator, request_id: str) -> None:
+    offer(up, request_id)
+    operator(f"request clear {request_id}")
+    (order,) = operator(f"order list --request {request_id} --json").rows()
+    order_id = order["order"]["order_id"]
+    accepted = ran(["respond", "accept", order_id, "--site", "fra-1"], **up.towards("participant-acme-ai"))
+    assert accepted.code == 0, accepted.err
+    assert operator(f"order release {order_id} --end +3h10m").code == 2
+    released = operator(f"order release {order_id} --end +200m --json")
+    assert released.code == 0, released.err
+    extended = operator(f"order extend {order_id} --end +210m --reason longer --json")
+    assert extended.code == 0, extended.err
+    assert extended.rows()[0]["order"]["revision"] == 3
+    too_long = operator(f"order extend {order_id} --end +10h")
+    assert (too_long.code, "/ends_at" in too_long.err) == (1, True)
+
+
+def test_cancelling_twice_is_fine(operator: Operator, request_id: str) -> None:
+    first, again = operator(f"request cancel {request_id} --json"), operator(f"request cancel {request_id} --json")
+    assert first.rows()[0]["state"] == again.rows()[0]["state"] == "CANCELLED"
+
+
+def test_there_is_nothing_to_clear_without_offers(operator: Operator, request_id: str) -> None:
+    nothing = operator(f"request clear {request_id}")
+    assert (nothing.code, nothing.out, "expected an award" in nothing.err) == (1, "", True)

@@ -1,0 +1,93 @@
+"""`gridsignal up`: one process that says how to use it, ends in order, and refuses in one line."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.conftest import Up, clean, ran, running
+
+EMPTY = '[zones.DE-LU]\ncurrency = "EUR"\ntimezone = "Europe/Berlin"\n'
+
+
+def test_the_three_commands_work_when_pasted_in_another_folder(up: Up, tmp_path: Path) -> None:
+    watch, create, offer = up.to_try
+    with subprocess.Popen(f"exec {watch} --json", shell=True, cwd=tmp_path, env=clean(), stdout=-1, text=True) as seen:
+        asked = ran(f"{create} --json", cwd=tmp_path)
+        assert (asked.code, asked.err) == (0, "")
+        request_id = asked.rows()[0]["request"]["request_id"]
+        assert seen.stdout is not None
+        assert any(json.loads(line)["request_id"] == request_id for line in seen.stdout)
+        seen.terminate()
+    offered = ran(offer.replace("REQUEST_ID", request_id), cwd=tmp_path)
+    assert offered.code == 0
+    book = ran(["request", "book", request_id, "--json"], **up.towards()).rows()[0]
+    assert [(line["site"], line["state"]) for line in book["offers"]] == [("fra-1", "LIVE")]
+
+
+def test_tokens_are_for_their_owner_alone(up: Up) -> None:
+    files = list((up.directory / "tokens").iterdir())
+    assert len(files) == 5
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
+@pytest.mark.parametrize("door", ["gateway", "dispatch", "ingest"])
+def test_a_taken_port_is_one_line(door: str, tmp_path: Path) -> None:
+    ports = {"--gateway-port": "0", "--dispatch-port": "0", "--ingest-port": "0"}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports[f"--{door}-port"] = str(taken.getsockname()[1])
+        refused = ran(
+            ["up", "--directory", str(tmp_path / "stack"), *(word for pair in ports.items() for word in pair)]
+        )
+    assert refused.code == 2
+    lines = [line for line in refused.err.splitlines() if line.startswith("gridsignal up:")]
+    assert len(lines) == 1
+    assert "port" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("environment", "key"),
+    [
+        ({"GRIDSIGNAL_COLOUR": "green"}, "GRIDSIGNAL_COLOUR"),
+        ({"GRIDSIGNAL_GATEWAY_PORT": "http"}, "GRIDSIGNAL_GATEWAY_PORT"),
+        ({"GRIDSIGNAL_LOG_LEVEL": "LOUD"}, "log_level"),
+        ({"GRIDSIGNAL_HOST": "0.0.0.0"}, "tls_certificate"),
+        ({"GRIDSIGNAL_JWKS": "keys.json", "GRIDSIGNAL_ISSUER": "https://id.example"}, "jwks"),
+        ({"GRIDSIGNAL_TLS_CERTIFICATE": "c.pem", "GRIDSIGNAL_TLS_KEY": "k.pem"}, "tls_certificate"),
+        (
+            {
+                "GRIDSIGNAL_HOST": "0.0.0.0",
+                "GRIDSIGNAL_TLS_CERTIFICATE": "c.pem",
+                "GRIDSIGNAL_TLS_KEY": "k.pem",
+                "GRIDSIGNAL_JWKS": "keys.json",
+                "GRIDSIGNAL_ISSUER": "https://id.example",
+            },
+            "host",
+        ),
+    ],
+)
+def test_a_setting_it_would_not_keep_to_refuses_to_start(environment: dict[str, str], key: str, tmp_path: Path) -> None:
+    refused = ran(["up", "--directory", str(tmp_path / "stack")], **environment)
+    assert (refused.code, refused.out) == (2, "")
+    assert len(refused.err.splitlines()) == 1
+    assert refused.err.startswith(f"gridsignal up: {key}: expected")
+    assert not (tmp_path / "stack").exists()
+
+
+def test_a_broken_registry_refuses_to_start(tmp_path: Path) -> None:
+    file = tmp_path / "sites.toml"
+    file.write_text(f"{EMPTY}colour = 1\n")
+    refused = ran(["up", "--registry", str(file), "--directory", str(tmp_path / "stack")])
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "zones.DE-LU.colour" in refused.err
+
+
+def test_a_registry_without_anybody_runs(tmp_path: Path) -> None:
+    file = tmp_path / "sites.toml"
+    file.write_text(EMPTY)
+    with running(tmp_path / "stack", "--registry", str(file)) as stack:
+        assert "check-config" in stack.greeting

@@ -1,0 +1,161 @@
+"""Whatever is typed gets one line and an exit code: 1 refused, 2 wrong usage, 3 unavailable; never a traceback."""
+
+from __future__ import annotations
+
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from gridsignal_services.settings import example_registry_text
+from tests.integration.cli.conftest import Up, ran
+
+CANARY = "canary-77aa"
+CREATE = ["request", "create", "--zone", "DE-LU", "--down", "12MW", "--for", "45m", "--start"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["request"],
+        ["request", "create"],
+        ["request", "create", "--zone", "DE-LU", "--down", "1MW", "--up", "1MW", "--start", "+1h", "--for", "1h"],
+        [*CREATE, "tomorrow"],
+        [*CREATE, "2030-01-01T00:00"],
+        [*CREATE, "9999-12-31T23:59-23:00"],
+        [*CREATE, "0001-01-01T00:00+23:00"],
+        [*CREATE, "+0h"],
+        [*CREATE, "+99999999999999d"],
+        [*CREATE, "+1h", "--gate", "-1h"],
+        ["request", "create", "--zone", "DE-LU", "--down", "a lot", "--start", "+1h", "--for", "1h"],
+        ["request", "create", "--zone", "DE-LU", "--down", "0MW", "--start", "+1h", "--for", "1h"],
+        ["request", "award", "x", "--pick", "a/b=1MW", "--reason", "r"],
+        ["request", "award", "x", "--pick", "a/b/c=1MW"],
+        ["order", "extend", "x"],
+        ["token", "mint"],
+        ["token", "mint", "--participant", 'a "b"'],
+        ["token", "mint", "--participant", "a", "--for", "0s"],
+        ["check-config"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_two(words: list[str]) -> None:
+    wrong = ran(words, GRIDSIGNAL_TOKEN=CANARY)
+    assert (wrong.code, wrong.out) == (2, "")
+    assert CANARY not in wrong.err
+
+
+@pytest.mark.parametrize("content", [b"", b"a\nb", "tök€n".encode(), b"\xff\xfe", b"a b"], ids=repr)
+def test_a_file_that_holds_no_token_is_two(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "some.token"
+    file.write_bytes(content)
+    wrong = ran(["request", "list", "--token-file", str(file)])
+    assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+
+
+def test_no_token_at_all_is_two() -> None:
+    assert ran(["request", "list"]).code == 2
+    assert ran(["order", "list", "--token-file", "/no/such/file"]).code == 2
+
+
+def test_a_door_that_is_away_is_three() -> None:
+    away = ran(["request", "list", "--api", "http://127.0.0.1:1"], GRIDSIGNAL_TOKEN=CANARY)
+    assert (away.code, away.err.count("\n"), CANARY in away.err) == (3, 1, False)
+
+
+@pytest.mark.parametrize("api", ["nonsense", "ftp://127.0.0.1", "http://"])
+def test_an_address_that_is_none_is_two(api: str) -> None:
+    assert ran(["request", "list", "--api", api], GRIDSIGNAL_TOKEN=CANARY).code == 2
+
+
+def test_another_server_is_told_from_the_door() -> None:
+    def welcome(page: BaseHTTPRequestHandler) -> None:
+        page.send_response(200)
+        page.send_header("Content-Type", "text/html")
+        page.end_headers()
+        page.wfile.write(b"<html>welcome</html>")
+
+    silent = {"do_GET": welcome, "log_message": lambda *_: None}
+    Page = type("Page", (BaseHTTPRequestHandler,), silent)  # noqa: N806 - a class
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        wrong = ran(["request", "list", "--api", f"http://127.0.0.1:{server.server_port}"], GRIDSIGNAL_TOKEN=CANARY)
+        server.shutdown()
+        thread.join()
+    assert (wrong.code, "dispatch door" in wrong.err) == (1, True)
+
+
+def test_a_token_nobody_minted_is_refused_and_not_shown(up: Up) -> None:
+    wrong = ran(["request", "list"], **up.towards() | {"GRIDSIGNAL_TOKEN": CANARY})
+    assert (wrong.code, CANARY in wrong.err) == (1, False)
+
+
+@pytest.mark.parametrize("request_id", ["no-such-request", "../../healthz", "..", "a?b=c", "a/book", "é", "%2e%2e"])
+def test_a_strange_id_is_only_an_id(request_id: str, up: Up) -> None:
+    for action in ("show", "book", "cancel"):
+        wrong = ran(["request", action, request_id], **up.towards())
+        assert (wrong.code, wrong.out) == (1, "")
+
+
+def test_every_fault_of_a_request_is_told(up: Up) -> None:
+    words = [*CREATE, "+2h", "--gate", "2020-01-01T00:00Z", "--min", "13MW"]
+    refused = ran(words, **up.towards())
+    assert refused.code == 1
+    assert all(pointer in refused.err for pointer in ("/gate_closure_at", "/min_quantity_w"))
+
+
+def test_a_participant_can_not_ask(up: Up) -> None:
+    refused = ran([*CREATE, "+3h"], **up.towards("participant-acme-ai"))
+    assert (refused.code, "dispatch:write" in refused.err) == (1, True)
+
+
+def test_a_read_only_token_reads_only(up: Up) -> None:
+    words = ["token", "mint", "--operator", "tso-north", "--read-only", "--directory", str(up.directory)]
+    reader = up.towards() | {"GRIDSIGNAL_TOKEN": ran(words).out.strip()}
+    assert ran(["request", "list"], **reader).code == 0
+    assert ran([*CREATE, "+3h"], **reader).code == 1
+
+
+@pytest.mark.parametrize("text", ["", "a.b.c", "\udcff"], ids=["nothing", "no token", "no text"])
+def test_a_text_that_is_no_token_is_refused(text: str, up: Up) -> None:
+    stdin = text.encode("utf-8", "surrogateescape")
+    assert ran(["token", "show", "--directory", str(up.directory)], stdin=stdin).code == 1
+
+
+def test_no_issuer_no_token(tmp_path: Path) -> None:
+    assert ran(["token", "mint", "--operator", "x", "--directory", str(tmp_path)]).code == 2
+
+
+def test_check_config_tells_every_fault(tmp_path: Path) -> None:
+    file = tmp_path / "sites.toml"
+    file.write_text('[zones.DE-LU]\ncurrency = "eur"\ntimezone = "Europe/Berlin"\ncolour = 1\n')
+    wrong = ran(["check-config", str(file)])
+    assert wrong.code == 2
+    assert all(f"zones.DE-LU.{key}: expected" in wrong.err for key in ("currency", "colour"))
+    assert ran(["check-config", str(tmp_path / "none.toml")]).code == 2
+
+
+def test_check_config_counts_what_a_good_registry_holds(tmp_path: Path) -> None:
+    file = tmp_path / "sites.toml"
+    file.write_text(example_registry_text())
+    good = ran(["check-config", str(file), "--json"])
+    assert (good.code, good.rows()) == (0, [{"zones": 3, "operators": 2, "participants": 3, "sites": 4}])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["request", "list", "--state", "OPENED"],
+        ["order", "list", "--state", "OPENED"],
+        ["order", "show", "never-ordered"],
+        ["order", "release", "never-ordered"],
+        [*CREATE, "+3h", "--cap", "cheap"],
+        ["request", "create", "--zone", "GB", "--down", "12MW", "--start", "+3h", "--for", "45m"],
+    ],
+    ids=" ".join,
+)
+def test_what_the_door_refuses_is_one(words: list[str], up: Up) -> None:
+    refused = ran(words, **up.towards())
+    assert (refused.code, refused.out, bool(refused.err)) == (1, "", True)
