@@ -69,7 +69,7 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-W", "error", "-m", "gridsignal", *words]
 
 
-def ran(words: Sequence[str] | str, stdin: str | bytes = "", cwd: Path | None = None, **environment: str) -> Ran:
+def ran(words: Sequence[str] | str, stdin: str | bytes = "", cwd: Path | str | None = None, **environment: str) -> Ran:
     """Runs words of the command, or a line in a shell, to its end; never with a traceback."""
     given = stdin.encode() if isinstance(stdin, str) else stdin
     line = words if isinstance(words, str) else command(*words)
