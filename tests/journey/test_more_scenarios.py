@@ -113,3 +113,24 @@ async def test_the_run_mode_reaches_the_order(world: Any, sites: Sites, hearing:
     heard = await offered(world, one, hearing, 10 * MW, "80")
     await world.reach(utc("17:00"))
     assert (await hearing(heard, DispatchOrder)).run_mode == run_mode
+
+
+async def test_who_was_away_during_order_and_cancellation_hears_both_in_order(world: Any, hearing: Any) -> None:
+    """Scenario 7: nothing is missing on resume, and a yes to what is over is refused."""
+    request_id = await world.ask()
+    async with world.site("acme-ai", "fra-1") as before:
+        heard = before.subscribe("dispatch", zones=["DE-LU"])
+        await before.offer(await hearing(heard, DispatchRequest), 10 * MW, "80")
+        await hearing(heard, OfferDecision, decision="ACCEPTED_FOR_CLEARING")
+        cursor = heard.cursor
+    await world.reach(utc("17:00"))
+    async with world.desk() as desk:
+        assert (await desk.post(f"/v1/requests/{request_id}/cancel", json={})).status_code == 200
+    await world.reach(utc("17:01"))
+    async with world.site("acme-ai", "fra-1") as back:
+        resumed = back.subscribe("dispatch", zones=["DE-LU"], cursor=cursor)
+        order = await hearing(resumed, DispatchOrder)
+        over = await hearing(resumed, DispatchOrder)
+        assert (order.state, over.state, over.order_id) == ("ISSUED", "CANCELLED", order.order_id)
+        with pytest.raises(gridsignal.Refused):
+            await back.accept(order)

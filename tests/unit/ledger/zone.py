@@ -11,7 +11,7 @@ from gridsignal_services.dispatch.timers import next_due, next_records
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.reduce import Ledger
 
-_STEPS = 2_000
+_STEPS = 500
 """An owner that has not come to rest after so many steps never will."""
 
 
