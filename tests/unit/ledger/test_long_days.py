@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -113,22 +114,28 @@ class Player:
         }
 
 
+@cache
+def played(seed: int) -> Player:
+    player = Player(seed)
+    player.play()
+    return player
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_laws_hold_all_day(seed: int) -> None:
-    Player(seed).play()
+    played(seed)
 
 
 def test_the_days_get_far() -> None:
     """Days on which nothing happens would prove nothing."""
     seen: Counter[str] = Counter()
     for seed in SEEDS:
-        player = Player(seed)
-        player.play()
-        ledger = player.day.market.ledger
+        market = played(seed).day.market
+        ledger = market.ledger
         seen.update(f"request {tracked.state}" for tracked in ledger.requests.values())
         seen.update(f"order {tracked.state}" for tracked in ledger.orders.values())
         seen.update(f"offer {tracked.state}" for tracked in ledger.offers.values())
-        seen.update(outcome.code for _, outcome in player.day.market.log)
+        seen.update(outcome.code for _, outcome in market.log)
     for state in ("request COMPLETED", "request UNMET", "order COMPLETED", "order VOIDED", "offer DELIVERED"):
         assert seen[state] >= 10, seen
     wanted = {"request CANCELLED", "order REFUSED", "order CANCELLED", "order ABORTED", "offer WITHDRAWN"}

@@ -9,9 +9,11 @@ import pytest
 
 from gridsignal_schemas.messages import Decision, OrderState
 from gridsignal_schemas.values import MW
+from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 from tests.builders import an_offer_decision, utc
-from tests.unit.ledger.market import Market, told_decisions
+from tests.unit.ledger import stages
+from tests.unit.ledger.market import Market, told_decisions, told_orders
 from tests.unit.ledger.stages import closed, running
 
 # --- answers ----------------------------------------------------------------------------------------------------
@@ -182,3 +184,14 @@ def test_nobody_else_changes_an_order_or_decides_an_offer() -> None:
     for principal in ("operator:supplier-one", "participant:acme", "service:dispatch"):
         assert market.add(forged, principal).code == "NOT_OWED"
     assert market.add(an_offer_decision(offer_id="acme-offer", participant="acme")).code == "NOT_OWED"
+
+
+def test_an_order_answered_before_it_was_announced_is_still_announced_as_it_stands() -> None:
+    market = stages.opened()
+    market.now = market.request.gate_closure_at
+    for _ in range(2):  # the timer, the clearing; nothing is announced yet
+        for record in next_records(market.ledger, market.now):
+            market.add(record)
+    assert market.answer("acme").accepted  # order ids can be worked out by who knows the rule
+    assert market.answer("acme", "UNAVAILABLE", available_w=5 * MW).accepted
+    assert ("acme", OrderState.ACCEPTED, 5 * MW) in told_orders(market.act())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gridsignal_schemas.messages import Decision, OfferDecision
+from gridsignal_schemas.messages import Decision, OfferDecision, Timer, TimerFired
 from gridsignal_schemas.values import MW
 from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 from tests.builders import REQUEST_ID, a_flexibility, a_rebound, an_option, utc
@@ -216,10 +216,12 @@ def test_an_amendment_that_breaks_rules_leaves_nothing_standing() -> None:
     market.offer("acme")
     market.act()
     assert market.offer("acme", price="500", revision=2).code == "PRICE_CAP"
+    assert market.ledger.book.expiring == {}
     market.run_until(utc("19:00"))
     assert market.offer_state("acme") is OfferState.REJECTED
-    assert not market.ledger.book.expiring
     assert market.state is RequestState.UNMET
+    expired = [e.record for e, _ in market.log if isinstance(e.record, TimerFired) and e.record.timer is Timer.EXPIRY]
+    assert not expired
 
 
 def test_an_amended_request_checks_its_offers_again() -> None:

@@ -33,7 +33,9 @@ class Watched(Market):
             for order_id in set(self.ledger.orders) - known:
                 self._an_award_holds(self.ledger.orders[order_id], record)
         elif isinstance(record, DispatchOrder) and principal == OPERATORS_NAME:
-            self._site_has_room(self.ledger.orders[record.order_id])
+            tracked, ended_at = self.ledger.orders[record.order_id], before.orders[record.order_id].order.ends_at
+            assert ended_at is not None
+            self._site_has_room(tracked, since=ended_at)
         return outcome
 
     def _an_award_holds(self, tracked: TrackedOrder, clearing: Clearing) -> None:
@@ -60,14 +62,14 @@ class Watched(Market):
         for when in minutes(order.starts_at, order.ends_at):
             served = sum(held(other, when) for other in book.orders.values() if same_request(other, tracked))
             assert served <= request.power_w + (request.step_w or 0)
-        self._site_has_room(tracked)
+        self._site_has_room(tracked, since=order.starts_at)
 
-    def _site_has_room(self, tracked: TrackedOrder) -> None:
+    def _site_has_room(self, tracked: TrackedOrder, since: datetime) -> None:
         order, book = tracked.order, self.ledger.book
         assert order.ends_at is not None
         registered = book.sites[order.site]
         place = book.requests[order.request_id].place
-        for when in minutes(order.starts_at, order.ends_at):
+        for when in minutes(since, order.ends_at):
             promised = sum(held(other, when) for other in book.orders.values() if competes(other, tracked))
             baseline = self._baseline_w(order.site, when, place)
             assert baseline is not None
