@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx2
 
@@ -21,6 +20,7 @@ from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
 from gridsignal.cli.connection import bearer
 
 DEFAULT_API = "http://127.0.0.1:8082"
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SPAN = re.compile(r"([0-9]{1,9})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST = timedelta(days=3660)
@@ -113,8 +113,13 @@ def span(text: str) -> timedelta:
 
 
 def below(collection: str, identifier: str) -> str:
-    """The path of one thing of a collection; an id with a slash in it stays one id."""
-    return f"/v1/{collection}/{quote(identifier, safe='')}"
+    """The path of one thing of a collection.
+
+    Raises Failed for what is no id: servers read an escaped slash like any other, so escaping would not keep it one.
+    """
+    if not _ID.fullmatch(identifier):
+        raise Failed(USAGE, f"expected an id of letters, digits, - and _, got {identifier!r:.60}")
+    return f"/v1/{collection}/{identifier}"
 
 
 def rfc(when: datetime) -> str:

@@ -106,6 +106,13 @@ def test_an_order_ends_earlier_and_later_within_what_was_offered(up: Up, operato
     assert (too_long.code, "/ends_at" in too_long.err) == (1, True)
 
 
+@pytest.mark.parametrize("more", ["?x=1", "#x", "/book", "/../{}", "%20"])
+def test_more_than_an_id_is_no_id(operator: Operator, request_id: str, more: str) -> None:
+    for action in ("show", "cancel"):
+        assert operator(f"request {action} {request_id}{more.format(request_id)}").code == 2
+    assert operator(f"request show {request_id} --json").rows()[0]["state"] == "OPEN"
+
+
 def test_cancelling_twice_is_fine(operator: Operator, request_id: str) -> None:
     first, again = operator(f"request cancel {request_id} --json"), operator(f"request cancel {request_id} --json")
     assert first.rows()[0]["state"] == again.rows()[0]["state"] == "CANCELLED"

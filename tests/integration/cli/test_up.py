@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 from pathlib import Path
@@ -27,6 +28,11 @@ def test_the_three_commands_work_when_pasted_in_another_folder(up: Up, tmp_path:
     assert offered.code == 0
     book = ran(["request", "book", request_id, "--json"], **up.towards()).rows()[0]
     assert [(line["site"], line["state"]) for line in book["offers"]] == [("fra-1", "LIVE")]
+
+
+def test_what_it_prints_holds_in_any_folder_though_its_own_is_relative(tmp_path: Path) -> None:
+    with running(Path(os.path.relpath(tmp_path / "stack"))) as stack:
+        assert ran(stack.to_try[1], cwd=tmp_path).code == 0
 
 
 def test_tokens_are_for_their_owner_alone(up: Up) -> None:
