@@ -26,7 +26,8 @@ from gridsignal_services.demo.timed_log import TimedLog
 from gridsignal_services.demo.training import Training
 from gridsignal_services.embedded import Stack
 from gridsignal_services.ingest import replay
-from gridsignal_services.settings import ServerSettings, example_registry
+from gridsignal_services.registry import example_registry
+from gridsignal_services.settings import ServerSettings
 
 SHORTEST_DEADLINE_S = 0.5
 """Wall seconds: a site's program gets at least so long to answer."""
