@@ -104,6 +104,7 @@ async def running(
     log: Log,
     directory: Path,
     *,
+    codec: Codec | None = None,
     registry: Registry,
     clock: Clock,
     settings: ServerSettings,
@@ -113,9 +114,10 @@ async def running(
 ) -> AsyncIterator[Stack]:
     """The stack for as long as the block runs; on leaving, the gateway drains and everything is closed.
 
-    `grid` is a simulation's clock: it becomes the first record of every dispatch partition.
+    `grid` is a simulation's clock: it becomes the first record of every dispatch partition. `codec` is the log's, where
+    that is not an embedded one.
     """
-    codec = Codec.from_lock()
+    codec = codec or Codec.from_lock()
     if grid is not None:
         await set_grid_clock(log, codec, grid)
     issuer = LocalIssuer.create_or_open(directory / "issuer")

@@ -130,6 +130,18 @@ def _id_in(value: bytes) -> int | None:
         return None
 
 
+async def register_all(registry: Registry, prefix: str = "") -> dict[str, int]:
+    """Registers every subject's schema; its id by subject. In this order always: empty registries give the same ids.
+
+    Raises LogConfigurationError where one is not compatible with those before it.
+    """
+    registered = {}
+    for subject in SUBJECTS:
+        await registry.require(prefix + subject)
+        registered[subject] = await registry.register(prefix + subject, text_of(subject))
+    return registered
+
+
 async def ids(registry: Registry, prefix: str = "") -> dict[str, int]:
     """The id of the contract's schema of each subject, as Codec takes them. Raises NotRegistered for a missing one."""
     found = {}

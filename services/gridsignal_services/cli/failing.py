@@ -1,4 +1,4 @@
-"""How a command that serves ends when it can't: one line, and a code that says whether to try again."""
+"""How a command ends that runs on a log and can't: one line, and a code that says whether to try again."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ FORESEEN = (ConfigError, LogConfigurationError, LogUnavailable, OSError)
 TOLD = (*FORESEEN, ExceptionGroup)
 
 
-def failed(command: str, error: Exception, *, ports: str) -> int:
+def failed(command: str, error: Exception, *, ports: str = "") -> int:
     """Tells the first cause and returns its exit code; one that nobody foresaw goes on with its traceback.
 
-    `ports` are the options that name other ports.
+    `ports` are the options that name other ports, for a command that listens.
     """
     cause = error
     while isinstance(cause, ExceptionGroup):
