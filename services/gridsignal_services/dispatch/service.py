@@ -12,6 +12,7 @@ from gridsignal_services.asgi import HttpServer
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import Clock
+from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.owner import Owner
@@ -40,7 +41,7 @@ class Dispatch:
         self._readings = Readings(log, codec, registry)
         self._owner = Owner(replica, clock)
         seal = Seal(_position_key(settings.directory), log.epoch)
-        door = Door(replica, self._readings, verifier, registry, seal, clock)
+        door = Door(replica, self._readings, Archive(log, codec), verifier, registry, seal, clock)
         self._server = HttpServer(app(door, self.health), settings, settings.dispatch_port)
         self._ready = asyncio.Event()
 
