@@ -139,6 +139,11 @@ class DispatchOrder(Record):
     run_mode: RunMode
     """Propagated from the request."""
 
+    @property
+    def moves_power(self) -> bool:
+        """Whether the site acts on it. A dry run is answered like any other order, and reaches no actuator."""
+        return self.run_mode in (RunMode.LIVE, RunMode.TEST_ACTIVATION)
+
 
 class OrderResponse(Record):
     """A site's answer to an order, or its report on the way."""

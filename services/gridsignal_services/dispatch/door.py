@@ -19,6 +19,7 @@ from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, En
 from gridsignal_services.access.tokens import Unauthorized, Verifier
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch import problems, strict_json
+from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.dispatch.views import page
@@ -46,9 +47,17 @@ class Door:
     """What every operation needs; one for each process."""
 
     def __init__(
-        self, replica: Replica, readings: Readings, verifier: Verifier, registry: Registry, seal: Seal, clock: Clock
+        self,
+        replica: Replica,
+        readings: Readings,
+        archive: Archive,
+        verifier: Verifier,
+        registry: Registry,
+        seal: Seal,
+        clock: Clock,
     ) -> None:
-        self.replica, self.readings, self.registry, self.clock = replica, readings, registry, clock
+        self.replica, self.registry, self.clock = replica, registry, clock
+        self.readings, self.archive = readings, archive
         self._verifier, self._seal = verifier, seal
 
     # --- who -----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from gridsignal_schemas.frames import Detail
 from gridsignal_services.asgi import add_pages
 from gridsignal_services.bus import LogUnavailable
-from gridsignal_services.dispatch import orders, problems, requests
+from gridsignal_services.dispatch import orders, problems, requests, signals
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.problems import MEDIA_TYPE, Problem, ProblemBody
 from gridsignal_services.dispatch.strict_json import message_of
@@ -34,6 +34,7 @@ def app(door: Door, health: Health) -> FastAPI:
     )
     made.include_router(requests.routes(door))
     made.include_router(orders.routes(door))
+    made.include_router(signals.routes(door))
     _health(made, health)
     _problems(made)
     return made

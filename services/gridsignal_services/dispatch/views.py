@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 
 from gridsignal_schemas.frames import Receipt
-from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, FlexOffer, MeterReading, OrderState
-from gridsignal_schemas.values import Shape, Timestamp
+from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, FlexOffer, MeterReading, OrderState, RunMode
+from gridsignal_schemas.values import Currency, Money, Shape, Timestamp
 from gridsignal_services.dispatch.delivered import DeliveryInterval, delivery
 from gridsignal_services.dispatch.meters import Meters
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, TrackedRequest
@@ -45,6 +46,9 @@ class OrderView(Shape):
     accepted_w: int | None
     history: list[OrderStep]
     delivered_wh: int
+    amount: Money | None
+    """What it is worth to the site as far as it has been metered, penalties taken off; null in a dry run."""
+    currency: Currency
     metered: list[DeliveryInterval]
 
 
@@ -112,8 +116,16 @@ def order_view(book: Book, tracked: TrackedOrder, meters: Meters) -> OrderView:
             for s in tracked.history
         ],
         delivered_wh=sum(interval.delivered_wh or 0 for interval in metered),
+        amount=None
+        if order.run_mode is RunMode.DRY_RUN
+        else sum((i.amount or Decimal(0) for i in metered), Decimal(0)),
+        currency=book.requests[order.request_id].request.currency,
         metered=metered,
     )
+
+
+def _sum(metered: Iterable[DeliveryInterval]) -> Decimal:
+    return sum((interval.amount or Decimal(0) for interval in metered), Decimal(0))
 
 
 def offer_view(tracked: TrackedOffer) -> OfferView:
