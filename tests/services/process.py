@@ -43,6 +43,10 @@ class Process:
             self.kill()
             raise RuntimeError(f"{self.command[0]} did not start: {self._log.read_text('utf-8', 'replace')[-2000:]}")
 
+    def wait_until_ready(self) -> None:
+        """Returns at once while it runs, and while it is being started once it does."""
+        self._is_ready.wait(START_TIMEOUT_S)
+
     def _watch(self) -> None:
         assert self._running.stdout is not None
         with self._log.open("ab") as log:
