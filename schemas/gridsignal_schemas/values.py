@@ -33,7 +33,8 @@ MAX_POWER_W = 10_000 * MW
 """Ten gigawatts: more than any connection point on earth carries, so more is a unit mistake."""
 
 INT32_MAX = 2**31 - 1
-INT64_MAX = 2**63 - 1
+EXACT_MAX = 2**53 - 1
+"""The largest integer that every JSON reader keeps: JavaScript and jq lose digits beyond it."""
 
 
 UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
@@ -118,7 +119,7 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Zone = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Power = Annotated[int, Field(ge=0, le=MAX_POWER_W)]
-Energy = Annotated[int, Field(ge=0, le=INT64_MAX)]
+Energy = Annotated[int, Field(ge=0, le=EXACT_MAX)]
 Seconds = Annotated[int, Field(ge=0, le=366 * 86_400)]
 Resolution = Annotated[int, Field(ge=1, le=86_400)]
 Revision = Annotated[int, Field(ge=1, le=INT32_MAX)]

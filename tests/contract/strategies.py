@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
-from gridsignal_schemas.values import INT64_MAX, UNPRINTABLE, Symbol
+from gridsignal_schemas.values import EXACT_MAX, UNPRINTABLE, Symbol
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -74,7 +74,7 @@ def _plain(kind: type, bounds: dict[str, Any]) -> st.SearchStrategy[Any]:
         most = min(bounds.get("max_length", 40), 40)
         return st.text(PRINTABLE, min_size=bounds.get("min_length", 0), max_size=most)
     if kind is int:
-        return st.integers(bounds.get("ge", -INT64_MAX), bounds.get("le", INT64_MAX))
+        return st.integers(bounds.get("ge", -EXACT_MAX), bounds.get("le", EXACT_MAX))
     if kind is float:
         return st.floats(bounds.get("gt", 0), bounds.get("le", 1e300), exclude_min=True, allow_nan=False)
     return {bool: st.booleans(), datetime: TIMES, Decimal: MONEY}[kind]
