@@ -36,8 +36,8 @@ from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import micros
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.settings import example_registry
 from gridsignal_services.telemetry import configure_logging
 
 R = TypeVar("R", bound=Record)

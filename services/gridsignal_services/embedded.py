@@ -22,7 +22,6 @@ from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import Clock
-from gridsignal_services.dispatch.registration import register_sites
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
@@ -30,8 +29,9 @@ from gridsignal_services.ingest import status
 from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.service import Ingest
 from gridsignal_services.ingest.watch import Feed
+from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.settings import Registry, ServerSettings
+from gridsignal_services.settings import ServerSettings
 
 _SOURCE = "/embedded"
 _PRINCIPAL = "service:embedded"
@@ -104,6 +104,7 @@ async def running(
     log: Log,
     directory: Path,
     *,
+    codec: Codec | None = None,
     registry: Registry,
     clock: Clock,
     settings: ServerSettings,
@@ -113,9 +114,10 @@ async def running(
 ) -> AsyncIterator[Stack]:
     """The stack for as long as the block runs; on leaving, the gateway drains and everything is closed.
 
-    `grid` is a simulation's clock: it becomes the first record of every dispatch partition.
+    `grid` is a simulation's clock: it becomes the first record of every dispatch partition. `codec` is the log's, where
+    that is not an embedded one.
     """
-    codec = Codec.from_lock()
+    codec = codec or Codec.from_lock()
     if grid is not None:
         await set_grid_clock(log, codec, grid)
     issuer = LocalIssuer.create_or_open(directory / "issuer")
@@ -130,7 +132,6 @@ async def running(
     async with asyncio.TaskGroup() as tasks:
         background = [tasks.create_task(replica.run()), tasks.create_task(ingest.run())]
         await replica.caught_up()
-        await register_sites(replica, registry)
         doors = [tasks.create_task(work) for work in (gateway.run(), dispatch.run(), pages.serve())]
         await gateway.ready()
         await dispatch.ready()
@@ -138,7 +139,7 @@ async def running(
             yield Stack(log, codec, replica, gateway, dispatch, ingest, pages, issuer, registry)
         finally:
             await gateway.drain()
-            dispatch.stop()
+            await dispatch.drain()
             pages.stop()
             await asyncio.wait(doors)
             for task in background:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import GridClock, Record
@@ -20,12 +20,13 @@ from gridsignal_services.bus.codec import Codec, Poison, sha256_of
 from gridsignal_services.bus.publish import principal_of, publish
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.reduce import Ledger
-from gridsignal_services.telemetry import logger
+from gridsignal_services.telemetry import Outage, logger
 
 _log = logger("replica")
 _DISPATCH = TOPICS["dispatch"]
 _RECENT = 16_384
 """Outcomes kept for appenders that have not asked yet."""
+_RETRY_S = 0.5
 _BREATH_S = 0.005
 """How long reducing may keep the event loop before others get a turn."""
 
@@ -42,6 +43,8 @@ class Replica:
         self._listeners: list[Listener] = []
         self._waiting: defaultdict[int, list[tuple[int, asyncio.Future[Outcome | None]]]] = defaultdict(list)
         self._recent: OrderedDict[tuple[int, int], Outcome | None] = OrderedDict()
+        self._goal: dict[int, int] | None = None
+        """The end of the log as it was at start."""
         self._caught_up = asyncio.Event()
         self._moved = asyncio.Event()
 
@@ -78,22 +81,47 @@ class Replica:
         self._moved.clear()
 
     async def run(self) -> None:
-        """Reduces for ever."""
-        start = await self._log.start_positions("dispatch")
-        end = await self._log.end_positions("dispatch")
-        for partition, ledger in self.ledgers.items():
-            ledger.position = start[partition]
-        reader = await self._log.reader("dispatch", start)
+        """Reduces for ever; the log being away is waited for. Raises PositionGone where what was reduced is gone."""
+        outage = Outage(_log, "log", stream="dispatch")
+        while True:
+            try:
+                await self._read_on(outage)
+            except LogUnavailable as away:
+                outage.told(away)
+                await asyncio.sleep(_RETRY_S)
+
+    async def _read_on(self, outage: Outage) -> None:
+        if self._goal is None:
+            await self._begin()
+        reader = await self._log.reader("dispatch", self.positions)
         try:
-            self._mark_caught_up(end)
+            self._mark_caught_up()
             while True:
-                await self._reduce_all(await reader.read())
-                self._mark_caught_up(end)
+                records = await reader.read()
+                outage.over()
+                await self._reduce_all(records)
+                self._mark_caught_up()
         finally:
             await reader.aclose()
 
-    def _mark_caught_up(self, end: dict[int, int]) -> None:
-        if all(self.ledgers[partition].position >= offset for partition, offset in end.items()):
+    async def _begin(self) -> None:
+        start = await self._log.start_positions("dispatch")
+        goal = await self._log.end_positions("dispatch")
+        for partition, ledger in self.ledgers.items():
+            ledger.position = start[partition]
+        self._goal = goal
+
+    async def reach_end(self, partitions: Iterable[int] | None = None) -> None:
+        """Returns once everything is reduced that was on these partitions (all) when it was called.
+
+        Raises LogUnavailable where the log can't be asked for its end.
+        """
+        ends = await self._log.end_positions("dispatch")
+        for partition in ends if partitions is None else partitions:
+            await self.passed(partition, ends[partition] - 1)
+
+    def _mark_caught_up(self) -> None:
+        if all(self.ledgers[partition].position >= offset for partition, offset in (self._goal or {}).items()):
             self._caught_up.set()
 
     async def _reduce_all(self, records: list[LogRecord]) -> None:

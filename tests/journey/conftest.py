@@ -19,7 +19,8 @@ from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import SteppedClock, micros
 from gridsignal_services.demo.conductor import Conductor
 from gridsignal_services.embedded import Stack
-from gridsignal_services.settings import ServerSettings, example_registry
+from gridsignal_services.registry import example_registry
+from gridsignal_services.settings import ServerSettings
 from tests.builders import MARKET_DAY, utc
 
 R = TypeVar("R", bound=Record)

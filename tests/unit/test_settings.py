@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gridsignal_services.access import Entitlements, Principal, Role
-from gridsignal_services.settings import ConfigError, Registry, ServerSettings, example_registry, example_registry_text
+from gridsignal_services.registry import Registry, example_registry, example_registry_text
+from gridsignal_services.settings import ConfigError, ServerSettings
 
 
 def a_principal(role: Role, organisation: str) -> Principal:

@@ -134,6 +134,11 @@ async def administration(brokers: Brokers) -> AsyncIterator[AIOKafkaAdminClient]
         await admin.close()
 
 
+async def brokers_there(admin: AIOKafkaAdminClient) -> int:
+    """How many brokers the cluster has now."""
+    return len((await admin.describe_cluster())["brokers"])
+
+
 async def find(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, Found]:
     """The contract's topics that exist under this prefix, by name."""
     ids = await topic_ids(admin, [prefix + topic.name for topic in TOPICS.values()])

@@ -26,8 +26,8 @@ from gridsignal_services.dispatch.views import page
 from gridsignal_services.ledger.book import TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.settings import Registry
 
 MAX_BODY = 64 * 1024
 BODY_S = 10.0

@@ -46,7 +46,8 @@ def _health(made: FastAPI, health: Health) -> None:
 
     @made.middleware("http")
     async def count(request: Request, pass_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await pass_on(request)
+        waits = not health.ready and request.url.path.startswith("/v1/")
+        response = _answer(problems.unavailable(health.reason)) if waits else await pass_on(request)
         answered.labels(response.status_code).inc()
         return response
 

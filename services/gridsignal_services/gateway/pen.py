@@ -55,8 +55,7 @@ class Pen:
         """What the log holds, everything acknowledged before the question included."""
         try:
             async with asyncio.timeout(self._settings.answer_timeout_s):
-                for partition, end in (await self._log.end_positions("dispatch")).items():
-                    await self._replica.passed(partition, end - 1)
+                await self._replica.reach_end()
         except (LogUnavailable, TimeoutError):
             return Error(id=query.id, code="unavailable", message="the log is away", retriable=True)
         participant = principal.organisation if principal.role == "participant" else ""

@@ -33,8 +33,8 @@ from gridsignal_services.gateway.session import House
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.sources import PUBLIC, Sources
 from gridsignal_services.gateway.websocket import Connection
+from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.settings import Registry
 from gridsignal_services.telemetry import Health, logger
 
 _TICK_S = 0.25

@@ -51,14 +51,13 @@ def clipped(curve: Curve, starts_at: datetime | None, ends_at: datetime | None) 
     return Curve(curve.starts_at + first * step, curve.resolution_s, curve.values[first:last])
 
 
-def trimmed(curve: Curve) -> Curve | None:
-    """Without gaps at either end; None when it is all gap."""
+def so_far(curve: Curve) -> Curve | None:
+    """Without the gaps at its end, which are not out yet; None when it is all gap.
+
+    Gaps at its start stay: a day's series has the same start however much of it is known, or it were another series.
+    """
     known = [i for i, value in enumerate(curve.values) if value is not None]
-    if not known:
-        return None
-    first, last = known[0], known[-1] + 1
-    starts_at = curve.starts_at + timedelta(seconds=first * curve.resolution_s)
-    return Curve(starts_at, curve.resolution_s, curve.values[first:last])
+    return Curve(curve.starts_at, curve.resolution_s, curve.values[: known[-1] + 1]) if known else None
 
 
 def by_day(curve: Curve, market_time: ZoneInfo) -> list[Curve]:

@@ -12,13 +12,16 @@ FeedError
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.values import Record
-from gridsignal_services.ingest.schedule import Cadence
+from gridsignal_services.ingest.overlaps import Overlap, distinct
+from gridsignal_services.ingest.schedule import MARKET_TIME, Cadence
 
 
 class FeedError(Exception):
@@ -160,6 +163,8 @@ class Provider:
     """Requests a minute we allow ourselves."""
     window_days: int = 7
     """The longest window one call may ask for."""
+    days: ZoneInfo = MARKET_TIME
+    """At whose midnights its series are cut: a window that begins elsewhere would make others of them."""
     one_year: bool = False
     """A window across New Year loses figures: ask for each side."""
     login: Callable[[Ask], Call] | None = None
@@ -178,7 +183,9 @@ _BODY_FAULTS = (ValueError, KeyError, TypeError, IndexError, AttributeError, Ari
 def read(provider: Provider, answer: Answer, ask: Ask) -> list[Record]:
     """All records of an answer, or a FeedError: whatever the bytes are, nothing else is raised."""
     try:
-        return provider.parse(answer, ask)
+        return distinct(provider.parse(replace(answer, body=answer.body.removeprefix(BOM_UTF8)), ask))
+    except Overlap as fault:
+        raise Malformed(str(fault)) from None
     except FeedError:
         raise
     except _BODY_FAULTS as fault:

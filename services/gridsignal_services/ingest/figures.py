@@ -29,7 +29,7 @@ EARLIEST_S, LATEST_S = 946_684_800, 4_102_444_800
 def json_of(body: bytes) -> Any:
     """The JSON of a body with decimals exact; NaN and Infinity are refused."""
     try:
-        return json.loads(body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_constant)
+        return json.loads(body.decode(json.detect_encoding(body)), parse_float=Decimal, parse_constant=_no_constant)
     except (ValueError, RecursionError) as fault:
         raise Malformed(f"expected JSON, got {_opening(body)} ({type(fault).__name__})") from None
 
@@ -41,7 +41,8 @@ def _no_constant(name: str) -> NoReturn:
 def xml_of(body: bytes) -> Element:
     """The root element of a body; document types, entities and external references are refused."""
     try:
-        root: Element = fromstring(body, forbid_dtd=True, forbid_entities=True, forbid_external=True)
+        # a declaration has to come first; files saved by hand often begin with an empty line
+        root: Element = fromstring(body.lstrip(), forbid_dtd=True, forbid_entities=True, forbid_external=True)
     except DefusedXmlException as fault:
         raise Malformed(f"the document declares what we refuse: {type(fault).__name__}") from None
     except (ParseError, ValueError, LookupError) as fault:

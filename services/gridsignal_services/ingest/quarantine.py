@@ -12,7 +12,16 @@ from decimal import Decimal
 from statistics import median
 from typing import Protocol
 
-from gridsignal_schemas.messages import CarbonIntensity, CarbonStatus, GridAlert, PriceStatus, Record, SpotPrice
+from gridsignal_schemas.messages import (
+    Accounting,
+    CarbonIntensity,
+    CarbonStatus,
+    GridAlert,
+    PriceStatus,
+    Record,
+    Scope,
+    SpotPrice,
+)
 from gridsignal_services.ingest.markets import market_of
 
 
@@ -44,7 +53,7 @@ class Limits:
     """Prices that are called final reach the end of the next market day."""
     clock_slack: timedelta = timedelta(minutes=10)
     """How far a measured interval may end after our own clock."""
-    stuck_for: timedelta = timedelta(hours=12)
+    stuck_for: timedelta = timedelta(hours=10)
     """Carbon that does not move for so long is a stuck sensor, not a grid."""
     stuck_points: int = 24
     unit_flips: tuple[int, ...] = (100, 1000)
@@ -132,6 +141,8 @@ def _stuck_faults(record: CarbonIntensity, limits: Limits) -> list[Reason]:
     covers = timedelta(seconds=record.resolution_s * len(values))
     if len(values) < limits.stuck_points or covers < limits.stuck_for or len(set(values)) > 1:
         return []
+    if not values[0] and record.accounting is Accounting.AVERAGE and record.scope is Scope.DIRECT:
+        return []  # a windy region burns nothing for days; at the margin or over a life cycle nobody does
     return [Reason("stuck", f"{len(values)} times {values[0]} g/kWh in a row")]
 
 

@@ -201,8 +201,8 @@ class Ingest:
     async def _fetched(self, feed: Feed, name: str, *, deep: bool) -> list[Record]:
         if self._fetching is None:
             raise Refused("this service was given no way to fetch")
-        now = self._clock.now()
-        starts_at, ends_at = window(self._providers[name].cadence[feed.signal], now, deep=deep)
+        now, provider = self._clock.now(), self._providers[name]
+        starts_at, ends_at = window(provider.cadence[feed.signal], now, deep=deep, market_time=provider.days)
         ask = Ask(zone=feed.zone, signal=feed.signal, now=now, starts_at=starts_at, ends_at=ends_at)
         return await self._fetching.fetch(name, ask)
 

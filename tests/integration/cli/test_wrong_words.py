@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from gridsignal_services.settings import example_registry_text
+from gridsignal_services.registry import example_registry_text
 from tests.integration.cli.conftest import Up, ran
 
 CANARY = "canary-77aa"

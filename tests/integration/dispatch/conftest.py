@@ -15,7 +15,8 @@ from gridsignal_services.access import Role
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
-from gridsignal_services.settings import ServerSettings, example_registry
+from gridsignal_services.registry import example_registry
+from gridsignal_services.settings import ServerSettings
 
 Caller = Callable[[Role, str], httpx2.AsyncClient]
 

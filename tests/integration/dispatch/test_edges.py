@@ -19,7 +19,8 @@ from gridsignal_services.bus import Appended, Log, LogUnavailable, Reader
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
-from gridsignal_services.settings import ServerSettings, example_registry
+from gridsignal_services.registry import example_registry
+from gridsignal_services.settings import ServerSettings
 from tests.integration.dispatch.conftest import Caller
 from tests.integration.dispatch.test_asking import ask
 

@@ -20,7 +20,8 @@ from gridsignal_services.bus.publish import publish
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import micros
 from gridsignal_services.embedded import Stack
-from gridsignal_services.settings import ServerSettings, example_registry
+from gridsignal_services.registry import example_registry
+from gridsignal_services.settings import ServerSettings
 
 SOON_S = 10.0
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridsignal_services.ingest.curves import Curve, by_day, clipped, from_stamps, joined, of_step, trimmed
+from gridsignal_services.ingest.curves import Curve, by_day, clipped, from_stamps, joined, of_step, so_far
 from gridsignal_services.ingest.feed import Malformed
 from gridsignal_services.ingest.schedule import MARKET_TIME, day_starts_at, market_day
 
@@ -72,9 +72,9 @@ def test_clipping_keeps_whole_steps_inside_the_window() -> None:
     assert clipped(whole, None, None) == whole
 
 
-def test_trimming_takes_the_gaps_at_the_ends_only() -> None:
-    assert trimmed(curve(None, 1, None, 2, None)) == curve(1, None, 2, start=later(1))
-    assert trimmed(curve(None)) is None
+def test_what_is_known_so_far_ends_with_a_figure_and_keeps_its_start() -> None:
+    assert so_far(curve(None, 1, None, 2, None)) == curve(None, 1, None, 2)
+    assert so_far(curve(None)) is None
 
 
 def stamps(*hours: float) -> list[int]:

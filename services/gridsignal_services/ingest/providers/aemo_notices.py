@@ -17,10 +17,10 @@ from gridsignal_services.ingest.figures import instant
 
 ZONE_OF_REGION = {"NSW1": "AU-NSW", "QLD1": "AU-QLD", "SA1": "AU-SA", "TAS1": "AU-TAS", "VIC1": "AU-VIC"}
 _MARKET_TIME = timezone(timedelta(hours=10))
-_WINDOW = re.compile(
-    r"from\s+(\d{4})\s*hrs?\s+(?:on\s+)?(\d{1,2}/\d{1,2}/\d{4})\s+to\s+(\d{4})\s*hrs?(?:\s+(?:on\s+)?(\d{1,2}/\d{1,2}/\d{4}))?",
-    re.IGNORECASE,
-)
+_DAY = r"(?:\s+(?:on\s+)?(\d{1,2}/\d{1,2}/\d{4}))?"
+_WINDOW = re.compile(rf"from\s+(\d{{4}})\s*hrs?{_DAY}\s+to\s+(\d{{4}})\s*hrs?{_DAY}", re.IGNORECASE)
+_SINCE = re.compile(rf"(?:from|since)\s+(\d{{4}})\s*hrs?{_DAY}", re.IGNORECASE)
+_UNTIL = re.compile(rf"until\s+(\d{{4}})\s*hrs?{_DAY}", re.IGNORECASE)
 _LOR = re.compile(r"\bLOR\s?([123])\b|Lack Of Reserve Level\s?([123])", re.IGNORECASE)
 _REFERS = re.compile(r"(?:Market Notice(?:\s+No\.?)?|market notice)[:\s]*(\d{4,7})", re.IGNORECASE)
 _REGION = re.compile(r"\b(NSW|QLD|SA|TAS|VIC)1?\b")
@@ -57,7 +57,7 @@ def reviewed(row: dict[str, Any]) -> list[datetime]:
 def _alerts(number: int, kind: str, issued_at: datetime, text: str, ask: Ask) -> Iterator[GridAlert]:
     is_over = bool(_OVER.search(text))
     refers = [found for found in _REFERS.findall(text) if int(found) != number]
-    windows = [(issued_at, issued_at)] if is_over else _windows(text) or [(issued_at, None)]
+    windows = [(issued_at, issued_at)] if is_over else _windows(text, issued_at)
     level, alert_kind, action = _meaning(kind, text)
     for zone in _zones(text, ask):
         for i, (starts_at, ends_at) in enumerate(windows, 1):
@@ -86,14 +86,25 @@ def _zones(text: str, ask: Ask) -> list[str]:
     return named or sorted(ZONE_OF_REGION.values())
 
 
-def _windows(text: str) -> list[tuple[datetime, datetime | None]]:
+def _windows(text: str, issued_at: datetime) -> list[tuple[datetime, datetime | None]]:
+    """Every window a notice names; else from when on and until when an actual condition is there."""
+    today = f"{issued_at.astimezone(_MARKET_TIME):%d/%m/%Y}"
     found: list[tuple[datetime, datetime | None]] = []
     for begin, begin_day, end, end_day in _WINDOW.findall(text):
-        starts_at, ends_at = _local(begin_day, begin), _local(end_day or begin_day, end)
+        starts_at, ends_at = _local(begin_day or end_day or today, begin), _local(end_day or begin_day or today, end)
         if ends_at <= starts_at:
             raise Malformed(f"a notice's window ends at {end} before it starts at {begin}")
         found.append((starts_at, ends_at))
-    return found
+    return found or [_condition(text, issued_at, today)]
+
+
+def _condition(text: str, issued_at: datetime, today: str) -> tuple[datetime, datetime | None]:
+    since, until = _SINCE.search(text), _UNTIL.search(text)
+    starts_at = _local(since[2] or today, since[1]) if since else issued_at
+    ends_at = _local(until[2] or today, until[1]) if until else None
+    if ends_at is not None and ends_at <= starts_at:
+        raise Malformed(f"a notice's condition ends at {ends_at.isoformat()} before it starts")
+    return starts_at, ends_at
 
 
 def _local(day: str, hours: str) -> datetime:

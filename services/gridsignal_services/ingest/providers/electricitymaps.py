@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from gridsignal_schemas.messages import CarbonIntensity, Record
+from gridsignal_services.ingest.curves import Curve, Value, of_step, so_far
 from gridsignal_services.ingest.feed import (
     Answer,
     Ask,
@@ -41,26 +42,24 @@ def request(ask: Ask) -> Call:
 
 
 def parse(answer: Answer, ask: Ask) -> list[Record]:
-    """One CarbonIntensity an hour: ESTIMATED, MEASURED, or FORECAST with the vintage of the answer."""
+    """One CarbonIntensity an hour, ESTIMATED or MEASURED; of a forecast one curve with the vintage of the answer."""
     if answer.status == 404:
         raise NotYetAvailable("electricitymaps has no figures for this zone (status 404)")
     refuse_status(answer)
     body = object_of(json_of(answer.body), "the answer")
     if "status" in body and "history" not in body:
         return _legacy(body)
-    if "forecast" in body:
-        rows, vintage = list_of(body["forecast"], "hours"), instant(body.get("updatedAt"))
-    else:
-        single = [body] if "carbonIntensity" in body else None
-        rows, vintage = list_of(body.get("history", body.get("data", single)), "hours"), None
     step_s = _STEPS_S.get(str(body.get("temporalGranularity") or "hourly"))
     if step_s is None:
         raise Malformed(f"expected a granularity we know, got {body['temporalGranularity']!r:.30}")
-    found = [_intensity(object_of(row, "an hour"), body, ask, step_s, vintage) for row in rows]
-    known = [record for record in found if record is not None and _asked(record, ask)]
+    if "forecast" in body:
+        return _forecast(body, ask, step_s)
+    single = [body] if "carbonIntensity" in body else None
+    rows = [object_of(row, "an hour") for row in list_of(body.get("history", body.get("data", single)), "hours")]
+    known = [record for row in rows if (record := _hour(row, body, ask, step_s)) is not None and _asked(record, ask)]
     if not known:
         raise NotYetAvailable("electricitymaps has no figures for this window yet")
-    return _once(known)
+    return sorted(known, key=lambda record: record.starts_at)
 
 
 def _legacy(body: dict[str, Any]) -> list[Record]:
@@ -75,47 +74,60 @@ def _asked(record: CarbonIntensity, ask: Ask) -> bool:
     return ask.ends_at is None or record.ends_at <= ask.ends_at
 
 
-def _once(records: list[CarbonIntensity]) -> list[Record]:
-    seen: dict[str, CarbonIntensity] = {}
-    for record in records:
-        other = seen.setdefault(record.series_id, record)
-        if other != record:
-            raise Malformed(f"two values for {record.starts_at.isoformat()}")
-    return [seen[key] for key in sorted(seen, key=lambda key: seen[key].starts_at)]
+def _forecast(body: dict[str, Any], ask: Ask, step_s: int) -> list[Record]:
+    rows = [object_of(row, "an hour") for row in list_of(body["forecast"], "hours")]
+    stamps = [int(instant(row.get("datetime")).timestamp()) for row in rows]
+    curve = so_far(of_step(stamps, [_grams(row) for row in rows], step_s)) if rows else None
+    if curve is None:
+        raise NotYetAvailable("electricitymaps has no forecast for this zone yet")
+    marks = {"status": "FORECAST", "issued_at": instant(body.get("updatedAt")), "flags": []}
+    return [_intensity(curve, body, body, ask, marks)]
 
 
-def _intensity(
-    row: dict[str, Any], body: dict[str, Any], ask: Ask, step_s: int, vintage: Any
-) -> CarbonIntensity | None:
-    value = decimal_or_gap(row.get("carbonIntensity"))
+def _hour(row: dict[str, Any], body: dict[str, Any], ask: Ask, step_s: int) -> CarbonIntensity | None:
+    value = _grams(row)
     if value is None:
         return None
-    scope = _SCOPES.get(str(row.get("emissionFactorType") or body.get("emissionFactorType") or "lifecycle"))
-    if scope is None:
-        raise Malformed(f"expected lifecycle or direct factors, got {row['emissionFactorType']!r:.30}")
     estimated = row.get("isEstimated", False)
     if not isinstance(estimated, bool):
         raise Malformed(f"expected isEstimated as true or false, got {estimated!r:.20}")
-    status = "FORECAST" if vintage else "ESTIMATED" if estimated else "MEASURED"
     method = str(row.get("estimationMethod") or "").lower()[:32]
+    marks = {
+        "status": "ESTIMATED" if estimated else "MEASURED",
+        "issued_at": instant(row["updatedAt"]) if row.get("updatedAt") else None,
+        "flags": [method] if estimated and method.replace("_", "").isalnum() else [],
+    }
+    return _intensity(Curve(instant(row.get("datetime")), step_s, (value,)), row, body, ask, marks)
+
+
+def _grams(row: dict[str, Any]) -> Value:
+    if "carbonIntensity" not in row:
+        raise Malformed(f"expected carbonIntensity in each hour, got {', '.join(sorted(row))[:80]}")
+    return decimal_or_gap(row["carbonIntensity"])
+
+
+def _intensity(
+    curve: Curve, row: dict[str, Any], body: dict[str, Any], ask: Ask, marks: dict[str, Any]
+) -> CarbonIntensity:
+    factors = str(row.get("emissionFactorType") or body.get("emissionFactorType") or "lifecycle")
+    if factors not in _SCOPES:
+        raise Malformed(f"expected lifecycle or direct factors, got {factors!r:.30}")
     return CarbonIntensity.model_validate(
         {
             "zone": row.get("zone") or body.get("zone") or ask.zone,
             "accounting": "AVERAGE",
-            "scope": scope,
+            "scope": _SCOPES[factors],
             "mix": "CONSUMPTION",
-            "starts_at": instant(row.get("datetime")),
-            "resolution_s": step_s,
-            "grams_per_kwh": [value],
-            "status": status,
-            "flags": [method] if estimated and method.replace("_", "").isalnum() else [],
+            "starts_at": curve.starts_at,
+            "resolution_s": curve.resolution_s,
+            "grams_per_kwh": list(curve.values),
             "provider": "electricitymaps",
             "dataset": "carbon-intensity",
             "licence": LICENCE,
-            "issued_at": vintage or (instant(row["updatedAt"]) if row.get("updatedAt") else None),
             "observed_at": ask.now,
             "revision": 1,
         }
+        | marks
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from gridsignal_schemas.messages import CarbonIntensity, Record, SpotPrice
-from gridsignal_services.ingest.curves import Curve, by_day, clipped, from_stamps, trimmed
+from gridsignal_services.ingest.curves import Curve, by_day, clipped, from_stamps, so_far
 from gridsignal_services.ingest.feed import (
     Answer,
     Ask,
@@ -90,7 +90,7 @@ def _days(stamps: list[int], body: dict[str, Any], name: str, ask: Ask) -> list[
         raise Malformed(f"expected as many values of {name} as stamps ({len(stamps)}), got {len(values)}")
     asked = [clipped(curve, ask.starts_at, ask.ends_at) for curve in from_stamps(stamps, values)]
     days = [day for curve in asked if curve for day in by_day(curve, MARKET_TIME)]
-    known = [day for curve in days if (day := trimmed(curve)) is not None]
+    known = [day for curve in days if (day := so_far(curve)) is not None]
     if not known and name == "price":
         raise NotYetAvailable("energy_charts has no prices for this window yet")
     return known

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from gridsignal_schemas.messages import SpotPrice
-from gridsignal_services.ingest.curves import Curve, by_day, clipped, joined, trimmed
+from gridsignal_services.ingest.curves import Curve, by_day, clipped, joined
 from gridsignal_services.ingest.feed import Ask, Malformed, NotYetAvailable
 from gridsignal_services.ingest.providers.entsoe_document import Document, Series
 from gridsignal_services.ingest.providers.entsoe_zones import ZONE_OF_EIC
@@ -84,9 +84,8 @@ def _days(curve: Curve) -> list[Curve]:
 def _day_records(key: Key, curves: list[Curve], ask: Ask, *, filled: bool) -> Iterator[SpotPrice]:
     zone, product, dataset, currency, _ = key
     for curve in joined(curves):
-        asked = clipped(curve, ask.starts_at, ask.ends_at)
-        known = trimmed(asked) if asked else None
-        if known is None:
+        known = clipped(curve, ask.starts_at, ask.ends_at)
+        if known is None or not any(value is not None for value in known.values):
             continue
         values = list(known.values)
         flags = [name for name, set_ in (("filled_a03", filled), ("gap", None in values)) if set_]

@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.messages import CarbonIntensity, Record
-from gridsignal_services.ingest.curves import Curve, Value, by_day, clipped, of_step, trimmed
+from gridsignal_services.ingest.curves import Curve, Value, by_day, clipped, of_step, so_far
 from gridsignal_services.ingest.feed import (
     Answer,
     Ask,
@@ -124,7 +124,7 @@ def _zone_records(zone: str, rows: list[dict[str, Any]], ask: Ask) -> list[Recor
         for name, values in figures.items()
         if (asked := clipped(of_step(stamps, values, 1800), ask.starts_at, ask.ends_at))
         for part in by_day(asked, _DAY)
-        if (day := trimmed(part))
+        if (day := so_far(part))
     ]
 
 
@@ -155,6 +155,7 @@ PROVIDER = Provider(
     parse=parse,
     cadence={Signal.CARBON: Cadence(period_s=1800, after_s=120, days_back=1, days_ahead=3, stale_after_s=2 * 3600)},
     per_minute=20,
+    days=_DAY,
     window_days=13,
     one_year=True,
 )

@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.messages import CarbonIntensity, Record
-from gridsignal_services.ingest.curves import Curve, by_day, clipped, of_step, trimmed
+from gridsignal_services.ingest.curves import Curve, by_day, clipped, of_step, so_far
 from gridsignal_services.ingest.feed import (
     Answer,
     Ask,
@@ -97,7 +97,7 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
 def _raise_refusal(answer: Answer) -> None:
     text = answer.body.lstrip()[:200]
     if answer.status in (401, 403) or b"403 Forbidden" in answer.body[:400] or b"Invalid scope" in answer.body[:400]:
-        if text.startswith(b"{"):
+        if answer.status != 401 and text.startswith(b"{"):
             raise Refused("watttime: no subscription for this region or signal")
         raise Refused("watttime refuses the token: expired", expired=True)
     if answer.status == 404 and text.startswith(b"{"):
@@ -129,7 +129,7 @@ def _curve(rows: list[Any], meta: dict[str, Any]) -> Curve:
 
 def _forecast(row: dict[str, Any], meta: dict[str, Any], ask: Ask) -> list[Record]:
     points = list_of(row.get("forecast"), "points")
-    curve = trimmed(_curve(points, meta)) if points else None
+    curve = so_far(_curve(points, meta)) if points else None
     if curve is None:
         raise NotYetAvailable("watttime's forecast is empty")
     return [_record(curve, meta, ask, "FORECAST", [], instant(row.get("generated_at")))]
@@ -138,7 +138,7 @@ def _forecast(row: dict[str, Any], meta: dict[str, Any], ask: Ask) -> list[Recor
 def _history(rows: list[Any], meta: dict[str, Any], ask: Ask) -> list[Record]:
     asked = clipped(_curve(rows, meta), ask.starts_at, ask.ends_at)
     imputed = any(row.get("imputed_data_used") is True for row in rows)
-    days = [day for part in (by_day(asked, _DAY) if asked else []) if (day := trimmed(part))]
+    days = [day for part in (by_day(asked, _DAY) if asked else []) if (day := so_far(part))]
     if not days:
         raise NotYetAvailable("watttime has no points for this window yet")
     return [_record(day, meta, ask, "MEASURED", ["imputed"] if imputed else [], None) for day in days]
@@ -179,6 +179,7 @@ PROVIDER = Provider(
     cadence={Signal.CARBON: _FIVE_MINUTES, Signal.FORECAST: _FIVE_MINUTES},
     needs=("user", "password"),
     per_minute=100,
+    days=_DAY,
     window_days=30,
     login=login,
     token=token,
