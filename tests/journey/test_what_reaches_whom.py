@@ -8,6 +8,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 import gridsignal
 from gridsignal_schemas.messages import CarbonIntensity, DispatchOrder, DispatchRequest, GridAlert, Record
 from gridsignal_schemas.messages.signals import CarbonStatus
@@ -53,7 +55,9 @@ async def test_who_wants_marginal_figures_never_gets_average_ones(world: Any, si
     assert got == [("MARGINAL", [500]), ("MARGINAL", [510])]
 
 
+@pytest.mark.grid_runs("10:00", 3600)
 async def test_an_as_of_query_returns_the_forecast_known_then(world: Any) -> None:
+    await world.reach(utc("12:00"))
     await told(world, [a_forecast("12:00", "500"), a_carbon_intensity()])
     await world.reach(utc("13:00"))
     await told(world, [a_forecast("13:00", "450")])
@@ -78,6 +82,7 @@ async def test_an_as_of_query_returns_the_forecast_known_then(world: Any) -> Non
     assert [curve["accounting"] for curve in latest["curves"]] == ["MARGINAL", "AVERAGE"]
 
 
+@pytest.mark.grid_runs("10:00", 3600)
 async def test_prices_too_are_told_as_they_were_known(world: Any) -> None:
     await told(world, [a_spot_price(status="PRELIMINARY", prices_per_mwh=[Decimal(1)] * 24, revision=1)])
     await world.reach(utc("13:00"))

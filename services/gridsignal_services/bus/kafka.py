@@ -68,7 +68,18 @@ class KafkaLog(Log):
             must_have_partitions(name, topic, found[name])
             if (timed := found[name].settings.get("message.timestamp.type")) != "LogAppendTime":
                 raise LogConfigurationError(f"topic {name}: expected message.timestamp.type LogAppendTime, got {timed}")
-        return cls(brokers, prefix, epoch_of(found, prefix), learn)
+        log = cls(brokers, prefix, epoch_of(found, prefix), learn)
+        await log._warm()
+        return log
+
+    async def _warm(self) -> None:
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await self._urgent.warm(self._prefix + topic.name for topic in TOPICS.values() if topic.subscribable)
+                await self._bulk.warm(self._prefix + topic.name for topic in TOPICS.values() if not topic.subscribable)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self.aclose()
+            raise LogUnavailable(f"kafka at {self._brokers.servers}: {type(error).__name__} {error}") from error
 
     async def append(
         self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
