@@ -35,7 +35,9 @@ from gridsignal_services.settings import ServerSettings
 
 _SOURCE = "/embedded"
 _PRINCIPAL = "service:embedded"
-_TOKEN_S = 30 * 86_400
+_DAY_S = 86_400
+_TOKEN_S = 30 * _DAY_S
+_FLAT = "flat example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +84,28 @@ class Stack:
         return await asyncio.to_thread(_write_all, directory, files)
 
     async def declare_flat_baselines(self, starts_at: datetime, days: int, share: float) -> None:
-        """A flat baseline for every site that has none: something to try requests and offers with."""
+        """A flat baseline to try requests and offers with, for every site without one for the first half of the days.
+
+        A baseline that a site has declared itself stays.
+        """
         for name, site in self.registry.sites.items():
-            ledger = self.replica.ledger_of(site.zone)
-            if name in ledger.baselines:
+            known = self.replica.ledger_of(site.zone).baselines.get(name)
+            if known is not None and (known.method != _FLAT or _end_of(known) >= starts_at + timedelta(days=days / 2)):
                 continue
             declaration = BaselineDeclaration(
                 zone=site.zone,
                 participant=site.participant,
                 site=name,
                 starts_at=starts_at,
-                resolution_s=3600,
-                power_w=[int(site.capacity_w * share)] * (24 * days),
-                method="flat example",
+                resolution_s=_DAY_S,
+                power_w=[int(site.capacity_w * share)] * days,
+                method=_FLAT,
             )
             await self.replica.submit(declaration, _PRINCIPAL)
+
+
+def _end_of(baseline: BaselineDeclaration) -> datetime:
+    return baseline.starts_at + timedelta(seconds=baseline.resolution_s * len(baseline.power_w))
 
 
 @asynccontextmanager
@@ -123,8 +132,7 @@ async def running(
     issuer = LocalIssuer.create_or_open(directory / "issuer")
     verifier = issuer.verifier()
     replica = Replica(log, codec, source=_SOURCE)
-    gateway_settings = GatewaySettings(data_directory=directory, host=settings.host, port=settings.gateway_port)
-    gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), gateway_settings, clock)
+    gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), GatewaySettings.of(settings), clock)
     dispatch = Dispatch(log, codec, replica, verifier, registry, settings, clock)
     ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds)
     pages = HttpServer(status.app(ingest), settings, settings.ingest_port)

@@ -88,13 +88,7 @@ def verifier_of(settings: ServerSettings) -> Verifier:
 async def serve_gateway(on: Ground, ended: asyncio.Event, told: Told) -> None:
     """The data centers' door; drains when it is ended."""
     replica = Replica(on.log, on.codec, source="/gateway")
-    settings = GatewaySettings(
-        data_directory=on.settings.directory,
-        host=on.settings.host,
-        port=on.settings.gateway_port,
-        tls_certificate=on.settings.tls_certificate,
-        tls_key=on.settings.tls_key,
-    )
+    settings = GatewaySettings.of(on.settings)
     gateway = Gateway(on.log, on.codec, replica, on.verifier, on.registry, on.cache, settings, on.clock)
     await _serve(gateway, replica, ended, told)
 

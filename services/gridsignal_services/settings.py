@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class ConfigError(Exception):
 _PREFIX = "GRIDSIGNAL_"
 _OTHERS = frozenset({"GRIDSIGNAL_URL", "GRIDSIGNAL_API", "GRIDSIGNAL_TOKEN", "GRIDSIGNAL_SITE", "GRIDSIGNAL_SAMPLES"})
 """Read by commands and tests; no door's business."""
+_LIMITS = ("GRIDSIGNAL_GATEWAY_", "GRIDSIGNAL_DISPATCH_")
 _OTHER_FAMILIES = ("GRIDSIGNAL_FEED_", "GRIDSIGNAL_TEST_")
 
 
@@ -69,6 +70,9 @@ class ServerSettings:
     """Before each topic's and subject's name: a simulation has its own."""
     redis: str | None = field(default=None, repr=False)
     """The URL of a Redis or Valkey that gateways share; None: each has a cache of its own."""
+    limits: Mapping[str, str] = field(default_factory=dict)
+    """Limits of a door that differ from its defaults, by variable: GRIDSIGNAL_GATEWAY_ or GRIDSIGNAL_DISPATCH_ and the
+    name of a number of GatewaySettings or RestLimits in capitals. The door reads them."""
 
     def __post_init__(self) -> None:
         if faults := _faults_of_settings(self):
@@ -82,12 +86,39 @@ class ServerSettings:
             if not key.startswith(_PREFIX) or key in _OTHERS or key.startswith(_OTHER_FAMILIES):
                 continue
             name = key.removeprefix(_PREFIX).lower()
-            if name not in cls.__dataclass_fields__:
+            if name not in cls.__dataclass_fields__ and key.startswith(_LIMITS):
+                given.setdefault("limits", {})[key] = text
+                continue
+            if name not in cls.__dataclass_fields__ or name == "limits":
                 raise ConfigError(f"{key}: expected no such variable, see the documentation for those that exist")
             given[name] = _typed(key, name, text)
         return cls(**given | {name: value for name, value in arguments.items() if value is not None})
 
 
+def limits_of(shape: type, prefix: str, limits: Mapping[str, str]) -> dict[str, Any]:
+    """The limits whose variables begin with `prefix`, as numbers for the fields of a dataclass of limits.
+
+    Raises ConfigError for a name it has not, and for anything but a positive number.
+    """
+    numbers = {spot.name: spot.type for spot in fields(shape) if spot.type in ("int", "float")}
+    chosen: dict[str, Any] = {}
+    for key, text in limits.items():
+        if not key.startswith(prefix):
+            continue
+        name = key.removeprefix(prefix).lower()
+        if name not in numbers:
+            raise ConfigError(f"{key}: expected no such limit, see the documentation for those that exist")
+        kind = int if numbers[name] == "int" else float
+        try:
+            chosen[name] = kind(text)
+        except ValueError:
+            chosen[name] = 0
+        if not 0 < chosen[name] < _MOST:
+            raise ConfigError(f"{key}: expected a positive {numbers[name]}, got {text!r:.60}")
+    return chosen
+
+
+_MOST = 1e12
 _PATHS = frozenset({"directory", "registry", "jwks", "tls_certificate", "tls_key", "kafka_ca"})
 _PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port"})
 

@@ -114,21 +114,7 @@ async def test_a_neighbour_finds_no_trace_of_offers_orders_and_readings_on_any_t
         await neighbour.hello(site="muc-1")
         for stream in ("dispatch", "prices", "carbon", "alerts"):
             await neighbour.subscribe(stream, snapshot=True)
-        heard = one.subscribe("dispatch", zones=["DE-LU"])
-        request = await hearing(heard, DispatchRequest)
-        await one.offer(request, 10 * MW, "87.6543", offer_id="canary-offer")
-        await world.reach(utc("17:00"))
-        order = await hearing(heard, DispatchOrder)
-        await one.accept(order)
-        await world.reach(order.starts_at + timedelta(minutes=15))
-        await one.report(order, "UNAVAILABLE", available_w=9 * MW, reason="canary-reason")
-        await one.meter(
-            meter="canary-meter",
-            starts_at=order.starts_at,
-            ends_at=order.starts_at + timedelta(minutes=15),
-            import_w=26 * MW,
-            seq=1,
-        )
+        order = await lived_through(world, one, hearing)
         secrets = CANARIES | {order.order_id}
         over_websocket = [
             await everything_heard(neighbour),
@@ -147,7 +133,24 @@ async def test_a_neighbour_finds_no_trace_of_offers_orders_and_readings_on_any_t
         for stranger in (neighbour_, operator):
             await sees_nothing(stranger, secrets, order.order_id, request_id)
             seen = (await stranger.get(f"/v1/requests/{request_id}")).json()
-            assert (seen["offers"], seen["orders"], seen["waits_for_clearing"]) == (0, [], False)
+            told = (seen["state"], seen["offers"], seen["orders"], seen["waits_for_clearing"])
+            assert told == ("CLEARING", 0, [], False)  # though the order is ACTIVE and falls short
+            for state in ("ACTIVE", "PARTIALLY_AWARDED", "AWARDED"):
+                assert not (await stranger.get("/v1/requests", params={"state": state})).json()["requests"]
+
+
+async def lived_through(world: Any, grid: gridsignal.Grid, hearing: Any) -> DispatchOrder:
+    """An offer, its order, a derating and a reading: all of them full of canaries."""
+    heard = grid.subscribe("dispatch", zones=["DE-LU"])
+    await grid.offer(await hearing(heard, DispatchRequest), 10 * MW, "87.6543", offer_id="canary-offer")
+    await world.reach(utc("17:00"))
+    order: DispatchOrder = await hearing(heard, DispatchOrder)
+    await grid.accept(order)
+    quarter = order.starts_at + timedelta(minutes=15)
+    await world.reach(quarter)
+    await grid.report(order, "UNAVAILABLE", available_w=9 * MW, reason="canary-reason")
+    await grid.meter(meter="canary-meter", starts_at=order.starts_at, ends_at=quarter, import_w=26 * MW, seq=1)
+    return order
 
 
 async def told_of(client: Client, **ids: list[str]) -> dict[str, Any]:

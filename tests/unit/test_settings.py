@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from gridsignal_services.access import Entitlements, Principal, Role
+from gridsignal_services.dispatch.limits import RestLimits
+from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.registry import Registry, example_registry, example_registry_text
 from gridsignal_services.settings import ConfigError, ServerSettings
 
@@ -145,3 +147,36 @@ def test_a_door_beyond_loopback_has_certificates_and_an_issuer() -> None:
         issuer="https://issuer.example",
     )
     assert settings.host == "0.0.0.0"
+
+
+def test_limits_of_the_doors_come_from_the_environment() -> None:
+    environment = {
+        "GRIDSIGNAL_GATEWAY_STRIKES": "5",
+        "GRIDSIGNAL_GATEWAY_TICK_S": "0.002",
+        "GRIDSIGNAL_GATEWAY_PORT": "1",
+    }
+    environment |= {"GRIDSIGNAL_DISPATCH_REQUESTS_PER_S": "7"}
+    settings = ServerSettings.from_environment(environment)
+    gateway = GatewaySettings.of(settings)
+    assert (gateway.port, gateway.strikes, gateway.tick_s) == (1, 5, 0.002)
+    assert RestLimits.of(settings) == RestLimits(requests_per_s=7)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("GRIDSIGNAL_GATEWAY_STRIKE", "5"),
+        ("GRIDSIGNAL_GATEWAY_TLS_KEY", "k"),
+        ("GRIDSIGNAL_GATEWAY_STRIKES", "0"),
+        ("GRIDSIGNAL_GATEWAY_STRIKES", "2.5"),
+        ("GRIDSIGNAL_GATEWAY_TICK_S", "nan"),
+        ("GRIDSIGNAL_GATEWAY_TICK_S", "inf"),
+        ("GRIDSIGNAL_DISPATCH_REQUEST_BURST", "many"),
+    ],
+)
+def test_a_limit_that_is_none_refuses_to_start_naming_the_key(key: str, value: str) -> None:
+    settings = ServerSettings.from_environment({key: value})
+    shape = GatewaySettings if "GATEWAY" in key else RestLimits
+    with pytest.raises(ConfigError) as refused:
+        shape.of(settings)
+    assert str(refused.value).startswith(f"{key}: expected ")

@@ -29,7 +29,8 @@ examples:
   gridsignal up
   gridsignal up --directory /var/lib/gridsignal --registry sites.toml
 """
-_EXAMPLE_SHARE, _EXAMPLE_DAYS = 0.6, 9
+_EXAMPLE_SHARE, _EXAMPLE_DAYS = 0.6, 730
+"""A stack may stay up for a year: then half of the days are left for whoever opens its folder again."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -17,9 +18,11 @@ from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest, RequestCancellation
 from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, Entitlements, Principal, may_see
 from gridsignal_services.access.tokens import Unauthorized, Verifier
+from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch import problems, strict_json
 from gridsignal_services.dispatch.archive import Archive
+from gridsignal_services.dispatch.limits import RestLimits
 from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.dispatch.views import page
@@ -55,15 +58,17 @@ class Door:
         registry: Registry,
         seal: Seal,
         clock: Clock,
+        limits: RestLimits,
     ) -> None:
         self.replica, self.registry, self.clock = replica, registry, clock
         self.readings, self.archive = readings, archive
         self._verifier, self._seal = verifier, seal
+        self._bucket, self._asked = limits.bucket, MemoryCache()
 
     # --- who -----------------------------------------------------------------------------------------------------
 
     def principal(self, request: Request, scope: str = SIGNAL_READ) -> Principal:
-        """Who asks. Raises Problem 401 or 403."""
+        """Who asks. Raises Problem 401, 403, or 429 for an organisation that asks too fast."""
         given = request.headers.getlist("authorization")
         scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
         if scheme.lower() != "bearer":  # nor with two: a proxy in front may have read the other one
@@ -72,6 +77,8 @@ class Door:
             principal = self._verifier.verify(token.strip(), datetime.now(UTC))
         except Unauthorized:
             raise problems.unauthorized() from None
+        if wait_s := self._asked.take_now(principal.name, self._bucket):
+            raise problems.rate_limited(math.ceil(wait_s))
         if scope not in principal.scopes:
             raise problems.forbidden(scope)
         return principal

@@ -20,7 +20,7 @@ from gridsignal_services.dispatch.strict_json import message_of
 from gridsignal_services.telemetry import Health, logger
 
 _log = logger("dispatch")
-_STATUSES = {400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 503}
+_STATUSES = {400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 503}
 
 
 def app(door: Door, health: Health) -> FastAPI:

@@ -15,6 +15,7 @@ from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.http import app
+from gridsignal_services.dispatch.limits import RestLimits
 from gridsignal_services.dispatch.owner import Owner
 from gridsignal_services.dispatch.position import KEY_BYTES, Seal
 from gridsignal_services.dispatch.readings import Readings
@@ -44,7 +45,9 @@ class Dispatch:
         self._log, self._replica, self._registry, self._clock = log, replica, registry, clock
         self._readings = Readings(log, codec, registry)
         seal = Seal(_position_key(settings.directory), log.epoch)
-        door = Door(replica, self._readings, Archive(log, codec), verifier, registry, seal, clock)
+        door = Door(
+            replica, self._readings, Archive(log, codec), verifier, registry, seal, clock, RestLimits.of(settings)
+        )
         self._server = HttpServer(app(door, self.health), settings, settings.dispatch_port)
         self._ready = asyncio.Event()
 

@@ -20,8 +20,10 @@ class RequestView(Shape):
 
     request: DispatchRequest
     state: RequestState
+    """Who only sees it reads OPEN, CLEARING once offers are no longer taken, COMPLETED after its end, or CANCELLED:
+    whether it was met is between its operator and those who offered."""
     waits_for_clearing: bool
-    """True between gate closure, or a shortfall, and the clearing that answers it."""
+    """True between gate closure, or a shortfall, and the clearing that answers it; for its operator alone."""
     offers: int
     """How many offers its operator has; participants see 0 here."""
     orders: list[str]
@@ -92,15 +94,21 @@ class Readings(Shape):
     readings: list[MeterReading]
 
 
-def request_view(tracked: TrackedRequest, *, own: bool) -> RequestView:
-    """`own`: for its operator; others see the request and its state alone."""
+def request_view(tracked: TrackedRequest, now: datetime, *, own: bool) -> RequestView:
+    """`own`: for its operator; others see the request, and as much of its state as its own times tell."""
     return RequestView(
         request=tracked.request,
-        state=tracked.state,
-        waits_for_clearing=tracked.wants_clearing,
+        state=tracked.state if own else _state_for_others(tracked, now),
+        waits_for_clearing=own and tracked.wants_clearing,
         offers=len(tracked.offers) if own else 0,
         orders=list(tracked.orders) if own else [],
     )
+
+
+def _state_for_others(tracked: TrackedRequest, now: datetime) -> RequestState:
+    if tracked.state in (RequestState.OPEN, RequestState.CANCELLED):
+        return tracked.state
+    return RequestState.CLEARING if now < tracked.request.ends_at else RequestState.COMPLETED
 
 
 def order_view(book: Book, tracked: TrackedOrder, meters: Meters) -> OrderView:

@@ -22,9 +22,13 @@ Caller = Callable[[Role, str], httpx2.AsyncClient]
 
 
 @pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
+def settings(tmp_path: Path) -> ServerSettings:
+    return ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0)
+
+
+@pytest.fixture
+async def stack(tmp_path: Path, settings: ServerSettings) -> AsyncIterator[Stack]:
     log = await SqliteLog.open(tmp_path)
-    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0)
     circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
     try:
         async with circuit as running:

@@ -8,7 +8,7 @@ import sys
 
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
-from gridsignal.cli.connection import add_options, current, exit_code, open_grid, power_w
+from gridsignal.cli.connection import add_options, current, exit_code, open_grid, power_w, tell
 from gridsignal.cli.tables import show_rows
 from gridsignal.ids import uuid7
 
@@ -57,7 +57,7 @@ async def _create(args: argparse.Namespace) -> int:
         found = {m.request_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchRequest)}
         request = found.get(args.request_id)
         if request is None:
-            print(f"gridsignal: no open request {args.request_id!r} that you may see", file=sys.stderr)
+            tell(f"no open request {args.request_id!r} that you may see")
             return FAILED
         offer_id = args.offer_id or uuid7()
         if not args.json:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
-from gridsignal.cli.connection import add_options, current, exit_code, open_grid, power_w
+from gridsignal.cli.connection import add_options, current, exit_code, open_grid, power_w, tell
 
 EXAMPLE = """\
 examples:
@@ -59,7 +58,7 @@ async def _respond(args: argparse.Namespace) -> int:
         found = {m.order_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchOrder)}
         order = found.get(args.order_id)
         if order is None:
-            print(f"gridsignal: no open order {args.order_id!r} for {args.site}", file=sys.stderr)
+            tell(f"no open order {args.order_id!r} for {args.site}")
             return FAILED
         receipt = await _answer(grid, order, args)
     told = receipt.model_dump(mode="json", exclude_none=True)
