@@ -8,15 +8,26 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
-from gridsignal_services.ingest.feed import Answer, Ask, FeedError, NotYetAvailable, Outage, Signal, Unsupported, read
+from gridsignal_schemas.messages import Record
+from gridsignal_services.cli.ingest_lines import show
+from gridsignal_services.ingest.feed import (
+    Answer,
+    Ask,
+    FeedError,
+    Malformed,
+    NotYetAvailable,
+    Signal,
+    TooLarge,
+    Unsupported,
+    read,
+)
 from gridsignal_services.ingest.fetching import Fetching
+from gridsignal_services.ingest.figures import instant
 from gridsignal_services.ingest.http import LARGEST_BYTES, Http
-from gridsignal_services.ingest.intake import Intake, SetAside
 from gridsignal_services.ingest.markets import market_of
 from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.schedule import day_starts_at
@@ -71,10 +82,11 @@ def _add_window(command: argparse.ArgumentParser) -> None:
 
 
 def _moment(text: str) -> datetime:
-    when = datetime.fromisoformat(text)
-    if when.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"expected a time with its offset from UTC, got {text!r}")
-    return when.astimezone(UTC)
+    try:
+        return instant(text)
+    except Malformed:
+        expected = "expected a time with its offset from UTC such as 2024-12-12T13:00Z"
+        raise argparse.ArgumentTypeError(f"{expected}, got {text!r:.40}") from None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -82,13 +94,11 @@ def run(arguments: argparse.Namespace) -> int:
     act: Callable[[argparse.Namespace], int] = arguments.act
     try:
         return act(arguments)
-    except (NotYetAvailable, Outage) as fault:
-        return _trouble(arguments, fault, 3)
     except Unsupported as fault:
         names_zone = PROVIDERS[arguments.provider].names_zone or arguments.zone
         return _trouble(arguments, fault, 1 if names_zone else 2)
     except FeedError as fault:
-        return _trouble(arguments, fault, 1)
+        return _trouble(arguments, fault, 3 if fault.retriable else 1)
     except OSError as fault:
         print(f"{fault.filename}: {fault.strerror}", file=sys.stderr)
         return 2
@@ -116,15 +126,24 @@ def feed_settings(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
 def _parse(arguments: argparse.Namespace) -> int:
     with arguments.file.open("rb") as file:
         body = file.read(LARGEST_BYTES + 1)
+    if len(body) > LARGEST_BYTES:
+        raise TooLarge(f"expected a file of at most {LARGEST_BYTES} bytes, got more")
     now = arguments.now or datetime.now(UTC)
-    ask = Ask(zone=arguments.zone, signal=arguments.signal, now=now)
-    return _show(read(PROVIDERS[arguments.provider], Answer(body), ask), arguments, now)
+    settings = feed_settings(os.environ)[arguments.provider]
+    ask = Ask(zone=arguments.zone, signal=arguments.signal, now=now, settings=settings)
+    return _shown(read(PROVIDERS[arguments.provider], Answer(body), ask), arguments, now)
+
+
+def _shown(records: list[Record], arguments: argparse.Namespace, now: datetime) -> int:
+    if not records:
+        print("a good answer with nothing to publish", file=sys.stderr)
+    return show(records, asked_zone=arguments.zone, now=now, as_json=arguments.json)
 
 
 def _fetch(arguments: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     records = asyncio.run(_asked(arguments, now, None))
-    return _show(records, arguments, now)
+    return _shown(records, arguments, now)
 
 
 def _record(arguments: argparse.Namespace) -> int:
@@ -157,41 +176,3 @@ def _edge(text: str, zone: str | None) -> datetime:
         return day_starts_at(date.fromisoformat(text), market_of(zone or "").timezone)
     except (ValueError, argparse.ArgumentTypeError):
         raise Unsupported(f"expected a day such as 2024-12-12 or a time with its offset, got {text!r:.40}") from None
-
-
-def _show(records: list[Record], arguments: argparse.Namespace, now: datetime) -> int:
-    intake = Intake()
-    code = 0
-    for record in records:
-        verdict = intake.judge(record, arguments.zone, now)
-        if isinstance(verdict, SetAside):
-            code = 1
-            _show_set_aside(verdict, as_json=arguments.json)
-        elif verdict.publish is not None:
-            intake.learn(verdict.publish)
-            print(verdict.publish.model_dump_json() if arguments.json else _line(verdict.publish))
-    return code
-
-
-def _show_set_aside(aside: SetAside, *, as_json: bool) -> None:
-    if as_json:
-        reasons = [{"code": reason.code, "text": reason.text} for reason in aside.reasons]
-        print(json.dumps({"quarantined": json.loads(aside.record.model_dump_json()), "reasons": reasons}))
-    else:
-        print(f"SET ASIDE {_line(aside.record)}: {'; '.join(reason.text for reason in aside.reasons)}")
-
-
-def _line(record: Record) -> str:
-    """A record for a person: market time with its offset, how many points, from where to where."""
-    if isinstance(record, GridAlert):
-        drill = " DRILL" if record.is_drill else ""
-        told = f"{record.kind} level {record.level}{drill} {record.starts_at:%Y-%m-%d %H:%M}Z"
-        return f"{record.zone:12} {told} {record.text[:60]}"
-    assert isinstance(record, SpotPrice | CarbonIntensity)
-    values = [value for _, _, value in record.intervals() if value is not None]
-    local = record.starts_at.astimezone(market_of(record.zone).timezone)
-    unit = f"{record.currency}/MWh" if isinstance(record, SpotPrice) else "g/kWh"
-    span = f"{min(values, default=0):f}..{max(values, default=0):f} {unit}"
-    count = len(record.intervals())
-    step = timedelta(seconds=record.resolution_s)
-    return f"{record.zone:12} {record.dataset:20} {record.status:11} {local:%Y-%m-%d %H:%M%z} {count:4} x {step} {span}"

@@ -17,6 +17,7 @@ from gridsignal_schemas.messages import (
     CarbonIntensity,
     CarbonStatus,
     GridAlert,
+    PriceProduct,
     PriceStatus,
     Record,
     Scope,
@@ -97,6 +98,8 @@ def _price_faults(record: SpotPrice, now: datetime, limits: Limits) -> list[Reas
     bounds = limits.price_bounds.get((record.zone, str(record.product)), normal)
     settled = record.status in (PriceStatus.FINAL, PriceStatus.CORRECTED)
     ahead = limits.settled_ahead if settled else limits.furthest_ahead
+    if record.product is PriceProduct.REAL_TIME and record.status is not PriceStatus.FORECAST:
+        ahead = limits.clock_slack + timedelta(seconds=record.resolution_s)  # told when its interval begins
     found = _bound_faults(record.prices_per_mwh, bounds, "price per MWh")
     if record.ends_at > now + ahead:
         found.append(Reason("future", f"ends {record.ends_at.isoformat()}, more than {ahead} after {now.isoformat()}"))
