@@ -6,7 +6,7 @@ The log comes from outside, so that the same circuit runs on any: `gridsignal up
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,9 +27,12 @@ from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest import status
+from gridsignal_services.ingest.feeds import Feeds
+from gridsignal_services.ingest.fetching import Fetching
+from gridsignal_services.ingest.http import Http
+from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.service import Ingest
-from gridsignal_services.ingest.watch import Feed
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import Registry, ServerSettings
 
@@ -109,7 +112,7 @@ async def running(
     settings: ServerSettings,
     grid: GridClock | None = None,
     playback: Iterable[Publication] = (),
-    feeds: Sequence[Feed] = (),
+    feeds: Feeds | None = None,
 ) -> AsyncIterator[Stack]:
     """The stack for as long as the block runs; on leaving, the gateway drains and everything is closed.
 
@@ -124,10 +127,12 @@ async def running(
     gateway_settings = GatewaySettings(data_directory=directory, host=settings.host, port=settings.gateway_port)
     gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), gateway_settings, clock)
     dispatch = Dispatch(log, codec, replica, verifier, registry, settings, clock)
-    ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds)
-    pages = HttpServer(status.app(ingest), settings, settings.ingest_port)
+    feeds, http = feeds or Feeds(), Http()
+    fetching = Fetching(http, PROVIDERS, feeds.settings)
+    ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching)
+    pages = HttpServer(status.app(ingest, verifier=verifier, registry=registry), settings, settings.ingest_port)
     pages.listen()
-    async with asyncio.TaskGroup() as tasks:
+    async with http, asyncio.TaskGroup() as tasks:
         background = [tasks.create_task(replica.run()), tasks.create_task(ingest.run())]
         await replica.caught_up()
         await register_sites(replica, registry)

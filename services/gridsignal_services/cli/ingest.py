@@ -7,13 +7,16 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from gridsignal.__main__ import FAILED, OK
 from gridsignal_schemas.messages import Record
-from gridsignal_services.cli.ingest_lines import show
+from gridsignal_services.cli.api import Failed
+from gridsignal_services.cli.ingest_door import add_address, answer, ingest_door
+from gridsignal_services.cli.ingest_lines import show, table
 from gridsignal_services.ingest.feed import (
     Answer,
     Ask,
@@ -25,6 +28,7 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     read,
 )
+from gridsignal_services.ingest.feeds import settings_of
 from gridsignal_services.ingest.fetching import Fetching
 from gridsignal_services.ingest.figures import instant
 from gridsignal_services.ingest.http import LARGEST_BYTES, Http
@@ -37,13 +41,15 @@ EXAMPLE = """\
 example:
   gridsignal ingest fetch energy_charts --zone DE-LU --from 2024-12-12 --to 2024-12-13
   gridsignal ingest parse entsoe answer.xml --zone DE-LU --json
+  gridsignal ingest status
   gridsignal ingest record gb_carbon --zone GB --from 2024-12-12 --to 2024-12-13 --output gb.json
 
 Settings of a feed come from the environment, never from the command line: GRIDSIGNAL_FEED_ENTSOE_TOKEN,
 GRIDSIGNAL_FEED_WATTTIME_USER, GRIDSIGNAL_FEED_WATTTIME_PASSWORD, GRIDSIGNAL_FEED_ELECTRICITYMAPS_TOKEN.
+Where they stand in a feeds file, `status` shows how fresh they are: exit code 1 while one of them is stale.
 Exit codes: 0 figures, 1 refused or set aside, 2 usage, 3 not there yet or the feed is away: try again later.
 """
-_PREFIX = "GRIDSIGNAL_FEED_"
+_STATUS = "Per feed and zone: last success, age, what is due next, revisions, quarantine. 1 while a feed is stale."
 
 
 def parser() -> argparse.ArgumentParser:
@@ -62,6 +68,10 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--now", type=_moment, help="the time to judge it at, RFC 3339 (default: now)")
     record = _command(commands, "record", "save a raw answer with keys scrubbed", _record)
     _add_window(record)
+    status = commands.add_parser("status", help="freshness of every feed of a running ingest door", description=_STATUS)
+    add_address(status)
+    status.add_argument("--json", action="store_true", help="one JSON object a line")
+    status.set_defaults(act=_status, provider=None)
     record.add_argument("--output", type=Path, required=True, metavar="FILE", help="where to save it")
     return arguments
 
@@ -99,6 +109,11 @@ def run(arguments: argparse.Namespace) -> int:
         return _trouble(arguments, fault, 1 if names_zone else 2)
     except FeedError as fault:
         return _trouble(arguments, fault, 3 if fault.retriable else 1)
+    except Failed as failed:
+        print(f"gridsignal: {failed}", file=sys.stderr)
+        return failed.code
+    except BrokenPipeError:
+        raise  # who reads us has seen enough: main() knows what to do
     except OSError as fault:
         print(f"{fault.filename}: {fault.strerror}", file=sys.stderr)
         return 2
@@ -112,24 +127,13 @@ def _trouble(arguments: argparse.Namespace, fault: FeedError, code: int) -> int:
     return code
 
 
-def feed_settings(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Every feed's settings in the environment: GRIDSIGNAL_FEED_<PROVIDER>_<KEY>."""
-    found: dict[str, dict[str, str]] = {name: {} for name in PROVIDERS}
-    for variable, value in environment.items():
-        for name in PROVIDERS:
-            prefix = f"{_PREFIX}{name.upper()}_"
-            if variable.startswith(prefix):
-                found[name][variable.removeprefix(prefix).lower()] = value
-    return found
-
-
 def _parse(arguments: argparse.Namespace) -> int:
     with arguments.file.open("rb") as file:
         body = file.read(LARGEST_BYTES + 1)
     if len(body) > LARGEST_BYTES:
         raise TooLarge(f"expected a file of at most {LARGEST_BYTES} bytes, got more")
     now = arguments.now or datetime.now(UTC)
-    settings = feed_settings(os.environ)[arguments.provider]
+    settings = settings_of(os.environ)[arguments.provider]
     ask = Ask(zone=arguments.zone, signal=arguments.signal, now=now, settings=settings)
     return _shown(read(PROVIDERS[arguments.provider], Answer(body), ask), arguments, now)
 
@@ -148,7 +152,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
 
 def _record(arguments: argparse.Namespace) -> int:
     kept: list[bytes] = []
-    secrets = list(feed_settings(os.environ)[arguments.provider].values())
+    secrets = list(settings_of(os.environ)[arguments.provider].values())
     try:
         asyncio.run(_asked(arguments, datetime.now(UTC), lambda _, answer: kept.append(answer.body)))
     finally:
@@ -166,7 +170,20 @@ async def _asked(
     window = (_edge(arguments.starts, arguments.zone), _edge(arguments.ends, arguments.zone))
     ask = Ask(zone=arguments.zone, signal=signal, now=now, starts_at=window[0], ends_at=window[1])
     async with Http() as http:
-        return await Fetching(http, PROVIDERS, feed_settings(os.environ), keep).fetch(arguments.provider, ask)
+        return await Fetching(http, PROVIDERS, settings_of(os.environ), keep).fetch(arguments.provider, ask)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    with ingest_door(arguments.ingest) as http:
+        feeds = answer(http.get("/v1/feeds"))
+    if arguments.json:
+        for feed in feeds:
+            print(json.dumps(feed))
+    else:
+        print(
+            table(feeds, datetime.now(UTC)) if feeds else "no feeds: name a feeds file with --feeds or GRIDSIGNAL_FEEDS"
+        )
+    return FAILED if any(feed["stale"] for feed in feeds) else OK
 
 
 def _edge(text: str, zone: str | None) -> datetime:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.messages import CarbonIntensity, DispatchRequest, GridAlert, Record, SpotPrice
@@ -75,11 +76,35 @@ def _local(when: datetime, zone: str) -> str:
     return f"{when.astimezone(timezone_of(zone) or ZoneInfo('UTC')):%Y-%m-%d %H:%M%z}"
 
 
-def age(since: datetime | None, now: datetime) -> str:
-    """How long ago: 45s, 12m, 3h, 2d."""
-    if since is None:
-        return "never"
-    seconds = max(0, int((now.astimezone(UTC) - since).total_seconds()))
+_HEAD = ("feed", "zone", "signal", "last success", "newest until", "next due", "news", "revised", "set aside", "")
+
+
+def table(feeds: Iterable[Mapping[str, Any]], now: datetime) -> str:
+    """Feeds as a running door tells them, a line each; ages seen from `now`."""
+    rows = [_HEAD, *(_row(feed, now) for feed in feeds)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
+    told = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in told)
+
+
+def _row(feed: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
+    last, newest = _moment(feed["last_success_at"]), _moment(feed["newest_ends_at"])
+    until = "" if newest is None else _local(newest, feed["zone"])
+    due = _moment(feed["next_due_at"]) or now
+    state = "STALE " if feed["stale"] else ""
+    counts = (str(feed[name]) for name in ("published", "revisions", "quarantined"))
+    in_ = f"in {_length(due - now)}"
+    ago = "never" if last is None else f"{_length(now - last)} ago"
+    return (feed["provider"], feed["zone"], feed["signal"], ago, until, in_, *counts, f"{state}{feed['trouble']}")
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _length(span: timedelta) -> str:
+    """A length of time in its largest unit: 45s, 12m, 3h, 2d."""
+    seconds = max(0, int(span.total_seconds()))
     for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length}{unit}"

@@ -22,6 +22,7 @@ from gridsignal_schemas.messages import (
     Record,
     Scope,
     SpotPrice,
+    Symbol,
 )
 from gridsignal_services.ingest.markets import market_of
 
@@ -69,7 +70,7 @@ class Published(Protocol):
 
 def faults(record: Record, asked_zone: str | None, now: datetime, limits: Limits, good: Record | None) -> list[Reason]:
     """Every reason to set a record aside; empty for a good one. `good` is a recent good record of the same series."""
-    found = _zone_faults(record, asked_zone)
+    found = _zone_faults(record, asked_zone) + _symbol_faults(record)
     if isinstance(record, SpotPrice):
         found += _price_faults(record, now, limits)
         if isinstance(good, SpotPrice) and good.currency == record.currency:
@@ -90,6 +91,11 @@ def _zone_faults(record: Record, asked_zone: str | None) -> list[Reason]:
     if asked_zone is None or zone == asked_zone:
         return []
     return [Reason("wrong_zone", f"asked for {asked_zone}, got {zone}")]
+
+
+def _symbol_faults(record: Record) -> list[Reason]:
+    unknown = [name for name, value in record if isinstance(value, Symbol) and value == "UNKNOWN"]
+    return [Reason("unknown_symbol", f"expected a symbol this version knows for {name}") for name in unknown]
 
 
 def _price_faults(record: SpotPrice, now: datetime, limits: Limits) -> list[Reason]:

@@ -57,7 +57,7 @@ class Ingest:
         metrics: Metrics | None = None,
         jitter: random.Random | None = None,
     ) -> None:
-        self._clock, self._feeds, self._playback = clock, tuple(feeds), playback
+        self.clock, self._feeds, self._playback = clock, tuple(feeds), playback
         self._fetching = fetching
         self._providers = PROVIDERS if providers is None else providers
         self.health = health or Health()
@@ -74,7 +74,7 @@ class Ingest:
         await self.publishing.recall()
         self.health.set_ready(True)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(play(self._playback, self._clock, self._play_batch))
+            tasks.create_task(play(self._playback, self.clock, self._play_batch))
             for feed in self._feeds:
                 tasks.create_task(self._read_for_ever(feed))
 
@@ -95,10 +95,10 @@ class Ingest:
 
     def is_stale(self, status: Status) -> bool:
         """Whether a provider was silent for too long."""
-        return watch.stale(status, self._providers[status.provider], self._clock.now())
+        return watch.stale(status, self._providers[status.provider], self.clock.now())
 
     def _first_statuses(self, feed: Feed) -> dict[str, Status]:
-        now = self._clock.now()
+        now = self.clock.now()
         first = {name: Status(name, feed.zone, feed.signal, now, now) for name in feed.providers}
         for name in first:
             self.metrics.watched(
@@ -122,7 +122,7 @@ class Ingest:
     async def _read_for_ever(self, feed: Feed) -> None:
         statuses = self._statuses[feed]
         while True:
-            await self._clock.sleep_until(min(status.next_due_at for status in watch.awaited(feed, statuses)))
+            await self.clock.sleep_until(min(status.next_due_at for status in watch.awaited(feed, statuses)))
             try:
                 await self._round(feed)
             except LogUnavailable as fault:
@@ -132,14 +132,14 @@ class Ingest:
         """Asks the preferred provider if it is due, and the next ones while one before them fails."""
         for name in feed.providers:
             status = self._statuses[feed][name]
-            if status.next_due_at <= self._clock.now():
+            if status.next_due_at <= self.clock.now():
                 status = await self._attempt(feed, name)
             if not status.trouble:
                 return
 
     async def _attempt(self, feed: Feed, name: str) -> Status:
         status, provider = self._statuses[feed][name], self._providers[name]
-        deep = is_deep(status.last_deep_day, self._clock.now())
+        deep = is_deep(status.last_deep_day, self.clock.now())
         try:
             records = await self._fetched(feed, name, deep=deep)
             closings = self._closings(feed, name, records)
@@ -147,17 +147,17 @@ class Ingest:
             status = self._noted(status, batch, records, deep=deep)
             outcome = "ok"
         except FeedError as fault:
-            status, outcome = watch.failed(status, fault, self._clock.now()), type(fault).__name__
+            status, outcome = watch.failed(status, fault, self.clock.now()), type(fault).__name__
             _log.info("feed gave nothing", provider=name, zone=feed.zone, signal=feed.signal, trouble=status.trouble)
         self.metrics.attempted(name, feed.zone, feed.signal, outcome)
-        status = watch.scheduled(status, provider, self._clock.now(), self._jitter.random())
+        status = watch.scheduled(status, provider, self.clock.now(), self._jitter.random())
         self._statuses[feed][name] = status
         return status
 
     async def _fetched(self, feed: Feed, name: str, *, deep: bool) -> list[Record]:
         if self._fetching is None:
             raise Refused("this service was given no way to fetch")
-        now, provider = self._clock.now(), self._providers[name]
+        now, provider = self.clock.now(), self._providers[name]
         starts_at, ends_at = window(provider.cadence[feed.signal], now, deep=deep, market_time=provider.days)
         ask = Ask(zone=feed.zone, signal=feed.signal, now=now, starts_at=starts_at, ends_at=ends_at)
         return await self._fetching.fetch(name, ask)
@@ -166,12 +166,12 @@ class Ingest:
         """The ends of what a feed that lists everything in force no longer lists."""
         if not self._providers[name].complete:
             return []
-        now = self._clock.now()
+        now = self.clock.now()
         standing = self.publishing.intake.revisions.standing(name, feed.zone, now)
         return self._absences.closings((name, feed.zone), standing, records, now)
 
     def _noted(self, status: Status, batch: Batch, records: Sequence[Record], *, deep: bool) -> Status:
-        now = self._clock.now()
+        now = self.clock.now()
         status = watch.counted(
             status,
             published=len(batch.published),
