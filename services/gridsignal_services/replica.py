@@ -14,11 +14,12 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
-from gridsignal_schemas.messages import GridClock, Record
+from gridsignal_schemas.messages import FlexOffer, GridClock, Record
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison, sha256_of
 from gridsignal_services.bus.publish import principal_of, publish
 from gridsignal_services.ledger.entry import Entry, Outcome
+from gridsignal_services.ledger.offering import settled
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.telemetry import Outage, logger
 
@@ -167,9 +168,15 @@ class Replica:
     async def submit(self, record: Record, principal: str) -> Outcome:
         """Appends a record and answers what the reduce made of it.
 
+        An offer that is on the log already is answered without being logged again.
+
         Raises LogUnavailable when the log is away or the read-back takes too long: whether it counts is then unknown,
         and the same record again, or a query by its id, settles it.
         """
+        if isinstance(record, FlexOffer):
+            book = self.ledger_of(record.zone).book
+            if known := settled(book, record, lambda: sha256_of(self._codec.encode(record))):
+                return known
         appended = await publish(self._log, self._codec, record, principal=principal, source=self._source)
         try:
             async with asyncio.timeout(self._read_back_s):

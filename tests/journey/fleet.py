@@ -113,7 +113,9 @@ class Fleet:
         }
         body |= {"zone": "DE-LU", "direction": "LOAD_DECREASE", "power_w": 10 * MW, "respond_within_s": 300}
         async with self.desk() as desk:
-            answer = await desk.post("/v1/requests", json=body | changes, headers={"Idempotency-Key": f"ask-{now:%H%M%S}"})
+            answer = await desk.post(
+                "/v1/requests", json=body | changes, headers={"Idempotency-Key": f"ask-{now:%H%M%S}"}
+            )
         assert answer.status_code == 201, answer.text
         return str(answer.json()["request"]["request_id"])
 
