@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,12 +30,14 @@ def application(**described: Any) -> FastAPI:
     return FastAPIOffline(redoc_url=None, swagger_ui_parameters={"validatorUrl": None}, **described)
 
 
-def add_pages(app: FastAPI, health: Health, registry: CollectorRegistry) -> None:
-    """/healthz, /readyz and /metrics."""
+def add_pages(
+    app: FastAPI, health: Health, registry: CollectorRegistry, useless: Callable[[], str] = lambda: ""
+) -> None:
+    """/healthz, /readyz and /metrics. `useless` says why a service that runs is no use, or nothing."""
 
     @app.get("/healthz", include_in_schema=False)
     async def live() -> Response:
-        return _told(health.live, "ok", health.reason)
+        return _told(health.live and not useless(), "ok", health.reason or useless())
 
     @app.get("/readyz", include_in_schema=False)
     async def ready() -> Response:

@@ -6,7 +6,7 @@ The log comes from outside, so that the same circuit runs on any: `gridsignal up
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,6 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import BaselineDeclaration, GridClock
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, Role
 from gridsignal_services.access.issuer import LocalIssuer
-from gridsignal_services.asgi import HttpServer
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import publish
@@ -25,10 +24,9 @@ from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.ingest import status
+from gridsignal_services.ingest.door import FeedsDoor
+from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.series import Publication
-from gridsignal_services.ingest.service import Ingest
-from gridsignal_services.ingest.watch import Feed
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ServerSettings
@@ -49,8 +47,7 @@ class Stack:
     replica: Replica
     gateway: Gateway
     dispatch: Dispatch
-    ingest: Ingest
-    feeds: HttpServer
+    feeds: FeedsDoor
     issuer: LocalIssuer
     registry: Registry
 
@@ -119,7 +116,7 @@ async def running(
     settings: ServerSettings,
     grid: GridClock | None = None,
     playback: Iterable[Publication] = (),
-    feeds: Sequence[Feed] = (),
+    feeds: Feeds | None = None,
 ) -> AsyncIterator[Stack]:
     """The stack for as long as the block runs; on leaving, the gateway drains and everything is closed.
 
@@ -134,24 +131,20 @@ async def running(
     replica = Replica(log, codec, source=_SOURCE)
     gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), GatewaySettings.of(settings), clock)
     dispatch = Dispatch(log, codec, replica, verifier, registry, settings, clock)
-    ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds)
-    pages = HttpServer(status.app(ingest), settings, settings.ingest_port)
-    pages.listen()
+    door = FeedsDoor(log, codec, verifier, registry, settings, clock, feeds=feeds, playback=playback)
     async with asyncio.TaskGroup() as tasks:
-        background = [tasks.create_task(replica.run()), tasks.create_task(ingest.run())]
-        await replica.caught_up()
-        doors = [tasks.create_task(work) for work in (gateway.run(), dispatch.run(), pages.serve())]
-        await gateway.ready()
-        await dispatch.ready()
+        reducing = tasks.create_task(replica.run())
+        doors = (gateway, dispatch, door)
+        serving = [tasks.create_task(each.run()) for each in doors]
+        for each in doors:
+            await each.ready()
         try:
-            yield Stack(log, codec, replica, gateway, dispatch, ingest, pages, issuer, registry)
+            yield Stack(log, codec, replica, gateway, dispatch, door, issuer, registry)
         finally:
-            await gateway.drain()
-            await dispatch.drain()
-            pages.stop()
-            await asyncio.wait(doors)
-            for task in background:
-                task.cancel()
+            for each in doors:
+                await each.drain()
+            await asyncio.wait(serving)
+            reducing.cancel()
 
 
 async def set_grid_clock(log: Log, codec: Codec, grid: GridClock) -> None:

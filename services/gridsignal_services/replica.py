@@ -15,11 +15,12 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
-from gridsignal_schemas.messages import GridClock, Record
+from gridsignal_schemas.messages import FlexOffer, GridClock, Record
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison, sha256_of
 from gridsignal_services.bus.publish import append, principal_of
 from gridsignal_services.ledger.entry import Entry, Outcome
+from gridsignal_services.ledger.offering import settled
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.telemetry import Outage, logger
 
@@ -173,10 +174,16 @@ class Replica:
     async def submit(self, record: Record, principal: str) -> Outcome:
         """Appends a record and answers what the reduce made of it.
 
+        An offer that is on the log already is answered without being logged again.
+
         Raises LogUnavailable when the log is away or the read-back takes too long: whether it counts is then unknown,
         and the same record again, or a query by its id, settles it.
         """
         value, written = self._codec.written(record)
+        if isinstance(record, FlexOffer):
+            known = settled(self.ledger_of(record.zone).book, record, lambda: sha256_of(value))
+            if known is not None:
+                return known
         self._own[value] = written
         if len(self._own) > _OWN:
             self._own.popitem(last=False)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.tokens import Verifier
-from gridsignal_services.asgi import HttpServer
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.cluster import grid_clock, opened
 from gridsignal_services.bus.codec import Codec
@@ -23,8 +23,8 @@ from gridsignal_services.clock import Clock, ScaledClock, WallClock
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.ingest import status
-from gridsignal_services.ingest.service import Ingest
+from gridsignal_services.ingest.door import FeedsDoor
+from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ConfigError, ServerSettings
@@ -85,54 +85,49 @@ def verifier_of(settings: ServerSettings) -> Verifier:
         raise ConfigError(f"jwks: expected a readable set of public keys, got: {reason:.200}") from None
 
 
+Door = Gateway | Dispatch | FeedsDoor
+
+
 async def serve_gateway(on: Ground, ended: asyncio.Event, told: Told) -> None:
     """The data centers' door; drains when it is ended."""
-    replica = Replica(on.log, on.codec, source="/gateway")
-    settings = GatewaySettings.of(on.settings)
+    replica, settings = Replica(on.log, on.codec, source="/gateway"), GatewaySettings.of(on.settings)
     gateway = Gateway(on.log, on.codec, replica, on.verifier, on.registry, on.cache, settings, on.clock)
-    await _serve(gateway, replica, ended, told)
+    await _serve(gateway, ended, told, replica)
 
 
 async def serve_dispatch(on: Ground, ended: asyncio.Event, told: Told) -> None:
     """The operators' door, and a candidate for owning zones."""
     replica = Replica(on.log, on.codec, source="/dispatch")
     dispatch = Dispatch(on.log, on.codec, replica, on.verifier, on.registry, on.settings, on.clock)
-    await _serve(dispatch, replica, ended, told)
+    await _serve(dispatch, ended, told, replica)
 
 
-async def _serve(door: Gateway | Dispatch, replica: Replica, ended: asyncio.Event, told: Told) -> None:
+async def serve_ingest(on: Ground, ended: asyncio.Event, told: Told) -> None:
+    """The feeds' door."""
+    feeds = Feeds.load(on.settings.feeds, os.environ) if on.settings.feeds else Feeds()
+    door = FeedsDoor(on.log, on.codec, on.verifier, on.registry, on.settings, on.clock, feeds=feeds)
+    await _serve(door, ended, told)
+
+
+async def _serve(door: Door, ended: asyncio.Event, told: Told, replica: Replica | None = None) -> None:
     async with asyncio.TaskGroup() as tasks:
-        reducing = tasks.create_task(replica.run())
+        beside = [tasks.create_task(_tell(door, told))]
+        if replica is not None:
+            beside.append(tasks.create_task(replica.run()))
         serving = tasks.create_task(door.run())
-        telling = tasks.create_task(_tell(door, told))
         await ended.wait()
-        telling.cancel()
         if door.health.ready:
             await door.drain()
         else:
             serving.cancel()  # it still waits for the log, and nobody has come in
         await asyncio.wait([serving])
-        reducing.cancel()
+        for task in beside:
+            task.cancel()
 
 
-async def _tell(door: Gateway | Dispatch, told: Told) -> None:
+async def _tell(door: Door, told: Told) -> None:
     await door.ready()
     told(*door.address)
-
-
-async def serve_ingest(on: Ground, ended: asyncio.Event, told: Told) -> None:
-    """The feeds' door."""
-    ingest = Ingest(on.log, on.codec, on.clock)
-    pages = HttpServer(status.app(ingest), on.settings, on.settings.ingest_port)
-    pages.listen()
-    async with asyncio.TaskGroup() as tasks:
-        reading = tasks.create_task(ingest.run())
-        serving = tasks.create_task(pages.serve())
-        told(*pages.address)
-        await ended.wait()
-        pages.stop()
-        await asyncio.wait([serving])
-        reading.cancel()
 
 
 DOORS: dict[str, Serve] = {"gateway": serve_gateway, "dispatch": serve_dispatch, "ingest": serve_ingest}

@@ -23,9 +23,18 @@ class ConfigError(Exception):
 
 
 _PREFIX = "GRIDSIGNAL_"
-_OTHERS = frozenset({"GRIDSIGNAL_URL", "GRIDSIGNAL_API", "GRIDSIGNAL_TOKEN", "GRIDSIGNAL_SITE", "GRIDSIGNAL_SAMPLES"})
+_OTHERS = frozenset(
+    {
+        "GRIDSIGNAL_URL",
+        "GRIDSIGNAL_API",
+        "GRIDSIGNAL_INGEST",
+        "GRIDSIGNAL_TOKEN",
+        "GRIDSIGNAL_SITE",
+        "GRIDSIGNAL_SAMPLES",
+    }
+)
 """Read by commands and tests; no door's business."""
-_LIMITS = ("GRIDSIGNAL_GATEWAY_", "GRIDSIGNAL_DISPATCH_")
+_LIMITS = ("GRIDSIGNAL_GATEWAY_", "GRIDSIGNAL_DISPATCH_", "GRIDSIGNAL_INGEST_")
 _OTHER_FAMILIES = ("GRIDSIGNAL_FEED_", "GRIDSIGNAL_TEST_")
 
 
@@ -42,10 +51,12 @@ class ServerSettings:
     gateway_port: int = 8081
     """0: any free port."""
     dispatch_port: int = 8082
-    ingest_port: int = 0
-    """Health and metrics of the feeds."""
+    ingest_port: int = 8083
+    """The feeds' health and metrics, and the push door."""
     registry: Path | None = None
     """The registry file; None: the shipped example."""
+    feeds: Path | None = None
+    """Which feeds are read; None: none."""
     log_level: str = "INFO"
     log_format: str = "console"
     """console or json."""
@@ -71,8 +82,8 @@ class ServerSettings:
     redis: str | None = field(default=None, repr=False)
     """The URL of a Redis or Valkey that gateways share; None: each has a cache of its own."""
     limits: Mapping[str, str] = field(default_factory=dict)
-    """Limits of a door that differ from its defaults, by variable: GRIDSIGNAL_GATEWAY_ or GRIDSIGNAL_DISPATCH_ and the
-    name of a number of GatewaySettings or RestLimits in capitals. The door reads them."""
+    """Limits of a door that differ from its defaults, by variable: GRIDSIGNAL_GATEWAY_ and the name of a number of
+    GatewaySettings in capitals, GRIDSIGNAL_DISPATCH_ or GRIDSIGNAL_INGEST_ and one of RestLimits."""
 
     def __post_init__(self) -> None:
         if faults := _faults_of_settings(self):
@@ -119,7 +130,7 @@ def limits_of(shape: type, prefix: str, limits: Mapping[str, str]) -> dict[str, 
 
 
 _MOST = 1e12
-_PATHS = frozenset({"directory", "registry", "jwks", "tls_certificate", "tls_key", "kafka_ca"})
+_PATHS = frozenset({"directory", "feeds", "registry", "jwks", "tls_certificate", "tls_key", "kafka_ca"})
 _PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port"})
 
 

@@ -29,6 +29,7 @@ class Process:
         self._ready = ready
         self._log = log
         self._is_ready = threading.Event()
+        self._said = threading.Condition()
         self.start()
 
     def start(self) -> None:
@@ -43,12 +44,24 @@ class Process:
             self.kill()
             raise RuntimeError(f"{self.command[0]} did not start: {self._log.read_text('utf-8', 'replace')[-2000:]}")
 
+    def wait_until_ready(self) -> None:
+        """Returns at once while it runs, and while it is being started once it does."""
+        self._is_ready.wait(START_TIMEOUT_S)
+
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Returns once it has said so often what holds this text. Raises TimeoutError."""
+        with self._said:
+            if not self._said.wait_for(lambda: self._log.read_text("utf-8", "replace").count(text) >= times, 60):
+                raise TimeoutError(f"expected {text!r} {times} times, got: {self._log.read_text()[-2000:]}")
+
     def _watch(self) -> None:
         assert self._running.stdout is not None
         with self._log.open("ab") as log:
             for line in self._running.stdout:
-                log.write(line)
-                log.flush()
+                with self._said:
+                    log.write(line)
+                    log.flush()
+                    self._said.notify_all()
                 if self._ready.encode() in line:
                     self._is_ready.set()
         self._is_ready.set()  # it has ended: nobody need wait any longer

@@ -47,6 +47,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("serve", "gridsignal_services.cli.serve", "kafka", "one door as a service of its own, on Kafka"),
         Command("demo", "gridsignal_services.cli.demo", "server", "a real day, three data centers, told at the end"),
         Command("ingest", "gridsignal_services.cli.ingest", "server", "fetch market and carbon feeds"),
+        Command("push", "gridsignal_services.cli.push", "server", "push prices, carbon or alerts from a file"),
         Command("replay", "gridsignal_services.cli.replay", "server", "publish recorded days of prices and carbon"),
         Command("token", "gridsignal_services.cli.token", "server", "mint a token of the local issuer"),
         Command("check-config", "gridsignal_services.cli.check_config", "server", "validate a registry file"),

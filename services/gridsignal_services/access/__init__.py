@@ -15,7 +15,8 @@ Role = Literal["operator", "participant", "admin", "service"]
 SIGNAL_READ = "signal:read"
 OFFER_WRITE = "offer:write"
 DISPATCH_WRITE = "dispatch:write"
-SCOPES = frozenset({SIGNAL_READ, OFFER_WRITE, DISPATCH_WRITE})
+SIGNAL_WRITE = "signal:write"
+SCOPES = frozenset({SIGNAL_READ, OFFER_WRITE, DISPATCH_WRITE, SIGNAL_WRITE})
 
 
 @dataclass(frozen=True, slots=True)

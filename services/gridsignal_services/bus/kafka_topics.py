@@ -13,7 +13,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 
 from gridsignal_schemas.catalog import TOPICS, Topic
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
@@ -148,6 +148,8 @@ async def find(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, Found]:
     found = {}
     for response in await admin.describe_configs(resources):
         for code, _, _, name, rows in response.resources:
+            if code == UnknownTopicOrPartitionError.errno:
+                continue  # a new topic, and the broker that was asked has not heard of it
             _must_be_fine(name, code)
             settings = {row[0]: row[1] for row in rows}
             overrides = {row[0]: row[1] for row in rows if row[3] == _TOPIC_OVERRIDE}

@@ -7,16 +7,31 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
-from gridsignal_services.ingest.feed import Answer, Ask, FeedError, NotYetAvailable, Outage, Signal, Unsupported, read
+from gridsignal.__main__ import FAILED, OK
+from gridsignal_schemas.messages import Record
+from gridsignal_services.cli.api import Failed
+from gridsignal_services.cli.ingest_door import add_address, answer, ingest_door
+from gridsignal_services.cli.ingest_lines import show, table
+from gridsignal_services.ingest.feed import (
+    Answer,
+    Ask,
+    FeedError,
+    Malformed,
+    NotYetAvailable,
+    Signal,
+    TooLarge,
+    Unsupported,
+    read,
+)
+from gridsignal_services.ingest.feeds import settings_of
 from gridsignal_services.ingest.fetching import Fetching
+from gridsignal_services.ingest.figures import instant
 from gridsignal_services.ingest.http import LARGEST_BYTES, Http
-from gridsignal_services.ingest.intake import Intake, SetAside
 from gridsignal_services.ingest.markets import market_of
 from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.schedule import day_starts_at
@@ -26,13 +41,15 @@ EXAMPLE = """\
 example:
   gridsignal ingest fetch energy_charts --zone DE-LU --from 2024-12-12 --to 2024-12-13
   gridsignal ingest parse entsoe answer.xml --zone DE-LU --json
+  gridsignal ingest status
   gridsignal ingest record gb_carbon --zone GB --from 2024-12-12 --to 2024-12-13 --output gb.json
 
 Settings of a feed come from the environment, never from the command line: GRIDSIGNAL_FEED_ENTSOE_TOKEN,
 GRIDSIGNAL_FEED_WATTTIME_USER, GRIDSIGNAL_FEED_WATTTIME_PASSWORD, GRIDSIGNAL_FEED_ELECTRICITYMAPS_TOKEN.
+Where they stand in a feeds file, `status` shows how fresh they are: exit code 1 while one of them is stale.
 Exit codes: 0 figures, 1 refused or set aside, 2 usage, 3 not there yet or the feed is away: try again later.
 """
-_PREFIX = "GRIDSIGNAL_FEED_"
+_STATUS = "Per feed and zone: last success, age, what is due next, revisions, quarantine. 1 while a feed is stale."
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,6 +68,10 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--now", type=_moment, help="the time to judge it at, RFC 3339 (default: now)")
     record = _command(commands, "record", "save a raw answer with keys scrubbed", _record)
     _add_window(record)
+    status = commands.add_parser("status", help="freshness of every feed of a running ingest door", description=_STATUS)
+    add_address(status)
+    status.add_argument("--json", action="store_true", help="one JSON object a line")
+    status.set_defaults(act=_status, provider=None)
     record.add_argument("--output", type=Path, required=True, metavar="FILE", help="where to save it")
     return arguments
 
@@ -71,10 +92,11 @@ def _add_window(command: argparse.ArgumentParser) -> None:
 
 
 def _moment(text: str) -> datetime:
-    when = datetime.fromisoformat(text)
-    if when.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"expected a time with its offset from UTC, got {text!r}")
-    return when.astimezone(UTC)
+    try:
+        return instant(text)
+    except Malformed:
+        expected = "expected a time with its offset from UTC such as 2024-12-12T13:00Z"
+        raise argparse.ArgumentTypeError(f"{expected}, got {text!r:.40}") from None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -82,13 +104,16 @@ def run(arguments: argparse.Namespace) -> int:
     act: Callable[[argparse.Namespace], int] = arguments.act
     try:
         return act(arguments)
-    except (NotYetAvailable, Outage) as fault:
-        return _trouble(arguments, fault, 3)
     except Unsupported as fault:
         names_zone = PROVIDERS[arguments.provider].names_zone or arguments.zone
         return _trouble(arguments, fault, 1 if names_zone else 2)
     except FeedError as fault:
-        return _trouble(arguments, fault, 1)
+        return _trouble(arguments, fault, 3 if fault.retriable else 1)
+    except Failed as failed:
+        print(f"gridsignal: {failed}", file=sys.stderr)
+        return failed.code
+    except BrokenPipeError:
+        raise  # who reads us has seen enough: main() knows what to do
     except OSError as fault:
         print(f"{fault.filename}: {fault.strerror}", file=sys.stderr)
         return 2
@@ -102,34 +127,32 @@ def _trouble(arguments: argparse.Namespace, fault: FeedError, code: int) -> int:
     return code
 
 
-def feed_settings(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Every feed's settings in the environment: GRIDSIGNAL_FEED_<PROVIDER>_<KEY>."""
-    found: dict[str, dict[str, str]] = {name: {} for name in PROVIDERS}
-    for variable, value in environment.items():
-        for name in PROVIDERS:
-            prefix = f"{_PREFIX}{name.upper()}_"
-            if variable.startswith(prefix):
-                found[name][variable.removeprefix(prefix).lower()] = value
-    return found
-
-
 def _parse(arguments: argparse.Namespace) -> int:
     with arguments.file.open("rb") as file:
         body = file.read(LARGEST_BYTES + 1)
+    if len(body) > LARGEST_BYTES:
+        raise TooLarge(f"expected a file of at most {LARGEST_BYTES} bytes, got more")
     now = arguments.now or datetime.now(UTC)
-    ask = Ask(zone=arguments.zone, signal=arguments.signal, now=now)
-    return _show(read(PROVIDERS[arguments.provider], Answer(body), ask), arguments, now)
+    settings = settings_of(os.environ)[arguments.provider]
+    ask = Ask(zone=arguments.zone, signal=arguments.signal, now=now, settings=settings)
+    return _shown(read(PROVIDERS[arguments.provider], Answer(body), ask), arguments, now)
+
+
+def _shown(records: list[Record], arguments: argparse.Namespace, now: datetime) -> int:
+    if not records:
+        print("a good answer with nothing to publish", file=sys.stderr)
+    return show(records, asked_zone=arguments.zone, now=now, as_json=arguments.json)
 
 
 def _fetch(arguments: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     records = asyncio.run(_asked(arguments, now, None))
-    return _show(records, arguments, now)
+    return _shown(records, arguments, now)
 
 
 def _record(arguments: argparse.Namespace) -> int:
     kept: list[bytes] = []
-    secrets = list(feed_settings(os.environ)[arguments.provider].values())
+    secrets = list(settings_of(os.environ)[arguments.provider].values())
     try:
         asyncio.run(_asked(arguments, datetime.now(UTC), lambda _, answer: kept.append(answer.body)))
     finally:
@@ -147,7 +170,20 @@ async def _asked(
     window = (_edge(arguments.starts, arguments.zone), _edge(arguments.ends, arguments.zone))
     ask = Ask(zone=arguments.zone, signal=signal, now=now, starts_at=window[0], ends_at=window[1])
     async with Http() as http:
-        return await Fetching(http, PROVIDERS, feed_settings(os.environ), keep).fetch(arguments.provider, ask)
+        return await Fetching(http, PROVIDERS, settings_of(os.environ), keep).fetch(arguments.provider, ask)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    with ingest_door(arguments.ingest) as http:
+        feeds = answer(http.get("/v1/feeds"))
+    if arguments.json:
+        for feed in feeds:
+            print(json.dumps(feed))
+    else:
+        print(
+            table(feeds, datetime.now(UTC)) if feeds else "no feeds: name a feeds file with --feeds or GRIDSIGNAL_FEEDS"
+        )
+    return FAILED if any(feed["stale"] for feed in feeds) else OK
 
 
 def _edge(text: str, zone: str | None) -> datetime:
@@ -157,41 +193,3 @@ def _edge(text: str, zone: str | None) -> datetime:
         return day_starts_at(date.fromisoformat(text), market_of(zone or "").timezone)
     except (ValueError, argparse.ArgumentTypeError):
         raise Unsupported(f"expected a day such as 2024-12-12 or a time with its offset, got {text!r:.40}") from None
-
-
-def _show(records: list[Record], arguments: argparse.Namespace, now: datetime) -> int:
-    intake = Intake()
-    code = 0
-    for record in records:
-        verdict = intake.judge(record, arguments.zone, now)
-        if isinstance(verdict, SetAside):
-            code = 1
-            _show_set_aside(verdict, as_json=arguments.json)
-        elif verdict.publish is not None:
-            intake.learn(verdict.publish)
-            print(verdict.publish.model_dump_json() if arguments.json else _line(verdict.publish))
-    return code
-
-
-def _show_set_aside(aside: SetAside, *, as_json: bool) -> None:
-    if as_json:
-        reasons = [{"code": reason.code, "text": reason.text} for reason in aside.reasons]
-        print(json.dumps({"quarantined": json.loads(aside.record.model_dump_json()), "reasons": reasons}))
-    else:
-        print(f"SET ASIDE {_line(aside.record)}: {'; '.join(reason.text for reason in aside.reasons)}")
-
-
-def _line(record: Record) -> str:
-    """A record for a person: market time with its offset, how many points, from where to where."""
-    if isinstance(record, GridAlert):
-        drill = " DRILL" if record.is_drill else ""
-        told = f"{record.kind} level {record.level}{drill} {record.starts_at:%Y-%m-%d %H:%M}Z"
-        return f"{record.zone:12} {told} {record.text[:60]}"
-    assert isinstance(record, SpotPrice | CarbonIntensity)
-    values = [value for _, _, value in record.intervals() if value is not None]
-    local = record.starts_at.astimezone(market_of(record.zone).timezone)
-    unit = f"{record.currency}/MWh" if isinstance(record, SpotPrice) else "g/kWh"
-    span = f"{min(values, default=0):f}..{max(values, default=0):f} {unit}"
-    count = len(record.intervals())
-    step = timedelta(seconds=record.resolution_s)
-    return f"{record.zone:12} {record.dataset:20} {record.status:11} {local:%Y-%m-%d %H:%M%z} {count:4} x {step} {span}"

@@ -16,9 +16,9 @@ from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import Clock, ScaledClock, micros
 from gridsignal_services.ingest.feed import FeedError
+from gridsignal_services.ingest.publishing import Origin, Publishing
 from gridsignal_services.ingest.replay import play, selection, shipped_days, shipped_text
 from gridsignal_services.ingest.series import Publication, hours, publications
-from gridsignal_services.ingest.service import Ingest
 
 EXAMPLE = """\
 example:
@@ -103,11 +103,11 @@ async def _replayed(plan: list[Publication], directory: Path, speed: float | Non
     log = await SqliteLog.open(directory, append_time_us=lambda: micros(clock.now()))
     counts: Counter[str] = Counter()
     try:
-        ingest = Ingest(log, Codec.from_lock(), clock)
-        await ingest.recall()
+        publishing = Publishing(log, Codec.from_lock(), clock)
+        await publishing.recall()
 
         async def publish(records: list[Record]) -> None:
-            batch = await ingest.take(records, asked_zone=None, provider="replay", signal="recorded")
+            batch = await publishing.take(records, Origin("replay", "recorded"))
             counts.update(record.record_name for _, record in batch.published)
             counts.update({"set_aside": len(batch.set_aside), "known": batch.known + batch.lower})
             _progress(sum(counts.values()), len(plan), clock.now())

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gridsignal.__main__ import FAILED, OK, USAGE
 from gridsignal_schemas.values import Identifier
-from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ
+from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, SIGNAL_WRITE
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.tokens import Unauthorized
 from gridsignal_services.cli.api import span
@@ -21,6 +21,7 @@ EXAMPLE = """\
 examples:
   gridsignal token mint --participant acme-ai
   gridsignal token mint --operator tso-north --for 2h > operator.token
+  gridsignal token mint --operator tso-north --push > push.token
   gridsignal token show < operator.token
 """
 
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     who.add_argument("--operator", type=_name, metavar="NAME", help="an operator")
     mint.add_argument("--subject", default="cli", help="the person or program, for the record (default: cli)")
     mint.add_argument("--for", dest="lives", type=span, default=span("1d"), metavar="SPAN", help="lifetime (1d)")
+    mint.add_argument("--push", action="store_true", help="an operator's token that also pushes signals")
     mint.add_argument("--read-only", action="store_true", help="a token that writes nothing")
     show = actions.add_parser("show", help="who a token on stdin is, if it is valid")
     for one in (mint, show):
@@ -58,6 +60,9 @@ def _name(text: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
+    if args.action == "mint" and args.push and (args.participant or args.read_only):
+        print("gridsignal: --push: expected with --operator and without --read-only", file=sys.stderr)
+        return USAGE
     folder = args.directory / "issuer"
     if not folder.is_dir():
         print(f"gridsignal: expected an issuer in {folder}, got none; `gridsignal up` makes one", file=sys.stderr)
@@ -75,6 +80,8 @@ def _mint(issuer: LocalIssuer, args: argparse.Namespace) -> int:
     scopes = [SIGNAL_READ]
     if not args.read_only:
         scopes.append(DISPATCH_WRITE if args.operator else OFFER_WRITE)
+    if args.push:
+        scopes.append(SIGNAL_WRITE)
     lives_s = int(args.lives.total_seconds())
     print(issuer.mint("operator" if role == "operator" else "participant", name, args.subject, scopes, lives_s, _now()))
     return OK

@@ -19,6 +19,7 @@ from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
+from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.replay import example_prices
 from gridsignal_services.registry import Registry, example_registry
 from gridsignal_services.settings import ConfigError, ServerSettings, is_loopback
@@ -43,8 +44,9 @@ def parser() -> argparse.ArgumentParser:
     )
     arguments.add_argument("--directory", type=Path, help="where everything is kept (default: gridsignal-data)")
     arguments.add_argument("--registry", type=Path, metavar="FILE", help="who there is (default: the shipped example)")
+    arguments.add_argument("--feeds", type=Path, metavar="FILE", help="which public feeds to read (default: none)")
     arguments.add_argument("--gateway-port", type=int, metavar="PORT", help="for data centers (default: 8081, 0: any)")
-    arguments.add_argument("--ingest-port", type=int, metavar="PORT", help="for the feeds' health (default: any)")
+    arguments.add_argument("--ingest-port", type=int, metavar="PORT", help="for the feeds (default: 8083, 0: any)")
     arguments.add_argument("--dispatch-port", type=int, metavar="PORT", help="for operators (default: 8082, 0: any)")
     return arguments
 
@@ -56,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
         _must_be_for_one_machine(settings)
         registry = Registry.load(settings.registry) if settings.registry else example_registry()
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
-        asyncio.run(_serve(settings, registry))
+        feeds = Feeds.load(settings.feeds, os.environ) if settings.feeds else Feeds()
+        asyncio.run(_serve(settings, registry, feeds))
     except TOLD as error:
         return failed("up", error, ports="--gateway-port, --dispatch-port, --ingest-port")
     return OK
@@ -78,7 +81,7 @@ def _must_be_for_one_machine(settings: ServerSettings) -> None:
             raise ConfigError(f"{name}: expected none, for this command keeps everything itself; see gridsignal serve")
 
 
-async def _serve(settings: ServerSettings, registry: Registry) -> None:
+async def _serve(settings: ServerSettings, registry: Registry, feeds: Feeds) -> None:
     log = await SqliteLog.open(settings.directory)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -88,7 +91,7 @@ async def _serve(settings: ServerSettings, registry: Registry) -> None:
     example = settings.registry is None
     playback = example_prices(clock.now()) if example else ()
     circuit = embedded.running(
-        log, settings.directory, registry=registry, clock=clock, settings=settings, playback=playback
+        log, settings.directory, registry=registry, clock=clock, settings=settings, playback=playback, feeds=feeds
     )
     try:
         async with circuit as stack:
@@ -106,7 +109,7 @@ async def _greet(stack: Stack, settings: ServerSettings) -> None:
     files = await stack.write_tokens(settings.directory / "tokens")
     print(f"for data centers  {stack.gateway_url}  (WebSocket /v1/stream, /healthz, /readyz, /metrics)")
     print(f"for operators     {stack.api_url}  (REST, /docs, /healthz, /readyz, /metrics)")
-    print(f"for the feeds     {stack.feeds_url}  (/v1/feeds, /healthz, /readyz, /metrics)")
+    print(f"for the feeds     {stack.feeds_url}  (/v1/feeds, /v1/signals, /healthz, /readyz, /metrics)")
     print(f"kept in           {settings.directory}")
     print("tokens            one file each, good for thirty days:")
     for who, file in sorted(files.items()):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from fastapi import Request, Response
@@ -16,13 +14,11 @@ from pydantic import BaseModel
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest, RequestCancellation
+from gridsignal_services import problems, threshold
 from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, Entitlements, Principal, may_see
-from gridsignal_services.access.tokens import Unauthorized, Verifier
-from gridsignal_services.cache.memory import MemoryCache
+from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.clock import Clock
-from gridsignal_services.dispatch import problems, strict_json
 from gridsignal_services.dispatch.archive import Archive
-from gridsignal_services.dispatch.limits import RestLimits
 from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.dispatch.views import page
@@ -31,10 +27,9 @@ from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
+from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.threshold import Callers
 
-MAX_BODY = 64 * 1024
-BODY_S = 10.0
-"""A body that takes longer is not waited for."""
 WAIT_S = 5.0
 """How long a read waits for the position it names."""
 MOMENT_S = 0.2
@@ -62,26 +57,13 @@ class Door:
     ) -> None:
         self.replica, self.registry, self.clock = replica, registry, clock
         self.readings, self.archive = readings, archive
-        self._verifier, self._seal = verifier, seal
-        self._bucket, self._asked = limits.bucket, MemoryCache()
+        self._callers, self._seal = Callers(verifier, limits), seal
 
     # --- who -----------------------------------------------------------------------------------------------------
 
     def principal(self, request: Request, scope: str = SIGNAL_READ) -> Principal:
         """Who asks. Raises Problem 401, 403, or 429 for an organisation that asks too fast."""
-        given = request.headers.getlist("authorization")
-        scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
-        if scheme.lower() != "bearer":  # nor with two: a proxy in front may have read the other one
-            raise problems.unauthorized()
-        try:
-            principal = self._verifier.verify(token.strip(), datetime.now(UTC))
-        except Unauthorized:
-            raise problems.unauthorized() from None
-        if wait_s := self._asked.take_now(principal.name, self._bucket):
-            raise problems.rate_limited(math.ceil(wait_s))
-        if scope not in principal.scopes:
-            raise problems.forbidden(scope)
-        return principal
+        return self._callers.principal(request, scope)
 
     def operator(self, request: Request) -> Principal:
         """An operator who may write. Raises Problem 401 or 403."""
@@ -104,20 +86,7 @@ class Door:
 
     async def body(self, request: Request, shape: type[M]) -> M:
         """The body, read exactly. Raises Problem 400, 408, 413, 415, 422."""
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
-            raise problems.unsupported_media_type()
-        try:
-            async with asyncio.timeout(BODY_S):
-                text = await _bounded(request)
-        except TimeoutError:
-            raise problems.too_slow() from None
-        try:
-            return strict_json.read(shape, text)
-        except strict_json.NotJson as fault:
-            raise problems.bad_request("NOT_JSON", "", str(fault)) from None
-        except strict_json.NotTheShape as fault:
-            raise problems.invalid(fault.faults) from None
+        return await threshold.body(request, shape)
 
     def idempotency_key(self, request: Request) -> str:
         """Raises Problem 400 where it is missing or unusable."""
@@ -235,15 +204,3 @@ def must_be_accepted(outcome: Outcome) -> None:
     if outcome.code in {"CONFLICT", "ILLEGAL_STATE", "REVISION", "REQUEST_REVISION", "ANNOUNCEMENT_OWED", "NOT_SHORT"}:
         raise problems.conflict(faults)
     raise problems.invalid(faults)
-
-
-async def _bounded(request: Request) -> bytes:
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > MAX_BODY:
-        raise problems.too_large(MAX_BODY)
-    chunks = bytearray()
-    async for chunk in request.stream():
-        chunks += chunk
-        if len(chunks) > MAX_BODY:
-            raise problems.too_large(MAX_BODY)
-    return bytes(chunks)

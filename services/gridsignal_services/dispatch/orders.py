@@ -9,8 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.messages import DispatchOrder, MeterReading, OrderState, SiteRegistration
+from gridsignal_services import problems
 from gridsignal_services.access import Audience, Principal
-from gridsignal_services.dispatch import commands, problems
+from gridsignal_services.dispatch import commands
 from gridsignal_services.dispatch.door import Door, must_be_accepted, owns, paged
 from gridsignal_services.dispatch.examples import EXTEND, RELEASE, takes
 from gridsignal_services.dispatch.requests import Limit

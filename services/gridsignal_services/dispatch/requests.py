@@ -9,8 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.messages import DispatchRequest
+from gridsignal_services import problems
 from gridsignal_services.access import Principal
-from gridsignal_services.dispatch import commands, problems
+from gridsignal_services.dispatch import commands
 from gridsignal_services.dispatch.book import BookView, book_view
 from gridsignal_services.dispatch.door import Door, must_be_accepted, owns, paged
 from gridsignal_services.dispatch.examples import AWARD, CANCEL, REQUEST, takes

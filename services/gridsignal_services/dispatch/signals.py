@@ -8,8 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from gridsignal_schemas.values import Shape, Timestamp
+from gridsignal_services import problems
 from gridsignal_services.access import Audience
-from gridsignal_services.dispatch import problems, vintages
+from gridsignal_services.dispatch import vintages
 from gridsignal_services.dispatch.archive import TooMuch
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.vintages import CarbonCurve, Logged, PriceCurve

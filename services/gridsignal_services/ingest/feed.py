@@ -13,7 +13,7 @@ FeedError
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -173,6 +173,8 @@ class Provider:
     """Reads it: the token and when it expires."""
     next_page: Callable[[Answer, Ask], int | None] | None = None
     """The page to ask for next; None after the last."""
+    merge: Callable[[Sequence[Answer]], Answer] | None = None
+    """All pages as one answer, for feeds whose pages can't be read one by one."""
     complete: bool = False
     """An answer lists everything that is in force: what is missing from it has been cancelled."""
 

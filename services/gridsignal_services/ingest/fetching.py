@@ -62,12 +62,14 @@ class Fetching:
 
     async def _pages(self, name: str, provider: Provider, ask: Ask) -> list[Record]:
         found: list[Record] = []
+        answers: list[Answer] = []
         for _ in range(LARGEST_PAGES):
             answer, records = await self._answered(name, provider, ask)
             found += records
+            answers.append(answer)
             page = provider.next_page(answer, ask) if provider.next_page else None
             if page is None:
-                return found
+                return found if provider.merge is None else read(provider, provider.merge(answers), ask)
             ask = replace(ask, page=page)
         raise Malformed(f"expected at most {LARGEST_PAGES} pages of {name}, got more")
 

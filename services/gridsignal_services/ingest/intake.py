@@ -6,9 +6,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gridsignal_schemas.messages import CarbonIntensity, Record, SpotPrice
+from gridsignal_schemas.messages import CarbonIntensity, DispatchRequest, Record, SpotPrice
 from gridsignal_services.ingest.quarantine import Limits, Reason, faults
 from gridsignal_services.ingest.revisions import News, Revisions, Verdict
+from gridsignal_services.ledger.rules import request_faults
 
 KEPT_REASONS = 200
 
@@ -58,7 +59,12 @@ class Intake:
             aside = SetAside(record, reasons, now)
             self.quarantine.append(aside)
             return aside
-        return self.revisions.judge(record)
+        verdict = self.revisions.judge(record)
+        if isinstance(verdict.publish, DispatchRequest) and (broken := request_faults(verdict.publish, now)):
+            aside = SetAside(record, [Reason(fault.code.lower(), fault.message) for fault in broken], now)
+            self.quarantine.append(aside)
+            return aside
+        return verdict
 
 
 def _kind(record: Record) -> str | None:

@@ -38,6 +38,19 @@ _OTHERS = {
 }
 
 
+_COUPLED_LANDS = frozenset({
+    "AT", "BE", "BG", "CH", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LV", "ME",
+    "MK", "NL", "NO", "PL", "PT", "RO", "RS", "SE", "SI", "SK",
+})  # fmt: skip
+
+
+def timezone_of(zone: str) -> ZoneInfo | None:
+    """The market's time of a zone; None for a zone whose market we do not know."""
+    land = zone.split("-")[0]
+    known = zone in _OTHERS or land in _COUPLED_LANDS or zone.startswith("AU-")
+    return _OTHERS["GB"].timezone if land == "GB" else market_of(zone).timezone if known else None
+
+
 def market_of(zone: str) -> Market:
     """The market of a zone; European rules where nothing else is known."""
     if zone.startswith("AU-"):

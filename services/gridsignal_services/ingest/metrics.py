@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from gridsignal_services.ingest.quarantine import Reason
@@ -17,6 +19,7 @@ class Metrics:
         self._last_success = self._gauge("last_success_seconds", "When the feed last gave good figures (unix time)")
         self._newest = self._gauge("newest_figure_seconds", "End of the newest figure of the feed (unix time)")
         self._stale = self._gauge("stale", "1 while the feed is silent for too long")
+        self._next_due = self._gauge("next_due_seconds", "When the feed is asked next (unix time)")
         self._published = self._counter("published", "Records published, by what they were", "news")
         self._quarantined = self._counter("quarantined", "Records set aside, by reason", "reason")
         self._attempts = self._counter("attempts", "Times the feed was asked, by outcome", "outcome")
@@ -46,6 +49,9 @@ class Metrics:
         for reason in reasons:
             self._quarantined.labels(provider, zone, signal, reason.code).inc()
 
-    def stale(self, provider: str, zone: str, signal: str, stale: bool) -> None:
-        """Whether a feed is silent for too long."""
-        self._stale.labels(provider, zone, signal).set(1 if stale else 0)
+    def watched(
+        self, feed: tuple[str, str, str], *, stale: Callable[[], bool], next_due_s: Callable[[], float]
+    ) -> None:
+        """A feed (provider, zone, signal) whose freshness is read whenever somebody looks."""
+        self._stale.labels(*feed).set_function(stale)
+        self._next_due.labels(*feed).set_function(next_due_s)

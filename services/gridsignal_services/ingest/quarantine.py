@@ -17,10 +17,12 @@ from gridsignal_schemas.messages import (
     CarbonIntensity,
     CarbonStatus,
     GridAlert,
+    PriceProduct,
     PriceStatus,
     Record,
     Scope,
     SpotPrice,
+    Symbol,
 )
 from gridsignal_services.ingest.markets import market_of
 
@@ -68,7 +70,7 @@ class Published(Protocol):
 
 def faults(record: Record, asked_zone: str | None, now: datetime, limits: Limits, good: Record | None) -> list[Reason]:
     """Every reason to set a record aside; empty for a good one. `good` is a recent good record of the same series."""
-    found = _zone_faults(record, asked_zone)
+    found = _zone_faults(record, asked_zone) + _symbol_faults(record)
     if isinstance(record, SpotPrice):
         found += _price_faults(record, now, limits)
         if isinstance(good, SpotPrice) and good.currency == record.currency:
@@ -91,12 +93,19 @@ def _zone_faults(record: Record, asked_zone: str | None) -> list[Reason]:
     return [Reason("wrong_zone", f"asked for {asked_zone}, got {zone}")]
 
 
+def _symbol_faults(record: Record) -> list[Reason]:
+    unknown = [name for name, value in record if isinstance(value, Symbol) and value == "UNKNOWN"]
+    return [Reason("unknown_symbol", f"expected a symbol this version knows for {name}") for name in unknown]
+
+
 def _price_faults(record: SpotPrice, now: datetime, limits: Limits) -> list[Reason]:
     market = market_of(record.zone)
     normal = Bounds(market.lowest_per_mwh, market.highest_per_mwh)
     bounds = limits.price_bounds.get((record.zone, str(record.product)), normal)
     settled = record.status in (PriceStatus.FINAL, PriceStatus.CORRECTED)
     ahead = limits.settled_ahead if settled else limits.furthest_ahead
+    if record.product is PriceProduct.REAL_TIME and record.status is not PriceStatus.FORECAST:
+        ahead = limits.clock_slack + timedelta(seconds=record.resolution_s)  # told when its interval begins
     found = _bound_faults(record.prices_per_mwh, bounds, "price per MWh")
     if record.ends_at > now + ahead:
         found.append(Reason("future", f"ends {record.ends_at.isoformat()}, more than {ahead} after {now.isoformat()}"))

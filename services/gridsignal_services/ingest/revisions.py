@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -21,6 +21,7 @@ from gridsignal_schemas.messages import (
     GridAlert,
     PriceStatus,
     Record,
+    RequestCancellation,
     SpotPrice,
 )
 
@@ -59,7 +60,9 @@ def identity(record: Record) -> str | None:
     if isinstance(record, GridAlert):
         return f"alert|{record.provider}|{record.zone}|{record.alert_id}"
     if isinstance(record, DispatchRequest):
-        return f"request|{record.operator}|{record.request_id}"
+        return f"request|{record.zone}|{record.request_id}"
+    if isinstance(record, RequestCancellation):
+        return f"cancellation|{record.zone}|{record.request_id}"
     return None
 
 
@@ -83,6 +86,11 @@ class Revisions:
         key = identity(record)
         if key is None:
             return
+        self._keep(key, record)
+        if isinstance(record, GridAlert) and record.supersedes is not None:
+            self._keep(f"replaced|{record.provider}|{record.zone}|{record.supersedes}", record)
+
+    def _keep(self, key: str, record: Record) -> None:
         self._last[key] = record
         self._last.move_to_end(key)
         while len(self._last) > self._capacity:
@@ -96,6 +104,8 @@ class Revisions:
     def judge(self, record: Record) -> Verdict:
         """Compares a record that was just read with what was published; changes nothing."""
         last = self.last(record)
+        if self._cancelled(record) or (self._replaced(record) and not _ends(record, last)):
+            return Verdict(News.KNOWN)
         if last is None:
             return Verdict(News.NEW, _with(record, revision=1))
         if isinstance(record, SpotPrice) and isinstance(last, SpotPrice):
@@ -106,10 +116,53 @@ class Revisions:
             return Verdict(News.KNOWN)
         return Verdict(News.CORRECTED, _with(record, revision=_revision(last) + 1))
 
-    def open_alerts(self, provider: str, zone: str) -> list[GridAlert]:
-        """Published alerts of a provider and zone that have no end yet."""
-        alerts = (record for record in self._last.values() if isinstance(record, GridAlert))
-        return [a for a in alerts if a.provider == provider and a.zone == zone and a.ends_at is None]
+    def standing(self, provider: str, zone: str, now: datetime) -> list[GridAlert | DispatchRequest]:
+        """Published alerts and requests of a provider and zone that are not over: no end, or one to come."""
+        return [
+            record
+            for record in self._last.values()
+            if isinstance(record, GridAlert | DispatchRequest)
+            and record.zone == zone
+            and _is_of(record, provider)
+            and (record.ends_at is None or record.ends_at > now)
+            and not self._cancelled(record)
+        ]
+
+    def replaced_by(self, alert: GridAlert) -> list[GridAlert]:
+        """Published alerts that this one replaces and that were not over when it was issued."""
+        if alert.supersedes is None:
+            return []
+        return [
+            older
+            for older in self._last.values()
+            if isinstance(older, GridAlert)
+            and (older.provider, older.zone) == (alert.provider, alert.zone)
+            and alert.supersedes in _notices(older)
+            and (older.ends_at is None or older.ends_at > alert.issued_at)
+        ]
+
+    def _cancelled(self, record: Record) -> bool:
+        if not isinstance(record, DispatchRequest):
+            return False
+        return f"cancellation|{record.zone}|{record.request_id}" in self._last
+
+    def _replaced(self, record: Record) -> bool:
+        """Whether a newer notice replaced this alert: it goes on being listed with its old end."""
+        if not isinstance(record, GridAlert):
+            return False
+        return any(f"replaced|{record.provider}|{record.zone}|{name}" in self._last for name in _notices(record))
+
+
+def _is_of(record: GridAlert | DispatchRequest, provider: str) -> bool:
+    # a request names its operator, not its feed; our ids begin with the feed's name
+    return (
+        record.provider == provider if isinstance(record, GridAlert) else record.request_id.startswith(f"{provider}-")
+    )
+
+
+def _notices(alert: GridAlert) -> tuple[str, str]:
+    """The names of the notice an alert is of: its own, and without the number of its window."""
+    return alert.alert_id, alert.alert_id.rpartition("-")[0]
 
 
 def _judge_price(record: SpotPrice, last: SpotPrice) -> Verdict:
@@ -172,6 +225,13 @@ def _still_open(record: Record, last: Record) -> bool:
     return later and _content(record) | {"starts_at": None} == _content(last) | {"starts_at": None}
 
 
+def _ends(record: Record, last: Record | None) -> bool:
+    """Whether this is the end of an alert that was published without one, or with a later one."""
+    if not isinstance(record, GridAlert) or not isinstance(last, GridAlert) or record.ends_at is None:
+        return False
+    return last.ends_at is None or record.ends_at < last.ends_at
+
+
 def _revision(record: Record) -> int:
     revision = getattr(record, "revision", 1)
     assert isinstance(revision, int)
@@ -179,9 +239,5 @@ def _revision(record: Record) -> int:
 
 
 def _with(record: Record, **changes: object) -> Record:
-    return record.model_copy(update=changes)
-
-
-def span(record: Series) -> timedelta:
-    """How long a series is."""
-    return record.ends_at - record.starts_at
+    known = {name: value for name, value in changes.items() if name in type(record).model_fields}
+    return record.model_copy(update=known)

@@ -1,24 +1,81 @@
-"""The ingest door's own pages: health, metrics, and each feed's freshness."""
+"""The ingest door's own pages: health, metrics, each feed's freshness, and the push door."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from datetime import datetime
 
 from fastapi import FastAPI
 
-from gridsignal_services.asgi import add_pages
+from gridsignal_schemas.values import Shape
+from gridsignal_services.asgi import add_pages, application
+from gridsignal_services.ingest import push
+from gridsignal_services.ingest.push import PushDoor
 from gridsignal_services.ingest.service import Ingest
+from gridsignal_services.problems import MEDIA_TYPE, ProblemBody
+from gridsignal_services.registry import Registry
+from gridsignal_services.telemetry import logger
+from gridsignal_services.threshold import Callers, add_problems
+
+_STATUSES = {400, 401, 403, 409, 413, 415, 422, 503}
+
+_log = logger("ingest")
 
 
-def app(ingest: Ingest) -> FastAPI:
-    """/healthz, /readyz, /metrics, and /v1/feeds."""
-    made = FastAPI(title="gridsignal ingest", version="1", docs_url=None, redoc_url=None)
-    add_pages(made, ingest.health, ingest.metrics.registry)
+class FeedView(Shape):
+    """One provider of one feed, as of now."""
+
+    provider: str
+    zone: str
+    signal: str
+    last_success_at: datetime | None
+    newest_ends_at: datetime | None
+    """The end of the newest figure."""
+    next_due_at: datetime
+    stale: bool
+    """Silent for longer than its cadence allows: what was published last still stands."""
+    published: int
+    revisions: int
+    quarantined: int
+    trouble: str
+    """The last failure in words; empty after a success."""
+
+
+def app(ingest: Ingest, *, callers: Callers, registry: Registry) -> FastAPI:
+    """/healthz, /readyz, /metrics, /v1/feeds, and /v1/signals for those who push."""
+    made = application(
+        title="gridsignal ingest",
+        summary="Freshness of the feeds, and the door for markets and operators without a public one.",
+        version="1",
+        redirect_slashes=False,  # a redirect would go where the caller's Host header says
+        responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
+    )
+    add_pages(made, ingest.health, ingest.metrics.registry, ingest.all_stale)
+    add_problems(made, _log)
+    made.include_router(push.routes(PushDoor(ingest.publishing, callers, registry, ingest.clock)))
 
     @made.get("/v1/feeds")
-    async def feeds() -> list[dict[str, Any]]:
+    async def feeds() -> list[FeedView]:
         """Every feed: its last success, the end of its newest figure, when it is due, what was set aside."""
-        return [asdict(status) for status in ingest.statuses()]
+        return views(ingest)
 
     return made
+
+
+def views(ingest: Ingest) -> list[FeedView]:
+    """Every provider of every feed, in order."""
+    return [
+        FeedView(
+            provider=status.provider,
+            zone=status.zone,
+            signal=status.signal.value,
+            last_success_at=status.last_success_at,
+            newest_ends_at=status.newest_ends_at,
+            next_due_at=status.next_due_at,
+            stale=ingest.is_stale(status),
+            published=status.published,
+            revisions=status.revisions,
+            quarantined=status.quarantined,
+            trouble=status.trouble,
+        )
+        for status in ingest.statuses()
+    ]

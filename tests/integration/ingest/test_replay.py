@@ -24,7 +24,7 @@ async def played(directory: Path, until: datetime, day: str = "2024-05-12") -> l
     log = await SqliteLog.open(directory, append_time_us=lambda: micros(clock.now()))
     try:
         ingest = Ingest(log, Codec.from_lock(), clock, playback=[p for p in shipped(day) if p.at <= until])
-        await ingest.recall()
+        await ingest.publishing.recall()
         waiting = asyncio.create_task(ingest.run())
         while not waiting.done() and (clock.next_due is None or clock.next_due <= until):
             await asyncio.sleep(0)  # lets the replay reach its next wait

@@ -10,7 +10,7 @@ from gridsignal_services.access import Entitlements, Principal
 from gridsignal_services.dispatch.commands import asked, body_faults, pick_faults, request_id_of
 from gridsignal_services.dispatch.shapes import AwardBody, RequestBody
 from gridsignal_services.registry import example_registry
-from tests.unit.dispatch.test_strict_json import BODY
+from tests.unit.test_strict_json import BODY
 
 REGISTRY = example_registry()
 TSO = Principal("operator", "tso-north", "desk", frozenset(), datetime(2030, 1, 1, tzinfo=UTC))

@@ -12,6 +12,7 @@ from gridsignal_services.ingest.providers import (
     energy_charts,
     entsoe,
     gb_carbon,
+    openadr3,
     us_emergency,
     watttime,
 )
@@ -23,6 +24,7 @@ PROVIDERS: dict[str, Provider] = {
     "electricitymaps": electricitymaps.PROVIDER,
     "watttime": watttime.PROVIDER,
     "aemo": aemo.PROVIDER,
+    "openadr3": openadr3.PROVIDER,
     "us_emergency": us_emergency.PROVIDER,
 }
 """Every feed by the name that its records carry."""

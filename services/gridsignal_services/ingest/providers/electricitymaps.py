@@ -56,10 +56,11 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         return _forecast(body, ask, step_s)
     single = [body] if "carbonIntensity" in body else None
     rows = [object_of(row, "an hour") for row in list_of(body.get("history", body.get("data", single)), "hours")]
-    known = [record for row in rows if (record := _hour(row, body, ask, step_s)) is not None and _asked(record, ask)]
+    told = (_hour(row, body, ask, step_s) for row in rows)
+    known = sorted((hour for hour in told if hour and _asked(hour, ask)), key=lambda hour: hour.starts_at)
     if not known:
         raise NotYetAvailable("electricitymaps has no figures for this window yet")
-    return sorted(known, key=lambda record: record.starts_at)
+    return list(known)
 
 
 def _legacy(body: dict[str, Any]) -> list[Record]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal_services.dispatch.shapes import AwardBody, ExtendBody, RequestBody
-from gridsignal_services.dispatch.strict_json import MAX_FAULTS, NotJson, NotTheShape, read
+from gridsignal_services.strict_json import MAX_FAULTS, NotJson, NotTheShape, read
 
 BODY: dict[str, Any] = {
     "zone": "DE-LU",

@@ -1,0 +1,114 @@
+"""OpenADR 3.1: the events of a VTN, read as a client. OAuth2 client credentials, pages, problem+json.
+
+An answer lists every event in force: one that is no longer there was cancelled. 3.0 spells targets differently and is
+refused. Prices are per kWh, powers kilowatts, unless a payload descriptor says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import chain
+
+from gridsignal_schemas.messages import Record
+from gridsignal_services.ingest.feed import (
+    Answer,
+    Ask,
+    Call,
+    Malformed,
+    Provider,
+    Refused,
+    Signal,
+    Unsupported,
+    refuse_status,
+)
+from gridsignal_services.ingest.figures import json_of, object_of
+from gridsignal_services.ingest.providers.openadr3_event import event_of
+from gridsignal_services.ingest.providers.openadr3_requests import asked
+from gridsignal_services.ingest.providers.openadr3_series import series
+from gridsignal_services.ingest.schedule import Cadence
+
+PAGE = 50
+"""The most a VTN gives at once; it may give less."""
+_DEFAULT_TOKEN_S = 3600
+
+
+def login(ask: Ask) -> Call:
+    """Client credentials, in the body as the VTN's own token endpoint takes them."""
+    address = ask.settings.get("token_url") or f"{_address(ask)}/auth/token"
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": ask.settings.get("client_id", ""),
+        "client_secret": ask.settings.get("client_secret", ""),
+        "scope": ask.settings.get("scope", "read_all"),
+    }
+    return Call(address, method="POST", form=form)
+
+
+def token(answer: Answer, ask: Ask) -> tuple[str, datetime]:
+    """The access token, and when it expires."""
+    if answer.status in (400, 401, 403):
+        raise Refused("the VTN refuses the client id and secret")
+    refuse_status(answer)
+    body = object_of(json_of(answer.body), "the token answer")
+    text, lives_s = body.get("access_token"), body.get("expires_in", _DEFAULT_TOKEN_S)
+    if not isinstance(text, str) or not text:
+        raise Malformed("expected an access_token, got none")
+    if isinstance(lives_s, bool) or not isinstance(lives_s, int) or lives_s <= 0:
+        raise Malformed(f"expected expires_in as seconds, got {lives_s!r:.20}")
+    return text, ask.now + timedelta(seconds=min(lives_s, 86_400))
+
+
+def request(ask: Ask) -> Call:
+    """One page of the events that are not over."""
+    params = {"skip": str(ask.page), "limit": str(PAGE), "active": "true"}
+    if program := ask.settings.get("program"):
+        params["programID"] = program
+    headers = {"Authorization": f"Bearer {ask.token or ''}", "Accept": "application/json"}
+    return Call(f"{_address(ask)}/events", params, headers=headers)
+
+
+def _address(ask: Ask) -> str:
+    return ask.settings.get("address", "").rstrip("/")
+
+
+def next_page(answer: Answer, ask: Ask) -> int | None:
+    """Where to go on: an empty page ends the list, a short one need not."""
+    body = json_of(answer.body)
+    return ask.page + len(body) if isinstance(body, list) and body else None
+
+
+def merge(answers: Sequence[Answer]) -> Answer:
+    """All pages as one: which event holds is decided among all of them."""
+    pages = (answer.body.strip()[1:-1].strip() for answer in answers)
+    return Answer(b"[" + b",".join(page for page in pages if page) + b"]")
+
+
+def parse(answer: Answer, ask: Ask) -> list[Record]:
+    """SpotPrices, CarbonIntensities, GridAlerts and DispatchRequests of a list of events, or of one."""
+    if answer.status == 401:
+        raise Refused("the VTN refuses the token: expired", expired=True)
+    refuse_status(answer)
+    body = json_of(answer.body)
+    if isinstance(body, dict) and {"title", "status"} <= body.keys():
+        raise Malformed(f"the VTN answers a problem: {body['status']!s:.3} {body['title']!s:.120}")
+    if ask.zone is None:
+        raise Unsupported("an event does not name its zone: expected one, got none")
+    events = [event_of(value, ask) for value in (body if isinstance(body, list) else [body])]
+    zone = ask.zone
+    return [*series(events, zone, ask), *chain.from_iterable(asked(event, zone, ask) for event in events)]
+
+
+PROVIDER = Provider(
+    request=request,
+    parse=parse,
+    cadence={Signal.EVENT: Cadence(period_s=15, days_back=0, stale_after_s=180)},
+    needs=("address", "client_id", "client_secret"),
+    names_zone=False,
+    per_minute=30,
+    login=login,
+    token=token,
+    next_page=next_page,
+    merge=merge,
+    complete=True,
+)

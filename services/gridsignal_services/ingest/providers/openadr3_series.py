@@ -1,0 +1,160 @@
+"""PRICE and GHG payloads as series: split evenly, the urgent event first, cut at the market's midnights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from gridsignal_schemas.messages import CarbonIntensity, SpotPrice
+from gridsignal_services.ingest.curves import Curve
+from gridsignal_services.ingest.feed import Ask, Malformed
+from gridsignal_services.ingest.figures import decimal_of
+from gridsignal_services.ingest.markets import Market, market_of
+from gridsignal_services.ingest.providers.openadr3_event import Event
+from gridsignal_services.ingest.schedule import day_starts_at, market_day
+
+_PER_MWH = {"KWH": Decimal(1000), "MWH": Decimal(1)}
+_GRAMS = {"", "GHG", "G/KWH", "GCO2/KWH", "G_PER_KWH"}
+_HOUR = timedelta(hours=1)
+_LONGEST_STEP = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One value for [starts_at, ends_at)."""
+
+    starts_at: datetime
+    ends_at: datetime
+    value: Decimal
+
+
+def series(events: Iterable[Event], zone: str, ask: Ask) -> Iterator[SpotPrice | CarbonIntensity]:
+    """The prices and marginal intensities of events, each program a dataset; no instant is told twice."""
+    market = market_of(zone)
+    groups: dict[tuple[str, str, str], list[tuple[Event, list[Piece]]]] = {}
+    for event in sorted(events, key=lambda event: event.order):
+        for kind in ("PRICE", "GHG"):
+            if pieces := list(_pieces(event, kind)):
+                key = (kind, event.program, _currency(event, ask, market) if kind == "PRICE" else "")
+                groups.setdefault(key, []).append((event, pieces))
+    for (kind, program, currency), told in groups.items():
+        taken: list[Piece] = []
+        for event, pieces in told:
+            free = [part for piece in pieces for part in _uncovered(piece, taken)]
+            taken += free
+            for curve in _curves(free, market):
+                yield _record(kind, curve, event, {"zone": zone, "dataset": program, "currency": currency}, ask)
+
+
+def _currency(event: Event, ask: Ask, market: Market) -> str:
+    return event.currencies.get("PRICE") or ask.settings.get("currency") or market.currency
+
+
+def _pieces(event: Event, kind: str) -> Iterator[Piece]:
+    """Each value with its time; several values share their interval evenly."""
+    for span, told, values in event.told():
+        if told != kind or span.ends_at == span.starts_at:
+            continue
+        if span.ends_at is None:
+            raise Malformed(f"expected an end of each {kind} interval, got one until cancelled")
+        step, rest = divmod(span.ends_at - span.starts_at, max(1, len(values)) * timedelta(seconds=1))
+        if rest or not values or not step:
+            raise Malformed(f"expected {len(values)} values that share {span.ends_at - span.starts_at} evenly")
+        for i, value in enumerate(values):
+            starts_at = span.starts_at + i * timedelta(seconds=step)
+            yield Piece(starts_at, starts_at + timedelta(seconds=step), _scaled(event, kind, value))
+
+
+def _scaled(event: Event, kind: str, value: object) -> Decimal:
+    unit = str(event.units.get(kind) or "").upper().replace(" ", "")
+    if kind == "GHG":
+        if unit not in _GRAMS:
+            raise Malformed(f"expected GHG in g/kWh, got {unit:.20}")
+        return decimal_of(value)
+    if (unit or "KWH") not in _PER_MWH:
+        raise Malformed(f"expected a price per KWH, got per {unit:.20}")
+    if not isinstance(value, Decimal | int) or isinstance(value, bool):
+        raise Malformed(f"expected a price as a number, got {type(value).__name__}")
+    return decimal_of(Decimal(value) * _PER_MWH[unit or "KWH"])
+
+
+def _uncovered(piece: Piece, taken: Iterable[Piece]) -> list[Piece]:
+    """What is left of a piece where nobody more urgent spoke."""
+    left = [piece]
+    for other in taken:
+        left = [part for one in left for part in _without(one, other)]
+    return left
+
+
+def _without(piece: Piece, other: Piece) -> Iterator[Piece]:
+    if other.ends_at <= piece.starts_at or piece.ends_at <= other.starts_at:
+        yield piece
+        return
+    if piece.starts_at < other.starts_at:
+        yield Piece(piece.starts_at, other.starts_at, piece.value)
+    if other.ends_at < piece.ends_at:
+        yield Piece(other.ends_at, piece.ends_at, piece.value)
+
+
+def _curves(pieces: Iterable[Piece], market: Market) -> Iterator[Curve]:
+    """Runs of equal steps within a market day: a longer run would change its identity with every new day."""
+    run: list[Piece] = []
+    in_order = sorted((part for piece in pieces for part in _by_day(piece, market)), key=lambda part: part.starts_at)
+    for piece in in_order:
+        if run and not _continues(run[-1], piece, market):
+            yield _curve(run)
+            run = []
+        run.append(piece)
+    if run:
+        yield _curve(run)
+
+
+def _continues(last: Piece, piece: Piece, market: Market) -> bool:
+    same_day = market_day(last.starts_at, market.timezone) == market_day(piece.starts_at, market.timezone)
+    same_step = last.ends_at - last.starts_at == piece.ends_at - piece.starts_at
+    return same_day and same_step and last.ends_at == piece.starts_at
+
+
+def _by_day(piece: Piece, market: Market) -> Iterator[Piece]:
+    start = piece.starts_at
+    while start < piece.ends_at:
+        midnight = day_starts_at(market_day(start, market.timezone) + timedelta(days=1), market.timezone)
+        end = min(piece.ends_at, midnight)
+        step = _HOUR if end - start > _LONGEST_STEP else end - start  # a day of 25 hours is longer than a step may be
+        while start < end:
+            yield Piece(start, start + step, piece.value)
+            start += step
+
+
+def _curve(run: list[Piece]) -> Curve:
+    step = run[0].ends_at - run[0].starts_at
+    if step % timedelta(seconds=1):
+        raise Malformed(f"expected steps of whole seconds, got {step}")
+    return Curve(run[0].starts_at, step // timedelta(seconds=1), tuple(piece.value for piece in run))
+
+
+def _record(kind: str, curve: Curve, event: Event, names: dict[str, str], ask: Ask) -> SpotPrice | CarbonIntensity:
+    randomized = any(span.randomized for span in event.spans)
+    assumed = kind == "PRICE" and not event.currencies.get("PRICE") and "currency" not in ask.settings
+    flags = [name for name, is_so in (("randomized_start", randomized), ("currency_assumed", assumed)) if is_so]
+    fields: dict[str, Any] = {
+        "zone": names["zone"],
+        "dataset": names["dataset"],
+        "starts_at": curve.starts_at,
+        "resolution_s": curve.resolution_s,
+        "flags": flags,
+        "provider": "openadr3",
+        "issued_at": event.issued_at,
+        "observed_at": ask.now,
+        "revision": 1,
+    }
+    values = list(curve.values)
+    if kind == "PRICE":
+        product = ask.settings.get("product", "DAY_AHEAD")
+        priced = {"product": product, "currency": names["currency"], "prices_per_mwh": values, "status": "FINAL"}
+        return SpotPrice.model_validate(fields | priced)
+    basis = {"accounting": "MARGINAL", "scope": "DIRECT", "mix": "CONSUMPTION"}
+    return CarbonIntensity.model_validate(fields | basis | {"grams_per_kwh": values, "status": "FORECAST"})

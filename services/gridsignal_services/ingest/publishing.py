@@ -1,0 +1,134 @@
+"""From records to the log: each is judged, what is new is appended, what it replaces is ended.
+
+Bounded: one batch at a time, everybody else waits. When full: as above. Conflates: nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gridsignal_schemas.messages import GridAlert, Record
+from gridsignal_services.bus import Log, LogUnavailable
+from gridsignal_services.bus.codec import Codec, Poison
+from gridsignal_services.bus.publish import publish
+from gridsignal_services.clock import Clock
+from gridsignal_services.ingest.closing import superseded
+from gridsignal_services.ingest.intake import Batch, Intake, SetAside
+from gridsignal_services.ingest.metrics import Metrics
+from gridsignal_services.ingest.revisions import News
+from gridsignal_services.telemetry import logger
+
+PRINCIPAL = "service:ingest"
+SIGNALS = ("prices", "carbon", "alerts")
+_LOG_PAUSE_S = 1.0
+
+_log = logger("ingest")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where records come from: the feed and signal they are counted under, the zone asked for, who answers for them."""
+
+    provider: str
+    signal: str
+    zone: str | None = None
+    principal: str = PRINCIPAL
+
+
+class Publishing:
+    """Judges records and puts them on the log. `streams` are read back at the start."""
+
+    def __init__(
+        self,
+        log: Log,
+        codec: Codec,
+        clock: Clock,
+        *,
+        intake: Intake | None = None,
+        metrics: Metrics | None = None,
+        streams: Sequence[str] = SIGNALS,
+    ) -> None:
+        self._log, self._codec, self._clock, self._streams = log, codec, clock, tuple(streams)
+        self.intake = intake or Intake()
+        self.metrics = metrics or Metrics()
+        self._turn = asyncio.Lock()
+
+    async def recall(self) -> None:
+        """Reads back what is already on the log, so that a restarted door repeats nothing."""
+        for stream in self._streams:
+            starts, ends = await self._log.start_positions(stream), await self._log.end_positions(stream)
+            await self._learn_between(stream, starts, ends)
+
+    async def _learn_between(self, stream: str, starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
+        open_partitions = {p: start for p, start in starts.items() if start < ends[p]}
+        if not open_partitions:
+            return
+        reader = await self._log.reader(stream, open_partitions)
+        try:
+            while any(reader.positions[p] < ends[p] for p in open_partitions):
+                for logged in await reader.read():
+                    try:
+                        self.intake.learn(self._codec.decode(logged.value))
+                    except Poison as fault:
+                        _log.warning("poison on the log", stream=stream, offset=logged.offset, reason=fault.reason)
+        finally:
+            await reader.aclose()
+
+    async def take(self, records: Iterable[Record], origin: Origin) -> Batch:
+        """Judges a batch and publishes what is new in it; returns once all of it is on the log.
+
+        Raises LogUnavailable when the log is away; what was acknowledged until then stays.
+        """
+        batch = Batch()
+        async with self._turn:
+            for record in _oldest_notice_first(records):
+                await self._take(record, origin, batch)
+                if isinstance(record, GridAlert):
+                    for over in superseded(record, self.intake.revisions):
+                        await self._take(over, origin, batch)
+        return batch
+
+    async def _take(self, record: Record, origin: Origin, batch: Batch) -> None:
+        verdict = self.intake.judge(record, origin.zone, self._clock.now())
+        if isinstance(verdict, SetAside):
+            batch.set_aside.append(verdict)
+            self._tell_set_aside(verdict, origin)
+        elif verdict.publish is None:
+            batch.known += verdict.news is News.KNOWN
+            batch.lower += verdict.news is News.LOWER
+        else:
+            await self._publish(verdict.publish, verdict.news, origin)
+            batch.published.append((verdict.news, verdict.publish))
+
+    async def _publish(self, record: Record, news: News, origin: Origin) -> None:
+        source = f"/ingest/{origin.provider}"
+        await publish(self._log, self._codec, record, principal=origin.principal, source=source)
+        self.intake.learn(record)
+        self.metrics.published(origin.provider, getattr(record, "zone", ""), origin.signal, news)
+
+    def _tell_set_aside(self, aside: SetAside, origin: Origin) -> None:
+        zone = getattr(aside.record, "zone", "")
+        self.metrics.quarantined(origin.provider, zone, origin.signal, aside.reasons)
+        _log.warning(
+            "set aside", provider=origin.provider, zone=zone, reasons=[reason.text for reason in aside.reasons]
+        )
+
+    async def until_the_log_is_back(self, fault: LogUnavailable) -> None:
+        """Waits and reads back: whether the append under way was logged is unknown until then."""
+        _log.warning("the log is away", reason=str(fault))
+        while True:
+            await asyncio.sleep(_LOG_PAUSE_S)
+            try:
+                await self.recall()
+                return
+            except LogUnavailable:
+                continue
+
+
+def _oldest_notice_first(records: Iterable[Record]) -> list[Record]:
+    # feeds list the newest notice first, but a notice can only replace one that was told before it
+    together = list(records)
+    notices = iter(sorted((r for r in together if isinstance(r, GridAlert)), key=lambda alert: alert.issued_at))
+    return [next(notices) if isinstance(record, GridAlert) else record for record in together]

@@ -1,0 +1,94 @@
+"""The push door: `POST /v1/signals/prices`, `/carbon`, `/alerts` for operators and markets without a public feed."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from gridsignal_schemas.frames import Detail
+from gridsignal_services import problems, threshold
+from gridsignal_services.access import SIGNAL_WRITE, Principal
+from gridsignal_services.clock import Clock
+from gridsignal_services.ingest.intake import Batch
+from gridsignal_services.ingest.publishing import Origin, Publishing
+from gridsignal_services.ingest.pushed import AlertBody, CarbonBody, PricesBody, Pushed
+from gridsignal_services.registry import Registry
+from gridsignal_services.threshold import Callers
+
+Body = TypeVar("Body", PricesBody, CarbonBody, AlertBody)
+
+
+class PushDoor:
+    """Who may push what: operators with signal:write, into their own zones."""
+
+    def __init__(self, publishing: Publishing, callers: Callers, registry: Registry, clock: Clock) -> None:
+        self._publishing, self._callers, self._registry, self._clock = publishing, callers, registry, clock
+
+    async def take(self, request: Request, response: Response, shape: type[Body], signal: str) -> Pushed:
+        """Publishes a body if it is news. Raises Problem 401, 403, 409, 422, 429 and LogUnavailable."""
+        who = self._callers.principal(request, SIGNAL_WRITE)
+        if who.role != "operator":
+            raise problems.forbidden(SIGNAL_WRITE)
+        body = await threshold.body(request, shape)
+        self._must_be_theirs(who, body.zone)
+        record = body.record(who.organisation, self._clock.now())
+        batch = await self._publishing.take([record], Origin(who.organisation, signal, principal=who.name))
+        response.status_code = 201 if batch.published else 200
+        last = self._publishing.intake.revisions.last(record)
+        return Pushed(news=_news(batch), revision=getattr(last, "revision", 1))
+
+    def _must_be_theirs(self, who: Principal, zone: str) -> None:
+        zones = self._registry.entitlements(who).zones
+        if zone not in zones:
+            mine = ", ".join(sorted(zones)) or "none"
+            message = f"expected one of your zones ({mine}), got {zone!r}"
+            raise problems.invalid([Detail(code="ZONE_UNKNOWN", pointer="/zone", message=message)])
+
+
+def _news(batch: Batch) -> str:
+    if batch.set_aside:
+        reasons = batch.set_aside[0].reasons
+        raise problems.invalid([Detail(code=r.code.upper(), pointer="", message=r.text) for r in reasons])
+    if batch.lower:
+        message = "expected a status not below what is published, got a lower one"
+        raise problems.conflict([Detail(code="LOWER_STATUS", pointer="/status", message=message)])
+    return batch.published[0][0].value if batch.published else "known"
+
+
+def routes(door: PushDoor) -> APIRouter:
+    """The router of everything below /v1/signals."""
+    router = APIRouter(prefix="/v1/signals", tags=["signals"])
+
+    @router.post("/prices", status_code=201, openapi_extra=_takes(PricesBody))
+    async def prices(request: Request, response: Response) -> Pushed:
+        """A price curve. The same again is known (200); other values are the next revision."""
+        return await door.take(request, response, PricesBody, "prices")
+
+    @router.post("/carbon", status_code=201, openapi_extra=_takes(CarbonBody))
+    async def carbon(request: Request, response: Response) -> Pushed:
+        """A curve of carbon intensity."""
+        return await door.take(request, response, CarbonBody, "carbon")
+
+    @router.post("/alerts", status_code=201, openapi_extra=_takes(AlertBody))
+    async def alerts(request: Request, response: Response) -> Pushed:
+        """A notice, or its end."""
+        return await door.take(request, response, AlertBody, "alerts")
+
+    return router
+
+
+def _takes(shape: type[BaseModel]) -> dict[str, Any]:
+    """The body's schema: it is read by hand, exactly, so FastAPI does not know it."""
+    schema = shape.model_json_schema()
+    shown = _in_place(schema, schema.pop("$defs", {}))
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": shown}}}}
+
+
+def _in_place(part: Any, definitions: dict[str, Any]) -> Any:
+    # the enums of a body are small: they are shown where they stand
+    if isinstance(part, dict):
+        part = {**part, **definitions.get(str(part.get("$ref")).rpartition("/")[2], {})}
+        return {key: _in_place(value, definitions) for key, value in part.items() if key != "$ref"}
+    return [_in_place(value, definitions) for value in part] if isinstance(part, list) else part

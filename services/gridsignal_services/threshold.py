@@ -1,0 +1,134 @@
+"""The threshold of every REST door: who knocks, what they carry, and how they are told what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from structlog.typing import FilteringBoundLogger
+
+from gridsignal_schemas.frames import Detail
+from gridsignal_services import problems, strict_json
+from gridsignal_services.access import Principal
+from gridsignal_services.access.tokens import Unauthorized, Verifier
+from gridsignal_services.bus import LogUnavailable
+from gridsignal_services.cache.memory import MemoryCache
+from gridsignal_services.problems import MEDIA_TYPE, Problem
+from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.strict_json import message_of
+
+MAX_BODY = 64 * 1024
+BODY_S = 10.0
+"""A body that takes longer is not waited for."""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Callers:
+    """Who knocks at one door, and how often.
+
+    Bounded: a token bucket for each role and organisation. When full: 429 with Retry-After. Conflates: nothing.
+    """
+
+    def __init__(self, verifier: Verifier, limits: RestLimits) -> None:
+        self._verifier, self._bucket, self._asked = verifier, limits.bucket, MemoryCache()
+
+    def principal(self, request: Request, scope: str) -> Principal:
+        """Who asks. Raises Problem 401, 403, or 429 for an organisation that asks too fast."""
+        found = _principal(request, self._verifier, scope)
+        if wait_s := self._asked.take_now(found.name, self._bucket):
+            raise problems.rate_limited(math.ceil(wait_s))
+        return found
+
+
+def _principal(request: Request, verifier: Verifier, scope: str) -> Principal:
+    given = request.headers.getlist("authorization")
+    scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
+    if scheme.lower() != "bearer":  # nor with two: a proxy in front may have read the other one
+        raise problems.unauthorized()
+    try:
+        found = verifier.verify(token.strip(), datetime.now(UTC))
+    except Unauthorized:
+        raise problems.unauthorized() from None
+    if scope not in found.scopes:
+        raise problems.forbidden(scope)
+    return found
+
+
+async def body(request: Request, shape: type[M]) -> M:
+    """The body, read exactly. Raises Problem 400, 408, 413, 415, 422."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise problems.unsupported_media_type()
+    try:
+        async with asyncio.timeout(BODY_S):
+            text = await _bounded(request)
+    except TimeoutError:
+        raise problems.too_slow() from None
+    try:
+        return strict_json.read(shape, text)
+    except strict_json.NotJson as fault:
+        raise problems.bad_request("NOT_JSON", "", str(fault)) from None
+    except strict_json.NotTheShape as fault:
+        raise problems.invalid(fault.faults) from None
+
+
+async def _bounded(request: Request) -> bytes:
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > MAX_BODY:
+        raise problems.too_large(MAX_BODY)
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > MAX_BODY:
+            raise problems.too_large(MAX_BODY)
+    return bytes(chunks)
+
+
+def add_problems(made: FastAPI, log: FilteringBoundLogger) -> None:
+    """Every error of an application becomes problem+json; what nobody foresaw goes to the log."""
+
+    @made.exception_handler(Problem)
+    async def told(_: Request, problem: Problem) -> Response:
+        return answer(problem)
+
+    @made.exception_handler(LogUnavailable)
+    async def away(_: Request, error: LogUnavailable) -> Response:
+        return answer(problems.unavailable(str(error)))
+
+    @made.exception_handler(ClientDisconnect)
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        return answer(problems.too_slow())  # nobody reads it; it is no failure of ours
+
+    @made.exception_handler(RequestValidationError)
+    async def unreadable(_: Request, error: RequestValidationError) -> Response:
+        faults = [
+            Detail(code="PARAMETER", pointer=f"?{fault['loc'][-1]}", message=message_of(fault))
+            for fault in error.errors()
+        ]
+        return answer(problems.invalid(faults))
+
+    @made.exception_handler(HTTPException)
+    async def plain(_: Request, error: HTTPException) -> Response:
+        if error.status_code == 404:
+            return answer(problems.not_found())
+        return answer(Problem(error.status_code, "http", str(error.detail), headers=error.headers))
+
+    @made.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        log.error("an operation failed", path=request.url.path, error=type(error).__name__, exc_info=error)
+        return answer(problems.internal())
+
+
+def answer(problem: Problem) -> Response:
+    """The problem as it goes out."""
+    return Response(
+        problem.body.model_dump_json(), problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE
+    )
