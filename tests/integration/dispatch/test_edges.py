@@ -16,7 +16,7 @@ import pytest
 
 from gridsignal_services import embedded
 from gridsignal_services.access import DISPATCH_WRITE
-from gridsignal_services.bus import Appended, Log, LogUnavailable, Reader
+from gridsignal_services.bus import Appended, Election, Log, LogUnavailable, Reader
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
@@ -235,6 +235,9 @@ class Flaky(Log):
 
     async def position_at(self, stream: str, appended_us: int) -> dict[int, int]:
         return await self._log.position_at(stream, appended_us)
+
+    def stand(self, stream: str) -> Election:
+        return self._log.stand(stream)
 
     async def aclose(self) -> None:
         await self._log.aclose()
