@@ -2,8 +2,9 @@
 
 Reading is not owning: any replica answers any read; what it appends counts only as its own reduce then says.
 
-Bounded: the ledgers by the log; outcomes kept for appenders by _RECENT; one entry for each waiting caller.
-    When full: the oldest outcome is forgotten, and its appender told that it is unknown. Conflates: nothing.
+Bounded: the ledgers by the log; outcomes kept for appenders by _RECENT, own records by _OWN; one entry for each
+    waiting caller. When full: the oldest outcome is forgotten, and its appender told that it is unknown.
+    Conflates: nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import FlexOffer, GridClock, Record
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison, sha256_of
-from gridsignal_services.bus.publish import principal_of, publish
+from gridsignal_services.bus.publish import append, principal_of
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.offering import settled
 from gridsignal_services.ledger.reduce import Ledger
@@ -28,6 +29,8 @@ _DISPATCH = TOPICS["dispatch"]
 _RECENT = 16_384
 """Outcomes kept for appenders that have not asked yet."""
 _RETRY_S = 0.5
+_OWN = 1024
+"""Own records kept until they are reduced; one pushed out is decoded like anybody's."""
 _BREATH_S = 0.005
 """How long reducing may keep the event loop before others get a turn."""
 
@@ -46,6 +49,8 @@ class Replica:
         self._recent: OrderedDict[tuple[int, int], Outcome | None] = OrderedDict()
         self._goal: dict[int, int] | None = None
         """The end of the log as it was at start."""
+        self._own: OrderedDict[bytes, Record] = OrderedDict()
+        """Records submitted here and not reduced yet, by their bytes."""
         self._caught_up = asyncio.Event()
         self._moved = asyncio.Event()
 
@@ -138,7 +143,8 @@ class Replica:
         ledger = self.ledgers[logged.partition]
         outcome: Outcome | None = None
         try:
-            record = self._codec.decode(logged.value)
+            # what this process wrote need not be read from its bytes again
+            record = self._own.pop(logged.value, None) or self._codec.decode(logged.value)
         except Poison as poison:
             ledger.skip(logged.offset)
             _log.error("poison record skipped", partition=logged.partition, offset=logged.offset, reason=str(poison))
@@ -173,11 +179,15 @@ class Replica:
         Raises LogUnavailable when the log is away or the read-back takes too long: whether it counts is then unknown,
         and the same record again, or a query by its id, settles it.
         """
+        value, written = self._codec.written(record)
         if isinstance(record, FlexOffer):
-            book = self.ledger_of(record.zone).book
-            if known := settled(book, record, lambda: sha256_of(self._codec.encode(record))):
+            known = settled(self.ledger_of(record.zone).book, record, lambda: sha256_of(value))
+            if known is not None:
                 return known
-        appended = await publish(self._log, self._codec, record, principal=principal, source=self._source)
+        self._own[value] = written
+        if len(self._own) > _OWN:
+            self._own.popitem(last=False)
+        appended = await append(self._log, record, value, principal=principal, source=self._source)
         try:
             async with asyncio.timeout(self._read_back_s):
                 outcome = await self._outcome(appended.partition, appended.offset)

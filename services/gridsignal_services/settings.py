@@ -34,7 +34,7 @@ _OTHERS = frozenset(
     }
 )
 """Read by commands and tests; no door's business."""
-_LIMITS = ("GRIDSIGNAL_GATEWAY_", "GRIDSIGNAL_DISPATCH_")
+_LIMITS = ("GRIDSIGNAL_GATEWAY_", "GRIDSIGNAL_DISPATCH_", "GRIDSIGNAL_INGEST_")
 _OTHER_FAMILIES = ("GRIDSIGNAL_FEED_", "GRIDSIGNAL_TEST_")
 
 
@@ -82,8 +82,8 @@ class ServerSettings:
     redis: str | None = field(default=None, repr=False)
     """The URL of a Redis or Valkey that gateways share; None: each has a cache of its own."""
     limits: Mapping[str, str] = field(default_factory=dict)
-    """Limits of a door that differ from its defaults, by variable: GRIDSIGNAL_GATEWAY_ or GRIDSIGNAL_DISPATCH_ and the
-    name of a number of GatewaySettings or RestLimits in capitals. The door reads them."""
+    """Limits of a door that differ from its defaults, by variable: GRIDSIGNAL_GATEWAY_ and the name of a number of
+    GatewaySettings in capitals, GRIDSIGNAL_DISPATCH_ or GRIDSIGNAL_INGEST_ and one of RestLimits."""
 
     def __post_init__(self) -> None:
         if faults := _faults_of_settings(self):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gridsignal_services.access import Entitlements, Principal, Role
-from gridsignal_services.dispatch.limits import RestLimits
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.registry import Registry, example_registry, example_registry_text
+from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.settings import ConfigError, ServerSettings
 
 
@@ -182,7 +182,8 @@ def test_limits_of_the_doors_come_from_the_environment() -> None:
     settings = ServerSettings.from_environment(environment)
     gateway = GatewaySettings.of(settings)
     assert (gateway.port, gateway.strikes, gateway.tick_s) == (1, 5, 0.002)
-    assert RestLimits.of(settings) == RestLimits(requests_per_s=7)
+    assert RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_") == RestLimits(requests_per_s=7)
+    assert RestLimits.of(settings, "GRIDSIGNAL_INGEST_") == RestLimits()
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,6 @@ def test_limits_of_the_doors_come_from_the_environment() -> None:
 )
 def test_a_limit_that_is_none_refuses_to_start_naming_the_key(key: str, value: str) -> None:
     settings = ServerSettings.from_environment({key: value})
-    shape = GatewaySettings if "GATEWAY" in key else RestLimits
     with pytest.raises(ConfigError) as refused:
-        shape.of(settings)
+        GatewaySettings.of(settings) if "GATEWAY" in key else RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
     assert str(refused.value).startswith(f"{key}: expected ")

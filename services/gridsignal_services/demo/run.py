@@ -33,6 +33,8 @@ from gridsignal_services.settings import ServerSettings
 
 SHORTEST_DEADLINE_S = 0.5
 """Wall seconds: a site's program gets at least so long to answer."""
+GET_READY = timedelta(seconds=3)
+"""Wall time for the doors to open and the sites to connect, before the grid's clock shows the start."""
 _OWNERS: dict[Callable[[Desk], Planner], str] = {Training: "acme-ai", Inference: "hyper-infer", Batteries: "volt-colo"}
 
 Watcher = Callable[[Record, datetime], None]
@@ -92,7 +94,7 @@ async def play_day(
     must_be_answerable(story, speed)
     place = _embedded_log(directory, wall_us) if cluster is None else _simulation_on(cluster)
     async with place as (log, codec):
-        grid = GridClock(origin=start, rate=speed, epoch=datetime.now(UTC))
+        grid = GridClock(origin=start, rate=speed, epoch=datetime.now(UTC) + GET_READY)
         return await _play(story, seed, log, codec, grid, ScaledClock(grid), directory, watch)
 
 

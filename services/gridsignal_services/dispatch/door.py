@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -18,10 +17,8 @@ from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest
 from gridsignal_services import problems, threshold
 from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, Entitlements, Principal, may_see
 from gridsignal_services.access.tokens import Verifier
-from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
-from gridsignal_services.dispatch.limits import RestLimits
 from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.dispatch.views import page
@@ -30,6 +27,8 @@ from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
+from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.threshold import Callers
 
 WAIT_S = 5.0
 """How long a read waits for the position it names."""
@@ -58,17 +57,13 @@ class Door:
     ) -> None:
         self.replica, self.registry, self.clock = replica, registry, clock
         self.readings, self.archive = readings, archive
-        self._verifier, self._seal = verifier, seal
-        self._bucket, self._asked = limits.bucket, MemoryCache()
+        self._callers, self._seal = Callers(verifier, limits), seal
 
     # --- who -----------------------------------------------------------------------------------------------------
 
     def principal(self, request: Request, scope: str = SIGNAL_READ) -> Principal:
         """Who asks. Raises Problem 401, 403, or 429 for an organisation that asks too fast."""
-        principal = threshold.principal(request, self._verifier, scope)
-        if wait_s := self._asked.take_now(principal.name, self._bucket):
-            raise problems.rate_limited(math.ceil(wait_s))
-        return principal
+        return self._callers.principal(request, scope)
 
     def operator(self, request: Request) -> Principal:
         """An operator who may write. Raises Problem 401 or 403."""

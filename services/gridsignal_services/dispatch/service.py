@@ -15,13 +15,13 @@ from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.http import app
-from gridsignal_services.dispatch.limits import RestLimits
 from gridsignal_services.dispatch.owner import Owner
 from gridsignal_services.dispatch.position import KEY_BYTES, Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.dispatch.registration import register_sites
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
+from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health
 
@@ -45,9 +45,8 @@ class Dispatch:
         self._log, self._replica, self._registry, self._clock = log, replica, registry, clock
         self._readings = Readings(log, codec, registry)
         seal = Seal(_position_key(settings.directory), log.epoch)
-        door = Door(
-            replica, self._readings, Archive(log, codec), verifier, registry, seal, clock, RestLimits.of(settings)
-        )
+        archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
+        door = Door(replica, self._readings, archive, verifier, registry, seal, clock, limits)
         self._server = HttpServer(app(door, self.health), settings, settings.dispatch_port)
         self._ready = asyncio.Event()
 

@@ -17,9 +17,10 @@ from gridsignal_services.dispatch.vintages import CarbonCurve, Logged, PriceCurv
 from gridsignal_services.ledger.rules import fault
 
 LONGEST = timedelta(days=31)
-From = Annotated[Timestamp, Query(alias="from")]
-To = Annotated[Timestamp, Query()]
-AsOf = Annotated[Timestamp | None, Query()]
+ZoneName = Annotated[str, Query(examples=["DE-LU"])]
+From = Annotated[Timestamp, Query(alias="from", examples=["2024-05-12T18:00:00Z"])]
+To = Annotated[Timestamp, Query(examples=["2024-05-12T19:00:00Z"])]
+AsOf = Annotated[Timestamp | None, Query(examples=["2024-05-11T12:00:00Z"])]
 
 
 class Prices(Shape):
@@ -41,7 +42,7 @@ def routes(door: Door) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["signals"])
 
     @router.get("/prices")
-    async def prices(request: Request, zone: str, from_: From, to: To, as_of: AsOf = None) -> Prices:
+    async def prices(request: Request, zone: ZoneName, from_: From, to: To, as_of: AsOf = None) -> Prices:
         """Prices of the intervals that touch [from, to), a month at most, as they were known at `as_of`: now, unless
         another moment is named. The best figure of each interval: the highest status, then the latest vintage."""
         moment = as_of or door.clock.now()
@@ -49,7 +50,7 @@ def routes(door: Door) -> APIRouter:
         return Prices(as_of=moment, curves=vintages.prices(logged, from_, to, moment))
 
     @router.get("/carbon")
-    async def carbon(request: Request, zone: str, from_: From, to: To, as_of: AsOf = None) -> Carbon:
+    async def carbon(request: Request, zone: ZoneName, from_: From, to: To, as_of: AsOf = None) -> Carbon:
         """Carbon intensity of the intervals that touch [from, to), a month at most, as it was known at `as_of`: now,
         unless another moment is named. AVERAGE and MARGINAL, and every other basis and source, are curves apart."""
         moment = as_of or door.clock.now()

@@ -18,8 +18,10 @@ from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.service import Ingest
 from gridsignal_services.registry import Registry
+from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health
+from gridsignal_services.threshold import Callers
 
 
 class FeedsDoor:
@@ -41,7 +43,8 @@ class FeedsDoor:
         feeds = feeds or Feeds()
         fetching = Fetching(self._http, PROVIDERS, feeds.settings)
         self.ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching)
-        pages = status.app(self.ingest, verifier=verifier, registry=registry)
+        callers = Callers(verifier, RestLimits.of(settings, "GRIDSIGNAL_INGEST_"))
+        pages = status.app(self.ingest, callers=callers, registry=registry)
         self._server = HttpServer(pages, settings, settings.ingest_port)
 
     @property

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import gridsignal
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
@@ -35,6 +36,14 @@ def add_options(arguments: argparse.ArgumentParser, *, site: bool) -> None:
         default = os.environ.get("GRIDSIGNAL_SITE")
         group.add_argument("--site", default=default, help="your connection point (default: GRIDSIGNAL_SITE)")
     arguments.add_argument("--json", action="store_true", help="one JSON object a line, times in UTC")
+
+
+def give_examples(actions: Any, examples: str) -> None:
+    """Below the help of each action of `add_subparsers`, its own lines of the command's examples."""
+    for action in actions.choices.values():
+        own = [line for line in examples.splitlines() if line.split()[:3] == action.prog.split()]
+        action.epilog = "\n".join(["example:" if len(own) == 1 else "examples:", *own])
+        action.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def open_grid(args: argparse.Namespace) -> AbstractAsyncContextManager[gridsignal.Grid]:

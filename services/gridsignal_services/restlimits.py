@@ -1,4 +1,4 @@
-"""Every limit of the REST door that an installation may change."""
+"""The limits of a REST door that an installation may change."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class RestLimits:
     request_burst: int = 500
 
     @classmethod
-    def of(cls, settings: ServerSettings) -> Self:
-        """As the server's settings want them. Raises ConfigError for limits that are none."""
-        return cls(**limits_of(cls, "GRIDSIGNAL_DISPATCH_", settings.limits))
+    def of(cls, settings: ServerSettings, prefix: str) -> Self:
+        """As the server's settings want them, by variables that begin with `prefix`. Raises ConfigError."""
+        return cls(**limits_of(cls, prefix, settings.limits))
 
     @property
     def bucket(self) -> Limit:
