@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from xml.etree.ElementTree import Element
 
 from gridsignal_services.ingest.curves import Curve, Value
 from gridsignal_services.ingest.feed import (
@@ -20,7 +19,7 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     refuse_status,
 )
-from gridsignal_services.ingest.figures import decimal_of, instant, local_name, xml_of
+from gridsignal_services.ingest.figures import Element, decimal_of, instant, local_name, xml_of
 
 _ROOTS = ("Publication_MarketDocument", "GL_MarketDocument")
 _ACKNOWLEDGEMENT = "Acknowledgement_MarketDocument"
@@ -150,9 +149,7 @@ def duration(text: str) -> timedelta:
 
 
 def _points(period: Element) -> Iterator[tuple[int, Value]]:
-    for point in period:
-        if not point.tag.endswith("Point"):
-            continue
+    for point in period.iterchildren("{*}Point"):
         position: str | None = None
         value: str | None = None
         for child in point:
