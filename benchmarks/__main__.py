@@ -1,13 +1,13 @@
-"""`python -m benchmarks fanout|offers`."""
+"""`python -m benchmarks fanout|offers|entsoe|fuzz`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from benchmarks import fanout, offers
+from benchmarks import entsoe, fanout, fuzz, offers
 
-_BENCHMARKS = {"fanout": fanout, "offers": offers}
+_BENCHMARKS = {"fanout": fanout, "offers": offers, "entsoe": entsoe, "fuzz": fuzz}
 
 
 def main() -> int:

@@ -72,10 +72,15 @@ def _only_text_or_decimal(value: Any) -> Any:
     raise ValueError(f'expected a decimal as text such as "65.49", four places at most, got {value!r:.60}')
 
 
+_FOUR_PLACES = Decimal("0.0001")
+
+
 def _within_scale(value: Decimal) -> Decimal:
     # 54.500000 has one place that counts, but a writer of decimal(18,4) counts them all
+    if value.same_quantum(_FOUR_PLACES):
+        return value
     exponent = value.as_tuple().exponent
-    return value.quantize(Decimal("0.0001")) if isinstance(exponent, int) and exponent < -4 else value
+    return value.quantize(_FOUR_PLACES) if isinstance(exponent, int) and exponent < -4 else value
 
 
 def text_of_decimal(value: Decimal) -> str:
@@ -108,8 +113,9 @@ Timestamp = Annotated[
 ]
 Money = Annotated[
     Decimal,
-    BeforeValidator(_only_text_or_decimal),
+    # first, so that pydantic's core checks them: behind a validator they are checked in Python, at twice the cost
     Field(strict=False, max_digits=18, decimal_places=4, allow_inf_nan=False),
+    BeforeValidator(_only_text_or_decimal),
     AfterValidator(_within_scale),
     PlainSerializer(text_of_decimal, return_type=str, when_used="json"),
 ]

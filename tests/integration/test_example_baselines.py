@@ -20,7 +20,7 @@ async def opened(directory: Path, now: datetime) -> list[str]:
     """What the stack says to an offer of this day, once it is up; muc-1 has declared a baseline of its own."""
     clock = SteppedClock(now)
     log = await SqliteLog.open(directory, append_time_us=lambda: micros(clock.now()))
-    settings = ServerSettings(directory=directory, gateway_port=0, dispatch_port=0)
+    settings = ServerSettings(directory=directory, gateway_port=0, dispatch_port=0, ingest_port=0)
     try:
         async with embedded.running(
             log, directory, registry=example_registry(), clock=clock, settings=settings

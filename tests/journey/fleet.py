@@ -37,12 +37,14 @@ GONE = (ConnectionClosed, InvalidHandshake, OSError, EOFError, TimeoutError)
 class Door:
     """One `gridsignal serve` process, which keeps its port when it is started again."""
 
-    def __init__(self, kind: str, name: str, directory: Path, brokers: str, registry: str, prefix: str) -> None:
+    def __init__(
+        self, kind: str, name: str, directory: Path, brokers: str, registry: str, prefix: str, env: dict[str, str]
+    ) -> None:
         (self.port,) = free_ports(1)
         place = ["--directory", str(directory), "--port", str(self.port), "--prefix", prefix]
         cluster = ["--kafka", brokers, "--schema-registry", registry]
         command = [sys.executable, "-m", "gridsignal", "serve", kind, *place, *cluster]
-        self.process = Process(command, f"{kind} ready at", directory / f"{name}.out")
+        self.process = Process(command, f"{kind} ready at", directory / f"{name}.out", env)
         self._out = directory / f"{name}.out"
 
     def owned(self) -> list[int]:
@@ -54,24 +56,30 @@ class Door:
 class Fleet:
     """Two gateways and two dispatch processes on topics of their own."""
 
-    def __init__(self, directory: Path, brokers: Brokers, registry: str, prefix: str) -> None:
+    def __init__(
+        self, directory: Path, brokers: Brokers, registry: str, prefix: str, env: dict[str, str] | None = None
+    ) -> None:
         self.directory, self.brokers, self.registry, self.prefix = directory, brokers, registry, prefix
+        self._env = env or {}
         self._issuer = LocalIssuer.create_or_open(directory / "issuer")
         self.doors: dict[str, Door] = {}
 
     def _start(self, name: str) -> None:
         kind = name.partition("-")[0]
-        self.doors[name] = Door(kind, name, self.directory, self.brokers.servers, self.registry, self.prefix)
+        where = (self.directory, self.brokers.servers, self.registry, self.prefix, self._env)
+        self.doors[name] = Door(kind, name, *where)
 
     @classmethod
     @asynccontextmanager
-    async def sailing(cls, directory: Path, brokers: Brokers, registry: str, replication: int) -> AsyncIterator[Fleet]:
-        """All four doors, ready, for as long as the block runs."""
+    async def sailing(
+        cls, directory: Path, brokers: Brokers, registry: str, replication: int, env: dict[str, str] | None = None
+    ) -> AsyncIterator[Fleet]:
+        """All four doors, ready, for as long as the block runs; `env` is added to their environment."""
         prefix = f"test-{datetime.now(UTC):%H%M%S%f}."
         async with administration(brokers) as admin, Registry(registry) as schemas:
             await apply(admin, prefix, replication)
             await register_all(schemas, prefix)
-        fleet = cls(directory, brokers, registry, prefix)
+        fleet = cls(directory, brokers, registry, prefix, env)
         names = ("dispatch-1", "dispatch-2", "gateway-1", "gateway-2")
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -24,8 +24,10 @@ def free_ports(n: int) -> list[int]:
 class Process:
     """Runs a command; its output goes to a file, and is watched for the line that says it is ready."""
 
-    def __init__(self, command: list[str], ready: str, log: Path) -> None:
+    def __init__(self, command: list[str], ready: str, log: Path, env: dict[str, str] | None = None) -> None:
+        """`env` is added to the environment."""
         self.command = command
+        self._env = os.environ | (env or {})
         self._ready = ready
         self._log = log
         self._is_ready = threading.Event()
@@ -36,7 +38,7 @@ class Process:
         """Starts it (again), and returns once it is ready. Raises RuntimeError with the end of its output."""
         self._is_ready.clear()
         self._running = subprocess.Popen(
-            self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=self._env
         )
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
@@ -75,14 +77,15 @@ class Process:
         self._running.kill()
         self._end()
 
-    def stop(self) -> None:
-        """Asks it to end, and insists after ten seconds."""
+    def stop(self, within_s: float = 10) -> int:
+        """Asks it to end, and insists after a while; its exit code."""
         self._running.terminate()
         try:
-            self._running.wait(10)
+            self._running.wait(within_s)
         except subprocess.TimeoutExpired:
             self._running.kill()
         self._end()
+        return self._running.returncode
 
     def _end(self) -> None:
         self._running.wait()

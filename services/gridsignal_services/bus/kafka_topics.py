@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,12 +127,25 @@ async def administration(brokers: Brokers) -> AsyncIterator[AIOKafkaAdminClient]
     """A client for topics. Raises LogUnavailable where no broker answers."""
     admin = AIOKafkaAdminClient(**brokers.settings())
     try:
-        await admin.start()
+        with _told_once():
+            await admin.start()
         yield admin
     except (KafkaError, OSError, TimeoutError) as error:
         raise LogUnavailable(f"kafka at {brokers.servers}: {error}") from error
     finally:
         await admin.close()
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """The client logs what it raises, too: who gets the error needs no second line."""
+    library = logging.getLogger("aiokafka")
+    before = library.level
+    library.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        library.setLevel(before)
 
 
 async def brokers_there(admin: AIOKafkaAdminClient) -> int:

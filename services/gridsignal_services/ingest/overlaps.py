@@ -19,21 +19,27 @@ class Overlap(ValueError):
 
 def distinct(records: Iterable[Record]) -> list[Record]:
     """The records without repeats, in their order. Raises Overlap where two of one kind disagree about a time."""
-    found: dict[str, Record] = {}
+    found: list[Record] = []
+    alike: dict[tuple[str, object], list[Record]] = {}
     kinds: dict[str, list[Series]] = {}
     for record in records:
-        if found.setdefault(_all_of(record), record) is record and isinstance(record, Series):
-            kinds.setdefault(_kind(record), []).append(record)
+        kind = _kind(record) if isinstance(record, Series) else record.record_name
+        others = alike.setdefault((kind, getattr(record, "starts_at", None)), [])
+        if record in others:
+            continue
+        others.append(record)
+        found.append(record)
+        if isinstance(record, Series):
+            kinds.setdefault(kind, []).append(record)
     for series in kinds.values():
-        series.sort(key=lambda record: record.starts_at)
-        for before, after in pairwise(series):
-            if after.starts_at < before.ends_at:
-                raise Overlap(f"two series of {before.dataset} for {before.zone} at {after.starts_at.isoformat()}")
-    return list(found.values())
+        _must_follow_each_other(series)
+    return found
 
 
-def _all_of(record: Record) -> str:
-    return f"{record.record_name}|{record.model_dump_json()}"
+def _must_follow_each_other(series: list[Series]) -> None:
+    for before, after in pairwise(sorted(series, key=lambda record: record.starts_at)):
+        if after.starts_at < before.ends_at:
+            raise Overlap(f"two series of {before.dataset} for {before.zone} at {after.starts_at.isoformat()}")
 
 
 def _kind(record: Series) -> str:

@@ -23,7 +23,7 @@ Caller = Callable[[Role, str], httpx2.AsyncClient]
 
 @pytest.fixture
 def settings(tmp_path: Path) -> ServerSettings:
-    return ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0)
+    return ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
 
 
 @pytest.fixture

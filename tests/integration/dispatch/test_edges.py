@@ -246,7 +246,7 @@ class Flaky(Log):
 @pytest.fixture
 async def flaky(tmp_path: Path) -> AsyncIterator[tuple[Flaky, httpx2.AsyncClient]]:
     log = Flaky(await SqliteLog.open(tmp_path))
-    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0)
+    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
     circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
     try:
         async with circuit as stack:

@@ -123,7 +123,7 @@ class Day:
 async def day(tmp_path: Path) -> AsyncIterator[Day]:
     clock = MovedClock()
     log = await SqliteLog.open(tmp_path, append_time_us=lambda: micros(clock.now()))
-    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0)
+    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
     circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=clock, settings=settings)
     try:
         async with circuit as stack:

@@ -8,7 +8,6 @@ acknowledgement with status 200. createdDateTime is the time of the request: the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from gridsignal_schemas.messages import Record
@@ -42,19 +41,14 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     raise_refusal(answer)
     found: list[Record] = []
     missing: NotYetAvailable | None = None
-    for one in _documents(answer):
+    for body in unzipped(answer.body):
         try:
-            found += _records(one, ask)
+            found += _records(document(body), ask)
         except NotYetAvailable as fault:
             missing = fault
     if missing is not None and not found:
         raise missing
     return found
-
-
-def _documents(answer: Answer) -> Iterator[Document]:
-    for body in unzipped(answer.body):
-        yield document(body)
 
 
 def _records(one: Document, ask: Ask) -> list[Record]:

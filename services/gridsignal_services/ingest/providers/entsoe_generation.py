@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from gridsignal_schemas.messages import CarbonIntensity
@@ -41,21 +40,15 @@ _FUELS = {
 }
 FUEL_OF_TYPE = {code: fuel for fuel, codes in _FUELS.items() for code in codes}
 """Types that are not listed, also those not invented yet, are unknown."""
-_LOOK_BACK = timedelta(hours=24)
-_HOUR = timedelta(hours=1)
+_LOOK_BACK = 24
+_HOUR_S = 3600
 
-
-@dataclass(frozen=True, slots=True)
-class Power:
-    """Mean power of one type over [starts_at, + step_s)."""
-
-    starts_at: datetime
-    step_s: int
-    megawatts: Decimal
-
-
-Hours = dict[datetime, list[Power]]
-"""What one type told about each hour."""
+Steps = dict[int, tuple[int, Decimal]]
+"""What one type told about an hour: seconds into it -> (length of the step in seconds, mean megawatts)."""
+Hours = dict[int, Steps]
+"""By hours since 1970."""
+Mix = dict[str, Decimal]
+"""Net megawatts of each type."""
 
 
 def records(one: Document, ask: Ask) -> Iterator[CarbonIntensity]:
@@ -71,8 +64,11 @@ def records(one: Document, ask: Ask) -> Iterator[CarbonIntensity]:
         if not _asked(hour, ask):
             continue
         expected = {kind for kind, hours in told.items() if _reports(hours, hour)}
+        step_s, mixes = _mixes(hour, expected, generated, consumed)
+        whole = all(not mix or mix.keys() == expected for mix in mixes)
         for scope, factors in (("LIFECYCLE", LIFECYCLE), ("DIRECT", DIRECT)):
-            curve, whole = _intensities(hour, expected, generated, consumed, factors)
+            values = tuple(_intensity(mix, factors) for mix in mixes)
+            curve = so_far(Curve(datetime.fromtimestamp(hour * _HOUR_S, UTC), step_s, values))
             if curve is not None:
                 found = True
                 yield _record(zone, curve, scope, "MEASURED" if whole else "ESTIMATED", ask)
@@ -106,76 +102,65 @@ def _by_type(one: Document) -> tuple[dict[str, Hours], dict[str, Hours]]:
 
 
 def _add(known: Hours, series: Series) -> None:
+    kind = series.fields.get("psrType", "")
     for curve in series.curves:
-        if 3600 % curve.resolution_s:
-            raise Malformed(f"expected steps that divide an hour, got {curve.resolution_s} s")
+        step_s, start_s = curve.resolution_s, int(curve.starts_at.timestamp())
+        if _HOUR_S % step_s or start_s % step_s:
+            raise Malformed(f"expected steps that divide an hour, got {step_s} s from {curve.starts_at.isoformat()}")
         for i, value in enumerate(curve.values):
-            if value is not None:
-                when = curve.starts_at + timedelta(seconds=i * curve.resolution_s)
-                hour = known.setdefault(when.replace(minute=0, second=0, microsecond=0), [])
-                _join(hour, Power(when, curve.resolution_s, value), series.fields.get("psrType", ""))
+            if value is None:
+                continue
+            hour, second = divmod(start_s + i * step_s, _HOUR_S)
+            steps = known.setdefault(hour, {})
+            if steps.setdefault(second, (step_s, value)) != (step_s, value):
+                raise Malformed(f"two values of {kind} in the hour from {datetime.fromtimestamp(hour * _HOUR_S, UTC)}")
 
 
-def _join(hour: list[Power], power: Power, kind: str) -> None:
-    end = power.starts_at + timedelta(seconds=power.step_s)
-    for other in hour:
-        if power.starts_at < other.starts_at + timedelta(seconds=other.step_s) and other.starts_at < end:
-            if other != power:
-                raise Malformed(f"two values of {kind} for {power.starts_at.isoformat()}")
-            return
-    hour.append(power)
-
-
-def _asked(hour: datetime, ask: Ask) -> bool:
-    if ask.starts_at is not None and hour < ask.starts_at:
+def _asked(hour: int, ask: Ask) -> bool:
+    if ask.starts_at is not None and hour * _HOUR_S < ask.starts_at.timestamp():
         return False
-    return ask.ends_at is None or hour + _HOUR <= ask.ends_at
+    return ask.ends_at is None or (hour + 1) * _HOUR_S <= ask.ends_at.timestamp()
 
 
-def _reports(told: list[datetime], hour: datetime) -> bool:
+def _reports(told: list[int], hour: int) -> bool:
     """Whether a type reported in the day before an hour, or in it."""
     at = bisect_right(told, hour)
     return at > 0 and hour - told[at - 1] <= _LOOK_BACK
 
 
-def _intensities(
-    hour: datetime,
-    expected: set[str],
-    generated: dict[str, Hours],
-    consumed: dict[str, Hours],
-    factors: Mapping[str, int],
-) -> tuple[Curve | None, bool]:
-    """An hour's curve, in the coarsest step of its types, and whether every expected type told all of it."""
-    told = {kind: powers for kind in expected if (powers := generated[kind].get(hour))}
-    drawn = {kind: powers for kind in told if (powers := consumed.get(kind, {}).get(hour))}
-    step_s = max(power.step_s for powers in (*told.values(), *drawn.values()) for power in powers)
-    values: list[Value] = []
-    whole = True
-    for i in range(3600 // step_s):
-        starts_at = hour + timedelta(seconds=i * step_s)
-        mix = {kind: power for kind, all_ in told.items() if (power := _mean(all_, starts_at, step_s)) is not None}
-        pumped = {kind: power for kind, all_ in drawn.items() if (power := _mean(all_, starts_at, step_s)) is not None}
-        values.append(_intensity(mix, pumped, factors))
-        whole = whole and (not mix or set(mix) == expected)
-    return so_far(Curve(hour, step_s, tuple(values))), whole
+def _mixes(
+    hour: int, expected: set[str], generated: dict[str, Hours], consumed: dict[str, Hours]
+) -> tuple[int, list[Mix]]:
+    """The coarsest step of an hour's types in seconds, and what each generated, net, in each step."""
+    told = {kind: steps for kind in expected if (steps := generated[kind].get(hour))}
+    drawn = {kind: steps for kind in told if (steps := consumed.get(kind, {}).get(hour))}
+    step_s = max(length for steps in (*told.values(), *drawn.values()) for length, _ in steps.values())
+    mixes: list[Mix] = []
+    for second in range(0, _HOUR_S, step_s):
+        mix = {kind: mean for kind, steps in told.items() if (mean := _mean(steps, second, step_s)) is not None}
+        for kind in mix.keys() & drawn.keys():
+            mix[kind] -= _mean(drawn[kind], second, step_s) or 0
+        mixes.append(mix)
+    return step_s, mixes
 
 
-def _mean(powers: list[Power], starts_at: datetime, step_s: int) -> Value:
+def _mean(steps: Steps, second: int, step_s: int) -> Value:
     """Mean power over a step; None unless all of it is told."""
-    end = starts_at + timedelta(seconds=step_s)
-    inside = [power for power in powers if starts_at <= power.starts_at < end]
-    if sum(power.step_s for power in inside) != step_s:
+    length, value = steps.get(second, (0, None))
+    if length == step_s:
+        return value
+    inside = [step for at, step in steps.items() if second <= at < second + step_s]
+    if sum(length for length, _ in inside) != step_s:
         return None
-    return sum((power.megawatts * power.step_s for power in inside), Decimal(0)) / step_s
+    return sum((megawatts * length for length, megawatts in inside), Decimal(0)) / step_s
 
 
-def _intensity(mix: Mapping[str, Decimal], pumped: Mapping[str, Decimal], factors: Mapping[str, int]) -> Value:
+def _intensity(mix: Mix, factors: Mapping[str, int]) -> Value:
     grams = power = Decimal(0)
-    for kind, generated in mix.items():
-        fuel = FUEL_OF_TYPE.get(kind, "unknown")
-        net = max(Decimal(0), generated - pumped.get(kind, Decimal(0)))
-        power += net
-        grams += net * factors.get(fuel, 0)
+    for kind, net in mix.items():
+        if net > 0:  # less than nothing is a plant's own use
+            power += net
+            grams += net * factors.get(FUEL_OF_TYPE.get(kind, "unknown"), 0)
     return (grams / power).quantize(Decimal("0.0001")) if power else None
 
 

@@ -31,6 +31,7 @@ from gridsignal_services.ingest.schedule import Cadence
 PAGE = 50
 """The most a VTN gives at once; it may give less."""
 _DEFAULT_TOKEN_S = 3600
+_MOST_INTERVALS = 50_000
 
 
 def login(ask: Ask) -> Call:
@@ -95,6 +96,8 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     if ask.zone is None:
         raise Unsupported("an event does not name its zone: expected one, got none")
     events = [event_of(value, ask) for value in (body if isinstance(body, list) else [body])]
+    if (count := sum(len(event.spans) for event in events)) > _MOST_INTERVALS:
+        raise Malformed(f"expected at most {_MOST_INTERVALS} intervals, got {count}")
     zone = ask.zone
     return [*series(events, zone, ask), *chain.from_iterable(asked(event, zone, ask) for event in events)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,9 @@ _PER_MWH = {"KWH": Decimal(1000), "MWH": Decimal(1)}
 _GRAMS = {"", "GHG", "G/KWH", "GCO2/KWH", "G_PER_KWH"}
 _HOUR = timedelta(hours=1)
 _LONGEST_STEP = timedelta(days=1)
+
+
+Stretch = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,10 @@ def series(events: Iterable[Event], zone: str, ask: Ask) -> Iterator[SpotPrice |
                 key = (kind, event.program, _currency(event, ask, market) if kind == "PRICE" else "")
                 groups.setdefault(key, []).append((event, pieces))
     for (kind, program, currency), told in groups.items():
-        taken: list[Piece] = []
+        taken: list[Stretch] = []
         for event, pieces in told:
             free = [part for piece in pieces for part in _uncovered(piece, taken)]
-            taken += free
+            taken = _united(taken, free)
             for curve in _curves(free, market):
                 yield _record(kind, curve, event, {"zone": zone, "dataset": program, "currency": currency}, ask)
 
@@ -81,22 +85,29 @@ def _scaled(event: Event, kind: str, value: object) -> Decimal:
     return decimal_of(Decimal(value) * _PER_MWH[unit or "KWH"])
 
 
-def _uncovered(piece: Piece, taken: Iterable[Piece]) -> list[Piece]:
-    """What is left of a piece where nobody more urgent spoke."""
-    left = [piece]
-    for other in taken:
-        left = [part for one in left for part in _without(one, other)]
-    return left
+def _uncovered(piece: Piece, taken: list[Stretch]) -> Iterator[Piece]:
+    """What is left of a piece where nobody more urgent spoke; `taken` is in order."""
+    start = piece.starts_at
+    for at in range(max(0, bisect_left(taken, (start, start)) - 1), len(taken)):
+        begin, end = taken[at]
+        if begin >= piece.ends_at:
+            break
+        if start < begin:
+            yield Piece(start, begin, piece.value)
+        start = max(start, end)
+    if start < piece.ends_at:
+        yield Piece(start, piece.ends_at, piece.value)
 
 
-def _without(piece: Piece, other: Piece) -> Iterator[Piece]:
-    if other.ends_at <= piece.starts_at or piece.ends_at <= other.starts_at:
-        yield piece
-        return
-    if piece.starts_at < other.starts_at:
-        yield Piece(piece.starts_at, other.starts_at, piece.value)
-    if other.ends_at < piece.ends_at:
-        yield Piece(other.ends_at, piece.ends_at, piece.value)
+def _united(taken: list[Stretch], pieces: Iterable[Piece]) -> list[Stretch]:
+    """All of it in order, what touches made one."""
+    united: list[Stretch] = []
+    for begin, end in sorted([*taken, *((piece.starts_at, piece.ends_at) for piece in pieces)]):
+        if united and begin <= united[-1][1]:
+            united[-1] = (united[-1][0], max(end, united[-1][1]))
+        else:
+            united.append((begin, end))
+    return united
 
 
 def _curves(pieces: Iterable[Piece], market: Market) -> Iterator[Curve]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-from xml.etree.ElementTree import Element
 
 from gridsignal_schemas.messages import GridAlert, Record
 from gridsignal_services.ingest.feed import Answer, Ask, Call, Malformed, Provider, Signal, Unsupported, refuse_status
-from gridsignal_services.ingest.figures import epoch_s, instant, json_of, local_name, object_of, xml_of
+from gridsignal_services.ingest.figures import Element, epoch_s, instant, json_of, local_name, object_of, xml_of
 from gridsignal_services.ingest.schedule import Cadence
 
 PJM, ERCOT = "US-MIDA-PJM", "US-TEX-ERCO"
