@@ -20,7 +20,7 @@ export GRIDSIGNAL_SAMPLES
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up demo test test-services check docs bench clean
+.PHONY: help venv up demo test check docs bench clean
 .SUFFIXES:
 
 help: ## this list
@@ -35,11 +35,8 @@ demo: $(VENV)/.server ## a real day in three minutes: prices, requests, offers, 
 up: $(VENV)/.server ## the embedded stack that stays up, with its addresses, tokens and three commands to try
 	@$(PY) -m gridsignal up $(ARGS)
 
-test: $(VENV)/.dev ## the whole suite; its last lines say what ran on what (ARGS='-k cursor')
+test: $(VENV)/.dev ## the whole suite; its last lines say what ran on what (ARGS='-m "not services"': without Kafka and Redis)
 	@$(PY) -m pytest $(ARGS)
-
-test-services: $(VENV)/.dev ## what runs on real Kafka, a schema registry and Redis, which the tests start (needs Java, Maven, redis-server)
-	@$(PY) -m pytest -m services $(ARGS)
 
 check: $(VENV)/.dev ## style, types, import directions, house rules
 	@echo "ruff check"          && $(PY) -m ruff check --quiet .

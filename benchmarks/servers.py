@@ -36,8 +36,8 @@ from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import micros
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.settings import example_registry
 from gridsignal_services.telemetry import configure_logging
 
 R = TypeVar("R", bound=Record)
@@ -121,7 +121,9 @@ async def _serve_gateway(pipe: Connection, log: SqliteLog, directory: Path) -> N
     issuer = LocalIssuer.create_or_open(directory / "issuer")
     replica = Replica(log, codec, source=_SOURCE)
     # one connection makes all the offers: its own rate limit is out of the way, every other bound stays
-    settings = GatewaySettings(directory / "gateway", port=0, frames_per_s=1e6, frame_burst=1_000_000)
+    limits = {"frames_per_s": 1e6, "frame_burst": 1_000_000}
+    limits |= {"organisation_writes_per_s": 1e6, "organisation_write_burst": 1_000_000}
+    settings = GatewaySettings(directory / "gateway", port=0, **limits)
     gateway = Gateway(
         log, codec, replica, issuer.verifier(), example_registry(), MemoryCache(), settings, StoppedClock()
     )

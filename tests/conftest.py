@@ -26,7 +26,7 @@ PARTS = {
     "unit": "decisions: no loop, no socket, no file",
     "contract": "schemas, examples, evolution, ports and their doubles",
     "integration": "real sockets on 127.0.0.1, real SQLite files",
-    "journey": "the whole stack on the embedded log",
+    "journey": "the whole stack, on the embedded log and on Kafka",
     "tidy": "house rules",
 }
 EDGES = {
@@ -47,12 +47,13 @@ REAL_SERVICES = {"kafka", "schema_registry", "redis_url", "redis"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs Kafka, a registry or Redis: `make test-services` runs it."""
+    """Marks what needs Kafka, a registry or Redis, so that `-m "not services"` leaves it out; it comes last."""
     for item in items:
         callspec = getattr(item, "callspec", None)
         ids = set(callspec.id.split("-")) if callspec is not None else set()
         if REAL_SERVICES & (ids | set(getattr(item, "fixturenames", ()))):
             item.add_marker("services")
+    items.sort(key=lambda item: item.get_closest_marker("services") is not None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -103,11 +104,7 @@ def outside(ran_on: dict[str, str]) -> list[str]:
     lines = []
     for service, module in EDGES.items():
         missing = find_spec(module.rpartition(".")[0]) is None or find_spec(module) is None
-        why_not = (
-            "no adapter for it in this version"
-            if missing
-            else "not used by the tests that ran; `make test-services` does"
-        )
+        why_not = "no adapter for it in this version" if missing else "not used by the tests that ran"
         lines.append(f"{service + ':':<17}{ran_on.get(service, why_not)}")
     return lines
 

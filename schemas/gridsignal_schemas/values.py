@@ -33,9 +33,12 @@ MAX_POWER_W = 10_000 * MW
 """Ten gigawatts: more than any connection point on earth carries, so more is a unit mistake."""
 
 INT32_MAX = 2**31 - 1
-INT64_MAX = 2**63 - 1
+EXACT_MAX = 2**53 - 1
+"""The largest integer that every JSON reader keeps: JavaScript and jq lose digits beyond it."""
 
 
+UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
+"""Characters that move a terminal's cursor, colour it, or turn the direction of writing."""
 _DECIMAL = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,4})?")
 
 
@@ -86,6 +89,21 @@ def text_of_decimal(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _printable(value: str, info: ValidationInfo) -> str:
+    # what an earlier version wrote stays readable: whoever shows it spells it out
+    found = None if info.context and info.context.get("tolerant") else UNPRINTABLE.search(value)
+    if found is not None:
+        raise ValueError(f"expected text without control characters, got U+{ord(found[0]):04X} at {found.start()}")
+    return value
+
+
+def _printable_lines(value: str, info: ValidationInfo) -> str:
+    _printable(value.translate(_LINES), info)
+    return value
+
+
+_LINES = {ord("\n"): " ", ord("\t"): " "}
+
 Timestamp = Annotated[
     datetime,
     BeforeValidator(_only_text_or_datetime),
@@ -107,13 +125,15 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Zone = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Power = Annotated[int, Field(ge=0, le=MAX_POWER_W)]
-Energy = Annotated[int, Field(ge=0, le=INT64_MAX)]
+Energy = Annotated[int, Field(ge=0, le=EXACT_MAX)]
 Seconds = Annotated[int, Field(ge=0, le=366 * 86_400)]
 Resolution = Annotated[int, Field(ge=1, le=86_400)]
 Revision = Annotated[int, Field(ge=1, le=INT32_MAX)]
-ShortText = Annotated[str, Field(max_length=512)]
+ShortText = Annotated[str, Field(max_length=512), AfterValidator(_printable_lines)]
+"""For people: lines and tabs, no other control characters."""
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{0,64}$")]
-Name = Annotated[str, Field(min_length=1, max_length=128)]
+Name = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
+"""One line without control characters."""
 
 
 class Symbol(StrEnum):

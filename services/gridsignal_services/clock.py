@@ -43,6 +43,11 @@ def grid_time(grid: GridClock | None, appended_us: int) -> datetime:
     return appended if grid is None else grid.at(appended)
 
 
+def append_us(grid: GridClock | None, when: datetime) -> int:
+    """The append time at which the grid shows `when`, 0 at least: the inverse of `grid_time`."""
+    return max(0, micros(when if grid is None else grid.epoch + (when - grid.origin) / grid.rate))
+
+
 class WallClock:
     """Grid time is wall time."""
 

@@ -16,29 +16,26 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import BaselineDeclaration, GridClock
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, Role
 from gridsignal_services.access.issuer import LocalIssuer
-from gridsignal_services.asgi import HttpServer
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import Clock
-from gridsignal_services.dispatch.registration import register_sites
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.ingest import status
+from gridsignal_services.ingest.door import FeedsDoor
 from gridsignal_services.ingest.feeds import Feeds
-from gridsignal_services.ingest.fetching import Fetching
-from gridsignal_services.ingest.http import Http
-from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.series import Publication
-from gridsignal_services.ingest.service import Ingest
+from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.settings import Registry, ServerSettings
+from gridsignal_services.settings import ServerSettings
 
 _SOURCE = "/embedded"
 _PRINCIPAL = "service:embedded"
-_TOKEN_S = 30 * 86_400
+_DAY_S = 86_400
+_TOKEN_S = 30 * _DAY_S
+_FLAT = "flat example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +47,7 @@ class Stack:
     replica: Replica
     gateway: Gateway
     dispatch: Dispatch
-    ingest: Ingest
-    feeds: HttpServer
+    feeds: FeedsDoor
     issuer: LocalIssuer
     registry: Registry
 
@@ -85,21 +81,28 @@ class Stack:
         return await asyncio.to_thread(_write_all, directory, files)
 
     async def declare_flat_baselines(self, starts_at: datetime, days: int, share: float) -> None:
-        """A flat baseline for every site that has none: something to try requests and offers with."""
+        """A flat baseline to try requests and offers with, for every site without one for the first half of the days.
+
+        A baseline that a site has declared itself stays.
+        """
         for name, site in self.registry.sites.items():
-            ledger = self.replica.ledger_of(site.zone)
-            if name in ledger.baselines:
+            known = self.replica.ledger_of(site.zone).baselines.get(name)
+            if known is not None and (known.method != _FLAT or _end_of(known) >= starts_at + timedelta(days=days / 2)):
                 continue
             declaration = BaselineDeclaration(
                 zone=site.zone,
                 participant=site.participant,
                 site=name,
                 starts_at=starts_at,
-                resolution_s=3600,
-                power_w=[int(site.capacity_w * share)] * (24 * days),
-                method="flat example",
+                resolution_s=_DAY_S,
+                power_w=[int(site.capacity_w * share)] * days,
+                method=_FLAT,
             )
             await self.replica.submit(declaration, _PRINCIPAL)
+
+
+def _end_of(baseline: BaselineDeclaration) -> datetime:
+    return baseline.starts_at + timedelta(seconds=baseline.resolution_s * len(baseline.power_w))
 
 
 @asynccontextmanager
@@ -107,6 +110,7 @@ async def running(
     log: Log,
     directory: Path,
     *,
+    codec: Codec | None = None,
     registry: Registry,
     clock: Clock,
     settings: ServerSettings,
@@ -116,38 +120,31 @@ async def running(
 ) -> AsyncIterator[Stack]:
     """The stack for as long as the block runs; on leaving, the gateway drains and everything is closed.
 
-    `grid` is a simulation's clock: it becomes the first record of every dispatch partition.
+    `grid` is a simulation's clock: it becomes the first record of every dispatch partition. `codec` is the log's, where
+    that is not an embedded one.
     """
-    codec = Codec.from_lock()
+    codec = codec or Codec.from_lock()
     if grid is not None:
         await set_grid_clock(log, codec, grid)
     issuer = LocalIssuer.create_or_open(directory / "issuer")
     verifier = issuer.verifier()
     replica = Replica(log, codec, source=_SOURCE)
-    gateway_settings = GatewaySettings(data_directory=directory, host=settings.host, port=settings.gateway_port)
-    gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), gateway_settings, clock)
+    gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), GatewaySettings.of(settings), clock)
     dispatch = Dispatch(log, codec, replica, verifier, registry, settings, clock)
-    feeds, http = feeds or Feeds(), Http()
-    fetching = Fetching(http, PROVIDERS, feeds.settings)
-    ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching)
-    pages = HttpServer(status.app(ingest, verifier=verifier, registry=registry), settings, settings.ingest_port)
-    pages.listen()
-    async with http, asyncio.TaskGroup() as tasks:
-        background = [tasks.create_task(replica.run()), tasks.create_task(ingest.run())]
-        await replica.caught_up()
-        await register_sites(replica, registry)
-        doors = [tasks.create_task(work) for work in (gateway.run(), dispatch.run(), pages.serve())]
-        await gateway.ready()
-        await dispatch.ready()
+    door = FeedsDoor(log, codec, verifier, registry, settings, clock, feeds=feeds, playback=playback)
+    async with asyncio.TaskGroup() as tasks:
+        reducing = tasks.create_task(replica.run())
+        doors = (gateway, dispatch, door)
+        serving = [tasks.create_task(each.run()) for each in doors]
+        for each in doors:
+            await each.ready()
         try:
-            yield Stack(log, codec, replica, gateway, dispatch, ingest, pages, issuer, registry)
+            yield Stack(log, codec, replica, gateway, dispatch, door, issuer, registry)
         finally:
-            await gateway.drain()
-            dispatch.stop()
-            pages.stop()
-            await asyncio.wait(doors)
-            for task in background:
-                task.cancel()
+            for each in doors:
+                await each.drain()
+            await asyncio.wait(serving)
+            reducing.cancel()
 
 
 async def set_grid_clock(log: Log, codec: Codec, grid: GridClock) -> None:

@@ -2,8 +2,9 @@
 
 Reading is not owning: any replica answers any read; what it appends counts only as its own reduce then says.
 
-Bounded: the ledgers by the log; outcomes kept for appenders by _RECENT; one entry for each waiting caller.
-    When full: the oldest outcome is forgotten, and its appender told that it is unknown. Conflates: nothing.
+Bounded: the ledgers by the log; outcomes kept for appenders by _RECENT, own records by _OWN; one entry for each
+    waiting caller. When full: the oldest outcome is forgotten, and its appender told that it is unknown.
+    Conflates: nothing.
 """
 
 from __future__ import annotations
@@ -11,21 +12,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
-from gridsignal_schemas.messages import GridClock, Record
+from gridsignal_schemas.messages import FlexOffer, GridClock, Record
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison, sha256_of
-from gridsignal_services.bus.publish import principal_of, publish
+from gridsignal_services.bus.publish import append, principal_of
 from gridsignal_services.ledger.entry import Entry, Outcome
+from gridsignal_services.ledger.offering import settled
 from gridsignal_services.ledger.reduce import Ledger
-from gridsignal_services.telemetry import logger
+from gridsignal_services.telemetry import Outage, logger
 
 _log = logger("replica")
 _DISPATCH = TOPICS["dispatch"]
 _RECENT = 16_384
 """Outcomes kept for appenders that have not asked yet."""
+_RETRY_S = 0.5
+_OWN = 1024
+"""Own records kept until they are reduced; one pushed out is decoded like anybody's."""
 _BREATH_S = 0.005
 """How long reducing may keep the event loop before others get a turn."""
 
@@ -42,6 +47,10 @@ class Replica:
         self._listeners: list[Listener] = []
         self._waiting: defaultdict[int, list[tuple[int, asyncio.Future[Outcome | None]]]] = defaultdict(list)
         self._recent: OrderedDict[tuple[int, int], Outcome | None] = OrderedDict()
+        self._goal: dict[int, int] | None = None
+        """The end of the log as it was at start."""
+        self._own: OrderedDict[bytes, Record] = OrderedDict()
+        """Records submitted here and not reduced yet, by their bytes."""
         self._caught_up = asyncio.Event()
         self._moved = asyncio.Event()
 
@@ -78,22 +87,47 @@ class Replica:
         self._moved.clear()
 
     async def run(self) -> None:
-        """Reduces for ever."""
-        start = await self._log.start_positions("dispatch")
-        end = await self._log.end_positions("dispatch")
-        for partition, ledger in self.ledgers.items():
-            ledger.position = start[partition]
-        reader = await self._log.reader("dispatch", start)
+        """Reduces for ever; the log being away is waited for. Raises PositionGone where what was reduced is gone."""
+        outage = Outage(_log, "log", stream="dispatch")
+        while True:
+            try:
+                await self._read_on(outage)
+            except LogUnavailable as away:
+                outage.told(away)
+                await asyncio.sleep(_RETRY_S)
+
+    async def _read_on(self, outage: Outage) -> None:
+        if self._goal is None:
+            await self._begin()
+        reader = await self._log.reader("dispatch", self.positions)
         try:
-            self._mark_caught_up(end)
+            self._mark_caught_up()
             while True:
-                await self._reduce_all(await reader.read())
-                self._mark_caught_up(end)
+                records = await reader.read()
+                outage.over()
+                await self._reduce_all(records)
+                self._mark_caught_up()
         finally:
             await reader.aclose()
 
-    def _mark_caught_up(self, end: dict[int, int]) -> None:
-        if all(self.ledgers[partition].position >= offset for partition, offset in end.items()):
+    async def _begin(self) -> None:
+        start = await self._log.start_positions("dispatch")
+        goal = await self._log.end_positions("dispatch")
+        for partition, ledger in self.ledgers.items():
+            ledger.position = start[partition]
+        self._goal = goal
+
+    async def reach_end(self, partitions: Iterable[int] | None = None) -> None:
+        """Returns once everything is reduced that was on these partitions (all) when it was called.
+
+        Raises LogUnavailable where the log can't be asked for its end.
+        """
+        ends = await self._log.end_positions("dispatch")
+        for partition in ends if partitions is None else partitions:
+            await self.passed(partition, ends[partition] - 1)
+
+    def _mark_caught_up(self) -> None:
+        if all(self.ledgers[partition].position >= offset for partition, offset in (self._goal or {}).items()):
             self._caught_up.set()
 
     async def _reduce_all(self, records: list[LogRecord]) -> None:
@@ -109,7 +143,8 @@ class Replica:
         ledger = self.ledgers[logged.partition]
         outcome: Outcome | None = None
         try:
-            record = self._codec.decode(logged.value)
+            # what this process wrote need not be read from its bytes again
+            record = self._own.pop(logged.value, None) or self._codec.decode(logged.value)
         except Poison as poison:
             ledger.skip(logged.offset)
             _log.error("poison record skipped", partition=logged.partition, offset=logged.offset, reason=str(poison))
@@ -139,10 +174,20 @@ class Replica:
     async def submit(self, record: Record, principal: str) -> Outcome:
         """Appends a record and answers what the reduce made of it.
 
+        An offer that is on the log already is answered without being logged again.
+
         Raises LogUnavailable when the log is away or the read-back takes too long: whether it counts is then unknown,
         and the same record again, or a query by its id, settles it.
         """
-        appended = await publish(self._log, self._codec, record, principal=principal, source=self._source)
+        value, written = self._codec.written(record)
+        if isinstance(record, FlexOffer):
+            known = settled(self.ledger_of(record.zone).book, record, lambda: sha256_of(value))
+            if known is not None:
+                return known
+        self._own[value] = written
+        if len(self._own) > _OWN:
+            self._own.popitem(last=False)
+        appended = await append(self._log, record, value, principal=principal, source=self._source)
         try:
             async with asyncio.timeout(self._read_back_s):
                 outcome = await self._outcome(appended.partition, appended.offset)

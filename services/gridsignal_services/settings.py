@@ -1,4 +1,4 @@
-"""What a service is told from outside: the registry file, the environment. A mistake refuses to start.
+"""What a service is told by its environment. A mistake refuses to start.
 
 ConfigError   one line naming the key, what was expected and what was found; `faults` has all of them
 """
@@ -7,18 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.resources import files
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any
-from zoneinfo import ZoneInfo, available_timezones
-
-from pydantic import Field, ValidationError
-
-from gridsignal_schemas.values import MAX_POWER_W, Currency, Identifier, Name, Power, Shape, Zone
-from gridsignal_services.access import Entitlements, Principal
+from typing import Any
 
 
 class ConfigError(Exception):
@@ -29,160 +21,6 @@ class ConfigError(Exception):
         self.faults = faults
         """Every fault, one line each."""
 
-
-# --- the registry: who there is and what is theirs ---------------------------------------------------------------
-
-
-class ZoneEntry(Shape):
-    """One bidding zone."""
-
-    currency: Currency
-    """What prices in it are quoted in."""
-    timezone: Name
-    """The market's time zone, an IANA name: market days begin at its midnight."""
-
-    @property
-    def tz(self) -> ZoneInfo:
-        """The market's time zone."""
-        return ZoneInfo(self.timezone)
-
-
-class OperatorEntry(Shape):
-    """An organisation that asks for flexibility."""
-
-    zones: Annotated[list[Zone], Field(min_length=1)]
-    """Where it may ask."""
-
-
-class ParticipantEntry(Shape):
-    """An organisation that runs data centers."""
-
-    zones: Annotated[list[Zone], Field(min_length=1)]
-    """Whose prices, carbon and public requests it may see."""
-
-
-class SiteEntry(Shape):
-    """A data center's connection point."""
-
-    participant: Identifier
-    """Who runs it."""
-    zone: Zone
-    """Where it lies, for ever."""
-    capacity_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)]
-    """What the connection carries, in watts."""
-    minimum_load_w: Power
-    """What can't be shed, in watts: the idle power of machines and cooling."""
-    external_ids: Annotated[dict[Name, Name], Field(max_length=16, default_factory=dict)]
-    """Names elsewhere, by scheme: EIC, mRID, EAN."""
-
-
-class Registry(Shape):
-    """Zones, organisations and sites, from one TOML file.
-
-    Bounded: by the file, which an administrator writes.
-    """
-
-    zones: Annotated[dict[Zone, ZoneEntry], Field(min_length=1)]
-    operators: dict[Identifier, OperatorEntry] = Field(default_factory=dict)
-    participants: dict[Identifier, ParticipantEntry] = Field(default_factory=dict)
-    sites: dict[Identifier, SiteEntry] = Field(default_factory=dict)
-
-    @classmethod
-    def load(cls, path: Path) -> Registry:
-        """Reads a registry file. Raises ConfigError."""
-        try:
-            return cls.parse(path.read_text("utf-8"), path.name)
-        except (OSError, UnicodeDecodeError) as unreadable:
-            reason = getattr(unreadable, "strerror", None) or "it is not UTF-8 text"
-            raise ConfigError(f"{path.name}: expected a readable registry file, got: {reason}") from None
-
-    @classmethod
-    def parse(cls, text: str, file: str = "registry") -> Registry:
-        """The registry that a TOML text describes. Raises ConfigError."""
-        try:
-            registry = cls.model_validate(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as broken:
-            raise ConfigError(f"{file}: expected TOML, got: {broken}") from None
-        except ValidationError as invalid:
-            raise ConfigError(*(f"{file}: {_fault(fault)}" for fault in invalid.errors(include_url=False))) from None
-        if faults := [*_faults_of_zones(registry), *_faults_of_sites(registry)]:
-            raise ConfigError(*(f"{file}: {fault}" for fault in faults))
-        return registry
-
-    def entitlements(self, principal: Principal) -> Entitlements:
-        """What belongs to the principal's organisation: nothing where the registry doesn't know it."""
-        if principal.role == "operator" and (operator := self.operators.get(principal.organisation)):
-            return Entitlements(zones=frozenset(operator.zones))
-        if principal.role == "participant" and (participant := self.participants.get(principal.organisation)):
-            own = (site for site, entry in self.sites.items() if entry.participant == principal.organisation)
-            return Entitlements(zones=frozenset(participant.zones), sites=frozenset(own))
-        return Entitlements()
-
-
-def example_registry() -> Registry:
-    """The registry that ships with the package: three zones, two operators, three participants with four sites."""
-    return Registry.parse(example_registry_text(), "example_sites.toml")
-
-
-def example_registry_text() -> str:
-    """The shipped registry file, to start one's own from."""
-    return files("gridsignal_services").joinpath("example_sites.toml").read_text("utf-8")
-
-
-def _fault(error: Any) -> str:
-    """One line from pydantic's error: key: expected ..., got ..."""
-    key = ".".join(str(part) for part in error["loc"] if part != "[key]")
-    if error["type"] == "extra_forbidden":
-        return f"{key}: expected no such key, got {error['input']!r:.60}"
-    if error["type"] == "missing":
-        return f"{key}: expected a value, got nothing"
-    return f"{key}: expected {_expected(error['msg'])}, got {error['input']!r:.60}"
-
-
-def _expected(message: str) -> str:
-    message = message.removeprefix("Input should be ").removeprefix("Value error, expected ").split(", got ")[0]
-    message = message.removesuffix(" after validation, not 0").replace("String should match pattern", "text like")
-    return re.sub(r"^(Dictionary|List) should have", "a table with" if message[0] == "D" else "a list with", message)
-
-
-def _faults_of_zones(registry: Registry) -> list[str]:
-    faults = [
-        f"zones.{name}.timezone: expected an IANA time zone such as Europe/Berlin, got {entry.timezone!r:.60}"
-        for name, entry in registry.zones.items()
-        if entry.timezone not in available_timezones()
-    ]
-    groups: dict[str, Mapping[str, OperatorEntry | ParticipantEntry]] = {
-        "operators": registry.operators,
-        "participants": registry.participants,
-    }
-    return faults + [
-        f"{group}.{name}.zones: expected zones of this file ({', '.join(registry.zones)}), got {zone!r:.60}"
-        for group, entries in groups.items()
-        for name, entry in entries.items()
-        for zone in entry.zones
-        if zone not in registry.zones
-    ]
-
-
-def _faults_of_sites(registry: Registry) -> list[str]:
-    faults = []
-    for name, site in registry.sites.items():
-        owner = registry.participants.get(site.participant)
-        if owner is None:
-            faults.append(
-                f"sites.{name}.participant: expected a participant of this file, got {site.participant!r:.60}"
-            )
-        elif site.zone not in owner.zones:
-            faults.append(f"sites.{name}.zone: expected one of {site.participant}'s zones, got {site.zone!r:.60}")
-        if site.minimum_load_w > site.capacity_w:
-            faults.append(
-                f"sites.{name}.minimum_load_w: expected at most capacity_w ({site.capacity_w}), "
-                f"got {site.minimum_load_w}"
-            )
-    return faults
-
-
-# --- what the environment says -----------------------------------------------------------------------------------
 
 _PREFIX = "GRIDSIGNAL_"
 _OTHERS = frozenset(
@@ -196,6 +34,7 @@ _OTHERS = frozenset(
     }
 )
 """Read by commands and tests; no door's business."""
+_LIMITS = ("GRIDSIGNAL_GATEWAY_", "GRIDSIGNAL_DISPATCH_", "GRIDSIGNAL_INGEST_")
 _OTHER_FAMILIES = ("GRIDSIGNAL_FEED_", "GRIDSIGNAL_TEST_")
 
 
@@ -226,8 +65,25 @@ class ServerSettings:
     issuer: str | None = None
     """The `iss` that tokens must carry; goes with jwks."""
     audience: str = "gridsignal"
+    tls: str = "here"
+    """here: each door answers TLS itself; proxy: something in front does, and nobody else reaches these ports."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    kafka: str | None = None
+    """The brokers, host:port with commas between; for the doors as services of their own."""
+    kafka_ca: Path | None = None
+    """Who signed the brokers' certificates; with it connections are TLS."""
+    kafka_username: str | None = None
+    kafka_password: str | None = field(default=None, repr=False)
+    schema_registry: str | None = None
+    """The URL of a Confluent-compatible schema registry; goes with kafka."""
+    topic_prefix: str = ""
+    """Before each topic's and subject's name: a simulation has its own."""
+    redis: str | None = field(default=None, repr=False)
+    """The URL of a Redis or Valkey that gateways share; None: each has a cache of its own."""
+    limits: Mapping[str, str] = field(default_factory=dict)
+    """Limits of a door that differ from its defaults, by variable: GRIDSIGNAL_GATEWAY_ and the name of a number of
+    GatewaySettings in capitals, GRIDSIGNAL_DISPATCH_ or GRIDSIGNAL_INGEST_ and one of RestLimits."""
 
     def __post_init__(self) -> None:
         if faults := _faults_of_settings(self):
@@ -241,13 +97,40 @@ class ServerSettings:
             if not key.startswith(_PREFIX) or key in _OTHERS or key.startswith(_OTHER_FAMILIES):
                 continue
             name = key.removeprefix(_PREFIX).lower()
-            if name not in cls.__dataclass_fields__:
+            if name not in cls.__dataclass_fields__ and key.startswith(_LIMITS):
+                given.setdefault("limits", {})[key] = text
+                continue
+            if name not in cls.__dataclass_fields__ or name == "limits":
                 raise ConfigError(f"{key}: expected no such variable, see the documentation for those that exist")
             given[name] = _typed(key, name, text)
         return cls(**given | {name: value for name, value in arguments.items() if value is not None})
 
 
-_PATHS = frozenset({"directory", "feeds", "registry", "jwks", "tls_certificate", "tls_key"})
+def limits_of(shape: type, prefix: str, limits: Mapping[str, str]) -> dict[str, Any]:
+    """The limits whose variables begin with `prefix`, as numbers for the fields of a dataclass of limits.
+
+    Raises ConfigError for a name it has not, and for anything but a positive number.
+    """
+    numbers = {spot.name: spot.type for spot in fields(shape) if spot.type in ("int", "float")}
+    chosen: dict[str, Any] = {}
+    for key, text in limits.items():
+        if not key.startswith(prefix):
+            continue
+        name = key.removeprefix(prefix).lower()
+        if name not in numbers:
+            raise ConfigError(f"{key}: expected no such limit, see the documentation for those that exist")
+        kind = int if numbers[name] == "int" else float
+        try:
+            chosen[name] = kind(text)
+        except ValueError:
+            chosen[name] = 0
+        if not 0 < chosen[name] < _MOST:
+            raise ConfigError(f"{key}: expected a positive {numbers[name]}, got {text!r:.60}")
+    return chosen
+
+
+_MOST = 1e12
+_PATHS = frozenset({"directory", "feeds", "registry", "jwks", "tls_certificate", "tls_key", "kafka_ca"})
 _PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port"})
 
 
@@ -275,11 +158,38 @@ def _faults_of_settings(settings: ServerSettings) -> list[str]:
         faults.append("issuer: expected together with jwks, got one of them")
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         faults.append("tls_key: expected together with tls_certificate, got one of them")
+    if settings.tls not in ("here", "proxy"):
+        faults.append(f"tls: expected here or proxy, got {settings.tls!r:.60}")
     if not is_loopback(settings.host):
-        if settings.tls_certificate is None:
-            faults.append(f"tls_certificate: expected with a host beyond loopback, got none for {settings.host!r:.60}")
+        if settings.tls_certificate is None and settings.tls == "here":
+            faults.append(
+                f"tls_certificate: expected with a host beyond loopback, got none for {settings.host!r:.60}"
+                " (or tls=proxy where something in front answers TLS)"
+            )
         if settings.jwks is None:
             faults.append(f"jwks: expected with a host beyond loopback, got none for {settings.host!r:.60}")
+    return faults + _faults_of_the_outside(settings)
+
+
+_SERVERS = re.compile(r"[A-Za-z0-9._-]+:\d{1,5}(,[A-Za-z0-9._-]+:\d{1,5})*")
+_TOPIC_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
+
+
+def _faults_of_the_outside(settings: ServerSettings) -> list[str]:
+    """Faults in how Kafka, the schema registry and Redis are reached; passwords are not repeated."""
+    faults = []
+    if settings.kafka is not None and not _SERVERS.fullmatch(settings.kafka):
+        faults.append(f"kafka: expected host:port, several with commas, got {settings.kafka!r:.60}")
+    if (settings.kafka_username is None) != (settings.kafka_password is None):
+        faults.append("kafka_password: expected together with kafka_username, got one of them")
+    if settings.schema_registry is not None and not settings.schema_registry.startswith(("http://", "https://")):
+        faults.append("schema_registry: expected a URL with http or https, got something else")
+    if settings.redis is not None and not settings.redis.startswith(("redis://", "rediss://", "unix://")):
+        faults.append("redis: expected a URL with redis, rediss or unix, got something else")
+    if not _TOPIC_PREFIX.fullmatch(settings.topic_prefix):
+        faults.append(
+            f"topic_prefix: expected at most 64 of letters, digits, . _ and -, got {settings.topic_prefix!r:.60}"
+        )
     return faults
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO
 
 import structlog
@@ -34,6 +35,9 @@ def configure_logging(json: bool, level: str, stream: TextIO | None = None) -> N
         logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
+    told = _Told(logging.WARNING)
+    told.addFilter(_Seldom())
+    logging.basicConfig(handlers=[told], level=logging.WARNING, force=True)
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:
@@ -50,6 +54,68 @@ def without_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> Mutable
         elif isinstance(value, str):
             event[key] = _TOKEN.sub(HIDDEN, value)
     return event
+
+
+class Outage:
+    """Tells of something that is away: at once, then once in a while, and when it is back. Not once for each try."""
+
+    def __init__(
+        self,
+        out: structlog.typing.FilteringBoundLogger,
+        what: str,
+        *,
+        every_s: float = 30.0,
+        now_s: Callable[[], float] = time.monotonic,
+        **fields: object,
+    ) -> None:
+        """`what` is away where `told`; `fields` go with each line."""
+        self._out = out.bind(what=what, **fields)
+        self._every_s, self._now_s = every_s, now_s
+        self._since_s: float | None = None
+        self._told_s = 0.0
+
+    def told(self, reason: object) -> None:
+        """It is away, for this reason."""
+        now_s = self._now_s()
+        if self._since_s is None:
+            self._since_s = now_s
+        elif now_s - self._told_s < self._every_s:
+            return
+        self._told_s = now_s
+        self._out.warning("away, trying again", reason=str(reason), for_s=round(now_s - self._since_s, 1))
+
+    def over(self) -> None:
+        """It answers; says so if it was away."""
+        if self._since_s is not None:
+            self._out.info("back", after_s=round(self._now_s() - self._since_s, 1))
+            self._since_s = None
+
+
+class _Seldom(logging.Filter):
+    """Lets one line of each kind pass in a while: a client that reconnects says the same many times a second.
+
+    Bounded: one moment for each place in a library that logs. When full: never. Conflates: repeats.
+    """
+
+    def __init__(self, every_s: float = 30.0) -> None:
+        super().__init__()
+        self._every_s = every_s
+        self._last_s: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        place, now_s = (record.pathname, record.lineno), time.monotonic()
+        if now_s - self._last_s.get(place, -self._every_s) < self._every_s:
+            return False
+        self._last_s[place] = now_s
+        return True
+
+
+class _Told(logging.Handler):
+    """What libraries log becomes one of our lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        told = logger("library").bind(library=record.name)
+        told.log(record.levelno, record.getMessage()[:500])
 
 
 class Health:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -18,7 +19,9 @@ from gridsignal_services import problems, strict_json
 from gridsignal_services.access import Principal
 from gridsignal_services.access.tokens import Unauthorized, Verifier
 from gridsignal_services.bus import LogUnavailable
+from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.problems import MEDIA_TYPE, Problem
+from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.strict_json import message_of
 
 MAX_BODY = 64 * 1024
@@ -28,8 +31,24 @@ BODY_S = 10.0
 M = TypeVar("M", bound=BaseModel)
 
 
-def principal(request: Request, verifier: Verifier, scope: str) -> Principal:
-    """Who asks. Raises Problem 401 or 403."""
+class Callers:
+    """Who knocks at one door, and how often.
+
+    Bounded: a token bucket for each role and organisation. When full: 429 with Retry-After. Conflates: nothing.
+    """
+
+    def __init__(self, verifier: Verifier, limits: RestLimits) -> None:
+        self._verifier, self._bucket, self._asked = verifier, limits.bucket, MemoryCache()
+
+    def principal(self, request: Request, scope: str) -> Principal:
+        """Who asks. Raises Problem 401, 403, or 429 for an organisation that asks too fast."""
+        found = _principal(request, self._verifier, scope)
+        if wait_s := self._asked.take_now(found.name, self._bucket):
+            raise problems.rate_limited(math.ceil(wait_s))
+        return found
+
+
+def _principal(request: Request, verifier: Verifier, scope: str) -> Principal:
     given = request.headers.getlist("authorization")
     scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
     if scheme.lower() != "bearer":  # nor with two: a proxy in front may have read the other one
@@ -78,15 +97,15 @@ def add_problems(made: FastAPI, log: FilteringBoundLogger) -> None:
 
     @made.exception_handler(Problem)
     async def told(_: Request, problem: Problem) -> Response:
-        return _answer(problem)
+        return answer(problem)
 
     @made.exception_handler(LogUnavailable)
     async def away(_: Request, error: LogUnavailable) -> Response:
-        return _answer(problems.unavailable(str(error)))
+        return answer(problems.unavailable(str(error)))
 
     @made.exception_handler(ClientDisconnect)
     async def gone(_: Request, __: ClientDisconnect) -> Response:
-        return _answer(problems.too_slow())  # nobody reads it; it is no failure of ours
+        return answer(problems.too_slow())  # nobody reads it; it is no failure of ours
 
     @made.exception_handler(RequestValidationError)
     async def unreadable(_: Request, error: RequestValidationError) -> Response:
@@ -94,21 +113,22 @@ def add_problems(made: FastAPI, log: FilteringBoundLogger) -> None:
             Detail(code="PARAMETER", pointer=f"?{fault['loc'][-1]}", message=message_of(fault))
             for fault in error.errors()
         ]
-        return _answer(problems.invalid(faults))
+        return answer(problems.invalid(faults))
 
     @made.exception_handler(HTTPException)
     async def plain(_: Request, error: HTTPException) -> Response:
         if error.status_code == 404:
-            return _answer(problems.not_found())
-        return _answer(Problem(error.status_code, "http", str(error.detail), headers=error.headers))
+            return answer(problems.not_found())
+        return answer(Problem(error.status_code, "http", str(error.detail), headers=error.headers))
 
     @made.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:
         log.error("an operation failed", path=request.url.path, error=type(error).__name__, exc_info=error)
-        return _answer(problems.internal())
+        return answer(problems.internal())
 
 
-def _answer(problem: Problem) -> Response:
+def answer(problem: Problem) -> Response:
+    """The problem as it goes out."""
     return Response(
         problem.body.model_dump_json(), problem.status, headers=dict(problem.headers), media_type=MEDIA_TYPE
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
-from gridsignal_schemas.values import INT64_MAX, Symbol
+from gridsignal_schemas.values import EXACT_MAX, UNPRINTABLE, Symbol
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -30,6 +30,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     max_leaves=8,
 )
 TIMES = st.datetimes(datetime(1901, 1, 2), datetime(2199, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds the zone
+PRINTABLE = st.characters(codec="utf-8").filter(lambda character: not UNPRINTABLE.match(character))
 MONEY = st.decimals(-LARGEST, LARGEST, places=4, allow_nan=False, allow_infinity=False)
 
 
@@ -70,9 +71,10 @@ def _plain(kind: type, bounds: dict[str, Any]) -> st.SearchStrategy[Any]:
     if kind is str and "pattern" in bounds:
         return st.from_regex(bounds["pattern"].removeprefix("^").removesuffix("$"), fullmatch=True)
     if kind is str:
-        return st.text(min_size=bounds.get("min_length", 0), max_size=min(bounds.get("max_length", 40), 40))
+        most = min(bounds.get("max_length", 40), 40)
+        return st.text(PRINTABLE, min_size=bounds.get("min_length", 0), max_size=most)
     if kind is int:
-        return st.integers(bounds.get("ge", -INT64_MAX), bounds.get("le", INT64_MAX))
+        return st.integers(bounds.get("ge", -EXACT_MAX), bounds.get("le", EXACT_MAX))
     if kind is float:
         return st.floats(bounds.get("gt", 0), bounds.get("le", 1e300), exclude_min=True, allow_nan=False)
     return {bool: st.booleans(), datetime: TIMES, Decimal: MONEY}[kind]

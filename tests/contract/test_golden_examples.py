@@ -131,4 +131,4 @@ def test_the_nasty_examples_hold_what_breaks_readers() -> None:
     assert any(option["levels_w"] == [] for option in offer["options"])
     text = json.loads(example("GridAlert", "nasty"))["text"]
     assert len(text) == 512
-    assert {"\u0000", "\n", '"', "\\", "電", "🔋"} <= set(text)
+    assert {"\t", "\n", "→", '"', "\\", "電", "🔋"} <= set(text)

@@ -27,8 +27,8 @@ from gridsignal_services.clock import micros
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ledger.clearing import decide
+from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.settings import example_registry
 from tests.builders import a_baseline_declaration, a_site_registration, utc
 
 SOON_S = 10.0

@@ -69,7 +69,7 @@ class Up:
 
 @asynccontextmanager
 async def running(directory: Path) -> AsyncIterator[Up]:
-    ports = ("--gateway-port", "0", "--dispatch-port", "0")
+    ports = ("--gateway-port", "0", "--dispatch-port", "0", "--ingest-port", "0")
     process = await started("up", "--directory", str(directory), *ports)
     assert process.stdout
     try:
@@ -117,7 +117,9 @@ async def test_a_token_is_minted_shown_and_let_in(up: Up) -> None:
 
 
 async def test_a_second_owner_is_told_in_one_line(up: Up) -> None:
-    second = await ran("up", "--directory", str(up.directory), "--gateway-port", "0", "--dispatch-port", "0")
+    second = await ran(
+        "up", "--directory", str(up.directory), "--gateway-port", "0", "--dispatch-port", "0", "--ingest-port", "0"
+    )
     (line,) = second.err.splitlines()
     assert (second.code, str(up.process.pid) in line) == (2, True)
 

@@ -1,11 +1,15 @@
-"""The whole stack around a log that is a parameter, on a clock that only tests move."""
+"""The whole stack around a log that is a parameter: stepped by the test on the embedded log, running on Kafka.
+
+A story whose hours are not those from 16:20 on says so with `grid_runs(origin, rate)`: grid seconds per second.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -15,30 +19,19 @@ import pytest
 import gridsignal
 from gridsignal_schemas.messages import GridClock, Record
 from gridsignal_services import embedded
+from gridsignal_services.bus.cluster import simulation
 from gridsignal_services.bus.sqlite import SqliteLog
-from gridsignal_services.clock import SteppedClock, micros
+from gridsignal_services.clock import Clock, ScaledClock, SteppedClock, micros
 from gridsignal_services.demo.conductor import Conductor
+from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.embedded import Stack
-from gridsignal_services.settings import ServerSettings, example_registry
+from gridsignal_services.registry import example_registry
+from gridsignal_services.settings import ServerSettings
 from tests.builders import MARKET_DAY, utc
 
 R = TypeVar("R", bound=Record)
 NOON, SOON_S = utc("12:00"), 20.0
 TEN_MW = 10_000_000
-
-
-@pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock(NOON)
-
-
-@pytest.fixture(params=["sqlite"])
-async def log(request: pytest.FixtureRequest, tmp_path: Path, clock: SteppedClock) -> AsyncIterator[SqliteLog]:
-    """The log under every story; another kind joins by its name in `params`."""
-    assert request.param == "sqlite"
-    opened = await SqliteLog.open(tmp_path / "log", append_time_us=lambda: micros(clock.now()))
-    yield opened
-    await opened.aclose()
 
 
 class Turn:
@@ -48,22 +41,16 @@ class Turn:
         await asyncio.sleep(0)
 
 
-class World(Conductor):
+class World(ABC):
     """The stack, its clock, and those who speak to it over real sockets."""
 
-    def __init__(self, stack: Stack, log: SqliteLog, clock: SteppedClock) -> None:
-        super().__init__(stack, log, clock, [cast("Any", Turn())])
+    def __init__(self, stack: Stack, clock: Clock) -> None:
         self.stack, self.clock = stack, clock
         self._asked = 0
 
+    @abstractmethod
     async def reach(self, when: datetime) -> None:
         """Lets everything happen that is due by `when`."""
-        waiting = asyncio.create_task(self.clock.sleep_until(when))
-        async with asyncio.timeout(SOON_S):
-            await self._quiet([waiting])
-            while self.clock.now() < when:
-                self.clock.step()
-                await self._quiet([waiting])
 
     def desk(self, organisation: str = "tso-north", role: Any = "operator") -> httpx2.AsyncClient:
         """Somebody at the REST door."""
@@ -89,14 +76,86 @@ class World(Conductor):
         return gridsignal.connect(self.stack.gateway_url, token=token, site=site, **given)
 
 
+class SteppedWorld(World):
+    """On the embedded log, whose time stands still but for the steps a test takes."""
+
+    def __init__(self, stack: Stack, log: SqliteLog, clock: SteppedClock) -> None:
+        super().__init__(stack, clock)
+        self._stepped = clock
+        self._conductor = Conductor(stack, log, clock, [cast("Any", Turn())])
+
+    async def reach(self, when: datetime) -> None:
+        waiting = asyncio.create_task(self._stepped.sleep_until(when))
+        async with asyncio.timeout(SOON_S):
+            await self._conductor.quiet([waiting])
+            while self._stepped.now() < when:
+                self._stepped.step()
+                await self._conductor.quiet([waiting])
+
+
+class RunningWorld(World):
+    """On a cluster, whose brokers stamp the time: it runs, and a test waits for it."""
+
+    async def reach(self, when: datetime) -> None:
+        async with asyncio.timeout(5 * SOON_S):
+            await self.clock.sleep_until(when)
+            while not await self._is_quiet():
+                await self.stack.replica.reach_end()
+
+    async def _is_quiet(self) -> bool:
+        ledgers = self.stack.replica.ledgers
+        end = await self.stack.log.end_positions("dispatch")
+        idle = not any(next_records(ledger, self.clock.now()) for ledger in ledgers.values())
+        return idle and self.stack.replica.positions == end and await self.stack.gateway.at_rest()
+
+
+@pytest.fixture(params=["sqlite", "kafka"])
+def cluster(request: pytest.FixtureRequest) -> ServerSettings | None:
+    """The cluster under a story; None for the embedded log. Not async: a cluster starts outside of any loop."""
+    if request.param == "sqlite":
+        return None
+    brokers, registry = request.getfixturevalue("kafka"), request.getfixturevalue("schema_registry")
+    return ServerSettings(kafka=brokers.servers, schema_registry=registry)
+
+
 @pytest.fixture
-async def world(log: SqliteLog, clock: SteppedClock, tmp_path: Path) -> AsyncIterator[World]:
-    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
-    grid = GridClock(origin=NOON, rate=1.0, epoch=NOON)
-    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=clock, settings=settings, grid=grid)
-    async with circuit as stack:
-        await stack.declare_flat_baselines(MARKET_DAY, 2, 0.6)
-        yield World(stack, log, clock)
+async def world(request: pytest.FixtureRequest, cluster: ServerSettings | None, tmp_path: Path) -> AsyncIterator[World]:
+    opening = _stepped(tmp_path) if cluster is None else _running(cluster, tmp_path, request.node)
+    async with opening as opened:
+        await opened.stack.declare_flat_baselines(MARKET_DAY, 2, 0.6)
+        yield opened
+
+
+def _settings(directory: Path) -> ServerSettings:
+    return ServerSettings(directory=directory, gateway_port=0, dispatch_port=0, ingest_port=0)
+
+
+@asynccontextmanager
+async def _stepped(directory: Path) -> AsyncIterator[World]:
+    clock, grid = SteppedClock(NOON), GridClock(origin=NOON, rate=1.0, epoch=NOON)
+    log = await SqliteLog.open(directory / "log", append_time_us=lambda: micros(clock.now()))
+    settings, registry = _settings(directory), example_registry()
+    circuit = embedded.running(log, directory, registry=registry, clock=clock, settings=settings, grid=grid)
+    try:
+        async with circuit as stack:
+            yield SteppedWorld(stack, log, clock)
+    finally:
+        await log.aclose()
+
+
+@asynccontextmanager
+async def _running(cluster: ServerSettings, directory: Path, story: pytest.Item) -> AsyncIterator[World]:
+    marker = story.get_closest_marker("grid_runs")
+    origin, rate = marker.args if marker is not None else ("16:20", 600)
+    settings, registry = _settings(directory), example_registry()
+    async with simulation(cluster) as (log, codec):
+        grid = GridClock(origin=utc(origin), rate=rate, epoch=datetime.now(UTC))
+        clock = ScaledClock(grid)
+        circuit = embedded.running(
+            log, directory, codec=codec, registry=registry, clock=clock, settings=settings, grid=grid
+        )
+        async with circuit as stack:
+            yield RunningWorld(stack, clock)
 
 
 async def hear(signals: gridsignal.Subscription, kind: type[R], **fields: Any) -> R:

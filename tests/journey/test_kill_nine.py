@@ -49,7 +49,14 @@ class Up:
         """From its last line of greeting to its violent end."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gridsignal", "up", "--directory", str(self.directory)),
-            *("--gateway-port", str(self.gateway_port), "--dispatch-port", str(self.dispatch_port)),
+            *(
+                "--gateway-port",
+                str(self.gateway_port),
+                "--dispatch-port",
+                str(self.dispatch_port),
+                "--ingest-port",
+                "0",
+            ),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )

@@ -8,6 +8,8 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -29,8 +31,7 @@ _ARTIFACTS = (
 )
 _PROPERTIES = """
 process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+node.id={node_id}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
@@ -40,10 +41,10 @@ num.io.threads=2
 background.threads=2
 log.cleaner.dedupe.buffer.size=4194304
 offsets.topic.num.partitions=1
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
+offsets.topic.replication.factor={replication}
+transaction.state.log.replication.factor={replication}
 transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.replication.factor={replication}
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
@@ -64,31 +65,93 @@ _JVM = ["-Xms192m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "
 class KafkaNode:
     """A broker and controller in one process, with its data in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
-        need("java", "mvn")
-        port, controller = free_ports(2)
-        self.address = f"127.0.0.1:{port}"
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.address = plan.address
+        folder.mkdir(parents=True, exist_ok=True)
         properties, logging = folder / "server.properties", folder / "log4j2.properties"
-        properties.write_text(_PROPERTIES.format(port=port, controller=controller, folder=folder), "utf-8")
+        properties.write_text(plan.properties(folder), "utf-8")
         logging.write_text(_LOG4J, "utf-8")
         java = ["java", *_JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", f"{jars(*_ARTIFACTS)}/*"]
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        form = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
-        subprocess.run([*java, *form, "--standalone", "--ignore-formatted"], check=True, capture_output=True)
-        ready = "Kafka Server started"
-        self.process = Process([*java, "kafka.Kafka", str(properties)], ready, folder / "kafka.out")
+        form = ["kafka.tools.StorageTool", "format", "-t", plan.cluster, "-c", str(properties), "--ignore-formatted"]
+        subprocess.run([*java, *form, *plan.standalone], check=True, capture_output=True)
+        self.process = Process([*java, "kafka.Kafka", str(properties)], "Kafka Server started", folder / "kafka.out")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One node's place in its cluster."""
+
+    cluster: str
+    node_id: int
+    port: int
+    controller: int
+    voters: tuple[str, ...]
+    """id@host:port of every node's controller; empty for a node that is alone."""
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def standalone(self) -> list[str]:
+        return [] if self.voters else ["--standalone"]
+
+    def properties(self, folder: Path) -> str:
+        """The node's configuration file."""
+        quorum = f"controller.quorum.bootstrap.servers=127.0.0.1:{self.controller}"
+        if self.voters:
+            quorum = f"controller.quorum.voters={','.join(self.voters)}"
+        text = _PROPERTIES.format(
+            node_id=self.node_id,
+            port=self.port,
+            controller=self.controller,
+            folder=folder,
+            replication=max(1, len(self.voters)),
+        )
+        return f"{text}{quorum}\n"
+
+
+def plans(count: int) -> list[Plan]:
+    """`count` nodes of a new cluster."""
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    ports = free_ports(2 * count)
+    pairs = list(zip(ports[::2], ports[1::2], strict=True))
+    voters = [f"{at}@127.0.0.1:{controller}" for at, (_, controller) in enumerate(pairs, 1)] if count > 1 else []
+    return [Plan(cluster, at, *pair, tuple(voters)) for at, pair in enumerate(pairs, 1)]
+
+
+class KafkaCluster:
+    """Nodes that tests may kill; they start together, for none is ready before most are."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        need("java", "mvn")
+        jars(*_ARTIFACTS)
+        with ThreadPoolExecutor(count) as starting:
+            started = [starting.submit(KafkaNode, folder / str(plan.node_id), plan) for plan in plans(count)]
+        self.nodes = [node.result() for node in started]
+        self.brokers = Brokers(",".join(node.address for node in self.nodes))
         try:
-            asyncio.run(answers(self.address))
+            asyncio.run(answers(self.brokers.servers))
         except BaseException:
-            self.process.kill()
+            self.kill()
             raise
+
+    def kill(self) -> None:
+        """kill -9 for all of them."""
+        for node in self.nodes:
+            node.process.kill()
+
+    def stop(self) -> None:
+        """Asks all to end."""
+        for node in self.nodes:
+            node.process.stop()
 
 
 async def answers(address: str) -> None:
     """Returns when a metadata request is answered: the open port comes a moment earlier."""
     async with asyncio.timeout(30):
         while True:
-            admin = AIOKafkaAdminClient(bootstrap_servers=address)
+            admin = AIOKafkaAdminClient(bootstrap_servers=address.split(","))
             try:
                 await admin.start()
                 await admin.list_topics()
@@ -108,11 +171,11 @@ def _container() -> Iterator[tuple[str, str]]:
 
 
 def _started(folder: Path) -> Iterator[tuple[str, str]]:
-    node = KafkaNode(folder)
+    cluster = KafkaCluster(folder, 1)
     try:
-        yield node.address, f"{VERSION}, started by the tests"
+        yield cluster.brokers.servers, f"{VERSION}, started by the tests"
     finally:
-        node.process.stop()
+        cluster.stop()
 
 
 @pytest.fixture(scope="session")

@@ -24,18 +24,21 @@ def free_ports(n: int) -> list[int]:
 class Process:
     """Runs a command; its output goes to a file, and is watched for the line that says it is ready."""
 
-    def __init__(self, command: list[str], ready: str, log: Path) -> None:
+    def __init__(self, command: list[str], ready: str, log: Path, env: dict[str, str] | None = None) -> None:
+        """`env` is added to the environment."""
         self.command = command
+        self._env = os.environ | (env or {})
         self._ready = ready
         self._log = log
         self._is_ready = threading.Event()
+        self._said = threading.Condition()
         self.start()
 
     def start(self) -> None:
         """Starts it (again), and returns once it is ready. Raises RuntimeError with the end of its output."""
         self._is_ready.clear()
         self._running = subprocess.Popen(
-            self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=self._env
         )
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
@@ -43,12 +46,24 @@ class Process:
             self.kill()
             raise RuntimeError(f"{self.command[0]} did not start: {self._log.read_text('utf-8', 'replace')[-2000:]}")
 
+    def wait_until_ready(self) -> None:
+        """Returns at once while it runs, and while it is being started once it does."""
+        self._is_ready.wait(START_TIMEOUT_S)
+
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Returns once it has said so often what holds this text. Raises TimeoutError."""
+        with self._said:
+            if not self._said.wait_for(lambda: self._log.read_text("utf-8", "replace").count(text) >= times, 60):
+                raise TimeoutError(f"expected {text!r} {times} times, got: {self._log.read_text()[-2000:]}")
+
     def _watch(self) -> None:
         assert self._running.stdout is not None
         with self._log.open("ab") as log:
             for line in self._running.stdout:
-                log.write(line)
-                log.flush()
+                with self._said:
+                    log.write(line)
+                    log.flush()
+                    self._said.notify_all()
                 if self._ready.encode() in line:
                     self._is_ready.set()
         self._is_ready.set()  # it has ended: nobody need wait any longer
@@ -62,14 +77,15 @@ class Process:
         self._running.kill()
         self._end()
 
-    def stop(self) -> None:
-        """Asks it to end, and insists after ten seconds."""
+    def stop(self, within_s: float = 10) -> int:
+        """Asks it to end, and insists after a while; its exit code."""
         self._running.terminate()
         try:
-            self._running.wait(10)
+            self._running.wait(within_s)
         except subprocess.TimeoutExpired:
             self._running.kill()
         self._end()
+        return self._running.returncode
 
     def _end(self) -> None:
         self._running.wait()

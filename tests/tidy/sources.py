@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("schemas", "clients", "services")
 ALL = (*PRODUCT, "tests", "benchmarks", "docs")
-NOT_OURS = {"__pycache__", "node_modules", "dist", "build"}
+NOT_OURS = {".git", "__pycache__", "node_modules", "dist", "build"}
 TEXT = {
     ".avsc",
     ".cfg",

@@ -34,6 +34,7 @@ DECISIONS = (
     "services/gridsignal_services/dispatch/book.py",
     "services/gridsignal_services/dispatch/commands.py",
     "services/gridsignal_services/dispatch/delivered.py",
+    "services/gridsignal_services/dispatch/vintages.py",
     "services/gridsignal_services/gateway/session.py",
     "services/gridsignal_services/gateway/answers.py",
     "services/gridsignal_services/gateway/effects.py",

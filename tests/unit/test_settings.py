@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from gridsignal_services.access import Entitlements, Principal, Role
-from gridsignal_services.settings import ConfigError, Registry, ServerSettings, example_registry, example_registry_text
+from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.registry import Registry, example_registry, example_registry_text
+from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.settings import ConfigError, ServerSettings
 
 
 def a_principal(role: Role, organisation: str) -> Principal:
@@ -127,6 +130,14 @@ def test_the_environment_sets_what_arguments_do_not() -> None:
         ({"GRIDSIGNAL_HOST": "::", "GRIDSIGNAL_TLS_CERTIFICATE": "c", "GRIDSIGNAL_TLS_KEY": "k"}, "jwks"),
         ({"GRIDSIGNAL_HOST": "example.org"}, "tls_certificate"),
         ({"GRIDSIGNAL_TLS_KEY": "k"}, "tls_key"),
+        ({"GRIDSIGNAL_TLS": "off"}, "tls"),
+        ({"GRIDSIGNAL_HOST": "0.0.0.0", "GRIDSIGNAL_TLS": "proxy"}, "jwks"),
+        ({"GRIDSIGNAL_KAFKA": "kafka"}, "kafka"),
+        ({"GRIDSIGNAL_KAFKA": "kafka:9092,"}, "kafka"),
+        ({"GRIDSIGNAL_KAFKA_USERNAME": "me"}, "kafka_password"),
+        ({"GRIDSIGNAL_SCHEMA_REGISTRY": "registry:8081"}, "schema_registry"),
+        ({"GRIDSIGNAL_REDIS": "redis:6379"}, "redis"),
+        ({"GRIDSIGNAL_TOPIC_PREFIX": "a b"}, "topic_prefix"),
     ],
 )
 def test_a_wrong_environment_refuses_to_start_naming_the_key(environment: dict[str, str], key: str) -> None:
@@ -144,3 +155,51 @@ def test_a_door_beyond_loopback_has_certificates_and_an_issuer() -> None:
         issuer="https://issuer.example",
     )
     assert settings.host == "0.0.0.0"
+
+
+def test_behind_a_proxy_a_door_needs_no_certificates_but_an_issuer() -> None:
+    settings = ServerSettings(host="0.0.0.0", tls="proxy", jwks=Path("jwks.json"), issuer="https://issuer.example")
+    assert settings.tls_certificate is None
+
+
+def test_no_secret_of_the_cluster_is_shown() -> None:
+    settings = ServerSettings(
+        kafka="b:9092", kafka_username="me", kafka_password="canary-1", redis="redis://:canary-2@cache:6379/0"
+    )
+    assert "canary" not in repr(settings)
+    with pytest.raises(ConfigError) as refused:
+        ServerSettings(redis="http://:canary-3@cache")
+    assert "canary" not in str(refused.value)
+
+
+def test_limits_of_the_doors_come_from_the_environment() -> None:
+    environment = {
+        "GRIDSIGNAL_GATEWAY_STRIKES": "5",
+        "GRIDSIGNAL_GATEWAY_TICK_S": "0.002",
+        "GRIDSIGNAL_GATEWAY_PORT": "1",
+    }
+    environment |= {"GRIDSIGNAL_DISPATCH_REQUESTS_PER_S": "7"}
+    settings = ServerSettings.from_environment(environment)
+    gateway = GatewaySettings.of(settings)
+    assert (gateway.port, gateway.strikes, gateway.tick_s) == (1, 5, 0.002)
+    assert RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_") == RestLimits(requests_per_s=7)
+    assert RestLimits.of(settings, "GRIDSIGNAL_INGEST_") == RestLimits()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("GRIDSIGNAL_GATEWAY_STRIKE", "5"),
+        ("GRIDSIGNAL_GATEWAY_TLS_KEY", "k"),
+        ("GRIDSIGNAL_GATEWAY_STRIKES", "0"),
+        ("GRIDSIGNAL_GATEWAY_STRIKES", "2.5"),
+        ("GRIDSIGNAL_GATEWAY_TICK_S", "nan"),
+        ("GRIDSIGNAL_GATEWAY_TICK_S", "inf"),
+        ("GRIDSIGNAL_DISPATCH_REQUEST_BURST", "many"),
+    ],
+)
+def test_a_limit_that_is_none_refuses_to_start_naming_the_key(key: str, value: str) -> None:
+    settings = ServerSettings.from_environment({key: value})
+    with pytest.raises(ConfigError) as refused:
+        GatewaySettings.of(settings) if "GATEWAY" in key else RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
+    assert str(refused.value).startswith(f"{key}: expected ")

@@ -142,6 +142,10 @@ async def follow(grid: Grid, cluster: Cluster, order: DispatchOrder) -> None:
         cluster.say(f"not ours any more: {error.code}")  # so nothing is paused
         cluster.promised.pop(order.request_id, None)
         return
+    if not order.moves_power:
+        cluster.say("a dry run: answered, and nothing is paused")
+        cluster.promised.pop(order.request_id, None)
+        return
     await grid.clock.sleep_until(order.starts_at)
     cluster.pause(order)
     await grid.report(order, "STARTED")

@@ -15,7 +15,8 @@ REFUSALS: dict[str, str] = {
     "already_subscribed": "this connection has exactly this subscription",
     "too_many_subscriptions": "more than `max_subscriptions`",
     "unknown_subscription": "this connection has no such `sub`",
-    "rate": "too fast, or more unanswered writes than `offer_window`; retriable after `retry_after_ms`",
+    "rate": "too fast, alone or with the others of your organisation, or more unanswered writes than `offer_window`;"
+    " retriable after `retry_after_ms`",
     "unavailable": "the log is away or slow: the outcome is unknown; send the same again, or query; retriable",
     "conflict": "this id (and revision) already has another content",
     "revision": "not the next revision of the offer, or not the current one of the order",

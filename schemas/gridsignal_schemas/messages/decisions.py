@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gridsignal_schemas.values import (
-    INT64_MAX,
+    EXACT_MAX,
     Code,
     Identifier,
     Money,
@@ -91,7 +91,7 @@ class Clearing(Record):
     """The request cleared."""
     request_revision: Revision
     """The request's revision cleared."""
-    position: Annotated[int, Field(ge=0, le=INT64_MAX)]
+    position: Annotated[int, Field(ge=0, le=EXACT_MAX)]
     """The next offset of the partition when the decision was made: what it was made from."""
     awards: Annotated[list[Award], Field(max_length=10_000)]
     """In merit order."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from gridsignal_schemas.messages.flexibility import Ramp
 from gridsignal_schemas.messages.terms import Direction, RunMode
 from gridsignal_schemas.values import (
-    INT64_MAX,
+    EXACT_MAX,
     MAX_POWER_W,
     Code,
     Energy,
@@ -139,6 +139,11 @@ class DispatchOrder(Record):
     run_mode: RunMode
     """Propagated from the request."""
 
+    @property
+    def moves_power(self) -> bool:
+        """Whether the site acts on it. A dry run is answered like any other order, and reaches no actuator."""
+        return self.run_mode in (RunMode.LIVE, RunMode.TEST_ACTIVATION)
+
 
 class OrderResponse(Record):
     """A site's answer to an order, or its report on the way."""
@@ -217,7 +222,7 @@ class MeterReading(Record):
     """The import register at the end of the interval."""
     quality: Quality
     """How good the figure is."""
-    seq: Annotated[int, Field(ge=0, le=INT64_MAX)]
+    seq: Annotated[int, Field(ge=0, le=EXACT_MAX)]
     """Counts the meter's readings."""
 
 

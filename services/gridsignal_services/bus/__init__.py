@@ -74,6 +74,23 @@ class Reader(Protocol):
     async def aclose(self) -> None: ...
 
 
+class Election(Protocol):
+    """Whose turn it is to act on each partition of a stream; everybody reads all of them.
+
+    Nothing rests on it: two who both think it is theirs write records of which the first valid one counts.
+    """
+
+    @property
+    def mine(self) -> frozenset[int]:
+        """The partitions that are this process's to act on, as far as it knows."""
+
+    async def changed(self) -> None:
+        """Returns when `mine` has changed since the last call, or since the election was entered."""
+
+    async def aclose(self) -> None:
+        """Gives all partitions up, so that others get them at once. Returns within ten seconds."""
+
+
 class Log(Protocol):
     """The log under one topic prefix."""
 
@@ -100,6 +117,9 @@ class Log(Protocol):
 
     async def position_at(self, stream: str, appended_us: int) -> dict[int, int]:
         """The first offset of each partition appended at or after this time; the end where there is none."""
+
+    def stand(self, stream: str) -> Election:
+        """Enters the election of those who act on the partitions of a stream; at first none are this process's."""
 
     async def aclose(self) -> None:
         """Returns within ten seconds, whatever the log does."""

@@ -119,16 +119,20 @@ class Codec:
 
     def encode(self, record: Record) -> bytes:
         """The framed bytes. Raises ValueError for a record that breaks its own rules or is too long."""
+        return self.written(record)[0]
+
+    def written(self, record: Record) -> tuple[bytes, Record]:
+        """The framed bytes, and the record as whoever decodes them gets it. Raises as `encode` does."""
         framing, schema = self._framing[type(record)]
         fields = record.model_dump(warnings=False)
-        type(record).model_validate(fields)  # model_copy and model_construct validate nothing
+        valid = type(record).model_validate(fields)  # model_copy and model_construct validate nothing
         out = io.BytesIO()
         out.write(framing)
         fastavro.schemaless_writer(out, schema, fields)
         value = out.getvalue()
         if len(value) > MAX_VALUE_BYTES:
             raise ValueError(f"expected a record of at most {MAX_VALUE_BYTES} bytes, got {len(value)}")
-        return value
+        return value, valid
 
     def decode(self, value: bytes) -> Record:
         """The record. Raises Poison for anything that is not byte for byte what its writer's codec would write."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from weakref import WeakSet
 
@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from gridsignal_schemas.catalog import TOPICS, Topic, partition_of
 from gridsignal_services.bus import Appended, Log, LogConfigurationError, LogUnavailable, PositionGone
 from gridsignal_services.bus.codec import MAX_VALUE_BYTES
+from gridsignal_services.bus.kafka_election import KafkaElection
 from gridsignal_services.bus.kafka_producer import Producer
 from gridsignal_services.bus.kafka_reader import KafkaReader
 from gridsignal_services.bus.kafka_topics import Brokers, administration, epoch_of, find, must_have_partitions
@@ -21,6 +22,13 @@ OPEN_TIMEOUT_S = 15.0
 LOOKUP_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
 
+Learn = Callable[[Iterable[bytes]], Awaitable[None]]
+"""Is shown the values of records before they are handed out: see registry.Schemas."""
+
+
+async def _nothing_to_learn(_: Iterable[bytes]) -> None:
+    """For those who read no records, or know every schema."""
+
 
 class KafkaLog(Log):
     """The topics of one cluster under one prefix.
@@ -28,9 +36,10 @@ class KafkaLog(Log):
     Bounded: see Producer and KafkaReader. When full: appends wait. Conflates: nothing.
     """
 
-    def __init__(self, brokers: Brokers, prefix: str, epoch: str) -> None:
+    def __init__(self, brokers: Brokers, prefix: str, epoch: str, learn: Learn) -> None:
         """Use `open`."""
         self.epoch = epoch
+        self._learn = learn
         self._brokers = brokers
         self._prefix = prefix
         self._urgent = Producer(brokers, linger_ms=0)
@@ -41,7 +50,7 @@ class KafkaLog(Log):
         self._closed = False
 
     @classmethod
-    async def open(cls, brokers: Brokers, *, prefix: str = "") -> KafkaLog:
+    async def open(cls, brokers: Brokers, *, prefix: str = "", learn: Learn = _nothing_to_learn) -> KafkaLog:
         """Opens the log whose topics begin with `prefix`.
 
         Raises LogUnavailable where no broker answers within OPEN_TIMEOUT_S, LogConfigurationError where a topic is
@@ -59,7 +68,18 @@ class KafkaLog(Log):
             must_have_partitions(name, topic, found[name])
             if (timed := found[name].settings.get("message.timestamp.type")) != "LogAppendTime":
                 raise LogConfigurationError(f"topic {name}: expected message.timestamp.type LogAppendTime, got {timed}")
-        return cls(brokers, prefix, epoch_of(found, prefix))
+        log = cls(brokers, prefix, epoch_of(found, prefix), learn)
+        await log._warm()
+        return log
+
+    async def _warm(self) -> None:
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await self._urgent.warm(self._prefix + topic.name for topic in TOPICS.values() if topic.subscribable)
+                await self._bulk.warm(self._prefix + topic.name for topic in TOPICS.values() if not topic.subscribable)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self.aclose()
+            raise LogUnavailable(f"kafka at {self._brokers.servers}: {type(error).__name__} {error}") from error
 
     async def append(
         self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
@@ -86,7 +106,7 @@ class KafkaLog(Log):
             if not start <= offset <= end:
                 raise PositionGone(f"{stream} {partition}: expected a position in [{start}, {end}], got {offset}")
         topic = self._prefix + TOPICS[stream].name
-        reader = KafkaReader(self._brokers, stream, topic, positions, lambda: self.end_positions(stream))
+        reader = KafkaReader(self._brokers, stream, topic, positions, lambda: self.end_positions(stream), self._learn)
         self._readers.add(reader)
         return reader
 
@@ -112,6 +132,12 @@ class KafkaLog(Log):
             found = await lookups.offsets_for_times(dict.fromkeys(self._partitions(stream), at_ms))
         offsets = {partition.partition: place.offset for partition, place in found.items() if place is not None}
         return ends | offsets
+
+    def stand(self, stream: str) -> KafkaElection:
+        """See Log.stand."""
+        self._must_be_open()
+        name = self._prefix + _topic(stream, None).name
+        return KafkaElection(self._brokers, f"{name}.owners", name)
 
     async def aclose(self) -> None:
         """See Log.aclose."""

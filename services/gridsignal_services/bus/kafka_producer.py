@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from aiokafka import AIOKafkaProducer
@@ -54,6 +54,12 @@ class Producer:
         finally:
             self._room.free(size)
         return Appended(sent.partition, sent.offset, sent.timestamp * 1000)
+
+    async def warm(self, topics: Iterable[str]) -> None:
+        """Learns where partitions are, so that first records need not wait for it. Raises KafkaError."""
+        client = await self._ready()
+        for topic in topics:
+            await client.partitions_for(topic)
 
     async def aclose(self) -> None:
         """Sends what is under way, for a few seconds at most."""

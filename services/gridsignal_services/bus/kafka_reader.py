@@ -7,7 +7,7 @@ of the log is asked for on another connection, and a consumer that is behind it 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -36,13 +36,16 @@ class KafkaReader(Reader):
         topic: str,
         positions: Mapping[int, int],
         ends: Callable[[], Awaitable[Mapping[int, int]]],
+        learn: Callable[[Iterable[bytes]], Awaitable[None]],
     ) -> None:
-        """`ends` asks for the topic's end positions, on a connection that does not fetch."""
+        """`ends` asks for the topic's end positions, on a connection that does not fetch; `learn` sees values first."""
         self._brokers = brokers
         self._stream = stream
         self._topic = topic
         self._next = dict(positions)
         self._ends = ends
+        self._learn = learn
+        self._starting: asyncio.Task[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._last: frozenset[TopicPartition] = frozenset()
         self._closed = False
@@ -60,6 +63,7 @@ class KafkaReader(Reader):
             try:
                 consumer = self._consumer or await self._start()
                 fetched = await self._fetch(consumer, limit)
+                await self._know(consumer, fetched)
             except OffsetOutOfRangeError as error:
                 raise PositionGone(f"{self._topic}: {error}") from error
             except ConsumerStoppedError as error:
@@ -74,6 +78,9 @@ class KafkaReader(Reader):
     async def aclose(self) -> None:
         """See Reader.aclose."""
         self._closed = True
+        if self._starting is not None:
+            self._starting.cancel()  # stopped while it starts, the client would wait for its topic for ever
+            await asyncio.wait([self._starting])
         await self._drop()
 
     async def _start(self) -> AIOKafkaConsumer:
@@ -87,7 +94,16 @@ class KafkaReader(Reader):
         partitions = {partition: TopicPartition(self._topic, partition) for partition in self._next}
         consumer.assign(list(partitions.values()))  # before start: nothing is read that was not asked for
         self._consumer = consumer
-        await consumer.start()
+        self._starting = asyncio.create_task(consumer.start())
+        try:
+            await self._starting
+        except asyncio.CancelledError:
+            if self._closed:
+                raise LogUnavailable("the log was closed") from None
+            await self._drop()  # our caller gave up: half a consumer is none
+            raise
+        finally:
+            self._starting = None
         for partition, offset in self._next.items():  # at once: the fetching task has not run yet
             consumer.seek(partitions[partition], offset)
         return consumer
@@ -101,6 +117,14 @@ class KafkaReader(Reader):
             fetched = await consumer.getmany(timeout_ms=int(DOUBT_AFTER_S * 1000), max_records=limit)
         self._last = frozenset(fetched)
         return fetched
+
+    async def _know(self, consumer: AIOKafkaConsumer, fetched: Mapping[TopicPartition, list[Any]]) -> None:
+        try:
+            await self._learn(record.value or b"" for records in fetched.values() for record in records)
+        except BaseException:
+            for partition in fetched:  # not handed out, so fetched again
+                consumer.seek(partition, self._next[partition.partition])
+            raise
 
     async def _doubt(self) -> None:
         ends = await self._ends()

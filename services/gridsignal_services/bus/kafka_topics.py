@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 
 from gridsignal_schemas.catalog import TOPICS, Topic
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
@@ -126,12 +127,30 @@ async def administration(brokers: Brokers) -> AsyncIterator[AIOKafkaAdminClient]
     """A client for topics. Raises LogUnavailable where no broker answers."""
     admin = AIOKafkaAdminClient(**brokers.settings())
     try:
-        await admin.start()
+        with _told_once():
+            await admin.start()
         yield admin
     except (KafkaError, OSError, TimeoutError) as error:
         raise LogUnavailable(f"kafka at {brokers.servers}: {error}") from error
     finally:
         await admin.close()
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """The client logs what it raises, too: who gets the error needs no second line."""
+    library = logging.getLogger("aiokafka")
+    before = library.level
+    library.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        library.setLevel(before)
+
+
+async def brokers_there(admin: AIOKafkaAdminClient) -> int:
+    """How many brokers the cluster has now."""
+    return len((await admin.describe_cluster())["brokers"])
 
 
 async def find(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, Found]:
@@ -143,6 +162,8 @@ async def find(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, Found]:
     found = {}
     for response in await admin.describe_configs(resources):
         for code, _, _, name, rows in response.resources:
+            if code == UnknownTopicOrPartitionError.errno:
+                continue  # a new topic, and the broker that was asked has not heard of it
             _must_be_fine(name, code)
             settings = {row[0]: row[1] for row in rows}
             overrides = {row[0]: row[1] for row in rows if row[3] == _TOPIC_OVERRIDE}

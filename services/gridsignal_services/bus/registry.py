@@ -7,6 +7,7 @@ Services only read it, once, at their start and when they meet an id they don't 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -15,11 +16,13 @@ import httpx2
 
 from gridsignal_schemas.catalog import SUBJECTS, avro_schema
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
+from gridsignal_services.bus.codec import Codec, Poison, schema_id_of
 from gridsignal_services.bus.schema_ids import canonical_text, record_of
 
 COMPATIBILITY = "FULL_TRANSITIVE"
 TIMEOUT_S = 10.0
 _SUBJECT_UNKNOWN, _SCHEMA_UNKNOWN, _VERSION_UNKNOWN = 40401, 40403, 40402
+_MAX_STRANGE = 1024
 _TYPE = "application/vnd.schemaregistry.v1+json"
 
 
@@ -91,6 +94,52 @@ class Registry:
         if answer.get("error_code") in {_SUBJECT_UNKNOWN, _SCHEMA_UNKNOWN, _VERSION_UNKNOWN}:
             raise NotRegistered(message)
         raise LogConfigurationError(message)
+
+
+class Schemas:
+    """Teaches a codec the schemas it meets on the log: another version of us may write with a newer one.
+
+    Bounded: _MAX_STRANGE ids that the registry does not know. When full: they are asked for again. Conflates: nothing.
+    """
+
+    def __init__(self, registry: Registry, codec: Codec) -> None:
+        self._registry, self._codec = registry, codec
+        self._strange: set[int] = set()
+
+    async def learn(self, values: Iterable[bytes]) -> None:
+        """Returns when the codec knows the schema of each framed value, as far as the registry does.
+
+        Raises LogUnavailable for an unknown id while the registry is away: to pass over a record that others can read
+        would make this process see another log than they do.
+        """
+        for schema_id in {found for value in values if (found := _id_in(value)) is not None}:
+            if self._codec.knows(schema_id) or schema_id in self._strange:
+                continue
+            try:
+                self._codec.learn(schema_id, await self._registry.schema(schema_id))
+            except LogConfigurationError:  # nobody registered it, or it is none of ours: its records are poison
+                if len(self._strange) >= _MAX_STRANGE:
+                    self._strange.clear()
+                self._strange.add(schema_id)
+
+
+def _id_in(value: bytes) -> int | None:
+    try:
+        return schema_id_of(value)
+    except Poison:
+        return None
+
+
+async def register_all(registry: Registry, prefix: str = "") -> dict[str, int]:
+    """Registers every subject's schema; its id by subject. In this order always: empty registries give the same ids.
+
+    Raises LogConfigurationError where one is not compatible with those before it.
+    """
+    registered = {}
+    for subject in SUBJECTS:
+        await registry.require(prefix + subject)
+        registered[subject] = await registry.register(prefix + subject, text_of(subject))
+    return registered
 
 
 async def ids(registry: Registry, prefix: str = "") -> dict[str, int]:

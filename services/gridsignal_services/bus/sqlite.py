@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
-from gridsignal_services.bus import Appended, Log, LogConfigurationError, LogRecord, LogUnavailable, flock, sqlite_file
+from gridsignal_services.bus import (
+    Appended,
+    Election,
+    Log,
+    LogConfigurationError,
+    LogRecord,
+    LogUnavailable,
+    flock,
+    sqlite_file,
+)
 from gridsignal_services.bus.codec import MAX_VALUE_BYTES
 from gridsignal_services.bus.room import RECORD_BYTES, Room
 from gridsignal_services.bus.sqlite_file import Contents, Lane
@@ -127,6 +136,10 @@ class SqliteLog(Log):
         lanes = self._lanes_of(stream)
         return {lane.partition: await self._threads.call(sqlite_file.offset_at, lane, appended_us) for lane in lanes}
 
+    def stand(self, stream: str) -> SoleCandidate:
+        """See Log.stand: who has the file's lock has every partition."""
+        return SoleCandidate(frozenset(lane.partition for lane in self._lanes_of(stream)))
+
     async def prune(self) -> None:
         """Lets go of records older than their topic's retention, now. The log does it by itself every hour."""
         self._partitions.must_be_open()
@@ -198,6 +211,28 @@ class SqliteLog(Log):
     def _lanes_of(self, stream: str) -> list[Lane]:
         lanes = [lane for lane in self._lanes.values() if lane.stream == stream]
         return lanes or [self._lane(stream, 0)]
+
+
+class SoleCandidate(Election):
+    """An election without opponents."""
+
+    def __init__(self, partitions: frozenset[int]) -> None:
+        self._partitions = partitions
+        self._changed = asyncio.Event()
+        self._changed.set()
+
+    @property
+    def mine(self) -> frozenset[int]:
+        """See Election.mine: all of them, always."""
+        return self._partitions
+
+    async def changed(self) -> None:
+        """See Election.changed."""
+        await self._changed.wait()
+        self._changed.clear()
+
+    async def aclose(self) -> None:
+        """See Election.aclose."""
 
 
 class _Opened:

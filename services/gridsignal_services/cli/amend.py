@@ -13,7 +13,6 @@ from gridsignal.cli.connection import power_w
 from gridsignal_services.cli.api import Failed, answer, below, moment, rfc, span
 from gridsignal_services.dispatch.shapes import RequestBody
 
-EXAMPLE = "example: gridsignal request amend REQUEST_ID --power 10MW --for 30m"
 _FIELDS = {
     "power": "power_w",
     "start": "starts_at",

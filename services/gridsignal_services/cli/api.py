@@ -18,6 +18,7 @@ import httpx2
 from gridsignal import UsageError
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
 from gridsignal.cli.connection import bearer
+from gridsignal.cli.tables import printable
 
 DEFAULT_API = "http://127.0.0.1:8082"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -78,7 +79,7 @@ def answer(response: httpx2.Response) -> Any:
     try:
         problem = response.json()
         lines = [f"{fault['pointer'] or 'request'}: {fault['message']}" for fault in problem.get("errors", [])]
-        told = "\n  ".join(lines) if lines else str(problem["detail"])
+        told = "\n  ".join(map(printable, lines or [str(problem["detail"])]))
     except (ValueError, KeyError, TypeError):
         told = f"expected an answer of the dispatch door, got HTTP {response.status_code}"
     code = UNAVAILABLE if response.status_code in (429, 503) else FAILED

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from gridsignal.__main__ import OK, USAGE
-from gridsignal_services.settings import ConfigError, Registry
+from gridsignal_services.registry import Registry
+from gridsignal_services.settings import ConfigError
 
 EXAMPLE = "example:\n  gridsignal check-config sites.toml"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -13,18 +14,22 @@ from pathlib import Path
 
 from rich.console import Console
 
+from gridsignal.__main__ import OK, USAGE
 from gridsignal_schemas.messages import Record
+from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.demo.narration import line_of
 from gridsignal_services.demo.numbers import as_json
 from gridsignal_services.demo.run import Result, SpeedRefused, play_day
 from gridsignal_services.demo.story import STORIES
 from gridsignal_services.demo.summary import summary
+from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import configure_logging
 
 DAYS = sorted(STORIES)
 EXAMPLE = """examples:
   gridsignal demo                          one sunny Sunday at 600 grid seconds per second
   gridsignal demo --day 2024-12-12 --speed max --json > day.json
+  gridsignal demo --log kafka://127.0.0.1:9092 --schema-registry http://127.0.0.1:8085
 """
 
 
@@ -40,8 +45,22 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=1, help="prices and noise of the synthetic sites (default: 1)")
     made.add_argument("--speed", type=_speed, default=600.0, help="grid seconds per wall second, or max (default: 600)")
     made.add_argument("--directory", type=Path, help="keep the log here (default: a temporary directory)")
+    made.add_argument(
+        "--log",
+        type=_cluster,
+        metavar="kafka://HOST:PORT[,...][/PREFIX]",
+        help="play on a cluster, under a topic prefix of its own; without PREFIX its topics are deleted at the end",
+    )
+    made.add_argument("--schema-registry", metavar="URL", help="goes with --log (GRIDSIGNAL_SCHEMA_REGISTRY)")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout and nothing else")
     return made
+
+
+def _cluster(text: str) -> tuple[str, str]:
+    servers, _, prefix = text.removeprefix("kafka://").partition("/")
+    if not text.startswith("kafka://") or not servers:
+        raise argparse.ArgumentTypeError(f"expected kafka://HOST:PORT, perhaps with /PREFIX, got {text!r:.60}")
+    return servers, prefix
 
 
 def _speed(text: str) -> float | None:
@@ -57,7 +76,7 @@ def _speed(text: str) -> float | None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plays the day. 0: done; 2: that can't be played."""
+    """Plays the day. 0: done; 2: that can't be played; 3: the cluster does not answer."""
     configure_logging(json=False, level="WARNING", stream=sys.stderr)
     console = Console()
     watch = None if args.json else _live(console)
@@ -65,12 +84,14 @@ def run(args: argparse.Namespace) -> int:
         result = asyncio.run(_play(args, watch))
     except SpeedRefused as refused:
         print(f"gridsignal demo: {refused}", file=sys.stderr)
-        return 2
+        return USAGE
+    except TOLD as error:
+        return failed("demo", error)
     if args.json:
         print(json.dumps(as_json(result)))
     else:
         console.print(summary(result, console.width))
-    return 0
+    return OK
 
 
 def _live(console: Console) -> Callable[[Record, datetime], None]:
@@ -83,8 +104,16 @@ def _live(console: Console) -> Callable[[Record, datetime], None]:
 
 
 async def _play(args: argparse.Namespace, watch: Callable[[Record, datetime], None] | None) -> Result:
-    story = STORIES[args.day]
+    options = {"seed": args.seed, "speed": args.speed, "watch": watch, "cluster": _cluster_settings(args)}
     if args.directory is not None:
-        return await play_day(story, seed=args.seed, speed=args.speed, directory=args.directory, watch=watch)
+        return await play_day(STORIES[args.day], directory=args.directory, **options)
     with tempfile.TemporaryDirectory(prefix="gridsignal-demo-") as directory:
-        return await play_day(story, seed=args.seed, speed=args.speed, directory=Path(directory), watch=watch)
+        return await play_day(STORIES[args.day], directory=Path(directory), **options)
+
+
+def _cluster_settings(args: argparse.Namespace) -> ServerSettings | None:
+    if args.log is None:
+        return None
+    servers, prefix = args.log
+    given = {"kafka": servers, "topic_prefix": prefix, "schema_registry": args.schema_registry}
+    return ServerSettings.from_environment(os.environ, **given)

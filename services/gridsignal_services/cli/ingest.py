@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gridsignal.__main__ import FAILED, OK
+from gridsignal.cli.connection import give_examples
 from gridsignal_schemas.messages import Record
 from gridsignal_services.cli.api import Failed
 from gridsignal_services.cli.ingest_door import add_address, answer, ingest_door
@@ -73,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="one JSON object a line")
     status.set_defaults(act=_status, provider=None)
     record.add_argument("--output", type=Path, required=True, metavar="FILE", help="where to save it")
+    give_examples(commands, EXAMPLE)
     return arguments
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 
 from gridsignal.__main__ import OK
+from gridsignal.cli.connection import give_examples
 from gridsignal.cli.tables import show_rows, when
 from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, show_json
 
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument("--end", type=moment, required=action == "extend", metavar="TIME", help="the new end")
             one.add_argument("--reason", default="", help="why, for the record")
         add_options(one)
+    give_examples(actions, EXAMPLE)
     return arguments
 
 

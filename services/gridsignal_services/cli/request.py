@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from gridsignal.__main__ import OK
-from gridsignal.cli.connection import power_w
+from gridsignal.cli.connection import give_examples, power_w
 from gridsignal.cli.tables import show_rows, when
 from gridsignal_services.cli import amend
 from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, rfc, show_json, span
@@ -18,7 +18,8 @@ from gridsignal_services.cli.api import add_options, answer, below, door, exit_c
 EXAMPLE = """\
 examples:
   gridsignal request create --zone DE-LU --down 12MW --start +2h --for 45m --cap 120 --text "evening peak"
-  gridsignal request list
+  gridsignal request list --zone DE-LU --state OPEN
+  gridsignal request show REQUEST_ID --json
   gridsignal request book REQUEST_ID
   gridsignal request clear REQUEST_ID --reason "enough offers are in"
   gridsignal request award REQUEST_ID --pick acme-ai/OFFER_ID/o1=8MW --reason "behind the overloaded line"
@@ -36,8 +37,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
-    _add_create(actions.add_parser("create", help="ask for power", epilog=EXAMPLE.splitlines()[1].strip()))
-    change = actions.add_parser("amend", help="change an open one: its next revision", epilog=amend.EXAMPLE)
+    _add_create(actions.add_parser("create", help="ask for power"))
+    change = actions.add_parser("amend", help="change an open one: its next revision")
     amend.add_arguments(change)
     add_options(change)
     listing = actions.add_parser("list", help="requests you may see")
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
             pick = "PARTICIPANT/OFFER_ID/OPTION=POWER"
             one.add_argument("--pick", action="append", required=True, type=_pick, metavar=pick, help="may be repeated")
         add_options(one)
+    give_examples(actions, EXAMPLE)
     return arguments
 
 

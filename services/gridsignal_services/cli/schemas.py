@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
-import sys
 
+from gridsignal.__main__ import OK
 from gridsignal_schemas.catalog import SUBJECTS
-from gridsignal_services.bus import LogConfigurationError, LogUnavailable
-from gridsignal_services.bus.registry import Registry, text_of
+from gridsignal_services.bus.registry import NotRegistered, Registry, register_all
+from gridsignal_services.cli.failing import TOLD, failed
+from gridsignal_services.settings import ConfigError, ServerSettings
 
 EXAMPLE = """\
-example:
-  gridsignal schemas register --registry http://registry:8081
+examples:
+  gridsignal schemas register --schema-registry http://registry:8081
+  gridsignal schemas register --schema-registry http://registry:8081 --kafka broker-1:9092
+
+With --kafka it looks at the log first, and registers nothing in a registry that is not the log's own.
+Exit codes: 0 all are registered, 2 one can't be, 3 the registry or the brokers don't answer: try again.
 """
 
 
@@ -27,30 +33,69 @@ def parser() -> argparse.ArgumentParser:
     )
     arguments.add_argument("action", choices=["register"])
     arguments.add_argument(
-        "--registry",
-        default=os.environ.get("GRIDSIGNAL_REGISTRY", "http://127.0.0.1:8081"),
-        metavar="URL",
-        help="a Confluent-compatible schema registry (GRIDSIGNAL_REGISTRY)",
+        "--schema-registry", metavar="URL", help="a Confluent-compatible one (GRIDSIGNAL_SCHEMA_REGISTRY)"
     )
-    arguments.add_argument("--prefix", default="", help="before each subject's name: a simulation has its own")
+    arguments.add_argument("--kafka", metavar="HOST:PORT,...", help="the brokers of the log (GRIDSIGNAL_KAFKA)")
+    arguments.add_argument("--prefix", dest="topic_prefix", help="before each subject's name: a simulation has its own")
+    arguments.add_argument("--json", action="store_true", help="one object on stdout: the id of each subject")
     return arguments
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when all are registered, 2 where one is not compatible with those before it, 3 when nothing answers."""
+    given = {name: getattr(arguments, name) for name in ("schema_registry", "kafka", "topic_prefix")}
     try:
-        asyncio.run(_run(arguments.registry, arguments.prefix))
-    except LogConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except LogUnavailable as error:
-        print(error, file=sys.stderr)
-        return 3
-    return 0
+        registered = asyncio.run(_run(ServerSettings.from_environment(os.environ, **given)))
+    except TOLD as error:
+        return failed("schemas", error)
+    if arguments.json:
+        print(json.dumps(registered))
+    else:
+        for subject, schema_id in registered.items():
+            print(f"{schema_id:6} {subject}")
+    return OK
 
 
-async def _run(url: str, prefix: str) -> None:
-    async with Registry(url) as registry:
-        for subject in SUBJECTS:  # in this order always, so that empty registries give the same ids
-            await registry.require(prefix + subject)
-            print(f"{await registry.register(prefix + subject, text_of(subject)):6} {prefix}{subject}")
+async def _run(settings: ServerSettings) -> dict[str, int]:
+    if settings.schema_registry is None:
+        raise ConfigError("schema_registry: expected the registry's URL, got nothing")
+    async with Registry(settings.schema_registry) as registry:
+        if settings.kafka is None:
+            registered = await register_all(registry, settings.topic_prefix)
+        else:
+            registered = await _register_for(settings, registry)
+    return {settings.topic_prefix + subject: schema_id for subject, schema_id in registered.items()}
+
+
+async def _register_for(settings: ServerSettings, registry: Registry) -> dict[str, int]:
+    # aiokafka comes with the extra `kafka`; a registry alone needs none of it
+    from gridsignal_services.bus.cluster import brokers_of
+    from gridsignal_services.bus.kafka import KafkaLog
+    from gridsignal_services.bus.kafka_topics import administration, find
+    from gridsignal_services.bus.written import must_agree, written_ids
+
+    brokers, prefix = brokers_of(settings), settings.topic_prefix
+    async with administration(brokers) as admin:
+        begun = bool(await find(admin, prefix))
+    if not begun:
+        return await register_all(registry, prefix)
+    log = await KafkaLog.open(brokers, prefix=prefix)
+    try:
+        written = await written_ids(log)
+    finally:
+        await log.aclose()
+    if not await _is_empty(registry, prefix):
+        await must_agree(registry, written)
+    registered = await register_all(registry, prefix)
+    await must_agree(registry, written)  # an empty registry may give the ids it gave before, or go on counting
+    return registered
+
+
+async def _is_empty(registry: Registry, prefix: str) -> bool:
+    for subject in SUBJECTS:
+        try:
+            await registry.latest(prefix + subject)
+        except NotRegistered:
+            continue
+        return False
+    return True

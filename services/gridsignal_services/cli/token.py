@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from gridsignal.__main__ import FAILED, OK, USAGE
+from gridsignal.cli.connection import give_examples
 from gridsignal_schemas.values import Identifier
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, SIGNAL_WRITE
 from gridsignal_services.access.issuer import LocalIssuer
@@ -35,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
-    mint = actions.add_parser("mint", help="print a new token on stdout", epilog=EXAMPLE.splitlines()[1].strip())
+    mint = actions.add_parser("mint", help="print a new token on stdout")
     who = mint.add_mutually_exclusive_group(required=True)
     who.add_argument("--participant", type=_name, metavar="NAME", help="a data center's organisation")
     who.add_argument("--operator", type=_name, metavar="NAME", help="an operator")
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     show = actions.add_parser("show", help="who a token on stdin is, if it is valid")
     for one in (mint, show):
         one.add_argument("--directory", type=Path, default=Path("gridsignal-data"), help="of `gridsignal up`")
+    give_examples(actions, EXAMPLE)
     return arguments
 
 

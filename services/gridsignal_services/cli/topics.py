@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
-import sys
 
-from gridsignal_services.bus import LogConfigurationError, LogUnavailable
-from gridsignal_services.bus.kafka_topics import Brokers, administration, apply, changes, find
+from gridsignal.__main__ import OK
+from gridsignal_services.bus.cluster import brokers_of
+from gridsignal_services.bus.kafka_topics import Change, administration, apply, changes, find
+from gridsignal_services.cli.failing import TOLD, failed
+from gridsignal_services.settings import ServerSettings
 
 EXAMPLE = """\
-example:
+examples:
   gridsignal topics apply --kafka broker-1:9092,broker-2:9092 --replication 3 --dry-run
+  gridsignal topics apply --kafka 127.0.0.1:9092 --replication 1
+
+Exit codes: 0 all is as it should be, 2 it can't be made so, 3 no broker answers: try again.
 """
 
 
@@ -25,40 +31,38 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_argument("action", choices=["apply"])
-    arguments.add_argument(
-        "--kafka",
-        default=os.environ.get("GRIDSIGNAL_KAFKA", "127.0.0.1:9092"),
-        metavar="HOST:PORT,...",
-        help="the brokers (GRIDSIGNAL_KAFKA)",
-    )
-    arguments.add_argument("--prefix", default="", help="before each topic's name: a simulation has its own")
+    arguments.add_argument("--kafka", metavar="HOST:PORT,...", help="the brokers (GRIDSIGNAL_KAFKA)")
+    arguments.add_argument("--prefix", dest="topic_prefix", help="before each topic's name: a simulation has its own")
     arguments.add_argument(
         "--replication", type=int, default=3, metavar="N", help="replicas of a new topic (default 3)"
     )
     arguments.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    arguments.add_argument("--json", action="store_true", help="one object a change")
     return arguments
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when the topics are as they should be, 2 where they can't be made so, 3 when no broker answers."""
+    given = {name: getattr(arguments, name) for name in ("kafka", "topic_prefix")}
     try:
-        return asyncio.run(_run(arguments))
-    except LogConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except LogUnavailable as error:
-        print(error, file=sys.stderr)
-        return 3
-
-
-async def _run(arguments: argparse.Namespace) -> int:
-    async with administration(Brokers(arguments.kafka)) as admin:
-        if arguments.dry_run:
-            done = changes(await find(admin, arguments.prefix), arguments.prefix, arguments.replication)
-        else:
-            done = await apply(admin, arguments.prefix, arguments.replication)
+        settings = ServerSettings.from_environment(os.environ, **given)
+        done = asyncio.run(_run(settings, arguments.replication, dry_run=arguments.dry_run))
+    except TOLD as error:
+        return failed("topics", error)
     for change in done:
-        print(change)
-    if not done:
+        print(json.dumps(_as_json(change)) if arguments.json else change)
+    if not done and not arguments.json:
         print("all topics are as they should be")
-    return 0
+    return OK
+
+
+async def _run(settings: ServerSettings, replication: int, *, dry_run: bool) -> list[Change]:
+    async with administration(brokers_of(settings)) as admin:
+        if dry_run:
+            return changes(await find(admin, settings.topic_prefix), settings.topic_prefix, replication)
+        return await apply(admin, settings.topic_prefix, replication)
+
+
+def _as_json(change: Change) -> dict[str, object]:
+    settings = {key: {"is": old, "shall_be": new} for key, (old, new) in change.settings.items()}
+    return {"topic": change.name, "make": change.new is not None, "settings": settings}

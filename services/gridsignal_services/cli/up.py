@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import errno
 import os
 import shlex
 import shutil
@@ -14,15 +13,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gridsignal.__main__ import OK, UNAVAILABLE, USAGE
+from gridsignal.__main__ import OK
 from gridsignal_services import embedded
-from gridsignal_services.bus import LogConfigurationError, LogUnavailable
 from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
 from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.replay import example_prices
-from gridsignal_services.settings import ConfigError, Registry, ServerSettings, example_registry, is_loopback
+from gridsignal_services.registry import Registry, example_registry
+from gridsignal_services.settings import ConfigError, ServerSettings, is_loopback
 from gridsignal_services.telemetry import configure_logging
 
 EXAMPLE = """\
@@ -30,7 +30,8 @@ examples:
   gridsignal up
   gridsignal up --directory /var/lib/gridsignal --registry sites.toml
 """
-_EXAMPLE_SHARE, _EXAMPLE_DAYS = 0.6, 9
+_EXAMPLE_SHARE, _EXAMPLE_DAYS = 0.6, 730
+"""A stack may stay up for a year: then half of the days are left for whoever opens its folder again."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,10 +60,8 @@ def run(args: argparse.Namespace) -> int:
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
         feeds = Feeds.load(settings.feeds, os.environ) if settings.feeds else Feeds()
         asyncio.run(_serve(settings, registry, feeds))
-    except (ConfigError, LogConfigurationError, LogUnavailable, OSError) as error:
-        return _failed(error)
-    except ExceptionGroup as group:
-        return _failed(_first(group))
+    except TOLD as error:
+        return failed("up", error, ports="--gateway-port, --dispatch-port, --ingest-port")
     return OK
 
 
@@ -77,26 +76,9 @@ def _must_be_for_one_machine(settings: ServerSettings) -> None:
         raise ConfigError("jwks: expected none, for this command trusts its own issuer alone, got a key set")
     if settings.tls_certificate is not None:
         raise ConfigError("tls_certificate: expected none on loopback, got one")
-
-
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """The first cause; one that nobody foresaw goes on with its traceback."""
-    error: Exception = group
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    if not isinstance(error, ConfigError | LogConfigurationError | LogUnavailable | OSError):
-        raise group
-    return error
-
-
-def _failed(error: Exception) -> int:
-    told = str(error)
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        told = (
-            "expected a free port, got one in use; name others: --gateway-port, --dispatch-port, --ingest-port (0: any)"
-        )
-    print(f"gridsignal up: {told}", file=sys.stderr)
-    return UNAVAILABLE if isinstance(error, LogUnavailable) else USAGE
+    for name in ("kafka", "schema_registry", "redis"):
+        if getattr(settings, name) is not None:
+            raise ConfigError(f"{name}: expected none, for this command keeps everything itself; see gridsignal serve")
 
 
 async def _serve(settings: ServerSettings, registry: Registry, feeds: Feeds) -> None:

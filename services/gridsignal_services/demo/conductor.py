@@ -28,11 +28,12 @@ class Conductor:
     async def conduct(self, actors: Sequence[asyncio.Task[None]]) -> None:
         """Until all actors are done."""
         while not all(actor.done() for actor in actors):
-            await self._quiet(actors)
+            await self.quiet(actors)
             if not self._clock.step():
                 return
 
-    async def _quiet(self, actors: Sequence[asyncio.Task[None]]) -> None:
+    async def quiet(self, actors: Sequence[asyncio.Task[None]]) -> None:
+        """Returns when nobody has anything left to do before the clock's next step."""
         end, seen = await self._end(), 0
         while seen < 2:
             for program in self._programs:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gridsignal_schemas.messages import GridClock, Record, SpotPrice
 from gridsignal_services import embedded
+from gridsignal_services.bus import Log
+from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog, wall_us
 from gridsignal_services.clock import Clock, ScaledClock, SteppedClock, micros
 from gridsignal_services.demo import figures
@@ -26,10 +28,13 @@ from gridsignal_services.demo.timed_log import TimedLog
 from gridsignal_services.demo.training import Training
 from gridsignal_services.embedded import Stack
 from gridsignal_services.ingest import replay
-from gridsignal_services.settings import ServerSettings, example_registry
+from gridsignal_services.registry import example_registry
+from gridsignal_services.settings import ServerSettings
 
 SHORTEST_DEADLINE_S = 0.5
 """Wall seconds: a site's program gets at least so long to answer."""
+GET_READY = timedelta(seconds=3)
+"""Wall time for the doors to open and the sites to connect, before the grid's clock shows the start."""
 _OWNERS: dict[Callable[[Desk], Planner], str] = {Training: "acme-ai", Inference: "hyper-infer", Batteries: "volt-colo"}
 
 Watcher = Callable[[Record, datetime], None]
@@ -66,36 +71,54 @@ def must_be_answerable(story: Story, speed: float) -> None:
 
 
 async def play_day(
-    story: Story, *, seed: int, speed: float | None, directory: Path, watch: Watcher | None = None
+    story: Story,
+    *,
+    seed: int,
+    speed: float | None,
+    directory: Path,
+    watch: Watcher | None = None,
+    cluster: ServerSettings | None = None,
 ) -> Result:
     """Plays the day at `speed` grid seconds per wall second, or stepped (None), and counts its log.
 
-    Raises SpeedRefused. The log stays in `directory`.
+    The log is an embedded one that stays in `directory`, or on the `cluster` of these settings. Raises SpeedRefused.
     """
     start = story.midnight - BEFORE
-    clock: Clock
-    append_time_us = wall_us
     if speed is None:
-        stepped = clock = SteppedClock(start.astimezone(UTC))
+        if cluster is not None:
+            raise SpeedRefused("expected a number, got max: only the embedded log's clock can be stepped")
+        stepped = SteppedClock(start.astimezone(UTC))
         grid = GridClock(origin=start, rate=1.0, epoch=start)
+        async with _embedded_log(directory, lambda: micros(stepped.now())) as (log, codec):
+            return await _play(story, seed, log, codec, grid, stepped, directory, watch)
+    must_be_answerable(story, speed)
+    place = _embedded_log(directory, wall_us) if cluster is None else _simulation_on(cluster)
+    async with place as (log, codec):
+        grid = GridClock(origin=start, rate=speed, epoch=datetime.now(UTC) + GET_READY)
+        return await _play(story, seed, log, codec, grid, ScaledClock(grid), directory, watch)
 
-        def append_time_us() -> int:
-            return micros(stepped.now())
-    else:
-        must_be_answerable(story, speed)
-        grid = GridClock(origin=start, rate=speed, epoch=datetime.now(UTC))
-        clock = ScaledClock(grid)
+
+@asynccontextmanager
+async def _embedded_log(directory: Path, append_time_us: Callable[[], int]) -> AsyncIterator[tuple[Log, Codec]]:
     log = await SqliteLog.open(directory, append_time_us=append_time_us)
     try:
-        return await _play(story, seed, log, grid, clock, directory, watch)
+        yield log, Codec.from_lock()
     finally:
         await log.aclose()
+
+
+def _simulation_on(cluster: ServerSettings) -> AbstractAsyncContextManager[tuple[Log, Codec]]:
+    """A log of its own on a cluster."""
+    from gridsignal_services.bus.cluster import simulation  # its client comes with the extra `kafka`
+
+    return simulation(cluster)
 
 
 async def _play(
     story: Story,
     seed: int,
-    log: SqliteLog,
+    log: Log,
+    codec: Codec,
     grid: GridClock,
     clock: Clock,
     directory: Path,
@@ -106,6 +129,7 @@ async def _play(
     circuit = embedded.running(
         timed,
         directory,
+        codec=codec,
         registry=example_registry(),
         clock=clock,
         settings=settings,
@@ -138,7 +162,7 @@ def _series(record: Record) -> str:
 
 async def _work(
     stack: Stack,
-    log: SqliteLog,
+    log: Log,
     story: Story,
     seed: int,
     clock: Clock,
@@ -159,6 +183,7 @@ async def _work(
             actors.append(tasks.create_task(ask_all(story, operator, stack.api_url, token, seed, clock)))
         actors.append(tasks.create_task(clock.sleep_until(story.midnight + timedelta(days=1) + AFTER)))
         if isinstance(clock, SteppedClock):
+            assert isinstance(log, SqliteLog), "only an embedded log is stepped"
             await Conductor(stack, log, clock, programs).conduct(actors)
         await asyncio.wait(actors)
         for program in programs:

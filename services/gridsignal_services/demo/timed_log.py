@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from gridsignal_services.bus import Appended, Log, Reader
+from gridsignal_services.bus import Appended, Election, Log, Reader
 
 
 class TimedLog(Log):
@@ -35,6 +35,9 @@ class TimedLog(Log):
 
     async def position_at(self, stream: str, appended_us: int) -> dict[int, int]:
         return await self._log.position_at(stream, appended_us)
+
+    def stand(self, stream: str) -> Election:
+        return self._log.stand(stream)
 
     async def aclose(self) -> None:
         await self._log.aclose()

@@ -23,7 +23,7 @@ from gridsignal_services.ledger.book import TrackedOrder
 from gridsignal_services.ledger.clearing import Pick, decide
 from gridsignal_services.ledger.lifecycle import ORDER_OVER
 from gridsignal_services.ledger.reduce import Ledger
-from gridsignal_services.settings import Registry
+from gridsignal_services.registry import Registry
 
 _NAMESPACE = uuid.UUID("d0c6f6a4-2f0b-5d5e-8a39-52a1c1f3f0b7")
 

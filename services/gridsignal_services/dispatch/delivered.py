@@ -4,19 +4,30 @@
     acceptance and are never paid twice.
 
 An interval without a good reading or without a baseline is a gap: null, never 0.
+What it is worth is delivered x price - deficiency x deficiency price; a dry run is worth nothing to anybody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
-from gridsignal_schemas.messages import DispatchOrder, MeterPoint, MeterReading, OrderState, Quality, QuantityKind
-from gridsignal_schemas.values import Shape, Timestamp
+from gridsignal_schemas.messages import (
+    DispatchOrder,
+    DispatchRequest,
+    MeterPoint,
+    MeterReading,
+    OrderState,
+    Quality,
+    QuantityKind,
+    RunMode,
+)
+from gridsignal_schemas.values import Money, Shape, Timestamp
 from gridsignal_services.ledger.book import Book, TrackedOrder
-from gridsignal_services.ledger.delivery import deficiency_w, deviation_w, energy_wh, shared_delivery_w
+from gridsignal_services.ledger.delivery import amount, deficiency_w, deviation_w, energy_wh, shared_delivery_w
 
 _NEVER_ORDERED = frozenset({OrderState.REFUSED, OrderState.VOIDED, OrderState.CANCELLED})
 _GOOD = frozenset({Quality.OK, Quality.ESTIMATED})
@@ -34,6 +45,8 @@ class DeliveryInterval(Shape):
     delivered_w: int | None
     deficiency_w: int | None
     delivered_wh: int | None
+    amount: Money | None
+    """What the site gets for it, in the request's currency, or owes below zero; null in a gap and in a dry run."""
 
 
 class Mean(NamedTuple):
@@ -69,14 +82,15 @@ def delivery(book: Book, tracked: TrackedOrder, readings: Iterable[MeterReading]
     """What the order delivered as far as it has been metered; nothing for limits and for orders that never held."""
     if tracked.order.quantity_kind is not QuantityKind.DELTA or tracked.state in _NEVER_ORDERED:
         return []
-    order, place = tracked.order, book.requests[tracked.order.request_id].place
+    order, asked = tracked.order, book.requests[tracked.order.request_id]
     rivals = _in_order_of_acceptance(book, order)
     intervals = []
     for mean in net_means(readings):
         for starts_at, ends_at in _stretches(book, order, rivals, mean):
-            baseline = book.baseline_w(order.site, starts_at, place)
+            baseline = book.baseline_w(order.site, starts_at, asked.place)
             sharing = [rival for rival in rivals if _holds(rival.order, starts_at)]
-            intervals.append(_interval(tracked, sharing, starts_at, ends_at, baseline, mean.net_w))
+            stretch = Mean(starts_at, ends_at, mean.net_w)
+            intervals.append(_interval(tracked, asked.request, sharing, stretch, baseline))
     return intervals
 
 
@@ -122,14 +136,14 @@ def _baseline_edges(book: Book, site: str, starts_at: datetime, ends_at: datetim
 
 def _interval(
     tracked: TrackedOrder,
+    request: DispatchRequest,
     sharing: Sequence[TrackedOrder],
-    starts_at: datetime,
-    ends_at: datetime,
+    stretch: Mean,
     baseline_w: int | None,
-    actual_w: int | None,
 ) -> DeliveryInterval:
-    ordered_w = tracked.power_w
-    delivered = missing = energy = None
+    starts_at, ends_at, actual_w = stretch
+    ordered_w, seconds = tracked.power_w, int((ends_at - starts_at).total_seconds())
+    delivered = missing = energy = worth = None
     if baseline_w is not None and actual_w is not None:
         deviation = deviation_w(tracked.order.direction, baseline_w, actual_w)
         shares = shared_delivery_w(deviation, [order.power_w for order in sharing])
@@ -138,7 +152,8 @@ def _interval(
         # a move the wrong way is missing once: from the order accepted first
         first = deficiency_w(tracked.order.direction, baseline_w, actual_w, ordered_w)
         missing = ordered_w - delivered if at else first
-        energy = energy_wh(delivered, int((ends_at - starts_at).total_seconds()))
+        energy = energy_wh(delivered, seconds)
+        worth = _worth(tracked.order, request, delivered, missing, seconds)
     return DeliveryInterval(
         starts_at=starts_at,
         ends_at=ends_at,
@@ -148,4 +163,15 @@ def _interval(
         delivered_w=delivered,
         deficiency_w=missing,
         delivered_wh=energy,
+        amount=worth,
     )
+
+
+def _worth(
+    order: DispatchOrder, request: DispatchRequest, delivered: int, missing: int, seconds: int
+) -> Decimal | None:
+    if order.run_mode is RunMode.DRY_RUN:
+        return None
+    own, uniform = order.price_per_mwh, order.clearing_price_per_mwh
+    paid = amount(delivered, seconds, (own if uniform is None else uniform) or Decimal(0))
+    return paid - amount(missing, seconds, request.deficiency_price_per_mwh or Decimal(0))

@@ -18,14 +18,17 @@ from gridsignal_services import problems, threshold
 from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, Entitlements, Principal, may_see
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.clock import Clock
+from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.dispatch.views import page
 from gridsignal_services.ledger.book import TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.settings import Registry
+from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.threshold import Callers
 
 WAIT_S = 5.0
 """How long a read waits for the position it names."""
@@ -42,16 +45,25 @@ class Door:
     """What every operation needs; one for each process."""
 
     def __init__(
-        self, replica: Replica, readings: Readings, verifier: Verifier, registry: Registry, seal: Seal, clock: Clock
+        self,
+        replica: Replica,
+        readings: Readings,
+        archive: Archive,
+        verifier: Verifier,
+        registry: Registry,
+        seal: Seal,
+        clock: Clock,
+        limits: RestLimits,
     ) -> None:
-        self.replica, self.readings, self.registry, self.clock = replica, readings, registry, clock
-        self._verifier, self._seal = verifier, seal
+        self.replica, self.registry, self.clock = replica, registry, clock
+        self.readings, self.archive = readings, archive
+        self._callers, self._seal = Callers(verifier, limits), seal
 
     # --- who -----------------------------------------------------------------------------------------------------
 
     def principal(self, request: Request, scope: str = SIGNAL_READ) -> Principal:
-        """Who asks. Raises Problem 401 or 403."""
-        return threshold.principal(request, self._verifier, scope)
+        """Who asks. Raises Problem 401, 403, or 429 for an organisation that asks too fast."""
+        return self._callers.principal(request, scope)
 
     def operator(self, request: Request) -> Principal:
         """An operator who may write. Raises Problem 401 or 403."""

@@ -7,28 +7,31 @@ from collections.abc import Awaitable, Callable
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, Counter
 
-from gridsignal_services.asgi import add_pages
-from gridsignal_services.dispatch import orders, requests
+from gridsignal_services import problems
+from gridsignal_services.asgi import add_pages, application
+from gridsignal_services.dispatch import orders, requests, signals
 from gridsignal_services.dispatch.door import Door
+from gridsignal_services.dispatch.shown import show_answers
 from gridsignal_services.problems import MEDIA_TYPE, ProblemBody
 from gridsignal_services.telemetry import Health, logger
-from gridsignal_services.threshold import add_problems
+from gridsignal_services.threshold import add_problems, answer
 
 _log = logger("dispatch")
-_STATUSES = {400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 503}
+_STATUSES = {400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 503}
 
 
 def app(door: Door, health: Health) -> FastAPI:
     """The application: operations below /v1, health and metrics beside them."""
-    made = FastAPI(
+    made = application(
         title="gridsignal dispatch",
         summary="Ask data centers for power up or down, see their offers and why each lost, order, and read what came.",
         version="1",
         redirect_slashes=False,  # a redirect would go where the caller's Host header says
         responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
     )
-    made.include_router(requests.routes(door))
-    made.include_router(orders.routes(door))
+    for router in (requests.routes(door), orders.routes(door), signals.routes(door)):
+        show_answers(router)
+        made.include_router(router)
     _health(made, health)
     add_problems(made, _log)
     return made
@@ -40,7 +43,8 @@ def _health(made: FastAPI, health: Health) -> None:
 
     @made.middleware("http")
     async def count(request: Request, pass_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await pass_on(request)
+        waits = not health.ready and request.url.path.startswith("/v1/")
+        response = answer(problems.unavailable(health.reason)) if waits else await pass_on(request)
         answered.labels(response.status_code).inc()
         return response
 

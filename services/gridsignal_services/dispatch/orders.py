@@ -9,7 +9,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.messages import DispatchOrder, MeterReading, OrderState, SiteRegistration
-from gridsignal_schemas.values import Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch import commands
@@ -17,6 +16,7 @@ from gridsignal_services.dispatch.door import Door, must_be_accepted, owns, page
 from gridsignal_services.dispatch.examples import EXTEND, RELEASE, takes
 from gridsignal_services.dispatch.requests import Limit
 from gridsignal_services.dispatch.shapes import ExtendBody, ReleaseBody
+from gridsignal_services.dispatch.signals import From, To
 from gridsignal_services.dispatch.views import (
     Offers,
     Orders,
@@ -145,9 +145,9 @@ def _meters(router: APIRouter, door: Door) -> None:
     @router.get("/readings", tags=["readings"])
     async def readings(
         request: Request,
-        site: str,
-        from_: Annotated[Timestamp, Query(alias="from")],
-        to: Annotated[Timestamp, Query()],
+        site: Annotated[str, Query(examples=["fra-1"])],
+        from_: From,
+        to: To,
     ) -> Readings:
         """Meter readings that touch [from, to), a week at most: of your site, or of one around your orders to it.
 

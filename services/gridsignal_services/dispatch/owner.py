@@ -10,12 +10,12 @@ import asyncio
 from datetime import timedelta
 
 from gridsignal_schemas.messages import Clearing
-from gridsignal_services.bus import LogUnavailable
+from gridsignal_services.bus import Election, LogUnavailable
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.timers import next_due, next_records
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.replica import Replica
-from gridsignal_services.telemetry import logger
+from gridsignal_services.telemetry import Outage, logger
 
 _log = logger("owner")
 _PRINCIPAL = "service:dispatch"
@@ -25,23 +25,37 @@ _NOT_YET = timedelta(milliseconds=10)
 
 
 class Owner:
-    """Owns every partition: the embedded stack has one, a stack on Kafka one for each partition it was elected for."""
+    """Acts on the partitions that an election gives it: all in the embedded stack, some of them on Kafka."""
 
-    def __init__(self, replica: Replica, clock: Clock) -> None:
-        self._replica, self._clock = replica, clock
+    def __init__(self, replica: Replica, clock: Clock, election: Election) -> None:
+        self._replica, self._clock, self._election = replica, clock, election
+        self.partitions: frozenset[int] = frozenset()
+        """Those it acts on now."""
 
     async def run(self) -> None:
         """Acts for ever, from the moment the replica has caught up."""
         await self._replica.caught_up()
+        outage = Outage(_log, "log", doing="the owner's records")
         while True:
             try:
-                acted = [await self._act(ledger) for ledger in self._replica.ledgers.values()]
-            except LogUnavailable as error:
-                _log.warning("log unavailable, trying again", reason=str(error))
+                await self._take_over()
+                acted = [await self._act(self._replica.ledgers[partition]) for partition in sorted(self.partitions)]
+            except LogUnavailable as away:
+                outage.told(away)
                 await asyncio.sleep(_RETRY_S)
                 continue
+            outage.over()
             if not any(acted):
                 await self._wait()
+
+    async def _take_over(self) -> None:
+        """Reduces what the owner before it wrote, and only then acts."""
+        mine = self._election.mine
+        if fresh := mine - self.partitions:
+            await self._replica.reach_end(fresh)
+        if mine != self.partitions:
+            _log.info("owns", partitions=sorted(mine))
+        self.partitions = mine
 
     async def _act(self, ledger: Ledger) -> bool:
         """Appends what is due on one partition; False when nothing was."""
@@ -57,11 +71,12 @@ class Owner:
         return bool(records)
 
     async def _wait(self) -> None:
-        """Until the log moves or the next timer is due, whichever comes first."""
-        dues = [due for due in map(next_due, self._replica.ledgers.values()) if due is not None]
-        moved = asyncio.ensure_future(self._replica.moved())
-        timer = asyncio.ensure_future(self._clock.sleep_until(min(dues))) if dues else None
-        waiting = [moved] if timer is None else [moved, timer]
+        """Until the log moves, the next timer is due or the election turns, whichever comes first."""
+        dues = [due for partition in self.partitions if (due := next_due(self._replica.ledgers[partition])) is not None]
+        causes = [self._replica.moved(), self._election.changed()]
+        if dues:
+            causes.append(self._clock.sleep_until(min(dues)))
+        waiting = [asyncio.ensure_future(cause) for cause in causes]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:

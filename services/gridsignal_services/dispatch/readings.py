@@ -8,7 +8,7 @@ from gridsignal_schemas.messages import MeterReading
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.dispatch.meters import Meters
-from gridsignal_services.settings import Registry
+from gridsignal_services.registry import Registry
 from gridsignal_services.telemetry import logger
 
 STREAM = "readings"

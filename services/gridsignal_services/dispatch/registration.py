@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from gridsignal_schemas.messages import SiteRegistration
+from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.settings import Registry
 
 _PRINCIPAL = "service:dispatch"
 

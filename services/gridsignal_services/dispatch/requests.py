@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from gridsignal_services.dispatch.door import Door, must_be_accepted, owns, page
 from gridsignal_services.dispatch.examples import AWARD, CANCEL, REQUEST, takes
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
 from gridsignal_services.dispatch.views import Requests, RequestView, request_view
+from gridsignal_services.ledger.book import TrackedRequest
 from gridsignal_services.ledger.lifecycle import RequestState
 from gridsignal_services.ledger.rules import fault, request_faults
 
@@ -99,15 +101,12 @@ def _reading(router: APIRouter, door: Door) -> None:
         door.only(request, "zone", "state", "after", "limit")
         await door.catch_up(request)
         seen = {
-            request_id: tracked
-            for ledger in door.ledgers()
-            for request_id, tracked in ledger.requests.items()
-            if door.sees_request(who, ledger, tracked)
-            and zone in (None, tracked.request.zone)
-            and state in (None, tracked.state)
+            view.request.request_id: view
+            for view in _views(door, who)
+            if zone in (None, view.request.zone) and state in (None, view.state)
         }
         chosen, following = paged(seen, after, limit)
-        return Requests(requests=[request_view(seen[i], own=owns(who, seen[i])) for i in chosen], next=following)
+        return Requests(requests=[seen[i] for i in chosen], next=following)
 
     @router.get("/{request_id}")
     async def one(request_id: str, request: Request) -> RequestView:
@@ -183,8 +182,19 @@ def _checked(door: Door, who: Principal, body: RequestBody, request_id: str, rev
 
 
 def _view(door: Door, who: Principal, request_id: str) -> RequestView:
-    _, tracked = door.request(who, request_id)
-    return request_view(tracked, own=owns(who, tracked))
+    return _view_of(door, who, door.request(who, request_id)[1])
+
+
+def _views(door: Door, who: Principal) -> Iterator[RequestView]:
+    """All requests that they may see."""
+    for ledger in door.ledgers():
+        for tracked in ledger.requests.values():
+            if door.sees_request(who, ledger, tracked):
+                yield _view_of(door, who, tracked)
+
+
+def _view_of(door: Door, who: Principal, tracked: TrackedRequest) -> RequestView:
+    return request_view(tracked, door.clock.now(), own=owns(who, tracked))
 
 
 def _must_be_free(door: Door, request_id: str, zone: str) -> None:

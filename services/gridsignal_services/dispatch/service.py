@@ -9,17 +9,23 @@ from pathlib import Path
 
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.asgi import HttpServer
-from gridsignal_services.bus import Log
+from gridsignal_services.bus import Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import Clock
+from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.owner import Owner
 from gridsignal_services.dispatch.position import KEY_BYTES, Seal
 from gridsignal_services.dispatch.readings import Readings
+from gridsignal_services.dispatch.registration import register_sites
+from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.settings import Registry, ServerSettings
+from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health
+
+_RETRY_S = 1.0
 
 
 class Dispatch:
@@ -36,11 +42,11 @@ class Dispatch:
         clock: Clock,
     ) -> None:
         self.health = Health()
-        self._replica = replica
+        self._log, self._replica, self._registry, self._clock = log, replica, registry, clock
         self._readings = Readings(log, codec, registry)
-        self._owner = Owner(replica, clock)
         seal = Seal(_position_key(settings.directory), log.epoch)
-        door = Door(replica, self._readings, verifier, registry, seal, clock)
+        archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
+        door = Door(replica, self._readings, archive, verifier, registry, seal, clock, limits)
         self._server = HttpServer(app(door, self.health), settings, settings.dispatch_port)
         self._ready = asyncio.Event()
 
@@ -54,23 +60,37 @@ class Dispatch:
         await self._ready.wait()
 
     async def run(self) -> None:
-        """Serves until `stop`. Raises OSError where the port is taken."""
+        """Serves until `drain`: health at once, operations when caught up. Raises OSError for a taken port."""
         self._server.listen()
+        election = self._log.stand("dispatch")
         try:
             async with asyncio.TaskGroup() as tasks:
-                beside = [tasks.create_task(self._readings.run()), tasks.create_task(self._owner.run())]
-                await self._replica.caught_up()
-                await self._readings.caught_up()
                 serving = tasks.create_task(self._server.serve())
-                self.health.set_ready(True)
-                self._ready.set()
+                owner = Owner(self._replica, self._clock, election)
+                beside = [tasks.create_task(work) for work in (self._readings.run(), owner.run(), self._become_ready())]
                 await serving
                 for task in beside:
                     task.cancel()
         finally:
             self.health.set_ready(False, "stopped")
+            await election.aclose()
 
-    def stop(self) -> None:
+    async def _become_ready(self) -> None:
+        await self._replica.caught_up()
+        await self._readings.caught_up()
+        await self._register_sites()
+        self.health.set_ready(True)
+        self._ready.set()
+
+    async def _register_sites(self) -> None:
+        while True:
+            try:
+                return await register_sites(self._replica, self._registry)
+            except LogUnavailable as away:
+                self.health.set_ready(False, f"the log is away: {away}")
+                await asyncio.sleep(_RETRY_S)
+
+    async def drain(self) -> None:
         """Takes no more requests, answers those under way; `run` then returns."""
         self.health.set_ready(False, "stopping")
         self._server.stop()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 
 from gridsignal_schemas.frames import Receipt
-from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, FlexOffer, MeterReading, OrderState
-from gridsignal_schemas.values import Shape, Timestamp
+from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, FlexOffer, MeterReading, OrderState, RunMode
+from gridsignal_schemas.values import Currency, Money, Shape, Timestamp
 from gridsignal_services.dispatch.delivered import DeliveryInterval, delivery
 from gridsignal_services.dispatch.meters import Meters
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, TrackedRequest
@@ -19,8 +20,10 @@ class RequestView(Shape):
 
     request: DispatchRequest
     state: RequestState
+    """Who only sees it reads OPEN, CLEARING once offers are no longer taken, COMPLETED after its end, or CANCELLED:
+    whether it was met is between its operator and those who offered."""
     waits_for_clearing: bool
-    """True between gate closure, or a shortfall, and the clearing that answers it."""
+    """True between gate closure, or a shortfall, and the clearing that answers it; for its operator alone."""
     offers: int
     """How many offers its operator has; participants see 0 here."""
     orders: list[str]
@@ -45,6 +48,9 @@ class OrderView(Shape):
     accepted_w: int | None
     history: list[OrderStep]
     delivered_wh: int
+    amount: Money | None
+    """What it is worth to the site as far as it has been metered, penalties taken off; null in a dry run."""
+    currency: Currency
     metered: list[DeliveryInterval]
 
 
@@ -88,15 +94,21 @@ class Readings(Shape):
     readings: list[MeterReading]
 
 
-def request_view(tracked: TrackedRequest, *, own: bool) -> RequestView:
-    """`own`: for its operator; others see the request and its state alone."""
+def request_view(tracked: TrackedRequest, now: datetime, *, own: bool) -> RequestView:
+    """`own`: for its operator; others see the request, and as much of its state as its own times tell."""
     return RequestView(
         request=tracked.request,
-        state=tracked.state,
-        waits_for_clearing=tracked.wants_clearing,
+        state=tracked.state if own else _state_for_others(tracked, now),
+        waits_for_clearing=own and tracked.wants_clearing,
         offers=len(tracked.offers) if own else 0,
         orders=list(tracked.orders) if own else [],
     )
+
+
+def _state_for_others(tracked: TrackedRequest, now: datetime) -> RequestState:
+    if tracked.state in (RequestState.OPEN, RequestState.CANCELLED):
+        return tracked.state
+    return RequestState.CLEARING if now < tracked.request.ends_at else RequestState.COMPLETED
 
 
 def order_view(book: Book, tracked: TrackedOrder, meters: Meters) -> OrderView:
@@ -112,8 +124,16 @@ def order_view(book: Book, tracked: TrackedOrder, meters: Meters) -> OrderView:
             for s in tracked.history
         ],
         delivered_wh=sum(interval.delivered_wh or 0 for interval in metered),
+        amount=None
+        if order.run_mode is RunMode.DRY_RUN
+        else sum((i.amount or Decimal(0) for i in metered), Decimal(0)),
+        currency=book.requests[order.request_id].request.currency,
         metered=metered,
     )
+
+
+def _sum(metered: Iterable[DeliveryInterval]) -> Decimal:
+    return sum((interval.amount or Decimal(0) for interval in metered), Decimal(0))
 
 
 def offer_view(tracked: TrackedOffer) -> OfferView:

@@ -15,6 +15,7 @@ from gridsignal_schemas.frames import (
     SUBPROTOCOL_AVRO,
     CloseCode,
     Error,
+    Frame,
     SchemaFrame,
     TokenAccepted,
     Unsubscribed,
@@ -31,6 +32,7 @@ from gridsignal_services.gateway.hub import Encoding, Group, Hub
 from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.pen import Pen
 from gridsignal_services.gateway.presence import Presence
+from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.rendering import frame_message
 from gridsignal_services.gateway.session import House, Session
 from gridsignal_services.gateway.ticker import Ticker
@@ -59,6 +61,7 @@ class Conversations:
         hub: Hub,
         joins: Joins,
         pen: Pen,
+        quota: Quota,
         cache: Cache,
         schema_text: Callable[[int], str],
     ) -> None:
@@ -67,7 +70,7 @@ class Conversations:
         self.ticker = Ticker(self._flush, house.settings.tick_s)
         self._house, self._settings = house, house.settings
         self._health, self._gauges = health, gauges
-        self._hub, self._joins, self._pen = hub, joins, pen
+        self._hub, self._joins, self._pen, self._quota = hub, joins, pen, quota
         self.presence = Presence(cache, self._start, _PRESENT_FOR * house.settings.dead_after_s)
         self._schema_text = schema_text
         self._schemas: dict[int, bytes] = {}
@@ -144,6 +147,8 @@ class Conversations:
         self._gauges.subscriptions.dec(len(connection.groups))
         connection.groups.clear()
         self.presence.depart(connection)
+        if connection.session is not None and connection.session.is_open:
+            self._quota.depart(connection.session.organisation)
 
     def lost(self, connection: Connection) -> None:
         self.connections.discard(connection)
@@ -160,6 +165,7 @@ class Conversations:
             match effect:
                 case Send():
                     connection.send(effect.frame)
+                    self._mark(connection, effect.frame)
                 case Close():
                     self.close(connection, effect.code, effect.reason)
                 case Announce():
@@ -174,8 +180,12 @@ class Conversations:
                     self._start(connection, self._look(connection, effect))
                 case _:
                     assert_never(effect)
-            if isinstance(effect, Send) and isinstance(effect.frame, Welcome | TokenAccepted):
-                self.watch.look_in(connection, 0.0)  # another token, another deadline
+
+    def _mark(self, connection: Connection, frame: Frame) -> None:
+        if isinstance(frame, Welcome | TokenAccepted):
+            self.watch.look_in(connection, 0.0)  # another token, another deadline
+        if isinstance(frame, Welcome) and connection.session is not None:
+            self._quota.arrive(connection.session.organisation)
 
     def close(self, connection: Connection, code: CloseCode, reason: str) -> None:
         """Ends a conversation with a code of the protocol."""
@@ -198,7 +208,7 @@ class Conversations:
     async def _publish(self, connection: Connection, asked: Publish) -> None:
         assert connection.session is not None
         assert connection.session.principal is not None
-        answer = await self._pen.write(asked, connection.session.principal.name)
+        answer = await self._pen.write(asked, connection.session.principal, connection.turn)
         self._gauges.answers.labels(getattr(answer, "code", "received")).inc()
         connection.session.answered()
         connection.send(answer)

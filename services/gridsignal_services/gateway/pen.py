@@ -13,6 +13,7 @@ from gridsignal_services.bus.publish import publish
 from gridsignal_services.clock import grid_time
 from gridsignal_services.gateway.answers import answer, received, refused, states
 from gridsignal_services.gateway.effects import Publish
+from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.replica import Replica
 
@@ -22,17 +23,29 @@ SOURCE = "gridsignal/gateway"
 class Pen:
     """`received` only after the log has it and, for what the ledger reduces, after our own reduce has passed it.
 
-    Bounded: by the sessions' windows. When full: see there. Conflates: nothing.
+    Bounded: by the sessions' windows and the organisations' quota. When full: refused with `rate`. Conflates: nothing.
     """
 
-    def __init__(self, log: Log, codec: Codec, replica: Replica, settings: GatewaySettings) -> None:
+    def __init__(self, log: Log, codec: Codec, replica: Replica, quota: Quota, settings: GatewaySettings) -> None:
         self._log = log
         self._codec = codec
         self._replica = replica
+        self._quota = quota
         self._settings = settings
 
-    async def write(self, asked: Publish, principal: str) -> Frame:
-        """The answer to one write; `unavailable` means that its outcome is unknown: repeat it or query."""
+    async def write(self, asked: Publish, principal: Principal, turn: asyncio.Lock) -> Frame:
+        """The answer to one write; `unavailable` means that its outcome is unknown: repeat it or query.
+
+        Writes that share a `turn` reach the log in the order of the calls, however long the cache takes.
+        """
+        async with turn:
+            wait_ms = await self._quota.wait_ms(principal.organisation)
+        if wait_ms:
+            too_many = Detail(code="rate", message="too many writes of this organisation")
+            return refused(asked, "rate", retry_after_ms=wait_ms, details=[too_many])
+        return await self._written(asked, principal.name)
+
+    async def _written(self, asked: Publish, principal: str) -> Frame:
         try:
             async with asyncio.timeout(self._settings.answer_timeout_s):
                 if isinstance(asked.record, MeterReading):
@@ -55,8 +68,7 @@ class Pen:
         """What the log holds, everything acknowledged before the question included."""
         try:
             async with asyncio.timeout(self._settings.answer_timeout_s):
-                for partition, end in (await self._log.end_positions("dispatch")).items():
-                    await self._replica.passed(partition, end - 1)
+                await self._replica.reach_end()
         except (LogUnavailable, TimeoutError):
             return Error(id=query.id, code="unavailable", message="the log is away", retriable=True)
         participant = principal.organisation if principal.role == "participant" else ""

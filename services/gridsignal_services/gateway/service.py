@@ -29,12 +29,13 @@ from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.keyfile import open_keys
 from gridsignal_services.gateway.lastvalues import utc_day_start
 from gridsignal_services.gateway.pen import Pen
+from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.session import House
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.sources import PUBLIC, Sources
 from gridsignal_services.gateway.websocket import Connection
+from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.settings import Registry
 from gridsignal_services.telemetry import Health, logger
 
 _TICK_S = 0.25
@@ -66,16 +67,18 @@ class Gateway:
         self._hub = Hub(lambda: secrets.token_urlsafe(6), position_every=settings.position_every)
         self._sources = Sources(log, codec, replica, clock, self._day_start, settings)
         joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges)
-        pen = Pen(log, codec, replica, settings)
+        quota = Quota(cache, settings)
+        pen = Pen(log, codec, replica, quota, settings)
         house = House(
             settings,
             verify=self._verified,
             entitlements=lambda principal: self._registry.entitlements(principal),
             zone_of_site=lambda site: self._registry.sites[site].zone,
             grid_clock=lambda: replica.grid,
+            has_room=quota.has_room,
         )
         self._conversations = Conversations(
-            house, self.health, self.gauges, self._hub, joins, pen, cache, codec.schema_text
+            house, self.health, self.gauges, self._hub, joins, pen, quota, cache, codec.schema_text
         )
         self._sources.deliver_to(self._deliver)
         self._server: asyncio.Server | None = None

@@ -52,6 +52,8 @@ class House:
     entitlements: Callable[[Principal], Entitlements]
     zone_of_site: Callable[[str], str]
     grid_clock: Callable[[], GridClock | None]
+    has_room: Callable[[str], bool]
+    """Whether one more connection may speak for an organisation."""
 
 
 class Session:
@@ -78,6 +80,12 @@ class Session:
         self._notice_sent = False
         self._strikes: deque[float] = deque(maxlen=house.settings.strikes)
         self._bucket = Bucket(house.settings.frames_per_s, house.settings.frame_burst, now.timestamp())
+
+    @property
+    def organisation(self) -> str:
+        """For whom it speaks, once it is known who holds the token."""
+        assert self.principal is not None
+        return self.principal.organisation
 
     # --- frames in -----------------------------------------------------------------------------------------------
 
@@ -172,6 +180,8 @@ class Session:
             if self.principal.role != "participant" or frame.site not in entitled.sites:
                 return [Close(CloseCode.FORBIDDEN, "no such site of yours")]
             self.speaker = Speaker(self.principal.organisation, frame.site, self._house.zone_of_site(frame.site))
+        if not self._house.has_room(self.principal.organisation):
+            return [Close(CloseCode.RATE_LIMITED, "too many connections of this organisation")]
         self.entitlements = self._narrowed(entitled)
         self.is_open = True
         self.instance = frame.instance

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
+
+from gridsignal_services.settings import ServerSettings, limits_of
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -55,6 +58,13 @@ class GatewaySettings:
     """More: error `too_many_subscriptions`."""
     offer_window: int = 64
     """More unanswered writes: refused with `rate`."""
+
+    # --- what one organisation may do, over all its connections ---
+    organisation_connections: int = 1000
+    """More at this gateway: close 4029."""
+    organisation_writes_per_s: float = 1000.0
+    """Faster: refused with `rate`. Counted over all gateways that share a cache."""
+    organisation_write_burst: int = 5000
 
     # --- life and tokens ---
     ping_s: int = 8
@@ -110,3 +120,15 @@ class GatewaySettings:
     """Clients are asked to reconnect at random within it."""
     drain_per_s: float = 200.0
     """Those who stay are closed at this rate, 4001."""
+
+    @classmethod
+    def of(cls, settings: ServerSettings) -> Self:
+        """The gateway as the server's settings want it. Raises ConfigError for limits that are none."""
+        return cls(
+            data_directory=settings.directory,
+            host=settings.host,
+            port=settings.gateway_port,
+            tls_certificate=settings.tls_certificate,
+            tls_key=settings.tls_key,
+            **limits_of(cls, "GRIDSIGNAL_GATEWAY_", settings.limits),
+        )

@@ -81,6 +81,8 @@ class Connection(Outlet, asyncio.Protocol):
         self.groups: dict[str, Group] = {}
         """Joined and being joined, by sub."""
         self.joins: dict[str, asyncio.Task[None]] = {}
+        self.turn = asyncio.Lock()
+        """Whose turn it is among its writes: what is sent in an order is logged in it."""
         self.opened_s = self.heard_s = self.pinged_s = door.now_s()
         self.closing_s: float | None = None
         """Since when the end is awaited."""

@@ -50,12 +50,15 @@ def record_of(frame: Write, speaker: Speaker) -> Record:
         known["offer_id"] = frame.offer_id
     if isinstance(frame, Respond):
         known["response_id"] = frame.response_id
-    faults = [_contradiction(name, value, frame.body[name]) for name, value in known.items() if name in frame.body]
+    body = frame.body
+    if isinstance(frame, Withdraw):
+        body = {"reason": "", **body}  # its body may be absent
+    faults = [_contradiction(name, value, body[name]) for name, value in known.items() if name in body]
     if found := [fault for fault in faults if fault is not None]:
         forbidden = any(fault.code == "forbidden" for fault in found)
         raise WriteRefused("forbidden" if forbidden else "schema", found)
     try:
-        return _RECORD_OF[type(frame)].model_validate({**frame.body, **known})
+        return _RECORD_OF[type(frame)].model_validate({**body, **known})
     except ValidationError as invalid:
         raise WriteRefused("schema", details_of(invalid)) from None
 
@@ -70,7 +73,7 @@ def _contradiction(name: str, known: str, got: Any) -> Detail | None:
 def details_of(invalid: ValidationError) -> list[Detail]:
     """Each broken rule of a shape, with a JSON pointer (RFC 6901)."""
     return [
-        Detail(code="schema", pointer=_pointer(fault["loc"]), message=fault["msg"][:200])
+        Detail(code="schema", pointer=_pointer(fault["loc"]), message=fault["msg"].removeprefix("Value error, ")[:200])
         for fault in invalid.errors(include_url=False, include_context=False)[:MAX_DETAILS]
     ]
 

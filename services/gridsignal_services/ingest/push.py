@@ -10,12 +10,12 @@ from pydantic import BaseModel
 from gridsignal_schemas.frames import Detail
 from gridsignal_services import problems, threshold
 from gridsignal_services.access import SIGNAL_WRITE, Principal
-from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.intake import Batch
 from gridsignal_services.ingest.publishing import Origin, Publishing
 from gridsignal_services.ingest.pushed import AlertBody, CarbonBody, PricesBody, Pushed
-from gridsignal_services.settings import Registry
+from gridsignal_services.registry import Registry
+from gridsignal_services.threshold import Callers
 
 Body = TypeVar("Body", PricesBody, CarbonBody, AlertBody)
 
@@ -23,12 +23,12 @@ Body = TypeVar("Body", PricesBody, CarbonBody, AlertBody)
 class PushDoor:
     """Who may push what: operators with signal:write, into their own zones."""
 
-    def __init__(self, publishing: Publishing, verifier: Verifier, registry: Registry, clock: Clock) -> None:
-        self._publishing, self._verifier, self._registry, self._clock = publishing, verifier, registry, clock
+    def __init__(self, publishing: Publishing, callers: Callers, registry: Registry, clock: Clock) -> None:
+        self._publishing, self._callers, self._registry, self._clock = publishing, callers, registry, clock
 
     async def take(self, request: Request, response: Response, shape: type[Body], signal: str) -> Pushed:
-        """Publishes a body if it is news. Raises Problem 401, 403, 409, 422 and LogUnavailable."""
-        who = threshold.principal(request, self._verifier, SIGNAL_WRITE)
+        """Publishes a body if it is news. Raises Problem 401, 403, 409, 422, 429 and LogUnavailable."""
+        who = self._callers.principal(request, SIGNAL_WRITE)
         if who.role != "operator":
             raise problems.forbidden(SIGNAL_WRITE)
         body = await threshold.body(request, shape)

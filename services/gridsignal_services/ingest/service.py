@@ -65,6 +65,7 @@ class Ingest:
         streams = (*SIGNALS, "dispatch") if asks else SIGNALS  # only who asks for power has to know what it asked
         self.publishing = Publishing(log, codec, clock, intake=intake, metrics=metrics, streams=streams)
         self.metrics = self.publishing.metrics
+        self._recalled = asyncio.Event()
         self._absences = Absences()
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads polling, protects nothing
         self._statuses = {feed: self._first_statuses(feed) for feed in self._feeds}
@@ -73,10 +74,15 @@ class Ingest:
         """Rebuilds the state from the log, then reads feeds until cancelled; without feeds returns after the replay."""
         await self.publishing.recall()
         self.health.set_ready(True)
+        self._recalled.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(play(self._playback, self.clock, self._play_batch))
             for feed in self._feeds:
                 tasks.create_task(self._read_for_ever(feed))
+
+    async def recalled(self) -> None:
+        """Returns once it knows what is on the log."""
+        await self._recalled.wait()
 
     def statuses(self) -> list[Status]:
         """Every feed and provider, as of now."""

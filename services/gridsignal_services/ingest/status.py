@@ -7,15 +7,14 @@ from datetime import datetime
 from fastapi import FastAPI
 
 from gridsignal_schemas.values import Shape
-from gridsignal_services.access.tokens import Verifier
-from gridsignal_services.asgi import add_pages
+from gridsignal_services.asgi import add_pages, application
 from gridsignal_services.ingest import push
 from gridsignal_services.ingest.push import PushDoor
 from gridsignal_services.ingest.service import Ingest
 from gridsignal_services.problems import MEDIA_TYPE, ProblemBody
-from gridsignal_services.settings import Registry
+from gridsignal_services.registry import Registry
 from gridsignal_services.telemetry import logger
-from gridsignal_services.threshold import add_problems
+from gridsignal_services.threshold import Callers, add_problems
 
 _STATUSES = {400, 401, 403, 409, 413, 415, 422, 503}
 
@@ -41,9 +40,9 @@ class FeedView(Shape):
     """The last failure in words; empty after a success."""
 
 
-def app(ingest: Ingest, *, verifier: Verifier, registry: Registry) -> FastAPI:
+def app(ingest: Ingest, *, callers: Callers, registry: Registry) -> FastAPI:
     """/healthz, /readyz, /metrics, /v1/feeds, and /v1/signals for those who push."""
-    made = FastAPI(
+    made = application(
         title="gridsignal ingest",
         summary="Freshness of the feeds, and the door for markets and operators without a public one.",
         version="1",
@@ -52,7 +51,7 @@ def app(ingest: Ingest, *, verifier: Verifier, registry: Registry) -> FastAPI:
     )
     add_pages(made, ingest.health, ingest.metrics.registry, ingest.all_stale)
     add_problems(made, _log)
-    made.include_router(push.routes(PushDoor(ingest.publishing, verifier, registry, ingest.clock)))
+    made.include_router(push.routes(PushDoor(ingest.publishing, callers, registry, ingest.clock)))
 
     @made.get("/v1/feeds")
     async def feeds() -> list[FeedView]:

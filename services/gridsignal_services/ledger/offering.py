@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Decision, FlexOffer, OfferWithdrawal, Timer
 from gridsignal_services.ledger.announcements import OfferKey
@@ -24,11 +26,8 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
     """The receipt says that it is logged and its identity settled; broken rules follow as a REJECTED decision."""
     key: OfferKey = (offer.participant, offer.offer_id)
     tracked = book.offers.get(key)
-    if tracked is not None and offer.revision in tracked.digests:
-        digest, receipt = tracked.digests[offer.revision]
-        if digest == entry.sha256:
-            return Outcome(False, receipt=receipt, duplicate=True)
-        return Outcome(False, (fault("CONFLICT", "/offer_id", "this id and revision already has another content"),))
+    if (known := settled(book, offer, lambda: entry.sha256)) is not None:
+        return known
     if problem := _revision_fault(tracked, offer):
         return Outcome(False, (problem,))
     if tracked is not None:
@@ -48,6 +47,17 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
     decision = Decision.REJECTED if faults else Decision.ACCEPTED_FOR_CLEARING
     book.announcements.owe(decision_of(book.offers[key], decision, codes, reason))
     return Outcome(True, tuple(faults), receipt=receipt)
+
+
+def settled(book: Book, offer: FlexOffer, sha256: Callable[[], str]) -> Outcome | None:
+    """The outcome of an offer whose identity is on the log already; None for a new one, whose digest is not needed."""
+    tracked = book.offers.get((offer.participant, offer.offer_id))
+    if tracked is None or offer.revision not in tracked.digests:
+        return None
+    digest, receipt = tracked.digests[offer.revision]
+    if digest == sha256():
+        return Outcome(False, receipt=receipt, duplicate=True)
+    return Outcome(False, (fault("CONFLICT", "/offer_id", "this id and revision already has another content"),))
 
 
 def _revision_fault(tracked: TrackedOffer | None, offer: FlexOffer) -> Detail | None:

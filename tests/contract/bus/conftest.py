@@ -20,6 +20,9 @@ from gridsignal_services.bus.sqlite import SqliteLog
 class LogFactory(Protocol):
     """Opens one test's own log; what was opened is closed after the test."""
 
+    shares: bool
+    """Whether candidates of an election divide the partitions among them: not where a file has one owner."""
+
     async def open(self) -> Log:
         """The log of this test, and after `close` the same log again."""
 
@@ -28,6 +31,8 @@ class LogFactory(Protocol):
 
 
 class SqliteFactory:
+    shares = False
+
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._opened: list[SqliteLog] = []
@@ -43,6 +48,8 @@ class SqliteFactory:
 
 
 class KafkaFactory:
+    shares = True
+
     def __init__(self, brokers: Brokers, prefix: str) -> None:
         self._brokers = brokers
         self._prefix = prefix

@@ -83,7 +83,9 @@ def ran(words: Sequence[str] | str, stdin: str | bytes = "", cwd: Path | str | N
 @contextmanager
 def running(directory: Path, *words: str, **environment: str) -> Iterator[Up]:
     """From the last line of the greeting to the end of the process."""
-    line = command("up", "--directory", str(directory), "--gateway-port", "0", "--dispatch-port", "0", *words)
+    line = command(
+        "up", "--directory", str(directory), "--gateway-port", "0", "--dispatch-port", "0", "--ingest-port", "0", *words
+    )
     errors = directory.with_name(f"{directory.name}.err")
     with errors.open("w+") as err:
         process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=err, env=clean(**environment), text=True)

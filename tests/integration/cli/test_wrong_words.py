@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from gridsignal_services.settings import example_registry_text
+from gridsignal_services.registry import example_registry_text
 from tests.integration.cli.conftest import Up, ran
 
 CANARY = "canary-77aa"
@@ -30,6 +30,11 @@ CREATE = ["request", "create", "--zone", "DE-LU", "--down", "12MW", "--for", "45
         [*CREATE, "+1h", "--gate", "-1h"],
         ["request", "create", "--zone", "DE-LU", "--down", "a lot", "--start", "+1h", "--for", "1h"],
         ["request", "create", "--zone", "DE-LU", "--down", "0MW", "--start", "+1h", "--for", "1h"],
+        ["request", "create", "--zone", "DE-LU", "--down", "9" * 400, "--start", "+1h", "--for", "1h"],
+        ["request", "create", "--zone", "DE-LU", "--down", "0." + "9" * 400, "--start", "+1h", "--for", "1h"],
+        ["request", "create", "--zone", "DE-LU", "--down", "11GW", "--start", "+1h", "--for", "1h"],
+        ["offer", "create", "x", "--power", "9" * 400 + "MW", "--price", "90"],
+        ["respond", "accept", "x", "--power", "1.5W"],
         ["request", "award", "x", "--pick", "a/b=1MW", "--reason", "r"],
         ["request", "award", "x", "--pick", "a/b/c=1MW"],
         ["order", "extend", "x"],
@@ -38,7 +43,7 @@ CREATE = ["request", "create", "--zone", "DE-LU", "--down", "12MW", "--for", "45
         ["token", "mint", "--participant", "a", "--for", "0s"],
         ["check-config"],
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(words)[:80],
 )
 def test_wrong_usage_is_two(words: list[str]) -> None:
     wrong = ran(words, GRIDSIGNAL_TOKEN=CANARY)

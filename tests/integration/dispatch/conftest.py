@@ -15,15 +15,20 @@ from gridsignal_services.access import Role
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
-from gridsignal_services.settings import ServerSettings, example_registry
+from gridsignal_services.registry import example_registry
+from gridsignal_services.settings import ServerSettings
 
 Caller = Callable[[Role, str], httpx2.AsyncClient]
 
 
 @pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
+def settings(tmp_path: Path) -> ServerSettings:
+    return ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
+
+
+@pytest.fixture
+async def stack(tmp_path: Path, settings: ServerSettings) -> AsyncIterator[Stack]:
     log = await SqliteLog.open(tmp_path)
-    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0)
     circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
     try:
         async with circuit as running:

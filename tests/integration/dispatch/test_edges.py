@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +16,12 @@ import pytest
 
 from gridsignal_services import embedded
 from gridsignal_services.access import DISPATCH_WRITE
-from gridsignal_services.bus import Appended, Log, LogUnavailable, Reader
+from gridsignal_services.bus import Appended, Election, Log, LogUnavailable, Reader
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
-from gridsignal_services.settings import ServerSettings, example_registry
+from gridsignal_services.registry import example_registry
+from gridsignal_services.settings import ServerSettings
 from tests.integration.dispatch.conftest import Caller
 from tests.integration.dispatch.test_asking import ask
 
@@ -155,6 +157,29 @@ async def test_health_metrics_and_the_description_need_no_token(stack: Stack) ->
     ]
     assert len(bodies) == 7
     assert all("example" in content for content in bodies)
+    answers = [
+        (path, operation["responses"][status]["content"]["application/json"])
+        for path, operations in described["paths"].items()
+        for operation in operations.values()
+        for status in operation["responses"]
+        if status.startswith("2")
+    ]
+    assert len(answers) == 17
+    assert [path for path, content in answers if "example" not in content] == []
+
+
+async def test_the_documentation_needs_nothing_from_elsewhere(stack: Stack) -> None:
+    async with httpx2.AsyncClient(base_url=stack.api_url) as http:
+        page = await http.get("/docs")
+        loaded = re.findall(r"""(?:src|href)="([^"]+)|url: '([^']+)""", page.text)
+        paths = ["".join(path) for path in loaded]
+        assert len(paths) >= 4  # a script, a style sheet, an icon, the description
+        for path in paths:
+            assert path.startswith("/"), f"{path} lies elsewhere"
+            assert (await http.get(path)).status_code == 200
+    assert page.status_code == 200
+    assert re.findall(r"https?://[a-z.]+", page.text) == []
+    assert '"validatorUrl": null' in page.text
 
 
 async def _raw(stack: Stack, sent: bytes) -> bytes:
@@ -211,6 +236,9 @@ class Flaky(Log):
     async def position_at(self, stream: str, appended_us: int) -> dict[int, int]:
         return await self._log.position_at(stream, appended_us)
 
+    def stand(self, stream: str) -> Election:
+        return self._log.stand(stream)
+
     async def aclose(self) -> None:
         await self._log.aclose()
 
@@ -218,7 +246,7 @@ class Flaky(Log):
 @pytest.fixture
 async def flaky(tmp_path: Path) -> AsyncIterator[tuple[Flaky, httpx2.AsyncClient]]:
     log = Flaky(await SqliteLog.open(tmp_path))
-    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0)
+    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
     circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
     try:
         async with circuit as stack:

@@ -20,7 +20,8 @@ from gridsignal_services.bus.publish import publish
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import micros
 from gridsignal_services.embedded import Stack
-from gridsignal_services.settings import ServerSettings, example_registry
+from gridsignal_services.registry import example_registry
+from gridsignal_services.settings import ServerSettings
 
 SOON_S = 10.0
 
@@ -122,7 +123,7 @@ class Day:
 async def day(tmp_path: Path) -> AsyncIterator[Day]:
     clock = MovedClock()
     log = await SqliteLog.open(tmp_path, append_time_us=lambda: micros(clock.now()))
-    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0)
+    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
     circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=clock, settings=settings)
     try:
         async with circuit as stack:

@@ -134,6 +134,35 @@ async def test_a_flood_is_slowed_down_and_then_ended(tmp_path: Path) -> None:
         assert (await client.closed())[0] == 4029
 
 
+async def test_an_organisation_writes_no_faster_than_it_may_over_all_its_connections(tmp_path: Path) -> None:
+    limits = {"organisation_writes_per_s": 0.001, "organisation_write_burst": 3}
+    async with Stand.open(tmp_path, **limits) as stand, stand.client() as one, stand.client() as another:
+        await stand.register()
+        body = {"starts_at": "2024-05-12T00:00:00Z", "resolution_s": 3600, "power_w": [1], "method": "m"}
+        answers = [await client.ask("baseline", body=body) for client in (one, another, one, another)]
+        assert [answer["t"] for answer in answers] == ["received", "received", "received", "refused"]
+        assert (answers[-1]["code"], answers[-1]["retriable"], answers[-1]["retry_after_ms"] > 0) == (
+            "rate",
+            True,
+            True,
+        )
+        other = stand.token("volt-colo")
+        async with stand.client(token=other, site="muc-1") as neighbour:
+            assert (await neighbour.ask("baseline", body=body))["code"] != "rate"
+
+
+async def test_an_organisation_has_no_more_connections_than_it_may(tmp_path: Path) -> None:
+    async with Stand.open(tmp_path, organisation_connections=1) as stand:
+        async with stand.client() as first, stand.client(hello=False) as second:
+            await second.send({"t": "hello", "client": "tests/1"})
+            assert (await second.closed())[0] == 4029
+            assert (await first.subscribe("prices"))["t"] == "subscribed"
+            async with stand.client(token=stand.token("volt-colo"), site="muc-1") as neighbour:
+                assert neighbour.welcome["t"] == "welcome"
+        async with stand.client() as again:
+            assert again.welcome["t"] == "welcome"
+
+
 async def test_a_newer_session_of_the_same_instance_replaces_the_older(stand: Stand) -> None:
     async with stand.client(hello=False) as older, stand.client(hello=False) as newer:
         await older.hello(site="fra-1", instance="planner-1")

@@ -144,6 +144,13 @@ async def test_an_offer_can_be_taken_back(stand: Stand) -> None:
     assert states["offers"][OFFER_ID]["state"] == "WITHDRAWN"
 
 
+async def test_an_offer_can_be_taken_back_without_a_word(stand: Stand) -> None:
+    await asked(stand)
+    async with stand.client() as client:
+        await offered(client)
+        assert (await client.ask("withdraw", offer_id=OFFER_ID))["t"] == "received"
+
+
 async def test_a_baseline_and_a_reading_have_receipts_too(stand: Stand) -> None:
     await stand.register()
     async with stand.client() as client:

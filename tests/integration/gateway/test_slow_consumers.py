@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import os
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from gridsignal_schemas.messages import Record
 from tests.builders import a_grid_alert, a_spot_price
-from tests.integration.gateway_stand import AVRO, JSON, SOON_S, Stand
+from tests.integration.gateway_stand import AVRO, SOON_S, Stand
+from tests.integration.pipe import Pipe
 
 SMALL = 8 * 1024
 LIMITS: dict[str, Any] = {
@@ -23,82 +20,6 @@ LIMITS: dict[str, Any] = {
     "lag_bytes": 4 * SMALL,
     "close_bytes": 16 * SMALL,
 }
-TEXT, CLOSE = 0x1, 0x8
-
-
-class Pipe:
-    """A client of nothing but a socket: it reads when it is told to, and the kernel holds little for it."""
-
-    def __init__(self, stand: Stand) -> None:
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self._socket.connect(stand.gateway.address)
-        self._socket.setblocking(False)
-        self._bytes = bytearray()
-        key = base64.b64encode(os.urandom(16)).decode()
-        lines = [
-            "GET /v1/stream HTTP/1.1",
-            "Host: x",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Key: {key}",
-            "Sec-WebSocket-Version: 13",
-            f"Sec-WebSocket-Protocol: {JSON}",
-            f"Authorization: Bearer {stand.token()}",
-        ]
-        self._socket.send("\r\n".join([*lines, "", ""]).encode())
-
-    @classmethod
-    @contextmanager
-    def open(cls, stand: Stand) -> Iterator[Self]:
-        pipe = cls(stand)
-        try:
-            yield pipe
-        finally:
-            pipe._socket.close()
-
-    async def subscribe(self, stream: str, mode: str = "every") -> None:
-        await self._until(b"\r\n\r\n")
-        self._send({"t": "hello", "id": 1, "client": "raw"})
-        self._send({"t": "subscribe", "id": 2, "stream": stream, "mode": mode})
-        while (await self.frame())["t"] != "position":
-            pass
-
-    def _send(self, frame: dict[str, Any]) -> None:
-        payload = json.dumps(frame).encode()
-        self._socket.send(bytes((0x80 | TEXT, 0x80 | len(payload), 0, 0, 0, 0)) + payload)
-
-    async def _until(self, mark: bytes) -> None:
-        while mark not in self._bytes:
-            await self._read()
-        del self._bytes[: self._bytes.index(mark) + len(mark)]
-
-    async def _read(self) -> None:
-        async with asyncio.timeout(SOON_S):
-            got = await asyncio.get_running_loop().sock_recv(self._socket, 65536)
-        if not got:
-            raise ConnectionError("the gateway closed the socket")
-        self._bytes += got
-
-    async def _take(self, count: int) -> bytes:
-        while len(self._bytes) < count:
-            await self._read()
-        taken = bytes(self._bytes[:count])
-        del self._bytes[:count]
-        return taken
-
-    async def frame(self) -> dict[str, Any]:
-        """The next frame; {"t": "close", "code": ...} at the end."""
-        while True:
-            opcode, length = await self._take(2)
-            if length >= 126:
-                length = int.from_bytes(await self._take(2 if length == 126 else 8), "big")
-            payload = await self._take(length)
-            if opcode & 0xF == TEXT:
-                frame: dict[str, Any] = json.loads(payload)
-                return frame
-            if opcode & 0xF == CLOSE:
-                return {"t": "close", "code": int.from_bytes(payload[:2], "big")}
 
 
 def closes(stand: Stand, code: int) -> float:
@@ -123,7 +44,7 @@ def a_long_alert(number: int) -> Record:
 async def test_a_reader_that_stops_is_closed_and_comes_back_without_a_gap(tmp_path: Path) -> None:
     async with Stand.open(tmp_path, **LIMITS) as stand, stand.client() as other:
         await other.subscribe("alerts")
-        with Pipe.open(stand) as pipe:
+        with Pipe.open(stand.gateway.address, stand.token()) as pipe:
             await pipe.subscribe("alerts")
             total = await publish_until(stand, lambda: closes(stand, 4002) > 0, a_long_alert)
             got = [await pipe.frame()]
@@ -143,7 +64,7 @@ async def test_a_reader_that_stops_is_closed_and_comes_back_without_a_gap(tmp_pa
 
 async def test_who_lags_is_told_before_being_closed(tmp_path: Path) -> None:
     async with Stand.open(tmp_path, **LIMITS | {"close_bytes": 1 << 30}) as stand:
-        with Pipe.open(stand) as pipe:
+        with Pipe.open(stand.gateway.address, stand.token()) as pipe:
             await pipe.subscribe("alerts")
             await stand.publish(*(a_long_alert(number) for number in range(200)))
             got = [await pipe.frame()]
@@ -158,7 +79,7 @@ async def test_who_lags_is_told_before_being_closed(tmp_path: Path) -> None:
 async def test_the_latest_mode_conflates_for_a_slow_reader_and_says_so(tmp_path: Path) -> None:
     count = 500
     async with Stand.open(tmp_path, **LIMITS) as stand:
-        with Pipe.open(stand) as pipe:
+        with Pipe.open(stand.gateway.address, stand.token()) as pipe:
             await pipe.subscribe("prices", "latest")
             await stand.publish(*(a_spot_price(revision=number) for number in range(1, count + 1)))
             revisions, skipped = [0], 0
@@ -176,7 +97,7 @@ async def test_the_latest_mode_conflates_for_a_slow_reader_and_says_so(tmp_path:
 
 async def test_a_peer_that_takes_nothing_for_too_long_is_closed(tmp_path: Path) -> None:
     async with Stand.open(tmp_path, **LIMITS | {"close_bytes": 1 << 30, "stall_s": 0.5}) as stand:
-        with Pipe.open(stand) as pipe:
+        with Pipe.open(stand.gateway.address, stand.token()) as pipe:
             await pipe.subscribe("alerts")
             await publish_until(stand, lambda: closes(stand, 4002) > 0, a_long_alert)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from gridsignal_services.settings import Registry, example_registry_text
+from gridsignal_services.registry import Registry, example_registry_text
 from tests.builders import a_spot_price
 from tests.integration.gateway_stand import SOON_S, Stand, open_client
 

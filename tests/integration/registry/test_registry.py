@@ -24,7 +24,7 @@ def prefix() -> str:
 @pytest.fixture
 def registered(schema_registry: str, prefix: str, capsys: pytest.CaptureFixture[str]) -> str:
     """What the command printed."""
-    arguments = schemas.parser().parse_args(["register", "--registry", schema_registry, "--prefix", prefix])
+    arguments = schemas.parser().parse_args(["register", "--schema-registry", schema_registry, "--prefix", prefix])
     assert schemas.run(arguments) == 0
     first = capsys.readouterr().out
     assert schemas.run(arguments) == 0

@@ -9,7 +9,7 @@ from typing import Any
 from gridsignal_services.access import Entitlements, Principal
 from gridsignal_services.dispatch.commands import asked, body_faults, pick_faults, request_id_of
 from gridsignal_services.dispatch.shapes import AwardBody, RequestBody
-from gridsignal_services.settings import example_registry
+from gridsignal_services.registry import example_registry
 from tests.unit.test_strict_json import BODY
 
 REGISTRY = example_registry()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -79,6 +80,7 @@ def test_the_worked_example_of_uftp(actual_mw: int, delivered_mw: int, missing_m
     assert (interval.baseline_w, interval.ordered_w) == (10 * MW, 2 * MW)
     assert (interval.delivered_w, interval.deficiency_w) == (delivered_mw * MW, missing_mw * MW)
     assert interval.delivered_wh == delivered_mw * 250_000
+    assert interval.amount == delivered_mw * Decimal("22.5") - missing_mw * Decimal(11)  # 90 and 44 EUR/MWh
 
 
 def test_one_deviation_is_not_paid_twice() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gridsignal_schemas.messages import SiteRegistration
 from gridsignal_services.dispatch.registration import differences
-from gridsignal_services.settings import Registry, example_registry, example_registry_text
+from gridsignal_services.registry import Registry, example_registry, example_registry_text
 
 REGISTRY = example_registry()
 

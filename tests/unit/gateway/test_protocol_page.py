@@ -52,6 +52,8 @@ def test_the_limits_told_are_the_limits_that_hold() -> None:
     assert f"| {limits.max_subscriptions} (`max_subscriptions`)" in PAGE
     assert f"| {limits.offer_window} (`offer_window`)" in PAGE
     assert f"| {limits.frames_per_s:.0f} a second, {limits.frame_burst} at once |" in PAGE
+    assert f"| {limits.organisation_connections} | close 4029 |" in PAGE
+    assert f"| {limits.organisation_writes_per_s:.0f} a second, {limits.organisation_write_burst} at once |" in PAGE
     assert f"| {limits.strikes} within {limits.strike_window_s:.0f} s | close 4500 |" in PAGE
     assert f"| {limits.hello_timeout_s:.0f} s | close 4008 |" in PAGE
 

@@ -34,6 +34,7 @@ def a_session(principal: Principal | None = ACME, **limits: Any) -> Session:
         entitlements=lambda who: OWN if who.organisation == "acme-ai" else Entitlements(),
         zone_of_site=lambda site: "DE-LU",
         grid_clock=lambda: None,
+        has_room=lambda organisation: organisation != "crowded",
     )
     return Session("session-1", house, "json", principal, NOW)
 

@@ -9,15 +9,19 @@ import re
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import gridsignal
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
+from gridsignal.cli.tables import printable
 from gridsignal.outbox import MEMORY
+from gridsignal_schemas.values import MAX_POWER_W
 
 _BEARER = re.compile(r"[A-Za-z0-9._~+/=-]{1,16384}")
 DEFAULT_URL = "ws://127.0.0.1:8081"
-_POWER = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(W|kW|MW|GW)?", re.IGNORECASE)
+_POWER = re.compile(r"([0-9]{1,14}(?:\.[0-9]{1,9})?)\s*(W|kW|MW|GW)?", re.IGNORECASE)
 _FACTORS = {"": 1, "w": 1, "kw": gridsignal.KW, "mw": gridsignal.MW, "gw": 1000 * gridsignal.MW}
 
 
@@ -32,6 +36,14 @@ def add_options(arguments: argparse.ArgumentParser, *, site: bool) -> None:
         default = os.environ.get("GRIDSIGNAL_SITE")
         group.add_argument("--site", default=default, help="your connection point (default: GRIDSIGNAL_SITE)")
     arguments.add_argument("--json", action="store_true", help="one JSON object a line, times in UTC")
+
+
+def give_examples(actions: Any, examples: str) -> None:
+    """Below the help of each action of `add_subparsers`, its own lines of the command's examples."""
+    for action in actions.choices.values():
+        own = [line for line in examples.splitlines() if line.split()[:3] == action.prog.split()]
+        action.epilog = "\n".join(["example:" if len(own) == 1 else "examples:", *own])
+        action.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def open_grid(args: argparse.Namespace) -> AbstractAsyncContextManager[gridsignal.Grid]:
@@ -64,12 +76,18 @@ async def _all_of(signals: gridsignal.Subscription) -> list[gridsignal.Message]:
     return [signal async for signal in signals]
 
 
+def tell(told: str) -> None:
+    """One line on stderr; what it quotes may come from anywhere."""
+    print(f"gridsignal: {printable(told)}", file=sys.stderr)
+
+
 def power_w(text: str) -> int:
-    """Watts of a text such as 12MW, 9.2MW, 500kW or 12000000."""
+    """Watts of a text such as 12MW, 9.2MW, 500kW or 12000000; a fraction of a watt is none."""
     match = _POWER.fullmatch(text.strip())
-    watts = float(match[1]) * _FACTORS[(match[2] or "").lower()] if match else 0.0
-    if watts < 1 or watts != int(watts):
-        raise argparse.ArgumentTypeError(f"expected a power such as 12MW or 500kW, got {text!r}")
+    watts = Decimal(match[1]) * _FACTORS[(match[2] or "").lower()] if match else Decimal(0)
+    if watts != int(watts) or not 1 <= watts <= MAX_POWER_W:
+        most = MAX_POWER_W // (1000 * gridsignal.MW)
+        raise argparse.ArgumentTypeError(f"expected a power such as 12MW or 500kW, {most}GW at most, got {text!r:.60}")
     return int(watts)
 
 
@@ -94,5 +112,5 @@ def bearer(file: Path | None) -> str:
 
 
 def _failed(error: Exception, code: int) -> int:
-    print(f"gridsignal: {error}", file=sys.stderr)
+    tell(str(error))
     return code

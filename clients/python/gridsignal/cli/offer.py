@@ -8,7 +8,7 @@ import sys
 
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
-from gridsignal.cli.connection import add_options, current, exit_code, open_grid, power_w
+from gridsignal.cli.connection import add_options, current, exit_code, give_examples, open_grid, power_w, tell
 from gridsignal.cli.tables import show_rows
 from gridsignal.ids import uuid7
 
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = arguments.add_subparsers(dest="action", required=True)
-    create = actions.add_parser("create", help="offer power on an open request", epilog=EXAMPLE.splitlines()[1])
+    create = actions.add_parser("create", help="offer power on an open request")
     create.add_argument("request_id", metavar="REQUEST_ID", help="as `gridsignal watch requests` shows it")
     create.add_argument("--power", type=power_w, required=True, metavar="POWER", help="such as 12MW or 500kW")
     create.add_argument("--price", required=True, metavar="PER_MWH", help="in the request's currency, such as 89.90")
@@ -37,13 +37,14 @@ def parser() -> argparse.ArgumentParser:
     create.add_argument("--indivisible", action="store_true", help="all of it or nothing")
     create.add_argument("--offer-id", metavar="ID", help="repeat an offer whose receipt you did not see")
     add_options(create, site=True)
-    withdraw = actions.add_parser("withdraw", help="take an offer back", epilog=EXAMPLE.splitlines()[3])
+    withdraw = actions.add_parser("withdraw", help="take an offer back")
     withdraw.add_argument("offer_id", metavar="OFFER_ID")
     withdraw.add_argument("--reason", default="", help="for people")
     add_options(withdraw, site=True)
-    look = actions.add_parser("show", help="where offers stand", epilog=EXAMPLE.splitlines()[2])
+    look = actions.add_parser("show", help="where offers stand")
     look.add_argument("offer_id", nargs="+", metavar="OFFER_ID")
     add_options(look, site=True)
+    give_examples(actions, EXAMPLE)
     return arguments
 
 
@@ -57,7 +58,7 @@ async def _create(args: argparse.Namespace) -> int:
         found = {m.request_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchRequest)}
         request = found.get(args.request_id)
         if request is None:
-            print(f"gridsignal: no open request {args.request_id!r} that you may see", file=sys.stderr)
+            tell(f"no open request {args.request_id!r} that you may see")
             return FAILED
         offer_id = args.offer_id or uuid7()
         if not args.json:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
-from gridsignal.cli.connection import add_options, current, exit_code, open_grid, power_w
+from gridsignal.cli.connection import add_options, current, exit_code, give_examples, open_grid, power_w, tell
 
 EXAMPLE = """\
 examples:
@@ -16,6 +15,9 @@ examples:
   gridsignal respond accept 018f6b3c-7a00-7000-8000-000000000003 --site fra-1 --power 8MW
   gridsignal respond refuse 018f6b3c-7a00-7000-8000-000000000003 --site fra-1 --code MAINTENANCE
   gridsignal respond started 018f6b3c-7a00-7000-8000-000000000003 --site fra-1
+  gridsignal respond sustaining 018f6b3c-7a00-7000-8000-000000000003 --site fra-1
+  gridsignal respond unavailable 018f6b3c-7a00-7000-8000-000000000003 --site fra-1 --power 5MW --reason "too hot"
+  gridsignal respond completed 018f6b3c-7a00-7000-8000-000000000003 --site fra-1
 """
 _ACTIONS = {
     "accept": "accept an order, or a part of it",
@@ -37,15 +39,14 @@ def parser() -> argparse.ArgumentParser:
     )
     actions = arguments.add_subparsers(dest="action", required=True)
     for action, told in _ACTIONS.items():
-        one = actions.add_parser(
-            action, help=told, epilog=f"example: gridsignal respond {action} ORDER_ID --site fra-1"
-        )
+        one = actions.add_parser(action, help=told)
         one.add_argument("order_id", metavar="ORDER_ID", help="as `gridsignal watch dispatch` shows it")
         if action in ("accept", "unavailable"):
             one.add_argument("--power", type=power_w, metavar="POWER", help="what is possible, such as 8MW")
         one.add_argument("--code", default="", help="a reason for machines")
         one.add_argument("--reason", default="", help="a reason for people")
         add_options(one, site=True)
+    give_examples(actions, EXAMPLE)
     return arguments
 
 
@@ -59,7 +60,7 @@ async def _respond(args: argparse.Namespace) -> int:
         found = {m.order_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchOrder)}
         order = found.get(args.order_id)
         if order is None:
-            print(f"gridsignal: no open order {args.order_id!r} for {args.site}", file=sys.stderr)
+            tell(f"no open order {args.order_id!r} for {args.site}")
             return FAILED
         receipt = await _answer(grid, order, args)
     told = receipt.model_dump(mode="json", exclude_none=True)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from gridsignal import (
     MW,
@@ -27,6 +28,7 @@ from gridsignal import (
     RequestCancellation,
     SpotPrice,
 )
+from gridsignal_schemas.values import UNPRINTABLE
 
 _MARKET_TIME = {"GB": "Europe/London", "IE-SEM": "Europe/Dublin", "PT": "Europe/Lisbon", "FI": "Europe/Helsinki"}
 _BAR = 24  # columns of the longest bar
@@ -47,15 +49,16 @@ def show(message: Message, *, as_json: bool) -> None:
     elif isinstance(message, SpotPrice | CarbonIntensity):
         _show_series(message)
     else:
-        print(_line(message), flush=True)
+        print(printable(_line(message)), flush=True)
 
 
 def show_rows(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A small table: by rich in a terminal, aligned columns elsewhere."""
+    """A small table: by rich in a terminal, aligned columns elsewhere. Cells may come from anywhere."""
+    title, rows = printable(title), [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        table = Table(*headings, title=title, title_justify="left", box=None, header_style="bold")
+        table = Table(*headings, title=Text(title), title_justify="left", box=None, header_style="bold")
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(Text, row))  # as they are: [brackets] are no markup
         Console().print(table)
         return
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
@@ -63,6 +66,11 @@ def show_rows(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]
     for row in [headings, *rows]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     sys.stdout.flush()
+
+
+def printable(text: str) -> str:
+    """A text for a terminal: what could move its cursor or turn its direction is spelled out, such as \\x1b."""
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def when(moment: datetime | None, zone: str) -> str:

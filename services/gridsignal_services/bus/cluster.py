@@ -1,0 +1,111 @@
+"""The log on a cluster as the settings describe it: brokers, and the registry that knows the schemas' ids."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from gridsignal_schemas.catalog import TOPICS
+from gridsignal_schemas.messages import GridClock
+from gridsignal_services.bus import Log, LogConfigurationError
+from gridsignal_services.bus.codec import Codec
+from gridsignal_services.bus.kafka import KafkaLog
+from gridsignal_services.bus.kafka_topics import Brokers, administration, apply, brokers_there
+from gridsignal_services.bus.registry import NotRegistered, Registry, Schemas, ids, register_all
+from gridsignal_services.settings import ConfigError, ServerSettings
+
+
+def brokers_of(settings: ServerSettings) -> Brokers:
+    """How the settings say the brokers are reached. Raises ConfigError."""
+    if settings.kafka is None:
+        raise ConfigError("kafka: expected the brokers, host:port with commas between, got nothing")
+    return Brokers(
+        settings.kafka,
+        None if settings.kafka_ca is None else _trusting(settings.kafka_ca),
+        settings.kafka_username,
+        settings.kafka_password,
+    )
+
+
+def _trusting(authority: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        raise ConfigError(f"kafka_ca: expected a file of certificates, got: {error.strerror or error}") from None
+
+
+def registry_url(settings: ServerSettings) -> str:
+    """Where the schema registry is. Raises ConfigError where the settings don't say."""
+    if settings.schema_registry is None:
+        raise ConfigError("schema_registry: expected the registry's URL, got nothing")
+    return settings.schema_registry
+
+
+@asynccontextmanager
+async def opened(settings: ServerSettings) -> AsyncIterator[tuple[KafkaLog, Codec]]:
+    """The log and its codec, closed on leaving.
+
+    Raises ConfigError, LogUnavailable where the registry or the brokers don't answer, LogConfigurationError where
+    schemas or topics are missing.
+    """
+    brokers = brokers_of(settings)
+    async with Registry(registry_url(settings)) as registry:
+        try:
+            codec = Codec(await ids(registry, settings.topic_prefix))
+        except NotRegistered as missing:
+            raise LogConfigurationError(f"{missing}; `gridsignal schemas register` puts the schemas there") from None
+        learn = Schemas(registry, codec).learn
+        log = await KafkaLog.open(brokers, prefix=settings.topic_prefix, learn=learn)
+        try:
+            yield log, codec
+        finally:
+            await log.aclose()
+
+
+@asynccontextmanager
+async def simulation(settings: ServerSettings) -> AsyncIterator[tuple[KafkaLog, Codec]]:
+    """A new log for one simulation, under the settings' prefix, or under one of its own that goes with it.
+
+    Its records are the contract's, so it shares the schemas of the real log. Raises as `opened` does, and
+    LogConfigurationError where there are records under the prefix already.
+    """
+    brokers, url = brokers_of(settings), registry_url(settings)
+    prefix = settings.topic_prefix or f"simulation-{uuid.uuid4().hex[:12]}."
+    async with administration(brokers) as admin, Registry(url) as registry:
+        codec = Codec(await register_all(registry))
+        await apply(admin, prefix, replication=min(3, await brokers_there(admin)))
+        try:
+            log = await KafkaLog.open(brokers, prefix=prefix)
+            try:
+                await _must_be_empty(log, prefix)
+                yield log, codec
+            finally:
+                await log.aclose()
+        finally:
+            if not settings.topic_prefix:
+                await admin.delete_topics([prefix + topic.name for topic in TOPICS.values()])
+
+
+async def _must_be_empty(log: Log, prefix: str) -> None:
+    for stream in TOPICS:
+        if any((await log.end_positions(stream)).values()):
+            raise LogConfigurationError(f"topic_prefix: expected a new one, got {prefix!r}, which has records")
+
+
+async def grid_clock(log: Log, codec: Codec) -> GridClock | None:
+    """The clock a simulation began with, which is the first record of its dispatch stream; None on the real grid."""
+    starts, ends = await log.start_positions("dispatch"), await log.end_positions("dispatch")
+    begun = [partition for partition in range(TOPICS["dispatch"].partitions) if starts[partition] < ends[partition]]
+    if not begun:
+        return None
+    reader = await log.reader("dispatch", {begun[0]: starts[begun[0]]})
+    try:
+        async with asyncio.timeout(10):
+            first = codec.decode((await reader.read(1))[0].value)
+    finally:
+        await reader.aclose()
+    return first if isinstance(first, GridClock) else None

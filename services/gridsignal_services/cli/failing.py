@@ -1,0 +1,30 @@
+"""How a command ends that runs on a log and can't: one line, and a code that says whether to try again."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+from gridsignal.__main__ import UNAVAILABLE, USAGE
+from gridsignal_services.bus import LogConfigurationError, LogUnavailable
+from gridsignal_services.settings import ConfigError
+
+FORESEEN = (ConfigError, LogConfigurationError, LogUnavailable, OSError)
+TOLD = (*FORESEEN, ExceptionGroup)
+
+
+def failed(command: str, error: Exception, *, ports: str = "") -> int:
+    """Tells the first cause and returns its exit code; one that nobody foresaw goes on with its traceback.
+
+    `ports` are the options that name other ports, for a command that listens.
+    """
+    cause = error
+    while isinstance(cause, ExceptionGroup):
+        cause = cause.exceptions[0]
+    if not isinstance(cause, FORESEEN):
+        raise error
+    told = str(cause)
+    if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
+        told = f"expected a free port, got one in use; name others: {ports} (0: any)"
+    print(f"gridsignal {command}: {told}", file=sys.stderr)
+    return UNAVAILABLE if isinstance(cause, LogUnavailable) else USAGE

@@ -1,0 +1,77 @@
+"""`gridsignal serve`: one door as a service of its own, on Kafka."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from gridsignal.__main__ import OK
+from gridsignal_services.cli.failing import TOLD, failed
+from gridsignal_services.registry import Registry, example_registry
+from gridsignal_services.serving import DOORS, ground
+from gridsignal_services.settings import ServerSettings
+from gridsignal_services.telemetry import configure_logging
+
+EXAMPLE = """\
+examples:
+  gridsignal serve gateway --kafka broker-1:9092,broker-2:9092 --schema-registry http://registry:8081
+  gridsignal serve dispatch --kafka 127.0.0.1:9092 --schema-registry http://127.0.0.1:8085 --registry sites.toml
+
+Before the first start: `gridsignal topics apply` and `gridsignal schemas register`.
+Every setting can come from the environment instead, as GRIDSIGNAL_KAFKA and so on; secrets only from there:
+GRIDSIGNAL_KAFKA_USERNAME, GRIDSIGNAL_KAFKA_PASSWORD, GRIDSIGNAL_REDIS.
+SIGTERM or Ctrl-C: no longer ready, what is under way is finished, clients are sent elsewhere, then it ends.
+Exit codes: 0 ended in order, 2 it can't start like this, 3 the brokers or the registry don't answer: try again.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    arguments = argparse.ArgumentParser(
+        prog="gridsignal serve",
+        description="Run one door as a service: several of each may run, anywhere the brokers are reached.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    arguments.add_argument("door", choices=sorted(DOORS), help="for data centers, for operators, for feeds")
+    arguments.add_argument("--kafka", metavar="HOST:PORT,...", help="the brokers")
+    arguments.add_argument("--schema-registry", metavar="URL", help="a Confluent-compatible schema registry")
+    arguments.add_argument("--prefix", dest="topic_prefix", help="before each topic's name: a simulation has its own")
+    arguments.add_argument("--registry", type=Path, metavar="FILE", help="who there is (default: the shipped example)")
+    arguments.add_argument(
+        "--directory", type=Path, help="keys that all doors share, and the local issuer (default: gridsignal-data)"
+    )
+    arguments.add_argument("--host", help="the address to listen on (default: 127.0.0.1)")
+    arguments.add_argument("--port", type=int, help="the port (default: gateway 8081, dispatch 8082, ingest any)")
+    return arguments
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 after an orderly end, 2 when it can't start like this, 3 when the brokers or the registry don't answer."""
+    given = {name: value for name, value in vars(args).items() if name not in ("door", "port")}
+    given[f"{args.door}_port"] = args.port
+    try:
+        settings = ServerSettings.from_environment(os.environ, **given)
+        registry = Registry.load(settings.registry) if settings.registry else example_registry()
+        configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
+        asyncio.run(_serve(args.door, settings, registry))
+    except TOLD as error:
+        return failed("serve", error, ports="--port")
+    return OK
+
+
+async def _serve(door: str, settings: ServerSettings, registry: Registry) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, ended.set)
+
+    def told(host: str, port: int) -> None:
+        print(f"{door} ready at {host}:{port}", flush=True)
+
+    async with ground(settings, registry) as on:
+        await DOORS[door](on, ended, told)

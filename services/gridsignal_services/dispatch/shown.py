@@ -1,0 +1,173 @@
+"""What the OpenAPI document shows as each operation's answer: one evening, the golden examples' own."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from importlib.resources import files
+from typing import Any, TypeVar
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+
+from gridsignal_schemas.frames import Receipt
+from gridsignal_schemas.messages import (
+    CarbonIntensity,
+    Clearing,
+    DispatchOrder,
+    DispatchRequest,
+    FlexOffer,
+    MeterReading,
+    OrderState,
+    Record,
+    SiteRegistration,
+    SpotPrice,
+)
+from gridsignal_services.dispatch import signals, vintages
+from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
+from gridsignal_services.dispatch.delivered import DeliveryInterval
+from gridsignal_services.dispatch.views import (
+    Offers,
+    OfferView,
+    Orders,
+    OrderStep,
+    OrderView,
+    Readings,
+    Requests,
+    RequestView,
+)
+from gridsignal_services.ledger.delivery import amount
+from gridsignal_services.ledger.lifecycle import OfferState, RequestState
+
+R = TypeVar("R", bound=Record)
+
+
+def show_answers(router: APIRouter) -> None:
+    """Puts an example beside the answer of every operation whose shape has one."""
+    shown = _answers()
+    for route in router.routes:
+        if isinstance(route, APIRoute) and route.response_model in shown:
+            example = TypeAdapter(route.response_model).dump_python(shown[route.response_model], mode="json")
+            route.responses[route.status_code or 200] = {"content": {"application/json": {"example": example}}}
+
+
+def _golden(record: type[R]) -> R:
+    text = files("gridsignal_schemas").joinpath("examples", f"{record.__name__}.ordinary.json").read_text("utf-8")
+    return record.model_validate_json(text)
+
+
+def _answers() -> dict[Any, Any]:
+    """An example of each shape of answer."""
+    request, order, offer = _request(), _order(), _offer()
+    hour = _golden(DispatchRequest).starts_at, _golden(DispatchRequest).starts_at + timedelta(hours=1)
+    prices, carbon = _golden(SpotPrice), _golden(CarbonIntensity)
+    known = [vintages.Logged(series.observed_at, series) for series in (prices, carbon)]
+    return {
+        RequestView: request,
+        Requests: Requests(requests=[request], next=None),
+        BookView: _book(),
+        OrderView: order,
+        Orders: Orders(orders=[order], next=None),
+        Offers: Offers(offers=[offer], next=None),
+        list[SiteRegistration]: [_golden(SiteRegistration)],
+        Readings: Readings(readings=[_golden(MeterReading)]),
+        signals.Prices: signals.Prices(as_of=hour[0], curves=vintages.prices(known, *hour, hour[0])),
+        signals.Carbon: signals.Carbon(
+            as_of=carbon.observed_at, curves=vintages.carbon(known, *hour, carbon.observed_at)
+        ),
+    }
+
+
+def _request() -> RequestView:
+    return RequestView(
+        request=_golden(DispatchRequest),
+        state=RequestState.AWARDED,
+        waits_for_clearing=False,
+        offers=1,
+        orders=[_golden(DispatchOrder).order_id],
+    )
+
+
+def _order() -> OrderView:
+    order, reading = _golden(DispatchOrder), _golden(MeterReading)
+    price = order.price_per_mwh or Decimal(0)
+    interval = DeliveryInterval(
+        starts_at=reading.starts_at,
+        ends_at=reading.ends_at,
+        baseline_w=reading.import_w + order.power_w,
+        actual_w=reading.import_w,
+        ordered_w=order.power_w,
+        delivered_w=order.power_w,
+        deficiency_w=0,
+        delivered_wh=order.power_w // 4,
+        amount=amount(order.power_w, 900, price),
+    )
+    step = OrderStep(
+        at=_issued_at(order), state=OrderState.ISSUED, actor=order.actor, reason_code=order.reason_code, reason=""
+    )
+    return OrderView(
+        order=order,
+        state=OrderState.ACTIVE,
+        accepted_w=order.power_w,
+        history=[step],
+        delivered_wh=order.power_w // 4,
+        amount=interval.amount,
+        currency=_golden(DispatchRequest).currency,
+        metered=[interval],
+    )
+
+
+def _issued_at(order: DispatchOrder) -> datetime:
+    return order.respond_by - timedelta(seconds=_golden(DispatchRequest).respond_within_s)
+
+
+def _offer() -> OfferView:
+    offer = _golden(FlexOffer)
+    return OfferView(
+        offer=offer,
+        state=OfferState.AWARDED,
+        codes=[],
+        option=offer.options[0].option,
+        awarded_w=offer.options[0].power_w,
+        rank=1,
+        order_id=_golden(DispatchOrder).order_id,
+        receipt=_receipt(offer),
+    )
+
+
+def _receipt(offer: FlexOffer) -> Receipt:
+    received_at = _golden(DispatchRequest).gate_closure_at - timedelta(hours=1)
+    return Receipt(offer_id=offer.offer_id, revision=offer.revision, sha256="37" * 32, received_at=received_at)
+
+
+def _book() -> BookView:
+    offer, request = _golden(FlexOffer), _golden(DispatchRequest)
+    option = offer.options[0]
+    shown = {name: getattr(option, name) for name in OptionLine.model_fields if name != "effective_price_per_mwh"}
+    line = OfferLine(
+        place=1,
+        rank=1,
+        participant=offer.participant,
+        site=offer.site,
+        offer_id=offer.offer_id,
+        revision=offer.revision,
+        state=OfferState.AWARDED,
+        codes=[],
+        reason="",
+        option=option.option,
+        awarded_w=option.power_w,
+        options=[OptionLine(effective_price_per_mwh=option.price_per_mwh, **shown)],
+        received_at=_receipt(offer).received_at,
+        expires_at=offer.expires_at,
+        order_id=_golden(DispatchOrder).order_id,
+        order_state=OrderState.ACTIVE,
+    )
+    return BookView(
+        request=request,
+        state=RequestState.ACTIVE,
+        offered_w=option.power_w,
+        awarded_w=option.power_w,
+        offers=[line],
+        clearings=[_golden(Clearing)],
+    )

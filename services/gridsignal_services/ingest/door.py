@@ -1,0 +1,75 @@
+"""The feeds' door as a circuit: what reads them, its pages, and the push door beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from gridsignal_services.access.tokens import Verifier
+from gridsignal_services.asgi import HttpServer
+from gridsignal_services.bus import Log
+from gridsignal_services.bus.codec import Codec
+from gridsignal_services.clock import Clock
+from gridsignal_services.ingest import status
+from gridsignal_services.ingest.feeds import Feeds
+from gridsignal_services.ingest.fetching import Fetching
+from gridsignal_services.ingest.http import Http
+from gridsignal_services.ingest.providers import PROVIDERS
+from gridsignal_services.ingest.series import Publication
+from gridsignal_services.ingest.service import Ingest
+from gridsignal_services.registry import Registry
+from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.settings import ServerSettings
+from gridsignal_services.telemetry import Health
+from gridsignal_services.threshold import Callers
+
+
+class FeedsDoor:
+    """Bounded: as Ingest is, and by uvicorn's connection limits. When full, conflates: see there."""
+
+    def __init__(
+        self,
+        log: Log,
+        codec: Codec,
+        verifier: Verifier,
+        registry: Registry,
+        settings: ServerSettings,
+        clock: Clock,
+        *,
+        feeds: Feeds | None = None,
+        playback: Iterable[Publication] = (),
+    ) -> None:
+        self._http = Http()
+        feeds = feeds or Feeds()
+        fetching = Fetching(self._http, PROVIDERS, feeds.settings)
+        self.ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching)
+        callers = Callers(verifier, RestLimits.of(settings, "GRIDSIGNAL_INGEST_"))
+        pages = status.app(self.ingest, callers=callers, registry=registry)
+        self._server = HttpServer(pages, settings, settings.ingest_port)
+
+    @property
+    def health(self) -> Health:
+        """Ready when it knows what is on the log."""
+        return self.ingest.health
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, once it listens."""
+        return self._server.address
+
+    async def ready(self) -> None:
+        """Returns once feeds are read."""
+        await self.ingest.recalled()
+
+    async def run(self) -> None:
+        """Serves until `drain`. Raises OSError where the port is taken."""
+        self._server.listen()
+        async with self._http, asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(self.ingest.run())
+            await self._server.serve()
+            reading.cancel()
+
+    async def drain(self) -> None:
+        """Answers what is under way; `run` then returns."""
+        self.health.set_ready(False, "stopping")
+        self._server.stop()

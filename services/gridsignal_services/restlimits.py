@@ -1,0 +1,28 @@
+"""The limits of a REST door that an installation may change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from gridsignal_services.cache import Limit
+from gridsignal_services.settings import ServerSettings, limits_of
+
+
+@dataclass(frozen=True, slots=True)
+class RestLimits:
+    """What one organisation may ask in one role, over all its connections to this process."""
+
+    requests_per_s: float = 100.0
+    """Faster: 429 with Retry-After."""
+    request_burst: int = 500
+
+    @classmethod
+    def of(cls, settings: ServerSettings, prefix: str) -> Self:
+        """As the server's settings want them, by variables that begin with `prefix`. Raises ConfigError."""
+        return cls(**limits_of(cls, prefix, settings.limits))
+
+    @property
+    def bucket(self) -> Limit:
+        """The token bucket of one organisation."""
+        return Limit(self.requests_per_s, self.request_burst)

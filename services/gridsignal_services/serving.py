@@ -1,0 +1,133 @@
+"""One door as a service of its own on a cluster: several of each may run, anywhere the brokers are reached.
+
+settings -> log, codec, clock, keys (Ground) -> the door, and what it reads -> told when ready, until `ended`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from gridsignal_services.access.issuer import LocalIssuer
+from gridsignal_services.access.tokens import Verifier
+from gridsignal_services.bus import Log
+from gridsignal_services.bus.cluster import grid_clock, opened
+from gridsignal_services.bus.codec import Codec
+from gridsignal_services.cache import Cache
+from gridsignal_services.cache.memory import MemoryCache
+from gridsignal_services.clock import Clock, ScaledClock, WallClock
+from gridsignal_services.dispatch.service import Dispatch
+from gridsignal_services.gateway.service import Gateway
+from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.ingest.door import FeedsDoor
+from gridsignal_services.ingest.feeds import Feeds
+from gridsignal_services.registry import Registry
+from gridsignal_services.replica import Replica
+from gridsignal_services.settings import ConfigError, ServerSettings
+
+Told = Callable[[str, int], None]
+"""Is told the host and port of a door that is ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a door stands on."""
+
+    log: Log
+    codec: Codec
+    clock: Clock
+    cache: Cache
+    verifier: Verifier
+    registry: Registry
+    settings: ServerSettings
+
+
+Serve = Callable[[Ground, asyncio.Event, Told], Awaitable[None]]
+
+
+@asynccontextmanager
+async def ground(settings: ServerSettings, registry: Registry) -> AsyncIterator[Ground]:
+    """Everything a door needs, closed on leaving. Raises as cluster.opened does, and ConfigError for the key set."""
+    verifier = verifier_of(settings)
+    async with opened(settings) as (log, codec):
+        grid = await grid_clock(log, codec)
+        clock: Clock = WallClock() if grid is None else ScaledClock(grid)
+        cache = cache_of(settings)
+        try:
+            yield Ground(log, codec, clock, cache, verifier, registry, settings)
+        finally:
+            await cache.aclose()
+
+
+def cache_of(settings: ServerSettings) -> Cache:
+    """The shared cache where the settings name one, else one of this process's own."""
+    if settings.redis is None:
+        return MemoryCache()
+    from gridsignal_services.cache.redis import RedisCache  # its library comes with the extra `redis`
+
+    return RedisCache(settings.redis, prefix=f"gridsignal:{settings.topic_prefix}")
+
+
+def verifier_of(settings: ServerSettings) -> Verifier:
+    """Verifies tokens of the issuer in the settings, else of the local one. Raises ConfigError for unusable keys."""
+    if settings.jwks is None:
+        return LocalIssuer.create_or_open(settings.directory / "issuer").verifier()
+    assert settings.issuer is not None  # the settings go together
+    try:
+        keys = json.loads(settings.jwks.read_text("utf-8"))
+        return Verifier(keys, settings.issuer, settings.audience)
+    except (OSError, ValueError, TypeError, LookupError) as unusable:
+        reason = getattr(unusable, "strerror", None) or str(unusable)
+        raise ConfigError(f"jwks: expected a readable set of public keys, got: {reason:.200}") from None
+
+
+Door = Gateway | Dispatch | FeedsDoor
+
+
+async def serve_gateway(on: Ground, ended: asyncio.Event, told: Told) -> None:
+    """The data centers' door; drains when it is ended."""
+    replica, settings = Replica(on.log, on.codec, source="/gateway"), GatewaySettings.of(on.settings)
+    gateway = Gateway(on.log, on.codec, replica, on.verifier, on.registry, on.cache, settings, on.clock)
+    await _serve(gateway, ended, told, replica)
+
+
+async def serve_dispatch(on: Ground, ended: asyncio.Event, told: Told) -> None:
+    """The operators' door, and a candidate for owning zones."""
+    replica = Replica(on.log, on.codec, source="/dispatch")
+    dispatch = Dispatch(on.log, on.codec, replica, on.verifier, on.registry, on.settings, on.clock)
+    await _serve(dispatch, ended, told, replica)
+
+
+async def serve_ingest(on: Ground, ended: asyncio.Event, told: Told) -> None:
+    """The feeds' door."""
+    feeds = Feeds.load(on.settings.feeds, os.environ) if on.settings.feeds else Feeds()
+    door = FeedsDoor(on.log, on.codec, on.verifier, on.registry, on.settings, on.clock, feeds=feeds)
+    await _serve(door, ended, told)
+
+
+async def _serve(door: Door, ended: asyncio.Event, told: Told, replica: Replica | None = None) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        beside = [tasks.create_task(_tell(door, told))]
+        if replica is not None:
+            beside.append(tasks.create_task(replica.run()))
+        serving = tasks.create_task(door.run())
+        await ended.wait()
+        if door.health.ready:
+            await door.drain()
+        else:
+            serving.cancel()  # it still waits for the log, and nobody has come in
+        await asyncio.wait([serving])
+        for task in beside:
+            task.cancel()
+
+
+async def _tell(door: Door, told: Told) -> None:
+    await door.ready()
+    told(*door.address)
+
+
+DOORS: dict[str, Serve] = {"gateway": serve_gateway, "dispatch": serve_dispatch, "ingest": serve_ingest}

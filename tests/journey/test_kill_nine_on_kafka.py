@@ -1,0 +1,80 @@
+"""kill -9 of any part while offers flow: each received offer is on the log once, nobody hears a gap or a repeat."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journey.fleet import Fleet, Load
+from tests.services.kafka import KafkaCluster
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+ENOUGH = 50
+"""Receipts before the kill, and after it."""
+SEED = 20241212
+
+
+@pytest.fixture(scope="module", params=[1, 3], ids=["one broker", "three brokers"])
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    """Brokers that may be killed: the one that all tests share may not. Not async: they start outside of any loop."""
+    started = KafkaCluster(tmp_path_factory.mktemp("brokers"), request.param)
+    yield started
+    started.stop()
+
+
+def _a_gateway(fleet: Fleet, _: KafkaCluster) -> Any:
+    return fleet.doors["gateway-1"].process
+
+
+def _the_owner(fleet: Fleet, _: KafkaCluster) -> Any:
+    return fleet.doors[fleet.owner()].process
+
+
+def _a_broker(_: Fleet, cluster: KafkaCluster) -> Any:
+    return cluster.nodes[0].process
+
+
+Victim = Callable[[Fleet, KafkaCluster], Any]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "victim"),
+    [(1, _a_gateway), (1, _the_owner), (1, _a_broker), (3, _a_broker)],
+    ids=["a gateway", "the owner of the zone", "the only broker", "one of three brokers"],
+    indirect=["cluster"],
+)
+async def test_whatever_is_killed_no_received_offer_is_lost_or_repeated(
+    request: pytest.FixtureRequest, cluster: KafkaCluster, schema_registry: str, tmp_path: Path, victim: Victim
+) -> None:
+    chance = random.Random(SEED)
+    async with Fleet.sailing(tmp_path, cluster.brokers, schema_registry, len(cluster.nodes)) as fleet:
+        async with Load.on(fleet) as load:
+            await load.offering.reach(ENOUGH + chance.randrange(ENOUGH))  # in the middle of whatever is under way
+            process = victim(fleet, cluster)
+            process.kill()
+            before = len(load.offering.receipts)
+            await asyncio.to_thread(process.start)
+            await load.offering.reach(before + ENOUGH)
+        found = await fleet.checked()
+
+    offering, offers = load.offering, found["offers"]
+    counts = {
+        "sent": len(offering.sent),
+        "received": len(offering.receipts),
+        "on the log": len(offers),
+        "repeated": sum(len(hashes) > 1 for hashes in offers.values()),
+        "lost": len(offering.receipts.keys() - offers.keys()),
+        "recoveries": {name: ear.recoveries for name, ear in load.ears.items()},
+    }
+    print(request.node.callspec.id, counts)
+    assert (counts["lost"], offering.refused) == (0, {})
+    assert all(offers[offer_id] == [sha256] for offer_id, sha256 in offering.receipts.items())
+    assert offers.keys() <= set(offering.sent)
+    for ear in load.ears.values():
+        assert set(ear.decided.values()) == {1}
+        assert set(ear.recoveries[1:]) <= {"full"}
