@@ -20,7 +20,7 @@ export GRIDSIGNAL_SAMPLES
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up demo test check docs bench clean
+.PHONY: help venv up down logs demo test compose-test check docs bench clean
 .SUFFIXES:
 
 help: ## this list
@@ -37,6 +37,9 @@ up: $(VENV)/.server ## the embedded stack that stays up, with its addresses, tok
 
 test: $(VENV)/.dev ## the whole suite; its last lines say what ran on what (ARGS='-m "not services"': without Kafka and Redis)
 	@$(PY) -m pytest $(ARGS)
+
+compose-test: $(VENV)/.dev ## the local stack brought up with docker compose and driven from outside (ARGS='-k kill')
+	@$(PY) -m pytest -s -o faulthandler_timeout=400 tests/stack $(ARGS)
 
 check: $(VENV)/.dev ## style, types, import directions, house rules
 	@echo "ruff check"          && $(PY) -m ruff check --quiet .

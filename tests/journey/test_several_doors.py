@@ -13,7 +13,8 @@ import gridsignal
 from gridsignal_schemas.messages import DispatchRequest
 from gridsignal_services.bus.kafka_topics import Brokers
 from tests.integration.gateway_stand import open_client
-from tests.journey.fleet import LONG_S, MW, Fleet, Load
+from tests.journey.fleet import Fleet
+from tests.load import LONG_S, MW, Load, must_be_whole
 
 pytestmark = pytest.mark.services
 REPLACED = 4509
@@ -82,12 +83,7 @@ async def test_a_gateway_that_is_asked_to_end_sends_its_clients_elsewhere_and_no
         assert await asyncio.to_thread(leaving.stop, 60) == 0
         await asyncio.to_thread(leaving.start)
         await load.offering.reach(len(load.offering.receipts) + 20)
-    found = await fleet.checked()
-    assert load.offering.refused == {}
-    assert all(found["offers"][offer_id] == [sha] for offer_id, sha in load.offering.receipts.items())
-    for ear in load.ears.values():
-        assert set(ear.decided.values()) == {1}
-        assert set(ear.recoveries[1:]) <= {"full"}
+    must_be_whole(load, await fleet.checked())
 
 
 async def test_an_owner_that_is_asked_to_end_hands_over_at_once(fleet: Fleet) -> None:

@@ -24,7 +24,8 @@ from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ServerSettings
 from tests.builders import a_baseline_declaration, a_dispatch_request, a_flex_offer, a_site_registration, an_option
-from tests.journey.fleet import MW, Fleet
+from tests.journey.fleet import Fleet
+from tests.load import MW
 
 SOON_S = 20.0
 LONG_S = 90.0

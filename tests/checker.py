@@ -1,6 +1,6 @@
 """Reads a log on Kafka from offset 0 and says what lies there, in JSON: of gridsignal it knows the schemas alone.
 
-python tests/journey/checker.py BROKERS PREFIX
+python tests/checker.py BROKERS PREFIX
 """
 
 from __future__ import annotations
