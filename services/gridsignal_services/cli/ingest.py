@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from gridsignal.__main__ import FAILED, OK
+from gridsignal.__main__ import FAILED, OK, USAGE
 from gridsignal.cli.connection import give_examples
 from gridsignal_schemas.messages import Record
 from gridsignal_services.cli.api import Failed
@@ -194,4 +194,4 @@ def _edge(text: str, zone: str | None) -> datetime:
             return _moment(text)
         return day_starts_at(date.fromisoformat(text), market_of(zone or "").timezone)
     except (ValueError, argparse.ArgumentTypeError):
-        raise Unsupported(f"expected a day such as 2024-12-12 or a time with its offset, got {text!r:.40}") from None
+        raise Failed(USAGE, f"expected a day such as 2024-12-12 or a time with its offset, got {text!r:.40}") from None

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from lxml import etree
 
+from gridsignal_schemas.values import UNPRINTABLE
 from gridsignal_services.ingest.feed import Malformed
 
 Element: TypeAlias = Any
@@ -140,6 +141,17 @@ def epoch_s(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not EARLIEST_S <= value < LATEST_S:
         raise Malformed(f"expected seconds since 1970, got {value!r:.40}")
     return value
+
+
+def words(text: object, longest: int = 512) -> str:
+    """Somebody's words for people, as a record may hold them: other control characters than lines become spaces."""
+    lines = ("" if text is None else str(text)).replace("\r\n", "\n").replace("\r", "\n")
+    return "\n".join(UNPRINTABLE.sub(" ", line.expandtabs()) for line in lines.split("\n"))[:longest]
+
+
+def name(text: object, longest: int = 128) -> str:
+    """Somebody's name for something, on one line."""
+    return " ".join(words(text, 4 * longest).split())[:longest]
 
 
 def list_of(value: object, name: str) -> list[Any]:

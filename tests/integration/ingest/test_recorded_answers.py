@@ -130,6 +130,55 @@ def test_a_drill_at_the_highest_level_is_marked(samples: Path) -> None:
     assert (alert.level, alert.is_drill) == (3, True)
 
 
+def test_hours_of_energy_charts_are_a_market_day_with_its_licence(samples: Path) -> None:
+    (record,) = told("energy_charts", samples / "energy_charts/price_DE-LU_60m_20241208_issue179.json", zone="DE-LU")
+    assert isinstance(record, SpotPrice)
+    assert (record.starts_at, record.resolution_s) == (datetime(2024, 12, 7, 23, tzinfo=UTC), 3600)
+    assert len(record.prices_per_mwh) == 24
+    assert record.licence is not None
+    assert "CC BY 4.0" in record.licence
+
+
+def test_a_null_actual_is_no_figure_and_the_forecast_is_one(samples: Path) -> None:
+    records = told("gb_carbon", samples / "uk_carbon_intensity/national_fw24h_actual_null_20200524.json")
+    assert {r.dataset for r in records if isinstance(r, CarbonIntensity)} == {"national-forecast"}
+    assert sum(len(r.grams_per_kwh) for r in records if isinstance(r, CarbonIntensity)) == 14
+
+
+def test_a_history_that_was_imputed_says_so(samples: Path) -> None:
+    (record,) = told("watttime", samples / "watttime/v3_historical_imputed.json")
+    assert isinstance(record, CarbonIntensity)
+    assert (record.status, record.flags) == ("MEASURED", ["imputed"])
+
+
+def test_a_lack_of_reserve_names_two_windows_and_the_notice_it_replaces(samples: Path) -> None:
+    records = told("aemo", samples / "aemo/market_notice_113616_forecast_LOR1_QLD_20240122.txt")
+    found = [(a.zone, a.level, a.starts_at, a.ends_at, a.supersedes) for a in records if isinstance(a, GridAlert)]
+    day = datetime(2024, 1, 22, tzinfo=UTC)
+    assert found == [
+        ("AU-QLD", 1, day.replace(hour=8), day.replace(hour=8, minute=30), "aemo-113601"),
+        ("AU-QLD", 1, day.replace(hour=9), day.replace(hour=9, minute=30), "aemo-113601"),
+    ]
+
+
+def test_every_body_of_the_openadr_user_guide_is_read_or_told_from_an_event(samples: Path) -> None:
+    outcomes: Counter[str] = Counter()
+    for file in sorted((samples / "openadr3").glob("*.json")):
+        try:
+            outcomes.update(record.record_name for record in told("openadr3", file, zone="DE-LU"))
+        except Unsupported:
+            outcomes["no event"] += 1
+    assert outcomes == {"SpotPrice": 9, "CarbonIntensity": 1, "GridAlert": 11, "no event": 19}
+
+
+def test_values_that_share_an_interval_of_the_user_guide_are_hours(samples: Path) -> None:
+    file = samples / "openadr3/ug310_7_3_1_create_event_with_multi_valued_payload.json"
+    (record,) = told("openadr3", file, zone="US-CAL-CISO")
+    assert isinstance(record, SpotPrice)
+    assert (record.resolution_s, record.currency) == (3600, "USD")
+    assert record.prices_per_mwh == [Decimal(170), Decimal(30), Decimal(110)]
+
+
 def test_the_derived_year_has_its_known_defects(samples: Path) -> None:
     rows = [r for r in hours((samples / "series/derived_hourly_utc_2024.csv").read_text()) if r.zone == "DE-LU"]
     assert len(rows) == 8784

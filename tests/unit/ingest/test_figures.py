@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal_services.ingest.feed import Malformed
-from gridsignal_services.ingest.figures import decimal_of, epoch_s, instant, json_of, xml_of
+from gridsignal_services.ingest.figures import decimal_of, epoch_s, instant, json_of, name, words, xml_of
 from tests.builders import utc
 
 BILLION_LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><x>&b;</x>"""
@@ -69,3 +69,10 @@ def test_whatever_the_bytes_they_are_read_or_refused(body: bytes) -> None:
             reads(body)
         except Malformed:
             continue
+
+
+def test_words_of_others_keep_their_lines_and_lose_what_a_terminal_would_obey() -> None:
+    assert words("one\r\ntwo\rthree\x1b[2J\x00\u202e") == "one\ntwo\nthree [2J  "
+    assert words("x" * 600) == "x" * 512
+    assert words(None) == ""
+    assert name(" a\tb\r\nc ") == "a b c"

@@ -13,7 +13,7 @@ from typing import Any
 
 from gridsignal_schemas.messages import GridAlert
 from gridsignal_services.ingest.feed import Ask, Malformed
-from gridsignal_services.ingest.figures import instant
+from gridsignal_services.ingest.figures import instant, words
 
 ZONE_OF_REGION = {"NSW1": "AU-NSW", "QLD1": "AU-QLD", "SA1": "AU-SA", "TAS1": "AU-TAS", "VIC1": "AU-VIC"}
 _MARKET_TIME = timezone(timedelta(hours=10))
@@ -73,7 +73,7 @@ def _alerts(number: int, kind: str, issued_at: datetime, text: str, ask: Ask) ->
                     "starts_at": starts_at,
                     "ends_at": ends_at,
                     "is_drill": False,
-                    "text": text[:512],
+                    "text": words(text),
                     "provider": "aemo",
                     "supersedes": f"aemo-{refers[0]}" if refers else None,
                 }

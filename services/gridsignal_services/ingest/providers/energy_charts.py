@@ -22,7 +22,7 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     refuse_status,
 )
-from gridsignal_services.ingest.figures import decimal_or_gap, epoch_s, json_of, list_of, object_of
+from gridsignal_services.ingest.figures import decimal_or_gap, epoch_s, json_of, list_of, object_of, words
 from gridsignal_services.ingest.schedule import DAY_AHEAD, MARKET_TIME, Cadence
 
 ADDRESS = "https://api.energy-charts.info"
@@ -151,7 +151,7 @@ def _intensity(curve: Curve, body: dict[str, Any], ask: Ask, name: str, status: 
 
 def _licence(body: dict[str, Any]) -> str | None:
     text = body.get("license_info")
-    return text[:512] if isinstance(text, str) and text else None
+    return words(text) if isinstance(text, str) and text else None
 
 
 PROVIDER = Provider(

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from gridsignal_services.ingest.feed import Ask, Malformed, Unsupported
-from gridsignal_services.ingest.figures import decimal_of, instant, list_of, object_of
+from gridsignal_services.ingest.figures import decimal_of, instant, list_of, name, object_of
 from gridsignal_services.ingest.providers.openadr3_timeline import Span, spans
 
 _NAMESPACE = uuid.UUID("3f0b2f0e-6d52-5f0c-9a55-8d3a0c3a4f11")
@@ -70,13 +70,14 @@ def event_of(value: object, ask: Ask) -> Event:
     body = object_of(value, "an event")
     _must_be_an_event(body)
     descriptors = [object_of(d, "a payloadDescriptor") for d in list_of(body.get("payloadDescriptors") or [], "them")]
-    name = str(body.get("eventName") or "")
-    program = str(body["programID"])
+    told_name, program = name(body.get("eventName")), name(body["programID"])
+    if not program:
+        raise Malformed("expected a programID, got nothing")
     issued_at = _time(body.get("modificationDateTime")) or _time(body.get("createdDateTime"))
     return Event(
-        key=str(body.get("id") or name or program)[:128],
-        program=program[:128],
-        name=name[:200],
+        key=str(body.get("id") or told_name or program)[:128],
+        program=program,
+        name=told_name,
         priority=_priority(body.get("priority")),
         targets=_targets(body.get("targets")),
         issued_at=issued_at,

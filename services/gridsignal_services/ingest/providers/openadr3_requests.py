@@ -15,7 +15,7 @@ from typing import Any
 
 from gridsignal_schemas.messages import DispatchRequest, GridAlert
 from gridsignal_services.ingest.feed import Ask, Malformed
-from gridsignal_services.ingest.figures import decimal_of
+from gridsignal_services.ingest.figures import decimal_of, name, words
 from gridsignal_services.ingest.markets import market_of
 from gridsignal_services.ingest.providers.openadr3_event import Event, number
 from gridsignal_services.ingest.providers.openadr3_timeline import Span
@@ -103,7 +103,7 @@ def _alert(
             "alert_id": event.unique(span, kind),
             "revision": 1,
             "zone": zone,
-            "area": ", ".join(event.targets)[:128] or None,
+            "area": name(", ".join(event.targets)) or None,
             "kind": alert_kind,
             "level": level,
             "action": action,
@@ -111,7 +111,7 @@ def _alert(
             "starts_at": span.starts_at,
             "ends_at": span.ends_at,
             "is_drill": False,
-            "text": (text or event.name or kind)[:512],
+            "text": words(text or event.name or kind),
             "provider": "openadr3",
         }
     )
@@ -133,7 +133,7 @@ def _request(
     event: Event, span: Span, change_w: int, deadlines: tuple[datetime, datetime], zone: str, ask: Ask
 ) -> DispatchRequest:
     settings = ask.settings
-    heard = [settings[f"target.{name}"] for name in event.targets if f"target.{name}" in settings]
+    heard = [settings[f"target.{target}"] for target in event.targets if f"target.{target}" in settings]
     cap = settings.get("price_cap_per_mwh")
     return DispatchRequest.model_validate(
         {

@@ -12,7 +12,17 @@ from typing import Any
 
 from gridsignal_schemas.messages import GridAlert, Record
 from gridsignal_services.ingest.feed import Answer, Ask, Call, Malformed, Provider, Signal, Unsupported, refuse_status
-from gridsignal_services.ingest.figures import Element, epoch_s, instant, json_of, local_name, object_of, xml_of
+from gridsignal_services.ingest.figures import (
+    Element,
+    epoch_s,
+    instant,
+    json_of,
+    local_name,
+    name,
+    object_of,
+    words,
+    xml_of,
+)
 from gridsignal_services.ingest.schedule import Cadence
 
 PJM, ERCOT = "US-MIDA-PJM", "US-TEX-ERCO"
@@ -60,13 +70,13 @@ def _alerts(message: Element) -> Iterator[GridAlert]:
         raise Malformed(f"expected pjmDrill as true or false, got {drill!r:.20}")
     level, alert_kind, action = _meaning(kind, fields.get("priority", ""))
     starts_at, ends_at = _times(fields)
-    for name in dict.fromkeys(names):
+    for area in dict.fromkeys(map(name, names)):
         yield GridAlert.model_validate(
             {
-                "alert_id": f"pjm-{number}-{_plain(name)}",
+                "alert_id": f"pjm-{number}-{_plain(area)}",
                 "revision": 1,
                 "zone": PJM,
-                "area": name[:128] or None,
+                "area": area or None,
                 "kind": alert_kind,
                 "level": level,
                 "action": action,
@@ -74,14 +84,14 @@ def _alerts(message: Element) -> Iterator[GridAlert]:
                 "starts_at": starts_at,
                 "ends_at": ends_at,
                 "is_drill": drill == "true" or kind.strip().lower() == "test",
-                "text": f"{kind}: {fields.get('message', '')}"[:512],
+                "text": words(f"{kind}: {fields.get('message', '')}"),
                 "provider": "us_emergency",
             }
         )
 
 
-def _plain(name: str) -> str:
-    return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name)[:40]
+def _plain(area: str) -> str:
+    return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in area)[:40]
 
 
 def _times(fields: dict[str, str]) -> tuple[datetime, datetime | None]:
@@ -134,7 +144,7 @@ def _condition(body: dict[str, Any]) -> GridAlert:
             "issued_at": since,
             "starts_at": since,
             "is_drill": False,
-            "text": f"{state}: {current.get('title') or ''}"[:512],
+            "text": words(f"{state}: {current.get('title') or ''}"),
             "provider": "us_emergency",
         }
     )

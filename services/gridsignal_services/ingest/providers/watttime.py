@@ -27,7 +27,7 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     refuse_status,
 )
-from gridsignal_services.ingest.figures import decimal_or_gap, instant, json_of, list_of, object_of
+from gridsignal_services.ingest.figures import decimal_or_gap, instant, json_of, list_of, name, object_of
 from gridsignal_services.ingest.schedule import Cadence
 
 ADDRESS = "https://api.watttime.org"
@@ -149,7 +149,7 @@ def _record(
 ) -> CarbonIntensity:
     signal, region = str(meta["signal_type"]), str(meta.get("region") or "")
     model = meta.get("model")
-    vintage = str(model.get("date") or "unknown")[:40] if isinstance(model, dict) else "unknown"
+    vintage = name(model.get("date") or "unknown", 40) if isinstance(model, dict) else "unknown"
     zone = ask.zone if ask.zone is not None and _region(ask) == region else region
     return CarbonIntensity.model_validate(
         {

@@ -144,6 +144,12 @@ def test_ercot_s_condition_is_one_alert_whatever_it_is(state: str, level: int) -
     assert alert.starts_at == utc("07:46:40")
 
 
+def test_line_ends_and_control_characters_of_others_do_no_harm() -> None:
+    notice = aemo_notice(5, "RESERVE NOTICE", LOR.format(1) + "was declared\r\nby us\x07")
+    (alert,) = alerts("aemo", aemo_summary([], [notice]), zone="AU-QLD")
+    assert alert.text.endswith("was declared\nby us ")
+
+
 def test_no_posting_is_good_news() -> None:
     assert told("us_emergency", pjm()) == []
 
