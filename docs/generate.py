@@ -6,6 +6,9 @@ A generated part of a Markdown file lies between `<!-- generated: NAME -->` and 
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import inspect
 import re
 import sys
 import tomllib
@@ -20,7 +23,10 @@ if __name__ == "__main__":
 from docs import asyncapi  # noqa: E402 - the script is started by its path
 from gridsignal_schemas.catalog import TOPICS, Topic, avro_schema  # noqa: E402 - as above
 from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, Frame  # noqa: E402 - as above
+from gridsignal_services.gateway.settings import GatewaySettings  # noqa: E402 - as above
 from gridsignal_services.ledger.lifecycle import OFFER, ORDER, REQUEST  # noqa: E402 - as above
+from gridsignal_services.restlimits import RestLimits  # noqa: E402 - as above
+from gridsignal_services.settings import ServerSettings  # noqa: E402 - as above
 
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 
@@ -102,6 +108,28 @@ def frames() -> str:
     )
 
 
+def _variables(shape: type, prefix: str, *, limits: bool = False) -> str:
+    """A table of a dataclass's fields as environment variables; with `limits`, of its numbers alone."""
+    defaults = {
+        spot.name: spot
+        for spot in dataclasses.fields(shape)
+        if not limits or (spot.type in ("int", "float") and spot.name != "port")
+    }
+    described = ast.parse(inspect.getsource(shape)).body[0]
+    assert isinstance(described, ast.ClassDef)
+    rows, body = [], described.body
+    for field, following in zip(body, [*body[1:], None], strict=True):
+        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+            continue
+        if (spot := defaults.get(field.target.id)) is None or spot.default is dataclasses.MISSING:
+            continue
+        told = following.value if isinstance(following, ast.Expr) else None
+        text = " ".join(str(told.value).split()) if isinstance(told, ast.Constant) else ""
+        default = "" if spot.default is None or spot.default == "" else f"`{spot.default}`"
+        rows.append((f"`{prefix}{spot.name.upper()}`", default, text.replace("|", "or")))
+    return _table(("variable", "default", "meaning"), *rows)
+
+
 def _diagram(table: Mapping[tuple[StrEnum, StrEnum], StrEnum]) -> str:
     moves = [f"  {before} --> {after}: {event}" for (before, event), after in table.items()]
     return "\n".join(["```mermaid", "stateDiagram-v2", *moves, "```"]) + "\n"
@@ -115,6 +143,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "records": records,
     "close-codes": close_codes,
     "frames": frames,
+    "server-settings": lambda: _variables(ServerSettings, "GRIDSIGNAL_"),
+    "gateway-limits": lambda: _variables(GatewaySettings, "GRIDSIGNAL_GATEWAY_", limits=True),
+    "rest-limits": lambda: _variables(RestLimits, "GRIDSIGNAL_DISPATCH_", limits=True),
 }
 
 

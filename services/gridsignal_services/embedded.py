@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import BaselineDeclaration, GridClock
-from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, Role
+from gridsignal_services.access import Role
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
@@ -22,6 +22,7 @@ from gridsignal_services.bus.publish import publish
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.service import Dispatch
+from gridsignal_services.example_tokens import example_token, write_tokens
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.door import FeedsDoor
@@ -70,15 +71,12 @@ class Stack:
         return f"http://{host}:{port}"
 
     def token(self, role: Role, organisation: str) -> str:
-        """A token of the local issuer for one of the registry's organisations, good for thirty days."""
-        write = DISPATCH_WRITE if role == "operator" else OFFER_WRITE
-        return self.issuer.mint(role, organisation, "example", [SIGNAL_READ, write], _TOKEN_S, datetime.now(UTC))
+        """A token of the local issuer for one of the registry's organisations."""
+        return example_token(self.issuer, role, organisation, datetime.now(UTC))
 
     async def write_tokens(self, directory: Path) -> dict[str, Path]:
-        """A token file for each organisation, readable by its owner alone; by `role:organisation`."""
-        files = {f"operator:{name}": self.token("operator", name) for name in self.registry.operators}
-        files |= {f"participant:{name}": self.token("participant", name) for name in self.registry.participants}
-        return await asyncio.to_thread(_write_all, directory, files)
+        """A token file for each organisation; by `role:organisation`."""
+        return await asyncio.to_thread(write_tokens, self.issuer, self.registry, directory, datetime.now(UTC))
 
     async def declare_flat_baselines(self, starts_at: datetime, days: int, share: float) -> None:
         """A flat baseline to try requests and offers with, for every site without one for the first half of the days.
@@ -158,14 +156,3 @@ async def set_grid_clock(log: Log, codec: Codec, grid: GridClock) -> None:
 def midnight(now: datetime) -> datetime:
     """The start of the day before, in UTC: early enough for anything that is asked today."""
     return now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
-
-
-def _write_all(directory: Path, files: dict[str, str]) -> dict[str, Path]:
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    paths = {}
-    for name, token in files.items():
-        path = directory / f"{name.replace(':', '-')}.token"
-        path.touch(mode=0o600)
-        path.write_text(token + "\n", encoding="ascii")
-        paths[name] = path
-    return paths

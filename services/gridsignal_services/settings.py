@@ -101,7 +101,7 @@ class ServerSettings:
                 given.setdefault("limits", {})[key] = text
                 continue
             if name not in cls.__dataclass_fields__ or name == "limits":
-                raise ConfigError(f"{key}: expected no such variable, see the documentation for those that exist")
+                raise ConfigError(f"{key}: expected no such variable, docs/settings.md has those that exist")
             given[name] = _typed(key, name, text)
         return cls(**given | {name: value for name, value in arguments.items() if value is not None})
 
@@ -118,7 +118,7 @@ def limits_of(shape: type, prefix: str, limits: Mapping[str, str]) -> dict[str, 
             continue
         name = key.removeprefix(prefix).lower()
         if name not in numbers:
-            raise ConfigError(f"{key}: expected no such limit, see the documentation for those that exist")
+            raise ConfigError(f"{key}: expected no such limit, docs/settings.md has those that exist")
         kind = int if numbers[name] == "int" else float
         try:
             chosen[name] = kind(text)

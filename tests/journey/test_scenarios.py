@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import gridsignal
 from gridsignal_schemas.messages import DispatchOrder, DispatchRequest
+from gridsignal_services.cache.memory import MemoryCache
+from gridsignal_services.gateway.service import Gateway
+from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.replica import Replica
 from tests.builders import utc
 
 TEN_MW = 10_000_000
@@ -48,6 +56,41 @@ async def test_an_offer_sent_again_gets_the_first_receipt_and_another_body_is_a_
         assert await again.offer(request, TEN_MW, "80", offer_id="mine") == first
         with pytest.raises(gridsignal.Refused, match="conflict"):
             await again.offer(request, TEN_MW, "81", offer_id="mine")
+
+
+@asynccontextmanager
+async def another_gateway(world: Any, directory: Path) -> AsyncIterator[str]:
+    """Another process's gateway on the same log, which shares nothing else; its address."""
+    stack, settings = world.stack, GatewaySettings(data_directory=directory, port=0)
+    replica, verifier = Replica(stack.log, stack.codec, source="tests"), stack.issuer.verifier()
+    gateway = Gateway(stack.log, stack.codec, replica, verifier, stack.registry, MemoryCache(), settings, world.clock)
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(replica.run()), tasks.create_task(gateway.run())]
+        await gateway.ready()
+        host, port = gateway.address
+        yield f"ws://{host}:{port}"
+        for task in running:
+            task.cancel()
+
+
+async def test_on_another_gateway_with_an_empty_cache_identity_holds_as_well(
+    world: Any, sites: Sites, hearing: Any, tmp_path: Path
+) -> None:
+    """Scenario 8: nothing rests on what a gateway or its cache remembers."""
+    one, _ = sites
+    await world.ask()
+    request = await hearing(one.subscribe("dispatch", zones=["DE-LU"]), DispatchRequest)
+    first = await one.offer(request, TEN_MW, "80", offer_id="mine")
+    token = world.stack.token("participant", "acme-ai")
+    async with (
+        another_gateway(world, tmp_path / "another") as url,
+        gridsignal.connect(url, token=token, site="fra-1", outbox=":memory:", clock=world.clock) as there,
+    ):
+        assert await there.offer(request, TEN_MW, "80", offer_id="mine") == first
+        with pytest.raises(gridsignal.Refused, match="conflict"):
+            await there.offer(request, TEN_MW, "81", offer_id="mine")
+    offers = world.stack.replica.ledger_of("DE-LU").offers
+    assert [key for key in offers if key[1] == "mine"] == [("acme-ai", "mine")]
 
 
 async def test_another_participant_finds_no_trace_of_an_offer(world: Any, sites: Sites, hearing: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import httpx2
@@ -106,9 +107,10 @@ def _show(views: list[Any]) -> None:
                 accepted,
                 *period,
                 f"{view['delivered_wh'] / 1e6:.3f} MWh",
+                "" if view["amount"] is None else f"{Decimal(view['amount']):.2f} {view['currency']}",
             )
         )
-    show_rows("orders", ("id", "state", "site", "ordered", "accepted", "from", "to", "delivered"), rows)
+    show_rows("orders", ("id", "state", "site", "ordered", "accepted", "from", "to", "delivered", "amount"), rows)
 
 
 def _show_metered(view: dict[str, Any]) -> None:

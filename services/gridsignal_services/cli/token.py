@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +18,16 @@ from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ,
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.tokens import Unauthorized
 from gridsignal_services.cli.api import span
+from gridsignal_services.example_tokens import write_tokens
+from gridsignal_services.registry import Registry, example_registry
+from gridsignal_services.settings import ConfigError
 
 EXAMPLE = """\
 examples:
   gridsignal token mint --participant acme-ai
   gridsignal token mint --operator tso-north --for 2h > operator.token
   gridsignal token mint --operator tso-north --push > push.token
+  gridsignal token init --directory /var/lib/gridsignal --registry sites.toml --jwks /etc/gridsignal/jwks.json
   gridsignal token show < operator.token
 """
 
@@ -44,9 +49,17 @@ def parser() -> argparse.ArgumentParser:
     mint.add_argument("--for", dest="lives", type=span, default=span("1d"), metavar="SPAN", help="lifetime (1d)")
     mint.add_argument("--push", action="store_true", help="an operator's token that also pushes signals")
     mint.add_argument("--read-only", action="store_true", help="a token that writes nothing")
+    init = actions.add_parser("init", help="make the issuer's keys, and a token file for each organisation")
+    init.add_argument("--registry", type=Path, metavar="FILE", help="who there is (default: the shipped example)")
+    init.add_argument(
+        "--jwks", type=Path, metavar="FILE", help="write the public keys here, too, for the doors to trust"
+    )
     show = actions.add_parser("show", help="who a token on stdin is, if it is valid")
-    for one in (mint, show):
-        one.add_argument("--directory", type=Path, default=Path("gridsignal-data"), help="of `gridsignal up`")
+    place = Path(os.environ.get("GRIDSIGNAL_DIRECTORY", "gridsignal-data"))
+    for one in (mint, init, show):
+        one.add_argument(
+            "--directory", type=Path, default=place, help="where the issuer keeps its keys (default: of `up`)"
+        )
     give_examples(actions, EXAMPLE)
     return arguments
 
@@ -66,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         print("gridsignal: --push: expected with --operator and without --read-only", file=sys.stderr)
         return USAGE
     folder = args.directory / "issuer"
+    if args.action == "init":
+        return _init(folder, args)
     if not folder.is_dir():
         print(f"gridsignal: expected an issuer in {folder}, got none; `gridsignal up` makes one", file=sys.stderr)
         return USAGE
@@ -75,6 +90,21 @@ def run(args: argparse.Namespace) -> int:
         print(f"gridsignal: {error}", file=sys.stderr)
         return USAGE
     return _mint(issuer, args) if args.action == "mint" else _show(issuer)
+
+
+def _init(folder: Path, args: argparse.Namespace) -> int:
+    try:
+        registry = Registry.load(args.registry) if args.registry else example_registry()
+        issuer = LocalIssuer.create_or_open(folder)
+        files = write_tokens(issuer, registry, args.directory / "tokens", _now())
+        if args.jwks is not None:
+            args.jwks.write_text(json.dumps(issuer.jwks, indent=2) + "\n", "utf-8")
+    except (ConfigError, OSError) as error:
+        print(f"gridsignal: {error}", file=sys.stderr)
+        return USAGE
+    for who, file in sorted(files.items()):
+        print(f"{who:<26}{file}")
+    return OK
 
 
 def _mint(issuer: LocalIssuer, args: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ REASONS: dict[str, str] = {
     "MIN_QUANTITY": "what was left for it is below the request's smallest award",
     "DURATION": "the period is shorter than it can be activated for",
     "TOO_LATE": "there was no time left to answer, ramp and serve its shortest activation",
-    "OVERCOMMITTED": "the site has promised this power elsewhere",
+    "OVERCOMMITTED": "more than the site can still move: its baseline, its limits, or what it has promised elsewhere",
     "PRICE_CAP": "its price is above the request's cap",
     "NOTICE": "it needs more notice than the request gives",
     "FULL_ACTIVATION": "it reaches full power too late",

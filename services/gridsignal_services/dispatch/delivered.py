@@ -126,6 +126,8 @@ def _stretches(
 
 def _baseline_edges(book: Book, site: str, starts_at: datetime, ends_at: datetime) -> Iterator[datetime]:
     for declared in book.declared.get(site, ()):
+        if declared.ends_at <= starts_at or ends_at <= declared.starts_at:
+            continue
         step = timedelta(seconds=declared.baseline.resolution_s)
         edge = starts_at + (declared.baseline.starts_at - starts_at) % step
         while edge < ends_at:

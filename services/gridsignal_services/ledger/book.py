@@ -135,17 +135,19 @@ class TrackedResponse:
 
 
 class Declared(NamedTuple):
-    """A baseline declaration, where it lies and its receipt."""
+    """A baseline declaration, where it lies, its receipt, and the period it covers."""
 
     place: int
     baseline: BaselineDeclaration
     receipt: Receipt
+    starts_at: datetime
+    ends_at: datetime
 
-    @property
-    def period(self) -> tuple[datetime, datetime]:
-        """What the declaration covers."""
-        span = timedelta(seconds=self.baseline.resolution_s) * len(self.baseline.power_w)
-        return self.baseline.starts_at, self.baseline.starts_at + span
+    @classmethod
+    def of(cls, place: int, baseline: BaselineDeclaration, receipt: Receipt) -> Declared:
+        """With its period, which is asked for at every offer and so computed once."""
+        span = timedelta(seconds=baseline.resolution_s) * len(baseline.power_w)
+        return cls(place, baseline, receipt, baseline.starts_at, baseline.starts_at + span)
 
 
 def _counts(order: DispatchOrder, run_mode: RunMode) -> bool:
@@ -192,8 +194,7 @@ class Book:
         declarations.append(declared)
 
     def _replaces(self, newer: Declared, older: Declared) -> bool:
-        (starts_at, ends_at), (since, until) = newer.period, older.period
-        return starts_at <= max(since, self.now) and until <= ends_at
+        return newer.starts_at <= max(older.starts_at, self.now) and older.ends_at <= newer.ends_at
 
     def add_order(self, tracked: TrackedOrder) -> None:
         """Files an order under its site and request."""
@@ -252,10 +253,9 @@ class Book:
 
     def baseline_w(self, site: str, when: datetime, before: int) -> int | None:
         """The site's baseline at a moment, from the last declaration logged before an offset that covers it."""
-        for place, baseline, _ in reversed(self.declared.get(site, ())):
-            index = (when - baseline.starts_at) // timedelta(seconds=baseline.resolution_s)
-            if place < before and 0 <= index < len(baseline.power_w):
-                return baseline.power_w[index]
+        for place, baseline, _, starts_at, ends_at in reversed(self.declared.get(site, ())):
+            if place < before and starts_at <= when < ends_at:
+                return baseline.power_w[(when - starts_at) // timedelta(seconds=baseline.resolution_s)]
         return None
 
     def headroom_w(
@@ -289,7 +289,9 @@ class Book:
         return min(rooms)
 
     def _baseline_edges(self, site: str, starts_at: datetime, ends_at: datetime) -> Iterator[datetime]:
-        for _, baseline, _ in self.declared.get(site, ()):
+        for _, baseline, _, since, until in self.declared.get(site, ()):
+            if until <= starts_at or ends_at <= since:
+                continue
             step = timedelta(seconds=baseline.resolution_s)
             first = max(0, (starts_at - baseline.starts_at) // step + 1)
             last = min(len(baseline.power_w), -((baseline.starts_at - ends_at) // step) - 1)

@@ -34,5 +34,5 @@ def declare(book: Book, entry: Entry, baseline: BaselineDeclaration) -> Outcome:
     if newest and newest[0].baseline == baseline:
         return Outcome(False, receipt=newest[0].receipt, duplicate=True)
     receipt = receipt_of(book.now, entry)
-    book.declare(Declared(entry.offset, baseline, receipt))
+    book.declare(Declared.of(entry.offset, baseline, receipt))
     return Outcome(True, receipt=receipt)
