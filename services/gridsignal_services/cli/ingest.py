@@ -12,9 +12,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from gridsignal.__main__ import FAILED, OK, USAGE
 from gridsignal.cli.connection import give_examples
 from gridsignal_schemas.messages import Record
+from gridsignal_schemas.values import Zone
 from gridsignal_services.cli.api import Failed
 from gridsignal_services.cli.ingest_door import add_address, answer, ingest_door
 from gridsignal_services.cli.ingest_lines import show, table
@@ -81,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
 def _command(commands: Any, name: str, text: str, act: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     command.add_argument("provider", choices=sorted(PROVIDERS), metavar="PROVIDER", help=", ".join(sorted(PROVIDERS)))
-    command.add_argument("--zone", help="the zone it is about")
+    command.add_argument("--zone", type=_zone, help="the zone it is about")
     command.add_argument("--signal", type=Signal, choices=list(Signal), help="price, carbon, forecast, alert or event")
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.set_defaults(act=act)
@@ -91,6 +94,13 @@ def _command(commands: Any, name: str, text: str, act: Callable[[argparse.Namesp
 def _add_window(command: argparse.ArgumentParser) -> None:
     command.add_argument("--from", dest="starts", required=True, metavar="DAY", help="first market day, or RFC 3339")
     command.add_argument("--to", dest="ends", required=True, metavar="DAY", help="day after the last, or RFC 3339")
+
+
+def _zone(text: str) -> str:
+    try:
+        return TypeAdapter(Zone).validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(f"expected a zone such as DE-LU, got {text!r:.60}") from None
 
 
 def _moment(text: str) -> datetime:

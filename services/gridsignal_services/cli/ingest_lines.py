@@ -63,7 +63,8 @@ def _series(record: SpotPrice | CarbonIntensity) -> str:
     told = f"{text_of_decimal(min(known))}..{text_of_decimal(max(known))} {unit}" if known else "nothing but gaps"
     gaps = f", {len(values) - len(known)} gaps" if len(known) < len(values) else ""
     step = timedelta(seconds=record.resolution_s)
-    what = f"{record.dataset:20} {record.status:11} {_local(record.starts_at, record.zone)}"
+    basis = "" if isinstance(record, SpotPrice) else f" {record.scope.lower()}"
+    what = f"{record.dataset + basis:24} {record.status:11} {_local(record.starts_at, record.zone)}"
     return f"{record.zone:{_WIDE}} {what} {len(values):4} x {step}  {told}{gaps}"
 
 

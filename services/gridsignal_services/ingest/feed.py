@@ -19,6 +19,8 @@ from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from pydantic import ValidationError
+
 from gridsignal_schemas.values import Record
 from gridsignal_services.ingest.overlaps import Overlap, distinct
 from gridsignal_services.ingest.schedule import MARKET_TIME, Cadence
@@ -196,6 +198,10 @@ def read(provider: Provider, answer: Answer, ask: Ask) -> list[Record]:
 
 
 def _first_line(fault: BaseException) -> str:
+    if isinstance(fault, ValidationError):
+        first = fault.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        return f"{where}: {first['msg']:.100}, got {first['input']!r:.40}"
     lines = str(fault).splitlines() or [""]
     return f"{type(fault).__name__}: {lines[0]:.120}"
 

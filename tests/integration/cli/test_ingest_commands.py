@@ -69,6 +69,7 @@ def test_the_exit_code_tells_figures_from_refusals_and_from_not_yet(
         ["ingest", "parse", "entsoe", "/no/such/file"],
         ["ingest", "parse", "entsoe", "/"],
         ["ingest", "parse", "entsoe", "x", "--now", "yesterday"],
+        ["ingest", "parse", "entsoe", "x", "--zone", "D E"],
         ["ingest", "fetch", "entsoe", "--zone", "FR"],
         ["ingest", "fetch", "gb_carbon", "--zone", "GB", "--from", "soon", "--to", "later"],
         ["ingest", "status", "--ingest", "nonsense"],

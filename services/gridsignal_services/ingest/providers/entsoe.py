@@ -52,11 +52,12 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
 
 
 def _records(one: Document, ask: Ask) -> list[Record]:
-    if one.kind == "A44":
+    if one.kind == "A44" and ask.signal in (None, Signal.PRICE):
         return list(entsoe_prices.records(one, ask))
-    if one.kind == "A75":
+    if one.kind == "A75" and ask.signal in (None, Signal.CARBON):
         return list(entsoe_generation.records(one, ask))
-    raise Malformed(f"expected a document of type A44 or A75, got {one.name} {one.kind:.10}")
+    expected = {Signal.PRICE: "A44", Signal.CARBON: "A75"}.get(ask.signal or Signal.EVENT, "A44 or A75")
+    raise Malformed(f"expected a document of type {expected}, got {one.name} {one.kind:.10}")
 
 
 PROVIDER = Provider(

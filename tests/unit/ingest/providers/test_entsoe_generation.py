@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 
 from gridsignal_schemas.messages import CarbonIntensity
-from gridsignal_services.ingest.feed import Malformed
+from gridsignal_services.ingest.feed import Malformed, Signal
 from gridsignal_services.ingest.providers.entsoe_generation import FACTORS_VERSION
 from tests.builders import utc
-from tests.feed_documents import generation_document, generation_series, megawatts
+from tests.feed_documents import a_day_of_prices, generation_document, generation_series, megawatts
 from tests.unit.ingest.asking import carbon, told
 
 START = "2024-10-06T00:00Z"
@@ -86,3 +86,8 @@ def test_contradictions_and_series_without_a_type_are_refused() -> None:
     for series in ((of_type("B04", 1), of_type("B04", 2)), (of_type("", 1),)):
         with pytest.raises(Malformed):
             told("entsoe", generation_document(*series))
+
+
+def test_prices_are_no_answer_to_a_question_for_carbon() -> None:
+    with pytest.raises(Malformed, match="expected a document of type A75, got Publication_MarketDocument A44"):
+        told("entsoe", a_day_of_prices(), signal=Signal.CARBON)
