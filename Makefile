@@ -20,7 +20,7 @@ export GRIDSIGNAL_SAMPLES
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down logs demo test compose-test check docs bench clean
+.PHONY: help venv embedded up down logs demo test compose-test check docs bench clean
 .SUFFIXES:
 
 help: ## this list
@@ -32,8 +32,19 @@ venv: $(VENV)/.dev ## the virtual environment .venv with everything, installed a
 demo: $(VENV)/.server ## a real day in three minutes: prices, requests, offers, orders, summary (ARGS='--day 2024-12-12')
 	@$(PY) -m gridsignal demo --speed $(SPEED) $(ARGS)
 
-up: $(VENV)/.server ## the embedded stack that stays up, with its addresses, tokens and three commands to try
+embedded: $(VENV)/.server ## the stack in one process on one folder, with its addresses, tokens and commands to try
 	@$(PY) -m gridsignal up $(ARGS)
+
+up: ## the local stack with docker compose: Kafka, registry, cache, the three doors; waits until all is healthy
+	@docker compose up --build --wait $(ARGS)
+	@echo "for data centers  ws://127.0.0.1:$${GATEWAY_PORT:-8081}     for operators  http://127.0.0.1:$${DISPATCH_PORT:-8082}/docs"
+	@echo "a token           docker compose run --rm token mint --participant acme-ai   (or --operator tso-north)"
+
+down: ## stops the local stack and keeps its data (ARGS=--volumes: forgets it)
+	@docker compose --profile '*' down $(ARGS)
+
+logs: ## what the local stack says, as it says it (ARGS=gateway)
+	@docker compose logs --follow $(ARGS)
 
 test: $(VENV)/.dev ## the whole suite; its last lines say what ran on what (ARGS='-m "not services"': without Kafka and Redis)
 	@$(PY) -m pytest $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import uuid
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -98,12 +99,13 @@ class Offering:
     sent: list[str] = field(default_factory=list)
     receipts: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    _load: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def go_on(self, grid: gridsignal.Grid, request: DispatchRequest, name: str) -> None:
-        """Offers without end, one after the other."""
+        """Offers without end, one after the other; no two loads on one stack offer the same."""
         while True:
-            offer_id = f"{name}-{len(self.sent)}"
+            offer_id = f"{name}-{self._load}-{len(self.sent)}"
             self.sent.append(offer_id)
             try:
                 receipt = await grid.offer(request, 1 * MW, "80", offer_id=offer_id)
@@ -214,12 +216,13 @@ def must_be_whole(load: Load, found: dict[str, Any], *, repeats: bool = False) -
     `repeats`: an offer whose outcome was unknown may lie there twice, alike; the first counts, so it is decided once.
     """
     offers = found["offers"]
-    assert load.offering.refused == {}
+    assert load.offering.refused == {}, list(load.offering.refused.values())[:3]
     for offer_id, sha256 in load.offering.receipts.items():
         assert set(offers[offer_id]) == {sha256}
         assert repeats or len(offers[offer_id]) == 1
     for ear in load.ears.values():
-        assert set(ear.decided.values()) == {1}
+        assert {ear.decided[offer_id] for offer_id in load.offering.receipts} == {1}
+        assert max(ear.decided.values()) == 1
         assert set(ear.recoveries[1:]) <= {"full"}
 
 
