@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 import uuid
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -99,6 +100,9 @@ class Offering:
     sent: list[str] = field(default_factory=list)
     receipts: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    longest_silence_s: float = 0.0
+    """Between two receipts: how long an interruption was for those who offer."""
+    _heard_s: float = 0.0
     _load: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -113,6 +117,9 @@ class Offering:
                 self.refused[offer_id] = str(refusal)
                 continue
             self.receipts[offer_id] = receipt.sha256
+            now_s = time.monotonic()
+            self.longest_silence_s = max(self.longest_silence_s, now_s - (self._heard_s or now_s))
+            self._heard_s = now_s
             self._more.set()
 
     async def reach(self, count: int) -> None:
@@ -206,6 +213,7 @@ def counts(load: Load, found: dict[str, Any]) -> dict[str, Any]:
         "on the log": len(offers.keys() & set(load.offering.sent)),
         "repeated": sum(len(offers.get(offer_id, [])) > 1 for offer_id in load.offering.sent),
         "lost": len(load.offering.receipts.keys() - offers.keys()),
+        "longest silence, s": round(load.offering.longest_silence_s, 1),
         "recoveries": {name: ear.recoveries for name, ear in load.ears.items()},
     }
 

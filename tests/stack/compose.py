@@ -20,7 +20,7 @@ from tests.services.process import free_ports
 ROOT = Path(__file__).parents[2]
 UP_TIMEOUT_S = 300
 DOORS = {"gateway": "GATEWAY_PORT", "dispatch": "DISPATCH_PORT", "ingest": "INGEST_PORT"}
-PORTS = [*DOORS.values(), "PROMETHEUS_PORT", "KAFKA_PORT"]
+PORTS = [*DOORS.values(), "PROMETHEUS_PORT", "KAFKA_PORT", "KAFKA_2_PORT", "KAFKA_3_PORT"]
 
 
 class Compose(Place):

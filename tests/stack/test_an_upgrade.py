@@ -44,9 +44,8 @@ async def test_rolled_service_by_service_nothing_is_lost_and_nothing_repeated(ol
         await load.offering.reach(30)
         older.use(GRIDSIGNAL_VERSION=version)
         for service in ("topics", "schemas", "ingest", "dispatch", "gateway"):
-            before = len(load.offering.receipts)
             await older.roll(service)
-            await load.offering.reach(before + 10)
+            await load.offering.reach(len(load.offering.receipts) + 10)
     found = await older.checked()
     print("\nupgrade:", counts(load, found))
     must_be_whole(load, found)

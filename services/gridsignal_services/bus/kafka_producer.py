@@ -17,6 +17,8 @@ MAX_WAITING_BYTES = 32 * 1024 * 1024
 SEND_TIMEOUT_S = 15.0
 """Longer than the client's own time-out of 10 s, which is the one that is met."""
 CLOSE_TIMEOUT_S = 4.0
+BATCH_BYTES = 256 * 1024
+"""What one caller appends without waiting fits into it, and so lies in the order in which it was appended."""
 
 
 class Producer:
@@ -75,7 +77,11 @@ class Producer:
                 raise LogUnavailable("the log was closed")
             if self._client is None:
                 client = AIOKafkaProducer(
-                    acks="all", enable_idempotence=True, linger_ms=self._linger_ms, **self._brokers.settings()
+                    acks="all",
+                    enable_idempotence=True,
+                    linger_ms=self._linger_ms,
+                    max_batch_size=BATCH_BYTES,
+                    **self._brokers.settings(),
                 )
                 try:
                     await client.start()

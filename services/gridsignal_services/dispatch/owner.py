@@ -20,6 +20,8 @@ from gridsignal_services.telemetry import Outage, logger
 _log = logger("owner")
 _PRINCIPAL = "service:dispatch"
 _RETRY_S = 0.5
+_AT_ONCE = 64
+"""Records appended before any of them is waited for."""
 _NOT_YET = timedelta(milliseconds=10)
 """The log's clock may be behind ours: a timer that came too early is repeated no sooner than this."""
 
@@ -60,14 +62,17 @@ class Owner:
     async def _act(self, ledger: Ledger) -> bool:
         """Appends what is due on one partition; False when nothing was."""
         records = next_records(ledger, self._clock.now())
-        for record in records:
-            outcome = await self._replica.submit(record, _PRINCIPAL)
-            if outcome.code == "TOO_EARLY":
+        for start in range(0, len(records), _AT_ONCE):
+            batch = records[start : start + _AT_ONCE]
+            # appended in this order and waited for together: one by one, a busy gate would leave the owner behind
+            outcomes = await asyncio.gather(*(self._replica.submit(record, _PRINCIPAL) for record in batch))
+            if any(outcome.code == "TOO_EARLY" for outcome in outcomes):
                 await self._clock.sleep_until(self._clock.now() + _NOT_YET)
-            elif isinstance(record, Clearing) and not outcome.accepted:
-                # overtaken by what was logged meanwhile, or a defect: neither may fill the log
-                _log.warning("clearing not valid", request_id=record.request_id, code=outcome.code)
-                await asyncio.sleep(_RETRY_S)
+            for record, outcome in zip(batch, outcomes, strict=True):
+                if isinstance(record, Clearing) and not outcome.accepted:
+                    # overtaken by what was logged meanwhile, or a defect: neither may fill the log
+                    _log.warning("clearing not valid", request_id=record.request_id, code=outcome.code)
+                    await asyncio.sleep(_RETRY_S)
         return bool(records)
 
     async def _wait(self) -> None:
