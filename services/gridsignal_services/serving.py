@@ -105,7 +105,7 @@ async def serve_dispatch(on: Ground, ended: asyncio.Event, told: Told) -> None:
 async def serve_ingest(on: Ground, ended: asyncio.Event, told: Told) -> None:
     """The feeds' door."""
     feeds = Feeds.load(on.settings.feeds, os.environ) if on.settings.feeds else Feeds()
-    door = FeedsDoor(on.log, on.codec, on.verifier, on.registry, on.settings, on.clock, feeds=feeds)
+    door = FeedsDoor(on.log, on.codec, on.verifier, on.registry, on.settings, on.clock, feeds=feeds, cache=on.cache)
     await _serve(door, ended, told)
 
 

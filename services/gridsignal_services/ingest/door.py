@@ -9,6 +9,7 @@ from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.asgi import HttpServer
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
+from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest import status
 from gridsignal_services.ingest.feeds import Feeds
@@ -38,11 +39,12 @@ class FeedsDoor:
         *,
         feeds: Feeds | None = None,
         playback: Iterable[Publication] = (),
+        cache: Cache | None = None,
     ) -> None:
         self._http = Http()
         feeds = feeds or Feeds()
         fetching = Fetching(self._http, PROVIDERS, feeds.settings)
-        self.ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching)
+        self.ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching, cache=cache)
         callers = Callers(verifier, RestLimits.of(settings, "GRIDSIGNAL_INGEST_"))
         pages = status.app(self.ingest, callers=callers, registry=registry)
         self._server = HttpServer(pages, settings, settings.ingest_port)

@@ -9,10 +9,12 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gridsignal_schemas.messages import GridAlert, Record
-from gridsignal_services.bus import Log, LogUnavailable
+from gridsignal_schemas.catalog import TOPIC_OF_RECORD
+from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
+from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.bus.publish import publish
+from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.closing import superseded
 from gridsignal_services.ingest.intake import Batch, Intake, SetAside
@@ -22,6 +24,8 @@ from gridsignal_services.telemetry import logger
 
 PRINCIPAL = "service:ingest"
 SIGNALS = ("prices", "carbon", "alerts")
+LATEST_S = 3 * 86_400.0
+"""How long the newest revision of a series stays in the cache."""
 _LOG_PAUSE_S = 1.0
 
 _log = logger("ingest")
@@ -38,7 +42,11 @@ class Origin:
 
 
 class Publishing:
-    """Judges records and puts them on the log. `streams` are read back at the start."""
+    """Judges records and puts them on the log. `streams` are read back, at the start and before each batch.
+
+    So several processes may publish: each judges by what all of them have published. The newest revision of each series
+    is noted in the `cache`, where there is one, for readers who don't follow the log.
+    """
 
     def __init__(
         self,
@@ -49,19 +57,26 @@ class Publishing:
         intake: Intake | None = None,
         metrics: Metrics | None = None,
         streams: Sequence[str] = SIGNALS,
+        cache: Cache | None = None,
     ) -> None:
-        self._log, self._codec, self._clock, self._streams = log, codec, clock, tuple(streams)
+        self._log, self._codec, self._clock = log, codec, clock
         self.intake = intake or Intake()
         self.metrics = metrics or Metrics()
+        self._cache = cache
         self._turn = asyncio.Lock()
+        self._known: dict[str, dict[int, int]] = {stream: {} for stream in streams}
+        """By stream and partition, the offset up to which we know the log."""
 
     async def recall(self) -> None:
-        """Reads back what is already on the log, so that a restarted door repeats nothing."""
-        for stream in self._streams:
+        """Reads what has come onto the log since the last time, so that nothing is repeated. Raises LogUnavailable."""
+        for stream, known in self._known.items():
             starts, ends = await self._log.start_positions(stream), await self._log.end_positions(stream)
-            await self._learn_between(stream, starts, ends)
+            at = {partition: max(start, known.get(partition, 0)) for partition, start in starts.items()}
+            await self._learn_between(stream, at, ends)
 
     async def _learn_between(self, stream: str, starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
+        known = self._known[stream]
+        known.update(starts)
         open_partitions = {p: start for p, start in starts.items() if start < ends[p]}
         if not open_partitions:
             return
@@ -69,12 +84,16 @@ class Publishing:
         try:
             while any(reader.positions[p] < ends[p] for p in open_partitions):
                 for logged in await reader.read():
-                    try:
-                        self.intake.learn(self._codec.decode(logged.value))
-                    except Poison as fault:
-                        _log.warning("poison on the log", stream=stream, offset=logged.offset, reason=fault.reason)
+                    self._learn(logged)
+                known.update(reader.positions)
         finally:
             await reader.aclose()
+
+    def _learn(self, logged: LogRecord) -> None:
+        try:
+            self.intake.learn(self._codec.decode(logged.value))
+        except Poison as fault:
+            _log.warning("poison on the log", stream=logged.stream, offset=logged.offset, reason=fault.reason)
 
     async def take(self, records: Iterable[Record], origin: Origin) -> Batch:
         """Judges a batch and publishes what is new in it; returns once all of it is on the log.
@@ -83,6 +102,7 @@ class Publishing:
         """
         batch = Batch()
         async with self._turn:
+            await self.recall()
             for record in _oldest_notice_first(records):
                 await self._take(record, origin, batch)
                 if isinstance(record, GridAlert):
@@ -104,8 +124,13 @@ class Publishing:
 
     async def _publish(self, record: Record, news: News, origin: Origin) -> None:
         source = f"/ingest/{origin.provider}"
-        await publish(self._log, self._codec, record, principal=origin.principal, source=source)
+        appended = await publish(self._log, self._codec, record, principal=origin.principal, source=source)
         self.intake.learn(record)
+        known = self._known.get(TOPIC_OF_RECORD[record.record_name].stream, {})
+        if known.get(appended.partition) == appended.offset:  # else somebody's came between, and is still to be read
+            known[appended.partition] += 1
+        if self._cache is not None and isinstance(record, SpotPrice | CarbonIntensity):
+            await self._cache.note(f"{record.record_name}|{record.series_id}", record.model_dump_json(), LATEST_S)
         self.metrics.published(origin.provider, getattr(record, "zone", ""), origin.signal, news)
 
     def _tell_set_aside(self, aside: SetAside, origin: Origin) -> None:

@@ -12,9 +12,11 @@ import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
 
+from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import Record
 from gridsignal_services.bus import Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec
+from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest import watch
 from gridsignal_services.ingest.closing import Absences
@@ -56,6 +58,7 @@ class Ingest:
         health: Health | None = None,
         metrics: Metrics | None = None,
         jitter: random.Random | None = None,
+        cache: Cache | None = None,
     ) -> None:
         self.clock, self._feeds, self._playback = clock, tuple(feeds), playback
         self._fetching = fetching
@@ -63,8 +66,11 @@ class Ingest:
         self.health = health or Health()
         asks = any(feed.signal is Signal.EVENT for feed in feeds)
         streams = (*SIGNALS, "dispatch") if asks else SIGNALS  # only who asks for power has to know what it asked
-        self.publishing = Publishing(log, codec, clock, intake=intake, metrics=metrics, streams=streams)
+        self.publishing = Publishing(log, codec, clock, intake=intake, metrics=metrics, streams=streams, cache=cache)
         self.metrics = self.publishing.metrics
+        self._log = log
+        self._mine: frozenset[int] = frozenset()
+        self._turned = asyncio.Condition()
         self._recalled = asyncio.Event()
         self._absences = Absences()
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads polling, protects nothing
@@ -77,8 +83,25 @@ class Ingest:
         self._recalled.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(play(self._playback, self.clock, self._play_batch))
+            if self._feeds:
+                tasks.create_task(self._take_turns())
             for feed in self._feeds:
                 tasks.create_task(self._read_for_ever(feed))
+
+    async def _take_turns(self) -> None:
+        """Several processes share the feeds: each reads those of the zones that an election gives it."""
+        election = self._log.stand("prices")
+        try:
+            while True:
+                async with self._turned:
+                    self._mine = election.mine
+                    self._turned.notify_all()
+                await election.changed()
+        finally:
+            await election.aclose()
+
+    def _is_mine(self, zone: str) -> bool:
+        return partition_of(zone, TOPICS["prices"].partitions) in self._mine
 
     async def recalled(self) -> None:
         """Returns once it knows what is on the log."""
@@ -95,13 +118,13 @@ class Ingest:
     def all_stale(self) -> str:
         """Why this door is no use, or nothing: liveness is the freshness of figures, not of the process."""
         silent = self.stale_feeds()
-        if not silent or len(silent) < len(self._feeds):
+        if not silent or len(silent) < sum(self._is_mine(feed.zone) for feed in self._feeds):
             return ""
         return f"none of {len(silent)} feeds gave figures in time"
 
     def is_stale(self, status: Status) -> bool:
-        """Whether a provider was silent for too long."""
-        return watch.stale(status, self._providers[status.provider], self.clock.now())
+        """Whether a provider was silent for too long whose zone is this process's to read."""
+        return self._is_mine(status.zone) and watch.stale(status, self._providers[status.provider], self.clock.now())
 
     def _first_statuses(self, feed: Feed) -> dict[str, Status]:
         now = self.clock.now()
@@ -129,6 +152,8 @@ class Ingest:
         statuses = self._statuses[feed]
         while True:
             await self.clock.sleep_until(min(status.next_due_at for status in watch.awaited(feed, statuses)))
+            async with self._turned:
+                await self._turned.wait_for(lambda: self._is_mine(feed.zone))
             try:
                 await self._round(feed)
             except LogUnavailable as fault:
