@@ -110,6 +110,15 @@ def frames() -> str:
 
 def _variables(shape: type, prefix: str, *, limits: bool = False) -> str:
     """A table of a dataclass's fields as environment variables; with `limits`, of its numbers alone."""
+    found = _described(shape, prefix, limits=limits)
+    marked = [
+        (f"`{name}`", f"`{default}`" if default else "", told.replace("|", "or")) for name, default, told in found
+    ]
+    return _table(("variable", "default", "meaning"), *marked)
+
+
+def _described(shape: type, prefix: str, *, limits: bool = False) -> list[tuple[str, str, str]]:
+    """(variable, default, meaning) of a dataclass's fields."""
     defaults = {
         spot.name: spot
         for spot in dataclasses.fields(shape)
@@ -125,9 +134,20 @@ def _variables(shape: type, prefix: str, *, limits: bool = False) -> str:
             continue
         told = following.value if isinstance(following, ast.Expr) else None
         text = " ".join(str(told.value).split()) if isinstance(told, ast.Constant) else ""
-        default = "" if spot.default is None or spot.default == "" else f"`{spot.default}`"
-        rows.append((f"`{prefix}{spot.name.upper()}`", default, text.replace("|", "or")))
-    return _table(("variable", "default", "meaning"), *rows)
+        rows.append((f"{prefix}{spot.name.upper()}", "" if spot.default is None else str(spot.default), text))
+    return rows
+
+
+def environment() -> str:
+    """An environment file with every setting, each commented out at its default."""
+    lines = [
+        "# Every setting of the doors and its default; `make docs` writes this file, docs/settings.md has the limits.",
+        "",
+    ]
+    for variable, default, told in _described(ServerSettings, "GRIDSIGNAL_"):
+        lines += [f"# {told}"] if told else []
+        lines += [f"#{variable}={default}", ""]
+    return "\n".join(lines)
 
 
 def _diagram(table: Mapping[tuple[StrEnum, StrEnum], StrEnum]) -> str:
@@ -160,6 +180,7 @@ def wanted() -> dict[Path, str]:
     found = {page: page.read_text("utf-8") for page in sorted(pages) if page.exists()}
     files = {page: filled(text) for page, text in found.items() if PART.search(text)}
     files[ROOT / "schemas" / "asyncapi.json"] = asyncapi.text(version())
+    files[ROOT / "deploy" / "env.example"] = environment()
     return files
 
 

@@ -35,6 +35,7 @@ class Command:
 GROUPS: dict[str, tuple[Command, ...]] = {
     "for a data center": (
         Command("watch", "gridsignal.cli.watch", "cli", "follow prices, carbon, alerts, requests, orders"),
+        Command("baseline", "gridsignal.cli.baseline", "cli", "declare what a site draws if nobody asks"),
         Command("offer", "gridsignal.cli.offer", "cli", "offer flexible load, withdraw it, see where it stands"),
         Command("respond", "gridsignal.cli.respond", "cli", "accept or refuse an order, report how it goes"),
     ),
