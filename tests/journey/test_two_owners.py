@@ -13,7 +13,8 @@ from typing import Any
 import gridsignal
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest, Record, Timer, TimerFired
-from gridsignal_services.bus import Appended, Election, Log, LogRecord, Reader
+from gridsignal_services.bus import Appended, Log, LogRecord
+from gridsignal_services.bus.around import AroundLog
 from gridsignal_services.bus.cluster import opened, simulation
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.kafka_topics import Brokers
@@ -32,11 +33,12 @@ LONG_S = 90.0
 ALL = frozenset(range(TOPICS["dispatch"].partitions))
 
 
-class Held(Log):
+class Held(AroundLog):
     """Another log, on which one kind of record is held back before it is appended."""
 
     def __init__(self, log: Log, kind: str) -> None:
-        self._log, self._kind, self.epoch = log, f"gridsignal.{kind}", log.epoch
+        super().__init__(log)
+        self._kind = f"gridsignal.{kind}"
         self.reached, self.released = asyncio.Event(), asyncio.Event()
 
     async def append(
@@ -45,25 +47,7 @@ class Held(Log):
         if headers["ce_type"] == self._kind:
             self.reached.set()
             await self.released.wait()
-        return await self._log.append(stream, key, value, headers, partition=partition)
-
-    async def reader(self, stream: str, positions: Mapping[int, int]) -> Reader:
-        return await self._log.reader(stream, positions)
-
-    async def start_positions(self, stream: str) -> dict[int, int]:
-        return await self._log.start_positions(stream)
-
-    async def end_positions(self, stream: str) -> dict[int, int]:
-        return await self._log.end_positions(stream)
-
-    async def position_at(self, stream: str, appended_us: int) -> dict[int, int]:
-        return await self._log.position_at(stream, appended_us)
-
-    def stand(self, stream: str) -> Election:
-        return self._log.stand(stream)
-
-    async def aclose(self) -> None:
-        await self._log.aclose()
+        return await super().append(stream, key, value, headers, partition=partition)
 
 
 class Seen:

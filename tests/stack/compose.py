@@ -32,7 +32,9 @@ class Compose(Place):
     def __init__(self, name: str, directory: Path, *, env_file: str | None = None, **env: str) -> None:
         self.directory, self.project = directory, name
         self._ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
-        self._env = {**os.environ, **self._ports, **env}
+        no_feeds = directory / "no-feeds.toml"
+        no_feeds.write_text("", "utf-8")  # tests ask nobody outside of this machine
+        self._env = {**os.environ, **self._ports, "FEEDS_FILE": str(no_feeds.resolve()), **env}
         self._words = ["docker", "compose", "--ansi", "never", "--project-name", name]
         self._words += ["--env-file", env_file] if env_file else []
         self.began_s = self.healthy_s = 0.0

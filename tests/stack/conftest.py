@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,12 +15,13 @@ IMAGE = "gridsignal:test"
 
 
 @pytest.fixture(scope="session")
-def image() -> str:
+def image(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The image of this tree, built once; the test is skipped where no engine answers."""
     if not docker_answers():
         pytest.skip("needs a Docker engine with compose")
     revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip() or "unknown"
-    Compose("gridsignal-build", Path(), GRIDSIGNAL_VERSION="test", GRIDSIGNAL_REVISION=revision).run("build")
+    directory = tmp_path_factory.mktemp("build")
+    Compose("gridsignal-build", directory, GRIDSIGNAL_VERSION="test", GRIDSIGNAL_REVISION=revision).run("build")
     return IMAGE
 
 
