@@ -42,11 +42,12 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--schema-registry", metavar="URL", help="a Confluent-compatible schema registry")
     arguments.add_argument("--prefix", dest="topic_prefix", help="before each topic's name: a simulation has its own")
     arguments.add_argument("--registry", type=Path, metavar="FILE", help="who there is (default: the shipped example)")
+    arguments.add_argument("--feeds", type=Path, metavar="FILE", help="what ingest reads (default: nothing)")
     arguments.add_argument(
         "--directory", type=Path, help="keys that all doors share, and the local issuer (default: gridsignal-data)"
     )
     arguments.add_argument("--host", help="the address to listen on (default: 127.0.0.1)")
-    arguments.add_argument("--port", type=int, help="the port (default: gateway 8081, dispatch 8082, ingest any)")
+    arguments.add_argument("--port", type=int, help="the port (default: gateway 8081, dispatch 8082, ingest 8083)")
     return arguments
 
 
