@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 
 from gridsignal_services.bus.kafka_topics import Brokers
 from tests.conftest import RAN_ON
-from tests.services.docker import docker_answers
+from tests.services.docker import container, docker_answers
 from tests.services.maven import jars, need
 from tests.services.process import Process, free_ports
 
@@ -162,12 +162,28 @@ async def answers(address: str) -> None:
                 await admin.close()
 
 
-def _container() -> Iterator[tuple[str, str]]:
-    from testcontainers.kafka import KafkaContainer
+_IMAGE = f"apache/kafka:{VERSION}"
+_CONTAINED = {
+    "KAFKA_NODE_ID": "1",
+    "KAFKA_PROCESS_ROLES": "broker,controller",
+    "KAFKA_LISTENERS": "HOST://:9092,CONTROLLER://:9093,SELF://localhost:19092",
+    "KAFKA_ADVERTISED_LISTENERS": "HOST://127.0.0.1:PORT,SELF://localhost:19092",
+    "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "HOST:PLAINTEXT,SELF:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "KAFKA_INTER_BROKER_LISTENER_NAME": "SELF",
+    "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+    "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+    "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+    "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+    "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+    "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+    "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+}
 
-    image = f"apache/kafka:{VERSION}"
-    with KafkaContainer(image) as container:
-        yield container.get_bootstrap_server(), f"{image} in a container"
+
+def _container() -> Iterator[tuple[str, str]]:
+    with container(_IMAGE, 9092, "Kafka Server started", **_CONTAINED) as port:
+        asyncio.run(answers(f"127.0.0.1:{port}"))
+        yield f"127.0.0.1:{port}", f"{_IMAGE} in a container"
 
 
 def _started(folder: Path) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import RAN_ON
-from tests.services.docker import docker_answers
+from tests.services.docker import container, docker_answers
 from tests.services.process import Process, free_ports
 
 ADDRESS = "GRIDSIGNAL_TEST_REDIS"
@@ -40,11 +40,9 @@ def redis_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         ran_on["Redis"] = f"at {ADDRESS}"
         yield url
     elif docker_answers():
-        from testcontainers.redis import RedisContainer
-
-        with RedisContainer("redis:8") as container:
+        with container("redis:8", 6379, "Ready to accept connections") as port:
             ran_on["Redis"] = "redis:8 in a container"
-            yield f"redis://{container.get_container_host_ip()}:{container.get_exposed_port(6379)}/0"
+            yield f"redis://127.0.0.1:{port}/0"
     else:
         node = RedisNode(tmp_path_factory.mktemp("redis"))
         ran_on["Redis"] = f"{node.version}, started by the tests"
