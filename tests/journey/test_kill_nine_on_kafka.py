@@ -44,23 +44,29 @@ Victim = Callable[[Fleet, KafkaCluster], Any]
 
 
 @pytest.mark.parametrize(
-    ("cluster", "victim"),
-    [(1, _a_gateway), (1, _the_owner), (1, _a_broker), (3, _a_broker)],
-    ids=["a gateway", "the owner of the zone", "the only broker", "one of three brokers"],
+    ("cluster", "victim", "times"),
+    [(1, _a_gateway, 1), (1, _the_owner, 1), (1, _a_broker, 3), (3, _a_broker, 1)],
+    ids=["a gateway", "the owner of the zone", "the only broker, three times", "one of three brokers"],
     indirect=["cluster"],
 )
 async def test_whatever_is_killed_no_received_offer_is_lost_or_repeated(
-    request: pytest.FixtureRequest, cluster: KafkaCluster, schema_registry: str, tmp_path: Path, victim: Victim
+    request: pytest.FixtureRequest,
+    cluster: KafkaCluster,
+    schema_registry: str,
+    tmp_path: Path,
+    victim: Victim,
+    times: int,
 ) -> None:
     chance = random.Random(SEED)
     async with Fleet.sailing(tmp_path, cluster.brokers, schema_registry, len(cluster.nodes)) as fleet:
         async with Load.on(fleet) as load:
-            await load.offering.reach(ENOUGH + chance.randrange(ENOUGH))  # in the middle of whatever is under way
-            process = victim(fleet, cluster)
-            process.kill()
-            before = len(load.offering.receipts)
-            await asyncio.to_thread(process.start)
-            await load.offering.reach(before + ENOUGH)
+            for _ in range(times):
+                received = len(load.offering.receipts)
+                await load.offering.reach(received + ENOUGH + chance.randrange(ENOUGH))  # whatever is under way then
+                process = victim(fleet, cluster)
+                process.kill()
+                await asyncio.to_thread(process.start)
+            await load.offering.reach(len(load.offering.receipts) + ENOUGH)
         found = await fleet.checked()
 
     print(request.node.callspec.id, counts(load, found))

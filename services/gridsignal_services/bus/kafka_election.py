@@ -14,7 +14,7 @@ from contextlib import suppress
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from gridsignal_services.bus import Election
+from gridsignal_services.bus import Election, LogUnavailable
 from gridsignal_services.bus.kafka_topics import Brokers, administration
 from gridsignal_services.telemetry import Outage, logger
 
@@ -23,6 +23,8 @@ SESSION_MS = 6_000
 HEARTBEAT_MS = 1_000
 LOOK_EVERY_S = 15.0
 """How often the brokers are asked whether they still count this member."""
+START_TIMEOUT_S = 60.0
+"""Longer than a group needs to put out a member that died."""
 RETRY_S = 1.0
 CLOSE_TIMEOUT_S = 4.0
 
@@ -46,8 +48,14 @@ class KafkaElection(Election, ConsumerRebalanceListener):  # type: ignore[misc] 
         return self._mine
 
     async def changed(self) -> None:
-        """See Election.changed."""
-        await self._changed.wait()
+        """See Election.changed. Raises what nobody foresaw, if that has ended the candidacy."""
+        turning = asyncio.ensure_future(self._changed.wait())
+        try:
+            await asyncio.wait([turning, self._standing], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            turning.cancel()
+        if self._standing.done():
+            self._standing.result()
         self._changed.clear()
 
     async def aclose(self) -> None:
@@ -78,7 +86,7 @@ class KafkaElection(Election, ConsumerRebalanceListener):  # type: ignore[misc] 
         while True:
             try:
                 await self._stand()
-            except (KafkaError, OSError, TimeoutError) as error:
+            except (LogUnavailable, KafkaError, OSError, TimeoutError) as error:
                 self._outage.told(error)
                 await asyncio.sleep(RETRY_S)
 
@@ -95,7 +103,8 @@ class KafkaElection(Election, ConsumerRebalanceListener):  # type: ignore[misc] 
         )
         self._consumer.subscribe([self._topic], listener=self)
         try:
-            await self._consumer.start()
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await self._consumer.start()
             missed = 0
             while missed < 2:  # once is a group that gives out its partitions anew
                 await self._keep_in_touch(self._consumer, LOOK_EVERY_S)

@@ -20,6 +20,7 @@ from gridsignal_services.bus.kafka_topics import Brokers
 DOUBT_AFTER_S = 5.0
 """Without a record for so long, the end of the log is looked up."""
 FETCH_WAIT_MS = 100
+START_TIMEOUT_S = 15.0
 CLOSE_TIMEOUT_S = 3.0
 
 
@@ -96,7 +97,8 @@ class KafkaReader(Reader):
         self._consumer = consumer
         self._starting = asyncio.create_task(consumer.start())
         try:
-            await self._starting
+            async with asyncio.timeout(START_TIMEOUT_S):  # a client whose broker dies while it starts may wait for ever
+                await self._starting
         except asyncio.CancelledError:
             if self._closed:
                 raise LogUnavailable("the log was closed") from None

@@ -83,8 +83,10 @@ class Owner:
             causes.append(self._clock.sleep_until(min(dues)))
         waiting = [asyncio.ensure_future(cause) for cause in causes]
         try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
+        for task in done:
+            task.result()  # an election that ended for a reason nobody foresaw ends its owner, too

@@ -23,7 +23,7 @@ from gridsignal_services.gateway.lastvalues import DayStart, LastValues
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.replica import Replica
-from gridsignal_services.telemetry import logger
+from gridsignal_services.telemetry import Outage, logger
 
 PUBLIC = ("prices", "carbon", "alerts")
 _DELIVERED = (DispatchRequest, RequestCancellation, OfferDecision, DispatchOrder)
@@ -90,19 +90,21 @@ class Sources:
 
     async def follow(self, name: str) -> None:
         """Takes in a public stream for ever; fan-out from memory goes on while the log is away."""
+        outage = Outage(self._log_out, "log", stream=name)
         while True:
             try:
-                await self._follow_once(name)
+                await self._follow_once(name, outage)
             except (LogUnavailable, PositionGone) as away:
-                self._log_out.warning("stream is away", stream=name, reason=str(away))
+                outage.told(away)
                 await asyncio.sleep(self._settings.read_retry_s)
 
-    async def _follow_once(self, name: str) -> None:
+    async def _follow_once(self, name: str, outage: Outage) -> None:
         reader = await self._log.reader(name, dict(enumerate(self.streams[name].head.positions)))
         try:
             while True:
                 for logged in await reader.read(self._settings.catch_up_batch):
                     self._arrived(name, logged)
+                outage.over()
                 await asyncio.sleep(0)  # a burst leaves the loop to the writes in between
         finally:
             await reader.aclose()
