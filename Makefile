@@ -63,7 +63,7 @@ check: $(VENV)/.dev ## style, types, import directions, house rules
 docs: $(VENV)/.dev ## write the generated parts of the documentation again
 	@$(PY) docs/generate.py
 
-bench: $(VENV)/.dev ## what one CPU carries (ARGS='fanout', 'offers', 'entsoe' or 'fuzz')
+bench: $(VENV)/.dev ## what one CPU carries (ARGS='fanout', 'offers', 'kafka', 'entsoe' or 'fuzz')
 	@$(PY) -m benchmarks $(ARGS)
 
 clean: ## remove caches and builds (.venv stays)

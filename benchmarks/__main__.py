@@ -1,13 +1,13 @@
-"""`python -m benchmarks fanout|offers|entsoe|fuzz`."""
+"""`python -m benchmarks fanout|offers|kafka|entsoe|fuzz`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from benchmarks import entsoe, fanout, fuzz, offers
+from benchmarks import entsoe, fanout, fuzz, kafka, offers
 
-_BENCHMARKS = {"fanout": fanout, "offers": offers, "entsoe": entsoe, "fuzz": fuzz}
+_BENCHMARKS = {"fanout": fanout, "offers": offers, "kafka": kafka, "entsoe": entsoe, "fuzz": fuzz}
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import platform
 import resource
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import websockets
 
@@ -36,6 +37,15 @@ def cpu_s() -> float:
     """CPU seconds of this process so far, all threads, user and system."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def cpu_s_of(pid: int) -> float:
+    """CPU seconds of another process so far, all threads, user and system; not a number off Linux."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    except OSError:
+        return float("nan")
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def percentile(sorted_values: Sequence[float], share: float) -> float:

@@ -18,6 +18,7 @@ from benchmarks.machine import GENERATOR, described, percentile, pin
 from benchmarks.servers import example, run_gateway
 from gridsignal_schemas.messages import FlexOffer
 
+_FIRST_ID = 10
 Figures = tuple[float, float, float]
 """Per second, p50 ms, p99 ms."""
 
@@ -71,7 +72,7 @@ async def _drive(pipe: Connection, in_flight: int, count: int) -> tuple[Figures,
     ) as connection:
         await connection.send('{"t":"hello","id":1,"client":"bench/1","site":"fra-1"}')
         await connection.recv()
-        offers = await _offer_all(connection, in_flight, count)
+        offers = await offer_all(connection, _frames(count), in_flight)
     pipe.send(("append", (in_flight, count)))
     return offers, await asyncio.to_thread(pipe.recv)
 
@@ -80,21 +81,24 @@ def _frames(count: int) -> list[str]:
     body = example(FlexOffer).model_dump(mode="json", exclude_none=True)
     for placed in ("zone", "offer_id", "participant", "site"):
         body.pop(placed)
-    return [
-        json.dumps({"t": "offer", "id": number, "offer_id": str(uuid.uuid4()), "body": body})
-        for number in range(10, 10 + count)
-    ]
+    return [offer_frame(number, str(uuid.uuid4()), body) for number in range(count)]
 
 
-async def _offer_all(connection: ClientConnection, in_flight: int, count: int) -> Figures:
-    frames = _frames(count)
+def offer_frame(number: int, offer_id: str, body: dict[str, Any]) -> str:
+    """The frame that `offer_all` sends as its `number`th, counted from 0."""
+    return json.dumps({"t": "offer", "id": number + _FIRST_ID, "offer_id": offer_id, "body": body})
+
+
+async def offer_all(connection: ClientConnection, frames: list[str], in_flight: int) -> Figures:
+    """Sends frames, so many unanswered at once, until each has its receipt."""
+    count = len(frames)
     sent_at: dict[int, float] = {}
     took: list[float] = []
     following = 0
     began = time.perf_counter()
     while len(took) < count:
         while following < count and len(sent_at) < in_flight:
-            sent_at[following + 10] = time.perf_counter()
+            sent_at[following + _FIRST_ID] = time.perf_counter()
             await connection.send(frames[following])
             following += 1
         answer: dict[str, Any] = json.loads(await connection.recv())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +39,7 @@ class Door:
 
 
 class Fleet(Place):
-    """Two gateways and two dispatch processes on topics of their own."""
+    """Two gateways and two dispatch processes, or those that are named, on topics of their own."""
 
     gateways = ("gateway-1", "gateway-2")
 
@@ -69,15 +69,20 @@ class Fleet(Place):
     @classmethod
     @asynccontextmanager
     async def sailing(
-        cls, directory: Path, brokers: Brokers, registry: str, replication: int, env: dict[str, str] | None = None
+        cls,
+        directory: Path,
+        brokers: Brokers,
+        registry: str,
+        replication: int,
+        env: dict[str, str] | None = None,
+        names: Sequence[str] = ("dispatch-1", "dispatch-2", "gateway-1", "gateway-2"),
     ) -> AsyncIterator[Fleet]:
-        """All four doors, ready, for as long as the block runs; `env` is added to their environment."""
+        """All these doors, ready, for as long as the block runs; `env` is added to their environment."""
         prefix = f"test-{datetime.now(UTC):%H%M%S%f}."
         async with administration(brokers) as admin, Registry(registry) as schemas:
             await apply(admin, prefix, replication)
             await register_all(schemas, prefix)
         fleet = cls(directory, brokers, registry, prefix, env)
-        names = ("dispatch-1", "dispatch-2", "gateway-1", "gateway-2")
         try:
             async with asyncio.TaskGroup() as tasks:
                 for name in names:

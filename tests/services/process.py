@@ -34,6 +34,11 @@ class Process:
         self._said = threading.Condition()
         self.start()
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs now."""
+        return self._running.pid
+
     def start(self) -> None:
         """Starts it (again), and returns once it is ready. Raises RuntimeError with the end of its output."""
         self._is_ready.clear()
