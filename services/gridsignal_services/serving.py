@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.tokens import Verifier
-from gridsignal_services.bus import Log
 from gridsignal_services.bus.cluster import grid_clock, opened
 from gridsignal_services.bus.codec import Codec
+from gridsignal_services.bus.kafka import KafkaLog
 from gridsignal_services.cache import Cache
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import Clock, ScaledClock, WallClock
@@ -37,7 +37,7 @@ Told = Callable[[str, int], None]
 class Ground:
     """What a door stands on."""
 
-    log: Log
+    log: KafkaLog
     codec: Codec
     clock: Clock
     cache: Cache
@@ -92,26 +92,26 @@ async def serve_gateway(on: Ground, ended: asyncio.Event, told: Told) -> None:
     """The data centers' door; drains when it is ended."""
     replica, settings = Replica(on.log, on.codec, source="/gateway"), GatewaySettings.of(on.settings)
     gateway = Gateway(on.log, on.codec, replica, on.verifier, on.registry, on.cache, settings, on.clock)
-    await _serve(gateway, ended, told, replica)
+    await _serve(gateway, on.log, ended, told, replica)
 
 
 async def serve_dispatch(on: Ground, ended: asyncio.Event, told: Told) -> None:
     """The operators' door, and a candidate for owning zones."""
     replica = Replica(on.log, on.codec, source="/dispatch")
     dispatch = Dispatch(on.log, on.codec, replica, on.verifier, on.registry, on.settings, on.clock)
-    await _serve(dispatch, ended, told, replica)
+    await _serve(dispatch, on.log, ended, told, replica)
 
 
 async def serve_ingest(on: Ground, ended: asyncio.Event, told: Told) -> None:
     """The feeds' door."""
     feeds = Feeds.load(on.settings.feeds, os.environ) if on.settings.feeds else Feeds()
     door = FeedsDoor(on.log, on.codec, on.verifier, on.registry, on.settings, on.clock, feeds=feeds, cache=on.cache)
-    await _serve(door, ended, told)
+    await _serve(door, on.log, ended, told)
 
 
-async def _serve(door: Door, ended: asyncio.Event, told: Told, replica: Replica | None = None) -> None:
+async def _serve(door: Door, log: KafkaLog, ended: asyncio.Event, told: Told, replica: Replica | None = None) -> None:
     async with asyncio.TaskGroup() as tasks:
-        beside = [tasks.create_task(_tell(door, told))]
+        beside = [tasks.create_task(_tell(door, told)), tasks.create_task(log.stays_itself())]
         if replica is not None:
             beside.append(tasks.create_task(replica.run()))
         serving = tasks.create_task(door.run())

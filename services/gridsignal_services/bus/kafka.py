@@ -21,6 +21,7 @@ from gridsignal_services.bus.kafka_topics import Brokers, administration, epoch_
 OPEN_TIMEOUT_S = 15.0
 LOOKUP_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
+LOOK_EVERY_S = 30.0
 
 Learn = Callable[[Iterable[bytes]], Awaitable[None]]
 """Is shown the values of records before they are handed out: see registry.Schemas."""
@@ -132,6 +133,23 @@ class KafkaLog(Log):
             found = await lookups.offsets_for_times(dict.fromkeys(self._partitions(stream), at_ms))
         offsets = {partition.partition: place.offset for partition, place in found.items() if place is not None}
         return ends | offsets
+
+    async def stays_itself(self, every_s: float = LOOK_EVERY_S) -> None:
+        """Never returns. Raises LogConfigurationError once a topic was deleted or made again.
+
+        Positions and cursors of the log that was mean nothing then; who starts anew sees another epoch, and tells.
+        """
+        changed = 0
+        while changed < 2:  # once may be a broker that has just come back and does not know everything yet
+            await asyncio.sleep(every_s)
+            try:
+                async with asyncio.timeout(OPEN_TIMEOUT_S), administration(self._brokers) as admin:
+                    found = await find(admin, self._prefix)
+            except (LogUnavailable, TimeoutError):
+                continue
+            whole = len(found) == len(TOPICS)
+            changed = 0 if whole and epoch_of(found, self._prefix) == self.epoch else changed + 1
+        raise LogConfigurationError(f"topics {self._prefix}gridsignal.*: expected those of the start, got others")
 
     def stand(self, stream: str) -> KafkaElection:
         """See Log.stand."""

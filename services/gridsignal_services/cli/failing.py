@@ -6,10 +6,10 @@ import errno
 import sys
 
 from gridsignal.__main__ import UNAVAILABLE, USAGE
-from gridsignal_services.bus import LogConfigurationError, LogUnavailable
+from gridsignal_services.bus import LogError, LogUnavailable
 from gridsignal_services.settings import ConfigError
 
-FORESEEN = (ConfigError, LogConfigurationError, LogUnavailable, OSError)
+FORESEEN = (ConfigError, LogError, OSError)
 TOLD = (*FORESEEN, ExceptionGroup)
 
 
