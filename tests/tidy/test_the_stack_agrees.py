@@ -10,7 +10,10 @@ import pytest
 
 from gridsignal.__main__ import COMMANDS
 from gridsignal_schemas.catalog import TOPICS
+from gridsignal_services.gateway.gauges import Gauges
+from gridsignal_services.ingest.metrics import Metrics as FeedMetrics
 from gridsignal_services.settings import ServerSettings
+from gridsignal_services.telemetry import metrics
 from tests.tidy.sources import ROOT, assert_none
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
@@ -63,6 +66,14 @@ def test_the_image_takes_what_the_build_needs() -> None:
     copied = set(re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE))
     allowed = set(re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text("utf-8"), re.MULTILINE))
     assert {path for line in copied for path in line.split()} == allowed
+
+
+def test_every_rule_watches_a_metric_that_exists() -> None:
+    rules = (ROOT / "deploy" / "prometheus" / "rules.yml").read_text("utf-8")
+    watched = set(re.findall(r"gridsignal_[a-z_]+(?=[{ \[])", rules))
+    told = metrics(Gauges().registry) + metrics(FeedMetrics().registry) + b"gridsignal_dispatch_answers_total"
+    assert watched
+    assert_none(name for name in sorted(watched) if name.encode() not in told)
 
 
 @pytest.mark.parametrize("word", ["password", "secret", "private", "eyJ"])
