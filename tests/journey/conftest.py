@@ -1,6 +1,6 @@
 """The whole stack around a log that is a parameter: stepped by the test on the embedded log, running on Kafka.
 
-A story whose hours are not those from 16:20 on says so with `grid_runs(origin, rate)`: grid seconds per second.
+A story whose hours are not those from 16:10 on says so with `grid_runs(origin, rate)`: grid seconds per second.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ async def _stepped(directory: Path) -> AsyncIterator[World]:
 @asynccontextmanager
 async def _running(cluster: ServerSettings, directory: Path, story: pytest.Item) -> AsyncIterator[World]:
     marker = story.get_closest_marker("grid_runs")
-    origin, rate = marker.args if marker is not None else ("16:20", 600)
+    origin, rate = marker.args if marker is not None else ("16:10", 600)
     settings, registry = _settings(directory), example_registry()
     async with simulation(cluster) as (log, codec):
         grid = GridClock(origin=utc(origin), rate=rate, epoch=datetime.now(UTC))

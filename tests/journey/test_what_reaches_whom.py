@@ -55,7 +55,7 @@ async def test_who_wants_marginal_figures_never_gets_average_ones(world: Any, si
     assert got == [("MARGINAL", [500]), ("MARGINAL", [510])]
 
 
-@pytest.mark.grid_runs("10:00", 3600)
+@pytest.mark.grid_runs("06:00", 3600)
 async def test_an_as_of_query_returns_the_forecast_known_then(world: Any) -> None:
     await world.reach(utc("12:00"))
     await told(world, [a_forecast("12:00", "500"), a_carbon_intensity()])
@@ -82,7 +82,7 @@ async def test_an_as_of_query_returns_the_forecast_known_then(world: Any) -> Non
     assert [curve["accounting"] for curve in latest["curves"]] == ["MARGINAL", "AVERAGE"]
 
 
-@pytest.mark.grid_runs("10:00", 3600)
+@pytest.mark.grid_runs("06:00", 3600)
 async def test_prices_too_are_told_as_they_were_known(world: Any) -> None:
     await told(world, [a_spot_price(status="PRELIMINARY", prices_per_mwh=[Decimal(1)] * 24, revision=1)])
     await world.reach(utc("13:00"))
@@ -221,6 +221,7 @@ async def test_who_stalls_is_closed_with_a_cursor_and_nobody_else_notices(world:
     assert seen + rest == mine
 
 
+@pytest.mark.grid_runs("14:30", 600)
 async def test_for_a_slow_reader_prices_conflate_and_orders_do_not(world: Any, sites: Sites, hearing: Any) -> None:
     one, _ = sites
     revisions = 400

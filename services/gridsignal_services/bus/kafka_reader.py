@@ -46,7 +46,7 @@ class KafkaReader(Reader):
         self._next = dict(positions)
         self._ends = ends
         self._learn = learn
-        self._starting: asyncio.Task[None] | None = None
+        self._starting: asyncio.Task[AIOKafkaConsumer] | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._last: frozenset[TopicPartition] = frozenset()
         self._closed = False
@@ -62,7 +62,7 @@ class KafkaReader(Reader):
             if self._closed:
                 raise LogUnavailable("the log was closed")
             try:
-                consumer = self._consumer or await self._start()
+                consumer = await self._started() if self._starting or not self._consumer else self._consumer
                 fetched = await self._fetch(consumer, limit)
                 await self._know(consumer, fetched)
             except OffsetOutOfRangeError as error:
@@ -80,9 +80,21 @@ class KafkaReader(Reader):
         """See Reader.aclose."""
         self._closed = True
         if self._starting is not None:
-            self._starting.cancel()  # stopped while it starts, the client would wait for its topic for ever
-            await asyncio.wait([self._starting])
+            await asyncio.wait([self._starting], timeout=CLOSE_TIMEOUT_S)
+            self._starting.cancel()
         await self._drop()
+
+    async def _started(self) -> AIOKafkaConsumer:
+        # neither a caller who gives up nor a close interrupts a client that starts: its sockets would stay open
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start())
+        starting = self._starting
+        finished, _ = await asyncio.wait([starting], timeout=START_TIMEOUT_S)
+        self._starting = None
+        if not finished:  # one whose broker dies meanwhile may wait for ever
+            starting.cancel()
+            raise TimeoutError("the client did not start")
+        return starting.result()
 
     async def _start(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
@@ -95,17 +107,7 @@ class KafkaReader(Reader):
         partitions = {partition: TopicPartition(self._topic, partition) for partition in self._next}
         consumer.assign(list(partitions.values()))  # before start: nothing is read that was not asked for
         self._consumer = consumer
-        self._starting = asyncio.create_task(consumer.start())
-        try:
-            async with asyncio.timeout(START_TIMEOUT_S):  # a client whose broker dies while it starts may wait for ever
-                await self._starting
-        except asyncio.CancelledError:
-            if self._closed:
-                raise LogUnavailable("the log was closed") from None
-            await self._drop()  # our caller gave up: half a consumer is none
-            raise
-        finally:
-            self._starting = None
+        await consumer.start()
         for partition, offset in self._next.items():  # at once: the fetching task has not run yet
             consumer.seek(partitions[partition], offset)
         return consumer
