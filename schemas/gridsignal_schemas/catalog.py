@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -75,6 +75,7 @@ SUBJECTS: tuple[str, ...] = tuple(subject(topic, record) for topic in TOPICS.val
 """All subjects in the order they are registered in."""
 
 
+@lru_cache(maxsize=1024)  # keys are zones: few, and asked for several times with each record
 def partition_of(key: str, partitions: int) -> int:
     """The partition of a key: murmur2 as Kafka's own default partitioner counts, so any producer agrees with us."""
     return (_murmur2(key.encode()) & 0x7FFFFFFF) % partitions

@@ -16,6 +16,7 @@ from gridsignal_schemas.frames import (
     CloseCode,
     Error,
     Frame,
+    Refused,
     SchemaFrame,
     TokenAccepted,
     Unsubscribed,
@@ -209,7 +210,7 @@ class Conversations:
         assert connection.session is not None
         assert connection.session.principal is not None
         answer = await self._pen.write(asked, connection.session.principal, connection.turn)
-        self._gauges.answers.labels(getattr(answer, "code", "received")).inc()
+        self._gauges.answers.labels(answer.code if isinstance(answer, Refused) else "received").inc()
         connection.session.answered()
         connection.send(answer)
 

@@ -235,7 +235,8 @@ class Session:
 
     def _write(self, frame: Write) -> list[Effect]:
         assert self.principal is not None
-        offer_id, response_id = getattr(frame, "offer_id", None), getattr(frame, "response_id", None)
+        offer_id = frame.offer_id if isinstance(frame, Offer | Withdraw) else None
+        response_id = frame.response_id if isinstance(frame, Respond) else None
         refusal = self._not_allowed(self.principal)
         if refusal is None and self._unanswered >= self._house.settings.offer_window:
             refusal = rate("too many unanswered frames", 100)

@@ -36,14 +36,15 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
     faults = offer_faults(book, offer, book.now)
     codes = tuple(dict.fromkeys(broken.code for broken in faults))
     _file(book, key, TrackedOffer(offer, entry.offset, receipt, {}, offer.request_revision, codes=codes), entry.sha256)
+    timer_id = offer_timer_id(key)
     reason = "; ".join(f"{broken.pointer}: {broken.message}" for broken in faults)
     if faults:  # an amendment that breaks rules leaves nothing standing: the site has taken back what it replaces
         book.offers[key].state = OfferState.REJECTED
-        book.timers.clear(Timer.EXPIRY, offer_timer_id(key))
-        book.expiring.pop(offer_timer_id(key), None)
+        book.timers.clear(Timer.EXPIRY, timer_id)
+        book.expiring.pop(timer_id, None)
     else:
-        book.expiring[offer_timer_id(key)] = key
-        book.timers.set(Timer.EXPIRY, offer_timer_id(key), offer.revision, offer.expires_at, offer.zone)
+        book.expiring[timer_id] = key
+        book.timers.set(Timer.EXPIRY, timer_id, offer.revision, offer.expires_at, offer.zone)
     decision = Decision.REJECTED if faults else Decision.ACCEPTED_FOR_CLEARING
     book.announcements.owe(decision_of(book.offers[key], decision, codes, reason))
     return Outcome(True, tuple(faults), receipt=receipt)
