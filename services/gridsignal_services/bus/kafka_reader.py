@@ -79,9 +79,9 @@ class KafkaReader(Reader):
     async def aclose(self) -> None:
         """See Reader.aclose."""
         self._closed = True
-        if self._starting is not None:
-            await asyncio.wait([self._starting], timeout=CLOSE_TIMEOUT_S)
-            self._starting.cancel()
+        if (starting := self._starting) is not None:
+            await asyncio.wait([starting], timeout=CLOSE_TIMEOUT_S)
+            starting.cancel()
         await self._drop()
 
     async def _started(self) -> AIOKafkaConsumer:
