@@ -62,8 +62,10 @@ def _print_offers(args: argparse.Namespace, rows: list[Row]) -> None:
     print(f" {'bare/s':>7} {'p50':>7} {'p99 ms':>7} {'ratio':>6}")
     for row in rows:
         offers, bare = row.offers.figures, row.bare.figures
-        line = f"{row.in_flight:9} {offers[0]:10.0f} {offers[1]:7.2f} {offers[2]:7.2f} {row.offers.decided_per_s:9.0f}"
-        print(f"{line} {bare[0]:7.0f} {bare[1]:7.2f} {bare[2]:7.2f} {row.ratio:6.2f}")
+        line = f"{row.in_flight:9} {offers[0]:10.0f} {offers[1]:7.2f} {offers[2]:7.2f}"
+        print(
+            f"{line} {row.offers.decided_per_s or 0:9.0f} {bare[0]:7.0f} {bare[1]:7.2f} {bare[2]:7.2f} {row.ratio:6.2f}"
+        )
     print("\nCPU ms for one offer, to its decision")
     print(f"{'in flight':>9} {'way':8}" + "".join(f" {name:>9}" for name in rows[0].offers.cpu_ms) + f" {'all':>9}")
     for row in rows:

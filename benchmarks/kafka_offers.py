@@ -33,8 +33,8 @@ class Turn:
     """One way of writing, once."""
 
     figures: Figures
-    decided_per_s: float
-    """Offers whose decision was on the log, too; not a number for the bare producer."""
+    decided_per_s: float | None
+    """Offers whose decision was on the log, too; None for the bare producer."""
     cpu_ms: dict[str, float]
     """CPU milliseconds of each process for one offer, decisions included."""
 
@@ -133,7 +133,7 @@ async def _produced(
     rate = len(values) / (time.perf_counter() - began)
     took.sort()
     figures = (rate, percentile(took, 0.5), percentile(took, 0.99))
-    return Turn(figures, float("nan"), _per_offer(stand, before, len(values)))
+    return Turn(figures, None, _per_offer(stand, before, len(values)))
 
 
 def _per_offer(stand: Stand, before: dict[str, float], count: int) -> dict[str, float]:

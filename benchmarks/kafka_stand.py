@@ -84,8 +84,8 @@ class Stand:
     def cpu(self) -> dict[str, float]:
         """CPU seconds so far of each process that takes part."""
         doors = {name.partition("-")[0]: cpu_s_of(door.process.pid) for name, door in self.fleet.doors.items()}
-        broker = float("nan") if self._broker_pid is None else cpu_s_of(self._broker_pid)
-        return {"client": cpu_s()} | doors | {"broker": broker}
+        broker = {} if self._broker_pid is None else {"broker": cpu_s_of(self._broker_pid)}
+        return {"client": cpu_s()} | doors | broker
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[ClientConnection]:
