@@ -33,7 +33,7 @@ class Compose(Place):
         self.directory, self.project = directory, name
         self._ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
         no_feeds = directory / "no-feeds.toml"
-        no_feeds.write_text("", "utf-8")  # tests ask nobody outside of this machine
+        no_feeds.write_text("[zones]\n", "utf-8")  # tests ask nobody outside of this machine
         self._env = {**os.environ, **self._ports, "FEEDS_FILE": str(no_feeds.resolve()), **env}
         self._words = ["docker", "compose", "--ansi", "never", "--project-name", name]
         self._words += ["--env-file", env_file] if env_file else []

@@ -95,7 +95,7 @@ def _faults(told: Mapping[str, Any]) -> Iterator[str]:
     for key in told.keys() - {"zones", "providers"}:
         yield f"{key:.60}: expected zones and providers only"
     zones, providers = told.get("zones"), told.get("providers", {})
-    if not isinstance(zones, dict) or not zones:
+    if not isinstance(zones, dict):  # an empty table is somebody's word that nothing is to be read
         yield "zones: expected a table for each zone, got none"
     elif not isinstance(providers, dict):
         yield "providers: expected a table for each provider"
