@@ -52,22 +52,22 @@ class Registry:
         Raises LogConfigurationError where it is not compatible with those before it.
         """
         answer = await self._ask("POST", f"subjects/{_quoted(subject)}/versions", {"schema": schema})
-        return int(answer["id"])
+        return int(_said(answer, "id"))
 
     async def id_of(self, subject: str, schema: str) -> int:
         """The id of exactly this schema under this subject. Raises NotRegistered."""
         answer = await self._ask("POST", f"subjects/{_quoted(subject)}", {"schema": schema})
-        return int(answer["id"])
+        return int(_said(answer, "id"))
 
     async def schema(self, schema_id: int) -> str:
         """The schema of an id. Raises NotRegistered."""
         answer = await self._ask("GET", f"schemas/ids/{schema_id}")
-        return str(answer["schema"])
+        return str(_said(answer, "schema"))
 
     async def latest(self, subject: str) -> tuple[int, str]:
         """The id and text of the subject's newest version. Raises NotRegistered."""
         answer = await self._ask("GET", f"subjects/{_quoted(subject)}/versions/latest")
-        return int(answer["id"]), str(answer["schema"])
+        return int(_said(answer, "id")), str(answer["schema"])
 
     async def require(self, subject: str, compatibility: str = COMPATIBILITY) -> None:
         """Says how each version of the subject must agree with those before it."""
@@ -78,7 +78,7 @@ class Registry:
         answer = await self._ask(
             "POST", f"compatibility/subjects/{_quoted(subject)}/versions/latest", {"schema": schema}
         )
-        return bool(answer["is_compatible"])
+        return bool(_said(answer, "is_compatible"))
 
     async def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
         try:
@@ -165,3 +165,10 @@ def _object(content: bytes) -> dict[str, Any]:
     except ValueError:
         answer = None
     return answer if isinstance(answer, dict) else {}
+
+
+def _said(answer: dict[str, Any], name: str) -> Any:
+    """A field of an answer. Raises LogUnavailable: without it something else answers in the registry's place."""
+    if name not in answer:
+        raise LogUnavailable(f"schema registry: expected an answer with {name}, got one without")
+    return answer[name]
