@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from gridsignal_schemas.catalog import TOPICS, Topic, partition_of
 from gridsignal_services.bus import Appended, Log, LogConfigurationError, LogUnavailable, PositionGone
 from gridsignal_services.bus.codec import MAX_VALUE_BYTES
+from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_election import KafkaElection
 from gridsignal_services.bus.kafka_producer import Producer
 from gridsignal_services.bus.kafka_reader import KafkaReader
@@ -20,6 +21,7 @@ from gridsignal_services.bus.kafka_topics import Brokers, administration, epoch_
 
 OPEN_TIMEOUT_S = 15.0
 LOOKUP_TIMEOUT_S = 10.0
+LOOKUPS_CLOSE_S = 3.0
 CLOSE_TIMEOUT_S = 5.0
 LOOK_EVERY_S = 30.0
 
@@ -173,20 +175,25 @@ class KafkaLog(Log):
             self._must_be_open()
             try:
                 async with asyncio.timeout(LOOKUP_TIMEOUT_S):
-                    if self._lookups is None:
-                        self._lookups = AIOKafkaConsumer(**self._brokers.settings())
-                        await self._lookups.start()
+                    self._lookups = self._lookups or await self._start_lookups()
                     yield self._lookups
             except (KafkaError, OSError, TimeoutError) as error:
                 await self._drop_lookups()
                 raise LogUnavailable(f"kafka can't be asked now: {type(error).__name__} {error}") from error
 
+    async def _start_lookups(self) -> AIOKafkaConsumer:
+        lookups = AIOKafkaConsumer(**self._brokers.settings())
+        try:
+            await lookups.start()
+        except BaseException:  # whoever asked may have given up: half a consumer is none
+            await stop(lookups, LOOKUPS_CLOSE_S)
+            raise
+        return lookups
+
     async def _drop_lookups(self) -> None:
         lookups, self._lookups = self._lookups, None
         if lookups is not None:
-            with suppress(TimeoutError, KafkaError, OSError):
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await lookups.stop()
+            await stop(lookups, LOOKUPS_CLOSE_S)
 
     def _must_be_open(self) -> None:
         if self._closed:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterable
-from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from gridsignal_services.bus import Election, LogUnavailable
+from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_topics import Brokers, administration
 from gridsignal_services.telemetry import Outage, logger
 
@@ -23,24 +23,25 @@ SESSION_MS = 6_000
 HEARTBEAT_MS = 1_000
 LOOK_EVERY_S = 15.0
 """How often the brokers are asked whether they still count this member."""
-START_TIMEOUT_S = 60.0
-"""Longer than a group needs to put out a member that died."""
 RETRY_S = 1.0
+START_TIMEOUT_S = 30.0
+"""How long a group may take to give out its partitions: a client that starts can be stuck, too."""
 CLOSE_TIMEOUT_S = 4.0
 
 
 class KafkaElection(Election, ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """One candidate. Bounded: one consumer that fetches nothing. When full, conflates: never, nothing."""
 
-    def __init__(self, brokers: Brokers, group: str, topic: str) -> None:
+    def __init__(self, brokers: Brokers, group: str, topic: str, *, look_every_s: float = LOOK_EVERY_S) -> None:
         """Enters at once, within a running event loop; what the log's brokers answer comes later."""
-        self._brokers, self._group, self._topic = brokers, group, topic
+        self._brokers, self._group, self._topic, self._look_every_s = brokers, group, topic, look_every_s
         self._name = f"gridsignal-{uuid.uuid4().hex}"
         self._mine: frozenset[int] = frozenset()
         self._changed = asyncio.Event()
         self._consumer: AIOKafkaConsumer | None = None
         self._outage = Outage(logger("election"), "election", topic=topic)
         self._standing = asyncio.create_task(self._stand_for_ever())
+        self._standing.add_done_callback(lambda _: self._changed.set())
 
     @property
     def mine(self) -> frozenset[int]:
@@ -48,15 +49,11 @@ class KafkaElection(Election, ConsumerRebalanceListener):  # type: ignore[misc] 
         return self._mine
 
     async def changed(self) -> None:
-        """See Election.changed. Raises what nobody foresaw, if that has ended the candidacy."""
-        turning = asyncio.ensure_future(self._changed.wait())
-        try:
-            await asyncio.wait([turning, self._standing], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            turning.cancel()
-        if self._standing.done():
-            self._standing.result()
+        """See Election.changed. Raises what nobody foresaw and what ended the election."""
+        await self._changed.wait()
         self._changed.clear()
+        if self._standing.done() and not self._standing.cancelled():
+            self._standing.result()
 
     async def aclose(self) -> None:
         """See Election.aclose."""
@@ -107,11 +104,11 @@ class KafkaElection(Election, ConsumerRebalanceListener):  # type: ignore[misc] 
                 await self._consumer.start()
             missed = 0
             while missed < 2:  # once is a group that gives out its partitions anew
-                await self._keep_in_touch(self._consumer, LOOK_EVERY_S)
+                await self._keep_in_touch(self._consumer, self._look_every_s)
                 missed = 0 if await self._is_counted() else missed + 1
         finally:
             self._hold(frozenset())
-            await _left(self._consumer)
+            await stop(self._consumer, CLOSE_TIMEOUT_S)
 
     async def _keep_in_touch(self, consumer: AIOKafkaConsumer, seconds: float) -> None:
         # a group puts out whoever does not ask for records, even if none are to be had
@@ -125,9 +122,3 @@ class KafkaElection(Election, ConsumerRebalanceListener):  # type: ignore[misc] 
         self._outage.over()
         members = [member for group in response.groups for member in group[5]]
         return any(client_id == self._name for _, client_id, *_ in members)
-
-
-async def _left(consumer: AIOKafkaConsumer) -> None:
-    with suppress(TimeoutError, KafkaError, OSError):
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await consumer.stop()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from gridsignal_services.bus import Appended, LogUnavailable
+from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_topics import Brokers
 from gridsignal_services.bus.room import RECORD_BYTES, Room
 
@@ -86,7 +86,7 @@ class Producer:
                 try:
                     await client.start()
                 except BaseException:
-                    await _stop(client)
+                    await stop(client, CLOSE_TIMEOUT_S)
                     raise
                 self._client = client
             return self._client
@@ -94,15 +94,6 @@ class Producer:
     def _replace(self, client: AIOKafkaProducer | None) -> None:
         if client is not None and client is self._client:  # the first to fail replaces it for all
             self._client = None
-            leaving = asyncio.create_task(_stop(client))
+            leaving = asyncio.create_task(stop(client, CLOSE_TIMEOUT_S))
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
-
-
-async def _stop(client: AIOKafkaProducer) -> None:
-    # stop() waits for brokers that may never answer, and then leaves its connections open
-    with suppress(TimeoutError, KafkaError, OSError):
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await client.stop()
-            return
-    await client.client.close()

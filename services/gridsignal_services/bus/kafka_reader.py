@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
 
 from gridsignal_services.bus import LogRecord, LogUnavailable, PositionGone, Reader
+from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_topics import Brokers
 
 DOUBT_AFTER_S = 5.0
@@ -138,9 +138,7 @@ class KafkaReader(Reader):
     async def _drop(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            with suppress(TimeoutError, KafkaError, OSError):
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await consumer.stop()
+            await stop(consumer, CLOSE_TIMEOUT_S)
 
     def _take(self, record: ConsumerRecord[Any, Any]) -> LogRecord:
         self._next[record.partition] = record.offset + 1

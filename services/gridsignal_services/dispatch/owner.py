@@ -88,5 +88,5 @@ class Owner:
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-        for task in done:
-            task.result()  # an election that ended for a reason nobody foresaw ends its owner, too
+        for cause in done:
+            cause.result()
