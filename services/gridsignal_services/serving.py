@@ -21,6 +21,7 @@ from gridsignal_services.cache import Cache
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import Clock, ScaledClock, WallClock
 from gridsignal_services.dispatch.service import Dispatch
+from gridsignal_services.for_ever import for_ever
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.door import FeedsDoor
@@ -113,7 +114,7 @@ async def _serve(door: Door, log: KafkaLog, ended: asyncio.Event, told: Told, re
     async with asyncio.TaskGroup() as tasks:
         beside = [tasks.create_task(_tell(door, told)), tasks.create_task(log.stays_itself())]
         if replica is not None:
-            beside.append(tasks.create_task(replica.run()))
+            beside.append(tasks.create_task(for_ever("replica", replica.run())))
         serving = tasks.create_task(door.run())
         await ended.wait()
         if door.health.ready:

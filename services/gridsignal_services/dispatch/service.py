@@ -19,6 +19,7 @@ from gridsignal_services.dispatch.owner import Owner
 from gridsignal_services.dispatch.position import KEY_BYTES, Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.dispatch.registration import register_sites
+from gridsignal_services.for_ever import for_ever
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.restlimits import RestLimits
@@ -67,7 +68,8 @@ class Dispatch:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(self._server.serve())
                 owner = Owner(self._replica, self._clock, election)
-                beside = [tasks.create_task(work) for work in (self._readings.run(), owner.run(), self._become_ready())]
+                lasting = for_ever("readings", self._readings.run()), for_ever("owner", owner.run())
+                beside = [tasks.create_task(work) for work in (*lasting, self._become_ready())]
                 await serving
                 for task in beside:
                     task.cancel()

@@ -20,6 +20,7 @@ from gridsignal_services.bus import Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
+from gridsignal_services.for_ever import for_ever
 from gridsignal_services.gateway.conversations import Conversations
 from gridsignal_services.gateway.cursor import DAY_S, Seal
 from gridsignal_services.gateway.gauges import Gauges
@@ -107,7 +108,7 @@ class Gateway:
             tasks = await leaving.enter_async_context(asyncio.TaskGroup())
             background = [tasks.create_task(self._keep_time()), tasks.create_task(self._keep_keys())]
             await self._fill()
-            background += [tasks.create_task(self._sources.follow(name)) for name in PUBLIC]
+            background += [tasks.create_task(for_ever(name, self._sources.follow(name))) for name in PUBLIC]
             gc.collect()
             gc.freeze()  # what lives now lives for ever: later collections need not look at it
             self.health.set_ready(True)

@@ -1,0 +1,79 @@
+"""Clients that end badly: whoever ends them goes on, in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import pytest
+
+from gridsignal_services.bus.kafka_clients import LAST_WORDS_S, stop
+from gridsignal_services.for_ever import Ended, for_ever
+
+SOON_S = 0.1
+
+
+class Connections:
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Client:
+    """Ends as the test wants."""
+
+    def __init__(self, stop: Callable[[], Awaitable[None]]) -> None:
+        self._client = Connections()
+        self._stop = stop
+
+    async def stop(self) -> None:
+        await self._stop()
+
+
+async def lets_a_cancellation_out() -> None:
+    fetch = asyncio.create_task(asyncio.Event().wait())
+    await asyncio.sleep(0)
+    fetch.cancel()
+    await fetch  # as aiokafka does where a fetch waits to try again
+
+
+async def waits_for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def does_not_let_itself_be_cancelled() -> None:
+    for _ in range(2):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            continue
+
+
+async def fails() -> None:
+    raise OSError("the network is gone")
+
+
+@pytest.mark.parametrize(
+    "ends", [lets_a_cancellation_out, waits_for_ever, does_not_let_itself_be_cancelled, fails], ids=lambda f: f.__name__
+)
+async def test_a_client_is_ended_in_time_and_its_connections_are_closed(ends: Callable[[], Awaitable[None]]) -> None:
+    client = Client(ends)
+    async with asyncio.timeout(SOON_S + LAST_WORDS_S + 1):
+        await stop(cast("Any", client), SOON_S)
+    assert client._client.closed
+
+
+async def test_work_for_ever_that_ends_is_told() -> None:
+    with pytest.raises(Ended, match="reading: expected to go on"):
+        await for_ever("reading", lets_a_cancellation_out())
+
+
+async def test_work_for_ever_is_cancelled_like_any_other() -> None:
+    task = asyncio.create_task(for_ever("reading", waits_for_ever()))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
