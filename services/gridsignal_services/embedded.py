@@ -23,6 +23,7 @@ from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.example_tokens import example_token, write_tokens
+from gridsignal_services.for_ever import for_ever
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.door import FeedsDoor
@@ -131,7 +132,7 @@ async def running(
     dispatch = Dispatch(log, codec, replica, verifier, registry, settings, clock)
     door = FeedsDoor(log, codec, verifier, registry, settings, clock, feeds=feeds, playback=playback)
     async with asyncio.TaskGroup() as tasks:
-        reducing = tasks.create_task(replica.run())
+        reducing = tasks.create_task(for_ever("replica", replica.run()))
         doors = (gateway, dispatch, door)
         serving = [tasks.create_task(each.run()) for each in doors]
         for each in doors:

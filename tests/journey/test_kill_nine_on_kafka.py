@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from tests.journey.fleet import Fleet
-from tests.load import Load, counts, must_be_whole
+from tests.load import AT_ONCE, Load, counts, must_be_whole
 from tests.services.kafka import KafkaCluster
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 ENOUGH = 50
 """Receipts before the kill, and after it."""
+AGAIN = 3
+"""Deaths of a broker, one after the other."""
 SEED = 20241212
 
 
@@ -71,3 +73,24 @@ async def test_whatever_is_killed_no_received_offer_is_lost_or_repeated(
 
     print(request.node.callspec.id, counts(load, found))
     must_be_whole(load, found, repeats=victim is _a_broker)
+
+
+@pytest.mark.parametrize("cluster", [1], ids=["one broker"], indirect=True)
+async def test_decisions_flow_again_each_time_a_broker_comes_back(
+    cluster: KafkaCluster, schema_registry: str, tmp_path: Path
+) -> None:
+    broker = cluster.nodes[0].process
+    async with Fleet.sailing(tmp_path, cluster.brokers, schema_registry, 1) as fleet:
+        async with Load.on(fleet) as load:
+            for _ in range(AGAIN):
+                before = set(load.offering.receipts)
+                await load.offering.reach(len(before) + AT_ONCE)
+                fresh = set(load.offering.receipts) - before
+                for ear in load.ears.values():  # each process reads, and each zone has its owner
+                    await ear.hears(fresh)
+                broker.kill()
+                await asyncio.to_thread(broker.start)
+        found = await fleet.checked()
+
+    print(counts(load, found))
+    must_be_whole(load, found, repeats=True)
