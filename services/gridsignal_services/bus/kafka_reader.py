@@ -94,6 +94,8 @@ class KafkaReader(Reader):
         if not finished:  # one whose broker dies meanwhile may wait for ever
             starting.cancel()
             raise TimeoutError("the client did not start")
+        if starting.cancelled():
+            raise LogUnavailable("the log was closed")
         return starting.result()
 
     async def _start(self) -> AIOKafkaConsumer:
