@@ -112,7 +112,7 @@ async def serve_ingest(on: Ground, ended: asyncio.Event, told: Told) -> None:
 
 async def _serve(door: Door, log: KafkaLog, ended: asyncio.Event, told: Told, replica: Replica | None = None) -> None:
     async with asyncio.TaskGroup() as tasks:
-        beside = [tasks.create_task(_tell(door, told)), tasks.create_task(log.stays_itself())]
+        beside = [tasks.create_task(_tell(door, told)), tasks.create_task(for_ever("watch", log.watch()))]
         if replica is not None:
             beside.append(tasks.create_task(for_ever("replica", replica.run())))
         serving = tasks.create_task(door.run())

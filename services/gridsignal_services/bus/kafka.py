@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from weakref import WeakSet
@@ -17,13 +18,22 @@ from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_election import KafkaElection
 from gridsignal_services.bus.kafka_producer import Producer
 from gridsignal_services.bus.kafka_reader import KafkaReader
-from gridsignal_services.bus.kafka_topics import Brokers, administration, epoch_of, find, must_have_partitions
+from gridsignal_services.bus.kafka_topics import (
+    Brokers,
+    administration,
+    epoch_of,
+    find,
+    must_be_the_same,
+    must_have_partitions,
+)
 
 OPEN_TIMEOUT_S = 15.0
 LOOKUP_TIMEOUT_S = 10.0
 LOOKUPS_CLOSE_S = 3.0
 CLOSE_TIMEOUT_S = 5.0
-LOOK_EVERY_S = 30.0
+
+WATCH_EVERY_S = 2.0
+"""How long a topic that was made again may be taken for the one before it."""
 
 Learn = Callable[[Iterable[bytes]], Awaitable[None]]
 """Is shown the values of records before they are handed out: see registry.Schemas."""
@@ -39,9 +49,10 @@ class KafkaLog(Log):
     Bounded: see Producer and KafkaReader. When full: appends wait. Conflates: nothing.
     """
 
-    def __init__(self, brokers: Brokers, prefix: str, epoch: str, learn: Learn) -> None:
+    def __init__(self, brokers: Brokers, prefix: str, ids: Mapping[str, uuid.UUID], learn: Learn) -> None:
         """Use `open`."""
-        self.epoch = epoch
+        self.epoch = epoch_of(ids, prefix)
+        self._ids = ids
         self._learn = learn
         self._brokers = brokers
         self._prefix = prefix
@@ -71,7 +82,7 @@ class KafkaLog(Log):
             must_have_partitions(name, topic, found[name])
             if (timed := found[name].settings.get("message.timestamp.type")) != "LogAppendTime":
                 raise LogConfigurationError(f"topic {name}: expected message.timestamp.type LogAppendTime, got {timed}")
-        log = cls(brokers, prefix, epoch_of(found, prefix), learn)
+        log = cls(brokers, prefix, {name: topic.id for name, topic in found.items()}, learn)
         await log._warm()
         return log
 
@@ -83,6 +94,17 @@ class KafkaLog(Log):
         except (KafkaError, OSError, TimeoutError) as error:
             await self.aclose()
             raise LogUnavailable(f"kafka at {self._brokers.servers}: {type(error).__name__} {error}") from error
+
+    async def watch(self, every_s: float = WATCH_EVERY_S) -> None:
+        """For ever: looks whether the topics are the ones that were opened, as often as the brokers answer.
+
+        Raises LogConfigurationError where one was made again: what was read of it, and positions in it, mean nothing.
+        """
+        while True:
+            await asyncio.sleep(every_s)
+            with suppress(LogUnavailable):
+                async with administration(self._brokers) as admin:
+                    await must_be_the_same(admin, self._ids)
 
     async def append(
         self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
@@ -135,23 +157,6 @@ class KafkaLog(Log):
             found = await lookups.offsets_for_times(dict.fromkeys(self._partitions(stream), at_ms))
         offsets = {partition.partition: place.offset for partition, place in found.items() if place is not None}
         return ends | offsets
-
-    async def stays_itself(self, every_s: float = LOOK_EVERY_S) -> None:
-        """Never returns. Raises LogConfigurationError once a topic was deleted or made again.
-
-        Positions and cursors of the log that was mean nothing then; who starts anew sees another epoch, and tells.
-        """
-        changed = 0
-        while changed < 2:  # once may be a broker that has just come back and does not know everything yet
-            await asyncio.sleep(every_s)
-            try:
-                async with asyncio.timeout(OPEN_TIMEOUT_S), administration(self._brokers) as admin:
-                    found = await find(admin, self._prefix)
-            except (LogUnavailable, TimeoutError):
-                continue
-            whole = len(found) == len(TOPICS)
-            changed = 0 if whole and epoch_of(found, self._prefix) == self.epoch else changed + 1
-        raise LogConfigurationError(f"topics {self._prefix}gridsignal.*: expected those of the start, got others")
 
     def stand(self, stream: str) -> KafkaElection:
         """See Log.stand."""

@@ -116,10 +116,17 @@ def must_have_partitions(name: str, topic: Topic, found: Found) -> None:
         raise LogConfigurationError(f"topic {name}: expected {topic.partitions} partitions, got {found.partitions}")
 
 
-def epoch_of(found: Mapping[str, Found], prefix: str) -> str:
+def epoch_of(ids: Mapping[str, uuid.UUID], prefix: str) -> str:
     """Names this incarnation of the log: another one as soon as one topic was made again."""
-    ids = "".join(f"{topic.name} {found[prefix + topic.name].id}\n" for topic in TOPICS.values())
-    return hashlib.sha256(ids.encode()).hexdigest()[:32]
+    text = "".join(f"{topic.name} {ids[prefix + topic.name]}\n" for topic in TOPICS.values())
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+async def must_be_the_same(admin: AIOKafkaAdminClient, known: Mapping[str, uuid.UUID]) -> None:
+    """Raises LogConfigurationError for a topic that has another id; one that is not told of now is not judged."""
+    for name, (topic_id, _) in (await topic_ids(admin, list(known))).items():
+        if topic_id != known[name]:
+            raise LogConfigurationError(f"topic {name}: expected the one with id {known[name]}, got {topic_id}")
 
 
 @asynccontextmanager
@@ -136,16 +143,21 @@ async def administration(brokers: Brokers) -> AsyncIterator[AIOKafkaAdminClient]
         await admin.close()
 
 
+_starting: list[int] = []
+"""The level of the library's logger before each client that starts now; the first of them is the one to go back to."""
+
+
 @contextmanager
 def _told_once() -> Iterator[None]:
     """The client logs what it raises, too: who gets the error needs no second line."""
     library = logging.getLogger("aiokafka")
-    before = library.level
+    _starting.append(library.level)
     library.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        library.setLevel(before)
+        level = _starting.pop()
+        library.setLevel(logging.CRITICAL if _starting else level)
 
 
 async def brokers_there(admin: AIOKafkaAdminClient) -> int:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from gridsignal_schemas.catalog import TOPICS
+from gridsignal_services.bus import LogConfigurationError
 from gridsignal_services.bus.kafka import KafkaLog
 from gridsignal_services.bus.kafka_election import KafkaElection
 from gridsignal_services.bus.kafka_topics import administration, apply
@@ -63,3 +64,14 @@ async def test_who_gives_up_a_first_lookup_leaves_nothing_half_open_behind(log: 
     asked.cancel()
     await asyncio.wait([asked])
     assert await log.end_positions("dispatch") == dict.fromkeys(ALL, 0)
+
+
+async def test_a_topic_that_was_made_again_under_an_open_log_is_told(cluster: KafkaCluster, log: KafkaLog) -> None:
+    watching = asyncio.create_task(log.watch(every_s=0.05))
+    async with administration(cluster.brokers) as admin:
+        await admin.delete_topics([TOPIC])
+        async with asyncio.timeout(LONG_S):
+            while not watching.done():  # a topic that goes may be there for a moment still
+                await apply(admin, PREFIX, replication=1)
+    with pytest.raises(LogConfigurationError, match=f"topic {TOPIC}: expected the one with id"):
+        await watching

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 
 import pytest
 
 from gridsignal_services.bus import LogConfigurationError
 from gridsignal_services.bus.kafka import KafkaLog
-from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
+from gridsignal_services.bus.kafka_topics import Brokers
 from gridsignal_services.cli import topics
 
 
@@ -33,21 +32,3 @@ def test_topics_are_made_once_and_a_dry_run_makes_none(kafka: Brokers, capsys: p
 async def test_a_log_without_its_topics_names_the_command_that_makes_them(kafka: Brokers) -> None:
     with pytest.raises(LogConfigurationError, match="gridsignal topics apply"):
         await KafkaLog.open(kafka, prefix=f"test-{uuid.uuid4().hex[:12]}.")
-
-
-async def test_a_log_notices_that_its_topics_were_made_again(kafka: Brokers) -> None:
-    prefix = f"test-{uuid.uuid4().hex[:12]}."
-    async with administration(kafka) as admin:
-        await apply(admin, prefix, replication=1)
-        log = await KafkaLog.open(kafka, prefix=prefix)
-        watching = asyncio.create_task(log.stays_itself(every_s=0.1))
-        await log.append("alerts", "FR", b"before", {})
-        await admin.delete_topics([f"{prefix}gridsignal.alerts"])
-        async with asyncio.timeout(30):
-            with pytest.raises(LogConfigurationError, match="expected those of the start"):
-                await watching
-        await log.aclose()
-        await apply(admin, prefix, replication=1)
-    again = await KafkaLog.open(kafka, prefix=prefix)
-    assert again.epoch != log.epoch
-    await again.aclose()
