@@ -56,12 +56,10 @@ async def test_the_same_offer_at_another_gateway_after_a_wipe_gets_the_first_rec
 async def test_a_write_at_one_door_is_read_at_the_other(fleet: Fleet) -> None:
     async with fleet.desk("dispatch-1") as one, fleet.desk("dispatch-2") as other:
         request_id = await fleet.ask()
-        position = (await one.get(f"/v1/requests/{request_id}")).headers.get("Gridsignal-Position", "")
         answer = await other.post(f"/v1/requests/{request_id}/cancel", json={})
         assert answer.status_code == 200
         after = {"Gridsignal-Position": answer.headers["Gridsignal-Position"]}
         assert (await one.get(f"/v1/requests/{request_id}", headers=after)).json()["state"] == "CANCELLED"
-        assert position != after["Gridsignal-Position"]
 
 
 async def test_a_newer_session_of_the_same_instance_at_another_gateway_replaces_the_older(fleet: Fleet) -> None:
