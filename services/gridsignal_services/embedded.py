@@ -36,7 +36,6 @@ from gridsignal_services.settings import ServerSettings
 _SOURCE = "/embedded"
 _PRINCIPAL = "service:embedded"
 _DAY_S = 86_400
-_TOKEN_S = 30 * _DAY_S
 _FLAT = "flat example"
 
 

@@ -64,11 +64,6 @@ def wander(seed: int, site: str, slot: int, scale_w: float) -> int:
     return level(slot) - level(slot - 1)
 
 
-def minutes_of(slots: Sequence[float]) -> list[float]:
-    """Quarter hours as minutes."""
-    return [value for value in slots for _ in range(SLOT_MIN)]
-
-
 @dataclass(slots=True)
 class Load:
     """One connection point's day. Bounded: one number a minute."""

@@ -132,10 +132,6 @@ def order_view(book: Book, tracked: TrackedOrder, meters: Meters) -> OrderView:
     )
 
 
-def _sum(metered: Iterable[DeliveryInterval]) -> Decimal:
-    return sum((interval.amount or Decimal(0) for interval in metered), Decimal(0))
-
-
 def offer_view(tracked: TrackedOffer) -> OfferView:
     """An offer's current revision."""
     return OfferView(
