@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from gridsignal.errors import UsageError
+from gridsignal.ids import answer_id
 from gridsignal_schemas.messages import BaselineDeclaration, DispatchOrder, MeterReading, OrderResponse, Record
 
 _UNKNOWN = "session"  # stands for what the gateway fills in, while the rest is checked
@@ -34,19 +35,40 @@ def body_of(record: Record, *, without: Sequence[str] = ()) -> dict[str, Any]:
     return body
 
 
-def response_body(order: DispatchOrder, response_id: str, response: str, **said: Any) -> dict[str, Any]:
-    """An OrderResponse to this revision of the order."""
-    fields = {
+def response_body(
+    order: DispatchOrder,
+    response: str,
+    *,
+    actor: str | None,
+    at: datetime,
+    accepted_w: int | None = None,
+    available_w: int | None = None,
+    reason_code: str = "",
+    reason: str = "",
+) -> dict[str, Any]:
+    """An OrderResponse to this revision of the order.
+
+    Its id follows from what is said, so that a program that was restarted gives the same answer and no second one.
+    """
+    said = {
+        "response": response,
+        "accepted_w": accepted_w,
+        "available_w": available_w,
+        "reason_code": reason_code,
+        "reason": reason,
+    }
+    fields = said | {
         "zone": order.zone,
         "request_id": order.request_id,
         "participant": order.participant,
         "site": order.site,
-        "response_id": response_id,
+        "response_id": answer_id(order.order_id, order.revision, said),
         "order_id": order.order_id,
         "revision": order.revision,
-        "response": response,
+        "actor": actor or f"participant:{order.participant}",
+        "at": at,
     }
-    return body_of(checked(OrderResponse, fields | said))
+    return body_of(checked(OrderResponse, fields))
 
 
 def baseline_body(

@@ -143,9 +143,11 @@ class Grid:
 
         For a request, `power_w` watts at `price_per_mwh` in the request's currency are one option over its window,
         divisible down to its smallest award, with the notice and ramps that fit; any field of the option can be given
-        by name. A FlexOffer is sent as it is. Whether the offer keeps the rules and is chosen follows as OfferDecision.
+        by name. It stands by until the request is over unless `expires_at` says otherwise. A FlexOffer is sent as it
+        is. Whether the offer keeps the rules and is chosen follows as OfferDecision.
 
-        Raises Refused (Invalid, Conflict, ...), DeadlinePassed when it could not be sent before gate closure.
+        Raises Refused (Invalid, Conflict, ...), and DeadlinePassed when it could not be sent before gate closure: also
+        for a request that a program finds in its snapshot after a restart, and whose gate has closed since.
         Cancelling the call does not take the offer back: it is in the outbox. `withdraw` does.
         """
         if isinstance(request, FlexOffer):
@@ -163,7 +165,7 @@ class Grid:
                 expires_at=expires_at,
                 site=self._site("offer"),
             )
-            deadline = deadline_of(request, expires_at or request.decision_deadline)
+            deadline = deadline_of(request, expires_at or request.ends_at)
         return await self._wiring.post.submit("offer", ident, ident, body, deadline)
 
     async def withdraw(self, offer_id: str, reason: str = "") -> Receipt:
@@ -173,16 +175,22 @@ class Grid:
 
     # --- answering orders ----------------------------------------------------------------------------------------
 
-    async def accept(self, order: DispatchOrder, power_w: int | None = None) -> Receipt:
+    # An answer that was given before, by an earlier run or by another program of the site, gets its first receipt.
+    # `actor` names who or what answered: the connection's instance, or the participant, where it is not said.
+
+    async def accept(self, order: DispatchOrder, power_w: int | None = None, *, actor: str | None = None) -> Receipt:
         """Accepts an order, or `power_w` of it; a site starts only after this has returned.
 
-        Raises TooLate where the order was void by then: the site must not start.
+        Accepting what this site has accepted already is no error, so that a program can do so after each restart.
+        Raises TooLate where the order was void by then: the site must not start; Refused where it is over.
         """
-        return await self._respond(order, "ACCEPTED", accepted_w=power_w)
+        return await self._respond(order, "ACCEPTED", accepted_w=power_w, actor=actor)
 
-    async def refuse(self, order: DispatchOrder, reason_code: str = "", reason: str = "") -> Receipt:
+    async def refuse(
+        self, order: DispatchOrder, reason_code: str = "", reason: str = "", *, actor: str | None = None
+    ) -> Receipt:
         """Refuses an order; the next in merit order is asked."""
-        return await self._respond(order, "REFUSED", reason_code=reason_code, reason=reason)
+        return await self._respond(order, "REFUSED", reason_code=reason_code, reason=reason, actor=actor)
 
     async def report(
         self,
@@ -192,9 +200,15 @@ class Grid:
         available_w: int | None = None,
         reason_code: str = "",
         reason: str = "",
+        actor: str | None = None,
     ) -> Receipt:
-        """Reports how an accepted order goes: STARTED, SUSTAINING, UNAVAILABLE (with `available_w`), COMPLETED."""
-        return await self._respond(order, response, available_w=available_w, reason_code=reason_code, reason=reason)
+        """Reports how an accepted order goes: STARTED, SUSTAINING, UNAVAILABLE (with `available_w`), COMPLETED.
+
+        The ledger's clock starts and completes orders, too: reporting what it has done already is no error. Before the
+        period STARTED and COMPLETED are refused.
+        """
+        said = {"reason_code": reason_code, "reason": reason, "actor": actor}
+        return await self._respond(order, response, available_w=available_w, **said)
 
     # --- the site itself -----------------------------------------------------------------------------------------
 
@@ -230,10 +244,9 @@ class Grid:
         await self._wiring.settled()
 
     async def _respond(self, order: DispatchOrder, response: str, **said: Any) -> Receipt:
-        ident = uuid7()
-        said = {"actor": self._wiring.post.actor, "reason_code": "", "reason": "", "at": self.now()} | said
-        body = response_body(order, ident, response, **said)
-        return await self._wiring.post.submit("respond", ident, order.order_id, body)
+        said["actor"] = said.get("actor") or self._wiring.post.actor
+        body = response_body(order, response, at=self.now(), **said)
+        return await self._wiring.post.submit("respond", body["response_id"], order.order_id, body)
 
     def _site(self, verb: str) -> str:
         if self._wiring.site is None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
-_RECEIVED = uuid.UUID("2f0c7b0e-5d0a-5e0e-9a55-6b1f6f5a8d11")
+_ANSWERS = uuid.UUID("2f0c7b0e-5d0a-5e0e-9a55-6b1f6f5a8d11")
 
 
 def uuid7() -> str:
@@ -17,6 +20,10 @@ def uuid7() -> str:
     return str(uuid.UUID(int=value))
 
 
-def received_id(order_id: str, revision: int) -> str:
-    """The id of the RECEIVED of one revision of an order: the same from every program that answers it."""
-    return str(uuid.uuid5(_RECEIVED, f"{order_id}/{revision}"))
+def answer_id(order_id: str, revision: int, answer: Mapping[str, Any]) -> str:
+    """The id of an answer to one revision of an order: the same from every program, and every run of it, that says it.
+
+    `answer` is what is said, without who says it and when.
+    """
+    said = {name: value for name, value in answer.items() if value not in (None, "")}
+    return str(uuid.uuid5(_ANSWERS, json.dumps([order_id, revision, said], sort_keys=True)))

@@ -74,7 +74,7 @@ def offer_body(
         "request_revision": request.revision,
         "options": [option.model_dump(mode="json", exclude_none=True)],
         "flexibility": flexibility.model_dump(mode="json", exclude_none=True),
-        "expires_at": (expires_at or request.decision_deadline).isoformat().replace("+00:00", "Z"),
+        "expires_at": (expires_at or request.ends_at).isoformat().replace("+00:00", "Z"),
     }
     return body if site is None else body | {"site": site}
 

@@ -17,7 +17,6 @@ from gridsignal.answers import response_body
 from gridsignal.clock import Clock
 from gridsignal.effects import Effect
 from gridsignal.errors import GridsignalError, OutboxFailed, TooLarge
-from gridsignal.ids import received_id
 from gridsignal.outbox import Outbox
 from gridsignal.session import Session
 from gridsignal.window import Settled
@@ -36,7 +35,7 @@ class Post:
         session: Session,
         clock: Clock,
         *,
-        actor: str,
+        actor: str | None,
         perform: Callable[[list[Effect]], None],
         tasks: Callable[[], asyncio.TaskGroup],
     ) -> None:
@@ -99,11 +98,8 @@ class Post:
 
     async def acknowledge(self, order: DispatchOrder) -> None:
         """Entrusts the RECEIVED of an order's revision: it silences an alarm and decides nothing, so nobody waits."""
-        ident = received_id(order.order_id, order.revision)
-        body = response_body(
-            order, ident, "RECEIVED", actor=self.actor, reason_code="", reason="", at=self._clock.now()
-        )
-        await self._entrust("respond", ident, "", body, None)
+        body = response_body(order, "RECEIVED", actor=self.actor, at=self._clock.now())
+        await self._entrust("respond", body["response_id"], "", body, None)
 
     async def _entrust(
         self, kind: str, ident: str, thread: str, body: dict[str, Any], deadline: datetime | None

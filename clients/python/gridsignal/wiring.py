@@ -58,7 +58,7 @@ class Wiring:
             outbox,
             self._session,
             self.clock,
-            actor=instance or "gridsignal-py",
+            actor=instance,
             perform=self._perform,
             tasks=self._running,
         )

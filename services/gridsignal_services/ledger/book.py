@@ -130,7 +130,6 @@ class TrackedResponse:
     """A response whose identity is settled."""
 
     response: OrderResponse
-    digest: str
     receipt: Receipt
 
 

@@ -126,7 +126,7 @@ def respond(book: Book, entry: Entry, response: OrderResponse) -> Outcome:
     """A site's answer; a response that is refused leaves no trace and may be repeated."""
     key = (response.participant, response.response_id)
     if (known := book.responses.get(key)) is not None:
-        if known.digest == entry.sha256:
+        if _says_the_same(known.response, response):
             return Outcome(False, receipt=known.receipt, duplicate=True)
         return Outcome(False, (fault("CONFLICT", "/response_id", "this id already has another content"),))
     tracked = book.orders.get(response.order_id)
@@ -136,8 +136,13 @@ def respond(book: Book, entry: Entry, response: OrderResponse) -> Outcome:
         return Outcome(False, (problem,))
     _answer(book, entry, tracked, response)
     receipt = receipt_of(book.now, entry, response_id=response.response_id)
-    book.responses[key] = TrackedResponse(response, entry.sha256, receipt)
+    book.responses[key] = TrackedResponse(response, receipt)
     return Outcome(True, receipt=receipt)
+
+
+def _says_the_same(known: OrderResponse, response: OrderResponse) -> bool:
+    """Whether both say the same: who said it, and when by the site's clock, differs after a restart."""
+    return known == response.model_copy(update={"actor": known.actor, "at": known.at})
 
 
 def _response_fault(book: Book, tracked: TrackedOrder, response: OrderResponse) -> Detail | None:

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import gridsignal
-from gridsignal import MW, DispatchOrder, DispatchRequest, FlexOffer, Grid, OfferDecision, OrderResponse, Subscription
+from gridsignal import (
+    MW,
+    DispatchOrder,
+    DispatchRequest,
+    FlexOffer,
+    Grid,
+    OfferDecision,
+    OrderResponse,
+    Receipt,
+    Subscription,
+)
+from gridsignal.answers import response_body
+from gridsignal.outbox import Outbox
 from gridsignal_schemas.messages import BaselineDeclaration, OfferWithdrawal
+from gridsignal_services.clock import SteppedClock
 from tests.builders import a_dispatch_request, a_flex_offer, utc
-from tests.integration.client_stage import SOON_S, Stage, connected, take
+from tests.integration.client_stage import NOON, SOON_S, Stage, connected, take
 
 
 async def asked(stage: Stage, signals: Subscription) -> DispatchRequest:
@@ -168,6 +183,46 @@ async def test_an_order_seen_again_after_a_break_is_acknowledged_once(stage: Sta
             await grid.ping()
             await grid.ping()
     assert stage.count(OrderResponse) == 1
+
+
+ANSWERS: dict[str, Callable[[Grid, DispatchOrder], Awaitable[Receipt]]] = {
+    "ACCEPTED": lambda grid, order: grid.accept(order),
+    "ACCEPTED in part": lambda grid, order: grid.accept(order, power_w=8 * MW),
+    "REFUSED": lambda grid, order: grid.refuse(order, "MAINTENANCE"),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_an_answer_given_again_by_a_later_run_or_another_program_is_the_same_answer(
+    stage: Stage, answer: str
+) -> None:
+    async with connected(stage, instance="before") as grid:
+        order = await ordered(stage, grid, grid.subscribe("dispatch"))
+        first = await ANSWERS[answer](grid, order)
+        await grid.settled()
+    async with connected(stage, instance="after", clock=SteppedClock(NOON + timedelta(minutes=1))) as grid:
+        assert await ANSWERS[answer](grid, order) == first
+        await grid.settled()
+    said = answer.split()[0]
+    assert (await stage.logged(OrderResponse, response=said)).actor == "before"
+    assert stage.count(OrderResponse) == 2  # it, and the SDK's own RECEIVED
+
+
+async def test_an_acknowledgement_an_earlier_run_left_in_the_outbox_is_no_conflict(
+    stage: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(stage) as grid:
+        order = await ordered(stage, grid, grid.subscribe("dispatch"))
+        await stage.logged(OrderResponse, response="RECEIVED")
+    left = Outbox(tmp_path / "outbox.db")
+    body = response_body(order, "RECEIVED", actor="before", at=NOON - timedelta(minutes=1))
+    await left.put("respond", body["response_id"], "", body)
+    await left.aclose()
+    async with connected(stage, outbox=tmp_path / "outbox.db") as grid:
+        async with asyncio.timeout(SOON_S):
+            await grid.settled()
+    assert stage.count(OrderResponse) == 1
+    assert "left by an earlier run" not in caplog.text
 
 
 async def test_an_offer_can_be_taken_back(stage: Stage) -> None:

@@ -8,19 +8,27 @@ from gridsignal import MW, BaselineDeclaration, MeterReading, OrderResponse, Usa
 from gridsignal.answers import baseline_body, reading_body, response_body
 from tests.builders import a_dispatch_order, utc
 
-SAID = {"actor": "planner", "reason_code": "", "reason": "", "at": utc("17:01")}
 FLOWED = {"meter": "m1", "starts_at": utc("18:00"), "ends_at": utc("18:15"), "import_w": 28 * MW}
 
 
 def test_a_response_names_the_order_and_its_revision() -> None:
     order = a_dispatch_order(revision=3)
-    response = OrderResponse.model_validate(response_body(order, "r1", "ACCEPTED", accepted_w=8 * MW, **SAID))
+    body = response_body(order, "ACCEPTED", accepted_w=8 * MW, actor="planner", at=utc("17:01"))
+    response = OrderResponse.model_validate(body)
     assert (response.order_id, response.revision, response.accepted_w) == (order.order_id, 3, 8 * MW)
+
+
+def test_an_answer_keeps_its_id_over_restarts_and_whoever_gives_it() -> None:
+    order = a_dispatch_order()
+    one = response_body(order, "ACCEPTED", actor="planner-1", at=utc("17:01"))
+    other = response_body(order, "ACCEPTED", actor=None, at=utc("17:02"))
+    assert one["response_id"] == other["response_id"]
+    assert other["actor"] == "participant:acme-ai"  # nobody said who
 
 
 def test_a_response_the_contract_does_not_know_is_refused_before_it_is_sent() -> None:
     with pytest.raises(UsageError, match="response"):
-        response_body(a_dispatch_order(), "r1", "MAYBE", **SAID)
+        response_body(a_dispatch_order(), "MAYBE", actor="planner", at=utc("17:01"))
 
 
 def test_a_baseline_leaves_out_what_the_session_knows() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
-from gridsignal.ids import received_id, uuid7
+from gridsignal.ids import answer_id, uuid7
 
 
 def test_an_id_is_a_uuid_of_version_seven() -> None:
@@ -18,6 +19,9 @@ def test_ids_sort_by_the_millisecond_they_were_made_in() -> None:
     assert len({uuid7() for _ in range(1000)}) == 1000
 
 
-def test_the_acknowledgement_of_a_revision_has_one_name() -> None:
-    assert received_id("o", 1) == received_id("o", 1)
-    assert len({received_id("o", 1), received_id("o", 2), received_id("p", 1)}) == 3
+def test_an_answer_to_a_revision_has_one_name_and_another_answer_another() -> None:
+    whole: dict[str, Any] = {"response": "ACCEPTED", "accepted_w": None, "reason": ""}
+    assert answer_id("o", 1, whole) == answer_id("o", 1, {"response": "ACCEPTED"})
+    part = whole | {"accepted_w": 8}
+    names = [answer_id("o", 1, whole), answer_id("o", 2, whole), answer_id("p", 1, whole), answer_id("o", 1, part)]
+    assert len(set(names)) == 4

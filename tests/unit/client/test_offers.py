@@ -83,7 +83,7 @@ def test_the_body_is_a_flex_offer_once_the_gateway_has_added_the_participant() -
     )
     offer = FlexOffer.model_validate(body | {"participant": "acme-ai"})
     assert (offer.request_id, offer.request_revision) == (REQUEST.request_id, REQUEST.revision)
-    assert offer.expires_at == REQUEST.decision_deadline
+    assert offer.expires_at == REQUEST.ends_at  # it stands by until the request is over
 
 
 def test_an_offer_is_too_late_at_gate_closure_or_when_it_expires() -> None:

@@ -30,6 +30,8 @@ from gridsignal_schemas.messages import (
     SpotPrice,
 )
 
+_CIRCUMSTANCES = {"actor", "at"}
+"""Of an answer: who gave it and when, which differs after a restart."""
 DELIVERED = (SpotPrice, CarbonIntensity, GridAlert, DispatchRequest, RequestCancellation, OfferDecision, DispatchOrder)
 
 
@@ -128,7 +130,7 @@ class World:
     def write(self, record: Record) -> tuple[Receipt, bool] | Refusal:
         """Takes a record: its receipt, and whether it is a repeat; or the refusal."""
         identity = _identity(record)
-        digest = hashlib.sha256(record.model_dump_json().encode()).hexdigest()
+        digest = hashlib.sha256(record.model_dump_json(exclude=_CIRCUMSTANCES).encode()).hexdigest()
         first = self._receipts.get(identity) if identity else None
         if first is not None:
             return (first, True) if first.sha256 == digest else Refusal("conflict")
