@@ -23,6 +23,8 @@ DECISIONS = (
     "clients/python/gridsignal/window.py",
     "services/gridsignal_services/access/__init__.py",
     "services/gridsignal_services/access/tokens.py",
+    "services/gridsignal_services/arrivals.py",
+    "services/gridsignal_services/bucket.py",
     "services/gridsignal_services/ledger/*.py",
     "services/gridsignal_services/ingest/providers/*.py",
     "services/gridsignal_services/ingest/revisions.py",

@@ -8,7 +8,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from gridsignal_services.access import Principal
-from gridsignal_services.gateway.bucket import Bucket
+from gridsignal_services.bucket import Bucket
 from gridsignal_services.gateway.http import said
 from gridsignal_services.gateway.session import House
 from gridsignal_services.telemetry import Health

@@ -31,7 +31,7 @@ from gridsignal_schemas.frames import (
 )
 from gridsignal_schemas.messages import GridClock
 from gridsignal_services.access import OFFER_WRITE, SIGNAL_READ, Entitlements, Principal
-from gridsignal_services.gateway.bucket import Bucket
+from gridsignal_services.bucket import Bucket
 from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
 from gridsignal_services.gateway.hub import Encoding, GroupKey, group_key
 from gridsignal_services.gateway.refusals import forbidden, malformed, rate, too_fast

@@ -12,8 +12,8 @@ from websockets.frames import Frame as WireFrame
 from websockets.frames import Opcode
 
 from gridsignal_schemas.messages import Record
+from gridsignal_services.bucket import Bucket
 from gridsignal_services.bus import LogRecord
-from gridsignal_services.gateway.bucket import Bucket
 from gridsignal_services.gateway.cursor import Place
 from gridsignal_services.gateway.history import Entry, Ring, Stream
 from gridsignal_services.gateway.lastvalues import LastValues, utc_day_start

@@ -1,4 +1,4 @@
-"""A token bucket: what one connection, or all handshakes together, may do in a second."""
+"""A token bucket: what one connection, one network or all handshakes together may do in a second."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Bucket:
         self._level = burst
         self._at_s = now_s
 
-    def take(self, now_s: float) -> bool:
-        """One token; False when there is none, and then it is owed."""
+    def take(self, now_s: float, tokens: float = 1.0) -> bool:
+        """Takes tokens; False when there are too few, and then they are owed."""
         self._level = min(self._burst, self._level + max(0.0, now_s - self._at_s) * self._per_s)
         self._at_s = max(self._at_s, now_s)
-        self._level = max(self._level - 1.0, -self._burst)
+        self._level = max(self._level - tokens, -self._burst)
         return self._level >= 0.0
 
     @property
