@@ -12,11 +12,11 @@ import h11
 import uvicorn
 from fastapi import FastAPI, Response
 from fastapi_offline import FastAPIOffline
-from prometheus_client import CollectorRegistry
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from gridsignal_services.addresses import address_of, listening
 from gridsignal_services.settings import ServerSettings
-from gridsignal_services.telemetry import METRICS_CONTENT_TYPE, Health, metrics
+from gridsignal_services.telemetry import Health
 
 HEADER_S = 10.0
 """A request's header that takes longer is not waited for."""
@@ -30,25 +30,22 @@ def application(**described: Any) -> FastAPI:
     return FastAPIOffline(redoc_url=None, swagger_ui_parameters={"validatorUrl": None}, **described)
 
 
-def add_pages(
-    app: FastAPI, health: Health, registry: CollectorRegistry, useless: Callable[[], str] = lambda: ""
-) -> None:
-    """/healthz, /readyz and /metrics. `useless` says why a service that runs is no use, or nothing."""
+def add_pages(app: FastAPI, health: Health, useless: Callable[[], str] = str) -> None:
+    """/healthz and /readyz: a word and a status. `useless` says why a service that runs is no use, or nothing.
+
+    Reasons and metrics are on the operations port: they tell of everybody's activity.
+    """
 
     @app.get("/healthz", include_in_schema=False)
     async def live() -> Response:
-        return _told(health.live and not useless(), "ok", health.reason or useless())
+        return _said(health.live and not useless(), "ok", "not ok")
 
     @app.get("/readyz", include_in_schema=False)
     async def ready() -> Response:
-        return _told(health.ready, "ready", health.reason)
-
-    @app.get("/metrics", include_in_schema=False)
-    async def show() -> Response:
-        return Response(metrics(registry), headers={"Content-Type": METRICS_CONTENT_TYPE})
+        return _said(health.ready, "ready", "not ready")
 
 
-def _told(well: bool, yes: str, no: str) -> Response:
+def _said(well: bool, yes: str, no: str) -> Response:
     return Response(f"{yes if well else no}\n", 200 if well else 503, media_type="text/plain")
 
 
@@ -81,13 +78,11 @@ class HttpServer:
     def address(self) -> tuple[str, int]:
         """Host and port, once it listens."""
         assert self._socket is not None, "not started"
-        host, port = self._socket.getsockname()[:2]
-        return str(host), int(port)
+        return address_of(self._socket)
 
     def listen(self) -> None:
         """Takes the port. Raises OSError where it is taken."""
-        self._socket = socket.create_server(self._at, backlog=_BACKLOG)
-        self._socket.setblocking(False)
+        self._socket = listening(*self._at, backlog=_BACKLOG)
 
     async def serve(self) -> None:
         """Answers until `stop`."""

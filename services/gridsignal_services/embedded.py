@@ -16,6 +16,7 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import BaselineDeclaration, GridClock
 from gridsignal_services.access import Role
 from gridsignal_services.access.issuer import LocalIssuer
+from gridsignal_services.addresses import authority
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import publish
@@ -29,6 +30,7 @@ from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.door import FeedsDoor
 from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.series import Publication
+from gridsignal_services.ops import OpsServer
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ServerSettings
@@ -49,26 +51,24 @@ class Stack:
     gateway: Gateway
     dispatch: Dispatch
     feeds: FeedsDoor
+    ops: OpsServer
     issuer: LocalIssuer
     registry: Registry
 
     @property
     def gateway_url(self) -> str:
         """Where data centers connect."""
-        host, port = self.gateway.address
-        return f"ws://{host}:{port}"
+        return f"ws://{authority(*self.gateway.address)}"
 
     @property
     def api_url(self) -> str:
         """Where operators ask."""
-        host, port = self.dispatch.address
-        return f"http://{host}:{port}"
+        return f"http://{authority(*self.dispatch.address)}"
 
     @property
     def feeds_url(self) -> str:
-        """Where the feeds' health and metrics are read."""
-        host, port = self.feeds.address
-        return f"http://{host}:{port}"
+        """Where the feeds' state is read and signals are pushed."""
+        return f"http://{authority(*self.feeds.address)}"
 
     def token(self, role: Role, organisation: str) -> str:
         """A token of the local issuer for one of the registry's organisations."""
@@ -130,19 +130,23 @@ async def running(
     gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), GatewaySettings.of(settings), clock)
     dispatch = Dispatch(log, codec, replica, verifier, registry, settings, clock)
     door = FeedsDoor(log, codec, verifier, registry, settings, clock, feeds=feeds, playback=playback)
+    doors = (gateway, dispatch, door)
+    ops = OpsServer(settings, settings.ops_port_beside(settings.gateway_port), [each.watched for each in doors])
+    ops.listen()
     async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(for_ever("ops", ops.serve()))
         reducing = tasks.create_task(for_ever("replica", replica.run()))
-        doors = (gateway, dispatch, door)
         serving = [tasks.create_task(each.run()) for each in doors]
         for each in doors:
             await each.ready()
         try:
-            yield Stack(log, codec, replica, gateway, dispatch, door, issuer, registry)
+            yield Stack(log, codec, replica, gateway, dispatch, door, ops, issuer, registry)
         finally:
             for each in doors:
                 await each.drain()
             await asyncio.wait(serving)
-            reducing.cancel()
+            for task in (reducing, watching):
+                task.cancel()
 
 
 async def set_grid_clock(log: Log, codec: Codec, grid: GridClock) -> None:

@@ -26,6 +26,7 @@ from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.door import FeedsDoor
 from gridsignal_services.ingest.feeds import Feeds
+from gridsignal_services.ops import OpsServer
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ConfigError, ServerSettings
@@ -93,26 +94,31 @@ async def serve_gateway(on: Ground, ended: asyncio.Event, told: Told) -> None:
     """The data centers' door; drains when it is ended."""
     replica, settings = Replica(on.log, on.codec, source="/gateway"), GatewaySettings.of(on.settings)
     gateway = Gateway(on.log, on.codec, replica, on.verifier, on.registry, on.cache, settings, on.clock)
-    await _serve(gateway, on.log, ended, told, replica)
+    await _serve(gateway, on, ended, told, replica)
 
 
 async def serve_dispatch(on: Ground, ended: asyncio.Event, told: Told) -> None:
     """The operators' door, and a candidate for owning zones."""
     replica = Replica(on.log, on.codec, source="/dispatch")
     dispatch = Dispatch(on.log, on.codec, replica, on.verifier, on.registry, on.settings, on.clock)
-    await _serve(dispatch, on.log, ended, told, replica)
+    await _serve(dispatch, on, ended, told, replica)
 
 
 async def serve_ingest(on: Ground, ended: asyncio.Event, told: Told) -> None:
     """The feeds' door."""
     feeds = Feeds.load(on.settings.feeds, os.environ) if on.settings.feeds else Feeds()
     door = FeedsDoor(on.log, on.codec, on.verifier, on.registry, on.settings, on.clock, feeds=feeds, cache=on.cache)
-    await _serve(door, on.log, ended, told)
+    await _serve(door, on, ended, told)
 
 
-async def _serve(door: Door, log: KafkaLog, ended: asyncio.Event, told: Told, replica: Replica | None = None) -> None:
+async def _serve(door: Door, on: Ground, ended: asyncio.Event, told: Told, replica: Replica | None = None) -> None:
+    port: int = getattr(on.settings, f"{door.watched.name}_port")
+    ops = OpsServer(on.settings, on.settings.ops_port_beside(port), [door.watched])
+    ops.listen()
     async with asyncio.TaskGroup() as tasks:
-        beside = [tasks.create_task(_tell(door, told)), tasks.create_task(for_ever("watch", log.watch()))]
+        beside = [tasks.create_task(_tell(door, told))]
+        lasting = {"watch": on.log.watch(), "ops": ops.serve()}
+        beside += [tasks.create_task(for_ever(what, work)) for what, work in lasting.items()]
         if replica is not None:
             beside.append(tasks.create_task(for_ever("replica", replica.run())))
         serving = tasks.create_task(door.run())

@@ -52,7 +52,13 @@ class ServerSettings:
     """0: any free port."""
     dispatch_port: int = 8082
     ingest_port: int = 8083
-    """The feeds' health and metrics, and the push door."""
+    """The push door and the feeds' state."""
+    ops_host: str = "127.0.0.1"
+    """Where the operations port listens: /metrics, and /healthz with reasons. Plain HTTP; never for clients."""
+    ops_port: int | None = None
+    """The operations port. Default: 1000 above the door's own port, for `gridsignal up` above the gateway's; 0: any."""
+    ops_token: str | None = field(default=None, repr=False)
+    """A bearer token that the operations port asks for. Default: none, whoever reaches the port may read."""
     registry: Path | None = None
     """The registry file; None: the shipped example."""
     feeds: Path | None = None
@@ -88,6 +94,12 @@ class ServerSettings:
     def __post_init__(self) -> None:
         if faults := _faults_of_settings(self):
             raise ConfigError(*faults)
+
+    def ops_port_beside(self, port: int) -> int:
+        """The operations port of a process whose door is at `port`; 0, any free one, beside another such."""
+        if self.ops_port is not None or port == 0:
+            return self.ops_port or 0
+        return port + _OPS_ABOVE if port + _OPS_ABOVE <= 65535 else port - _OPS_ABOVE
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **arguments: object) -> ServerSettings:
@@ -131,7 +143,8 @@ def limits_of(shape: type, prefix: str, limits: Mapping[str, str]) -> dict[str, 
 
 _MOST = 1e12
 _PATHS = frozenset({"directory", "feeds", "registry", "jwks", "tls_certificate", "tls_key", "kafka_ca"})
-_PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port"})
+_PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port", "ops_port"})
+_OPS_ABOVE = 1000
 
 
 def _typed(key: str, name: str, text: str) -> object:
@@ -148,7 +161,7 @@ def _faults_of_settings(settings: ServerSettings) -> list[str]:
     faults = [
         f"{name}: expected a port from 0 to 65535, got {getattr(settings, name)}"
         for name in sorted(_PORTS)
-        if not 0 <= getattr(settings, name) <= 65535
+        if not 0 <= (getattr(settings, name) or 0) <= 65535
     ]
     if settings.log_format not in ("console", "json"):
         faults.append(f"log_format: expected console or json, got {settings.log_format!r:.60}")

@@ -20,7 +20,8 @@ from tests.services.process import free_ports
 ROOT = Path(__file__).parents[2]
 UP_TIMEOUT_S = 300
 DOORS = {"gateway": "GATEWAY_PORT", "dispatch": "DISPATCH_PORT", "ingest": "INGEST_PORT"}
-PORTS = [*DOORS.values(), "PROMETHEUS_PORT", "KAFKA_PORT", "KAFKA_2_PORT", "KAFKA_3_PORT"]
+OPS = {"gateway": "GATEWAY_OPS_PORT", "dispatch": "DISPATCH_OPS_PORT", "ingest": "INGEST_OPS_PORT"}
+PORTS = [*DOORS.values(), *OPS.values(), "PROMETHEUS_PORT", "KAFKA_PORT", "KAFKA_2_PORT", "KAFKA_3_PORT"]
 
 
 class Compose(Place):
@@ -113,7 +114,7 @@ class Compose(Place):
 
     async def metrics(self, door: str) -> str:
         async with httpx2.AsyncClient(timeout=10) as asking:
-            answer = await asking.get(f"http://127.0.0.1:{self.port(door)}/metrics")
+            answer = await asking.get(f"http://127.0.0.1:{self._ports[OPS[door]]}/metrics")
         assert answer.status_code == 200
         return answer.text
 

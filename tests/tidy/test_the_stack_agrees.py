@@ -48,7 +48,8 @@ def test_a_door_is_published_and_looked_at_where_it_listens(door: str, port: int
     assert getattr(ServerSettings(), f"{door}_port") == port
     assert f"{door.upper()}_PORT:-{port}}}:{port}" in COMPOSE
     assert f"http://127.0.0.1:{port}/readyz" in COMPOSE
-    assert f"{door}:{port}" in (ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text("utf-8")
+    assert f"{door.upper()}_OPS_PORT:-{port + 1000}}}:{ServerSettings().ops_port_beside(port)}" in COMPOSE
+    assert f"{door}:{port + 1000}" in (ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text("utf-8")
 
 
 def test_every_command_of_the_stack_exists() -> None:

@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     )
     arguments.add_argument("--host", help="the address to listen on (default: 127.0.0.1)")
     arguments.add_argument("--port", type=int, help="the port (default: gateway 8081, dispatch 8082, ingest 8083)")
+    arguments.add_argument("--ops-port", type=int, help="where /metrics is read (default: 1000 above the port)")
     return arguments
 
 
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
         asyncio.run(_serve(args.door, settings, registry))
     except TOLD as error:
-        return failed("serve", error, ports="--port")
+        return failed("serve", error, ports="--port, --ops-port")
     return OK
 
 

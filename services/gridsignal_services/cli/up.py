@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--gateway-port", type=int, metavar="PORT", help="for data centers (default: 8081, 0: any)")
     arguments.add_argument("--ingest-port", type=int, metavar="PORT", help="for the feeds (default: 8083, 0: any)")
     arguments.add_argument("--dispatch-port", type=int, metavar="PORT", help="for operators (default: 8082, 0: any)")
+    arguments.add_argument("--ops-port", type=int, metavar="PORT", help="for metrics (default: 9081, 0: any)")
     return arguments
 
 
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         feeds = Feeds.load(settings.feeds, os.environ) if settings.feeds else Feeds()
         asyncio.run(_serve(settings, registry, feeds))
     except TOLD as error:
-        return failed("up", error, ports="--gateway-port, --dispatch-port, --ingest-port")
+        return failed("up", error, ports="--gateway-port, --dispatch-port, --ingest-port, --ops-port")
     return OK
 
 
@@ -107,9 +108,10 @@ async def _serve(settings: ServerSettings, registry: Registry, feeds: Feeds) -> 
 
 async def _greet(stack: Stack, settings: ServerSettings) -> None:
     files = await stack.write_tokens(settings.directory / "tokens")
-    print(f"for data centers  {stack.gateway_url}  (WebSocket /v1/stream, /healthz, /readyz, /metrics)")
-    print(f"for operators     {stack.api_url}  (REST, /docs, /healthz, /readyz, /metrics)")
-    print(f"for the feeds     {stack.feeds_url}  (/v1/feeds, /v1/signals, /healthz, /readyz, /metrics)")
+    print(f"for data centers  {stack.gateway_url}  (WebSocket /v1/stream)")
+    print(f"for operators     {stack.api_url}  (REST, /docs)")
+    print(f"for the feeds     {stack.feeds_url}  (/v1/feeds, /v1/signals)")
+    print(f"for yourself      {stack.ops.url}  (/healthz, /readyz, /metrics)")
     print(f"kept in           {settings.directory}")
     print("tokens            one file each, good for thirty days:")
     for who, file in sorted(files.items()):

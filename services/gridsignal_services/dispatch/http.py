@@ -20,8 +20,8 @@ _log = logger("dispatch")
 _STATUSES = {400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 503}
 
 
-def app(door: Door, health: Health) -> FastAPI:
-    """The application: operations below /v1, health and metrics beside them."""
+def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
+    """The application: operations below /v1, health beside them; answers are counted in `counted`."""
     made = application(
         title="gridsignal dispatch",
         summary="Ask data centers for power up or down, see their offers and why each lost, order, and read what came.",
@@ -32,14 +32,14 @@ def app(door: Door, health: Health) -> FastAPI:
     for router in (requests.routes(door), orders.routes(door), signals.routes(door)):
         show_answers(router)
         made.include_router(router)
-    _health(made, health)
+    _count(made, health, counted)
+    add_pages(made, health)
     add_problems(made, _log)
     return made
 
 
-def _health(made: FastAPI, health: Health) -> None:
-    registry = CollectorRegistry()
-    answered = Counter("gridsignal_dispatch_answers", "Answers by status.", ["status"], registry=registry)
+def _count(made: FastAPI, health: Health, counted: CollectorRegistry) -> None:
+    answered = Counter("gridsignal_dispatch_answers", "Answers by status.", ["status"], registry=counted)
 
     @made.middleware("http")
     async def count(request: Request, pass_on: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -47,5 +47,3 @@ def _health(made: FastAPI, health: Health) -> None:
         response = answer(problems.unavailable(health.reason)) if waits else await pass_on(request)
         answered.labels(response.status_code).inc()
         return response
-
-    add_pages(made, health, registry)

@@ -7,6 +7,8 @@ import contextlib
 import secrets
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.asgi import HttpServer
 from gridsignal_services.bus import Log, LogUnavailable
@@ -20,6 +22,7 @@ from gridsignal_services.dispatch.position import KEY_BYTES, Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.dispatch.registration import register_sites
 from gridsignal_services.for_ever import for_ever
+from gridsignal_services.ops import Watched
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.restlimits import RestLimits
@@ -48,13 +51,19 @@ class Dispatch:
         seal = Seal(_position_key(settings.directory), log.epoch)
         archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
         door = Door(replica, self._readings, archive, verifier, registry, seal, clock, limits)
-        self._server = HttpServer(app(door, self.health), settings, settings.dispatch_port)
+        self._counted = CollectorRegistry()
+        self._server = HttpServer(app(door, self.health, self._counted), settings, settings.dispatch_port)
         self._ready = asyncio.Event()
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port, once it listens."""
         return self._server.address
+
+    @property
+    def watched(self) -> Watched:
+        """What the operations port shows of it."""
+        return Watched("dispatch", self.health, self._counted)
 
     async def ready(self) -> None:
         """Returns once requests are answered."""

@@ -94,7 +94,7 @@ class Conversations:
         self.watch.look_in(connection, self._settings.header_timeout_s)
 
     def upgrade(self, connection: Connection, request: Request) -> Response:
-        response = plain(connection.ws, request, self._health, self._gauges.registry)
+        response = plain(connection.ws, request, self._health)
         if response is None:
             response = self._admission.turned_away(
                 connection.ws, len(self.connections), asyncio.get_running_loop().time()

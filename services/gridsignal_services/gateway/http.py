@@ -1,15 +1,14 @@
-"""The port's plain HTTP: health, readiness, metrics, and what is said to those who may not come in."""
+"""The port's plain HTTP: health, readiness, and what is said to those who may not come in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from urllib.parse import parse_qsl, urlsplit
 
-from prometheus_client import CollectorRegistry
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
-from gridsignal_services.telemetry import METRICS_CONTENT_TYPE, Health, metrics
+from gridsignal_services.telemetry import Health
 
 STREAM = "/v1/stream"
 Page = Callable[[ServerProtocol, Health], Response]
@@ -25,17 +24,12 @@ def said(ws: ServerProtocol, status: int, text: str, **headers: str) -> Response
     return response
 
 
-def plain(ws: ServerProtocol, request: Request, health: Health, counted: CollectorRegistry) -> Response | None:
+def plain(ws: ServerProtocol, request: Request, health: Health) -> Response | None:
     """The answer to anything but a wish for the stream; None where that is what was asked for."""
     url = urlsplit(request.path)
     if url.path == STREAM:
         return _query_fault(ws, url.query)
-    pages: dict[str, Page] = {
-        "/healthz": _health,
-        "/readyz": _readiness,
-        "/metrics": lambda ws, _: _metrics(ws, counted),
-    }
-    page = pages.get(url.path)
+    page = _PAGES.get(url.path)
     if page is None:
         return said(ws, 404, "not found")
     if request.method not in ("GET", "HEAD"):
@@ -53,17 +47,12 @@ def _query_fault(ws: ServerProtocol, query: str) -> Response | None:
 
 
 def _health(ws: ServerProtocol, health: Health) -> Response:
-    return said(ws, 200, "ok") if health.live else said(ws, 503, health.reason)
+    return said(ws, 200, "ok") if health.live else said(ws, 503, "not ok")
 
 
 def _readiness(ws: ServerProtocol, health: Health) -> Response:
-    return said(ws, 200, "ready") if health.ready else said(ws, 503, health.reason, Retry_After="1")
+    return said(ws, 200, "ready") if health.ready else said(ws, 503, "not ready", Retry_After="1")
 
 
-def _metrics(ws: ServerProtocol, counted: CollectorRegistry) -> Response:
-    response = said(ws, 200, "")
-    response.body = metrics(counted)
-    del response.headers["Content-Type"], response.headers["Content-Length"]
-    response.headers["Content-Type"] = METRICS_CONTENT_TYPE
-    response.headers["Content-Length"] = str(len(response.body))
-    return response
+_PAGES: dict[str, Page] = {"/healthz": _health, "/readyz": _readiness}
+"""Reasons and metrics are on the operations port: they tell of everybody's activity."""

@@ -35,6 +35,7 @@ from gridsignal_services.gateway.session import House
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.sources import PUBLIC, Sources
 from gridsignal_services.gateway.websocket import Connection
+from gridsignal_services.ops import Watched
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Health, logger
@@ -44,7 +45,7 @@ _KEYS_EVERY_S = 3600.0
 
 
 class Gateway:
-    """The door for data centers: WebSocket on /v1/stream, health and metrics beside it.
+    """The door for data centers: WebSocket on /v1/stream, health beside it.
 
     Bounded by its settings, each of which says what happens at the bound.
     """
@@ -95,6 +96,11 @@ class Gateway:
         assert self._server is not None, "not started"
         host, port = self._server.sockets[0].getsockname()[:2]
         return str(host), int(port)
+
+    @property
+    def watched(self) -> Watched:
+        """What the operations port shows of it."""
+        return Watched("gateway", self.health, self.gauges.registry)
 
     async def ready(self) -> None:
         """Returns once connections are served."""

@@ -18,6 +18,7 @@ from gridsignal_services.ingest.http import Http
 from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.service import Ingest
+from gridsignal_services.ops import Watched
 from gridsignal_services.registry import Registry
 from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.settings import ServerSettings
@@ -58,6 +59,11 @@ class FeedsDoor:
     def address(self) -> tuple[str, int]:
         """Host and port, once it listens."""
         return self._server.address
+
+    @property
+    def watched(self) -> Watched:
+        """What the operations port shows of it."""
+        return Watched("ingest", self.health, self.ingest.metrics.registry, self.ingest.all_stale)
 
     async def ready(self) -> None:
         """Returns once feeds are read."""

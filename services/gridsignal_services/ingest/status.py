@@ -1,4 +1,4 @@
-"""The ingest door's own pages: health, metrics, each feed's freshness, and the push door."""
+"""The ingest door's own pages: health, each feed's freshness, and the push door."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FeedView(Shape):
 
 
 def app(ingest: Ingest, *, callers: Callers, registry: Registry) -> FastAPI:
-    """/healthz, /readyz, /metrics, /v1/feeds, and /v1/signals for those who push."""
+    """/healthz, /readyz, /v1/feeds, and /v1/signals for those who push."""
     made = application(
         title="gridsignal ingest",
         summary="Freshness of the feeds, and the door for markets and operators without a public one.",
@@ -49,7 +49,7 @@ def app(ingest: Ingest, *, callers: Callers, registry: Registry) -> FastAPI:
         redirect_slashes=False,  # a redirect would go where the caller's Host header says
         responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
     )
-    add_pages(made, ingest.health, ingest.metrics.registry, ingest.all_stale)
+    add_pages(made, ingest.health, ingest.all_stale)
     add_problems(made, _log)
     made.include_router(push.routes(PushDoor(ingest.publishing, callers, registry, ingest.clock)))
 

@@ -31,7 +31,7 @@ async def test_operations_wait_until_it_has_caught_up_and_health_does_not(tmp_pa
         async with httpx2.AsyncClient(base_url="http://{}:{}".format(*door.address)) as client:
             alive, ready, asked = [await client.get(path) for path in ("/healthz", "/readyz", "/v1/requests")]
             assert (alive.status_code, ready.status_code, asked.status_code) == (200, 503, 503)
-            assert (ready.text, asked.json()["type"]) == ("starting\n", "urn:gridsignal:problem:unavailable")
+            assert (ready.text, asked.json()["type"]) == ("not ready\n", "urn:gridsignal:problem:unavailable")
             assert asked.headers["Retry-After"] == "1"
             reading = tasks.create_task(replica.run())
             await door.ready()

@@ -1,0 +1,24 @@
+"""Where something listens: sockets and addresses, of IPv4 and IPv6 alike."""
+
+from __future__ import annotations
+
+import socket
+
+
+def listening(host: str, port: int, *, backlog: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one. Raises OSError where it can't."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.create_server((host, port), family=family, backlog=backlog)
+    opened.setblocking(False)
+    return opened
+
+
+def address_of(opened: socket.socket) -> tuple[str, int]:
+    """The host and port that a socket listens on."""
+    host, port = opened.getsockname()[:2]
+    return str(host), int(port)
+
+
+def authority(host: str, port: int) -> str:
+    """Host and port as they stand in a URL: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
