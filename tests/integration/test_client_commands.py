@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ class Ran:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-async def started(*words: str, **environment: str) -> Process:
+async def started(*words: str, stdout: int = PIPE, **environment: str) -> Process:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GRIDSIGNAL_")}
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -45,7 +46,7 @@ async def started(*words: str, **environment: str) -> Process:
         *words,
         env=clean | environment,
         stdin=DEVNULL,
-        stdout=PIPE,
+        stdout=stdout,
         stderr=PIPE,
     )
 
@@ -148,6 +149,24 @@ async def test_watching_follows_what_is_new_until_it_is_interrupted(fake: FakeGr
     assert err == b""
 
 
+async def test_a_watcher_whose_reader_has_gone_ends_though_no_signal_comes(fake: FakeGrid) -> None:
+    fake.publish(a_spot_price())
+    reading, writing = os.pipe()
+    watching = await started("watch", "prices", "--json", stdout=writing, **towards(fake))
+    os.close(writing)
+    async with asyncio.timeout(3 * SOON_S):
+        await asyncio.to_thread(os.read, reading, 1)
+        os.close(reading)
+        _, err = await watching.communicate()
+    assert (watching.returncode, err) == (1, b"")
+
+
+@pytest.mark.parametrize("what", ["prices", "carbon", "alerts", "requests", "dispatch"])
+async def test_a_look_at_nothing_says_so(what: str, fake: FakeGrid) -> None:
+    looked = await ran("watch", what, "--zone", "DE-LU", "--once", **towards(fake))
+    assert (looked.code, looked.out, looked.err) == (0, "", f"gridsignal: no {what} in DE-LU now\n")
+
+
 # --- offer and respond ------------------------------------------------------------------------------------------
 
 
@@ -190,6 +209,28 @@ async def test_an_order_is_accepted_by_hand(fake: FakeGrid) -> None:
     assert answered.code == 0
     accepted = await fake.next(OrderResponse, response="ACCEPTED")
     assert (accepted.order_id, accepted.accepted_w) == (order.order_id, 8 * MW)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["offer", "create", "r", "--power", "12MW", "--price", "90"],
+        ["offer", "withdraw", "o"],
+        ["respond", "accept", "o"],
+        ["baseline", "declare", "--power", "36MW"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+async def test_a_site_that_is_not_named_is_asked_for(words: list[str], fake: FakeGrid) -> None:
+    there = towards(fake) | {"GRIDSIGNAL_SITE": ""}
+    told = await ran(*words, **there)
+    assert (told.code, told.err) == (2, "gridsignal: --site is missing (or GRIDSIGNAL_SITE).\n")
+
+
+async def test_an_expired_token_is_called_expired(fake: FakeGrid) -> None:
+    claims = urlsafe_b64encode(json.dumps({"exp": 1715515200}).encode()).decode().rstrip("=")
+    told = await ran("watch", "prices", **towards(fake) | {"GRIDSIGNAL_TOKEN": f"e30.{claims}.c2ln"})
+    assert (told.code, told.err) == (1, "gridsignal: the token expired at 2024-05-12 12:00:00 UTC\n")
 
 
 # --- exit codes -------------------------------------------------------------------------------------------------

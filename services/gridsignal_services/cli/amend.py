@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 
 from gridsignal.__main__ import USAGE
-from gridsignal.cli.connection import power_w
-from gridsignal_services.cli.api import Failed, answer, below, moment, rfc, span
+from gridsignal.cli.arguments import power_w, price, span
+from gridsignal_services.cli.api import Failed, answer, below, moment, rfc
 from gridsignal_services.dispatch.shapes import RequestBody
 
 _FIELDS = {
@@ -33,7 +33,7 @@ def add_arguments(amend: argparse.ArgumentParser) -> None:
     amend.add_argument("--for", dest="length", type=span, metavar="SPAN", help="how long, such as 30m")
     amend.add_argument("--gate", type=moment, metavar="TIME", help="offers until then")
     amend.add_argument("--decide", type=moment, metavar="TIME", help="cleared by then")
-    amend.add_argument("--cap", metavar="PRICE", help="no offers above it, per MWh")
+    amend.add_argument("--cap", type=price, metavar="PRICE", help="no offers above it, per MWh")
     amend.add_argument("--min", type=power_w, metavar="POWER", help="smallest award")
     amend.add_argument("--text", help="for people")
 

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,13 @@ import httpx2
 
 from gridsignal import UsageError
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
+from gridsignal.cli.arguments import span
 from gridsignal.cli.connection import bearer
+from gridsignal.cli.expiry import expired
 from gridsignal.cli.tables import printable
 
 DEFAULT_API = "http://127.0.0.1:8082"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_SPAN = re.compile(r"([0-9]{1,9})(s|m|h|d)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_LONGEST = timedelta(days=3660)
 
 
 class Failed(Exception):
@@ -60,7 +59,7 @@ def door(args: argparse.Namespace) -> Iterator[httpx2.Client]:
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as wrong:
         raise Failed(USAGE, f"--api: expected an address such as {DEFAULT_API}, got {args.api!r}") from wrong
     except httpx2.TransportError as away:
-        raise Failed(UNAVAILABLE, f"expected the dispatch door at {args.api}, got {type(away).__name__}") from away
+        raise Failed(UNAVAILABLE, f"expected the dispatch door at {args.api}, got {cause_of(away)}") from away
 
 
 def exit_code(work: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
@@ -76,6 +75,8 @@ def answer(response: httpx2.Response) -> Any:
     """The door's answer. Raises Failed with every fault it named."""
     if response.is_success and response.headers.get("content-type") == "application/json":
         return response.json()
+    if response.status_code == 401 and (why := expired(response.request.headers["authorization"], datetime.now(UTC))):
+        raise Failed(FAILED, why)
     try:
         problem = response.json()
         lines = [f"{fault['pointer'] or 'request'}: {fault['message']}" for fault in problem.get("errors", [])]
@@ -84,6 +85,15 @@ def answer(response: httpx2.Response) -> Any:
         told = f"expected an answer of the dispatch door, got HTTP {response.status_code}"
     code = UNAVAILABLE if response.status_code in (429, 503) else FAILED
     raise Failed(code, told)
+
+
+def cause_of(error: BaseException) -> str:
+    """Why a connection failed, in the operating system's or TLS's own words: the innermost cause that has any."""
+    innermost = error
+    while (deeper := innermost.__cause__ or innermost.__context__) is not None:
+        innermost = deeper
+    words = getattr(innermost, "verify_message", "") or getattr(innermost, "strerror", "") or str(innermost)
+    return words or type(error).__name__  # some say nothing
 
 
 def show_json(value: Any) -> None:
@@ -102,15 +112,6 @@ def moment(text: str) -> str:
     if when is None or when.tzinfo is None or not 1900 < when.year < 2200:  # sums of times stay in the calendar
         raise argparse.ArgumentTypeError(f"expected a time such as 2030-05-12T18:00+02:00 or +2h, got {text!r}")
     return rfc(when)
-
-
-def span(text: str) -> timedelta:
-    """A length of time such as 45m, 2h, 90s."""
-    match = _SPAN.fullmatch(text)
-    length = timedelta(seconds=int(match[1]) * _SECONDS[match[2]]) if match else timedelta(0)
-    if not timedelta(0) < length <= _LONGEST:
-        raise argparse.ArgumentTypeError(f"expected a length of time such as 45m or 2h, got {text!r:.60}")
-    return length
 
 
 def below(collection: str, identifier: str) -> str:

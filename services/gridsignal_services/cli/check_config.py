@@ -8,19 +8,19 @@ import sys
 from pathlib import Path
 
 from gridsignal.__main__ import OK, USAGE
+from gridsignal.cli.arguments import Arguments
 from gridsignal_services.registry import Registry
 from gridsignal_services.settings import ConfigError
 
 EXAMPLE = "example:\n  gridsignal check-config sites.toml"
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal check-config",
         description="Check a registry file: zones, operators, participants and their connection points.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_argument("file", type=Path, metavar="FILE")
     arguments.add_argument("--json", action="store_true", help="counts as one JSON object")

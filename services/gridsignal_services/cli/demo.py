@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from gridsignal.__main__ import OK, USAGE
+from gridsignal.cli.arguments import Arguments
 from gridsignal_schemas.messages import Record
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.demo.narration import line_of
@@ -33,13 +34,12 @@ EXAMPLE = """examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    made = argparse.ArgumentParser(
+    made = Arguments(
         prog="gridsignal demo",
         description="Plays a real day through the embedded stack: prices out, requests, offers, orders, meters back.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--day", choices=DAYS, default=DAYS[0], help="the market day (default: %(default)s)")
     made.add_argument("--seed", type=int, default=1, help="prices and noise of the synthetic sites (default: 1)")

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from gridsignal.__main__ import FAILED, OK, USAGE
-from gridsignal.cli.connection import give_examples
+from gridsignal.cli.arguments import Arguments, give_examples
 from gridsignal_schemas.messages import Record
 from gridsignal_schemas.values import Zone
 from gridsignal_services.cli.api import Failed
@@ -56,13 +56,12 @@ Exit codes: 0 figures, 1 refused or set aside, 2 usage, 3 not there yet or the f
 _STATUS = "Per feed and zone: last success, age, what is due next, revisions, quarantine. 1 while a feed is stale."
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal ingest",
         description="Ask a feed once, read a saved answer, or save one; no services needed.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = arguments.add_subparsers(dest="command", required=True, metavar="COMMAND")
     fetch = _command(commands, "fetch", "ask a feed once and show what would be published", _fetch)
@@ -81,8 +80,8 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
-def _command(commands: Any, name: str, text: str, act: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+def _command(commands: Any, name: str, text: str, act: Callable[[argparse.Namespace], int]) -> Arguments:
+    command: Arguments = commands.add_parser(name, help=text, description=text)
     command.add_argument("provider", choices=sorted(PROVIDERS), metavar="PROVIDER", help=", ".join(sorted(PROVIDERS)))
     command.add_argument("--zone", type=_zone, help="the zone it is about")
     command.add_argument("--signal", type=Signal, choices=list(Signal), help="price, carbon, forecast, alert or event")

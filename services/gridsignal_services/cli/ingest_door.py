@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
-from gridsignal_services.cli.api import Failed
+from gridsignal_services.cli.api import Failed, cause_of
 
 DEFAULT_INGEST = "http://127.0.0.1:8083"
 
@@ -33,7 +33,7 @@ def ingest_door(address: str, headers: Mapping[str, str] | None = None) -> Itera
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as wrong:
         raise Failed(USAGE, f"--ingest: expected an address such as {DEFAULT_INGEST}, got {address!r}") from wrong
     except httpx2.TransportError as away:
-        raise Failed(UNAVAILABLE, f"expected the ingest door at {address}, got {type(away).__name__}") from away
+        raise Failed(UNAVAILABLE, f"expected the ingest door at {address}, got {cause_of(away)}") from away
 
 
 def answer(response: httpx2.Response) -> Any:

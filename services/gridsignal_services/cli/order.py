@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from gridsignal.__main__ import OK
-from gridsignal.cli.connection import give_examples
+from gridsignal.cli.arguments import Arguments, give_examples
 from gridsignal.cli.tables import show_rows, when
 from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, show_json
 
@@ -23,18 +23,17 @@ examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal order",
         description="Orders that you may see, with what was delivered; let them end later or earlier.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="orders you may see")
     listing.add_argument("--request", metavar="REQUEST_ID")
-    listing.add_argument("--state")
+    listing.add_argument("--state", type=str.upper, help="such as ACTIVE")
     add_options(listing)
     for action, told in (
         ("show", "one order"),

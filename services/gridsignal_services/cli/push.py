@@ -13,6 +13,7 @@ import httpx2
 
 from gridsignal import UsageError
 from gridsignal.__main__ import FAILED, OK, UNAVAILABLE, USAGE
+from gridsignal.cli.arguments import Arguments
 from gridsignal.cli.connection import bearer
 from gridsignal_services.cli.api import Failed, exit_code
 from gridsignal_services.cli.ingest_door import add_address, answer, ingest_door
@@ -33,13 +34,12 @@ JSON is one body of POST /v1/signals/prices, /carbon or /alerts, or a list of th
 _GIVEN = ("zone", "dataset", "currency", "product", "status", "accounting", "scope", "mix", "resolution_s")
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal push",
         description="Push prices, carbon or alerts from a file: the checks are those of every feed.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_argument("file", type=Path, metavar="FILE", help="CSV or JSON")
     for name in _GIVEN:

@@ -10,6 +10,7 @@ from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from gridsignal.cli.arguments import Arguments
 from gridsignal_schemas.messages import GridClock, Record
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
 from gridsignal_services.bus.codec import Codec
@@ -31,13 +32,12 @@ What lies on the log already is not published again.
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal replay",
         description="Publish recorded days of prices and carbon to an embedded log.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_argument("file", metavar="FILE", help=f"a CSV file, or one of: {', '.join(shipped_days())}")
     arguments.add_argument("--zone", action="append", default=[], help="only this zone (may be repeated)")

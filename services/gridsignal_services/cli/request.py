@@ -10,10 +10,10 @@ from typing import Any
 import httpx2
 
 from gridsignal.__main__ import OK
-from gridsignal.cli.connection import give_examples, power_w
+from gridsignal.cli.arguments import Arguments, give_examples, power_w, price, span
 from gridsignal.cli.tables import show_rows, when
 from gridsignal_services.cli import amend
-from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, rfc, show_json, span
+from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, rfc, show_json
 
 EXAMPLE = """\
 examples:
@@ -28,13 +28,12 @@ examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal request",
         description="Ask data centers for power up or down; see what they offer and why each lost; clear it.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_create(actions.add_parser("create", help="ask for power"))
@@ -43,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     add_options(change)
     listing = actions.add_parser("list", help="requests you may see")
     listing.add_argument("--zone")
-    listing.add_argument("--state")
+    listing.add_argument("--state", type=str.upper, help="such as OPEN")
     add_options(listing)
     for action, told in (
         ("show", "one request"),
@@ -79,7 +78,7 @@ def _add_create(create: argparse.ArgumentParser) -> None:
     create.add_argument(
         "--activation", type=span, default=span("15m"), metavar="SPAN", help="order to full power (15m)"
     )
-    create.add_argument("--cap", metavar="PRICE", help="no offers above it, per MWh")
+    create.add_argument("--cap", type=price, metavar="PRICE", help="no offers above it, per MWh")
     create.add_argument("--min", type=power_w, metavar="POWER", help="smallest award")
     create.add_argument("--purpose", default="BALANCING", help="BALANCING, CONGESTION, ADEQUACY or PORTFOLIO")
     create.add_argument("--by-hand", action="store_true", help="do not clear at gate closure")

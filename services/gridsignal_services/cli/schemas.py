@@ -8,6 +8,7 @@ import json
 import os
 
 from gridsignal.__main__ import OK
+from gridsignal.cli.arguments import Arguments
 from gridsignal_schemas.catalog import SUBJECTS
 from gridsignal_services.bus.registry import NotRegistered, Registry, register_all
 from gridsignal_services.cli.failing import TOLD, failed
@@ -23,13 +24,12 @@ Exit codes: 0 all are registered, 2 one can't be, 3 the registry or the brokers 
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal schemas",
         description="Register the schemas of all records. Again, it does nothing.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_argument("action", choices=["register"])
     arguments.add_argument(

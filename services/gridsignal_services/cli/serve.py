@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from gridsignal.__main__ import OK
+from gridsignal.cli.arguments import Arguments
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.registry import Registry, example_registry
 from gridsignal_services.serving import DOORS, ground
@@ -29,13 +30,12 @@ Exit codes: 0 ended in order, 2 it can't start like this, 3 the brokers or the r
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal serve",
         description="Run one door as a service: several of each may run, anywhere the brokers are reached.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_argument("door", choices=sorted(DOORS), help="for data centers, for operators, for feeds")
     arguments.add_argument("--kafka", metavar="HOST:PORT,...", help="the brokers")

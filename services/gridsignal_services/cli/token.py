@@ -12,12 +12,12 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from gridsignal.__main__ import FAILED, OK, USAGE
-from gridsignal.cli.connection import give_examples
+from gridsignal.cli.arguments import Arguments, give_examples, span
+from gridsignal.cli.expiry import expired
 from gridsignal_schemas.values import Identifier
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, SIGNAL_WRITE
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.tokens import Unauthorized
-from gridsignal_services.cli.api import span
 from gridsignal_services.example_tokens import write_tokens
 from gridsignal_services.registry import Registry, example_registry
 from gridsignal_services.settings import ConfigError
@@ -32,13 +32,12 @@ examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal token",
         description="Mint a token with the local issuer's key, or check one from stdin.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
     mint = actions.add_parser("mint", help="print a new token on stdout")
@@ -121,9 +120,11 @@ def _mint(issuer: LocalIssuer, args: argparse.Namespace) -> int:
 
 def _show(issuer: LocalIssuer) -> int:
     try:
-        who = issuer.verifier().verify(sys.stdin.read().strip(), _now())
+        token = sys.stdin.read().strip()
+        who = issuer.verifier().verify(token, _now())
     except Unauthorized:
-        print("gridsignal: expected a valid token of this issuer on stdin", file=sys.stderr)
+        why = expired(token, _now()) or "expected a valid token of this issuer on stdin"
+        print(f"gridsignal: {why}", file=sys.stderr)
         return FAILED
     told = {
         "role": who.role,

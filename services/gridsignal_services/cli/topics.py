@@ -8,6 +8,7 @@ import json
 import os
 
 from gridsignal.__main__ import OK
+from gridsignal.cli.arguments import Arguments
 from gridsignal_services.bus.cluster import brokers_of
 from gridsignal_services.bus.kafka_topics import Change, administration, apply, changes, find
 from gridsignal_services.cli.failing import TOLD, failed
@@ -22,13 +23,12 @@ Exit codes: 0 all is as it should be, 2 it can't be made so, 3 no broker answers
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal topics",
         description="Make the topics of the log and their settings what this version needs. Nothing is ever deleted.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_argument("action", choices=["apply"])
     arguments.add_argument("--kafka", metavar="HOST:PORT,...", help="the brokers (GRIDSIGNAL_KAFKA)")

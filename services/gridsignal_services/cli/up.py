@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gridsignal.__main__ import OK
+from gridsignal.cli.arguments import Arguments
 from gridsignal_services import embedded
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.cli.failing import TOLD, failed
@@ -34,13 +35,12 @@ _EXAMPLE_SHARE, _EXAMPLE_DAYS = 0.6, 730
 """A stack may stay up for a year: then half of the days are left for whoever opens its folder again."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal up",
         description="Run ingest, dispatch and gateway in one process, durable in one folder, until interrupted.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_argument("--directory", type=Path, help="where everything is kept (default: gridsignal-data)")
     arguments.add_argument("--registry", type=Path, metavar="FILE", help="who there is (default: the shipped example)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -9,7 +10,7 @@ from threading import Thread
 import pytest
 
 from gridsignal_services.registry import example_registry_text
-from tests.integration.cli.conftest import Up, ran
+from tests.integration.cli.conftest import SOON_S, Up, ran
 
 CANARY = "canary-77aa"
 CREATE = ["request", "create", "--zone", "DE-LU", "--down", "12MW", "--for", "45m", "--start"]
@@ -26,6 +27,9 @@ CREATE = ["request", "create", "--zone", "DE-LU", "--down", "12MW", "--for", "45
         [*CREATE, "9999-12-31T23:59-23:00"],
         [*CREATE, "0001-01-01T00:00+23:00"],
         [*CREATE, "+0h"],
+        [*CREATE, "+3h", "--cap", "cheap"],
+        [*CREATE, "+3h", "--cap", "90EUR"],
+        [*CREATE, "+3h", "--min", "12"],
         [*CREATE, "+99999999999999d"],
         [*CREATE, "+1h", "--gate", "-1h"],
         ["request", "create", "--zone", "DE-LU", "--down", "a lot", "--start", "+1h", "--for", "1h"],
@@ -67,6 +71,19 @@ def test_no_token_at_all_is_two() -> None:
 def test_a_door_that_is_away_is_three() -> None:
     away = ran(["request", "list", "--api", "http://127.0.0.1:1"], GRIDSIGNAL_TOKEN=CANARY)
     assert (away.code, away.err.count("\n"), CANARY in away.err) == (3, 1, False)
+    assert "Connection refused" in away.err
+
+
+def test_an_expired_token_is_called_expired(up: Up) -> None:
+    words = ["token", "mint", "--operator", "tso-north", "--for", "1s", "--directory", str(up.directory)]
+    token = ran(words).out.strip()
+    issued = datetime.now(UTC)
+    while ran(["request", "list"], **up.towards() | {"GRIDSIGNAL_TOKEN": token}).code == 0:
+        assert datetime.now(UTC) < issued + timedelta(seconds=SOON_S)
+    refused = ran(["request", "list"], **up.towards() | {"GRIDSIGNAL_TOKEN": token})
+    assert (refused.code, refused.err.startswith("gridsignal: the token expired at 20")) == (1, True)
+    shown = ran(["token", "show", "--directory", str(up.directory)], stdin=token)
+    assert (shown.code, shown.err) == (1, refused.err)
 
 
 @pytest.mark.parametrize("api", ["nonsense", "ftp://127.0.0.1", "http://"])
@@ -156,7 +173,6 @@ def test_check_config_counts_what_a_good_registry_holds(tmp_path: Path) -> None:
         ["order", "list", "--state", "OPENED"],
         ["order", "show", "never-ordered"],
         ["order", "release", "never-ordered"],
-        [*CREATE, "+3h", "--cap", "cheap"],
         ["request", "create", "--zone", "GB", "--down", "12MW", "--start", "+3h", "--for", "45m"],
     ],
     ids=" ".join,

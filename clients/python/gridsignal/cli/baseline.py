@@ -7,7 +7,8 @@ import json
 from datetime import UTC, datetime
 
 from gridsignal.__main__ import OK
-from gridsignal.cli.connection import add_options, exit_code, give_examples, open_grid, power_w
+from gridsignal.cli.arguments import Arguments, give_examples, power_w
+from gridsignal.cli.connection import add_options, exit_code, open_grid
 
 EXAMPLE = """\
 examples:
@@ -17,13 +18,12 @@ _DAY_S = 86_400
 _LONGEST_DAYS = 366
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal baseline",
         description="Declare a flat baseline, to try things with; a program declares its own curve with the SDK.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
     declare = actions.add_parser("declare", help="the same power for some days from today's midnight, UTC")
@@ -42,12 +42,12 @@ def _days(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    return exit_code(_declare(args))
+    return exit_code(_declare(args), args)
 
 
 async def _declare(args: argparse.Namespace) -> int:
     starts_at = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    async with open_grid(args) as grid:
+    async with open_grid(args, for_site=True) as grid:
         receipt = await grid.declare_baseline(starts_at, [args.power] * args.days, resolution_s=_DAY_S, method="flat")
     told = receipt.model_dump(mode="json", exclude_none=True)
     print(json.dumps(told) if args.json else f"the log has it: {args.power} W for {args.days} days from {starts_at:%F}")

@@ -9,20 +9,17 @@ import re
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from decimal import Decimal
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import gridsignal
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
+from gridsignal.cli.expiry import expired
 from gridsignal.cli.tables import printable
 from gridsignal.outbox import MEMORY
-from gridsignal_schemas.values import MAX_POWER_W
 
 _BEARER = re.compile(r"[A-Za-z0-9._~+/=-]{1,16384}")
 DEFAULT_URL = "ws://127.0.0.1:8081"
-_POWER = re.compile(r"([0-9]{1,14}(?:\.[0-9]{1,9})?)\s*(W|kW|MW|GW)?", re.IGNORECASE)
-_FACTORS = {"": 1, "w": 1, "kw": gridsignal.KW, "mw": gridsignal.MW, "gw": 1000 * gridsignal.MW}
 
 
 def add_options(arguments: argparse.ArgumentParser, *, site: bool) -> None:
@@ -38,28 +35,27 @@ def add_options(arguments: argparse.ArgumentParser, *, site: bool) -> None:
     arguments.add_argument("--json", action="store_true", help="one JSON object a line, times in UTC")
 
 
-def give_examples(actions: Any, examples: str) -> None:
-    """Below the help of each action of `add_subparsers`, its own lines of the command's examples."""
-    for action in actions.choices.values():
-        own = [line for line in examples.splitlines() if line.split()[:3] == action.prog.split()]
-        action.epilog = "\n".join(["example:" if len(own) == 1 else "examples:", *own])
-        action.formatter_class = argparse.RawDescriptionHelpFormatter
+def open_grid(args: argparse.Namespace, *, for_site: bool = False) -> AbstractAsyncContextManager[gridsignal.Grid]:
+    """The connection these options describe. What is sent is not kept over the end of the command.
 
-
-def open_grid(args: argparse.Namespace) -> AbstractAsyncContextManager[gridsignal.Grid]:
-    """The connection these options describe. What is sent is not kept over the end of the command."""
+    Raises UsageError where the command speaks for a site and none is named.
+    """
+    if for_site and not args.site:
+        raise gridsignal.UsageError("--site is missing (or GRIDSIGNAL_SITE).")
     limits = gridsignal.Limits(first_connect_s=5.0)
     return gridsignal.connect(
         args.url, token=_token(args.token_file), site=getattr(args, "site", None), outbox=MEMORY, limits=limits
     )
 
 
-def exit_code(work: Coroutine[None, None, int]) -> int:
+def exit_code(work: Coroutine[None, None, int], args: argparse.Namespace) -> int:
     """Runs a command's work; what goes wrong on the way is one line on stderr and an exit code."""
     try:
         return asyncio.run(work)
     except gridsignal.UsageError as error:
         return _failed(error, USAGE)
+    except gridsignal.Unauthorized as error:
+        return _failed(expired(bearer(args.token_file), datetime.now(UTC)) or error, FAILED)
     except gridsignal.GridsignalError as error:
         return _failed(error, UNAVAILABLE if error.retriable else FAILED)
 
@@ -79,16 +75,6 @@ async def _all_of(signals: gridsignal.Subscription) -> list[gridsignal.Message]:
 def tell(told: str) -> None:
     """One line on stderr; what it quotes may come from anywhere."""
     print(f"gridsignal: {printable(told)}", file=sys.stderr)
-
-
-def power_w(text: str) -> int:
-    """Watts of a text such as 12MW, 9.2MW, 500kW or 12000000; a fraction of a watt is none."""
-    match = _POWER.fullmatch(text.strip())
-    watts = Decimal(match[1]) * _FACTORS[(match[2] or "").lower()] if match else Decimal(0)
-    if watts != int(watts) or not 1 <= watts <= MAX_POWER_W:
-        most = MAX_POWER_W // (1000 * gridsignal.MW)
-        raise argparse.ArgumentTypeError(f"expected a power such as 12MW or 500kW, {most}GW at most, got {text!r:.60}")
-    return int(watts)
 
 
 def _token(file: Path | None) -> str | Callable[[], str]:
@@ -111,6 +97,6 @@ def bearer(file: Path | None) -> str:
     return token
 
 
-def _failed(error: Exception, code: int) -> int:
+def _failed(error: Exception | str, code: int) -> int:
     tell(str(error))
     return code

@@ -8,7 +8,8 @@ import sys
 
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
-from gridsignal.cli.connection import add_options, current, exit_code, give_examples, open_grid, power_w, tell
+from gridsignal.cli.arguments import Arguments, give_examples, power_w, price, span
+from gridsignal.cli.connection import add_options, current, exit_code, open_grid, tell
 from gridsignal.cli.tables import show_rows
 from gridsignal.ids import uuid7
 
@@ -20,20 +21,19 @@ examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal offer",
         description="Offer flexible load to a grid operator, take it back, see where it stands.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = arguments.add_subparsers(dest="action", required=True)
     create = actions.add_parser("create", help="offer power on an open request")
     create.add_argument("request_id", metavar="REQUEST_ID", help="as `gridsignal watch requests` shows it")
     create.add_argument("--power", type=power_w, required=True, metavar="POWER", help="such as 12MW or 500kW")
-    create.add_argument("--price", required=True, metavar="PER_MWH", help="in the request's currency, such as 89.90")
-    create.add_argument("--notice", type=int, metavar="S", help="seconds you need before anything changes")
+    create.add_argument("--price", type=price, required=True, metavar="PRICE", help="per MWh, such as 89.90")
+    create.add_argument("--notice", type=span, metavar="SPAN", help="warning you need, such as 10m")
     create.add_argument("--indivisible", action="store_true", help="all of it or nothing")
     create.add_argument("--offer-id", metavar="ID", help="repeat an offer whose receipt you did not see")
     add_options(create, site=True)
@@ -50,11 +50,11 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    return exit_code({"create": _create, "withdraw": _withdraw, "show": _show}[args.action](args))
+    return exit_code({"create": _create, "withdraw": _withdraw, "show": _show}[args.action](args), args)
 
 
 async def _create(args: argparse.Namespace) -> int:
-    async with open_grid(args) as grid:
+    async with open_grid(args, for_site=True) as grid:
         found = {m.request_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchRequest)}
         request = found.get(args.request_id)
         if request is None:
@@ -65,13 +65,13 @@ async def _create(args: argparse.Namespace) -> int:
             print(f"offering as {offer_id}", file=sys.stderr)
         terms: gridsignal.Terms = {"divisible": not args.indivisible}
         if args.notice is not None:
-            terms["notice_s"] = args.notice
+            terms["notice_s"] = int(args.notice.total_seconds())
         receipt = await grid.offer(request, args.power, args.price, offer_id=offer_id, **terms)
     return _receipt(receipt, as_json=args.json)
 
 
 async def _withdraw(args: argparse.Namespace) -> int:
-    async with open_grid(args) as grid:
+    async with open_grid(args, for_site=True) as grid:
         receipt = await grid.withdraw(args.offer_id, args.reason)
     return _receipt(receipt, as_json=args.json)
 

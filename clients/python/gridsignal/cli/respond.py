@@ -7,7 +7,8 @@ import json
 
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
-from gridsignal.cli.connection import add_options, current, exit_code, give_examples, open_grid, power_w, tell
+from gridsignal.cli.arguments import Arguments, give_examples, power_w
+from gridsignal.cli.connection import add_options, current, exit_code, open_grid, tell
 
 EXAMPLE = """\
 examples:
@@ -29,13 +30,12 @@ _ACTIONS = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal respond",
         description="Answer an order, and report how it goes. Start only when accept has answered.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = arguments.add_subparsers(dest="action", required=True)
     for action, told in _ACTIONS.items():
@@ -52,11 +52,11 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    return exit_code(_respond(args))
+    return exit_code(_respond(args), args)
 
 
 async def _respond(args: argparse.Namespace) -> int:
-    async with open_grid(args) as grid:
+    async with open_grid(args, for_site=True) as grid:
         found = {m.order_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchOrder)}
         order = found.get(args.order_id)
         if order is None:

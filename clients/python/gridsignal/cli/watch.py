@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import select
+import sys
 
 import gridsignal
 from gridsignal.__main__ import OK
-from gridsignal.cli.connection import add_options, current, exit_code, open_grid
+from gridsignal.cli.arguments import Arguments
+from gridsignal.cli.connection import add_options, current, exit_code, open_grid, tell
 from gridsignal.cli.tables import show
 
 EXAMPLE = """\
@@ -17,15 +21,15 @@ examples:
 """
 _STREAMS = {"prices": "prices", "carbon": "carbon", "alerts": "alerts", "requests": "dispatch", "dispatch": "dispatch"}
 _ONLY_REQUESTS = (gridsignal.DispatchRequest, gridsignal.RequestCancellation, gridsignal.Gap)
+_LOOK_S = 0.25
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Arguments:
     """The command's arguments."""
-    arguments = argparse.ArgumentParser(
+    arguments = Arguments(
         prog="gridsignal watch",
         description="Follow a stream: first what holds now, then everything new.",
         epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.add_argument("what", choices=tuple(_STREAMS), help="what to follow; dispatch is requests and your orders")
     arguments.add_argument("--zone", action="append", metavar="ZONE", help="only this zone (may be repeated)")
@@ -36,21 +40,46 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    return exit_code(_watch(args))
+    return exit_code(_once(args) if args.once else _watch(args), args)
 
 
-async def _watch(args: argparse.Namespace) -> int:
-    stream = _STREAMS[args.what]
+async def _once(args: argparse.Namespace) -> int:
     async with open_grid(args) as grid:
-        if args.once:
-            for signal in await current(grid, stream, args.zone):
-                _show(signal, args)
-            return OK
-        async for signal in grid.subscribe(stream, zones=args.zone):
-            _show(signal, args)
+        found = [signal for signal in await current(grid, _STREAMS[args.what], args.zone) if _wanted(signal, args)]
+    for signal in found:
+        show(signal, as_json=args.json)
+    if not found:
+        where = " or ".join(args.zone) if args.zone else "your zones"
+        tell(f"no {args.what} in {where} now")
     return OK
 
 
-def _show(signal: gridsignal.Message, args: argparse.Namespace) -> None:
-    if args.what != "requests" or isinstance(signal, _ONLY_REQUESTS):
-        show(signal, as_json=args.json)
+async def _watch(args: argparse.Namespace) -> int:
+    async with open_grid(args) as grid:
+        following = asyncio.create_task(_follow(grid, args))
+        closed = asyncio.create_task(_stdout_closed())
+        await asyncio.wait([following, closed], return_when=asyncio.FIRST_COMPLETED)
+        for task in (following, closed):
+            task.cancel()
+        if closed.done() and not closed.cancelled():
+            raise BrokenPipeError
+        await following
+    return OK
+
+
+async def _follow(grid: gridsignal.Grid, args: argparse.Namespace) -> None:
+    async for signal in grid.subscribe(_STREAMS[args.what], zones=args.zone):
+        if _wanted(signal, args):
+            show(signal, as_json=args.json)
+
+
+async def _stdout_closed() -> None:
+    """Returns once nobody reads stdout any more: the next signal, whose write would fail, may be a day away."""
+    pipe = select.poll()
+    pipe.register(sys.stdout.fileno(), 0)  # errors and hang-ups are told without being asked for
+    while not pipe.poll(0):  # noqa: ASYNC110 - a pipe sets no event
+        await asyncio.sleep(_LOOK_S)
+
+
+def _wanted(signal: gridsignal.Message, args: argparse.Namespace) -> bool:
+    return args.what != "requests" or isinstance(signal, _ONLY_REQUESTS)

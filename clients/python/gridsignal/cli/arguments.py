@@ -1,0 +1,81 @@
+"""How the commands read their words: what is wrong is one line and a hint, quantities carry their unit."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
+
+from gridsignal.__main__ import USAGE
+from gridsignal.cli.tables import printable
+from gridsignal_schemas.values import MAX_POWER_W, Money, text_of_decimal
+
+_NUMBER = r"[0-9]{1,14}(?:\.[0-9]{1,9})?"
+_QUANTITY = re.compile(rf"({_NUMBER})\s*([^\W\d_]*)")
+_POWER = {"w": 1, "kw": 10**3, "mw": 10**6, "gw": 10**9}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST = timedelta(days=3660)
+
+
+class Arguments(argparse.ArgumentParser):
+    """A command's arguments; its description keeps its lines, and its errors are short."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"formatter_class": argparse.RawDescriptionHelpFormatter} | options)
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process with 2: one line on what is wrong, one on where to read more."""
+        told = printable(message.removeprefix("argument "))
+        self.exit(USAGE, f"{self.prog}: {told}\nTry: {self.prog} --help\n")
+
+
+def give_examples(actions: Any, examples: str) -> None:
+    """Below the help of each action of `add_subparsers`, its own lines of the command's examples."""
+    for action in actions.choices.values():
+        own = [line for line in examples.splitlines() if line.split()[:3] == action.prog.split()]
+        action.epilog = "\n".join(["example:" if len(own) == 1 else "examples:", *own])
+
+
+def power_w(text: str) -> int:
+    """Watts of a power with its unit, such as 12MW, 9.2 MW or 500kW. A number alone is a question."""
+    match = _QUANTITY.fullmatch(text.strip())
+    number, unit = match.groups() if match else ("", "")
+    if match and not unit:
+        raise argparse.ArgumentTypeError(f"{number} what? Write {number}MW or {number}kW.")
+    if unit == "mW":
+        raise argparse.ArgumentTypeError(f"{number}mW is milliwatts. Write {number}MW or {number}kW.")
+    if unit.lower().removesuffix("h") in _POWER and unit.lower().endswith("h"):
+        raise argparse.ArgumentTypeError(f"expected a power such as 12MW, got an energy: {text!r:.60}")
+    watts = Decimal(number) * _POWER[unit.lower()] if unit.lower() in _POWER else Decimal(0)
+    if watts != int(watts) or not 1 <= watts <= MAX_POWER_W:
+        most = MAX_POWER_W // _POWER["gw"]
+        raise argparse.ArgumentTypeError(f"expected a power such as 12MW or 500kW, {most}GW at most, got {text!r:.60}")
+    return int(watts)
+
+
+def price(text: str) -> str:
+    """A price per MWh in the request's currency, such as 89.90, as the contract writes money."""
+    try:
+        return text_of_decimal(TypeAdapter(Money).validate_python(text.strip()))
+    except ValidationError:
+        raise argparse.ArgumentTypeError(
+            f"expected a price per MWh such as 89.90, in the request's currency and without its name, got {text!r:.60}"
+        ) from None
+
+
+def span(text: str) -> timedelta:
+    """A length of time with its unit, such as 45m, 2h, 90s."""
+    match = _QUANTITY.fullmatch(text.strip())
+    number, unit = match.groups() if match else ("", "")
+    if match and not unit:
+        raise argparse.ArgumentTypeError(f"{number} what? Write {number}m or {number}s.")
+    length = timedelta(0)
+    if unit in _SECONDS and len(number) < 10 and number.isdigit():
+        length = timedelta(seconds=int(number) * _SECONDS[unit])
+    if not timedelta(0) < length <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"expected a length of time such as 45m or 2h, got {text!r:.60}")
+    return length
