@@ -21,6 +21,7 @@ from gridsignal_schemas.messages import (
     OfferOption,
     OrderResponse,
     OrderState,
+    ResponseKind,
     RunMode,
     SiteRegistration,
 )
@@ -110,6 +111,7 @@ class TrackedOrder:
     accepted_w: int | None = None
     accepted_place: int | None = None
     """Offset of the acceptance: overlapping orders share one deviation in this order."""
+    answered: dict[ResponseKind, None] = field(default_factory=dict)  # what its site has said, each kind once
     changed: Receipt | None = None
     """The receipt of the operator's latest change."""
     history: list[Step] = field(default_factory=list)
@@ -175,7 +177,7 @@ class Book:
     last_request: int = -1
     """Offset of the newest request: no request uses a baseline that a later one has replaced since."""
     _orders_of_site: dict[str, list[str]] = field(default_factory=dict)
-    _live_of_site: dict[str, dict[str, None]] = field(default_factory=dict)
+    live_of_site: dict[str, dict[str, None]] = field(default_factory=dict)
 
     @property
     def baselines(self) -> dict[str, BaselineDeclaration]:
@@ -200,12 +202,12 @@ class Book:
         order = tracked.order
         self.orders[order.order_id] = tracked
         self._orders_of_site.setdefault(order.site, []).append(order.order_id)
-        self._live_of_site.setdefault(order.site, {})[order.order_id] = None
+        self.live_of_site.setdefault(order.site, {})[order.order_id] = None
         self.requests[order.request_id].orders.append(order.order_id)
 
     def end_order(self, tracked: TrackedOrder) -> None:
         """An order that is over holds nothing of its site any more."""
-        self._live_of_site[tracked.order.site].pop(tracked.order.order_id, None)
+        self.live_of_site[tracked.order.site].pop(tracked.order.order_id, None)
 
     def live_orders(self, order_ids: Iterable[str]) -> Iterator[TrackedOrder]:
         """Those that are not over."""
@@ -223,7 +225,7 @@ class Book:
 
     def committed(self, site: str, request: DispatchRequest) -> Profile:
         """What the site is ordered to do in the request's direction, answered or not."""
-        live = self.live_orders(self._live_of_site.get(site, ()))
+        live = self.live_orders(self.live_of_site.get(site, ()))
         same = (tracked for tracked in live if tracked.order.direction is request.direction)
         return Profile(tracked.block() for tracked in same if _counts(tracked.order, request.run_mode))
 

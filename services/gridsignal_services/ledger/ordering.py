@@ -20,7 +20,6 @@ from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.lifecycle import (
     OFFER,
     ORDER,
-    ORDER_OVER,
     ORDER_UNANSWERED,
     REQUEST,
     Event,
@@ -41,6 +40,17 @@ _EVENTS = {
     ResponseKind.SUSTAINING: Event.SUSTAIN,
     ResponseKind.COMPLETED: Event.COMPLETE,
 }
+
+
+_HELD = frozenset({OrderState.ACTIVE, OrderState.SUSTAINING, OrderState.RECOVERING})
+_SO_ALREADY = {
+    ResponseKind.RECEIVED: frozenset(OrderState) - {OrderState.ISSUED},
+    ResponseKind.ACCEPTED: _HELD | {OrderState.ACCEPTED},
+    ResponseKind.REFUSED: frozenset({OrderState.REFUSED}),
+    ResponseKind.STARTED: _HELD | {OrderState.COMPLETED},
+    ResponseKind.COMPLETED: frozenset({OrderState.COMPLETED}),
+}
+"""The states in which an answer says nothing new."""
 
 
 def audience_of_site(book: Book, site: str, request_id: str | None) -> Audience:
@@ -132,9 +142,11 @@ def respond(book: Book, entry: Entry, response: OrderResponse) -> Outcome:
     tracked = book.orders.get(response.order_id)
     if tracked is None or any(getattr(tracked.order, name) != getattr(response, name) for name in _ADDRESS):
         return Outcome(False, (fault("ORDER_UNKNOWN", "/order_id", "expected an order to this site"),))
-    if problem := _response_fault(book, tracked, response):
-        return Outcome(False, (problem,))
-    _answer(book, entry, tracked, response)
+    if not _is_so_already(tracked, response):
+        if problem := _response_fault(book, tracked, response):
+            return Outcome(False, (problem,))
+        _answer(book, entry, tracked, response)
+    tracked.answered[response.response] = None
     receipt = receipt_of(book.now, entry, response_id=response.response_id)
     book.responses[key] = TrackedResponse(response, receipt)
     return Outcome(True, receipt=receipt)
@@ -143,6 +155,15 @@ def respond(book: Book, entry: Entry, response: OrderResponse) -> Outcome:
 def _says_the_same(known: OrderResponse, response: OrderResponse) -> bool:
     """Whether both say the same: who said it, and when by the site's clock, differs after a restart."""
     return known == response.model_copy(update={"actor": known.actor, "at": known.at})
+
+
+def _is_so_already(tracked: TrackedOrder, response: OrderResponse) -> bool:
+    """Whether the answer says what its site or the clock has done before: it acknowledges that, and moves nothing."""
+    if tracked.state not in _SO_ALREADY.get(response.response, ()):
+        return False
+    if response.response is not ResponseKind.ACCEPTED:
+        return True
+    return response.revision == tracked.order.revision and response.accepted_w in (None, tracked.power_w)
 
 
 def _response_fault(book: Book, tracked: TrackedOrder, response: OrderResponse) -> Detail | None:
@@ -166,8 +187,6 @@ def _response_fault(book: Book, tracked: TrackedOrder, response: OrderResponse) 
 
 
 def _answer(book: Book, entry: Entry, tracked: TrackedOrder, response: OrderResponse) -> None:
-    if response.response is ResponseKind.RECEIVED and tracked.state in ORDER_OVER:
-        return  # an SDK's own acknowledgement of a cancellation
     if response.response is ResponseKind.UNAVAILABLE:
         _derate(book, tracked, response)
         return

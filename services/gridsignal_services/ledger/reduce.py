@@ -41,6 +41,7 @@ from gridsignal_services.ledger.lifecycle import ORDER_OVER, REQUEST_OVER, Illeg
 from gridsignal_services.ledger.ordering import audience_of_site
 from gridsignal_services.ledger.requesting import audience_of_request
 from gridsignal_services.ledger.rules import fault
+from gridsignal_services.ledger.standing import told_order
 
 _RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome]] = {
     SiteRegistration: sites.register,
@@ -127,14 +128,14 @@ class Ledger:
                 return NOBODY
 
     def current(self) -> list[tuple[Record, Audience]]:
-        """The snapshot of the stream: open requests, the decisions on them, orders that are not over."""
+        """The snapshot of the stream: open requests, the decisions on them, orders that are not over as they stand."""
         open_requests = [t for t in self.book.requests.values() if t.state not in REQUEST_OVER]
         records: list[Record] = [tracked.request for tracked in open_requests]
         told = self.book.announcements.last_told
         for tracked in open_requests:
             records.extend(filter(None, (told("offer", *key) for key in tracked.offers)))
         live = (order for order in self.book.orders.values() if order.state not in ORDER_OVER)
-        records.extend(filter(None, (told("order", o.order.participant, o.order.order_id) for o in live)))
+        records.extend(filter(None, (told_order(self.book, order) for order in live)))
         return [(record, self.audience_of(record)) for record in records]
 
     def apply(self, entry: Entry) -> Outcome:

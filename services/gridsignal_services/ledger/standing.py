@@ -1,0 +1,40 @@
+"""Where a site's offers and orders stand while they are not over: what a snapshot and a question are answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gridsignal_schemas.messages import DispatchOrder
+from gridsignal_services.ledger.announcements import OfferKey
+from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder
+from gridsignal_services.ledger.lifecycle import REQUEST_OVER, OfferState
+
+_OFFER_STANDS = frozenset({OfferState.LIVE, OfferState.STANDBY, OfferState.TENTATIVE, OfferState.AWARDED})
+
+
+def told_order(book: Book, tracked: TrackedOrder) -> DispatchOrder | None:
+    """The order as its site was told of it, in its present state and with the power that was accepted since."""
+    told = book.announcements.last_told("order", tracked.order.participant, tracked.order.order_id)
+    if not isinstance(told, DispatchOrder):
+        return None
+    return told.model_copy(update={"state": tracked.state, "power_w": tracked.power_w})
+
+
+def orders_of(book: Book, participant: str, site: str | None) -> Iterator[tuple[DispatchOrder, TrackedOrder]]:
+    """A participant's announced orders that are not over, of one site or of all; the oldest first."""
+    sites = [site] if site is not None else [name for name, of in book.sites.items() if of.participant == participant]
+    for tracked in (order for name in sites for order in book.live_orders(book.live_of_site.get(name, ()))):
+        order = told_order(book, tracked)
+        if order is not None and order.participant == participant:
+            yield order, tracked
+
+
+def offers_of(book: Book, participant: str, site: str | None) -> Iterator[tuple[OfferKey, TrackedOffer]]:
+    """A participant's offers that are not over, on requests that are not; the oldest request's first."""
+    for request in book.requests.values():
+        if request.state in REQUEST_OVER:
+            continue
+        for key in request.offers:
+            tracked = book.offers[key]
+            if key[0] == participant and site in (None, tracked.offer.site) and tracked.state in _OFFER_STANDS:
+                yield key, tracked
