@@ -41,6 +41,8 @@ DECISIONS = (
     "services/gridsignal_services/dispatch/book.py",
     "services/gridsignal_services/dispatch/commands.py",
     "services/gridsignal_services/dispatch/delivered.py",
+    "services/gridsignal_services/dispatch/in_force.py",
+    "services/gridsignal_services/dispatch/means.py",
     "services/gridsignal_services/dispatch/vintages.py",
     "services/gridsignal_services/gateway/session.py",
     "services/gridsignal_services/gateway/answers.py",

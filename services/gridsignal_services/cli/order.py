@@ -105,7 +105,7 @@ def _show(views: list[Any]) -> None:
                 f"{order['power_w'] / 1e6:g} MW",
                 accepted,
                 *period,
-                f"{view['delivered_wh'] / 1e6:.3f} MWh",
+                "not metered yet" if view["delivered_wh"] is None else f"{view['delivered_wh'] / 1e6:.3f} MWh",
                 "" if view["amount"] is None else f"{Decimal(view['amount']):.2f} {view['currency']}",
             )
         )

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from gridsignal_schemas.messages import Clearing, DispatchRequest, OfferOption, OrderState
 from gridsignal_schemas.values import Money, Shape, Timestamp
+from gridsignal_services.dispatch.amounts import Amount, exactly
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedRequest
 from gridsignal_services.ledger.lifecycle import OfferState, RequestState
@@ -42,7 +43,7 @@ class OptionLine(Shape):
     starts_at: Timestamp
     ends_at: Timestamp
     price_per_mwh: Money
-    effective_price_per_mwh: Money | None
+    effective_price_per_mwh: Amount | None
     """Activation fee included, per MWh of the option's whole power; null: it does not overlap the request."""
     divisible: bool
     min_power_w: int
@@ -118,12 +119,11 @@ def effective_price(request: DispatchRequest, option: OfferOption) -> Decimal | 
     starts_at, ends_at = max(request.starts_at, option.starts_at), min(request.ends_at, option.ends_at)
     if starts_at >= ends_at:
         return None
-    mwh = Decimal(option.power_w) * int((ends_at - starts_at).total_seconds()) / Decimal(3_600_000_000)
-    return _four_places(option.price_per_mwh + (option.activation_fee or Decimal(0)) / mwh) if mwh else None
-
-
-def _four_places(value: Decimal) -> Decimal:
-    return value.quantize(Decimal("0.0001"))
+    with exactly():
+        mwh = Decimal(option.power_w) * int((ends_at - starts_at).total_seconds()) / Decimal(3_600_000_000)
+        if not mwh:
+            return None
+        return (option.price_per_mwh + (option.activation_fee or Decimal(0)) / mwh).quantize(Decimal("0.0001"))
 
 
 def _line(book: Book, tracked: TrackedRequest, key: OfferKey, place: int) -> OfferLine:

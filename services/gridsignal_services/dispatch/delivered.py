@@ -9,28 +9,27 @@ What it is worth is delivered x price - deficiency x deficiency price; a dry run
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
-from gridsignal_schemas.messages import (
-    DispatchOrder,
-    DispatchRequest,
-    MeterPoint,
-    MeterReading,
-    OrderState,
-    Quality,
-    QuantityKind,
-    RunMode,
-)
-from gridsignal_schemas.values import Money, Shape, Timestamp
-from gridsignal_services.ledger.book import Book, TrackedOrder
+from gridsignal_schemas.messages import Direction, MeterReading, OrderState, QuantityKind, RunMode
+from gridsignal_schemas.values import Shape, Timestamp
+from gridsignal_services.dispatch.amounts import Amount, exactly
+from gridsignal_services.dispatch.in_force import Statement, in_force
+from gridsignal_services.dispatch.means import Gap, Mean, net_means
+from gridsignal_services.ledger.book import Book, Declared, TrackedOrder
 from gridsignal_services.ledger.delivery import amount, deficiency_w, deviation_w, energy_wh, shared_delivery_w
+from gridsignal_services.ledger.lifecycle import ORDER_NEVER_HELD
+from gridsignal_services.ledger.profile import Block, Profile
 
-_NEVER_ORDERED = frozenset({OrderState.REFUSED, OrderState.VOIDED, OrderState.CANCELLED})
-_GOOD = frozenset({Quality.OK, Quality.ESTIMATED})
+_BROKEN_OFF = frozenset({OrderState.COMPLETED, OrderState.ABORTED, OrderState.DEFAULTED})
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 
 
 class DeliveryInterval(Shape):
@@ -43,137 +42,227 @@ class DeliveryInterval(Shape):
     """Net power taken from the grid at the connection point; negative when it feeds in."""
     ordered_w: int
     delivered_w: int | None
+    """0: metered, and nothing was delivered; null: not known, and `gap` says why."""
     deficiency_w: int | None
     delivered_wh: int | None
-    amount: Money | None
+    amount: Amount | None
     """What the site gets for it, in the request's currency, or owes below zero; null in a gap and in a dry run."""
+    gap: Gap | None = None
+    """Why there is no figure; null where there is one."""
 
 
-class Mean(NamedTuple):
-    """Net power at a connection point over one interval, in watts; None where a meter has no good figure."""
+class Totals(NamedTuple):
+    """What the intervals of an order add up to; None where none of them has a figure."""
+
+    delivered_wh: int | None
+    amount: Decimal | None
+    metered_s: int
+    """How much of the period has a figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """All that an order's delivery depends on beside its readings: a copy, for the book goes on."""
 
     starts_at: datetime
     ends_at: datetime
-    net_w: int | None
+    over_at: datetime
+    """From here on it delivers nothing, for its site has ended it; what it owes stays."""
+    direction: Direction
+    ordered_w: int
+    ahead: Profile
+    """What orders that were accepted before it take of the same deviation."""
+    baselines: tuple[Declared, ...]
+    """Those it counts on, oldest first."""
+    capacity_w: int | None
+    price_per_mwh: Decimal
+    deficiency_price_per_mwh: Decimal
+    is_paid: bool
 
 
-def net_means(readings: Iterable[MeterReading]) -> list[Mean]:
-    """The connection point's means, all its meters added; of two readings of one interval the later `seq` counts."""
-    newest: dict[tuple[datetime, datetime], dict[str, MeterReading]] = {}
-    for reading in readings:
-        if reading.point is MeterPoint.CONNECTION:
-            meters = newest.setdefault((reading.starts_at, reading.ends_at), {})
-            known = meters.get(reading.meter)
-            if known is None or known.seq < reading.seq:
-                meters[reading.meter] = reading
-    return [Mean(*period, _net(meters.values())) for period, meters in sorted(newest.items())]
+def orders_of(book: Book, site: str) -> Iterator[TrackedOrder]:
+    """Every order a site has had, oldest first."""
+    return map(book.orders.__getitem__, book.orders_of_site.get(site, ()))
 
 
-def _net(readings: Iterable[MeterReading]) -> int | None:
-    total = 0
-    for reading in readings:
-        if reading.quality not in _GOOD:
-            return None
-        total += reading.import_w - reading.export_w
-    return total
+def terms_of(book: Book, tracked: TrackedOrder) -> Terms | None:
+    """What the order's delivery is measured by; None for limits and for orders that never held."""
+    order = tracked.order
+    if order.quantity_kind is not QuantityKind.DELTA or tracked.state in ORDER_NEVER_HELD:
+        return None
+    asked = book.requests[order.request_id]
+    starts_at, ends_at = order.starts_at, order.ends_at or _NEVER
+    site = book.sites.get(order.site)
+    uniform = order.clearing_price_per_mwh
+    return Terms(
+        starts_at=starts_at,
+        ends_at=ends_at,
+        over_at=_over_at(tracked),
+        direction=order.direction,
+        ordered_w=tracked.power_w,
+        ahead=_ahead_of(book, tracked),
+        baselines=tuple(
+            declared
+            for declared in book.declared.get(order.site, ())
+            if declared.place < asked.place and declared.starts_at < ends_at and starts_at < declared.ends_at
+        ),
+        capacity_w=None if site is None else site.capacity_w,
+        price_per_mwh=(order.price_per_mwh if uniform is None else uniform) or Decimal(0),
+        deficiency_price_per_mwh=asked.request.deficiency_price_per_mwh or Decimal(0),
+        is_paid=order.run_mode is not RunMode.DRY_RUN,
+    )
+
+
+def _over_at(tracked: TrackedOrder) -> datetime:
+    """When an order stopped holding its site: at its end, or when the site broke it off before."""
+    ends_at = tracked.order.ends_at or _NEVER
+    if tracked.state not in _BROKEN_OFF:
+        return ends_at
+    return min(ends_at, next((step.at for step in tracked.history if step.state in _BROKEN_OFF), ends_at))
+
+
+def _ahead_of(book: Book, tracked: TrackedOrder) -> Profile:
+    """What others take of the site's deviation first; nobody's real order waits behind a dry run."""
+    order, turn = tracked.order, _turn(tracked)
+    return Profile(
+        Block(other.order.starts_at, _over_at(other), other.power_w)
+        for other in orders_of(book, order.site)
+        if other.order.direction is order.direction
+        and other.order.quantity_kind is QuantityKind.DELTA
+        and other.state not in ORDER_NEVER_HELD
+        and (order.run_mode is RunMode.DRY_RUN or other.order.run_mode is not RunMode.DRY_RUN)
+        and other.order.starts_at < (order.ends_at or _NEVER)
+        and order.starts_at < _over_at(other)
+        and _turn(other) < turn
+    )
+
+
+def _turn(tracked: TrackedOrder) -> tuple[bool, int, str]:
+    return tracked.accepted_place is None, tracked.accepted_place or 0, tracked.order.order_id
 
 
 def delivery(book: Book, tracked: TrackedOrder, readings: Iterable[MeterReading]) -> list[DeliveryInterval]:
     """What the order delivered as far as it has been metered; nothing for limits and for orders that never held."""
-    if tracked.order.quantity_kind is not QuantityKind.DELTA or tracked.state in _NEVER_ORDERED:
+    terms = terms_of(book, tracked)
+    return [] if terms is None else measured(terms, readings)
+
+
+def measured(terms: Terms, readings: Iterable[MeterReading]) -> list[DeliveryInterval]:
+    """The order's intervals in order of time, from readings in the order of the log."""
+    means = net_means(readings, terms.capacity_w)
+    if not means:
         return []
-    order, asked = tracked.order, book.requests[tracked.order.request_id]
-    rivals = _in_order_of_acceptance(book, order)
-    intervals = []
-    for mean in net_means(readings):
-        for starts_at, ends_at in _stretches(book, order, rivals, mean):
-            baseline = book.baseline_w(order.site, starts_at, asked.place)
-            sharing = [rival for rival in rivals if _holds(rival.order, starts_at)]
-            stretch = Mean(starts_at, ends_at, mean.net_w)
-            intervals.append(_interval(tracked, asked.request, sharing, stretch, baseline))
-    return intervals
-
-
-def _in_order_of_acceptance(book: Book, order: DispatchOrder) -> list[TrackedOrder]:
-    rivals = [
-        other
-        for other in book.orders.values()
-        if other.order.site == order.site
-        and other.order.direction is order.direction
-        and other.state not in _NEVER_ORDERED
+    baseline = _Curve(terms.baselines, max(terms.starts_at, means[0].starts_at), min(terms.ends_at, means[-1].ends_at))
+    return [
+        _interval(terms, stretch, baseline.at(stretch.starts_at))
+        for mean in means
+        for stretch in _stretches(terms, baseline, mean)
     ]
-    last = 2**63
-    return sorted(rivals, key=lambda r: (last if r.accepted_place is None else r.accepted_place, r.order.order_id))
 
 
-def _holds(order: DispatchOrder, when: datetime) -> bool:
-    return order.starts_at <= when and (order.ends_at is None or when < order.ends_at)
+def totals(terms: Terms, intervals: Iterable[DeliveryInterval]) -> Totals:
+    """The sums, rounded once: a thousand short intervals are worth no more than the long one they make up."""
+    delivered = missing = 0
+    metered = timedelta(0)
+    for interval in intervals:
+        if interval.delivered_w is not None and interval.deficiency_w is not None:
+            span = interval.ends_at - interval.starts_at
+            metered += span
+            delivered += interval.delivered_w * (span // _MICROSECOND)
+            missing += interval.deficiency_w * (span // _MICROSECOND)
+    if not metered:
+        return Totals(None, None, 0)
+    worth = _worth(terms, delivered // _MICRO, missing // _MICRO)
+    return Totals(energy_wh(delivered // _MICRO, 1), worth, metered // _SECOND)
 
 
-def _stretches(
-    book: Book, order: DispatchOrder, rivals: Sequence[TrackedOrder], mean: Mean
-) -> Iterator[tuple[datetime, datetime]]:
-    starts_at = max(order.starts_at, mean.starts_at)
-    ends_at = mean.ends_at if order.ends_at is None else min(order.ends_at, mean.ends_at)
+_MICROSECOND, _MICRO = timedelta(microseconds=1), 1_000_000
+
+
+class _Curve:
+    """The baseline of a period: of overlapping declarations the later holds, and it is cut at its own steps alone."""
+
+    def __init__(self, declared: tuple[Declared, ...], starts_at: datetime, ends_at: datetime) -> None:
+        self._starts: list[datetime] = []
+        self._ends: list[datetime] = []
+        self._powers: list[int] = []
+        statements = [Statement(each.starts_at, each.ends_at, (place,)) for place, each in enumerate(declared)]
+        for since, until, place in in_force(statements):
+            self._take(declared[place], max(since, starts_at), min(until, ends_at))
+
+    def _take(self, declared: Declared, starts_at: datetime, ends_at: datetime) -> None:
+        baseline, step = declared.baseline, timedelta(seconds=declared.baseline.resolution_s)
+        while starts_at < ends_at:
+            index = (starts_at - declared.starts_at) // step
+            until = min(ends_at, declared.starts_at + (index + 1) * step)
+            self._starts.append(starts_at)
+            self._ends.append(until)
+            self._powers.append(baseline.power_w[index])
+            starts_at = until
+
+    def at(self, when: datetime) -> int | None:
+        """The baseline at a moment, in watts; None where nothing was declared."""
+        index = bisect_right(self._starts, when) - 1
+        return self._powers[index] if index >= 0 and when < self._ends[index] else None
+
+    def edges(self, starts_at: datetime, ends_at: datetime) -> Iterator[datetime]:
+        """The moments inside a period at which it may change."""
+        for edges in (self._starts, self._ends):
+            yield from edges[bisect_right(edges, starts_at) : bisect_left(edges, ends_at)]
+
+
+def _stretches(terms: Terms, baseline: _Curve, mean: Mean) -> Iterator[Mean]:
+    starts_at, ends_at = max(terms.starts_at, mean.starts_at), min(terms.ends_at, mean.ends_at)
     if starts_at >= ends_at:
         return
-    edges = {starts_at, ends_at, *_baseline_edges(book, order.site, starts_at, ends_at)}
-    for rival in rivals:
-        edges.update(e for e in (rival.order.starts_at, rival.order.ends_at) if e and starts_at < e < ends_at)
-    moments = sorted(edges)
-    yield from pairwise(moments)
+    edges = {starts_at, ends_at, *terms.ahead.edges(starts_at, ends_at), *baseline.edges(starts_at, ends_at)}
+    if starts_at < terms.over_at < ends_at:
+        edges.add(terms.over_at)
+    for since, until in pairwise(sorted(edges)):
+        yield mean._replace(starts_at=since, ends_at=until)
 
 
-def _baseline_edges(book: Book, site: str, starts_at: datetime, ends_at: datetime) -> Iterator[datetime]:
-    for declared in book.declared.get(site, ()):
-        if declared.ends_at <= starts_at or ends_at <= declared.starts_at:
-            continue
-        step = timedelta(seconds=declared.baseline.resolution_s)
-        edge = starts_at + (declared.baseline.starts_at - starts_at) % step
-        while edge < ends_at:
-            if edge > starts_at:
-                yield edge
-            edge += step
-
-
-def _interval(
-    tracked: TrackedOrder,
-    request: DispatchRequest,
-    sharing: Sequence[TrackedOrder],
-    stretch: Mean,
-    baseline_w: int | None,
-) -> DeliveryInterval:
-    starts_at, ends_at, actual_w = stretch
-    ordered_w, seconds = tracked.power_w, int((ends_at - starts_at).total_seconds())
+def _interval(terms: Terms, stretch: Mean, baseline_w: int | None) -> DeliveryInterval:
+    starts_at, ends_at, actual_w, gap = stretch
     delivered = missing = energy = worth = None
     if baseline_w is not None and actual_w is not None:
-        deviation = deviation_w(tracked.order.direction, baseline_w, actual_w)
-        shares = shared_delivery_w(deviation, [order.power_w for order in sharing])
-        at = next(index for index, order in enumerate(sharing) if order is tracked)
-        delivered = shares[at]
-        # a move the wrong way is missing once: from the order accepted first
-        first = deficiency_w(tracked.order.direction, baseline_w, actual_w, ordered_w)
-        missing = ordered_w - delivered if at else first
-        energy = energy_wh(delivered, seconds)
-        worth = _worth(tracked.order, request, delivered, missing, seconds)
+        ahead_w = terms.ahead.at(starts_at)
+        delivered, missing = _shares(terms, baseline_w, actual_w, ahead_w, is_over=starts_at >= terms.over_at)
+        span = ends_at - starts_at
+        energy = energy_wh(_joules(delivered, span), 1)
+        worth = _worth(terms, _joules(delivered, span), _joules(missing, span))
     return DeliveryInterval(
         starts_at=starts_at,
         ends_at=ends_at,
         baseline_w=baseline_w,
         actual_w=actual_w,
-        ordered_w=ordered_w,
+        ordered_w=terms.ordered_w,
         delivered_w=delivered,
         deficiency_w=missing,
         delivered_wh=energy,
         amount=worth,
+        gap=gap or (Gap.NO_BASELINE if baseline_w is None else None),
     )
 
 
-def _worth(
-    order: DispatchOrder, request: DispatchRequest, delivered: int, missing: int, seconds: int
-) -> Decimal | None:
-    if order.run_mode is RunMode.DRY_RUN:
+def _shares(terms: Terms, baseline_w: int, actual_w: int, ahead_w: int, *, is_over: bool) -> tuple[int, int]:
+    """What the order gets of the deviation, and what it lacks."""
+    if is_over:
+        return 0, terms.ordered_w
+    deviation = deviation_w(terms.direction, baseline_w, actual_w)
+    _, delivered = shared_delivery_w(deviation, (ahead_w, terms.ordered_w))
+    if ahead_w:  # a move the wrong way is missing once: from the order accepted first
+        return delivered, terms.ordered_w - delivered
+    return delivered, deficiency_w(terms.direction, baseline_w, actual_w, terms.ordered_w)
+
+
+def _joules(power_w: int, span: timedelta) -> int:
+    return power_w * (span // _MICROSECOND) // _MICRO
+
+
+def _worth(terms: Terms, delivered_ws: int, missing_ws: int) -> Decimal | None:
+    if not terms.is_paid:
         return None
-    own, uniform = order.price_per_mwh, order.clearing_price_per_mwh
-    paid = amount(delivered, seconds, (own if uniform is None else uniform) or Decimal(0))
-    return paid - amount(missing, seconds, request.deficiency_price_per_mwh or Decimal(0))
+    with exactly():
+        owed = amount(missing_ws, 1, terms.deficiency_price_per_mwh)
+        return amount(delivered_ws, 1, terms.price_per_mwh) - owed

@@ -19,6 +19,7 @@ from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, En
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
+from gridsignal_services.dispatch.metering import Measuring
 from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.dispatch.views import page
@@ -56,7 +57,7 @@ class Door:
         limits: RestLimits,
     ) -> None:
         self.replica, self.registry, self.clock = replica, registry, clock
-        self.readings, self.archive = readings, archive
+        self.readings, self.archive, self.measuring = readings, archive, Measuring(readings.meters)
         self._callers, self._seal = Callers(verifier, limits), seal
 
     # --- who -----------------------------------------------------------------------------------------------------

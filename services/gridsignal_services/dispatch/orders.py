@@ -9,9 +9,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.messages import DispatchOrder, MeterReading, OrderState, SiteRegistration
+from gridsignal_schemas.values import Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch import commands
+from gridsignal_services.dispatch.delivered import orders_of
 from gridsignal_services.dispatch.door import Door, must_be_accepted, owns, paged
 from gridsignal_services.dispatch.examples import EXTEND, RELEASE, takes
 from gridsignal_services.dispatch.requests import Limit
@@ -22,12 +24,17 @@ from gridsignal_services.dispatch.views import (
     Orders,
     OrderView,
     Readings,
+    ignored,
     offer_view,
     order_view,
     overlaps,
 )
+from gridsignal_services.ledger.book import TrackedOrder
 from gridsignal_services.ledger.lifecycle import OfferState
+from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.rules import fault
+
+MeteredFrom = Annotated[Timestamp | None, Query(examples=["2024-05-12T18:00:00Z"])]
 
 
 def routes(door: Door) -> APIRouter:
@@ -62,16 +69,31 @@ def _orders(router: APIRouter, door: Door) -> None:
             and state in (None, tracked.state)
         }
         chosen, following = paged(seen, after, limit)
-        views = [order_view(seen[i][0].book, seen[i][1], door.readings.meters) for i in chosen]
+        views: list[OrderView] = []
+        shown = 0
+        for order_id in chosen:
+            if shown > _INTERVALS:  # the page ends early: what follows is asked for like any other page
+                return Orders(orders=views, next=views[-1].order.order_id)
+            views.append(await _view(door, *seen[order_id]))
+            shown += len(views[-1].metered)
         return Orders(orders=views, next=following)
 
     @router.get("/orders/{order_id}", tags=["orders"])
-    async def one(order_id: str, request: Request) -> OrderView:
+    async def one(order_id: str, request: Request, metered_from: MeteredFrom = None) -> OrderView:
         """One order, its history, and its delivered energy by metered interval."""
         who = door.principal(request)
+        door.only(request, "metered_from")
         await door.catch_up(request)
-        ledger, tracked = door.order(who, order_id)
-        return order_view(ledger.book, tracked, door.readings.meters)
+        return await _view(door, *door.order(who, order_id), metered_from)
+
+
+_INTERVALS = 2000
+"""Metered intervals on one page of orders, give or take one order's."""
+
+
+async def _view(door: Door, ledger: Ledger, tracked: TrackedOrder, since: datetime | None = None) -> OrderView:
+    metered = await door.measuring.of(ledger.book, tracked, since)
+    return order_view(ledger.book, tracked, metered)
 
 
 def _changes(router: APIRouter, door: Door) -> None:
@@ -85,7 +107,7 @@ def _changes(router: APIRouter, door: Door) -> None:
             raise problems.conflict(faults)
         if body.ends_at != tracked.order.ends_at:
             must_be_accepted(await door.submit(commands.ending(tracked, body.ends_at, body, who), who, response))
-        return order_view(ledger.book, tracked, door.readings.meters)
+        return await _view(door, ledger, tracked)
 
     @router.post("/orders/{order_id}/release", tags=["orders"], openapi_extra=takes(ReleaseBody, RELEASE))
     async def release(order_id: str, request: Request, response: Response) -> OrderView:
@@ -98,7 +120,7 @@ def _changes(router: APIRouter, door: Door) -> None:
             raise problems.conflict(faults)
         if ends_at != tracked.order.ends_at:
             must_be_accepted(await door.submit(commands.ending(tracked, ends_at, body, who), who, response))
-        return order_view(ledger.book, tracked, door.readings.meters)
+        return await _view(door, ledger, tracked)
 
 
 _A_MOMENT = timedelta(seconds=1)
@@ -157,13 +179,15 @@ def _meters(router: APIRouter, door: Door) -> None:
         door.only(request, "site", "from", "to")
         if to - from_ > _LONGEST_LOOK:
             raise problems.invalid([fault("PERIOD", "?to", f"expected at most {_LONGEST_LOOK.days} days after from")])
-        metered = door.readings.meters.between(site, from_, to)
-        if door.sees(who, Audience(sites=frozenset({site}))):
-            return Readings(readings=list(metered))
-        windows = list(_windows(door, who, site))
-        if not windows:
-            raise problems.not_found()
-        return Readings(readings=[reading for reading in metered if _touches(reading, windows)])
+        metered = list(door.readings.meters.between(site, from_, to))
+        passed_over = door.readings.meters.passed_over(site, from_, to)
+        if not door.sees(who, Audience(sites=frozenset({site}))):
+            windows = list(_windows(door, who, site))
+            if not windows:
+                raise problems.not_found()
+            metered = [reading for reading in metered if _touches(reading, windows)]
+            passed_over = [each for each in passed_over if _touches(each.reading, windows)]
+        return Readings(readings=metered, ignored=[ignored(each) for each in passed_over])
 
 
 _LONGEST_LOOK = timedelta(days=7)
@@ -173,9 +197,9 @@ _AROUND = timedelta(hours=1)
 def _windows(door: Door, who: Principal, site: str) -> Iterator[tuple[datetime, datetime | None]]:
     """The periods around the principal's own orders to a site."""
     for ledger in door.ledgers():
-        for tracked in ledger.orders.values():
+        for tracked in orders_of(ledger.book, site):
             order = tracked.order
-            if order.site == site and owns(who, ledger.requests[order.request_id]):
+            if owns(who, ledger.requests[order.request_id]):
                 yield order.starts_at - _AROUND, order.ends_at + _AROUND if order.ends_at else None
 
 

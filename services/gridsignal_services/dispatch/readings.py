@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
-from gridsignal_schemas.messages import MeterReading
+from gridsignal_schemas.messages import GridClock, MeterReading
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.bus.codec import Codec, Poison
+from gridsignal_services.clock import grid_time
 from gridsignal_services.dispatch.meters import Meters
+from gridsignal_services.ledger.metering import reading_faults
 from gridsignal_services.registry import Registry
 from gridsignal_services.telemetry import logger
 
@@ -16,10 +19,15 @@ _PAUSE_S = 1.0
 
 
 class Readings:
-    """What the meters said, read from the first kept record on; poison and strangers' readings are passed over."""
+    """What the meters said, read from the first kept record on.
 
-    def __init__(self, log: Log, codec: Codec, registry: Registry, meters: Meters | None = None) -> None:
-        self.meters = meters or Meters()
+    Poison and strangers' readings are passed over, and so is what was no measurement when it was logged.
+    """
+
+    def __init__(self, log: Log, codec: Codec, registry: Registry, grid: Callable[[], GridClock | None]) -> None:
+        """`grid` is the simulation's clock, once the ledger knows it."""
+        self.meters = Meters()
+        self._grid = grid
         self._log, self._codec, self._registry = log, codec, registry
         self._positions: dict[int, int] = {}
         self._ends: dict[int, int] | None = None
@@ -77,9 +85,12 @@ class Readings:
             where = {"partition": record.partition, "offset": record.offset}
             self._out.warning("a reading can't be decoded", reason=str(poison), **where)
             return
-        if isinstance(reading, MeterReading) and self._is_of_its_site(reading):
-            self.meters.add(reading)
-
-    def _is_of_its_site(self, reading: MeterReading) -> bool:
+        if not isinstance(reading, MeterReading):
+            return
         site = self._registry.sites.get(reading.site)
-        return site is not None and site.participant == reading.participant and site.zone == reading.zone
+        if site is None or (site.participant, site.zone) != (reading.participant, reading.zone):
+            return
+        if faults := reading_faults(reading, grid_time(self._grid(), record.appended_us), site.capacity_w):
+            self.meters.pass_over(reading, faults[0])
+        else:
+            self.meters.add(reading)

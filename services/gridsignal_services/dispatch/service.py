@@ -47,7 +47,7 @@ class Dispatch:
     ) -> None:
         self.health = Health()
         self._log, self._replica, self._registry, self._clock = log, replica, registry, clock
-        self._readings = Readings(log, codec, registry)
+        self._readings = Readings(log, codec, registry, lambda: replica.grid)
         seal = Seal(_position_key(settings.directory), log.epoch)
         archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
         door = Door(replica, self._readings, archive, verifier, registry, seal, clock, limits)
@@ -77,7 +77,7 @@ class Dispatch:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(self._server.serve())
                 owner = Owner(self._replica, self._clock, election)
-                lasting = for_ever("readings", self._readings.run()), for_ever("owner", owner.run())
+                lasting = for_ever("readings", self._read_meters()), for_ever("owner", owner.run())
                 beside = [tasks.create_task(work) for work in (*lasting, self._become_ready())]
                 await serving
                 for task in beside:
@@ -85,6 +85,10 @@ class Dispatch:
         finally:
             self.health.set_ready(False, "stopped")
             await election.aclose()
+
+    async def _read_meters(self) -> None:
+        await self._replica.caught_up()  # it knows the grid's clock, by which readings are judged
+        await self._readings.run()
 
     async def _become_ready(self) -> None:
         await self._replica.caught_up()

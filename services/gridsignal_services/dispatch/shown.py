@@ -71,7 +71,7 @@ def _answers() -> dict[Any, Any]:
         Orders: Orders(orders=[order], next=None),
         Offers: Offers(offers=[offer], next=None),
         list[SiteRegistration]: [_golden(SiteRegistration)],
-        Readings: Readings(readings=[_golden(MeterReading)]),
+        Readings: Readings(readings=[_golden(MeterReading)], ignored=[]),
         signals.Prices: signals.Prices(as_of=hour[0], curves=vintages.prices(known, *hour, hour[0])),
         signals.Carbon: signals.Carbon(
             as_of=carbon.observed_at, curves=vintages.carbon(known, *hour, carbon.observed_at)
@@ -114,7 +114,9 @@ def _order() -> OrderView:
         delivered_wh=order.power_w // 4,
         amount=interval.amount,
         currency=_golden(DispatchRequest).currency,
+        metered_s=900,
         metered=[interval],
+        next_metered=None,
     )
 
 

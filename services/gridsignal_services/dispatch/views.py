@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from decimal import Decimal
+from typing import NamedTuple
 
 from gridsignal_schemas.frames import Receipt
-from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, FlexOffer, MeterReading, OrderState, RunMode
-from gridsignal_schemas.values import Currency, Money, Shape, Timestamp
-from gridsignal_services.dispatch.delivered import DeliveryInterval, delivery
-from gridsignal_services.dispatch.meters import Meters
+from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, FlexOffer, MeterReading, OrderState
+from gridsignal_schemas.values import Currency, Shape, Timestamp
+from gridsignal_services.dispatch.amounts import Amount
+from gridsignal_services.dispatch.delivered import DeliveryInterval, Totals
+from gridsignal_services.dispatch.meters import PassedOver
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 
@@ -47,11 +48,18 @@ class OrderView(Shape):
     state: OrderState
     accepted_w: int | None
     history: list[OrderStep]
-    delivered_wh: int
-    amount: Money | None
-    """What it is worth to the site as far as it has been metered, penalties taken off; null in a dry run."""
+    delivered_wh: int | None
+    """0: metered, and nothing was delivered; null: not metered yet."""
+    amount: Amount | None
+    """What it is worth to the site as far as it has been metered, penalties taken off; null in a dry run, and as long
+    as nothing is metered."""
     currency: Currency
+    metered_s: int
+    """How many seconds of its period have a figure; the sums are of all of them."""
     metered: list[DeliveryInterval]
+    """A thousand intervals at most, from `metered_from` on where one was named."""
+    next_metered: Timestamp | None
+    """Where there are more: their `metered_from`."""
 
 
 class OfferView(Shape):
@@ -88,10 +96,22 @@ class Offers(Shape):
     next: str | None
 
 
+class IgnoredReading(Shape):
+    """A reading that is on the log and counts for nothing."""
+
+    reading: MeterReading
+    code: str
+    """The rule that it breaks."""
+    reason: str
+    """The same for people."""
+
+
 class Readings(Shape):
     """Meter readings of one site, oldest first."""
 
     readings: list[MeterReading]
+    ignored: list[IgnoredReading]
+    """The newest of those that count for nothing, and why; a hundred at most."""
 
 
 def request_view(tracked: TrackedRequest, now: datetime, *, own: bool) -> RequestView:
@@ -111,10 +131,17 @@ def _state_for_others(tracked: TrackedRequest, now: datetime) -> RequestState:
     return RequestState.CLEARING if now < tracked.request.ends_at else RequestState.COMPLETED
 
 
-def order_view(book: Book, tracked: TrackedOrder, meters: Meters) -> OrderView:
+class Metered(NamedTuple):
+    """What is shown of an order's delivery: all of it in the sums, a page of it by interval."""
+
+    totals: Totals = Totals(None, None, 0)
+    page: Sequence[DeliveryInterval] = ()
+    next: datetime | None = None
+
+
+def order_view(book: Book, tracked: TrackedOrder, metered: Metered) -> OrderView:
     """An order with its metered delivery."""
     order = tracked.order
-    metered = delivery(book, tracked, meters.between(order.site, order.starts_at, order.ends_at))
     return OrderView(
         order=order,
         state=tracked.state,
@@ -123,13 +150,19 @@ def order_view(book: Book, tracked: TrackedOrder, meters: Meters) -> OrderView:
             OrderStep(at=s.at, state=s.state, actor=s.actor, reason_code=s.reason_code, reason=s.reason)
             for s in tracked.history
         ],
-        delivered_wh=sum(interval.delivered_wh or 0 for interval in metered),
-        amount=None
-        if order.run_mode is RunMode.DRY_RUN
-        else sum((i.amount or Decimal(0) for i in metered), Decimal(0)),
+        delivered_wh=metered.totals.delivered_wh,
+        amount=metered.totals.amount,
         currency=book.requests[order.request_id].request.currency,
-        metered=metered,
+        metered_s=metered.totals.metered_s,
+        metered=list(metered.page),
+        next_metered=metered.next,
     )
+
+
+def ignored(passed_over: PassedOver) -> IgnoredReading:
+    """A reading that counts for nothing, as it is shown."""
+    reading, fault = passed_over
+    return IgnoredReading(reading=reading, code=fault.code, reason=fault.message)
 
 
 def offer_view(tracked: TrackedOffer) -> OfferView:

@@ -10,11 +10,12 @@ from gridsignal_services.access import Principal
 from gridsignal_services.bus import Appended, Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec, sha256_of
 from gridsignal_services.bus.publish import publish
-from gridsignal_services.clock import grid_time
+from gridsignal_services.clock import Clock, grid_time
 from gridsignal_services.gateway.answers import answer, received, refused, states
 from gridsignal_services.gateway.effects import Publish
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.ledger.metering import reading_faults
 from gridsignal_services.replica import Replica
 
 SOURCE = "gridsignal/gateway"
@@ -26,12 +27,15 @@ class Pen:
     Bounded: by the sessions' windows and the organisations' quota. When full: refused with `rate`. Conflates: nothing.
     """
 
-    def __init__(self, log: Log, codec: Codec, replica: Replica, quota: Quota, settings: GatewaySettings) -> None:
+    def __init__(
+        self, log: Log, codec: Codec, replica: Replica, quota: Quota, settings: GatewaySettings, clock: Clock
+    ) -> None:
         self._log = log
         self._codec = codec
         self._replica = replica
         self._quota = quota
         self._settings = settings
+        self._clock = clock
 
     async def write(self, asked: Publish, principal: Principal, turn: asyncio.Lock) -> Frame:
         """The answer to one write; `unavailable` means that its outcome is unknown: repeat it or query.
@@ -49,12 +53,18 @@ class Pen:
         try:
             async with asyncio.timeout(self._settings.answer_timeout_s):
                 if isinstance(asked.record, MeterReading):
+                    if faults := self._reading_faults(asked.record):
+                        return refused(asked, faults[0].code.lower(), details=faults)
                     return received(asked, await self._log_reading(asked.record, principal))
                 return answer(asked, await self._replica.submit(asked.record, principal))
         except (LogUnavailable, TimeoutError):
             return refused(asked, "unavailable", retry_after_ms=self._settings.unavailable_retry_ms)
         except ValueError as broken:  # a record that can't be written, such as one that is too long
             return refused(asked, "schema", details=[Detail(code="schema", message=str(broken)[:200])])
+
+    def _reading_faults(self, reading: MeterReading) -> list[Detail]:
+        site = self._replica.ledger_of(reading.zone).sites.get(reading.site)
+        return reading_faults(reading, self._clock.now(), None if site is None else site.capacity_w)
 
     async def _log_reading(self, reading: MeterReading, principal: str) -> Receipt:
         appended = await publish(self._log, self._codec, reading, principal=principal, source=SOURCE)

@@ -70,7 +70,7 @@ class Gateway:
         self._sources = Sources(log, codec, replica, clock, self._day_start, settings)
         joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges)
         quota = Quota(cache, settings)
-        pen = Pen(log, codec, replica, quota, settings)
+        pen = Pen(log, codec, replica, quota, settings, clock)
         house = House(
             settings,
             verify=self._verified,

@@ -176,7 +176,7 @@ class Book:
     """Requests that wait for a clearing, the one that waits longest first."""
     last_request: int = -1
     """Offset of the newest request: no request uses a baseline that a later one has replaced since."""
-    _orders_of_site: dict[str, list[str]] = field(default_factory=dict)
+    orders_of_site: dict[str, list[str]] = field(default_factory=dict)
     live_of_site: dict[str, dict[str, None]] = field(default_factory=dict)
 
     @property
@@ -201,7 +201,7 @@ class Book:
         """Files an order under its site and request."""
         order = tracked.order
         self.orders[order.order_id] = tracked
-        self._orders_of_site.setdefault(order.site, []).append(order.order_id)
+        self.orders_of_site.setdefault(order.site, []).append(order.order_id)
         self.live_of_site.setdefault(order.site, {})[order.order_id] = None
         self.requests[order.request_id].orders.append(order.order_id)
 
@@ -231,7 +231,7 @@ class Book:
 
     def activations(self, site: str, run_mode: RunMode) -> Iterator[Block]:
         """Every period for which the site was or will be activated."""
-        for tracked in map(self.orders.__getitem__, self._orders_of_site.get(site, ())):
+        for tracked in map(self.orders.__getitem__, self.orders_of_site.get(site, ())):
             if tracked.state not in ORDER_NEVER_HELD and _counts(tracked.order, run_mode):
                 yield tracked.block()
 

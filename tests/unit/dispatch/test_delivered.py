@@ -46,6 +46,19 @@ def ordered(zone: Zone, power_w: int, number: int = 1) -> DispatchOrder:
     return order
 
 
+def two_orders(zone: Zone) -> tuple[DispatchOrder, DispatchOrder]:
+    """Two orders over the same period at one site: 12 MW, accepted first, and 10 MW."""
+    first = ordered(zone, 12 * MW)
+    request = a_dispatch_request(request_id="r2", power_w=10 * MW, min_quantity_w=0, gate_closure_at=utc("17:05"))
+    assert zone.add(request, "operator:tso-north").accepted
+    offer = a_flex_offer(offer_id="o2", request_id="r2", options=[an_option(power_w=10 * MW)])
+    assert zone.add(offer, "participant:acme-ai").accepted
+    zone.run_until(utc("17:05"))
+    second = zone.ledger.orders[zone.ledger.requests["r2"].orders[0]].order
+    assert zone.add(answer(second, 2), "participant:acme-ai").accepted
+    return first, second
+
+
 def answer(order: DispatchOrder, number: int) -> OrderResponse:
     return an_order_response(
         response_id=f"a{number}",
@@ -85,14 +98,7 @@ def test_the_worked_example_of_uftp(actual_mw: int, delivered_mw: int, missing_m
 
 def test_one_deviation_is_not_paid_twice() -> None:
     zone = a_zone()
-    first = ordered(zone, 12 * MW)
-    request = a_dispatch_request(request_id="r2", power_w=10 * MW, min_quantity_w=0, gate_closure_at=utc("17:05"))
-    assert zone.add(request, "operator:tso-north").accepted
-    offer = a_flex_offer(offer_id="o2", request_id="r2", options=[an_option(power_w=10 * MW)])
-    assert zone.add(offer, "participant:acme-ai").accepted
-    zone.run_until(utc("17:05"))
-    second = zone.ledger.orders[zone.ledger.requests["r2"].orders[0]].order
-    assert zone.add(answer(second, 2), "participant:acme-ai").accepted
+    first, second = two_orders(zone)
 
     (of_first,) = delivered(zone, first, quarter(0, 24 * MW))
     (of_second,) = delivered(zone, second, quarter(0, 24 * MW))
