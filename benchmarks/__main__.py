@@ -1,13 +1,20 @@
-"""`python -m benchmarks fanout|offers|kafka|entsoe|fuzz`."""
+"""`python -m benchmarks fanout|offers|neighbours|kafka|entsoe|fuzz`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from benchmarks import entsoe, fanout, fuzz, kafka, offers
+from benchmarks import entsoe, fanout, fuzz, kafka, neighbours, offers
 
-_BENCHMARKS = {"fanout": fanout, "offers": offers, "kafka": kafka, "entsoe": entsoe, "fuzz": fuzz}
+_BENCHMARKS = {
+    "fanout": fanout,
+    "offers": offers,
+    "neighbours": neighbours,
+    "kafka": kafka,
+    "entsoe": entsoe,
+    "fuzz": fuzz,
+}
 
 
 def main() -> int:
