@@ -86,7 +86,7 @@ class Clearing(Record):
     zone: Zone
     """The request's zone; the record's key."""
     clearing_id: Identifier
-    """uuid5(request_id, position)."""
+    """Derived from the request and how many clearings it had before."""
     request_id: Identifier
     """The request cleared."""
     request_revision: Revision
@@ -98,7 +98,7 @@ class Clearing(Record):
     standby: Annotated[list[Standby], Field(max_length=10_000)]
     """In merit order."""
     rejected: Annotated[list[Rejection], Field(max_length=10_000)]
-    """The losers, each with the reason."""
+    """The losers, each with the reason; the best thousand of them."""
     trigger: ClearingTrigger
     """What made it happen."""
     actor: Name

@@ -14,6 +14,8 @@ from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 
 REASONS: dict[str, str] = {
     "OUTBID": "cheaper offers, or earlier ones at the same price, covered what was asked",
+    "COVERED": "what was asked for is covered by others already, not all of them cheaper",
+    "NEXT_CLEARING": "it is called in the clearing that follows at once: there was no room for more in this one",
     "NOT_PICKED": "somebody awarded by hand and picked others",
     "INDIVISIBLE": "it can only be taken whole, and that is more than was lacking",
     "LEVELS": "none of its levels fits into what was lacking",

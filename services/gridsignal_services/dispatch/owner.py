@@ -7,12 +7,15 @@ owners at once do no harm: the first valid record counts, the other's is ignored
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from gridsignal_schemas.messages import Clearing
+from gridsignal_schemas.messages import Clearing, Record, TimerFired
 from gridsignal_services.bus import Election, LogUnavailable
 from gridsignal_services.clock import Clock
-from gridsignal_services.dispatch.timers import next_due, next_records
+from gridsignal_services.dispatch.timers import PassedOver, Undecidable, next_due, next_records, subject_of, why
+from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Outage, logger
@@ -23,16 +26,31 @@ _RETRY_S = 0.5
 _AT_ONCE = 64
 """Records appended before any of them is waited for."""
 _NOT_YET = timedelta(milliseconds=10)
-"""The log's clock may be behind ours: a timer that came too early is repeated no sooner than this."""
+"""A timer that came too early is repeated no sooner than this."""
+_TRUSTED_S = 30.0
+"""How long a comparison of our clock with the log's is believed: either may be set."""
+
+
+class _Ahead(NamedTuple):
+    """How far our clock was ahead of a partition's log."""
+
+    by: timedelta
+    until: float
+    """By the event loop's time."""
 
 
 class Owner:
-    """Acts on the partitions that an election gives it: all in the embedded stack, some of them on Kafka."""
+    """Acts on the partitions that an election gives it: all in the embedded stack, some of them on Kafka.
+
+    Bounded: one entry for each subject that can't be written; they are no more than the ledger holds.
+    """
 
     def __init__(self, replica: Replica, clock: Clock, election: Election) -> None:
         self._replica, self._clock, self._election = replica, clock, election
         self.partitions: frozenset[int] = frozenset()
         """Those it acts on now."""
+        self._ahead: dict[int, _Ahead] = {}
+        self._passed_over: dict[int, PassedOver] = {}
 
     async def run(self) -> None:
         """Acts for ever, from the moment the replica has caught up."""
@@ -61,26 +79,63 @@ class Owner:
 
     async def _act(self, ledger: Ledger) -> bool:
         """Appends what is due on one partition; False when nothing was."""
-        records = next_records(ledger, self._clock.now())
+        passed_over = self._passed_over.setdefault(ledger.partition, {})
+        try:
+            records = next_records(ledger, self._log_time(ledger), passed_over)
+        except Undecidable as error:
+            self._pass_over(ledger, error.subject, error.reason)
+            return True
         for start in range(0, len(records), _AT_ONCE):
-            batch = records[start : start + _AT_ONCE]
-            # appended in this order and waited for together: one by one, a busy gate would leave the owner behind
-            outcomes = await asyncio.gather(*(self._replica.submit(record, _PRINCIPAL) for record in batch))
-            if any(outcome.code == "TOO_EARLY" for outcome in outcomes):
-                await self._clock.sleep_until(self._clock.now() + _NOT_YET)
-            for record, outcome in zip(batch, outcomes, strict=True):
-                if isinstance(record, Clearing) and not outcome.accepted:
-                    # overtaken by what was logged meanwhile, or a defect: neither may fill the log
-                    _log.warning("clearing not valid", request_id=record.request_id, code=outcome.code)
-                    await asyncio.sleep(_RETRY_S)
+            if not await self._append(ledger, records[start : start + _AT_ONCE]):
+                break
         return bool(records)
+
+    async def _append(self, ledger: Ledger, batch: Sequence[Record]) -> bool:
+        """Appended in this order and waited for together; False where the log's clock is not there yet.
+
+        One by one, a busy gate would leave the owner behind.
+        """
+        submitted = (self._replica.submit(record, _PRINCIPAL) for record in batch)
+        outcomes = await asyncio.gather(*submitted, return_exceptions=True)
+        for record, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, ValueError) and not isinstance(record, TimerFired):
+                self._pass_over(ledger, subject_of(ledger, record), why(outcome))
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            elif isinstance(record, Clearing) and not outcome.accepted:
+                # overtaken by what was logged meanwhile, or a defect: neither may fill the log
+                _log.warning("clearing not valid", request_id=record.request_id, code=outcome.code)
+                await asyncio.sleep(_RETRY_S)
+        early = any(isinstance(outcome, Outcome) and outcome.code == "TOO_EARLY" for outcome in outcomes)
+        if early:
+            by = max(self._clock.now() - ledger.book.now, _NOT_YET)
+            self._ahead[ledger.partition] = _Ahead(by, asyncio.get_running_loop().time() + _TRUSTED_S)
+        return not early
+
+    def _ahead_of(self, ledger: Ledger) -> timedelta:
+        ahead = self._ahead.get(ledger.partition)
+        if ahead is None or ahead.until <= asyncio.get_running_loop().time():
+            return timedelta(0)
+        return ahead.by
+
+    def _log_time(self, ledger: Ledger) -> datetime:
+        """Our clock, set back by what it is ahead of the log's: what comes too early fills the log."""
+        return self._clock.now() - self._ahead_of(ledger)
+
+    def _pass_over(self, ledger: Ledger, subject: tuple[str, ...], reason: str) -> None:
+        """One that can't be decided or written stops nobody else."""
+        self._passed_over[ledger.partition][subject] = None
+        _log.error("passed over: it can't be decided", subject="/".join(subject), reason=reason)
 
     async def _wait(self) -> None:
         """Until the log moves, the next timer is due or the election turns, whichever comes first."""
-        dues = [due for partition in self.partitions if (due := next_due(self._replica.ledgers[partition])) is not None]
+        ledgers = [self._replica.ledgers[partition] for partition in self.partitions]
+        dues = [due + self._ahead_of(ledger) for ledger in ledgers if (due := next_due(ledger)) is not None]
         causes = [self._replica.moved(), self._election.changed()]
         if dues:
             causes.append(self._clock.sleep_until(min(dues)))
+        if any(self._ahead_of(ledger) for ledger in ledgers):
+            causes.append(asyncio.sleep(_TRUSTED_S))
         waiting = [asyncio.ensure_future(cause) for cause in causes]
         try:
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

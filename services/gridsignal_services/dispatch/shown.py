@@ -132,7 +132,6 @@ def _offer() -> OfferView:
         codes=[],
         option=offer.options[0].option,
         awarded_w=offer.options[0].power_w,
-        rank=1,
         order_id=_golden(DispatchOrder).order_id,
         receipt=_receipt(offer),
     )

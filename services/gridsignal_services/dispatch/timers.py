@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 
-from gridsignal_schemas.messages import Clearing, ClearingTrigger, Record, TimerFired
+from pydantic import ValidationError
+
+from gridsignal_schemas.messages import Clearing, ClearingTrigger, DispatchOrder, OfferDecision, Record, TimerFired
 from gridsignal_services.ledger.clearing import decide
 from gridsignal_services.ledger.lifecycle import RequestState
 from gridsignal_services.ledger.reduce import Ledger
@@ -12,18 +15,34 @@ from gridsignal_services.ledger.timers import Due
 
 ACTOR = "ledger"
 
+Subject = tuple[str, ...]
+"""What a record of the owner is about, at this turn of its life."""
+PassedOver = dict[Subject, None]
+"""What can't be decided or written, and so is not tried again."""
 
-def next_records(ledger: Ledger, now: datetime) -> list[Record]:
+
+class Undecidable(Exception):
+    """One request that can't be decided; nobody else is held up by it."""
+
+    def __init__(self, subject: Subject, reason: str) -> None:
+        super().__init__(f"{'/'.join(subject)}: {reason}")
+        self.subject = subject
+        self.reason = reason
+
+
+def next_records(ledger: Ledger, now: datetime, passed_over: Container[Subject] = ()) -> list[Record]:
     """What to append now, in this order; empty when there is nothing to do before `next_due`.
 
     Announcements precede the next clearing, a clearing precedes the next timers, so that what a moment brings is
     decided before the following moment is looked at. One automatic decision at a time.
+    Raises Undecidable for a request that is to be passed over from now on.
     """
     now = max(now, ledger.book.now)
-    if owed := ledger.owed:
+    if owed := [record for record in ledger.owed if not passed_over or subject_of(ledger, record) not in passed_over]:
         return list(owed)
-    if waiting := ledger.due_clearings(now):
-        return [_clearing(ledger, waiting[0], now)]
+    for request_id in ledger.due_clearings(now):
+        if _turn(ledger, request_id) not in passed_over:
+            return [_clearing(ledger, request_id, now)]
     return [_fired(timer) for timer in ledger.book.timers.due(now)]
 
 
@@ -33,18 +52,48 @@ def next_due(ledger: Ledger) -> datetime | None:
     return None if timer is None else timer.due_at
 
 
+def subject_of(ledger: Ledger, record: Record) -> Subject:
+    """What one of the owner's records is about."""
+    match record:
+        case Clearing():
+            return _turn(ledger, record.request_id)
+        case TimerFired():
+            return ("timer", record.timer, record.subject_id, record.due_at.isoformat())
+        case OfferDecision():
+            return ("offer", record.participant, record.offer_id, str(record.revision), record.decision)
+        case DispatchOrder():
+            return ("order", record.order_id, str(record.revision))
+        case _:
+            raise TypeError(f"expected a record that owners write, got a {record.record_name}")
+
+
+def why(error: Exception) -> str:
+    """What was wrong, without the values: they may be prices."""
+    if isinstance(error, ValidationError):
+        faults = error.errors(include_url=False, include_context=False, include_input=False)[:3]
+        return "; ".join(f"{'/'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+    return f"{type(error).__name__}: {error!s:.200}"
+
+
+def _turn(ledger: Ledger, request_id: str) -> Subject:
+    """The request as it waits now: after another clearing it may be decided again."""
+    return ("request", request_id, str(len(ledger.requests[request_id].clearings)))
+
+
 def _clearing(ledger: Ledger, request_id: str, now: datetime) -> Clearing:
-    tracked = ledger.requests[request_id]
-    first = tracked.state is RequestState.CLEARING
-    return decide(
-        ledger.book,
-        request_id,
-        now=now,
-        position=ledger.position,
-        trigger=ClearingTrigger.GATE_CLOSURE if first else ClearingTrigger.SHORTFALL,
-        actor=ACTOR,
-        reason="gate closure" if first else "an order gave less than was awarded",
-    )
+    first = ledger.requests[request_id].state is RequestState.CLEARING
+    try:
+        return decide(
+            ledger.book,
+            request_id,
+            now=now,
+            position=ledger.position,
+            trigger=ClearingTrigger.GATE_CLOSURE if first else ClearingTrigger.SHORTFALL,
+            actor=ACTOR,
+            reason="gate closure" if first else "called from standby",
+        )
+    except Exception as error:  # whatever it is, it concerns one request
+        raise Undecidable(_turn(ledger, request_id), why(error)) from error
 
 
 def _fired(timer: Due) -> TimerFired:

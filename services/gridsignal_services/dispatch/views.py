@@ -70,7 +70,6 @@ class OfferView(Shape):
     codes: list[str]
     option: str | None
     awarded_w: int | None
-    rank: int | None
     order_id: str | None
     receipt: Receipt
 
@@ -173,7 +172,6 @@ def offer_view(tracked: TrackedOffer) -> OfferView:
         codes=list(tracked.codes),
         option=tracked.option,
         awarded_w=tracked.power_w,
-        rank=tracked.rank,
         order_id=tracked.order_id,
         receipt=tracked.receipt,
     )

@@ -26,6 +26,14 @@ def _subject(announcement: Announcement) -> tuple[str, str, str]:
     return ("order", announcement.participant, announcement.order_id)
 
 
+def _decided(announcement: Announcement) -> Announcement:
+    """What counts of it: another version of this program may have said why in other words."""
+    words: dict[str, object] = {"reason": ""}
+    if isinstance(announcement, OfferDecision):
+        words |= {"codes": [], "rank": None}
+    return announcement.model_copy(update=words)
+
+
 @dataclass(slots=True)
 class Announcements:
     """What is owed, in the order it came to be owed, and the last one told about each offer and order."""
@@ -50,9 +58,11 @@ class Announcements:
     def told(self, announcement: Announcement) -> bool:
         """Whether this is the announcement that is owed; then it counts as made."""
         subject = _subject(announcement)
-        if self._owed.get(subject) != announcement:
+        owed = self._owed.get(subject)
+        if owed is None or _decided(owed) != _decided(announcement):
             return False
-        self._told[subject] = self._owed.pop(subject)
+        del self._owed[subject]
+        self._told[subject] = announcement
         return True
 
     def decided(self, order: DispatchOrder) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from gridsignal_schemas.messages import (
     Award,
     Clearing,
+    ClearingMode,
     Decision,
     DispatchOrder,
     DispatchRequest,
@@ -19,9 +20,16 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book, Step, TrackedOrder
-from gridsignal_services.ledger.clearing import clearing_faults, derived_id
+from gridsignal_services.ledger.clearing import (
+    clearing_faults,
+    derived_id,
+    goes_on,
+    lists_end,
+    stopped_at_once,
+    stopped_in_the_end,
+)
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
-from gridsignal_services.ledger.lifecycle import Event, OfferState, RequestState
+from gridsignal_services.ledger.lifecycle import REQUEST_OVER, Event, OfferState, RequestState
 from gridsignal_services.ledger.merit_order import order_window
 from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request, set_order_timers
 from gridsignal_services.ledger.rules import fault
@@ -37,9 +45,13 @@ def clear(book: Book, entry: Entry, clearing: Clearing) -> Outcome:
         return Outcome(False, (fault("ANNOUNCEMENT_OWED", "/request_id", expected),))
     book.await_no_clearing(clearing.request_id)
     tracked.clearings.append(clearing)
+    beyond = _beyond_the_list(book, clearing)
+    codes = stopped_at_once(book, clearing, beyond) if beyond else {}
     for rank, award in enumerate(clearing.awards, start=1):
         _award(book, clearing, award, rank)
-    _stand_by(book, clearing)
+    if beyond:
+        codes |= stopped_in_the_end(book, clearing, [key for key in beyond if key not in codes])
+    _stand_by(book, clearing, codes)
     _conclude(book, clearing.request_id)
     return Outcome(True, receipt=receipt_of(book.now, entry))
 
@@ -97,8 +109,18 @@ def _own_price(request: DispatchRequest, option: OfferOption, award: Award) -> D
     return option.price_per_mwh if request.pricing is Pricing.PAY_AS_CLEARED else award.price_per_mwh
 
 
-def _stand_by(book: Book, clearing: Clearing) -> None:
-    codes = {(loser.participant, loser.offer_id): loser.code for loser in clearing.rejected}
+def _beyond_the_list(book: Book, clearing: Clearing) -> list[OfferKey]:
+    """Losers that a full list did not name."""
+    if not lists_end(clearing):
+        return []
+    named = {(award.participant, award.offer_id) for award in clearing.awards}
+    named |= {(loser.participant, loser.offer_id) for loser in clearing.rejected}
+    considered = book.callable_offers(clearing.request_id, book.now)
+    return [key for key, offer in considered if key not in named and offer.place < clearing.position]
+
+
+def _stand_by(book: Book, clearing: Clearing, beyond: dict[OfferKey, str]) -> None:
+    codes = beyond | {(loser.participant, loser.offer_id): loser.code for loser in clearing.rejected}
     listed = [(standby.participant, standby.offer_id) for standby in clearing.standby]
     ranks = {key: rank for rank, key in enumerate(listed, start=len(clearing.awards) + 1)}
     for key in book.requests[clearing.request_id].offers:
@@ -120,3 +142,6 @@ def _conclude(book: Book, request_id: str) -> None:
     full = book.shortfall_w(request_id, book.now) == 0
     event = Event.NOTHING_AWARDED if not alive else Event.CLEARED_IN_FULL if full else Event.CLEARED_IN_PART
     move_request(book, request_id, event)
+    may_go_on = tracked.request.clearing_mode is ClearingMode.AUTOMATIC and tracked.state not in REQUEST_OVER
+    if goes_on(tracked.clearings[-1]) and may_go_on and not full:
+        book.await_clearing(request_id)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import (
@@ -22,7 +24,9 @@ from gridsignal_schemas.messages import (
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book, TrackedOffer
 from gridsignal_services.ledger.lifecycle import OFFER_CALLABLE, REQUEST_OVER, RequestState
+from gridsignal_services.ledger.limits import LIMITS
 from gridsignal_services.ledger.merit_order import (
+    NEXT_CLEARING,
     Fit,
     Round,
     as_offered,
@@ -35,7 +39,8 @@ from gridsignal_services.ledger.profile import Block
 from gridsignal_services.ledger.rules import fault
 
 ALGORITHM = "merit-order"
-VERSION = 1
+VERSION = 2
+"""2: lists end at a bound, and identities do not tell how much was logged before."""
 _NAMESPACE = uuid.UUID("6f0c0f0e-5d4b-5c38-9d59-0e6e6b1f5a10")
 
 
@@ -86,24 +91,23 @@ def decide(
     lot = Round(book, request_id, now)
     candidates = book.callable_offers(request_id, now)
     if picks is None:
-        fits, stopped = in_merit_order(lot, candidates)
+        fits, stopped = in_merit_order(lot, candidates, LIMITS.awards_of_clearing)
     else:
-        fits, stopped = _by_hand(lot, dict(candidates), picks), {}
-    chosen = {fit.key for fit in fits}
-    left = sorted(
-        ((key, offer) for key, offer in candidates if key not in chosen),
-        key=lambda item: (_price_in_full(lot, item[1]), item[1].place),
-    )
-    otherwise = "OUTBID" if picks is None else "NOT_PICKED"
+        fits = _by_hand(lot, dict(candidates), picks)
+        stopped = dict.fromkeys(dict(candidates), NOT_PICKED)
+    dearest = max([*_held(lot), *((fit.effective_price, fit.place) for fit in fits)], default=None)
+    left = _losers(lot, candidates, {fit.key for fit in fits})
     return Clearing(
         zone=lot.request.zone,
-        clearing_id=derived_id(request_id, position),
+        clearing_id=derived_id(request_id, "clearing", len(lot.tracked.clearings)),
         request_id=request_id,
         request_revision=lot.request.revision,
         position=position,
         awards=_awards(lot.request, fits, book),
-        standby=[Standby(offer_id=k[1], participant=k[0], revision=o.offer.revision) for k, o in left],
-        rejected=[Rejection(offer_id=k[1], participant=k[0], code=stopped.get(k, otherwise)) for k, _ in left],
+        standby=[Standby(offer_id=k[1], participant=k[0], revision=o.offer.revision) for _, k, o in left],
+        rejected=[
+            Rejection(offer_id=k[1], participant=k[0], code=_exactly(lot, stopped[k], o, dearest)) for _, k, o in left
+        ],
         trigger=trigger,
         actor=actor,
         reason=reason,
@@ -112,12 +116,76 @@ def decide(
     )
 
 
-def _price_in_full(lot: Round, offer: TrackedOffer) -> Decimal:
+NOT_PICKED = "NOT_PICKED"
+_Standing = tuple[Decimal, int]
+"""Where an offer stands in the merit order: its price, then its place in time."""
+
+
+def price_in_full(lot: Round, offer: TrackedOffer) -> Decimal:
     """Where an offer stands in the merit order as long as nobody knows how much of it would be called."""
     return min(
         effective_price(option, Block(*order_window(lot.request, option, lot.now), option.power_w))
         for option in offer.offer.options
     )
+
+
+def _losers(
+    lot: Round, candidates: Sequence[tuple[OfferKey, TrackedOffer]], chosen: set[OfferKey]
+) -> list[tuple[_Standing, OfferKey, TrackedOffer]]:
+    """The best of those who were not chosen, in merit order."""
+    left = [((price_in_full(lot, offer), offer.place), key, offer) for key, offer in candidates if key not in chosen]
+    return heapq.nsmallest(LIMITS.losers_of_clearing, left, key=itemgetter(0))
+
+
+def _held(lot: Round) -> Iterator[_Standing]:
+    """Where those stand that hold orders of the request."""
+    for tracked in lot.book.live_orders(lot.tracked.orders):
+        offer = lot.book.offers.get(tracked.offer_key) if tracked.offer_key else None
+        option = offer.option_named(tracked.order.option or "") if offer else None
+        if offer is not None and option is not None:
+            yield effective_price(option, tracked.block()), offer.place
+
+
+def _exactly(lot: Round, code: str, offer: TrackedOffer, dearest: _Standing | None) -> str:
+    """OUTBID where all who are called are cheaper, or as cheap and earlier; COVERED where somebody dearer is."""
+    if code == "OUTBID" and dearest is not None and (price_in_full(lot, offer), offer.place) < dearest:
+        return "COVERED"
+    return code
+
+
+def stopped_at_once(book: Book, clearing: Clearing, keys: Sequence[OfferKey]) -> dict[OfferKey, str]:
+    """The rules that stop offers beyond the list before anything is awarded; not those that can still be called."""
+    if clearing.rejected[0].code == NOT_PICKED:
+        return dict.fromkeys(keys, NOT_PICKED)
+    found = _stops(Round(book, clearing.request_id, book.now), keys)
+    return {key: code for key, code in found.items() if code != NEXT_CLEARING}
+
+
+def stopped_in_the_end(book: Book, clearing: Clearing, keys: Sequence[OfferKey]) -> dict[OfferKey, str]:
+    """The rules that stop the others, as the book stands after the clearing's awards."""
+    lot = Round(book, clearing.request_id, book.now)
+    dearest = max(_held(lot), default=None)
+    return {key: _exactly(lot, code, book.offers[key], dearest) for key, code in _stops(lot, keys).items()}
+
+
+def _stops(lot: Round, keys: Sequence[OfferKey]) -> dict[OfferKey, str]:
+    stops = {}
+    for key in keys:
+        offer = lot.book.offers[key]
+        fits = [lot.fit(key, offer, option) for option in offer.offer.options]
+        codes = [code for code in fits if isinstance(code, str)]
+        stops[key] = codes[0] if len(codes) == len(fits) else NEXT_CLEARING
+    return stops
+
+
+def lists_end(clearing: Clearing) -> bool:
+    """Whether there may be losers that the clearing does not list."""
+    return clearing.version >= VERSION and len(clearing.rejected) >= LIMITS.losers_of_clearing
+
+
+def goes_on(clearing: Clearing) -> bool:
+    """Whether there may be awards for which the clearing had no room."""
+    return clearing.version >= VERSION and len(clearing.awards) >= LIMITS.awards_of_clearing
 
 
 def _awards(request: DispatchRequest, fits: Sequence[Fit], book: Book) -> list[Award]:

@@ -52,7 +52,7 @@ def _undecided(book: Book, request_id: str) -> None:
 def _expire(book: Book, subject_id: str) -> None:
     key = book.expiring.get(subject_id)
     if key is not None:
-        move_offer(book, key, Event.EXPIRE, Decision.EXPIRED)
+        move_offer(book, key, Event.EXPIRE, Decision.EXPIRED, ("EXPIRED",))
         end_if_over(book, book.offers[key].offer.request_id or "")
 
 

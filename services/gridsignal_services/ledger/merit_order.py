@@ -24,6 +24,8 @@ from gridsignal_services.ledger.book import LONG_AGO, Book, TrackedOffer
 from gridsignal_services.ledger.profile import Block, Profile
 from gridsignal_services.ledger.rests import rest_code
 
+NEXT_CLEARING = "NEXT_CLEARING"
+"""It would be called, and this clearing has no room for more."""
 _FIVE_MINUTES = timedelta(minutes=5)
 _WATT_SECONDS_PER_MWH = Decimal(3_600_000_000)
 
@@ -68,7 +70,7 @@ def effective_price(option: OfferOption, block: Block) -> Decimal:
     """(price x MWh + fee) / MWh of an award."""
     fee = option.activation_fee or Decimal(0)
     watt_seconds = block.power_w * int((block.ends_at - block.starts_at).total_seconds())
-    return option.price_per_mwh + (fee * _WATT_SECONDS_PER_MWH / watt_seconds if fee and watt_seconds else Decimal(0))
+    return option.price_per_mwh + (fee * _WATT_SECONDS_PER_MWH / watt_seconds if watt_seconds > 0 else Decimal(0))
 
 
 def long_enough(option: OfferOption, starts_at: datetime, ends_at: datetime) -> bool:
@@ -152,9 +154,9 @@ class Round:
 
 
 def in_merit_order(
-    lot: Round, candidates: Sequence[tuple[OfferKey, TrackedOffer]]
+    lot: Round, candidates: Sequence[tuple[OfferKey, TrackedOffer]], most: int
 ) -> tuple[list[Fit], dict[OfferKey, str]]:
-    """The awards in merit order, and for every other offer the rule that stopped its best option."""
+    """The awards in merit order, so many at most, and for every other offer the rule that stopped its best option."""
     heap: list[Fit] = []
     stopped: dict[OfferKey, str] = {}
     offers = dict(candidates)
@@ -166,15 +168,19 @@ def in_merit_order(
             else:
                 heapq.heappush(heap, fit)
     awards: dict[OfferKey, Fit] = {}
+    later: set[OfferKey] = set()
     while heap:
         best = heapq.heappop(heap)
-        if best.key in awards:
+        if best.key in awards or best.key in later:
             continue  # options exclude each other
         again = lot.fit(best.key, offers[best.key], best.option)
         if isinstance(again, str):
             stopped[best.key] = again
         elif again != best and heap and heap[0] < again:
             heapq.heappush(heap, again)
+        elif len(awards) == most:
+            stopped[best.key] = NEXT_CLEARING
+            later.add(best.key)
         else:
             awards[best.key] = again
             lot.take(again.block, offers[best.key].offer.site)

@@ -26,10 +26,14 @@ from gridsignal_services.ledger.lifecycle import (
     REQUEST,
     REQUEST_OVER,
     Event,
+    OfferState,
     RequestState,
     after,
 )
 
+_OUTDATES_REASONS = frozenset({Event.SELECT, Event.WITHDRAW, Event.EXPIRE})
+"""After these it no longer holds why an offer was passed over before."""
+_OUTBID = frozenset({("OUTBID",), ("COVERED",)})
 _DECIDED = frozenset({RequestState.AWARDED, RequestState.PARTIALLY_AWARDED, RequestState.ACTIVE})
 
 
@@ -41,7 +45,10 @@ def offer_timer_id(key: OfferKey) -> str:
 def decision_of(
     tracked: TrackedOffer, decision: Decision, codes: tuple[str, ...] = (), reason: str = ""
 ) -> OfferDecision:
-    """The announcement of a decision, as a pure function of the offer's state."""
+    """The announcement of a decision, as a pure function of the offer's state.
+
+    It carries no rank: among many small offers of one's own a rank tells the price of everybody else's.
+    """
     offer = tracked.offer
     return OfferDecision(
         zone=offer.zone,
@@ -54,7 +61,6 @@ def decision_of(
         codes=list(codes)[:32],
         option=tracked.option,
         power_w=tracked.power_w,
-        rank=tracked.rank,
         reason=reason[:512],
     )
 
@@ -70,7 +76,7 @@ def move_offer(
     """Moves an offer; owes the site the decision, if there is one. Raises IllegalTransition."""
     tracked = book.offers[key]
     tracked.state = after(OFFER, tracked.state, event)
-    if codes:
+    if codes or event in _OUTDATES_REASONS or (event is Event.RELEASE and tracked.codes in _OUTBID):
         tracked.codes = codes
     if tracked.state not in OFFER_CALLABLE:
         book.timers.clear(Timer.EXPIRY, offer_timer_id(key))
@@ -169,6 +175,10 @@ def _end_offers(book: Book, request_id: str) -> None:
 def fall_short(book: Book, request_id: str) -> None:
     """An order gives less than it was awarded: the rest goes on to the STANDBY offers."""
     tracked = book.requests[request_id]
+    for key in tracked.offers:
+        offer = book.offers[key]
+        if offer.state is OfferState.STANDBY and offer.codes in _OUTBID:
+            offer.codes = ()  # what was asked for is covered no longer
     running = tracked.state in _DECIDED
     automatic = tracked.request.clearing_mode is ClearingMode.AUTOMATIC
     if running and automatic and book.now < tracked.request.ends_at:

@@ -149,7 +149,7 @@ class FakeGrid:
             "power_w": power_w,
             "reason": "",
         }
-        self.publish(OfferDecision(**shared | decided | {"rank": 1}))
+        self.publish(OfferDecision(**shared | decided))
         filled: dict[str, Any] = shared | {
             "order_id": uuid7(),
             "revision": 1,

@@ -1,0 +1,187 @@
+"""The running owner: what one request or one clock does wrong stops no other request and no other zone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from gridsignal_schemas.catalog import TOPICS
+from gridsignal_schemas.messages import Clearing, Record, TimerFired
+from gridsignal_schemas.values import MW
+from gridsignal_services.bus import Log, LogRecord
+from gridsignal_services.bus.codec import Codec
+from gridsignal_services.bus.publish import append
+from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
+from gridsignal_services.clock import micros
+from gridsignal_services.dispatch.owner import Owner
+from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.ledger.lifecycle import OfferState, RequestState
+from gridsignal_services.replica import Replica
+from tests.builders import a_baseline_declaration, a_dispatch_request, a_flex_offer, a_site_registration, an_option, utc
+
+ALL = frozenset(range(TOPICS["dispatch"].partitions))
+SOON_S = 60.0
+GATE = utc("17:00")
+
+
+class SetClock:
+    """Grid time that stands still until it is set."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now, self._set = now, asyncio.Event()
+
+    def now(self) -> datetime:
+        return self._now
+
+    def set(self, now: datetime) -> None:
+        self._now = now
+        self._set.set()
+        self._set = asyncio.Event()
+
+    async def sleep_until(self, when: datetime) -> None:
+        while self._now < when:
+            await self._set.wait()
+
+
+class Unwritable(Codec):
+    """Can't write clearings of one request."""
+
+    request_id = ""
+    tries = 0
+    tried: asyncio.Event
+
+    def written(self, record: Record) -> tuple[bytes, Record]:
+        if isinstance(record, Clearing) and record.request_id == self.request_id:
+            self.tries += 1
+            self.tried.set()
+            raise ValueError("expected a record of at most 1000000 bytes, got 1049781")
+        return super().written(record)
+
+
+class Stage:
+    """A log, a replica and an owner on one clock; the log's own clock may be another."""
+
+    def __init__(self, log: Log, codec: Codec, clock: SetClock, replica: Replica) -> None:
+        self.log, self.codec, self.clock, self.replica = log, codec, clock, replica
+        self.seen: list[tuple[Record, Outcome]] = []
+        self._moved = asyncio.Event()
+        replica.listen(self._hear)
+
+    def _hear(self, _: LogRecord, record: Record, outcome: Outcome) -> None:
+        self.seen.append((record, outcome))
+        self._moved.set()
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        async with asyncio.timeout(SOON_S):
+            while not done():
+                self._moved.clear()
+                await self._moved.wait()
+
+    async def submit(self, record: Record, principal: str) -> None:
+        assert (await self.replica.submit(record, principal)).accepted
+
+    async def a_site(self, who: str, zone: str) -> None:
+        await self.submit(a_site_registration(site=f"{who}-1", participant=who, zone=zone), "service:dispatch")
+        declared = a_baseline_declaration(site=f"{who}-1", participant=who, zone=zone, power_w=[40 * MW] * 96)
+        await self.submit(declared, f"participant:{who}")
+
+    def state(self, request_id: str, zone: str = "DE-LU") -> RequestState:
+        return self.replica.ledger_of(zone).requests[request_id].state
+
+
+def an_offer(who: str, request_id: str, zone: str, offer_id: str) -> Record:
+    option = an_option(power_w=MW, min_power_w=0)
+    fields = {"participant": who, "site": f"{who}-1", "zone": zone, "expires_at": utc("18:40")}
+    return a_flex_offer(request_id=request_id, offer_id=offer_id, options=[option], **fields)
+
+
+@asynccontextmanager
+async def running(directory: Path, now: datetime, codec: Codec | None = None, lag_s: float = 0) -> AsyncIterator[Stage]:
+    clock = SetClock(now)
+    codec = codec or Codec.from_lock()
+    log = await SqliteLog.open(directory, append_time_us=lambda: micros(clock.now() - timedelta(seconds=lag_s)))
+    replica = Replica(log, codec, source="/tests", read_back_s=SOON_S)
+    stage = Stage(log, codec, clock, replica)
+    tasks = [asyncio.create_task(replica.run())]
+    tasks.append(asyncio.create_task(Owner(replica, clock, SoleCandidate(ALL)).run()))
+    await replica.caught_up()
+    try:
+        yield stage
+        assert [task for task in tasks if task.done()] == [], "something ended that should go on"
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await log.aclose()
+
+
+async def test_ten_thousand_and_one_offers_are_decided_and_the_next_start_is_fine(tmp_path: Path) -> None:
+    names = [f"p-{number}-".ljust(62, "x") for number in range(1251)]
+    async with running(tmp_path, utc("16:00")) as stage:
+        await asyncio.gather(*(stage.a_site(who, "DE-LU") for who in names))
+        await stage.submit(a_dispatch_request(), "operator:tso-north")
+        for turn in range(8):
+            offers = [
+                an_offer(who, a_dispatch_request().request_id, "DE-LU", f"o-{turn}-{index}-".ljust(64, "x"))
+                for index, who in enumerate(names)
+            ]
+            values = [(offer, stage.codec.encode(offer)) for offer in offers]
+            await asyncio.gather(
+                *(
+                    append(stage.log, offer, value, principal=f"participant:{who}", source="/tests")
+                    for who, (offer, value) in zip(names, values, strict=True)
+                )
+            )
+        await stage.replica.reach_end()
+        stage.clock.set(GATE)
+        ledger = stage.replica.ledger_of("DE-LU")
+        await stage.until(
+            lambda: any(o.state is OfferState.STANDBY for o in ledger.offers.values()) and not ledger.owed
+        )
+        assert len(ledger.offers) == 10_008
+    async with running(tmp_path, GATE) as again:
+        assert again.state(a_dispatch_request().request_id) is RequestState.AWARDED
+
+
+async def test_a_request_that_cannot_be_decided_stops_nobody_else_and_is_tried_once_a_start(tmp_path: Path) -> None:
+    codec = Unwritable.from_lock()
+    codec.request_id, codec.tried = "bad", asyncio.Event()
+    async with running(tmp_path, utc("16:00"), codec) as stage:
+        for zone in ("DE-LU", "FR"):
+            await stage.a_site(f"acme-{zone}", zone)
+        for request_id, zone in (("bad", "DE-LU"), ("good", "DE-LU"), ("other", "FR")):
+            await stage.submit(a_dispatch_request(request_id=request_id, zone=zone), "operator:tso-north")
+            await stage.submit(an_offer(f"acme-{zone}", request_id, zone, request_id), f"participant:acme-{zone}")
+        stage.clock.set(GATE)
+        await stage.until(
+            lambda: (
+                stage.state("good") is RequestState.PARTIALLY_AWARDED
+                and stage.state("other", "FR") is RequestState.PARTIALLY_AWARDED
+            )
+        )
+        assert (codec.tries, stage.state("bad")) == (1, RequestState.CLEARING)
+    codec.tried.clear()
+    async with running(tmp_path, GATE, codec) as again, asyncio.timeout(SOON_S):
+        await codec.tried.wait()
+        again.clock.set(utc("17:11"))
+        await again.until(lambda: again.state("bad") is RequestState.UNMET)
+        assert codec.tries == 2
+
+
+async def test_a_clock_ahead_of_the_logs_fills_no_log(tmp_path: Path) -> None:
+    async with running(tmp_path, utc("16:00"), lag_s=5) as stage:
+        await stage.submit(a_dispatch_request(), "operator:tso-north")
+
+        def early() -> list[str]:
+            return [o.code for record, o in stage.seen if isinstance(record, TimerFired) and not o.accepted]
+
+        stage.clock.set(GATE)
+        await stage.until(lambda: bool(early()))
+        await stage.a_site("acme", "DE-LU")  # the owner was told before
+        for tenths in range(51):
+            stage.clock.set(GATE + timedelta(seconds=tenths / 10))
+        await stage.until(lambda: stage.state(a_dispatch_request().request_id) is not RequestState.OPEN)
+        assert early() == ["TOO_EARLY"]
