@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from gridsignal.feed import Gap, Message, OrderOver
     from gridsignal.lines import Limits
     from gridsignal.offers import Terms
+    from gridsignal.standing import Listing, OfferStatus, OrderStatus
     from gridsignal.subscription import Subscription
     from gridsignal_schemas.frames import Detail, Receipt, State, States
     from gridsignal_schemas.messages import (
@@ -117,6 +118,7 @@ __all__ = [
     "GridsignalError",
     "Invalid",
     "Limits",
+    "Listing",
     "Message",
     "MeterPoint",
     "MeterReading",
@@ -125,11 +127,13 @@ __all__ = [
     "NotPermitted",
     "OfferDecision",
     "OfferOption",
+    "OfferStatus",
     "OfferWithdrawal",
     "OnCommsLoss",
     "OrderOver",
     "OrderResponse",
     "OrderState",
+    "OrderStatus",
     "OutboxFailed",
     "PriceProduct",
     "PriceStatus",
@@ -174,6 +178,7 @@ _HOMES = (
     "gridsignal.clock",
     "gridsignal.lines",
     "gridsignal.offers",
+    "gridsignal.standing",
     "gridsignal.subscription",
     "gridsignal.client",
 )

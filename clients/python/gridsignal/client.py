@@ -13,16 +13,17 @@ from typing import Any, Literal, Unpack
 from gridsignal.answers import baseline_body, body_of, reading_body, response_body
 from gridsignal.clock import Clock
 from gridsignal.errors import UsageError
-from gridsignal.feed import Feed, Mode
+from gridsignal.feed import Mode
 from gridsignal.ids import uuid7
 from gridsignal.lines import Limits, Tokens, TokenSource
 from gridsignal.offers import SHED, Terms, deadline_of, offer_body, option_for
 from gridsignal.outbox import MEMORY, Outbox, default_path
+from gridsignal.standing import Listing, OfferStatus, OrderStatus, offers_in, orders_in
 from gridsignal.subscription import Subscription
 from gridsignal.version import __version__
+from gridsignal.wanted import feeds_of
 from gridsignal.wiring import Wiring
-from gridsignal_schemas.catalog import TOPICS
-from gridsignal_schemas.frames import Filter, Receipt, States
+from gridsignal_schemas.frames import Receipt, States
 from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, Flexibility, FlexOffer, MeterReading
 
 Report = Literal["STARTED", "SUSTAINING", "UNAVAILABLE", "COMPLETED"]
@@ -98,25 +99,23 @@ class Grid:
     ) -> Subscription:
         """An async iterator over one or more streams: the current state first, then everything new, without a gap.
 
-        Streams: prices, carbon, alerts, regulation, dispatch. `products` narrows prices, `accounting` carbon.
-        `mode="latest"` lets prices, carbon and regulation skip to the newest of a series when this program is slow;
+        Streams: prices, carbon, alerts, dispatch. `products` narrows prices, `accounting` carbon.
+        `mode="latest"` lets prices and carbon skip to the newest of a series when this program is slow;
         alerts and dispatch always come one by one. `cursor` resumes where a `Subscription.cursor` was saved (a plain
         string where there is one stream), and there is no snapshot then.
 
         Yields records, `Gap` where something may be missing, `OrderOver` for orders that ended unseen.
         Raises UsageError here, and SubscriptionRefused or ConnectionFailed from the iterator.
         """
-        positions = _positions(streams, cursor)
-        feeds = [
-            Feed(
-                stream,
-                _narrowed(stream, zones, products, accounting),
-                mode=mode if mode == "every" or _conflates(stream) else "every",
-                snapshot=snapshot,
-                cursor=positions.get(stream),
-            )
-            for stream in streams
-        ]
+        feeds = feeds_of(
+            streams,
+            cursor,
+            mode=mode,
+            snapshot=snapshot,
+            zones=zones,
+            products=products,
+            accounting=accounting,
+        )
         return self._wiring.subscribe(feeds, limit=self._limits.queue)
 
     async def query(
@@ -124,6 +123,18 @@ class Grid:
     ) -> States:
         """Where offers, orders and responses stand in the log; None for those it does not hold."""
         return await self._wiring.query(offer_ids, order_ids, response_ids)
+
+    async def orders(self) -> Listing[OrderStatus]:
+        """The site's orders that are not over, as they stand, with what was answered; without a site all your sites'.
+
+        What a program follows after a restart, whichever of its runs accepted it. `more` says that there are more than
+        one answer holds.
+        """
+        return orders_in(await self._wiring.query(live=True))
+
+    async def offers(self) -> Listing[OfferStatus]:
+        """The site's offers that are not over, on requests that are not: state, power, the offer itself."""
+        return offers_in(await self._wiring.query(live=True))
 
     # --- offering ------------------------------------------------------------------------------------------------
 
@@ -252,33 +263,3 @@ class Grid:
         if self._wiring.site is None:
             raise UsageError(f"expected connect(site=...) in order to {verb}, got a connection without a site")
         return self._wiring.site
-
-
-def _positions(streams: Sequence[str], cursor: Mapping[str, str] | str | None) -> Mapping[str, str]:
-    if not streams or len(set(streams)) != len(streams):
-        raise UsageError(f"expected streams such as 'prices' and 'dispatch', each once, got {streams!r}")
-    if isinstance(cursor, str):
-        if len(streams) != 1:
-            raise UsageError("expected a cursor for each stream as a dict, got one string for several streams")
-        return {streams[0]: cursor}
-    return cursor or {}
-
-
-def _conflates(stream: str) -> bool:
-    return stream in TOPICS and TOPICS[stream].conflates
-
-
-def _narrowed(
-    stream: str,
-    zones: Sequence[str] | None,
-    products: Sequence[str] | None,
-    accounting: Sequence[str] | None,
-) -> Filter:
-    try:
-        return Filter(
-            zones=sorted(set(zones)) if zones is not None else None,
-            products=sorted(set(products)) if products is not None and stream == "prices" else None,
-            accounting=sorted(set(accounting)) if accounting is not None and stream == "carbon" else None,
-        )
-    except ValueError as error:
-        raise UsageError(f"expected lists of names as zones, products and accounting: {error}") from error

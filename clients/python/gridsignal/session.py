@@ -133,10 +133,14 @@ class Session:
         self.window.again(seq)
         return self.due(now)
 
-    def query(self, offers: Iterable[str], orders: Iterable[str], responses: Iterable[str]) -> tuple[int, list[Effect]]:
+    def query(
+        self, offers: Iterable[str], orders: Iterable[str], responses: Iterable[str], live: bool = False
+    ) -> tuple[int, list[Effect]]:
         """Asks where things stand; the number names the answer. Asked again after a reconnect."""
         number = next(self._ids)
-        query = frames.Query(id=number, offer_ids=list(offers), order_ids=list(orders), response_ids=list(responses))
+        query = frames.Query(
+            id=number, offer_ids=list(offers), order_ids=list(orders), response_ids=list(responses), live=live
+        )
         self._queries[number] = query
         return number, [Send(query)] if self._welcome else []
 

@@ -174,10 +174,17 @@ class Wiring:
         weakref.finalize(subscription, _later, loop, self._leave, list(feeds)).atexit = False
         return subscription
 
-    async def query(self, offers: Sequence[str], orders: Sequence[str], responses: Sequence[str]) -> States:
+    async def query(
+        self,
+        offers: Sequence[str] = (),
+        orders: Sequence[str] = (),
+        responses: Sequence[str] = (),
+        *,
+        live: bool = False,
+    ) -> States:
         """Asks where things stand, again after a reconnect, until there is an answer."""
         self._running()
-        number, asked = self._session.query(offers, orders, responses)
+        number, asked = self._session.query(offers, orders, responses, live)
         answer: asyncio.Future[States] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         self._perform(asked)

@@ -85,6 +85,8 @@ class Query(Frame):
     offer_ids: Annotated[list[Identifier], Field(max_length=256)] = []
     order_ids: Annotated[list[Identifier], Field(max_length=256)] = []
     response_ids: Annotated[list[Identifier], Field(max_length=256)] = []
+    live: bool = False
+    """Also every offer and order of the session's site, or without one of all your sites, that is not over."""
 
 
 class Token(Frame):

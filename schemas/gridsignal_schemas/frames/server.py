@@ -109,13 +109,22 @@ class Refused(Frame):
 
 
 class State(BaseModel):
-    """Where an offer, order or response stands; `receipt` where the log holds it."""
+    """Where an offer, order or response stands; `receipt` where the log holds it.
+
+    What `live` asked for comes with more: the record itself, and what was answered.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     state: str
     revision: int
     receipt: Receipt | None = None
+    power_w: int | None = None
+    """Of an order that was accepted, and of an offer that was awarded: how much."""
+    answered: list[str] | None = None
+    """Of an order: what its site has answered, each kind once, the first first."""
+    body: dict[str, Any] | None = None
+    """The FlexOffer, or the DispatchOrder as a snapshot holds it."""
 
 
 class States(Frame):
@@ -125,6 +134,8 @@ class States(Frame):
     """null: the log does not hold it, or it is not yours. It is sent as null: only null *fields* are left out."""
     orders: dict[str, State | None] = {}
     responses: dict[str, State | None] = {}
+    more: bool | None = None
+    """True: more is not over than one answer to `live` holds."""
 
 
 class TokenAccepted(Frame):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 from gridsignal_schemas.frames import Detail, Frame, Query, Receipt, Received, Refused, State, States
+from gridsignal_schemas.messages import DispatchOrder
 from gridsignal_services.gateway.effects import Publish
+from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.ledger.book import TrackedOffer, TrackedOrder
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.standing import offers_of, orders_of
 
 T = TypeVar("T")
 
@@ -40,16 +46,77 @@ def refused(asked: Publish, code: str, *, retry_after_ms: int = 0, details: list
     )
 
 
-def states(query: Query, participant: str, ledgers: Iterable[Ledger]) -> States:
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whose offers and orders a query is about."""
+
+    participant: str
+    site: str | None
+    """None: all the participant's sites."""
+
+
+def states(query: Query, asker: Asker, ledgers: Iterable[Ledger], settings: GatewaySettings) -> States:
     """What the log holds of these ids; null for what it doesn't hold or what is another's."""
-    all_ledgers = list(ledgers)
-    return States(
+    all_ledgers, who = list(ledgers), asker.participant
+    named = States(
         id=query.id,
-        offers={name: _first(_offer(ledger, participant, name) for ledger in all_ledgers) for name in query.offer_ids},
-        orders={name: _first(_order(ledger, participant, name) for ledger in all_ledgers) for name in query.order_ids},
-        responses={
-            name: _first(_response(ledger, participant, name) for ledger in all_ledgers) for name in query.response_ids
-        },
+        offers={name: _first(_offer(ledger, who, name) for ledger in all_ledgers) for name in query.offer_ids},
+        orders={name: _first(_order(ledger, who, name) for ledger in all_ledgers) for name in query.order_ids},
+        responses={name: _first(_response(ledger, who, name) for ledger in all_ledgers) for name in query.response_ids},
+    )
+    return _with_live(named, asker, all_ledgers, settings) if query.live else named
+
+
+def _with_live(named: States, asker: Asker, ledgers: list[Ledger], settings: GatewaySettings) -> States:
+    who = (asker.participant, asker.site)
+    orders = ((o.order_id, _live_order(o, t)) for ledger in ledgers for o, t in orders_of(ledger.book, *who))
+    offers = ((o.offer.offer_id, _live_offer(o)) for ledger in ledgers for o in offers_of(ledger.book, *who))
+    room = _Room(settings.live_bytes)
+    live_orders = list(room.fill(orders, settings.live_states))
+    live_offers = list(room.fill(offers, settings.live_states))
+    return named.model_copy(
+        update={
+            "orders": named.orders | dict(live_orders),
+            "offers": named.offers | dict(live_offers),
+            "more": room.overflowed,
+        }
+    )
+
+
+class _Room:
+    """How much more goes into an answer."""
+
+    def __init__(self, left_bytes: int) -> None:
+        self._left = left_bytes
+        self.overflowed = False
+
+    def fill(self, found: Iterable[tuple[str, State]], most: int) -> Iterator[tuple[str, State]]:
+        """The first of what was found that there is room for."""
+        for count, (name, state) in enumerate(found):
+            self._left -= len(json.dumps(state.body, separators=(",", ":")))
+            if count == most or self._left < 0:
+                self.overflowed = True
+                return
+            yield name, state
+
+
+def _live_order(order: DispatchOrder, tracked: TrackedOrder) -> State:
+    return State(
+        state=str(tracked.state),
+        revision=order.revision,
+        power_w=None if tracked.accepted_w is None else tracked.power_w,
+        answered=[str(kind) for kind in tracked.answered],
+        body=order.model_dump(mode="json", exclude_none=True),
+    )
+
+
+def _live_offer(tracked: TrackedOffer) -> State:
+    return State(
+        state=str(tracked.state),
+        revision=tracked.offer.revision,
+        receipt=tracked.receipt,
+        power_w=tracked.power_w,
+        body=tracked.offer.model_dump(mode="json", exclude_none=True),
     )
 
 

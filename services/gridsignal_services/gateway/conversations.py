@@ -217,7 +217,7 @@ class Conversations:
     async def _look(self, connection: Connection, asked: Look) -> None:
         assert connection.session is not None
         assert connection.session.principal is not None
-        connection.send(await self._pen.look(asked.query, connection.session.principal))
+        connection.send(await self._pen.look(asked.query, connection.session.principal, asked.site))
 
     # --- subscriptions -------------------------------------------------------------------------------------------
 

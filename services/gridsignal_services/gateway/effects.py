@@ -65,6 +65,8 @@ class Look:
     """A question about what the log holds."""
 
     query: Query
+    site: str | None
+    """For which the connection speaks; None: for all of its organisation."""
 
 
 Effect = Send | Close | Announce | Join | Leave | Publish | Look

@@ -11,7 +11,7 @@ from gridsignal_services.bus import Appended, Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec, sha256_of
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.clock import Clock, grid_time
-from gridsignal_services.gateway.answers import answer, received, refused, states
+from gridsignal_services.gateway.answers import Asker, answer, received, refused, states
 from gridsignal_services.gateway.effects import Publish
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
@@ -74,7 +74,7 @@ class Pen:
         digest = sha256_of(self._codec.encode(record))
         return Receipt(sha256=digest, received_at=grid_time(self._replica.grid, appended.appended_us))
 
-    async def look(self, query: Query, principal: Principal) -> Frame:
+    async def look(self, query: Query, principal: Principal, site: str | None) -> Frame:
         """What the log holds, everything acknowledged before the question included."""
         try:
             async with asyncio.timeout(self._settings.answer_timeout_s):
@@ -82,4 +82,4 @@ class Pen:
         except (LogUnavailable, TimeoutError):
             return Error(id=query.id, code="unavailable", message="the log is away", retriable=True)
         participant = principal.organisation if principal.role == "participant" else ""
-        return states(query, participant, self._replica.ledgers.values())
+        return states(query, Asker(participant, site), self._replica.ledgers.values(), self._settings)

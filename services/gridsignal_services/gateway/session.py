@@ -113,7 +113,7 @@ class Session:
             case Offer() | Withdraw() | Respond() | Baseline() | Reading():
                 return self._write(frame)
             case Query():
-                return [Look(frame)]
+                return [Look(frame, self.speaker.site if self.speaker else None)]
             case Token():
                 return self._token(frame, now)
             case _:

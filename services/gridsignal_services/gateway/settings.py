@@ -115,6 +115,11 @@ class GatewaySettings:
     answer_timeout_s: float = 10.0
     """A write or query that takes longer: refused with `unavailable`."""
 
+    live_states: int = 256
+    """Offers, and orders, in one answer to a query for what is `live`. More: the oldest, and `more` in the answer."""
+    live_bytes: int = 1 * MIB
+    """The bodies in one such answer. More: likewise."""
+
     # --- drain ---
     drain_spread_s: float = 10.0
     """Clients are asked to reconnect at random within it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gridsignal_schemas.messages import DispatchOrder
-from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder
 from gridsignal_services.ledger.lifecycle import REQUEST_OVER, OfferState
 
@@ -29,7 +28,7 @@ def orders_of(book: Book, participant: str, site: str | None) -> Iterator[tuple[
             yield order, tracked
 
 
-def offers_of(book: Book, participant: str, site: str | None) -> Iterator[tuple[OfferKey, TrackedOffer]]:
+def offers_of(book: Book, participant: str, site: str | None) -> Iterator[TrackedOffer]:
     """A participant's offers that are not over, on requests that are not; the oldest request's first."""
     for request in book.requests.values():
         if request.state in REQUEST_OVER:
@@ -37,4 +36,4 @@ def offers_of(book: Book, participant: str, site: str | None) -> Iterator[tuple[
         for key in request.offers:
             tracked = book.offers[key]
             if key[0] == participant and site in (None, tracked.offer.site) and tracked.state in _OFFER_STANDS:
-                yield key, tracked
+                yield tracked

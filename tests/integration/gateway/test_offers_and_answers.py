@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.builders import (
     a_flex_offer,
     a_meter_reading,
     an_order_response,
+    utc,
 )
 from tests.integration.gateway_stand import Client, Stand
 
@@ -122,6 +124,48 @@ async def test_an_order_reaches_its_site_alone_and_is_answered(stand: Stand) -> 
     assert list(nothing["responses"].values()) == [None]
 
 
+async def test_what_is_live_is_told_with_the_order_as_it_stands_and_to_nobody_else(stand: Stand) -> None:
+    await asked(stand)
+    neighbour = stand.client(site="muc-1", token=stand.token("volt-colo"))
+    stranger = stand.client(site=None, token=stand.token("hyper-infer"))
+    async with stand.client() as client, neighbour as other, stranger as third:
+        await offered(client)
+        before = await client.ask("query", live=True)
+        await client.subscribe("dispatch")
+        await stand.clear(REQUEST_ID)
+        order = (await client.until(lambda frame: frame.get("type") == "DispatchOrder"))["body"]
+        body = body_of(an_order_response(), order_id=order["order_id"], accepted_w=8_000_000)
+        await client.ask("respond", response_id="answer-1", body=body)
+        now = await client.ask("query", live=True)
+        others = [await each.ask("query", live=True) for each in (other, third)]
+        async with stand.client(site=None) as whole:
+            everywhere = await whole.ask("query", live=True)
+        await client.ask("respond", response_id="r", body=body | {"response": "UNAVAILABLE", "available_w": 0})
+        after = await client.ask("query", live=True)
+    assert (before["offers"][OFFER_ID]["state"], before["orders"], before["more"]) == ("LIVE", {}, False)
+    assert before["offers"][OFFER_ID]["body"]["options"][0]["power_w"] == 12_000_000
+    stands = now["orders"][order["order_id"]]
+    assert (stands["state"], stands["power_w"], stands["answered"]) == ("ACCEPTED", 8_000_000, ["ACCEPTED"])
+    assert stands["body"] == order | {"state": "ACCEPTED", "power_w": 8_000_000}
+    assert now["offers"][OFFER_ID]["state"] == "AWARDED"
+    assert [(each["offers"], each["orders"]) for each in others] == [({}, {}), ({}, {})]
+    assert (everywhere["orders"], everywhere["offers"]) == (now["orders"], now["offers"])
+    assert (after["orders"], after["offers"]) == ({}, {})
+
+
+@pytest.mark.parametrize("bound", [{"live_states": 2}, {"live_bytes": 1700}])
+async def test_an_answer_to_what_is_live_is_bounded_and_says_that_there_is_more(
+    tmp_path: Path, bound: dict[str, int]
+) -> None:
+    async with Stand.open(tmp_path, **bound) as stand:
+        await asked(stand)
+        async with stand.client() as client:
+            for name in ("one", "two", "three"):
+                await client.ask("offer", offer_id=name, body=body_of(a_flex_offer()))
+            states = await client.ask("query", live=True)
+    assert (list(states["offers"]), states["more"]) == (["one", "two"], True)
+
+
 async def test_an_answer_the_ledger_does_not_accept_is_refused_with_its_code(stand: Stand) -> None:
     await asked(stand)
     async with stand.client() as client:
@@ -155,9 +199,10 @@ async def test_a_baseline_and_a_reading_have_receipts_too(stand: Stand) -> None:
     await stand.register()
     async with stand.client() as client:
         baseline = await client.ask("baseline", body=body_of(a_baseline_declaration(method="another")))
-        reading = await client.ask("reading", body=body_of(a_meter_reading()))
+        past = a_meter_reading(starts_at=utc("11:00"), ends_at=utc("11:15"))
+        reading = await client.ask("reading", body=body_of(past))
     assert baseline["t"] == reading["t"] == "received"
-    value = stand.codec.encode(a_meter_reading())
+    value = stand.codec.encode(past)
     assert reading["receipt"]["sha256"] == hashlib.sha256(value[5:]).hexdigest()
     assert "offer_id" not in reading["receipt"]
 

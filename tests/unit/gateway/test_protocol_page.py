@@ -56,6 +56,7 @@ def test_the_limits_told_are_the_limits_that_hold() -> None:
     assert f"| {limits.organisation_writes_per_s:.0f} a second, {limits.organisation_write_burst} at once |" in PAGE
     assert f"| {limits.strikes} within {limits.strike_window_s:.0f} s | close 4500 |" in PAGE
     assert f"| {limits.hello_timeout_s:.0f} s | close 4008 |" in PAGE
+    assert f"| {limits.live_states}, {limits.live_bytes // 1024**2} MiB | the oldest, and `more` |" in PAGE
 
 
 def test_every_field_of_every_body_is_named() -> None:
