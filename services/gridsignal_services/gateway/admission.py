@@ -8,9 +8,11 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from gridsignal_services.access import Principal
+from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.bucket import Bucket
 from gridsignal_services.gateway.http import said
 from gridsignal_services.gateway.session import House
+from gridsignal_services.gateway.websocket import Connection
 from gridsignal_services.telemetry import Health
 
 _SCHEME = "bearer "
@@ -19,28 +21,43 @@ _SCHEME = "bearer "
 class Admission:
     """The gateway's front step.
 
-    Bounded: `max_connections`, and `handshakes_per_s` with a burst. When full: 503 with Retry-After; fan-out keeps
-    its share of the loop in a reconnect storm. Conflates: nothing.
+    Bounded: with a good token `max_connections` and `handshakes_per_s`, without one a pace for each network.
+    When full: 503 with Retry-After; fan-out keeps its share of the loop in a reconnect storm. Conflates: nothing.
     """
 
-    def __init__(self, house: House, health: Health, now_s: float) -> None:
+    def __init__(self, house: House, health: Health, arrivals: Arrivals[Connection], now_s: float) -> None:
         self._house = house
         self._health = health
+        self._arrivals = arrivals
         settings = house.settings
         self._pace = Bucket(settings.handshakes_per_s, settings.handshake_burst, now_s)
 
-    def turned_away(self, ws: ServerProtocol, connections: int, now_s: float) -> Response | None:
-        """The refusal that costs least, before anything is verified."""
-        if not self._health.ready:
-            return said(ws, 503, self._health.reason or "not ready", Retry_After="1")
-        if connections > self._house.settings.max_connections:
-            return said(ws, 503, "full", Retry_After="5")
-        if not self._pace.take(now_s):
-            return said(ws, 503, "too many handshakes", Retry_After=str(1 + int(self._pace.wait_s)))
-        return None
-
-    def handshake(self, ws: ServerProtocol, request: Request, now: datetime) -> tuple[Response, Principal | None]:
+    def answer(
+        self, connection: Connection, request: Request, now: datetime, now_s: float
+    ) -> tuple[Response, Principal | None]:
         """101 and who it is (None: the hello will say), or the refusal."""
+        ws = connection.ws
+        if not self._health.ready:
+            return said(ws, 503, self._health.reason or "not ready", Retry_After="1"), None
+        response, principal = self._handshake(ws, request, now)
+        if principal is not None and response.status_code == 101:
+            return self._with_token(connection, response, principal, now_s)
+        wait_s = self._arrivals.wait_s(connection.address, now_s)
+        if wait_s > 0:
+            return said(ws, 503, "too many handshakes", Retry_After=str(1 + int(wait_s))), None
+        return response, None
+
+    def _with_token(
+        self, connection: Connection, response: Response, principal: Principal, now_s: float
+    ) -> tuple[Response, Principal | None]:
+        if not self._pace.take(now_s):
+            wait_s = self._pace.wait_s
+            return said(connection.ws, 503, "too many handshakes", Retry_After=str(1 + int(wait_s))), None
+        if self._house.has_room(principal) and not self._arrivals.admit(connection):
+            return said(connection.ws, 503, "full", Retry_After="5"), None
+        return response, principal
+
+    def _handshake(self, ws: ServerProtocol, request: Request, now: datetime) -> tuple[Response, Principal | None]:
         response = ws.accept(request)
         tokens = request.headers.get_all("Authorization")
         if response.status_code != 101 or not tokens:

@@ -14,29 +14,29 @@ from websockets.http11 import Request, Response
 from gridsignal_schemas.frames import (
     SUBPROTOCOL_AVRO,
     CloseCode,
-    Error,
     Frame,
     Refused,
     SchemaFrame,
     TokenAccepted,
-    Unsubscribed,
     Welcome,
 )
 from gridsignal_services.access import Principal
-from gridsignal_services.bus import LogUnavailable
+from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.cache import Cache
 from gridsignal_services.gateway.admission import Admission
 from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.http import plain
-from gridsignal_services.gateway.hub import Encoding, Group, Hub
+from gridsignal_services.gateway.hub import Encoding, Hub
 from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.pen import Pen
 from gridsignal_services.gateway.presence import Presence
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.rendering import frame_message
 from gridsignal_services.gateway.session import House, Session
+from gridsignal_services.gateway.subscriptions import Subscriptions
 from gridsignal_services.gateway.ticker import Ticker
+from gridsignal_services.gateway.turns import Turns
 from gridsignal_services.gateway.watch import Watch
 from gridsignal_services.gateway.websocket import Connection
 from gridsignal_services.telemetry import Health, logger
@@ -50,7 +50,8 @@ _LAST_WORDS_S = 1.0
 class Conversations:
     """The shell around all sessions: the `Door` of every connection.
 
-    Bounded: `max_connections`; a task for each subscription that begins and each unanswered write or query.
+    Bounded: `strangers` and `max_connections`; a task for each subscription that begins, each write or
+    query without an answer.
     When full: 503; refused with `rate`. Conflates: nothing.
     """
 
@@ -71,11 +72,15 @@ class Conversations:
         self.ticker = Ticker(self._flush, house.settings.tick_s)
         self._house, self._settings = house, house.settings
         self._health, self._gauges = health, gauges
-        self._hub, self._joins, self._pen, self._quota = hub, joins, pen, quota
+        self._hub, self._pen, self._quota = hub, pen, quota
+        self._subscriptions = Subscriptions(hub, joins, gauges, self._start)
         self.presence = Presence(cache, self._start, _PRESENT_FOR * house.settings.dead_after_s)
         self._schema_text = schema_text
         self._schemas: dict[int, bytes] = {}
-        self._admission = Admission(house, health, 0.0)
+        self.arrivals: Arrivals[Connection] = Arrivals(house.settings.arrivals)
+        self.turns = Turns(house.settings.organisation_share)
+        gauges.strangers.set_function(lambda: self.arrivals.strangers)
+        self._admission = Admission(house, health, self.arrivals, 0.0)
         self._dirty: list[Connection] = []
         self._tasks: dict[asyncio.Task[Any], Connection] = {}
         self._empty = asyncio.Event()
@@ -96,11 +101,8 @@ class Conversations:
     def upgrade(self, connection: Connection, request: Request) -> Response:
         response = plain(connection.ws, request, self._health)
         if response is None:
-            response = self._admission.turned_away(
-                connection.ws, len(self.connections), asyncio.get_running_loop().time()
-            )
-        if response is None:
-            response, principal = self._admission.handshake(connection.ws, request, _now())
+            now_s = asyncio.get_running_loop().time()
+            response, principal = self._admission.answer(connection, request, _now(), now_s)
             if response.status_code == 101:
                 self._begin(connection, principal)
         self._gauges.upgrades.labels(response.status_code).inc()
@@ -110,7 +112,17 @@ class Conversations:
         encoding: Encoding = "avro" if connection.ws.subprotocol == SUBPROTOCOL_AVRO else "json"
         connection.session = Session(secrets.token_urlsafe(9), self._house, encoding, principal, _now())
         connection.opened_s = self.watch.now_s
+        if principal is not None and self._quota.has_room(principal):
+            self._count(connection, principal)
         self.watch.look_in(connection, self._settings.hello_timeout_s)
+
+    def _count(self, connection: Connection, principal: Principal) -> None:
+        """From now on it is one of its organisation's connections, read at its expense."""
+        assert connection.session is not None
+        connection.session.is_counted = True
+        connection.counted_for = principal.name
+        connection.share = self.turns.share_of(principal.name)
+        self._quota.arrive(principal)
 
     def received(self, connection: Connection, text: bytes) -> None:
         if connection.session is not None:
@@ -120,9 +132,12 @@ class Conversations:
         if connection.session is not None:
             self.perform(connection, connection.session.receive_binary(_now()))
 
-    def received_ping(self, connection: Connection) -> None:
+    def counted(self, connection: Connection) -> None:
         if connection.session is not None:
-            self.perform(connection, connection.session.receive_ping(_now()))
+            self.perform(connection, connection.session.count(_now()))
+
+    def has_unread(self, connection: Connection) -> None:
+        self.turns.ask(connection)
 
     def wrote(self, connection: Connection) -> None:
         self._dirty.append(connection)
@@ -141,22 +156,24 @@ class Conversations:
         if code is not None:
             self._gauges.closes.labels(code).inc()
         self.watch.look_in(connection, self._settings.close_timeout_s)
-        for task in connection.joins.values():
-            task.cancel()
-        for group in connection.groups.values():
-            self._hub.detach(group, connection)
-        self._gauges.subscriptions.dec(len(connection.groups))
-        connection.groups.clear()
+        self._subscriptions.end(connection)
         self.presence.depart(connection)
-        if connection.session is not None and connection.session.is_open:
-            self._quota.depart(connection.session.organisation)
+        if connection.counted_for is not None:
+            self._quota.depart(connection.counted_for)
+            connection.counted_for = None
 
     def lost(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        self.arrivals.leave(connection)
         self.watch.stuck.discard(connection)
         self._gauges.connections.set(len(self.connections))
         if not self.connections:
             self._empty.set()
+
+    def broke(self, connection: Connection, fault: Exception) -> None:
+        # one conversation's failure is not the others': it is told, that client comes back, the rest goes on
+        self._log.error("a conversation failed", exc_info=fault)
+        connection.fail()
 
     # --- effects -------------------------------------------------------------------------------------------------
 
@@ -172,9 +189,9 @@ class Conversations:
                 case Announce():
                     self.presence.arrive(connection, effect)
                 case Join():
-                    self._join(connection, effect)
+                    self._subscriptions.begin(connection, effect)
                 case Leave():
-                    self._leave(connection, effect)
+                    self._subscriptions.leave(connection, effect)
                 case Publish():
                     self._start(connection, self._publish(connection, effect))
                 case Look():
@@ -185,8 +202,12 @@ class Conversations:
     def _mark(self, connection: Connection, frame: Frame) -> None:
         if isinstance(frame, Welcome | TokenAccepted):
             self.watch.look_in(connection, 0.0)  # another token, another deadline
-        if isinstance(frame, Welcome) and connection.session is not None:
-            self._quota.arrive(connection.session.organisation)
+        session = connection.session
+        if isinstance(frame, Welcome) and session is not None and session.principal is not None:
+            if not self.arrivals.admit(connection):
+                self.close(connection, CloseCode.OVERLOADED, "full")
+            elif not session.is_counted:
+                self._count(connection, session.principal)
 
     def close(self, connection: Connection, code: CloseCode, reason: str) -> None:
         """Ends a conversation with a code of the protocol."""
@@ -201,10 +222,9 @@ class Conversations:
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         connection = self._tasks.pop(task)
-        if not task.cancelled() and (failure := task.exception()) is not None:
-            # one conversation's failure is not the others': it is told, that client comes back, the rest goes on
-            self._log.error("a conversation failed", exc_info=failure)
-            connection.fail()
+        failure = None if task.cancelled() else task.exception()
+        if isinstance(failure, Exception):
+            self.broke(connection, failure)
 
     async def _publish(self, connection: Connection, asked: Publish) -> None:
         assert connection.session is not None
@@ -218,43 +238,6 @@ class Conversations:
         assert connection.session is not None
         assert connection.session.principal is not None
         connection.send(await self._pen.look(asked.query, connection.session.principal, asked.site))
-
-    # --- subscriptions -------------------------------------------------------------------------------------------
-
-    def _join(self, connection: Connection, asked: Join) -> None:
-        assert connection.session is not None
-        group = self._hub.reserve(asked.key)
-        connection.session.joined(asked.key, group.sub)
-        connection.groups[group.sub] = group
-        self._gauges.subscriptions.inc()
-        connection.joins[group.sub] = self._start(connection, self._joined(connection, asked, group))
-
-    async def _joined(self, connection: Connection, asked: Join, group: Group) -> None:
-        try:
-            await self._joins.join(connection, asked, group)
-        except LogUnavailable as away:
-            self._part(connection, group)
-            if connection.session is not None:
-                connection.session.parted(asked.key)
-            connection.send(Error(id=asked.id, code="unavailable", message=str(away), retriable=True))
-        finally:
-            self._hub.release(group)
-            if connection.joins.get(group.sub) is asyncio.current_task():
-                del connection.joins[group.sub]
-
-    def _leave(self, connection: Connection, asked: Leave) -> None:
-        group = connection.groups.get(asked.sub)
-        if group is not None:
-            if (task := connection.joins.pop(asked.sub, None)) is not None:
-                task.cancel()
-            self._part(connection, group)
-        connection.send(Unsubscribed(id=asked.id, sub=asked.sub))
-
-    def _part(self, connection: Connection, group: Group) -> None:
-        if connection.groups.pop(group.sub, None) is not None:
-            self._gauges.subscriptions.dec()
-        self._hub.detach(group, connection)
-        connection.forget(group.sub)
 
     # --- the tick ------------------------------------------------------------------------------------------------
 
@@ -290,6 +273,7 @@ class Conversations:
             connection.abort()
         await self.gone(_LAST_WORDS_S)
         self.ticker.stop()
+        self.turns.stop()
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:

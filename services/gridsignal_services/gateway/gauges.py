@@ -11,6 +11,7 @@ class Gauges:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.connections = self._gauge("connections", "Open sockets.")
+        self.strangers = self._gauge("strangers", "Sockets that have not shown a good token.")
         self.subscriptions = self._gauge("subscriptions", "Subscriptions, joined or joining.")
         self.loop_lag_s = self._gauge("loop_lag_seconds", "How late the last tick of the timer wheel came.")
         self.deliveries = self._counter("deliveries", "Messages handed to connections by fan-out.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+from gridsignal_services.access import Principal
 from gridsignal_services.cache import Cache, Limit
 from gridsignal_services.gateway.settings import GatewaySettings
 
@@ -21,19 +22,19 @@ class Quota:
         self._writes = Limit(settings.organisation_writes_per_s, settings.organisation_write_burst)
         self._connections: Counter[str] = Counter()
 
-    def has_room(self, organisation: str) -> bool:
-        """Whether one more connection may speak for it."""
-        return self._connections[organisation] < self._most
+    def has_room(self, principal: Principal) -> bool:
+        """Whether one more connection may speak for its organisation."""
+        return self._connections[principal.name] < self._most
 
-    def arrive(self, organisation: str) -> None:
-        """A connection speaks for it from now on."""
-        self._connections[organisation] += 1
+    def arrive(self, principal: Principal) -> None:
+        """A connection speaks for its organisation from now on."""
+        self._connections[principal.name] += 1
 
-    def depart(self, organisation: str) -> None:
+    def depart(self, name: str) -> None:
         """A connection that spoke for it has ended."""
-        self._connections[organisation] -= 1
-        if not self._connections[organisation]:
-            del self._connections[organisation]
+        self._connections[name] -= 1
+        if not self._connections[name]:
+            del self._connections[name]
 
     async def wait_ms(self, organisation: str) -> int:
         """0 for a write that may be written, else when to try again."""

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import random
 import secrets
-import ssl
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -23,6 +22,7 @@ from gridsignal_services.clock import Clock
 from gridsignal_services.for_ever import for_ever
 from gridsignal_services.gateway.conversations import Conversations
 from gridsignal_services.gateway.cursor import DAY_S, Seal
+from gridsignal_services.gateway.doorway import Doorway, descriptors
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.history import Entry
 from gridsignal_services.gateway.hub import Hub
@@ -83,7 +83,7 @@ class Gateway:
             house, self.health, self.gauges, self._hub, joins, pen, quota, cache, codec.schema_text
         )
         self._sources.deliver_to(self._deliver)
-        self._server: asyncio.Server | None = None
+        self._doorway = Doorway(self._conversations.arrivals, self._conversations.turns, self._connection, settings)
         self._ready = asyncio.Event()
         self._over = asyncio.Event()
         self._logger = logger("gateway")
@@ -93,9 +93,7 @@ class Gateway:
     @property
     def address(self) -> tuple[str, int]:
         """Host and port it listens on, once it does."""
-        assert self._server is not None, "not started"
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return str(host), int(port)
+        return self._doorway.address
 
     @property
     def watched(self) -> Watched:
@@ -109,7 +107,8 @@ class Gateway:
     async def run(self) -> None:
         """Serves until it is drained or cancelled; then all sockets are closed."""
         async with contextlib.AsyncExitStack() as leaving:
-            self._server = await self._listen()
+            self._may_open_what_is_bounded()
+            await self._doorway.open()
             leaving.push_async_callback(self._stop)
             tasks = await leaving.enter_async_context(asyncio.TaskGroup())
             background = [tasks.create_task(self._keep_time()), tasks.create_task(self._keep_keys())]
@@ -124,20 +123,13 @@ class Gateway:
             for task in background:
                 task.cancel()
 
-    async def _listen(self) -> asyncio.Server:
-        settings = self.settings
-        context = None
-        if settings.tls_certificate is not None:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(settings.tls_certificate, settings.tls_key)
-        return await asyncio.get_running_loop().create_server(
-            lambda: Connection(self._conversations, settings),
-            settings.host,
-            settings.port,
-            backlog=settings.listen_backlog,
-            reuse_port=settings.reuse_port or None,
-            ssl=context,
-        )
+    def _may_open_what_is_bounded(self) -> None:
+        wanted = self.settings.max_connections + self.settings.strangers
+        if (allowed := descriptors(wanted)) < wanted:
+            self._logger.warning("fewer descriptors than connections: raise nofile", expected=wanted, got=allowed)
+
+    def _connection(self, address: str) -> Connection:
+        return Connection(self._conversations, self.settings, address, self._conversations.turns.strangers)
 
     async def _fill(self) -> None:
         """Reads the current state before anybody asks for it; waits for a log that is away."""
@@ -153,8 +145,7 @@ class Gateway:
 
     async def _stop(self) -> None:
         self.health.set_ready(False, "stopping")
-        assert self._server is not None
-        self._server.close()
+        self._doorway.close()
         await self._conversations.stop()
         gc.unfreeze()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +30,7 @@ from gridsignal_schemas.frames import (
 )
 from gridsignal_schemas.messages import GridClock
 from gridsignal_services.access import OFFER_WRITE, SIGNAL_READ, Entitlements, Principal
-from gridsignal_services.bucket import Bucket
+from gridsignal_services.gateway.conduct import Conduct, Pace
 from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
 from gridsignal_services.gateway.hub import Encoding, GroupKey, group_key
 from gridsignal_services.gateway.refusals import forbidden, malformed, rate, too_fast
@@ -52,7 +51,7 @@ class House:
     entitlements: Callable[[Principal], Entitlements]
     zone_of_site: Callable[[str], str]
     grid_clock: Callable[[], GridClock | None]
-    has_room: Callable[[str], bool]
+    has_room: Callable[[Principal], bool]
     """Whether one more connection may speak for an organisation."""
 
 
@@ -73,13 +72,14 @@ class Session:
         self.instance: str | None = None
         self.is_open = False
         """Whether the hello has been answered."""
+        self.is_counted = False
+        """Whether it has its place among the organisation's connections."""
         self._house = house
         self._encoding = encoding
         self._wanted: dict[GroupKey, str | None] = {}
         self._unanswered = 0
         self._notice_sent = False
-        self._strikes: deque[float] = deque(maxlen=house.settings.strikes)
-        self._bucket = Bucket(house.settings.frames_per_s, house.settings.frame_burst, now.timestamp())
+        self._conduct = Conduct(house.settings, now.timestamp())
 
     @property
     def organisation(self) -> str:
@@ -91,8 +91,11 @@ class Session:
 
     def receive(self, text: bytes, now: datetime) -> list[Effect]:
         """What one text message causes; `now` is wall time."""
-        if not self._bucket.take(now.timestamp()):
-            return self._too_fast(text)
+        pace = self._conduct.frame(now.timestamp(), is_open=self.is_open)
+        if pace.is_the_end:
+            return [Close(CloseCode.RATE_LIMITED, pace.value)]
+        if pace is Pace.TOO_FAST:
+            return [Send(too_fast(text, self._conduct.wait_ms))]
         try:
             frame = _FRAMES.validate_json(text)
         except ValidationError as invalid:
@@ -121,13 +124,14 @@ class Session:
 
     def receive_binary(self, now: datetime) -> list[Effect]:
         """Clients speak JSON whatever they read."""
+        if counted := self.count(now):
+            return counted
         return [self._error(None, "bad_frame", "expected a text message, got a binary one"), *self._strike(now)]
 
-    def receive_ping(self, now: datetime) -> list[Effect]:
-        """Answered by the WebSocket protocol; here it only counts."""
-        if self._bucket.take(now.timestamp()) or not self._bucket.is_flooded:
-            return []
-        return [Close(CloseCode.RATE_LIMITED, "too many pings")]
+    def count(self, now: datetime) -> list[Effect]:
+        """A ping, a pong or a fragment, which has no answer of ours; it counts like any other frame."""
+        pace = self._conduct.frame(now.timestamp(), is_open=self.is_open)
+        return [Close(CloseCode.RATE_LIMITED, pace.value)] if pace.is_the_end else []
 
     # --- what the shell reports ----------------------------------------------------------------------------------
 
@@ -180,7 +184,7 @@ class Session:
             if self.principal.role != "participant" or frame.site not in entitled.sites:
                 return [Close(CloseCode.FORBIDDEN, "no such site of yours")]
             self.speaker = Speaker(self.principal.organisation, frame.site, self._house.zone_of_site(frame.site))
-        if not self._house.has_room(self.principal.organisation):
+        if not self.is_counted and not self._house.has_room(self.principal):
             return [Close(CloseCode.RATE_LIMITED, "too many connections of this organisation")]
         self.entitlements = self._narrowed(entitled)
         self.is_open = True
@@ -273,17 +277,10 @@ class Session:
 
     # --- refusals ------------------------------------------------------------------------------------------------
 
-    def _too_fast(self, text: bytes) -> list[Effect]:
-        if self._bucket.is_flooded:
-            return [Close(CloseCode.RATE_LIMITED, "too many frames")]
-        return [Send(too_fast(text, int(self._bucket.wait_s * 1000) + 1))]
-
     def _strike(self, now: datetime) -> list[Effect]:
-        self._strikes.append(now.timestamp())
-        full = len(self._strikes) == self._strikes.maxlen
-        if full and self._strikes[-1] - self._strikes[0] <= self._house.settings.strike_window_s:
-            return [Close(CloseCode.PROTOCOL_ERROR, f"{len(self._strikes)} malformed frames")]
-        return []
+        if not self._conduct.strike(now.timestamp()):
+            return []
+        return [Close(CloseCode.PROTOCOL_ERROR, f"{self._house.settings.strikes} malformed frames")]
 
     def _error(self, frame_id: int | None, code: str, message: str) -> Send:
         return Send(Error(id=frame_id, code=code, message=message))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from gridsignal_services.arrivals import ArrivalLimits
 from gridsignal_services.settings import ServerSettings, limits_of
 
 KIB = 1024
@@ -33,22 +34,40 @@ class GatewaySettings:
 
     # --- admission ---
     max_connections: int = 20_000
-    """More: 503 with Retry-After."""
+    """More with a good token: 503 with Retry-After. Sockets without one take none of these places."""
+    strangers: int = 2048
+    """Sockets that have not shown a good token, TLS handshakes included: one more drops the oldest of the network with
+    the most. A network is an IPv4 address or the /64 of an IPv6 address."""
+    strangers_of_a_network: int = 256
+    """One more drops the oldest of this network. Behind a proxy (GRIDSIGNAL_TLS=proxy) as many as `strangers`."""
     handshakes_per_s: float = 1000.0
-    """Faster: 503 with Retry-After, so that fan-out keeps its share of the loop."""
+    """Faster with good tokens: 503 with Retry-After, so that fan-out keeps its share of the loop."""
     handshake_burst: int = 4000
+    network_handshakes_per_s: float = 200.0
+    """Faster from one network without a good token: 503 with Retry-After. Behind a proxy as `handshakes_per_s`."""
+    network_handshake_burst: int = 1000
+    tls_timeout_s: float = 5.0
+    """A TLS handshake that takes longer: the connection is dropped."""
     header_timeout_s: float = 5.0
     """A request's header that takes longer: the connection is dropped."""
     header_bytes: int = 32 * KIB
     """A longer header: the connection is dropped."""
     hello_timeout_s: float = 5.0
     """No hello by then: close 4008."""
+    hello_bytes: int = 20 * KIB
+    """More before the hello was answered: the connection is dropped. A hello may carry a token of 16 KiB."""
+    early_frames: int = 8
+    """More frames before the hello was answered, of whatever kind: close 4029."""
+    early_reads: int = 256
+    """More reads of the socket before the hello was answered: the connection is dropped."""
 
     # --- what one connection may do ---
     frame_bytes: int = 64 * KIB
-    """A longer frame: close 1009."""
+    """A longer message: close 1009."""
+    frame_fragments: int = 64
+    """A message in more parts: close 1009."""
     frames_per_s: float = 500.0
-    """Faster: refused with `rate`."""
+    """Faster: refused with `rate`. Pings, pongs and fragments count like other frames."""
     frame_burst: int = 2000
     """Beyond it into debt as far again: close 4029."""
     strikes: int = 3
@@ -62,6 +81,9 @@ class GatewaySettings:
     # --- what one organisation may do, over all its connections ---
     organisation_connections: int = 1000
     """More at this gateway: close 4029."""
+    organisation_share: float = 0.25
+    """Of the event loop's time, for what it sends and asks to be replayed; more: it is served after all others, who
+    then wait for a slice of a millisecond or two. Everybody without a token has one such share together."""
     organisation_writes_per_s: float = 1000.0
     """Faster: refused with `rate`. Counted over all gateways that share a cache."""
     organisation_write_burst: int = 5000
@@ -129,11 +151,30 @@ class GatewaySettings:
     @classmethod
     def of(cls, settings: ServerSettings) -> Self:
         """The gateway as the server's settings want it. Raises ConfigError for limits that are none."""
-        return cls(
+        chosen = cls(
             data_directory=settings.directory,
             host=settings.host,
             port=settings.gateway_port,
             tls_certificate=settings.tls_certificate,
             tls_key=settings.tls_key,
             **limits_of(cls, "GRIDSIGNAL_GATEWAY_", settings.limits),
+        )
+        if settings.tls != "proxy":
+            return chosen
+        return replace(  # everybody comes from the proxy's address
+            chosen,
+            strangers_of_a_network=chosen.strangers,
+            network_handshakes_per_s=chosen.handshakes_per_s,
+            network_handshake_burst=chosen.handshake_burst,
+        )
+
+    @property
+    def arrivals(self) -> ArrivalLimits:
+        """What the port bears."""
+        return ArrivalLimits(
+            self.strangers,
+            self.strangers_of_a_network,
+            self.max_connections,
+            self.network_handshakes_per_s,
+            self.network_handshake_burst,
         )

@@ -7,6 +7,7 @@ the socket, because what is sent is the same bytes for a whole group and leaves 
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from websockets.frames import Frame as WireFrame
@@ -17,14 +18,17 @@ from websockets.server import ServerProtocol
 
 from gridsignal_schemas.frames import SUBPROTOCOL_AVRO, SUBPROTOCOL_JSON, CloseCode
 from gridsignal_services.gateway.hub import Group
+from gridsignal_services.gateway.inlet import Inlet
 from gridsignal_services.gateway.outlet import Outlet
 from gridsignal_services.gateway.session import Session
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.gateway.turns import Share
 
 if TYPE_CHECKING:
     from websockets.typing import Origin
 
 _NOT_UTF8 = 1007
+_TOO_BIG = 1009
 _FAULT_OF_OURS = 1011
 
 
@@ -44,7 +48,11 @@ class Door(Protocol):
 
     def received_binary(self, connection: Connection) -> None: ...
 
-    def received_ping(self, connection: Connection) -> None: ...
+    def counted(self, connection: Connection) -> None:
+        """A ping, a pong or a fragment that is not the last."""
+
+    def has_unread(self, connection: Connection) -> None:
+        """Bytes have come, which are worked off when it is the connection's turn."""
 
     def wrote(self, connection: Connection) -> None:
         """The connection has something to send in this tick."""
@@ -60,23 +68,27 @@ class Door(Protocol):
     def lost(self, connection: Connection) -> None:
         """The socket is gone."""
 
+    def broke(self, connection: Connection, fault: Exception) -> None:
+        """Something of ours went wrong with what came in."""
 
-class Connection(Outlet, asyncio.Protocol):
+
+class Connection(Inlet, Outlet):
     """A socket between a client and its session.
 
-    Bounded: one frame and the header coming in; what goes out, see Outlet.
-    When full: a longer frame closes with 1009, a longer header drops the socket. Conflates: see backlog.
+    Bounded: one message of `frame_bytes` and `frame_fragments`; what comes in before that, see Inlet; what goes out,
+    see Outlet. When full: a larger message closes with 1009. Conflates: see backlog.
     """
 
-    def __init__(self, door: Door, settings: GatewaySettings) -> None:
-        super().__init__(settings)
+    def __init__(self, door: Door, settings: GatewaySettings, address: str, share: Share) -> None:
+        Inlet.__init__(self, settings, share)
+        Outlet.__init__(self, settings)
         self._door = door
-        origins: list[Origin | None] = [None, *settings.origins]  # type: ignore[list-item]  # a NewType over str
-        self.ws = ServerProtocol(
-            origins=origins,
-            subprotocols=[SUBPROTOCOL_JSON, SUBPROTOCOL_AVRO],  # type: ignore[list-item]  # a NewType over str
-            max_size=settings.frame_bytes,
-        )
+        self.address = address
+        """Where it comes from."""
+        self.counted_for: str | None = None
+        """The organisation among whose connections it is counted."""
+        self.arriving: asyncio.Task[object] | None = None
+        """What gives it its socket, TLS included."""
         self.session: Session | None = None
         self.groups: dict[str, Group] = {}
         """Joined and being joined, by sub."""
@@ -88,7 +100,16 @@ class Connection(Outlet, asyncio.Protocol):
         """Since when the end is awaited."""
         self._parts: list[bytes] = []
         self._is_text = True
-        self._header_bytes = 0
+
+    @cached_property
+    def ws(self) -> ServerProtocol:
+        """The protocol's state; nothing until something comes in."""
+        origins: list[Origin | None] = [None, *self._settings.origins]  # type: ignore[list-item]  # a NewType over str
+        return ServerProtocol(
+            origins=origins,
+            subprotocols=[SUBPROTOCOL_JSON, SUBPROTOCOL_AVRO],  # type: ignore[list-item]  # a NewType over str
+            max_size=self._settings.frame_bytes,
+        )
 
     # --- the socket ----------------------------------------------------------------------------------------------
 
@@ -100,16 +121,6 @@ class Connection(Outlet, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
         self._door.lost(self)
-
-    def data_received(self, data: bytes) -> None:
-        self.heard_s = self._door.now_s()
-        if self.ws.state is State.CONNECTING:
-            self._header_bytes += len(data)
-            if self._header_bytes > self._settings.header_bytes:
-                self.abort()
-                return
-        self.ws.receive_data(data)
-        self._react()
 
     def eof_received(self) -> bool:
         self.ws.receive_eof()
@@ -133,6 +144,25 @@ class Connection(Outlet, asyncio.Protocol):
 
     # --- what comes in -------------------------------------------------------------------------------------------
 
+    def has_unread(self) -> None:
+        self._door.has_unread(self)
+
+    def sign_of_life(self) -> None:
+        self.heard_s = self._door.now_s()
+
+    @property
+    def early_bytes(self) -> int | None:
+        if self.session is None:
+            return self._settings.header_bytes
+        return None if self.session.is_open else self._settings.header_bytes + self._settings.hello_bytes
+
+    def take_in(self, piece: bytes) -> None:
+        try:
+            self.ws.receive_data(piece)
+            self._react()
+        except Exception as fault:  # one connection's end is not the others': this one comes back, the rest goes on
+            self._door.broke(self, fault)
+
     def _react(self) -> None:
         for event in self.ws.events_received():
             if isinstance(event, Request):
@@ -151,12 +181,14 @@ class Connection(Outlet, asyncio.Protocol):
                 if frame.fin:
                     whole, self._parts = b"".join(self._parts), []
                     self._message(whole)
+                elif len(self._parts) < self._settings.frame_fragments:
+                    self._door.counted(self)
+                else:
+                    self._refuse(_TOO_BIG, "too many fragments")
             case Opcode.CLOSE:
                 self._stop()
-            case Opcode.PING:
-                self._door.received_ping(self)
             case _:
-                pass  # a pong is a sign of life like any other frame
+                self._door.counted(self)
 
     def _message(self, whole: bytes) -> None:
         if not self._is_text:
@@ -165,10 +197,14 @@ class Connection(Outlet, asyncio.Protocol):
         try:
             whole.decode("utf-8")
         except UnicodeDecodeError:
-            self._stop(_NOT_UTF8)
-            self.ws.fail(_NOT_UTF8, "expected UTF-8")
+            self._refuse(_NOT_UTF8, "expected UTF-8")
             return
         self._door.received(self, whole)
+
+    def _refuse(self, code: int, reason: str) -> None:
+        self._parts = []
+        self._stop(code)
+        self.ws.fail(code, reason)
 
     def _relay(self) -> None:
         """Sends what the WebSocket protocol itself answers: pongs and closes, behind everything sent before."""
@@ -217,8 +253,7 @@ class Connection(Outlet, asyncio.Protocol):
 
     def fail(self) -> None:
         """Ends the connection for a fault of ours: the client comes back and resumes."""
-        self._stop(_FAULT_OF_OURS)
-        self.ws.fail(_FAULT_OF_OURS, "internal error")
+        self._refuse(_FAULT_OF_OURS, "internal error")
         self._relay()
 
     def leave(self) -> None:
@@ -230,6 +265,8 @@ class Connection(Outlet, asyncio.Protocol):
         """Drops the socket."""
         if self.transport is not None:
             self.transport.abort()
+        elif self.arriving is not None:
+            self.arriving.cancel()
 
     def _stop(self, code: int | None = None) -> None:
         if self.end():

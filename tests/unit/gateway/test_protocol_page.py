@@ -57,6 +57,9 @@ def test_the_limits_told_are_the_limits_that_hold() -> None:
     assert f"| {limits.strikes} within {limits.strike_window_s:.0f} s | close 4500 |" in PAGE
     assert f"| {limits.hello_timeout_s:.0f} s | close 4008 |" in PAGE
     assert f"| {limits.live_states}, {limits.live_bytes // 1024**2} MiB | the oldest, and `more` |" in PAGE
+    assert f"| parts of a message | {limits.frame_fragments} | close 1009 |" in PAGE
+    assert f"| {limits.early_frames}, of {limits.hello_bytes // 1024} KiB together | close 4029" in PAGE
+    assert f"({limits.strangers_of_a_network} of an IPv4 address" in PAGE
 
 
 def test_every_field_of_every_body_is_named() -> None:

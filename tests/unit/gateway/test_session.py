@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,7 +35,7 @@ def a_session(principal: Principal | None = ACME, **limits: Any) -> Session:
         entitlements=lambda who: OWN if who.organisation == "acme-ai" else Entitlements(),
         zone_of_site=lambda site: "DE-LU",
         grid_clock=lambda: None,
-        has_room=lambda organisation: organisation != "crowded",
+        has_room=lambda who: who.organisation != "crowded",
     )
     return Session("session-1", house, "json", principal, NOW)
 
@@ -191,8 +192,25 @@ def test_a_malformed_body_is_no_strike() -> None:
         assert len(tell(session, "offer", offer_id="o-1", body={"revision": 0})) == 1
 
 
-def test_pings_count_against_a_flood() -> None:
+def test_pings_pongs_and_fragments_count_against_a_flood() -> None:
     session = an_open_session(frames_per_s=0.001, frame_burst=3)
-    effects = [session.receive_ping(NOW) for _ in range(8)]
+    effects = [session.count(NOW) for _ in range(8)]
     assert effects[0] == []
-    assert effects[-1] == [Close(CloseCode.RATE_LIMITED, "too many pings")]
+    assert effects[-1] == [Close(CloseCode.RATE_LIMITED, "too many frames")]
+
+
+def test_before_the_hello_a_few_frames_of_any_kind_are_all_there_may_be() -> None:
+    early = Close(CloseCode.RATE_LIMITED, "too many frames before the hello")
+    kinds: list[Callable[[Session], list[Effect]]] = [
+        lambda session: session.count(NOW),
+        lambda session: session.receive_binary(NOW),
+        lambda session: tell(session, "subscribe", stream="prices"),
+    ]
+    for kind in kinds:
+        session = a_session(early_frames=3, strikes=9)
+        assert early not in [effect for _ in range(3) for effect in kind(session)]
+        assert kind(session) == [early]
+    session = a_session(early_frames=3)
+    assert [session.count(NOW) for _ in range(2)] == [[], []]
+    assert isinstance(tell(session, "hello", client="tests")[-1], Send)
+    assert [session.count(NOW) for _ in range(9)] == [[]] * 9

@@ -1,0 +1,103 @@
+"""The incoming half of a connection: bytes wait for their turn, and are worked off a slice at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+
+from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.gateway.turns import Share
+
+_READ_BYTES = 16 * 1024
+_SLICE_BYTES = 2 * 1024
+"""Worked off at once: a few hundred of the smallest frames there are."""
+_EARLY_SLICE_BYTES = 512
+_AFTER_THE_END_BYTES = 64 * 1024
+"""A peer that has been told the end may have sent so much before it knew; more, and it is dropped."""
+_INTO = memoryview(bytearray(_READ_BYTES))
+"""What every socket is read into, and taken out of in the same call."""
+
+
+class Inlet(asyncio.BufferedProtocol):
+    """What has come in and was not looked at yet.
+
+    Bounded: two reads; before the hello `early_reads` and `header_bytes`, then `hello_bytes`.
+    When full: the socket is not read; before the hello it is dropped. Conflates: nothing.
+    """
+
+    transport: asyncio.Transport | None
+    has_ended: bool
+
+    def __init__(self, settings: GatewaySettings, share: Share) -> None:
+        self.share = share
+        """At whose expense it is read."""
+        self._limits = settings
+        self._unread = bytearray()
+        self._reads = 0
+        self._early_bytes = 0
+        self._late_bytes = 0
+
+    # --- what the connection supplies ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def has_unread(self) -> None:
+        """Something waits to be worked off."""
+
+    @abstractmethod
+    def take_in(self, piece: bytes) -> None:
+        """The next bytes."""
+
+    @abstractmethod
+    def sign_of_life(self) -> None:
+        """The peer is there."""
+
+    @property
+    @abstractmethod
+    def early_bytes(self) -> int | None:
+        """How much may have come by now; None: as much as it likes."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Drops the socket."""
+
+    # --- in ------------------------------------------------------------------------------------------------------
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _INTO
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.sign_of_life()
+        if self._is_too_much(nbytes):
+            self.abort()
+            return
+        if self._unread and self.transport is not None:
+            self.transport.pause_reading()  # what came before still waits for its turn
+        self._unread += _INTO[:nbytes]
+        self.has_unread()
+
+    def _is_too_much(self, nbytes: int) -> bool:
+        """Whether more has come than anybody needs before the hello, or after the end."""
+        most = self.early_bytes
+        if self.has_ended:
+            self._late_bytes += nbytes
+            return self._late_bytes > (_AFTER_THE_END_BYTES if most is None else _EARLY_SLICE_BYTES)
+        if most is None:
+            return False
+        self._reads += 1
+        self._early_bytes += nbytes
+        return self._reads > self._limits.early_reads or self._early_bytes > most
+
+    def work(self) -> bool:
+        """Works off a slice; whether there is more."""
+        if self.transport is None or self.transport.is_closing():
+            self._unread.clear()
+            return False
+        size = _SLICE_BYTES if self.early_bytes is None else _EARLY_SLICE_BYTES
+        piece = bytes(self._unread[:size])
+        del self._unread[:size]
+        self.take_in(piece)
+        if self._unread:
+            self.sign_of_life()  # it is not silent: we are busy
+            return True
+        self.transport.resume_reading()
+        return False

@@ -1,0 +1,146 @@
+"""Whose turn it is on the event loop: a little of everybody's in each round, the modest before the greedy.
+
+What clients send is worked off here and nowhere else, in slices. Nobody holds the loop for longer than a slice; who
+has used more than a fair share of it comes after all others, and is then read only as fast as that goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from typing import Protocol
+
+from gridsignal_services.bucket import Bucket
+
+_ROUND_S = 0.002
+"""How much of one pass of the event loop goes into what clients sent."""
+_READ_S = 20e-6
+"""What the system takes for one read, beside the work on it."""
+_PIECE_S = 0.001
+"""What a task does in its turn."""
+_CREDIT_S = 0.1
+"""How much of its share somebody may save up."""
+_MOST_SHARES = 10_000
+
+
+class Share:
+    """The loop's time that an organisation, or everybody without a token together, may use before others come first.
+
+    Bounded: two numbers. When full: it comes last. Conflates: nothing.
+    """
+
+    def __init__(self, of_the_loop: float, now_s: float) -> None:
+        self._seconds = Bucket(of_the_loop, _CREDIT_S, now_s)
+
+    def charge(self, spent_s: float, now_s: float) -> None:
+        """So much was used for it."""
+        self._seconds.take(now_s, spent_s)
+
+    def is_modest(self, now_s: float) -> bool:
+        """Whether it has used no more than its share."""
+        return self._seconds.take(now_s, 0.0)
+
+
+class Worker(Protocol):
+    """What has something to do."""
+
+    @property
+    def share(self) -> Share:
+        """At whose expense."""
+
+    def work(self) -> bool:
+        """Does a slice of it; whether there is more."""
+
+
+class Turns:
+    """All that waits for its turn, by share.
+
+    Bounded: each connection waits once, each of its tasks once; shares of `_MOST_SHARES` organisations are remembered,
+    the one that worked longest ago is forgotten. When full: whoever waits is not read. Conflates: nothing.
+    """
+
+    def __init__(self, of_the_loop: float) -> None:
+        self.strangers = Share(of_the_loop, 0.0)
+        self._of_the_loop = of_the_loop
+        self._shares: OrderedDict[str, Share] = OrderedDict()
+        self._waiting: dict[Share, dict[Worker, None]] = {}
+        self._round: asyncio.Handle | None = None
+
+    def share_of(self, name: str) -> Share:
+        """The share of an organisation, the same for all its connections."""
+        share = self._shares.pop(name, None) or Share(self._of_the_loop, 0.0)
+        self._shares[name] = share
+        if len(self._shares) > _MOST_SHARES:
+            self._shares.popitem(last=False)
+        return share
+
+    def waiting(self, share: Share) -> int:
+        """How many workers wait at its expense."""
+        return len(self._waiting.get(share, ()))
+
+    def ask(self, worker: Worker) -> None:
+        """The worker has something to do."""
+        self._waiting.setdefault(worker.share, {})[worker] = None
+        if self._round is None:
+            self._round = asyncio.get_running_loop().call_soon(self._go_round)
+
+    async def turn(self, share: Share) -> None:
+        """Returns when a piece of work of about a millisecond may be done at the expense of this share."""
+        piece = _Piece(share)
+        self.ask(piece)
+        await piece.turn
+
+    def stop(self) -> None:
+        """Nothing more is done."""
+        if self._round is not None:
+            self._round.cancel()
+        self._waiting.clear()
+
+    def _go_round(self) -> None:
+        self._round = None
+        now_s = asyncio.get_running_loop().time()
+        left_s = self._serve([share for share in self._waiting if share.is_modest(now_s)], now_s, _ROUND_S)
+        # a quarter is left to the greedy: they go on, only later
+        self._serve([share for share in self._waiting if not share.is_modest(now_s)], now_s, max(left_s, _ROUND_S / 4))
+        if self._waiting and self._round is None:
+            self._round = asyncio.get_running_loop().call_soon(self._go_round)
+
+    def _serve(self, shares: list[Share], now_s: float, left_s: float) -> float:
+        """Gives each of the shares a slice in turn for so long; returns what is left of the time."""
+        turn = deque(shares)
+        while turn and left_s > 0:
+            share = turn.popleft()
+            spent_s = self._slice(share)
+            share.charge(spent_s, now_s)
+            left_s -= spent_s
+            if share in self._waiting and share.is_modest(now_s):
+                turn.append(share)
+        return left_s
+
+    def _slice(self, share: Share) -> float:
+        workers = self._waiting.pop(share)
+        worker = next(iter(workers))
+        del workers[worker]
+        if workers:
+            self._waiting[share] = workers  # behind those who had no turn in this round
+        if isinstance(worker, _Piece):
+            worker.work()
+            return _PIECE_S
+        began_s = time.thread_time()
+        if worker.work():
+            self._waiting.setdefault(worker.share, {})[worker] = None
+        return time.thread_time() - began_s + _READ_S
+
+
+class _Piece:
+    """A task's wait for its turn."""
+
+    def __init__(self, share: Share) -> None:
+        self.share = share
+        self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def work(self) -> bool:
+        if not self.turn.done():
+            self.turn.set_result(None)
+        return False
