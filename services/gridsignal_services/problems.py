@@ -84,9 +84,14 @@ def forbidden(scope: str) -> Problem:
     return Problem(403, "forbidden", f"expected a token with {scope}", headers={"WWW-Authenticate": challenge})
 
 
-def not_found() -> Problem:
-    """404: it does not exist, or it is not yours to know."""
-    return Problem(404, "not-found", "expected something that exists and that you may see")
+def not_found(what: str) -> Problem:
+    """404: it does not exist, or it is not yours to know; which of the two is not said, and so neither is its name."""
+    return Problem(404, "not-found", f"No such {what}, or you may not see it.")
+
+
+def no_page() -> Problem:
+    """404 for a path that is no operation."""
+    return Problem(404, "not-found", "There is nothing at this path; /docs shows what there is.")
 
 
 def bad_request(code: str, where: str, message: str) -> Problem:

@@ -16,6 +16,9 @@ class RestLimits:
     requests_per_s: float = 100.0
     """Faster: 429 with Retry-After."""
     request_burst: int = 500
+    work_ms_per_s: float = 250.0
+    """Processor time for its answers; what it overdraws is 429 until it has come back."""
+    work_burst_ms: int = 10_000
 
     @classmethod
     def of(cls, settings: ServerSettings, prefix: str) -> Self:

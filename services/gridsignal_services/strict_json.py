@@ -125,7 +125,7 @@ def message_of(error: ErrorDetails) -> str:
             return "expected JSON"
         case _:
             message = error["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ", 1)
-            message = message[0].lower() + message[1:]
+            message = message[0].lower() + message[1:].replace("'UNKNOWN', ", "", 1)  # on which nobody acts
             return message if ", got " in message else f"{message}, got {_seen(error['input'])}"
 
 

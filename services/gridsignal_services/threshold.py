@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -18,11 +19,13 @@ from gridsignal_schemas.frames import Detail
 from gridsignal_services import problems, strict_json
 from gridsignal_services.access import Principal
 from gridsignal_services.access.tokens import Unauthorized, Verifier
-from gridsignal_services.bus import LogUnavailable
+from gridsignal_services.bucket import Bucket
+from gridsignal_services.bus import LogUnavailable, PositionGone
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.problems import MEDIA_TYPE, Problem
 from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.strict_json import message_of
+from gridsignal_services.work import Work
 
 MAX_BODY = 64 * 1024
 BODY_S = 10.0
@@ -32,20 +35,35 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Callers:
-    """Who knocks at one door, and how often.
+    """Who knocks at one door, how often, and what their answers cost.
 
-    Bounded: a token bucket for each role and organisation. When full: 429 with Retry-After. Conflates: nothing.
+    Bounded: two buckets for each role and organisation of the registry. When full: 429 with Retry-After.
+    Conflates: nothing.
     """
 
     def __init__(self, verifier: Verifier, limits: RestLimits) -> None:
-        self._verifier, self._bucket, self._asked = verifier, limits.bucket, MemoryCache()
+        self._verifier, self._limits, self._asked = verifier, limits, MemoryCache()
+        self._worked: dict[str, Bucket] = {}
 
     def principal(self, request: Request, scope: str) -> Principal:
-        """Who asks. Raises Problem 401, 403, or 429 for an organisation that asks too fast."""
+        """Who asks. Raises Problem 401, 403, or 429 for an organisation that asks too fast or for too much."""
         found = _principal(request, self._verifier, scope)
-        if wait_s := self._asked.take_now(found.name, self._bucket):
+        if wait_s := self._asked.take_now(found.name, self._limits.bucket):
             raise problems.rate_limited(math.ceil(wait_s))
+        worked = self._worked.get(found.name)
+        if worked is not None and not worked.take(time.monotonic(), 0.0):
+            raise problems.rate_limited(math.ceil(worked.wait_s))
         return found
+
+    def work(self, principal: Principal) -> Work:
+        """Counts an answer's computing against whoever asked."""
+        return Work(lambda spent_s: self._spend(principal.name, spent_s))
+
+    def _spend(self, name: str, spent_s: float) -> None:
+        now_s = time.monotonic()
+        if name not in self._worked:
+            self._worked[name] = Bucket(self._limits.work_ms_per_s, self._limits.work_burst_ms, now_s)
+        self._worked[name].take(now_s, 1000 * spent_s)
 
 
 def _principal(request: Request, verifier: Verifier, scope: str) -> Principal:
@@ -103,6 +121,10 @@ def add_problems(made: FastAPI, log: FilteringBoundLogger) -> None:
     async def away(_: Request, error: LogUnavailable) -> Response:
         return answer(problems.unavailable(str(error)))
 
+    @made.exception_handler(PositionGone)
+    async def passed(_: Request, __: PositionGone) -> Response:
+        return answer(problems.unavailable("retention went by while the log was read: ask again"))
+
     @made.exception_handler(ClientDisconnect)
     async def gone(_: Request, __: ClientDisconnect) -> Response:
         return answer(problems.too_slow())  # nobody reads it; it is no failure of ours
@@ -118,7 +140,7 @@ def add_problems(made: FastAPI, log: FilteringBoundLogger) -> None:
     @made.exception_handler(HTTPException)
     async def plain(_: Request, error: HTTPException) -> Response:
         if error.status_code == 404:
-            return answer(problems.not_found())
+            return answer(problems.no_page())
         return answer(Problem(error.status_code, "http", str(error.detail), headers=error.headers))
 
     @made.exception_handler(Exception)

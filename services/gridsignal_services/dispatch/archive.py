@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import CarbonIntensity, GridClock, SpotPrice
-from gridsignal_services.bus import Log, LogRecord
-from gridsignal_services.bus.codec import Codec, Poison
-from gridsignal_services.clock import append_us, grid_time
-from gridsignal_services.dispatch.vintages import Logged
+from gridsignal_services.bus import Log, LogRecord, Reader
+from gridsignal_services.bus.codec import Codec, Poison, UnknownSchema
+from gridsignal_services.clock import append_us, grid_time, micros
+from gridsignal_services.dispatch.contents import BLOCK, Contents, Entry
+from gridsignal_services.dispatch.vintages import Logged, Series
+from gridsignal_services.work import NOBODYS, Work
 
 AHEAD = timedelta(days=14)
 """How long before its first interval a series is looked for: no feed forecasts further."""
-MAX_RECORDS = 50_000
-_READERS = 4
+MAX_RECORDS = 1_000_000
+_READERS = 2
+_NEAR = 256
+"""Records between two that are wanted that cost less to read than another start."""
+
+
+_BREATH = 50
+"""Known blocks that are looked up before others get a turn."""
+
+
+_END = datetime.max.replace(tzinfo=UTC)
 
 
 class TooMuch(Exception):
@@ -23,49 +36,140 @@ class TooMuch(Exception):
 
 
 class Archive:
-    """The public streams, read anew for each question.
+    """The public streams, read anew for each question; what lies where is remembered, so that it is looked for once.
 
-    Bounded: `max_records` of one partition an answer, four answers at once. When full: TooMuch; the fifth waits.
-    Conflates: nothing.
+    Decoding is done away from the event loop, a batch at a time.
+    Bounded: `max_records` of one partition an answer, two answers at once, Contents. When full: TooMuch; the third
+    waits. Conflates: nothing.
     """
 
     def __init__(self, log: Log, codec: Codec, *, max_records: int = MAX_RECORDS) -> None:
         self._log, self._codec, self._max_records = log, codec, max_records
+        self._contents = Contents()
         self._turns = asyncio.Semaphore(_READERS)
 
     async def published(
-        self, stream: str, zone: str, from_: datetime, as_of: datetime, grid: GridClock | None
+        self,
+        stream: str,
+        zone: str,
+        from_: datetime,
+        as_of: datetime,
+        grid: GridClock | None,
+        *,
+        to: datetime = _END,
+        work: Work = NOBODYS,
     ) -> list[Logged]:
-        """The zone's series logged until `as_of` that can say something of `from_` or later; poison is passed over.
+        """The zone's series logged until `as_of` that say something of [from, to); poison is passed over.
 
-        Raises LogUnavailable, TooMuch.
+        Raises LogUnavailable, TooMuch, and PositionGone where retention has gone by meanwhile.
         """
         partition = partition_of(zone, TOPICS[stream].partitions)
-        first = (await self._log.position_at(stream, append_us(grid, min(from_, as_of) - AHEAD)))[partition]
+        since = append_us(grid, min(from_, as_of) - AHEAD)
+        first = (await self._log.position_at(stream, since))[partition]
         last = (await self._log.position_at(stream, append_us(grid, as_of) + 1))[partition]
         if last - first > self._max_records:
             raise TooMuch
-        async with self._turns:
-            read = await self._read(stream, partition, first, last)
-        return [known for record in read if record.key == zone and (known := self._known(record, grid)) is not None]
+        async with self._turns, _opened(self._log, self._codec, stream, partition, zone, work) as lane:
+            wanted = await self._wanted(lane, first, last, (micros(from_), micros(to)))
+            found = [known for run in _runs(wanted) for known in await lane.decoded(*run, frozenset(wanted))]
+        return [Logged(grid_time(grid, record.appended_us), series) for record, series in found]
 
-    async def _read(self, stream: str, partition: int, first: int, last: int) -> list[LogRecord]:
-        if first >= last:
-            return []
+    async def _wanted(self, lane: _Lane, first: int, last: int, period_us: tuple[int, int]) -> list[int]:
+        """The offsets in [first, last) of what touches the period, oldest first."""
+        wanted: list[int] = []
+        for block in range(first // BLOCK, -(-last // BLOCK)):
+            place = (lane.stream, lane.zone, block)
+            offsets = self._contents.touching(place, *period_us)
+            if offsets is None:
+                since, until = max(first, block * BLOCK), min(last, (block + 1) * BLOCK)
+                entries, is_final = await lane.entries(since, until)
+                if is_final and until - since == BLOCK:
+                    self._contents.keep(place, entries)
+                offsets = [e.offset for e in entries if e.starts_us < period_us[1] and e.ends_us > period_us[0]]
+            elif block % _BREATH == 0:
+                await asyncio.sleep(0)
+            wanted += [offset for offset in offsets if first <= offset < last]
+        return wanted
+
+
+class _Lane:
+    """One zone's records among those of its partition, read forwards."""
+
+    def __init__(self, log: Log, codec: Codec, stream: str, partition: int, zone: str, work: Work) -> None:
+        self.stream, self.zone = stream, zone
+        self._log, self._codec, self._partition, self._work = log, codec, partition, work
+        self._reader: Reader | None = None
+
+    async def entries(self, first: int, last: int) -> tuple[list[Entry], bool]:
+        """The entries of [first, last), and whether they will always be the same."""
+        records = [record for record in await self._records(first, last) if record.key == self.zone]
+        return await self._work.away(self._listed, records) if records else ([], True)
+
+    async def decoded(self, first: int, last: int, wanted: frozenset[int]) -> list[tuple[LogRecord, Series]]:
+        """The wanted records of [first, last)."""
+        records = [record for record in await self._records(first, last) if record.offset in wanted]
+        return await self._work.away(self._series, records)
+
+    async def _records(self, first: int, last: int) -> list[LogRecord]:
+        if self._reader is None or self._reader.positions[self._partition] != first:
+            await self.aclose()
+            self._reader = await self._log.reader(self.stream, {self._partition: first})
         found: list[LogRecord] = []
-        reader = await self._log.reader(stream, {partition: first})
-        try:
-            while reader.positions[partition] < last:
-                found += await reader.read()
-        finally:
-            await reader.aclose()
-        return [record for record in found if record.offset < last]
+        while (position := self._reader.positions[self._partition]) < last:
+            found += await self._reader.read(min(BLOCK, last - position))
+        return found
 
-    def _known(self, record: LogRecord, grid: GridClock | None) -> Logged | None:
-        try:
-            series = self._codec.decode(record.value)
-        except Poison:
-            return None
-        if not isinstance(series, SpotPrice | CarbonIntensity):
-            return None
-        return Logged(grid_time(grid, record.appended_us), series)
+    async def aclose(self) -> None:
+        """Lets go of the reader."""
+        if self._reader is not None:
+            await self._reader.aclose()
+            self._reader = None
+
+    def _listed(self, records: list[LogRecord]) -> tuple[list[Entry], bool]:
+        entries, is_final = [], True
+        for record in records:
+            try:
+                series = self._codec.decode(record.value)
+            except UnknownSchema:  # a registry may yet know it
+                is_final = False
+                continue
+            except Poison:
+                continue
+            if isinstance(series, SpotPrice | CarbonIntensity):
+                intervals = series.intervals()
+                entries.append(Entry(record.offset, micros(intervals[0][0]), micros(intervals[-1][1])))
+        return entries, is_final
+
+    def _series(self, records: list[LogRecord]) -> list[tuple[LogRecord, Series]]:
+        decoded = []
+        for record in records:
+            try:
+                series = self._codec.decode(record.value)
+            except Poison:
+                continue
+            if isinstance(series, SpotPrice | CarbonIntensity):
+                decoded.append((record, series))
+        return decoded
+
+
+@asynccontextmanager
+async def _opened(log: Log, codec: Codec, stream: str, partition: int, zone: str, work: Work) -> AsyncIterator[_Lane]:
+    lane = _Lane(log, codec, stream, partition, zone, work)
+    try:
+        yield lane
+    finally:
+        await lane.aclose()
+
+
+def _runs(offsets: list[int]) -> Iterator[tuple[int, int]]:
+    """[first, last) of offsets that lie close together, from offsets in order."""
+    since = until = -1
+    for offset in offsets:
+        if since >= 0 and offset - until <= _NEAR:
+            until = offset + 1
+            continue
+        if since >= 0:
+            yield since, until
+        since, until = offset, offset + 1
+    if since >= 0:
+        yield since, until

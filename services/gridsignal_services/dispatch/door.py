@@ -30,6 +30,7 @@ from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.threshold import Callers
+from gridsignal_services.work import Work
 
 WAIT_S = 5.0
 """How long a read waits for the position it names."""
@@ -65,6 +66,10 @@ class Door:
     def principal(self, request: Request, scope: str = SIGNAL_READ) -> Principal:
         """Who asks. Raises Problem 401, 403, or 429 for an organisation that asks too fast."""
         return self._callers.principal(request, scope)
+
+    def work(self, principal: Principal) -> Work:
+        """Counts an answer's computing against whoever asked."""
+        return self._callers.work(principal)
 
     def operator(self, request: Request) -> Principal:
         """An operator who may write. Raises Problem 401 or 403."""
@@ -156,7 +161,7 @@ class Door:
             tracked = ledger.requests.get(request_id)
             if tracked is not None and self.sees_request(principal, ledger, tracked) and _own(own, principal, tracked):
                 return ledger, tracked
-        raise problems.not_found()
+        raise problems.not_found("request")
 
     def order(self, principal: Principal, order_id: str, *, own: bool = False) -> tuple[Ledger, TrackedOrder]:
         """An order they may see; with `own`, on a request that is theirs. Raises Problem 404."""
@@ -166,7 +171,7 @@ class Door:
                 continue
             if not own or owns(principal, ledger.requests[tracked.order.request_id]):
                 return ledger, tracked
-        raise problems.not_found()
+        raise problems.not_found("order")
 
     def sees_request(self, principal: Principal, ledger: Ledger, tracked: TrackedRequest) -> bool:
         """Whoever may see its current revision: who could see an earlier one has no right to what was added."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, Security
+from fastapi.security import HTTPBearer
 from prometheus_client import CollectorRegistry, Counter
 
 from gridsignal_services import problems
@@ -27,8 +28,11 @@ def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
         summary="Ask data centers for power up or down, see their offers and why each lost, order, and read what came.",
         version="1",
         redirect_slashes=False,  # a redirect would go where the caller's Host header says
+        # for the page's Authorize button; who asks is found out by each operation, with its own answers
+        dependencies=[Security(HTTPBearer(auto_error=False, description="A token of your organisation."))],
         responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
     )
+    _front(made)
     for router in (requests.routes(door), orders.routes(door), signals.routes(door)):
         show_answers(router)
         made.include_router(router)
@@ -36,6 +40,18 @@ def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
     add_pages(made, health)
     add_problems(made, _log)
     return made
+
+
+def _front(made: FastAPI) -> None:
+    @made.get("/", include_in_schema=False)
+    async def front() -> dict[str, str]:
+        return {
+            "service": made.title,
+            "what": made.summary or "",
+            "documentation": "/docs",
+            "openapi": "/openapi.json",
+            "data_centers": "connect to the gateway by WebSocket, at a port of its own",
+        }
 
 
 def _count(made: FastAPI, health: Health, counted: CollectorRegistry) -> None:

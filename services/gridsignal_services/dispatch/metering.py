@@ -11,6 +11,7 @@ from gridsignal_services.dispatch.delivered import DeliveryInterval, Terms, meas
 from gridsignal_services.dispatch.meters import Meters
 from gridsignal_services.dispatch.views import Metered
 from gridsignal_services.ledger.book import Book, TrackedOrder
+from gridsignal_services.work import Work
 
 PAGE = 1000
 """Intervals of one order in an answer; more come with `metered_from`."""
@@ -30,16 +31,17 @@ class Measuring:
         self._meters = meters
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def of(self, book: Book, tracked: TrackedOrder, since: datetime | None = None) -> Metered:
+    async def of(self, book: Book, tracked: TrackedOrder, work: Work, since: datetime | None = None) -> Metered:
         """The order's delivery as far as it is metered; its intervals from `since` on."""
         terms, order = terms_of(book, tracked), tracked.order
         if terms is None:
             return Metered()
         readings = self._meters.in_order_of_log(order.site, order.starts_at, order.ends_at)
         if len(readings) + sum(len(each.baseline.power_w) for each in terms.baselines) <= _FEW:
-            return _page(terms, readings, since)
+            with work.here():
+                return _page(terms, readings, since)
         async with self._turns:
-            return await asyncio.to_thread(_page, terms, readings, since)
+            return await work.away(_page, terms, readings, since)
 
 
 def _page(terms: Terms, readings: list[MeterReading], since: datetime | None) -> Metered:

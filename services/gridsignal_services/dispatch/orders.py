@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 
-from gridsignal_schemas.messages import DispatchOrder, MeterReading, OrderState, SiteRegistration
+from gridsignal_schemas.messages import DispatchOrder, MeterReading, SiteRegistration
 from gridsignal_schemas.values import Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Audience, Principal
@@ -16,7 +16,16 @@ from gridsignal_services.dispatch import commands
 from gridsignal_services.dispatch.delivered import orders_of
 from gridsignal_services.dispatch.door import Door, must_be_accepted, owns, paged
 from gridsignal_services.dispatch.examples import EXTEND, RELEASE, takes
-from gridsignal_services.dispatch.requests import Limit
+from gridsignal_services.dispatch.listing import (
+    After,
+    Limit,
+    NewestFirst,
+    OfferStates,
+    OrderStates,
+    Since,
+    Until,
+    listed,
+)
 from gridsignal_services.dispatch.shapes import ExtendBody, ReleaseBody
 from gridsignal_services.dispatch.signals import From, To
 from gridsignal_services.dispatch.views import (
@@ -24,15 +33,17 @@ from gridsignal_services.dispatch.views import (
     Orders,
     OrderView,
     Readings,
+    SiteView,
     ignored,
     offer_view,
     order_view,
     overlaps,
+    site_view,
 )
-from gridsignal_services.ledger.book import TrackedOrder
-from gridsignal_services.ledger.lifecycle import OfferState
+from gridsignal_services.ledger.book import TrackedOffer, TrackedOrder
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.rules import fault
+from gridsignal_services.work import Work
 
 MeteredFrom = Annotated[Timestamp | None, Query(examples=["2024-05-12T18:00:00Z"])]
 
@@ -41,6 +52,7 @@ def routes(door: Door) -> APIRouter:
     """The router of /v1/orders, /v1/offers, /v1/sites and /v1/readings."""
     router = APIRouter(prefix="/v1")
     _orders(router, door)
+    _order(router, door)
     _changes(router, door)
     _others(router, door)
     _meters(router, door)
@@ -48,56 +60,86 @@ def routes(door: Door) -> APIRouter:
 
 
 def _orders(router: APIRouter, door: Door) -> None:
-    @router.get("/orders", tags=["orders"])
+    @router.get("/orders", tags=["orders"], summary="List orders")
     async def every(
         request: Request,
         request_id: str | None = None,
-        state: OrderState | None = None,
-        after: str | None = None,
+        state: OrderStates = None,
+        from_: Since = None,
+        to: Until = None,
+        newest_first: NewestFirst = False,
+        after: After = None,
         limit: Limit = 100,
     ) -> Orders:
-        """Orders that you may see, oldest first, with what was delivered."""
+        """Orders that you may see, with what was delivered; oldest first unless you want the newest first."""
         who = door.principal(request)
-        door.only(request, "request_id", "state", "after", "limit")
+        door.only(request, "request_id", "state", "from", "to", "newest_first", "after", "limit")
         await door.catch_up(request)
-        seen = {
-            order_id: (ledger, tracked)
-            for ledger in door.ledgers()
-            for order_id, tracked in ledger.orders.items()
-            if door.sees(who, ledger.audience_of(tracked.order))
-            and request_id in (None, tracked.order.request_id)
-            and state in (None, tracked.state)
-        }
+        work = door.work(who)
+
+        def keeps(entry: _Entry) -> bool:
+            ledger, tracked = entry
+            order = tracked.order
+            return (
+                request_id in (None, order.request_id)
+                and state in (None, tracked.state)
+                and overlaps(order.starts_at, order.ends_at, from_, to)
+                and door.sees(who, ledger.audience_of(order))
+            )
+
+        seen = await listed(_entries(door), keeps, _issued_at, work, newest_first=newest_first)
         chosen, following = paged(seen, after, limit)
         views: list[OrderView] = []
         shown = 0
         for order_id in chosen:
             if shown > _INTERVALS:  # the page ends early: what follows is asked for like any other page
                 return Orders(orders=views, next=views[-1].order.order_id)
-            views.append(await _view(door, *seen[order_id]))
+            views.append(await _view(door, *seen[order_id], work))
             shown += len(views[-1].metered)
         return Orders(orders=views, next=following)
 
-    @router.get("/orders/{order_id}", tags=["orders"])
+
+def _order(router: APIRouter, door: Door) -> None:
+    @router.get("/orders/{order_id}", tags=["orders"], summary="Show an order")
     async def one(order_id: str, request: Request, metered_from: MeteredFrom = None) -> OrderView:
         """One order, its history, and its delivered energy by metered interval."""
         who = door.principal(request)
         door.only(request, "metered_from")
         await door.catch_up(request)
-        return await _view(door, *door.order(who, order_id), metered_from)
+        return await _view(door, *door.order(who, order_id), door.work(who), metered_from)
 
 
 _INTERVALS = 2000
 """Metered intervals on one page of orders, give or take one order's."""
 
 
-async def _view(door: Door, ledger: Ledger, tracked: TrackedOrder, since: datetime | None = None) -> OrderView:
-    metered = await door.measuring.of(ledger.book, tracked, since)
-    return order_view(ledger.book, tracked, metered)
+async def _view(
+    door: Door, ledger: Ledger, tracked: TrackedOrder, work: Work, since: datetime | None = None
+) -> OrderView:
+    metered = await door.measuring.of(ledger.book, tracked, work, since)
+    with work.here():
+        return order_view(ledger.book, tracked, metered)
+
+
+class _Entry(NamedTuple):
+    ledger: Ledger
+    tracked: TrackedOrder
+
+
+def _entries(door: Door) -> Iterator[tuple[str, _Entry]]:
+    for ledger in door.ledgers():
+        for order_id, tracked in ledger.orders.items():
+            yield order_id, _Entry(ledger, tracked)
+
+
+def _issued_at(entry: _Entry) -> datetime:
+    return entry.tracked.history[0].at
 
 
 def _changes(router: APIRouter, door: Door) -> None:
-    @router.post("/orders/{order_id}/extend", tags=["orders"], openapi_extra=takes(ExtendBody, EXTEND))
+    @router.post(
+        "/orders/{order_id}/extend", tags=["orders"], summary="Extend an order", openapi_extra=takes(ExtendBody, EXTEND)
+    )
     async def extend(order_id: str, request: Request, response: Response) -> OrderView:
         """Lets an order end later, within what the site offered."""
         who = door.operator(request)
@@ -107,9 +149,14 @@ def _changes(router: APIRouter, door: Door) -> None:
             raise problems.conflict(faults)
         if body.ends_at != tracked.order.ends_at:
             must_be_accepted(await door.submit(commands.ending(tracked, body.ends_at, body, who), who, response))
-        return await _view(door, ledger, tracked)
+        return await _view(door, ledger, tracked, door.work(who))
 
-    @router.post("/orders/{order_id}/release", tags=["orders"], openapi_extra=takes(ReleaseBody, RELEASE))
+    @router.post(
+        "/orders/{order_id}/release",
+        tags=["orders"],
+        summary="Release an order early",
+        openapi_extra=takes(ReleaseBody, RELEASE),
+    )
     async def release(order_id: str, request: Request, response: Response) -> OrderView:
         """Lets an order end earlier: now, unless an end is named. What was delivered until then counts."""
         who = door.operator(request)
@@ -120,7 +167,7 @@ def _changes(router: APIRouter, door: Door) -> None:
             raise problems.conflict(faults)
         if ends_at != tracked.order.ends_at:
             must_be_accepted(await door.submit(commands.ending(tracked, ends_at, body, who), who, response))
-        return await _view(door, ledger, tracked)
+        return await _view(door, ledger, tracked, door.work(who))
 
 
 _A_MOMENT = timedelta(seconds=1)
@@ -133,38 +180,53 @@ def _soonest(now: datetime, log_clock: datetime | None, order: DispatchOrder) ->
 
 
 def _others(router: APIRouter, door: Door) -> None:
-    @router.get("/offers", tags=["offers"])
+    @router.get("/offers", tags=["offers"], summary="List offers")
     async def offers(
         request: Request,
         request_id: str | None = None,
-        state: OfferState | None = None,
-        after: str | None = None,
+        state: OfferStates = None,
+        newest_first: NewestFirst = False,
+        after: After = None,
         limit: Limit = 100,
     ) -> Offers:
         """Your offers, or those on your requests; pages go by participant:offer_id."""
         who = door.principal(request)
-        door.only(request, "request_id", "state", "after", "limit")
+        door.only(request, "request_id", "state", "newest_first", "after", "limit")
         await door.catch_up(request)
-        seen = {
-            f"{key[0]}:{key[1]}": tracked
+        work = door.work(who)
+
+        def keeps(entry: tuple[Ledger, TrackedOffer]) -> bool:
+            ledger, tracked = entry
+            return (
+                request_id in (None, tracked.offer.request_id)
+                and state in (None, tracked.state)
+                and door.sees_offer(who, ledger, tracked)
+            )
+
+        entries = (
+            (f"{key[0]}:{key[1]}", (ledger, tracked))
             for ledger in door.ledgers()
             for key, tracked in ledger.offers.items()
-            if door.sees_offer(who, ledger, tracked)
-            and request_id in (None, tracked.offer.request_id)
-            and state in (None, tracked.state)
-        }
+        )
+        seen = await listed(entries, keeps, lambda entry: entry[1].receipt.received_at, work, newest_first=newest_first)
         chosen, following = paged(seen, after, limit)
-        return Offers(offers=[offer_view(seen[i]) for i in chosen], next=following)
+        with work.here():
+            return Offers(offers=[offer_view(seen[i][1]) for i in chosen], next=following)
 
-    @router.get("/sites", tags=["sites"])
-    async def sites(request: Request) -> list[SiteRegistration]:
-        """Your connection points, as the log knows them; operators see none."""
-        mine = door.entitlements(door.principal(request)).sites
-        return [site for ledger in door.ledgers() for site in ledger.sites.values() if site.site in mine]
+    @router.get("/sites", tags=["sites"], summary="List sites")
+    async def sites(request: Request) -> list[SiteRegistration | SiteView]:
+        """Your connection points, as the log knows them; as an operator, those in your zones and whether a baseline is
+        declared there."""
+        who = door.principal(request)
+        mine, now = door.entitlements(who), door.clock.now()
+        known = [(ledger.book, site) for ledger in door.ledgers() for site in ledger.sites.values()]
+        if who.role == "operator":
+            return [site_view(book, site, now) for book, site in known if site.zone in mine.zones]
+        return [site for _, site in known if site.site in mine.sites]
 
 
 def _meters(router: APIRouter, door: Door) -> None:
-    @router.get("/readings", tags=["readings"])
+    @router.get("/readings", tags=["readings"], summary="List meter readings of a site")
     async def readings(
         request: Request,
         site: Annotated[str, Query(examples=["fra-1"])],
@@ -184,7 +246,7 @@ def _meters(router: APIRouter, door: Door) -> None:
         if not door.sees(who, Audience(sites=frozenset({site}))):
             windows = list(_windows(door, who, site))
             if not windows:
-                raise problems.not_found()
+                raise problems.not_found("site")
             metered = [reading for reading in metered if _touches(reading, windows)]
             passed_over = [each for each in passed_over if _touches(each.reading, windows)]
         return Readings(readings=metered, ignored=[ignored(each) for each in passed_over])

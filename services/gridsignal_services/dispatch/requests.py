@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated
+from typing import NamedTuple
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from gridsignal_schemas.messages import DispatchRequest
 from gridsignal_services import problems
@@ -15,13 +15,23 @@ from gridsignal_services.dispatch import commands
 from gridsignal_services.dispatch.book import BookView, book_view
 from gridsignal_services.dispatch.door import Door, must_be_accepted, owns, paged
 from gridsignal_services.dispatch.examples import AWARD, CANCEL, REQUEST, takes
+from gridsignal_services.dispatch.listing import (
+    After,
+    Limit,
+    NewestFirst,
+    RequestStates,
+    Since,
+    Until,
+    ZoneFilter,
+    listed,
+    must_be_theirs,
+)
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
-from gridsignal_services.dispatch.views import Requests, RequestView, request_view
+from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown
 from gridsignal_services.ledger.book import TrackedRequest
 from gridsignal_services.ledger.lifecycle import RequestState
+from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.rules import fault, request_faults
-
-Limit = Annotated[int, Query(ge=1, le=500)]
 
 
 def routes(door: Door) -> APIRouter:
@@ -29,13 +39,16 @@ def routes(door: Door) -> APIRouter:
     router = APIRouter(prefix="/v1/requests", tags=["requests"])
     _asking(router, door)
     _changing(router, door)
-    _reading(router, door)
+    _listing(router, door)
+    _showing(router, door)
     _clearing(router, door)
     return router
 
 
 def _asking(router: APIRouter, door: Door) -> None:
-    @router.post("", status_code=201, openapi_extra=takes(RequestBody, REQUEST, idempotent=True))
+    @router.post(
+        "", status_code=201, summary="Create a request", openapi_extra=takes(RequestBody, REQUEST, idempotent=True)
+    )
     async def ask(request: Request, response: Response) -> RequestView:
         """Asks for power up or down. The same Idempotency-Key with the same body answers the same request again."""
         who = door.operator(request)
@@ -53,7 +66,7 @@ def _asking(router: APIRouter, door: Door) -> None:
 
 
 def _changing(router: APIRouter, door: Door) -> None:
-    @router.put("/{request_id}", openapi_extra=takes(RequestBody, REQUEST))
+    @router.put("/{request_id}", summary="Amend a request", openapi_extra=takes(RequestBody, REQUEST))
     async def amend(request_id: str, request: Request, response: Response) -> RequestView:
         """The next revision of an OPEN request; `If-Match: "N"` names the revision it was written for.
 
@@ -76,7 +89,7 @@ def _changing(router: APIRouter, door: Door) -> None:
         must_be_accepted(await door.submit(record, who, response))
         return _view(door, who, request_id)
 
-    @router.post("/{request_id}/cancel", openapi_extra=takes(CancelBody, CANCEL))
+    @router.post("/{request_id}/cancel", summary="Cancel a request", openapi_extra=takes(CancelBody, CANCEL))
     async def cancel(request_id: str, request: Request, response: Response) -> RequestView:
         """Takes a request back: offers are released, orders cancelled, running ones end now."""
         who = door.operator(request)
@@ -87,35 +100,49 @@ def _changing(router: APIRouter, door: Door) -> None:
         return _view(door, who, request_id)
 
 
-def _reading(router: APIRouter, door: Door) -> None:
-    @router.get("")
+def _listing(router: APIRouter, door: Door) -> None:
+    @router.get("", summary="List requests")
     async def every(
         request: Request,
-        zone: str | None = None,
-        state: RequestState | None = None,
-        after: str | None = None,
+        zone: ZoneFilter = None,
+        state: RequestStates = None,
+        from_: Since = None,
+        to: Until = None,
+        newest_first: NewestFirst = False,
+        after: After = None,
         limit: Limit = 100,
     ) -> Requests:
-        """Requests that you may see, oldest first."""
+        """Requests that you may see, oldest first unless you want the newest first."""
         who = door.principal(request)
-        door.only(request, "zone", "state", "after", "limit")
+        door.only(request, "zone", "state", "from", "to", "newest_first", "after", "limit")
+        must_be_theirs(door, who, zone)
         await door.catch_up(request)
-        seen = {
-            view.request.request_id: view
-            for view in _views(door, who)
-            if zone in (None, view.request.zone) and state in (None, view.state)
-        }
-        chosen, following = paged(seen, after, limit)
-        return Requests(requests=[seen[i] for i in chosen], next=following)
+        work, now = door.work(who), door.clock.now()
 
-    @router.get("/{request_id}")
+        def keeps(entry: _Entry) -> bool:
+            asked = entry.tracked.request
+            return (
+                zone in (None, asked.zone)
+                and overlaps(asked.starts_at, asked.ends_at, from_, to)
+                and door.sees_request(who, *entry)
+                and (state is None or state is state_shown(entry.tracked, now, own=owns(who, entry.tracked)))
+            )
+
+        seen = await listed(_entries(door), keeps, _made_at, work, newest_first=newest_first)
+        chosen, following = paged(seen, after, limit)
+        with work.here():
+            return Requests(requests=[_view_of(door, who, seen[i].tracked) for i in chosen], next=following)
+
+
+def _showing(router: APIRouter, door: Door) -> None:
+    @router.get("/{request_id}", summary="Show a request")
     async def one(request_id: str, request: Request) -> RequestView:
         """One request and where it stands."""
         who = door.principal(request)
         await door.catch_up(request)
         return _view(door, who, request_id)
 
-    @router.get("/{request_id}/book")
+    @router.get("/{request_id}/book", summary="Show a request's offers in merit order")
     async def book(request_id: str, request: Request) -> BookView:
         """Every offer in merit order, where it stands and why it lost; and every clearing."""
         who = door.principal(request)
@@ -125,14 +152,16 @@ def _reading(router: APIRouter, door: Door) -> None:
 
 
 def _clearing(router: APIRouter, door: Door) -> None:
-    @router.post("/{request_id}/clear", openapi_extra=takes(ClearBody, {"reason": "the gate need not be waited for"}))
+    clearing = takes(ClearBody, {"reason": "the gate need not be waited for"})
+
+    @router.post("/{request_id}/clear", summary="Clear a request now, in merit order", openapi_extra=clearing)
     async def clear(request_id: str, request: Request, response: Response) -> BookView:
         """Clears now, in merit order."""
         who = door.operator(request)
         body = await door.body(request, ClearBody)
         return await _clear(door, who, request_id, response, body.reason, None)
 
-    @router.post("/{request_id}/award", openapi_extra=takes(AwardBody, AWARD))
+    @router.post("/{request_id}/award", summary="Award offers by hand", openapi_extra=takes(AwardBody, AWARD))
     async def award(request_id: str, request: Request, response: Response) -> BookView:
         """Awards what you picked, with the reason why not by merit order."""
         who = door.operator(request)
@@ -185,12 +214,19 @@ def _view(door: Door, who: Principal, request_id: str) -> RequestView:
     return _view_of(door, who, door.request(who, request_id)[1])
 
 
-def _views(door: Door, who: Principal) -> Iterator[RequestView]:
-    """All requests that they may see."""
+class _Entry(NamedTuple):
+    ledger: Ledger
+    tracked: TrackedRequest
+
+
+def _entries(door: Door) -> Iterator[tuple[str, _Entry]]:
     for ledger in door.ledgers():
-        for tracked in ledger.requests.values():
-            if door.sees_request(who, ledger, tracked):
-                yield _view_of(door, who, tracked)
+        for request_id, tracked in ledger.requests.items():
+            yield request_id, _Entry(ledger, tracked)
+
+
+def _made_at(entry: _Entry) -> datetime:
+    return entry.tracked.receipts[1].received_at
 
 
 def _view_of(door: Door, who: Principal, tracked: TrackedRequest) -> RequestView:

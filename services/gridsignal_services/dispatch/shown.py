@@ -36,6 +36,7 @@ from gridsignal_services.dispatch.views import (
     Readings,
     Requests,
     RequestView,
+    SiteView,
 )
 from gridsignal_services.ledger.delivery import amount
 from gridsignal_services.ledger.lifecycle import OfferState, RequestState
@@ -70,7 +71,7 @@ def _answers() -> dict[Any, Any]:
         OrderView: order,
         Orders: Orders(orders=[order], next=None),
         Offers: Offers(offers=[offer], next=None),
-        list[SiteRegistration]: [_golden(SiteRegistration)],
+        list[SiteRegistration | SiteView]: [_golden(SiteRegistration)],
         Readings: Readings(readings=[_golden(MeterReading)], ignored=[]),
         signals.Prices: signals.Prices(as_of=hour[0], curves=vintages.prices(known, *hour, hour[0])),
         signals.Carbon: signals.Carbon(

@@ -7,8 +7,15 @@ from datetime import datetime
 from typing import NamedTuple
 
 from gridsignal_schemas.frames import Receipt
-from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, FlexOffer, MeterReading, OrderState
-from gridsignal_schemas.values import Currency, Shape, Timestamp
+from gridsignal_schemas.messages import (
+    DispatchOrder,
+    DispatchRequest,
+    FlexOffer,
+    MeterReading,
+    OrderState,
+    SiteRegistration,
+)
+from gridsignal_schemas.values import Currency, Identifier, Shape, Timestamp, Zone
 from gridsignal_services.dispatch.amounts import Amount
 from gridsignal_services.dispatch.delivered import DeliveryInterval, Totals
 from gridsignal_services.dispatch.meters import PassedOver
@@ -74,6 +81,17 @@ class OfferView(Shape):
     receipt: Receipt
 
 
+class SiteView(Shape):
+    """A connection point as operators see it: what could be asked there, and nothing of what it offers to others."""
+
+    zone: Zone
+    site: Identifier
+    capacity_w: int
+    """What the connection carries, in watts."""
+    baseline_until: Timestamp | None
+    """How far from now on a baseline is declared; null: none is, and offers of this site can't be valid."""
+
+
 class Requests(Shape):
     """A page of requests; pass `next` as `after` for the following one."""
 
@@ -117,15 +135,16 @@ def request_view(tracked: TrackedRequest, now: datetime, *, own: bool) -> Reques
     """`own`: for its operator; others see the request, and as much of its state as its own times tell."""
     return RequestView(
         request=tracked.request,
-        state=tracked.state if own else _state_for_others(tracked, now),
+        state=state_shown(tracked, now, own=own),
         waits_for_clearing=own and tracked.wants_clearing,
         offers=len(tracked.offers) if own else 0,
         orders=list(tracked.orders) if own else [],
     )
 
 
-def _state_for_others(tracked: TrackedRequest, now: datetime) -> RequestState:
-    if tracked.state in (RequestState.OPEN, RequestState.CANCELLED):
+def state_shown(tracked: TrackedRequest, now: datetime, *, own: bool) -> RequestState:
+    """A request's state as its operator, or somebody else, may know it."""
+    if own or tracked.state in (RequestState.OPEN, RequestState.CANCELLED):
         return tracked.state
     return RequestState.CLEARING if now < tracked.request.ends_at else RequestState.COMPLETED
 
@@ -194,3 +213,14 @@ def page(ids: Iterable[str], after: str | None, limit: int) -> tuple[list[str], 
 def overlaps(starts_at: datetime, ends_at: datetime | None, from_: datetime | None, to: datetime | None) -> bool:
     """Whether a period touches [from_, to); open ends reach for ever."""
     return (to is None or starts_at < to) and (from_ is None or ends_at is None or ends_at > from_)
+
+
+def site_view(book: Book, site: SiteRegistration, now: datetime) -> SiteView:
+    """A site, and how far its baseline reaches without a gap."""
+    until = now
+    for declared in sorted(book.declared.get(site.site, ()), key=lambda declared: declared.starts_at):
+        if declared.starts_at <= until < declared.ends_at:
+            until = declared.ends_at
+    return SiteView(
+        zone=site.zone, site=site.site, capacity_w=site.capacity_w, baseline_until=until if until > now else None
+    )

@@ -7,14 +7,25 @@ resolution are different curves and never complete each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from gridsignal_schemas.messages import CarbonIntensity, SpotPrice
 from gridsignal_schemas.messages.signals import Accounting, CarbonStatus, Mix, PriceProduct, PriceStatus, Scope
-from gridsignal_schemas.values import Currency, Identifier, Money, Name, Resolution, Revision, Shape, Timestamp, Zone
+from gridsignal_schemas.values import (
+    TOLERANT,
+    Currency,
+    Identifier,
+    Money,
+    Name,
+    Resolution,
+    Revision,
+    Shape,
+    Timestamp,
+    Zone,
+)
 
 Series = SpotPrice | CarbonIntensity
 
@@ -98,8 +109,7 @@ def prices(logged: Iterable[Logged], from_: datetime, to: datetime, as_of: datet
     for series, values in _best(logged, SpotPrice, from_, to, as_of):
         assert isinstance(series, SpotPrice)
         points = [PricePoint(price_per_mwh=value.value, **_where(value)) for value in values]
-        told = {name: getattr(series, name) for name in PriceCurve.model_fields if name != "points"}
-        curves.append(PriceCurve(points=points, **told))
+        curves.append(PriceCurve.model_validate(_shown(series, PriceCurve, points), context=TOLERANT))
     return curves
 
 
@@ -109,9 +119,13 @@ def carbon(logged: Iterable[Logged], from_: datetime, to: datetime, as_of: datet
     for series, values in _best(logged, CarbonIntensity, from_, to, as_of):
         assert isinstance(series, CarbonIntensity)
         points = [CarbonPoint(grams_per_kwh=value.value, **_where(value)) for value in values]
-        told = {name: getattr(series, name) for name in CarbonCurve.model_fields if name != "points"}
-        curves.append(CarbonCurve(points=points, **told))
+        curves.append(CarbonCurve.model_validate(_shown(series, CarbonCurve, points), context=TOLERANT))
     return curves
+
+
+def _shown(series: Series, curve: type[PriceCurve] | type[CarbonCurve], points: Sequence[Shape]) -> dict[str, Any]:
+    """A curve's fields, as earlier versions may have written them."""
+    return {name: getattr(series, name) for name in curve.model_fields if name != "points"} | {"points": points}
 
 
 def _best(

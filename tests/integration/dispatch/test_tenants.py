@@ -33,12 +33,14 @@ async def test_a_rival_sees_neither_offers_nor_orders_nor_readings(
             await stranger.get(f"/v1/requests/{asked}/book"),
             await stranger.get("/v1/readings", params=window),
             await stranger.get(f"/v1/requests/{asked}"),
-            await stranger.get("/v1/sites"),
         ]
         text = " ".join(answer.text for answer in said)
         assert not [secret for secret in (offer_id, order_id, "80.1234", CANARY, "fra-1") if secret in text]
         assert said[2].content == (await stranger.get("/v1/orders/no-such-order")).content
         assert said[3].content == (await stranger.get("/v1/requests/no-such-request/book")).content
+    assert "fra-1" not in (await rival.get("/v1/sites")).text
+    sites = (await other_operator.get("/v1/sites")).text  # of their zones, with nothing of what they offer or whose
+    assert not [secret for secret in (offer_id, order_id, "80.1234", "acme-ai") if secret in sites]
 
 
 async def test_a_listed_request_does_not_exist_for_others(

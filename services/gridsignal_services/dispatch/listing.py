@@ -1,0 +1,68 @@
+"""Lists and their filters: written as people write them, walked through in slices, paid by whoever asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Query
+from pydantic import BeforeValidator
+
+from gridsignal_schemas.messages import OrderState
+from gridsignal_schemas.values import Timestamp
+from gridsignal_services import problems
+from gridsignal_services.access import Principal
+from gridsignal_services.dispatch.door import Door
+from gridsignal_services.ledger.lifecycle import OfferState, RequestState
+from gridsignal_services.ledger.rules import fault
+from gridsignal_services.work import Work
+
+_SLICE = 1000
+"""Entries that are looked at before others get a turn."""
+
+T = TypeVar("T")
+
+
+def _in_capitals(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+_Capitals = BeforeValidator(_in_capitals)
+Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
+After = Annotated[str | None, Query(description="The `next` of the page before, which had the same filters.")]
+NewestFirst = Annotated[bool, Query(description="Begin with what came last.")]
+Since = Annotated[Timestamp | None, Query(alias="from", description="Only what touches [from, to).")]
+Until = Annotated[Timestamp | None, Query(alias="to", description="Only what touches [from, to).")]
+ZoneFilter = Annotated[str | None, Query(examples=["DE-LU"])]
+RequestStates = Annotated[RequestState | None, _Capitals, Query(description="Capitals or not.")]
+OfferStates = Annotated[OfferState | None, _Capitals, Query(description="Capitals or not.")]
+OrderStates = Annotated[OrderState | None, _Capitals, Query(description="Capitals or not.")]
+
+
+def must_be_theirs(door: Door, who: Principal, zone: str | None) -> None:
+    """Raises Problem 422 for a zone that is none of theirs: an empty list would look like an answer."""
+    mine = door.entitlements(who).zones
+    if zone is not None and zone not in mine:
+        expected = f"expected one of your zones ({', '.join(sorted(mine)) or 'none'}), got {zone!r:.60}"
+        raise problems.invalid([fault("ZONE_UNKNOWN", "?zone", expected)])
+
+
+async def listed(
+    entries: Iterable[tuple[str, T]],
+    keeps: Callable[[T], bool],
+    since: Callable[[T], datetime],
+    work: Work,
+    *,
+    newest_first: bool,
+) -> dict[str, T]:
+    """What is kept of the entries by id, in order of `since`."""
+    waiting, kept = list(entries), []
+    for start in range(0, len(waiting), _SLICE):
+        with work.here():
+            kept += [entry for entry in waiting[start : start + _SLICE] if keeps(entry[1])]
+        await asyncio.sleep(0)
+    with work.here():
+        kept.sort(key=lambda entry: since(entry[1]), reverse=newest_first)
+    return dict(kept)
