@@ -92,6 +92,12 @@ class HttpServer:
         finally:
             self._socket.close()
 
+    def renew_certificate(self) -> None:
+        """Reads its certificate again, for connections that come from now on."""
+        config = self._server.config
+        if config.loaded and config.ssl is not None and config.ssl_certfile is not None:
+            config.ssl.load_cert_chain(config.ssl_certfile, config.ssl_keyfile)
+
     def stop(self) -> None:
         """Takes no more requests and answers those under way; `serve` then returns."""
         self._server.should_exit = True

@@ -31,7 +31,9 @@ from gridsignal_services.ingest.door import FeedsDoor
 from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ops import OpsServer
+from gridsignal_services.refused_tokens import RefusedTokens
 from gridsignal_services.registry import Registry
+from gridsignal_services.reloading import Reloading, read_files, rules_of
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ServerSettings
 
@@ -115,37 +117,39 @@ async def running(
     grid: GridClock | None = None,
     playback: Iterable[Publication] = (),
     feeds: Feeds | None = None,
+    reload_asked: asyncio.Event | None = None,
 ) -> AsyncIterator[Stack]:
     """The stack for as long as the block runs; on leaving, the gateway drains and everything is closed.
 
-    `grid` is a simulation's clock: it becomes the first record of every dispatch partition. `codec` is the log's, where
-    that is not an embedded one.
+    `grid` is a simulation's clock, the first record of every dispatch partition; `codec` that of a log not embedded.
     """
     codec = codec or Codec.from_lock()
     if grid is not None:
         await set_grid_clock(log, codec, grid)
-    issuer = LocalIssuer.create_or_open(directory / "issuer")
-    verifier = issuer.verifier()
+    issuer, refused = LocalIssuer.create_or_open(directory / "issuer"), RefusedTokens()
+    revocations = read_files(settings).revocations
+    verifier = issuer.verifier(rules_of(settings), revocations=revocations, refused=refused)
     replica = Replica(log, codec, source=_SOURCE)
     gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), GatewaySettings.of(settings), clock)
     dispatch = Dispatch(log, codec, replica, verifier, registry, settings, clock)
     door = FeedsDoor(log, codec, verifier, registry, settings, clock, feeds=feeds, playback=playback)
     doors = (gateway, dispatch, door)
-    ops = OpsServer(settings, settings.ops_port_beside(settings.gateway_port), [each.watched for each in doors])
+    watched, port = [each.watched for each in doors], settings.ops_port_beside(settings.gateway_port)
+    ops = OpsServer(settings, port, watched, [refused.counted])
     ops.listen()
+    reloading = Reloading(settings, verifier, registry, doors, reload_asked)
     async with asyncio.TaskGroup() as tasks:
-        watching = tasks.create_task(for_ever("ops", ops.serve()))
-        reducing = tasks.create_task(for_ever("replica", replica.run()))
+        lasting = (("ops", ops.serve()), ("replica", replica.run()), ("reloading", reloading.run()))
+        beside = [tasks.create_task(for_ever(*each)) for each in lasting]
         serving = [tasks.create_task(each.run()) for each in doors]
-        for each in doors:
-            await each.ready()
+        await asyncio.gather(*(each.ready() for each in doors))
         try:
             yield Stack(log, codec, replica, gateway, dispatch, door, ops, issuer, registry)
         finally:
             for each in doors:
                 await each.drain()
             await asyncio.wait(serving)
-            for task in (reducing, watching):
+            for task in beside:
                 task.cancel()
 
 

@@ -58,14 +58,22 @@ class OpsServer:
     """
 
     def __init__(
-        self, settings: ServerSettings, port: int, doors: Sequence[Watched], *, deadline_s: float = DEADLINE_S
+        self,
+        settings: ServerSettings,
+        port: int,
+        doors: Sequence[Watched],
+        beside: Sequence[CollectorRegistry] = (),
+        *,
+        deadline_s: float = DEADLINE_S,
     ) -> None:
+        """`beside` is counted by the process, for all its doors."""
         self._at, self._token, self._doors = (settings.ops_host, port), settings.ops_token, doors
         self._deadline_s = deadline_s
         self._socket: socket.socket | None = None
         self._open: set[asyncio.StreamWriter] = set()
-        self._process = CollectorRegistry()
-        ProcessCollector(registry=self._process)
+        process = CollectorRegistry()
+        ProcessCollector(registry=process)
+        self._counted = [process, *beside, *(door.counted for door in doors)]
 
     @property
     def url(self) -> str:
@@ -133,8 +141,7 @@ class OpsServer:
         if request.method not in (b"GET", b"HEAD"):
             return 405, _TEXT, b"expected GET\n"
         if path == b"/metrics":
-            counted = [self._process, *(door.counted for door in self._doors)]
-            return 200, METRICS_CONTENT_TYPE, b"".join(map(metrics, counted))
+            return 200, METRICS_CONTENT_TYPE, b"".join(map(metrics, self._counted))
         if path == b"/readyz":
             ready = all(door.health.ready for door in self._doors)
             return (200, _TEXT, b"ready\n") if ready else (503, _TEXT, b"not ready\n")

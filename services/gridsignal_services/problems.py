@@ -71,11 +71,14 @@ class Problem(Exception):
         )
 
 
-def unauthorized() -> Problem:
-    """401, the same for every token that lets nobody in."""
-    return Problem(
-        401, "unauthorized", "expected a valid bearer token", headers={"WWW-Authenticate": 'Bearer realm="gridsignal"'}
-    )
+def unauthorized(detail: str = "expected a valid bearer token") -> Problem:
+    """401, the same for every token that lets nobody in; of one that was good its holder may know when it expired."""
+    return Problem(401, "unauthorized", detail, headers={"WWW-Authenticate": 'Bearer realm="gridsignal"'})
+
+
+def not_registered() -> Problem:
+    """403: the token is good, but its organisation has no place here, or none any more."""
+    return Problem(403, "forbidden", "The organisation of this token is not in the registry.")
 
 
 def forbidden(scope: str) -> Problem:

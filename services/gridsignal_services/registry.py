@@ -93,13 +93,18 @@ class Registry(Shape):
             raise ConfigError(*(f"{file}: {fault}" for fault in faults))
         return registry
 
+    def knows(self, principal: Principal) -> bool:
+        """Whether the principal's organisation has a place here: who was removed is refused whatever they ask."""
+        groups: dict[str, Mapping[str, object]] = {"operator": self.operators, "participant": self.participants}
+        return principal.organisation in groups.get(principal.role, ())
+
     def entitlements(self, principal: Principal) -> Entitlements:
         """What belongs to the principal's organisation: nothing where the registry doesn't know it."""
         if principal.role == "operator" and (operator := self.operators.get(principal.organisation)):
             return Entitlements(zones=frozenset(operator.zones))
         if principal.role == "participant" and (participant := self.participants.get(principal.organisation)):
             own = (site for site, entry in self.sites.items() if entry.participant == principal.organisation)
-            return Entitlements(zones=frozenset(participant.zones), sites=frozenset(own))
+            return Entitlements(zones=frozenset(participant.zones), sites=frozenset(own), past_sites=True)
         return Entitlements()
 
 

@@ -6,7 +6,6 @@ settings -> log, codec, clock, keys (Ground) -> the door, and what it reads -> t
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -26,10 +25,13 @@ from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.door import FeedsDoor
 from gridsignal_services.ingest.feeds import Feeds
+from gridsignal_services.jwks_url import KeysAtUrl
 from gridsignal_services.ops import OpsServer
+from gridsignal_services.refused_tokens import RefusedTokens
 from gridsignal_services.registry import Registry
+from gridsignal_services.reloading import Files, Reloading, rules_of, warn_of
 from gridsignal_services.replica import Replica
-from gridsignal_services.settings import ConfigError, ServerSettings
+from gridsignal_services.settings import ServerSettings
 
 Told = Callable[[str, int], None]
 """Is told the host and port of a door that is ready."""
@@ -46,21 +48,26 @@ class Ground:
     verifier: Verifier
     registry: Registry
     settings: ServerSettings
+    keys: KeysAtUrl | None
+    refused: RefusedTokens
+    reload_asked: asyncio.Event
 
 
 Serve = Callable[[Ground, asyncio.Event, Told], Awaitable[None]]
 
 
 @asynccontextmanager
-async def ground(settings: ServerSettings, registry: Registry) -> AsyncIterator[Ground]:
-    """Everything a door needs, closed on leaving. Raises as cluster.opened does, and ConfigError for the key set."""
-    verifier = verifier_of(settings)
+async def ground(settings: ServerSettings, files: Files, reload_asked: asyncio.Event) -> AsyncIterator[Ground]:
+    """Everything a door needs, closed on leaving. Raises as cluster.opened does, and KeysUnavailable."""
+    refused = RefusedTokens()
+    keys = KeysAtUrl(settings.jwks_url, refetch_s=settings.jwks_refetch_s) if settings.jwks_url else None
+    verifier = await verifier_of(settings, files, keys, refused)
     async with opened(settings) as (log, codec):
         grid = await grid_clock(log, codec)
         clock: Clock = WallClock() if grid is None else ScaledClock(grid)
         cache = cache_of(settings)
         try:
-            yield Ground(log, codec, clock, cache, verifier, registry, settings)
+            yield Ground(log, codec, clock, cache, verifier, files.registry, settings, keys, refused, reload_asked)
         finally:
             await cache.aclose()
 
@@ -74,17 +81,23 @@ def cache_of(settings: ServerSettings) -> Cache:
     return RedisCache(settings.redis, prefix=f"gridsignal:{settings.topic_prefix}")
 
 
-def verifier_of(settings: ServerSettings) -> Verifier:
-    """Verifies tokens of the issuer in the settings, else of the local one. Raises ConfigError for unusable keys."""
-    if settings.jwks is None:
-        return LocalIssuer.create_or_open(settings.directory / "issuer").verifier()
+async def verifier_of(
+    settings: ServerSettings, files: Files, keys: KeysAtUrl | None, refused: RefusedTokens
+) -> Verifier:
+    """Verifies tokens of the issuer in the settings, else of the local one. Raises KeysUnavailable."""
+
+    def told(why: str) -> None:
+        refused(why)
+        if keys is not None:
+            keys.refused(why)
+
+    rules, beside = rules_of(settings), {"revocations": files.revocations, "refused": told}
+    trusted = await keys.fetch() if keys is not None else files.keys
+    if trusted is None:
+        return LocalIssuer.create_or_open(settings.directory / "issuer").verifier(rules, **beside)
     assert settings.issuer is not None  # the settings go together
-    try:
-        keys = json.loads(settings.jwks.read_text("utf-8"))
-        return Verifier(keys, settings.issuer, settings.audience)
-    except (OSError, ValueError, TypeError, LookupError) as unusable:
-        reason = getattr(unusable, "strerror", None) or str(unusable)
-        raise ConfigError(f"jwks: expected a readable set of public keys, got: {reason:.200}") from None
+    warn_of(trusted)
+    return Verifier(trusted, settings.issuer, settings.audience, rules, revocations=files.revocations, refused=told)
 
 
 Door = Gateway | Dispatch | FeedsDoor
@@ -113,11 +126,14 @@ async def serve_ingest(on: Ground, ended: asyncio.Event, told: Told) -> None:
 
 async def _serve(door: Door, on: Ground, ended: asyncio.Event, told: Told, replica: Replica | None = None) -> None:
     port: int = getattr(on.settings, f"{door.watched.name}_port")
-    ops = OpsServer(on.settings, on.settings.ops_port_beside(port), [door.watched])
+    ops = OpsServer(on.settings, on.settings.ops_port_beside(port), [door.watched], [on.refused.counted])
+    reloading = Reloading(on.settings, on.verifier, on.registry, [door], on.reload_asked)
     ops.listen()
     async with asyncio.TaskGroup() as tasks:
         beside = [tasks.create_task(_tell(door, told))]
-        lasting = {"watch": on.log.watch(), "ops": ops.serve()}
+        lasting = {"watch": on.log.watch(), "ops": ops.serve(), "reloading": reloading.run()}
+        if on.keys is not None:
+            lasting["keys"] = on.keys.keep(reloading.take_keys)
         beside += [tasks.create_task(for_ever(what, work)) for what, work in lasting.items()]
         if replica is not None:
             beside.append(tasks.create_task(for_ever("replica", replica.run())))

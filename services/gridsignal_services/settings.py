@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 
 class ConfigError(Exception):
@@ -67,10 +68,30 @@ class ServerSettings:
     log_format: str = "console"
     """console or json."""
     jwks: Path | None = None
-    """The issuer's public keys; None: the local issuer's."""
+    """File with the issuer's public keys (JWK set). Default: the local issuer's."""
+    jwks_url: str | None = None
+    """URL of the issuer's JWK set, instead of a file; https, beyond loopback."""
+    jwks_refetch_s: int = 30
+    """A token with an unknown key has the set at the URL read again, at most once in this time."""
     issuer: str | None = None
-    """The `iss` that tokens must carry; goes with jwks."""
+    """The `iss` that tokens must carry; goes with jwks or jwks_url."""
     audience: str = "gridsignal"
+    """The `aud` that tokens must carry."""
+    role_claim: str = "role"
+    """The claim that says what its bearer is: operator or participant."""
+    organisation_claim: str = "org"
+    """The claim with the organisation's id, as in the registry."""
+    scope_claim: str = "scope"
+    """The claim that lists what its bearer may do."""
+    max_token_life_s: int = 2_678_400
+    """From `iat` to `exp`; a token made for longer is refused."""
+    token_leeway_s: int = 60
+    """How far the issuer's clock may be ahead; an expired token has no grace."""
+    revocations: Path | None = None
+    """TOML file of revoked tokens, subjects and keys. Default: none."""
+    watch_files_s: int = 5
+    """How often the registry, key set, revocations and certificate are looked at; a changed file is taken at the next
+    look after which it stays the same, on SIGHUP at once."""
     tls: str = "here"
     """here: each door answers TLS itself; proxy: something in front does, and nobody else reaches these ports."""
     tls_certificate: Path | None = None
@@ -142,7 +163,8 @@ def limits_of(shape: type, prefix: str, limits: Mapping[str, str]) -> dict[str, 
 
 
 _MOST = 1e12
-_PATHS = frozenset({"directory", "feeds", "registry", "jwks", "tls_certificate", "tls_key", "kafka_ca"})
+_PATHS = frozenset({"directory", "feeds", "registry", "jwks", "revocations", "tls_certificate", "tls_key", "kafka_ca"})
+_COUNTS = frozenset({"jwks_refetch_s", "max_token_life_s", "token_leeway_s", "watch_files_s"})
 _PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port", "ops_port"})
 _OPS_ABOVE = 1000
 
@@ -153,6 +175,10 @@ def _typed(key: str, name: str, text: str) -> object:
     if name in _PORTS:
         if not (text.isascii() and text.isdigit() and len(text) <= 5):
             raise ConfigError(f"{key}: expected a port from 0 to 65535, got {text!r:.60}")
+        return int(text)
+    if name in _COUNTS:
+        if not (text.isascii() and text.isdigit() and len(text) <= 9):
+            raise ConfigError(f"{key}: expected a whole number of seconds, got {text!r:.60}")
         return int(text)
     return text
 
@@ -167,8 +193,7 @@ def _faults_of_settings(settings: ServerSettings) -> list[str]:
         faults.append(f"log_format: expected console or json, got {settings.log_format!r:.60}")
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         faults.append(f"log_level: expected DEBUG, INFO, WARNING or ERROR, got {settings.log_level!r:.60}")
-    if (settings.jwks is None) != (settings.issuer is None):
-        faults.append("issuer: expected together with jwks, got one of them")
+    faults += _faults_of_the_issuer(settings)
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         faults.append("tls_key: expected together with tls_certificate, got one of them")
     if settings.tls not in ("here", "proxy"):
@@ -179,9 +204,33 @@ def _faults_of_settings(settings: ServerSettings) -> list[str]:
                 f"tls_certificate: expected with a host beyond loopback, got none for {settings.host!r:.60}"
                 " (or tls=proxy where something in front answers TLS)"
             )
-        if settings.jwks is None:
+        if settings.jwks is None and settings.jwks_url is None:
             faults.append(f"jwks: expected with a host beyond loopback, got none for {settings.host!r:.60}")
     return faults + _faults_of_the_outside(settings)
+
+
+def _faults_of_the_issuer(settings: ServerSettings) -> list[str]:
+    faults = [
+        f"{name}: expected 1 or more, got {got}" for name in sorted(_COUNTS) if (got := getattr(settings, name)) < 1
+    ]
+    if settings.jwks is not None and settings.jwks_url is not None:
+        faults.append("jwks_url: expected a file or a URL, got both")
+    if (settings.jwks is None and settings.jwks_url is None) != (settings.issuer is None):
+        faults.append("issuer: expected together with jwks or jwks_url, got one of them")
+    if settings.jwks_url is not None and not _is_trustworthy(settings.jwks_url):
+        faults.append(f"jwks_url: expected a URL with https, got {settings.jwks_url!r:.60}")
+    return faults
+
+
+def _is_trustworthy(url: str) -> bool:
+    """Whether nobody on the way can change what a URL answers."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and (
+            parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+        )
+    except ValueError:
+        return False
 
 
 _SERVERS = re.compile(r"[A-Za-z0-9._-]+:\d{1,5}(,[A-Za-z0-9._-]+:\d{1,5})*")

@@ -23,6 +23,7 @@ from gridsignal_services.bucket import Bucket
 from gridsignal_services.bus import LogUnavailable, PositionGone
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.problems import MEDIA_TYPE, Problem
+from gridsignal_services.registry import Registry
 from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.strict_json import message_of
 from gridsignal_services.work import Work
@@ -41,13 +42,17 @@ class Callers:
     Conflates: nothing.
     """
 
-    def __init__(self, verifier: Verifier, limits: RestLimits) -> None:
+    def __init__(self, verifier: Verifier, limits: RestLimits, registry: Registry) -> None:
         self._verifier, self._limits, self._asked = verifier, limits, MemoryCache()
         self._worked: dict[str, Bucket] = {}
+        self.registry = registry
+        """Whom the door knows now: another one, once the registry has changed."""
 
     def principal(self, request: Request, scope: str) -> Principal:
         """Who asks. Raises Problem 401, 403, or 429 for an organisation that asks too fast or for too much."""
         found = _principal(request, self._verifier, scope)
+        if not self.registry.knows(found):
+            raise problems.not_registered()
         if wait_s := self._asked.take_now(found.name, self._limits.bucket):
             raise problems.rate_limited(math.ceil(wait_s))
         worked = self._worked.get(found.name)
@@ -73,7 +78,9 @@ def _principal(request: Request, verifier: Verifier, scope: str) -> Principal:
         raise problems.unauthorized()
     try:
         found = verifier.verify(token.strip(), datetime.now(UTC))
-    except Unauthorized:
+    except Unauthorized as refusal:
+        if refusal.expired_at is not None:
+            raise problems.unauthorized(f"The token expired at {refusal.expired_at:%Y-%m-%dT%H:%M:%SZ}.") from None
         raise problems.unauthorized() from None
     if scope not in found.scopes:
         raise problems.forbidden(scope)

@@ -36,7 +36,7 @@ def test_an_organisation_has_what_the_registry_says_and_nothing_else() -> None:
     registry = example_registry()
 
     assert registry.entitlements(a_principal("participant", "hyper-infer")) == Entitlements(
-        zones=frozenset({"DE-LU", "FR"}), sites=frozenset({"ber-1", "par-1"})
+        zones=frozenset({"DE-LU", "FR"}), sites=frozenset({"ber-1", "par-1"}), past_sites=True
     )
     assert registry.entitlements(a_principal("operator", "tso-north")) == Entitlements(zones=frozenset({"DE-LU", "FR"}))
     strangers: list[tuple[Role, str]] = [

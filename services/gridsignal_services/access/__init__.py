@@ -6,8 +6,8 @@ Default deny: an audience nobody is named in is seen by nobody.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 Role = Literal["operator", "participant", "admin", "service"]
@@ -17,6 +17,9 @@ OFFER_WRITE = "offer:write"
 DISPATCH_WRITE = "dispatch:write"
 SIGNAL_WRITE = "signal:write"
 SCOPES = frozenset({SIGNAL_READ, OFFER_WRITE, DISPATCH_WRITE, SIGNAL_WRITE})
+
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,12 @@ class Principal:
     scopes: frozenset[str]
     expires_at: datetime
     """Wall time."""
+    issued_at: datetime = field(default=_LONG_AGO, compare=False)
+    """Wall time, by the issuer's clock."""
+    token_id: str = field(default="", compare=False)
+    """The token's `jti`, where it has one."""
+    key_id: str = field(default="", compare=False)
+    """Which of the issuer's keys signed it."""
 
     @property
     def name(self) -> str:
@@ -44,11 +53,15 @@ class Entitlements:
 
     zones: frozenset[str] = frozenset()
     sites: frozenset[str] = frozenset()
+    past_sites: bool = False
+    """Also what was said to them at sites that were theirs; a connection for one site sees that one alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Whom a record concerns. Every field widens it; all empty means nobody."""
+    """Whom a record concerns. Every field widens it, but where participants and sites are named: then these
+    participants at these sites, so that a site's next owner doesn't read what the one before was told. All empty
+    means nobody."""
 
     zone: str | None = None
     """Everyone entitled to this zone."""
@@ -69,5 +82,12 @@ def may_see(principal: Principal, audience: Audience, entitlements: Entitlements
     if principal.role == "operator":
         return principal.organisation in audience.operators
     if principal.role == "participant":
-        return principal.organisation in audience.participants or not audience.sites.isdisjoint(entitlements.sites)
+        return _concerns(audience, principal.organisation, entitlements)
     return False
+
+
+def _concerns(audience: Audience, participant: str, entitlements: Entitlements) -> bool:
+    is_named = participant in audience.participants
+    if not audience.sites or (audience.participants and not is_named):
+        return is_named
+    return (is_named and entitlements.past_sites) or not audience.sites.isdisjoint(entitlements.sites)

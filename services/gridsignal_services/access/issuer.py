@@ -14,7 +14,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from gridsignal_services.access import Role
-from gridsignal_services.access.tokens import ALGORITHM, Verifier
+from gridsignal_services.access.keys import ES256
+from gridsignal_services.access.tokens import TokenRules, Verifier
 
 ISSUER = "gridsignal-local"
 AUDIENCE = "gridsignal"
@@ -46,11 +47,11 @@ class LocalIssuer:
     @property
     def jwks(self) -> dict[str, Any]:
         """The public half, as a JWK set."""
-        return {"keys": [{**self._key.as_dict(private=False), "use": "sig", "alg": ALGORITHM}]}
+        return {"keys": [{**self._key.as_dict(private=False), "use": "sig", "alg": ES256}]}
 
-    def verifier(self) -> Verifier:
-        """Verifies what this issuer mints."""
-        return Verifier(self.jwks, ISSUER, AUDIENCE)
+    def verifier(self, rules: TokenRules | None = None, **beside: Any) -> Verifier:
+        """Verifies what this issuer mints; `beside` is as Verifier has it."""
+        return Verifier(self.jwks, ISSUER, AUDIENCE, rules, **beside)
 
     def mint(
         self, role: Role, organisation: str, subject: str, scopes: Iterable[str], ttl_s: int, now: datetime
@@ -68,7 +69,7 @@ class LocalIssuer:
             "org": organisation,
             "scope": " ".join(sorted(scopes)),
         }
-        return jwt.encode({"alg": ALGORITHM, "typ": "at+jwt", "kid": self._key.kid}, claims, self._key)
+        return jwt.encode({"alg": ES256, "typ": "at+jwt", "kid": self._key.kid}, claims, self._key)
 
 
 def _write_private(path: Path) -> None:

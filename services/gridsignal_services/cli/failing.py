@@ -7,9 +7,10 @@ import sys
 
 from gridsignal.__main__ import UNAVAILABLE, USAGE
 from gridsignal_services.bus import LogError, LogUnavailable
+from gridsignal_services.jwks_url import KeysUnavailable
 from gridsignal_services.settings import ConfigError
 
-FORESEEN = (ConfigError, LogError, OSError)
+FORESEEN = (ConfigError, LogError, OSError, KeysUnavailable)
 TOLD = (*FORESEEN, ExceptionGroup)
 
 
@@ -27,4 +28,4 @@ def failed(command: str, error: Exception, *, ports: str = "") -> int:
     if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
         told = f"expected a free port, got one in use; name others: {ports} (0: any)"
     print(f"gridsignal {command}: {told}", file=sys.stderr)
-    return UNAVAILABLE if isinstance(cause, LogUnavailable) else USAGE
+    return UNAVAILABLE if isinstance(cause, (LogUnavailable, KeysUnavailable)) else USAGE

@@ -12,7 +12,7 @@ from pathlib import Path
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments
 from gridsignal_services.cli.failing import TOLD, failed
-from gridsignal_services.registry import Registry, example_registry
+from gridsignal_services.reloading import Files, read_files
 from gridsignal_services.serving import DOORS, ground
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import configure_logging
@@ -25,6 +25,7 @@ examples:
 Before the first start: `gridsignal topics apply` and `gridsignal schemas register`.
 Every setting can come from the environment instead, as GRIDSIGNAL_KAFKA and so on; secrets only from there:
 GRIDSIGNAL_KAFKA_USERNAME, GRIDSIGNAL_KAFKA_PASSWORD, GRIDSIGNAL_REDIS.
+SIGHUP: registry, key set, revocations and certificate are read again; they are also watched.
 SIGTERM or Ctrl-C: no longer ready, what is under way is finished, clients are sent elsewhere, then it ends.
 Exit codes: 0 ended in order, 2 it can't start like this, 3 the brokers or the registry don't answer: try again.
 """
@@ -58,22 +59,23 @@ def run(args: argparse.Namespace) -> int:
     given[f"{args.door}_port"] = args.port
     try:
         settings = ServerSettings.from_environment(os.environ, **given)
-        registry = Registry.load(settings.registry) if settings.registry else example_registry()
+        files = read_files(settings)
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
-        asyncio.run(_serve(args.door, settings, registry))
+        asyncio.run(_serve(args.door, settings, files))
     except TOLD as error:
         return failed("serve", error, ports="--port, --ops-port")
     return OK
 
 
-async def _serve(door: str, settings: ServerSettings, registry: Registry) -> None:
-    ended = asyncio.Event()
+async def _serve(door: str, settings: ServerSettings, files: Files) -> None:
+    ended, reload_asked = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, ended.set)
+    loop.add_signal_handler(signal.SIGHUP, reload_asked.set)
 
     def told(host: str, port: int) -> None:
         print(f"{door} ready at {host}:{port}", flush=True)
 
-    async with ground(settings, registry) as on:
+    async with ground(settings, files, reload_asked) as on:
         await DOORS[door](on, ended, told)

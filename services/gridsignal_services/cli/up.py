@@ -84,15 +84,23 @@ def _must_be_for_one_machine(settings: ServerSettings) -> None:
 
 async def _serve(settings: ServerSettings, registry: Registry, feeds: Feeds) -> None:
     log = await SqliteLog.open(settings.directory)
-    ended = asyncio.Event()
+    ended, reload_asked = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, ended.set)
+    loop.add_signal_handler(signal.SIGHUP, reload_asked.set)
     clock = WallClock()
     example = settings.registry is None
     playback = example_prices(clock.now()) if example else ()
     circuit = embedded.running(
-        log, settings.directory, registry=registry, clock=clock, settings=settings, playback=playback, feeds=feeds
+        log,
+        settings.directory,
+        registry=registry,
+        clock=clock,
+        settings=settings,
+        playback=playback,
+        feeds=feeds,
+        reload_asked=reload_asked,
     )
     try:
         async with circuit as stack:

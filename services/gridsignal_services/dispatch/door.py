@@ -57,9 +57,18 @@ class Door:
         clock: Clock,
         limits: RestLimits,
     ) -> None:
-        self.replica, self.registry, self.clock = replica, registry, clock
+        self.replica, self.clock = replica, clock
         self.readings, self.archive, self.measuring = readings, archive, Measuring(readings.meters)
-        self._callers, self._seal = Callers(verifier, limits), seal
+        self._callers, self._seal = Callers(verifier, limits, registry), seal
+
+    @property
+    def registry(self) -> Registry:
+        """Whom the door knows now."""
+        return self._callers.registry
+
+    def entitle(self, registry: Registry) -> None:
+        """Takes a changed registry."""
+        self._callers.registry = registry
 
     # --- who -----------------------------------------------------------------------------------------------------
 

@@ -34,6 +34,10 @@ class Readings:
         self._moved = asyncio.Condition()
         self._out = logger("dispatch")
 
+    def entitle(self, registry: Registry) -> None:
+        """Takes a changed registry: a site's readings are those of whoever runs it now."""
+        self._registry = registry
+
     async def run(self) -> None:
         """For ever; the log being away is waited for."""
         while True:

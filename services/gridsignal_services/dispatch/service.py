@@ -50,10 +50,10 @@ class Dispatch:
         self._readings = Readings(log, codec, registry, lambda: replica.grid)
         seal = Seal(_position_key(settings.directory), log.epoch)
         archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
-        door = Door(replica, self._readings, archive, verifier, registry, seal, clock, limits)
+        self._door = Door(replica, self._readings, archive, verifier, registry, seal, clock, limits)
         self._counted = CollectorRegistry()
-        self._server = HttpServer(app(door, self.health, self._counted), settings, settings.dispatch_port)
-        self._ready = asyncio.Event()
+        self._server = HttpServer(app(self._door, self.health, self._counted), settings, settings.dispatch_port)
+        self._ready, self._entitled = asyncio.Event(), asyncio.Event()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -96,6 +96,7 @@ class Dispatch:
         await self._register_sites()
         self.health.set_ready(True)
         self._ready.set()
+        await for_ever("registration", self._keep_registered())
 
     async def _register_sites(self) -> None:
         while True:
@@ -104,6 +105,23 @@ class Dispatch:
             except LogUnavailable as away:
                 self.health.set_ready(False, f"the log is away: {away}")
                 await asyncio.sleep(_RETRY_S)
+
+    def entitle(self, registry: Registry) -> None:
+        """Takes a registry, changed or not: who asks is looked up in it from now on, and its sites go onto the log."""
+        self._registry = registry
+        self._door.entitle(registry)
+        self._readings.entitle(registry)
+        self._entitled.set()
+
+    def renew_certificate(self) -> None:
+        """Reads its certificate again, for connections that come from now on."""
+        self._server.renew_certificate()
+
+    async def _keep_registered(self) -> None:
+        while True:
+            await self._entitled.wait()
+            self._entitled.clear()
+            await self._register_sites()
 
     async def drain(self) -> None:
         """Takes no more requests, answers those under way; `run` then returns."""

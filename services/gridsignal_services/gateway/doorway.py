@@ -88,6 +88,11 @@ class Doorway:
         listening.setblocking(False)
         return listening
 
+    def renew_certificate(self) -> None:
+        """Reads its certificate again, for connections that come from now on."""
+        if self._tls is not None and self._settings.tls_certificate is not None:
+            self._tls.load_cert_chain(self._settings.tls_certificate, self._settings.tls_key)
+
     def close(self) -> None:
         """Nobody comes in any more."""
         for listening in self._listening:

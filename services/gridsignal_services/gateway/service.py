@@ -175,11 +175,21 @@ class Gateway:
         return not self._conversations.ticker.pending
 
     def entitle(self, registry: Registry) -> None:
-        """Takes a changed registry; connections whose zones or sites it changes are closed with 4006."""
+        """Takes a registry, changed or not: closes connections whose zones or sites are others now with 4006, those
+        whose token is revoked or its key gone with 4501."""
         self._registry = registry
         for connection in list(self._conversations.connections):
-            if connection.session is not None:
-                self._conversations.perform(connection, connection.session.entitled(registry.entitlements))
+            session = connection.session
+            if session is None or session.principal is None:
+                continue
+            if not self._verifier.still_good(session.principal):
+                self._conversations.close(connection, CloseCode.UNAUTHORIZED, "token revoked")
+            else:
+                self._conversations.perform(connection, session.entitled(registry.entitlements))
+
+    def renew_certificate(self) -> None:
+        """Reads its certificate again, for connections that come from now on."""
+        self._doorway.renew_certificate()
 
     # --- wires ---------------------------------------------------------------------------------------------------
 

@@ -46,8 +46,8 @@ class FeedsDoor:
         feeds = feeds or Feeds()
         fetching = Fetching(self._http, PROVIDERS, feeds.settings)
         self.ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching, cache=cache)
-        callers = Callers(verifier, RestLimits.of(settings, "GRIDSIGNAL_INGEST_"))
-        pages = status.app(self.ingest, callers=callers, registry=registry)
+        self._callers = Callers(verifier, RestLimits.of(settings, "GRIDSIGNAL_INGEST_"), registry)
+        pages = status.app(self.ingest, callers=self._callers)
         self._server = HttpServer(pages, settings, settings.ingest_port)
 
     @property
@@ -76,6 +76,14 @@ class FeedsDoor:
             reading = tasks.create_task(self.ingest.run())
             await self._server.serve()
             reading.cancel()
+
+    def entitle(self, registry: Registry) -> None:
+        """Takes a registry, changed or not: who pushes is looked up in it from now on."""
+        self._callers.registry = registry
+
+    def renew_certificate(self) -> None:
+        """Reads its certificate again, for connections that come from now on."""
+        self._server.renew_certificate()
 
     async def drain(self) -> None:
         """Answers what is under way; `run` then returns."""

@@ -14,7 +14,6 @@ from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.intake import Batch
 from gridsignal_services.ingest.publishing import Origin, Publishing
 from gridsignal_services.ingest.pushed import AlertBody, CarbonBody, PricesBody, Pushed
-from gridsignal_services.registry import Registry
 from gridsignal_services.threshold import Callers
 
 Body = TypeVar("Body", PricesBody, CarbonBody, AlertBody)
@@ -23,8 +22,8 @@ Body = TypeVar("Body", PricesBody, CarbonBody, AlertBody)
 class PushDoor:
     """Who may push what: operators with signal:write, into their own zones."""
 
-    def __init__(self, publishing: Publishing, callers: Callers, registry: Registry, clock: Clock) -> None:
-        self._publishing, self._callers, self._registry, self._clock = publishing, callers, registry, clock
+    def __init__(self, publishing: Publishing, callers: Callers, clock: Clock) -> None:
+        self._publishing, self._callers, self._clock = publishing, callers, clock
 
     async def take(self, request: Request, response: Response, shape: type[Body], signal: str) -> Pushed:
         """Publishes a body if it is news. Raises Problem 401, 403, 409, 422, 429 and LogUnavailable."""
@@ -40,7 +39,7 @@ class PushDoor:
         return Pushed(news=_news(batch), revision=getattr(last, "revision", 1))
 
     def _must_be_theirs(self, who: Principal, zone: str) -> None:
-        zones = self._registry.entitlements(who).zones
+        zones = self._callers.registry.entitlements(who).zones
         if zone not in zones:
             mine = ", ".join(sorted(zones)) or "none"
             message = f"expected one of your zones ({mine}), got {zone!r}"

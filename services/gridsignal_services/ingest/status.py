@@ -12,7 +12,6 @@ from gridsignal_services.ingest import push
 from gridsignal_services.ingest.push import PushDoor
 from gridsignal_services.ingest.service import Ingest
 from gridsignal_services.problems import MEDIA_TYPE, ProblemBody
-from gridsignal_services.registry import Registry
 from gridsignal_services.telemetry import logger
 from gridsignal_services.threshold import Callers, add_problems
 
@@ -40,7 +39,7 @@ class FeedView(Shape):
     """The last failure in words; empty after a success."""
 
 
-def app(ingest: Ingest, *, callers: Callers, registry: Registry) -> FastAPI:
+def app(ingest: Ingest, *, callers: Callers) -> FastAPI:
     """/healthz, /readyz, /v1/feeds, and /v1/signals for those who push."""
     made = application(
         title="gridsignal ingest",
@@ -51,7 +50,7 @@ def app(ingest: Ingest, *, callers: Callers, registry: Registry) -> FastAPI:
     )
     add_pages(made, ingest.health, ingest.all_stale)
     add_problems(made, _log)
-    made.include_router(push.routes(PushDoor(ingest.publishing, callers, registry, ingest.clock)))
+    made.include_router(push.routes(PushDoor(ingest.publishing, callers, ingest.clock)))
 
     @made.get("/v1/feeds")
     async def feeds() -> list[FeedView]:

@@ -53,11 +53,11 @@ _SO_ALREADY = {
 """The states in which an answer says nothing new."""
 
 
-def audience_of_site(book: Book, site: str, request_id: str | None) -> Audience:
-    """That site, and the operator who asked."""
-    tracked = book.requests.get(request_id or "")
+def audience_of_site(book: Book, record: OfferDecision | DispatchOrder) -> Audience:
+    """The participant at that site, and the operator who asked: a site may have another owner by now."""
+    tracked = book.requests.get(record.request_id or "")
     operators = frozenset({tracked.request.operator}) if tracked else frozenset()
-    return Audience(sites=frozenset({site}), operators=operators)
+    return Audience(participants=frozenset({record.participant}), sites=frozenset({record.site}), operators=operators)
 
 
 # --- announcements ----------------------------------------------------------------------------------------------
@@ -67,12 +67,12 @@ def decision(book: Book, entry: Entry, decision: OfferDecision) -> Outcome:
     """Accepted only as the announcement that is owed: a repeat or a second decision reaches nobody."""
     if not book.announcements.told(decision):
         return Outcome(False, (fault("NOT_OWED", "", "expected the announcement that is owed"),))
-    return Outcome(True, audience=audience_of_site(book, decision.site, decision.request_id))
+    return Outcome(True, audience=audience_of_site(book, decision))
 
 
 def order(book: Book, entry: Entry, order: DispatchOrder) -> Outcome:
     """The announcement that is owed, or an operator's change of an order that stands."""
-    audience = audience_of_site(book, order.site, order.request_id)
+    audience = audience_of_site(book, order)
     if book.announcements.told(order):
         return Outcome(True, audience=audience)
     tracked = book.orders.get(order.order_id)

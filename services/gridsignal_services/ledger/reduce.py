@@ -123,7 +123,7 @@ class Ledger:
             case RequestCancellation() if record.request_id in self.book.requests:
                 return self.book.requests[record.request_id].audience
             case OfferDecision() | DispatchOrder():
-                return audience_of_site(self.book, record.site, record.request_id)
+                return audience_of_site(self.book, record)
             case _:
                 return NOBODY
 

@@ -125,7 +125,7 @@ async def test_only_operators_with_the_scope_push(stack: Stack, pusher: Pusher) 
     async with httpx2.AsyncClient(base_url=stack.feeds_url) as stranger:
         assert (await stranger.post("/v1/signals/prices", json=prices())).status_code == 401
     nobody_s = await pusher("operator", "not-in-the-registry").post("/v1/signals/prices", json=prices())
-    assert nobody_s.status_code == 422
+    assert nobody_s.status_code == 403
 
 
 async def test_a_body_that_is_none_is_refused_as_at_the_operators_door(pusher: Pusher) -> None:

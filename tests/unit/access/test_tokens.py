@@ -121,7 +121,7 @@ WRONG_HEADERS: dict[str, dict[str, Any]] = {
 }
 
 
-def _segment(value: Any) -> str:
+def segment(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
@@ -129,7 +129,7 @@ def _segment(value: Any) -> str:
 @pytest.mark.parametrize("changes", WRONG_HEADERS.values(), ids=WRONG_HEADERS.keys())
 def test_wrong_headers_are_refused(changes: dict[str, Any]) -> None:
     body = signed(claims()).split(".")[1]
-    signing_input = f"{_segment(header(**changes))}.{body}".encode()
+    signing_input = f"{segment(header(**changes))}.{body}".encode()
     signature = jws.JWSRegistry.algorithms["ES256"].sign(signing_input, KEY)
     encoded = urlsafe_b64encode(signature).decode().rstrip("=")
 
@@ -140,7 +140,7 @@ def test_wrong_headers_are_refused(changes: dict[str, Any]) -> None:
 def test_a_token_without_a_signature_is_refused() -> None:
     for algorithm in ("none", "None", "ES256"):
         with pytest.raises(Unauthorized):
-            VERIFIER.verify(f"{_segment(header(alg=algorithm))}.{_segment(claims())}.", NOW)
+            VERIFIER.verify(f"{segment(header(alg=algorithm))}.{segment(claims())}.", NOW)
 
 
 def test_a_public_key_is_no_shared_secret() -> None:
@@ -182,9 +182,9 @@ def test_a_token_is_not_read_beyond_its_bound() -> None:
 
 
 def test_deep_nesting_ends_in_the_same_refusal() -> None:
-    nested = _segment("[" * 5000)
+    nested = segment("[" * 5000)
     with pytest.raises(Unauthorized):
-        VERIFIER.verify(f"{_segment(header())}.{nested}.AAAA", NOW)
+        VERIFIER.verify(f"{segment(header())}.{nested}.AAAA", NOW)
 
 
 def test_nothing_of_a_token_is_in_the_refusal() -> None:
