@@ -189,7 +189,7 @@ async def test_an_offer_is_made_shown_and_taken_back(fake: FakeGrid) -> None:
 async def test_an_offer_on_nothing_and_a_refused_one_are_one(fake: FakeGrid) -> None:
     words = ["--power", "12MW", "--price", "90"]
     nothing = await ran("offer", "create", "no-such-request", *words, **towards(fake))
-    assert (nothing.code, "no open request" in nothing.err) == (1, True)
+    assert (nothing.code, "No open request 'no-such-request'" in nothing.err) == (1, True)
     request = fake.ask(12 * MW)
     fake.refuse("forbidden")
     refused = await ran("offer", "create", request.request_id, *words, **towards(fake))

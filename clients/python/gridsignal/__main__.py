@@ -35,18 +35,21 @@ class Command:
 GROUPS: dict[str, tuple[Command, ...]] = {
     "for a data center": (
         Command("watch", "gridsignal.cli.watch", "cli", "follow prices, carbon, alerts, requests, orders"),
+        Command("whoami", "gridsignal.cli.whoami", "cli", "whose token this is, and whether the gateway takes it"),
         Command("baseline", "gridsignal.cli.baseline", "cli", "declare what a site draws if nobody asks"),
         Command("offer", "gridsignal.cli.offer", "cli", "offer flexible load, withdraw it, see where it stands"),
         Command("respond", "gridsignal.cli.respond", "cli", "accept or refuse an order, report how it goes"),
+        Command("meter", "gridsignal.cli.meter", "cli", "report what a meter showed"),
     ),
     "for a grid operator": (
         Command("request", "gridsignal_services.cli.request", "server", "ask for power, read the book, clear it"),
+        Command("sites", "gridsignal_services.cli.sites", "server", "the connection points that you may see"),
         Command("order", "gridsignal_services.cli.order", "server", "orders, what was delivered, their end"),
     ),
     "for who runs it": (
         Command("up", "gridsignal_services.cli.up", "server", "the whole stack in one process, on one folder"),
         Command("serve", "gridsignal_services.cli.serve", "kafka", "one door as a service of its own, on Kafka"),
-        Command("demo", "gridsignal_services.cli.demo", "server", "a real day, three data centers, told at the end"),
+        Command("demo", "gridsignal_services.cli.demo", "server", "a real day with three data centers, summed up"),
         Command("ingest", "gridsignal_services.cli.ingest", "server", "fetch market and carbon feeds"),
         Command("push", "gridsignal_services.cli.push", "server", "push prices, carbon or alerts from a file"),
         Command("replay", "gridsignal_services.cli.replay", "server", "publish recorded days of prices and carbon"),
@@ -56,6 +59,8 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("schemas", "gridsignal_services.cli.schemas", "server", "the schemas of the records"),
     ),
 }
+_EXTRA_OF = {"aiokafka": "kafka", "redis": "redis"}
+"""Modules that a command may need for what it is asked, and not for the rest."""
 COMMANDS = {command.name: command for group in GROUPS.values() for command in group}
 EXAMPLE = "example:\n  gridsignal watch prices --zone DE-LU"
 
@@ -86,11 +91,12 @@ def run(name: str, rest: list[str]) -> int:
         return _wrong(f"expected a command, got {name!r}; `gridsignal --help` lists them")
     try:
         module = import_module(command.module)
+        code: int = module.run(module.parser().parse_args(rest))
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith("gridsignal"):
             raise  # ours: no extra brings it
-        return _wrong(f"{name} needs {missing.name}: pip install 'gridsignal[{command.extra}]'")
-    code: int = module.run(module.parser().parse_args(rest))
+        extra = _EXTRA_OF.get(missing.name or "", command.extra)
+        return _wrong(f"{name} needs {missing.name}: pip install 'gridsignal[{extra}]'")
     return code
 
 

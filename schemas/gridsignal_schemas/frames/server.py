@@ -125,6 +125,10 @@ class State(BaseModel):
     """Of an order: what its site has answered, each kind once, the first first."""
     body: dict[str, Any] | None = None
     """The FlexOffer, or the DispatchOrder as a snapshot holds it."""
+    codes: list[str] | None = None
+    """Why the grid decided on an offer as it did, for machines; absent where there is nothing to tell."""
+    reason: str | None = None
+    """The same for people."""
 
 
 class States(Frame):

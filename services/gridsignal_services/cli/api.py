@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +18,12 @@ import httpx2
 from gridsignal import UsageError
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
 from gridsignal.cli.arguments import span
+from gridsignal.cli.claims import expired
 from gridsignal.cli.connection import bearer
-from gridsignal.cli.expiry import expired
-from gridsignal.cli.tables import printable
+from gridsignal.cli.tables import period, printable
 
 DEFAULT_API = "http://127.0.0.1:8082"
+_ENDS = ("starts_at", "ends_at")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -87,6 +88,18 @@ def answer(response: httpx2.Response) -> Any:
     raise Failed(code, told)
 
 
+def pages(http: httpx2.Client, collection: str, wanted: Mapping[str, str | None]) -> list[Any]:
+    """Everything of a collection, page by page."""
+    query = {name: value for name, value in wanted.items() if value is not None}
+    found: list[Any] = []
+    following: str | None = ""
+    while following is not None:
+        page = answer(http.get(f"/v1/{collection}", params=query | ({"after": following} if following else {})))
+        found += page[collection]
+        following = page["next"]
+    return found
+
+
 def cause_of(error: BaseException) -> str:
     """Why a connection failed, in the operating system's or TLS's own words: the innermost cause that has any."""
     innermost = error
@@ -99,6 +112,12 @@ def cause_of(error: BaseException) -> str:
 def show_json(value: Any) -> None:
     """One object on one line."""
     print(json.dumps(value, separators=(",", ":")))
+
+
+def period_of(record: Mapping[str, Any]) -> tuple[str, str]:
+    """The two ends of a request's or order's period, in market time."""
+    starts_at, ends_at = (datetime.fromisoformat(end) if (end := record[name]) else None for name in _ENDS)
+    return period(starts_at, ends_at, record["zone"])
 
 
 def moment(text: str) -> str:

@@ -28,7 +28,7 @@ from gridsignal_services.telemetry import configure_logging
 
 DAYS = sorted(STORIES)
 EXAMPLE = """examples:
-  gridsignal demo                          one sunny Sunday at 600 grid seconds per second
+  gridsignal demo --speed 900              # a sunny Sunday in two and a half minutes
   gridsignal demo --day 2024-12-12 --speed max --json > day.json
   gridsignal demo --log kafka://127.0.0.1:9092 --schema-registry http://127.0.0.1:8085
 """

@@ -12,7 +12,7 @@ import httpx2
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples
 from gridsignal.cli.tables import show_rows, when
-from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, show_json
+from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, pages, period_of, show_json
 
 EXAMPLE = """\
 examples:
@@ -57,7 +57,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     with door(args) as http:
-        views = _list(http, args) if args.action == "list" else [_one(http, args)]
+        if args.action == "list":
+            views = pages(http, "orders", {"request_id": args.request, "state": args.state})
+        else:
+            views = [_one(http, args)]
     if args.json:
         for view in views:
             show_json(view)
@@ -66,18 +69,6 @@ def _run(args: argparse.Namespace) -> int:
     if args.action == "show":
         _show_metered(views[0])
     return OK
-
-
-def _list(http: httpx2.Client, args: argparse.Namespace) -> list[Any]:
-    wanted = {"request_id": args.request, "state": args.state}
-    query = {name: value for name, value in wanted.items() if value is not None}
-    views: list[Any] = []
-    following: str | None = ""
-    while following is not None:
-        page = answer(http.get("/v1/orders", params=query | ({"after": following} if following else {})))
-        views += page["orders"]
-        following = page["next"]
-    return views
 
 
 def _one(http: httpx2.Client, args: argparse.Namespace) -> Any:
@@ -92,10 +83,6 @@ def _show(views: list[Any]) -> None:
     rows = []
     for view in views:
         order = view["order"]
-        period = [
-            when(datetime.fromisoformat(order[name]) if order[name] else None, order["zone"])
-            for name in ("starts_at", "ends_at")
-        ]
         accepted = "" if view["accepted_w"] is None else f"{view['accepted_w'] / 1e6:g} MW"
         rows.append(
             (
@@ -104,7 +91,7 @@ def _show(views: list[Any]) -> None:
                 order["site"],
                 f"{order['power_w'] / 1e6:g} MW",
                 accepted,
-                *period,
+                *period_of(order),
                 "not metered yet" if view["delivered_wh"] is None else f"{view['delivered_wh'] / 1e6:.3f} MWh",
                 "" if view["amount"] is None else f"{Decimal(view['amount']):.2f} {view['currency']}",
             )

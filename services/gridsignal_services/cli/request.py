@@ -10,10 +10,10 @@ from typing import Any
 import httpx2
 
 from gridsignal.__main__ import OK
-from gridsignal.cli.arguments import Arguments, give_examples, power_w, price, span
-from gridsignal.cli.tables import show_rows, when
-from gridsignal_services.cli import amend
-from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, rfc, show_json
+from gridsignal.cli.arguments import Arguments, give_examples, power_w
+from gridsignal.cli.tables import printable, show_rows
+from gridsignal_services.cli import amend, create, detail
+from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, pages, period_of, show_json
 
 EXAMPLE = """\
 examples:
@@ -36,7 +36,9 @@ def parser() -> Arguments:
         epilog=EXAMPLE,
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
-    _add_create(actions.add_parser("create", help="ask for power"))
+    ask = actions.add_parser("create", help="ask for power")
+    create.add_arguments(ask)
+    add_options(ask)
     change = actions.add_parser("amend", help="change an open one: its next revision")
     amend.add_arguments(change)
     add_options(change)
@@ -63,30 +65,6 @@ def parser() -> Arguments:
     return arguments
 
 
-def _add_create(create: argparse.ArgumentParser) -> None:
-    way = create.add_mutually_exclusive_group(required=True)
-    way.add_argument("--down", type=power_w, metavar="POWER", help="less load, such as 12MW")
-    way.add_argument("--up", type=power_w, metavar="POWER", help="more load")
-    create.add_argument("--zone", required=True)
-    create.add_argument(
-        "--start", required=True, type=moment, metavar="TIME", help="full power from here: +2h, or a time"
-    )
-    create.add_argument("--for", dest="length", required=True, type=span, metavar="SPAN", help="how long, such as 45m")
-    create.add_argument("--gate", type=moment, metavar="TIME", help="offers until then (default: a third of the way)")
-    create.add_argument("--decide", type=moment, metavar="TIME", help="cleared by then (default: one minute after)")
-    create.add_argument("--respond", type=span, default=span("5m"), metavar="SPAN", help="to answer an order (5m)")
-    create.add_argument(
-        "--activation", type=span, default=span("15m"), metavar="SPAN", help="order to full power (15m)"
-    )
-    create.add_argument("--cap", type=price, metavar="PRICE", help="no offers above it, per MWh")
-    create.add_argument("--min", type=power_w, metavar="POWER", help="smallest award")
-    create.add_argument("--purpose", default="BALANCING", help="BALANCING, CONGESTION, ADEQUACY or PORTFOLIO")
-    create.add_argument("--by-hand", action="store_true", help="do not clear at gate closure")
-    create.add_argument("--text", default="", help="for people")
-    create.add_argument("--key", help="idempotency key (default: a new one; it is printed)")
-    add_options(create)
-
-
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     return exit_code(_run, args)
@@ -101,14 +79,18 @@ def _run(args: argparse.Namespace) -> int:
                 return _list(http, args)
             case "amend":
                 return _told(args, amend.amended(http, args))
-            case "book" | "clear" | "award":
-                return _book(http, args)
-        return _one(http, args)
+            case "show":
+                return _one(http, args)
+            case "cancel":
+                return _cancel(http, args)
+        return _book(http, args)
 
 
 def _create(http: httpx2.Client, args: argparse.Namespace) -> int:
     key = args.key or uuid.uuid4().hex
-    view = answer(http.post("/v1/requests", json=_body(args), headers={"Idempotency-Key": key}))
+    view = answer(
+        http.post("/v1/requests", json=create.body_of(args, datetime.now(UTC)), headers={"Idempotency-Key": key})
+    )
     if args.json:
         show_json(view)
     else:
@@ -117,40 +99,8 @@ def _create(http: httpx2.Client, args: argparse.Namespace) -> int:
     return OK
 
 
-def _body(args: argparse.Namespace) -> dict[str, Any]:
-    starts_at = datetime.fromisoformat(args.start)
-    now = datetime.now(UTC)
-    latest = starts_at - args.respond - args.activation
-    gate = datetime.fromisoformat(args.gate) if args.gate else now + (latest - now) / 3
-    decide = datetime.fromisoformat(args.decide) if args.decide else gate + span("1m")
-    body = {
-        "zone": args.zone,
-        "direction": "LOAD_DECREASE" if args.down else "LOAD_INCREASE",
-        "power_w": args.down or args.up,
-        "starts_at": args.start,
-        "ends_at": rfc(starts_at + args.length),
-        "gate_closure_at": rfc(gate),
-        "decision_deadline": rfc(decide),
-        "respond_within_s": int(args.respond.total_seconds()),
-        "full_activation_s": int(args.activation.total_seconds()),
-        "max_notice_s": int(args.activation.total_seconds()),
-        "purpose": args.purpose,
-        "text": args.text,
-        "clearing_mode": "BY_HAND" if args.by_hand else "AUTOMATIC",
-    }
-    optional = {"price_cap_per_mwh": args.cap, "min_quantity_w": args.min}
-    return body | {name: value for name, value in optional.items() if value is not None}
-
-
 def _list(http: httpx2.Client, args: argparse.Namespace) -> int:
-    wanted = {"zone": args.zone, "state": args.state}
-    query = {name: value for name, value in wanted.items() if value is not None}
-    views: list[Any] = []
-    following: str | None = ""
-    while following is not None:
-        page = answer(http.get("/v1/requests", params=query | ({"after": following} if following else {})))
-        views += page["requests"]
-        following = page["next"]
+    views = pages(http, "requests", {"zone": args.zone, "state": args.state})
     if args.json:
         for view in views:
             show_json(view)
@@ -159,10 +109,20 @@ def _list(http: httpx2.Client, args: argparse.Namespace) -> int:
     return OK
 
 
-def _one(http: httpx2.Client, args: argparse.Namespace) -> int:
+def _cancel(http: httpx2.Client, args: argparse.Namespace) -> int:
     path = below("requests", args.request_id)
-    response = http.get(path) if args.action == "show" else http.post(f"{path}/cancel", json={"reason": args.reason})
-    return _told(args, answer(response))
+    return _told(args, answer(http.post(f"{path}/cancel", json={"reason": args.reason})))
+
+
+def _one(http: httpx2.Client, args: argparse.Namespace) -> int:
+    view = answer(http.get(below("requests", args.request_id)))
+    if args.json:
+        show_json(view)
+        return OK
+    orders = pages(http, "orders", {"request_id": args.request_id})
+    for line in detail.lines_of(view, orders):
+        print(printable(line))
+    return OK
 
 
 def _told(args: argparse.Namespace, view: dict[str, Any]) -> int:
@@ -178,9 +138,10 @@ def _show(views: list[Any]) -> None:
     for view in views:
         request = view["request"]
         way = "down" if request["direction"] == "LOAD_DECREASE" else "up"
-        period = [when(datetime.fromisoformat(request[name]), request["zone"]) for name in ("starts_at", "ends_at")]
         power = f"{request['power_w'] / 1e6:g} MW {way}"
-        rows.append((request["request_id"], view["state"], request["zone"], power, *period, request["operator"]))
+        rows.append(
+            (request["request_id"], view["state"], request["zone"], power, *period_of(request), request["operator"])
+        )
     show_rows("requests", ("id", "state", "zone", "power", "from", "to", "operator"), rows)
 
 

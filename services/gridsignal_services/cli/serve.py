@@ -13,10 +13,10 @@ from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.reloading import Files, read_files
-from gridsignal_services.serving import DOORS, ground
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import configure_logging
 
+DOORS = ("dispatch", "gateway", "ingest")
 EXAMPLE = """\
 examples:
   gridsignal serve gateway --kafka broker-1:9092,broker-2:9092 --schema-registry http://registry:8081
@@ -26,7 +26,7 @@ Before the first start: `gridsignal topics apply` and `gridsignal schemas regist
 Every setting can come from the environment instead, as GRIDSIGNAL_KAFKA and so on; secrets only from there:
 GRIDSIGNAL_KAFKA_USERNAME, GRIDSIGNAL_KAFKA_PASSWORD, GRIDSIGNAL_REDIS.
 SIGHUP: registry, key set, revocations and certificate are read again; they are also watched.
-SIGTERM or Ctrl-C: no longer ready, what is under way is finished, clients are sent elsewhere, then it ends.
+SIGTERM or Ctrl-C: it stops being ready, answers open requests, asks clients to reconnect elsewhere, and ends.
 Exit codes: 0 ended in order, 2 it can't start like this, 3 the brokers or the registry don't answer: try again.
 """
 
@@ -38,7 +38,7 @@ def parser() -> Arguments:
         description="Run one door as a service: several of each may run, anywhere the brokers are reached.",
         epilog=EXAMPLE,
     )
-    arguments.add_argument("door", choices=sorted(DOORS), help="for data centers, for operators, for feeds")
+    arguments.add_argument("door", choices=DOORS, help="for data centers, for operators, for feeds")
     arguments.add_argument("--kafka", metavar="HOST:PORT,...", help="the brokers")
     arguments.add_argument("--schema-registry", metavar="URL", help="a Confluent-compatible schema registry")
     arguments.add_argument("--prefix", dest="topic_prefix", help="before each topic's name: a simulation has its own")
@@ -68,6 +68,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _serve(door: str, settings: ServerSettings, files: Files) -> None:
+    # aiokafka comes with the extra `kafka`; the help needs none of it
+    from gridsignal_services.serving import DOORS as SERVED
+    from gridsignal_services.serving import ground
+
     ended, reload_asked = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -78,4 +82,4 @@ async def _serve(door: str, settings: ServerSettings, files: Files) -> None:
         print(f"{door} ready at {host}:{port}", flush=True)
 
     async with ground(settings, files, reload_asked) as on:
-        await DOORS[door](on, ended, told)
+        await SERVED[door](on, ended, told)

@@ -6,13 +6,15 @@ import argparse
 import asyncio
 import json
 import os
+from typing import TYPE_CHECKING
 
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments
-from gridsignal_services.bus.cluster import brokers_of
-from gridsignal_services.bus.kafka_topics import Change, administration, apply, changes, find
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from gridsignal_services.bus.kafka_topics import Change
 
 EXAMPLE = """\
 examples:
@@ -57,6 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(settings: ServerSettings, replication: int, *, dry_run: bool) -> list[Change]:
+    # aiokafka comes with the extra `kafka`; the help needs none of it
+    from gridsignal_services.bus.cluster import brokers_of
+    from gridsignal_services.bus.kafka_topics import administration, apply, changes, find
+
     async with administration(brokers_of(settings)) as admin:
         if dry_run:
             return changes(await find(admin, settings.topic_prefix), settings.topic_prefix, replication)

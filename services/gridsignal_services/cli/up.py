@@ -5,11 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shlex
-import shutil
 import signal
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from gridsignal.cli.arguments import Arguments
 from gridsignal_services import embedded
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.cli.failing import TOLD, failed
+from gridsignal_services.cli.first_steps import first_steps, write_environments
 from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
 from gridsignal_services.ingest.feeds import Feeds
@@ -74,7 +72,9 @@ def _must_be_for_one_machine(settings: ServerSettings) -> None:
     if not is_loopback(settings.host):
         raise ConfigError(f"host: expected loopback, for this command runs on one machine, got {settings.host!r:.60}")
     if settings.jwks is not None:
-        raise ConfigError("jwks: expected none, for this command trusts its own issuer alone, got a key set")
+        raise ConfigError(
+            "jwks: expected none: `up` can't use an external issuer; use `gridsignal serve` (needs Kafka)"
+        )
     if settings.tls_certificate is not None:
         raise ConfigError("tls_certificate: expected none on loopback, got one")
     for name in ("kafka", "schema_registry", "redis"):
@@ -109,7 +109,7 @@ async def _serve(settings: ServerSettings, registry: Registry, feeds: Feeds) -> 
                 await stack.declare_flat_baselines(start, _EXAMPLE_DAYS, _EXAMPLE_SHARE)
             await _greet(stack, settings)
             await ended.wait()
-            print("stopping: clients are sent elsewhere, what is under way is finished", flush=True)
+            print("stopping: no new work, clients are told, open requests are answered", flush=True)
     finally:
         await log.aclose()
 
@@ -126,29 +126,8 @@ async def _greet(stack: Stack, settings: ServerSettings) -> None:
         print(f"                  {who:<26}{file}")
     print("                  a command takes one with --token-file FILE, or GRIDSIGNAL_TOKEN=$(cat FILE)")
     if settings.registry is None:
-        print(
-            "to try with       the shipped example: flat baselines, and an example price curve for today and tomorrow"
-        )
-    print("\ntry, each in a terminal of its own:")
-    for line in _to_try(stack, files):
-        print(f"  {line}")
+        print("example           flat baselines, and a price curve for today and tomorrow")
+    print()
+    for line in first_steps(stack, write_environments(stack, files, settings.directory)):
+        print(line)
     print("\nrunning; Ctrl-C ends it in order", flush=True)
-
-
-def _to_try(stack: Stack, files: dict[str, Path]) -> Iterator[str]:
-    """Commands for the registry's first site and an operator of its zone, to be pasted in any folder."""
-    site, entry = next(iter(stack.registry.sites.items()), (None, None))
-    zone_of = stack.registry.operators.items()
-    operator = next((name for name, asker in zone_of if entry is not None and entry.zone in asker.zones), None)
-    if entry is None or operator is None:
-        yield "gridsignal check-config FILE    (the registry has no site, or no operator in a site's zone)"
-        return
-    command = "gridsignal" if shutil.which("gridsignal") else f"{shlex.quote(sys.executable)} -m gridsignal"
-    participant_file, operator_file = (
-        shlex.quote(str(files[who].resolve())) for who in (f"participant:{entry.participant}", f"operator:{operator}")
-    )
-    watcher = f"--url {stack.gateway_url} --token-file {participant_file}"
-    asker = f"--api {stack.api_url} --token-file {operator_file}"
-    yield f"{command} watch requests --zone {entry.zone} {watcher}"
-    yield f"{command} request create --zone {entry.zone} --down 12MW --start +40m --for 45m --gate +2m {asker}"
-    yield f"{command} offer create REQUEST_ID --power 12MW --price 90 --site {site} {watcher}"

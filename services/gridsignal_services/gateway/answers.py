@@ -128,7 +128,15 @@ def _offer(ledger: Ledger, participant: str, offer_id: str) -> State | None:
     tracked = ledger.offers.get((participant, offer_id))
     if tracked is None:
         return None
-    return State(state=str(tracked.state), revision=tracked.offer.revision, receipt=tracked.receipt)
+    told = ledger.book.announcements.last_told("offer", participant, offer_id)
+    reason = told.reason if told is not None and told.revision == tracked.offer.revision else ""
+    return State(
+        state=str(tracked.state),
+        revision=tracked.offer.revision,
+        receipt=tracked.receipt,
+        codes=list(tracked.codes) or None,
+        reason=reason or None,
+    )
 
 
 def _order(ledger: Ledger, participant: str, order_id: str) -> State | None:

@@ -49,8 +49,8 @@ class Up:
 
     @property
     def to_try(self) -> list[str]:
-        """The commands it prints to be pasted."""
-        told = self.greeting.partition("\ntry, ")[2].splitlines()[1:]
+        """The lines it prints to be pasted."""
+        told = self.greeting.partition("\nto try: ")[2].splitlines()[1:]
         return [line.strip() for line in told if line.startswith("  ")]
 
     def towards(self, who: str = "operator-tso-north") -> dict[str, str]:

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.conftest import Up, clean, ran, running
+from tests.integration.cli.conftest import Ran, Up, ran, running
 
 EMPTY = '[zones.DE-LU]\ncurrency = "EUR"\ntimezone = "Europe/Berlin"\n'
 
 
-def test_the_three_commands_work_when_pasted_in_another_folder(up: Up, tmp_path: Path) -> None:
-    watch, create, offer = up.to_try
-    with subprocess.Popen(f"exec {watch} --json", shell=True, cwd=tmp_path, env=clean(), stdout=-1, text=True) as seen:
-        asked = ran(f"{create} --json", cwd=tmp_path)
-        assert (asked.code, asked.err) == (0, "")
-        request_id = asked.rows()[0]["request"]["request_id"]
-        assert seen.stdout is not None
-        assert any(json.loads(line)["request_id"] == request_id for line in seen.stdout)
-        seen.terminate()
-    offered = ran(offer.replace("REQUEST_ID", request_id), cwd=tmp_path)
-    assert offered.code == 0
-    book = ran(["request", "book", request_id, "--json"], **up.towards()).rows()[0]
-    assert [(line["site"], line["state"]) for line in book["offers"]] == [("fra-1", "LIVE")]
+def test_the_first_steps_work_when_pasted_in_another_folder(up: Up, tmp_path: Path) -> None:
+    """From the request to the accepted order; only the wait for the gate is cut short."""
+    site, watch, desk, create, offer, look, accept = up.to_try
+
+    def pasted(environment: str, line: str) -> Ran:
+        return ran(f"{environment}\n{line}", cwd=tmp_path)
+
+    asked = pasted(desk, f"{create} --json")
+    assert (asked.code, asked.err) == (0, "")
+    request_id = asked.rows()[0]["request"]["request_id"]
+    assert request_id in pasted(site, f"{watch} --once").out
+    offered = pasted(site, offer.replace("REQUEST_ID", request_id))
+    assert (offered.code, "LIVE" in offered.out) == (0, True), offered.err
+    assert pasted(desk, f"gridsignal request clear {request_id}").code == 0
+    rows = pasted(site, f"{look} --json").rows()
+    (order_id,) = [row["order_id"] for row in rows if row["request_id"] == request_id and "order_id" in row]
+    accepted = pasted(site, accept.replace("ORDER_ID", order_id))
+    assert (accepted.code, f"order {order_id}: ACCEPTED" in accepted.out) == (0, True), accepted.err
+    assert pasted(desk, f"gridsignal request cancel {request_id}").code == 0
+
+
+def test_its_first_steps_are_short_and_hold_no_secret(up: Up) -> None:
+    assert max(map(len, up.to_try[1:2] + up.to_try[3:])) <= 90
+    for file in up.directory.glob("*.env"):
+        assert "eyJ" not in file.read_text()
 
 
 def test_what_it_prints_holds_in_any_folder_though_its_own_is_relative(tmp_path: Path) -> None:
     with running(Path(os.path.relpath(tmp_path / "stack"))) as stack:
-        assert ran(stack.to_try[1], cwd=tmp_path).code == 0
+        desk, create = stack.to_try[2:4]
+        assert ran(f"{desk}\n{create}", cwd=tmp_path).code == 0
 
 
 def test_tokens_are_for_their_owner_alone(up: Up) -> None:

@@ -180,3 +180,56 @@ def test_check_config_counts_what_a_good_registry_holds(tmp_path: Path) -> None:
 def test_what_the_door_refuses_is_one(words: list[str], up: Up) -> None:
     refused = ran(words, **up.towards())
     assert (refused.code, refused.out, bool(refused.err)) == (1, "", True)
+
+
+@pytest.mark.parametrize("terms", [["--price", "500"], ["--price", "90", "--power", "55MW"]], ids=["cap", "site"])
+def test_an_offer_that_is_rejected_a_moment_later_is_one_and_says_why(terms: list[str], up: Up) -> None:
+    asked = ran([*CREATE, "+3h", "--cap", "120", "--json"], **up.towards()).rows()[0]["request"]["request_id"]
+    acme = up.towards("participant-acme-ai") | {"GRIDSIGNAL_SITE": "fra-1"}
+    words = ["offer", "create", asked, "--power", "12MW", *terms]
+    plain, json_ = ran(words, **acme), ran([*words, "--json"], **acme)
+    (told,) = json_.rows()
+    assert (plain.code, json_.code, told["state"]) == (1, 1, "REJECTED")
+    assert told["codes"]
+    assert all(code in plain.out for code in told["codes"])
+    assert told["reason"].partition(": ")[2] in plain.out
+    shown = ran(["offer", "show", told["offer_id"]], **acme)
+    assert (shown.code, told["reason"] in shown.out) == (0, True)
+    ran(["request", "cancel", asked], **up.towards())
+
+
+def test_an_answer_to_what_is_over_says_so(up: Up) -> None:
+    acme = up.towards("participant-acme-ai") | {"GRIDSIGNAL_SITE": "fra-1"}
+    nothing = ran(["respond", "accept", "never-ordered"], **acme)
+    assert (nothing.code, nothing.err.startswith("gridsignal: No order 'never-ordered' for fra-1")) == (1, True)
+
+
+def test_a_start_too_soon_is_told_in_the_words_that_were_typed(up: Up) -> None:
+    soon = ran([*CREATE, "+5m"], **up.towards())
+    assert (soon.code, soon.err.count("\n")) == (2, 1)
+    assert all(word in soon.err for word in ("--start", "start at 20", "--respond", "--activation"))
+    at = soon.err.partition("start at ")[2].split()[0]
+    again = ran([*CREATE, at, "--json"], **up.towards())
+    assert again.code == 0, again.err
+    ran(["request", "cancel", again.rows()[0]["request"]["request_id"]], **up.towards())
+
+
+def test_a_request_is_shown_with_everything_that_binds(up: Up) -> None:
+    terms = ["--cap", "120.5", "--deficiency", "40", "--text", "evening peak", "--min", "2MW", "--only", "acme-ai"]
+    day = (datetime.now(UTC) + timedelta(days=2)).date()
+    times = [f"{day}T10:00:30Z", "--gate", f"{day}T01:00:59Z"]
+    words = [*CREATE, *times, *terms, "--dry-run", "--pricing", "pay_as_cleared"]
+    asked = ran([*words, "--json"], **up.towards())
+    assert asked.code == 0, asked.err
+    request_id = asked.rows()[0]["request"]["request_id"]
+    shown = ran(["request", "show", request_id], **up.towards()).out
+    for part in ("revision 1", "OPEN", "12 MW down", "evening peak", "120.5 EUR/MWh", "40 EUR/MWh", "2 MW", "DRY_RUN"):
+        assert part in shown
+    for part in ("LISTED to acme-ai", "PAY_AS_CLEARED", ":00:59", ":00:30", ":45:30"):
+        assert part in shown
+    ran(["request", "cancel", request_id], **up.towards())
+
+
+@pytest.mark.parametrize("state", ["open", "Open", "OPEN"])
+def test_a_state_may_be_typed_in_any_case(state: str, up: Up) -> None:
+    assert ran(["request", "list", "--state", state], **up.towards()).code == 0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import gridsignal
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
-from gridsignal.cli.expiry import expired
+from gridsignal.cli.claims import expired
 from gridsignal.cli.tables import printable
 from gridsignal.outbox import MEMORY
 

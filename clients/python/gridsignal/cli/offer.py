@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
+from typing import Any
 
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
 from gridsignal.cli.arguments import Arguments, give_examples, power_w, price, span
 from gridsignal.cli.connection import add_options, current, exit_code, open_grid, tell
-from gridsignal.cli.tables import show_rows
+from gridsignal.cli.tables import printable, show_rows
 from gridsignal.ids import uuid7
+from gridsignal_schemas.frames import State
 
 EXAMPLE = """\
 examples:
@@ -19,6 +22,9 @@ examples:
   gridsignal offer show 018f6b3c-7a00-7000-8000-000000000002
   gridsignal offer withdraw 018f6b3c-7a00-7000-8000-000000000002 --site fra-1 --reason "a job came in"
 """
+_LOST = ("REJECTED", "EXPIRED")
+_SOON_S, _LOOK_S = 5.0, 0.1
+"""How long a command waits for what became of an offer, and how often it asks."""
 
 
 def parser() -> Arguments:
@@ -58,7 +64,7 @@ async def _create(args: argparse.Namespace) -> int:
         found = {m.request_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchRequest)}
         request = found.get(args.request_id)
         if request is None:
-            tell(f"no open request {args.request_id!r} that you may see")
+            tell(f"No open request {args.request_id!r:.80}, or you may not see it.")
             return FAILED
         offer_id = args.offer_id or uuid7()
         if not args.json:
@@ -67,13 +73,42 @@ async def _create(args: argparse.Namespace) -> int:
         if args.notice is not None:
             terms["notice_s"] = int(args.notice.total_seconds())
         receipt = await grid.offer(request, args.power, args.price, offer_id=offer_id, **terms)
-    return _receipt(receipt, as_json=args.json)
+        return _tell(args, receipt, offer_id, await _became(grid, offer_id))
 
 
 async def _withdraw(args: argparse.Namespace) -> int:
     async with open_grid(args, for_site=True) as grid:
         receipt = await grid.withdraw(args.offer_id, args.reason)
-    return _receipt(receipt, as_json=args.json)
+        return _tell(args, receipt, args.offer_id, await _became(grid, args.offer_id))
+
+
+async def _became(grid: gridsignal.Grid, offer_id: str) -> State | None:
+    """Where the offer stands once the ledger has looked at it; None where that takes longer than a command waits."""
+    for _ in range(int(_SOON_S / _LOOK_S)):
+        state = (await grid.query(offer_ids=[offer_id])).offers.get(offer_id)
+        if state is not None and not (state.state in _LOST and state.reason is None):
+            return state
+        await asyncio.sleep(_LOOK_S)
+    return state
+
+
+def _tell(args: argparse.Namespace, receipt: gridsignal.Receipt, offer_id: str, state: State | None) -> int:
+    """What was received and what became of it are two things: a rejected offer was received, and is a failure."""
+    if args.json:
+        print(json.dumps(receipt.model_dump(mode="json", exclude_none=True) | _standing(state)))
+    else:
+        became = f"{state.state}{_why(state)}" if state else "received; the ledger has not looked at it yet"
+        print(printable(f"offer {offer_id}: {became}"))
+    return FAILED if state is not None and state.state in _LOST else OK
+
+
+def _standing(state: State | None) -> dict[str, Any]:
+    return state.model_dump(mode="json", exclude_none=True, exclude={"receipt", "revision"}) if state else {}
+
+
+def _why(state: State) -> str:
+    told = " ".join(filter(None, [" ".join(state.codes or ()), f"({state.reason})" if state.reason else ""]))
+    return f": {told}" if told else ""
 
 
 async def _show(args: argparse.Namespace) -> int:
@@ -84,17 +119,13 @@ async def _show(args: argparse.Namespace) -> int:
             print(json.dumps({"offer_id": offer_id, "state": state and state.model_dump(mode="json")}))
     else:
         rows = [
-            (offer_id, state.state if state else "unknown", str(state.revision) if state else "-")
+            (
+                offer_id,
+                state.state if state else "unknown",
+                str(state.revision) if state else "-",
+                _why(state).removeprefix(": ") if state else "no such offer, or it is not yours",
+            )
             for offer_id, state in states.items()
         ]
-        show_rows("offers", ("offer", "state", "revision"), rows)
+        show_rows("offers", ("offer", "state", "revision", "why"), rows)
     return OK if all(states.values()) else FAILED
-
-
-def _receipt(receipt: gridsignal.Receipt, *, as_json: bool) -> int:
-    told = receipt.model_dump(mode="json", exclude_none=True)
-    if as_json:
-        print(json.dumps(told))
-    else:
-        show_rows("the log has it", tuple(told), [tuple(str(value) for value in told.values())])
-    return OK

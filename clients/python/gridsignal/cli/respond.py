@@ -28,6 +28,8 @@ _ACTIONS = {
     "unavailable": "less is possible than was accepted",
     "completed": "the load is back",
 }
+_ENDS = {"refuse": "REFUSED", "completed": "COMPLETED"}
+"""Where an action leads that ends an order."""
 
 
 def parser() -> Arguments:
@@ -60,11 +62,27 @@ async def _respond(args: argparse.Namespace) -> int:
         found = {m.order_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchOrder)}
         order = found.get(args.order_id)
         if order is None:
-            tell(f"no open order {args.order_id!r} for {args.site}")
-            return FAILED
+            return await _over(grid, args)
         receipt = await _answer(grid, order, args)
-    told = receipt.model_dump(mode="json", exclude_none=True)
-    print(json.dumps(told) if args.json else f"the log has it: {args.action} {args.order_id} at {told['received_at']}")
+        state = (await grid.query(order_ids=[args.order_id])).orders.get(args.order_id)
+    became = state.state if state else None
+    if args.json:
+        print(json.dumps(receipt.model_dump(mode="json", exclude_none=True) | {"state": became}))
+    else:
+        print(f"order {args.order_id}: {became}, {args.action} received at {receipt.received_at:%Y-%m-%d %H:%M:%S}Z")
+    return OK
+
+
+async def _over(grid: gridsignal.Grid, args: argparse.Namespace) -> int:
+    """The answer to an order that is over, or that is none: what is so already is no failure."""
+    state = (await grid.query(order_ids=[args.order_id])).orders.get(args.order_id)
+    if state is None:
+        tell(f"No order {args.order_id!r:.80} for {args.site}, or you may not see it.")
+        return FAILED
+    if state.state != _ENDS.get(args.action):
+        tell(f"order {args.order_id} is {state.state}: it takes no answer any more")
+        return FAILED
+    print(json.dumps({"state": state.state}) if args.json else f"order {args.order_id}: {state.state} already")
     return OK
 
 

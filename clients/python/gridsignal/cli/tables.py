@@ -73,9 +73,18 @@ def printable(text: str) -> str:
     return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def when(moment: datetime | None, zone: str) -> str:
-    """A moment in market time with its offset; a dash where there is none."""
-    return moment.astimezone(market_time(zone)).strftime("%Y-%m-%d %H:%M%z") if moment else "-"
+def when(moment: datetime | None, zone: str, *, seconds: bool = False) -> str:
+    """A moment in market time with its offset, to the second where that counts; a dash where there is none."""
+    if moment is None:
+        return "-"
+    clock = "%H:%M:%S" if seconds or moment.second else "%H:%M"
+    return moment.astimezone(market_time(zone)).strftime(f"%Y-%m-%d {clock}%z")
+
+
+def period(starts_at: datetime | None, ends_at: datetime | None, zone: str) -> tuple[str, str]:
+    """A period's two ends, both to the second where one of them needs it."""
+    seconds = any(moment is not None and moment.second for moment in (starts_at, ends_at))
+    return when(starts_at, zone, seconds=seconds), when(ends_at, zone, seconds=seconds)
 
 
 def _plain(message: Message) -> dict[str, Any]:
@@ -110,7 +119,7 @@ def _bar(value: Decimal | None, most: Decimal) -> str:
 def _line(message: Message) -> str:
     match message:
         case DispatchRequest(zone=zone):
-            span = f"{when(message.starts_at, zone)} to {when(message.ends_at, zone)}"
+            span = " to ".join(period(message.starts_at, message.ends_at, zone))
             gate = f"gate closes {when(message.gate_closure_at, zone)}"
             return (
                 f"request   {message.request_id} rev {message.revision}  {_power(message.power_w)} "
@@ -121,16 +130,16 @@ def _line(message: Message) -> str:
         case OfferDecision():
             power = f"  {_power(message.power_w)}" if message.power_w is not None else ""
             told = f"decision  {message.offer_id} rev {message.revision}  {message.decision}{power}"
-            return f"{told}  {' '.join(message.codes)}".rstrip()
+            return f"{told}  {' '.join(message.codes)}  {message.reason}".rstrip()
         case DispatchOrder(zone=zone):
-            span = f"{when(message.starts_at, zone)} to {when(message.ends_at, zone)}"
+            span = " to ".join(period(message.starts_at, message.ends_at, zone))
             return (
                 f"order     {message.order_id} rev {message.revision}  {message.state}  {_power(message.power_w)} "
                 f"{message.direction}  {message.site}  {span}  answer by {when(message.respond_by, zone)}"
             )
         case GridAlert(zone=zone):
             drill = "DRILL " if message.is_drill else ""
-            span = f"{when(message.starts_at, zone)} to {when(message.ends_at, zone)}"
+            span = " to ".join(period(message.starts_at, message.ends_at, zone))
             told = f"alert     {drill}{message.kind} level {message.level} {message.action}"
             return f"{told}  {zone}  {span}  {message.text}"
         case Gap():

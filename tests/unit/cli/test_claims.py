@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gridsignal.cli.expiry import expired
+from gridsignal.cli.claims import expired
 
 NOW = datetime(2024, 5, 12, 13, 0, tzinfo=UTC)
 

@@ -1,0 +1,27 @@
+"""What a token says about itself, unverified: for people; whether it is good, the server decides."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from base64 import urlsafe_b64decode
+from datetime import UTC, datetime
+from typing import Any
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """The claims of a JSON web token; none where it is no such token."""
+    try:
+        claims = json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
+    except (IndexError, ValueError, RecursionError, binascii.Error):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def expired(token: str, now: datetime) -> str | None:
+    """One line on when a token expired; None for one that has not, or that is no dated token."""
+    try:
+        ended = datetime.fromtimestamp(int(claims_of(token)["exp"]), UTC)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
+    return f"the token expired at {ended:%Y-%m-%d %H:%M:%S} UTC" if ended <= now else None

@@ -1,0 +1,98 @@
+"""`gridsignal request create`: a request from what a person types; what is not said follows from what is."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import datetime, timedelta
+from typing import Any
+
+from gridsignal.__main__ import USAGE
+from gridsignal.cli.arguments import power_w, price, span
+from gridsignal_services.cli.api import Failed, moment, rfc
+
+_PURPOSES = ("BALANCING", "CONGESTION", "ADEQUACY", "PORTFOLIO")
+_DECIDE = timedelta(minutes=1)
+"""From gate closure to the decision, unless it is said."""
+
+
+def add_arguments(create: argparse.ArgumentParser) -> None:
+    """The arguments of the question."""
+    way = create.add_mutually_exclusive_group(required=True)
+    way.add_argument("--down", type=power_w, metavar="POWER", help="less load, such as 12MW")
+    way.add_argument("--up", type=power_w, metavar="POWER", help="more load, such as 12MW")
+    create.add_argument("--zone", required=True)
+    create.add_argument("--start", required=True, type=moment, metavar="TIME", help="full power from: +2h, or a time")
+    create.add_argument("--for", dest="length", required=True, type=span, metavar="SPAN", help="how long, such as 45m")
+    when = create.add_argument_group("until when")
+    when.add_argument("--gate", type=moment, metavar="TIME", help="offers until then (default: a third of the way)")
+    when.add_argument("--decide", type=moment, metavar="TIME", help="cleared by then (default: one minute after)")
+    when.add_argument("--respond", type=span, default=span("5m"), metavar="SPAN", help="to answer an order (5m)")
+    when.add_argument("--activation", type=span, default=span("15m"), metavar="SPAN", help="order to full power (15m)")
+    terms = create.add_argument_group("terms")
+    terms.add_argument("--cap", type=price, metavar="PRICE", help="no offers above it, per MWh")
+    terms.add_argument("--deficiency", type=price, metavar="PRICE", help="what a site pays per MWh it fails to deliver")
+    terms.add_argument("--min", type=power_w, metavar="POWER", help="smallest award")
+    terms.add_argument("--pricing", type=str.upper, choices=("PAY_AS_BID", "PAY_AS_CLEARED"), help="(PAY_AS_BID)")
+    terms.add_argument("--purpose", type=str.upper, choices=_PURPOSES, default=_PURPOSES[0], help="(%(default)s)")
+    terms.add_argument("--only", action="append", metavar="PARTICIPANT", help="not public: only it (may be repeated)")
+    terms.add_argument("--by-hand", action="store_true", help="do not clear at gate closure")
+    terms.add_argument("--dry-run", action="store_true", help="a rehearsal: nobody moves power, nothing is paid")
+    create.add_argument("--text", default="", help="for people")
+    create.add_argument("--key", help="idempotency key (default: a new one; it is printed)")
+
+
+def body_of(args: argparse.Namespace, now: datetime) -> dict[str, Any]:
+    """The request's body. Raises Failed where no deadline fits between now and the start."""
+    starts_at = datetime.fromisoformat(args.start)
+    latest = starts_at - args.respond - args.activation
+    _must_be_reachable(args, now, latest)
+    gate = datetime.fromisoformat(args.gate) if args.gate else now + (latest - now) / 3
+    decide = datetime.fromisoformat(args.decide) if args.decide else gate + _DECIDE
+    body = {
+        "zone": args.zone,
+        "direction": "LOAD_DECREASE" if args.down else "LOAD_INCREASE",
+        "power_w": args.down or args.up,
+        "starts_at": args.start,
+        "ends_at": rfc(starts_at + args.length),
+        "gate_closure_at": rfc(gate),
+        "decision_deadline": rfc(decide),
+        "respond_within_s": int(args.respond.total_seconds()),
+        "full_activation_s": int(args.activation.total_seconds()),
+        "max_notice_s": int(args.activation.total_seconds()),
+        "purpose": args.purpose,
+        "text": args.text,
+        "clearing_mode": "BY_HAND" if args.by_hand else "AUTOMATIC",
+        "run_mode": "DRY_RUN" if args.dry_run else "LIVE",
+        "visibility": "LISTED" if args.only else "PUBLIC",
+        "audience": args.only or [],
+    }
+    optional = {
+        "price_cap_per_mwh": args.cap,
+        "deficiency_price_per_mwh": args.deficiency,
+        "min_quantity_w": args.min,
+        "pricing": args.pricing,
+    }
+    return body | {name: value for name, value in optional.items() if value is not None}
+
+
+def _must_be_reachable(args: argparse.Namespace, now: datetime, latest: datetime) -> None:
+    gate_at_least = datetime.fromisoformat(args.gate) if args.gate else now + _DECIDE / 2
+    decided = datetime.fromisoformat(args.decide) if args.decide else gate_at_least + _DECIDE
+    if decided <= latest:
+        return
+    earliest = decided + args.respond + args.activation + timedelta(seconds=59)
+    needed = f"{_words(args.respond)} to answer and {_words(args.activation)} to reach full power"
+    after = "it closes for offers and decides" if not (args.gate or args.decide) else "--gate and --decide"
+    raise Failed(
+        USAGE,
+        f"--start {args.start} is too soon: after {after}, an order leaves {needed};"
+        f" start at {rfc(earliest.replace(second=0))} or later, or shorten --respond or --activation",
+    )
+
+
+def _words(length: timedelta) -> str:
+    seconds = int(length.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
