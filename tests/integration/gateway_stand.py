@@ -22,6 +22,7 @@ from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.cache import Cache
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import micros
 from gridsignal_services.gateway.service import Gateway
@@ -56,13 +57,15 @@ class GridTime:
 class Stand:
     """Log, replica and gateway in one loop."""
 
-    def __init__(self, log: SqliteLog, directory: Path, clock: GridTime, settings: GatewaySettings) -> None:
+    def __init__(
+        self, log: SqliteLog, directory: Path, clock: GridTime, settings: GatewaySettings, cache: Cache | None = None
+    ) -> None:
         self.log, self.directory, self.clock = log, directory, clock
         self.codec = Codec.from_lock()
         self.issuer = LocalIssuer.create_or_open(directory / "issuer")
         self.registry = example_registry()
         self.replica = Replica(log, self.codec, source="tests")
-        self.cache = MemoryCache()
+        self.cache = cache or MemoryCache()
         self.gateway = self.another(settings)
 
     def another(self, settings: GatewaySettings, replica: Replica | None = None) -> Gateway:
@@ -80,12 +83,12 @@ class Stand:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, directory: Path, **limits: Any) -> AsyncIterator[Self]:
+    async def open(cls, directory: Path, *, cache: Cache | None = None, **limits: Any) -> AsyncIterator[Self]:
         clock = GridTime(utc("12:00"))
         log = await SqliteLog.open(directory / "log", append_time_us=lambda: micros(clock.now()))
         settings = GatewaySettings(**{"data_directory": directory / "gateway", "port": 0} | limits)
         try:
-            stand = cls(log, directory, clock, settings)
+            stand = cls(log, directory, clock, settings, cache)
             async with asyncio.TaskGroup() as tasks:
                 replica = tasks.create_task(stand.replica.run())
                 gateway = tasks.create_task(stand.gateway.run())

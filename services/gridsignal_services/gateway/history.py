@@ -22,7 +22,8 @@ class Entry:
     """
 
     __slots__ = (
-        "_body", "appended_us", "audience", "facet", "name", "offset", "partition", "record", "series", "value", "zone"
+        "_body", "appended_us", "audience", "facet", "name", "offset", "partition", "provider", "record", "series",
+        "value", "zone",
     )  # fmt: skip
 
     def __init__(self, logged: LogRecord, record: Record | None, audience: Audience = NOBODY) -> None:
@@ -34,6 +35,7 @@ class Entry:
         self.value = logged.value if record is not None else b""
         self.name = record.record_name if record is not None else ""
         self.zone: str = getattr(record, "zone", "")
+        self.provider: str = getattr(record, "provider", "")
         self.facet = facet_of(record)
         self.series = series_of(record)
         self._body: bytes | None = None
@@ -78,14 +80,28 @@ def facet_of(record: Record | None) -> str | None:
 
 
 def series_of(record: Record | None) -> str | None:
-    """Of which series a newer record makes this one obsolete; None where every record counts."""
+    """Of which series a newer record makes this one obsolete; None where every record counts.
+
+    A series belongs to its provider: nobody else's record is ever a newer one of it.
+    """
     match record:
         case SpotPrice() | CarbonIntensity():
             return record.series_id
         case GridAlert():
-            return record.alert_id
+            return _alert(record, record.alert_id)
         case _:
             return None
+
+
+def superseded_by(record: Record | None) -> str | None:
+    """The series that this record ends: an alert of the same provider and zone."""
+    if isinstance(record, GridAlert) and record.supersedes is not None:
+        return _alert(record, record.supersedes)
+    return None
+
+
+def _alert(alert: GridAlert, alert_id: str) -> str:
+    return f"{alert.provider}|{alert.zone}|{alert_id}"
 
 
 class Ring:

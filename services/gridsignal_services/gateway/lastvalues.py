@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from gridsignal_schemas.messages import CarbonIntensity, GridAlert, SpotPrice
-from gridsignal_services.gateway.history import Entry
+from gridsignal_services.gateway.history import Entry, superseded_by
 
 DayStart = Callable[[str, datetime], datetime]
 """When the market day that a moment lies in began, in a zone."""
@@ -15,31 +15,43 @@ DayStart = Callable[[str, datetime], datetime]
 class LastValues:
     """The newest entry of each series, in the order they were logged.
 
-    Bounded by `limit` series. When full: the one written longest ago goes; what has ended is forgotten long before.
-    Conflates: per series, the newest stays.
+    Bounded by `limit` series. When full: of the provider with the most series, the one written longest ago goes; what
+    has ended is forgotten long before. Conflates: per series, the newest stays.
     """
 
     def __init__(self, day_start: DayStart, *, limit: int = 50_000) -> None:
         self._day_start = day_start
         self._limit = limit
         self._newest: dict[str, tuple[Entry, datetime | None]] = {}
+        self._of_provider: dict[str, dict[str, None]] = {}
+        """The same series by who provides them, the one written longest ago first."""
 
     def add(self, entry: Entry) -> None:
         """Takes in the next record of the stream."""
         if entry.series is None or entry.record is None:
             return
-        self._newest.pop(entry.series, None)
-        if isinstance(entry.record, GridAlert) and entry.record.supersedes is not None:
-            self._newest.pop(entry.record.supersedes, None)
+        self._forget(entry.series)
+        if (ended := superseded_by(entry.record)) is not None:
+            self._forget(ended)
         self._newest[entry.series] = (entry, _ends_at(entry))
+        self._of_provider.setdefault(entry.provider, {})[entry.series] = None
         if len(self._newest) > self._limit:
-            del self._newest[next(iter(self._newest))]
+            largest = max(self._of_provider, key=lambda provider: len(self._of_provider[provider]))
+            self._forget(next(iter(self._of_provider[largest])))
+
+    def _forget(self, series: str) -> None:
+        if (known := self._newest.pop(series, None)) is None:
+            return
+        provider = known[0].provider
+        del self._of_provider[provider][series]
+        if not self._of_provider[provider]:
+            del self._of_provider[provider]
 
     def current(self, now: datetime) -> list[Entry]:
         """Series of the current and coming market days, alerts that have not ended; forgets the others."""
         over = [series for series, (entry, end) in self._newest.items() if not self._is_current(entry, end, now)]
         for series in over:
-            del self._newest[series]
+            self._forget(series)
         return [entry for entry, _ in self._newest.values()]
 
     def _is_current(self, entry: Entry, end: datetime | None, now: datetime) -> bool:

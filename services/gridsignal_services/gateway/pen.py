@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from gridsignal_schemas.frames import Detail, Error, Frame, Query, Receipt
 from gridsignal_schemas.messages import MeterReading, Record
@@ -42,8 +43,11 @@ class Pen:
 
         Writes that share a `turn` reach the log in the order of the calls, however long the cache takes.
         """
+        asking = self._quota.wait_ms(principal.organisation)
+        # a slow cache is asked about all of them at once, not about one after the other
+        answer_to_come: Awaitable[int] = asyncio.create_task(asking) if turn.locked() else asking
         async with turn:
-            wait_ms = await self._quota.wait_ms(principal.organisation)
+            wait_ms = await answer_to_come
         if wait_ms:
             too_many = Detail(code="rate", message="too many writes of this organisation")
             return refused(asked, "rate", retry_after_ms=wait_ms, details=[too_many])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from gridsignal_schemas.frames import CloseCode
@@ -11,6 +12,8 @@ from gridsignal_services.gateway.effects import Announce
 from gridsignal_services.gateway.websocket import Connection
 
 _REASON = "a newer session of the same instance"
+_AT_ONCE = 16
+"""Questions to the cache under way: a thousand sessions of a cache of 200 ms are through in 13 s."""
 Start = Callable[[Connection, Coroutine[Any, Any, Any]], object]
 
 
@@ -46,9 +49,18 @@ class Presence:
             del self._present[name]
         self._start(connection, self._cache.leave("/".join(name), session.id))
 
-    async def watch(self) -> None:
-        """Renews who is present; who has been replaced in another process is closed."""
-        for name, connection in list(self._present.items()):
+    async def keep(self, every_s: float) -> None:
+        """Says again and again who is present; whoever has been replaced in another process is closed.
+
+        A task of its own: a cache that is slow delays this and nothing else.
+        """
+        while True:
+            await asyncio.sleep(every_s)
+            present = iter(list(self._present.items()))
+            await asyncio.gather(*(self._renew(present) for _ in range(_AT_ONCE)))
+
+    async def _renew(self, present: Iterator[tuple[tuple[str, str], Connection]]) -> None:
+        for name, connection in present:
             session = connection.session
             if session is not None and not await self._cache.stay("/".join(name), session.id, self._ttl_s):
                 connection.close(CloseCode.REPLACED, _REASON)

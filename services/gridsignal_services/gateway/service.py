@@ -111,7 +111,12 @@ class Gateway:
             await self._doorway.open()
             leaving.push_async_callback(self._stop)
             tasks = await leaving.enter_async_context(asyncio.TaskGroup())
-            background = [tasks.create_task(self._keep_time()), tasks.create_task(self._keep_keys())]
+            presence = self._conversations.presence.keep(self.settings.dead_after_s)
+            background = [
+                tasks.create_task(for_ever("time", self._keep_time())),
+                tasks.create_task(for_ever("cursor keys", self._keep_keys())),
+                tasks.create_task(for_ever("presence", presence)),
+            ]
             await self._fill()
             background += [tasks.create_task(for_ever(name, self._sources.follow(name))) for name in PUBLIC]
             gc.collect()
@@ -212,17 +217,12 @@ class Gateway:
     async def _keep_time(self) -> None:
         loop = asyncio.get_running_loop()
         then_s = loop.time()
-        presence_s = 0.0
         while True:
             await asyncio.sleep(_TICK_S)
             elapsed_s, then_s = loop.time() - then_s, loop.time()
             self.gauges.loop_lag_s.set(max(0.0, elapsed_s - _TICK_S))
             self._conversations.watch.tick(elapsed_s)
             self._beat()
-            presence_s += elapsed_s
-            if presence_s >= self.settings.dead_after_s:
-                presence_s = 0.0
-                await self._conversations.presence.watch()
 
     def _beat(self) -> None:
         now_s = self._conversations.now_s()
@@ -234,7 +234,8 @@ class Gateway:
     async def _keep_keys(self) -> None:
         while True:
             await asyncio.sleep(_KEYS_EVERY_S)
-            self._seal = self._fresh_seal()
+            # another process may hold the lock: its slowness is not the loop's
+            self._seal = await asyncio.to_thread(self._fresh_seal)
 
     def _fresh_seal(self) -> Seal:
         settings = self.settings

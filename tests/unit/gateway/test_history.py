@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame as WireFrame
 from websockets.frames import Opcode
 
-from gridsignal_schemas.messages import Record
+from gridsignal_schemas.messages import GridAlert, Record, SpotPrice
 from gridsignal_services.bucket import Bucket
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.gateway.cursor import Place
@@ -97,6 +97,49 @@ def test_an_alert_is_current_until_it_ends_or_is_superseded() -> None:
     assert current(a_grid_alert(), now=utc("2024-05-30T00:00")) == [0]
     assert current(a_grid_alert(), ended) == []
     assert current(a_grid_alert(), later) == [1]
+
+
+@given(
+    st.lists(
+        st.builds(
+            a_grid_alert,
+            provider=st.sampled_from(["tso-north", "tso-fr"]),
+            zone=st.sampled_from(["DE-LU", "FR"]),
+            alert_id=st.sampled_from(["em-1", "em-2", "em-3"]),
+            supersedes=st.sampled_from([None, "em-1", "em-2", "em-3"]),
+        ),
+        max_size=40,
+    )
+)
+def test_an_alert_is_ended_by_its_own_provider_in_its_own_zone_alone(alerts: list[GridAlert]) -> None:
+    tables: dict[tuple[str, str], LastValues] = {}
+    together = LastValues(utc_day_start)
+    for offset, alert in enumerate(alerts):
+        together.add(an_entry(offset, alert))
+        alone = tables.setdefault((alert.provider, alert.zone), LastValues(utc_day_start))
+        alone.add(an_entry(offset, alert))
+    now = utc("12:00")
+    assert offsets(together.current(now)) == sorted(
+        offset for table in tables.values() for offset in offsets(table.current(now))
+    )
+
+
+def test_series_of_two_providers_are_two() -> None:
+    for like in (a_spot_price, a_carbon_intensity, a_grid_alert):
+        assert current(like(provider="one"), like(provider="two")) == [0, 1]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["feed", "flood"]), st.integers(0, 30)), max_size=200), st.integers(1, 10))
+def test_a_full_table_keeps_what_a_small_provider_has(written: list[tuple[str, int]], limit: int) -> None:
+    table = LastValues(utc_day_start, limit=limit)
+    feed = sorted({number for provider, number in written if provider == "feed"})[: limit // 2]
+    for offset, (provider, number) in enumerate(written):
+        if provider == "flood" or number in feed:
+            table.add(an_entry(offset, a_spot_price(provider=provider, dataset=f"D{number}")))
+    shown = [entry.record for entry in table.current(utc("12:00"))]
+    assert len(shown) <= limit
+    kept = {record.dataset for record in shown if isinstance(record, SpotPrice) and record.provider == "feed"}
+    assert kept == {f"D{number}" for number in feed}
 
 
 def test_a_full_table_forgets_what_was_written_longest_ago() -> None:
