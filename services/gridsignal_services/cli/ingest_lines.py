@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.messages import CarbonIntensity, DispatchRequest, GridAlert, Record, SpotPrice
 from gridsignal_schemas.values import text_of_decimal
-from gridsignal_services.ingest.intake import Intake, SetAside
+from gridsignal_services.ingest.intake import Intake
 from gridsignal_services.ingest.markets import timezone_of
+from gridsignal_services.ingest.quarantine import SetAside
 
 _WIDE = 12
 
@@ -25,7 +26,11 @@ def show(records: Iterable[Record], *, asked_zone: str | None, now: datetime, as
         if isinstance(verdict, SetAside):
             code = 1
             print(_set_aside_json(verdict) if as_json else _set_aside(verdict))
-        elif verdict.publish is not None:
+            continue
+        if verdict.outliers is not None:
+            code = 1
+            print(_set_aside_json(verdict.outliers) if as_json else _set_aside(verdict.outliers))
+        if verdict.publish is not None:
             intake.learn(verdict.publish)
             print(verdict.publish.model_dump_json() if as_json else line(verdict.publish))
     return code

@@ -18,7 +18,7 @@ from gridsignal.cli.connection import bearer
 from gridsignal_services.cli.api import Failed, exit_code
 from gridsignal_services.cli.ingest_door import add_address, answer, ingest_door
 from gridsignal_services.ingest.feed import FeedError
-from gridsignal_services.ingest.pushed_files import Body, bodies
+from gridsignal_services.ingest.pushed_files import Body, bodies, text_of
 
 EXAMPLE = """\
 examples:
@@ -28,6 +28,7 @@ examples:
 
 A CSV has one row an interval: price_per_mwh or grams_per_kwh, and starts_at or ends_at (24:00 is 00:00 of the next
 day). Its other columns, or options: zone, dataset, currency, product, status, accounting, scope, mix, resolution_s.
+A line that can't be read is left out and named, and the rest is pushed (exit code 1); with many of them nothing is.
 JSON is one body of POST /v1/signals/prices, /carbon or /alerts, or a list of them. The token needs signal:write:
 `gridsignal token mint --operator NAME --push`. The same file again changes nothing.
 """
@@ -62,32 +63,35 @@ def _timezone(name: str) -> ZoneInfo:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 all of it is published or was known, 1 something was refused, 2 usage, 3 the door is away."""
+    """0 all of it is published or was known, 1 something was left out or refused, 2 usage, 3 the door is away."""
     return exit_code(_push, args)
 
 
 def _push(args: argparse.Namespace) -> int:
-    found = _read(args)
+    found, left_out = _read(args)
+    for fault in left_out:
+        print(f"gridsignal: {args.file}: left out: {fault}", file=sys.stderr)
+    read = FAILED if left_out else OK
     if args.dry_run:
         for body in found:
             print(json.dumps({"signal": body.signal, "body": body.content}))
-        return OK
+        return read
     try:
         headers = {"Authorization": f"Bearer {bearer(args.token_file)}"}
     except UsageError as wrong:
         raise Failed(USAGE, str(wrong)) from None
     with ingest_door(args.ingest, headers) as http:
-        return max(_pushed(http, found, as_json=args.json))
+        return max(read, *_pushed(http, found, as_json=args.json))
 
 
-def _read(args: argparse.Namespace) -> list[Body]:
+def _read(args: argparse.Namespace) -> tuple[list[Body], list[str]]:
+    """The bodies of a file, and what of it can't be read."""
     given = {name: value for name in _GIVEN if (value := getattr(args, name)) is not None}
+    left_out: list[str] = []
     try:
-        return bodies(args.file.read_text("utf-8"), given, args.timezone)
+        return bodies(text_of(args.file.read_bytes()), given, args.timezone, left_out), left_out
     except OSError as unreadable:
         raise Failed(USAGE, f"{args.file}: {unreadable.strerror}") from None
-    except UnicodeDecodeError:
-        raise Failed(FAILED, f"{args.file}: expected UTF-8 text") from None
     except FeedError as fault:
         raise Failed(FAILED, f"{args.file}: {fault}") from None
 

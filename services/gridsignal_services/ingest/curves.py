@@ -6,11 +6,12 @@ local midnight here.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from itertools import groupby, pairwise
 from zoneinfo import ZoneInfo
 
 from gridsignal_services.ingest.feed import Malformed
@@ -19,6 +20,11 @@ from gridsignal_services.ingest.schedule import day_starts_at, market_day
 Value = Decimal | None
 LONGEST_JOIN = timedelta(hours=26)
 """No market day is longer than 25 hours, so nothing longer is ever made by joining."""
+OWN_STEP = 12
+"""So many equal distances in a row are a step; fewer of them, beside a finer step, are missing rows."""
+LONGEST_STEP_S = 3600
+"""A longer step is not read from stamps: more likely only the changes were written down."""
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,53 +151,100 @@ def _covers(fine: Curve, start: datetime, end: datetime, value: Value) -> bool:
     return True
 
 
-def from_stamps(stamps: Sequence[int], values: Sequence[Value]) -> list[Curve]:
-    """Curves from start stamps (seconds since 1970): the step is read from the stamps and may change on the way.
+def from_stamps(stamps: Sequence[int], values: Sequence[Value], left_out: list[str] | None = None) -> list[Curve]:
+    """Curves from start stamps (seconds since 1970): the step is what most of them say, what is not there is a gap.
 
-    A single jump that is a multiple of the step before or after it is a gap; any other irregularity is refused.
+    The step may change on the way, where enough stamps say so. Refused where a step would be a guess. Two values for
+    one stamp are a gap, told in `left_out`; without it they are refused.
     """
-    rows = _in_order(stamps, values)
+    rows = _in_order(stamps, values, left_out)
     if len(rows) < 2:
-        raise Malformed(f"expected at least two stamps to tell the step from, got {len(rows)}")
+        raise Malformed(f"expected at least two stamps to tell the step from, got {len(rows)}: resolution_s says it")
     steps = _steps([stamp for stamp, _ in rows])
+    for one, other in pairwise(steps):
+        if max(one, other) % min(one, other):
+            raise Malformed(f"expected steps of which one divides the other, got {one} s and {other} s")
+    if (longest := max(steps)) > LONGEST_STEP_S:
+        raise Malformed(f"expected intervals of at most {LONGEST_STEP_S} s, got {longest} s: resolution_s says it")
     curves: list[Curve] = []
     first = 0
     for i in range(1, len(rows) + 1):
         if i == len(rows) or steps[i] != steps[first]:
             curves.append(_run(rows[first:i], steps[first]))
+            if 2 * (i - first) <= len(curves[-1].values):
+                missing = len(curves[-1].values) - (i - first)
+                told = f"{steps[first]} s would leave {missing} of {len(curves[-1].values)} intervals without a row"
+                raise Malformed(f"expected stamps that tell their step, got some of which {told}: resolution_s says it")
             first = i
     return curves
 
 
-def of_step(stamps: Sequence[int], values: Sequence[Value], step_s: int) -> Curve:
-    """One curve from start stamps where the feed's step is known; what is not there is a gap."""
-    rows = _in_order(stamps, values)
+def of_step(stamps: Sequence[int], values: Sequence[Value], step_s: int, left_out: list[str] | None = None) -> Curve:
+    """One curve from start stamps where the feed's step is known; what is not there, or told in two ways, is a gap."""
+    rows = _in_order(stamps, values, left_out)
     if not rows:
         raise Malformed("expected at least one stamp, got none")
     return _run(rows, step_s)
 
 
-def _in_order(stamps: Sequence[int], values: Sequence[Value]) -> list[tuple[int, Value]]:
+def _in_order(stamps: Sequence[int], values: Sequence[Value], left_out: list[str] | None) -> list[tuple[int, Value]]:
     rows: dict[int, Value] = {}
+    disputed: set[int] = set()
     for stamp, value in sorted(zip(stamps, values, strict=True), key=lambda row: row[0]):
-        if rows.get(stamp) is not None and value is not None and rows[stamp] != value:
-            raise Malformed(f"two values for {datetime.fromtimestamp(stamp, UTC).isoformat()}")
-        rows[stamp] = value if value is not None else rows.get(stamp)
-    return list(rows.items())
+        known = rows.get(stamp)
+        if known is not None and value is not None and known != value:
+            contradicted(datetime.fromtimestamp(stamp, UTC), known, value, left_out)
+            disputed.add(stamp)
+        rows[stamp] = value if known is None else known
+    return [(stamp, None if stamp in disputed else value) for stamp, value in rows.items()]
+
+
+def contradicted(when: datetime, one: Value, other: Value, left_out: list[str] | None) -> None:
+    """Notes that a time was told in two ways: a gap. Raises Malformed where nobody takes note."""
+    told = f"two values for {when.isoformat()}: {one} and {other}"
+    if left_out is None:
+        raise Malformed(told)
+    left_out.append(told)
 
 
 def _steps(stamps: Sequence[int]) -> list[int]:
-    """Each point's own step: the distance to the next stamp, unless that distance is a gap."""
-    gaps = [after - before for before, after in pairwise(stamps)]
+    """Each point's own step. A distance that is repeated often enough is a step; a multiple of the step beside it is
+    missing rows, however many of them follow each other."""
+    runs = [(gap, len(list(same))) for gap, same in groupby(after - before for before, after in pairwise(stamps))]
+    own = _own_steps(runs)
     steps: list[int] = []
-    for i, gap in enumerate(gaps):
-        regular = (i > 0 and gaps[i - 1] == gap) or (i + 1 < len(gaps) and gaps[i + 1] == gap) or len(gaps) == 1
-        neighbours = [*steps[-1:], *gaps[i + 1 : i + 2]]
-        fitting = [step for step in neighbours if gap % step == 0]
-        if not regular and not fitting:
-            raise Malformed(f"the distance of {gap} s after stamp {stamps[i]} fits no step")
-        steps.append(gap if regular else fitting[0])
+    for at, (gap, count) in enumerate(runs):
+        step = gap
+        if not own[at]:
+            beside = [
+                *steps[-1:],
+                *[other for (other, _), is_own in zip(runs[at:], own[at:], strict=True) if is_own][:1],
+            ]
+            step = next((other for other in beside if not gap % other), gap)
+            if step == gap and gap not in beside and (count < 2 or gap > min(beside)):
+                raise Malformed(f"the distance of {gap} s after stamp {stamps[len(steps)]} fits no step")
+        steps += [step] * count
     return [*steps, steps[-1]]
+
+
+def _own_steps(runs: Sequence[tuple[int, int]]) -> list[bool]:
+    """Which runs of equal distances are steps: the long ones, or where none is long those of the usual distance."""
+    own = [count >= OWN_STEP and not _enclosed(runs, at) for at, (_, count) in enumerate(runs)]
+    if any(own):
+        return own
+    often: Counter[int] = Counter()
+    for gap, count in runs:
+        often[gap] += count
+    usual = min(often, key=lambda gap: (-often[gap], gap))
+    return [gap == usual for gap, _ in runs]
+
+
+def _enclosed(runs: Sequence[tuple[int, int]], at: int) -> bool:
+    """Whether a run of less than a day lies between two of one finer step: rows are missing, no step changes twice."""
+    if not 0 < at < len(runs) - 1:
+        return False
+    (before, _), (gap, count), (after, _) = runs[at - 1 : at + 2]
+    return before == after and not gap % before and gap * count < _DAY_S
 
 
 def _run(rows: Sequence[tuple[int, Value]], step_s: int) -> Curve:

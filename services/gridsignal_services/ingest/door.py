@@ -15,7 +15,9 @@ from gridsignal_services.ingest import status
 from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.fetching import Fetching
 from gridsignal_services.ingest.http import Http
+from gridsignal_services.ingest.intake import Intake
 from gridsignal_services.ingest.providers import PROVIDERS
+from gridsignal_services.ingest.quarantine import Limits
 from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.service import Ingest
 from gridsignal_services.ops import Watched
@@ -44,8 +46,11 @@ class FeedsDoor:
     ) -> None:
         self._http = Http()
         feeds = feeds or Feeds()
-        fetching = Fetching(self._http, PROVIDERS, feeds.settings)
-        self.ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching, cache=cache)
+        fetching = Fetching(self._http, PROVIDERS, feeds.settings, markets=feeds.markets)
+        intake = Intake(Limits(markets=feeds.markets))
+        self.ingest = Ingest(
+            log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching, intake=intake, cache=cache
+        )
         self._callers = Callers(verifier, RestLimits.of(settings, "GRIDSIGNAL_INGEST_"), registry)
         pages = status.app(self.ingest, callers=self._callers)
         self._server = HttpServer(pages, settings, settings.ingest_port)

@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from gridsignal_schemas.values import Record
+from gridsignal_services.ingest.markets import DEFAULTS, Markets
 from gridsignal_services.ingest.overlaps import Overlap, distinct
 from gridsignal_services.ingest.schedule import MARKET_TIME, Cadence
 
@@ -105,6 +106,9 @@ class Ask:
     """A short-lived token that `login` brought."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """What the operator of this service configured for the provider: addresses, names, secrets."""
+    markets: Markets = DEFAULTS
+    left_out: list[str] = field(default_factory=list, compare=False)
+    """What a parser could not read of an answer whose rest it read, in words."""
 
     def window(self) -> tuple[datetime, datetime]:
         """The window, for those requests that need one."""

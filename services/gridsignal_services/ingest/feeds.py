@@ -7,6 +7,9 @@ carbon = ["electricitymaps"]
 [providers.openadr3]
 address = "https://vtn.example.org/openadr3/3.1.0"
 target.ven-7 = "acme-ai"
+
+[markets.SDAC]                          # limits, currencies, area codes that the defaults lack: market_tables.py
+limits = [{ since = 2027-03-01, lowest = -700, highest = 5000 }]
 """
 
 from __future__ import annotations
@@ -15,10 +18,13 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from gridsignal_services.ingest.feed import Signal
+from gridsignal_services.ingest.market_tables import markets_of
+from gridsignal_services.ingest.markets import Markets
 from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.watch import Feed
 from gridsignal_services.settings import ConfigError
@@ -37,6 +43,7 @@ class Feeds:
 
     feeds: tuple[Feed, ...] = ()
     settings: Settings = field(default_factory=dict, repr=False)
+    markets: Markets = field(default_factory=Markets)
 
     @classmethod
     def load(cls, path: Path, environment: Mapping[str, str]) -> Feeds:
@@ -51,10 +58,12 @@ class Feeds:
     def parse(cls, text: str, environment: Mapping[str, str], file: str = "feeds") -> Feeds:
         """The feeds that a TOML text describes. Raises ConfigError."""
         try:
-            told = tomllib.loads(text)
+            told = tomllib.loads(text, parse_float=Decimal)
         except tomllib.TOMLDecodeError as broken:
             raise ConfigError(f"{file}: expected TOML, got: {broken}") from None
-        if faults := [f"{file}: {fault}" for fault in _faults(told)]:
+        table = told.get("markets", {})
+        markets, wrong = markets_of(table) if isinstance(table, dict) else (Markets(), ["markets: expected a table"])
+        if faults := [f"{file}: {fault}" for fault in (*_faults(told), *wrong)]:
             raise ConfigError(*faults)
         feeds = tuple(
             Feed(zone, Signal(signal), tuple(names))
@@ -64,7 +73,7 @@ class Feeds:
         settings = _together(told.get("providers", {}), settings_of(environment))
         if missing := list(_missing(feeds, settings)):
             raise ConfigError(*missing)
-        return cls(feeds, settings)
+        return cls(feeds, settings, markets)
 
 
 def settings_of(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -92,8 +101,8 @@ def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str
 
 
 def _faults(told: Mapping[str, Any]) -> Iterator[str]:
-    for key in told.keys() - {"zones", "providers"}:
-        yield f"{key:.60}: expected zones and providers only"
+    for key in told.keys() - {"zones", "providers", "markets"}:
+        yield f"{key:.60}: expected zones, providers and markets only"
     zones, providers = told.get("zones"), told.get("providers", {})
     if not isinstance(zones, dict):  # an empty table is somebody's word that nothing is to be read
         yield "zones: expected a table for each zone, got none"

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from gridsignal_schemas.messages import Record
 from gridsignal_services.ingest.feed import Answer, Ask, FeedError, Malformed, NotYetAvailable, Provider, Refused, read
 from gridsignal_services.ingest.http import Http
+from gridsignal_services.ingest.markets import DEFAULTS, Markets
 from gridsignal_services.ingest.schedule import cut
 from gridsignal_services.ingest.scrub import scrubbed
 
@@ -29,11 +30,13 @@ class Fetching:
         providers: Mapping[str, Provider],
         settings: Mapping[str, Mapping[str, str]] | None = None,
         keep: Callable[[str, Answer], None] | None = None,
+        markets: Markets = DEFAULTS,
     ) -> None:
         self._http = http
         self._providers = providers
         self._settings = settings or {}
         self._keep = keep or _forget
+        self._markets = markets
         self._tokens: dict[str, tuple[str, datetime]] = {}
         self._logins: dict[str, asyncio.Lock] = {}
 
@@ -58,7 +61,7 @@ class Fetching:
         absent = [key for key in provider.needs if not settings.get(key)]
         if absent:
             raise Refused(f"{name} needs the settings {', '.join(absent)}")
-        return provider, replace(ask, settings=settings)
+        return provider, replace(ask, settings=settings, markets=self._markets)
 
     async def _pages(self, name: str, provider: Provider, ask: Ask) -> list[Record]:
         found: list[Record] = []

@@ -7,9 +7,10 @@ import json
 import re
 import zipfile
 import zlib
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 from lxml import etree
 
@@ -21,7 +22,11 @@ Element: TypeAlias = Any
 _PROLOGUE = 64 << 10
 _PLACES = Decimal("0.0001")
 _LARGEST = Decimal(10) ** 9
-_NUMBER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][+-]?\d{1,2})?")
+_NUMBER = re.compile(
+    r"[+-]?(?:[0-9]+(?:\.[0-9]+)?|[0-9]{1,3}(?:,[0-9]{3})+\.[0-9]+|[0-9]{1,3}(?:,[0-9]{3}){2,})(?:[eE][+-]?[0-9]{1,2})?"
+)
+"""A thousands comma only where it can't be a decimal one: before a point, or twice. "2,415" is either."""
+_DIGITS_AND_MARKS = re.compile(r"[+\-\u2212]?[\d.,'\u2019\s]*\d[\d.,'\u2019\s]*")
 MOST_FILES = 200
 MOST_UNPACKED_BYTES = 64 << 20
 EARLIEST_S, LATEST_S = 946_684_800, 4_102_444_800
@@ -29,19 +34,17 @@ EARLIEST_S, LATEST_S = 946_684_800, 4_102_444_800
 
 
 def json_of(body: bytes) -> Any:
-    """The JSON of a body with decimals exact; NaN and Infinity are refused."""
+    """The JSON of a body with decimals exact; NaN and Infinity stay words, which no figure is read from."""
     try:
-        return json.loads(body.decode(json.detect_encoding(body)), parse_float=Decimal, parse_constant=_no_constant)
+        return json.loads(body.decode(json.detect_encoding(body)), parse_float=Decimal, parse_constant=str)
     except (ValueError, RecursionError) as fault:
-        raise Malformed(f"expected JSON, got {_opening(body)} ({type(fault).__name__})") from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"expected a number, got {name}")
+        raise Malformed(f"expected JSON, got {what_it_is(body)} ({type(fault).__name__})") from None
 
 
 def xml_of(body: bytes) -> Element:
     """The root element of a body; document types are refused, and with them entities and external references."""
+    if _HTML.match(body.removeprefix(BOM_UTF8)):
+        raise Malformed(f"expected XML, got {what_it_is(body)}")
     if b"<!DOCTYPE" in body[:_PROLOGUE]:
         raise Malformed("expected a document without a document type, got one")
     # of its own for each body: a parser that saw a broken document is not used again
@@ -52,7 +55,7 @@ def xml_of(body: bytes) -> Element:
         # a declaration has to come first; files saved by hand often begin with an empty line
         root: Element = etree.fromstring(body.lstrip(), parser)
     except (etree.XMLSyntaxError, ValueError, LookupError) as fault:
-        raise Malformed(f"expected XML, got {_opening(body)} ({type(fault).__name__})") from None
+        raise Malformed(f"expected XML, got {what_it_is(body)} ({type(fault).__name__})") from None
     if root.getroottree().docinfo.internalDTD is not None:  # in an encoding in which we did not see it
         raise Malformed("expected a document without a document type, got one")
     return root
@@ -80,8 +83,35 @@ def _entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     return body
 
 
-def _opening(body: bytes) -> str:
-    return repr(body[:40].decode("ascii", "replace")) if body else "nothing"
+_KINDS = (
+    (b"\x1f\x8b", "a gzip file: unpack it first"),
+    (b"PK\x03\x04", "a zip archive: unpack it first"),
+    (b"%PDF", "a PDF"),
+    (BOM_UTF16_LE, "UTF-16 text: save it as UTF-8"),
+    (BOM_UTF16_BE, "UTF-16 text: save it as UTF-8"),
+)
+_HTML = re.compile(rb"\s*(?:<!doctype html|<html|<head|<body)", re.IGNORECASE)
+_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+
+
+def foreign_kind(body: bytes) -> str:
+    """What kind of file a body is that is no UTF-8 text of figures; empty for one we have no word for."""
+    body = body.removeprefix(BOM_UTF8)
+    for opening, kind in _KINDS:
+        if body.startswith(opening):
+            return kind
+    if not body.strip():
+        return "nothing"
+    if _HTML.match(body):
+        title = _TITLE.search(body[:_PROLOGUE])
+        titled = f" titled {name(title[1].decode('utf-8', 'replace'), 60)!r}" if title else ""
+        return f"a web page{titled}, as a login or a proxy shows it"
+    return ""
+
+
+def what_it_is(body: bytes) -> str:
+    """What a body is that is not what it should be, for people."""
+    return foreign_kind(body) or repr(body[:40].decode("ascii", "replace"))
 
 
 def local_name(element: Element) -> str:
@@ -90,11 +120,12 @@ def local_name(element: Element) -> str:
 
 
 def decimal_of(value: object) -> Decimal:
-    """A number to four places: text (thousands commas allowed), int or Decimal; never a float, NaN or a bool."""
+    """A number to four places: text with a decimal point, int or Decimal; never a float, NaN or a bool."""
     if isinstance(value, str):
-        text = value.strip()
+        text = value.strip(" \t")
         if not _NUMBER.fullmatch(text):
-            raise Malformed(f"expected a number, got {value!r:.40}")
+            hint = " with a decimal point and no marks between thousands" if _DIGITS_AND_MARKS.fullmatch(text) else ""
+            raise Malformed(f"expected a number{hint}, got {value!r:.40}")
         value = Decimal(text.replace(",", ""))
     elif isinstance(value, int) and not isinstance(value, bool):
         value = Decimal(value) if -(10**12) < value < 10**12 else Decimal("Infinity")

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gridsignal_schemas.messages import CarbonIntensity, DispatchRequest, Record, SpotPrice
-from gridsignal_services.ingest.quarantine import Limits, Reason, faults
-from gridsignal_services.ingest.revisions import News, Revisions, Verdict
+from gridsignal_services.ingest.quarantine import Limits, Reason, SetAside, confirms, faults, without_outliers
+from gridsignal_services.ingest.revisions import News, Revisions, Series, Verdict
 from gridsignal_services.ledger.rules import request_faults
 
 KEPT_REASONS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """A record in quarantine, and why."""
-
-    record: Record
-    reasons: list[Reason]
-    at: datetime
+MOST_KINDS = 20_000
 
 
 @dataclass(slots=True)
@@ -29,42 +24,92 @@ class Batch:
 
     published: list[tuple[News, Record]] = field(default_factory=list)
     set_aside: list[SetAside] = field(default_factory=list)
+    outliers: list[SetAside] = field(default_factory=list)
+    """Curves that were published without some of their values."""
     known: int = 0
     lower: int = 0
+
+
+@dataclass(slots=True)
+class _Last:
+    """The last good record of one kind of series, and one that differs from it in level or currency."""
+
+    good: Record
+    doubted: Record | None = None
 
 
 class Intake:
     """What was published, what was set aside, and the last good curve of each kind to compare units with.
 
-    Bounded: the revisions' own bound, one good record per kind of series, the last KEPT_REASONS set-asides.
-    When full: the oldest go. Conflates: good records of one kind to the newest.
+    Bounded: the revisions' own bound, one good record of each of `most_kinds` kinds of series, the last KEPT_REASONS
+    set-asides. When full: the oldest go; a kind that was forgotten begins without anything to compare with.
+    Conflates: good records of one kind to the newest.
     """
 
-    def __init__(self, limits: Limits | None = None, revisions: Revisions | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, revisions: Revisions | None = None, *, most_kinds: int = MOST_KINDS
+    ) -> None:
         self.limits = limits or Limits()
         self.revisions = revisions or Revisions()
         self.quarantine: deque[SetAside] = deque(maxlen=KEPT_REASONS)
-        self._good: dict[str, Record] = {}
+        self._kinds: OrderedDict[str, _Last] = OrderedDict()
+        self._most_kinds = most_kinds
 
     def learn(self, record: Record) -> None:
         """Takes note of a record that is on the log, from before a restart or just acknowledged."""
         self.revisions.learn(record)
         if kind := _kind(record):
-            self._good[kind] = record
+            self._kinds[kind] = _Last(record)
+            self._kinds.move_to_end(kind)
+            while len(self._kinds) > self._most_kinds:
+                self._kinds.popitem(last=False)
 
     def judge(self, record: Record, asked_zone: str | None, now: datetime) -> Verdict | SetAside:
-        """Sets a record aside with its reasons, or says whether it is new, a correction or nothing new."""
-        good = self._good.get(_kind(record) or "")
-        if reasons := faults(record, asked_zone, now, self.limits, good):
-            aside = SetAside(record, reasons, now)
-            self.quarantine.append(aside)
-            return aside
-        verdict = self.revisions.judge(record)
+        """Sets a record aside with its reasons, or says whether it is new, a correction or nothing new.
+
+        Of a curve with a few values out of bounds the others are published, and the verdict tells what was set aside.
+        """
+        told, outliers = without_outliers(record, self.limits)
+        reasons = faults(told, asked_zone, now, self.limits, self._compared_with(told))
+        if self._confirmed(told, reasons):
+            reasons = []
+        if reasons:
+            return self._set_aside(record, reasons, now)
+        verdict = self.revisions.judge(told)
         if isinstance(verdict.publish, DispatchRequest) and (broken := request_faults(verdict.publish, now)):
-            aside = SetAside(record, [Reason(fault.code.lower(), fault.message) for fault in broken], now)
-            self.quarantine.append(aside)
-            return aside
-        return verdict
+            return self._set_aside(record, [Reason(fault.code.lower(), fault.message) for fault in broken], now)
+        return replace(verdict, outliers=self._set_aside(record, [outliers], now)) if outliers else verdict
+
+    def _set_aside(self, record: Record, reasons: list[Reason], now: datetime) -> SetAside:
+        aside = SetAside(record, reasons, now)
+        self.quarantine.append(aside)
+        return aside
+
+    def _compared_with(self, record: Record) -> Record | None:
+        """What was published of the very series, or else the last good record of its kind."""
+        last = self._kinds.get(_kind(record) or "")
+        return None if last is None else self.revisions.last(record) or last.good
+
+    def _confirmed(self, record: Record, reasons: Sequence[Reason]) -> bool:
+        """Whether a new currency or level was told before: once is a slip, again is how it is now."""
+        last = self._kinds.get(_kind(record) or "")
+        codes = {reason.code for reason in reasons}
+        if last is None or not codes or codes - {"currency_changed", "unit_flip"}:
+            return False
+        doubted, again = last.doubted, False
+        if doubted is not None and confirms(record, doubted, self.limits):
+            again = _of_other_hours(record, doubted) if "unit_flip" in codes else _observed_later(record, doubted)
+        else:
+            last.doubted = record
+        return again
+
+
+def _observed_later(record: Record, before: Record) -> bool:
+    return isinstance(record, Series) and isinstance(before, Series) and record.observed_at > before.observed_at
+
+
+def _of_other_hours(record: Record, before: Record) -> bool:
+    return isinstance(record, Series) and isinstance(before, Series) and record.starts_at != before.starts_at
 
 
 def _kind(record: Record) -> str | None:

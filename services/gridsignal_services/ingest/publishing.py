@@ -17,8 +17,9 @@ from gridsignal_services.bus.publish import publish
 from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.closing import superseded
-from gridsignal_services.ingest.intake import Batch, Intake, SetAside
+from gridsignal_services.ingest.intake import Batch, Intake
 from gridsignal_services.ingest.metrics import Metrics
+from gridsignal_services.ingest.quarantine import SetAside
 from gridsignal_services.ingest.revisions import News
 from gridsignal_services.telemetry import logger
 
@@ -115,7 +116,11 @@ class Publishing:
         if isinstance(verdict, SetAside):
             batch.set_aside.append(verdict)
             self._tell_set_aside(verdict, origin)
-        elif verdict.publish is None:
+            return
+        if verdict.outliers is not None:
+            batch.outliers.append(verdict.outliers)
+            self._tell_set_aside(verdict.outliers, origin)
+        if verdict.publish is None:
             batch.known += verdict.news is News.KNOWN
             batch.lower += verdict.news is News.LOWER
         else:

@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from gridsignal_schemas.values import text_of_decimal
 from gridsignal_services.ingest.curves import Curve, by_day, from_stamps, of_step
 from gridsignal_services.ingest.feed import Malformed
-from gridsignal_services.ingest.figures import decimal_of, instant, object_of
+from gridsignal_services.ingest.figures import decimal_of, foreign_kind, instant, object_of
 from gridsignal_services.ingest.markets import market_of
 
 VALUES = {"price_per_mwh": "prices", "grams_per_kwh": "carbon"}
@@ -35,6 +35,8 @@ _NAMES = {
 _OTHER_COLUMNS = {"starts_at", "ends_at", "resolution_s"}
 _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]24:00(?::00)?(.*)")
 LARGEST_CHARACTERS = 16 << 20
+ROWS_A_FAULT = 10
+"""Of so many rows one may be unreadable: then it is a gap, with more the file is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +53,61 @@ class Body:
         return f"{self.content.get('zone')} {what} {self.content.get('starts_at')}"
 
 
-def bodies(text: str, given: Mapping[str, str], timezone: ZoneInfo | None) -> list[Body]:
-    """What a file says, a body for each series and market day. Raises Malformed naming the line."""
+def text_of(content: bytes) -> str:
+    """The text of a file. Raises Malformed naming what it is instead of UTF-8 text."""
+    if kind := foreign_kind(content):
+        raise Malformed(f"expected a CSV or JSON file, got {kind}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as broken:
+        line = content.count(b"\n", 0, broken.start) + 1
+        raise Malformed(f"expected UTF-8 text, got something else in line {line}") from None
+
+
+def bodies(
+    text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: list[str] | None = None
+) -> list[Body]:
+    """What a file says, a body for each series and market day. Raises Malformed naming the line.
+
+    With `left_out` a line that can't be read is a gap and told there, as long as they are few; without it, or with many
+    of them, the file is refused.
+    """
     if len(text) > LARGEST_CHARACTERS:
         raise Malformed(f"expected at most {LARGEST_CHARACTERS} characters, got {len(text)}")
     text = text.removeprefix("\ufeff")
-    return _of_json(text) if text.lstrip()[:1] in ("{", "[") else list(_of_csv(text, given, timezone))
+    if text.lstrip()[:1] in ("{", "["):
+        return _of_json(text, left_out)
+    try:
+        return list(_of_csv(text, given, timezone, left_out))
+    except csv.Error as broken:
+        raise Malformed(f"expected a CSV file, got: {broken!s:.80}") from None
 
 
-def _of_json(text: str) -> list[Body]:
+def _of_json(text: str, left_out: list[str] | None) -> list[Body]:
     try:
         told = json.loads(text)
     except (ValueError, RecursionError) as fault:
         raise Malformed(f"expected JSON, got something else: {fault!s:.80}") from None
-    contents = [object_of(content, "each body") for content in (told if isinstance(told, list) else [told])]
-    return [Body(_signal_of(content), content) for content in contents]
+    found: list[Body] = []
+    faults: list[str] = []
+    contents = told if isinstance(told, list) else [told]
+    for number, content in enumerate(contents, 1):
+        try:
+            body = object_of(content, "each body")
+            found.append(Body(_signal_of(body), body))
+        except Malformed as fault:
+            faults.append(f"body {number}: {fault}")
+    _few(faults, len(contents), left_out, most=len(contents) - 1)
+    return found
+
+
+def _few(faults: Sequence[str], count: int, left_out: list[str] | None, most: int) -> None:
+    """Notes what is left out. Raises the first of the faults where they are too many of `count`, or nobody notes."""
+    if faults and (left_out is None or len(faults) > most):
+        others = f" ({len(faults)} of {count})" if len(faults) > 1 else ""
+        raise Malformed(f"{faults[0]}{others}")
+    if left_out is not None:
+        left_out.extend(faults)
 
 
 def _signal_of(content: Mapping[str, Any]) -> str:
@@ -78,32 +120,60 @@ def _signal_of(content: Mapping[str, Any]) -> str:
 Row = tuple[datetime, Decimal | None]
 
 
-def _of_csv(text: str, given: Mapping[str, str], timezone: ZoneInfo | None) -> Iterator[Body]:
+def _of_csv(
+    text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: list[str] | None
+) -> Iterator[Body]:
     rows = csv.DictReader(io.StringIO(text), skipinitialspace=True)
-    column, stamp = _columns(rows.fieldnames or [], given)
+    column, stamp = _columns(list(rows.fieldnames or []), given)
     names = _NAMES[VALUES[column]]
     series: dict[tuple[str, ...], list[Row]] = {}
     steps: dict[tuple[str, ...], str] = {}
-    for line, row in enumerate(rows, 2):
+    faults: list[str] = []
+    count = 0
+    for row in rows:
+        count += 1
         try:
+            _must_fit(row, rows.fieldnames or [])
             key = tuple(_named(name, usual, row, given) for name, usual in names.items())
-            when = _time(row.get(stamp) or "", timezone)
-            series.setdefault(key, []).append((when, _value(row.get(column))))
+            when = _time(row[stamp], timezone)
+            told = series.setdefault(key, [])
             steps[key] = row.get("resolution_s") or given.get("resolution_s", "")
+            told.append((when, None))  # a value that can't be read is a gap at a known time
+            told[-1] = when, _value(row[column])
+        except _Ambiguous as fault:
+            raise Malformed(f"line {rows.line_num}: {fault}") from None
         except Malformed as fault:
-            raise Malformed(f"line {line}: {fault}") from None
+            faults.append(f"line {rows.line_num}: {fault}")
+    _few(faults, count, left_out, most=count // ROWS_A_FAULT)
     if not series:
         raise Malformed("expected at least one row, got none")
     for key, told in series.items():
         named = dict(zip(names, key, strict=True))
         market_time = timezone or market_of(named["zone"]).timezone
-        for curve in _curves(told, steps[key], ends=stamp == "ends_at"):
+        for curve in _curves(told, steps[key], left_out, ends=stamp == "ends_at"):
             for day in by_day(curve, market_time):
                 yield Body(VALUES[column], named | _figures(column, day))
 
 
-def _columns(columns: Any, given: Mapping[str, str]) -> tuple[str, str]:
+class _Ambiguous(Malformed):
+    """A local time that is none, or two: no row of its hour is a gap, the file needs offsets."""
+
+
+def _must_fit(row: Mapping[str | None, Any], columns: Sequence[str]) -> None:
+    if None in row:
+        got = f"{len(columns) + len(row[None])}"
+        raise Malformed(f"expected {len(columns)} columns, got {got}: a decimal comma cuts a number in two")
+    if missing := [name for name in columns if row[name] is None]:
+        raise Malformed(f"expected {len(columns)} columns, got none for {', '.join(missing)[:80]}")
+
+
+def _columns(columns: Sequence[str], given: Mapping[str, str]) -> tuple[str, str]:
     """The column of values and the column of times. Raises Malformed for unknown and missing columns."""
+    if len(columns) == 1 and (mark := next((mark for mark in _OTHER_MARKS if mark in columns[0]), None)):
+        got = f"{_OTHER_MARKS[mark]} as separator in {columns[0]!r:.80}"
+        raise Malformed(f"expected commas between the columns and decimal points in numbers, got the {got}")
+    if len(set(columns)) < len(columns):
+        raise Malformed(f"expected each column once, got {', '.join(columns)[:120]}")
     values = [name for name in VALUES if name in columns]
     stamps = [name for name in ("starts_at", "ends_at") if name in columns]
     if len(values) != 1 or len(stamps) != 1:
@@ -128,6 +198,9 @@ def _value(text: object) -> Decimal | None:
     return decimal_of(text) if isinstance(text, str) and text.strip() else None
 
 
+_OTHER_MARKS = {";": "semicolon", "\t": "tab", "|": "vertical bar"}
+
+
 def _time(text: str, timezone: ZoneInfo | None) -> datetime:
     """An instant; 24:00 is 00:00 of the next day. A local time that is none, or two, is refused."""
     text = text.strip()
@@ -142,19 +215,19 @@ def _time(text: str, timezone: ZoneInfo | None) -> datetime:
     if when.tzinfo is None and timezone is not None:
         when = when.replace(tzinfo=timezone)
         if when.utcoffset() != when.replace(fold=1).utcoffset():
-            raise Malformed(f"expected an offset: {text!r:.40} is no time, or two, on the day the clocks change")
+            raise _Ambiguous(f"expected an offset: {text!r:.40} is no time, or two, on the day the clocks change")
     return instant(when.isoformat())
 
 
-def _curves(rows: list[Row], step: str, *, ends: bool) -> list[Curve]:
+def _curves(rows: list[Row], step: str, left_out: list[str] | None, *, ends: bool) -> list[Curve]:
     stamps, values = [int(when.timestamp()) for when, _ in rows], [value for _, value in rows]
     if step:
         step_s = int(decimal_of(step))
         if step_s < 1:
             raise Malformed(f"expected resolution_s from 1 on, got {step_s}")
-        found = [of_step(stamps, values, step_s)]
+        found = [of_step(stamps, values, step_s, left_out)]
     else:
-        found = from_stamps(stamps, values)
+        found = from_stamps(stamps, values, left_out)
     if ends and len(found) > 1:
         raise Malformed("expected one step throughout, or resolution_s, with ends_at")
     back = timedelta(seconds=found[0].resolution_s if ends else 0)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from statistics import median
+from statistics import median, quantiles
 from typing import Protocol
 
 from gridsignal_schemas.messages import (
@@ -24,7 +24,8 @@ from gridsignal_schemas.messages import (
     SpotPrice,
     Symbol,
 )
-from gridsignal_services.ingest.markets import market_of
+from gridsignal_services.ingest.markets import DEFAULTS, Bounds, Markets
+from gridsignal_services.ingest.schedule import market_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +37,24 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """The values a zone's product may take (in its own unit)."""
+class SetAside:
+    """A record in quarantine, and why."""
 
-    lowest: Decimal
-    highest: Decimal
+    record: Record
+    reasons: list[Reason]
+    at: datetime
+
+
+_CARBON, _CLEAN = Bounds(Decimal(0), Decimal(2500)), Bounds(Decimal(10), Decimal(50))
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Settings of the quarantine. Price bounds per (zone, product) where the market's own do not fit."""
 
+    markets: Markets = DEFAULTS
     price_bounds: Mapping[tuple[str, str], Bounds] = field(default_factory=dict)
-    carbon_bounds: Bounds = Bounds(Decimal(0), Decimal(2500))
+    carbon_bounds: Bounds = _CARBON
     furthest_ahead: timedelta = timedelta(days=8)
     """Forecasts reach a week."""
     settled_ahead: timedelta = timedelta(days=3)
@@ -58,6 +64,11 @@ class Limits:
     stuck_for: timedelta = timedelta(hours=10)
     """Carbon that does not move for so long is a stuck sensor, not a grid."""
     stuck_points: int = 24
+    clean: Bounds = _CLEAN
+    """Over a life cycle, what water, nuclear, wind and sun alone come to: it may stand still for days."""
+    fewest_good: Decimal = Decimal("0.75")
+    """The share of a curve's values that has to be within bounds for the others to be gaps: below it all of it is set
+    aside."""
     unit_flips: tuple[int, ...] = (100, 1000)
     """Factors between units that feeds confuse: p and GBP, kWh and MWh. Ten (ct/kWh) is also what a windy day does."""
 
@@ -68,6 +79,29 @@ class Published(Protocol):
     def last(self, record: Record) -> Record | None: ...
 
 
+def without_outliers(record: Record, limits: Limits) -> tuple[Record, Reason | None]:
+    """A curve whose few values out of bounds are gaps, and the reason; any other record as it is.
+
+    A forecast is judged as a whole: a model that is wrong for one hour is no good for the next.
+    """
+    if isinstance(record, SpotPrice) and record.status is not PriceStatus.FORECAST:
+        name, values, bounds, unit = "prices_per_mwh", record.prices_per_mwh, _price_bounds(record, limits), PRICE_UNIT
+    elif isinstance(record, CarbonIntensity) and record.status is not CarbonStatus.FORECAST:
+        name, values, bounds, unit = "grams_per_kwh", record.grams_per_kwh, limits.carbon_bounds, CARBON_UNIT
+    else:
+        return record, None
+    reasons = _bound_faults(values, bounds, unit)
+    kept = [value if value is not None and bounds.lowest <= value <= bounds.highest else None for value in values]
+    good, told = (sum(value is not None for value in some) for some in (kept, values))
+    if not reasons or good < limits.fewest_good * told:
+        return record, None
+    flags = list(dict.fromkeys([*record.flags, "gap", "out_of_bounds"]))
+    return record.model_copy(update={name: kept, "flags": flags}), reasons[0]
+
+
+PRICE_UNIT, CARBON_UNIT = "price per MWh", "g/kWh"
+
+
 def faults(record: Record, asked_zone: str | None, now: datetime, limits: Limits, good: Record | None) -> list[Reason]:
     """Every reason to set a record aside; empty for a good one. `good` is a recent good record of the same series."""
     found = _zone_faults(record, asked_zone) + _symbol_faults(record)
@@ -75,8 +109,11 @@ def faults(record: Record, asked_zone: str | None, now: datetime, limits: Limits
         found += _price_faults(record, now, limits)
         if isinstance(good, SpotPrice) and good.currency == record.currency:
             found += _flip_faults(record.prices_per_mwh, good.prices_per_mwh, limits)
-        elif isinstance(good, SpotPrice):
-            found.append(Reason("currency_changed", f"expected {good.currency} as before, got {record.currency}"))
+        elif isinstance(good, SpotPrice) and not _changes_currency(record, limits):
+            text = (
+                f"expected {good.currency} as before, got {record.currency}: published once a later answer repeats it"
+            )
+            found.append(Reason("currency_changed", text))
     elif isinstance(record, CarbonIntensity):
         found += _carbon_faults(record, now, limits)
         if isinstance(good, CarbonIntensity):
@@ -98,22 +135,49 @@ def _symbol_faults(record: Record) -> list[Reason]:
     return [Reason("unknown_symbol", f"expected a symbol this version knows for {name}") for name in unknown]
 
 
+def confirms(record: Record, doubted: Record, limits: Limits) -> bool:
+    """Whether a record says again what another was set aside for: a currency in a later answer, a level of other hours.
+
+    A slip of units stands in an answer however often it is read; another day at the same level is how things are now.
+    """
+    if isinstance(record, SpotPrice) and isinstance(doubted, SpotPrice):
+        if record.currency != doubted.currency:
+            return False
+        levels = record.prices_per_mwh, doubted.prices_per_mwh
+    elif isinstance(record, CarbonIntensity) and isinstance(doubted, CarbonIntensity):
+        levels = record.grams_per_kwh, doubted.grams_per_kwh
+    else:
+        return False
+    return not _flip_faults(*levels, limits)
+
+
+def _market_day(record: SpotPrice, limits: Limits) -> date:
+    return market_day(record.starts_at, limits.markets.of(record.zone).timezone)
+
+
+def _price_bounds(record: SpotPrice, limits: Limits) -> Bounds:
+    product = str(record.product)
+    chosen = limits.price_bounds.get((record.zone, product))
+    return chosen or limits.markets.of(record.zone).bounds(product, record.currency, _market_day(record, limits))
+
+
+def _changes_currency(record: SpotPrice, limits: Limits) -> bool:
+    return limits.markets.changes_to(record.currency, record.zone, _market_day(record, limits))
+
+
 def _price_faults(record: SpotPrice, now: datetime, limits: Limits) -> list[Reason]:
-    market = market_of(record.zone)
-    normal = Bounds(market.lowest_per_mwh, market.highest_per_mwh)
-    bounds = limits.price_bounds.get((record.zone, str(record.product)), normal)
     settled = record.status in (PriceStatus.FINAL, PriceStatus.CORRECTED)
     ahead = limits.settled_ahead if settled else limits.furthest_ahead
     if record.product is PriceProduct.REAL_TIME and record.status is not PriceStatus.FORECAST:
         ahead = limits.clock_slack + timedelta(seconds=record.resolution_s)  # told when its interval begins
-    found = _bound_faults(record.prices_per_mwh, bounds, "price per MWh")
+    found = _bound_faults(record.prices_per_mwh, _price_bounds(record, limits), PRICE_UNIT)
     if record.ends_at > now + ahead:
         found.append(Reason("future", f"ends {record.ends_at.isoformat()}, more than {ahead} after {now.isoformat()}"))
     return found + _empty_faults(record.prices_per_mwh)
 
 
 def _carbon_faults(record: CarbonIntensity, now: datetime, limits: Limits) -> list[Reason]:
-    found = _bound_faults(record.grams_per_kwh, limits.carbon_bounds, "g/kWh")
+    found = _bound_faults(record.grams_per_kwh, limits.carbon_bounds, CARBON_UNIT)
     ahead = limits.furthest_ahead if record.status is CarbonStatus.FORECAST else limits.clock_slack
     if record.status is CarbonStatus.ESTIMATED:
         ahead += timedelta(seconds=record.resolution_s)  # an estimate is made while its interval runs
@@ -152,29 +216,37 @@ def _stuck_faults(record: CarbonIntensity, limits: Limits) -> list[Reason]:
         return []
     if not values[0] and record.accounting is Accounting.AVERAGE and record.scope is Scope.DIRECT:
         return []  # a windy region burns nothing for days; at the margin or over a life cycle nobody does
+    if record.scope is Scope.LIFECYCLE and limits.clean.lowest <= values[0] <= limits.clean.highest:
+        return []
     return [Reason("stuck", f"{len(values)} times {values[0]} g/kWh in a row")]
 
 
 def _flip_faults(values: Sequence[Decimal | None], good: Sequence[Decimal | None], limits: Limits) -> list[Reason]:
-    """A whole curve, its typical and its largest value alike, a hundred times larger or smaller than the last good one.
+    """A whole curve, from its low values to its largest, a hundred times larger or smaller than the last good one.
 
-    Both, because prices near zero after a dear day have a small median too, but not a small maximum.
+    All of them, because prices near zero after a dear day have a small median too, but not a small maximum; and no
+    unit changes a sign: a windy day below zero is one.
     """
     before, now = _sizes(good), _sizes(values)
-    if before is None or now is None:
+    if before is None or now is None or _lowest(values) < 0 <= _lowest(good):
         return []
     for factor in limits.unit_flips:
         for one, other in ((now, before), (before, now)):
-            ratios = [a / b for a, b in zip(one, other, strict=True)]
-            if all(Decimal("0.5") < ratio / factor < 2 for ratio in ratios):
-                text = f"typically {now[0]:.4f}, {before[0]:.4f} before: {factor} times as much or as little"
+            if all(b and Decimal("0.5") < a / b / factor < 2 for a, b in zip(one, other, strict=True)):
+                middle = len(now) // 2
+                text = f"typically {now[middle]:.4f}, {before[middle]:.4f} before: {factor} times as much or as little"
                 return [Reason("unit_flip", text)]
     return []
 
 
-def _sizes(values: Sequence[Decimal | None]) -> tuple[Decimal, Decimal] | None:
-    """The median and the maximum of the absolute values; None where there are too few, or they are mostly zero."""
-    sizes = [abs(value) for value in values if value is not None]
+def _lowest(values: Sequence[Decimal | None]) -> Decimal:
+    return min(value for value in values if value is not None)
+
+
+def _sizes(values: Sequence[Decimal | None]) -> list[Decimal] | None:
+    """The lower quartile, the median, the upper quartile and the maximum of the absolute values; None where there are
+    too few, or they are mostly zero."""
+    sizes = sorted(abs(value) for value in values if value is not None)
     if len(sizes) < 12 or not median(sizes):
         return None
-    return median(sizes), max(sizes)
+    return [*quantiles(sizes, n=4), sizes[-1]]

@@ -24,6 +24,7 @@ from gridsignal_schemas.messages import (
     RequestCancellation,
     SpotPrice,
 )
+from gridsignal_services.ingest.quarantine import SetAside
 
 Series = SpotPrice | CarbonIntensity
 
@@ -44,6 +45,8 @@ class Verdict:
 
     news: News
     publish: Record | None = None
+    outliers: SetAside | None = None
+    """What of the record was set aside: it is published with gaps instead."""
 
 
 _PRICE_RANK = {PriceStatus.FORECAST: 0, PriceStatus.PRELIMINARY: 1, PriceStatus.FINAL: 2, PriceStatus.CORRECTED: 3}

@@ -207,7 +207,7 @@ class Ingest:
             status,
             published=len(batch.published),
             revisions=sum(news is News.CORRECTED for news, _ in batch.published),
-            quarantined=len(batch.set_aside),
+            quarantined=len(batch.set_aside) + len(batch.outliers),
         )
         if batch.set_aside and len(batch.set_aside) == len(records):
             reasons = "; ".join(reason.text for reason in batch.set_aside[0].reasons)

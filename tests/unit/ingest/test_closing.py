@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from gridsignal_schemas.messages import DispatchRequest, GridAlert, Record, RequestCancellation
 from gridsignal_services.ingest.closing import Absences, superseded
-from gridsignal_services.ingest.intake import Intake, SetAside
+from gridsignal_services.ingest.intake import Intake
+from gridsignal_services.ingest.quarantine import SetAside
 from gridsignal_services.ingest.revisions import News, Revisions
 from tests.builders import a_dispatch_request, a_grid_alert, utc
 

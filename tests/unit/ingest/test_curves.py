@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
@@ -81,10 +81,53 @@ def stamps(*hours: float) -> list[int]:
     return [int(later(h).timestamp()) for h in hours]
 
 
+def by_steps(*runs: tuple[int, int]) -> list[tuple[int, int, int]]:
+    """What is read from stamps with so many equal distances (count, seconds): steps, points and gaps of each curve."""
+    stamps = list(
+        accumulate([seconds for count, seconds in runs for _ in range(count)], initial=int(START.timestamp()))
+    )
+    found = from_stamps(stamps, [Decimal(1)] * len(stamps))
+    return [(c.resolution_s, len(c.values), c.values.count(None)) for c in found]
+
+
 def test_the_step_is_read_from_the_stamps_and_may_change() -> None:
-    found = from_stamps(stamps(0, 1, 2, 2.25, 2.5, 2.75), [Decimal(i) for i in range(6)])
-    assert [(c.resolution_s, len(c.values)) for c in found] == [(3600, 2), (900, 4)]
-    assert found[0].ends_at == found[1].starts_at
+    assert by_steps((24, 3600), (92, 900)) == [(3600, 24, 0), (900, 93, 0)]
+    assert by_steps((24, 3600), (8, 900)) == [(3600, 24, 0), (900, 9, 0)]
+
+
+@given(st.integers(1, 40), st.integers(0, 4), st.integers(2, 4), st.integers(13, 60))
+def test_rows_that_miss_at_regular_distances_are_gaps_and_no_resolution(
+    before: int, missing: int, factor: int, after: int
+) -> None:
+    total = before + missing * factor + after + 1
+    for runs in (
+        [(before, 900), (missing, 900 * factor), (after, 900)],
+        [(missing, 900 * factor), (before + after, 900)],
+    ):
+        assert by_steps(*runs) == [(900, total, missing * (factor - 1))]
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [(2, 3600), (3, 900)],
+        [(3, 7200), (5, 10_800)],
+        [(1, 86_400)],
+        [(3, 3600), (5, 1200), (3, 900)],
+    ],
+)
+def test_a_step_that_would_be_a_guess_is_asked_for(runs: list[tuple[int, int]]) -> None:
+    with pytest.raises(Malformed):
+        by_steps(*runs)
+
+
+def test_a_stamp_told_in_two_ways_is_a_gap_where_somebody_takes_note() -> None:
+    left_out: list[str] = []
+    found = of_step(stamps(0, 1, 1, 2, 2), [Decimal(v) for v in (1, 2, 3, 4, 4)], 3600, left_out)
+    assert (found, len(left_out)) == (curve(1, None, 4), 1)
+    assert left_out[0].startswith("two values for 2024-05-11T23:00:00+00:00: 2 and 3")
+    with pytest.raises(Malformed, match="two values"):
+        of_step(stamps(0, 0), [Decimal(1), Decimal(2)], 3600)
 
 
 def test_a_single_jump_of_whole_steps_is_a_gap() -> None:

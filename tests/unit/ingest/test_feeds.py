@@ -84,7 +84,7 @@ def test_a_secret_in_the_file_is_refused_without_its_value() -> None:
             '[zones.FR]\nprice = ["entsoe"]\n[providers.entsoe]\naddress = ""',
             "providers.entsoe.address: expected a value",
         ),
-        ('[zones.FR]\nprice = ["entsoe"]\n[prices]', "prices: expected zones and providers only"),
+        ('[zones.FR]\nprice = ["entsoe"]\n[prices]', "prices: expected zones, providers and markets only"),
     ],
 )
 def test_a_mistake_names_its_key(text: str, fault: str) -> None:

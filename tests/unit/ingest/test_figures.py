@@ -17,14 +17,45 @@ BILLION_LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "ha"><!ENTI
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("6,123", "6123"), ("-0.5", "-0.5"), (" 12.34567 ", "12.3457"), ("1e2", "100"), ("0", "0")]
+    ("text", "value"),
+    [
+        ("6,123.5", "6123.5"),
+        ("1,006,123", "1006123"),
+        ("-0.5", "-0.5"),
+        (" 12.34567 ", "12.3457"),
+        ("1e2", "100"),
+        ("0", "0"),
+    ],
 )
 def test_numbers_are_read_exactly_to_four_places(text: str, value: str) -> None:
     assert decimal_of(text) == Decimal(value)
 
 
 @pytest.mark.parametrize(
-    "value", ["NaN", "Infinity", "", "1,23", "12.3.4", "0x10", "1e999", True, 1.5, None, [], 10**400]
+    "value",
+    [
+        "NaN",
+        "Infinity",
+        "",
+        "1,23",
+        "2,415",
+        "-1,000",
+        "1.234,56",
+        "1 234.5",
+        "1\u00a0234.5",
+        "1'234.5",
+        "\u22125",
+        "\u0663",
+        "12.3.4",
+        "0x10",
+        "1e999",
+        "85 EUR",
+        True,
+        1.5,
+        None,
+        [],
+        10**400,
+    ],
 )
 def test_what_is_no_number_is_refused(value: object) -> None:
     with pytest.raises(Malformed):
@@ -48,10 +79,12 @@ def test_stamps_in_another_unit_are_refused() -> None:
             epoch_s(value)
 
 
-def test_json_numbers_stay_decimal_and_nan_is_refused() -> None:
+def test_json_numbers_stay_decimal_and_nan_is_no_number() -> None:
     assert json_of(b'{"a": 0.1}') == {"a": Decimal("0.1")}
     assert json_of(b"\xef\xbb\xbf[]") == []
-    for body in (b"<html>", b"", b'{"a": NaN}', b"\xff\xfe", b"[" * 100_000):
+    with pytest.raises(Malformed):
+        decimal_of(json_of(b"[NaN]")[0])
+    for body in (b"<html>", b"", b"\xff\xfe", b"[" * 100_000):
         with pytest.raises(Malformed):
             json_of(body)
 
@@ -76,3 +109,21 @@ def test_words_of_others_keep_their_lines_and_lose_what_a_terminal_would_obey() 
     assert words("x" * 600) == "x" * 512
     assert words(None) == ""
     assert name(" a\tb\r\nc ") == "a b c"
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b"\x1f\x8b\x08\x00", "gzip"),
+        (b"PK\x03\x04", "zip"),
+        ("a,b".encode("utf-16"), "UTF-16"),
+        (b" \n", "nothing"),
+        (b"<!DOCTYPE html><html><head><title>Log in to the portal</title>", "web page titled 'Log in to the portal'"),
+        (b"\xef\xbb\xbf<HTML>", "web page"),
+        (b"404 page not found", "404 page not found"),
+    ],
+)
+def test_what_is_no_document_is_called_by_its_name(body: bytes, named: str) -> None:
+    for reads in (json_of, xml_of):
+        with pytest.raises(Malformed, match=named):
+            reads(body)

@@ -9,7 +9,7 @@ import pytest
 
 from gridsignal_services.ingest.feed import Malformed
 from gridsignal_services.ingest.pushed import CarbonBody, PricesBody
-from gridsignal_services.ingest.pushed_files import Body, bodies
+from gridsignal_services.ingest.pushed_files import Body, bodies, text_of
 from gridsignal_services.strict_json import read
 from tests.builders import utc
 
@@ -93,3 +93,71 @@ def test_json_is_a_body_or_a_list_of_them() -> None:
 def test_a_file_that_can_t_be_read_says_where(text: str, timezone: ZoneInfo | None, complaint: str) -> None:
     with pytest.raises(Malformed, match=complaint):
         bodies(text, GIVEN, timezone)
+
+
+def a_day(*changes: tuple[int, str]) -> str:
+    """24 rows of an hour; some of them other than usual, by their number from 0 on."""
+    rows = [f"2024-05-12T{hour:02}:00Z,{hour}.5" for hour in range(24)]
+    for row, line in changes:
+        rows[row] = line
+    return csv(*rows)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("2024-05-12T05:00Z,n/e", "line 7: expected a number"),
+        ('2024-05-12T05:00Z,"2,415"', "line 7: expected a number with a decimal point"),
+        ("2024-05-12T05:00Z,2,415", "line 7: expected 2 columns, got 3"),
+        ("2024-05-12T05:00Z", "line 7: expected 2 columns, got none for price_per_mwh"),
+        ("5 o'clock,5.5", "line 7: expected a time"),
+        ("2024-05-12T04:00Z,99", "two values for 2024-05-12T04:00:00"),
+    ],
+)
+def test_one_bad_line_is_a_gap_that_is_told_and_the_rest_is_read(line: str, complaint: str) -> None:
+    left_out: list[str] = []
+    (body,) = bodies(a_day((5, line)), GIVEN, ZoneInfo("UTC"), left_out)
+    values = body.content["prices_per_mwh"]
+    assert (len(values), values[5], values[6], values[3]) == (24, None, "6.5", "3.5")
+    assert len(left_out) == 1 and complaint in left_out[0]  # noqa: PT018 - one fact
+
+
+def test_a_file_of_which_much_can_t_be_read_is_refused_with_its_first_line() -> None:
+    text = a_day(*((row, f'2024-05-12T{row:02}:00Z,"2,41{row % 10}"') for row in range(3, 7)))
+    with pytest.raises(Malformed, match=r"line 5: expected a number .* got '2,413' \(4 of 24\)"):
+        bodies(text, GIVEN, None, [])
+
+
+def test_local_times_that_are_none_or_two_refuse_the_file_however_few() -> None:
+    rows = [f"2024-10-27T{n // 4:02}:{n % 4 * 15:02},1" for n in range(96)]
+    with pytest.raises(Malformed, match="line 10: expected an offset"):
+        bodies(csv(*rows), GIVEN, BERLIN, [])
+
+
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolon"), ("\t", "tab"), ("|", "vertical bar")])
+def test_another_separator_is_called_by_its_name(mark: str, name: str) -> None:
+    with pytest.raises(Malformed, match=f"the {name} as separator"):
+        bodies(a_day().replace(",", mark).replace(".", ","), GIVEN, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("a,b".encode("utf-16"), "UTF-16"),
+        ("starts_at,price\n\u4e2d".encode("gbk"), "UTF-8 text, got something else in line 2"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"<html><title>Log in</title>", "web page titled 'Log in'"),
+        (b"", "nothing"),
+    ],
+)
+def test_a_file_that_is_no_text_of_ours_is_called_by_its_name(content: bytes, named: str) -> None:
+    with pytest.raises(Malformed, match=named):
+        text_of(content)
+    assert text_of("\ufeffstarts_at".encode()) == "starts_at"
+
+
+def test_one_body_of_a_list_that_is_none_is_told_and_the_others_are_pushed() -> None:
+    left_out: list[str] = []
+    found = bodies(json.dumps([{"alert_id": "1"}, 5, {"zone": "FR"}]), {}, None, left_out)
+    assert [body.signal for body in found] == ["alerts"]
+    assert [text.split(":")[0] for text in left_out] == ["body 2", "body 3"]

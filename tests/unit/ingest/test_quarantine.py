@@ -6,8 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 from gridsignal_schemas.messages import CarbonIntensity, Record, SpotPrice
-from gridsignal_services.ingest.intake import Intake, SetAside
-from gridsignal_services.ingest.quarantine import Bounds, Limits, faults
+from gridsignal_services.ingest.intake import Intake
+from gridsignal_services.ingest.markets import Bounds
+from gridsignal_services.ingest.quarantine import Limits, SetAside, faults
+from gridsignal_services.ingest.revisions import Verdict
 from tests.builders import a_carbon_intensity, a_grid_alert, a_spot_price, utc
 
 NOW = utc("22:30")
@@ -102,3 +104,88 @@ def test_the_last_good_figures_stay_when_a_batch_is_set_aside() -> None:
     assert isinstance(intake.judge(bad, "DE-LU", NOW), SetAside)
     assert intake.revisions.last(bad) == a_spot_price()
     assert [aside.record for aside in intake.quarantine] == [bad]
+
+
+def judged(intake: Intake, record: Record) -> list[str]:
+    """The reasons a record was set aside for; published, and known from then on, where there are none."""
+    verdict = intake.judge(record, None, utc("2024-05-14T23:00"))
+    if isinstance(verdict, SetAside):
+        return [reason.code for reason in verdict.reasons]
+    if verdict.publish is not None:
+        intake.learn(verdict.publish)
+    return []
+
+
+def a_day(day: int, *values: str, read_at: int = 0, **changes: object) -> SpotPrice:
+    """Prices of a day of May; `read_at` counts minutes."""
+    starts_at = utc("2024-05-10T22:00") + timedelta(days=day)
+    observed_at = utc("2024-05-11T12:00") + timedelta(minutes=read_at)
+    curve = [Decimal(value) for value in values] * (24 // len(values))
+    return a_spot_price(starts_at=starts_at, observed_at=observed_at, prices_per_mwh=curve, **changes)
+
+
+def test_a_few_values_out_of_bounds_are_gaps_and_the_rest_is_published() -> None:
+    intake = Intake()
+    verdict = intake.judge(prices(*["50"] * 90, *["-600.01"] * 6), None, NOW)
+    assert isinstance(verdict, Verdict)
+    assert isinstance(verdict.publish, SpotPrice)
+    assert verdict.publish.prices_per_mwh == [Decimal(50)] * 90 + [None] * 6
+    assert set(verdict.publish.flags) >= {"gap", "out_of_bounds"}
+    assert verdict.outliers is not None
+    assert verdict.outliers.reasons[0].text.endswith("got -600.01 (6 of 96)")
+    assert list(intake.quarantine) == [verdict.outliers]
+
+
+def test_of_a_curve_that_is_mostly_out_of_bounds_nothing_is_published_and_of_a_forecast_neither() -> None:
+    assert judged(Intake(), prices(*["50"] * 60, *["85123"] * 36)) == ["out_of_bounds"]
+    spike = [Decimal(300)] * 23 + [Decimal(5935)]
+    assert judged(Intake(), a_carbon_intensity(grams_per_kwh=spike, status="FORECAST")) == ["out_of_bounds"]
+    assert judged(Intake(), a_carbon_intensity(grams_per_kwh=spike)) == []
+
+
+def test_another_currency_is_how_it_is_now_once_a_later_answer_says_so_again() -> None:
+    intake = Intake()
+    assert judged(intake, a_day(0, "90", currency="PLN")) == []
+    assert judged(intake, a_day(1, "20", read_at=60)) == ["currency_changed"]
+    assert judged(intake, a_day(1, "20", read_at=60)) == ["currency_changed"]
+    assert judged(intake, a_day(1, "20", read_at=120)) == []
+    assert judged(intake, a_day(2, "21", read_at=121)) == []
+    assert judged(intake, a_day(0, "90", currency="PLN", read_at=122)) == []
+
+
+def test_one_answer_in_another_currency_does_not_open_the_door_for_a_third() -> None:
+    intake = Intake()
+    judged(intake, a_day(0, "90", currency="PLN"))
+    assert judged(intake, a_day(1, "20", read_at=1)) == ["currency_changed"]
+    assert judged(intake, a_day(1, "20", read_at=2, currency="CZK")) == ["currency_changed"]
+    assert judged(intake, a_day(1, "20", read_at=3)) == ["currency_changed"]
+
+
+def test_a_land_that_changes_its_currency_on_a_known_day_is_read_from_the_first_day() -> None:
+    now, start = utc("2025-12-31T13:30"), utc("2025-12-30T23:00")
+    old = a_spot_price(zone="BG", currency="BGN", starts_at=start - timedelta(days=1))
+    for starts_at, codes in ((start, ["currency_changed"]), (start + timedelta(days=1), [])):
+        new = a_spot_price(zone="BG", currency="EUR", starts_at=starts_at)
+        assert [reason.code for reason in faults(new, None, now, Limits(), old)] == codes
+
+
+def test_a_new_level_is_how_it_is_now_once_another_day_has_it_too() -> None:
+    intake = Intake()
+    judged(intake, a_day(0, "80", "90", "100"))
+    assert judged(intake, a_day(1, "0.80", "0.90", "1", read_at=1)) == ["unit_flip"]
+    assert judged(intake, a_day(1, "0.80", "0.90", "1", read_at=99)) == ["unit_flip"]
+    assert judged(intake, a_day(2, "0.81", "0.9", "1.1", read_at=100)) == []
+    assert judged(intake, a_day(1, "0.80", "0.90", "1", read_at=101)) == []
+
+
+def test_windy_days_are_days() -> None:
+    dear = a_day(0, "80", "90", "100")
+    assert codes(a_day(1, "-0.8", "-0.9", "-1"), good=dear) == []
+    assert codes(a_day(1, "8", "9", "10"), good=dear) == []
+    assert codes(a_day(1, "0.01", "0.5", "1"), good=dear) == []
+
+
+def test_water_and_nuclear_stand_still_and_a_sensor_does_not() -> None:
+    early = utc("2024-05-11T00:00")
+    assert codes(carbon("24", starts_at=early, scope="LIFECYCLE")) == []
+    assert codes(carbon("240", starts_at=early, scope="LIFECYCLE")) == ["stuck"]
