@@ -25,6 +25,7 @@ from gridsignal_schemas.catalog import TOPICS, Topic, avro_schema  # noqa: E402 
 from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, Frame  # noqa: E402 - as above
 from gridsignal_services.gateway.settings import GatewaySettings  # noqa: E402 - as above
 from gridsignal_services.ledger.lifecycle import OFFER, ORDER, REQUEST  # noqa: E402 - as above
+from gridsignal_services.ledger.limits import Limits  # noqa: E402 - as above
 from gridsignal_services.restlimits import RestLimits  # noqa: E402 - as above
 from gridsignal_services.settings import ServerSettings  # noqa: E402 - as above
 
@@ -117,6 +118,11 @@ def _variables(shape: type, prefix: str, *, limits: bool = False) -> str:
     return _table(("variable", "default", "meaning"), *marked)
 
 
+def ledger_limits() -> str:
+    """The constants of the ledger; they are no settings."""
+    return _table(("what", "bound", "meaning"), *((f"`{n.lower()}`", d, told) for n, d, told in _described(Limits, "")))
+
+
 def _described(shape: type, prefix: str, *, limits: bool = False) -> list[tuple[str, str, str]]:
     """(variable, default, meaning) of a dataclass's fields."""
     defaults = {
@@ -165,6 +171,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "frames": frames,
     "server-settings": lambda: _variables(ServerSettings, "GRIDSIGNAL_"),
     "gateway-limits": lambda: _variables(GatewaySettings, "GRIDSIGNAL_GATEWAY_", limits=True),
+    "ledger-limits": ledger_limits,
     "rest-limits": lambda: _variables(RestLimits, "GRIDSIGNAL_DISPATCH_", limits=True),
 }
 

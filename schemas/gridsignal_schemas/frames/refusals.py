@@ -29,5 +29,10 @@ REFUSALS: dict[str, str] = {
     "available_w": "UNAVAILABLE that does not reduce the power",
     "unknown_symbol": "an enum's UNKNOWN, on which nobody acts",
     "over_capacity": "a baseline above what the connection carries",
+    "resolution": "a baseline finer than the ledger takes",
+    "baselines": "the site has as many declarations under way as it may have; declare longer ones less often",
+    "revisions": "revised as often as it can be: make another",
+    "responses": "the order has had as many answers as are kept",
+    "too_early": "STARTED, SUSTAINING or COMPLETED before the order's period",
 }
 """Codes of `refused` and `error`; PROTOCOL.md shows them. Clients treat others as final unless `retriable` is true."""

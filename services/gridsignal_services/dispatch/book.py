@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
 
 from gridsignal_schemas.messages import Clearing, DispatchRequest, OfferOption, OrderState
@@ -32,6 +31,7 @@ REASONS: dict[str, str] = {
     "REST": "the site still rests after its last activation",
     "EXPIRED": "it expired before it was called",
     "ACTIVATIONS": "the site has been activated as often as it can be in a day",
+    "ORDERS_OF_SITE": "the site has as many orders as one may have at a time",
     "NOT_CONSIDERED": "it came while the decision was being made, or had expired by then",
 }
 """What a code means to a person; codes without a line here speak for themselves."""
@@ -146,7 +146,7 @@ def _line(book: Book, tracked: TrackedRequest, key: OfferKey, place: int) -> Off
         option=held.option,
         awarded_w=order.power_w if order else held.power_w,
         options=[_option_line(tracked.request, option) for option in offer.options],
-        received_at=_received_at(held),
+        received_at=held.receipt.received_at,
         expires_at=offer.expires_at,
         order_id=held.order_id,
         order_state=order.state if order else None,
@@ -169,10 +169,6 @@ def _last_rejection(tracked: TrackedRequest, key: OfferKey, state: OfferState) -
 def reason_of(codes: list[str]) -> str:
     """The codes as one line for people."""
     return "; ".join(REASONS.get(code, code) for code in codes)
-
-
-def _received_at(held: TrackedOffer) -> datetime:
-    return held.digests[held.offer.revision][1].received_at
 
 
 def _option_line(request: DispatchRequest, option: OfferOption) -> OptionLine:

@@ -22,7 +22,8 @@ from gridsignal_schemas.values import Shape, Timestamp
 from gridsignal_services.dispatch.amounts import Amount, exactly
 from gridsignal_services.dispatch.in_force import Statement, in_force
 from gridsignal_services.dispatch.means import Gap, Mean, net_means
-from gridsignal_services.ledger.book import Book, Declared, TrackedOrder
+from gridsignal_services.ledger.baselines import Declared
+from gridsignal_services.ledger.book import Book, TrackedOrder
 from gridsignal_services.ledger.delivery import amount, deficiency_w, deviation_w, energy_wh, shared_delivery_w
 from gridsignal_services.ledger.lifecycle import ORDER_NEVER_HELD
 from gridsignal_services.ledger.profile import Block, Profile

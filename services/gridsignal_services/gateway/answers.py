@@ -125,16 +125,16 @@ def _first(found: Iterable[T | None]) -> T | None:
 
 
 def _offer(ledger: Ledger, participant: str, offer_id: str) -> State | None:
-    tracked = ledger.offers.get((participant, offer_id))
-    if tracked is None:
+    found = ledger.offer_state(participant, offer_id)
+    if found is None:
         return None
     told = ledger.book.announcements.last_told("offer", participant, offer_id)
-    reason = told.reason if told is not None and told.revision == tracked.offer.revision else ""
+    reason = told.reason if told is not None and told.revision == found.revision else ""
     return State(
-        state=str(tracked.state),
-        revision=tracked.offer.revision,
-        receipt=tracked.receipt,
-        codes=list(tracked.codes) or None,
+        state=str(found.state),
+        revision=found.revision,
+        receipt=found.receipt,
+        codes=list(found.codes) or None,
         reason=reason or None,
     )
 

@@ -9,6 +9,7 @@ Bounded: one owed and one told announcement for each offer and order in the book
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from gridsignal_schemas.messages import DispatchOrder, OfferDecision
@@ -40,6 +41,8 @@ class Announcements:
 
     _owed: dict[tuple[str, str, str], Announcement] = field(default_factory=dict)
     _told: dict[tuple[str, str, str], Announcement] = field(default_factory=dict)
+    _orders_owed: Counter[str] = field(default_factory=Counter)
+    """How many orders of each request are owed."""
 
     @property
     def owed(self) -> list[Announcement]:
@@ -49,11 +52,13 @@ class Announcements:
     def owe(self, announcement: Announcement) -> None:
         """Replaces what was owed about the same offer or order."""
         subject = _subject(announcement)
-        overtaken = self._owed.pop(subject, None)
+        overtaken = self._pop(subject)
         never_told = subject not in self._told and overtaken is not None
         if never_told and isinstance(announcement, DispatchOrder) and announcement.state in ORDER_OVER:
             return  # the site never heard of the order: there is nothing to take back
         self._owed[subject] = announcement
+        if isinstance(announcement, DispatchOrder):
+            self._orders_owed[announcement.request_id] += 1
 
     def told(self, announcement: Announcement) -> bool:
         """Whether this is the announcement that is owed; then it counts as made."""
@@ -61,13 +66,17 @@ class Announcements:
         owed = self._owed.get(subject)
         if owed is None or _decided(owed) != _decided(announcement):
             return False
-        del self._owed[subject]
+        self._pop(subject)
         self._told[subject] = announcement
         return True
 
+    def forget(self, announcement: Announcement) -> None:
+        """Of what no book lists nothing is remembered: nobody asks for it again."""
+        self._told.pop(_subject(announcement), None)
+
     def decided(self, order: DispatchOrder) -> None:
         """An operator's own order on the log is its announcement, too."""
-        self._owed.pop(_subject(order), None)
+        self._pop(_subject(order))
         self._told[_subject(order)] = order
 
     def last_told(self, kind: str, participant: str, subject_id: str) -> Announcement | None:
@@ -76,4 +85,10 @@ class Announcements:
 
     def owes_order_of(self, request_id: str) -> bool:
         """Whether an order on this request still has to be announced."""
-        return any(isinstance(owed, DispatchOrder) and owed.request_id == request_id for owed in self._owed.values())
+        return self._orders_owed[request_id] > 0
+
+    def _pop(self, subject: tuple[str, str, str]) -> Announcement | None:
+        owed = self._owed.pop(subject, None)
+        if isinstance(owed, DispatchOrder):
+            self._orders_owed[owed.request_id] -= 1
+        return owed

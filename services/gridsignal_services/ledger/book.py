@@ -5,10 +5,10 @@ Bounded: by the log's content; finished things stay, because a repeat must find 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import (
@@ -27,6 +27,12 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.announcements import Announcements, OfferKey
+from gridsignal_services.ledger.baselines import (
+    Declared,
+    least_room_w,
+    stretches,
+)
+from gridsignal_services.ledger.entry import SetAside
 from gridsignal_services.ledger.lifecycle import (
     OFFER_CALLABLE,
     ORDER_NEVER_HELD,
@@ -59,6 +65,12 @@ class TrackedRequest:
     clearings: list[Clearing] = field(default_factory=list)
     cancelled: tuple[str, Receipt] | None = None
     """The sha256 and receipt of its cancellation."""
+    offers_of: Counter[str] = field(default_factory=Counter)
+    """How many offers of each participant were good when they came."""
+    offers_of_site: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many of each participant's site."""
+    turned_down: Counter[str] = field(default_factory=Counter)
+    """How many rejected ones of each participant are listed beside them."""
     wants_clearing: bool = False
     """The gate has closed, or an order fell short: the next valid clearing answers it, so of two only one counts."""
 
@@ -71,8 +83,8 @@ class TrackedOffer:
     place: int
     """Offset of the current revision: its place in time."""
     receipt: Receipt
-    digests: dict[int, tuple[str, Receipt]]
-    """Each revision's sha256 and receipt."""
+    digests: dict[int, tuple[str, datetime]]
+    """Each revision's sha256, and when it was received."""
     request_revision: int | None
     """The request's revision it was last found valid for."""
     withdrawn: Receipt | None = None
@@ -115,6 +127,8 @@ class TrackedOrder:
     changed: Receipt | None = None
     """The receipt of the operator's latest change."""
     history: list[Step] = field(default_factory=list)
+    responses: int = 0
+    """How many answers it has had."""
 
     @property
     def power_w(self) -> int:
@@ -135,22 +149,6 @@ class TrackedResponse:
     receipt: Receipt
 
 
-class Declared(NamedTuple):
-    """A baseline declaration, where it lies, its receipt, and the period it covers."""
-
-    place: int
-    baseline: BaselineDeclaration
-    receipt: Receipt
-    starts_at: datetime
-    ends_at: datetime
-
-    @classmethod
-    def of(cls, place: int, baseline: BaselineDeclaration, receipt: Receipt) -> Declared:
-        """With its period, which is asked for at every offer and so computed once."""
-        span = timedelta(seconds=baseline.resolution_s) * len(baseline.power_w)
-        return cls(place, baseline, receipt, baseline.starts_at, baseline.starts_at + span)
-
-
 def _counts(order: DispatchOrder, run_mode: RunMode) -> bool:
     """A dry run sees what is real; what is real sees no dry run."""
     return run_mode is RunMode.DRY_RUN or order.run_mode is not RunMode.DRY_RUN
@@ -166,6 +164,16 @@ class Book:
     responses: dict[tuple[str, str], TrackedResponse] = field(default_factory=dict)
     sites: dict[str, SiteRegistration] = field(default_factory=dict)
     declared: dict[str, list[Declared]] = field(default_factory=dict)
+    set_aside: dict[str, dict[str, SetAside]] = field(default_factory=dict)
+    """Of each participant by offer id, the oldest first."""
+    standing: Counter[str] = field(default_factory=Counter)
+    """How many offers each participant has on requests that are not over."""
+    open_requests: dict[str, None] = field(default_factory=dict)
+    """Those that are not over."""
+    open_of: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many each operator has open in each zone."""
+    looked_through: dict[str, tuple[datetime, int]] = field(default_factory=dict)
+    """When a site's declarations were last looked through, and how many were kept for periods that are over."""
     expiring: dict[str, OfferKey] = field(default_factory=dict)
     """Offers by their name among the timers."""
     now: datetime = LONG_AGO
@@ -184,18 +192,21 @@ class Book:
         """Each site's newest declaration."""
         return {site: declarations[-1].baseline for site, declarations in self.declared.items()}
 
-    def declare(self, declared: Declared) -> None:
-        """Remembers a declaration; the one before it is dropped where no request can count on it.
+    def open_request(self, tracked: TrackedRequest) -> None:
+        """Files a new request."""
+        request = tracked.request
+        self.requests[request.request_id] = tracked
+        self.last_request = tracked.place
+        self.open_requests[request.request_id] = None
+        self.open_of[request.operator, request.zone] += 1
 
-        Bounded: one of each site between two requests, as long as each covers what is left of the one before.
-        """
-        declarations = self.declared.setdefault(declared.baseline.site, [])
-        if declarations and declarations[-1].place > self.last_request and self._replaces(declared, declarations[-1]):
-            declarations.pop()
-        declarations.append(declared)
-
-    def _replaces(self, newer: Declared, older: Declared) -> bool:
-        return newer.starts_at <= max(older.starts_at, self.now) and older.ends_at <= newer.ends_at
+    def close_request(self, request_id: str) -> None:
+        """A request that is over leaves room for others, and so do the offers on it."""
+        tracked = self.requests[request_id]
+        self.await_no_clearing(request_id)
+        del self.open_requests[request_id]
+        self.open_of[tracked.request.operator, tracked.request.zone] -= 1
+        self.standing.subtract(tracked.offers_of)
 
     def add_order(self, tracked: TrackedOrder) -> None:
         """Files an order under its site and request."""
@@ -254,9 +265,9 @@ class Book:
 
     def baseline_w(self, site: str, when: datetime, before: int) -> int | None:
         """The site's baseline at a moment, from the last declaration logged before an offset that covers it."""
-        for place, baseline, _, starts_at, ends_at in reversed(self.declared.get(site, ())):
-            if place < before and starts_at <= when < ends_at:
-                return baseline.power_w[(when - starts_at) // timedelta(seconds=baseline.resolution_s)]
+        for declared in reversed(self.declared.get(site, ())):
+            if declared.place < before and declared.starts_at <= when < declared.ends_at:
+                return declared.at(when)
         return None
 
     def headroom_w(
@@ -267,33 +278,17 @@ class Book:
         ends_at: datetime,
         *,
         before: int,
-        promised: Profile | None = None,
+        promised: Profile,
     ) -> int | None:
         """What the site can still promise the request over the whole period, in watts; None without a baseline.
 
         Down: baseline - minimum load - promised. Up: connection capacity - baseline - promised.
-        `before` is the request's place: later baselines do not count. `promised` is `committed` where somebody keeps
-        count of it, as a clearing under way does.
+        `before` is the request's place: later baselines do not count. `promised` is `committed`, or what a clearing
+        under way has made of it.
         """
+        found = stretches(self.declared.get(site, ()), starts_at, ends_at, before)
+        if not found:
+            return None
         registered = self.sites[site]
-        if promised is None:
-            promised = self.committed(site, request)
-        moments = {starts_at, *promised.edges(starts_at, ends_at), *self._baseline_edges(site, starts_at, ends_at)}
-        rooms: list[int] = []
-        for when in moments:
-            baseline = self.baseline_w(site, when, before)
-            if baseline is None:
-                return None
-            down = request.direction is Direction.LOAD_DECREASE
-            room = baseline - registered.minimum_load_w if down else registered.capacity_w - baseline
-            rooms.append(room - promised.at(when))
-        return min(rooms)
-
-    def _baseline_edges(self, site: str, starts_at: datetime, ends_at: datetime) -> Iterator[datetime]:
-        for _, baseline, _, since, until in self.declared.get(site, ()):
-            if until <= starts_at or ends_at <= since:
-                continue
-            step = timedelta(seconds=baseline.resolution_s)
-            first = max(0, (starts_at - baseline.starts_at) // step + 1)
-            last = min(len(baseline.power_w), -((baseline.starts_at - ends_at) // step) - 1)
-            yield from (baseline.starts_at + index * step for index in range(first, last + 1))
+        floor_w = registered.minimum_load_w if request.direction is Direction.LOAD_DECREASE else None
+        return least_room_w(found, promised, floor_w=floor_w, ceiling_w=registered.capacity_w)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from gridsignal_schemas.frames import Detail, Receipt
 from gridsignal_schemas.messages import Record
 from gridsignal_services.access import NOBODY, Audience
+from gridsignal_services.ledger.lifecycle import OfferState
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,24 @@ class Outcome:
     def code(self) -> str:
         """The first fault's code; empty where there is none."""
         return self.faults[0].code if self.faults else ""
+
+
+class SetAside(NamedTuple):
+    """All that is kept of an offer that was rejected and that no book lists: enough to answer a repeat."""
+
+    digest: str
+    received_at: datetime
+    codes: tuple[str, ...]
+    """The rules it broke."""
+
+
+class Standing(NamedTuple):
+    """Where an offer stands."""
+
+    state: OfferState
+    revision: int
+    receipt: Receipt
+    codes: tuple[str, ...]
 
 
 def receipt_of(

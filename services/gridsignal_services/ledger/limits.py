@@ -12,6 +12,44 @@ from dataclasses import dataclass
 class Limits:
     """Each says what happens at the bound."""
 
+    offers_of_site: int = 64
+    """Of one site on one request, those taken back included; more are rejected with OFFERS_OF_SITE."""
+    offers_of_participant: int = 500
+    """Of one participant on one request; more are rejected with OFFERS_OF_PARTICIPANT."""
+    offers_of_request: int = 4000
+    """On one request; beyond it only who has fewer than offers_reserved may offer, others: OFFERS_OF_REQUEST."""
+    offers_reserved: int = 8
+    """So many of each participant fit on a request, however many others offer."""
+    offers_standing: int = 2000
+    """Of one participant on all requests that are not over; more are rejected with OFFERS_STANDING."""
+    offers_turned_down: int = 16
+    """Rejected offers of one participant that a request's book lists; more are kept as digest and receipt alone."""
+    offers_set_aside: int = 4096
+    """Of one participant, rejected and kept as digest and receipt; then the oldest is forgotten."""
+    revisions_of_offer: int = 50
+    """More are refused with REVISIONS: make another offer."""
+    revisions_of_request: int = 100
+    """More are refused with REVISIONS: make another request."""
+    revisions_of_order: int = 200
+    """An operator's further changes are refused with REVISIONS."""
+    requests_open: int = 500
+    """Of one operator in one zone; more are refused with OPEN_REQUESTS until one is over."""
+    responses_of_order: int = 64
+    """More are refused with RESPONSES, but for one that decides or ends the order."""
+    orders_of_site: int = 128
+    """Orders of one site that are not over; further offers of it are passed over with ORDERS_OF_SITE."""
+    baselines_of_site: int = 64
+    """Declarations of one site that are not over and that a request may count on; more are refused with BASELINES."""
+    baseline_points_of_site: int = 50_000
+    """Their intervals in all; more are refused with BASELINES."""
+    baseline_resolution_s: int = 60
+    """A finer baseline is refused with RESOLUTION."""
+    price_per_mwh: int = 1_000_000
+    """A price further from zero is rejected with PRICE."""
+    activation_fee: int = 1_000_000_000
+    """A higher fee, or one below zero, is rejected with FEE."""
+    fee_per_mwh: int = 1_000_000_000_000
+    """A fee that comes to more for each MWh of the whole option is rejected with FEE."""
     awards_of_clearing: int = 1000
     """Awards in one clearing; a request that needs more is cleared again at once."""
     losers_of_clearing: int = 1000

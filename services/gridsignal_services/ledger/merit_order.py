@@ -21,6 +21,7 @@ from itertools import chain
 from gridsignal_schemas.messages import DispatchRequest, OfferOption
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import LONG_AGO, Book, TrackedOffer
+from gridsignal_services.ledger.limits import LIMITS
 from gridsignal_services.ledger.profile import Block, Profile
 from gridsignal_services.ledger.rests import rest_code
 
@@ -134,6 +135,8 @@ class Round:
     def site_code(self, offer: TrackedOffer, option: OfferOption, block: Block) -> str | None:
         """The rule of its site that stops an award; None where it has the headroom and is rested."""
         site, (starts_at, ends_at, power) = offer.offer.site, block
+        if len(self.book.live_of_site.get(site, ())) + len(self.taken.get(site, ())) >= LIMITS.orders_of_site:
+            return "ORDERS_OF_SITE"
         promised, before = self._promised_by(site), self.tracked.place
         room = self.book.headroom_w(site, self.request, starts_at, ends_at, before=before, promised=promised)
         if room is None or power > room:

@@ -139,7 +139,7 @@ def move_request(book: Book, request_id: str, event: Event) -> None:
     tracked = book.requests[request_id]
     tracked.state = after(REQUEST, tracked.state, event)
     if tracked.state in REQUEST_OVER:
-        book.await_no_clearing(request_id)
+        book.close_request(request_id)
         _end_offers(book, request_id)
     set_request_timers(book, request_id)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.frames import Detail, Receipt
 from gridsignal_schemas.messages import Decision, FlexOffer, OfferWithdrawal, Timer
 from gridsignal_services.ledger.announcements import OfferKey
-from gridsignal_services.ledger.book import Book, TrackedOffer
-from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
+from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedRequest
+from gridsignal_services.ledger.entry import Entry, Outcome, SetAside, receipt_of
 from gridsignal_services.ledger.lifecycle import OFFER, ORDER, Event, OfferState, after, allows
+from gridsignal_services.ledger.limits import LIMITS
 from gridsignal_services.ledger.moves import (
     decision_of,
     end_if_over,
@@ -19,66 +20,113 @@ from gridsignal_services.ledger.moves import (
     offer_timer_id,
     revise_order,
 )
-from gridsignal_services.ledger.rules import fault, offer_faults
+from gridsignal_services.ledger.rules import CAPS, fault, offer_faults
 
 
 def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
     """The receipt says that it is logged and its identity settled; broken rules follow as a REJECTED decision."""
     key: OfferKey = (offer.participant, offer.offer_id)
-    tracked = book.offers.get(key)
+    before = book.offers.get(key)
     if (known := settled(book, offer, lambda: entry.sha256)) is not None:
         return known
-    if problem := _revision_fault(tracked, offer):
+    if problem := _revision_fault(book, key, offer):
         return Outcome(False, (problem,))
-    if tracked is not None:
-        after(OFFER, tracked.state, Event.AMEND)
+    if before is not None or key in _set_aside(book, key):
+        after(OFFER, before.state if before is not None else OfferState.REJECTED, Event.AMEND)
     receipt = receipt_of(book.now, entry, offer_id=offer.offer_id, revision=offer.revision)
     faults = offer_faults(book, offer, book.now)
     codes = tuple(dict.fromkeys(broken.code for broken in faults))
-    _file(book, key, TrackedOffer(offer, entry.offset, receipt, {}, offer.request_revision, codes=codes), entry.sha256)
+    tracked = TrackedOffer(offer, entry.offset, receipt, {}, offer.request_revision, codes=codes)
+    tracked.state = OfferState.REJECTED if faults else OfferState.LIVE
+    _file(book, key, tracked, entry.sha256)
     timer_id = offer_timer_id(key)
     reason = "; ".join(f"{broken.pointer}: {broken.message}" for broken in faults)
     if faults:  # an amendment that breaks rules leaves nothing standing: the site has taken back what it replaces
-        book.offers[key].state = OfferState.REJECTED
         book.timers.clear(Timer.EXPIRY, timer_id)
         book.expiring.pop(timer_id, None)
     else:
         book.expiring[timer_id] = key
         book.timers.set(Timer.EXPIRY, timer_id, offer.revision, offer.expires_at, offer.zone)
     decision = Decision.REJECTED if faults else Decision.ACCEPTED_FOR_CLEARING
-    book.announcements.owe(decision_of(book.offers[key], decision, codes, reason))
+    book.announcements.owe(decision_of(tracked, decision, codes, reason))
     return Outcome(True, tuple(faults), receipt=receipt)
 
 
 def settled(book: Book, offer: FlexOffer, sha256: Callable[[], str]) -> Outcome | None:
     """The outcome of an offer whose identity is on the log already; None for a new one, whose digest is not needed."""
-    tracked = book.offers.get((offer.participant, offer.offer_id))
-    if tracked is None or offer.revision not in tracked.digests:
+    key: OfferKey = (offer.participant, offer.offer_id)
+    tracked, aside = book.offers.get(key), _set_aside(book, key).get(key)
+    if tracked is not None and offer.revision in tracked.digests:
+        digest, received_at = tracked.digests[offer.revision]
+    elif aside is not None and offer.revision == 1:
+        digest, received_at, _ = aside
+    else:
         return None
-    digest, receipt = tracked.digests[offer.revision]
     if digest == sha256():
-        return Outcome(False, receipt=receipt, duplicate=True)
+        first = Receipt(offer_id=offer.offer_id, revision=offer.revision, sha256=digest, received_at=received_at)
+        return Outcome(False, receipt=first, duplicate=True)
     return Outcome(False, (fault("CONFLICT", "/offer_id", "this id and revision already has another content"),))
 
 
-def _revision_fault(tracked: TrackedOffer | None, offer: FlexOffer) -> Detail | None:
-    expected = 1 if tracked is None else tracked.offer.revision + 1
+def _revision_fault(book: Book, key: OfferKey, offer: FlexOffer) -> Detail | None:
+    tracked = book.offers.get(key)
+    before = 0 if tracked is None else tracked.offer.revision
+    expected = before + 1 if key not in _set_aside(book, key) else 2
     if offer.revision != expected:
         return fault("REVISION", "/revision", f"expected {expected}, got {offer.revision}")
+    if offer.revision > LIMITS.revisions_of_offer:
+        return fault("REVISIONS", "/revision", f"expected at most {LIMITS.revisions_of_offer}, got {offer.revision}")
     if tracked is not None and (tracked.offer.request_id, tracked.offer.site) != (offer.request_id, offer.site):
         return fault("CONFLICT", "/request_id", "expected the request and site of the first revision")
     return None
 
 
+def _set_aside(book: Book, key: OfferKey) -> Mapping[OfferKey, SetAside]:
+    aside = book.set_aside.get(key[0], {}).get(key[1])
+    return {} if aside is None else {key: aside}
+
+
+_UNLISTED = frozenset({"SITE_UNKNOWN", "REQUEST_UNKNOWN", "PRICE", "FEE", *CAPS})
+"""What breaks one of these is in no book: it concerns no request, or its figures are none."""
+
+
 def _file(book: Book, key: OfferKey, tracked: TrackedOffer, digest: str) -> None:
-    before = book.offers.get(key)
+    before, offer = book.offers.get(key), tracked.offer
+    request = book.requests.get(offer.request_id or "")
     if before is not None:
-        tracked.digests.update(before.digests)
-    tracked.digests[tracked.offer.revision] = (digest, tracked.receipt)
-    book.offers[key] = tracked
-    request = book.requests.get(tracked.offer.request_id or "")
-    if before is None and request is not None:
+        tracked.digests = before.digests
+    elif request is None or not _is_listed(request, tracked):
+        _put_aside(book, key, SetAside(digest, tracked.receipt.received_at, tracked.codes))
+        return
+    else:
         request.offers.append(key)
+        _count(book, request, tracked)
+    tracked.digests[offer.revision] = (digest, tracked.receipt.received_at)
+    book.offers[key] = tracked
+
+
+def _put_aside(book: Book, key: OfferKey, kept: SetAside) -> None:
+    of_participant = book.set_aside.setdefault(key[0], {})
+    of_participant[key[1]] = kept
+    if len(of_participant) > LIMITS.offers_set_aside:
+        del of_participant[next(iter(of_participant))]
+
+
+def _is_listed(request: TrackedRequest, tracked: TrackedOffer) -> bool:
+    if not tracked.codes:
+        return True
+    turned_down = request.turned_down[tracked.offer.participant]
+    return _UNLISTED.isdisjoint(tracked.codes) and turned_down < LIMITS.offers_turned_down
+
+
+def _count(book: Book, request: TrackedRequest, tracked: TrackedOffer) -> None:
+    participant, site = tracked.offer.participant, tracked.offer.site
+    if tracked.codes:
+        request.turned_down[participant] += 1
+        return
+    request.offers_of[participant] += 1
+    request.offers_of_site[participant, site] += 1
+    book.standing[participant] += 1
 
 
 def withdraw(book: Book, entry: Entry, withdrawal: OfferWithdrawal) -> Outcome:

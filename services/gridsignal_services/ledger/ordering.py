@@ -26,6 +26,7 @@ from gridsignal_services.ledger.lifecycle import (
     after,
     allows,
 )
+from gridsignal_services.ledger.limits import LIMITS
 from gridsignal_services.ledger.moves import end_if_over, fall_short, move_offer, move_order, move_request, revise_order
 from gridsignal_services.ledger.rules import fault
 
@@ -51,6 +52,8 @@ _SO_ALREADY = {
     ResponseKind.COMPLETED: frozenset({OrderState.COMPLETED}),
 }
 """The states in which an answer says nothing new."""
+_DECISIVE = frozenset({ResponseKind.ACCEPTED, ResponseKind.REFUSED, ResponseKind.COMPLETED})
+"""An order takes these however much was said about it before: each of them is accepted once."""
 
 
 def audience_of_site(book: Book, record: OfferDecision | DispatchOrder) -> Audience:
@@ -67,6 +70,8 @@ def decision(book: Book, entry: Entry, decision: OfferDecision) -> Outcome:
     """Accepted only as the announcement that is owed: a repeat or a second decision reaches nobody."""
     if not book.announcements.told(decision):
         return Outcome(False, (fault("NOT_OWED", "", "expected the announcement that is owed"),))
+    if (decision.participant, decision.offer_id) not in book.offers:
+        book.announcements.forget(decision)
     return Outcome(True, audience=audience_of_site(book, decision))
 
 
@@ -96,6 +101,9 @@ def _change_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -> l
     current = tracked.order
     if order.revision != current.revision + 1:
         faults.append(fault("REVISION", "/revision", f"expected {current.revision + 1}, got {order.revision}"))
+    if order.revision > LIMITS.revisions_of_order:
+        expected = f"expected at most {LIMITS.revisions_of_order}, got {order.revision}"
+        faults.append(fault("REVISIONS", "/revision", expected))
     if order.state is not tracked.state:
         faults.append(fault("ILLEGAL_STATE", "/state", f"expected {tracked.state}, got {order.state}"))
     free = {"revision", "ends_at", "actor", "reason_code", "reason", "state"}
@@ -123,7 +131,8 @@ def _extension_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -
         return [fault("NOT_AS_OFFERED", "/ends_at", "expected an end within the offered window and duration")]
     request = book.requests[order.request_id]
     since = tracked.order.ends_at or order.ends_at
-    room = book.headroom_w(order.site, request.request, since, order.ends_at, before=request.place)
+    promised = book.committed(order.site, request.request)
+    room = book.headroom_w(order.site, request.request, since, order.ends_at, before=request.place, promised=promised)
     if room is None or tracked.power_w > room:
         return [fault("OVERCOMMITTED", "/ends_at", f"expected headroom at the site for {tracked.power_w} W until then")]
     return []
@@ -142,11 +151,16 @@ def respond(book: Book, entry: Entry, response: OrderResponse) -> Outcome:
     tracked = book.orders.get(response.order_id)
     if tracked is None or any(getattr(tracked.order, name) != getattr(response, name) for name in _ADDRESS):
         return Outcome(False, (fault("ORDER_UNKNOWN", "/order_id", "expected an order to this site"),))
-    if not _is_so_already(tracked, response):
+    so_already = _is_so_already(tracked, response)
+    if tracked.responses >= LIMITS.responses_of_order and (so_already or response.response not in _DECISIVE):
+        expected = f"expected at most {LIMITS.responses_of_order} answers to one order"
+        return Outcome(False, (fault("RESPONSES", "/order_id", expected),))
+    if not so_already:
         if problem := _response_fault(book, tracked, response):
             return Outcome(False, (problem,))
         _answer(book, entry, tracked, response)
     tracked.answered[response.response] = None
+    tracked.responses += 1
     receipt = receipt_of(book.now, entry, response_id=response.response_id)
     book.responses[key] = TrackedResponse(response, receipt)
     return Outcome(True, receipt=receipt)

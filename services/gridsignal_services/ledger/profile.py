@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import accumulate
 from typing import NamedTuple
 
 
@@ -26,10 +27,13 @@ class Profile:
     __slots__ = ("_edges", "_levels")
 
     def __init__(self, blocks: Iterable[Block] = ()) -> None:
-        self._edges: list[datetime] = []
-        self._levels: list[int] = []
-        for block in blocks:
-            self.add(block)
+        changes: dict[datetime, int] = {}
+        for starts_at, ends_at, power_w in blocks:
+            if starts_at < ends_at:
+                changes[starts_at] = changes.get(starts_at, 0) + power_w
+                changes[ends_at] = changes.get(ends_at, 0) - power_w
+        self._edges: list[datetime] = sorted(changes)
+        self._levels: list[int] = list(accumulate(changes[edge] for edge in self._edges))
 
     def add(self, block: Block) -> None:
         """Adds a block; an empty period adds nothing."""

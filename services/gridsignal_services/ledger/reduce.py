@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import (
     BaselineDeclaration,
     Clearing,
@@ -36,8 +37,9 @@ from gridsignal_services.ledger.book import (
     TrackedRequest,
     TrackedResponse,
 )
-from gridsignal_services.ledger.entry import Entry, Outcome
-from gridsignal_services.ledger.lifecycle import ORDER_OVER, REQUEST_OVER, IllegalTransition, RequestState
+from gridsignal_services.ledger.entry import Entry, Outcome, Standing
+from gridsignal_services.ledger.lifecycle import ORDER_OVER, REQUEST_OVER, IllegalTransition, OfferState, RequestState
+from gridsignal_services.ledger.offsets import Offsets
 from gridsignal_services.ledger.ordering import audience_of_site
 from gridsignal_services.ledger.requesting import audience_of_request
 from gridsignal_services.ledger.rules import fault
@@ -61,7 +63,7 @@ _RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome]] = {
 class Ledger:
     """The meaning of one partition.
 
-    Bounded: by the log; `refused_offsets` grows by one number for each record that was not accepted.
+    Bounded: by the log; `refused_offsets` takes one bit for each record.
     """
 
     def __init__(self, partition: int) -> None:
@@ -70,7 +72,7 @@ class Ledger:
         self.grid: GridClock | None = None
         self.position = 0
         """The next offset."""
-        self.refused_offsets: set[int] = set()
+        self.refused_offsets = Offsets()
 
     @property
     def requests(self) -> dict[str, TrackedRequest]:
@@ -114,6 +116,15 @@ class Ledger:
         tracked = self.book.requests[request_id]
         in_time = tracked.state is not RequestState.CLEARING or now <= tracked.request.decision_deadline
         return in_time and not self.book.announcements.owes_order_of(request_id)
+
+    def offer_state(self, participant: str, offer_id: str) -> Standing | None:
+        """Where an offer stands; None for one the log does not hold."""
+        if (tracked := self.book.offers.get((participant, offer_id))) is not None:
+            return Standing(tracked.state, tracked.offer.revision, tracked.receipt, tracked.codes)
+        if (aside := self.book.set_aside.get(participant, {}).get(offer_id)) is None:
+            return None
+        receipt = Receipt(offer_id=offer_id, revision=1, sha256=aside.digest, received_at=aside.received_at)
+        return Standing(OfferState.REJECTED, 1, receipt, aside.codes)
 
     def audience_of(self, record: Record) -> Audience:
         """Who may see a record that was accepted; nobody, for what is never delivered."""

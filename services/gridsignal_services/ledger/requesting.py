@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import (
     Decision,
@@ -22,6 +24,7 @@ from gridsignal_services.ledger.lifecycle import (
     after,
     allows,
 )
+from gridsignal_services.ledger.limits import LIMITS
 from gridsignal_services.ledger.moves import (
     move_offer,
     move_order,
@@ -72,13 +75,12 @@ def request(book: Book, entry: Entry, request: DispatchRequest) -> Outcome:
     expected = 1 if tracked is None else tracked.request.revision + 1
     if request.revision != expected:
         return Outcome(False, (fault("REVISION", "/revision", f"expected {expected}, got {request.revision}"),))
-    if faults := request_faults(request, book.now):
+    if faults := [*_bounds(book, tracked, request), *request_faults(request, book.now)]:
         return Outcome(False, tuple(faults))
     receipt = receipt_of(book.now, entry, revision=request.revision)
     if tracked is None:
         tracked = TrackedRequest(request, entry.offset, {}, {}, audience_of_request(request))
-        book.requests[request.request_id] = tracked
-        book.last_request = entry.offset
+        book.open_request(tracked)
     else:
         _amend(book, tracked, request)
     tracked.digests[request.revision] = entry.sha256
@@ -96,6 +98,14 @@ def _term_faults(tracked: TrackedRequest | None, request: DispatchRequest) -> li
         fault("NOT_CHANGEABLE", f"/{name}", f"expected {getattr(tracked.request, name)} as in the first revision")
         for name in changed
     ]
+
+
+def _bounds(book: Book, tracked: TrackedRequest | None, request: DispatchRequest) -> Iterator[Detail]:
+    if request.revision > LIMITS.revisions_of_request:
+        yield fault("REVISIONS", "/revision", f"expected at most {LIMITS.revisions_of_request}, got {request.revision}")
+    if tracked is None and book.open_of[request.operator, request.zone] >= LIMITS.requests_open:
+        expected = f"expected at most {LIMITS.requests_open} requests of an operator that are not over"
+        yield fault("OPEN_REQUESTS", "/request_id", expected)
 
 
 def _amend(book: Book, tracked: TrackedRequest, request: DispatchRequest) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import (
@@ -24,11 +25,15 @@ from gridsignal_schemas.messages import (
     Visibility,
     Workload,
 )
+from gridsignal_schemas.values import text_of_decimal
 from gridsignal_services.ledger.book import Book, TrackedRequest
 from gridsignal_services.ledger.lifecycle import RequestState
+from gridsignal_services.ledger.limits import LIMITS
+from gridsignal_services.ledger.profile import Profile
 
 LONGEST_PERIOD = timedelta(days=31)
 FARTHEST_START = timedelta(days=400)
+_WATT_SECONDS_PER_MWH = 3_600_000_000
 
 
 def fault(code: str, pointer: str, message: str) -> Detail:
@@ -70,6 +75,11 @@ def _quantity_faults(request: DispatchRequest) -> Iterator[Detail]:
     if request.step_w is not None and request.power_w % request.step_w:
         expected = f"expected a divisor of power_w ({request.power_w}), got {request.step_w}"
         yield fault("STEP", "/step_w", expected)
+    for name in ("price_cap_per_mwh", "deficiency_price_per_mwh"):
+        price = getattr(request, name)
+        if price is not None and abs(price) > LIMITS.price_per_mwh:
+            expected = f"expected {-LIMITS.price_per_mwh} to {LIMITS.price_per_mwh}, got {text_of_decimal(price)}"
+            yield fault("PRICE", f"/{name}", expected)
     if request.pricing is Pricing.REGULATED and request.price_cap_per_mwh is None:
         yield fault("PRICE_CAP", "/price_cap_per_mwh", "expected the regulated price, got none")
 
@@ -114,9 +124,36 @@ def offer_faults(book: Book, offer: FlexOffer, now: datetime) -> list[Detail]:
         return [*faults, _UNSEEN]
     if not _can_see(tracked.request, offer):
         return [*faults, _UNSEEN]  # to the letter what is said of one that does not exist
+    if not faults and (full := _cap_fault(book, tracked, offer)):
+        return [full]
     faults.extend(_request_open(tracked, offer, now))
     faults.extend(request_fit_faults(book, tracked, offer))
     return faults
+
+
+def _cap_fault(book: Book, tracked: TrackedRequest, offer: FlexOffer) -> Detail | None:
+    """Why there is no room for a new offer; one that is amended has its room."""
+    if (offer.participant, offer.offer_id) in book.offers:
+        return None
+    mine = tracked.offers_of[offer.participant]
+    of_site = tracked.offers_of_site[offer.participant, offer.site]
+    crowded = tracked.offers_of.total() >= LIMITS.offers_of_request and mine >= LIMITS.offers_reserved
+    for code, full, most in (
+        ("OFFERS_OF_SITE", of_site >= LIMITS.offers_of_site, f"{LIMITS.offers_of_site} offers of a site"),
+        ("OFFERS_OF_PARTICIPANT", mine >= LIMITS.offers_of_participant, f"{LIMITS.offers_of_participant} of yours"),
+        ("OFFERS_OF_REQUEST", crowded, f"{LIMITS.offers_reserved} of yours on a request that has so many"),
+        (
+            "OFFERS_STANDING",
+            book.standing[offer.participant] >= LIMITS.offers_standing,
+            f"{LIMITS.offers_standing} of yours on requests that are not over",
+        ),
+    ):
+        if full:
+            return fault(code, "/request_id", f"expected at most {most}")
+    return None
+
+
+CAPS = frozenset({"OFFERS_OF_SITE", "OFFERS_OF_PARTICIPANT", "OFFERS_OF_REQUEST", "OFFERS_STANDING"})
 
 
 def request_fit_faults(book: Book, tracked: TrackedRequest, offer: FlexOffer) -> list[Detail]:
@@ -125,10 +162,11 @@ def request_fit_faults(book: Book, tracked: TrackedRequest, offer: FlexOffer) ->
     if not _can_see(request, offer):
         return [_UNSEEN]
     faults: list[Detail] = []
+    promised = book.committed(offer.site, request) if offer.site in book.sites else None
     for index, option in enumerate(offer.options):
         faults.extend(_option_fit(request, option, f"/options/{index}"))
-        if offer.site in book.sites:
-            faults.extend(_headroom_faults(book, tracked, offer, option, f"/options/{index}"))
+        if promised is not None:
+            faults.extend(_headroom_faults(book, tracked, offer, option, promised, f"/options/{index}"))
     rebound = offer.flexibility.rebound
     if request.rebound_cap_w is not None and rebound is not None and rebound.peak_w > request.rebound_cap_w:
         expected = f"expected at most {request.rebound_cap_w}, got {rebound.peak_w}"
@@ -144,7 +182,7 @@ def _can_see(request: DispatchRequest, offer: FlexOffer) -> bool:
 def _request_open(tracked: TrackedRequest, offer: FlexOffer, now: datetime) -> Iterator[Detail]:
     request = tracked.request
     if tracked.state is not RequestState.OPEN:
-        yield fault("REQUEST_NOT_OPEN", "/request_id", f"expected an OPEN request, got {tracked.state}")
+        yield fault("REQUEST_NOT_OPEN", "/request_id", "expected a request that still takes offers")
     elif now >= request.gate_closure_at:
         expected = f"expected before {_text(request.gate_closure_at)}, got {_text(now)}"
         yield fault("GATE_CLOSED", "/request_id", expected)
@@ -174,8 +212,21 @@ def _option_faults(option: OfferOption, at: str) -> Iterator[Detail]:
     if option.min_power_w > option.power_w:
         expected = f"expected at most power_w ({option.power_w}), got {option.min_power_w}"
         yield fault("MIN_POWER", f"{at}/min_power_w", expected)
+    yield from _money_faults(option, at)
     if option.levels_w is not None:
         yield from _level_faults(option, option.levels_w, f"{at}/levels_w")
+
+
+def _money_faults(option: OfferOption, at: str) -> Iterator[Detail]:
+    if abs(option.price_per_mwh) > LIMITS.price_per_mwh:
+        expected = f"expected {-LIMITS.price_per_mwh} to {LIMITS.price_per_mwh}"
+        yield fault("PRICE", f"{at}/price_per_mwh", f"{expected}, got {text_of_decimal(option.price_per_mwh)}")
+    fee, seconds = option.activation_fee or Decimal(0), int((option.ends_at - option.starts_at).total_seconds())
+    if not 0 <= fee <= LIMITS.activation_fee:
+        expected = f"expected 0 to {LIMITS.activation_fee}, got {text_of_decimal(fee)}"
+        yield fault("FEE", f"{at}/activation_fee", expected)
+    elif seconds > 0 and fee * _WATT_SECONDS_PER_MWH > LIMITS.fee_per_mwh * option.power_w * seconds:
+        yield fault("FEE", f"{at}/activation_fee", f"expected at most {LIMITS.fee_per_mwh} for each MWh of the option")
 
 
 def _level_faults(option: OfferOption, levels: list[int], at: str) -> Iterator[Detail]:
@@ -209,7 +260,8 @@ def _option_fit(request: DispatchRequest, option: OfferOption, at: str) -> Itera
         yield fault("NOTICE", f"{at}/notice_s", f"expected at most {request.max_notice_s}, got {option.notice_s}")
     yield from _activation_fit(request, option, at)
     if request.price_cap_per_mwh is not None and option.price_per_mwh > request.price_cap_per_mwh:
-        expected = f"expected at most {request.price_cap_per_mwh}, got {option.price_per_mwh}"
+        cap, price = text_of_decimal(request.price_cap_per_mwh), text_of_decimal(option.price_per_mwh)
+        expected = f"expected at most {cap}, got {price}"
         yield fault("PRICE_CAP", f"{at}/price_per_mwh", expected)
     if option.power_w < request.min_quantity_w:
         expected = f"expected at least {request.min_quantity_w}, got {option.power_w}"
@@ -233,13 +285,13 @@ def activation_ramp(direction: Direction, option: OfferOption) -> int:
 
 
 def _headroom_faults(
-    book: Book, tracked: TrackedRequest, offer: FlexOffer, option: OfferOption, at: str
+    book: Book, tracked: TrackedRequest, offer: FlexOffer, option: OfferOption, promised: Profile, at: str
 ) -> Iterator[Detail]:
     request = tracked.request
     starts_at, ends_at = max(option.starts_at, request.starts_at), min(option.ends_at, request.ends_at)
     if starts_at >= ends_at:
         return  # no overlap: said by WINDOW
-    room = book.headroom_w(offer.site, request, starts_at, ends_at, before=tracked.place)
+    room = book.headroom_w(offer.site, request, starts_at, ends_at, before=tracked.place, promised=promised)
     if room is None:
         expected = "expected a baseline declared before the request for the whole window, got none"
         yield fault("OVERCOMMITTED", f"{at}/power_w", expected)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import timedelta
+
 from gridsignal_schemas.messages import BaselineDeclaration, SiteRegistration
-from gridsignal_services.ledger.book import Book, Declared
+from gridsignal_services.ledger.baselines import FOR_EVER, NEVER_LOGGED, Declared, Question, still_asked_for
+from gridsignal_services.ledger.book import LONG_AGO, Book
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
+from gridsignal_services.ledger.limits import LIMITS
 from gridsignal_services.ledger.rules import fault
+
+_LOOK_THROUGH_AGAIN = timedelta(minutes=1)
+"""A site's declarations are looked through no sooner again: it costs more than declaring."""
 
 
 def register(book: Book, entry: Entry, site: SiteRegistration) -> Outcome:
@@ -30,9 +38,66 @@ def declare(book: Book, entry: Entry, baseline: BaselineDeclaration) -> Outcome:
     if over:
         expected = f"expected at most the connection's {site.capacity_w} W, got {baseline.power_w[over[0]]}"
         return Outcome(False, (fault("OVER_CAPACITY", f"/power_w/{over[0]}", expected),))
+    if baseline.resolution_s < LIMITS.baseline_resolution_s:
+        expected = f"expected at least {LIMITS.baseline_resolution_s}, got {baseline.resolution_s}"
+        return Outcome(False, (fault("RESOLUTION", "/resolution_s", expected),))
     newest = book.declared.get(baseline.site, [])[-1:]
     if newest and newest[0].baseline == baseline:
         return Outcome(False, receipt=newest[0].receipt, duplicate=True)
     receipt = receipt_of(book.now, entry)
-    book.declare(Declared.of(entry.offset, baseline, receipt))
+    if not _keep(book, Declared.of(entry.offset, baseline, receipt)):
+        expected = (
+            f"expected at most {LIMITS.baselines_of_site} declarations with {LIMITS.baseline_points_of_site} intervals"
+            " that are not over"
+        )
+        return Outcome(False, (fault("BASELINES", "/starts_at", expected),))
     return Outcome(True, receipt=receipt)
+
+
+def _keep(book: Book, declared: Declared) -> bool:
+    """Remembers a declaration, and drops those nobody can count on any more; False where there is no room for it.
+
+    Bounded: those of a site that a request or order may still ask for, and a limited number of further ones.
+    """
+    declarations = book.declared.setdefault(declared.baseline.site, [])
+    unused = declarations and declarations[-1].place > book.last_request
+    replaced = declarations.pop() if unused and _replaces(book, declared, declarations[-1]) else None
+    if not _has_room(book, declared):
+        if replaced is not None:
+            book.declared[declared.baseline.site].append(replaced)
+        return False
+    book.declared[declared.baseline.site].append(declared)
+    return True
+
+
+def _replaces(book: Book, newer: Declared, older: Declared) -> bool:
+    return newer.starts_at <= max(older.starts_at, book.now) and older.ends_at <= newer.ends_at
+
+
+def _has_room(book: Book, declared: Declared) -> bool:
+    site = declared.baseline.site
+    at, past = book.looked_through.get(site, (LONG_AGO, 0))
+    if _is_full(book, declared, past) and book.now - at >= _LOOK_THROUGH_AGAIN:
+        book.declared[site] = still_asked_for(book.declared[site], list(_questions(book, site)))
+        past = sum(kept.ends_at <= book.now for kept in book.declared[site])
+        book.looked_through[site] = book.now, past
+    return not _is_full(book, declared, past)
+
+
+def _is_full(book: Book, declared: Declared, past: int) -> bool:
+    declarations = book.declared[declared.baseline.site]
+    current = [kept for kept in declarations if kept.ends_at > book.now]
+    points = sum(len(kept.baseline.power_w) for kept in [*current, declared])
+    many = len(current) >= LIMITS.baselines_of_site or len(declarations) - past >= 2 * LIMITS.baselines_of_site
+    return many or points > LIMITS.baseline_points_of_site
+
+
+def _questions(book: Book, site: str) -> Iterator[Question]:
+    """What may still be asked of a site's declarations."""
+    yield Question(NEVER_LOGGED, book.now, FOR_EVER)
+    for request_id in book.open_requests:
+        tracked = book.requests[request_id]
+        yield Question(tracked.place, tracked.request.starts_at, FOR_EVER)
+    for order_id in book.orders_of_site.get(site, ()):
+        order = book.orders[order_id].order
+        yield Question(book.requests[order.request_id].place, order.starts_at, order.ends_at or FOR_EVER)

@@ -1,6 +1,6 @@
 """The moments a partition waits for, derived from its state: after a restart they are the same again.
 
-Bounded: one timer for each kind and subject that is not over; overtaken ones leave the heap when they come up.
+Bounded: one timer for each kind and subject that is not over; overtaken ones leave the heap when they are most of it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from gridsignal_schemas.messages import Timer
+
+_SPARSE = 64
+"""A heap as small as this is not worth clearing out."""
 
 
 class Due(NamedTuple):
@@ -28,14 +31,18 @@ class Timers:
     """Set, moved and cleared by the reduce; read by the owner's shell."""
 
     _set: dict[tuple[Timer, str], Due] = field(default_factory=dict)
-    _heap: list[Due] = field(default_factory=list, compare=False)  # what was overtaken leaves it late
+    _heap: list[Due] = field(default_factory=list, compare=False)
 
     def set(self, timer: Timer, subject_id: str, revision: int, due_at: datetime, zone: str) -> None:
         """Sets or moves the subject's timer of this kind."""
         due = Due(due_at, timer, subject_id, revision, zone)
         if self._set.get((timer, subject_id)) != due:
             self._set[timer, subject_id] = due
-            heapq.heappush(self._heap, due)
+            if len(self._heap) > _SPARSE + 2 * len(self._set):
+                self._heap = list(self._set.values())
+                heapq.heapify(self._heap)
+            else:
+                heapq.heappush(self._heap, due)
 
     def clear(self, timer: Timer, subject_id: str) -> None:
         """Forgets it; nothing where it was not set."""

@@ -148,7 +148,9 @@ class Market(Zone):
         return self.ledger.offers[who, f"{who}-offer"]
 
     def offer_state(self, who: str) -> OfferState:
-        return self.offered(who).state
+        found = self.ledger.offer_state(who, f"{who}-offer")
+        assert found is not None
+        return found[0]
 
     def order(self, who: str) -> TrackedOrder:
         """The latest order to the participant."""

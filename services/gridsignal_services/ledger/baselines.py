@@ -1,0 +1,143 @@
+"""Baseline declarations, and what a site will draw over a period: the last one logged before a request counts for it.
+
+What is asked of them costs by the declarations and edges in the period, not by their points.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+
+from gridsignal_schemas.frames import Receipt
+from gridsignal_schemas.messages import BaselineDeclaration
+from gridsignal_services.ledger.profile import Profile
+
+_RUN = 64
+"""Intervals whose lowest and highest power are kept as one."""
+FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+NEVER_LOGGED = 2**63
+"""An offset that is later than any."""
+
+
+class Declared(NamedTuple):
+    """A baseline declaration, where it lies, its receipt, and the period it covers."""
+
+    place: int
+    baseline: BaselineDeclaration
+    receipt: Receipt
+    starts_at: datetime
+    ends_at: datetime
+    step: timedelta
+    lowest: tuple[int, ...]
+    """Of each run of intervals."""
+    highest: tuple[int, ...]
+
+    @classmethod
+    def of(cls, place: int, baseline: BaselineDeclaration, receipt: Receipt) -> Declared:
+        """With what is asked of it at every offer, and so computed once."""
+        step, power = timedelta(seconds=baseline.resolution_s), baseline.power_w
+        runs = [power[first : first + _RUN] for first in range(0, len(power), _RUN)]
+        lowest, highest = tuple(map(min, runs)), tuple(map(max, runs))
+        ends_at = baseline.starts_at + step * len(power)
+        return cls(place, baseline, receipt, baseline.starts_at, ends_at, step, lowest, highest)
+
+    def at(self, when: datetime) -> int:
+        """The power at a moment it covers, in watts."""
+        return self.baseline.power_w[(when - self.starts_at) // self.step]
+
+    def lowest_w(self, starts_at: datetime, ends_at: datetime) -> int:
+        """The least over a period it covers, in watts."""
+        return min(self._over(starts_at, ends_at, self.lowest))
+
+    def highest_w(self, starts_at: datetime, ends_at: datetime) -> int:
+        """The most over a period it covers, in watts."""
+        return max(self._over(starts_at, ends_at, self.highest))
+
+    def _over(self, starts_at: datetime, ends_at: datetime, runs: Sequence[int]) -> list[int]:
+        first, last = (starts_at - self.starts_at) // self.step, -((self.starts_at - ends_at) // self.step)
+        power, head, tail = self.baseline.power_w, -(-first // _RUN), last // _RUN
+        if head >= tail:
+            return power[first:last]
+        return [*power[first : head * _RUN], *runs[head:tail], *power[tail * _RUN : last]]
+
+
+class Stretch(NamedTuple):
+    """A part of a period, and the declaration that counts there."""
+
+    starts_at: datetime
+    ends_at: datetime
+    declared: Declared
+
+
+def stretches(
+    declarations: Sequence[Declared], starts_at: datetime, ends_at: datetime, before: int
+) -> list[Stretch] | None:
+    """What counts over a period of those logged before an offset, in no order; None where a part has none."""
+    found: list[Stretch] = []
+    open_ = [(starts_at, ends_at)]
+    for declared in reversed(declarations):
+        if not open_:
+            break
+        if declared.place < before and declared.starts_at < ends_at and starts_at < declared.ends_at:
+            open_ = list(_left_open(open_, declared, found))
+    return None if open_ else found
+
+
+def _left_open(
+    open_: Sequence[tuple[datetime, datetime]], declared: Declared, found: list[Stretch]
+) -> Iterator[tuple[datetime, datetime]]:
+    for since, until in open_:
+        first, last = max(since, declared.starts_at), min(until, declared.ends_at)
+        if first >= last:
+            yield since, until
+            continue
+        found.append(Stretch(first, last, declared))
+        if since < first:
+            yield since, first
+        if last < until:
+            yield last, until
+
+
+def least_room_w(found: Sequence[Stretch], promised: Profile, *, floor_w: int | None, ceiling_w: int) -> int:
+    """What is left at the tightest moment, in watts: above the floor, or without one below the ceiling."""
+    rooms = []
+    for starts_at, ends_at, declared in found:
+        moments = [starts_at, *promised.edges(starts_at, ends_at), ends_at]
+        for since, until in pairwise(moments):
+            if floor_w is not None:
+                room = declared.lowest_w(since, until) - floor_w
+            else:
+                room = ceiling_w - declared.highest_w(since, until)
+            rooms.append(room - promised.at(since))
+    return min(rooms)
+
+
+class Question(NamedTuple):
+    """A request as of an offset may ask about this period."""
+
+    place: int
+    starts_at: datetime
+    ends_at: datetime
+
+
+def still_asked_for(declarations: Sequence[Declared], questions: Sequence[Question]) -> list[Declared]:
+    """Those that count for one of the questions, in the order of the log."""
+    places = [declared.place for declared in declarations]
+    asked: dict[int, tuple[datetime, datetime]] = {}
+    for place, starts_at, ends_at in questions:  # between two declarations all requests ask for the same ones
+        before = bisect_left(places, place)
+        since, until = asked.get(before, (starts_at, ends_at))
+        asked[before] = min(since, starts_at), max(until, ends_at)
+    counts: set[int] = set()
+    for before, (since, until) in asked.items():
+        found: list[Stretch] = []
+        open_ = [(since, until)]
+        for declared in reversed(declarations[:before]):
+            if not open_:
+                break
+            open_ = list(_left_open(open_, declared, found))
+        counts.update(stretch.declared.place for stretch in found)
+    return [declared for declared in declarations if declared.place in counts]
