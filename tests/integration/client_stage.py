@@ -36,6 +36,9 @@ class Relay:
         self.frozen_up = False
         self.frozen_down = False
         """Bytes in this direction vanish, and nobody is told: half-open."""
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        """Cleared: nothing is read any more, so that the sender's buffers fill; nobody is told."""
         self.port = 0
         self.came = asyncio.Event()
         """A connection was accepted."""
@@ -55,6 +58,7 @@ class Relay:
         assert self._server is not None
         self._server.close()
         self._open.set()
+        self.flowing.set()
         self.cut()
         await self._server.wait_closed()
 
@@ -92,7 +96,7 @@ class Relay:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, frozen: Callable[[], bool]
     ) -> None:
         with suppress(OSError):
-            while chunk := await reader.read(65_536):
+            while await self.flowing.wait() and (chunk := await reader.read(65_536)):
                 if frozen():
                     self.swallowed.set()
                     continue

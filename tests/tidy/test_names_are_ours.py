@@ -17,6 +17,7 @@ OURS = {("data", "center"), ("data", "centers")}  # the people we build this for
 FOREIGN = {
     "__get_pydantic_core_schema__": "pydantic's name",
     "data_received": "asyncio.Protocol's name",
+    "process_redirect": "the name in websockets",
 }
 
 

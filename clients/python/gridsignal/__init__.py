@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from gridsignal.version import __version__
 
 if TYPE_CHECKING:
-    from gridsignal.client import Grid, connect
+    from gridsignal.client import Grid
     from gridsignal.clock import Clock
+    from gridsignal.connection import connect
     from gridsignal.errors import (
         Conflict,
         ConnectionFailed,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         TooLate,
         Unauthorized,
         Unreachable,
+        Untrusted,
         UsageError,
     )
     from gridsignal.feed import Gap, Message, OrderOver
@@ -160,6 +162,7 @@ __all__ = [
     "TooLate",
     "Unauthorized",
     "Unreachable",
+    "Untrusted",
     "UsageError",
     "Visibility",
     "Workload",
@@ -181,6 +184,7 @@ _HOMES = (
     "gridsignal.standing",
     "gridsignal.subscription",
     "gridsignal.client",
+    "gridsignal.connection",
 )
 
 

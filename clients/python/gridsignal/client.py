@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Unpack
@@ -15,12 +12,10 @@ from gridsignal.clock import Clock
 from gridsignal.errors import UsageError
 from gridsignal.feed import Mode
 from gridsignal.ids import uuid7
-from gridsignal.lines import Limits, Tokens, TokenSource
+from gridsignal.lines import Limits
 from gridsignal.offers import SHED, Terms, deadline_of, offer_body, option_for
-from gridsignal.outbox import MEMORY, Outbox, default_path
 from gridsignal.standing import Listing, OfferStatus, OrderStatus, offers_in, orders_in
 from gridsignal.subscription import Subscription
-from gridsignal.version import __version__
 from gridsignal.wanted import feeds_of
 from gridsignal.wiring import Wiring
 from gridsignal_schemas.frames import Receipt, States
@@ -29,49 +24,8 @@ from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, Flexibil
 Report = Literal["STARTED", "SUSTAINING", "UNAVAILABLE", "COMPLETED"]
 
 
-@asynccontextmanager
-async def connect(
-    url: str,
-    *,
-    token: TokenSource,
-    site: str | None = None,
-    instance: str | None = None,
-    outbox: str | os.PathLike[str] | None = None,
-    clock: Clock | None = None,
-    limits: Limits | None = None,
-) -> AsyncIterator[Grid]:
-    """A connection to the gateway that comes back by itself, for as long as the block runs.
-
-    `token` is a bearer token, or a function (plain or async) that returns a fresh one each time it is called.
-    `site` is the connection point this program speaks for: needed to offer, answer and report.
-    `instance` names this program among those of the participant; a newer session of the same name replaces it.
-    `outbox` is the file where messages lie until the log has them; by default one per url, site and instance in the
-    user's state directory, and ":memory:" for programs that only read. `clock` replaces grid time.
-
-    Raises Unreachable, Unauthorized, NotEntitled, ProtocolViolation, UsageError, OutboxFailed.
-    """
-    from gridsignal.websocket import stream_url
-
-    address = stream_url(url)
-    if outbox is None:
-        outbox = MEMORY if site is None else default_path(address, site, instance)
-    limits = limits or Limits()
-    wiring = Wiring(
-        address,
-        Tokens(token),
-        Outbox(outbox),
-        limits,
-        client=f"gridsignal-py/{__version__} ({platform.system()})",
-        site=site,
-        instance=instance,
-        clock=clock,
-    )
-    async with wiring.running():
-        yield Grid(wiring, limits)
-
-
 class Grid:
-    """The grid, as seen from one site; made by `connect`."""
+    """The grid, as seen from one site; made by `connect`, for the event loop it runs in."""
 
     def __init__(self, wiring: Wiring, limits: Limits) -> None:
         self._wiring, self._limits = wiring, limits

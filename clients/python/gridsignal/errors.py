@@ -2,14 +2,15 @@
 
 GridsignalError
 ├── UsageError                 the calling program's: the call can't mean anything; fix it (also a ValueError)
-│   └── TooLarge               more than one frame holds; send less
+│   ├── TooLarge               more than one frame holds; send less
+│   └── GridClosed             it left `async with connect(...)`; what was entrusted is in the outbox
 ├── ConnectionFailed           the way to the gateway
 │   ├── Unreachable            nobody's or the network's; retriable, the SDK has been trying
+│   ├── Untrusted              TLS's: the gateway's certificate, or ours, was not accepted; no time heals it
 │   ├── Unauthorized           the token's: missing, expired or not for this gateway; get another
 │   ├── NotEntitled            the registry's: the token is good and may not do this; ask the operator of the gateway
 │   ├── Replaced               another program of the same participant and instance took over; name this one differently
 │   └── ProtocolViolation      one side's software: report it, with both versions
-├── GridClosed                 the calling program left `async with connect(...)`; what was entrusted is in the outbox
 ├── OutboxFailed               this machine's: the outbox can't be written or is another program's; nothing was sent
 ├── DeadlinePassed             too late: the offer was not sent (`sent` False), or sent and never logged (`sent` True)
 └── Refused                    the gateway's answer is no: `code`, `details`, and nothing was done
@@ -54,6 +55,10 @@ class Unreachable(ConnectionFailed):
     retriable = True
 
 
+class Untrusted(ConnectionFailed):
+    """TLS failed: one side does not accept the other's certificate, or the gateway speaks no TLS."""
+
+
 class Unauthorized(ConnectionFailed):
     """The gateway does not take the token."""
 
@@ -70,8 +75,8 @@ class ProtocolViolation(ConnectionFailed):
     """One side broke the protocol; trying again would break it again."""
 
 
-class GridClosed(GridsignalError):
-    """The grid was closed while the call waited; entrusted messages stay in the outbox."""
+class GridClosed(UsageError):
+    """The grid was closed before the call, or while it waited; entrusted messages stay in the outbox."""
 
 
 class OutboxFailed(GridsignalError):

@@ -6,27 +6,31 @@ A shell: it performs what `backoff` plans and tells the session which connection
 from __future__ import annotations
 
 import asyncio
-import inspect
 import itertools
 import logging
 import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from gridsignal.addresses import shown
 from gridsignal.backoff import Backoff, Comeback, after_close, after_status
 from gridsignal.effects import Effect
-from gridsignal.errors import GridsignalError, Unauthorized
+from gridsignal.errors import GridsignalError, Unauthorized, UsageError
+from gridsignal.route import Route
 from gridsignal.session import Session
+from gridsignal.tokens import NoToken, Tokens
 from gridsignal_schemas.frames import Frame
 
 if TYPE_CHECKING:
-    from gridsignal.websocket import Ended, Line
+    from gridsignal.upgrade import Ended
+    from gridsignal.websocket import Line
 
 _log = logging.getLogger("gridsignal.connection")
+_NOTE_EVERY_S = 30.0
+_TROUBLES = 16
 _GROWN_UP_S = 10.0  # a connection that lived this long was good: the next failure is a first one again
-TokenSource: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,37 +51,12 @@ class Limits:
     """Silence after which a connection is given up."""
 
 
-class Tokens:
-    """The bearer token: a text that stays, or a function that gets a fresh one."""
-
-    def __init__(self, source: TokenSource) -> None:
-        self._source = source
-        self._token: str | None = source if isinstance(source, str) else None
-
-    @property
-    def refreshable(self) -> bool:
-        """Whether there can be another one."""
-        return not isinstance(self._source, str)
-
-    async def current(self) -> str:
-        """The last one; asked for only if there is none yet."""
-        return self._token if self._token is not None else await self.fresh()
-
-    async def fresh(self) -> str:
-        """Another one from the source. Raises what the source raises, and Unauthorized for a text."""
-        if isinstance(self._source, str):
-            raise Unauthorized("the token has expired: pass token= a function that returns a fresh one")
-        answer = self._source()
-        self._token = await answer if inspect.isawaitable(answer) else answer
-        return self._token
-
-
 class Lines:
     """The current line, and the way to the next one."""
 
     def __init__(
         self,
-        url: str,
+        route: Route,
         tokens: Tokens,
         session: Session,
         limits: Limits,
@@ -87,7 +66,10 @@ class Lines:
         now: Callable[[], datetime],
     ) -> None:
         self.trouble = "no answer"
-        self._url, self._tokens, self._session, self._limits = url, tokens, session, limits
+        """Why there is no line, for people."""
+        self.failure: GridsignalError | None = None
+        """The same as an error, where it is more than nobody answering."""
+        self._route, self._tokens, self._session, self._limits = route, tokens, session, limits
         self._backoff = Backoff(limits.retry_first_s, limits.retry_longest_s)
         self._perform, self._set_clock, self._now = perform, set_clock, now
         self._numbers = itertools.count(1)
@@ -95,17 +77,21 @@ class Lines:
         self._up = asyncio.Event()
         self._move_after_s: asyncio.Future[float] | None = None
         self._attempt = 0
+        self._welcomed = self._refreshing = False
+        self._away_s: float | None = None  # since when
+        self._noted_s: dict[str, float] = {}  # when each trouble of this absence was last told
 
     async def run(self) -> GridsignalError:
         """Returns the failure that makes coming back pointless; else never."""
         plan = Comeback(0.0)
         async with asyncio.TaskGroup() as tasks:
-            while plan.failure is None:
+            while not plan.final:
                 try:
                     number, line = await self._reach(plan)
                 except GridsignalError as failure:
                     return failure
                 plan = await self._follow(tasks, number, line)
+        assert plan.failure is not None
         return plan.failure
 
     def send(self, frame: Frame) -> None:
@@ -130,10 +116,21 @@ class Lines:
         if not self._tokens.refreshable:
             _log.warning("the token expires soon and can't be refreshed: pass token= a function")
             return
+        if self._refreshing:
+            return
+        self._refreshing, line, attempt = True, self._line, 0
         try:
-            self._perform(self._session.token(await self._tokens.fresh()))
-        except Exception as error:  # the user's function: the boundary of this shell
-            _log.warning("the token could not be refreshed: %s", type(error).__name__)
+            while line is not None and self._line is line:
+                try:
+                    token = await self._tokens.fresh()
+                except (NoToken, GridsignalError) as error:
+                    _log.warning("the token could not be refreshed, asking again: %s", error)
+                    await asyncio.sleep(self._backoff.delay_s(attempt := attempt + 1, _draw()))
+                    continue
+                self._perform(self._session.token(token))
+                return
+        finally:
+            self._refreshing = False
 
     # --- the way to a line ---------------------------------------------------------------------------------------
 
@@ -141,44 +138,94 @@ class Lines:
         while True:
             opened = await self._try(plan)
             if not isinstance(opened, Comeback):
+                if self._away_s is not None:
+                    _log.info("connected again after %.1f s", asyncio.get_running_loop().time() - self._away_s)
+                self._welcomed, self._away_s = True, None
                 return opened
-            refused_token = opened.needs_token and not plan.needs_token and self._tokens.refreshable
-            if opened.failure is not None and not refused_token:
+            has_another = opened.needs_token and self._tokens.refreshable and (self._welcomed or not plan.needs_token)
+            if opened.final and not has_another:
+                assert opened.failure is not None
                 raise opened.failure
+            self.failure = opened.failure
             plan = opened
 
     async def _try(self, plan: Comeback) -> tuple[int, Line] | Comeback:
-        from gridsignal.websocket import Line, Lost  # the library is loaded when it is first needed
+        from gridsignal.upgrade import Lost  # the library is loaded when it is first needed
+        from gridsignal.websocket import Line
 
         await asyncio.sleep(plan.delay_s)
         try:
             token = await (self._tokens.fresh() if plan.needs_token else self._tokens.current())
-        except GridsignalError:
-            raise
-        except Exception as error:  # the user's function: the boundary of this shell
-            self.trouble = f"the token function failed: {type(error).__name__}"
-            _log.warning("%s", self.trouble)
-            self._attempt += 1
-            delay_s = self._backoff.delay_s(self._attempt, random.random())  # noqa: S311 - jitter
-            return Comeback(delay_s, needs_token=True)
+        except NoToken as error:
+            return self._again(str(error))
+        except UsageError as error:
+            if not self._welcomed:
+                raise
+            return self._again(str(error))  # a file that is being written, a provider's bad minute
         try:
-            line = await Line.open(self._url, token, self._session.hello(), timeout_s=self._limits.open_s)
+            line = await Line.open(self._route, token, self._session.hello(), timeout_s=self._limits.open_s)
         except Lost as lost:
             return self._planned(lost.ended)
         return next(self._numbers), line
 
-    def _planned(self, ended: Ended) -> Comeback:
-        draw = random.random()  # noqa: S311 - jitter, not a secret
-        if ended.status is not None:
-            plan = after_status(ended.status, ended.retry_after, self._attempt, draw, self._backoff)
-            self.trouble = f"HTTP {ended.status}"
-        else:
-            plan = after_close(ended.code, ended.reason, self._attempt, draw, self._backoff)
-            self.trouble = ended.reason or f"closed with {ended.code}"
+    def _again(self, trouble: str) -> Comeback:
+        """The token function is asked again."""
+        self.trouble = trouble
+        plan = Comeback(self._backoff.delay_s(self._attempt, _draw()), needs_token=True)
         self._attempt += 1
-        if plan.failure is None:
-            _log.info("connection lost (%s), next attempt in %.2f s", self.trouble, plan.delay_s)
+        self._note(unusual=True)
         return plan
+
+    def _planned(self, ended: Ended) -> Comeback:
+        """What follows from an end, after a first welcome or before it."""
+        if ended.fault is not None:
+            # never healed by waiting, unless it is the fault of something in front of a gateway that once was there
+            self.trouble = str(ended.fault)
+            plan = Comeback(
+                self._backoff.delay_s(self._attempt, _draw()), failure=ended.fault, final=not self._welcomed
+            )
+        elif ended.status is not None:
+            plan = self._after_status(ended)
+        else:
+            plan = after_close(ended.code, ended.reason, self._attempt, _draw(), self._backoff)
+            self.trouble = ended.reason or f"closed with {ended.code}"
+        if isinstance(plan.failure, Unauthorized) and (expired := self._tokens.expired):
+            plan = replace(plan, failure=Unauthorized(f"the gateway does not take the token: {expired}"))
+        self._attempt += 1
+        if not plan.final:
+            self._note(unusual=ended.status is not None or ended.fault is not None)
+        return plan
+
+    def _after_status(self, ended: Ended) -> Comeback:
+        assert ended.status is not None
+        plan = after_status(
+            ended.status,
+            ended.retry_after,
+            self._attempt,
+            _draw(),
+            self._backoff,
+            marked=ended.marked,
+            welcomed=self._welcomed,
+        )
+        self.trouble = f"HTTP {ended.status}"
+        if ended.location is not None and plan.failure is not None:
+            self.trouble += f", a redirect to {shown(ended.location)}"
+            plan = replace(plan, failure=UsageError(f"{plan.failure}: it redirects to {shown(ended.location)}"))
+        if plan.needs_token and not self._tokens.refreshable:
+            return replace(plan, needs_token=False)
+        return plan
+
+    def _note(self, *, unusual: bool) -> None:
+        """One line for each kind of trouble, and again in a while as long as it lasts."""
+        now_s = asyncio.get_running_loop().time()
+        if self._away_s is None:
+            self._away_s = now_s
+            self._noted_s.clear()
+        level = logging.DEBUG
+        if now_s - self._noted_s.get(self.trouble, -_NOTE_EVERY_S) >= _NOTE_EVERY_S and len(self._noted_s) < _TROUBLES:
+            self._noted_s[self.trouble] = now_s
+            level = logging.WARNING if unusual or now_s - self._away_s >= _NOTE_EVERY_S else logging.INFO
+        _log.log(level, "no connection for %.0f s (%s), trying again", now_s - self._away_s, self.trouble)
 
     # --- a line's life -------------------------------------------------------------------------------------------
 
@@ -228,3 +275,7 @@ class Lines:
             _log.warning("the gateway drains and its successor can't be reached: %s", failure)
             await asyncio.get_running_loop().create_future()  # the old line lives on until it is closed
             raise
+
+
+def _draw() -> float:
+    return random.random()  # noqa: S311 - jitter, not a secret

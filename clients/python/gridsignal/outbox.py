@@ -15,8 +15,11 @@ import json
 import logging
 import os
 import sqlite3
+import stat
 import sys
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,9 @@ _log = logging.getLogger("gridsignal.outbox")
 MEMORY = ":memory:"
 """An outbox that does not survive the program: for tests, and for programs that send nothing."""
 
+_OURS = "gridsignal"  # our folder in the user's state directory
+_WHAT_HELPS = "outbox= takes the path of a file in a folder that can be written, or ':memory:' to keep nothing"
+_CLOSE_S = 5.0  # a disk that does not answer by then keeps what it has
 _ENVELOPE = 256  # bytes of the frame around a body
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -42,14 +48,18 @@ CREATE TABLE IF NOT EXISTS entries (
 """
 
 
-def default_path(url: str, site: str | None, instance: str | None) -> Path:
-    """Where the outbox of one program for one gateway and site lies, unless the user says otherwise."""
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        root = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+def default_path(url: str, site: str | None, instance: str | None, *, home: Callable[[], Path] = Path.home) -> Path:
+    """Where the outbox of one program for one gateway and site lies, unless the user says otherwise.
+
+    Raises OutboxFailed where this user has no home.
+    """
+    named, below = ("LOCALAPPDATA", "AppData/Local") if sys.platform == "win32" else ("XDG_STATE_HOME", ".local/state")
+    try:
+        root = Path(os.environ.get(named) or home() / below)
+    except RuntimeError:
+        raise OutboxFailed(f"expected a home directory or {named} for the outbox, got neither; {_WHAT_HELPS}") from None
     name = hashlib.sha256("\n".join([url, site or "", instance or ""]).encode()).hexdigest()[:24]
-    return root / "gridsignal" / f"outbox-{name}.db"
+    return root / _OURS / f"outbox-{name}.db"
 
 
 class Outbox:
@@ -60,13 +70,8 @@ class Outbox:
         self._thread: ThreadPoolExecutor | None = None
         self._db: sqlite3.Connection | None = None
 
-    @property
-    def exists(self) -> bool:
-        """Whether an earlier run left a file."""
-        return self.path != MEMORY and Path(self.path).exists()
-
     async def pending(self) -> list[Entry]:
-        """What an earlier run left, oldest first; it may have been sent then."""
+        """What an earlier run left, oldest first; it may have been sent then. Raises OutboxFailed."""
         entries: list[Entry] = await self._call(self._select)
         return entries
 
@@ -89,8 +94,9 @@ class Outbox:
         """Writes what is under way and gives the file free."""
         thread, self._thread = self._thread, None
         if thread is not None:
-            await asyncio.wrap_future(thread.submit(self._close))
-            thread.shutdown()
+            closing = thread.submit(self._close)
+            thread.shutdown(wait=False)
+            await asyncio.wait({asyncio.wrap_future(closing)}, timeout=_CLOSE_S)
 
     async def _call(self, function: Any, *args: Any) -> Any:
         if self._thread is None:
@@ -98,7 +104,7 @@ class Outbox:
         try:
             return await asyncio.wrap_future(self._thread.submit(function, *args))
         except (sqlite3.Error, OSError) as error:
-            raise OutboxFailed(f"the outbox {self.path} can't be used: {error}") from error
+            raise OutboxFailed(f"the outbox {self.path} can't be used: {error}; {_WHAT_HELPS}") from error
 
     # --- on the outbox's thread ----------------------------------------------------------------------------------
 
@@ -106,7 +112,7 @@ class Outbox:
         if self._db is not None:
             return self._db
         if self.path != MEMORY:
-            Path(self.path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_private(Path(self.path))
         db = sqlite3.connect(self.path, timeout=0.0, isolation_level=None)
         try:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -114,6 +120,7 @@ class Outbox:
             db.execute("PRAGMA synchronous = FULL")
             db.execute("BEGIN IMMEDIATE")  # takes the lock of the one owner, and keeps it
             db.execute(_SCHEMA)
+            db.execute("PRAGMA user_version = 1")  # a page is written, and a full disk says so now
             db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             db.close()
@@ -147,6 +154,22 @@ class Outbox:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+
+def _make_private(file: Path) -> None:
+    """Offers and prices lie in it: nobody else's to read, whatever the folder is like."""
+    folder = file.parent
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.name == _OURS:
+        _restrict(folder, 0o700)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+    _restrict(file, 0o600)
+
+
+def _restrict(path: Path, mode: int) -> None:
+    if stat.S_IMODE(path.stat().st_mode) & ~mode:
+        with suppress(OSError):  # another user's, who lets us write to it
+            path.chmod(mode)
 
 
 def _tell(done: Future[None]) -> None:

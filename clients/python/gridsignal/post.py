@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from gridsignal.answers import response_body
 from gridsignal.clock import Clock
@@ -19,7 +19,7 @@ from gridsignal.effects import Effect
 from gridsignal.errors import GridsignalError, OutboxFailed, TooLarge
 from gridsignal.outbox import Outbox
 from gridsignal.session import Session
-from gridsignal.window import Settled
+from gridsignal.window import Entry, Settled
 from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import DispatchOrder
 
@@ -44,6 +44,7 @@ class Post:
         self._perform, self._tasks = perform, tasks
         self._receipts: dict[int, asyncio.Future[Receipt]] = {}  # by seq
         self._putting = 0
+        self._unkept = 0  # counts down: these numbers are none of the outbox's
         self._failure: GridsignalError | None = None
 
     @property
@@ -51,11 +52,18 @@ class Post:
         """Nothing is on its way into the outbox; what is in it, the session knows."""
         return not self._putting
 
-    async def take_up(self) -> None:
-        """Takes what an earlier run left in the outbox; raises OutboxFailed where another program holds it."""
-        if self._outbox.exists:
+    async def __aenter__(self) -> Self:
+        """Opens the outbox and takes what an earlier run left in it. Raises OutboxFailed."""
+        try:
             for entry in await self._outbox.pending():
                 self._session.entrust(entry, self._clock.now())
+        except BaseException:
+            await self._outbox.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._outbox.aclose()
 
     def fail(self, failure: GridsignalError) -> None:
         """Nobody will hear of a receipt any more; the messages stay in the outbox."""
@@ -63,10 +71,6 @@ class Post:
         for receipt in self._receipts.values():
             if not receipt.done():
                 receipt.set_exception(failure)
-
-    async def aclose(self) -> None:
-        """Closes the outbox."""
-        await self._outbox.aclose()
 
     async def submit(
         self, kind: str, ident: str, thread: str, body: dict[str, Any], deadline: datetime | None = None
@@ -86,7 +90,8 @@ class Post:
 
     def settle(self, settled: Settled) -> None:
         """An entry has its outcome: it leaves the outbox, and who waits is told."""
-        self._outbox.remove(settled.entry.seq)
+        if settled.entry.seq > 0:
+            self._outbox.remove(settled.entry.seq)
         receipt = self._receipts.pop(settled.entry.seq, None)
         if isinstance(settled.outcome, Receipt):
             if receipt is not None and not receipt.done():
@@ -99,7 +104,13 @@ class Post:
     async def acknowledge(self, order: DispatchOrder) -> None:
         """Entrusts the RECEIVED of an order's revision: it silences an alarm and decides nothing, so nobody waits."""
         body = response_body(order, "RECEIVED", actor=self.actor, at=self._clock.now())
-        await self._entrust("respond", body["response_id"], "", body, None)
+        _, receipt = await self._entrust("respond", body["response_id"], "", body, None)
+        failure = receipt.exception() if receipt.done() else None
+        if isinstance(failure, OutboxFailed):
+            _log.warning("RECEIVED for order %s is sent without being kept: %s", order.order_id, failure)
+            self._unkept -= 1
+            entry = Entry(self._unkept, "respond", body["response_id"], "", body)
+            self._perform(self._session.entrust(entry, self._clock.now()))
 
     async def _entrust(
         self, kind: str, ident: str, thread: str, body: dict[str, Any], deadline: datetime | None

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from gridsignal.errors import GridsignalError
+from gridsignal.errors import GridsignalError, UsageError
 from gridsignal.feed import Feed, Handed, Message
 
 
 class Subscription:
-    """An async iterator of messages; also an async context manager that ends the subscription early."""
+    """An async iterator of messages for one reader; also an async context manager that ends it early."""
 
     def __init__(
         self,
@@ -31,10 +31,11 @@ class Subscription:
         unpark: Callable[[Feed], None],
         leave: Callable[[list[Feed]], None],
         idle: Callable[[], None],
+        at_home: Callable[[], None],
     ) -> None:
         self._feeds, self._limit = feeds, limit
         self._park, self._unpark, self._leave = park, unpark, leave
-        self._idle = idle
+        self._idle, self._at_home = idle, at_home
         self._cursor: dict[str, str] = {feed.stream: feed.position for feed in feeds if feed.position is not None}
         self._queue: deque[tuple[Feed, Handed]] = deque()
         self._filled: asyncio.Future[None] | None = None
@@ -58,6 +59,9 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Message:
+        self._at_home()
+        if self._filled is not None and not self._filled.done():
+            raise UsageError("expected one reader of a subscription, got a second while the first waits")
         while True:
             while self._queue:
                 feed, handed = self._queue.popleft()
@@ -70,12 +74,13 @@ class Subscription:
                 raise self._failure
             if self._closed:
                 raise StopAsyncIteration
-            self._filled = asyncio.get_running_loop().create_future()
+            self._filled = filled = asyncio.get_running_loop().create_future()
             self._idle()
             try:
-                await self._filled
+                await filled
             finally:
-                self._filled = None
+                if self._filled is filled:
+                    self._filled = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,6 +92,7 @@ class Subscription:
 
     async def aclose(self) -> None:
         """Ends the subscription; messages not yet taken are dropped, and `cursor` stays where it was."""
+        self._at_home()
         self._queue.clear()
         self.end()
         self._leave(self._feeds)
@@ -128,3 +134,9 @@ class Subscription:
     def _wake(self) -> None:
         if self._filled is not None and not self._filled.done():
             self._filled.set_result(None)
+
+
+def leave_later(loop: asyncio.AbstractEventLoop, leave: Callable[[list[Feed]], None], feeds: list[Feed]) -> None:
+    """Ends the subscription of an iterator that nobody holds any more; called by whichever thread collects it."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(leave, feeds)

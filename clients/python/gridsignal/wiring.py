@@ -12,7 +12,7 @@ import asyncio
 import logging
 import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from gridsignal import effects
@@ -20,11 +20,14 @@ from gridsignal.clock import Clock, GatewayClock, skew
 from gridsignal.effects import Effect
 from gridsignal.errors import GridClosed, GridsignalError, Unreachable
 from gridsignal.feed import Feed
-from gridsignal.lines import Limits, Lines, Tokens
+from gridsignal.homeloop import HomeLoop
+from gridsignal.lines import Limits, Lines
 from gridsignal.outbox import Outbox
 from gridsignal.post import Post
+from gridsignal.route import Route
 from gridsignal.session import Session
-from gridsignal.subscription import Subscription
+from gridsignal.subscription import Subscription, leave_later
+from gridsignal.tokens import Tokens
 from gridsignal.window import Retry, Settled
 from gridsignal_schemas.frames import States
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from gridsignal.websocket import Line
 
 _log = logging.getLogger("gridsignal")
+_LEAVE_S = 5.0  # a goodbye that can't be sent, a token function deaf to its end: nobody waits longer for them
 
 
 class Wiring:
@@ -39,7 +43,7 @@ class Wiring:
 
     def __init__(
         self,
-        url: str,
+        route: Route,
         tokens: Tokens,
         outbox: Outbox,
         limits: Limits,
@@ -63,7 +67,7 @@ class Wiring:
             tasks=self._running,
         )
         self._lines = Lines(
-            url,
+            route,
             tokens,
             self._session,
             limits,
@@ -71,6 +75,7 @@ class Wiring:
             set_clock=self._set_clock,
             now=self.clock.now,
         )
+        self._home = HomeLoop()
         self._tasks: asyncio.TaskGroup | None = None
         self._failure: GridsignalError | None = None
         self._failed = asyncio.Event()
@@ -85,24 +90,26 @@ class Wiring:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Connects, keeps everything running, and ends it. Raises what makes the first connection fail."""
-        await self.post.take_up()
-        task = asyncio.create_task(self._run())
-        try:
-            await self._connected()
-            yield
-        finally:
-            self._fail(GridClosed("the grid was closed"))
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            await self.post.aclose()
+        self._home.settle()
+        async with self.post:
+            task = asyncio.create_task(self._run())
+            try:
+                await self._connected()
+                yield
+            finally:
+                self._fail(GridClosed("the grid was closed"))
+                task.cancel()
+                await asyncio.wait({task}, timeout=_LEAVE_S)
+                if task.done() and not task.cancelled():
+                    task.result()  # a fault of ours is not kept to ourselves
 
     async def _connected(self) -> None:
         try:
             async with asyncio.timeout(self._limits.first_connect_s):
                 await self._line()
         except TimeoutError as error:
-            raise Unreachable(f"no gateway within {self._limits.first_connect_s:g} s: {self._lines.trouble}") from error
+            no_gateway = f"no gateway within {self._limits.first_connect_s:g} s: {self._lines.trouble}"
+            raise (self._lines.failure or Unreachable(no_gateway)) from error
 
     async def _run(self) -> None:
         try:
@@ -128,6 +135,7 @@ class Wiring:
                 subscription.end(None if isinstance(failure, GridClosed) else failure)
 
     def _running(self) -> asyncio.TaskGroup:
+        self._home.check()
         if self._failure is not None:
             raise self._failure
         assert self._tasks is not None
@@ -158,6 +166,7 @@ class Wiring:
             unpark=lambda feed: self._perform(self._session.unpark(feed)),
             leave=self._leave,
             idle=self._quieter.set,
+            at_home=self._home.check,
         )
         begun: list[Feed] = []
         for feed in feeds:
@@ -171,7 +180,7 @@ class Wiring:
             self._perform(asked)
         loop = asyncio.get_running_loop()
         # an iterator nobody holds any more (`break` out of the loop) ends its wire subscriptions
-        weakref.finalize(subscription, _later, loop, self._leave, list(feeds)).atexit = False
+        weakref.finalize(subscription, leave_later, loop, self._leave, list(feeds)).atexit = False
         return subscription
 
     async def query(
@@ -196,12 +205,14 @@ class Wiring:
 
     async def ping(self) -> None:
         """Returns when a pong has come, on whichever line."""
+        self._running()
         line = await self._line()
         while not await line.ping():
             line = await self._line(after=line)
 
     async def settled(self) -> None:
         """Returns when two pings in a row found nothing to do."""
+        self._running()
         while True:
             self._quieter.clear()
             if self._failure is not None:
@@ -285,8 +296,3 @@ class Wiring:
     def _set_clock(self, line: Line) -> None:
         ahead = skew(line.asked_at, line.welcome.time, line.welcomed_at)
         self._told_clock.welcomed(line.welcome.grid_clock, ahead)
-
-
-def _later(loop: asyncio.AbstractEventLoop, leave: Callable[[list[Feed]], None], feeds: list[Feed]) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(leave, feeds)

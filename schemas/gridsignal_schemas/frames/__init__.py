@@ -19,6 +19,7 @@ from gridsignal_schemas.frames.client import (
 )
 from gridsignal_schemas.frames.closing import CLOSE_CODES, CloseCode, Comeback, comeback
 from gridsignal_schemas.frames.frame import (
+    ANSWER_HEADER,
     MAX_CLIENT_FRAME,
     SUBPROTOCOL_AVRO,
     SUBPROTOCOL_JSON,
@@ -77,6 +78,7 @@ SERVER_FRAMES: dict[str, type[Frame]] = {
 }
 
 __all__ = [
+    "ANSWER_HEADER",
     "CLIENT_FRAMES",
     "CLOSE_CODES",
     "MAX_CLIENT_FRAME",

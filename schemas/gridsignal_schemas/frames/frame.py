@@ -10,6 +10,8 @@ from gridsignal_schemas.values import Identifier
 
 SUBPROTOCOL_JSON = "gridsignal.v1.json"
 SUBPROTOCOL_AVRO = "gridsignal.v1.avro"
+ANSWER_HEADER = "Gridsignal-Answer"
+"""The gateway's mark on its HTTP answers: without it, something in front of the gateway may have answered."""
 MAX_CLIENT_FRAME = 64 * 1024
 """Bytes a client may send in one frame."""
 

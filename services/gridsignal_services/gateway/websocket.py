@@ -16,7 +16,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from gridsignal_schemas.frames import SUBPROTOCOL_AVRO, SUBPROTOCOL_JSON, CloseCode
+from gridsignal_schemas.frames import ANSWER_HEADER, SUBPROTOCOL_AVRO, SUBPROTOCOL_JSON, CloseCode
 from gridsignal_services.gateway.hub import Group
 from gridsignal_services.gateway.inlet import Inlet
 from gridsignal_services.gateway.outlet import Outlet
@@ -166,7 +166,9 @@ class Connection(Inlet, Outlet):
     def _react(self) -> None:
         for event in self.ws.events_received():
             if isinstance(event, Request):
-                self.ws.send_response(self._door.upgrade(self, event))
+                response = self._door.upgrade(self, event)
+                response.headers[ANSWER_HEADER] = "gateway"
+                self.ws.send_response(response)
                 self._relay()
             elif isinstance(event, WireFrame) and self.is_live:
                 self._take(event)

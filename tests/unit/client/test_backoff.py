@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal import errors
-from gridsignal.backoff import Backoff, after_close, after_status
+from gridsignal.backoff import Backoff, Comeback, after_close, after_status
 from gridsignal_schemas.frames import CLOSE_CODES
 
 BACKOFF = Backoff()
@@ -70,10 +70,14 @@ def test_an_overloaded_gateway_is_given_the_time_it_asks_for() -> None:
     assert after_close(4029, "retry_after_ms=99999999", 0, 0.0, BACKOFF).delay_s == 3600.0
 
 
+def answered(status: int, retry_after: str | None = None, *, marked: bool = False, welcomed: bool = False) -> Comeback:
+    return after_status(status, retry_after, 0, 0.5, BACKOFF, marked=marked, welcomed=welcomed)
+
+
 def test_retry_after_is_honoured_before_an_upgrade() -> None:
-    assert after_status(503, "7", 0, 0.5, BACKOFF).delay_s == 7.25
-    assert after_status(503, "soon", 0, 0.5, BACKOFF).delay_s == 0.25
-    assert after_status(503, None, 0, 0.5, BACKOFF).failure is None
+    assert answered(503, "7").delay_s == 7.25
+    assert answered(503, "soon").delay_s == 0.25
+    assert answered(503).failure is None
 
 
 @pytest.mark.parametrize(
@@ -83,7 +87,23 @@ def test_retry_after_is_honoured_before_an_upgrade() -> None:
         (403, errors.NotEntitled),
         (400, errors.ProtocolViolation),
         (404, errors.UsageError),
+        (308, errors.UsageError),
     ],
 )
 def test_a_refused_upgrade_says_whose_fault_it_is(status: int, error: type[Exception]) -> None:
-    assert type(after_status(status, None, 0, 0.5, BACKOFF).failure) is error
+    plan = answered(status, marked=True)
+    assert (type(plan.failure), plan.final) == (error, True)
+
+
+@given(status=st.integers(200, 599).filter(lambda status: status != 431), marked=st.booleans())
+def test_what_may_be_said_by_something_in_front_of_the_gateway_is_never_the_last_word(
+    status: int, marked: bool
+) -> None:
+    assert not answered(status).final
+    welcomed = answered(status, marked=marked, welcomed=True)
+    assert not welcomed.final or (status == 401 and marked)  # the gateway's own no to a token; `lines` asks for another
+
+
+def test_a_token_that_is_too_large_is_the_last_word_whoever_says_so_first() -> None:
+    assert answered(431).final
+    assert not answered(431, welcomed=True).final

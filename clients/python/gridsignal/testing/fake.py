@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http
 import json
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -20,10 +21,13 @@ from gridsignal.clock import wall
 from gridsignal.ids import uuid7
 from gridsignal.testing.talk import Talk
 from gridsignal.testing.world import Refusal, World
+from gridsignal.upgrade import WithoutSecrets
 from gridsignal_schemas import frames
 from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, FlexOffer, GridClock, OfferDecision, Record
 
 _R = TypeVar("_R", bound=Record)
+_library_log = logging.getLogger("gridsignal.testing.library")
+_library_log.addFilter(WithoutSecrets())
 
 
 class FakeGrid:
@@ -50,7 +54,7 @@ class FakeGrid:
         self.hold_answers = False
         """Take writes and answer nothing, as if every receipt were lost."""
         self.unavailable: tuple[int, Mapping[str, str]] | None = None
-        """Answer upgrades with this HTTP status and these headers."""
+        """Answer upgrades with this HTTP status and these headers, as something in front of the gateway would."""
         self._grid_clock, self._offer_window = grid_clock, offer_window
         self._talks: dict[ServerConnection, Talk] = {}
         self._seen: dict[type[Record], int] = {}
@@ -77,6 +81,7 @@ class FakeGrid:
             compression=None,
             max_size=frames.MAX_CLIENT_FRAME,
             ping_interval=None,
+            logger=_library_log,
         )
         self.port: int = self._server.sockets[0].getsockname()[1]
 
@@ -233,7 +238,9 @@ class FakeGrid:
                 response.headers[name] = value
             return response
         if request.headers.get("Authorization") not in {f"Bearer {token}" for token in self.tokens}:
-            return socket.respond(http.HTTPStatus.UNAUTHORIZED, "unauthorized\n")
+            response = socket.respond(http.HTTPStatus.UNAUTHORIZED, "unauthorized\n")
+            response.headers[frames.ANSWER_HEADER] = "gateway"
+            return response
         return None
 
     async def _serve(self, socket: ServerConnection) -> None:
