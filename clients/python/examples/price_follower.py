@@ -38,7 +38,9 @@ def position(saved: Path) -> dict[str, str] | None:
 
 def save(cursor: dict[str, str], saved: Path) -> None:
     """Keeps the position for the next run."""
-    saved.write_text(json.dumps(cursor), "utf-8")
+    written = saved.with_suffix(".new")
+    written.write_text(json.dumps(cursor), "utf-8")
+    written.replace(saved)  # whole or not at all, whenever this program is killed
 
 
 if __name__ == "__main__":

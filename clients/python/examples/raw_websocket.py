@@ -1,7 +1,8 @@
 """The protocol by hand, without the SDK: what a client in another language does, in the words of PROTOCOL.md.
 
-It subscribes, keeps the last cursor, comes back with it after a break, and answers each request with an offer. It does
-not keep an outbox: a receipt that is lost with the connection leaves it in doubt, which is why the SDK has one.
+It subscribes, keeps the last cursor, comes back with it after a break, answers each request with an offer and each
+order with its acceptance. It does not keep an outbox: a receipt that is lost with the connection leaves it in doubt,
+which is why the SDK has one. Its ids follow from what it answers, so that a restart repeats what was said.
 
     GRIDSIGNAL_URL=ws://127.0.0.1:8081 GRIDSIGNAL_TOKEN=... python raw_websocket.py
 """
@@ -15,10 +16,11 @@ import os
 import random
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
 Json = dict[str, Any]
@@ -48,7 +50,11 @@ async def follow(url: str, token: str, say: Callable[[str], None] = print) -> No
         except ConnectionClosed as closed:
             if 4500 <= (closed.rcvd.code if closed.rcvd else 1006) <= 4999:
                 raise
-        except OSError as error:
+        except InvalidStatus as refused:
+            if refused.response.status_code < 500:
+                raise  # the token lets nobody in, or this is no gateway
+            say(f"no gateway yet: {refused}")
+        except (OSError, InvalidHandshake) as error:
             say(f"no gateway: {error}")
         await asyncio.sleep(random.uniform(0, 0.5))  # noqa: S311 - jitter, not a secret
 
@@ -66,6 +72,13 @@ def answer_to(frame: Json, say: Callable[[str], None]) -> Json | None:
         case {"t": "signal", "type": "DispatchRequest", "body": request}:
             say(f"asked for {request['power_w']} W")
             return offer(request)
+        case {"t": "signal", "type": "DispatchOrder", "body": {"state": "ISSUED" | "RECEIVED"} as order}:
+            say(f"ordered {order['power_w']} W")
+            return acceptance(order)
+        case {"t": "signal", "type": "DispatchOrder", "body": {"state": state} as order}:
+            say(f"order {order['order_id']} is {state}, {order['power_w']} W until {order.get('ends_at')}")
+        case {"t": "received", "response_id": response_id}:
+            say(f"the log has answer {response_id}: the site may start")
         case {"t": "received", "offer_id": offer_id}:
             say(f"the log has offer {offer_id}")
         case {"t": "refused", "code": code, "details": details}:
@@ -98,11 +111,28 @@ def offer(request: Json) -> Json:
         "request_revision": request["revision"],
         "options": [option],
         "flexibility": {"kind": "SHED", "workload": "BATCH"},
-        "expires_at": request["decision_deadline"],
+        "expires_at": request["ends_at"],  # standby until the request is over
     }
     # the id follows from the request, so that a request that is read twice is answered once
-    offer_id = str(uuid.uuid5(uuid.NAMESPACE_URL, request["request_id"]))
+    offer_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{request['request_id']}/{request['revision']}"))
     return {"t": "offer", "id": next(ids), "offer_id": offer_id, "body": body}
+
+
+def acceptance(order: Json) -> Json:
+    """All of the order; a site starts only once this is received."""
+    body = {
+        "request_id": order["request_id"],
+        "order_id": order["order_id"],
+        "revision": order["revision"],
+        "response": "ACCEPTED",
+        "actor": "by-hand",
+        "reason_code": "",
+        "reason": "",
+        "at": datetime.now(UTC).isoformat(),
+    }
+    # likewise: an order that is read twice, or by two programs, is accepted once
+    response_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{order['order_id']}/{order['revision']}/ACCEPTED"))
+    return {"t": "respond", "id": next(ids), "response_id": response_id, "body": body}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import os
 from typing import Protocol
 
 import gridsignal
-from gridsignal import MW, DispatchOrder, DispatchRequest, SpotPrice
+from gridsignal import MW, DispatchOrder, DispatchRequest, OrderOver, SpotPrice
 
 
 class Scheduler(Protocol):
@@ -20,19 +20,29 @@ class Scheduler(Protocol):
 
     def follow(self, order: DispatchOrder) -> None: ...
 
+    def stop(self, order_id: str) -> None: ...
 
-async def follow_the_grid(url: str, token: str, scheduler: Scheduler) -> None:
-    """Runs until it is cancelled."""
-    async with gridsignal.connect(url, token=token, site="fra-1") as grid:
+
+async def follow_the_grid(url: str, token: str, scheduler: Scheduler, instance: str | None = None) -> None:
+    """Runs until it is cancelled; `instance` tells two programs of one site apart."""
+    async with gridsignal.connect(url, token=token, site="fra-1", instance=instance) as grid:
         async for signal in grid.subscribe("prices", "dispatch", zones=["DE-LU"]):
-            match signal:
-                case SpotPrice() as prices if (prices.at(grid.now()) or 0) < 0:
-                    scheduler.start_deferred_jobs()
-                case DispatchRequest(direction="LOAD_DECREASE") as request:
-                    await grid.offer(request, power_w=12 * MW, price_per_mwh="90")  # returns once the log has it
-                case DispatchOrder() as order:
-                    await grid.accept(order)  # a site starts only after this returns
-                    scheduler.follow(order)
+            try:
+                match signal:
+                    case SpotPrice() as prices if (prices.at(grid.now()) or 0) < 0:
+                        scheduler.start_deferred_jobs()
+                    case DispatchRequest(direction="LOAD_DECREASE", request_id=name) as request:
+                        # one offer, however often this program is restarted; returns once the log has it
+                        await grid.offer(request, power_w=12 * MW, price_per_mwh="90", offer_id=f"fra-1-{name}")
+                    case DispatchOrder(state="ISSUED" | "RECEIVED") as order:
+                        await grid.accept(order)  # a site starts only after this returns
+                        scheduler.follow(order)  # until order.ends_at
+                    case DispatchOrder(state="ACCEPTED" | "ACTIVE" | "SUSTAINING") as order:
+                        scheduler.follow(order)  # its end or its power has changed, or this program was restarted
+                    case DispatchOrder(order_id=over) | OrderOver(order=DispatchOrder(order_id=over)):
+                        scheduler.stop(over)  # cancelled, or void
+            except (gridsignal.DeadlinePassed, gridsignal.Refused) as error:
+                print(error)  # too late, or not possible any more: nothing starts
 
 
 class PrintingScheduler:
@@ -42,9 +52,13 @@ class PrintingScheduler:
         print("the price is negative: starting deferred jobs")
 
     def follow(self, order: DispatchOrder) -> None:
-        print(f"following order {order.order_id}: {order.power_w / MW:g} MW from {order.starts_at}")
+        print(f"following order {order.order_id}: {order.power_w / MW:g} MW from {order.starts_at} to {order.ends_at}")
+
+    def stop(self, order_id: str) -> None:
+        print(f"order {order_id} is over")
 
 
 if __name__ == "__main__":
     url = os.environ.get("GRIDSIGNAL_URL", "ws://127.0.0.1:8081")
-    asyncio.run(follow_the_grid(url, os.environ["GRIDSIGNAL_TOKEN"], PrintingScheduler()))
+    instance = os.environ.get("GRIDSIGNAL_INSTANCE")
+    asyncio.run(follow_the_grid(url, os.environ["GRIDSIGNAL_TOKEN"], PrintingScheduler(), instance))

@@ -11,7 +11,8 @@ The suite that holds the real gateway to the protocol holds this one to it as we
 deadlines: the test decides who is awarded what, and what breaks when.
 """
 
+from gridsignal.testing.clock import ManualClock
 from gridsignal.testing.fake import FakeGrid
 from gridsignal.testing.world import Refusal
 
-__all__ = ["FakeGrid", "Refusal"]
+__all__ = ["FakeGrid", "ManualClock", "Refusal"]
