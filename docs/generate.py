@@ -27,7 +27,7 @@ from gridsignal_services.gateway.settings import GatewaySettings  # noqa: E402 -
 from gridsignal_services.ledger.lifecycle import OFFER, ORDER, REQUEST  # noqa: E402 - as above
 from gridsignal_services.ledger.limits import Limits  # noqa: E402 - as above
 from gridsignal_services.restlimits import RestLimits  # noqa: E402 - as above
-from gridsignal_services.settings import ServerSettings  # noqa: E402 - as above
+from gridsignal_services.settings import LIMIT_TYPES, ServerSettings  # noqa: E402 - as above
 
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 
@@ -128,7 +128,7 @@ def _described(shape: type, prefix: str, *, limits: bool = False) -> list[tuple[
     defaults = {
         spot.name: spot
         for spot in dataclasses.fields(shape)
-        if not limits or (spot.type in ("int", "float") and spot.name != "port")
+        if not limits or (spot.type in LIMIT_TYPES and spot.name != "port")
     }
     described = ast.parse(inspect.getsource(shape)).body[0]
     assert isinstance(described, ast.ClassDef)
@@ -140,7 +140,7 @@ def _described(shape: type, prefix: str, *, limits: bool = False) -> list[tuple[
             continue
         told = following.value if isinstance(following, ast.Expr) else None
         text = " ".join(str(told.value).split()) if isinstance(told, ast.Constant) else ""
-        rows.append((f"{prefix}{spot.name.upper()}", "" if spot.default is None else str(spot.default), text))
+        rows.append((f"{prefix}{spot.name.upper()}", "" if spot.default in (None, ()) else str(spot.default), text))
     return rows
 
 

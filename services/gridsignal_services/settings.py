@@ -139,29 +139,46 @@ class ServerSettings:
         return cls(**given | {name: value for name, value in arguments.items() if value is not None})
 
 
-def limits_of(shape: type, prefix: str, limits: Mapping[str, str]) -> dict[str, Any]:
-    """The limits whose variables begin with `prefix`, as numbers for the fields of a dataclass of limits.
+LIMIT_TYPES = ("int", "float", "tuple[str, ...]")
+"""Types of the fields that a variable of a door can set: numbers, and lists of browsers' origins."""
 
-    Raises ConfigError for a name it has not, and for anything but a positive number.
+
+def limits_of(shape: type, prefix: str, limits: Mapping[str, str]) -> dict[str, Any]:
+    """The limits whose variables begin with `prefix`, for the fields of a dataclass of limits.
+
+    Raises ConfigError for a name it has not, and for anything but positive numbers and origins.
     """
-    numbers = {spot.name: spot.type for spot in fields(shape) if spot.type in ("int", "float")}
+    types = {spot.name: str(spot.type) for spot in fields(shape) if spot.type in LIMIT_TYPES}
     chosen: dict[str, Any] = {}
     for key, text in limits.items():
         if not key.startswith(prefix):
             continue
         name = key.removeprefix(prefix).lower()
-        if name not in numbers:
+        if name not in types:
             raise ConfigError(f"{key}: expected no such limit, docs/settings.md has those that exist")
-        kind = int if numbers[name] == "int" else float
-        try:
-            chosen[name] = kind(text)
-        except ValueError:
-            chosen[name] = 0
-        if not 0 < chosen[name] < _MOST:
-            raise ConfigError(f"{key}: expected a positive {numbers[name]}, got {text!r:.60}")
+        chosen[name] = _origins(key, text) if types[name].startswith("tuple") else _number(key, text, types[name])
     return chosen
 
 
+def _number(key: str, text: str, kind: str) -> float:
+    try:
+        number = int(text) if kind == "int" else float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < _MOST:
+        raise ConfigError(f"{key}: expected a positive {kind}, got {text!r:.60}")
+    return number
+
+
+def _origins(key: str, text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ConfigError(f"{key}: expected origins such as https://desk.example, got {origin!r:.60}")
+    return origins
+
+
+_ORIGIN = re.compile(r"https?://[^\s/?#]+")
 _MOST = 1e12
 _PATHS = frozenset({"directory", "feeds", "registry", "jwks", "revocations", "tls_certificate", "tls_key", "kafka_ca"})
 _COUNTS = frozenset({"jwks_refetch_s", "max_token_life_s", "token_leeway_s", "watch_files_s"})

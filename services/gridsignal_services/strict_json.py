@@ -7,7 +7,9 @@ here comes with JSON pointers (RFC 6901), like everything that is wrong with a b
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -43,7 +45,7 @@ class NotTheShape(Exception):
 
 def read(shape: type[M], text: bytes) -> M:
     """The value of this shape in a JSON text. Raises NotJson, NotTheShape."""
-    if faults := list(_twisted(_parsed(text), "")):
+    if faults := faults_of(text):
         raise NotTheShape(faults)
     try:
         return shape.model_validate_json(text)
@@ -51,8 +53,17 @@ def read(shape: type[M], text: bytes) -> M:
         raise NotTheShape([_fault(error) for error in invalid.errors(include_url=False)]) from None
 
 
+def faults_of(text: bytes) -> list[Detail]:
+    """What no JSON text may have, whatever its shape. Raises NotJson."""
+    reading = _Reading()
+    value = reading.value_of(text)
+    if not reading.is_odd and text.count(b"{") + text.count(b"[") <= MAX_DEPTH:
+        return []  # nothing to look for: so it is with all but a few
+    return list(islice(_twisted(value, ""), MAX_FAULTS))
+
+
 class _Object(dict[str, Any]):
-    """A JSON object that remembers which keys came twice."""
+    """A JSON object in which keys came twice."""
 
     repeated: tuple[str, ...] = ()
 
@@ -61,29 +72,42 @@ class _NotANumber:
     """Stands where the text said NaN or Infinity."""
 
 
-def _parsed(text: bytes) -> Any:
-    try:
-        return json.loads(
-            text.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_constant=lambda _: _NotANumber(),
-            parse_int=str,  # only the shape matters here, and a number of a thousand digits costs
-            parse_float=str,
-        )
-    except UnicodeDecodeError:
-        raise NotJson("expected UTF-8 text, got other bytes") from None
-    except json.JSONDecodeError as broken:
-        raise NotJson(f"expected JSON, got something else at line {broken.lineno}, column {broken.colno}") from None
-    except RecursionError:
-        raise NotJson("expected JSON of a few levels, got hundreds") from None
+class _Reading:
+    """One text as it is read."""
 
+    def __init__(self) -> None:
+        self.is_odd = False
+        """Whether a key came twice, or NaN."""
 
-def _object(pairs: list[tuple[str, Any]]) -> _Object:
-    value = _Object(pairs)
-    if len(value) != len(pairs):
-        keys = [key for key, _ in pairs]
-        value.repeated = tuple(dict.fromkeys(key for key in keys if keys.count(key) > 1))
-    return value
+    def value_of(self, text: bytes) -> Any:
+        try:
+            return json.loads(
+                text.decode("utf-8"),
+                object_pairs_hook=self._object,
+                parse_constant=self._constant,
+                parse_int=str,  # only the shape matters here, and a number of a thousand digits costs
+                parse_float=str,
+            )
+        except UnicodeDecodeError:
+            raise NotJson("expected UTF-8 text, got other bytes") from None
+        except json.JSONDecodeError as broken:
+            raise NotJson(f"expected JSON, got something else at line {broken.lineno}, column {broken.colno}") from None
+        except RecursionError:
+            raise NotJson("expected JSON of a few levels, got hundreds") from None
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) == len(pairs):
+            return value
+        self.is_odd = True
+        odd = _Object(value)
+        times = Counter(key for key, _ in pairs)
+        odd.repeated = tuple(key for key in value if times[key] > 1)
+        return odd
+
+    def _constant(self, _: str) -> _NotANumber:
+        self.is_odd = True
+        return _NotANumber()
 
 
 def _twisted(value: Any, at: str, depth: int = 0) -> Iterator[Detail]:
@@ -91,9 +115,12 @@ def _twisted(value: Any, at: str, depth: int = 0) -> Iterator[Detail]:
         raise NotJson(f"expected JSON of at most {MAX_DEPTH} levels, got more")
     if isinstance(value, _NotANumber):
         yield Detail(code="NOT_A_NUMBER", pointer=at, message="expected a number, got NaN or an infinity")
-    elif isinstance(value, _Object):
-        for key in value.repeated:
-            yield Detail(code="DUPLICATE_KEY", pointer=pointer(at, key), message="expected the key once, got it twice")
+    elif isinstance(value, dict):
+        if isinstance(value, _Object):
+            for key in value.repeated:
+                yield Detail(
+                    code="DUPLICATE_KEY", pointer=pointer(at, key), message="expected the key once, got it twice"
+                )
         for key, inner in value.items():
             yield from _twisted(inner, pointer(at, key), depth + 1)
     elif isinstance(value, list):

@@ -46,6 +46,7 @@ DECISIONS = (
     "services/gridsignal_services/dispatch/vintages.py",
     "services/gridsignal_services/gateway/session.py",
     "services/gridsignal_services/gateway/conduct.py",
+    "services/gridsignal_services/gateway/wishes.py",
     "services/gridsignal_services/gateway/answers.py",
     "services/gridsignal_services/gateway/effects.py",
     "services/gridsignal_services/gateway/history.py",

@@ -186,6 +186,22 @@ def test_limits_of_the_doors_come_from_the_environment() -> None:
     assert RestLimits.of(settings, "GRIDSIGNAL_INGEST_") == RestLimits()
 
 
+def test_origins_of_browsers_come_from_the_environment() -> None:
+    told = {"GRIDSIGNAL_GATEWAY_ORIGINS": "https://desk.example, http://127.0.0.1:8080"}
+    chosen = GatewaySettings.of(ServerSettings.from_environment(told))
+    assert chosen.origins == ("https://desk.example", "http://127.0.0.1:8080")
+    for wrong in ("desk.example", "https://desk.example/", "*"):
+        settings = ServerSettings.from_environment({"GRIDSIGNAL_GATEWAY_ORIGINS": wrong})
+        with pytest.raises(ConfigError, match="GRIDSIGNAL_GATEWAY_ORIGINS: expected origins"):
+            GatewaySettings.of(settings)
+
+
+def test_behind_a_proxy_everybody_comes_from_one_network() -> None:
+    settings = ServerSettings.from_environment({"GRIDSIGNAL_TLS": "proxy"})
+    chosen = GatewaySettings.of(settings)
+    assert chosen.strangers_of_a_network == chosen.strangers
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

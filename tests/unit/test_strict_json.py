@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal_services.dispatch.shapes import AwardBody, ExtendBody, RequestBody
-from gridsignal_services.strict_json import MAX_FAULTS, NotJson, NotTheShape, read
+from gridsignal_services.strict_json import MAX_FAULTS, NotJson, NotTheShape, faults_of, read
 
 BODY: dict[str, Any] = {
     "zone": "DE-LU",
@@ -107,3 +107,17 @@ def test_any_other_json_is_refused_with_pointers(value: Any) -> None:
 def test_any_bytes_are_read_or_refused(text: bytes) -> None:
     with pytest.raises((NotJson, NotTheShape)):
         read(RequestBody, text)
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=8))
+def test_exactly_the_keys_that_come_twice_are_named(keys: list[str]) -> None:
+    text = "{" + ",".join(f'"{key}": 1' for key in keys) + "}"
+    twice = {f"/{key}" for key in keys if keys.count(key) > 1}
+    assert {fault.pointer for fault in faults_of(text.encode())} == twice
+
+
+def test_thousands_of_keys_are_looked_at_once_each() -> None:
+    """At a cost for each pair of them this would not end within a test's time."""
+    keys = [f'"{number}": 1' for number in range(300_000)]
+    (fault,) = faults_of(("{" + ",".join([*keys, keys[7]]) + "}").encode())
+    assert (fault.code, fault.pointer) == ("DUPLICATE_KEY", "/7")

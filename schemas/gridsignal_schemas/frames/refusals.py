@@ -13,10 +13,10 @@ REFUSALS: dict[str, str] = {
     "unknown_stream": "no stream of this name can be subscribed to",
     "unsupported_mode": "`latest` on a stream that never conflates",
     "already_subscribed": "this connection has exactly this subscription",
-    "too_many_subscriptions": "more than `max_subscriptions`",
+    "too_many_subscriptions": "more than `max_subscriptions`, or more different filters than an organisation may have",
     "unknown_subscription": "this connection has no such `sub`",
-    "rate": "too fast, alone or with the others of your organisation, or more unanswered writes than `offer_window`;"
-    " retriable after `retry_after_ms`",
+    "rate": "too fast, alone or with the others of your organisation, or more unanswered writes and queries than"
+    " `offer_window`; retriable after `retry_after_ms`",
     "unavailable": "the log is away or slow: the outcome is unknown; send the same again, or query; retriable",
     "conflict": "this id (and revision) already has another content",
     "revision": "not the next revision of the offer, or not the current one of the order",

@@ -48,6 +48,10 @@ class Conduct:
             return Pace.FINE
         return Pace.FLOOD if self._bucket.is_flooded else Pace.TOO_FAST
 
+    def charge(self, now_s: float, frames: float) -> None:
+        """What the last one asks for counts as so many more."""
+        self._bucket.take(now_s, frames)
+
     @property
     def wait_ms(self) -> int:
         """When to send the next."""

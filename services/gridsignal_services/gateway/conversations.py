@@ -73,7 +73,7 @@ class Conversations:
         self._house, self._settings = house, house.settings
         self._health, self._gauges = health, gauges
         self._hub, self._pen, self._quota = hub, pen, quota
-        self._subscriptions = Subscriptions(hub, joins, gauges, self._start)
+        self._subscriptions = Subscriptions(hub, joins, gauges, house.settings, self._start)
         self.presence = Presence(cache, self._start, _PRESENT_FOR * house.settings.dead_after_s)
         self._schema_text = schema_text
         self._schemas: dict[int, bytes] = {}
@@ -237,7 +237,10 @@ class Conversations:
     async def _look(self, connection: Connection, asked: Look) -> None:
         assert connection.session is not None
         assert connection.session.principal is not None
-        connection.send(await self._pen.look(asked.query, connection.session.principal, asked.site))
+        await self.turns.turn(connection.share)
+        answer = await self._pen.look(asked.query, connection.session.principal, asked.site)
+        connection.session.answered()
+        connection.send(answer)
 
     # --- the tick ------------------------------------------------------------------------------------------------
 

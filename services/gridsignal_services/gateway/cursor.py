@@ -1,7 +1,7 @@
 """Sealed cursors: a place in one stream as one opaque string, which can be neither read nor forged.
 
-AES-GCM with the nonce derived from the plaintext by a keyed hash: equal cursors are equal strings, different ones
-never share a nonce, and sealing needs no randomness. The stream is authenticated, not stored.
+AES-GCM with a nonce derived by a keyed hash from the plaintext and a fresh salt: a place sealed twice is two strings,
+so that comparing them tells nobody whether anything was logged in between. The stream is authenticated, not stored.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 _VERSION = 1
 _HEADER, _NONCE, _TAG = 3, 12, 16
 _EPOCH = 8
-_BLOCK = 16
+_BLOCK = 48
 DAY_S = 86_400
 
 
@@ -57,10 +57,12 @@ class Seal:
     Bounded by the number of keys: one for each rotation within the time that cursors are kept.
     """
 
-    def __init__(self, keys: Sequence[Key], epoch: str, *, keep_s: int = 90 * DAY_S) -> None:
+    def __init__(self, keys: Sequence[Key], epoch: str, *, salt: Callable[[], bytes], keep_s: int = 90 * DAY_S) -> None:
+        """`salt` gives bytes that nobody can foresee, other ones each time."""
         if not keys:
             raise ValueError("expected at least one key, got none")
         self._epoch = hashlib.blake2b(epoch.encode(), digest_size=_EPOCH, person=b"gs-epoch").digest()
+        self._salt = salt
         self._keep_s = keep_s
         self._ciphers = {key.id: _Cipher(key) for key in keys}
         self._newest = max(keys, key=lambda key: key.id).id
@@ -71,7 +73,9 @@ class Seal:
         plain = self._epoch + now_s.to_bytes(5, "big") + _packed(place)
         plain += bytes(-len(plain) % _BLOCK)  # a length that tells nothing about the counts
         header = bytes((_VERSION,)) + self._newest.to_bytes(2, "big")
-        return base64.urlsafe_b64encode(header + self._ciphers[self._newest].shut(plain, header, stream)).decode()
+        return base64.urlsafe_b64encode(
+            header + self._ciphers[self._newest].shut(plain, header, stream, self._salt())
+        ).decode()
 
     def open(self, stream: str, text: str, now_s: int) -> Place:
         """The place sealed in `text`.
@@ -97,9 +101,9 @@ class _Cipher:
         self._aes = AESGCM(hashlib.blake2b(key.secret, digest_size=32, person=b"gs-cursor-aes").digest())
         self._nonce_key = hashlib.blake2b(key.secret, digest_size=32, person=b"gs-cursor-nonce").digest()
 
-    def shut(self, plain: bytes, header: bytes, stream: str) -> bytes:
+    def shut(self, plain: bytes, header: bytes, stream: str, salt: bytes) -> bytes:
         bound = header + stream.encode()
-        nonce = hashlib.blake2b(bound + b"\0" + plain, key=self._nonce_key, digest_size=_NONCE).digest()
+        nonce = hashlib.blake2b(bound + b"\0" + salt + plain, key=self._nonce_key, digest_size=_NONCE).digest()
         return nonce + self._aes.encrypt(nonce, plain, bound)
 
     def opened(self, sealed: bytes, header: bytes, stream: str) -> bytes:

@@ -26,7 +26,10 @@ def said(ws: ServerProtocol, status: int, text: str, **headers: str) -> Response
 
 def plain(ws: ServerProtocol, request: Request, health: Health) -> Response | None:
     """The answer to anything but a wish for the stream; None where that is what was asked for."""
-    url = urlsplit(request.path)
+    try:
+        url = urlsplit(request.path)
+    except ValueError:
+        return said(ws, 400, "expected a path")
     if url.path == STREAM:
         return _query_fault(ws, url.query)
     page = _PAGES.get(url.path)

@@ -6,6 +6,8 @@ stream stand at the stream's head; who is behind catches up outside and joins wh
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +21,7 @@ from gridsignal_services.gateway.rendering import frame_message, signal_avro, si
 
 Mode = Literal["every", "latest"]
 Encoding = Literal["json", "avro"]
+_SUB_BYTES = 9
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -54,6 +57,16 @@ class GroupKey:
             if entry.audience.sites.isdisjoint(own):
                 return False
         return self.viewer.may_see(entry)
+
+
+def sub_of(key: GroupKey, secret: bytes) -> str:
+    """The name of a group's subscriptions: the same for the same key, whether or not anybody else has it now."""
+    who, theirs = key.viewer.principal, key.viewer.entitlements
+    sets = (key.zones, key.facets, who.scopes, theirs.zones, theirs.sites)
+    parts = [key.stream, key.mode, key.encoding, who.role, who.organisation]
+    parts += ["*" if names is None else ",".join(sorted(names)) for names in sets]
+    digest = hashlib.blake2b("\n".join(parts).encode(), key=secret, digest_size=_SUB_BYTES, person=b"gs-sub").digest()
+    return base64.urlsafe_b64encode(digest).decode()
 
 
 def group_key(
@@ -176,8 +189,9 @@ class Hub:
     When full: never. Conflates: nothing here, see backlog.
     """
 
-    def __init__(self, new_sub: Callable[[], str], *, position_every: int = 1000) -> None:
-        self._new_sub = new_sub
+    def __init__(self, secret: bytes, *, position_every: int = 1000) -> None:
+        """`secret` names the groups of this process."""
+        self._secret = secret
         self._position_every = position_every
         self._groups: dict[str, dict[GroupKey, Group]] = {name: {} for name, t in TOPICS.items() if t.subscribable}
         self._dirty: dict[Group, None] = {}
@@ -188,7 +202,7 @@ class Hub:
         groups = self._groups[key.stream]
         group = groups.get(key)
         if group is None:
-            group = groups[key] = Group(key, self._new_sub())
+            group = groups[key] = Group(key, sub_of(key, self._secret))
         group.reserved += 1
         return group
 
@@ -223,7 +237,8 @@ class Hub:
                 self._prepare(group, group.signal(entry, cursor()), now_s)
                 continue
             group.unseen += 1
-            if group.unseen >= self._position_every:
+            # on dispatch a position out of turn would count what others do
+            if group.unseen >= self._position_every and stream != "dispatch":
                 self._prepare(group, group.position(cursor()), now_s)
         return bool(self._dirty)
 

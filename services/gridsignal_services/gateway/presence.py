@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from gridsignal_schemas.frames import CloseCode
+from gridsignal_services.access import OFFER_WRITE
 from gridsignal_services.cache import Cache
 from gridsignal_services.gateway.effects import Announce
 from gridsignal_services.gateway.websocket import Connection
@@ -20,6 +21,7 @@ Start = Callable[[Connection, Coroutine[Any, Any, Any]], object]
 class Presence:
     """Within this process exactly, between processes through the cache.
 
+    Only like replaces like: the same role and organisation, and both may write or neither.
     Bounded: one entry a connection. When full: never. Conflates: the newest session of an instance stays.
     """
 
@@ -27,27 +29,31 @@ class Presence:
         self._cache = cache
         self._start = start
         self._ttl_s = ttl_s
-        self._present: dict[tuple[str, str], Connection] = {}
+        self._present: dict[str, Connection] = {}
+        self._name_of: dict[Connection, str] = {}
 
     def arrive(self, connection: Connection, who: Announce) -> None:
         """The connection speaks for the instance from now on; an older one is closed."""
-        older = self._present.get((who.organisation, who.instance))
-        self._present[who.organisation, who.instance] = connection
+        session = connection.session
+        assert session is not None
+        assert session.principal is not None
+        may = "writes" if OFFER_WRITE in session.principal.scopes else "reads"
+        name = f"{session.principal.name}/{may}/{who.instance}"
+        older = self._present.get(name)
+        self._present[name] = connection
+        self._name_of[connection] = name
         if older is not None and older is not connection:
             older.close(CloseCode.REPLACED, _REASON)
-        if connection.session is not None:
-            name = f"{who.organisation}/{who.instance}"
-            self._start(connection, self._cache.arrive(name, connection.session.id, self._ttl_s))
+        self._start(connection, self._cache.arrive(name, session.id, self._ttl_s))
 
     def depart(self, connection: Connection) -> None:
         """The connection has ended."""
-        session = connection.session
-        if session is None or session.principal is None or session.instance is None:
+        name = self._name_of.pop(connection, None)
+        if name is None or connection.session is None:
             return
-        name = (session.principal.organisation, session.instance)
         if self._present.get(name) is connection:
             del self._present[name]
-        self._start(connection, self._cache.leave("/".join(name), session.id))
+        self._start(connection, self._cache.leave(name, connection.session.id))
 
     async def keep(self, every_s: float) -> None:
         """Says again and again who is present; whoever has been replaced in another process is closed.
@@ -59,8 +65,8 @@ class Presence:
             present = iter(list(self._present.items()))
             await asyncio.gather(*(self._renew(present) for _ in range(_AT_ONCE)))
 
-    async def _renew(self, present: Iterator[tuple[tuple[str, str], Connection]]) -> None:
+    async def _renew(self, present: Iterator[tuple[str, Connection]]) -> None:
         for name, connection in present:
             session = connection.session
-            if session is not None and not await self._cache.stay("/".join(name), session.id, self._ttl_s):
+            if session is not None and not await self._cache.stay(name, session.id, self._ttl_s):
                 connection.close(CloseCode.REPLACED, _REASON)

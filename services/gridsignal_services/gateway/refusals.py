@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from gridsignal_schemas.frames import Detail, Error, Frame, Refused
-from gridsignal_services.gateway.writes import details_of
+from gridsignal_services.gateway.writes import MAX_DETAILS, details_of
+from gridsignal_services.strict_json import NotJson, faults_of
 
 WRITES = ("offer", "withdraw", "respond", "baseline", "reading")
 """Frames that are answered by `refused`; all others by `error`."""
@@ -30,6 +31,26 @@ def malformed(text: bytes, invalid: ValidationError) -> Frame:
         inside = [detail.model_copy(update={"pointer": detail.pointer.removeprefix(f"/{kind}")}) for detail in details]
         return Refused(id=frame_id, code="schema", details=inside).model_copy(update=_names(told))
     return Error(id=frame_id, code="schema", message=first)
+
+
+def twists_of(text: bytes) -> list[Detail]:
+    """What no JSON should have, as the REST doors find it; what is no JSON at all is found with the shape."""
+    try:
+        return faults_of(text)
+    except NotJson:
+        return []
+
+
+def twisted(text: bytes, faults: list[Detail]) -> Frame:
+    """The answer to a text that no JSON should be: a key twice, a number that is none. As the REST doors say it."""
+    told = _peek(text)
+    frame_id, kind = _id(told), told.get("t")
+    if not told:
+        return Error(code="bad_frame", message=f"expected a JSON object, got: {faults[0].message}")
+    if kind in WRITES and frame_id is not None:
+        inside = [fault.model_copy(update={"pointer": fault.pointer.removeprefix("/body")}) for fault in faults]
+        return Refused(id=frame_id, code="schema", details=inside[:MAX_DETAILS]).model_copy(update=_names(told))
+    return Error(id=frame_id, code="schema", message=f"{faults[0].pointer} {faults[0].message}"[:300])
 
 
 def too_fast(text: bytes, retry_after_ms: int) -> Frame:
@@ -56,7 +77,7 @@ def rate(message: str, retry_after_ms: int) -> Refused:
 def _peek(text: bytes) -> dict[str, Any]:
     """What can be read of a frame that is not one; empty where it is not even an object."""
     try:
-        told = from_json(text, allow_inf_nan=False)
+        told = from_json(text)
     except ValueError:
         return {}
     return told if isinstance(told, dict) else {}

@@ -66,7 +66,7 @@ class Gateway:
         self.gauges = Gauges()
         self._log, self._replica, self._verifier, self._registry = log, replica, verifier, registry
         self._seal = self._fresh_seal()
-        self._hub = Hub(lambda: secrets.token_urlsafe(6), position_every=settings.position_every)
+        self._hub = Hub(secrets.token_bytes(32), position_every=settings.position_every)
         self._sources = Sources(log, codec, replica, clock, self._day_start, settings)
         joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges)
         quota = Quota(cache, settings)
@@ -241,7 +241,9 @@ class Gateway:
         settings = self.settings
         days = {"rotate_days": settings.cursor_rotate_days, "keep_days": settings.cursor_keep_days}
         keys = open_keys(settings.data_directory, int(time.time()), **days)
-        return Seal(keys, self._log.epoch, keep_s=settings.cursor_keep_days * DAY_S)
+        return Seal(
+            keys, self._log.epoch, salt=lambda: secrets.token_bytes(16), keep_s=settings.cursor_keep_days * DAY_S
+        )
 
     def _verified(self, token: str, now: datetime) -> Principal | None:
         try:

@@ -9,7 +9,6 @@ from typing import Annotated, assert_never
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.frames import (
     Baseline,
     CloseCode,
@@ -29,15 +28,18 @@ from gridsignal_schemas.frames import (
     Withdraw,
 )
 from gridsignal_schemas.messages import GridClock
-from gridsignal_services.access import OFFER_WRITE, SIGNAL_READ, Entitlements, Principal
+from gridsignal_services.access import OFFER_WRITE, Entitlements, Principal
 from gridsignal_services.gateway.conduct import Conduct, Pace
 from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
 from gridsignal_services.gateway.hub import Encoding, GroupKey, group_key
-from gridsignal_services.gateway.refusals import forbidden, malformed, rate, too_fast
+from gridsignal_services.gateway.refusals import forbidden, malformed, rate, too_fast, twisted, twists_of
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.gateway.wishes import fault_of
 from gridsignal_services.gateway.writes import Speaker, Write, WriteRefused, record_of
 
 ClientFrame = Hello | Subscribe | Unsubscribe | Offer | Withdraw | Respond | Baseline | Reading | Query | Token
+_IDS_A_FRAME = 32
+"""So many ids of a query count as one frame more."""
 _FRAMES: TypeAdapter[ClientFrame] = TypeAdapter(Annotated[ClientFrame, Field(discriminator="t")])
 
 
@@ -96,6 +98,8 @@ class Session:
             return [Close(CloseCode.RATE_LIMITED, pace.value)]
         if pace is Pace.TOO_FAST:
             return [Send(too_fast(text, self._conduct.wait_ms))]
+        if faults := twists_of(text):
+            return [Send(twisted(text, faults)), *self._strike(now)]
         try:
             frame = _FRAMES.validate_json(text)
         except ValidationError as invalid:
@@ -116,7 +120,7 @@ class Session:
             case Offer() | Withdraw() | Respond() | Baseline() | Reading():
                 return self._write(frame)
             case Query():
-                return [Look(frame, self.speaker.site if self.speaker else None)]
+                return self._query(frame, now)
             case Token():
                 return self._token(frame, now)
             case _:
@@ -144,7 +148,7 @@ class Session:
         self._wanted.pop(key, None)
 
     def answered(self) -> None:
-        """A write has its answer: there is room in the window for another."""
+        """A write or query has its answer: there is room in the window for another."""
         self._unanswered -= 1
 
     def token_due(self, now: datetime) -> tuple[list[Effect], float]:
@@ -212,15 +216,8 @@ class Session:
 
     def _subscribe(self, frame: Subscribe) -> list[Effect]:
         assert self.principal is not None
-        topic = TOPICS.get(frame.stream)
-        if topic is None or not topic.subscribable:
-            return [self._error(frame.id, "unknown_stream", f"expected a stream, got {frame.stream!r:.70}")]
-        if frame.mode == "latest" and not topic.conflates:
-            return [self._error(frame.id, "unsupported_mode", f"{frame.stream} is never conflated: mode every only")]
-        if SIGNAL_READ not in self.principal.scopes:
-            return [self._error(frame.id, "forbidden", f"the token lacks {SIGNAL_READ}")]
-        if not set(frame.filter.zones or ()) <= self.entitlements.zones:
-            return [self._error(frame.id, "forbidden", "the filter names a zone that is not yours")]
+        if fault := fault_of(frame, self.principal, self.entitlements):
+            return [self._error(frame.id, *fault)]
         if len(self._wanted) >= self._house.settings.max_subscriptions:
             limit = self._house.settings.max_subscriptions
             return [self._error(frame.id, "too_many_subscriptions", f"expected at most {limit} subscriptions")]
@@ -254,6 +251,15 @@ class Session:
         assert refusal is not None
         ids = {"id": frame.id, "offer_id": offer_id, "response_id": response_id}
         return [Send(refusal.model_copy(update=ids))]
+
+    def _query(self, frame: Query, now: datetime) -> list[Effect]:
+        if self._unanswered >= self._house.settings.offer_window:
+            message = "too many unanswered frames: expected none for 100 ms"
+            return [Send(Error(id=frame.id, code="rate", message=message, retriable=True))]
+        asked = len(frame.offer_ids) + len(frame.order_ids) + len(frame.response_ids)
+        self._conduct.charge(now.timestamp(), asked / _IDS_A_FRAME)
+        self._unanswered += 1
+        return [Look(frame, self.speaker.site if self.speaker else None)]
 
     def _not_allowed(self, principal: Principal) -> Refused | None:
         if OFFER_WRITE not in principal.scopes:

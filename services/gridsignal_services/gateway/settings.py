@@ -30,7 +30,7 @@ class GatewaySettings:
     """Several processes on one port share its connections."""
     listen_backlog: int = 4096
     origins: tuple[str, ...] = ()
-    """Browsers' origins that may connect; programs send none and always may. Others: 403."""
+    """Browsers' origins that may connect, with commas between; programs send none and always may. Others: 403."""
 
     # --- admission ---
     max_connections: int = 20_000
@@ -76,7 +76,7 @@ class GatewaySettings:
     max_subscriptions: int = 256
     """More: error `too_many_subscriptions`."""
     offer_window: int = 64
-    """More unanswered writes: refused with `rate`."""
+    """More unanswered writes and queries: refused with `rate`."""
 
     # --- what one organisation may do, over all its connections ---
     organisation_connections: int = 1000
@@ -84,6 +84,8 @@ class GatewaySettings:
     organisation_share: float = 0.25
     """Of the event loop's time, for what it sends and asks to be replayed; more: it is served after all others, who
     then wait for a slice of a millisecond or two. Everybody without a token has one such share together."""
+    organisation_filters: int = 2000
+    """More different filters among its subscriptions at this gateway: error `too_many_subscriptions`."""
     organisation_writes_per_s: float = 1000.0
     """Faster: refused with `rate`. Counted over all gateways that share a cache."""
     organisation_write_burst: int = 5000
@@ -124,7 +126,8 @@ class GatewaySettings:
     snapshot_days: int = 3
     """How much of prices and carbon is read before the gateway is ready."""
     position_every: int = 1000
-    """Records that passed a subscription unseen: its position is sent before the heartbeat is due."""
+    """Records that passed a subscription unseen: its position is sent before the heartbeat is due. Not on dispatch,
+    where that would count what others do."""
     cursor_rotate_days: int = 30
     cursor_keep_days: int = 90
     """Cursors older than this: recovery by snapshot, reason `cursor_expired`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -10,8 +11,9 @@ from gridsignal_schemas.frames import Error, Unsubscribed
 from gridsignal_services.bus import LogUnavailable
 from gridsignal_services.gateway.effects import Join, Leave
 from gridsignal_services.gateway.gauges import Gauges
-from gridsignal_services.gateway.hub import Group, Hub
+from gridsignal_services.gateway.hub import Group, GroupKey, Hub
 from gridsignal_services.gateway.joins import Joins
+from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.websocket import Connection
 
 Start = Callable[[Connection, Coroutine[Any, Any, Any]], asyncio.Task[Any]]
@@ -20,16 +22,26 @@ Start = Callable[[Connection, Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 class Subscriptions:
     """Which connection is in which group, or on its way there.
 
-    Bounded: `max_subscriptions` a connection, a task for each that begins. When full: the session refuses.
-    Conflates: nothing.
+    Bounded: `max_subscriptions` a connection, a task for each that begins; `organisation_filters`.
+    When full: error `too_many_subscriptions`. Conflates: nothing.
     """
 
-    def __init__(self, hub: Hub, joins: Joins, gauges: Gauges, start: Start) -> None:
+    def __init__(self, hub: Hub, joins: Joins, gauges: Gauges, settings: GatewaySettings, start: Start) -> None:
         self._hub, self._joins, self._gauges, self._start = hub, joins, gauges, start
+        self._most_filters = settings.organisation_filters
+        self._filters: dict[str, Counter[GroupKey]] = {}
+        """How many subscriptions of an organisation have each filter: every other one is work for each signal."""
 
     def begin(self, connection: Connection, asked: Join) -> None:
         """Brings the connection into the group, which takes a while."""
         assert connection.session is not None
+        filters = self._filters.setdefault(connection.counted_for or "", Counter())
+        if asked.key not in filters and len(filters) >= self._most_filters:
+            connection.session.parted(asked.key)
+            message = f"expected at most {self._most_filters} different filters of an organisation"
+            connection.send(Error(id=asked.id, code="too_many_subscriptions", message=message))
+            return
+        filters[asked.key] += 1
         group = self._hub.reserve(asked.key)
         connection.session.joined(asked.key, group.sub)
         connection.groups[group.sub] = group
@@ -62,13 +74,20 @@ class Subscriptions:
         """All of a connection's end."""
         for task in connection.joins.values():
             task.cancel()
-        for group in connection.groups.values():
-            self._hub.detach(group, connection)
-        self._gauges.subscriptions.dec(len(connection.groups))
-        connection.groups.clear()
+        for group in list(connection.groups.values()):
+            self._part(connection, group)
 
     def _part(self, connection: Connection, group: Group) -> None:
         if connection.groups.pop(group.sub, None) is not None:
             self._gauges.subscriptions.dec()
+            self._forget(connection.counted_for or "", group.key)
         self._hub.detach(group, connection)
         connection.forget(group.sub)
+
+    def _forget(self, organisation: str, key: GroupKey) -> None:
+        filters = self._filters[organisation]
+        filters[key] -= 1
+        if not filters[key]:
+            del filters[key]
+        if not filters:
+            del self._filters[organisation]

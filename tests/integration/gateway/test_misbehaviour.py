@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -94,17 +95,40 @@ async def test_text_that_is_not_utf_8_ends_the_connection(stand: Stand) -> None:
         assert (await client.closed())[0] == 1007
 
 
+def different_filters() -> list[dict[str, Any]]:
+    """Every filter of prices that acme-ai may have."""
+    products = ["DAY_AHEAD", "INTRADAY", "REAL_TIME", "IMBALANCE"]
+    named = [list(some) for size in range(1, 5) for some in combinations(products, size)]
+    return [{"zones": zones, "products": some} for zones in (["DE-LU"], ["FR"], ["DE-LU", "FR"]) for some in named]
+
+
 async def test_a_thousand_subscriptions_are_refused_one_by_one(tmp_path: Path) -> None:
-    products = ["DAY_AHEAD", "INTRADAY", "REAL_TIME", "IMBALANCE", "A", "B", "C", "D", "E", "F"]
-    async with Stand.open(tmp_path) as stand, stand.client() as client:
+    filters = different_filters()
+    async with Stand.open(tmp_path, max_subscriptions=16) as stand, stand.client() as client:
         for number in range(1000):
-            wanted: dict[str, Any] = {"products": [products[number & 1], products[2 + number % 7], f"p{number}"]}
+            wanted = filters[number % len(filters)]
             await client.send({"t": "subscribe", "id": number + 10, "stream": "prices", "filter": wanted})
         answers = {}
         while len(answers) < 1000:
             frame = await client.until(lambda frame: "id" in frame)
             answers[frame["id"] - 10] = frame.get("code", frame["t"])
-        assert [answers[number] for number in range(1000)] == ["subscribed"] * 256 + ["too_many_subscriptions"] * 744
+        assert [answers[number] for number in range(1000)] == ["subscribed"] * 16 + ["too_many_subscriptions"] * 984
+
+
+async def test_an_organisation_has_no_more_different_filters_than_it_may(tmp_path: Path) -> None:
+    filters = different_filters()
+    async with Stand.open(tmp_path, organisation_filters=4) as stand, stand.client() as one, stand.client() as another:
+        for wanted in filters[:4]:
+            assert (await one.subscribe("prices", filter=wanted))["t"] == "subscribed"
+        assert (await another.subscribe("prices", filter=filters[4]))["code"] == "too_many_subscriptions"
+        same = await another.subscribe("prices", filter=filters[0])
+        assert same["t"] == "subscribed"
+        async with stand.client(token=stand.token("volt-colo"), site="muc-1") as neighbour:
+            assert (await neighbour.subscribe("prices"))["t"] == "subscribed"
+        await one.ask("unsubscribe", sub=same["sub"])
+        assert (await one.subscribe("prices", filter=filters[4]))["code"] == "too_many_subscriptions"
+        await another.ask("unsubscribe", sub=same["sub"])
+        assert (await one.subscribe("prices", filter=filters[4]))["t"] == "subscribed"
 
 
 async def test_what_can_not_be_subscribed_to_says_why(stand: Stand) -> None:
@@ -169,6 +193,16 @@ async def test_a_newer_session_of_the_same_instance_replaces_the_older(stand: St
         await newer.hello(site="fra-1", instance="planner-1")
         assert (await older.closed())[0] == 4509
         assert (await newer.subscribe("prices"))["t"] == "subscribed"
+
+
+async def test_only_like_replaces_like(stand: Stand) -> None:
+    """Nobody who may not write, or speaks in another role, ends a program that follows orders."""
+    async with stand.client(hello=False) as planner:
+        await planner.hello(site="fra-1", instance="planner-1")
+        for token in (stand.token(scopes=("signal:read",)), stand.token(role="operator"), stand.token("volt-colo")):
+            async with stand.client(hello=False, token=token) as other:
+                assert (await other.hello(instance="planner-1"))["t"] == "welcome"
+                assert (await planner.ask("query"))["t"] == "states"
 
 
 async def test_a_dead_socket_silences_nobody(stand: Stand) -> None:

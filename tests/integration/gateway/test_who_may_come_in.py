@@ -95,6 +95,13 @@ async def test_what_is_not_http_ends_without_a_hang(stand: Stand, request_text: 
     await http(stand, request_text)
 
 
+@pytest.mark.parametrize("target", ["//[::1", "/v1/stream\x00", "//[", "http://[::1/v1/stream", "*", "?", "//"])
+async def test_an_odd_target_is_answered(stand: Stand, target: str, capfd: pytest.CaptureFixture[str]) -> None:
+    answer = await http(stand, f"GET {target} HTTP/1.1\nHost: x\n\n")
+    assert answer.startswith(("HTTP/1.1 400", "HTTP/1.1 404"))
+    assert "error" not in capfd.readouterr().err
+
+
 async def test_a_header_that_drips_is_dropped(tmp_path: Path) -> None:
     async with Stand.open(tmp_path, header_timeout_s=0.1) as stand:
         assert await http(stand, "GET /v1/stream HTTP/1.1\nHost") == ""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import string
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridsignal_services.gateway.cursor import DAY_S, CursorRefused, Key, Place, Seal, advanced
+from gridsignal_services.gateway import cursor
+from gridsignal_services.gateway.cursor import DAY_S, CursorRefused, Key, Place, advanced
 from gridsignal_services.gateway.keyfile import rotated
 
 NOW_S = 1_800_000_000
@@ -23,7 +25,12 @@ places = st.builds(
 )
 
 
-def refusal(seal: Seal, text: str, *, stream: str = "prices", now_s: int = NOW_S) -> str:
+def a_seal(keys: list[Key], epoch: str) -> cursor.Seal:
+    salts = itertools.count()
+    return cursor.Seal(keys, epoch, salt=lambda: next(salts).to_bytes(8, "big"))
+
+
+def refusal(seal: cursor.Seal, text: str, *, stream: str = "prices", now_s: int = NOW_S) -> str:
     with pytest.raises(CursorRefused) as refused:
         seal.open(stream, text, now_s)
     return refused.value.reason
@@ -31,25 +38,44 @@ def refusal(seal: Seal, text: str, *, stream: str = "prices", now_s: int = NOW_S
 
 @given(places)
 def test_what_was_sealed_is_what_is_opened(place: Place) -> None:
-    seal = Seal([FIRST], "epoch")
+    seal = a_seal([FIRST], "epoch")
     assert seal.open("prices", seal.seal("prices", place, NOW_S), NOW_S) == place
 
 
 def test_a_cursor_is_about_a_hundred_url_safe_characters() -> None:
-    text = Seal([FIRST], "epoch").seal("prices", PLACE, NOW_S)
+    text = a_seal([FIRST], "epoch").seal("prices", PLACE, NOW_S)
     assert 80 <= len(text) <= 120
     assert set(text) <= set(string.ascii_letters + string.digits + "-_=")
 
 
 def test_the_length_tells_nothing_about_ordinary_counts() -> None:
-    seal = Seal([FIRST], "epoch")
+    seal = a_seal([FIRST], "epoch")
     small, large = Place((1,) * 6, 0, NOW_S * 10**6), Place((100,) * 6, 0, NOW_S * 10**6)
     assert len(seal.seal("prices", small, NOW_S)) == len(seal.seal("prices", large, NOW_S))
 
 
+@given(places, places)
+def test_two_cursors_differ_whether_or_not_the_places_do(one: Place, other: Place) -> None:
+    seal = a_seal([FIRST], "epoch")
+    cursors = [seal.seal("dispatch", place, NOW_S) for place in (one, one, other)]
+    assert len(set(cursors)) == 3
+
+
+@given(st.lists(st.integers(0, 2**27), min_size=6, max_size=6))
+def test_the_length_tells_nothing_about_how_much_was_logged(positions: list[int]) -> None:
+    seal = a_seal([FIRST], "epoch")
+    empty = seal.seal("dispatch", Place((0,) * 6, 0, NOW_S * 10**6), NOW_S)
+    assert len(seal.seal("dispatch", Place(tuple(positions), 5, NOW_S * 10**6), NOW_S)) == len(empty)
+
+
+def test_a_cursor_of_an_earlier_version_is_still_opened() -> None:
+    sealed_by_0_1_0 = "AQABSTWJTP18DM9RgqQq5wz0lkMQGdb5CERk8K5JLRsV7bfF079rFx596Oo6wUq4L5F-ERLD92HhQC3qbvkx"
+    assert a_seal([FIRST], "epoch").open("prices", sealed_by_0_1_0, NOW_S) == PLACE
+
+
 @given(st.data())
 def test_a_changed_cursor_is_unknown(data: st.DataObject) -> None:
-    seal = Seal([FIRST], "epoch")
+    seal = a_seal([FIRST], "epoch")
     text = seal.seal("prices", PLACE, NOW_S)
     at = data.draw(st.integers(8, len(text.rstrip("=")) - 2))
     other = data.draw(st.sampled_from([c for c in string.ascii_letters if c != text[at]]))
@@ -58,25 +84,25 @@ def test_a_changed_cursor_is_unknown(data: st.DataObject) -> None:
 
 @given(st.text(max_size=200))
 def test_any_other_text_is_unknown_and_never_an_error(text: str) -> None:
-    assert refusal(Seal([FIRST], "epoch"), text) == "cursor_unknown"
+    assert refusal(a_seal([FIRST], "epoch"), text) == "cursor_unknown"
 
 
 def test_a_cursor_belongs_to_its_stream_and_its_log() -> None:
-    seal = Seal([FIRST], "epoch")
+    seal = a_seal([FIRST], "epoch")
     text = seal.seal("prices", PLACE, NOW_S)
     assert refusal(seal, text, stream="carbon") == "cursor_unknown"
-    assert refusal(Seal([FIRST], "another"), text) == "epoch_changed"
+    assert refusal(a_seal([FIRST], "another"), text) == "epoch_changed"
 
 
 def test_retired_keys_open_cursors_until_they_are_forgotten() -> None:
-    text = Seal([FIRST], "epoch").seal("prices", PLACE, NOW_S)
-    assert Seal([FIRST, SECOND], "epoch").open("prices", text, NOW_S) == PLACE
-    assert refusal(Seal([SECOND], "epoch"), text) == "cursor_expired"
-    assert refusal(Seal([Key(1, b"z" * 32, NOW_S)], "epoch"), text) == "cursor_unknown"
+    text = a_seal([FIRST], "epoch").seal("prices", PLACE, NOW_S)
+    assert a_seal([FIRST, SECOND], "epoch").open("prices", text, NOW_S) == PLACE
+    assert refusal(a_seal([SECOND], "epoch"), text) == "cursor_expired"
+    assert refusal(a_seal([Key(1, b"z" * 32, NOW_S)], "epoch"), text) == "cursor_unknown"
 
 
 def test_a_cursor_expires_after_ninety_days() -> None:
-    seal = Seal([FIRST], "epoch")
+    seal = a_seal([FIRST], "epoch")
     text = seal.seal("prices", PLACE, NOW_S)
     assert seal.open("prices", text, NOW_S + 90 * DAY_S) == PLACE
     assert refusal(seal, text, now_s=NOW_S + 90 * DAY_S + 1) == "cursor_expired"

@@ -51,7 +51,7 @@ def an_entry(record: Record, audience: Audience | None = None) -> Entry:
 
 
 def a_hub(**limits: Any) -> Hub:
-    return Hub((f"sub{number}" for number in itertools.count()).__next__, **limits)
+    return Hub(b"secret", **limits)
 
 
 def joined(hub: Hub, key: GroupKey, *members: Reader) -> Group:
@@ -182,3 +182,40 @@ def test_only_the_latest_mode_names_a_series() -> None:
     assert hub.reserve(a_key(mode="latest")).signal(entry, "c").series == a_spot_price().series_id
     assert hub.reserve(a_key()).signal(entry, "c").series is None
     assert hub.reserve(a_key(mode="latest")).signal(entry, None).series is None
+
+
+def test_a_subscription_has_the_same_name_whether_or_not_others_have_it_too() -> None:
+    alone, beside = a_hub(), a_hub()
+    key = a_key()
+    beside.attach(beside.reserve(key), Reader())
+    assert alone.reserve(key).sub == beside.reserve(key).sub
+    group = alone.reserve(key)
+    for _ in range(2):
+        alone.release(group)
+    again = alone.reserve(key)
+    assert again is not group
+    assert again.sub == group.sub
+    assert Hub(b"another process").reserve(key).sub != group.sub
+
+
+def test_different_filters_have_different_names() -> None:
+    hub = a_hub()
+    keys = [
+        a_key(),
+        a_key("carbon"),
+        a_key(mode="latest"),
+        a_key(zones=frozenset({"DE-LU", "FR"})),
+        a_key("dispatch"),
+        a_key("dispatch", who("volt-colo")),
+        a_key("dispatch", sites=frozenset({"fra-1"})),
+    ]
+    assert len({hub.reserve(key).sub for key in keys}) == len(keys)
+
+
+def test_what_others_do_on_dispatch_changes_the_time_of_nothing() -> None:
+    hub, reader = a_hub(position_every=3), Reader()
+    hub.attach(hub.reserve(a_key("dispatch")), reader)
+    for _ in range(10):
+        hub.publish("dispatch", an_entry(a_dispatch_order(), Audience()), lambda: "c", 1.0)
+    hub.flush()
+    assert reader.got == []

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gridsignal_schemas.frames import CloseCode, Error, Refused, TokenAccepted, TokenExpiring, Welcome
 from gridsignal_schemas.messages import FlexOffer
 from gridsignal_services.access import OFFER_WRITE, SIGNAL_READ, Entitlements, Principal
@@ -140,6 +142,50 @@ def test_a_query_is_looked_up() -> None:
     (look,) = tell(an_open_session(), "query", offer_ids=["o-1"])
     assert isinstance(look, Look)
     assert look.query.offer_ids == ["o-1"]
+
+
+def test_queries_share_the_window_of_writes() -> None:
+    session = an_open_session(offer_window=2)
+    assert [isinstance(tell(session, "query")[0], Look) for _ in range(2)] == [True, True]
+    assert code(tell(session, "query")) == "rate"
+    session.answered()
+    assert isinstance(tell(session, "query")[0], Look)
+
+
+def test_many_ids_in_a_query_count_as_many_frames() -> None:
+    session = an_open_session(frames_per_s=0.001, frame_burst=20)
+    ids = [f"o-{number}" for number in range(256)]
+    assert isinstance(tell(session, "query", offer_ids=ids, order_ids=ids)[0], Look)
+    assert isinstance(tell(session, "query")[0], Look)
+    assert isinstance(tell(session, "query", offer_ids=["o-1"])[0], Look)
+    assert code(tell(session, "query")) == "rate"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "pointer"),
+    [
+        (b'{"t": "offer", "id": 1, "offer_id": "o", "body": {"revision": 1, "revision": 2}}', Refused, "/revision"),
+        (b'{"t": "reading", "id": 1, "body": {"a": [{"b": 1, "b": 1}]}}', Refused, "/a/0/b"),
+        (b'{"t": "offer", "id": 1, "offer_id": "o", "offer_id": "p", "body": {}}', Refused, "/offer_id"),
+        (b'{"t": "query", "id": 1, "id": 1}', Error, "/id"),
+    ],
+)
+def test_a_key_that_comes_twice_is_refused_as_the_rest_doors_do(text: bytes, kind: type, pointer: str) -> None:
+    (send,) = an_open_session().receive(text, NOW)
+    assert isinstance(send, Send)
+    assert isinstance(send.frame, kind)
+    assert code([send]) == "schema"
+    if isinstance(send.frame, Refused):
+        assert [(detail.code, detail.pointer) for detail in send.frame.details] == [("DUPLICATE_KEY", pointer)]
+    else:
+        assert pointer in send.frame.message
+
+
+def test_a_filter_names_what_there_is() -> None:
+    session = an_open_session()
+    assert code(tell(session, "subscribe", stream="prices", filter={"products": ["DAY_AHEAD", "p17"]})) == "schema"
+    assert code(tell(session, "subscribe", stream="carbon", filter={"accounting": ["GUESSED"]})) == "schema"
+    assert isinstance(tell(session, "subscribe", stream="carbon", filter={"accounting": ["MARGINAL"]})[0], Join)
 
 
 def test_a_token_is_watched_from_its_notice_to_its_end() -> None:
