@@ -142,7 +142,7 @@ class Count:
             **self._counts(),
             **self._energies(moved),
             "delivered_wh": sum(w // 4 for _, _, w, _ in delivered),
-            "cost": _money(sum((amount(w, o.price_per_mwh) for o, _, w, _ in delivered), Decimal(0))),
+            "payments": _money(sum((amount(w, o.price_per_mwh) for o, _, w, _ in delivered), Decimal(0))),
             "penalties": _money(
                 sum(
                     (amount(w, self.requests[o.request_id].deficiency_price_per_mwh) for o, _, _, w in delivered),
@@ -155,8 +155,6 @@ class Count:
         short = [c for c in self.all(Clearing) if c.trigger is ClearingTrigger.SHORTFALL]
         lengths = {i: len(self.quarters(o)) for i, o in self.orders.items()}
         return {
-            "requests": len(self.requests),
-            "offers": len(self.offers),
             "awards": len(self.orders),
             "refusals": len(self.refused),
             "voided": len(self.voided),
@@ -170,10 +168,15 @@ class Count:
 
     def _energies(self, moved: dict[datetime, int]) -> dict[str, Any]:
         both = {"with": self.metered, "without": self.baseline}
-        cost = {name: _money(sum((self._cost(*load) for load in p.items()), Decimal(0))) for name, p in both.items()}
+        billed = dict(self.metered)
+        for order, start, power, _ in self.deliveries():  # whoever asked settles what was delivered
+            billed[order.site, start] += power if order.direction is Direction.LOAD_DECREASE else -power
+        bills = {"with": billed, "without": self.baseline}
         return {
             "energy_wh": {name: sum(power.values()) // 4 for name, power in both.items()},
-            "energy_cost": {name: c["amount"] for name, c in cost.items()} | {"currency": "EUR"},
+            "energy_bill": {
+                name: _money(sum((self._cost(*load) for load in p.items()), Decimal(0))) for name, p in bills.items()
+            },
             "co2_kg": {"with": self.co2(self.metered, moved), "without": self.co2(self.baseline, {})},
         }
 
@@ -185,8 +188,8 @@ def _wh(power_w: int, starts_at: datetime, ends_at: datetime) -> int:
     return power_w * int((ends_at - starts_at).total_seconds()) // 3600
 
 
-def _money(total: Decimal) -> dict[str, str]:
-    return {"amount": str(total.quantize(Decimal("0.01"))), "currency": "EUR"}
+def _money(total: Decimal) -> str:
+    return str(total.quantize(Decimal("0.01")))
 
 
 if __name__ == "__main__":

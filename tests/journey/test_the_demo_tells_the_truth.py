@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections import defaultdict
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gridsignal_schemas.messages import Record
+from gridsignal_schemas.messages import Direction, Record
 from gridsignal_services.demo.numbers import as_json
 from gridsignal_services.demo.run import play_day
 from gridsignal_services.demo.story import STORIES
-from tests.journey.recount import Count, records_of
+from tests.journey.recount import QUARTER, Count, records_of
+from tests.journey.resum import mishaps_of, money_of, sums_of
 
 SUNNY, DARK = "2024-05-12", "2024-12-12"
 RECOUNT = Path(__file__).with_name("recount.py")
@@ -29,6 +32,11 @@ KEYS = {
     "price_max",
     "requests",
     "offers",
+    "orders",
+    "sites",
+    "curves",
+    "carbon",
+    "moved_to_another_zone",
     "awards",
     "refusals",
     "voided",
@@ -37,13 +45,16 @@ KEYS = {
     "offered_wh",
     "awarded_wh",
     "delivered_wh",
-    "cost",
+    "payments",
     "penalties",
     "energy_wh",
-    "energy_cost",
+    "energy_bill",
+    "net_cost",
     "co2_kg",
     "latency_ms",
 }
+DETAILS = {"requests", "offers", "orders", "sites", "curves", "carbon", "moved_to_another_zone"}
+"""What the sums follow from."""
 
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -57,6 +68,15 @@ def figures_of(day: str, directory: Path, speed: str = "max") -> dict[str, Any]:
     assert ended.returncode == 0, ended.stderr
     figures: dict[str, Any] = json.loads(ended.stdout)
     return figures
+
+
+def plain(*arguments: str, encoding: str) -> str:
+    """What a terminal without colours shows, of the width of a punched card."""
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "TERM": "dumb", "COLUMNS": "80"}
+    command = [sys.executable, "-m", "gridsignal", "demo", *arguments]
+    ended = subprocess.run(command, capture_output=True, timeout=240, check=False, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.decode(encoding)
 
 
 def but_latencies(figures: dict[str, Any]) -> dict[str, Any]:
@@ -73,9 +93,14 @@ class Played:
         self.count = Count(self.records)
 
 
-@pytest.fixture(scope="module", params=[SUNNY, DARK])
-def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Played:
-    return Played(request.param, tmp_path_factory.mktemp(request.param))
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Played, Played]:
+    return Played(SUNNY, tmp_path_factory.mktemp(SUNNY)), Played(DARK, tmp_path_factory.mktemp(DARK))
+
+
+@pytest.fixture(params=[SUNNY, DARK])
+def played(request: pytest.FixtureRequest, both: tuple[Played, Played]) -> Played:
+    return both[request.param == DARK]
 
 
 def test_it_prints_every_figure(played: Played) -> None:
@@ -96,11 +121,66 @@ def test_whoever_recounts_the_log_gets_the_same_figures(played: Played) -> None:
     )
     recounted = json.loads(ended.stdout)
     assert recounted == {name: played.figures[name] for name in recounted}
-    assert recounted.keys() >= KEYS - {"day", "seed", "latency_ms"}
+    assert recounted.keys() >= KEYS - DETAILS - {"day", "seed", "net_cost", "latency_ms"}
+
+
+def test_every_printed_sum_follows_from_the_object_alone(played: Played) -> None:
+    figures = played.figures
+    assert {name: figures[name] for name in sums_of(figures)} == sums_of(figures)
+    assert len(figures["requests"]) == 3
+    for order in figures["orders"]:
+        assert (order["paid"], order["penalty"]) == money_of(order)
+    for request in figures["requests"]:
+        accepted = sum(o["accepted_w"] or 0 for o in figures["orders"] if o["request_id"] == request["request_id"])
+        assert request["lacking_w"] == max(0, request["power_w"] - accepted)
+
+
+def test_what_is_printed_is_what_the_object_says(played: Played) -> None:
+    ended = plain("--day", played.day, "--speed", "max", encoding="utf-8")
+    for name in ("payments", "penalties"):
+        assert f"{Decimal(played.figures[name]):,.2f} EUR" in ended
+    for name in ("energy_bill", "net_cost"):
+        pair = {key: Decimal(value) for key, value in played.figures[name].items()}
+        assert f"without orders {pair['without']:,.2f} EUR: {pair['with'] - pair['without']:+,.2f}" in ended
+    assert ended.count("saved") <= 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_it_fits_a_plain_terminal(encoding: str) -> None:
+    shown = plain("--speed", "max", encoding=encoding)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "\x1b" not in shown
+    assert "m-" in shown
+    assert "o+8.0" in shown
+    if encoding != "utf-8":
+        assert shown.isascii()
+
+
+def test_no_bid_is_made_twice_and_no_load_is_sold_below_its_worth(both: tuple[Played, Played]) -> None:
+    bids = [offer["price_per_mwh"] for played in both for offer in played.figures["offers"]]
+    assert len(set(bids)) == len(bids)
+    for played in both:
+        for request in played.count.requests.values():
+            if request.direction is Direction.LOAD_INCREASE:
+                continue
+            hours = [request.starts_at + i * QUARTER for i in range((request.ends_at - request.starts_at) // QUARTER)]
+            worth = sum(played.count.prices[request.zone].at(hour) or Decimal(0) for hour in hours) / len(hours)
+            asked = [o for o in played.figures["offers"] if o["request_id"] == request.request_id]
+            assert asked
+            assert all(Decimal(offer["price_per_mwh"]) >= worth for offer in asked)
+
+
+def test_each_day_has_mishaps_of_its_own(both: tuple[Played, Played]) -> None:
+    sunny, dark = (
+        {(what, order["site"]) for order in played.figures["orders"] for what in mishaps_of(order)} for played in both
+    )
+    assert len(sunny) >= 4
+    assert len(dark) >= 4
+    assert not sunny & dark
 
 
 def test_it_saves_money_and_says_what_became_of_the_co2(played: Played) -> None:
-    cost, co2 = played.figures["energy_cost"], played.figures["co2_kg"]
+    cost, co2 = played.figures["net_cost"], played.figures["co2_kg"]
     assert float(cost["with"]) < float(cost["without"])
     if played.day == SUNNY:
         assert co2["with"] < co2["without"]

@@ -8,19 +8,17 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
-from datetime import datetime
+import time
 from pathlib import Path
 
 from rich.console import Console
 
 from gridsignal.__main__ import OK, USAGE
 from gridsignal.cli.arguments import Arguments
-from gridsignal_schemas.messages import Record
 from gridsignal_services.cli.failing import TOLD, failed
-from gridsignal_services.demo.narration import line_of
+from gridsignal_services.demo.narration import Narrator
 from gridsignal_services.demo.numbers import as_json
-from gridsignal_services.demo.run import Result, SpeedRefused, play_day
+from gridsignal_services.demo.run import Result, SpeedRefused, Watcher, play_day
 from gridsignal_services.demo.story import STORIES
 from gridsignal_services.demo.summary import summary
 from gridsignal_services.settings import ServerSettings
@@ -84,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     """Plays the day. 0: done; 2: that can't be played; 3: the cluster does not answer."""
     configure_logging(json=False, level="WARNING", stream=sys.stderr)
     console = Console()
-    watch = None if args.json else _live(console)
+    watch = None if args.json else Narrator(console.print, STORIES[args.day], time.monotonic)
     try:
         result = asyncio.run(_play(args, watch))
     except SpeedRefused as refused:
@@ -95,20 +93,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(as_json(result)))
     else:
-        console.print(summary(result, console.width))
+        console.print(summary(result, console.width, unicode=console.encoding.startswith("utf")))
     return OK
 
 
-def _live(console: Console) -> Callable[[Record, datetime], None]:
-    def show(record: Record, now: datetime) -> None:
-        line = line_of(record, now)
-        if line is not None:
-            console.print(line)
-
-    return show
-
-
-async def _play(args: argparse.Namespace, watch: Callable[[Record, datetime], None] | None) -> Result:
+async def _play(args: argparse.Namespace, watch: Watcher | None) -> Result:
     options = {"seed": args.seed, "speed": args.speed, "watch": watch, "cluster": _cluster_settings(args)}
     if args.directory is not None:
         return await play_day(STORIES[args.day], directory=args.directory, **options)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from gridsignal_schemas.messages import (
+    Direction,
     DispatchOrder,
     DispatchRequest,
     Flexibility,
@@ -15,7 +17,7 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.values import MW
 from gridsignal_services.demo.load import MINUTES, SLOTS, Load, refill, trapezoid
-from gridsignal_services.demo.planners import Answer, Bid, Desk, cheapest_slots, sign
+from gridsignal_services.demo.planners import Answer, Bid, Desk, cheapest_slots, mean_price, sign, within
 from gridsignal_services.demo.story import ZONE
 
 SITE = "muc-1"
@@ -39,9 +41,11 @@ class Batteries:
         self._drawn_wmin = 0.0
         """What the waiting half gave its store so far, in watt-minutes; negative: took from it."""
         self._under_way: list[tuple[int, int, float]] = []
+        self._curve: SpotPrice | None = None
 
     def plan(self, curves: Mapping[str, SpotPrice]) -> None:
         baseline, curve = self.loads[SITE].baseline_w, curves[ZONE]
+        self._curve = curve
         slots = cheapest_slots(curve, 0, MINUTES, SLOTS)
         for slot in slots[:8]:
             baseline[slot] += POWER_W
@@ -68,12 +72,20 @@ class Batteries:
             "ramp_up_w_per_min": RAMP_W_PER_MIN,
             "expires_at": request.ends_at,
         }
-        return [Bid("battery", POWER_W, self._desk.price(request, up="12", down="78"), flexibility, terms)]
+        assert self._curve is not None, "prices are out before anybody asks"
+        up = request.direction is Direction.LOAD_INCREASE
+        later = mean_price(self._curve, RESTORE_FROM_MIN, RESTORE_TO_MIN) / Decimal(str(ONE_WAY * ONE_WAY))
+        price = self._desk.price(request, self._curve, effort="12" if up else "26", later=later)
+        return [Bid("battery", POWER_W, price, flexibility, terms)]
 
     def answer(self, order: DispatchOrder) -> Answer | None:
         issued = self._desk.issued_min(order, self._respond_s[order.request_id])
-        if self._mishaps.blind_from_min <= issued < self._mishaps.blind_to_min:
+        if self._mishaps.blind_site == SITE and within(issued, self._mishaps.blind):
             return None
+        if within(issued, self._mishaps.warm):
+            return Answer(0, "CELLS_TOO_WARM", "the cells are too warm to be used")
+        if within(issued, self._mishaps.cooling):
+            return Answer(order.power_w // 2, reason="half of the strings are cooling down")
         return Answer(order.power_w)
 
     def follow(self, order: DispatchOrder, accepted_w: int) -> None:

@@ -15,7 +15,6 @@ from gridsignal_schemas.messages import (
     BaselineDeclaration,
     CarbonIntensity,
     Clearing,
-    ClearingTrigger,
     Direction,
     DispatchOrder,
     DispatchRequest,
@@ -33,6 +32,17 @@ from gridsignal_schemas.messages import (
 _WATT_SECONDS_PER_MWH = Decimal(3_600_000_000)
 
 
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A quarter hour of an order."""
+
+    starts_at: datetime
+    delivered_w: int
+    deficiency_w: int
+    paid: Decimal
+    penalty: Decimal
+
+
 @dataclass(slots=True)
 class Order:
     """An order's fate, as its records tell it."""
@@ -47,6 +57,7 @@ class Order:
     deficiency_wh: int = 0
     paid: Decimal = Decimal(0)
     penalty: Decimal = Decimal(0)
+    intervals: list[Interval] = field(default_factory=list)
 
     @property
     def seconds(self) -> int:
@@ -69,6 +80,12 @@ class SiteDay:
     metered_w: dict[datetime, int] = field(default_factory=dict)
     ordered_w: dict[datetime, int] = field(default_factory=lambda: defaultdict(int))
     """Signed: above zero asks for more load."""
+    handed_w: dict[datetime, int] = field(default_factory=lambda: defaultdict(int))
+    """What orders delivered, signed like `ordered_w`: whoever asked settles that energy, the site does not."""
+
+    def billed_w(self, start: datetime) -> int:
+        """What the site pays the day-ahead price for."""
+        return self.metered_w[start] - self.handed_w.get(start, 0)
 
 
 @dataclass(slots=True)
@@ -162,107 +179,33 @@ def _deliver(day: Day) -> None:
             deviation = (deviation if down else -deviation) - used[site.site, start]
             delivered = min(max(deviation, 0), order.accepted_w)
             used[site.site, start] += delivered
-            _settle(day, order, delivered, max(0, order.accepted_w - deviation))
-            if _moves_away(day, order):
+            site.handed_w[start] += -delivered if down else delivered
+            _settle(day, order, start, delivered, max(0, order.accepted_w - deviation))
+            if moves_away(day, order):
                 day.moved_away_w[start] += delivered if down else -delivered
 
 
-def _settle(day: Day, order: Order, delivered_w: int, deficiency_w: int) -> None:
+def _settle(day: Day, order: Order, start: datetime, delivered_w: int, deficiency_w: int) -> None:
     request = day.requests[order.issued.request_id]
     order.delivered_wh += delivered_w * day.interval_s // 3600
     order.deficiency_wh += deficiency_w * day.interval_s // 3600
-    order.paid += _amount(delivered_w, day.interval_s, order.issued.price_per_mwh or Decimal(0))
-    order.penalty += _amount(deficiency_w, day.interval_s, request.deficiency_price_per_mwh or Decimal(0))
+    paid = amount(delivered_w, day.interval_s, order.issued.price_per_mwh or Decimal(0))
+    penalty = amount(deficiency_w, day.interval_s, request.deficiency_price_per_mwh or Decimal(0))
+    order.paid += paid
+    order.penalty += penalty
+    order.intervals.append(Interval(start, delivered_w, deficiency_w, paid, penalty))
 
 
-def _amount(power_w: int, seconds: int, price: Decimal) -> Decimal:
+def amount(power_w: int, seconds: int, price: Decimal) -> Decimal:
+    """What a mean power over a time is worth, to four places."""
     return (Decimal(power_w) * seconds / _WATT_SECONDS_PER_MWH * price).quantize(Decimal("0.0001"))
 
 
-def _moves_away(day: Day, order: Order) -> bool:
-    offer = day.offers[order.issued.participant, order.issued.offer_id or ""]
-    return offer.flexibility.kind is FlexibilityKind.SHIFT_SITE
+def offer_of(day: Day, order: Order) -> FlexOffer:
+    """The offer that was ordered."""
+    return day.offers[order.issued.participant, order.issued.offer_id or ""]
 
 
-# --- sums -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class With:
-    """A figure with the orders, and as it would have been without."""
-
-    with_: Decimal
-    without: Decimal
-
-
-def energy_wh(day: Day) -> With:
-    """All sites' energy."""
-    sums = [sum(sum(curve.values()) for curve in curves) for curves in _curves(day)]
-    return With(*(Decimal(total * day.interval_s // 3600) for total in sums))
-
-
-def _curves(day: Day) -> tuple[list[dict[datetime, int]], list[dict[datetime, int]]]:
-    return [site.metered_w for site in day.sites.values()], [site.baseline_w for site in day.sites.values()]
-
-
-def energy_cost(day: Day) -> With:
-    """All sites' energy at their zones' day-ahead prices."""
-    totals = [Decimal(0), Decimal(0)]
-    for site in day.sites.values():
-        for index, curve in enumerate((site.metered_w, site.baseline_w)):
-            for start, power in curve.items():
-                totals[index] += _amount(power, day.interval_s, day.prices[site.zone].at(start) or Decimal(0))
-    return With(*totals)
-
-
-def co2_kg(day: Day) -> With:
-    """Average life-cycle CO2 of the zones whose figures are known.
-
-    Like with like: load that orders moved to a zone without figures stays out of both sums.
-    """
-    totals = [Decimal(0), Decimal(0)]
-    for site in day.sites.values():
-        grams = day.carbon.get(site.zone)
-        if not grams:
-            continue
-        for index, curve in enumerate((site.metered_w, site.baseline_w)):
-            totals[index] += sum((_kg(day, power, grams[_hour(start)]) for start, power in curve.items()), Decimal(0))
-    for start, power in day.moved_away_w.items():
-        totals[0] += _kg(day, power, day.carbon[_home(day)][_hour(start)])
-    return With(*totals)
-
-
-def _kg(day: Day, power_w: int, grams_per_kwh: Decimal) -> Decimal:
-    return Decimal(power_w) * day.interval_s / 3600 / 1000 * grams_per_kwh / 1000
-
-
-def _hour(start: datetime) -> datetime:
-    return start.replace(minute=0)
-
-
-def _home(day: Day) -> str:
-    """The zone the requests are in."""
-    return next(iter(day.requests.values())).zone
-
-
-def moved_away_wh(day: Day) -> int:
-    """Energy that orders moved between zones, whose CO2 is unknown."""
-    return sum(abs(power) for power in day.moved_away_w.values()) * day.interval_s // 3600
-
-
-def reawards(day: Day) -> int:
-    """Orders that went to the next in merit order because an earlier one fell short."""
-    return sum(len(clearing.awards) for clearing in day.clearings if clearing.trigger is ClearingTrigger.SHORTFALL)
-
-
-def offered_wh(day: Day) -> int:
-    """What was offered, each offer's largest option over its window."""
-    return sum(
-        max(o.power_w * int((o.ends_at - o.starts_at).total_seconds()) // 3600 for o in offer.options)
-        for offer in day.offers.values()
-    )
-
-
-def asked_wh(day: Day) -> int:
-    """What was asked for."""
-    return sum(r.power_w * int((r.ends_at - r.starts_at).total_seconds()) // 3600 for r in day.requests.values())
+def moves_away(day: Day, order: Order) -> bool:
+    """Whether its load went to another zone."""
+    return offer_of(day, order).flexibility.kind is FlexibilityKind.SHIFT_SITE

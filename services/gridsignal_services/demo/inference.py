@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from gridsignal_schemas.messages import (
+    Direction,
     DispatchOrder,
     DispatchRequest,
     Flexibility,
@@ -16,7 +17,7 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.values import MW
 from gridsignal_services.demo.load import SLOT_MIN, SLOTS, Load, trapezoid
-from gridsignal_services.demo.planners import Answer, Bid, Desk, sign
+from gridsignal_services.demo.planners import Answer, Bid, Desk, mean_price, sign, within
 from gridsignal_services.demo.story import NEIGHBOUR, ZONE
 
 HERE, THERE = "ber-1", "par-1"
@@ -33,9 +34,12 @@ class Inference:
     def __init__(self, desk: Desk) -> None:
         self.sites, self.zones = (HERE, THERE), (ZONE, NEIGHBOUR)
         self.loads = {HERE: Load(HERE, _daily(34, 5)), THERE: Load(THERE, _daily(28, 4))}
-        self._desk = desk
+        self._desk, self._mishaps = desk, desk.story.mishaps
+        self._curves: Mapping[str, SpotPrice] = {}
+        self._respond_s: dict[str, int] = {}
 
     def plan(self, curves: Mapping[str, SpotPrice]) -> None:
+        self._curves = curves
         here, there = (self.loads[site].baseline_w for site in (HERE, THERE))
         for slot in range(SLOTS):
             hour = slot * SLOT_MIN // 60
@@ -56,13 +60,20 @@ class Inference:
             "ramp_up_w_per_min": RAMP_W_PER_MIN,
             "expires_at": request.ends_at,
         }
-        prices = {"block-1": ("26", "96"), "block-2": ("38", "118")}
-        return [
-            Bid(name, BLOCK_W, self._desk.price(request, up, down), flexibility, terms | {"option": name})
-            for name, (up, down) in prices.items()
-        ]
+        self._respond_s[request.request_id] = request.respond_within_s
+        up = request.direction is Direction.LOAD_INCREASE
+        there = mean_price(self._curves[NEIGHBOUR], *self._desk.window(request)) * Decimal(str(DETOUR))
+        efforts = {"block-1": "26", "block-2": "38"} if up else {"block-1": "44", "block-2": "71"}
+        prices = {
+            name: self._desk.price(request, self._curves[ZONE], effort=effort, later=there)
+            for name, effort in efforts.items()
+        }
+        return [Bid(name, BLOCK_W, price, flexibility, terms | {"option": name}) for name, price in prices.items()]
 
     def answer(self, order: DispatchOrder) -> Answer | None:
+        issued = self._desk.issued_min(order, self._respond_s[order.request_id])
+        if self._mishaps.blind_site == HERE and within(issued, self._mishaps.blind):
+            return None
         return Answer(order.power_w)
 
     def follow(self, order: DispatchOrder, accepted_w: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from rich.text import Text
 
@@ -20,7 +21,33 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.values import text_of_decimal
 from gridsignal_services.demo.spelling import clock, mw, span
-from gridsignal_services.demo.story import MARKET
+from gridsignal_services.demo.story import MARKET, Story
+
+_QUIET_S = 5
+"""Wall seconds without a line: then the grid's time is told, so that nobody thinks it hangs."""
+
+
+class Narrator:
+    """Tells a day line by line as it happens, and in between what it waits for."""
+
+    def __init__(self, tell: Callable[[Text], None], story: Story, wall: Callable[[], float]) -> None:
+        self._tell, self._story, self._wall = tell, story, wall
+        self._told_at = wall()
+
+    def __call__(self, record: Record | None, now: datetime) -> None:
+        """A record, or None where only time has passed."""
+        line = line_of(record, now) if record is not None else self._clock(now)
+        if line is not None:
+            self._tell(line)
+            self._told_at = self._wall()
+
+    def _clock(self, now: datetime) -> Text | None:
+        if self._wall() - self._told_at < _QUIET_S:
+            return None
+        due = [(self._story.midnight + timedelta(minutes=m), what) for m, what in self._story.turns]
+        coming = next(((when, what) for when, what in due if when > now), None)
+        told = f"... {coming[1]} at {clock(coming[0])}" if coming else "... the last meters are read"
+        return Text(f"{now.astimezone(MARKET):%d %b %H:%M}  {told}", "dim")
 
 
 def line_of(record: Record, now: datetime) -> Text | None:

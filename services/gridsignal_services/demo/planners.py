@@ -24,7 +24,7 @@ from gridsignal_schemas.messages import (
     Workload,
 )
 from gridsignal_services.demo.load import SLOT_MIN, Load
-from gridsignal_services.demo.story import Story
+from gridsignal_services.demo.story import Span, Story
 
 CENT = Decimal("0.01")
 SHORT_NOTICE_S = 600
@@ -98,11 +98,17 @@ class Desk:
         """The instant of a minute of the market day."""
         return self.story.midnight + timedelta(minutes=minute)
 
-    def price(self, request: DispatchRequest, up: str, down: str) -> Decimal:
-        """The price for a request's direction and notice."""
-        plain = Decimal(up if request.direction is Direction.LOAD_INCREASE else down)
+    def price(self, request: DispatchRequest, curve: SpotPrice, *, effort: str, later: Decimal) -> Decimal:
+        """What a site asks for: its effort, on top of what the energy is worth.
+
+        Less load hands over energy that was bought day ahead, which is worth its price then; where the work costs more
+        when it is done `later` (losses included), it is worth that. More load is given its energy by who asked.
+        """
         urgent = 2 if request.full_activation_s <= SHORT_NOTICE_S else 1
-        return (plain * urgent * self.factor).quantize(CENT)
+        worth = Decimal(0)
+        if request.direction is Direction.LOAD_DECREASE:
+            worth = max(mean_price(curve, *self.window(request)), later)
+        return (worth + Decimal(effort) * urgent * self.factor).quantize(CENT)
 
     def issued_min(self, order: DispatchOrder, respond_within_s: int) -> int:
         """When the order was issued, from its own fields."""
@@ -125,6 +131,21 @@ def cheapest_slots(curve: SpotPrice, from_min: int, to_min: int, count: int) -> 
     per_slot = curve.resolution_s // 60 // SLOT_MIN
     slots = range(from_min // SLOT_MIN, to_min // SLOT_MIN)
     return sorted(slots, key=lambda slot: (curve.prices_per_mwh[slot // per_slot] or Decimal(0), slot))[:count]
+
+
+def mean_price(curve: SpotPrice, from_min: int, to_min: int) -> Decimal:
+    """The mean day-ahead price between two minutes of the day."""
+    length_min = curve.resolution_s // 60
+    total = Decimal(0)
+    for at, price in enumerate(curve.prices_per_mwh):
+        overlap = min(to_min, (at + 1) * length_min) - max(from_min, at * length_min)
+        total += (price or Decimal(0)) * max(0, overlap)
+    return total / (to_min - from_min)
+
+
+def within(minute: int, span: Span) -> bool:
+    """Whether a minute of the day lies in a span."""
+    return span[0] <= minute < span[1]
 
 
 def time_shift(workload: Workload, rebound: Rebound, complete_by: datetime) -> Flexibility:

@@ -37,8 +37,8 @@ GET_READY = timedelta(seconds=3)
 """Wall time for the doors to open and the sites to connect, before the grid's clock shows the start."""
 _OWNERS: dict[Callable[[Desk], Planner], str] = {Training: "acme-ai", Inference: "hyper-infer", Batteries: "volt-colo"}
 
-Watcher = Callable[[Record, datetime], None]
-"""Is shown every record of the day as it happens, with the grid's time."""
+Watcher = Callable[[Record | None, datetime], None]
+"""Is shown every record of the day as it happens, with the grid's time; None each second, when only time passes."""
 
 
 class SpeedRefused(ValueError):
@@ -177,6 +177,7 @@ async def _work(
                 lambda logged, record, outcome: watch(record, clock.now()) if outcome.accepted else None
             )
             others.append(tasks.create_task(_watch_prices(stack, clock, watch)))
+            others.append(tasks.create_task(_watch_clock(clock, watch)))
         actors = [tasks.create_task(program.meter()) for program in programs]
         for operator in sorted({ask.operator for ask in story.asks}):
             token = stack.token("operator", operator)
@@ -200,3 +201,9 @@ async def _watch_prices(stack: Stack, clock: Clock, watch: Watcher) -> None:
                 watch(stack.codec.decode(record.value), clock.now())
     finally:
         await reader.aclose()
+
+
+async def _watch_clock(clock: Clock, watch: Watcher) -> None:
+    while True:
+        await asyncio.sleep(1)
+        watch(None, clock.now())

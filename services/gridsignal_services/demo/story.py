@@ -1,7 +1,8 @@
 """The two days' stories: who asks for what and when, and what goes wrong at the sites. Times are market time.
 
 Prices and carbon of these days are real; requests, sites and mishaps are synthetic, and made so that each turn of the
-loop is seen once: an order refused, one unanswered, one accepted in part, one delivered in part.
+loop is seen once a day, and each day at other sites: an order refused, one unanswered, one accepted in part, one
+delivered in part.
 """
 
 from __future__ import annotations
@@ -72,21 +73,30 @@ class Ask:
         return min((self.gate_min - self.asked_min) * 60, self.decide_s, self.respond_s)
 
 
+Span = tuple[int, int]
+"""From a minute of the market day to another."""
+NEVER: Span = (0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Mishaps:
-    """What a site's planner learns too late for its offer."""
+    """What a site's planner learns too late for its offer, or its operator never learns before the meter is read."""
 
-    job_gone_min: int
-    """A user takes a job back: one level less than was offered (training)."""
-    urgent_min: int
-    """An urgent run takes the machines: orders from then on that start within `urgent_for_min` are refused."""
-    urgent_for_min: int
-    blind_from_min: int
-    """The battery site's control room is out of reach: orders are not answered."""
-    blind_to_min: int
-    trip_min: int
-    """A battery string trips: half the power is left for the order under way."""
-    trip_to_min: int
+    job_gone_min: int | None = None
+    """Training: a user takes a job back, one level less than was offered."""
+    urgent: Span = NEVER
+    """Training: an urgent run takes the machines; orders from its start on that begin within it are refused."""
+    job_back: Span = NEVER
+    """Training: a paused job resumes by itself for so long, while an order runs."""
+    blind_site: str = ""
+    blind: Span = NEVER
+    """The site's control room is out of reach: orders are not answered."""
+    warm: Span = NEVER
+    """Batteries: the cells are too warm, orders are refused."""
+    cooling: Span = NEVER
+    """Batteries: half of the strings still cool down, half of the power is accepted."""
+    trip_min: int | None = None
+    """Batteries: a string trips, half of the power is left for the order under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,17 @@ class Story:
     def midnight(self) -> datetime:
         """The start of the market day."""
         return datetime.fromisoformat(self.day).replace(tzinfo=MARKET)
+
+    @property
+    def turns(self) -> list[tuple[int, str]]:
+        """What the day waits for next, by minute: requests, gates, periods."""
+        found: list[tuple[int, str]] = []
+        for ask in self.asks:
+            found.append((ask.asked_min, f"{ask.operator} asks"))
+            found.append((ask.gate_min, f"the gate of {ask.name} closes"))
+            found.append((ask.starts_min, f"{ask.name} begins"))
+            found.append((ask.ends_min, f"{ask.name} ends"))
+        return sorted(found)
 
     @property
     def shortest_deadline_s(self) -> int:
@@ -173,12 +194,10 @@ SUNNY = Story(
     ),
     mishaps=Mishaps(
         job_gone_min=_clock(9, 30),
-        urgent_min=_clock(16),
-        urgent_for_min=240,
-        blind_from_min=_clock(19, 45),
-        blind_to_min=_clock(20, 20),
+        urgent=(_clock(16), _clock(20)),
+        blind_site="muc-1",
+        blind=(_clock(19, 45), _clock(20, 20)),
         trip_min=_clock(18, 45),
-        trip_to_min=_clock(20),
     ),
     work_from_min=_clock(20),
     battery_starts_full=False,
@@ -190,18 +209,18 @@ DARK = Story(
         Ask(
             name="afternoon-peak",
             operator=DESK,
-            text="Prices climb: take 14 MW less.",
+            text="Prices climb: take 8 MW less.",
             purpose="PORTFOLIO",
             direction="LOAD_DECREASE",
-            power_w=14 * MW,
+            power_w=8 * MW,
             asked_min=_clock(11),
             gate_min=_clock(13),
             starts_min=_clock(14, 30),
             ends_min=_clock(15, 30),
             respond_s=900,
             activation_s=900,
-            cap="140",
-            deficiency="110",
+            cap="750",
+            deficiency="650",
         ),
         Ask(
             name="evening-peak",
@@ -216,8 +235,8 @@ DARK = Story(
             ends_min=_clock(18),
             respond_s=900,
             activation_s=900,
-            cap="240",
-            deficiency="190",
+            cap="1100",
+            deficiency="950",
         ),
         Ask(
             name="line-overload",
@@ -232,20 +251,18 @@ DARK = Story(
             ends_min=_clock(19, 30),
             respond_s=600,
             activation_s=600,
-            cap="400",
-            deficiency="300",
+            cap="900",
+            deficiency="800",
         ),
     ),
     mishaps=Mishaps(
-        job_gone_min=_clock(13, 30),
-        urgent_min=_clock(12, 30),
-        urgent_for_min=165,
-        blind_from_min=_clock(18),
-        blind_to_min=_clock(18, 35),
-        trip_min=_clock(15),
-        trip_to_min=_clock(15, 45),
+        warm=(_clock(12), _clock(13, 30)),
+        cooling=(_clock(13, 30), _clock(15)),
+        job_back=(_clock(17), _clock(17, 45)),
+        blind_site="ber-1",
+        blind=(_clock(18), _clock(18, 14)),
     ),
-    work_from_min=_clock(14),
+    work_from_min=_clock(15, 30),
     battery_starts_full=True,
 )
 

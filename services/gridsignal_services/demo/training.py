@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from gridsignal_schemas.messages import (
     Direction,
@@ -16,7 +17,7 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.values import MW
 from gridsignal_services.demo.load import SLOT_MIN, SLOTS, Load, refill, trapezoid
-from gridsignal_services.demo.planners import Answer, Bid, Desk, cheapest_slots, sign, time_shift
+from gridsignal_services.demo.planners import Answer, Bid, Desk, cheapest_slots, mean_price, sign, time_shift, within
 from gridsignal_services.demo.story import ZONE
 
 SITE = "fra-1"
@@ -62,8 +63,11 @@ class Training:
         if start >= 20 * 60:
             self.jobs += [Job(f"tune-{n}", 17 * 60, 20 * 60, 17 * 60, DAY_MIN) for n in (1, 2)]
         self._plans: dict[str, list[Job]] = {}
+        self._curve: SpotPrice | None = None
+        self._rebound_window = (0, DAY_MIN)
 
     def plan(self, curves: Mapping[str, SpotPrice]) -> None:
+        self._curve = curves[ZONE]
         baseline = self.loads[SITE].baseline_w
         for from_min, to_min in ((0, 12 * 60), (6 * 60, 18 * 60), (10 * 60, DAY_MIN)):
             for slot in cheapest_slots(curves[ZONE], from_min, to_min, 16):
@@ -88,14 +92,20 @@ class Training:
             "ramp_up_w_per_min": RAMP_W_PER_MIN,
             "min_duration_s": 1800,
         }
-        price = self._desk.price(request, up="18", down="64")
+        assert self._curve is not None, "prices are out before anybody asks"
+        _, ends = self._desk.window(request)
+        up = request.direction is Direction.LOAD_INCREASE
+        later = mean_price(self._curve, *self._elsewhere(request.direction, ends, jobs)) * Decimal(
+            str(RESTART_OVERHEAD)
+        )
+        price = self._desk.price(request, self._curve, effort="18" if up else "14", later=later)
         flexibility = time_shift(Workload.TRAINING, self._rebound(request, jobs), deadline)
         return [Bid("jobs", power, price, flexibility, terms | {"expires_at": deadline})]
 
     def answer(self, order: DispatchOrder) -> Answer | None:
         mishaps, issued = self._story.mishaps, self._desk.minute(order.respond_by)
         starts, _ = self._desk.window(order)
-        if mishaps.urgent_min <= issued and starts < mishaps.urgent_min + mishaps.urgent_for_min:
+        if mishaps.urgent[0] <= issued and within(starts, mishaps.urgent):
             return Answer(0, "URGENT_RUN", "an urgent run has taken the machines")
         possible = JOB_W * sum(job.movable(issued) for job in self._plans[order.request_id])
         return Answer(min(order.power_w, possible), reason="" if possible >= order.power_w else "a job was taken back")
@@ -109,10 +119,15 @@ class Training:
         overhead = 1 / RESTART_OVERHEAD if way > 0 else RESTART_OVERHEAD
         for job in jobs:
             job.moved = True
-        load.move(refill(*self._elsewhere(order.direction, ends, jobs), -energy * overhead, RAMP_W_PER_MIN))
+        self._rebound_window = self._elsewhere(order.direction, ends, jobs)
+        load.move(refill(*self._rebound_window, -energy * overhead, RAMP_W_PER_MIN))
 
     def tick(self, minute: int) -> None:
-        """Nothing happens at this site by itself."""
+        if minute == self._story.mishaps.job_back[0] > 0:
+            # what it does now need not be made up for; the meter shows it, nobody reports it
+            load = self.loads[SITE]
+            energy = load.move(trapezoid(*self._story.mishaps.job_back, JOB_W, RAMP_W_PER_MIN))
+            load.move(refill(*self._rebound_window, -energy * RESTART_OVERHEAD, RAMP_W_PER_MIN))
 
     def _candidates(self, request: DispatchRequest, at_min: int) -> list[Job]:
         """Jobs that run throughout the window and can wait, or that come later and are ready before it."""
