@@ -26,8 +26,9 @@ from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES,
 from gridsignal_services.gateway.settings import GatewaySettings  # noqa: E402 - as above
 from gridsignal_services.ledger.lifecycle import OFFER, ORDER, REQUEST  # noqa: E402 - as above
 from gridsignal_services.ledger.limits import Limits  # noqa: E402 - as above
+from gridsignal_services.limits import LIMIT_TYPES  # noqa: E402 - as above
 from gridsignal_services.restlimits import RestLimits  # noqa: E402 - as above
-from gridsignal_services.settings import LIMIT_TYPES, ServerSettings  # noqa: E402 - as above
+from gridsignal_services.settings import ServerSettings  # noqa: E402 - as above
 
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from gridsignal_services.cache import Limit
-from gridsignal_services.settings import ServerSettings, limits_of
+from gridsignal_services.limits import limits_of
+from gridsignal_services.settings import ServerSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.tokens import Verifier
-from gridsignal_services.bus.cluster import grid_clock, opened
+from gridsignal_services.bus.cluster import brokers_of, grid_clock, opened, registry_url
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.kafka import KafkaLog
 from gridsignal_services.cache import Cache
@@ -31,6 +32,7 @@ from gridsignal_services.refused_tokens import RefusedTokens
 from gridsignal_services.registry import Registry
 from gridsignal_services.reloading import Files, Reloading, rules_of, warn_of
 from gridsignal_services.replica import Replica
+from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.settings import ServerSettings
 
 Told = Callable[[str, int], None]
@@ -119,7 +121,7 @@ async def serve_dispatch(on: Ground, ended: asyncio.Event, told: Told) -> None:
 
 async def serve_ingest(on: Ground, ended: asyncio.Event, told: Told) -> None:
     """The feeds' door."""
-    feeds = Feeds.load(on.settings.feeds, os.environ) if on.settings.feeds else Feeds()
+    feeds = feeds_of(on.settings)
     door = FeedsDoor(on.log, on.codec, on.verifier, on.registry, on.settings, on.clock, feeds=feeds, cache=on.cache)
     await _serve(door, on, ended, told)
 
@@ -151,6 +153,21 @@ async def _serve(door: Door, on: Ground, ended: asyncio.Event, told: Told, repli
 async def _tell(door: Door, told: Told) -> None:
     await door.ready()
     told(*door.address)
+
+
+def feeds_of(settings: ServerSettings) -> Feeds:
+    """What the settings say is read. Raises ConfigError."""
+    return Feeds.load(settings.feeds, os.environ) if settings.feeds else Feeds()
+
+
+def checks(door: str) -> Sequence[Callable[[ServerSettings], object]]:
+    """What the settings of a door must hold to, before anybody is asked. Each raises ConfigError."""
+    own: dict[str, Sequence[Callable[[ServerSettings], object]]] = {
+        "gateway": (GatewaySettings.of,),
+        "dispatch": (partial(RestLimits.of, prefix="GRIDSIGNAL_DISPATCH_"),),
+        "ingest": (feeds_of, partial(RestLimits.of, prefix="GRIDSIGNAL_INGEST_")),
+    }
+    return (brokers_of, registry_url, *own[door])
 
 
 DOORS: dict[str, Serve] = {"gateway": serve_gateway, "dispatch": serve_dispatch, "ingest": serve_ingest}

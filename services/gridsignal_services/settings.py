@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +23,18 @@ class ConfigError(Exception):
         """Every fault, one line each."""
 
 
+def together(*checks: Callable[[], object]) -> None:
+    """Runs every check. Raises ConfigError with the faults of all of them: nobody mends one to be told the next."""
+    faults: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except ConfigError as error:
+            faults += error.faults
+    if faults:
+        raise ConfigError(*faults)
+
+
 _PREFIX = "GRIDSIGNAL_"
 _OTHERS = frozenset(
     {
@@ -35,6 +47,8 @@ _OTHERS = frozenset(
     }
 )
 """Read by commands and tests; no door's business."""
+SECRETS = frozenset({"kafka_password", "ops_token", "redis"})
+"""Settings that may stand in a file, too: with _FILE at the end of the variable's name."""
 _LIMITS = ("GRIDSIGNAL_GATEWAY_", "GRIDSIGNAL_DISPATCH_", "GRIDSIGNAL_INGEST_")
 _OTHER_FAMILIES = ("GRIDSIGNAL_FEED_", "GRIDSIGNAL_TEST_")
 
@@ -124,62 +138,55 @@ class ServerSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **arguments: object) -> ServerSettings:
-        """The environment's settings; arguments that are not None come before them. Raises ConfigError."""
-        given: dict[str, Any] = {}
-        for key, text in sorted(environment.items()):
-            if not key.startswith(_PREFIX) or key in _OTHERS or key.startswith(_OTHER_FAMILIES):
-                continue
-            name = key.removeprefix(_PREFIX).lower()
-            if name not in cls.__dataclass_fields__ and key.startswith(_LIMITS):
-                given.setdefault("limits", {})[key] = text
-                continue
-            if name not in cls.__dataclass_fields__ or name == "limits":
-                raise ConfigError(f"{key}: expected no such variable, docs/settings.md has those that exist")
-            given[name] = _typed(key, name, text)
-        return cls(**given | {name: value for name, value in arguments.items() if value is not None})
+        """The environment's settings; arguments that are not None come before them. Raises ConfigError: all faults."""
+        return cls.of(*given(environment, **arguments))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], faults: Sequence[str] = ()) -> ServerSettings:
+        """The settings with these values. Raises ConfigError with the faults found before and its own."""
+        try:
+            settings = cls(**values)
+        except ConfigError as error:
+            raise ConfigError(*faults, *error.faults) from None
+        if faults:
+            raise ConfigError(*faults)
+        return settings
 
 
-LIMIT_TYPES = ("int", "float", "tuple[str, ...]")
-"""Types of the fields that a variable of a door can set: numbers, and lists of browsers' origins."""
+def given(environment: Mapping[str, str], **arguments: object) -> tuple[dict[str, Any], list[str]]:
+    """The values that the environment gives, arguments that are not None before them; and what is wrong with it.
 
-
-def limits_of(shape: type, prefix: str, limits: Mapping[str, str]) -> dict[str, Any]:
-    """The limits whose variables begin with `prefix`, for the fields of a dataclass of limits.
-
-    Raises ConfigError for a name it has not, and for anything but positive numbers and origins.
+    A secret may stand in a file: GRIDSIGNAL_KAFKA_PASSWORD_FILE and so on name it.
     """
-    types = {spot.name: str(spot.type) for spot in fields(shape) if spot.type in LIMIT_TYPES}
-    chosen: dict[str, Any] = {}
-    for key, text in limits.items():
-        if not key.startswith(prefix):
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for key, text in sorted(environment.items()):
+        if not key.startswith(_PREFIX) or key in _OTHERS or key.startswith(_OTHER_FAMILIES):
             continue
-        name = key.removeprefix(prefix).lower()
-        if name not in types:
-            raise ConfigError(f"{key}: expected no such limit, docs/settings.md has those that exist")
-        chosen[name] = _origins(key, text) if types[name].startswith("tuple") else _number(key, text, types[name])
-    return chosen
+        name = key.removeprefix(_PREFIX).lower()
+        secret = name.removesuffix("_file")
+        try:
+            if name in ServerSettings.__dataclass_fields__ and name != "limits":
+                values[name] = _typed(key, name, text)
+            elif key.startswith(_LIMITS):
+                values.setdefault("limits", {})[key] = text
+            elif secret in SECRETS and f"{_PREFIX}{secret}".upper() not in environment:
+                values[secret] = _secret(key, Path(text))
+            else:
+                faults.append(f"{key}: expected no such variable, docs/settings.md has those that exist")
+        except ConfigError as error:
+            faults += error.faults
+    return values | {name: value for name, value in arguments.items() if value is not None}, faults
 
 
-def _number(key: str, text: str, kind: str) -> float:
+def _secret(key: str, path: Path) -> str:
     try:
-        number = int(text) if kind == "int" else float(text)
-    except ValueError:
-        number = 0
-    if not 0 < number < _MOST:
-        raise ConfigError(f"{key}: expected a positive {kind}, got {text!r:.60}")
-    return number
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigError(f"{key}: expected a readable file at {path}, got: {reason}") from None
 
 
-def _origins(key: str, text: str) -> tuple[str, ...]:
-    origins = tuple(origin.strip() for origin in text.split(",") if origin.strip())
-    for origin in origins:
-        if not _ORIGIN.fullmatch(origin):
-            raise ConfigError(f"{key}: expected origins such as https://desk.example, got {origin!r:.60}")
-    return origins
-
-
-_ORIGIN = re.compile(r"https?://[^\s/?#]+")
-_MOST = 1e12
 _PATHS = frozenset({"directory", "feeds", "registry", "jwks", "revocations", "tls_certificate", "tls_key", "kafka_ca"})
 _COUNTS = frozenset({"jwks_refetch_s", "max_token_life_s", "token_leeway_s", "watch_files_s"})
 _PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port", "ops_port"})

@@ -17,15 +17,16 @@ TOLD = (*FORESEEN, ExceptionGroup)
 def failed(command: str, error: Exception, *, ports: str = "") -> int:
     """Tells the first cause and returns its exit code; one that nobody foresaw goes on with its traceback.
 
-    `ports` are the options that name other ports, for a command that listens.
+    Of a configuration every fault is told. `ports` are the options that name other ports, for a command that listens.
     """
     cause = error
     while isinstance(cause, ExceptionGroup):
         cause = cause.exceptions[0]
     if not isinstance(cause, FORESEEN):
         raise error
-    told = str(cause)
+    told = cause.faults if isinstance(cause, ConfigError) else (str(cause),)
     if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
-        told = f"expected a free port, got one in use; name others: {ports} (0: any)"
-    print(f"gridsignal {command}: {told}", file=sys.stderr)
+        told = (f"expected a free port, got one in use; name others: {ports} (0: any)",)
+    for line in told:
+        print(f"gridsignal {command}: {line}", file=sys.stderr)
     return UNAVAILABLE if isinstance(cause, (LogUnavailable, KeysUnavailable)) else USAGE

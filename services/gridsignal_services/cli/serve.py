@@ -7,13 +7,14 @@ import asyncio
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.reloading import Files, read_files
-from gridsignal_services.settings import ServerSettings
+from gridsignal_services.settings import ServerSettings, together
 from gridsignal_services.telemetry import configure_logging
 
 DOORS = ("dispatch", "gateway", "ingest")
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     given[f"{args.door}_port"] = args.port
     try:
         settings = ServerSettings.from_environment(os.environ, **given)
-        files = read_files(settings)
+        files = _checked(args.door, settings)
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
         asyncio.run(_serve(args.door, settings, files))
     except TOLD as error:
@@ -67,8 +68,16 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-async def _serve(door: str, settings: ServerSettings, files: Files) -> None:
+def _checked(door: str, settings: ServerSettings) -> Files:
+    """The files, when all that can be known before the brokers are asked is in order. Raises ConfigError."""
     # aiokafka comes with the extra `kafka`; the help needs none of it
+    from gridsignal_services.serving import checks
+
+    together(*(partial(check, settings) for check in (read_files, *checks(door))))
+    return read_files(settings)
+
+
+async def _serve(door: str, settings: ServerSettings, files: Files) -> None:
     from gridsignal_services.serving import DOORS as SERVED
     from gridsignal_services.serving import ground
 

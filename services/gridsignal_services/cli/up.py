@@ -7,7 +7,9 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from gridsignal.__main__ import OK
@@ -18,10 +20,13 @@ from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.cli.first_steps import first_steps, write_environments
 from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
+from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.replay import example_prices
-from gridsignal_services.registry import Registry, example_registry
-from gridsignal_services.settings import ConfigError, ServerSettings, is_loopback
+from gridsignal_services.registry import Registry
+from gridsignal_services.reloading import read_files
+from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.settings import ServerSettings, given, is_loopback, together
 from gridsignal_services.telemetry import configure_logging
 
 EXAMPLE = """\
@@ -53,33 +58,44 @@ def parser() -> Arguments:
 def run(args: argparse.Namespace) -> int:
     """0 after an orderly end, 2 when it can't start like this, 3 when the log is away."""
     try:
-        settings = ServerSettings.from_environment(os.environ, **vars(args))
-        _must_be_for_one_machine(settings)
-        registry = Registry.load(settings.registry) if settings.registry else example_registry()
+        settings = _settings_of_one_machine(os.environ, vars(args))
+        limits = [partial(RestLimits.of, settings, door) for door in _REST]
+        together(
+            partial(read_files, settings), partial(_feeds, settings), partial(GatewaySettings.of, settings), *limits
+        )
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
-        feeds = Feeds.load(settings.feeds, os.environ) if settings.feeds else Feeds()
-        asyncio.run(_serve(settings, registry, feeds))
+        asyncio.run(_serve(settings, read_files(settings).registry, _feeds(settings)))
     except TOLD as error:
         return failed("up", error, ports="--gateway-port, --dispatch-port, --ingest-port, --ops-port")
     return OK
 
 
-def _must_be_for_one_machine(settings: ServerSettings) -> None:
-    """Settings that this command would not keep to are refused: it trusts its own issuer, and nobody else reads along.
+_REST = ("GRIDSIGNAL_DISPATCH_", "GRIDSIGNAL_INGEST_")
+_SERVE = "use `gridsignal serve` (needs Kafka)"
+_NOT_HERE = {
+    "jwks": f"`gridsignal up` can't use an external issuer; {_SERVE}",
+    "jwks_url": f"`gridsignal up` can't use an external issuer; {_SERVE}",
+    "issuer": f"`gridsignal up` can't use an external issuer; {_SERVE}",
+    "tls_certificate": f"`gridsignal up` answers on loopback, without TLS; {_SERVE}",
+    "tls_key": f"`gridsignal up` answers on loopback, without TLS; {_SERVE}",
+    "kafka": f"`gridsignal up` has a log of its own; {_SERVE}",
+    "schema_registry": f"`gridsignal up` needs no schema registry; {_SERVE}",
+    "redis": f"`gridsignal up` needs no cache; {_SERVE}",
+}
 
-    Raises ConfigError.
-    """
-    if not is_loopback(settings.host):
-        raise ConfigError(f"host: expected loopback, for this command runs on one machine, got {settings.host!r:.60}")
-    if settings.jwks is not None:
-        raise ConfigError(
-            "jwks: expected none: `up` can't use an external issuer; use `gridsignal serve` (needs Kafka)"
-        )
-    if settings.tls_certificate is not None:
-        raise ConfigError("tls_certificate: expected none on loopback, got one")
-    for name in ("kafka", "schema_registry", "redis"):
-        if getattr(settings, name) is not None:
-            raise ConfigError(f"{name}: expected none, for this command keeps everything itself; see gridsignal serve")
+
+def _settings_of_one_machine(environment: Mapping[str, str], arguments: Mapping[str, object]) -> ServerSettings:
+    """Settings that this command would not keep to are refused, with all other faults. Raises ConfigError."""
+    values, faults = given(environment, **arguments)
+    faults += [f"{name}: {why}" for name, why in _NOT_HERE.items() if name in values]
+    if "host" in values and not is_loopback(str(values["host"])):
+        faults.append(f"host: `gridsignal up` is for this machine alone; {_SERVE}, got {values['host']!r:.60}")
+        del values["host"]
+    return ServerSettings.of({name: value for name, value in values.items() if name not in _NOT_HERE}, faults)
+
+
+def _feeds(settings: ServerSettings) -> Feeds:
+    return Feeds.load(settings.feeds, os.environ) if settings.feeds else Feeds()
 
 
 async def _serve(settings: ServerSettings, registry: Registry, feeds: Feeds) -> None:

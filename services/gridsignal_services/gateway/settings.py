@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Self
 
 from gridsignal_services.arrivals import ArrivalLimits
-from gridsignal_services.settings import ServerSettings, limits_of
+from gridsignal_services.limits import limits_of
+from gridsignal_services.settings import ServerSettings
 
 KIB = 1024
 MIB = 1024 * KIB
