@@ -4,11 +4,13 @@
 #   make test                    the whole suite
 #   make demo ARGS='--day 2024-12-12'
 #   make test PYTHON=python3.13  with another Python
+#   make venv LOCKED=1           exactly what requirements-dev.lock has, each file checked against its hash
 
 PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
 SPEED  ?= 900
+LOCKED ?=
 
 PY  := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
@@ -20,7 +22,7 @@ export GRIDSIGNAL_SAMPLES
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv embedded up down logs demo test compose-test check docs bench clean
+.PHONY: help venv embedded up down logs demo test compose-test check lock docs bench clean
 .SUFFIXES:
 
 help: ## this list
@@ -60,6 +62,9 @@ check: $(VENV)/.dev ## style, types, import directions, house rules
 	@echo "house rules"         && $(PY) -m pytest -q tests/tidy
 	@echo "check: all well"
 
+lock: $(VENV)/.dev ## newest versions that pyproject.toml allows, with their hashes, into requirements*.lock
+	@$(PIP) install --quiet '.[supply]' && $(PY) deploy/lock.py
+
 docs: $(VENV)/.dev ## write the generated parts of the documentation again
 	@$(PY) docs/generate.py
 
@@ -88,5 +93,6 @@ $(VENV)/.server: pyproject.toml | $(PY)
 
 $(VENV)/.dev: pyproject.toml | $(PY)
 	@echo "installing gridsignal and what it is tested with into $(VENV) (once, a minute)"
-	@$(PIP) install --quiet --editable '.[server,kafka,redis,dev]'
+	@$(if $(LOCKED),$(PIP) install --quiet --require-hashes --requirement requirements-dev.lock,:)
+	@$(PIP) install --quiet $(if $(LOCKED),--no-deps --no-build-isolation) --editable '.[server,kafka,redis,dev]'
 	@touch $(VENV)/.server $@
