@@ -51,16 +51,22 @@ class Pipe:
     async def subscribe(self, stream: str, mode: str = "every") -> None:
         """Returns once the subscription is live; the first one says hello."""
         if not self._subscriptions:
-            await self._until(b"\r\n\r\n")
-            self._send({"t": "hello", "id": 0, "client": "raw"})
+            await self.say_hello()
         self._subscriptions += 1
-        self._send({"t": "subscribe", "id": self._subscriptions, "stream": stream, "mode": mode})
+        self.send({"t": "subscribe", "id": self._subscriptions, "stream": stream, "mode": mode})
         while (await self.frame())["t"] != "position":
             pass
 
-    def _send(self, frame: dict[str, Any]) -> None:
+    async def say_hello(self) -> None:
+        """Returns once the upgrade is through; what answers the hello is a frame like the others."""
+        await self._until(b"\r\n\r\n")
+        self.send({"t": "hello", "id": 0, "client": "raw"})
+
+    def send(self, frame: dict[str, Any]) -> None:
+        """Sends a frame, and reads nothing."""
         payload = json.dumps(frame).encode()
-        self._socket.send(bytes((0x80 | TEXT, 0x80 | len(payload), 0, 0, 0, 0)) + payload)
+        length = bytes((0x80 | len(payload),)) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+        self._socket.send(bytes((0x80 | TEXT,)) + length + bytes(4) + payload)
 
     async def _until(self, mark: bytes) -> None:
         while mark not in self._bytes:

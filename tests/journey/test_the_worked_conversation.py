@@ -35,6 +35,7 @@ class Conversation:
 
     def __init__(self, stand: Stand, stack: AsyncExitStack) -> None:
         self._stand = stand
+        self._token = stand.token()
         self._stack = stack
         self._connection = AsyncExitStack()
         self.client: Client | None = None
@@ -59,7 +60,7 @@ class Conversation:
 
     async def _connects(self) -> None:
         self._connection = await self._stack.enter_async_context(AsyncExitStack())
-        self.client = await self._connection.enter_async_context(open_client(self._stand.url, self._stand.token()))
+        self.client = await self._connection.enter_async_context(open_client(self._stand.url, self._token))
 
     async def _asks(self) -> None:
         await self._stand.publish(a_dispatch_request(), principal="operator:tso-north")

@@ -65,6 +65,7 @@ class Conversations:
         pen: Pen,
         quota: Quota,
         cache: Cache,
+        turns: Turns,
         schema_text: Callable[[int], str],
     ) -> None:
         self.connections: set[Connection] = set()
@@ -78,7 +79,7 @@ class Conversations:
         self._schema_text = schema_text
         self._schemas: dict[int, bytes] = {}
         self.arrivals: Arrivals[Connection] = Arrivals(house.settings.arrivals)
-        self.turns = Turns(house.settings.organisation_share)
+        self.turns = turns
         gauges.strangers.set_function(lambda: self.arrivals.strangers)
         self._admission = Admission(house, health, self.arrivals, 0.0)
         self._dirty: list[Connection] = []

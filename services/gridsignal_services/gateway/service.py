@@ -34,6 +34,7 @@ from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.session import House
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.sources import PUBLIC, Sources
+from gridsignal_services.gateway.turns import Turns
 from gridsignal_services.gateway.websocket import Connection
 from gridsignal_services.ops import Watched
 from gridsignal_services.registry import Registry
@@ -68,7 +69,8 @@ class Gateway:
         self._seal = self._fresh_seal()
         self._hub = Hub(secrets.token_bytes(32), position_every=settings.position_every)
         self._sources = Sources(log, codec, replica, clock, self._day_start, settings)
-        joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges)
+        turns = Turns(settings.organisation_share)
+        joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges, turns)
         quota = Quota(cache, settings)
         pen = Pen(log, codec, replica, quota, settings, clock)
         house = House(
@@ -80,7 +82,7 @@ class Gateway:
             has_room=quota.has_room,
         )
         self._conversations = Conversations(
-            house, self.health, self.gauges, self._hub, joins, pen, quota, cache, codec.schema_text
+            house, self.health, self.gauges, self._hub, joins, pen, quota, cache, turns, codec.schema_text
         )
         self._sources.deliver_to(self._deliver)
         self._doorway = Doorway(self._conversations.arrivals, self._conversations.turns, self._connection, settings)

@@ -18,6 +18,7 @@ from gridsignal_services.access import Audience
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.clock import Clock, micros
+from gridsignal_services.gateway.cursor import Place
 from gridsignal_services.gateway.history import Entry, Stream
 from gridsignal_services.gateway.lastvalues import DayStart, LastValues
 from gridsignal_services.gateway.settings import GatewaySettings
@@ -27,6 +28,7 @@ from gridsignal_services.telemetry import Outage, logger
 
 PUBLIC = ("prices", "carbon", "alerts")
 _DELIVERED = (DispatchRequest, RequestCancellation, OfferDecision, DispatchOrder)
+_SHOWN_FOR = timedelta(seconds=1)
 
 Take = Callable[[str, Entry], None]
 """Gets every record of a stream, in order, in the tick in which it is known."""
@@ -53,6 +55,8 @@ class Sources:
         """Records that could not be read; the partition goes on."""
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._take: Take = lambda stream, entry: None
+        self._shown: dict[str, tuple[Place, datetime, list[Entry]]] = {}
+        """The last state of a public stream that was asked for, where it was taken and when."""
         self._open_dispatch: tuple[object, list[Entry]] | None = None
         replica.listen(self._reduced)
 
@@ -147,9 +151,12 @@ class Sources:
 
     def snapshot(self, name: str) -> list[Entry]:
         """The current state of a stream at its head."""
-        if name in self.tables:
-            return self.tables[name].current(self._clock.now())
         place = self.streams[name].head
+        if name in self.tables:
+            now = self._clock.now()
+            if (shown := self._shown.get(name)) is None or shown[0] is not place or abs(now - shown[1]) >= _SHOWN_FOR:
+                shown = self._shown[name] = (place, now, self.tables[name].current(now))
+            return shown[2]
         if self._open_dispatch is None or self._open_dispatch[0] is not place:
             self._open_dispatch = (place, [self._state(*open_) for open_ in self._open()])
         return self._open_dispatch[1]

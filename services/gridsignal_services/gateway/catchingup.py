@@ -1,0 +1,160 @@
+"""One subscription on its way to the head of its stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+from typing import Protocol
+
+from gridsignal_schemas.frames import Conflated
+from gridsignal_services.bus import LogRecord
+from gridsignal_services.gateway.cursor import Place, advanced
+from gridsignal_services.gateway.history import Entry, Stream
+from gridsignal_services.gateway.hub import Group
+from gridsignal_services.gateway.websocket import Connection
+
+_SLICE = 25
+"""Entries sent in one turn, about a millisecond."""
+_READ = 50
+"""Records decoded in one turn."""
+_LOOKED_AT = 500
+"""Entries of a state looked at in one turn."""
+
+
+class Ways(Protocol):
+    """What a subscription needs to get on."""
+
+    @property
+    def room_bytes(self) -> int:
+        """How much is sent before the connection is asked whether it takes more."""
+
+    async def turn(self, connection: Connection) -> None:
+        """Returns when a slice may be done."""
+
+    async def read(self, catching_up: CatchingUp) -> None:
+        """Reads the log on."""
+
+    def entry(self, logged: LogRecord) -> Entry: ...
+
+    def cursor(self, stream: Stream, place: Place) -> str: ...
+
+    def tell_position(self, connection: Connection, group: Group, stream: Stream, place: Place) -> None: ...
+
+    def attach(self, connection: Connection, group: Group) -> None: ...
+
+
+class CatchingUp:
+    """What is sent outside the group, no faster than the connection takes it.
+
+    Bounded: a batch at a time; in `latest` one entry a series. When full: waits. Conflates: in `latest`, per series.
+    """
+
+    def __init__(self, ways: Ways, connection: Connection, group: Group, stream: Stream, place: Place) -> None:
+        self._ways = ways
+        self.connection = connection
+        self.group = group
+        self.stream = stream
+        self.place = place
+        self.snapshot_place: Place | None = None
+        """Where a snapshot has ended, whose position has been told."""
+        self._left: deque[Entry | LogRecord] = deque()
+        """Found and not yet looked at."""
+        self._newest: dict[str, tuple[Entry, Place]] = {}
+        self._skipped = 0
+        self._sent = self._sent_bytes = 0
+
+    async def run(self) -> None:
+        """Returns when it has joined its group, or its connection has ended."""
+        while True:
+            if self._left:
+                await self.take([])
+            elif not self.stream.ring.covers(self.place.positions):
+                await self._ways.read(self)
+            elif entries := self._from_memory():
+                await self.take(entries)
+            elif self._newest:
+                await self._send_newest()
+            elif self.connection.is_live:
+                # nothing is awaited from here to the end: this is the tick in which it joins
+                if self.place is not self.snapshot_place:
+                    self._ways.tell_position(self.connection, self.group, self.stream, self.stream.head)
+                self._ways.attach(self.connection, self.group)
+                return
+            else:
+                return
+
+    def _from_memory(self) -> list[Entry]:
+        found: list[Entry] = []
+        for partition, position in enumerate(self.place.positions):
+            found += self.stream.ring.after(partition, position, 500)
+        return found
+
+    async def show(self, entries: list[Entry]) -> None:
+        """Sends a state: those of the entries that are wanted, without cursors."""
+        looked_at = iter(entries)
+        while chunk := list(islice(looked_at, _LOOKED_AT)):
+            await self._ways.turn(self.connection)
+            for entry in chunk:
+                if self.group.key.wants(entry):
+                    await self._pause()
+                    self._send(entry, None)
+
+    async def take(self, found: Sequence[Entry | LogRecord], patience_s: float | None = None) -> bool:
+        """Takes in what comes next; False where the client took no more for so long: the rest waits here."""
+        self._left.extend(found)
+        while self._left:
+            if not await self._has_room(patience_s):
+                return False
+            await self._ways.turn(self.connection)
+            for _ in range(min(_READ, len(self._left))):
+                known = self._left.popleft()
+                self._take(known if isinstance(known, Entry) else self._ways.entry(known))
+                if self._sent >= _SLICE:
+                    break
+            self._sent = 0
+        return True
+
+    async def _pause(self) -> None:
+        """After each slice."""
+        if self._sent >= _SLICE:
+            self._sent = 0
+            await self._has_room(None)
+            await self._ways.turn(self.connection)
+
+    async def _has_room(self, patience_s: float | None) -> bool:
+        """Whether the connection takes more; it is asked once enough was sent."""
+        if self._sent_bytes >= self._ways.room_bytes:
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self.connection.room()
+            except TimeoutError:
+                return False
+            self._sent_bytes = 0
+        return True
+
+    def _take(self, entry: Entry) -> None:
+        self.place = advanced(self.place, entry.partition, entry.offset, entry.appended_us)
+        if not entry.is_deliverable or not self.group.key.wants(entry):
+            return
+        if self.group.key.mode == "latest" and entry.series is not None:
+            self._skipped += self._newest.pop(entry.series, None) is not None
+            self._newest[entry.series] = (entry, self.place)
+        else:
+            self._send(entry, self._ways.cursor(self.stream, self.place))
+
+    async def _send_newest(self) -> None:
+        newest, self._newest = self._newest, {}
+        skipped, self._skipped = self._skipped, 0
+        if skipped:
+            self.connection.send(Conflated(sub=self.group.sub, skipped=skipped))
+        for entry, place in newest.values():
+            await self._pause()
+            self._send(entry, self._ways.cursor(self.stream, place))
+
+    def _send(self, entry: Entry, cursor: str | None) -> None:
+        prepared = self.group.signal(entry, cursor)
+        self.connection.signal(self.group.sub, prepared)
+        self._sent += 1
+        self._sent_bytes += len(prepared.message)
