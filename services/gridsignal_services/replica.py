@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import FlexOffer, GridClock, Record
-from gridsignal_services.bus import Log, LogRecord, LogUnavailable
+from gridsignal_services.bus import Log, LogConfigurationError, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison, sha256_of
 from gridsignal_services.bus.publish import append, principal_of
 from gridsignal_services.ledger.entry import Entry, Outcome
@@ -113,8 +113,12 @@ class Replica:
     async def _begin(self) -> None:
         start = await self._log.start_positions("dispatch")
         goal = await self._log.end_positions("dispatch")
-        for partition, ledger in self.ledgers.items():
-            ledger.position = start[partition]
+        if gone := {partition: offset for partition, offset in start.items() if offset}:
+            partition, offset = min(gone.items())
+            raise LogConfigurationError(
+                f"expected the dispatch stream from its first record, got partition {partition} from offset {offset}"
+                " on: without its beginning the ledger would be another one; restore the log, or start a new one"
+            )
         self._goal = goal
 
     async def reach_end(self, partitions: Iterable[int] | None = None) -> None:
@@ -150,6 +154,8 @@ class Replica:
             _log.error("poison record skipped", partition=logged.partition, offset=logged.offset, reason=str(poison))
         else:
             outcome = ledger.apply(_entry(logged, record))
+            if outcome.code == "DEFECT":
+                _log.error("defect", partition=logged.partition, offset=logged.offset, record=record.record_name)
             for listener in self._listeners:
                 listener(logged, record, outcome)
         self._wake(logged.partition, logged.offset, outcome)

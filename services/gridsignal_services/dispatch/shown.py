@@ -105,7 +105,12 @@ def _order() -> OrderView:
         amount=amount(order.power_w, 900, price),
     )
     step = OrderStep(
-        at=_issued_at(order), state=OrderState.ISSUED, actor=order.actor, reason_code=order.reason_code, reason=""
+        at=_issued_at(order),
+        state=OrderState.ISSUED,
+        actor=order.actor,
+        principal="service:dispatch",
+        reason_code=order.reason_code,
+        reason="",
     )
     return OrderView(
         order=order,

@@ -44,6 +44,9 @@ class OrderStep(Shape):
     at: Timestamp
     state: OrderState
     actor: str
+    """Who acted, by their own word."""
+    principal: str
+    """Who acted, by the token: role:organisation."""
     reason_code: str
     reason: str
 
@@ -165,8 +168,7 @@ def order_view(book: Book, tracked: TrackedOrder, metered: Metered) -> OrderView
         state=tracked.state,
         accepted_w=tracked.accepted_w,
         history=[
-            OrderStep(at=s.at, state=s.state, actor=s.actor, reason_code=s.reason_code, reason=s.reason)
-            for s in tracked.history
+            OrderStep(**{name: getattr(step, name) for name in OrderStep.model_fields}) for step in tracked.history
         ],
         delivered_wh=metered.totals.delivered_wh,
         amount=metered.totals.amount,

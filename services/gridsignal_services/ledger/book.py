@@ -110,6 +110,8 @@ class Step:
     actor: str
     reason_code: str = ""
     reason: str = ""
+    principal: str = ""
+    """Who acted, by the token; the actor is what they call themselves."""
 
 
 @dataclass(slots=True)
@@ -178,6 +180,8 @@ class Book:
     """Offers by their name among the timers."""
     now: datetime = LONG_AGO
     """The log clock in grid time: the running maximum of the append times."""
+    principal: str = field(default="", compare=False)
+    """Who caused the record that is being reduced."""
     announcements: Announcements = field(default_factory=Announcements)
     timers: Timers = field(default_factory=Timers)
     waiting: dict[str, None] = field(default_factory=dict)

@@ -90,7 +90,7 @@ def move_order(
 ) -> None:
     """Moves an order and sets its timers anew. Raises IllegalTransition."""
     tracked.state = after(ORDER, tracked.state, event)
-    tracked.history.append(Step(book.now, tracked.state, actor, reason_code, reason))
+    tracked.history.append(Step(book.now, tracked.state, actor, reason_code, reason, book.principal))
     if tracked.state in ORDER_OVER:
         book.end_order(tracked)
     set_order_timers(book, tracked)

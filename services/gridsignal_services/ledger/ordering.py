@@ -20,6 +20,7 @@ from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.lifecycle import (
     OFFER,
     ORDER,
+    ORDER_OVER,
     ORDER_UNANSWERED,
     REQUEST,
     Event,
@@ -33,6 +34,9 @@ from gridsignal_services.ledger.rules import fault
 _ADDRESS = ("zone", "request_id", "participant", "site")
 _ON_ITS_WAY = timedelta(minutes=1)
 """An order that ends "now" is logged a little later than it was written."""
+_SKEW = timedelta(seconds=1)
+"""A site that starts on time by its own clock may be a little early by the log's."""
+_OF_THE_PERIOD = frozenset({ResponseKind.STARTED, ResponseKind.SUSTAINING, ResponseKind.COMPLETED})
 _EVENTS = {
     ResponseKind.RECEIVED: Event.RECEIVE,
     ResponseKind.ACCEPTED: Event.ACCEPT,
@@ -78,7 +82,7 @@ def decision(book: Book, entry: Entry, decision: OfferDecision) -> Outcome:
 def order(book: Book, entry: Entry, order: DispatchOrder) -> Outcome:
     """The announcement that is owed, or an operator's change of an order that stands."""
     audience = audience_of_site(book, order)
-    if book.announcements.told(order):
+    if not entry.principal.startswith("operator:") and book.announcements.told(order):
         return Outcome(True, audience=audience)
     tracked = book.orders.get(order.order_id)
     operator = book.requests[order.request_id].request.operator if order.request_id in book.requests else ""
@@ -195,6 +199,9 @@ def _response_fault(book: Book, tracked: TrackedOrder, response: OrderResponse) 
         return fault("ACCEPTED_W", "/accepted_w", f"expected 1 to {order.power_w}, got {accepted_w}")
     if kind is ResponseKind.STARTED and voluntary and tracked.state in ORDER_UNANSWERED:
         return fault("ILLEGAL_STATE", "/response", f"expected an accepted order, got {tracked.state}")
+    holds = tracked.state not in ORDER_OVER and (not voluntary or tracked.state not in ORDER_UNANSWERED)
+    if kind in _OF_THE_PERIOD and holds and book.now < order.starts_at - _SKEW:
+        return fault("TOO_EARLY", "/response", f"expected {kind} from {order.starts_at.isoformat()} on")
     if kind is ResponseKind.UNAVAILABLE and (response.available_w or 0) >= tracked.power_w:
         return fault("AVAILABLE_W", "/available_w", f"expected below {tracked.power_w}, got {response.available_w}")
     return None

@@ -7,7 +7,7 @@ The only clock is the log's: the running maximum of the append times, in grid ti
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gridsignal_schemas.frames import Receipt
@@ -44,6 +44,7 @@ from gridsignal_services.ledger.ordering import audience_of_site
 from gridsignal_services.ledger.requesting import audience_of_request
 from gridsignal_services.ledger.rules import fault
 from gridsignal_services.ledger.standing import told_order
+from gridsignal_services.ledger.writers import writer_fault
 
 _RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome]] = {
     SiteRegistration: sites.register,
@@ -58,6 +59,10 @@ _RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome]] = {
     Clearing: awarding.clear,
     TimerFired: firing.fire,
 }
+
+
+_LATEST = datetime(2190, 1, 1, tzinfo=UTC)
+"""The log's clock stops here: what is due a year later can still be written."""
 
 
 class Ledger:
@@ -151,7 +156,12 @@ class Ledger:
 
     def apply(self, entry: Entry) -> Outcome:
         """Reduces one record. Never raises for what a record says: it is then not accepted, with the reason."""
-        outcome = self._reduce(entry)
+        try:
+            outcome = self._reduce(entry)
+        except Exception as error:  # a defect, the same on every node: one record must not end them all
+            if isinstance(error, MemoryError):  # this node's trouble, and no other's
+                raise
+            outcome = Outcome(False, (fault("DEFECT", "", f"expected a rule for this, got {type(error).__name__}"),))
         self.position = entry.offset + 1
         if not outcome.accepted:
             self.refused_offsets.add(entry.offset)
@@ -164,8 +174,11 @@ class Ledger:
 
     def _reduce(self, entry: Entry) -> Outcome:
         if isinstance(entry.record, GridClock):
-            return self._set_clock(entry.record)
+            return self._set_clock(entry.record, entry.principal)
         self.book.now = max(self.book.now, self._grid_time(entry.appended_us))
+        self.book.principal = entry.principal
+        if problem := writer_fault(self.book, entry.record, entry.principal):
+            return Outcome(False, (problem,))
         rule = _RULES.get(type(entry.record))
         if rule is None:
             return Outcome(False, (fault("STRAY", "", f"{entry.record.record_name} has no place on this stream"),))
@@ -174,12 +187,17 @@ class Ledger:
         except IllegalTransition as illegal:
             return Outcome(False, (fault("ILLEGAL_STATE", "", str(illegal)),))
 
-    def _set_clock(self, grid: GridClock) -> Outcome:
+    def _set_clock(self, grid: GridClock, principal: str) -> Outcome:
+        if problem := writer_fault(self.book, grid, principal):
+            return Outcome(False, (problem,))
         if self.grid is not None or self.position:
             return Outcome(False, (fault("CLOCK_SET", "", "expected the grid's clock as the first record, once"),))
         self.grid = grid
         return Outcome(True)
 
     def _grid_time(self, appended_us: int) -> datetime:
-        appended = LONG_AGO + timedelta(microseconds=appended_us)
-        return appended if self.grid is None else self.grid.at(appended)
+        try:
+            appended = LONG_AGO + timedelta(microseconds=appended_us)
+            return min(_LATEST, appended if self.grid is None else self.grid.at(appended))
+        except OverflowError:  # a clock that fast or that far off has left the calendar
+            return _LATEST

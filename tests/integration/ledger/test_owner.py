@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import Clearing, Record, TimerFired
 from gridsignal_schemas.values import MW
-from gridsignal_services.bus import Log, LogRecord
+from gridsignal_services.bus import Log, LogConfigurationError, LogRecord
+from gridsignal_services.bus.around import AroundLog
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import append
 from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
@@ -185,3 +188,18 @@ async def test_a_clock_ahead_of_the_logs_fills_no_log(tmp_path: Path) -> None:
             stage.clock.set(GATE + timedelta(seconds=tenths / 10))
         await stage.until(lambda: stage.state(a_dispatch_request().request_id) is not RequestState.OPEN)
         assert early() == ["TOO_EARLY"]
+
+
+class Headless(AroundLog):
+    """A log that has lost the first records of its ledger."""
+
+    async def start_positions(self, stream: str) -> dict[int, int]:
+        return {partition: offset + 3 for partition, offset in (await super().start_positions(stream)).items()}
+
+
+async def test_a_ledger_that_lost_its_beginning_is_refused(tmp_path: Path) -> None:
+    log = await SqliteLog.open(tmp_path)
+    replica = Replica(Headless(log), Codec.from_lock(), source="/tests")
+    with pytest.raises(LogConfigurationError, match="from its first record, got partition 0 from offset 3"):
+        await replica.run()
+    await log.aclose()

@@ -19,7 +19,7 @@ from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.lifecycle import OfferState
 from gridsignal_services.ledger.limits import LIMITS
 from gridsignal_services.ledger.profile import Profile
-from tests.builders import a_baseline_declaration, an_option, utc
+from tests.builders import a_baseline_declaration, a_dispatch_request, an_option, utc
 from tests.unit.ledger.market import Market
 from tests.unit.ledger.stages import accepted
 from tests.unit.ledger.watched import MINUTE
@@ -119,7 +119,7 @@ def test_an_operator_has_so_many_open_requests() -> None:
     codes = {market.ask(request_id=f"request-{number}").code for number in range(LIMITS.requests_open)}
     assert codes == {""}
     assert market.ask(request_id="one-more").code == "OPEN_REQUESTS"
-    assert market.ask(request_id="others", operator="another").code == ""
+    assert market.add(a_dispatch_request(request_id="others", operator="another"), "operator:another").accepted
     market.cancel("request-0")
     assert market.ask(request_id="one-more").code == ""
 

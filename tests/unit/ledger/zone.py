@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gridsignal_schemas.messages import Record
+from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import micros
 from gridsignal_services.dispatch.timers import next_due, next_records
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.reduce import Ledger
 
+CODEC = Codec.from_lock()
 _STEPS = 500
 """An owner that has not come to rest after so many steps never will."""
 
@@ -61,10 +64,11 @@ class Zone:
         return self.run_until(self.now + timedelta(**span))
 
     def replayed(self) -> Ledger:
-        """A second node: the same records from the beginning, the same outcomes and the same state."""
+        """A second node, which reads the bytes: the same records, the same outcomes and the same state."""
         ledger = Ledger(0)
         for entry, outcome in self.log:
-            assert ledger.apply(entry) == outcome
+            read = CODEC.decode(CODEC.encode(entry.record))
+            assert ledger.apply(replace(entry, record=read)) == outcome
         assert ledger.book == self.ledger.book
         assert ledger.refused_offsets == self.ledger.refused_offsets
         return ledger
