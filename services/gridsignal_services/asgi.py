@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-import h11
 import uvicorn
 from fastapi import FastAPI, Response
 from fastapi_offline import FastAPIOffline
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gridsignal_services.addresses import address_of, listening
+from gridsignal_services.arrivals import Arrivals
+from gridsignal_services.http_connection import Connection
+from gridsignal_services.http_doorstep import Waiting
+from gridsignal_services.http_guard import Guard
+from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health
 
-HEADER_S = 10.0
-"""A request's header that takes longer is not waited for."""
 _BACKLOG = 1024
 _GRACE_S = 5
+_AT_ONCE = 32
+"""Connections accepted in one pass of the event loop."""
+_SEND_BYTES = 128 * 1024
+"""What the kernel keeps of an answer that is not read; left to itself it takes megabytes."""
+_BREATH_S = 0.05
+"""How long the kernel keeps those who come while there is no place."""
 
 
 def application(**described: Any) -> FastAPI:
@@ -52,26 +63,44 @@ def _said(well: bool, yes: str, no: str) -> Response:
 class HttpServer:
     """Serves one application on one port.
 
-    Bounded: 1000 connections at once, `header_s` for a request's header. When full: 503; who drips is hung up on.
+    Bounded: connections by RestLimits, those without a token apart. When full: the oldest stranger of the most crowded
+    network is dropped. Conflates: nothing.
     """
 
-    def __init__(self, app: FastAPI, settings: ServerSettings, port: int, *, header_s: float = HEADER_S) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        settings: ServerSettings,
+        port: int,
+        limits: RestLimits | None = None,
+        *,
+        header_s: float | None = None,
+    ) -> None:
+        """`header_s` in place of the limits' own."""
+        limits = limits or RestLimits()
+        if header_s is not None:
+            limits = dataclasses.replace(limits, header_timeout_s=header_s)
         self._at = (settings.host, port)
         self._socket: socket.socket | None = None
+        arrivals = Arrivals[Waiting | Connection](limits.arrivals(settings))
         self._server = _Server(
             uvicorn.Config(
-                app,
+                Guard(app, arrivals, limits.files_at_once, time.monotonic),
+                interface="asgi3",
                 log_level="warning",
                 access_log=False,
                 lifespan="off",
+                proxy_headers=False,  # who asks is in the token; an address from a header would be anybody's word
                 server_header=False,
-                http=type("Prompt", (Prompt,), {"header_s": header_s}),
+                http=H11Protocol,
                 ws="none",
-                limit_concurrency=1000,
+                timeout_keep_alive=limits.idle_timeout_s,
                 timeout_graceful_shutdown=_GRACE_S,
                 ssl_certfile=settings.tls_certificate,
                 ssl_keyfile=settings.tls_key,
-            )
+            ),
+            limits,
+            arrivals,
         )
 
     @property
@@ -79,6 +108,11 @@ class HttpServer:
         """Host and port, once it listens."""
         assert self._socket is not None, "not started"
         return address_of(self._socket)
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._server.server_state.connections)
 
     def listen(self) -> None:
         """Takes the port. Raises OSError where it is taken."""
@@ -103,40 +137,108 @@ class HttpServer:
         self._server.should_exit = True
 
 
-class Prompt(H11Protocol):
-    """Hangs up on whoever connects and doesn't say in time what they want: uvicorn itself would wait for ever."""
-
-    header_s = HEADER_S
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        super().connection_made(transport)
-        self._arm()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.conn.their_state is h11.IDLE:  # the header is not whole yet
-            self._arm()
-        else:
-            self._disarm()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._disarm()
-        super().connection_lost(exc)
-
-    def _arm(self) -> None:
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(self.header_s, self.transport.close)
-
-    def _disarm(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-
 class _Server(uvicorn.Server):
-    """The process's signals belong to whoever runs the stack."""
+    """Takes in its own connections, each counted before anything is done for it, TLS included.
+
+    The process's signals belong to whoever runs the stack.
+    """
+
+    def __init__(self, config: uvicorn.Config, limits: RestLimits, arrivals: Arrivals[Waiting | Connection]) -> None:
+        super().__init__(config)
+        self.limits = limits
+        self._arrivals = arrivals
+        self._listening: list[socket.socket] = []
+        self._waiting: set[Waiting] = set()
+        self._arriving: set[asyncio.Task[object]] = set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn.Server.startup."""
+        await self.lifespan.startup()
+        self.servers = []
+        self._listening = sockets or []
+        for spot in self._listening:
+            spot.setblocking(False)
+            asyncio.get_running_loop().add_reader(spot, self._accept, spot)
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn.Server.shutdown."""
+        for spot in self._listening:
+            asyncio.get_running_loop().remove_reader(spot)
+        for waiting in list(self._waiting):
+            waiting.abort()
+        for task in list(self._arriving):
+            task.cancel()
+        await super().shutdown(sockets)
+
+    def admit(self, connection: Connection) -> None:
+        """See Host.admit; where there is no place it stays a stranger."""
+        self._arrivals.admit(connection)
+
+    def left(self, connection: Connection) -> None:
+        """See Host.left."""
+        self._arrivals.leave(connection)
+
+    def _accept(self, spot: socket.socket) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                arrived, address = spot.accept()
+            except (BlockingIOError, InterruptedError, ConnectionError):
+                return
+            except OSError:  # no descriptor is left: whoever comes waits in the kernel until a stranger has gone
+                if (dropped := self._arrivals.make_room()) is not None:
+                    dropped.abort()
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(spot)
+                loop.call_later(_BREATH_S, self._go_on, spot)
+                return
+            self._arrive(arrived, address[0] if address else "")
+
+    def _go_on(self, spot: socket.socket) -> None:
+        if spot.fileno() != -1 and not self.should_exit:
+            asyncio.get_running_loop().add_reader(spot, self._accept, spot)
+
+    def _arrive(self, arrived: socket.socket, address: str) -> None:
+        arrived.setblocking(False)
+        waiting = Waiting(arrived, address, self._speaks, self._silent)
+        self._waiting.add(waiting)
+        waiting.begin(self.limits.header_timeout_s)
+        self._count(waiting)
+
+    def _count(self, stranger: Waiting | Connection) -> None:
+        if (dropped := self._arrivals.arrive(stranger, stranger.address)) is not None:
+            dropped.abort()
+
+    def _silent(self, waiting: Waiting) -> None:
+        self._waiting.discard(waiting)
+        self._arrivals.leave(waiting)
+
+    def _speaks(self, waiting: Waiting) -> None:
+        """Who has said something is the newest again: those who say nothing go first."""
+        self._silent(waiting)
+        waiting.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
+        connection = Connection(self, waiting.address, config=self.config, server_state=self.server_state, app_state={})
+        self._count(connection)
+        task = asyncio.create_task(self._connect(waiting.socket, connection))
+        self._arriving.add(task)
+        connection.arriving = task
+        task.add_done_callback(partial(self._arrived, connection, waiting.socket))
+
+    async def _connect(self, arrived: socket.socket, connection: Connection) -> object:
+        return await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: connection,
+            arrived,
+            ssl=self.config.ssl,
+            ssl_handshake_timeout=self.limits.tls_timeout_s if self.config.ssl else None,
+        )
+
+    def _arrived(self, connection: Connection, arrived: socket.socket, task: asyncio.Task[object]) -> None:
+        self._arriving.discard(task)
+        connection.arriving = None
+        if task.cancelled() or task.exception() is not None:  # hung up, no TLS, or dropped meanwhile
+            self._arrivals.leave(connection)
+            arrived.close()

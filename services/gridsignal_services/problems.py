@@ -138,6 +138,18 @@ def too_slow() -> Problem:
     return Problem(408, "too-slow", "expected the whole body in time", headers={"Connection": "close"}, retriable=True)
 
 
+def no_websocket() -> Problem:
+    """400: a data center's program has come to the wrong port."""
+    detail = "This is the REST door. Data centers connect to the gateway by WebSocket, at a port of its own."
+    return Problem(400, "no-websocket", detail)
+
+
+def busy() -> Problem:
+    """503 for what many want at once."""
+    detail = "Too many others are loading this just now."
+    return Problem(503, "busy", detail, headers={"Retry-After": "1"}, retriable=True)
+
+
 def rate_limited(retry_after_s: int) -> Problem:
     """429."""
     headers = {"Retry-After": str(retry_after_s)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from gridsignal_services.arrivals import ArrivalLimits
 from gridsignal_services.cache import Limit
 from gridsignal_services.limits import limits_of
 from gridsignal_services.settings import ServerSettings
@@ -12,7 +13,7 @@ from gridsignal_services.settings import ServerSettings
 
 @dataclass(frozen=True, slots=True)
 class RestLimits:
-    """What one organisation may ask in one role, over all its connections to this process."""
+    """What one organisation may ask in one role, over all its connections to this process; and what the port bears."""
 
     requests_per_s: float = 100.0
     """Faster: 429 with Retry-After."""
@@ -20,6 +21,28 @@ class RestLimits:
     work_ms_per_s: float = 250.0
     """Processor time for its answers; what it overdraws is 429 until it has come back."""
     work_burst_ms: int = 10_000
+
+    # --- connections, of everybody
+    max_connections: int = 1000
+    """Connections that have shown a good token. One more counts as a stranger."""
+    strangers: int = 512
+    """Connections that have not shown a good token, TLS handshakes included: one more drops the oldest of the network
+    with the most. A network is an IPv4 address or the /64 of an IPv6 address."""
+    strangers_of_a_network: int = 128
+    """One more drops the oldest of this network. Behind a proxy (GRIDSIGNAL_TLS=proxy) as many as `strangers`."""
+    network_requests_per_s: float = 100.0
+    """Requests without a good token of one network; faster: 429 for what carries no token."""
+    network_request_burst: int = 500
+    tls_timeout_s: float = 5.0
+    """A TLS handshake that takes longer: the connection is dropped."""
+    header_timeout_s: float = 10.0
+    """A request's header that takes longer, or a body that takes twice as long: the connection is dropped."""
+    idle_timeout_s: int = 5
+    """No further request for so long: the connection is closed."""
+    send_timeout_s: float = 10.0
+    """An answer that is not read for so long: the connection is dropped."""
+    files_at_once: int = 16
+    """Scripts and styles of /docs under way; more: 503."""
 
     @classmethod
     def of(cls, settings: ServerSettings, prefix: str) -> Self:
@@ -30,3 +53,14 @@ class RestLimits:
     def bucket(self) -> Limit:
         """The token bucket of one organisation."""
         return Limit(self.requests_per_s, self.request_burst)
+
+    def arrivals(self, settings: ServerSettings) -> ArrivalLimits:
+        """What the port bears."""
+        behind_proxy = settings.tls == "proxy"  # then everybody comes from its address
+        return ArrivalLimits(
+            self.strangers,
+            self.strangers if behind_proxy else self.strangers_of_a_network,
+            self.max_connections,
+            self.requests_per_s * 100 if behind_proxy else self.network_requests_per_s,
+            self.request_burst * 100 if behind_proxy else self.network_request_burst,
+        )

@@ -53,6 +53,8 @@ class Callers:
         found = _principal(request, self._verifier, scope)
         if not self.registry.knows(found):
             raise problems.not_registered()
+        if (connection := getattr(request.state, "connection", None)) is not None:
+            connection.admit()
         if wait_s := self._asked.take_now(found.name, self._limits.bucket):
             raise problems.rate_limited(math.ceil(wait_s))
         worked = self._worked.get(found.name)

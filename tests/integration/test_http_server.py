@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
-from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
 
 from gridsignal_services.asgi import HttpServer, add_pages
+from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health
 
@@ -20,7 +21,7 @@ GET = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
 @pytest.fixture
 async def server() -> AsyncIterator[HttpServer]:
     app = FastAPI()
-    add_pages(app, Health("reading the log"), CollectorRegistry())
+    add_pages(app, Health("reading the log"))
     served = HttpServer(app, ServerSettings(), 0, header_s=0.2)
     served.listen()
     async with asyncio.TaskGroup() as tasks:
@@ -51,7 +52,7 @@ async def test_who_does_not_say_what_they_want_is_hung_up_on(server: HttpServer,
 async def test_a_second_request_that_drips_is_hung_up_on(server: HttpServer) -> None:
     async with connected(server) as (reader, writer):
         writer.write(GET)
-        assert (await reader.readuntil(b"reading the log\n")).startswith(b"HTTP/1.1 503 ")
+        assert (await reader.readuntil(b"not ready\n")).startswith(b"HTTP/1.1 503 ")
         writer.write(b"GET /")
         assert await reader.read() == b""
 
@@ -60,10 +61,129 @@ async def test_a_connection_is_kept_between_prompt_requests(server: HttpServer) 
     async with connected(server) as (reader, writer):
         for _ in range(3):
             writer.write(GET)
-            assert (await reader.readuntil(b"reading the log\n")).startswith(b"HTTP/1.1 503 ")
+            assert (await reader.readuntil(b"not ready\n")).startswith(b"HTTP/1.1 503 ")
 
 
 async def test_what_is_no_http_is_told_so(server: HttpServer) -> None:
     async with connected(server) as (reader, writer):
         writer.write(b"\x16\x03\x01\x00\xa5\x01\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+
+
+# --- those who would keep the operators out ---------------------------------------------------------------------
+
+LIMITS = RestLimits(strangers=20, strangers_of_a_network=10, network_requests_per_s=0.1, network_request_burst=30)
+BIG = 256 * 65_536
+
+
+@contextlib.asynccontextmanager
+async def serving(limits: RestLimits) -> AsyncIterator[HttpServer]:
+    """A door with a page for everybody, one for those with a token, and a long one."""
+    app = FastAPI()
+
+    @app.get("/page")
+    async def page() -> str:
+        return "page"
+
+    @app.get("/secret")
+    async def secret(request: Request) -> str:
+        if request.headers.get("authorization") == "Bearer good":
+            request.state.connection.admit()
+        return "secret"
+
+    @app.get("/static-offline-docs/long")
+    async def long() -> Response:
+        chunks = (b"x" * 65_536 for _ in range(BIG // 65_536))  # as a file is sent
+        return StreamingResponse(chunks, headers={"Content-Length": str(BIG)})
+
+    served = HttpServer(app, ServerSettings(), 0, limits)
+    served.listen()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(served.serve())
+        yield served
+        served.stop()
+
+
+def get(path: str, *headers: str) -> bytes:
+    return "\r\n".join((f"GET {path} HTTP/1.1", "Host: x", *headers, "", "")).encode()
+
+
+async def status(reader: asyncio.StreamReader) -> int:
+    """The status of the next answer, whose body is read."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r\n")[0]))
+    return int(head.split()[1])
+
+
+async def test_the_oldest_stranger_goes_and_who_shows_a_token_stays() -> None:
+    async with serving(LIMITS) as served, contextlib.AsyncExitStack() as stack:
+        reader, writer = await stack.enter_async_context(connected(served))
+        writer.write(get("/secret", "Authorization: Bearer good"))
+        assert await status(reader) == 200
+        strangers = [
+            await stack.enter_async_context(connected(served)) for _ in range(LIMITS.strangers_of_a_network + 1)
+        ]
+        assert await strangers[0][0].read() == b""
+        writer.write(get("/secret"))
+        assert await status(reader) == 200
+        newest_reader, newest = strangers[-1]
+        newest.write(get("/page"))
+        assert await status(newest_reader) == 200
+
+
+async def test_who_asks_too_much_without_a_token_is_turned_away_and_neighbours_with_one_are_not() -> None:
+    async with serving(LIMITS) as served, contextlib.AsyncExitStack() as stack:
+        for _ in range(4):
+            _, flooding = await stack.enter_async_context(connected(served))
+            flooding.write(get("/page") * 10)
+        reader, writer = await stack.enter_async_context(connected(served))
+        async with asyncio.timeout(10):
+            while True:
+                writer.write(get("/page"))
+                if await status(reader) == 429:
+                    break
+        assert await reader.read() == b""
+        known_reader, known = await stack.enter_async_context(connected(served))
+        known.write(get("/secret", "Authorization: Bearer good"))
+        assert await status(known_reader) == 200
+        known.write(get("/page"))
+        assert await status(known_reader) == 200
+
+
+async def test_who_does_not_read_an_answer_is_hung_up_on() -> None:
+    async with serving(RestLimits(send_timeout_s=0.2)) as served, connected(served) as (reader, writer):
+        writer.write(get("/static-offline-docs/long"))
+        received = 0
+        with contextlib.suppress(ConnectionError):
+            await until(lambda: served.connections == 1)
+            await until(lambda: served.connections == 0)
+            while chunk := await reader.read(65536):
+                received += len(chunk)
+        assert received < BIG
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Returns once it holds."""
+    while not holds():  # noqa: ASYNC110 - a socket's end is no event here
+        await asyncio.sleep(0.01)
+
+
+async def test_files_of_the_documentation_are_a_few_at_a_time() -> None:
+    async with serving(RestLimits(files_at_once=1)) as served, contextlib.AsyncExitStack() as stack:
+        _, first = await stack.enter_async_context(connected(served))
+        first.write(get("/static-offline-docs/long"))
+        codes = set()
+        async with asyncio.timeout(10):
+            while 503 not in codes:
+                reader, writer = await stack.enter_async_context(connected(served))
+                writer.write(get("/static-offline-docs/long"))
+                codes.add(await status(reader))
+        writer.close()
+
+
+async def test_a_websocket_is_told_where_to_go() -> None:
+    async with serving(RestLimits()) as served, connected(served) as (reader, writer):
+        writer.write(get("/v1/stream", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"))
+        told = (await reader.readuntil(b"}")).decode()
+        assert told.startswith("HTTP/1.1 400 ")
+        assert "gateway" in told

@@ -18,6 +18,7 @@ FOREIGN = {
     "__get_pydantic_core_schema__": "pydantic's name",
     "data_received": "asyncio.Protocol's name",
     "process_redirect": "the name in websockets",
+    "timeout_keep_alive_handler": "uvicorn's name",
 }
 
 

@@ -52,7 +52,7 @@ class Dispatch:
         archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
         self._door = Door(replica, self._readings, archive, verifier, registry, seal, clock, limits)
         self._counted = CollectorRegistry()
-        self._server = HttpServer(app(self._door, self.health, self._counted), settings, settings.dispatch_port)
+        self._server = HttpServer(app(self._door, self.health, self._counted), settings, settings.dispatch_port, limits)
         self._ready, self._entitled = asyncio.Event(), asyncio.Event()
 
     @property

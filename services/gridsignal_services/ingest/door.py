@@ -51,9 +51,10 @@ class FeedsDoor:
         self.ingest = Ingest(
             log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching, intake=intake, cache=cache
         )
-        self._callers = Callers(verifier, RestLimits.of(settings, "GRIDSIGNAL_INGEST_"), registry)
+        limits = RestLimits.of(settings, "GRIDSIGNAL_INGEST_")
+        self._callers = Callers(verifier, limits, registry)
         pages = status.app(self.ingest, callers=self._callers)
-        self._server = HttpServer(pages, settings, settings.ingest_port)
+        self._server = HttpServer(pages, settings, settings.ingest_port, limits)
 
     @property
     def health(self) -> Health:
