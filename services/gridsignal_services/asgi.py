@@ -17,7 +17,7 @@ from fastapi_offline import FastAPIOffline
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gridsignal_services.addresses import address_of, listening
-from gridsignal_services.arrivals import Arrivals
+from gridsignal_services.arrivals import ArrivalLimits, Arrivals
 from gridsignal_services.http_connection import Connection
 from gridsignal_services.http_doorstep import Waiting
 from gridsignal_services.http_guard import Guard
@@ -27,7 +27,7 @@ from gridsignal_services.telemetry import Health
 
 _BACKLOG = 1024
 _GRACE_S = 5
-_AT_ONCE = 32
+_AT_ONCE = 8
 """Connections accepted in one pass of the event loop."""
 _SEND_BYTES = 128 * 1024
 """What the kernel keeps of an answer that is not read; left to itself it takes megabytes."""
@@ -82,11 +82,13 @@ class HttpServer:
             limits = dataclasses.replace(limits, header_timeout_s=header_s)
         self._at = (settings.host, port)
         self._socket: socket.socket | None = None
-        arrivals = Arrivals[Waiting | Connection](limits.arrivals(settings))
+        bears = limits.arrivals(settings)
+        arrivals = Arrivals[Connection](bears)
         self._server = _Server(
             uvicorn.Config(
                 Guard(app, arrivals, limits.files_at_once, time.monotonic),
                 interface="asgi3",
+                log_config=None,  # what it says goes where ours goes
                 log_level="warning",
                 access_log=False,
                 lifespan="off",
@@ -100,6 +102,7 @@ class HttpServer:
                 ssl_keyfile=settings.tls_key,
             ),
             limits,
+            bears,
             arrivals,
         )
 
@@ -143,11 +146,14 @@ class _Server(uvicorn.Server):
     The process's signals belong to whoever runs the stack.
     """
 
-    def __init__(self, config: uvicorn.Config, limits: RestLimits, arrivals: Arrivals[Waiting | Connection]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, limits: RestLimits, bears: ArrivalLimits, arrivals: Arrivals[Connection]
+    ) -> None:
         super().__init__(config)
         self.limits = limits
         self._arrivals = arrivals
         self._listening: list[socket.socket] = []
+        self._silent = Arrivals[Waiting](bears)
         self._waiting: set[Waiting] = set()
         self._arriving: set[asyncio.Task[object]] = set()
 
@@ -190,7 +196,7 @@ class _Server(uvicorn.Server):
             except (BlockingIOError, InterruptedError, ConnectionError):
                 return
             except OSError:  # no descriptor is left: whoever comes waits in the kernel until a stranger has gone
-                if (dropped := self._arrivals.make_room()) is not None:
+                if (dropped := self._silent.make_room() or self._arrivals.make_room()) is not None:
                     dropped.abort()
                 loop = asyncio.get_running_loop()
                 loop.remove_reader(spot)
@@ -204,25 +210,23 @@ class _Server(uvicorn.Server):
 
     def _arrive(self, arrived: socket.socket, address: str) -> None:
         arrived.setblocking(False)
-        waiting = Waiting(arrived, address, self._speaks, self._silent)
+        waiting = Waiting(arrived, address, self._speaks, self._gone)
         self._waiting.add(waiting)
-        waiting.begin(self.limits.header_timeout_s)
-        self._count(waiting)
-
-    def _count(self, stranger: Waiting | Connection) -> None:
-        if (dropped := self._arrivals.arrive(stranger, stranger.address)) is not None:
+        if (dropped := self._silent.arrive(waiting, address)) is not None:
             dropped.abort()
+        waiting.begin(self.limits.header_timeout_s)
 
-    def _silent(self, waiting: Waiting) -> None:
+    def _gone(self, waiting: Waiting) -> None:
         self._waiting.discard(waiting)
-        self._arrivals.leave(waiting)
+        self._silent.leave(waiting)
 
     def _speaks(self, waiting: Waiting) -> None:
-        """Who has said something is the newest again: those who say nothing go first."""
-        self._silent(waiting)
+        """From now on it is counted among those who have said something: the silent drop none of these."""
+        self._gone(waiting)
         waiting.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
         connection = Connection(self, waiting.address, config=self.config, server_state=self.server_state, app_state={})
-        self._count(connection)
+        if (dropped := self._arrivals.arrive(connection, waiting.address)) is not None:
+            dropped.abort()
         task = asyncio.create_task(self._connect(waiting.socket, connection))
         self._arriving.add(task)
         connection.arriving = task

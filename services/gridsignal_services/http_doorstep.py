@@ -20,11 +20,14 @@ class Waiting:
 
     def begin(self, timeout_s: float) -> None:
         """Waits no longer than this."""
-        self._loop.add_reader(self.socket, self._is_readable)
         self._deadline = self._loop.call_later(timeout_s, self.abort)
+        self._loop.add_reader(self.socket, self._is_readable)
+        self._is_readable()  # whoever knows what they want has said it by the time they are let in
 
     def abort(self) -> None:
-        """Hangs up."""
+        """Hangs up; nothing where that is done."""
+        if self._deadline is None:
+            return
         self._stop()
         self.socket.close()
         self._silent(self)

@@ -26,8 +26,9 @@ class RestLimits:
     max_connections: int = 1000
     """Connections that have shown a good token. One more counts as a stranger."""
     strangers: int = 512
-    """Connections that have not shown a good token, TLS handshakes included: one more drops the oldest of the network
-    with the most. A network is an IPv4 address or the /64 of an IPv6 address."""
+    """Connections that have said nothing yet, and again as many that have not shown a good token, TLS handshakes
+    included: one more drops the oldest of the network with the most. A network is an IPv4 address or the /64 of an IPv6
+    address."""
     strangers_of_a_network: int = 128
     """One more drops the oldest of this network. Behind a proxy (GRIDSIGNAL_TLS=proxy) as many as `strangers`."""
     network_requests_per_s: float = 100.0

@@ -164,8 +164,8 @@ async def test_who_does_not_read_an_answer_is_hung_up_on() -> None:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Returns once it holds."""
-    while not holds():  # noqa: ASYNC110 - a socket's end is no event here
-        await asyncio.sleep(0.01)
+    while not holds():  # noqa: ASYNC110 - the end of a socket is no event here
+        await asyncio.sleep(0)
 
 
 async def test_files_of_the_documentation_are_a_few_at_a_time() -> None:
