@@ -19,7 +19,7 @@ from gridsignal import MW, FlexOffer, OrderResponse
 from gridsignal.__main__ import COMMANDS
 from gridsignal.testing import FakeGrid
 from gridsignal_schemas.messages import OfferWithdrawal
-from tests.builders import a_dispatch_request, a_spot_price
+from tests.builders import a_dispatch_request, a_grid_alert, a_spot_price
 from tests.integration.client_stage import SOON_S
 
 
@@ -57,7 +57,7 @@ async def ran(*words: str, **environment: str) -> Ran:
         out, err = await process.communicate()
     assert process.returncode is not None
     assert b"Traceback" not in err, err.decode()
-    return Ran(process.returncode, out.decode(), err.decode())
+    return Ran(process.returncode, out.decode(errors="replace"), err.decode())
 
 
 @pytest.fixture
@@ -258,3 +258,11 @@ async def test_no_gateway_is_three(fake: FakeGrid) -> None:
     await fake.stop()
     told = await ran("watch", "prices", **towards(fake))
     assert (told.code, "no gateway" in told.err) == (3, True)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+async def test_a_letter_that_the_terminal_lacks_is_spelled_out(encoding: str, fake: FakeGrid) -> None:
+    fake.publish(a_grid_alert(text="Łódź: zbyt mało mocy, Köln €"))
+    shown = await ran("watch", "alerts", "--once", PYTHONIOENCODING=encoding, **towards(fake))
+    assert (shown.code, shown.err) == (0, "")
+    assert ("Łódź" in shown.out) == (encoding == "utf-8")

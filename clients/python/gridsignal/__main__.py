@@ -9,6 +9,7 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 unava
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -67,6 +68,7 @@ EXAMPLE = "example:\n  gridsignal watch prices --zone DE-LU"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code."""
+    _spell_what_a_terminal_lacks()
     given = list(sys.argv[1:] if argv is None else argv)
     if not given or given[0] in ("-h", "--help", "help"):
         print(table())
@@ -82,6 +84,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at exit
         return FAILED
+
+
+def _spell_what_a_terminal_lacks() -> None:
+    """A letter that the terminal's encoding does not have is spelled out, such as \\xfc, and ends nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(name: str, rest: list[str]) -> int:

@@ -30,6 +30,8 @@ FILE is a CSV of the columns zone,start_utc,price,currency_per_mwh,price_flag,ci
 ci_estimated (one row an hour), or the name of a day that comes with the product.
 What lies on the log already is not published again.
 """
+_TERMINAL_S, _ELSEWHERE_S = 0.5, 5.0
+"""Wall seconds between two words about progress."""
 
 
 def parser() -> Arguments:
@@ -110,9 +112,12 @@ async def _replayed(plan: list[Publication], directory: Path, speed: float | Non
             batch = await publishing.take(records, Origin("replay", "recorded"))
             counts.update(record.record_name for _, record in batch.published)
             counts.update({"set_aside": len(batch.set_aside), "known": batch.known + batch.lower})
-            _progress(sum(counts.values()), len(plan), clock.now())
 
-        await play(plan, clock, publish)
+        telling = asyncio.create_task(_tell_progress(counts, len(plan), clock))
+        try:
+            await play(plan, clock, publish)
+        finally:
+            telling.cancel()
     finally:
         await log.aclose()
     return counts
@@ -135,9 +140,14 @@ class Jumping:
         self._now = max(self._now, when)
 
 
-def _progress(done: int, total: int, now: datetime) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{done * 100 // total:3d} %  {now:%Y-%m-%d %H:%M}Z  {done} of {total}", end="", file=sys.stderr)
+async def _tell_progress(counts: Counter[str], total: int, clock: Clock) -> None:
+    """On stderr: one line that is written over at a terminal, a line now and then elsewhere."""
+    terminal = sys.stderr.isatty()
+    while True:
+        await asyncio.sleep(_TERMINAL_S if terminal else _ELSEWHERE_S)
+        done = sum(counts.values())
+        told = f"{done * 100 // total:3d} %  {clock.now():%Y-%m-%d %H:%M}Z  {done} of {total}"
+        print(f"\r{told}" if terminal else told, end="" if terminal else "\n", file=sys.stderr, flush=True)
 
 
 def _tell(counts: Counter[str], plan: list[Publication], arguments: argparse.Namespace) -> None:

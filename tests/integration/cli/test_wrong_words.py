@@ -170,6 +170,8 @@ def test_check_config_counts_what_a_good_registry_holds(tmp_path: Path) -> None:
     "words",
     [
         ["request", "list", "--state", "OPENED"],
+        ["request", "list", "--zone", "XX"],
+        ["request", "list", "--zone", "GB"],
         ["order", "list", "--state", "OPENED"],
         ["order", "show", "never-ordered"],
         ["order", "release", "never-ordered"],
