@@ -81,12 +81,11 @@ def _must_be_reachable(args: argparse.Namespace, now: datetime, latest: datetime
     if decided <= latest:
         return
     earliest = decided + args.respond + args.activation + timedelta(seconds=59)
-    needed = f"{_words(args.respond)} to answer and {_words(args.activation)} to reach full power"
-    after = "it closes for offers and decides" if not (args.gate or args.decide) else "--gate and --decide"
     raise Failed(
         USAGE,
-        f"--start {args.start} is too soon: after {after}, an order leaves {needed};"
-        f" start at {rfc(earliest.replace(second=0))} or later, or shorten --respond or --activation",
+        f"--start {args.start} is too soon: between decision and start an order needs {_words(args.respond)} to be"
+        f" answered and {_words(args.activation)} to reach full power; start at {rfc(earliest.replace(second=0))} or"
+        " later, or shorten --respond or --activation",
     )
 
 
