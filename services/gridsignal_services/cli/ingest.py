@@ -32,14 +32,16 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     read,
 )
-from gridsignal_services.ingest.feeds import settings_of
+from gridsignal_services.ingest.feeds import Feeds, settings_of
 from gridsignal_services.ingest.fetching import Fetching
 from gridsignal_services.ingest.figures import instant
 from gridsignal_services.ingest.http import LARGEST_BYTES, Http
-from gridsignal_services.ingest.markets import market_of
+from gridsignal_services.ingest.markets import Markets
 from gridsignal_services.ingest.providers import PROVIDERS
+from gridsignal_services.ingest.quarantine import Limits
 from gridsignal_services.ingest.schedule import day_starts_at
 from gridsignal_services.ingest.scrub import scrubbed_bytes
+from gridsignal_services.settings import ConfigError
 
 EXAMPLE = """\
 example:
@@ -84,7 +86,14 @@ def _command(commands: Any, name: str, text: str, act: Callable[[argparse.Namesp
     command: Arguments = commands.add_parser(name, help=text, description=text)
     command.add_argument("provider", choices=sorted(PROVIDERS), metavar="PROVIDER", help=", ".join(sorted(PROVIDERS)))
     command.add_argument("--zone", type=_zone, help="the zone it is about")
-    command.add_argument("--signal", type=Signal, choices=list(Signal), help="price, carbon, forecast, alert or event")
+    command.add_argument("--signal", type=_signal, metavar="SIGNAL", help="price, carbon, forecast, alert or event")
+    command.add_argument(
+        "--feeds",
+        type=Path,
+        default=os.environ.get("GRIDSIGNAL_FEEDS"),
+        metavar="FILE",
+        help="a feeds file with [providers] and [markets] (default: GRIDSIGNAL_FEEDS)",
+    )
     command.add_argument("--json", action="store_true", help="one JSON object a line")
     command.set_defaults(act=act)
     return command
@@ -100,6 +109,13 @@ def _zone(text: str) -> str:
         return TypeAdapter(Zone).validate_python(text)
     except ValidationError:
         raise argparse.ArgumentTypeError(f"expected a zone such as DE-LU, got {text!r:.60}") from None
+
+
+def _signal(text: str) -> Signal:
+    try:
+        return Signal(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected one of {', '.join(Signal)}, got {text!r:.40}") from None
 
 
 def _moment(text: str) -> datetime:
@@ -143,29 +159,51 @@ def _parse(arguments: argparse.Namespace) -> int:
         body = file.read(LARGEST_BYTES + 1)
     if len(body) > LARGEST_BYTES:
         raise TooLarge(f"expected a file of at most {LARGEST_BYTES} bytes, got more")
-    now = arguments.now or datetime.now(UTC)
-    settings = settings_of(os.environ)[arguments.provider]
-    ask = Ask(zone=arguments.zone, signal=arguments.signal, now=now, settings=settings)
-    return _shown(read(PROVIDERS[arguments.provider], Answer(body), ask), arguments, now)
+    feeds = _feeds(arguments)
+    settings = feeds.settings[arguments.provider]
+    signal, now = _signal_asked(arguments), arguments.now or datetime.now(UTC)
+    ask = Ask(zone=arguments.zone, signal=signal, now=now, settings=settings, markets=feeds.markets)
+    return _shown(read(PROVIDERS[arguments.provider], Answer(body), ask), arguments, ask)
 
 
-def _shown(records: list[Record], arguments: argparse.Namespace, now: datetime) -> int:
+def _feeds(arguments: argparse.Namespace) -> Feeds:
+    """What the feeds file says, if there is one, and the environment."""
+    try:
+        return Feeds.load(arguments.feeds, os.environ) if arguments.feeds else Feeds(settings=settings_of(os.environ))
+    except ConfigError as wrong:
+        raise Failed(USAGE, str(wrong)) from None
+
+
+def _signal_asked(arguments: argparse.Namespace) -> Signal | None:
+    able: list[Signal] = list(PROVIDERS[arguments.provider].cadence)
+    if arguments.signal not in (None, *able):
+        told = f"--signal: expected one of {', '.join(able)} from {arguments.provider}, got {arguments.signal}"
+        raise Failed(USAGE, told)
+    chosen: Signal | None = arguments.signal
+    return chosen
+
+
+def _shown(records: list[Record], arguments: argparse.Namespace, ask: Ask) -> int:
+    for unread in ask.left_out:
+        print(f"left out: {unread}", file=sys.stderr)
+    if (more := len(ask.left_out) - len(ask.left_out.texts)) > 0:
+        print(f"left out: {more} more", file=sys.stderr)
     if not records:
         print("a good answer with nothing to publish", file=sys.stderr)
-    return show(records, asked_zone=arguments.zone, now=now, as_json=arguments.json)
+    limits = Limits(markets=ask.markets)
+    return show(records, asked_zone=arguments.zone, now=ask.now, as_json=arguments.json, limits=limits)
 
 
 def _fetch(arguments: argparse.Namespace) -> int:
-    now = datetime.now(UTC)
-    records = asyncio.run(_asked(arguments, now, None))
-    return _shown(records, arguments, now)
+    ask = _question(arguments)
+    return _shown(asyncio.run(_asked(arguments, ask, None)), arguments, ask)
 
 
 def _record(arguments: argparse.Namespace) -> int:
     kept: list[bytes] = []
     secrets = list(settings_of(os.environ)[arguments.provider].values())
     try:
-        asyncio.run(_asked(arguments, datetime.now(UTC), lambda _, answer: kept.append(answer.body)))
+        asyncio.run(_asked(arguments, _question(arguments), lambda _, answer: kept.append(answer.body)))
     finally:
         if kept:
             arguments.output.write_bytes(scrubbed_bytes(kept[0], secrets))
@@ -173,15 +211,20 @@ def _record(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _asked(
-    arguments: argparse.Namespace, now: datetime, keep: Callable[[str, Answer], None] | None
-) -> list[Record]:
-    provider = PROVIDERS[arguments.provider]
-    signal = arguments.signal or next(iter(provider.cadence))
-    window = (_edge(arguments.starts, arguments.zone), _edge(arguments.ends, arguments.zone))
-    ask = Ask(zone=arguments.zone, signal=signal, now=now, starts_at=window[0], ends_at=window[1])
+def _question(arguments: argparse.Namespace) -> Ask:
+    markets = _feeds(arguments).markets
+    signal = _signal_asked(arguments) or next(iter(PROVIDERS[arguments.provider].cadence))
+    starts_at, ends_at = (_edge(text, arguments.zone, markets) for text in (arguments.starts, arguments.ends))
+    if ends_at <= starts_at:
+        raise Failed(USAGE, f"--to: expected a day after {arguments.starts}, got {arguments.ends}")
+    now = datetime.now(UTC)
+    return Ask(zone=arguments.zone, signal=signal, now=now, starts_at=starts_at, ends_at=ends_at, markets=markets)
+
+
+async def _asked(arguments: argparse.Namespace, ask: Ask, keep: Callable[[str, Answer], None] | None) -> list[Record]:
+    settings = _feeds(arguments).settings
     async with Http() as http:
-        return await Fetching(http, PROVIDERS, settings_of(os.environ), keep).fetch(arguments.provider, ask)
+        return await Fetching(http, PROVIDERS, settings, keep, markets=ask.markets).fetch(arguments.provider, ask)
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -197,10 +240,10 @@ def _status(arguments: argparse.Namespace) -> int:
     return FAILED if any(feed["stale"] for feed in feeds) else OK
 
 
-def _edge(text: str, zone: str | None) -> datetime:
+def _edge(text: str, zone: str | None, markets: Markets) -> datetime:
     try:
         if "T" in text:
             return _moment(text)
-        return day_starts_at(date.fromisoformat(text), market_of(zone or "").timezone)
+        return day_starts_at(date.fromisoformat(text), markets.of(zone or "").timezone)
     except (ValueError, argparse.ArgumentTypeError):
         raise Failed(USAGE, f"expected a day such as 2024-12-12 or a time with its offset, got {text!r:.40}") from None

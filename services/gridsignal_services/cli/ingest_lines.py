@@ -12,14 +12,16 @@ from gridsignal_schemas.messages import CarbonIntensity, DispatchRequest, GridAl
 from gridsignal_schemas.values import text_of_decimal
 from gridsignal_services.ingest.intake import Intake
 from gridsignal_services.ingest.markets import timezone_of
-from gridsignal_services.ingest.quarantine import SetAside
+from gridsignal_services.ingest.quarantine import Limits, SetAside
 
 _WIDE = 12
 
 
-def show(records: Iterable[Record], *, asked_zone: str | None, now: datetime, as_json: bool) -> int:
+def show(
+    records: Iterable[Record], *, asked_zone: str | None, now: datetime, as_json: bool, limits: Limits | None = None
+) -> int:
     """Prints what would be published and what is set aside: 0, or 1 where anything is."""
-    intake = Intake()
+    intake = Intake(limits)
     code = 0
     for record in records:
         verdict = intake.judge(record, asked_zone, now)

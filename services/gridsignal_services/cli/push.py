@@ -18,6 +18,7 @@ from gridsignal.cli.connection import bearer
 from gridsignal_services.cli.api import Failed, exit_code
 from gridsignal_services.cli.ingest_door import add_address, answer, ingest_door
 from gridsignal_services.ingest.feed import FeedError
+from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.pushed_files import Body, bodies, text_of
 
 EXAMPLE = """\
@@ -84,10 +85,10 @@ def _push(args: argparse.Namespace) -> int:
         return max(read, *_pushed(http, found, as_json=args.json))
 
 
-def _read(args: argparse.Namespace) -> tuple[list[Body], list[str]]:
+def _read(args: argparse.Namespace) -> tuple[list[Body], LeftOut]:
     """The bodies of a file, and what of it can't be read."""
     given = {name: value for name in _GIVEN if (value := getattr(args, name)) is not None}
-    left_out: list[str] = []
+    left_out = LeftOut()
     try:
         return bodies(text_of(args.file.read_bytes()), given, args.timezone, left_out), left_out
     except OSError as unreadable:

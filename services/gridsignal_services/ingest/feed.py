@@ -22,8 +22,9 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from gridsignal_schemas.values import Record
+from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.markets import DEFAULTS, Markets
-from gridsignal_services.ingest.overlaps import Overlap, distinct
+from gridsignal_services.ingest.overlaps import distinct
 from gridsignal_services.ingest.schedule import MARKET_TIME, Cadence
 
 
@@ -107,8 +108,13 @@ class Ask:
     settings: Mapping[str, str] = field(default_factory=dict)
     """What the operator of this service configured for the provider: addresses, names, secrets."""
     markets: Markets = DEFAULTS
-    left_out: list[str] = field(default_factory=list, compare=False)
+    left_out: LeftOut = field(default_factory=LeftOut, compare=False)
     """What a parser could not read of an answer whose rest it read, in words."""
+
+    @property
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        """Where series are clipped."""
+        return self.starts_at, self.ends_at
 
     def window(self) -> tuple[datetime, datetime]:
         """The window, for those requests that need one."""
@@ -185,23 +191,34 @@ class Provider:
     """An answer lists everything that is in force: what is missing from it has been cancelled."""
 
 
-_BODY_FAULTS = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError)
+BODY_FAULTS = (ValueError, KeyError, TypeError, IndexError, AttributeError, ArithmeticError, RecursionError)
+"""What a parser raises whose assumption a body breaks."""
 
 
 def read(provider: Provider, answer: Answer, ask: Ask) -> list[Record]:
-    """All records of an answer, or a FeedError: whatever the bytes are, nothing else is raised."""
+    """All records of an answer, or a FeedError: whatever the bytes are, nothing else is raised.
+
+    An answer of which nothing can be read is Malformed, with the first of its faults.
+    """
+    before = len(ask.left_out)
     try:
-        return distinct(provider.parse(replace(answer, body=answer.body.removeprefix(BOM_UTF8)), ask))
-    except Overlap as fault:
-        raise Malformed(str(fault)) from None
+        found = distinct(provider.parse(replace(answer, body=answer.body.removeprefix(BOM_UTF8)), ask), ask.left_out)
+    except NotYetAvailable:
+        if len(ask.left_out) == before:
+            raise
+        found = []
     except FeedError:
         raise
-    except _BODY_FAULTS as fault:
+    except BODY_FAULTS as fault:
         # a body that breaks a parser's assumption is the body's fault; the batch is rejected as a whole
-        raise Malformed(f"the answer is not what the feed documents: {_first_line(fault)}") from None
+        raise Malformed(f"the answer is not what the feed documents: {first_line(fault)}") from None
+    if not found and len(ask.left_out) > before:
+        raise Malformed(str(ask.left_out))
+    return found
 
 
-def _first_line(fault: BaseException) -> str:
+def first_line(fault: BaseException) -> str:
+    """What broke a parser, on one line."""
     if isinstance(fault, ValidationError):
         first = fault.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))

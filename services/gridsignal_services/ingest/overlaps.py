@@ -1,24 +1,28 @@
 """One voice per answer: no instant of a series is told twice, whatever a feed put into its document.
 
-Parsers refuse contradictions they can see; this is the law behind them, the same for every feed.
+Parsers sort out contradictions they can see; this is the law behind them, the same for every feed: what is told in two
+ways is a gap, unless one of the two counts more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
 
-from gridsignal_schemas.messages import CarbonIntensity, CarbonStatus, Record, SpotPrice
+from gridsignal_schemas.messages import CarbonIntensity, CarbonStatus, PriceStatus, Record, SpotPrice
+from gridsignal_schemas.messages.signals import MAX_POINTS
+from gridsignal_services.ingest.left_out import LeftOut
 
 Series = SpotPrice | CarbonIntensity
+_RANK = {
+    CarbonStatus.FORECAST: 0, CarbonStatus.ESTIMATED: 1, CarbonStatus.MEASURED: 2,
+    PriceStatus.FORECAST: 0, PriceStatus.PRELIMINARY: 1, PriceStatus.FINAL: 2, PriceStatus.CORRECTED: 3,
+}  # fmt: skip
 
 
-class Overlap(ValueError):
-    """Two series of one kind tell different things about the same time."""
-
-
-def distinct(records: Iterable[Record]) -> list[Record]:
-    """The records without repeats, in their order. Raises Overlap where two of one kind disagree about a time."""
+def distinct(records: Iterable[Record], left_out: LeftOut) -> list[Record]:
+    """The records without repeats, in their order; where two series of one kind disagree about a time, it is a gap."""
     found: list[Record] = []
     alike: dict[tuple[str, object], list[Record]] = {}
     kinds: dict[str, list[Series]] = {}
@@ -31,15 +35,53 @@ def distinct(records: Iterable[Record]) -> list[Record]:
         found.append(record)
         if isinstance(record, Series):
             kinds.setdefault(kind, []).append(record)
+    instead: dict[int, Series | None] = {}
     for series in kinds.values():
-        _must_follow_each_other(series)
-    return found
+        if len(series) > 1:
+            instead |= _one_after_the_other(series, left_out)
+    kept = (instead.get(id(record), record) for record in found)
+    return [record for record in kept if record is not None]
 
 
-def _must_follow_each_other(series: list[Series]) -> None:
-    for before, after in pairwise(sorted(series, key=lambda record: record.starts_at)):
-        if after.starts_at < before.ends_at:
-            raise Overlap(f"two series of {before.dataset} for {before.zone} at {after.starts_at.isoformat()}")
+def _one_after_the_other(series: Sequence[Series], left_out: LeftOut) -> dict[int, Series | None]:
+    """What each series becomes so that none overlaps another, by identity; None for one of which nothing is left."""
+    become: dict[int, Series | None] = {}
+    before: Series | None = None
+    at = 0
+    disputed: set[datetime] = set()
+    for record in sorted(series, key=lambda record: (record.starts_at, record.resolution_s)):
+        if before is None or record.starts_at >= before.ends_at:
+            before, at = record, id(record)
+            continue
+        left_out.add(f"two series of {record.dataset} for {record.zone} at {record.starts_at.isoformat()}")
+        become[id(record)] = None
+        before = become[at] = _both(before, record, disputed)
+    return {at: one if one and any(value is not None for value in _values(one)) else None for at, one in become.items()}
+
+
+def _both(one: Series, other: Series, disputed: set[datetime]) -> Series:
+    """The series that counts more, or one with gaps where two that count alike disagree."""
+    ranks = _RANK.get(one.status, 0), _RANK.get(other.status, 0)
+    if ranks[0] != ranks[1]:
+        return max((one, other), key=lambda record: _RANK.get(record.status, 0))
+    step = timedelta(seconds=one.resolution_s)
+    offset, rest = divmod(other.starts_at - one.starts_at, step)
+    length = max(len(_values(one)), offset + len(_values(other)))
+    if rest or one.resolution_s != other.resolution_s or length > MAX_POINTS:
+        return one
+    values = [*_values(one), *[None] * (length - len(_values(one)))]
+    for i, value in enumerate(_values(other), offset):
+        when, known = one.starts_at + i * step, values[i]
+        if known is not None and value is not None and known != value:
+            disputed.add(when)
+        values[i] = None if when in disputed else value if known is None else known
+    flags = list(dict.fromkeys([*one.flags, *(["gap"] if None in values else [])]))
+    name = "prices_per_mwh" if isinstance(one, SpotPrice) else "grams_per_kwh"
+    return one.model_copy(update={name: values, "flags": flags})
+
+
+def _values(record: Series) -> list[Decimal | None]:
+    return record.prices_per_mwh if isinstance(record, SpotPrice) else record.grams_per_kwh
 
 
 def _kind(record: Series) -> str:

@@ -19,10 +19,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.values import text_of_decimal
-from gridsignal_services.ingest.curves import Curve, by_day, from_stamps, of_step
+from gridsignal_services.ingest.curves import Curve, by_day
 from gridsignal_services.ingest.feed import Malformed
 from gridsignal_services.ingest.figures import decimal_of, foreign_kind, instant, object_of
+from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.markets import market_of
+from gridsignal_services.ingest.stamps import from_stamps, of_step
 
 VALUES = {"price_per_mwh": "prices", "grams_per_kwh": "carbon"}
 _NAMES = {
@@ -65,7 +67,7 @@ def text_of(content: bytes) -> str:
 
 
 def bodies(
-    text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: list[str] | None = None
+    text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: LeftOut | None = None
 ) -> list[Body]:
     """What a file says, a body for each series and market day. Raises Malformed naming the line.
 
@@ -83,7 +85,7 @@ def bodies(
         raise Malformed(f"expected a CSV file, got: {broken!s:.80}") from None
 
 
-def _of_json(text: str, left_out: list[str] | None) -> list[Body]:
+def _of_json(text: str, left_out: LeftOut | None) -> list[Body]:
     try:
         told = json.loads(text)
     except (ValueError, RecursionError) as fault:
@@ -101,13 +103,14 @@ def _of_json(text: str, left_out: list[str] | None) -> list[Body]:
     return found
 
 
-def _few(faults: Sequence[str], count: int, left_out: list[str] | None, most: int) -> None:
+def _few(faults: Sequence[str], count: int, left_out: LeftOut | None, most: int) -> None:
     """Notes what is left out. Raises the first of the faults where they are too many of `count`, or nobody notes."""
     if faults and (left_out is None or len(faults) > most):
         others = f" ({len(faults)} of {count})" if len(faults) > 1 else ""
         raise Malformed(f"{faults[0]}{others}")
     if left_out is not None:
-        left_out.extend(faults)
+        for fault in faults:
+            left_out.add(fault)
 
 
 def _signal_of(content: Mapping[str, Any]) -> str:
@@ -120,9 +123,7 @@ def _signal_of(content: Mapping[str, Any]) -> str:
 Row = tuple[datetime, Decimal | None]
 
 
-def _of_csv(
-    text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: list[str] | None
-) -> Iterator[Body]:
+def _of_csv(text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: LeftOut | None) -> Iterator[Body]:
     rows = csv.DictReader(io.StringIO(text), skipinitialspace=True)
     column, stamp = _columns(list(rows.fieldnames or []), given)
     names = _NAMES[VALUES[column]]
@@ -219,7 +220,7 @@ def _time(text: str, timezone: ZoneInfo | None) -> datetime:
     return instant(when.isoformat())
 
 
-def _curves(rows: list[Row], step: str, left_out: list[str] | None, *, ends: bool) -> list[Curve]:
+def _curves(rows: list[Row], step: str, left_out: LeftOut | None, *, ends: bool) -> list[Curve]:
     stamps, values = [int(when.timestamp()) for when, _ in rows], [value for _, value in rows]
     if step:
         step_s = int(decimal_of(step))

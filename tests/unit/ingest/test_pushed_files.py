@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gridsignal_services.ingest.feed import Malformed
+from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.pushed import CarbonBody, PricesBody
 from gridsignal_services.ingest.pushed_files import Body, bodies, text_of
 from gridsignal_services.strict_json import read
@@ -115,23 +116,23 @@ def a_day(*changes: tuple[int, str]) -> str:
     ],
 )
 def test_one_bad_line_is_a_gap_that_is_told_and_the_rest_is_read(line: str, complaint: str) -> None:
-    left_out: list[str] = []
+    left_out = LeftOut()
     (body,) = bodies(a_day((5, line)), GIVEN, ZoneInfo("UTC"), left_out)
     values = body.content["prices_per_mwh"]
     assert (len(values), values[5], values[6], values[3]) == (24, None, "6.5", "3.5")
-    assert len(left_out) == 1 and complaint in left_out[0]  # noqa: PT018 - one fact
+    assert len(left_out) == 1 and complaint in left_out.texts[0]  # noqa: PT018 - one fact
 
 
 def test_a_file_of_which_much_can_t_be_read_is_refused_with_its_first_line() -> None:
     text = a_day(*((row, f'2024-05-12T{row:02}:00Z,"2,41{row % 10}"') for row in range(3, 7)))
     with pytest.raises(Malformed, match=r"line 5: expected a number .* got '2,413' \(4 of 24\)"):
-        bodies(text, GIVEN, None, [])
+        bodies(text, GIVEN, None, LeftOut())
 
 
 def test_local_times_that_are_none_or_two_refuse_the_file_however_few() -> None:
     rows = [f"2024-10-27T{n // 4:02}:{n % 4 * 15:02},1" for n in range(96)]
     with pytest.raises(Malformed, match="line 10: expected an offset"):
-        bodies(csv(*rows), GIVEN, BERLIN, [])
+        bodies(csv(*rows), GIVEN, BERLIN, LeftOut())
 
 
 @pytest.mark.parametrize(("mark", "name"), [(";", "semicolon"), ("\t", "tab"), ("|", "vertical bar")])
@@ -157,7 +158,7 @@ def test_a_file_that_is_no_text_of_ours_is_called_by_its_name(content: bytes, na
 
 
 def test_one_body_of_a_list_that_is_none_is_told_and_the_others_are_pushed() -> None:
-    left_out: list[str] = []
+    left_out = LeftOut()
     found = bodies(json.dumps([{"alert_id": "1"}, 5, {"zone": "FR"}]), {}, None, left_out)
     assert [body.signal for body in found] == ["alerts"]
     assert [text.split(":")[0] for text in left_out] == ["body 2", "body 3"]

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from gridsignal_schemas.messages import Record, SpotPrice
+from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import (
     Answer,
     Ask,
@@ -35,8 +36,10 @@ _FORECAST_STEP = 1800
 
 def request(ask: Ask) -> Call:
     """The summary of all regions: prices and notices alike."""
-    if ask.zone is not None and ask.zone not in ZONE_OF_REGION.values():
-        raise Unsupported(f"expected one of {', '.join(sorted(ZONE_OF_REGION.values()))}, got {ask.zone}")
+    own = (zone for name, zone in ask.settings.items() if name.startswith("region."))
+    known = sorted({*ZONE_OF_REGION.values(), *own})
+    if ask.zone is not None and ask.zone not in known:
+        raise Unsupported(f"expected one of {', '.join(known)}, got {ask.zone}")
     return Call(ask.settings.get("address", ADDRESS), headers={"Accept": "application/json"})
 
 
@@ -53,14 +56,18 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         body = {"ELEC_NEM_SUMMARY": body["5MIN"]}
     if "ELEC_NEM_SUMMARY" not in body:
         raise Malformed(f"expected ELEC_NEM_SUMMARY, got {', '.join(sorted(body))[:100]}")
-    rows = [object_of(row, "a region") for row in list_of(body["ELEC_NEM_SUMMARY"], "regions")]
-    notices = [object_of(row, "a notice") for row in list_of(body.get("ELEC_NEM_SUMMARY_MARKET_NOTICE", []), "notices")]
-    reviewed = {when for notice in notices for when in aemo_notices.reviewed(notice)}
+    rows = list_of(body["ELEC_NEM_SUMMARY"], "regions")
+    told = list_of(body.get("ELEC_NEM_SUMMARY_MARKET_NOTICE") or [], "notices")
+    alone = ask.signal is Signal.ALERT
+    notices = each(told, "notice", lambda row: object_of(row, "a notice"), ask, some=alone)
     found: list[Record] = []
     if ask.signal in (None, Signal.PRICE):
-        found += _once([_spot_price(row, reviewed, ask) for row in rows])
+        when = each(notices, "notice", aemo_notices.reviewed, ask, some=False)
+        reviewed = {end for ends in when for end in ends}
+        found += each(rows, "region", lambda row: _spot_price(object_of(row, "a region"), reviewed, ask), ask)
     if ask.signal in (None, Signal.ALERT):
-        found += [alert for notice in notices for alert in aemo_notices.from_row(notice, ask)]
+        alerts = each(notices, "notice", lambda notice: list(aemo_notices.from_row(notice, ask)), ask, some=alone)
+        found += [alert for some in alerts for alert in some]
     return _wanted(found, ask)
 
 
@@ -71,17 +78,10 @@ def _wanted(found: list[Record], ask: Ask) -> list[Record]:
     return wanted
 
 
-def _once(records: list[SpotPrice]) -> list[SpotPrice]:
-    seen: dict[str, SpotPrice] = {}
-    for record in records:
-        if seen.setdefault(record.series_id, record) != record:
-            raise Malformed(f"two prices for {record.zone} at {record.starts_at.isoformat()}")
-    return list(seen.values())
-
-
 def _spot_price(row: dict[str, Any], reviewed: set[datetime], ask: Ask) -> SpotPrice:
     region = str(row.get("REGIONID"))
-    if region not in ZONE_OF_REGION:
+    zone = ask.settings.get(f"region.{region}") or ZONE_OF_REGION.get(region)
+    if zone is None:
         raise Malformed(f"expected a region such as NSW1, got {region:.20}")
     ends_at = instant(row.get("SETTLEMENTDATE"), zone=MARKET_TIME)
     forecast = row.get("PERIODTYPE") == "FORECAST"
@@ -94,7 +94,7 @@ def _spot_price(row: dict[str, Any], reviewed: set[datetime], ask: Ask) -> SpotP
     }
     return SpotPrice.model_validate(
         {
-            "zone": ZONE_OF_REGION[region],
+            "zone": zone,
             "product": "REAL_TIME",
             "dataset": "5MIN" if not forecast else "5MIN-forecast",
             "currency": "AUD",

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from gridsignal_schemas.messages import CarbonIntensity, Record
-from gridsignal_services.ingest.curves import Curve, Value, of_step, so_far
+from gridsignal_services.ingest.curves import Curve, Value, so_far
+from gridsignal_services.ingest.elements import each, figure
 from gridsignal_services.ingest.feed import (
     Answer,
     Ask,
@@ -24,6 +25,7 @@ from gridsignal_services.ingest.feed import (
 )
 from gridsignal_services.ingest.figures import decimal_or_gap, instant, json_of, list_of, object_of
 from gridsignal_services.ingest.schedule import Cadence
+from gridsignal_services.ingest.stamps import of_step
 
 ADDRESS = "https://api.electricitymaps.com/v3"
 LICENCE = "Electricity Maps: for the token's owner, no redistribution"
@@ -55,8 +57,8 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     if "forecast" in body:
         return _forecast(body, ask, step_s)
     single = [body] if "carbonIntensity" in body else None
-    rows = [object_of(row, "an hour") for row in list_of(body.get("history", body.get("data", single)), "hours")]
-    told = (_hour(row, body, ask, step_s) for row in rows)
+    rows = list_of(body.get("history", body.get("data", single)), "hours")
+    told = each(rows, "hour", lambda row: _hour(object_of(row, "an hour"), body, ask, step_s), ask)
     known = sorted((hour for hour in told if hour and _asked(hour, ask)), key=lambda hour: hour.starts_at)
     if not known:
         raise NotYetAvailable("electricitymaps has no figures for this window yet")
@@ -76,13 +78,20 @@ def _asked(record: CarbonIntensity, ask: Ask) -> bool:
 
 
 def _forecast(body: dict[str, Any], ask: Ask, step_s: int) -> list[Record]:
-    rows = [object_of(row, "an hour") for row in list_of(body["forecast"], "hours")]
-    stamps = [int(instant(row.get("datetime")).timestamp()) for row in rows]
-    curve = so_far(of_step(stamps, [_grams(row) for row in rows], step_s)) if rows else None
+    rows = each(list_of(body["forecast"], "hours"), "hour", lambda row: _point(object_of(row, "an hour"), ask), ask)
+    stamps, values = [stamp for stamp, _ in rows], [value for _, value in rows]
+    curve = so_far(of_step(stamps, values, step_s, ask.left_out)) if rows else None
     if curve is None:
         raise NotYetAvailable("electricitymaps has no forecast for this zone yet")
     marks = {"status": "FORECAST", "issued_at": instant(body.get("updatedAt")), "flags": []}
     return [_intensity(curve, body, body, ask, marks)]
+
+
+def _point(row: dict[str, Any], ask: Ask) -> tuple[int, Value]:
+    told = row.get("datetime")
+    if "carbonIntensity" not in row:
+        raise Malformed(f"expected carbonIntensity, got {', '.join(sorted(row))[:80]}")
+    return int(instant(told).timestamp()), figure(row["carbonIntensity"], f"carbonIntensity of {told}", ask)
 
 
 def _hour(row: dict[str, Any], body: dict[str, Any], ask: Ask, step_s: int) -> CarbonIntensity | None:

@@ -7,10 +7,12 @@ It partly feeds from ENTSO-E: a fallback for its outages, not an independent sou
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from gridsignal_schemas.messages import CarbonIntensity, Record, SpotPrice
-from gridsignal_services.ingest.curves import Curve, by_day, clipped, from_stamps, so_far
+from gridsignal_services.ingest.curves import Curve, by_day, clipped, so_far
+from gridsignal_services.ingest.elements import each, figure
 from gridsignal_services.ingest.feed import (
     Answer,
     Ask,
@@ -22,14 +24,15 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     refuse_status,
 )
-from gridsignal_services.ingest.figures import decimal_or_gap, epoch_s, json_of, list_of, object_of, words
+from gridsignal_services.ingest.figures import epoch_s, json_of, list_of, object_of, words
 from gridsignal_services.ingest.schedule import DAY_AHEAD, MARKET_TIME, Cadence
+from gridsignal_services.ingest.stamps import from_stamps
 
 ADDRESS = "https://api.energy-charts.info"
 
 # our zone -> theirs, where they differ
 _BIDDING_ZONES = {
-    "DE-LU": "DE-LU",
+    "IT-CALA": "IT-Calabria",
     "IT-NO": "IT-North",
     "IT-CNO": "IT-Centre-North",
     "IT-CSO": "IT-Centre-South",
@@ -52,8 +55,14 @@ def request(ask: Ask) -> Call:
     times = {"start": str(int(starts_at.timestamp())), "end": str(int(ends_at.timestamp()) - 1)}
     address = ask.settings.get("address", ADDRESS)
     if ask.signal is Signal.CARBON:
-        return Call(f"{address}/co2eq", {"country": ask.zone.split("-")[0].lower(), **times})
-    return Call(f"{address}/price", {"bzn": _BIDDING_ZONES.get(ask.zone, ask.zone), **times})
+        country = ask.settings.get(f"country.{ask.zone}", ask.zone.split("-")[0].lower())
+        return Call(f"{address}/co2eq", {"country": country, **times})
+    return Call(f"{address}/price", {"bzn": _bidding_zone(ask), **times})
+
+
+def _bidding_zone(ask: Ask) -> str:
+    zone = ask.zone or ""
+    return ask.settings.get(f"bzn.{zone}") or _BIDDING_ZONES.get(zone, zone)
 
 
 def parse(answer: Answer, ask: Ask) -> list[Record]:
@@ -62,7 +71,7 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         raise NotYetAvailable("energy_charts has no content for this window (status 404)")
     refuse_status(answer)
     body = object_of(json_of(answer.body), "the answer")
-    stamps = [epoch_s(stamp) for stamp in list_of(body.get("unix_seconds"), "unix_seconds")]
+    stamps = list_of(body.get("unix_seconds"), "unix_seconds")
     if not stamps:
         raise NotYetAvailable("energy_charts answers with empty lists")
     if len(stamps) > 400_000:
@@ -71,6 +80,8 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         raise Unsupported("an answer of energy_charts does not name its zone: expected one, got none")
     if "price" in body:
         return [_spot_price(day, body, ask) for day in _days(stamps, body, "price", ask)]
+    if not _GRAMS.fullmatch(_unit(body)):
+        raise Malformed(f"expected the unit g/kWh, got {body['unit']!r:.40}")
     found: list[Record] = [
         _intensity(day, body, ask, name, status)
         for name, status in (("co2eq", "MEASURED"), ("co2eq_forecast", "FORECAST"))
@@ -84,11 +95,14 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     return found
 
 
-def _days(stamps: list[int], body: dict[str, Any], name: str, ask: Ask) -> list[Curve]:
-    values = [decimal_or_gap(value) for value in list_of(body[name], name)]
+def _days(stamps: list[Any], body: dict[str, Any], name: str, ask: Ask) -> list[Curve]:
+    values = list_of(body[name], name)
     if len(values) != len(stamps):
         raise Malformed(f"expected as many values of {name} as stamps ({len(stamps)}), got {len(values)}")
-    asked = [clipped(curve, ask.starts_at, ask.ends_at) for curve in from_stamps(stamps, values)]
+    rows = list(zip(stamps, values, strict=True))
+    told = each(rows, "stamp", lambda row: (epoch_s(row[0]), figure(row[1], f"{name} at {row[0]}", ask)), ask)
+    curves = from_stamps([stamp for stamp, _ in told], [value for _, value in told], ask.left_out)
+    asked = [clipped(curve, *ask.span) for curve in curves]
     days = [day for curve in asked if curve for day in by_day(curve, MARKET_TIME)]
     known = [day for curve in days if (day := so_far(curve)) is not None]
     if not known and name == "price":
@@ -96,24 +110,30 @@ def _days(stamps: list[int], body: dict[str, Any], name: str, ask: Ask) -> list[
     return known
 
 
-def _unit(body: dict[str, Any], expected: tuple[str, ...]) -> None:
-    unit = str(body.get("unit") or "").replace(" ", "").lower()
-    # "No Unit" was sent for years
-    if unit not in ("", "nounit", *expected):
-        raise Malformed(f"expected the unit {expected[0]}, got {unit:.40}")
+def _unit(body: dict[str, Any]) -> str:
+    unit = str(body.get("unit") or "").replace(" ", "").replace("\u20ac", "EUR").upper()
+    return "" if unit == "NOUNIT" else unit  # sent for years
+
+
+def _currency(body: dict[str, Any]) -> str:
+    match = _PER_MWH.fullmatch(_unit(body) or "EUR/MWH")
+    if not match:
+        raise Malformed(f"expected the unit EUR/MWh, got {body['unit']!r:.40}")
+    return match[1]
+
+
+_PER_MWH = re.compile(r"([A-Z]{3})/MWH")
+_GRAMS = re.compile(r"(?:G(?:CO2(?:-?EQ)?)?/KWH)?")
 
 
 def _spot_price(curve: Curve, body: dict[str, Any], ask: Ask) -> SpotPrice:
-    unit = str(body.get("unit") or "").replace(" ", "").upper()
-    currency = unit.split("/")[0] if unit.endswith("/MWH") else "EUR"
-    _unit(body, (f"{currency.lower()}/mwh",))
     values = list(curve.values)
     return SpotPrice.model_validate(
         {
             "zone": ask.zone,
             "product": "DAY_AHEAD",
             "dataset": "SDAC",
-            "currency": currency,
+            "currency": _currency(body),
             "starts_at": curve.starts_at,
             "resolution_s": curve.resolution_s,
             "prices_per_mwh": values,

@@ -11,11 +11,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gridsignal_schemas.messages import Record
-from gridsignal_services.ingest.feed import Answer, Ask, Call, Malformed, NotYetAvailable, Provider, Signal, Unsupported
+from gridsignal_services.ingest.feed import (
+    Answer,
+    Ask,
+    Call,
+    FeedError,
+    Malformed,
+    NotYetAvailable,
+    Provider,
+    Signal,
+    Unsupported,
+)
 from gridsignal_services.ingest.figures import unzipped
 from gridsignal_services.ingest.providers import entsoe_generation, entsoe_prices
 from gridsignal_services.ingest.providers.entsoe_document import Document, document, raise_refusal
-from gridsignal_services.ingest.providers.entsoe_zones import EIC_OF_ZONE
+from gridsignal_services.ingest.providers.entsoe_zones import area_of
 from gridsignal_services.ingest.schedule import DAY_AHEAD, Cadence
 
 ADDRESS = "https://web-api.tp.entsoe.eu/api"
@@ -24,9 +34,9 @@ ADDRESS = "https://web-api.tp.entsoe.eu/api"
 def request(ask: Ask) -> Call:
     """A44 or A75 of a zone for a window; the token travels in the query string, as the platform wants it."""
     starts_at, ends_at = (when.strftime("%Y%m%d%H%M") for when in ask.window())
-    domain = EIC_OF_ZONE.get(ask.zone or "")
+    domain = area_of(ask)
     if domain is None:
-        raise Unsupported(f"entsoe has no area for zone {ask.zone}")
+        raise Unsupported(f"entsoe has no area for zone {ask.zone}: [markets.{ask.zone}] area = its EIC says it")
     params = {"periodStart": starts_at, "periodEnd": ends_at, "in_Domain": domain}
     if ask.signal is Signal.CARBON:
         params |= {"documentType": "A75", "processType": "A16"}
@@ -40,14 +50,17 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     """SpotPrices of an A44 or CarbonIntensities computed from an A75, also out of a zip of several documents."""
     raise_refusal(answer)
     found: list[Record] = []
-    missing: NotYetAvailable | None = None
+    faults: list[FeedError] = []
     for body in unzipped(answer.body):
         try:
-            found += _records(document(body), ask)
-        except NotYetAvailable as fault:
-            missing = fault
-    if missing is not None and not found:
-        raise missing
+            found += _records(document(body, ask), ask)
+        except (NotYetAvailable, Malformed, Unsupported) as fault:
+            faults.append(fault)
+    if faults and not found:
+        raise next((fault for fault in faults if not isinstance(fault, NotYetAvailable)), faults[0])
+    for unread in faults:
+        if not isinstance(unread, NotYetAvailable):
+            ask.left_out.add(str(unread))
     return found
 
 

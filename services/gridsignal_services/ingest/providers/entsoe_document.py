@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gridsignal_services.ingest.curves import Curve, Value
+from gridsignal_services.ingest.curves import Curve, Value, contradicted
+from gridsignal_services.ingest.elements import each, figure
 from gridsignal_services.ingest.feed import (
     Answer,
+    Ask,
     Banned,
     Malformed,
     NotYetAvailable,
@@ -19,9 +21,10 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     refuse_status,
 )
-from gridsignal_services.ingest.figures import Element, decimal_of, instant, local_name, xml_of
+from gridsignal_services.ingest.figures import Element, instant, local_name, xml_of
 
 _ROOTS = ("Publication_MarketDocument", "GL_MarketDocument")
+_GENERATION = "A75"
 _ACKNOWLEDGEMENT = "Acknowledgement_MarketDocument"
 _DURATION = re.compile(r"P(?:(\d{1,2})D)?(?:T(?:(\d{1,2})H)?(?:(\d{1,4})M)?(?:(\d{1,5})S)?)?")
 _LONGEST_PERIOD = timedelta(days=400)
@@ -47,8 +50,11 @@ class Document:
     series: tuple[Series, ...]
 
 
-def document(body: bytes) -> Document:
-    """Parses one document. Raises what an acknowledgement says, Malformed for anything that is no document."""
+def document(body: bytes, ask: Ask) -> Document:
+    """Parses one document; series, periods and points of prices that can't be read are left out.
+
+    Raises what an acknowledgement says, Malformed for anything that is no document.
+    """
     root = xml_of(body)
     name = local_name(root)
     if name == _ACKNOWLEDGEMENT:
@@ -56,7 +62,11 @@ def document(body: bytes) -> Document:
     if not name.endswith("_MarketDocument") or name not in _ROOTS:
         raise Malformed(f"expected one of {', '.join(_ROOTS)}, got {name:.60}")
     kind = next((child.text or "" for child in root if local_name(child) == "type"), "").strip()
-    series = tuple(_series(child) for child in root if local_name(child) == "TimeSeries")
+    told = [child for child in root if local_name(child) == "TimeSeries"]
+    if kind == _GENERATION:  # a mix without one of its types would be another mix
+        series = tuple(_series(child, ask) for child in told)
+    else:
+        series = tuple(each(told, "series", lambda child: _series(child, ask), ask))
     if not series:
         raise NotYetAvailable(f"the {kind} document holds no series")
     return Document(name, kind, series)
@@ -95,35 +105,43 @@ def _raise_acknowledgement(root: Element) -> None:
     raise Malformed(f"entsoe does not take the question: {text}")
 
 
-def _series(element: Element) -> Series:
+def _series(element: Element, ask: Ask) -> Series:
     fields = {local_name(child): (child.text or "").strip() for child in element if not len(child)}
     psr = next((child for child in element if local_name(child) == "MktPSRType"), None)
     if psr is not None:
         fields |= {local_name(child): (child.text or "").strip() for child in psr}
-    repeats = fields.get("curveType", "A01") == "A03"
-    if fields.get("curveType", "A01") not in ("A01", "A03"):
-        raise Malformed(f"expected curveType A01 or A03, got {fields['curveType']:.10}")
+    if (kind := fields.get("curveType", "A01")) not in ("A01", "A03"):
+        raise Malformed(f"expected curveType A01 or A03, got {kind:.10}")
     periods = [child for child in element if local_name(child) == "Period"]
-    read = [_curve(period, repeats=repeats) for period in periods]
+    read = each(periods, "period", lambda period: _curve(period, ask, repeats=kind == "A03"), ask)
     return Series(fields, tuple(curve for curve, _ in read), any(filled for _, filled in read))
 
 
-def _curve(period: Element, *, repeats: bool) -> tuple[Curve, bool]:
+def _curve(period: Element, ask: Ask, *, repeats: bool) -> tuple[Curve, bool]:
     starts_at, ends_at, step = _frame(period)
     count, rest = divmod(ends_at - starts_at, step)
     if count <= 0 or rest or ends_at - starts_at > _LONGEST_PERIOD or count > _MOST_POINTS:
         span = f"{starts_at.isoformat()} to {ends_at.isoformat()}"
         raise Malformed(f"expected a period of whole steps of {step}, got {span}")
     values: list[Value] = [None] * count
-    for position, value in _points(period):
+    unknown: set[int] = set()
+    for position, text in _points(period, ask, repeats=repeats):
         if not 1 <= position <= count:
             if repeats and count < position <= count + 4:
                 continue  # beyond the declared end: the next period's business
             raise Malformed(f"expected a position from 1 to {count}, got {position}")
-        if values[position - 1] is not None and values[position - 1] != value:
-            raise Malformed(f"two values for position {position} from {starts_at.isoformat()}")
-        values[position - 1] = value
-    filled = _repeat(values) if repeats else False
+        when, known = starts_at + (position - 1) * step, values[position - 1]
+        value = figure(text, f"position {position} from {starts_at.isoformat()}", ask) if text is not None else None
+        if text is None:
+            ask.left_out.add(f"expected a position and a value in each point, got no value for {when.isoformat()}")
+        if known is not None and value is not None and known != value:
+            contradicted(when, known, value, ask.left_out)
+        if value is None or known not in (None, value):
+            unknown.add(position - 1)
+        values[position - 1] = value if known is None else known
+    for index in unknown:
+        values[index] = None
+    filled = _repeat(values, unknown) if repeats else False
     return Curve(starts_at, step // timedelta(seconds=1), tuple(values)), filled
 
 
@@ -148,20 +166,36 @@ def duration(text: str) -> timedelta:
     return length
 
 
-def _points(period: Element) -> Iterator[tuple[int, Value]]:
-    """Positions and values; a Point that lacks one, or has two, is refused."""
+def _points(period: Element, ask: Ask, *, repeats: bool) -> Iterator[tuple[int, str | None]]:
+    """Positions and the texts of their values.
+
+    A Point without a position is left out; where positions that are not there repeat others, it refuses the period.
+    """
     namespace = period.tag.removesuffix("Period")
     points = list(period.iterchildren(f"{namespace}Point"))
     # by name through the whole period: lxml does that in C, three times as fast as looking into each point
     positions = list(period.iter(f"{namespace}position"))
     values = list(period.iter(f"{namespace}price.amount", f"{namespace}quantity"))
     told = zip(points, positions, values, strict=False)
-    if not len(points) == len(positions) == len(values) or not all(
+    if len(points) == len(positions) == len(values) and all(
         position.getparent() is point is value.getparent() for point, position, value in told
     ):
-        raise Malformed("expected a position and a value in each point")
-    for position, value in zip(positions, values, strict=True):
-        yield _position(position.text or ""), decimal_of(value.text or "")
+        both = zip(positions, values, strict=True)
+        texts: list[tuple[str, str | None]] = [(position.text or "", value.text or "") for position, value in both]
+    else:
+        texts = [_point(point) for point in points]
+    if repeats:
+        yield from ((_position(position), value) for position, value in texts)
+    else:
+        yield from each(texts, "point", lambda text: (_position(text[0]), text[1]), ask)
+
+
+def _point(point: Element) -> tuple[str, str | None]:
+    """A Point's position and value; what it lacks, or has twice, is no text."""
+    children = [(local_name(child), child.text or "") for child in point]
+    positions = [text for name, text in children if name == "position"]
+    values = [text for name, text in children if name in ("price.amount", "quantity")]
+    return positions[0] if len(positions) == 1 else "", values[0] if len(values) == 1 else None
 
 
 def _position(text: str) -> int:
@@ -171,12 +205,15 @@ def _position(text: str) -> int:
     return int(plain)
 
 
-def _repeat(values: list[Value]) -> bool:
-    """Curve A03: an omitted position repeats the one before it, up to the period's declared end."""
+def _repeat(values: list[Value], unknown: Collection[int]) -> bool:
+    """Curve A03: an omitted position repeats the one before it, up to the period's declared end.
+
+    One that is there and can't be read is not omitted, and what repeats it is not known either.
+    """
     last: Value = None
     filled = False
     for i, value in enumerate(values):
-        if value is None and last is not None:
+        if value is None and last is not None and i not in unknown:
             values[i] = last
             filled = True
         last = values[i]

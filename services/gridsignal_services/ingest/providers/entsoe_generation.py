@@ -17,7 +17,7 @@ from gridsignal_schemas.messages import CarbonIntensity
 from gridsignal_services.ingest.curves import Curve, Value, so_far
 from gridsignal_services.ingest.feed import Ask, Malformed, NotYetAvailable
 from gridsignal_services.ingest.providers.entsoe_document import Document, Series
-from gridsignal_services.ingest.providers.entsoe_zones import ZONE_OF_EIC
+from gridsignal_services.ingest.providers.entsoe_zones import zone_of
 
 FACTORS_VERSION = "ipcc-2014-1"
 LIFECYCLE = {
@@ -56,8 +56,8 @@ def records(one: Document, ask: Ask) -> Iterator[CarbonIntensity]:
 
     An hour is a series of its own, so that an estimate becomes a measurement as its revision.
     """
-    zone = _zone(one)
-    generated, consumed = _by_type(one)
+    zone = _zone(one, ask)
+    generated, consumed = _by_type(one, ask)
     told = {kind: sorted(hours) for kind, hours in generated.items()}
     found = False
     for hour in sorted({hour for hours in generated.values() for hour in hours}):
@@ -76,18 +76,19 @@ def records(one: Document, ask: Ask) -> Iterator[CarbonIntensity]:
         raise NotYetAvailable("entsoe holds no generation for this window yet")
 
 
-def _zone(one: Document) -> str:
+def _zone(one: Document, ask: Ask) -> str:
     names = ("inBiddingZone_Domain.mRID", "outBiddingZone_Domain.mRID")
     areas = {series.fields[name] for series in one.series for name in names if series.fields.get(name)}
     if len(areas) != 1:
         raise Malformed(f"expected one area, got {len(areas)}")
     area = areas.pop()
-    if area not in ZONE_OF_EIC:
-        raise Malformed(f"expected an area we know, got {area:.20}")
-    return ZONE_OF_EIC[area]
+    zone = zone_of(area, ask)
+    if zone is None:
+        raise Malformed(f"expected an area we know, got {area:.20}: [markets.ZONE] area says it")
+    return zone
 
 
-def _by_type(one: Document) -> tuple[dict[str, Hours], dict[str, Hours]]:
+def _by_type(one: Document, ask: Ask) -> tuple[dict[str, Hours], dict[str, Hours]]:
     generated: dict[str, Hours] = {}
     consumed: dict[str, Hours] = {}
     for series in one.series:
@@ -97,12 +98,13 @@ def _by_type(one: Document) -> tuple[dict[str, Hours], dict[str, Hours]]:
         if FUEL_OF_TYPE.get(kind) == "storage":
             continue  # what it gives it took before
         consumes = "outBiddingZone_Domain.mRID" in series.fields
-        _add((consumed if consumes else generated).setdefault(kind, {}), series)
+        _add((consumed if consumes else generated).setdefault(kind, {}), series, ask)
     return generated, consumed
 
 
-def _add(known: Hours, series: Series) -> None:
+def _add(known: Hours, series: Series, ask: Ask) -> None:
     kind = series.fields.get("psrType", "")
+    disputed: set[tuple[int, int]] = set()
     for curve in series.curves:
         step_s, start_s = curve.resolution_s, int(curve.starts_at.timestamp())
         if _HOUR_S % step_s or start_s % step_s:
@@ -113,7 +115,10 @@ def _add(known: Hours, series: Series) -> None:
             hour, second = divmod(start_s + i * step_s, _HOUR_S)
             steps = known.setdefault(hour, {})
             if steps.setdefault(second, (step_s, value)) != (step_s, value):
-                raise Malformed(f"two values of {kind} in the hour from {datetime.fromtimestamp(hour * _HOUR_S, UTC)}")
+                ask.left_out.add(f"two values of {kind} in the hour from {datetime.fromtimestamp(hour * _HOUR_S, UTC)}")
+                disputed.add((hour, second))
+    for hour, second in disputed:
+        del known[hour][second]
 
 
 def _asked(hour: int, ask: Ask) -> bool:

@@ -7,9 +7,10 @@ from datetime import date, timedelta
 
 from gridsignal_schemas.messages import SpotPrice
 from gridsignal_services.ingest.curves import Curve, by_day, clipped, joined
+from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import Ask, Malformed, NotYetAvailable
 from gridsignal_services.ingest.providers.entsoe_document import Document, Series
-from gridsignal_services.ingest.providers.entsoe_zones import ZONE_OF_EIC
+from gridsignal_services.ingest.providers.entsoe_zones import zone_of
 from gridsignal_services.ingest.schedule import MARKET_TIME, market_day
 
 _DAY_AT_MOST = timedelta(hours=25)
@@ -25,12 +26,9 @@ def records(one: Document, ask: Ask) -> Iterator[SpotPrice]:
     groups: dict[Key, list[Curve]] = {}
     filled: dict[Key, bool] = {}
     kinds: set[str] = set()
-    for series in one.series:
-        kind = _auction(series)
-        if kind is None:
-            kinds.add(f"auction.type {series.fields.get('auction.type', 'absent')}")
-            continue
-        zone, currency = _zone(series, ask), _currency(series)
+    auctions = [(series, kind) for series in one.series if (kind := _auction(series, kinds))]
+    named = each(auctions, "series", lambda told: (*told, _zone(told[0], ask), _currency(told[0])), ask)
+    for series, kind, zone, currency in named:
         for curve in series.curves:
             for day in _days(curve):
                 key = (zone, *kind, currency, market_day(day.starts_at + (day.ends_at - day.starts_at) / 2))
@@ -44,8 +42,9 @@ def records(one: Document, ask: Ask) -> Iterator[SpotPrice]:
     yield from sorted(found, key=lambda record: (record.zone, record.dataset, record.starts_at))
 
 
-def _auction(series: Series) -> tuple[str, str] | None:
-    """(product, dataset): the coupled day-ahead auction, the second one, or an intraday auction."""
+def _auction(series: Series, others: set[str]) -> tuple[str, str] | None:
+    """(product, dataset): the coupled day-ahead auction, the second one, or an intraday one; None for `others`."""
+    others.add(f"auction.type {series.fields.get('auction.type', 'absent')}")
     fields = series.fields
     if fields.get("auction.type", "A01") != "A01" or fields.get("in_Domain.mRID") != fields.get("out_Domain.mRID"):
         return None  # explicit capacity auctions and borders are no zone's price
@@ -59,11 +58,9 @@ def _auction(series: Series) -> tuple[str, str] | None:
 
 def _zone(series: Series, ask: Ask) -> str:
     domain = series.fields.get("in_Domain.mRID", "")
-    zone = ZONE_OF_EIC.get(domain)
-    if zone is None and ask.zone is not None and domain == "":
-        return ask.zone
+    zone = zone_of(domain, ask)
     if zone is None:
-        raise Malformed(f"expected an area we know, got {domain:.20}")
+        raise Malformed(f"expected an area we know, got {domain:.20}: [markets.ZONE] area says it")
     return zone
 
 
@@ -83,8 +80,8 @@ def _days(curve: Curve) -> list[Curve]:
 
 def _day_records(key: Key, curves: list[Curve], ask: Ask, *, filled: bool) -> Iterator[SpotPrice]:
     zone, product, dataset, currency, _ = key
-    for curve in joined(curves):
-        known = clipped(curve, ask.starts_at, ask.ends_at)
+    for curve in joined(curves, ask.left_out):
+        known = clipped(curve, *ask.span)
         if known is None or not any(value is not None for value in known.values):
             continue
         values = list(known.values)

@@ -13,7 +13,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.messages import CarbonIntensity, Record
-from gridsignal_services.ingest.curves import Curve, Value, by_day, clipped, of_step, so_far
+from gridsignal_services.ingest.curves import Curve, Value, by_day, clipped, so_far
+from gridsignal_services.ingest.elements import each, figure
 from gridsignal_services.ingest.feed import (
     Answer,
     Ask,
@@ -26,8 +27,9 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     refuse_status,
 )
-from gridsignal_services.ingest.figures import decimal_or_gap, instant, json_of, list_of, object_of
+from gridsignal_services.ingest.figures import instant, json_of, list_of, object_of
 from gridsignal_services.ingest.schedule import Cadence
+from gridsignal_services.ingest.stamps import of_step
 
 ADDRESS = "https://api.carbonintensity.org.uk"
 LICENCE = "CC BY 4.0, Carbon Intensity API, National Energy System Operator"
@@ -55,7 +57,7 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     if "data" not in body or not body["data"]:
         raise NotYetAvailable("gb_carbon has no figures for this window yet")
     found: list[Record] = []
-    for zone, rows in _by_zone(body["data"]).items():
+    for zone, rows in _by_zone(body["data"], ask).items():
         found.extend(_zone_records(zone, rows, ask))
     if not found:
         raise NotYetAvailable("gb_carbon answers with half hours but without figures")
@@ -82,25 +84,30 @@ def _raise_error(body: dict[str, Any]) -> None:
     raise Malformed(f"gb_carbon refuses the question with {code}: {message}")
 
 
-def _by_zone(rows: object) -> dict[str, list[dict[str, Any]]]:
+def _by_zone(rows: object, ask: Ask) -> dict[str, list[Any]]:
     """The half hours of each zone, whichever of the three nestings the route uses."""
-    zones: dict[str, list[dict[str, Any]]] = {}
     # a regional route with one region answers an object instead of a list
-    for row in list_of([rows] if isinstance(rows, dict) else rows, "half hours"):
-        row = object_of(row, "a half hour")
-        if "regions" in row:
-            for region in list_of(row["regions"], "regions"):
-                moment = {"from": row.get("from"), "to": row.get("to"), "intensity": region.get("intensity")}
-                zones.setdefault(_zone(region), []).append(moment)
-        elif "data" in row:
-            zones.setdefault(_zone(row), []).extend(list_of(row["data"], "half hours"))
-        else:
-            zones.setdefault(_zone(row), []).append(row)
+    told = list_of([rows] if isinstance(rows, dict) else rows, "half hours")
+    zones: dict[str, list[Any]] = {}
+    for some in each(told, "half hour", lambda row: _zones_of(row, ask), ask):
+        for zone, row in some:
+            zones.setdefault(zone, []).append(row)
     return zones
 
 
+def _zones_of(row: object, ask: Ask) -> list[tuple[str, Any]]:
+    row = object_of(row, "a half hour")
+    if "regions" in row:
+        moment = {"from": row.get("from"), "to": row.get("to")}
+        regions = each(list_of(row["regions"], "regions"), "region", lambda region: (_zone(region), region), ask)
+        return [(zone, moment | {"intensity": region.get("intensity")}) for zone, region in regions]
+    if "data" in row:
+        return [(_zone(row), inner) for inner in list_of(row["data"], "half hours")]
+    return [(_zone(row), row)]
+
+
 def _zone(row: dict[str, Any]) -> str:
-    region = row.get("regionid")
+    region = object_of(row, "a region").get("regionid")
     if region is None:
         return "GB"
     if isinstance(region, bool) or not isinstance(region, int) or not 1 <= region <= 18:
@@ -108,24 +115,29 @@ def _zone(row: dict[str, Any]) -> str:
     return "GB" if region == 18 else f"GB-REG-{region}"
 
 
-def _zone_records(zone: str, rows: list[dict[str, Any]], ask: Ask) -> list[Record]:
-    stamps: list[int] = []
-    figures: dict[str, list[Value]] = {"forecast": [], "actual": []}
-    for row in rows:
-        starts_at, ends_at = instant(row["from"]), instant(row["to"])
-        if ends_at - starts_at != HALF_HOUR:
-            raise Malformed(f"expected half an hour from {starts_at.isoformat()}, got {ends_at - starts_at}")
-        intensity = object_of(row["intensity"], "intensity")
-        stamps.append(int(starts_at.timestamp()))
-        for name, values in figures.items():
-            values.append(decimal_or_gap(intensity.get(name)))
+_FIGURES = ("forecast", "actual")
+
+
+def _zone_records(zone: str, rows: list[Any], ask: Ask) -> list[Record]:
+    told = each(rows, "half hour", lambda row: _half_hour(row, ask), ask)
+    stamps = [stamp for stamp, _ in told]
     return [
         _intensity(zone, day, name, ask)
-        for name, values in figures.items()
-        if (asked := clipped(of_step(stamps, values, 1800), ask.starts_at, ask.ends_at))
+        for i, name in enumerate(_FIGURES)
+        if (asked := clipped(of_step(stamps, [row[i] for _, row in told], 1800, ask.left_out), *ask.span))
         for part in by_day(asked, _DAY)
         if (day := so_far(part))
     ]
+
+
+def _half_hour(row: object, ask: Ask) -> tuple[int, list[Value]]:
+    row = object_of(row, "a half hour")
+    starts_at, ends_at = instant(row["from"]), instant(row["to"])
+    if ends_at - starts_at != HALF_HOUR:
+        raise Malformed(f"expected half an hour from {starts_at.isoformat()}, got {ends_at - starts_at}")
+    intensity = object_of(row["intensity"], "intensity")
+    figures = [figure(intensity.get(name), f"{name} of {starts_at.isoformat()}", ask) for name in _FIGURES]
+    return int(starts_at.timestamp()), figures
 
 
 def _intensity(zone: str, curve: Curve, name: str, ask: Ask) -> CarbonIntensity:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 
 from gridsignal_schemas.messages import Record
+from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import (
     Answer,
     Ask,
@@ -95,7 +96,7 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         raise Malformed(f"the VTN answers a problem: {body['status']!s:.3} {body['title']!s:.120}")
     if ask.zone is None:
         raise Unsupported("an event does not name its zone: expected one, got none")
-    events = [event_of(value, ask) for value in (body if isinstance(body, list) else [body])]
+    events = each(body if isinstance(body, list) else [body], "event", lambda value: event_of(value, ask), ask)
     if (count := sum(len(event.spans) for event in events)) > _MOST_INTERVALS:
         raise Malformed(f"expected at most {_MOST_INTERVALS} intervals, got {count}")
     zone = ask.zone

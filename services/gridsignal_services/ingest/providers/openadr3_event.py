@@ -43,11 +43,11 @@ class Event:
         issued_s = self.issued_at.timestamp() if self.issued_at else 0.0
         return self.priority, -issued_s, self.key
 
-    def told(self) -> Iterator[tuple[Span, str, list[Any]]]:
-        """Every payload: its span, its type, its values."""
+    def told(self) -> Iterator[tuple[Span, str, Any]]:
+        """Every payload: its span, its type, its values as they came."""
         for span in self.spans:
             for payload in span.payloads:
-                yield span, str(payload.get("type") or ""), list_of(payload.get("values"), "values")
+                yield span, str(payload.get("type") or ""), payload.get("values")
 
     def unique(self, span: Span, kind: str) -> str:
         """A name for what one payload says, the same whenever it is read."""

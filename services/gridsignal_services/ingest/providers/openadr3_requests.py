@@ -8,14 +8,14 @@ gave a participant is heard by nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from gridsignal_schemas.messages import DispatchRequest, GridAlert
+from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import Ask, Malformed
-from gridsignal_services.ingest.figures import decimal_of, name, words
+from gridsignal_services.ingest.figures import decimal_of, list_of, name, words
 from gridsignal_services.ingest.markets import market_of
 from gridsignal_services.ingest.providers.openadr3_event import Event, number
 from gridsignal_services.ingest.providers.openadr3_timeline import Span
@@ -39,19 +39,25 @@ _RELATIVE = frozenset({"DISPATCH_SETPOINT_RELATIVE"})
 _TOLD_ONLY = frozenset({"CONTROL_SETPOINT", "DISPATCH_INSTRUCTION"})
 
 
-def asked(event: Event, zone: str, ask: Ask) -> Iterator[DispatchRequest | GridAlert]:
+def asked(event: Event, zone: str, ask: Ask) -> list[DispatchRequest | GridAlert]:
     """What an event asks of sites: a GridAlert or DispatchRequest for each interval that asks something."""
-    for span, kind, values in event.told():
-        if kind.startswith("ALERT_"):
-            yield _alert(event, span, kind, _ALERTS.get(kind, _ANY_ALERT), _words(values), zone, ask)
-        elif kind == "SIMPLE":
-            yield _alert(event, span, kind, _simple(values), event.name, zone, ask)
-        elif kind in _TOLD_ONLY:
-            yield _alert(event, span, kind, ("OTHER", 1, "PREPARE"), f"{kind} {_words(values)}", zone, ask)
-        elif kind in _ABSOLUTE or kind in _RELATIVE:
-            change_w = _change_w(event, kind, values, ask)
-            if change_w != 0:
-                yield _power(event, span, kind, change_w, values, zone, ask)
+    name = f"event {event.key:.60}, payload"
+    read = each(event.told(), name, lambda told: _asked(event, told, zone, ask), ask, some=False)
+    return [found for found in read if found is not None]
+
+
+def _asked(event: Event, told: tuple[Span, str, Any], zone: str, ask: Ask) -> DispatchRequest | GridAlert | None:
+    span, kind, values = told[0], told[1], list_of(told[2], "values")
+    if kind.startswith("ALERT_"):
+        return _alert(event, span, kind, _ALERTS.get(kind, _ANY_ALERT), _words(values), zone, ask)
+    if kind == "SIMPLE":
+        return _alert(event, span, kind, _simple(values), event.name, zone, ask)
+    if kind in _TOLD_ONLY:
+        return _alert(event, span, kind, ("OTHER", 1, "PREPARE"), f"{kind} {_words(values)}", zone, ask)
+    if kind in _ABSOLUTE or kind in _RELATIVE:
+        change_w = _change_w(event, kind, values, ask)
+        return _power(event, span, kind, change_w, values, zone, ask) if change_w != 0 else None
+    return None
 
 
 def _words(values: list[Any]) -> str:

@@ -11,10 +11,12 @@ from typing import Any
 
 from gridsignal_schemas.messages import CarbonIntensity, SpotPrice
 from gridsignal_services.ingest.curves import Curve
+from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import Ask, Malformed
-from gridsignal_services.ingest.figures import decimal_of
+from gridsignal_services.ingest.figures import decimal_of, list_of
 from gridsignal_services.ingest.markets import Market, market_of
 from gridsignal_services.ingest.providers.openadr3_event import Event
+from gridsignal_services.ingest.providers.openadr3_timeline import Span
 from gridsignal_services.ingest.schedule import day_starts_at, market_day
 
 _PER_MWH = {"KWH": Decimal(1000), "MWH": Decimal(1)}
@@ -41,7 +43,7 @@ def series(events: Iterable[Event], zone: str, ask: Ask) -> Iterator[SpotPrice |
     groups: dict[tuple[str, str, str], list[tuple[Event, list[Piece]]]] = {}
     for event in sorted(events, key=lambda event: event.order):
         for kind in ("PRICE", "GHG"):
-            if pieces := list(_pieces(event, kind)):
+            if pieces := list(_pieces(event, kind, ask)):
                 key = (kind, event.program, _currency(event, ask, market) if kind == "PRICE" else "")
                 groups.setdefault(key, []).append((event, pieces))
     for (kind, program, currency), told in groups.items():
@@ -57,19 +59,24 @@ def _currency(event: Event, ask: Ask, market: Market) -> str:
     return event.currencies.get("PRICE") or ask.settings.get("currency") or market.currency
 
 
-def _pieces(event: Event, kind: str) -> Iterator[Piece]:
-    """Each value with its time; several values share their interval evenly."""
-    for span, told, values in event.told():
-        if told != kind or span.ends_at == span.starts_at:
-            continue
-        if span.ends_at is None:
-            raise Malformed(f"expected an end of each {kind} interval, got one until cancelled")
-        step, rest = divmod(span.ends_at - span.starts_at, max(1, len(values)) * timedelta(seconds=1))
-        if rest or not values or not step:
-            raise Malformed(f"expected {len(values)} values that share {span.ends_at - span.starts_at} evenly")
-        for i, value in enumerate(values):
-            starts_at = span.starts_at + i * timedelta(seconds=step)
-            yield Piece(starts_at, starts_at + timedelta(seconds=step), _scaled(event, kind, value))
+def _pieces(event: Event, kind: str, ask: Ask) -> Iterator[Piece]:
+    """Each value with its time; several values share their interval evenly. One that can't be read is a gap."""
+    told = [(span, values) for span, told, values in event.told() if told == kind and span.ends_at != span.starts_at]
+    name = f"event {event.key:.60}, {kind} interval"
+    shares = each(told, name, lambda one: list(_shares(one[0], kind, list_of(one[1], "values"))), ask, some=False)
+    parts = [part for some in shares for part in some]
+    yield from each(parts, name, lambda one: Piece(one[0], one[1], _scaled(event, kind, one[2])), ask, some=False)
+
+
+def _shares(span: Span, kind: str, values: list[Any]) -> Iterator[tuple[datetime, datetime, Any]]:
+    if span.ends_at is None:
+        raise Malformed(f"expected an end of each {kind} interval, got one until cancelled")
+    step_s, rest = divmod(span.ends_at - span.starts_at, max(1, len(values)) * timedelta(seconds=1))
+    if rest or not values or not step_s:
+        raise Malformed(f"expected {len(values)} values that share {span.ends_at - span.starts_at} evenly")
+    for i, value in enumerate(values):
+        starts_at = span.starts_at + i * timedelta(seconds=step_s)
+        yield starts_at, starts_at + timedelta(seconds=step_s), value
 
 
 def _scaled(event: Event, kind: str, value: object) -> Decimal:

@@ -6,11 +6,13 @@ each. `applicable` is when it holds, `effective` when the posting is up; the for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from gridsignal_schemas.messages import GridAlert, Record
+from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import Answer, Ask, Call, Malformed, Provider, Signal, Unsupported, refuse_status
 from gridsignal_services.ingest.figures import (
     Element,
@@ -30,7 +32,22 @@ PJM_ADDRESS = "https://emergencyprocedures.pjm.com/ep/rest/public/posting"
 ERCOT_ADDRESS = "https://www.ercot.com/api/1/services/read/dashboards/daily-prc.json"
 _LEVELS = {"action": 3, "warning": 2, "alert": 1}
 _SHEDDING = ("load dump", "load shed", "load management", "demand response", "voltage reduction")
-_STATES = {"normal": 0, "watch": 1, "advisory": 1, "eea1": 2, "eea2": 3, "eea3": 3}
+_EMERGENCY = (*_SHEDDING, "emergency", "eea", "load relief", "capacity", "reserve", "deploy all")
+_VOLTAGE = ("high system voltage", "high voltage", "voltage schedule", "light load voltage")
+"""Too much voltage at light load: nobody's shortage, whatever its priority."""
+_TRUTHS = {"true": True, "1": True, "y": True, "yes": True, "false": False, "0": False, "n": False, "no": False}
+_EEA = re.compile(r"\b(?:eea|energy emergency alert)[\s-]*(?:level[\s-]*)?([123])\b")
+_CONDITIONS = (
+    ("weather", ("WEATHER", 1, "INFORM")),
+    ("conservation", ("FLEX_ALERT", 1, "INFORM")),
+    ("emergency", ("GRID_EMERGENCY", 2, "PREPARE")),
+    ("watch", ("RESERVE_SHORTFALL", 1, "INFORM")),
+    ("advisory", ("RESERVE_SHORTFALL", 1, "INFORM")),
+    ("operating condition notice", ("RESERVE_SHORTFALL", 1, "INFORM")),
+    ("ocn", ("RESERVE_SHORTFALL", 1, "INFORM")),
+    ("normal", ("OTHER", 0, "INFORM")),
+)
+"""ERCOT's conditions below its emergency levels, by the first word of theirs that is there."""
 
 
 def request(ask: Ask) -> Call:
@@ -53,10 +70,12 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     if local_name(root) != "EmergencyProcedures":
         raise Malformed(f"expected EmergencyProcedures, got {local_name(root):.40}")
     found: dict[str, GridAlert] = {}
-    for message in root:
-        for alert in _alerts(message):
-            if found.setdefault(alert.alert_id, alert) != alert:
-                raise Malformed(f"two messages {alert.alert_id}")
+    for alerts in each(root, "message", lambda message: list(_alerts(message)), ask):
+        for alert in alerts:
+            told = found.setdefault(alert.alert_id, alert)
+            if told != alert:  # who is warned twice in two ways is warned the harder way
+                ask.left_out.add(f"two messages {alert.alert_id}")
+                found[alert.alert_id] = max((told, alert), key=lambda one: (one.issued_at, one.level))
     return list(found.values())
 
 
@@ -66,7 +85,7 @@ def _alerts(message: Element) -> Iterator[GridAlert]:
     names = [(n.text or "").strip() for r in regions for n in r if local_name(n) == "regionName"] or ["PJM-RTO"]
     number, kind = fields["messageId"], fields.get("messageType", "")
     drill = fields.get("pjmDrill", "").lower()
-    if drill not in ("true", "false"):
+    if drill not in _TRUTHS:
         raise Malformed(f"expected pjmDrill as true or false, got {drill!r:.20}")
     level, alert_kind, action = _meaning(kind, fields.get("priority", ""))
     starts_at, ends_at = _times(fields)
@@ -83,7 +102,7 @@ def _alerts(message: Element) -> Iterator[GridAlert]:
                 "issued_at": instant(fields.get("postedTimestamp")),
                 "starts_at": starts_at,
                 "ends_at": ends_at,
-                "is_drill": drill == "true" or kind.strip().lower() == "test",
+                "is_drill": _TRUTHS[drill] or kind.strip().lower() == "test",
                 "text": words(f"{kind}: {fields.get('message', '')}"),
                 "provider": "us_emergency",
             }
@@ -107,40 +126,51 @@ def _times(fields: dict[str, str]) -> tuple[datetime, datetime | None]:
 
 
 def _meaning(kind: str, priority: str) -> tuple[int, str, str]:
-    """(level, kind, action) of a message."""
-    level, said = _LEVELS.get(priority.strip().lower(), 0), kind.lower()
+    """(level, kind, action) of a message; the name of a message ends with its priority."""
+    said = kind.lower()
+    named = priority.strip().lower() or (said.split() or [""])[-1]
+    level = _LEVELS.get(named, 0)
     action = ("INFORM", "INFORM", "PREPARE", "PREPARE")[level]
-    if level == 3 and any(word in said for word in _SHEDDING):
-        action = "SHED"
-    if "weather" in said:
+    if any(word in said for word in _VOLTAGE):
+        return min(level, 1), "OTHER", "INFORM"
+    if "geomagnetic" in said:
+        return level, "OTHER", action
+    if "weather" in said or "storm" in said or "hurricane" in said:
         return level, "WEATHER", action
     if "light load" in said or "minimum generation" in said:
         return level, "MINIMUM_LOAD", "RAISE" if level == 3 else action
+    if level == 3 and any(word in said for word in _SHEDDING):
+        action = "SHED"
     if "reserve" in said and level < 3:
         return level, "RESERVE_SHORTFALL", action
-    if "emergency" in said or "eea" in said or "load" in said or "reserve" in said:
-        return level, "GRID_EMERGENCY", action
-    return level, "OTHER", action
+    return level, "GRID_EMERGENCY" if any(word in said for word in _EMERGENCY) else "OTHER", action
+
+
+def _ercot_meaning(current: dict[str, Any]) -> tuple[str, str, int, str]:
+    """(state, kind, level, action) of a condition: its state says it, else its title."""
+    said = " ".join(str(current.get("state") or current.get("title") or "").lower().replace("_", " ").split())
+    told, eea = str(current.get("eea_level") or "").strip(), _EEA.search(said)
+    if told in ("1", "2", "3") or eea:
+        step = told if told in ("1", "2", "3") else eea[1] if eea else ""
+        return f"eea{step}", "GRID_EMERGENCY", min(3, int(step) + 1), "SHED" if step == "3" else "PREPARE"
+    for word, (kind, level, action) in _CONDITIONS:
+        if word in said:
+            return said, kind, level, action
+    raise Malformed(f"expected a condition such as normal, got {said!r:.30}")
 
 
 def _condition(body: dict[str, Any]) -> GridAlert:
     current = object_of(body.get("current_condition"), "current_condition")
-    state = str(current.get("state") or "").strip().lower().replace(" ", "")
-    eea = current.get("eea_level")
-    if isinstance(eea, int) and not isinstance(eea, bool) and 1 <= eea <= 3:
-        state = f"eea{eea}"
-    if state not in _STATES:
-        raise Malformed(f"expected a condition such as normal, got {state!r:.30}")
+    state, kind, level, action = _ercot_meaning(current)
     since = datetime.fromtimestamp(epoch_s(current.get("datetime")), UTC)
-    level = _STATES[state]
     return GridAlert.model_validate(
         {
             "alert_id": "ercot-condition",
             "revision": 1,
             "zone": ERCOT,
-            "kind": "GRID_EMERGENCY" if level >= 2 else "OTHER" if level == 0 else "RESERVE_SHORTFALL",
+            "kind": kind,
             "level": level,
-            "action": "SHED" if state == "eea3" else "PREPARE" if level >= 2 else "INFORM",
+            "action": action,
             "issued_at": since,
             "starts_at": since,
             "is_drill": False,

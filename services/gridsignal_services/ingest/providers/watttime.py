@@ -14,7 +14,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.messages import CarbonIntensity, Record
-from gridsignal_services.ingest.curves import Curve, by_day, clipped, of_step, so_far
+from gridsignal_services.ingest.curves import Curve, Value, by_day, clipped, so_far
+from gridsignal_services.ingest.elements import each, figure
 from gridsignal_services.ingest.feed import (
     Answer,
     Ask,
@@ -27,8 +28,9 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     refuse_status,
 )
-from gridsignal_services.ingest.figures import decimal_or_gap, instant, json_of, list_of, name, object_of
+from gridsignal_services.ingest.figures import instant, json_of, list_of, name, object_of
 from gridsignal_services.ingest.schedule import Cadence
+from gridsignal_services.ingest.stamps import of_step
 
 ADDRESS = "https://api.watttime.org"
 GRAMS_PER_KWH_PER_POUND_PER_MWH = Decimal("0.45359237")
@@ -87,7 +89,7 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     if not rows:
         raise NotYetAvailable("watttime has no points for this window yet")
     if isinstance(rows[0], dict) and "forecast" in rows[0]:
-        told = [_forecast(object_of(row, "a forecast"), meta, ask) for row in rows]
+        told = each(rows, "forecast", lambda row: _forecast(object_of(row, "a forecast"), meta, ask), ask)
         return [record for records in told for record in records]
     if meta.get("generated_at"):
         return _forecast({"generated_at": meta["generated_at"], "forecast": rows}, meta, ask)
@@ -117,27 +119,31 @@ def _check_signal(meta: dict[str, Any]) -> None:
         raise Malformed(f"expected lbs_co2_per_mwh, got {units!r:.30}")
 
 
-def _curve(rows: list[Any], meta: dict[str, Any]) -> Curve:
+def _curve(rows: list[Any], meta: dict[str, Any], ask: Ask) -> Curve:
     step_s = meta.get("data_point_period_seconds", 300)
     if step_s not in (300, 900, 1800, 3600):
         raise Malformed(f"expected a period of 300 to 3600 s, got {step_s!r:.20}")
-    stamps = [int(instant(object_of(row, "a point").get("point_time")).timestamp()) for row in rows]
-    pounds = [decimal_or_gap(row.get("value")) for row in rows]
-    grams = [None if p is None else (p * GRAMS_PER_KWH_PER_POUND_PER_MWH).quantize(Decimal("0.0001")) for p in pounds]
-    return of_step(stamps, grams, step_s)
+    points = each(rows, "point", lambda row: _point(object_of(row, "a point"), ask), ask)
+    return of_step([stamp for stamp, _ in points], [grams for _, grams in points], step_s, ask.left_out)
+
+
+def _point(row: dict[str, Any], ask: Ask) -> tuple[int, Value]:
+    pounds = figure(row.get("value"), f"value of {row.get('point_time')}", ask)
+    grams = None if pounds is None else (pounds * GRAMS_PER_KWH_PER_POUND_PER_MWH).quantize(Decimal("0.0001"))
+    return int(instant(row.get("point_time")).timestamp()), grams
 
 
 def _forecast(row: dict[str, Any], meta: dict[str, Any], ask: Ask) -> list[Record]:
     points = list_of(row.get("forecast"), "points")
-    curve = so_far(_curve(points, meta)) if points else None
+    curve = so_far(_curve(points, meta, ask)) if points else None
     if curve is None:
         raise NotYetAvailable("watttime's forecast is empty")
     return [_record(curve, meta, ask, "FORECAST", [], instant(row.get("generated_at")))]
 
 
 def _history(rows: list[Any], meta: dict[str, Any], ask: Ask) -> list[Record]:
-    asked = clipped(_curve(rows, meta), ask.starts_at, ask.ends_at)
-    imputed = any(row.get("imputed_data_used") is True for row in rows)
+    asked = clipped(_curve(rows, meta, ask), *ask.span)
+    imputed = any(isinstance(row, dict) and row.get("imputed_data_used") is True for row in rows)
     days = [day for part in (by_day(asked, _DAY) if asked else []) if (day := so_far(part))]
     if not days:
         raise NotYetAvailable("watttime has no points for this window yet")

@@ -69,7 +69,7 @@ def test_measured_carbon_and_its_forecast_are_series_of_their_own() -> None:
         (energy_charts(MIDNIGHT, [1, 2], unix_seconds=[1_715_464_800]), 200, Malformed),
         (energy_charts(MIDNIGHT, [1, 2], unix_seconds=[1_715_464_800_000, 1_715_464_801_000]), 200, Malformed),
         (energy_charts(MIDNIGHT, [1, 2], unit="ct / kWh"), 200, Malformed),
-        (energy_charts(MIDNIGHT, ["1", True]), 200, Malformed),
+        (energy_charts(MIDNIGHT, ["n/e", True]), 200, Malformed),
         (b"<html>busy</html>", 200, Malformed),
         (b"", 429, Banned),
         (b"", 502, Outage),
