@@ -132,7 +132,7 @@ def _line(book: Book, tracked: TrackedRequest, key: OfferKey, place: int) -> Off
     held = book.offers[key]
     offer = held.offer
     order = book.orders.get(held.order_id) if held.order_id else None
-    codes = list(held.codes) or _last_rejection(tracked, key, held.state)
+    codes = list(held.codes)
     return OfferLine(
         place=place,
         rank=held.rank,
@@ -151,19 +151,6 @@ def _line(book: Book, tracked: TrackedRequest, key: OfferKey, place: int) -> Off
         order_id=held.order_id,
         order_state=order.state if order else None,
     )
-
-
-_LOST = frozenset({OfferState.STANDBY, OfferState.NOT_SELECTED, OfferState.LIVE})
-
-
-def _last_rejection(tracked: TrackedRequest, key: OfferKey, state: OfferState) -> list[str]:
-    if state not in _LOST:
-        return []
-    for clearing in reversed(tracked.clearings):
-        codes = [lost.code for lost in clearing.rejected if (lost.participant, lost.offer_id) == key]
-        if codes:
-            return codes
-    return []
 
 
 def reason_of(codes: list[str]) -> str:

@@ -38,7 +38,7 @@ from gridsignal_services.ledger.book import (
     TrackedResponse,
 )
 from gridsignal_services.ledger.entry import Entry, Outcome, Standing
-from gridsignal_services.ledger.lifecycle import ORDER_OVER, REQUEST_OVER, IllegalTransition, OfferState, RequestState
+from gridsignal_services.ledger.lifecycle import IllegalTransition, OfferState, RequestState
 from gridsignal_services.ledger.offsets import Offsets
 from gridsignal_services.ledger.ordering import audience_of_site
 from gridsignal_services.ledger.requesting import audience_of_request
@@ -145,12 +145,12 @@ class Ledger:
 
     def current(self) -> list[tuple[Record, Audience]]:
         """The snapshot of the stream: open requests, the decisions on them, orders that are not over as they stand."""
-        open_requests = [t for t in self.book.requests.values() if t.state not in REQUEST_OVER]
+        open_requests = [self.book.requests[request_id] for request_id in self.book.open_requests]
         records: list[Record] = [tracked.request for tracked in open_requests]
         told = self.book.announcements.last_told
         for tracked in open_requests:
             records.extend(filter(None, (told("offer", *key) for key in tracked.offers)))
-        live = (order for order in self.book.orders.values() if order.state not in ORDER_OVER)
+        live = (self.book.orders[name] for names in self.book.live_of_site.values() for name in names)
         records.extend(filter(None, (told_order(self.book, order) for order in live)))
         return [(record, self.audience_of(record)) for record in records]
 

@@ -8,12 +8,22 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 
-from gridsignal_schemas.messages import BaselineDeclaration, Clearing, Direction, DispatchOrder, Record, RunMode
-from gridsignal_services.ledger.book import TrackedOrder
+from gridsignal_schemas.messages import (
+    BaselineDeclaration,
+    Clearing,
+    ClearingTrigger,
+    Direction,
+    DispatchOrder,
+    OfferOption,
+    Record,
+    RunMode,
+)
+from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.ledger.entry import Outcome
-from gridsignal_services.ledger.lifecycle import ORDER_OVER
-from gridsignal_services.ledger.merit_order import as_offered
+from gridsignal_services.ledger.lifecycle import ORDER_OVER, OfferState
+from gridsignal_services.ledger.merit_order import as_offered, order_window
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 
 MINUTE = timedelta(minutes=1)
@@ -32,6 +42,7 @@ class Watched(Market):
         elif isinstance(record, Clearing):
             for order_id in set(self.ledger.orders) - known:
                 self._an_award_holds(self.ledger.orders[order_id], record)
+            self._the_reasons_are_true(record)
         elif isinstance(record, DispatchOrder) and principal == OPERATORS_NAME:
             tracked, ended_at = self.ledger.orders[record.order_id], before.orders[record.order_id].order.ends_at
             assert ended_at is not None
@@ -64,6 +75,37 @@ class Watched(Market):
             assert served <= request.power_w + (request.step_w or 0)
         self._site_has_room(tracked, since=order.starts_at)
 
+    def _the_reasons_are_true(self, clearing: Clearing) -> None:
+        """Each loser's code, as the book stands at the clearing's own offset."""
+        book = self.ledger.book
+        tracked = book.requests[clearing.request_id]
+        holders = [standing_of_holder(book, order) for order in book.live_orders(tracked.orders)]
+        for key in tracked.offers:
+            offer = book.offers[key]
+            if offer.state is OfferState.TENTATIVE:
+                assert offer.codes == ()
+            if offer.state is not OfferState.STANDBY:
+                continue
+            (code,) = offer.codes
+            if code in ("OUTBID", "COVERED"):
+                mine = standing_in_full(tracked, offer, self.now)
+                assert (code == "OUTBID") == all(holder <= mine for holder in holders), (mine, holders)
+                assert any(self._is_covered(tracked, option) for option in offer.offer.options)
+            elif code == "INDIVISIBLE":
+                assert any(not option.divisible for option in offer.offer.options)
+            elif code == "NOT_PICKED":
+                assert clearing.trigger is ClearingTrigger.BY_HAND
+                assert clearing.awards
+            elif code == "NOT_CONSIDERED":
+                assert offer.place >= clearing.position or offer.offer.expires_at <= self.now
+
+    def _is_covered(self, tracked: TrackedRequest, option: OfferOption) -> bool:
+        """Whether some moment of the option's window has all that was asked for."""
+        book, request = self.ledger.book, tracked.request
+        since, until = order_window(request, option, self.now)
+        orders = [book.orders[order_id] for order_id in tracked.orders]
+        return any(sum(held(o, when) for o in orders) >= request.power_w for when in minutes(since, until))
+
     def _site_has_room(self, tracked: TrackedOrder, since: datetime) -> None:
         order, book = tracked.order, self.ledger.book
         assert order.ends_at is not None
@@ -87,6 +129,31 @@ class Watched(Market):
             if declared.site == site and 0 <= index < len(declared.power_w):
                 return declared.power_w[index]
         return None
+
+
+def standing_of_holder(book: Book, tracked: TrackedOrder) -> tuple[Decimal, int]:
+    """What an order costs each MWh, its fee included, and when its offer came."""
+    assert tracked.offer_key is not None
+    assert tracked.order.ends_at is not None
+    offer = book.offers[tracked.offer_key]
+    (option,) = (option for option in offer.offer.options if option.option == tracked.order.option)
+    return a_megawatt_hour(option, tracked.order.starts_at, tracked.order.ends_at, tracked.power_w), offer.place
+
+
+def standing_in_full(tracked: TrackedRequest, offer: TrackedOffer, now: datetime) -> tuple[Decimal, int]:
+    """The same of an offer, were it called whole, by its cheapest option."""
+    prices = [
+        a_megawatt_hour(option, *order_window(tracked.request, option, now), option.power_w)
+        for option in offer.offer.options
+    ]
+    return min(prices), offer.place
+
+
+def a_megawatt_hour(option: OfferOption, starts_at: datetime, ends_at: datetime, power_w: int) -> Decimal:
+    watt_seconds = power_w * int((ends_at - starts_at).total_seconds())
+    if watt_seconds <= 0:
+        return option.price_per_mwh
+    return option.price_per_mwh + (option.activation_fee or Decimal(0)) * 3_600_000_000 / watt_seconds
 
 
 def minutes(starts_at: datetime, ends_at: datetime) -> Iterator[datetime]:

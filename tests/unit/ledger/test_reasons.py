@@ -1,0 +1,81 @@
+"""Why an offer got nothing is true at the moment it is said, to its site and in its operator's book."""
+
+from __future__ import annotations
+
+from gridsignal_schemas.messages import Decision, OfferDecision
+from gridsignal_schemas.values import MW
+from gridsignal_services.dispatch.book import book_view
+from gridsignal_services.ledger.lifecycle import OfferState, RequestState
+from tests.builders import REQUEST_ID, utc
+from tests.unit.ledger.market import OPERATORS_NAME, Market
+
+
+def reasons(market: Market) -> dict[str, tuple[OfferState, list[str]]]:
+    view = book_view(market.ledger.book, REQUEST_ID)
+    return {line.participant: (line.state, line.codes) for line in view.offers}
+
+
+def test_an_offer_that_expired_while_nobody_was_ordered_was_not_outbid() -> None:
+    market = Market("acme", "volt")
+    market.offer("acme", 12 * MW, "70")
+    market.offer("volt", 12 * MW, "80", expires_at=utc("17:04"))
+    market.close()
+    assert reasons(market)["volt"] == (OfferState.STANDBY, ["OUTBID"])
+    told = market.run_until(utc("17:30"))  # acme is silent
+    assert market.state is RequestState.UNMET
+    assert reasons(market)["volt"] == (OfferState.EXPIRED, ["EXPIRED"])
+    (expired,) = [r for r in told if isinstance(r, OfferDecision) and r.decision is Decision.EXPIRED]
+    assert (expired.codes, expired.rank) == (["EXPIRED"], None)
+
+
+def test_an_offer_let_go_with_an_unmet_request_was_not_outbid() -> None:
+    market = Market("acme", "volt", clearing_mode="BY_HAND")
+    market.offer("acme", 12 * MW, "70")
+    market.offer("volt", 12 * MW, "80")
+    market.close()
+    assert market.add(market.by_hand(), OPERATORS_NAME).accepted
+    market.act()
+    assert reasons(market)["volt"] == (OfferState.STANDBY, ["OUTBID"])
+    market.answer("acme", "REFUSED")
+    market.act()
+    assert reasons(market)["volt"] == (OfferState.STANDBY, [])
+    market.cancel()
+    assert reasons(market)["volt"] == (OfferState.RELEASED, [])
+
+
+def test_beside_a_dearer_winner_picked_by_hand_nobody_was_outbid() -> None:
+    market = Market("acme", "volt", "hyper")
+    market.offer("hyper", 6 * MW, "110")
+    market.offer("acme", 6 * MW, "90")
+    market.offer("volt", 6 * MW, "100")
+    market.act()
+    assert market.add(market.by_hand(("hyper", 6 * MW)), OPERATORS_NAME).accepted
+    market.act()
+    assert reasons(market)["acme"] == (OfferState.STANDBY, ["NOT_PICKED"])
+    assert market.add(market.by_hand(), OPERATORS_NAME).accepted
+    market.act()
+    assert reasons(market) == {
+        "hyper": (OfferState.TENTATIVE, []),
+        "acme": (OfferState.TENTATIVE, []),
+        "volt": (OfferState.STANDBY, ["COVERED"]),
+    }
+
+
+def test_a_late_offer_is_not_told_what_became_of_the_request() -> None:
+    market = Market("acme", "volt")
+    market.offer("acme")
+    market.close()
+    said = {}
+    for name in ("cleared", "accepted", "running"):
+        said[name] = [fault.message for fault in market.offer("volt", offer_id=name).faults]
+        market.answer("acme")
+        market.run_for(minutes=40)
+    assert len({str(texts) for texts in said.values()}) == 1
+
+
+def test_order_ids_do_not_tell_how_much_was_logged_before() -> None:
+    one, other = Market("acme"), Market("acme", "volt", "hyper")
+    for market in (one, other):
+        market.offer("acme")
+        market.close()
+    assert one.order("acme").order.order_id == other.order("acme").order.order_id
