@@ -68,9 +68,8 @@ class CatchingUp:
     async def run(self) -> None:
         """Returns when it has joined its group, or its connection has ended."""
         while True:
-            if self._left:
-                await self.take([])
-            elif not self.stream.ring.covers(self.place.positions):
+            await self._has_room(None)
+            if not self.stream.ring.covers(self.place.positions):
                 await self._ways.read(self)
             elif entries := self._from_memory():
                 await self.take(entries)
@@ -102,10 +101,11 @@ class CatchingUp:
                     self._send(entry, None)
 
     async def take(self, found: Sequence[Entry | LogRecord], patience_s: float | None = None) -> bool:
-        """Takes in what comes next; False where the client took no more for so long: the rest waits here."""
+        """Takes in what comes next; False where the client took no more for so long: the rest is to be found again."""
         self._left.extend(found)
         while self._left:
             if not await self._has_room(patience_s):
+                self._left.clear()  # a client that is slow in a hundred subscriptions fills no memory with them
                 return False
             await self._ways.turn(self.connection)
             for _ in range(min(_READ, len(self._left))):

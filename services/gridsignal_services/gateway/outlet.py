@@ -197,6 +197,11 @@ class Outlet:
         self._wake()
         return True
 
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits for the peer, here and in the socket's buffer."""
+        return self._backlog.bytes + self._unsent()
+
     def _unsent(self) -> int:
         return 0 if self.transport is None else self.transport.get_write_buffer_size()
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.frames import CloseCode, Drain
-from gridsignal_services.access import Principal
+from gridsignal_services.access import Entitlements, Principal
 from gridsignal_services.access.tokens import Unauthorized, Verifier
 from gridsignal_services.bus import Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec
@@ -185,6 +185,13 @@ class Gateway:
         """Takes a registry, changed or not: closes connections whose zones or sites are others now with 4006, those
         whose token is revoked or its key gone with 4501."""
         self._registry = registry
+        known: dict[str, Entitlements] = {}
+
+        def entitlements(who: Principal) -> Entitlements:
+            if who.name not in known:  # once for thousands of connections
+                known[who.name] = registry.entitlements(who)
+            return known[who.name]
+
         for connection in list(self._conversations.connections):
             session = connection.session
             if session is None or session.principal is None:
@@ -192,7 +199,7 @@ class Gateway:
             if not self._verifier.still_good(session.principal):
                 self._conversations.close(connection, CloseCode.UNAUTHORIZED, "token revoked")
             else:
-                self._conversations.perform(connection, session.entitled(registry.entitlements))
+                self._conversations.perform(connection, session.entitled(entitlements))
 
     def renew_certificate(self) -> None:
         """Reads its certificate again, for connections that come from now on."""

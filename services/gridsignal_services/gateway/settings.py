@@ -30,6 +30,7 @@ class GatewaySettings:
     reuse_port: bool = False
     """Several processes on one port share its connections."""
     listen_backlog: int = 4096
+    """Connections that the kernel keeps until they are accepted; more, and it answers nobody new."""
     origins: tuple[str, ...] = ()
     """Browsers' origins that may connect, with commas between; programs send none and always may. Others: 403."""
 
@@ -44,9 +45,11 @@ class GatewaySettings:
     handshakes_per_s: float = 1000.0
     """Faster with good tokens: 503 with Retry-After, so that fan-out keeps its share of the loop."""
     handshake_burst: int = 4000
+    """So many at once."""
     network_handshakes_per_s: float = 200.0
     """Faster from one network without a good token: 503 with Retry-After. Behind a proxy as `handshakes_per_s`."""
     network_handshake_burst: int = 1000
+    """So many at once."""
     tls_timeout_s: float = 5.0
     """A TLS handshake that takes longer: the connection is dropped."""
     header_timeout_s: float = 5.0
@@ -72,8 +75,9 @@ class GatewaySettings:
     frame_burst: int = 2000
     """Beyond it into debt as far again: close 4029."""
     strikes: int = 3
+    """Malformed frames within the window below: close 4500."""
     strike_window_s: float = 60.0
-    """That many malformed frames within it: close 4500."""
+    """Older ones are forgotten."""
     max_subscriptions: int = 256
     """More: error `too_many_subscriptions`."""
     offer_window: int = 64
@@ -82,17 +86,23 @@ class GatewaySettings:
     # --- what one organisation may do, over all its connections ---
     organisation_connections: int = 1000
     """More at this gateway: close 4029."""
+    organisation_unsent_bytes: int = 64 * MIB
+    """More unsent to its connections that do not read: those with the most are closed with 4002."""
     organisation_share: float = 0.25
     """Of the event loop's time, for what it sends and asks to be replayed; more: it is served after all others, who
     then wait for a slice of a millisecond or two. Everybody without a token has one such share together."""
+    organisation_subscriptions: int = 20_000
+    """More, over all its connections to this gateway: error `too_many_subscriptions`."""
     organisation_filters: int = 2000
     """More different filters among its subscriptions at this gateway: error `too_many_subscriptions`."""
     organisation_writes_per_s: float = 1000.0
     """Faster: refused with `rate`. Counted over all gateways that share a cache."""
     organisation_write_burst: int = 5000
+    """So many at once."""
 
     # --- life and tokens ---
     ping_s: int = 8
+    """How often the gateway asks for a sign of life, and gives one to each subscription."""
     dead_after_s: int = 16
     """Silence for longer than this: close 4003."""
     token_notice_s: float = 60.0
@@ -124,12 +134,14 @@ class GatewaySettings:
     catch_up_records: int = 200_000
     """Further behind than this: recovery by snapshot, reason `too_far`."""
     catch_up_batch: int = 500
+    """Records read at once; the next batch is read when these are sent."""
     snapshot_days: int = 3
     """How much of prices and carbon is read before the gateway is ready."""
     position_every: int = 1000
     """Records that passed a subscription unseen: its position is sent before the heartbeat is due. Not on dispatch,
     where that would count what others do."""
     cursor_rotate_days: int = 30
+    """Cursors are sealed with a new key after so long; older keys open theirs for as long as they are kept."""
     cursor_keep_days: int = 90
     """Cursors older than this: recovery by snapshot, reason `cursor_expired`."""
 

@@ -22,31 +22,38 @@ Start = Callable[[Connection, Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 class Subscriptions:
     """Which connection is in which group, or on its way there.
 
-    Bounded: `max_subscriptions` a connection, a task for each that begins; `organisation_filters`.
+    Bounded: `max_subscriptions` a connection, a task for each that begins; `organisation_subscriptions` and
+    `organisation_filters`.
     When full: error `too_many_subscriptions`. Conflates: nothing.
     """
 
     def __init__(self, hub: Hub, joins: Joins, gauges: Gauges, settings: GatewaySettings, start: Start) -> None:
         self._hub, self._joins, self._gauges, self._start = hub, joins, gauges, start
-        self._most_filters = settings.organisation_filters
-        self._filters: dict[str, Counter[GroupKey]] = {}
-        """How many subscriptions of an organisation have each filter: every other one is work for each signal."""
+        self._settings = settings
+        self._held: dict[str, Counter[GroupKey]] = {}
+        """How many subscriptions an organisation has, by filter: every other filter is work for each signal."""
 
     def begin(self, connection: Connection, asked: Join) -> None:
         """Brings the connection into the group, which takes a while."""
         assert connection.session is not None
-        filters = self._filters.setdefault(connection.counted_for or "", Counter())
-        if asked.key not in filters and len(filters) >= self._most_filters:
+        held = self._held.setdefault(connection.counted_for or "", Counter())
+        if refusal := self._refusal(held, asked.key):
             connection.session.parted(asked.key)
-            message = f"expected at most {self._most_filters} different filters of an organisation"
-            connection.send(Error(id=asked.id, code="too_many_subscriptions", message=message))
+            connection.send(Error(id=asked.id, code="too_many_subscriptions", message=refusal))
             return
-        filters[asked.key] += 1
+        held[asked.key] += 1
         group = self._hub.reserve(asked.key)
         connection.session.joined(asked.key, group.sub)
         connection.groups[group.sub] = group
         self._gauges.subscriptions.inc()
         connection.joins[group.sub] = self._start(connection, self._joined(connection, asked, group))
+
+    def _refusal(self, held: Counter[GroupKey], key: GroupKey) -> str | None:
+        if held.total() >= self._settings.organisation_subscriptions:
+            return f"expected at most {self._settings.organisation_subscriptions} subscriptions of an organisation"
+        if key not in held and len(held) >= self._settings.organisation_filters:
+            return f"expected at most {self._settings.organisation_filters} different filters of an organisation"
+        return None
 
     async def _joined(self, connection: Connection, asked: Join, group: Group) -> None:
         try:
@@ -85,9 +92,9 @@ class Subscriptions:
         connection.forget(group.sub)
 
     def _forget(self, organisation: str, key: GroupKey) -> None:
-        filters = self._filters[organisation]
-        filters[key] -= 1
-        if not filters[key]:
-            del filters[key]
-        if not filters:
-            del self._filters[organisation]
+        held = self._held[organisation]
+        held[key] -= 1
+        if not held[key]:
+            del held[key]
+        if not held:
+            del self._held[organisation]

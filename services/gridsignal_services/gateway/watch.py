@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Set
+from operator import itemgetter
 
 from gridsignal_schemas.frames import CloseCode
 from gridsignal_services.gateway.settings import GatewaySettings
@@ -49,6 +50,21 @@ class Watch:
                 self.stuck.discard(connection)
             elif stalled:
                 connection.close(CloseCode.SLOW_CONSUMER, "nothing was taken for too long")
+        self._bound_organisations()
+
+    def _bound_organisations(self) -> None:
+        """Closes those with the most unsent where an organisation has too much of it in all."""
+        unsent: dict[str, list[tuple[int, Connection]]] = {}
+        for connection in self.stuck:
+            if connection.counted_for is not None:
+                unsent.setdefault(connection.counted_for, []).append((connection.unsent_bytes, connection))
+        for each in unsent.values():
+            over = sum(size for size, _ in each) - self._settings.organisation_unsent_bytes
+            for size, connection in sorted(each, key=itemgetter(0), reverse=True):
+                if over <= 0:
+                    break
+                over -= size
+                connection.close(CloseCode.SLOW_CONSUMER, "too much is unsent to this organisation")
 
     def _look_at(self, connection: Connection, now_s: float) -> float:
         """When to look at the connection again."""

@@ -131,6 +131,16 @@ async def test_an_organisation_has_no_more_different_filters_than_it_may(tmp_pat
         assert (await one.subscribe("prices", filter=filters[4]))["t"] == "subscribed"
 
 
+async def test_an_organisation_has_no_more_subscriptions_than_it_may(tmp_path: Path) -> None:
+    limits = {"organisation_subscriptions": 2}
+    async with Stand.open(tmp_path, **limits) as stand, stand.client() as one, stand.client() as another:
+        first = await one.subscribe("prices")
+        assert (await another.subscribe("prices"))["t"] == "subscribed"
+        assert (await another.subscribe("carbon"))["code"] == "too_many_subscriptions"
+        await one.ask("unsubscribe", sub=first["sub"])
+        assert (await another.subscribe("carbon"))["t"] == "subscribed"
+
+
 async def test_what_can_not_be_subscribed_to_says_why(stand: Stand) -> None:
     async with stand.client() as client:
         assert (await client.subscribe("weather"))["code"] == "unknown_stream"

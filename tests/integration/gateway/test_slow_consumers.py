@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,21 @@ async def test_a_peer_that_takes_nothing_for_too_long_is_closed(tmp_path: Path) 
         with Pipe.open(stand.gateway.address, stand.token()) as pipe:
             await pipe.subscribe("alerts")
             await publish_until(stand, lambda: closes(stand, 4002) > 0, a_long_alert)
+
+
+async def test_what_an_organisation_leaves_unread_is_bounded_over_all_its_connections(tmp_path: Path) -> None:
+    """None of its connections is beyond its own bound; a neighbour that reads as little keeps its connection."""
+    bound = 40 * SMALL
+    limits = LIMITS | {"close_bytes": 1 << 30, "lag_bytes": 1 << 29, "organisation_unsent_bytes": bound}
+    async with Stand.open(tmp_path, **limits) as stand, AsyncExitStack() as stack:
+        for _ in range(4):
+            pipe = stack.enter_context(Pipe.open(stand.gateway.address, stand.token()))
+            await pipe.subscribe("alerts")
+        neighbour = stack.enter_context(Pipe.open(stand.gateway.address, stand.token("volt-colo")))
+        await neighbour.subscribe("alerts")
+        total = await publish_until(stand, lambda: closes(stand, 4002) > 0, a_long_alert)
+        got = [await neighbour.frame() for _ in range(total)]
+    assert [frame["t"] for frame in got] == ["signal"] * total
 
 
 async def test_a_replay_goes_no_faster_than_its_reader(tmp_path: Path) -> None:
