@@ -120,7 +120,7 @@ def cluster(request: pytest.FixtureRequest) -> ServerSettings | None:
 
 @pytest.fixture
 async def world(request: pytest.FixtureRequest, cluster: ServerSettings | None, tmp_path: Path) -> AsyncIterator[World]:
-    opening = _stepped(tmp_path) if cluster is None else _running(cluster, tmp_path, request.node)
+    opening = stepped_stack(tmp_path) if cluster is None else _running(cluster, tmp_path, request.node)
     async with opening as opened:
         await opened.stack.declare_flat_baselines(MARKET_DAY, 2, 0.6)
         yield opened
@@ -131,7 +131,15 @@ def _settings(directory: Path) -> ServerSettings:
 
 
 @asynccontextmanager
-async def _stepped(directory: Path) -> AsyncIterator[World]:
+async def stepped_world(directory: Path) -> AsyncIterator[World]:
+    """A stack on the embedded log in this folder, at noon of the market day, with flat baselines."""
+    async with stepped_stack(directory) as opened:
+        await opened.stack.declare_flat_baselines(MARKET_DAY, 2, 0.6)
+        yield opened
+
+
+@asynccontextmanager
+async def stepped_stack(directory: Path) -> AsyncIterator[World]:
     clock, grid = SteppedClock(NOON), GridClock(origin=NOON, rate=1.0, epoch=NOON)
     log = await SqliteLog.open(directory / "log", append_time_us=lambda: micros(clock.now()))
     settings, registry = _settings(directory), example_registry()
