@@ -27,6 +27,8 @@ class Frame(BaseModel):
         frozen=True, extra="ignore", strict=True, use_attribute_docstrings=True, serialize_by_alias=True
     )
 
+    t: str
+
     def encode(self) -> str:
         """The frame as it is sent: null fields left out."""
         return self.model_dump_json(exclude_none=True, by_alias=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
 from websockets.http11 import Request, Response
@@ -10,9 +11,9 @@ from websockets.server import ServerProtocol
 from gridsignal_services.access import Principal
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.bucket import Bucket
+from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.http import said
 from gridsignal_services.gateway.session import House
-from gridsignal_services.gateway.websocket import Connection
 from gridsignal_services.telemetry import Health
 
 _SCHEME = "bearer "
@@ -33,14 +34,17 @@ class Admission:
         self._pace = Bucket(settings.handshakes_per_s, settings.handshake_burst, now_s)
 
     def answer(
-        self, connection: Connection, request: Request, now: datetime, now_s: float
+        self, connection: Connection, request: Request, accepted: Response, now: datetime
     ) -> tuple[Response, Principal | None]:
-        """101 and who it is (None: the hello will say), or the refusal."""
-        ws = connection.ws
+        """The answer that lets it in and who it is (None: the hello will say), or the refusal.
+
+        `accepted` is what the protocol of the request says to it.
+        """
+        ws, now_s = connection.websocket.protocol, asyncio.get_running_loop().time()
         if not self._health.ready:
             return said(ws, 503, self._health.reason or "not ready", Retry_After="1"), None
-        response, principal = self._handshake(ws, request, now)
-        if principal is not None and response.status_code == 101:
+        response, principal = self._handshake(ws, request, accepted, now)
+        if principal is not None and response is accepted:
             return self._with_token(connection, response, principal, now_s)
         wait_s = self._arrivals.wait_s(connection.address, now_s)
         if wait_s > 0:
@@ -52,19 +56,22 @@ class Admission:
     ) -> tuple[Response, Principal | None]:
         if not self._pace.take(now_s):
             wait_s = self._pace.wait_s
-            return said(connection.ws, 503, "too many handshakes", Retry_After=str(1 + int(wait_s))), None
+            return said(
+                connection.websocket.protocol, 503, "too many handshakes", Retry_After=str(1 + int(wait_s))
+            ), None
         if self._house.has_room(principal) and not self._arrivals.admit(connection):
-            return said(connection.ws, 503, "full", Retry_After="5"), None
+            return said(connection.websocket.protocol, 503, "full", Retry_After="5"), None
         return response, principal
 
-    def _handshake(self, ws: ServerProtocol, request: Request, now: datetime) -> tuple[Response, Principal | None]:
-        response = ws.accept(request)
+    def _handshake(
+        self, ws: ServerProtocol, request: Request, accepted: Response, now: datetime
+    ) -> tuple[Response, Principal | None]:
         tokens = request.headers.get_all("Authorization")
-        if response.status_code != 101 or not tokens:
-            return response, None
+        if accepted.status_code not in (101, 200) or not tokens:
+            return accepted, None
         principal = None
         if len(tokens) == 1 and tokens[0][: len(_SCHEME)].lower() == _SCHEME:
             principal = self._house.verify(tokens[0][len(_SCHEME) :].strip(), now)
         if principal is None:
             return said(ws, 401, "unauthorized", WWW_Authenticate="Bearer"), None
-        return response, principal
+        return accepted, principal

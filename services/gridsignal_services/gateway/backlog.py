@@ -11,7 +11,7 @@ from enum import Enum
 
 from gridsignal_schemas.frames import Conflated, Lag
 from gridsignal_services.gateway.hub import Prepared
-from gridsignal_services.gateway.rendering import frame_message
+from gridsignal_services.gateway.rendering import Encoding, rendered
 
 
 class Verdict(Enum):
@@ -85,10 +85,10 @@ class Backlog:
             self._remove(order)
         self._skipped.pop(sub, None)
 
-    def take(self, room: int) -> list[bytes]:
+    def take(self, room: int, encoding: Encoding = "json") -> list[bytes]:
         """The next messages, at least one if there is one, about `room` bytes: control first, then in order."""
         taken: list[bytes] = []
-        for message in self._next():
+        for message in self._next(encoding):
             taken.append(message)
             room -= len(message)
             if room <= 0:
@@ -97,14 +97,14 @@ class Backlog:
             self._told = False  # the next lag is another one
         return taken
 
-    def _next(self) -> Iterator[bytes]:
+    def _next(self, encoding: Encoding) -> Iterator[bytes]:
         while self._control:
             self.bytes -= len(self._control[0])
             yield self._control.popleft()
         while self._signals:
             order, (sub, prepared) = next(iter(self._signals.items()))
             if skipped := self._skipped.pop(sub, 0):
-                yield frame_message(Conflated(sub=sub, skipped=skipped))
+                yield rendered(encoding, Conflated(sub=sub, skipped=skipped))
             self._remove(order)
             yield prepared.message
 

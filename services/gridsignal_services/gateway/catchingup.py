@@ -10,10 +10,10 @@ from typing import Protocol
 
 from gridsignal_schemas.frames import Conflated
 from gridsignal_services.bus import LogRecord
+from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.cursor import Place, advanced
 from gridsignal_services.gateway.history import Entry, Stream
 from gridsignal_services.gateway.hub import Group
-from gridsignal_services.gateway.websocket import Connection
 
 _SLICE = 25
 """Entries sent in one turn, about a millisecond."""

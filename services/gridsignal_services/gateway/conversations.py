@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 
 from gridsignal_schemas.frames import (
-    SUBPROTOCOL_AVRO,
     CloseCode,
     Frame,
     Refused,
@@ -23,22 +21,21 @@ from gridsignal_schemas.frames import (
 from gridsignal_services.access import Principal
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.cache import Cache
-from gridsignal_services.gateway.admission import Admission
+from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
 from gridsignal_services.gateway.gauges import Gauges
-from gridsignal_services.gateway.http import plain
-from gridsignal_services.gateway.hub import Encoding, Hub
+from gridsignal_services.gateway.hub import Hub
 from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.pen import Pen
 from gridsignal_services.gateway.presence import Presence
 from gridsignal_services.gateway.quota import Quota
+from gridsignal_services.gateway.reception import Reception
 from gridsignal_services.gateway.rendering import frame_message
 from gridsignal_services.gateway.session import House, Session
 from gridsignal_services.gateway.subscriptions import Subscriptions
 from gridsignal_services.gateway.ticker import Ticker
 from gridsignal_services.gateway.turns import Turns
 from gridsignal_services.gateway.watch import Watch
-from gridsignal_services.gateway.websocket import Connection
 from gridsignal_services.telemetry import Health, logger
 
 _PRESENT_FOR = 4.0
@@ -81,7 +78,7 @@ class Conversations:
         self.arrivals: Arrivals[Connection] = Arrivals(house.settings.arrivals)
         self.turns = turns
         gauges.strangers.set_function(lambda: self.arrivals.strangers)
-        self._admission = Admission(house, health, self.arrivals, 0.0)
+        self._reception = Reception(house, health, self.arrivals)
         self._dirty: list[Connection] = []
         self._tasks: dict[asyncio.Task[Any], Connection] = {}
         self._empty = asyncio.Event()
@@ -99,19 +96,19 @@ class Conversations:
         self._gauges.connections.set(len(self.connections))
         self.watch.look_in(connection, self._settings.header_timeout_s)
 
-    def upgrade(self, connection: Connection, request: Request) -> Response:
-        response = plain(connection.ws, request, self._health)
-        if response is None:
-            now_s = asyncio.get_running_loop().time()
-            response, principal = self._admission.answer(connection, request, _now(), now_s)
-            if response.status_code == 101:
-                self._begin(connection, principal)
-        self._gauges.upgrades.labels(response.status_code).inc()
-        return response
+    def requested(self, connection: Connection, request: Request) -> None:
+        answer = self._reception.answer(connection, request, _now())
+        self._gauges.upgrades.labels(answer.response.status_code).inc()
+        if answer.session is not None:
+            self._begin(connection, answer.session)
+        if answer.wire is None:
+            connection.websocket.answer(answer.response)
+        else:
+            connection.wire = answer.wire(connection)
+        self.perform(connection, answer.effects)
 
-    def _begin(self, connection: Connection, principal: Principal | None) -> None:
-        encoding: Encoding = "avro" if connection.ws.subprotocol == SUBPROTOCOL_AVRO else "json"
-        connection.session = Session(secrets.token_urlsafe(9), self._house, encoding, principal, _now())
+    def _begin(self, connection: Connection, session: Session) -> None:
+        principal, connection.session = session.principal, session
         connection.opened_s = self.watch.now_s
         if principal is not None and self._quota.has_room(principal):
             self._count(connection, principal)

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from functools import partial
 
 from gridsignal_services.arrivals import Arrivals
+from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.turns import Turns
-from gridsignal_services.gateway.websocket import Connection
 from gridsignal_services.telemetry import Outage, logger
 
 _AT_ONCE = 8

@@ -17,10 +17,9 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.frames import Filter, PositionFrame
 from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal, may_see
 from gridsignal_services.gateway.history import Entry
-from gridsignal_services.gateway.rendering import frame_message, signal_avro, signal_json
+from gridsignal_services.gateway.rendering import Encoding, rendered, signal_avro, signal_event, signal_json
 
 Mode = Literal["every", "latest"]
-Encoding = Literal["json", "avro"]
 _SUB_BYTES = 9
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
@@ -154,10 +153,11 @@ class Group:
         series = entry.series if self.key.mode == "latest" and cursor is not None else None
         if self.key.encoding == "avro":
             return Prepared(signal_avro(self.sub, cursor, entry.value), series, schema_id=entry.schema_id)
-        return Prepared(signal_json(self.sub, cursor, entry.name, entry.body()), series)
+        signal = signal_event if self.key.encoding == "events" else signal_json
+        return Prepared(signal(self.sub, cursor, entry.name, entry.body()), series)
 
     def position(self, cursor: str) -> Prepared:
-        return Prepared(frame_message(PositionFrame(sub=self.sub, cursor=cursor)), is_position=True)
+        return Prepared(rendered(self.key.encoding, PositionFrame(sub=self.sub, cursor=cursor)), is_position=True)
 
     def distribute(self, turn: int) -> int:
         """Gives this tick's messages to every member, beginning with another one each time; returns deliveries."""

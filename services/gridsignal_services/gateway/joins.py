@@ -16,6 +16,7 @@ from typing import Literal
 from gridsignal_schemas.frames import Gap, Subscribed
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.gateway.catchingup import CatchingUp
+from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.cursor import CursorRefused, Place, Seal
 from gridsignal_services.gateway.effects import Join
 from gridsignal_services.gateway.gauges import Gauges
@@ -25,7 +26,6 @@ from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.slots import Slots
 from gridsignal_services.gateway.sources import Sources
 from gridsignal_services.gateway.turns import Turns
-from gridsignal_services.gateway.websocket import Connection
 
 _BATCHES = 20
 """Read before a reader gives its place to others who wait."""

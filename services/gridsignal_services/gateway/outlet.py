@@ -6,11 +6,12 @@ import asyncio
 import socket
 import sys
 from abc import abstractmethod
+from collections.abc import Callable
 
 from gridsignal_schemas.frames import CloseCode, Frame
 from gridsignal_services.gateway.backlog import Backlog, Verdict
 from gridsignal_services.gateway.hub import Batch, Prepared
-from gridsignal_services.gateway.rendering import frame_message
+from gridsignal_services.gateway.rendering import Encoding, rendered
 from gridsignal_services.gateway.settings import GatewaySettings
 
 _NOTSENT_LOWAT = 25 if sys.platform == "linux" else None  # socket.TCP_NOTSENT_LOWAT, since Python 3.12
@@ -22,6 +23,10 @@ def bound_the_kernel(sock: socket.socket | None, unsent_bytes: int) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, unsent_bytes)
 
 
+def _nowhere(data: bytes) -> None:
+    """A connection without a socket sends nothing."""
+
+
 class Outlet:
     """What waits for a socket.
 
@@ -31,6 +36,8 @@ class Outlet:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.transport: asyncio.Transport | None = None
+        self.put: Callable[[bytes], None] = _nowhere
+        """Where bytes go: into the socket."""
         self.schemas: set[int] = set()
         """Schema ids an Avro client has been told."""
         self.has_ended = False
@@ -47,6 +54,11 @@ class Outlet:
         self._drained_s = 0.0
 
     # --- what the connection supplies ----------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def encoding(self) -> Encoding:
+        """How frames are written."""
 
     @abstractmethod
     def wrote(self) -> None:
@@ -83,7 +95,7 @@ class Outlet:
 
     def send(self, frame: Frame) -> None:
         """A frame in the control lane."""
-        self.send_message(frame_message(frame))
+        self.send_message(rendered(self.encoding, frame))
 
     def send_message(self, message: bytes) -> None:
         """A finished message in the control lane."""
@@ -114,7 +126,7 @@ class Outlet:
                 self.close(CloseCode.SLOW_CONSUMER, "slow consumer")
             case Verdict.LAGGING:
                 for lag in self._backlog.lags():
-                    self._backlog.add_control(frame_message(lag))
+                    self._backlog.add_control(rendered(self.encoding, lag))
             case Verdict.FINE:
                 pass
 
@@ -136,7 +148,7 @@ class Outlet:
         if not out or self.transport is None or self.transport.is_closing():
             return
         self._out = []
-        self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+        self.put(out[0] if len(out) == 1 else b"".join(out))
 
     def _hold_back(self) -> None:
         # the socket filled up after these were queued: their order holds, and a pong stays behind all of them
@@ -157,6 +169,7 @@ class Outlet:
     def plug(self, transport: asyncio.Transport) -> None:
         """The socket is there."""
         self.transport = transport
+        self.put = transport.write
         bound_the_kernel(transport.get_extra_info("socket"), self._settings.kernel_bytes)
         transport.set_write_buffer_limits(high=self._settings.conflate_bytes, low=self._settings.conflate_bytes // 4)
 
@@ -172,7 +185,7 @@ class Outlet:
         self._paused = False
         assert self.transport is not None
         while self._backlog and not self._paused:
-            self.transport.write(b"".join(self._backlog.take(self._settings.conflate_bytes)))
+            self.transport.write(b"".join(self._backlog.take(self._settings.conflate_bytes, self.encoding)))
         if not self._paused and not self.has_ended:
             self._flowing = True
             self._wake()

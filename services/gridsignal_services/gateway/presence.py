@@ -9,8 +9,8 @@ from typing import Any
 from gridsignal_schemas.frames import CloseCode
 from gridsignal_services.access import OFFER_WRITE
 from gridsignal_services.cache import Cache
+from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.effects import Announce
-from gridsignal_services.gateway.websocket import Connection
 
 _REASON = "a newer session of the same instance"
 _AT_ONCE = 16

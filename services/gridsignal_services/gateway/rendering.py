@@ -1,13 +1,19 @@
-"""From records to the bytes of WebSocket messages: built once, the same for every member of a group.
+"""From records to the bytes on the wire: built once, the same for every member of a group.
 
 Server frames are unmasked, so the WebSocket header too is the same for everyone and is put before the payload once.
+An event of an event stream (HTML Living Standard, 9.2) has a frame's type as its name, its cursor as its id and the
+frame as its data.
 """
 
 from __future__ import annotations
 
 import struct
+from typing import Literal
 
 from gridsignal_schemas.frames import Frame
+
+Encoding = Literal["json", "avro", "events"]
+"""How a connection is written to: WebSocket messages with signals in JSON or Avro, or an event stream."""
 
 TEXT = 0x81
 """A final text frame's first byte."""
@@ -31,11 +37,34 @@ def frame_message(frame: Frame) -> bytes:
     return message(TEXT, frame.encode().encode())
 
 
+def rendered(encoding: Encoding, frame: Frame) -> bytes:
+    """A frame as it is written to connections of this encoding."""
+    if encoding == "events":
+        return event(frame.t, getattr(frame, "cursor", None), frame.encode().encode())
+    return frame_message(frame)
+
+
+def event(name: str, cursor: str | None, data: bytes) -> bytes:
+    """One event; `data` has no line breaks, as JSON without white space has none."""
+    place = f"id: {cursor}\n" if cursor is not None else ""
+    return b"".join((f"event: {name}\n{place}data: ".encode(), data, b"\n\n"))
+
+
 def signal_json(sub: str, cursor: str | None, record_name: str, body: bytes) -> bytes:
-    """A `signal` as one text message; sub, cursor and record name are plain ASCII without quotes."""
+    """A `signal` as one text message."""
+    return message(TEXT, _signal(sub, cursor, record_name, body))
+
+
+def signal_event(sub: str, cursor: str | None, record_name: str, body: bytes) -> bytes:
+    """A `signal` as one event."""
+    return event("signal", cursor, _signal(sub, cursor, record_name, body))
+
+
+def _signal(sub: str, cursor: str | None, record_name: str, body: bytes) -> bytes:
+    """The frame; sub, cursor and record name are plain ASCII without quotes."""
     place = f'"cursor":"{cursor}",' if cursor is not None else ""
     head = f'{{"t":"signal","sub":"{sub}",{place}"type":"{record_name}","body":'
-    return message(TEXT, b"".join((head.encode(), body, b"}")))
+    return b"".join((head.encode(), body, b"}"))
 
 
 def signal_avro(sub: str, cursor: str | None, value: bytes) -> bytes:

@@ -20,6 +20,7 @@ from gridsignal_services.bus.codec import Codec
 from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
 from gridsignal_services.for_ever import for_ever
+from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.conversations import Conversations
 from gridsignal_services.gateway.cursor import DAY_S, Seal
 from gridsignal_services.gateway.doorway import Doorway, descriptors
@@ -35,7 +36,6 @@ from gridsignal_services.gateway.session import House
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.sources import PUBLIC, Sources
 from gridsignal_services.gateway.turns import Turns
-from gridsignal_services.gateway.websocket import Connection
 from gridsignal_services.ops import Watched
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica

@@ -31,8 +31,9 @@ from gridsignal_schemas.messages import GridClock
 from gridsignal_services.access import OFFER_WRITE, Entitlements, Principal
 from gridsignal_services.gateway.conduct import Conduct, Pace
 from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
-from gridsignal_services.gateway.hub import Encoding, GroupKey, group_key
+from gridsignal_services.gateway.hub import GroupKey, group_key
 from gridsignal_services.gateway.refusals import forbidden, malformed, rate, too_fast, twisted, twists_of
+from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.wishes import fault_of
 from gridsignal_services.gateway.writes import Speaker, Write, WriteRefused, record_of

@@ -9,12 +9,12 @@ from typing import Any
 
 from gridsignal_schemas.frames import Error, Unsubscribed
 from gridsignal_services.bus import LogUnavailable
+from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.effects import Join, Leave
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.hub import Group, GroupKey, Hub
 from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.gateway.websocket import Connection
 
 Start = Callable[[Connection, Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 

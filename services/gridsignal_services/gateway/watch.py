@@ -6,8 +6,8 @@ from collections.abc import Callable, Set
 from operator import itemgetter
 
 from gridsignal_schemas.frames import CloseCode
+from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.gateway.websocket import Connection
 from gridsignal_services.gateway.wheel import Wheel
 
 _DEAD_GRACE_S = 2.0

@@ -1,0 +1,213 @@
+"""One client's socket and its conversation, whatever wire format it is spoken in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from websockets.http11 import Request
+
+from gridsignal_schemas.frames import CloseCode
+from gridsignal_services.gateway.hub import Group
+from gridsignal_services.gateway.inlet import Inlet
+from gridsignal_services.gateway.outlet import Outlet
+from gridsignal_services.gateway.rendering import Encoding
+from gridsignal_services.gateway.session import Session
+from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.gateway.turns import Share
+from gridsignal_services.gateway.websocket import WebSocketWire
+
+_FAULT_OF_OURS = 1011
+
+
+class Door(Protocol):
+    """What a connection asks of the gateway."""
+
+    def now_s(self) -> float:
+        """The wheel's time."""
+
+    def opened(self, connection: Connection) -> None:
+        """A socket is there; nothing has been read."""
+
+    def requested(self, connection: Connection, request: Request) -> None:
+        """An HTTP request has come: it is answered, and what follows belongs to the connection's wire."""
+
+    def received(self, connection: Connection, text: bytes) -> None: ...
+
+    def received_binary(self, connection: Connection) -> None: ...
+
+    def counted(self, connection: Connection) -> None:
+        """Something that asks for nothing: a ping, a pong, a fragment that is not the last."""
+
+    def has_unread(self, connection: Connection) -> None:
+        """Bytes have come, which are worked off when it is the connection's turn."""
+
+    def wrote(self, connection: Connection) -> None:
+        """The connection has something to send in this tick."""
+
+    def stuck(self, connection: Connection) -> None:
+        """The connection's socket is full."""
+
+    def schema_message(self, schema_id: int) -> bytes: ...
+
+    def ended(self, connection: Connection, code: int | None) -> None:
+        """Nothing more is sent: out of every group. Told once, with the close code where it is ours."""
+
+    def lost(self, connection: Connection) -> None:
+        """The socket is gone."""
+
+    def broke(self, connection: Connection, fault: Exception) -> None:
+        """Something of ours went wrong with what came in."""
+
+
+class Wire(Protocol):
+    """A wire format: what comes in is taken apart, what goes out is put together."""
+
+    @property
+    def encoding(self) -> Encoding:
+        """How groups render what they send to it."""
+
+    def receive(self, piece: bytes) -> None:
+        """The next bytes."""
+
+    def receive_eof(self) -> None:
+        """The peer sends nothing more."""
+
+    def ping(self) -> None:
+        """Asks for a sign of life."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Says goodbye, behind everything sent before."""
+
+    def fail(self, code: int, reason: str) -> None:
+        """Says goodbye and takes nothing more."""
+
+
+class Connection(Inlet, Outlet):
+    """A socket between a client and its session.
+
+    Bounded: what comes in, see Inlet and the wire; what goes out, see Outlet. Conflates: see backlog.
+    """
+
+    def __init__(self, door: Door, settings: GatewaySettings, address: str, share: Share) -> None:
+        Inlet.__init__(self, settings, share)
+        Outlet.__init__(self, settings)
+        self.door = door
+        self.address = address
+        """Where it comes from."""
+        self.counted_for: str | None = None
+        """The organisation among whose connections it is counted."""
+        self.arriving: asyncio.Task[object] | None = None
+        """What gives it its socket, TLS included."""
+        self.websocket = WebSocketWire(self, settings)
+        """The wire of the first request, and of all that follows it but for a stream of events."""
+        self.wire: Wire = self.websocket
+        self.session: Session | None = None
+        self.groups: dict[str, Group] = {}
+        """Joined and being joined, by sub."""
+        self.joins: dict[str, asyncio.Task[None]] = {}
+        self.turn = asyncio.Lock()
+        """Whose turn it is among its writes: what is sent in an order is logged in it."""
+        self.opened_s = self.heard_s = self.pinged_s = door.now_s()
+        self.closing_s: float | None = None
+        """Since when the end is awaited."""
+
+    # --- the socket ----------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.plug(transport)
+        self.door.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.stop()
+        self.door.lost(self)
+
+    def eof_received(self) -> bool:
+        self.wire.receive_eof()
+        return False  # the transport closes itself once everything is written
+
+    def pause_writing(self) -> None:
+        self.stop_writing(self.door.now_s())
+        self.door.stuck(self)
+
+    def resume_writing(self) -> None:
+        self.go_on_writing()
+
+    # --- what the outlet asks for --------------------------------------------------------------------------------
+
+    @property
+    def encoding(self) -> Encoding:
+        return self.wire.encoding
+
+    def wrote(self) -> None:
+        self.door.wrote(self)
+
+    def schema_message(self, schema_id: int) -> bytes:
+        return self.door.schema_message(schema_id)
+
+    # --- what comes in -------------------------------------------------------------------------------------------
+
+    def has_unread(self) -> None:
+        self.door.has_unread(self)
+
+    def sign_of_life(self) -> None:
+        self.heard_s = self.door.now_s()
+
+    @property
+    def early_bytes(self) -> int | None:
+        if self.session is None:
+            return self._settings.header_bytes
+        return None if self.session.is_open else self._settings.header_bytes + self._settings.hello_bytes
+
+    def take_in(self, piece: bytes) -> None:
+        try:
+            self.wire.receive(piece)
+        except Exception as fault:  # one connection's end is not the others': this one comes back, the rest goes on
+            self.door.broke(self, fault)
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_live(self) -> bool:
+        """Whether frames may still be sent."""
+        return self.session is not None and not self.has_ended
+
+    def ping(self, now_s: float) -> None:
+        """Asks for a sign of life."""
+        self.pinged_s = now_s
+        self.wire.ping()
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Says goodbye with a code, after everything already on its way; nothing is sent after it."""
+        if self.is_live:
+            self.stop(int(code))
+            self.wire.close(int(code), reason)
+            self.write_all()
+
+    def fail(self) -> None:
+        """Ends the connection for a fault of ours: the client comes back and resumes."""
+        self.stop(_FAULT_OF_OURS)
+        self.wire.fail(_FAULT_OF_OURS, "internal error")
+
+    def await_end(self) -> None:
+        """From now on only the end is awaited; the wheel drops the socket where it does not come."""
+        if self.closing_s is None:
+            self.closing_s = self.door.now_s()
+
+    def leave(self) -> None:
+        """Closes the socket once everything written has gone out."""
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Drops the socket."""
+        if self.transport is not None:
+            self.transport.abort()
+        elif self.arriving is not None:
+            self.arriving.cancel()
+
+    def stop(self, code: int | None = None) -> None:
+        """Nothing more is sent but a goodbye."""
+        if self.end():
+            self.door.ended(self, code)

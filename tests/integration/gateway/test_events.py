@@ -1,0 +1,218 @@
+"""Without WebSocket: a stream of events and a poll say what a subscription says, to whoever may see it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+
+from gridsignal_services.access import OFFER_WRITE
+from tests.builders import a_dispatch_request, a_grid_alert, a_spot_price
+from tests.integration.gateway_stand import SOON_S, Stand
+
+Event = dict[str, Any]
+
+
+def desk(stand: Stand, token: str | None = None, **headers: str) -> httpx2.AsyncClient:
+    host, port = stand.gateway.address
+    given = {"Authorization": f"Bearer {token or stand.token()}"} | headers
+    return httpx2.AsyncClient(base_url=f"http://{host}:{port}", headers=given, timeout=SOON_S)
+
+
+@asynccontextmanager
+async def events(stand: Stand, query: str, token: str | None = None, **headers: str) -> AsyncIterator[Any]:
+    """The events of a stream, one after the other."""
+    async with desk(stand, token, **headers) as client, client.stream("GET", f"/v1/events?{query}") as answer:
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
+        yield read(answer)
+
+
+async def read(answer: httpx2.Response) -> AsyncIterator[Event]:
+    event: Event = {}
+    async for line in answer.aiter_lines():
+        name, _, value = line.partition(": ")
+        if not line and "event" in event:
+            yield {**event, "data": json.loads(event["data"])}
+        event = event | {name: value} if line and name else {}
+
+
+async def until(stream: Any, kind: str) -> list[Event]:
+    """Everything up to the first event of a kind."""
+    got: list[Event] = []
+    async with asyncio.timeout(SOON_S):
+        while not got or got[-1]["event"] != kind:
+            got.append(await anext(stream))
+    return got
+
+
+async def poll(stand: Stand, query: str, token: str | None = None, **headers: str) -> Any:
+    async with desk(stand, token, **headers) as client:
+        answer = await client.get(f"/v1/poll?{query}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def alerts_of(frames: list[Any]) -> list[str]:
+    return [frame["body"]["alert_id"] for frame in frames if frame["t"] == "signal"]
+
+
+# --- the stream ---------------------------------------------------------------------------------------------------
+
+
+async def test_an_event_is_the_frame_with_its_cursor_as_its_id(stand: Stand) -> None:
+    async with stand.client() as client, events(stand, "stream=alerts") as stream:
+        await client.subscribe("alerts")
+        begun = await until(stream, "position")
+        assert [event["event"] for event in begun] == ["welcome", "subscribed", "position"]
+        await stand.publish(a_grid_alert())
+        (event,), signal = await until(stream, "signal"), await client.signal()
+    assert event["data"]["body"] == signal["body"]
+    assert (event["data"]["t"], event["data"]["type"]) == ("signal", "GridAlert")
+    assert event["id"] == event["data"]["cursor"]
+
+
+async def test_a_snapshot_comes_first_and_has_no_ids(stand: Stand) -> None:
+    await stand.publish(a_grid_alert())
+    async with events(stand, "stream=alerts&snapshot=true") as stream:
+        begun = await until(stream, "position")
+    assert [(event["event"], "id" in event) for event in begun[2:]] == [("signal", False), ("position", True)]
+
+
+async def test_who_comes_back_with_the_last_id_misses_nothing_and_gets_nothing_twice(stand: Stand) -> None:
+    async with events(stand, "stream=alerts") as stream:
+        last = (await until(stream, "position"))[-1]["id"]
+    heard: list[str] = []
+    for start in range(0, 9, 3):
+        await stand.publish(*(a_grid_alert(alert_id=f"a-{number}") for number in range(start, start + 3)))
+        async with events(stand, "stream=alerts&cursor=the-first", **{"Last-Event-ID": last}) as stream:
+            begun = await until(stream, "position")
+        assert next(event["data"]["recovery"] for event in begun if event["event"] == "subscribed") == "full"
+        heard += alerts_of([event["data"] for event in begun])
+        last = begun[-1]["id"]
+    assert heard == [f"a-{number}" for number in range(9)]
+
+
+async def test_a_stream_tells_nobody_what_a_socket_would_not(stand: Stand) -> None:
+    await stand.publish(
+        a_dispatch_request(request_id="theirs", visibility="LISTED", audience=["hyper-infer"]),
+        a_dispatch_request(request_id="everybodys"),
+        principal="operator:tso-north",
+    )
+    heard = {}
+    for organisation in ("acme-ai", "hyper-infer"):
+        async with events(stand, "stream=dispatch&snapshot=true", stand.token(organisation)) as stream:
+            begun = await until(stream, "position")
+        heard[organisation] = [e["data"]["body"]["request_id"] for e in begun if e["event"] == "signal"]
+    assert heard == {"acme-ai": ["everybodys"], "hyper-infer": ["theirs", "everybodys"]}
+
+
+async def test_a_stream_says_why_it_ends(stand: Stand) -> None:
+    async with events(stand, "stream=alerts", stand.token(ttl_s=2)) as stream:
+        end = (await until(stream, "close"))[-1]
+        assert [event async for event in stream] == []
+    assert end["data"]["code"] == 4005
+
+
+async def test_a_listener_that_leaves_is_gone(stand: Stand) -> None:
+    async with events(stand, "stream=alerts") as stream:
+        await until(stream, "position")
+        assert stand.gateway.gauges.registry.get_sample_value("gridsignal_gateway_connections") == 1
+    await stand.gateway._conversations.gone(SOON_S)
+    assert stand.gateway.gauges.registry.get_sample_value("gridsignal_gateway_subscriptions") == 0
+
+
+# --- the poll -----------------------------------------------------------------------------------------------------
+
+
+async def test_polls_in_a_row_get_everything_once(stand: Stand) -> None:
+    begun = await poll(stand, "stream=alerts&wait_s=0")
+    assert alerts_of(begun["frames"]) == []
+    cursor, heard = begun["cursor"], []
+
+    async def publish_all() -> None:
+        for number in range(60):
+            await stand.publish(a_grid_alert(alert_id=f"a-{number}"))
+
+    publishing = asyncio.create_task(publish_all())
+    async with asyncio.timeout(SOON_S):
+        while len(heard) < 60:
+            answer = await poll(stand, f"stream=alerts&cursor={cursor}")
+            heard += alerts_of(answer["frames"])
+            cursor = answer["cursor"]
+    await publishing
+    assert heard == [f"a-{number}" for number in range(60)]
+
+
+async def test_a_poll_is_answered_as_soon_as_there_is_something(stand: Stand) -> None:
+    cursor = (await poll(stand, "stream=prices&zones=DE-LU&wait_s=0"))["cursor"]
+    waiting = asyncio.create_task(poll(stand, "stream=prices&zones=DE-LU&wait_s=60", **{"Last-Event-ID": cursor}))
+    await stand.publish(a_spot_price())
+    async with asyncio.timeout(SOON_S):
+        answer = await waiting
+    assert [frame["type"] for frame in answer["frames"] if frame["t"] == "signal"] == ["SpotPrice"]
+    assert answer["cursor"] != cursor
+
+
+async def test_a_poll_of_the_present_state_is_the_snapshot(stand: Stand) -> None:
+    await stand.publish(a_grid_alert())
+    answer = await poll(stand, "stream=alerts&snapshot=true")
+    assert [frame["t"] for frame in answer["frames"]] == ["welcome", "subscribed", "signal", "position"]
+    assert answer["frames"][-1]["cursor"] == answer["cursor"]
+
+
+# --- refusals -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("door", ["events", "poll"])
+@pytest.mark.parametrize(
+    ("query", "status", "word"),
+    [
+        ("", 400, "stream"),
+        ("stream=regulation", 404, "regulation"),
+        ("stream=prices&zones=GB", 403, "zone"),
+        ("stream=prices&zone=DE-LU", 400, "zone"),
+        ("stream=prices&zones=DE-LU&zones=FR", 400, "zones"),
+        ("stream=prices&zones=", 400, "zones"),
+        ("stream=alerts&mode=latest", 400, "conflated"),
+        ("stream=alerts&mode=some", 400, "mode"),
+        ("stream=alerts&snapshot=yes", 400, "snapshot"),
+        ("stream=alerts&site=par-1", 403, "site"),
+        ("stream=alerts&token=secret", 400, "token"),
+        ("stream=alerts&cursor=", 400, "cursor"),
+    ],
+)
+async def test_a_wrong_request_is_refused_with_a_sentence(
+    stand: Stand, door: str, query: str, status: int, word: str
+) -> None:
+    async with desk(stand) as client:
+        answer = await client.get(f"/v1/{door}?{query}")
+    assert (answer.status_code, word in answer.text) == (status, True), answer.text
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("wait_s", ["61", "-1", "soon", "1e9", "²"])
+async def test_a_poll_waits_for_a_minute_at_most(stand: Stand, wait_s: str) -> None:
+    async with desk(stand) as client:
+        answer = await client.get(f"/v1/poll?stream=alerts&wait_s={wait_s}")
+    assert (answer.status_code, "0 to 60" in answer.text) == (400, True)
+
+
+async def test_without_a_good_token_nobody_gets_in(stand: Stand) -> None:
+    host, port = stand.gateway.address
+    async with httpx2.AsyncClient(base_url=f"http://{host}:{port}") as nobody:
+        assert (await nobody.get("/v1/events?stream=alerts")).status_code == 401
+    bad = [("e30.e30.e30", 401), (stand.token("nobody-known"), 403), (stand.token(scopes=(OFFER_WRITE,)), 403)]
+    for token, status in bad:
+        async with desk(stand, token) as client:
+            answer = await client.get("/v1/poll?stream=alerts&zones=DE-LU&wait_s=0")
+        assert answer.status_code == status, answer.text
+
+
+async def test_a_method_that_writes_is_refused(stand: Stand) -> None:
+    async with desk(stand) as client:
+        assert (await client.post("/v1/events?stream=alerts")).status_code in (400, 405)
