@@ -6,104 +6,29 @@ Everything a test sees comes through a real socket, and every fault happens on t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import gridsignal
-from gridsignal.testing import FakeGrid
-from gridsignal_schemas.messages import DispatchOrder, FlexOffer, Record
+from gridsignal.testing import FakeGrid, ManualClock
+from gridsignal_schemas.messages import DispatchOrder, FlexOffer, Record, RequestCancellation
 from gridsignal_services.bus import LogRecord
-from gridsignal_services.clock import SteppedClock
+from gridsignal_services.dispatch.timers import next_due, next_records
 from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import REQUEST_ID, utc
 from tests.integration.gateway_stand import Stand
+from tests.integration.relay import Relay
 
 SOON_S = 10.0
 NOON = utc("12:00")
 """Grid time of every stage; it stands until a test moves it."""
+_OPERATOR = "operator:tso-north"
 HASTY = gridsignal.Limits(retry_first_s=0.02, retry_longest_s=0.1, first_connect_s=5.0)
 R = TypeVar("R", bound=Record)
-
-
-class Relay:
-    """Loopback TCP between the SDK and a gateway."""
-
-    def __init__(self) -> None:
-        self.target = ("127.0.0.1", 0)
-        self.accepted = 0
-        self.frozen_up = False
-        self.frozen_down = False
-        """Bytes in this direction vanish, and nobody is told: half-open."""
-        self.flowing = asyncio.Event()
-        self.flowing.set()
-        """Cleared: nothing is read any more, so that the sender's buffers fill; nobody is told."""
-        self.port = 0
-        self.came = asyncio.Event()
-        """A connection was accepted."""
-        self.swallowed = asyncio.Event()
-        """Bytes have vanished."""
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
-        self._open = asyncio.Event()
-        self._open.set()
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        self._open.set()
-        self.flowing.set()
-        self.cut()
-        await self._server.wait_closed()
-
-    def cut(self) -> None:
-        """Every connection ends, without a goodbye."""
-        for writer in list(self._writers):
-            writer.transport.abort()
-
-    def refuse_new(self) -> None:
-        """Connections are cut as they come."""
-        self._open.clear()
-
-    def admit(self) -> None:
-        """And now they are not."""
-        self._open.set()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self._open.is_set():
-            writer.transport.abort()
-            return
-        self.accepted += 1
-        self.came.set()
-        try:
-            there_reader, there_writer = await asyncio.open_connection(*self.target)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._writers |= {writer, there_writer}
-        up = self._copy(reader, there_writer, lambda: self.frozen_up)
-        down = self._copy(there_reader, writer, lambda: self.frozen_down)
-        await asyncio.gather(up, down)
-        self._writers -= {writer, there_writer}
-
-    async def _copy(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, frozen: Callable[[], bool]
-    ) -> None:
-        with suppress(OSError):
-            while await self.flowing.wait() and (chunk := await reader.read(65_536)):
-                if frozen():
-                    self.swallowed.set()
-                    continue
-                writer.write(chunk)
-                await writer.drain()
-        if not frozen():
-            writer.close()
 
 
 class Stage(Protocol):
@@ -111,7 +36,7 @@ class Stage(Protocol):
 
     name: str
     relay: Relay
-    clock: SteppedClock
+    clock: ManualClock
 
     def token(self) -> str: ...
 
@@ -123,6 +48,18 @@ class Stage(Protocol):
 
     async def order(self, offer_id: str) -> None:
         """What was offered is cleared and ordered."""
+
+    async def change(self, order: DispatchOrder, ends_at: datetime) -> None:
+        """The operator lets an order end earlier or later."""
+
+    async def cancel(self, request_id: str) -> None:
+        """The operator takes a request back."""
+
+    async def reach(self, when: datetime) -> None:
+        """Grid time moves on, and what it brings about is announced."""
+
+    async def act(self) -> None:
+        """What follows from the last write is announced."""
 
     async def logged(self, kind: type[R], **fields: Any) -> R:
         """The first record of this kind, with these fields, that a data center got accepted; waits for it."""
@@ -136,9 +73,9 @@ class FakeStage:
 
     name = "fake"
 
-    def __init__(self, fake: FakeGrid, relay: Relay) -> None:
+    def __init__(self, fake: FakeGrid, clock: ManualClock, relay: Relay) -> None:
         self.fake, self.relay = fake, relay
-        self.clock = SteppedClock(NOON)
+        self.clock = clock
 
     def token(self) -> str:
         return self.fake.token
@@ -153,6 +90,19 @@ class FakeStage:
     async def order(self, offer_id: str) -> None:
         offer = next(r for r in self.fake.world.written if isinstance(r, FlexOffer) and r.offer_id == offer_id)
         self.fake.award(offer)
+
+    async def change(self, order: DispatchOrder, ends_at: datetime) -> None:
+        self.fake.change(order, ends_at=ends_at)
+
+    async def cancel(self, request_id: str) -> None:
+        self.fake.cancel(self.fake.world.ledger.requests[request_id])
+
+    async def reach(self, when: datetime) -> None:
+        self.clock.move_to(when)
+        self.fake.advance()
+
+    async def act(self) -> None:
+        self.fake.advance()
 
     async def logged(self, kind: type[R], **fields: Any) -> R:
         async with asyncio.timeout(SOON_S):
@@ -169,7 +119,7 @@ class GatewayStage:
 
     def __init__(self, stand: Stand, relay: Relay) -> None:
         self.stand, self.relay = stand, relay
-        self.clock = SteppedClock(NOON)
+        self.clock = ManualClock(NOON)
         self._records: list[Record] = []
         self._news = asyncio.Event()
         stand.replica.listen(self._reduced)
@@ -193,6 +143,40 @@ class GatewayStage:
         del offer_id  # the book knows
         await self.stand.clear(REQUEST_ID)
 
+    async def change(self, order: DispatchOrder, ends_at: datetime) -> None:
+        held = self.stand.replica.ledger_of(order.zone).orders[order.order_id]
+        changed = {"revision": held.order.revision + 1, "ends_at": ends_at, "state": held.state}
+        record = held.order.model_copy(update=changed | {"power_w": held.power_w, "actor": _OPERATOR})
+        await self.stand.publish(record, principal=_OPERATOR)
+
+    async def cancel(self, request_id: str) -> None:
+        zone = next(z for z in self.stand.replica.ledgers.values() if request_id in z.requests)
+        of = {"zone": zone.requests[request_id].request.zone, "request_id": request_id, "actor": _OPERATOR}
+        record = RequestCancellation(**of, reason_code="", reason="")
+        await self.stand.publish(record, principal=_OPERATOR)
+        await self.act()
+
+    async def reach(self, when: datetime) -> None:
+        await self.act()
+        while (due := min(filter(None, map(next_due, self._ledgers)), default=when)) < when:
+            self._move_to(due)
+            await self.act()
+        self._move_to(when)
+        await self.act()
+
+    async def act(self) -> None:
+        for ledger in self._ledgers:
+            while records := next_records(ledger, self.stand.clock.now()):
+                await self.stand.publish(*records)
+
+    @property
+    def _ledgers(self) -> list[Ledger]:
+        return list(self.stand.replica.ledgers.values())
+
+    def _move_to(self, when: datetime) -> None:
+        self.stand.clock.move_to(max(when, self.stand.clock.now()))
+        self.clock.move_to(self.stand.clock.now())
+
     async def logged(self, kind: type[R], **fields: Any) -> R:
         async with asyncio.timeout(SOON_S):
             while True:
@@ -208,9 +192,10 @@ class GatewayStage:
 
 @asynccontextmanager
 async def fake_stage(_: Path) -> AsyncIterator[Stage]:
-    async with Relay() as relay, FakeGrid(now=lambda: NOON) as fake:
+    clock = ManualClock(NOON)
+    async with Relay() as relay, FakeGrid(now=clock.now) as fake:
         relay.target = ("127.0.0.1", fake.port)
-        yield FakeStage(fake, relay)
+        yield FakeStage(fake, clock, relay)
 
 
 @asynccontextmanager

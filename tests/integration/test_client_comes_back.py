@@ -140,7 +140,7 @@ async def test_an_order_that_ended_unseen_is_told_as_over(fake: FakeGrid) -> Non
         order = fake.publish(a_dispatch_order())
         await take(signals, 1)
         await fake.stop()
-        fake.world.published.append(a_dispatch_order(revision=2, state="CANCELLED"))
+        fake.world.publish(a_dispatch_order(revision=2, state="CANCELLED"))
         fake.forget()
         await fake.start(fake.port)
         gap, over = await take(signals, 2)
@@ -230,9 +230,10 @@ async def test_a_refusal_is_a_typed_error(fake: FakeGrid, code: str, error: type
 
 async def test_a_refusal_for_now_is_tried_again_until_the_log_has_it(fake: FakeGrid) -> None:
     fake.refuse("unavailable", times=2, retriable=True, retry_after_ms=1)
+    order = fake.publish(a_dispatch_order(respond_by=fake.now() + timedelta(minutes=5)))
     async with connected(fake) as grid:
         async with asyncio.timeout(SOON_S):
-            receipt = await grid.accept(a_dispatch_order())
+            receipt = await grid.accept(order)
         answer = await fake.next(OrderResponse)
     assert receipt.response_id == answer.response_id
 

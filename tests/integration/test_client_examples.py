@@ -16,6 +16,7 @@ import pytest
 
 import gridsignal
 from gridsignal import MW, DispatchOrder, FlexOffer, OrderResponse
+from gridsignal.clock import wall
 from gridsignal.testing import FakeGrid
 from gridsignal_schemas.messages import GridClock
 from tests.builders import a_spot_price
@@ -107,9 +108,9 @@ async def test_the_price_follower_goes_on_where_it_stopped(tmp_path: Path) -> No
 
 async def test_the_training_cluster_pauses_only_what_can_wait_and_only_after_the_acceptance() -> None:
     program, told = example("training_cluster"), Told()
-    clock = GridClock(origin=a_spot_price().starts_at, rate=36_000.0, epoch=FakeGrid().world.now())
-    async with FakeGrid(grid_clock=clock) as fake:
-        origin = clock.origin
+    grid = GridClock(origin=a_spot_price().starts_at, rate=3_600.0, epoch=wall())
+    origin = grid.origin
+    async with FakeGrid(grid_clock=grid) as fake:
         cluster = program.Cluster(program.some_jobs(origin + timedelta(hours=1)), told)
         started = origin + timedelta(hours=4)
         async with running(program.respond(fake.url, fake.token, cluster, site="fra-1", outbox=":memory:")):
@@ -124,7 +125,7 @@ async def test_the_training_cluster_pauses_only_what_can_wait_and_only_after_the
             offer = await fake.next(FlexOffer)
             assert offer.options[0].power_w == 12 * MW  # the job that is due tonight can't wait
             assert offer.flexibility.kind == "SHIFT_TIME"
-            fake.award(offer)
+            fake.award(offer, respond_by=started)
             await fake.next(OrderResponse, response="ACCEPTED")
             paused = {(await told.until("pausing")).split()[1] for _ in range(2)}
             assert paused == {"llm-70b", "vision-3"}

@@ -13,8 +13,9 @@ import pytest
 import gridsignal
 from gridsignal.testing import FakeGrid
 from gridsignal_schemas import frames
-from tests.integration.client_stage import HASTY, SOON_S, Relay
+from tests.integration.client_stage import HASTY, SOON_S
 from tests.integration.front import TOKEN, connected, front, http_answer
+from tests.integration.relay import Relay
 
 PULLED = replace(HASTY, ping_s=0.2, dead_after_s=0.4)
 CRATE = "x" * 60_000

@@ -8,7 +8,7 @@ from typing import Any
 from gridsignal_schemas.messages import DispatchOrder, FlexOffer, OrderResponse, OrderState
 from gridsignal_services.ledger.book import TrackedOrder
 from tests.builders import utc
-from tests.integration.client_stage import Relay
+from tests.integration.relay import Relay
 from tests.journey.shipped import Program, Taken
 
 

@@ -18,7 +18,7 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_services.bus.publish import publish
 from tests.builders import a_spot_price, utc
-from tests.integration.client_stage import Relay
+from tests.integration.relay import Relay
 from tests.journey.evening import Evening
 from tests.journey.shipped import Program, running
 from tests.journey.test_scenarios import another_gateway

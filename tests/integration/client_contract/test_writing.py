@@ -23,8 +23,8 @@ from gridsignal import (
 )
 from gridsignal.answers import response_body
 from gridsignal.outbox import Outbox
+from gridsignal.testing import ManualClock
 from gridsignal_schemas.messages import BaselineDeclaration, OfferWithdrawal
-from gridsignal_services.clock import SteppedClock
 from tests.builders import a_dispatch_request, a_flex_offer, utc
 from tests.integration.client_stage import NOON, SOON_S, Stage, connected, take
 
@@ -200,7 +200,7 @@ async def test_an_answer_given_again_by_a_later_run_or_another_program_is_the_sa
         order = await ordered(stage, grid, grid.subscribe("dispatch"))
         first = await ANSWERS[answer](grid, order)
         await grid.settled()
-    async with connected(stage, instance="after", clock=SteppedClock(NOON + timedelta(minutes=1))) as grid:
+    async with connected(stage, instance="after", clock=ManualClock(NOON + timedelta(minutes=1))) as grid:
         assert await ANSWERS[answer](grid, order) == first
         await grid.settled()
     said = answer.split()[0]

@@ -7,8 +7,9 @@
         order = fake.award(offer)
         answer = await fake.next(OrderResponse)
 
-The suite that holds the real gateway to the protocol holds this one to it as well. It knows no merit order and keeps no
-deadlines: the test decides who is awarded what, and what breaks when.
+The suite that holds the real gateway to the protocol holds this one to it as well: it keeps deadlines, times and
+states, and refuses what the real one refuses. It knows no merit order, no baselines and no other sites: the test
+decides who is awarded what, and what breaks when.
 """
 
 from gridsignal.testing.clock import ManualClock

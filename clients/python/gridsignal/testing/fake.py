@@ -7,7 +7,7 @@ import http
 import json
 import logging
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -18,14 +18,23 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from gridsignal.clock import wall
-from gridsignal.ids import uuid7
+from gridsignal.testing.records import a_request, an_order
 from gridsignal.testing.talk import Talk
 from gridsignal.testing.world import Refusal, World
 from gridsignal.upgrade import WithoutSecrets
 from gridsignal_schemas import frames
-from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, FlexOffer, GridClock, OfferDecision, Record
+from gridsignal_schemas.messages import (
+    DispatchOrder,
+    DispatchRequest,
+    FlexOffer,
+    GridClock,
+    Record,
+    RequestCancellation,
+)
 
 _R = TypeVar("_R", bound=Record)
+_SITES = {"fra-1": "DE-LU"}
+_TICK_S = 0.05
 _library_log = logging.getLogger("gridsignal.testing.library")
 _library_log.addFilter(WithoutSecrets())
 
@@ -33,7 +42,10 @@ _library_log.addFilter(WithoutSecrets())
 class FakeGrid:
     """A grid with one participant, on 127.0.0.1 for as long as the block runs.
 
-    `now` is its wall clock; with a `grid_clock` its clients scale their time as in a simulation.
+    `now` is a function that tells its wall time; with a `grid_clock` grid time runs from there as in a simulation. A
+    test that does not want to wait gives it and its clients one clock: `clock = ManualClock(...)`,
+    `FakeGrid(now=clock.now)`, `connect(..., clock=clock)`, and moves that. `now()` tells grid time: deadlines hold,
+    orders begin and end by it.
     """
 
     def __init__(
@@ -46,7 +58,7 @@ class FakeGrid:
         offer_window: int = 64,
         now: Callable[[], datetime] = wall,
     ) -> None:
-        self.world = World(now, participant, sites or {"fra-1": "DE-LU"})
+        self.world = World(now if grid_clock is None else lambda: grid_clock.at(now()), participant, sites or _SITES)
         self.token = token
         self.tokens = {token}
         """Tokens it takes at the next upgrade."""
@@ -55,7 +67,8 @@ class FakeGrid:
         """Take writes and answer nothing, as if every receipt were lost."""
         self.unavailable: tuple[int, Mapping[str, str]] | None = None
         """Answer upgrades with this HTTP status and these headers, as something in front of the gateway would."""
-        self._grid_clock, self._offer_window = grid_clock, offer_window
+        self._wall, self._grid_clock, self._offer_window = now, grid_clock, offer_window
+        self._ticking: asyncio.Task[None] | None = None
         self._talks: dict[ServerConnection, Talk] = {}
         self._seen: dict[type[Record], int] = {}
         self._news = asyncio.Event()
@@ -84,9 +97,12 @@ class FakeGrid:
             logger=_library_log,
         )
         self.port: int = self._server.sockets[0].getsockname()[1]
+        self._ticking = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
         """Ends all connections (1001) and stops listening."""
+        if self._ticking is not None:
+            self._ticking.cancel()
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
@@ -97,11 +113,15 @@ class FakeGrid:
         """What `connect` takes."""
         return f"ws://127.0.0.1:{self.port}"
 
+    def now(self) -> datetime:
+        """Grid time."""
+        return self.world.now()
+
     # --- what the grid does --------------------------------------------------------------------------------------
 
     def publish(self, record: _R) -> _R:
         """Puts a record on the log and delivers it to everyone who may see it."""
-        self.world.published.append(record)
+        self.world.publish(record)
         position = len(self.world.published)
         for socket, talk in self._talks.items():
             for frame in talk.deliver(position, record):
@@ -112,67 +132,36 @@ class FakeGrid:
         self, power_w: int, *, direction: str = "LOAD_DECREASE", in_s: int = 3600, **fields: Any
     ) -> DispatchRequest:
         """Publishes a request that starts `in_s` seconds from now; every field can be given by name."""
-        starts_at = self.world.now() + timedelta(seconds=in_s)
-        filled: dict[str, Any] = {
-            "zone": next(iter(self.world.sites.values())),
-            "request_id": uuid7(),
-            "revision": 1,
-            "operator": "tso-fake",
-            "product": "test",
-            "purpose": "CONGESTION",
-            "text": "a request of the fake grid",
-            "direction": direction,
-            "visibility": "PUBLIC",
-            "audience": [],
-            "starts_at": starts_at,
-            "ends_at": starts_at + timedelta(minutes=45),
-            "power_w": power_w,
-            "min_quantity_w": min(power_w, 1_000_000),
-            "currency": "EUR",
-            "pricing": "PAY_AS_BID",
-            "firmness": "VOLUNTARY",
-            "max_notice_s": in_s // 4,
-            "full_activation_s": in_s // 4,
-            "gate_closure_at": self.world.now() + timedelta(seconds=in_s / 4),
-            "decision_deadline": self.world.now() + timedelta(seconds=in_s / 2),
-            "respond_within_s": in_s // 8,
-            "clearing_mode": "AUTOMATIC",
-            "run_mode": "LIVE",
-        }
-        return self.publish(DispatchRequest(**filled | fields))
+        zone = next(iter(self.world.sites.values()))
+        return self.publish(a_request(self.now(), zone, power_w, direction, in_s, **fields))
 
     def award(self, offer: FlexOffer, power_w: int | None = None, **fields: Any) -> DispatchOrder:
-        """Publishes the decision and the order on an offer's first option; every field of the order can be given."""
-        option = offer.options[0]
-        shared: dict[str, Any] = {"zone": offer.zone, "request_id": offer.request_id, "participant": offer.participant}
-        shared |= {"site": offer.site, "offer_id": offer.offer_id, "option": option.option}
-        power_w = power_w or option.power_w
-        decided: dict[str, Any] = {
-            "revision": offer.revision,
-            "decision": "AWARDED",
-            "codes": [],
-            "power_w": power_w,
-            "reason": "",
-        }
-        self.publish(OfferDecision(**shared | decided))
-        filled: dict[str, Any] = shared | {
-            "order_id": uuid7(),
-            "revision": 1,
-            "quantity_kind": "DELTA",
-            "power_w": power_w,
-            "direction": self._direction(offer),
-            "starts_at": option.starts_at,
-            "ends_at": option.ends_at,
-            "price_per_mwh": option.price_per_mwh,
-            "respond_by": self.world.now() + timedelta(minutes=5),
-            "on_comms_loss": "COMPLETE",
-            "state": "ISSUED",
-            "actor": "fake",
-            "reason_code": "",
-            "reason": "",
-            "run_mode": "LIVE",
-        }
-        return self.publish(DispatchOrder(**filled | fields))
+        """Publishes the order on an offer's first option; every field of the order can be given.
+
+        The site has the request's `respond_within_s` to answer; the offer is AWARDED once it has accepted.
+        """
+        request = self.world.ledger.requests.get(offer.request_id or "")
+        return self.publish(an_order(self.now(), offer, request, power_w, **fields))
+
+    def change(self, order: DispatchOrder, *, ends_at: datetime, **fields: Any) -> DispatchOrder:
+        """The operator lets an order end earlier or later: its next revision."""
+        self.advance()
+        changed = self.world.ledger.change(order.order_id, ends_at=ends_at, **fields)
+        self._publish_owed()
+        return changed
+
+    def cancel(self, request: DispatchRequest, reason: str = "") -> None:
+        """The operator takes a request back: offers are released, orders cancelled, and one that runs ends now."""
+        self.advance()
+        named = {"zone": request.zone, "request_id": request.request_id, "actor": "operator:tso-fake"}
+        self.publish(RequestCancellation(**named, reason_code="", reason=reason))
+        self.world.ledger.cancel(request, self.now())
+        self._publish_owed()
+
+    def advance(self) -> None:
+        """Does now what the grid's clock has brought about, instead of within the next 50 ms."""
+        self.world.ledger.pass_time(self.now())
+        self._publish_owed()
 
     def refuse(self, code: str, *, times: int = 1, retriable: bool = False, retry_after_ms: int = 0) -> None:
         """Refuses the next writes."""
@@ -244,7 +233,7 @@ class FakeGrid:
         return None
 
     async def _serve(self, socket: ServerConnection) -> None:
-        talk = Talk(self.world, offer_window=self._offer_window, grid_clock=self._grid_clock)
+        talk = Talk(self.world, self._wall, offer_window=self._offer_window, grid_clock=self._grid_clock)
         try:
             async for text in socket:
                 body = json.loads(text)
@@ -256,14 +245,19 @@ class FakeGrid:
                 if not (self.hold_answers and isinstance(answers[0], frames.Received | frames.Refused)):
                     for answer in answers:
                         broadcast([socket], answer.encode())
+                self._publish_owed()
         except ConnectionClosed:
             pass
         finally:
             self._talks.pop(socket, None)
             self._news.set()
 
-    def _direction(self, offer: FlexOffer) -> str:
-        for record in self.world.published:
-            if isinstance(record, DispatchRequest) and record.request_id == offer.request_id:
-                return record.direction
-        return "LOAD_DECREASE"
+    def _publish_owed(self) -> None:
+        owed, self.world.ledger.owed = self.world.ledger.owed, []
+        for record in owed:
+            self.publish(record)
+
+    async def _tick(self) -> None:
+        while True:
+            self.advance()
+            await asyncio.sleep(_TICK_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -41,8 +42,15 @@ class _Wanted:
 class Talk:
     """One data center's conversation with the fake gateway."""
 
-    def __init__(self, world: World, *, offer_window: int = 64, grid_clock: GridClock | None = None) -> None:
-        self._world, self._offer_window, self._grid_clock = world, offer_window, grid_clock
+    def __init__(
+        self,
+        world: World,
+        wall: Callable[[], datetime],
+        *,
+        offer_window: int = 64,
+        grid_clock: GridClock | None = None,
+    ) -> None:
+        self._world, self._wall, self._offer_window, self._grid_clock = world, wall, offer_window, grid_clock
         self._subs: dict[str, _Wanted] = {}
         self.site: str | None = None
         self.instance: str | None = None
@@ -83,7 +91,7 @@ class Talk:
         return frames.Welcome(
             id=hello.id,
             session="fake",
-            time=self._world.now(),
+            time=self._wall(),
             ping_s=8,
             grid_clock=self._grid_clock,
             max_subscriptions=256,
@@ -148,18 +156,24 @@ class Talk:
 
     def _states(self, frame: frames.Query) -> frames.States:
         world = self._world
+        offers, orders = world.live(self.site)
+        if not frame.live:
+            offers, orders = [], []
         return frames.States(
             id=frame.id,
-            offers={each: world.offer_state(each) for each in frame.offer_ids},
-            orders={each: world.order_state(each) for each in frame.order_ids},
+            offers={each: world.offer_state(each) for each in frame.offer_ids}
+            | {each: world.offer_state(each, live=True) for each in offers},
+            orders={each: world.order_state(each) for each in frame.order_ids}
+            | {each: world.order_state(each, live=True) for each in orders},
             responses={each: world.response_state(each) for each in frame.response_ids},
+            more=False if frame.live else None,
         )
 
     def _signal(self, sub: str, record: Record, cursor: str | None) -> frames.Signal:
         return frames.Signal(sub=sub, cursor=cursor, type=record.record_name, body=record.model_dump(mode="json"))
 
     def _expiry(self) -> datetime:
-        return self._world.now() + timedelta(hours=1)
+        return self._wall() + timedelta(hours=1)
 
 
 def _group(frame: frames.Subscribe) -> str:

@@ -1,7 +1,8 @@
 """The fake grid's log and its rules: what was published, who may see it, what a position means. No I/O.
 
 It knows identities (the same offer again gets the first receipt, another one with the same id is a conflict), cursors
-and snapshots as the real gateway does. It knows no merit order: a test awards what it wants to.
+and snapshots as the real gateway does, and its ledger the rules and deadlines. It knows no merit order: a test awards
+what it wants to.
 
 Bounded: by the test that fills it. When full: it grows. Conflates: nothing.
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gridsignal.feed import OVER
+from gridsignal.testing.ledger import Ledger
 from gridsignal_schemas.catalog import TOPIC_OF_RECORD
 from gridsignal_schemas.frames import Detail, Filter, Receipt, Refused, State
 from gridsignal_schemas.messages import (
@@ -24,6 +26,7 @@ from gridsignal_schemas.messages import (
     FlexOffer,
     GridAlert,
     OfferDecision,
+    OfferWithdrawal,
     OrderResponse,
     Record,
     RequestCancellation,
@@ -32,6 +35,7 @@ from gridsignal_schemas.messages import (
 
 _CIRCUMSTANCES = {"actor", "at"}
 """Of an answer: who gave it and when, which differs after a restart."""
+_OFFER_STANDS = frozenset({"LIVE", "STANDBY", "TENTATIVE", "AWARDED"})
 DELIVERED = (SpotPrice, CarbonIntensity, GridAlert, DispatchRequest, RequestCancellation, OfferDecision, DispatchOrder)
 
 
@@ -61,9 +65,15 @@ class World:
     epoch: int = 1
     kept_from: int = 0
     """Positions before it are gone: retention has passed them."""
+    ledger: Ledger = field(default_factory=Ledger)
     _receipts: dict[tuple[str, ...], Receipt] = field(default_factory=dict)
 
     # --- signals -------------------------------------------------------------------------------------------------
+
+    def publish(self, record: Record) -> None:
+        """Puts a record on the log."""
+        self.published.append(record)
+        self.ledger.published(record)
 
     def cursor(self, position: int) -> str:
         """The position as clients see it."""
@@ -103,7 +113,8 @@ class World:
         return True
 
     def snapshot(self, stream: str, want: Filter, site: str | None) -> list[Record]:
-        """The current state: the newest of each series, open alerts, open requests, orders that are not over."""
+        """The current state: the newest of each series, open alerts, open requests, orders as they stand."""
+        self.ledger.pass_time(self.now())
         newest: dict[str, Record] = {}
         for _, record in self.after(0, stream, want, site):
             match record:
@@ -116,7 +127,7 @@ class World:
                 case RequestCancellation():
                     newest.pop(record.request_id, None)
                 case DispatchOrder():
-                    newest[record.order_id] = record
+                    newest[record.order_id] = self.ledger.orders[record.order_id].present
         over = [key for key, record in newest.items() if isinstance(record, DispatchOrder) and record.state in OVER]
         ended = [
             key
@@ -133,10 +144,15 @@ class World:
         digest = hashlib.sha256(record.model_dump_json(exclude=_CIRCUMSTANCES).encode()).hexdigest()
         first = self._receipts.get(identity) if identity else None
         if first is not None:
-            return (first, True) if first.sha256 == digest else Refusal("conflict")
+            same = first.sha256 == digest or isinstance(record, OfferWithdrawal)
+            return (first, True) if same else Refusal("conflict")
         if self.refusals:
             return self.refusals.popleft()
+        self.ledger.pass_time(self.now())
+        if (fault := self.ledger.fault(record, self.now())) is not None:
+            return Refusal(fault.code.lower(), details=(fault,))
         self.written.append(record)
+        self.ledger.written(record, self.now())
         receipt = Receipt(
             offer_id=getattr(record, "offer_id", None),
             revision=record.revision if isinstance(record, FlexOffer) else None,
@@ -148,18 +164,46 @@ class World:
             self._receipts[identity] = receipt
         return receipt, False
 
-    def offer_state(self, offer_id: str) -> State | None:
-        """Where an offer stands, as a query is answered."""
-        revisions = [r for r in self.written if isinstance(r, FlexOffer) and r.offer_id == offer_id]
-        if not revisions:
+    def offer_state(self, offer_id: str, *, live: bool = False) -> State | None:
+        """Where an offer stands, as a query is answered; with the offer itself where what is live was asked for."""
+        standing = self.ledger.offers.get(offer_id)
+        if standing is None:
             return None
-        newest = revisions[-1]
-        return State(state="LIVE", revision=newest.revision, receipt=self._receipts.get(_identity(newest) or ()))
+        return State(
+            state=standing.state,
+            revision=standing.offer.revision,
+            receipt=self._receipts.get(_identity(standing.offer) or ()),
+            power_w=standing.awarded_w if live else None,
+            body=standing.offer.model_dump(mode="json", exclude_none=True) if live else None,
+        )
 
-    def order_state(self, order_id: str) -> State | None:
-        """Where an order stands."""
-        orders = [r for r in self.published if isinstance(r, DispatchOrder) and r.order_id == order_id]
-        return State(state=orders[-1].state, revision=orders[-1].revision) if orders else None
+    def order_state(self, order_id: str, *, live: bool = False) -> State | None:
+        """Where an order stands; likewise."""
+        held = self.ledger.orders.get(order_id)
+        if held is None:
+            return None
+        if not live:
+            return State(state=held.state, revision=held.order.revision)
+        return State(
+            state=held.state,
+            revision=held.order.revision,
+            power_w=None if held.accepted_w is None else held.power_w,
+            answered=[str(kind) for kind in held.answered],
+            body=held.present.model_dump(mode="json", exclude_none=True),
+        )
+
+    def live(self, site: str | None) -> tuple[list[str], list[str]]:
+        """The offers and the orders that are not over, of one site or of all."""
+        self.ledger.pass_time(self.now())
+        offers = [
+            name
+            for name, standing in self.ledger.offers.items()
+            if standing.state in _OFFER_STANDS
+            and site in (None, standing.offer.site)
+            and standing.offer.request_id not in self.ledger.cancelled
+        ]
+        held = self.ledger.orders.items()
+        return offers, [name for name, of in held if not of.over and site in (None, of.order.site)]
 
     def response_state(self, response_id: str) -> State | None:
         """Where a response stands."""
@@ -189,4 +233,6 @@ def _identity(record: Record) -> tuple[str, ...] | None:
             return "offer", record.offer_id, str(record.revision)
         case OrderResponse():
             return "response", record.response_id
+        case OfferWithdrawal():
+            return "withdrawal", record.offer_id
     return None
