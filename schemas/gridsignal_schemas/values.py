@@ -7,6 +7,7 @@ Datetimes are aware and in UTC, power is integer watts, money is a decimal with 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -120,6 +121,30 @@ Money = Annotated[
     PlainSerializer(text_of_decimal, return_type=str, when_used="json"),
 ]
 """Four decimal places at most, eighteen digits in all; in JSON a string."""
+
+MAX_PRICE_PER_MWH = 1_000_000
+"""A hundred times what a market has ever paid: a price further from zero is a mistake, and no sum of money holds it."""
+MAX_ACTIVATION_FEE = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Bounds of an amount as it is written; what an earlier version wrote stays readable."""
+
+    ge: int
+    le: int
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_after_validator_function(self._within, handler(source))
+
+    def _within(self, value: Decimal, info: ValidationInfo) -> Decimal:
+        if not (info.context and info.context.get("tolerant")) and not self.ge <= value <= self.le:
+            raise ValueError(f"expected {self.ge} to {self.le}, got {text_of_decimal(value)}")
+        return value
+
+
+OfferPrice = Annotated[Money, Within(-MAX_PRICE_PER_MWH, MAX_PRICE_PER_MWH)]
+ActivationFee = Annotated[Money, Within(0, MAX_ACTIVATION_FEE)]
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Zone = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
-from gridsignal_schemas.values import EXACT_MAX, UNPRINTABLE, Symbol
+from gridsignal_schemas.values import EXACT_MAX, UNPRINTABLE, Symbol, Within
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -77,6 +77,8 @@ def _plain(kind: type, bounds: dict[str, Any]) -> st.SearchStrategy[Any]:
         return st.integers(bounds.get("ge", -EXACT_MAX), bounds.get("le", EXACT_MAX))
     if kind is float:
         return st.floats(bounds.get("gt", 0), bounds.get("le", 1e300), exclude_min=True, allow_nan=False)
+    if kind is Decimal and "ge" in bounds:
+        return st.decimals(bounds["ge"], bounds["le"], places=4)
     return {bool: st.booleans(), datetime: TIMES, Decimal: MONEY}[kind]
 
 
@@ -84,6 +86,8 @@ def _bounds(extras: tuple[Any, ...]) -> dict[str, Any]:
     """The constraints in an annotation, by name."""
     found: dict[str, Any] = {}
     for extra in extras:
+        if isinstance(extra, Within):
+            found |= {"ge": extra.ge, "le": extra.le}
         for constraint in extra.metadata if isinstance(extra, FieldInfo) else ():
             for name in ("ge", "gt", "le", "min_length", "max_length", "pattern"):
                 if (bound := getattr(constraint, name, None)) is not None:

@@ -20,12 +20,14 @@ from gridsignal_schemas.messages.terms import (
 )
 from gridsignal_schemas.values import (
     MAX_POWER_W,
+    ActivationFee,
     Code,
     Currency,
     Energy,
     Identifier,
     Money,
     Name,
+    OfferPrice,
     Power,
     Record,
     Revision,
@@ -163,9 +165,9 @@ class OfferOption(Shape):
     """Full power from here."""
     ends_at: Timestamp
     """To here."""
-    price_per_mwh: Money
+    price_per_mwh: OfferPrice
     """What the operator pays the participant, in both directions; may be negative."""
-    activation_fee: Money | None = None
+    activation_fee: ActivationFee | None = None
     """Once for each activation, on top."""
     notice_s: Seconds
     """From the order's issue to the first change of power (EBGL: preparation period)."""

@@ -168,7 +168,7 @@ def _read(shape: _Shape, body: bytes) -> Record:
     if again.getvalue() != body:
         raise Poison(f"expected a {shape.model.__name__} written canonically, got other bytes for the same fields")
     if shape.ours:
-        return shape.model.model_validate(fields)
+        return shape.model.model_validate(fields, context=TOLERANT)
     return shape.model.model_validate(fields, extra="ignore", context=TOLERANT)
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gridsignal_schemas.values import MAX_ACTIVATION_FEE, MAX_PRICE_PER_MWH
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -44,9 +46,9 @@ class Limits:
     """Their intervals in all; more are refused with BASELINES."""
     baseline_resolution_s: int = 60
     """A finer baseline is refused with RESOLUTION."""
-    price_per_mwh: int = 1_000_000
+    price_per_mwh: int = MAX_PRICE_PER_MWH
     """A price further from zero is rejected with PRICE."""
-    activation_fee: int = 1_000_000_000
+    activation_fee: int = MAX_ACTIVATION_FEE
     """A higher fee, or one below zero, is rejected with FEE."""
     fee_per_mwh: int = 1_000_000_000_000
     """A fee that comes to more for each MWh of the whole option is rejected with FEE."""

@@ -139,8 +139,12 @@ awkward = st.sampled_from(
 ).map(Decimal)
 
 
+prices = st.sampled_from(["0", "-0.0001", "1E+6", "-1000000", "999999.9999", "120.0", "120.5000", "0.1"]).map(Decimal)
+fees = st.sampled_from(["0", "0.0001", "1E+9", "1000000000.0000", "12.50"]).map(Decimal)
+
+
 @given(
-    st.lists(st.tuples(awkward, st.none() | awkward, st.sampled_from([1, 2, MW, 12 * MW])), min_size=1, max_size=6),
+    st.lists(st.tuples(prices, st.none() | fees, st.sampled_from([1, 2, MW, 12 * MW])), min_size=1, max_size=6),
     st.none() | awkward,
     st.sampled_from(["PAY_AS_BID", "PAY_AS_CLEARED", "REGULATED"]),
 )
