@@ -1,6 +1,6 @@
 """Reads a log on Kafka from offset 0 and says what lies there, in JSON: of gridsignal it knows the schemas alone.
 
-python tests/checker.py BROKERS PREFIX
+python tests/checker.py BROKERS PREFIX, with KAFKA_USERNAME and KAFKA_PASSWORD where the brokers ask who one is
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import io
 import json
+import os
 import sys
 from collections import Counter
 from typing import Any
@@ -24,7 +25,11 @@ FRAMING = 5
 
 async def values(brokers: str, prefix: str) -> list[tuple[str, bytes]]:
     """(name of the record, value) of everything on the dispatch topic, each partition in its order."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=brokers.split(","), enable_auto_commit=False)
+    login: dict[str, Any] = {}
+    if "KAFKA_USERNAME" in os.environ:
+        login = {"security_protocol": "SASL_PLAINTEXT", "sasl_plain_username": os.environ["KAFKA_USERNAME"]}
+        login["sasl_plain_password"] = os.environ["KAFKA_PASSWORD"]
+    consumer = AIOKafkaConsumer(bootstrap_servers=brokers.split(","), enable_auto_commit=False, **login)
     await consumer.start()
     try:
         partitions = [TopicPartition(prefix + TOPIC.name, number) for number in range(TOPIC.partitions)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 import uuid
@@ -45,6 +46,10 @@ class Place(ABC):
     def servers(self) -> str:
         """The brokers."""
 
+    def broker_login(self) -> dict[str, str]:
+        """What a stranger needs to read the log, as environment variables."""
+        return {}
+
     @abstractmethod
     def port(self, door: str) -> int: ...
 
@@ -85,7 +90,9 @@ class Place(ABC):
     async def checked(self) -> dict[str, Any]:
         """What a stranger finds on the log who knows the schemas alone."""
         checking = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(CHECKER), self.servers, self.prefix), stdout=asyncio.subprocess.PIPE
+            *(sys.executable, str(CHECKER), self.servers, self.prefix),
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | self.broker_login(),
         )
         out, _ = await checking.communicate()
         assert checking.returncode == 0

@@ -97,6 +97,12 @@ class Compose(Place):
         """As the README says it: a one-shot service prints it."""
         return self.run("run", "--rm", "--no-TTY", "token", "mint", f"--{role}", organisation).strip()
 
+    @cache  # noqa: B019 - as above
+    def broker_login(self) -> dict[str, str]:
+        """As the README says it: the doors' own, which nobody else on this machine can read."""
+        word = self.run("exec", "--no-TTY", "dispatch", "cat", "/secrets/kafka-password").strip()
+        return {"KAFKA_USERNAME": "gridsignal", "KAFKA_PASSWORD": word}
+
     async def reachable(self, gateway: str) -> None:
         await self.ready(gateway)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +18,7 @@ import pytest
 import gridsignal
 from gridsignal_schemas.messages import DispatchOrder, DispatchRequest
 from tests.integration.gateway_stand import open_client
-from tests.load import LONG_S, MW, Load, counts, must_be_whole
+from tests.load import CHECKER, LONG_S, MW, Load, counts, must_be_whole
 from tests.stack.compose import DOORS, Compose, docker
 
 MEMORY_MB = {"gateway": 256, "dispatch": 256, "ingest": 256}
@@ -125,14 +126,52 @@ def test_everything_is_published_on_loopback_alone(stack: Compose) -> None:
         assert {place["HostIp"] for places in ports.values() for place in places or []} <= {"127.0.0.1"}
 
 
-@pytest.mark.parametrize("door", list(DOORS))
-def test_a_door_has_no_more_rights_than_it_needs(stack: Compose, door: str) -> None:
-    found = stack.inspect(door)
-    assert found["Config"]["User"] == "gridsignal"
+ALL = [*DOORS, "kafka", "registry", "cache", "prometheus", "keys", "secrets", "topics", "schemas"]
+
+
+@pytest.mark.parametrize("service", ALL)
+def test_a_service_has_no_more_rights_than_it_needs(stack: Compose, service: str) -> None:
+    found = stack.inspect(service)
     assert found["HostConfig"]["ReadonlyRootfs"]
     assert found["HostConfig"]["CapDrop"] == ["ALL"]
-    listing = stack.run("exec", "--no-TTY", door, "ls", "/issuer").split()
-    assert listing == []  # the issuer's private key is not for doors
+    added = {right.removeprefix("CAP_") for right in found["HostConfig"]["CapAdd"] or []}
+    assert added == ({"CHOWN"} if service == "secrets" else set())
+    assert "no-new-privileges:true" in found["HostConfig"]["SecurityOpt"]
+    assert found["Config"]["User"] not in ("", "0") or service == "prometheus"  # its image says nobody
+    assert (found["Config"]["User"] == "root") is (service == "secrets")
+
+
+@pytest.mark.parametrize("door", list(DOORS))
+def test_a_door_reads_whom_to_trust_and_can_not_change_it(stack: Compose, door: str) -> None:
+    assert (
+        stack.run("exec", "--no-TTY", door, "ls", "/issuer").split() == []
+    )  # the issuer's private key is not for doors
+    assert stack.run("exec", "--no-TTY", door, "ls", "/trust").split() == ["jwks.json"]
+    told = stack.run("exec", "--no-TTY", door, "sh", "-c", "echo {} > /trust/jwks.json || echo refused", check=False)
+    assert told.strip() == "refused"
+
+
+@pytest.mark.parametrize("service", [*DOORS, "kafka", "registry", "cache"])
+def test_a_secret_is_readable_by_whoever_needs_it_alone_and_stands_in_no_environment(
+    stack: Compose, service: str
+) -> None:
+    owner = stack.run("exec", "--no-TTY", service, "id", "-u").strip()
+    listing = stack.run("exec", "--no-TTY", service, "ls", "-ln", "/secrets").splitlines()[1:]
+    assert listing
+    for line in listing:
+        mode, _, uid, *_ = line.split()
+        assert (mode.rstrip("."), uid) == ("-r--------", owner)
+    word = stack.broker_login()["KAFKA_PASSWORD"]
+    assert word not in json.dumps(stack.inspect(service))
+
+
+async def test_neither_the_brokers_nor_the_cache_talk_to_whoever_says_no_word(stack: Compose) -> None:
+    assert "NOAUTH" in stack.run("exec", "--no-TTY", "cache", "valkey-cli", "keys", "*", check=False)
+    for login in ({}, {"KAFKA_USERNAME": "gridsignal", "KAFKA_PASSWORD": "guess"}):
+        words = [sys.executable, str(CHECKER), stack.servers, ""]
+        asked = await asyncio.create_subprocess_exec(*words, env=os.environ | login, stdout=-1, stderr=-1)
+        out, _ = await asked.communicate()
+        assert (asked.returncode, out) == (1, b"")
 
 
 # --- kills, restarts and wipes while offers flow -----------------------------------------------------------------
@@ -168,7 +207,8 @@ async def _restart_the_gateway(stack: Compose) -> None:
 
 
 async def _wipe_the_cache(stack: Compose) -> None:
-    assert "OK" in await asyncio.to_thread(stack.run, "exec", "--no-TTY", "cache", "valkey-cli", "flushall")
+    flush = "REDISCLI_AUTH=$(cat /secrets/key) valkey-cli flushall"
+    assert "OK" in await asyncio.to_thread(stack.run, "exec", "--no-TTY", "cache", "sh", "-c", flush)
 
 
 async def _take_the_registry_away(stack: Compose) -> None:

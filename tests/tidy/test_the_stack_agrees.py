@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+import tomllib
+from pathlib import Path
 
 import pytest
 
+from deploy.lock import SERVED, wanted
 from gridsignal.__main__ import COMMANDS
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.ingest.metrics import Metrics as FeedMetrics
-from gridsignal_services.settings import ServerSettings
+from gridsignal_services.settings import SECRETS, ServerSettings
 from gridsignal_services.telemetry import metrics
 from tests.tidy.sources import ROOT, assert_none
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
 DEPLOYED = [ROOT / "docker-compose.yml", *sorted((ROOT / "deploy").rglob("*.*"))]
+SECRET = re.compile(
+    r"(?:password|secret|private|token)[a-z_]*[\"']?\s*[:=]\s*[\"']?(?P<value>[^\s\"',}\]]+)", re.IGNORECASE
+)
+NO_VALUE = re.compile(r"#|/|\$|\{|made\[")
+"""A path, a variable, a place that is filled in at the first start."""
 VARIABLE = re.compile(r"^\s+(GRIDSIGNAL_[A-Z_]+):", re.MULTILINE)
 PUBLISHED = re.compile(r"^\s+ports: (\[.*\])$", re.MULTILINE)
 COMMAND = re.compile(r"^\s+(?:command|entrypoint): \[(.*)\]$", re.MULTILINE)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 BUILD_ARGUMENTS = {"GRIDSIGNAL_VERSION", "GRIDSIGNAL_REVISION"}
 
 
 def test_every_variable_of_the_doors_is_a_setting() -> None:
     known = {f"GRIDSIGNAL_{name.upper()}" for name in ServerSettings.__dataclass_fields__}
+    known |= {f"GRIDSIGNAL_{name.upper()}_FILE" for name in SECRETS}
     assert_none(sorted(set(VARIABLE.findall(COMPOSE)) - known))
 
 
-def test_the_settings_of_the_compose_file_start_a_door() -> None:
+def test_the_settings_of_the_compose_file_start_a_door(tmp_path: Path) -> None:
     found = dict(re.findall(r"^  (GRIDSIGNAL_[A-Z_]+): ([^#\n]*?)\s*(?:#.*)?$", COMPOSE, re.MULTILINE))
     given = {key: re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", value) for key, value in found.items()}
+    (tmp_path / "word").write_text("a word")
+    given |= {key: str(tmp_path / "word") for key in given if key.endswith("_FILE")}
     settings = ServerSettings.from_environment(given)
     assert (settings.kafka, settings.host, settings.tls) == ("kafka:9092", "0.0.0.0", "proxy")
 
@@ -54,7 +65,7 @@ def test_a_door_is_published_and_looked_at_where_it_listens(door: str, port: int
 
 def test_every_command_of_the_stack_exists() -> None:
     words = [line.replace('"', "").split(", ") for line in COMMAND.findall(COMPOSE)]
-    ours = [given[1] if given[0] == "gridsignal" else given[0] for given in words]
+    ours = [given[1] if given[0] == "gridsignal" else given[0] for given in words if given[0] not in ("", "python")]
     assert_none(word for word in ours if word not in COMMANDS and not word.startswith(("valkey-server", "--")))
 
 
@@ -77,10 +88,36 @@ def test_every_rule_watches_a_metric_that_exists() -> None:
     assert_none(name for name in sorted(watched) if name.encode() not in told)
 
 
-@pytest.mark.parametrize("word", ["password", "secret", "private", "eyJ"])
-def test_no_secret_stands_in_a_file(word: str) -> None:
-    def values(path: Any) -> list[str]:
-        lines = path.read_text("utf-8").splitlines()
-        return [line for line in lines if not line.lstrip().startswith("#") and word.lower() in line.lower()]
+def secrets(text: str) -> list[str]:
+    """Values that are given to something named like a secret, and anything that looks like a token."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    found = [match["value"] for line in lines for match in SECRET.finditer(line)]
+    return [value for value in found if not NO_VALUE.match(value)] + [line for line in lines if "eyJ" in line]
 
-    assert_none(f"{path.name}: {line}" for path in DEPLOYED for line in values(path))
+
+def test_no_secret_stands_in_a_file() -> None:
+    plain = [path for path in DEPLOYED if path.suffix != ".py"]  # a program names what it makes
+    assert_none(f"{path.name}: {value}" for path in plain for value in secrets(path.read_text("utf-8")))
+
+
+@pytest.mark.parametrize(
+    "text", ["KAFKA_PASSWORD: hunter2", "password=hunter2", 'secret = "x"', "A_TOKEN: 'abc'", "say: eyJhbGciOiJ"]
+)
+def test_the_check_sees_a_secret(text: str) -> None:
+    assert secrets(text)
+
+
+@pytest.mark.parametrize("line", [line for line in COMPOSE.splitlines() if re.match(r"\s+image:", line)])
+def test_an_image_has_a_version_and_can_be_pinned_by_its_digest(line: str) -> None:
+    name = line.partition(":")[2].split("#")[0].strip()
+    assert re.fullmatch(r"\$\{[A-Z_]+:-[a-z/-]+:v?\d[\w.]*\}|gridsignal:\$\{GRIDSIGNAL_VERSION:-dev\}", name)
+
+
+def test_what_is_locked_is_what_the_project_asks_for_with_hashes_and_no_address() -> None:
+    asked = {re.split(r"[\[<>=~; ]", line)[0].lower() for line in wanted(PROJECT, *SERVED)}
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / lock).read_text("utf-8")
+        locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+) \\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE))
+        assert asked <= set(locked)
+        assert len(locked) == len(re.findall(r"^[^\s#]", text, re.MULTILINE))
+        assert "://" not in text
