@@ -14,8 +14,9 @@ from functools import partial
 
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.tokens import Verifier
-from gridsignal_services.bus.cluster import brokers_of, grid_clock, opened, registry_url
+from gridsignal_services.bus.cluster import brokers_of, opened, registry_url
 from gridsignal_services.bus.codec import Codec
+from gridsignal_services.bus.grid import grid_clock
 from gridsignal_services.bus.kafka import KafkaLog
 from gridsignal_services.cache import Cache
 from gridsignal_services.cache.memory import MemoryCache

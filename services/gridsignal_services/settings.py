@@ -43,6 +43,7 @@ _OTHERS = frozenset(
         "GRIDSIGNAL_INGEST",
         "GRIDSIGNAL_TOKEN",
         "GRIDSIGNAL_SITE",
+        "GRIDSIGNAL_GRID_CLOCK",
         "GRIDSIGNAL_SAMPLES",
     }
 )
@@ -63,11 +64,13 @@ class ServerSettings:
     directory: Path = Path("gridsignal-data")
     """Where the embedded log and the local issuer keep their files."""
     host: str = "127.0.0.1"
+    """The address to listen on."""
     gateway_port: int = 8081
-    """0: any free port."""
+    """For data centers; 0: any free port."""
     dispatch_port: int = 8082
+    """For operators; 0: any free port."""
     ingest_port: int = 8083
-    """The push door and the feeds' state."""
+    """The push door and the feeds' state; 0: any free port."""
     ops_host: str = "127.0.0.1"
     """Where the operations port listens: /metrics, and /healthz with reasons. Plain HTTP; never for clients."""
     ops_port: int | None = None
@@ -75,12 +78,13 @@ class ServerSettings:
     ops_token: str | None = field(default=None, repr=False)
     """A bearer token that the operations port asks for. Default: none, whoever reaches the port may read."""
     registry: Path | None = None
-    """The registry file; None: the shipped example."""
+    """TOML file with zones, operators, participants and sites. Default: the bundled example."""
     feeds: Path | None = None
-    """Which feeds are read; None: none."""
+    """TOML file that says which public feeds are read. Default: none."""
     log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
     log_format: str = "console"
-    """console or json."""
+    """`console` for people, `json` for machines."""
     jwks: Path | None = None
     """File with the issuer's public keys (JWK set). Default: the local issuer's."""
     jwks_url: str | None = None
@@ -107,21 +111,24 @@ class ServerSettings:
     """How often the registry, key set, revocations and certificate are looked at; a changed file is taken at the next
     look after which it stays the same, on SIGHUP at once."""
     tls: str = "here"
-    """here: each door answers TLS itself; proxy: something in front does, and nobody else reaches these ports."""
+    """`here`: the service terminates TLS. `proxy`: something in front does, and nothing else reaches these ports."""
     tls_certificate: Path | None = None
+    """PEM file with the certificate chain; required beyond loopback, unless tls is `proxy`."""
     tls_key: Path | None = None
+    """PEM file with the certificate's key."""
     kafka: str | None = None
-    """The brokers, host:port with commas between; for the doors as services of their own."""
+    """The brokers, host:port, separated by commas; required by `gridsignal serve`."""
     kafka_ca: Path | None = None
-    """Who signed the brokers' certificates; with it connections are TLS."""
+    """PEM file with the authority of the brokers' certificates; connections are then TLS."""
     kafka_username: str | None = None
+    """For SASL/PLAIN; together with kafka_password."""
     kafka_password: str | None = field(default=None, repr=False)
     schema_registry: str | None = None
-    """The URL of a Confluent-compatible schema registry; goes with kafka."""
+    """URL of a Confluent-compatible schema registry; required with kafka."""
     topic_prefix: str = ""
-    """Before each topic's and subject's name: a simulation has its own."""
+    """Prefix of every topic and subject, so that a simulation has its own."""
     redis: str | None = field(default=None, repr=False)
-    """The URL of a Redis or Valkey that gateways share; None: each has a cache of its own."""
+    """URL of a Redis or Valkey that the gateways share. Default: each has its own cache."""
     limits: Mapping[str, str] = field(default_factory=dict)
     """Limits of a door that differ from its defaults, by variable: GRIDSIGNAL_GATEWAY_ and the name of a number of
     GatewaySettings in capitals, GRIDSIGNAL_DISPATCH_ or GRIDSIGNAL_INGEST_ and one of RestLimits."""

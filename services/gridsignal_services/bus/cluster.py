@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import uuid
 from collections.abc import AsyncIterator
@@ -10,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gridsignal_schemas.catalog import TOPICS
-from gridsignal_schemas.messages import GridClock
 from gridsignal_services.bus import Log, LogConfigurationError
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.kafka import KafkaLog
@@ -94,18 +92,3 @@ async def _must_be_empty(log: Log, prefix: str) -> None:
     for stream in TOPICS:
         if any((await log.end_positions(stream)).values()):
             raise LogConfigurationError(f"topic_prefix: expected a new one, got {prefix!r}, which has records")
-
-
-async def grid_clock(log: Log, codec: Codec) -> GridClock | None:
-    """The clock a simulation began with, which is the first record of its dispatch stream; None on the real grid."""
-    starts, ends = await log.start_positions("dispatch"), await log.end_positions("dispatch")
-    begun = [partition for partition in range(TOPICS["dispatch"].partitions) if starts[partition] < ends[partition]]
-    if not begun:
-        return None
-    reader = await log.reader("dispatch", {begun[0]: starts[begun[0]]})
-    try:
-        async with asyncio.timeout(10):
-            first = codec.decode((await reader.read(1))[0].value)
-    finally:
-        await reader.aclose()
-    return first if isinstance(first, GridClock) else None

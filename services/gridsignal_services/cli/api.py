@@ -20,6 +20,7 @@ from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
 from gridsignal.cli.arguments import span
 from gridsignal.cli.claims import expired
 from gridsignal.cli.connection import bearer
+from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import period, printable
 
 DEFAULT_API = "http://127.0.0.1:8082"
@@ -123,7 +124,7 @@ def period_of(record: Mapping[str, Any]) -> tuple[str, str]:
 def moment(text: str) -> str:
     """An RFC 3339 time from "2030-05-12T18:00+02:00", or from a span from now such as +2h or +90m."""
     if text.startswith("+"):
-        return rfc(datetime.now(UTC) + span(text[1:]))
+        return rfc(grid_now() + span(text[1:]))
     try:
         when = datetime.fromisoformat(text)
     except ValueError:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from gridsignal.cli.grid_time import VARIABLE
 from gridsignal_services.embedded import Stack
 
 
@@ -26,6 +27,8 @@ def write_environments(stack: Stack, tokens: Mapping[str, Path], directory: Path
             "GRIDSIGNAL_INGEST": stack.feeds_url,
             "GRIDSIGNAL_SITE": site_of.get(organisation, "") if role == "participant" else "",
         }
+        if (grid := stack.replica.grid) is not None:
+            variables[VARIABLE] = f"{grid.origin.isoformat()} {grid.rate:g} {grid.epoch.isoformat()}"
         lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
         lines.append(f'export GRIDSIGNAL_TOKEN="$(cat {shlex.quote(str(token.resolve()))})"')
         lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples, power_w
+from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import printable, show_rows
 from gridsignal_services.cli import amend, create, detail
 from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, pages, period_of, show_json
@@ -88,9 +88,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _create(http: httpx2.Client, args: argparse.Namespace) -> int:
     key = args.key or uuid.uuid4().hex
-    view = answer(
-        http.post("/v1/requests", json=create.body_of(args, datetime.now(UTC)), headers={"Idempotency-Key": key})
-    )
+    view = answer(http.post("/v1/requests", json=create.body_of(args, grid_now()), headers={"Idempotency-Key": key}))
     if args.json:
         show_json(view)
     else:

@@ -17,7 +17,8 @@ from gridsignal.cli.claims import expired
 from gridsignal_schemas.values import Identifier
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, SIGNAL_WRITE
 from gridsignal_services.access.issuer import LocalIssuer
-from gridsignal_services.access.tokens import Unauthorized
+from gridsignal_services.access.tokens import TokenRules, Unauthorized
+from gridsignal_services.cli.revoking import revoke
 from gridsignal_services.example_tokens import write_tokens
 from gridsignal_services.registry import Registry, example_registry
 from gridsignal_services.settings import ConfigError
@@ -29,6 +30,7 @@ examples:
   gridsignal token mint --operator tso-north --push > push.token
   gridsignal token init --directory /var/lib/gridsignal --registry sites.toml --jwks /etc/gridsignal/jwks.json
   gridsignal token show < operator.token
+  gridsignal token revoke --file revoked.toml --reason "left in a log" < operator.token
 """
 
 
@@ -48,12 +50,17 @@ def parser() -> Arguments:
     mint.add_argument("--for", dest="lives", type=span, default=span("1d"), metavar="SPAN", help="lifetime (1d)")
     mint.add_argument("--push", action="store_true", help="an operator's token that also pushes signals")
     mint.add_argument("--read-only", action="store_true", help="a token that writes nothing")
+    mint.add_argument("--registry", type=Path, metavar="FILE", help="who there is: refuses names that aren't in it")
     init = actions.add_parser("init", help="make the issuer's keys, and a token file for each organisation")
     init.add_argument("--registry", type=Path, metavar="FILE", help="who there is (default: the shipped example)")
     init.add_argument(
         "--jwks", type=Path, metavar="FILE", help="write the public keys here, too, for the doors to trust"
     )
     show = actions.add_parser("show", help="who a token on stdin is, if it is valid")
+    revoked = actions.add_parser("revoke", help="put the token on stdin into the doors' file of revocations")
+    known = os.environ.get("GRIDSIGNAL_REVOCATIONS")
+    revoked.add_argument("--file", type=Path, required=known is None, default=known and Path(known), metavar="FILE")
+    revoked.add_argument("--reason", default="", help="for whoever reads the file")
     place = Path(os.environ.get("GRIDSIGNAL_DIRECTORY", "gridsignal-data"))
     for one in (mint, init, show):
         one.add_argument(
@@ -77,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "mint" and args.push and (args.participant or args.read_only):
         print("gridsignal: --push: expected with --operator and without --read-only", file=sys.stderr)
         return USAGE
+    if args.action == "revoke":
+        return _revoke(args)
     folder = args.directory / "issuer"
     if args.action == "init":
         return _init(folder, args)
@@ -113,8 +122,42 @@ def _mint(issuer: LocalIssuer, args: argparse.Namespace) -> int:
         scopes.append(DISPATCH_WRITE if args.operator else OFFER_WRITE)
     if args.push:
         scopes.append(SIGNAL_WRITE)
-    lives_s = int(args.lives.total_seconds())
+    lives_s, longest_s = int(args.lives.total_seconds()), _longest_s()
+    if lives_s > longest_s:
+        print(f"gridsignal: --for: expected at most {longest_s} s, for no door takes more", file=sys.stderr)
+        return USAGE
+    if fault := _stranger(args.registry, role, name):
+        print(f"gridsignal: {fault}", file=sys.stderr)
+        if args.registry is not None:
+            return USAGE
     print(issuer.mint("operator" if role == "operator" else "participant", name, args.subject, scopes, lives_s, _now()))
+    return OK
+
+
+def _longest_s() -> int:
+    """The longest life that doors with this environment take."""
+    told = os.environ.get("GRIDSIGNAL_MAX_TOKEN_LIFE_S", "")
+    return int(told) if told.isdecimal() else TokenRules().max_life_s
+
+
+def _stranger(file: Path | None, role: str, name: str) -> str:
+    """That a registry has no such organisation, or nothing: such a token is refused at every door."""
+    told = file or (Path(path) if (path := os.environ.get("GRIDSIGNAL_REGISTRY")) else None)
+    try:
+        registry = Registry.load(told) if told else example_registry()
+    except ConfigError as error:
+        return str(error)
+    if name in (registry.operators if role == "operator" else registry.participants):
+        return ""
+    return f"{name!r} is no {role} of {told or 'the shipped example registry'}: doors that go by it refuse this token"
+
+
+def _revoke(args: argparse.Namespace) -> int:
+    try:
+        print(revoke(args.file, sys.stdin.read().strip(), args.reason), end="")
+    except (ConfigError, OSError) as error:
+        print(f"gridsignal: {error}", file=sys.stderr)
+        return USAGE
     return OK
 
 

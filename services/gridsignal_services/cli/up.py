@@ -7,22 +7,26 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments
+from gridsignal_schemas.messages import GridClock
 from gridsignal_services import embedded
+from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.cli.accelerated import DIRECTORY, SPEED, Asked, clock_for, day_of
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.cli.first_steps import first_steps, write_environments
-from gridsignal_services.clock import WallClock
+from gridsignal_services.clock import Clock, ScaledClock, WallClock
 from gridsignal_services.embedded import Stack
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.feeds import Feeds
-from gridsignal_services.ingest.replay import example_prices
+from gridsignal_services.ingest.replay import example_prices, repeated, shipped_days
+from gridsignal_services.ingest.series import Publication
 from gridsignal_services.registry import Registry
 from gridsignal_services.reloading import read_files
 from gridsignal_services.restlimits import RestLimits
@@ -32,8 +36,10 @@ from gridsignal_services.telemetry import configure_logging
 EXAMPLE = """\
 examples:
   gridsignal up
+  gridsignal up --speed 60 --day 2024-05-12
   gridsignal up --directory /var/lib/gridsignal --registry sites.toml
 """
+_FASTEST = 3600
 _EXAMPLE_SHARE, _EXAMPLE_DAYS = 0.6, 730
 """A stack may stay up for a year: then half of the days are left for whoever opens its folder again."""
 
@@ -52,19 +58,36 @@ def parser() -> Arguments:
     arguments.add_argument("--ingest-port", type=int, metavar="PORT", help="for the feeds (default: 8083, 0: any)")
     arguments.add_argument("--dispatch-port", type=int, metavar="PORT", help="for operators (default: 8082, 0: any)")
     arguments.add_argument("--ops-port", type=int, metavar="PORT", help="for metrics (default: 9081, 0: any)")
+    fast = arguments.add_argument_group("a grid to develop against, whose time flies")
+    fast.add_argument("--speed", type=_speed, metavar="N", help=f"grid seconds in a second ({SPEED:g} with --day)")
+    fast.add_argument("--day", choices=shipped_days(), help="its first day: recorded prices and carbon, played live")
     return arguments
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 1 <= speed <= _FASTEST:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {_FASTEST}, such as 60, got {text!r:.60}")
+    return speed
 
 
 def run(args: argparse.Namespace) -> int:
     """0 after an orderly end, 2 when it can't start like this, 3 when the log is away."""
+    asked = Asked(args.speed, args.day)
+    told = {name: value for name, value in vars(args).items() if name not in ("speed", "day")}
     try:
-        settings = _settings_of_one_machine(os.environ, vars(args))
+        settings = _settings_of_one_machine(os.environ, told)
+        if asked.is_given and "directory" not in given(os.environ, **told)[0]:
+            settings = replace(settings, directory=Path(DIRECTORY))
         limits = [partial(RestLimits.of, settings, door) for door in _REST]
         together(
             partial(read_files, settings), partial(_feeds, settings), partial(GatewaySettings.of, settings), *limits
         )
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
-        asyncio.run(_serve(settings, read_files(settings).registry, _feeds(settings)))
+        asyncio.run(_serve(settings, read_files(settings).registry, _feeds(settings), asked))
     except TOLD as error:
         return failed("up", error, ports="--gateway-port, --dispatch-port, --ingest-port, --ops-port")
     return OK
@@ -98,39 +121,48 @@ def _feeds(settings: ServerSettings) -> Feeds:
     return Feeds.load(settings.feeds, os.environ) if settings.feeds else Feeds()
 
 
-async def _serve(settings: ServerSettings, registry: Registry, feeds: Feeds) -> None:
+async def _serve(settings: ServerSettings, registry: Registry, feeds: Feeds, asked: Asked) -> None:
     log = await SqliteLog.open(settings.directory)
+    try:
+        await _run(log, settings, registry, feeds, await clock_for(log, Codec.from_lock(), asked))
+    finally:
+        await log.aclose()
+
+
+async def _run(
+    log: SqliteLog, settings: ServerSettings, registry: Registry, feeds: Feeds, grid: GridClock | None
+) -> None:
     ended, reload_asked = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, ended.set)
     loop.add_signal_handler(signal.SIGHUP, reload_asked.set)
-    clock = WallClock()
+    clock = WallClock() if grid is None else ScaledClock(grid)
     example = settings.registry is None
-    playback = example_prices(clock.now()) if example else ()
+    if grid is not None:
+        playback: Iterable[Publication] = repeated(day_of(grid), clock.now())
+    else:
+        playback = example_prices(clock.now()) if example else ()
     circuit = embedded.running(
         log,
         settings.directory,
         registry=registry,
         clock=clock,
         settings=settings,
+        grid=grid,
         playback=playback,
         feeds=feeds,
         reload_asked=reload_asked,
     )
-    try:
-        async with circuit as stack:
-            if example:
-                start = embedded.midnight(datetime.now(UTC))
-                await stack.declare_flat_baselines(start, _EXAMPLE_DAYS, _EXAMPLE_SHARE)
-            await _greet(stack, settings)
-            await ended.wait()
-            print("stopping: no new work, clients are told, open requests are answered", flush=True)
-    finally:
-        await log.aclose()
+    async with circuit as stack:
+        if example:
+            await stack.declare_flat_baselines(embedded.midnight(clock.now()), _EXAMPLE_DAYS, _EXAMPLE_SHARE)
+        await _greet(stack, settings, clock)
+        await ended.wait()
+        print("stopping: no new work, clients are told, open requests are answered", flush=True)
 
 
-async def _greet(stack: Stack, settings: ServerSettings) -> None:
+async def _greet(stack: Stack, settings: ServerSettings, clock: Clock) -> None:
     files = await stack.write_tokens(settings.directory / "tokens")
     print(f"for data centers  {stack.gateway_url}  (WebSocket /v1/stream)")
     print(f"for operators     {stack.api_url}  (REST, /docs)")
@@ -141,7 +173,12 @@ async def _greet(stack: Stack, settings: ServerSettings) -> None:
     for who, file in sorted(files.items()):
         print(f"                  {who:<26}{file}")
     print("                  a command takes one with --token-file FILE, or GRIDSIGNAL_TOKEN=$(cat FILE)")
-    if settings.registry is None:
+    if isinstance(clock, ScaledClock):
+        speed = f"{clock.grid.rate:g} seconds of it in one"
+        print(
+            f"grid time         {clock.now():%Y-%m-%d %H:%M} UTC, {speed}; {day_of(clock.grid)} is played day after day"
+        )
+    elif settings.registry is None:
         print("example           flat baselines, and a price curve for today and tomorrow")
     print()
     for line in first_steps(stack, write_environments(stack, files, settings.directory)):

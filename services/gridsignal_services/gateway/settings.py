@@ -73,7 +73,7 @@ class GatewaySettings:
     frames_per_s: float = 500.0
     """Faster: refused with `rate`. Pings, pongs and fragments count like other frames."""
     frame_burst: int = 2000
-    """Beyond it into debt as far again: close 4029."""
+    """A client that overdraws by another full burst is disconnected (4029)."""
     strikes: int = 3
     """Malformed frames within the window below: close 4500."""
     strike_window_s: float = 60.0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
+from heapq import merge
 from importlib.resources import files
-from itertools import groupby
+from itertools import count, groupby
 
-from gridsignal_schemas.messages import PriceStatus, Record, SpotPrice
+from gridsignal_schemas.messages import CarbonIntensity, PriceStatus, Record, SpotPrice
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.schedule import day_starts_at, market_day
 from gridsignal_services.ingest.series import Publication, hours, publications
@@ -40,6 +41,29 @@ def example_prices(now: datetime) -> list[Publication]:
         for day in days
         for curve in curves
     ]
+
+
+def repeated(day: str, now: datetime) -> Iterator[Publication]:
+    """A shipped day, and the same again on each day after it, from the day of `now` on: for a clock that goes on."""
+    recorded = shipped(day)
+    first = max(0, (now - day_starts_at(date.fromisoformat(day))).days)
+
+    def each_day(kind: str) -> Iterator[Publication]:
+        same = [publication for publication in recorded if publication.record.record_name == kind]
+        return (_later(one, timedelta(days=number)) for number in count(first) for one in same)
+
+    kinds = sorted({publication.record.record_name for publication in recorded})
+    return merge(*map(each_day, kinds), key=lambda publication: publication.order)
+
+
+def _later(publication: Publication, by: timedelta) -> Publication:
+    record = publication.record
+    assert isinstance(record, (SpotPrice, CarbonIntensity)), "a recorded day has no other"
+    if not by:
+        return publication
+    issued_at = None if record.issued_at is None else record.issued_at + by
+    marks = {"starts_at": record.starts_at + by, "issued_at": issued_at, "flags": ["example"]}
+    return Publication(publication.at + by, record.model_copy(update=marks))
 
 
 def selection(zones: Iterable[str] = (), days: Iterable[date] = ()) -> Callable[[str, date], bool]:

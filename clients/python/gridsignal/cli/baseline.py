@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from datetime import UTC, datetime
 
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples, power_w
 from gridsignal.cli.connection import add_options, exit_code, open_grid
+from gridsignal.cli.grid_time import grid_now
 
 EXAMPLE = """\
 examples:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _declare(args: argparse.Namespace) -> int:
-    starts_at = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    starts_at = grid_now().replace(hour=0, minute=0, second=0, microsecond=0)
     async with open_grid(args, for_site=True) as grid:
         receipt = await grid.declare_baseline(starts_at, [args.power] * args.days, resolution_s=_DAY_S, method="flat")
     told = receipt.model_dump(mode="json", exclude_none=True)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples, power_w, span
 from gridsignal.cli.connection import add_options, exit_code, open_grid
+from gridsignal.cli.grid_time import grid_now
 
 EXAMPLE = """\
 examples:
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _report(args: argparse.Namespace) -> int:
     length: timedelta = args.length
-    starts_at = args.starts_at or _last(length, datetime.now(UTC))
+    starts_at = args.starts_at or _last(length, grid_now())
     async with open_grid(args, for_site=True) as grid:
         receipt = await grid.meter(
             meter=args.meter,

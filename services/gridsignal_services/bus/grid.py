@@ -1,0 +1,30 @@
+"""The clock of a log: that of the wall, or the simulated one it began with."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gridsignal_schemas.catalog import TOPICS
+from gridsignal_schemas.messages import GridClock
+from gridsignal_services.bus import Log
+from gridsignal_services.bus.codec import Codec
+
+
+async def is_empty(log: Log) -> bool:
+    """Whether nothing was ever written to the dispatch stream."""
+    return not any((await log.end_positions("dispatch")).values())
+
+
+async def grid_clock(log: Log, codec: Codec) -> GridClock | None:
+    """The clock a simulation began with, which is the first record of its dispatch stream; None on the real grid."""
+    starts, ends = await log.start_positions("dispatch"), await log.end_positions("dispatch")
+    begun = [partition for partition in range(TOPICS["dispatch"].partitions) if starts[partition] < ends[partition]]
+    if not begun:
+        return None
+    reader = await log.reader("dispatch", {begun[0]: starts[begun[0]]})
+    try:
+        async with asyncio.timeout(10):
+            first = codec.decode((await reader.read(1))[0].value)
+    finally:
+        await reader.aclose()
+    return first if isinstance(first, GridClock) else None

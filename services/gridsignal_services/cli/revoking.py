@@ -1,0 +1,56 @@
+"""`gridsignal token revoke`: puts a token into the file of revocations that the doors watch."""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import urlsafe_b64decode
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gridsignal_services.access.revocations import Revocations
+from gridsignal_services.settings import ConfigError
+
+
+def revoke(file: Path, token: str, reason: str) -> str:
+    """Appends the entry that means this token; returns it. Raises ConfigError and OSError.
+
+    The token need not be good, nor of the local issuer: what matters is what the doors would read in it.
+    """
+    claims = _claims(token)
+    if "jti" in claims:
+        named = {"jti": claims["jti"]}
+        lines = [f"jti = {_text(claims['jti'])}"]
+    else:  # what this person or program has until now
+        named = {"sub": claims.get("sub")}
+        lines = [f"sub = {_text(claims.get('sub'))}", f"issued_before = {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"]
+    if not all(isinstance(value, str) and value for value in named.values()):
+        raise ConfigError("expected a token with a jti or a sub on stdin, got one without")
+    entry = "\n".join(["[[revoked]]", *lines, *([f"reason = {_text(reason)}"] if reason else [])]) + "\n"
+    before = file.read_text("utf-8") if file.exists() else ""
+    after = f"{before.rstrip()}\n\n{entry}".lstrip()
+    for text, whose in ((before, str(file)), (after, "the new entry")):
+        try:
+            Revocations.parse(text)
+        except ValueError as wrong:
+            raise ConfigError(f"{whose}: {wrong}") from None
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    draft.write_text(after, "utf-8")
+    draft.replace(file)
+    return entry
+
+
+def _claims(token: str) -> dict[str, Any]:
+    try:
+        _, middle, _ = token.split(".")
+        claims = json.loads(urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+    except (ValueError, RecursionError):
+        claims = None
+    if not isinstance(claims, dict):
+        raise ConfigError("expected a token on stdin, got something else")
+    return claims
+
+
+def _text(value: object) -> str:
+    return json.dumps(value)  # a JSON string is a TOML string
