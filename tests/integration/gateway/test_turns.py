@@ -1,0 +1,89 @@
+"""Everybody has a turn in each pass of the loop, the modest before the greedy, and nobody holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+
+from gridsignal_services.gateway.turns import Share, Turns
+from tests.integration.gateway_stand import SOON_S
+
+_NEXT_TO_NOTHING = 1e-9
+"""Of the loop's time: what was saved up at the start is all there is, however busy the machine."""
+
+
+class Digger:
+    """Work of so many slices, each of some real milliseconds."""
+
+    def __init__(self, name: str, share: Share, slices: int, done: list[str], slice_s: float = 0.0) -> None:
+        self.share = share
+        self._name, self._slices, self._done, self._slice_s = name, slices, done, slice_s
+
+    def work(self) -> bool:
+        until_s = time.thread_time() + self._slice_s
+        while time.thread_time() < until_s:
+            pass
+        self._slices -= 1
+        self._done.append(self._name)
+        return self._slices > 0
+
+
+async def until_done(done: list[str], count: int) -> None:
+    async with asyncio.timeout(SOON_S):
+        for _ in iter(lambda: len(done) >= count, True):
+            await asyncio.sleep(0)
+
+
+async def test_who_has_used_more_than_a_share_comes_after_all_others() -> None:
+    turns, done = Turns(_NEXT_TO_NOTHING), list[str]()
+    turns.ask(Digger("greedy", turns.share_of("greedy"), 200, done, slice_s=0.003))
+    await until_done(done, 60)
+    began = len(done)
+    for number in range(5):
+        turns.ask(Digger("modest", turns.share_of(f"modest {number}"), 2, done))
+    await until_done(done, began + 11)
+    assert done[began:].index("greedy") >= 10
+    await until_done(done, 210)
+    turns.stop()
+
+
+async def test_the_loop_goes_round_between_slices() -> None:
+    turns, done = Turns(_NEXT_TO_NOTHING), list[str]()
+    turns.ask(Digger("greedy", turns.share_of("greedy"), 40, done, slice_s=0.003))
+    seen = []
+    async with asyncio.timeout(SOON_S):
+        while len(done) < 40:
+            await asyncio.sleep(0)
+            seen.append(len(done))
+    # two where its credit ends in between
+    assert max(after - before for before, after in itertools.pairwise(seen)) <= 2
+
+
+async def test_connections_of_one_organisation_take_turns() -> None:
+    turns, done = Turns(_NEXT_TO_NOTHING), list[str]()
+    share = turns.share_of("acme-ai")
+    for name in ("one", "two", "three"):
+        turns.ask(Digger(name, share, 5, done, slice_s=0.003))
+    await until_done(done, 15)
+    assert done == ["one", "two", "three"] * 5
+
+
+async def test_a_piece_of_a_task_waits_for_its_turn_like_others() -> None:
+    turns, done = Turns(_NEXT_TO_NOTHING), list[str]()
+    greedy = turns.share_of("greedy")
+    turns.ask(Digger("greedy", greedy, 60, done, slice_s=0.003))
+    await until_done(done, 40)
+    async with asyncio.timeout(SOON_S):
+        await turns.turn(turns.share_of("modest"))
+        assert len(done) < 60
+        await turns.turn(greedy)
+    turns.stop()
+
+
+def test_a_share_is_refilled_by_time() -> None:
+    share = Share(0.25, 0.0)
+    share.charge(0.15, 0.0)
+    assert not share.is_modest(0.0)
+    assert not share.is_modest(0.15)
+    assert share.is_modest(0.21)
