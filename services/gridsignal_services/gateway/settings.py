@@ -37,11 +37,12 @@ class GatewaySettings:
     # --- admission ---
     max_connections: int = 20_000
     """More with a good token: 503 with Retry-After. Sockets without one take none of these places."""
-    strangers: int = 2048
+    strangers: int = 8192
     """Sockets that have not shown a good token, TLS handshakes included: one more drops the oldest of the network with
     the most. A network is an IPv4 address or the /64 of an IPv6 address."""
-    strangers_of_a_network: int = 256
-    """One more drops the oldest of this network. Behind a proxy (GRIDSIGNAL_TLS=proxy) as many as `strangers`."""
+    strangers_of_a_network: int = 4096
+    """As many as come back at once from behind one address, before the first has sent its token; one more drops the
+    oldest of this network. Behind a proxy (GRIDSIGNAL_TLS=proxy) as many as `strangers`."""
     handshakes_per_s: float = 1000.0
     """Faster with good tokens: 503 with Retry-After, so that fan-out keeps its share of the loop."""
     handshake_burst: int = 4000
