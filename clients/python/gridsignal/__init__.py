@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from gridsignal.feed import Gap, Message, OrderOver
+    from gridsignal.history import CarbonPoint, PricePoint
     from gridsignal.lines import Limits
     from gridsignal.offers import Terms
     from gridsignal.standing import Listing, OfferStatus, OrderStatus
@@ -97,6 +98,7 @@ __all__ = [
     "AlertKind",
     "BaselineDeclaration",
     "CarbonIntensity",
+    "CarbonPoint",
     "CarbonStatus",
     "ClearingMode",
     "Clock",
@@ -137,6 +139,7 @@ __all__ = [
     "OrderState",
     "OrderStatus",
     "OutboxFailed",
+    "PricePoint",
     "PriceProduct",
     "PriceStatus",
     "Pricing",
@@ -177,6 +180,7 @@ _HOMES = (
     "gridsignal_schemas.messages",
     "gridsignal.feed",
     "gridsignal.errors",
+    "gridsignal.history",
     "gridsignal_schemas.frames",
     "gridsignal.clock",
     "gridsignal.lines",

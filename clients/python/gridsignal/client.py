@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Unpack, overload
 
 from gridsignal.answers import baseline_body, body_of, reading_body, response_body
 from gridsignal.clock import Clock
 from gridsignal.errors import UsageError
 from gridsignal.feed import Mode
+from gridsignal.history import Archive, CarbonPoint, PricePoint
 from gridsignal.ids import uuid7
 from gridsignal.lines import Limits
 from gridsignal.offers import SHED, Terms, deadline_of, offer_body, option_for
@@ -27,8 +28,8 @@ Report = Literal["STARTED", "SUSTAINING", "UNAVAILABLE", "COMPLETED"]
 class Grid:
     """The grid, as seen from one site; made by `connect`, for the event loop it runs in."""
 
-    def __init__(self, wiring: Wiring, limits: Limits) -> None:
-        self._wiring, self._limits = wiring, limits
+    def __init__(self, wiring: Wiring, limits: Limits, archive: Archive) -> None:
+        self._wiring, self._limits, self._archive = wiring, limits, archive
 
     @property
     def clock(self) -> Clock:
@@ -90,6 +91,38 @@ class Grid:
         """The site's offers that are not over, on requests that are not: state, power, the offer itself."""
         return offers_in(await self._wiring.query(live=True))
 
+    @overload
+    async def history(
+        self, signal: Literal["prices"], zone: str, start: datetime, end: datetime, *, as_of: datetime | None = None
+    ) -> list[PricePoint]: ...
+
+    @overload
+    async def history(
+        self, signal: Literal["carbon"], zone: str, start: datetime, end: datetime, *, as_of: datetime | None = None
+    ) -> list[CarbonPoint]: ...
+
+    async def history(
+        self,
+        signal: Literal["prices", "carbon"],
+        zone: str,
+        start: datetime,
+        end: datetime,
+        *,
+        as_of: datetime | None = None,
+    ) -> list[PricePoint] | list[CarbonPoint]:
+        """What was published of a zone's prices or carbon for the intervals that touch [start, end), in order of time.
+
+        The best figure of each interval as it is known now, or was at `as_of`; points of other markets, sources and
+        bases stand beside each other. Needs `connect(api=...)`.
+
+        Raises UsageError, Unreachable, Unauthorized, NotPermitted.
+        """
+        if signal == "prices":
+            return await self._archive.prices(zone, start, end, as_of)
+        if signal == "carbon":
+            return await self._archive.carbon(zone, start, end, as_of)
+        raise UsageError(f"expected 'prices' or 'carbon', got {signal!r}")
+
     # --- offering ------------------------------------------------------------------------------------------------
 
     async def offer(
@@ -108,8 +141,10 @@ class Grid:
 
         For a request, `power_w` watts at `price_per_mwh` in the request's currency are one option over its window,
         divisible down to its smallest award, with the notice and ramps that fit; any field of the option can be given
-        by name. It stands by until the request is over unless `expires_at` says otherwise. A FlexOffer is sent as it
-        is. Whether the offer keeps the rules and is chosen follows as OfferDecision.
+        by name. An operator can extend its order within that window alone: name a later `ends_at` and a longer
+        `max_duration_s` where the load can wait. It stands by until the request is over unless `expires_at` says
+        otherwise. A FlexOffer is sent as it is. Whether the offer keeps the rules and is chosen follows as
+        OfferDecision.
 
         Raises Refused (Invalid, Conflict, ...), and DeadlinePassed when it could not be sent before gate closure: also
         for a request that a program finds in its snapshot after a restart, and whose gate has closed since.

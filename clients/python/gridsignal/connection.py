@@ -12,6 +12,7 @@ from typing import NoReturn
 from gridsignal.client import Grid
 from gridsignal.clock import Clock
 from gridsignal.errors import UsageError
+from gridsignal.history import Archive
 from gridsignal.lines import Limits
 from gridsignal.outbox import MEMORY, Outbox, default_path
 from gridsignal.route import route_to
@@ -38,6 +39,8 @@ class connect(AbstractAsyncContextManager[Grid]):  # noqa: N801 - it is called l
     is a context for everything else. A proxy is taken from the environment (HTTPS_PROXY, NO_PROXY), never for this
     machine. `allow_plaintext` lets the token cross a network without TLS: `ws://` beyond this machine.
 
+    `api` is the dispatch door's address, where `history` is asked; it is reached directly, without a proxy.
+
     The grid belongs to the event loop it was connected in; another loop or thread gets a UsageError. In a notebook,
     which runs a loop of its own, `async with` stands in a cell as it is.
 
@@ -59,6 +62,7 @@ class connect(AbstractAsyncContextManager[Grid]):  # noqa: N801 - it is called l
         certfile: str | os.PathLike[str] | None = None,
         keyfile: str | os.PathLike[str] | None = None,
         allow_plaintext: bool = False,
+        api: str | None = None,
     ) -> None:
         route = route_to(
             url, context=ssl, cafile=cafile, certfile=certfile, keyfile=keyfile, allow_plaintext=allow_plaintext
@@ -66,9 +70,13 @@ class connect(AbstractAsyncContextManager[Grid]):  # noqa: N801 - it is called l
         if outbox is None:
             outbox = MEMORY if site is None else default_path(route.url, site, instance)
         self._limits = limits or Limits()
+        tokens = Tokens(token, answer_s=self._limits.open_s)
+        self._archive = Archive(
+            api, tokens, context=route.tls, timeout_s=self._limits.open_s, allow_plaintext=allow_plaintext
+        )
         self._wiring = Wiring(
             route,
-            Tokens(token, answer_s=self._limits.open_s),
+            tokens,
             Outbox(outbox),
             self._limits,
             client=f"gridsignal-py/{__version__} ({platform.system()})",
@@ -83,7 +91,7 @@ class connect(AbstractAsyncContextManager[Grid]):  # noqa: N801 - it is called l
             raise UsageError("expected each gridsignal.connect(...) to be entered once, got a second time")
         self._running = self._wiring.running()
         await self._running.__aenter__()
-        return Grid(self._wiring, self._limits)
+        return Grid(self._wiring, self._limits, self._archive)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -132,7 +132,10 @@ def _extension_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -
         return []
     duration_s = (order.ends_at - order.starts_at).total_seconds()
     if order.ends_at > option.ends_at or duration_s > option.max_duration_s:
-        return [fault("NOT_AS_OFFERED", "/ends_at", "expected an end within the offered window and duration")]
+        latest = min(option.ends_at, order.starts_at + timedelta(seconds=option.max_duration_s))
+        return [
+            fault("NOT_AS_OFFERED", "/ends_at", f"expected an end by {latest.isoformat()}: the site offered no longer")
+        ]
     request = book.requests[order.request_id]
     since = tracked.order.ends_at or order.ends_at
     promised = book.committed(order.site, request.request)

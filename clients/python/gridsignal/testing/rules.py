@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gridsignal.feed import OVER
 from gridsignal_schemas.frames import Detail
@@ -27,6 +27,7 @@ from gridsignal_schemas.messages import (
 UNANSWERED = frozenset({OrderState.ISSUED, OrderState.RECEIVED})
 _RUNS = frozenset({OrderState.ACTIVE, OrderState.SUSTAINING})
 _REPORTS = frozenset({ResponseKind.STARTED, ResponseKind.SUSTAINING, ResponseKind.COMPLETED})
+_SKEW = timedelta(seconds=1)  # a site that starts on time by its own clock may be a little early by the grid's
 _SO_ALREADY = {
     ResponseKind.RECEIVED: frozenset(OrderState) - {OrderState.ISSUED},
     ResponseKind.ACCEPTED: _RUNS | {OrderState.ACCEPTED},
@@ -92,7 +93,8 @@ def answer_fault(held: Held, response: OrderResponse, now: datetime) -> Detail |
     accepted_w = order.power_w if response.accepted_w is None else response.accepted_w
     if kind is ResponseKind.ACCEPTED and not 0 < accepted_w <= order.power_w:
         return _fault("ACCEPTED_W", "/accepted_w", f"expected 1 to {order.power_w}, got {accepted_w}")
-    if kind in _REPORTS and now < order.starts_at:
+    holds = not held.over and (held.obliged or held.state not in UNANSWERED)
+    if kind in _REPORTS and holds and now < order.starts_at - _SKEW:
         return _fault("TOO_EARLY", "/response", f"expected not before {order.starts_at.isoformat()}")
     if kind is ResponseKind.UNAVAILABLE and (response.available_w or 0) >= held.power_w:
         return _fault("AVAILABLE_W", "/available_w", f"expected below {held.power_w}, got {response.available_w}")

@@ -1,0 +1,198 @@
+"""What was published of prices and carbon over a period: asked of the dispatch door's REST interface.
+
+The stream tells what holds now and what comes; the past by time is kept where operators ask. The request is one GET a
+month on a thread of its own, so that it needs no further dependency and holds up no loop. It follows no redirect, for
+the token is for this door alone.
+
+Bounded: one answer of at most 64 MiB at a time. When full: ProtocolViolation. Conflates: nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlencode
+
+from pydantic import TypeAdapter, ValidationError
+
+from gridsignal.addresses import refuse_plaintext, split
+from gridsignal.errors import NotPermitted, ProtocolViolation, Unauthorized, Unreachable, UsageError
+from gridsignal.tls import explained
+from gridsignal.tokens import Tokens
+
+Signal = Literal["prices", "carbon"]
+_MONTH = timedelta(days=31)  # the most that one question may ask for
+_MOST_BYTES = 64 * 1024 * 1024
+_HINT = "such as http://127.0.0.1:8082 or https://operators.grid.example"
+
+
+@dataclass(frozen=True, slots=True)
+class PricePoint:
+    """The price of one interval, as it was known."""
+
+    zone: str
+    product: str
+    dataset: str
+    provider: str
+    currency: str
+    starts_at: datetime
+    ends_at: datetime
+    price_per_mwh: Decimal | None
+    """None: a gap in what was published."""
+    status: str
+    revision: int
+    issued_at: datetime | None
+    logged_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CarbonPoint:
+    """The carbon intensity of one interval, as it was known."""
+
+    zone: str
+    accounting: str
+    scope: str
+    mix: str
+    dataset: str
+    provider: str
+    starts_at: datetime
+    ends_at: datetime
+    grams_per_kwh: Decimal | None
+    """None: a gap in what was published."""
+    status: str
+    revision: int
+    issued_at: datetime | None
+    logged_at: datetime
+
+
+_PRICES = TypeAdapter(list[PricePoint])
+_CARBON = TypeAdapter(list[CarbonPoint])
+
+
+class _Door(NamedTuple):
+    """Where the questions go."""
+
+    host: str
+    port: int
+    path: str
+    tls: ssl.SSLContext | None
+
+
+class Archive:
+    """The dispatch door, as far as history goes."""
+
+    def __init__(
+        self,
+        api: str | None,
+        tokens: Tokens,
+        *,
+        context: ssl.SSLContext | None,
+        timeout_s: float,
+        allow_plaintext: bool,
+    ) -> None:
+        self._door = None if api is None else _door(api, context, allow_plaintext)
+        self._tokens, self._timeout_s = tokens, timeout_s
+
+    async def prices(self, zone: str, start: datetime, end: datetime, as_of: datetime | None) -> list[PricePoint]:
+        """The best known prices of the intervals that touch [start, end)."""
+        points = await self._points("prices", zone, start, end, as_of)
+        return _read(_PRICES, points)
+
+    async def carbon(self, zone: str, start: datetime, end: datetime, as_of: datetime | None) -> list[CarbonPoint]:
+        """The best known carbon intensities, likewise."""
+        points = await self._points("carbon", zone, start, end, as_of)
+        return _read(_CARBON, points)
+
+    async def _points(
+        self, signal: Signal, zone: str, start: datetime, end: datetime, as_of: datetime | None
+    ) -> list[dict[str, Any]]:
+        if self._door is None:
+            raise UsageError(f"expected connect(api=...), the dispatch door's address {_HINT}, in order to ask history")
+        if start.tzinfo is None or end.tzinfo is None or not start < end:
+            raise UsageError("expected a start before the end, both with their offset from UTC")
+        token = await self._tokens.current()
+        found: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for since, until in _months(start, end):
+            asked = {"zone": zone, "from": since.isoformat(), "to": until.isoformat()}
+            asked |= {"as_of": as_of.isoformat()} if as_of is not None else {}
+            path = f"{self._door.path}/v1/{signal}?{urlencode(asked)}"
+            answer = await asyncio.to_thread(_get, self._door, path, token, self._timeout_s)
+            for curve in answer["curves"]:
+                named = {name: value for name, value in curve.items() if name not in ("points", "resolution_s")}
+                for point in curve["points"]:  # an interval across two months comes with both
+                    key = (*named.values(), curve["resolution_s"], point["starts_at"])
+                    found[key] = named | point
+        return list(found.values())
+
+
+def _months(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    while start < end:
+        until = min(start + _MONTH, end)
+        yield start, until
+        start = until
+
+
+def _door(api: str, context: ssl.SSLContext | None, allow_plaintext: bool) -> _Door:
+    parts = split(api, ("http", "https"), _HINT)
+    if parts.query or parts.fragment:
+        raise UsageError("expected an api address without query or fragment")
+    host = parts.hostname or ""
+    if parts.scheme == "http":
+        refuse_plaintext(host, "https://", allowed=allow_plaintext, how="allow_plaintext=True")
+        return _Door(host, parts.port or 80, parts.path.rstrip("/"), None)
+    return _Door(host, parts.port or 443, parts.path.rstrip("/"), context or ssl.create_default_context())
+
+
+def _get(door: _Door, path: str, token: str, timeout_s: float) -> dict[str, Any]:
+    if door.tls is None:
+        connection = http.client.HTTPConnection(door.host, door.port, timeout=timeout_s)
+    else:
+        connection = http.client.HTTPSConnection(door.host, door.port, timeout=timeout_s, context=door.tls)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}", "Accept": "application/json"})
+        response = connection.getresponse()
+        body = response.read(_MOST_BYTES + 1)
+    except (OSError, http.client.HTTPException) as error:
+        told = explained(error) or type(error).__name__
+        raise Unreachable(f"no dispatch door at {door.host}:{door.port}: {told}") from error
+    finally:
+        connection.close()
+    return _answered(response.status, body)
+
+
+def _answered(status: int, body: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(body) if len(body) <= _MOST_BYTES else None
+    except ValueError:
+        answer = None
+    if status == 200 and isinstance(answer, dict) and isinstance(answer.get("curves"), list):
+        return answer
+    raise _refused(status, answer)
+
+
+def _refused(status: int, answer: Any) -> Exception:
+    told = answer.get("detail") if isinstance(answer, dict) else None
+    match status:
+        case 401:
+            return Unauthorized("the dispatch door does not take the token")
+        case 403 | 404:
+            return NotPermitted("forbidden", what="the question")
+        case 400 | 422:
+            return UsageError(f"the dispatch door can't answer this: {told or status}")
+        case 429 | 502 | 503 | 504:
+            return Unreachable(f"the dispatch door is busy or away ({status}): try again")
+    return ProtocolViolation(f"expected the dispatch door's answer, got status {status} of something else")
+
+
+def _read(adapter: TypeAdapter[list[Any]], points: list[dict[str, Any]]) -> list[Any]:
+    try:
+        return adapter.validate_python(points)
+    except ValidationError as error:
+        raise ProtocolViolation(f"expected points as the contract has them: {error.error_count()} faults") from error

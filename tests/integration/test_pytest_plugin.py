@@ -1,0 +1,45 @@
+"""The fixtures that the SDK brings to the tests of somebody's own program."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+A_PROGRAMS_TEST = """
+import gridsignal
+from gridsignal import MW, FlexOffer
+
+
+async def test_it_offers(fake_grid):
+    async with gridsignal.connect(fake_grid.url, token=fake_grid.token, site="fra-1", outbox=":memory:") as grid:
+        signals = grid.subscribe("dispatch")
+        fake_grid.ask(12 * MW)
+        request = await anext(signals)
+        await grid.offer(request, power_w=12 * MW, price_per_mwh="90")
+    assert (await fake_grid.next(FlexOffer)).request_id == request.request_id
+
+
+async def test_time_is_the_tests(fake_grid, fake_clock):
+    there = {"token": fake_grid.token, "site": "fra-1", "outbox": ":memory:", "clock": fake_clock}
+    async with gridsignal.connect(fake_grid.url, **there) as grid:
+        request = fake_grid.ask(12 * MW)
+        await grid.offer(request, power_w=12 * MW, price_per_mwh="90")
+        order = fake_grid.award(await fake_grid.next(FlexOffer))
+        fake_clock.move_to(order.respond_by)
+        await grid.accept(order)
+        fake_clock.move_to(order.starts_at)
+        (standing,) = await grid.orders()
+        assert (fake_grid.now(), standing.state) == (order.starts_at, "ACTIVE")
+"""
+
+
+def test_pytest_finds_the_fixtures_by_itself(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(A_PROGRAMS_TEST)
+    pytester.makeini("[pytest]\nasyncio_mode = auto")
+    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+
+
+def test_a_program_without_it_loads_nothing_of_it(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("import sys\n\ndef test_it():\n    assert 'gridsignal.testing.fake' not in sys.modules\n")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
