@@ -11,8 +11,8 @@ from gridsignal_services.gateway.turns import Share
 _READ_BYTES = 16 * 1024
 _SLICE_BYTES = 2 * 1024
 """Worked off at once: a few hundred of the smallest frames there are."""
-_EARLY_SLICE_BYTES = 512
-_AFTER_THE_END_BYTES = 64 * 1024
+_EARLY_SLICE_BYTES = 256
+_EARLY_AFTER_BYTES, _AFTER_THE_END_BYTES = 512, 64 * 1024
 """A peer that has been told the end may have sent so much before it knew; more, and it is dropped."""
 _INTO = memoryview(bytearray(_READ_BYTES))
 """What every socket is read into, and taken out of in the same call."""
@@ -80,7 +80,7 @@ class Inlet(asyncio.BufferedProtocol):
         most = self.early_bytes
         if self.has_ended:
             self._late_bytes += nbytes
-            return self._late_bytes > (_AFTER_THE_END_BYTES if most is None else _EARLY_SLICE_BYTES)
+            return self._late_bytes > (_AFTER_THE_END_BYTES if most is None else _EARLY_AFTER_BYTES)
         if most is None:
             return False
         self._reads += 1
@@ -96,6 +96,9 @@ class Inlet(asyncio.BufferedProtocol):
         piece = bytes(self._unread[:size])
         del self._unread[:size]
         self.take_in(piece)
+        if self._unread and self.has_ended and self.early_bytes is not None:
+            self.abort()  # it came with too much before the hello: nobody looks at the rest
+            return False
         if self._unread:
             self.sign_of_life()  # it is not silent: we are busy
             return True

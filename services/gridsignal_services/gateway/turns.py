@@ -100,21 +100,21 @@ class Turns:
     def _go_round(self) -> None:
         self._round = None
         now_s = asyncio.get_running_loop().time()
-        left_s = self._serve([share for share in self._waiting if share.is_modest(now_s)], now_s, _ROUND_S)
+        left_s = self._serve(now_s, _ROUND_S, modest=True)
         # a quarter is left to the greedy: they go on, only later
-        self._serve([share for share in self._waiting if not share.is_modest(now_s)], now_s, max(left_s, _ROUND_S / 4))
+        self._serve(now_s, max(left_s, _ROUND_S / 4), modest=False)
         if self._waiting and self._round is None:
             self._round = asyncio.get_running_loop().call_soon(self._go_round)
 
-    def _serve(self, shares: list[Share], now_s: float, left_s: float) -> float:
-        """Gives each of the shares a slice in turn for so long; returns what is left of the time."""
-        turn = deque(shares)
+    def _serve(self, now_s: float, left_s: float, *, modest: bool) -> float:
+        """Gives each of the modest shares, or of the others, a slice in turn for so long; returns what is left."""
+        turn = deque([share for share in self._waiting if share.is_modest(now_s) == modest])
         while turn and left_s > 0:
             share = turn.popleft()
             spent_s = self._slice(share)
             share.charge(spent_s, now_s)
             left_s -= spent_s
-            if share in self._waiting and share.is_modest(now_s):
+            if share in self._waiting and share.is_modest(now_s) == modest:
                 turn.append(share)
         return left_s
 
