@@ -48,7 +48,7 @@ _OTHERS = frozenset(
     }
 )
 """Read by commands and tests; no door's business."""
-SECRETS = frozenset({"kafka_password", "ops_token", "redis"})
+SECRETS = frozenset({"kafka_password", "ops_token", "redis", "schema_registry_password"})
 """Settings that may stand in a file, too: with _FILE at the end of the variable's name."""
 _LIMITS = ("GRIDSIGNAL_GATEWAY_", "GRIDSIGNAL_DISPATCH_", "GRIDSIGNAL_INGEST_")
 _OTHER_FAMILIES = ("GRIDSIGNAL_FEED_", "GRIDSIGNAL_TEST_")
@@ -121,10 +121,16 @@ class ServerSettings:
     kafka_ca: Path | None = None
     """PEM file with the authority of the brokers' certificates; connections are then TLS."""
     kafka_username: str | None = None
-    """For SASL/PLAIN; together with kafka_password."""
+    """For SASL; together with kafka_password."""
     kafka_password: str | None = field(default=None, repr=False)
+    kafka_sasl: str = "PLAIN"
+    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. PLAIN sends the password itself and needs kafka_ca."""
+    kafka_in_clear: str = "refuse"
+    """`allow`: PLAIN without kafka_ca, where nobody can listen between here and the brokers."""
     schema_registry: str | None = None
     """URL of a Confluent-compatible schema registry; required with kafka."""
+    schema_registry_username: str | None = None
+    schema_registry_password: str | None = field(default=None, repr=False)
     topic_prefix: str = ""
     """Prefix of every topic and subject, so that a simulation has its own."""
     redis: str | None = field(default=None, repr=False)

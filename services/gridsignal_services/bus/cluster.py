@@ -16,16 +16,27 @@ from gridsignal_services.bus.kafka_topics import Brokers, administration, apply,
 from gridsignal_services.bus.registry import NotRegistered, Registry, Schemas, ids, register_all
 from gridsignal_services.settings import ConfigError, ServerSettings
 
+SASL = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
 
 def brokers_of(settings: ServerSettings) -> Brokers:
     """How the settings say the brokers are reached. Raises ConfigError."""
     if settings.kafka is None:
         raise ConfigError("kafka: expected the brokers, host:port with commas between, got nothing")
+    if settings.kafka_sasl not in SASL:
+        raise ConfigError(f"kafka_sasl: expected one of {', '.join(SASL)}, got {settings.kafka_sasl!r:.60}")
+    readable = settings.kafka_username is not None and settings.kafka_ca is None and settings.kafka_sasl == "PLAIN"
+    if readable and settings.kafka_in_clear != "allow":
+        raise ConfigError(
+            "kafka_ca: expected with kafka_username, or the password travels readable; or kafka_sasl=SCRAM-SHA-512,"
+            " or kafka_in_clear=allow where nobody can listen"
+        )
     return Brokers(
         settings.kafka,
         None if settings.kafka_ca is None else _trusting(settings.kafka_ca),
         settings.kafka_username,
         settings.kafka_password,
+        settings.kafka_sasl,
     )
 
 
@@ -34,6 +45,13 @@ def _trusting(authority: Path) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=authority)
     except OSError as error:
         raise ConfigError(f"kafka_ca: expected a file of certificates, got: {error.strerror or error}") from None
+
+
+def registry_of(settings: ServerSettings) -> Registry:
+    """The schema registry, and how we show who we are. Raises ConfigError where the settings don't say where it is."""
+    return Registry(
+        registry_url(settings), username=settings.schema_registry_username, password=settings.schema_registry_password
+    )
 
 
 def registry_url(settings: ServerSettings) -> str:
@@ -51,7 +69,7 @@ async def opened(settings: ServerSettings) -> AsyncIterator[tuple[KafkaLog, Code
     schemas or topics are missing.
     """
     brokers = brokers_of(settings)
-    async with Registry(registry_url(settings)) as registry:
+    async with registry_of(settings) as registry:
         try:
             codec = Codec(await ids(registry, settings.topic_prefix))
         except NotRegistered as missing:
@@ -71,9 +89,9 @@ async def simulation(settings: ServerSettings) -> AsyncIterator[tuple[KafkaLog, 
     Its records are the contract's, so it shares the schemas of the real log. Raises as `opened` does, and
     LogConfigurationError where there are records under the prefix already.
     """
-    brokers, url = brokers_of(settings), registry_url(settings)
+    brokers = brokers_of(settings)
     prefix = settings.topic_prefix or f"simulation-{uuid.uuid4().hex[:12]}."
-    async with administration(brokers) as admin, Registry(url) as registry:
+    async with administration(brokers) as admin, registry_of(settings) as registry:
         codec = Codec(await register_all(registry))
         await apply(admin, prefix, replication=min(3, await brokers_there(admin)))
         try:

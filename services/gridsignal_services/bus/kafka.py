@@ -21,10 +21,11 @@ from gridsignal_services.bus.kafka_reader import KafkaReader
 from gridsignal_services.bus.kafka_topics import (
     Brokers,
     administration,
+    brokers_there,
     epoch_of,
     find,
+    must_be_durable,
     must_be_the_same,
-    must_have_partitions,
 )
 
 OPEN_TIMEOUT_S = 15.0
@@ -68,20 +69,18 @@ class KafkaLog(Log):
         """Opens the log whose topics begin with `prefix`.
 
         Raises LogUnavailable where no broker answers within OPEN_TIMEOUT_S, LogConfigurationError where a topic is
-        missing, has other partitions than topics.toml says, or is not timed by the broker.
+        missing, has other partitions than topics.toml says, or has settings under which acknowledged records get lost.
         """
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S), administration(brokers) as admin:
-                found = await find(admin, prefix)
+                found, brokers_now = await find(admin, prefix), await brokers_there(admin)
         except TimeoutError as error:
             raise LogUnavailable(f"kafka at {brokers.servers}: no answer in {OPEN_TIMEOUT_S:.0f} s") from error
         for topic in TOPICS.values():
             name = prefix + topic.name
             if name not in found:
                 raise LogConfigurationError(f"topic {name}: expected to exist; `gridsignal topics apply` makes it")
-            must_have_partitions(name, topic, found[name])
-            if (timed := found[name].settings.get("message.timestamp.type")) != "LogAppendTime":
-                raise LogConfigurationError(f"topic {name}: expected message.timestamp.type LogAppendTime, got {timed}")
+            must_be_durable(name, topic, found[name], brokers_now)
         log = cls(brokers, prefix, {name: topic.id for name, topic in found.items()}, learn)
         await log._warm()
         return log

@@ -7,6 +7,7 @@ of the log is asked for on another connection, and a consumer that is behind it 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -16,9 +17,12 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeEr
 from gridsignal_services.bus import LogRecord, LogUnavailable, PositionGone, Reader
 from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_topics import Brokers
+from gridsignal_services.telemetry import Outage, logger
 
 DOUBT_AFTER_S = 5.0
 """Without a record for so long, the end of the log is looked up."""
+AHEAD_S = 10.0
+"""A record stamped further ahead of this machine's clock is told of: one of the two clocks is wrong."""
 FETCH_WAIT_MS = 100
 START_TIMEOUT_S = 15.0
 CLOSE_TIMEOUT_S = 3.0
@@ -50,6 +54,7 @@ class KafkaReader(Reader):
         self._consumer: AIOKafkaConsumer | None = None
         self._last: frozenset[TopicPartition] = frozenset()
         self._closed = False
+        self._ahead = Outage(logger("log"), "a broker's clock that agrees with ours")
 
     @property
     def positions(self) -> Mapping[int, int]:
@@ -67,6 +72,8 @@ class KafkaReader(Reader):
                 await self._know(consumer, fetched)
             except OffsetOutOfRangeError as error:
                 raise PositionGone(f"{self._topic}: {error}") from error
+            except UnicodeDecodeError:  # the client reads names of headers as text, and one is none
+                return [await self._unreadable()]
             except ConsumerStoppedError as error:
                 raise LogUnavailable("the log was closed") from error
             except (KafkaError, OSError, TimeoutError) as error:
@@ -144,12 +151,40 @@ class KafkaReader(Reader):
 
     def _take(self, record: ConsumerRecord[Any, Any]) -> LogRecord:
         self._next[record.partition] = record.offset + 1
-        return LogRecord(
-            stream=self._stream,
-            partition=record.partition,
-            offset=record.offset,
-            key=(record.key or b"").decode("utf-8", "replace"),
-            value=record.value or b"",
-            appended_us=record.timestamp * 1000,
-            headers={name: value.decode("utf-8", "replace") for name, value in record.headers},
-        )
+        taken = record_of(self._stream, record)
+        if (ahead_s := taken.appended_us / 1e6 - time.time()) > AHEAD_S:  # told, not mended: all must read one time
+            self._ahead.told(f"{self._topic} {taken.partition} {taken.offset} is stamped {ahead_s:.0f} s ahead of here")
+        return taken
+
+    async def _unreadable(self) -> LogRecord:
+        """Steps over the record that the client can't read; what it is handed out as is no record of ours."""
+        await self._drop()  # it lost what it had fetched together with it
+        consumer = await self._started()
+        for partition in sorted(consumer.assignment()):
+            at = self._next[partition.partition]
+            try:
+                fetched = await consumer.getmany(partition, timeout_ms=int(DOUBT_AFTER_S * 1000), max_records=1)
+            except UnicodeDecodeError:
+                self._next[partition.partition] = at + 1
+                await self._drop()
+                return LogRecord(self._stream, partition.partition, at, "", b"", 0)
+            if records := fetched.get(partition):
+                return self._take(records[0])
+        raise LogUnavailable("kafka can't be read now: a record whose headers are no text, and it is not found again")
+
+
+def record_of(stream: str, record: ConsumerRecord[Any, Any]) -> LogRecord:
+    """Whatever a producer may have put into one record: a null is empty, and what is no text is replaced."""
+    return LogRecord(
+        stream=stream,
+        partition=record.partition,
+        offset=record.offset,
+        key=_text(record.key),
+        value=record.value or b"",
+        appended_us=max(0, record.timestamp or 0) * 1000,
+        headers={str(name): _text(value) for name, value in record.headers or ()},
+    )
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "replace")

@@ -106,9 +106,16 @@ class _MetadataRequest(Request[_MetadataRequestV12]):
         return request_struct_class([(_NO_ID, name, {}) for name in self._topics], False, False, {})
 
 
-async def topic_ids(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, tuple[uuid.UUID, int]]:
-    """The id and the number of partitions of each topic that exists, by name. Raises aiokafka's errors."""
+async def topic_ids(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, tuple[uuid.UUID, int, int]]:
+    """The id, the number of partitions, and the fewest replicas one of them has, of each topic that exists, by name.
+
+    Raises aiokafka's errors.
+    """
     # the admin client has no public way to send a request of one's own
     response: Any = await admin._send_request(_MetadataRequest(names))
-    topics = response.to_object()["topics"]
-    return {row["name"]: (row["topic_id"], len(row["partitions"])) for row in topics if row["error_code"] == 0}
+    found = {}
+    for row in response.to_object()["topics"]:
+        if row["error_code"] == 0:
+            replicas = min((len(partition["replicas"]) for partition in row["partitions"]), default=0)
+            found[row["name"]] = (row["topic_id"], len(row["partitions"]), replicas)
+    return found

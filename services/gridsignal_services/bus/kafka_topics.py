@@ -25,6 +25,10 @@ _DAY_MS = 86_400_000
 _TOPIC_OVERRIDE = 1  # the source of a setting that was made for this topic (DescribeConfigs, version 1 on)
 
 
+REPLICATION = 3
+"""Copies of each record, where there are as many brokers."""
+_AT_LEAST = frozenset({"retention.ms", "min.insync.replicas"})
+"""Settings of which more loses nothing."""
 SPREAD_S = 10.0
 """How long a new topic may take to be known to all brokers."""
 
@@ -38,7 +42,9 @@ class Brokers:
     tls: ssl.SSLContext | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    """SASL/PLAIN, where there is a username."""
+    """SASL, where there is a username."""
+    sasl: str = "PLAIN"
+    """How the password is shown: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
 
     def settings(self) -> dict[str, Any]:
         """As every client of aiokafka takes them."""
@@ -46,6 +52,7 @@ class Brokers:
         settings: dict[str, Any] = {"bootstrap_servers": self.servers.split(","), "security_protocol": security}
         settings |= {"ssl_context": self.tls, "request_timeout_ms": REQUEST_TIMEOUT_MS, "metadata_max_age_ms": 30_000}
         if self.username:
+            settings |= {"sasl_mechanism": self.sasl}
             settings |= {"sasl_plain_username": self.username, "sasl_plain_password": self.password}
         return settings
 
@@ -56,6 +63,8 @@ class Found:
 
     id: uuid.UUID
     partitions: int
+    replicas: int
+    """The fewest that a partition has."""
     settings: Mapping[str, str]
     """Every setting in force."""
     overrides: Mapping[str, str]
@@ -110,6 +119,31 @@ def changes(found: Mapping[str, Found], prefix: str, replication: int) -> list[C
     return needed
 
 
+def must_be_durable(name: str, topic: Topic, found: Found, brokers: int) -> None:
+    """Raises LogConfigurationError for settings that lose or change acknowledged records; stricter ones are fine."""
+    must_have_partitions(name, topic, found)
+    copies = min(brokers, REPLICATION)
+    if found.replicas < copies:
+        mend = "Kafka's own kafka-reassign-partitions.sh adds them"
+        raise LogConfigurationError(f"topic {name}: expected {copies} replicas, got {found.replicas}; {mend}")
+    weak = [
+        f"{key} {value}, got {found.settings.get(key) or 'none'}"
+        for key, value in wanted_settings(topic, found.replicas).items()
+        if not _is_as_good(key, found.settings.get(key), value)
+    ]
+    if weak:
+        mend = f"`gridsignal topics apply --replication {found.replicas}` mends it"
+        raise LogConfigurationError(f"topic {name}: expected {'; '.join(weak)}; {mend}")
+
+
+def _is_as_good(key: str, value: str | None, wanted: str) -> bool:
+    if value == wanted:
+        return True
+    if key not in _AT_LEAST or value is None or not value.lstrip("-").isdigit():
+        return False
+    return wanted != "-1" and (value == "-1" or int(value) >= int(wanted))
+
+
 def must_have_partitions(name: str, topic: Topic, found: Found) -> None:
     """Raises LogConfigurationError: another number of partitions puts zones elsewhere, and means a new topic."""
     if found.partitions != topic.partitions:
@@ -124,7 +158,7 @@ def epoch_of(ids: Mapping[str, uuid.UUID], prefix: str) -> str:
 
 async def must_be_the_same(admin: AIOKafkaAdminClient, known: Mapping[str, uuid.UUID]) -> None:
     """Raises LogConfigurationError for a topic that has another id; one that is not told of now is not judged."""
-    for name, (topic_id, _) in (await topic_ids(admin, list(known))).items():
+    for name, (topic_id, *_) in (await topic_ids(admin, list(known))).items():
         if topic_id != known[name]:
             raise LogConfigurationError(f"topic {name}: expected the one with id {known[name]}, got {topic_id}")
 
@@ -179,7 +213,7 @@ async def find(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, Found]:
             _must_be_fine(name, code)
             settings = {row[0]: row[1] for row in rows}
             overrides = {row[0]: row[1] for row in rows if row[3] == _TOPIC_OVERRIDE}
-            found[name] = Found(ids[name][0], ids[name][1], settings, overrides)
+            found[name] = Found(*ids[name], settings, overrides)
     return found
 
 

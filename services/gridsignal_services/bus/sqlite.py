@@ -28,22 +28,30 @@ from gridsignal_services.bus import (
     sqlite_file,
 )
 from gridsignal_services.bus.codec import MAX_VALUE_BYTES
+from gridsignal_services.bus.private_files import make_private
 from gridsignal_services.bus.room import RECORD_BYTES, Room
 from gridsignal_services.bus.sqlite_file import Contents, Lane
 from gridsignal_services.bus.sqlite_partitions import Partitions
 from gridsignal_services.bus.sqlite_reader import SqliteReader
 from gridsignal_services.bus.sqlite_threads import ReadingThreads
 from gridsignal_services.bus.sqlite_writer import Listener, Pruning, Waiting, Writer
+from gridsignal_services.bus.steady_clock import SteadyWall
+from gridsignal_services.telemetry import Outage, logger
 
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 """Appends under way together; more wait for their turn."""
 READING_THREADS = 4
 PRUNE_PERIOD_S = 3600.0
 CLOSE_TIMEOUT_S = 5.0
+_LOCK = "log.lock"
+
+
+Connect = Callable[[Path], sqlite3.Connection]
+"""How the writer opens the file."""
 
 
 def wall_us() -> int:
-    """Microseconds since 1970 by this machine's clock."""
+    """Microseconds since 1970 by this machine's clock, as it is."""
     return time.time_ns() // 1000
 
 
@@ -54,7 +62,9 @@ class SqliteLog(Log):
     When full: appends wait. Conflates: nothing.
     """
 
-    def __init__(self, opened: _Opened, append_time_us: Callable[[], int], prune_period_s: float) -> None:
+    def __init__(
+        self, opened: _Opened, append_time_us: Callable[[], int], prune_period_s: float, connect: Connect
+    ) -> None:
         """Use `open`."""
         self.epoch = opened.contents.epoch
         self._lanes = opened.contents.lanes
@@ -65,6 +75,7 @@ class SqliteLog(Log):
         self._under_way: set[asyncio.Future[Any]] = set()
         self._stopped = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
+        self._outage = Outage(logger("log"), "the embedded log", doing="appends")
         self._writer = Writer(
             opened.path,
             list(self._lanes.values()),
@@ -73,11 +84,13 @@ class SqliteLog(Log):
             Listener(
                 committed=self._on_commit,
                 failed=self._on_failure,
+                opened=self._partitions.correct,
                 pruned=self._partitions.prune,
-                looked=lambda pruning: self._settle(pruning.looked, None),
+                looked=self._on_looked,
                 stopped=self._stopped.set,
             ),
             prune_period_s,
+            connect,
         )
         self._writer.start()
 
@@ -87,15 +100,18 @@ class SqliteLog(Log):
         directory: Path,
         *,
         prefix: str = "",
-        append_time_us: Callable[[], int] = wall_us,
+        append_time_us: Callable[[], int] | None = None,
         prune_period_s: float = PRUNE_PERIOD_S,
+        connect: Connect = sqlite_file.connect,
     ) -> SqliteLog:
         """Opens the log in `directory`, or makes one; `prefix` stands before every topic's name.
 
         `append_time_us` is asked once for each commit, in the writer's thread; should it run backwards, the last time
-        is kept. Raises LogConfigurationError where somebody else owns the log or it was made for other topics.
+        is kept. Without it this machine's clock is asked, and not believed where it leaps. `connect` opens the file to
+        write. Raises LogConfigurationError where somebody else owns the log or it was made for other topics.
         """
-        return cls(await asyncio.to_thread(_open, directory / "log.db", prefix), append_time_us, prune_period_s)
+        opened = await asyncio.to_thread(_open, directory / "log.db", prefix)
+        return cls(opened, append_time_us or SteadyWall(), prune_period_s, connect)
 
     async def append(
         self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
@@ -187,16 +203,23 @@ class SqliteLog(Log):
     # --- what the writer tells, on the event loop ---------------------------------------------------------------
 
     def _on_commit(self, batch: list[Waiting], records: list[LogRecord]) -> None:
-        self._partitions.add([waiting.lane for waiting in batch], records)
-        for waiting, record in zip(batch, records, strict=True):
-            self._settle(waiting.logged, record)
-        self._room.free(_size(batch))
+        try:
+            self._partitions.add([waiting.lane for waiting in batch], records)
+        finally:  # they lie on the log, whatever becomes of what we know of it
+            for waiting, record in zip(batch, records, strict=True):
+                self._settle(waiting.logged, record)
+            self._room.free(_size(batch))
+        self._outage.over()
 
-    def _on_failure(self, batch: list[Waiting], error: LogUnavailable, ends: dict[Lane, int]) -> None:
-        self._partitions.correct(ends)
+    def _on_failure(self, batch: list[Waiting], error: LogUnavailable) -> None:
+        self._outage.told(error)
         for waiting in batch:
             self._settle(waiting.logged, error)
         self._room.free(_size(batch))
+
+    def _on_looked(self, pruning: Pruning) -> None:
+        if pruning.looked is not None:
+            self._settle(pruning.looked, None)
 
     # --- names of partitions ------------------------------------------------------------------------------------
 
@@ -243,8 +266,11 @@ class _Opened:
 
 
 def _open(path: Path, prefix: str) -> _Opened:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = flock.claim(path.with_name("log.lock"))
+    try:
+        make_private(path, path.with_name(_LOCK))
+    except OSError as error:
+        raise LogUnavailable(f"{path}: the embedded log can't be opened: {error.strerror or error}") from error
+    lock = flock.claim(path.with_name(_LOCK))
     try:
         return _Opened(path, lock, *sqlite_file.inspect(path, prefix))
     except sqlite3.OperationalError as error:

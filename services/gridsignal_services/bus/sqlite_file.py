@@ -32,6 +32,11 @@ _TABLES = (
 )
 INSERT = "INSERT INTO records (place, appended_us, key, headers, value) VALUES (?, ?, ?, ?, ?)"
 
+GIVEN_BACK = 1000
+"""Pages returned at once: appends wait for it."""
+CHECKPOINT_WAIT_MS = 200
+BUSY_MS = 5000
+
 MAX_READ_BYTES = 4 * 1024 * 1024
 """Values of one read together, give or take one record."""
 
@@ -65,8 +70,9 @@ class Contents:
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that commits durably. It may be closed by another thread, but is used by one."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000)
     try:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts in a new file; older ones reuse their space
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
     except sqlite3.Error:
@@ -172,6 +178,20 @@ def prune(connection: sqlite3.Connection, lane: Lane, before_us: int, limit: int
         return 0
     connection.execute("DELETE FROM records WHERE place >= ? AND place < ?", (lane.first, lane.first + stop))
     return stop - start
+
+
+def give_back(connection: sqlite3.Connection, pages: int = GIVEN_BACK) -> None:
+    """Returns at most so many free pages to the disk; nothing in a file that was made without it."""
+    connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+
+
+def checkpoint(connection: sqlite3.Connection) -> None:
+    """Moves the write-ahead file into the main one and empties it, unless readers are in the way for long."""
+    connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_WAIT_MS}")
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
 
 def last_append_us(connection: sqlite3.Connection) -> int:

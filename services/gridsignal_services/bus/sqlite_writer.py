@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ MAX_BATCH = 4096
 """Records in one transaction: bounds the wait of those who come next."""
 PRUNE_BATCH = 2000
 """Records deleted in one transaction: appends go on in between."""
+CHECKPOINT_BYTES = 16 * 1024 * 1024
+"""Values written before the write-ahead file is emptied: it grows to about twice as much."""
 _DAY_US = 86_400_000_000
 
 
@@ -41,7 +44,8 @@ class Waiting:
 class Pruning:
     """Somebody wants retention to be looked at now."""
 
-    looked: asyncio.Future[None]
+    looked: asyncio.Future[None] | None
+    """Is told when nothing is left; None where nobody asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,10 @@ class Listener:
     """Whom the writer tells what happened; every function is called on the event loop."""
 
     committed: Callable[[list[Waiting], list[LogRecord]], None]
-    failed: Callable[[list[Waiting], LogUnavailable, dict[Lane, int]], None]
-    """What failed, why, and the true end of each partition as far as it could be read."""
+    failed: Callable[[list[Waiting], LogUnavailable], None]
+    """What failed, and why."""
+    opened: Callable[[dict[Lane, int]], None]
+    """The file was opened anew: the true end of each partition, for a commit that failed may have reached it."""
     pruned: Callable[[dict[Lane, int]], None]
     """The new first offset of partitions that lost records."""
     looked: Callable[[Pruning], None]
@@ -73,9 +79,10 @@ class Writer(threading.Thread):
         loop: asyncio.AbstractEventLoop,
         listener: Listener,
         prune_period_s: float,
+        connect: Callable[[Path], sqlite3.Connection] = sqlite_file.connect,
     ) -> None:
         super().__init__(name="gridsignal-log-writer", daemon=True)
-        self._path = path
+        self._path, self._connect = path, connect
         self._lanes = lanes
         self._ends: dict[Lane, int] = {}
         self._append_time_us = append_time_us
@@ -84,6 +91,8 @@ class Writer(threading.Thread):
         self._prune_period_s = prune_period_s
         self._connection: sqlite3.Connection | None = None
         self._last_us = 0
+        self._written_bytes = 0
+        self._prune_at_s = time.monotonic() + prune_period_s
         self.queue: SimpleQueue[Waiting | Pruning | None] = SimpleQueue()
         """What to do next, in order; None ends the thread after all that lies before it."""
 
@@ -98,10 +107,14 @@ class Writer(threading.Thread):
 
     def _turn(self) -> bool:
         """Does what has gathered; False when there will be no more."""
-        try:
-            first = self.queue.get(timeout=self._prune_period_s)
-        except Empty:
+        left_s = self._prune_at_s - time.monotonic()
+        if left_s <= 0:  # whether or not appends wait: a log in use is the one that grows
             self._prune(None)
+            self._prune_at_s = time.monotonic() + self._prune_period_s
+            return True
+        try:
+            first = self.queue.get(timeout=left_s)
+        except Empty:
             return True
         batch: list[Waiting] = []
         last = first
@@ -131,14 +144,25 @@ class Writer(threading.Thread):
             connection.executemany(sqlite_file.INSERT, rows)
             connection.execute("COMMIT")
         except Exception as error:  # the thread must outlive whatever the file and the clock do; the callers are told
-            ends = self._reopen()
+            self._reopen()
             failure = LogUnavailable(f"the embedded log can't be written now: {error}")
-            self._tell(self._listener.failed, batch, failure, ends)
+            self._tell(self._listener.failed, batch, failure)
             return
         for waiting, record in zip(batch, records, strict=True):
             self._ends[waiting.lane] = record.offset + 1
         self._last_us = records[-1].appended_us
         self._tell(self._listener.committed, batch, records)
+        self._written_bytes += sum(len(waiting.value) for waiting in batch)
+        if self._written_bytes >= CHECKPOINT_BYTES:
+            self._checkpoint(connection)
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        """Empties the write-ahead file: those who read all the time never leave SQLite a moment to do it by itself."""
+        self._written_bytes = 0
+        try:
+            sqlite_file.checkpoint(connection)
+        except sqlite3.Error:  # readers were in the way, or the disk is full: nothing is lost, and appends would fail
+            return
 
     def _stamp(self, batch: list[Waiting]) -> list[LogRecord]:
         # one time for all that is committed together; it never runs backwards, so that times can be searched
@@ -156,7 +180,7 @@ class Writer(threading.Thread):
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = sqlite_file.connect(self._path)
+            connection = self._connect(self._path)
             try:
                 for lane in self._lanes:
                     self._ends[lane] = sqlite_file.bounds(connection, lane)[1]
@@ -165,20 +189,21 @@ class Writer(threading.Thread):
                 connection.close()
                 raise
             self._connection = connection
+            self._tell(self._listener.opened, dict(self._ends))  # before anything that is written from here on
         return self._connection
 
-    def _reopen(self) -> dict[Lane, int]:
-        """Starts afresh after an error, since a failed commit may have reached the file; the ends that are true."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _reopen(self) -> None:
+        """Starts afresh after an error."""
+        connection, self._connection = self._connection, None
         try:
+            if connection is not None:
+                connection.close()
             self._open()
         except (sqlite3.Error, OSError):
-            return {}  # the next append tries again
-        return dict(self._ends)
+            return  # the next append tries again
 
     def _prune(self, asked: Pruning | None) -> None:
+        """A batch of each partition; the space is used again, and given back where the file can."""
         starts: dict[Lane, int] = {}
         try:
             connection = self._open()
@@ -187,11 +212,13 @@ class Writer(threading.Thread):
                 days = TOPICS[lane.stream].retention_days
                 if days and sqlite_file.prune(connection, lane, now_us - days * _DAY_US, PRUNE_BATCH):
                     starts[lane] = sqlite_file.bounds(connection, lane)[0]
+            if starts:
+                sqlite_file.give_back(connection)
         except Exception:  # likewise
             self._reopen()  # records that stay too long harm nobody; the next turn tries again
         self._tell(self._listener.pruned, starts)
-        if asked is not None and starts:
-            self.queue.put(asked)  # there may be more: after the appends that wait now
+        if starts:  # there may be more: after the appends that wait now
+            self.queue.put(asked or Pruning(None))
         elif asked is not None:
             self._tell(self._listener.looked, asked)
 

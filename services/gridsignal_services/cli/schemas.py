@@ -59,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
 async def _run(settings: ServerSettings) -> dict[str, int]:
     if settings.schema_registry is None:
         raise ConfigError("schema_registry: expected the registry's URL, got nothing")
-    async with Registry(settings.schema_registry) as registry:
+    asks_as = {"username": settings.schema_registry_username, "password": settings.schema_registry_password}
+    async with Registry(settings.schema_registry, **asks_as) as registry:
         if settings.kafka is None:
             registered = await register_all(registry, settings.topic_prefix)
         else:

@@ -1,0 +1,106 @@
+"""The embedded log while it is used: retention goes on, files are private, and what fails harms only itself."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridsignal_services.bus import Appended, LogUnavailable, sqlite_file
+from gridsignal_services.bus.sqlite import SqliteLog, wall_us
+
+DAY_US = 86_400_000_000
+SOON_S = 20.0
+
+
+async def append(log: SqliteLog, value: bytes = b"x") -> Appended:
+    return await log.append("prices", "DE-LU", value, {}, partition=0)
+
+
+async def test_old_records_go_while_others_come(tmp_path: Path) -> None:
+    now_us = itertools.chain([DAY_US] * 5, itertools.repeat(2000 * DAY_US))
+    log = await SqliteLog.open(tmp_path, append_time_us=lambda: next(now_us), prune_period_s=0.05)
+    try:
+        async with asyncio.timeout(SOON_S):
+            while (await log.start_positions("prices"))[0] < 5:
+                await append(log)  # there is always one more
+    finally:
+        await log.aclose()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+async def test_files_are_their_owners_alone_also_where_they_were_open_to_others(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    for _ in range(2):
+        log = await SqliteLog.open(folder)
+        await append(log)
+        names = sorted(path.name for path in folder.iterdir())
+        assert names == ["log.db", "log.db-shm", "log.db-wal", "log.lock"]
+        assert mode(folder) == 0o700
+        assert {name: mode(folder / name) for name in names} == dict.fromkeys(names, 0o600)
+        await log.aclose()
+        folder.chmod(0o755)
+        for path in folder.iterdir():
+            path.chmod(0o666)
+
+
+class Failing(sqlite3.Connection):
+    """Commits, says it did not, and then can't be opened again for a while."""
+
+    commits_fail = 0
+    opens_fail = 0
+
+    @classmethod
+    def open(cls, path: Path) -> sqlite3.Connection:
+        if cls.opens_fail:
+            cls.opens_fail -= 1
+            raise sqlite3.OperationalError("disk I/O error")
+        made = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=cls)
+        made.execute("PRAGMA journal_mode = WAL")
+        return made
+
+    def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+        done = super().execute(sql, *arguments)
+        if sql == "COMMIT" and type(self).commits_fail:
+            type(self).commits_fail -= 1
+            raise sqlite3.OperationalError("disk I/O error")
+        return done
+
+
+@pytest.mark.parametrize("opens_fail", [0, 1, 4])
+async def test_a_commit_that_failed_and_was_done_all_the_same_hangs_nobody(tmp_path: Path, opens_fail: int) -> None:
+    log = await SqliteLog.open(tmp_path, append_time_us=wall_us, connect=Failing.open)
+    try:
+        async with asyncio.timeout(SOON_S):
+            assert (await append(log, b"a")).offset == 0
+            Failing.commits_fail, Failing.opens_fail = 1, opens_fail
+            with pytest.raises(LogUnavailable):
+                await append(log, b"b")
+            while Failing.opens_fail:
+                with pytest.raises(LogUnavailable):
+                    await append(log, b"lost")
+            assert (await append(log, b"c")).offset == 2
+            assert (await log.end_positions("prices"))[0] == 3
+            reader = await log.reader("prices", {0: 0})
+            values: list[bytes] = []
+            while len(values) < 3:
+                values += [record.value for record in await reader.read()]
+            assert values == [b"a", b"b", b"c"]
+    finally:
+        Failing.commits_fail = Failing.opens_fail = 0
+        await log.aclose()
+
+
+def test_a_new_file_gives_space_back_to_the_disk(tmp_path: Path) -> None:
+    sqlite_file.inspect(tmp_path / "log.db", "")
+    connection = sqlite_file.connect(tmp_path / "log.db")
+    assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+    connection.close()
