@@ -104,6 +104,11 @@ class Lines:
         if self._move_after_s is not None and not self._move_after_s.done():
             self._move_after_s.set_result(after_s)
 
+    def renew(self) -> None:
+        """Drops the current line; the next one measures the time anew, and nothing is lost in between."""
+        if self._line is not None:
+            self._line.abort()
+
     async def line(self, after: Line | None = None) -> Line:
         """The current line, as soon as there is one; if `after` is given, another one than that."""
         while self._line is None or self._line is after:

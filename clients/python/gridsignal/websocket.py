@@ -14,13 +14,13 @@ import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from gridsignal.clock import wall
+from gridsignal.clock import steady_s, wall
 from gridsignal.errors import GridsignalError, ProtocolViolation
 from gridsignal.liveness import Liveness
 from gridsignal.route import Route
@@ -51,9 +51,11 @@ class Line:
         try:
             async with asyncio.timeout(timeout_s):
                 socket = await upgrade(route, token, opened)
-                asked_at = wall()
+                asked_s = steady_s()
                 await socket.send(hello.encode())
-                return cls(socket, await _welcome(socket), asked_at, wall())
+                welcome, took_s = await _welcome(socket), steady_s() - asked_s
+                welcomed_at = wall()
+                return cls(socket, welcome, welcomed_at - timedelta(seconds=took_s), welcomed_at)
         except _NO_LINE as error:
             _abort(opened)
             raise Lost(why(error, opened, route)) from error
@@ -98,6 +100,10 @@ class Line:
         await asyncio.sleep(0)  # the reader was woken before us: let it take what lies there
         return True
 
+    def abort(self) -> None:
+        """Drops the connection without a goodbye."""
+        self._socket.transport.abort()
+
     async def close(self, code: int = CloseCode.NORMAL, reason: str = "") -> None:
         """Says goodbye and waits for the other side's, shortly: what can't be sent by then never will be."""
         try:
@@ -106,7 +112,7 @@ class Line:
         except TimeoutError:
             pass
         finally:
-            self._socket.transport.abort()
+            self.abort()
 
     async def _read(self, receive: Callable[[Frame], None]) -> Ended:
         while True:
@@ -154,7 +160,7 @@ class Line:
             verdict = liveness.stepped(now_s - before_s, heard=self._socket.heard, stuck=stuck)
             before_s, unsent, self._socket.heard = now_s, still, False
             if verdict == "dead":
-                self._socket.transport.abort()
+                self.abort()
                 return
             if verdict == "ping" and not self._out:  # where frames wait to be sent, so would the ping
                 self._out.append(loop.create_future())

@@ -114,7 +114,9 @@ class Wiring:
     async def _run(self) -> None:
         try:
             async with asyncio.TaskGroup() as self._tasks:
+                watch = self._tasks.create_task(self._told_clock.watch(self._lines.renew))
                 self._fail(await self._lines.run())
+                watch.cancel()
         finally:
             self._fail(GridClosed("the grid was closed"))
             for timer in self._timers:
