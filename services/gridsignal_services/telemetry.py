@@ -7,11 +7,14 @@ import re
 import sys
 import time
 from collections.abc import Callable, MutableMapping
-from typing import Any, TextIO
+from json import dumps
+from typing import Any, TextIO, cast
 
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from gridsignal_services.output import Output
 
 METRICS_CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -21,7 +24,10 @@ HIDDEN = "(hidden)"
 
 
 def configure_logging(json: bool, level: str, stream: TextIO | None = None) -> None:
-    """Sets up structured logs of this process on `stream` (default stderr): one JSON object a line, or for people."""
+    """Sets up structured logs of this process on `stream` (default stderr): one JSON object a line, or for people.
+
+    A line that can't be written is dropped.
+    """
     renderer = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[
@@ -32,12 +38,20 @@ def configure_logging(json: bool, level: str, stream: TextIO | None = None) -> N
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(_output(json, stream or sys.stderr)),
         cache_logger_on_first_use=False,
     )
     told = _Told(logging.WARNING)
     told.addFilter(_Seldom())
     logging.basicConfig(handlers=[told], level=logging.WARNING, force=True)
+
+
+def _output(json: bool, stream: TextIO | None) -> TextIO:
+    def notice(dropped: int) -> str:
+        event = {"event": "log lines dropped: they could not be written", "lines": dropped, "level": "warning"}
+        return (dumps(event) if json else " ".join(f"{name}={value}" for name, value in event.items())) + "\n"
+
+    return cast("TextIO", Output(stream, notice=notice))
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:

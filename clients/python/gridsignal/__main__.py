@@ -9,12 +9,14 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 unava
 from __future__ import annotations
 
 import argparse
-import io
+import codecs
+import json
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from io import TextIOWrapper
 from types import ModuleType
 
 from gridsignal.version import __version__
@@ -63,12 +65,13 @@ GROUPS: dict[str, tuple[Command, ...]] = {
 _EXTRA_OF = {"aiokafka": "kafka", "redis": "redis"}
 """Modules that a command may need for what it is asked, and not for the rest."""
 COMMANDS = {command.name: command for group in GROUPS.values() for command in group}
+_ESCAPED = "gridsignal.escaped"
 EXAMPLE = "example:\n  gridsignal watch prices --zone DE-LU"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code."""
-    _spell_what_a_terminal_lacks()
+    _use_any_output()
     given = list(sys.argv[1:] if argv is None else argv)
     if not given or given[0] in ("-h", "--help", "help"):
         print(table())
@@ -86,11 +89,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def _spell_what_a_terminal_lacks() -> None:
-    """A letter that the terminal's encoding does not have is spelled out, such as \\xfc, and ends nothing."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+def _use_any_output() -> None:
+    """What a terminal can't show is written as an escape, and a stream that was closed before us is nowhere."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, so that no file of ours does
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process lives
+        elif isinstance(stream, TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors=_ESCAPED)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """What a terminal can't show, as JSON writes it: a line of JSON stays one."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(_ESCAPED, _escaped)
 
 
 def run(name: str, rest: list[str]) -> int:

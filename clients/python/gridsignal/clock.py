@@ -90,8 +90,7 @@ class GatewayClock:
     async def sleep_until(self, when: datetime) -> None:
         while (left := when - self.now()) > timedelta(0):
             rate = self._grid.rate if self._grid else 1.0
-            await asyncio.sleep(min(left.total_seconds() / rate, _log = logging.getLogger("gridsignal.clock")
-_LONGEST_SLEEP_S))
+            await asyncio.sleep(min(left.total_seconds() / rate, _LONGEST_SLEEP_S))
 
     def _step(self) -> timedelta:
         moved = self._lead() - self._since

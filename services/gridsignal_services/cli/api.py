@@ -17,11 +17,15 @@ import httpx2
 
 from gridsignal import UsageError
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
+from gridsignal.addresses import refuse_plaintext, shown, split
 from gridsignal.cli.arguments import span
 from gridsignal.cli.claims import expired
 from gridsignal.cli.connection import bearer
 from gridsignal.cli.grid_time import grid_now
+from gridsignal.cli.secure import ALLOW, add_tls_options, files_of, plaintext_allowed
 from gridsignal.cli.tables import period, printable
+from gridsignal.proxies import proxy_for
+from gridsignal.tls import context, explained
 
 DEFAULT_API = "http://127.0.0.1:8082"
 _ENDS = ("starts_at", "ends_at")
@@ -44,6 +48,7 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--token-file", type=Path, metavar="FILE", help="a file with the bearer token (default: GRIDSIGNAL_TOKEN)"
     )
+    add_tls_options(group)
     arguments.add_argument("--json", action="store_true", help="JSON as the door answers it, times in UTC")
 
 
@@ -52,16 +57,45 @@ def door(args: argparse.Namespace) -> Iterator[httpx2.Client]:
     """The door these options describe. Raises Failed for what keeps it shut."""
     try:
         headers = {"Authorization": f"Bearer {bearer(args.token_file)}"}
-        if not httpx2.URL(args.api).host:
-            raise httpx2.InvalidURL("no host")
-        with httpx2.Client(base_url=args.api, headers=headers, timeout=15) as http:
-            yield http
     except UsageError as wrong:
         raise Failed(USAGE, str(wrong)) from None
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as wrong:
-        raise Failed(USAGE, f"--api: expected an address such as {DEFAULT_API}, got {args.api!r}") from wrong
+    with opened("dispatch", args.api, "--api", DEFAULT_API, headers, files_of(args)) as http:
+        yield http
+
+
+@contextmanager
+def opened(
+    door: str, address: str, option: str, such_as: str, headers: Mapping[str, str], files: Mapping[str, Path | None]
+) -> Iterator[httpx2.Client]:
+    """A REST door at the address of an option: by its own TLS settings, and by a proxy only where one is in the way.
+
+    Raises Failed for what keeps it shut.
+    """
+    try:
+        parts = split(address, ("http", "https"), f"such as {such_as}")
+        if parts.scheme == "http" and "Authorization" in headers:
+            refuse_plaintext(parts.hostname or "", "https://", allowed=plaintext_allowed(), how=ALLOW)
+        proxy = proxy_for(address, os.environ, socks_library="socksio")
+        secured = context(**files)
+    except UsageError as wrong:
+        raise Failed(USAGE, f"{option}: {wrong}") from None
+    try:
+        with httpx2.Client(
+            base_url=address,
+            headers=dict(headers),
+            timeout=15,
+            verify=secured,
+            proxy=proxy and proxy.url,
+            trust_env=False,  # what of the environment counts was read above
+        ) as http:
+            yield http
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
+        raise Failed(USAGE, f"{option}: expected a url such as {such_as}, got {shown(address)}") from None
     except httpx2.TransportError as away:
-        raise Failed(UNAVAILABLE, f"expected the dispatch door at {args.api}, got {cause_of(away)}") from away
+        if distrust := explained(away):
+            raise Failed(FAILED, f"{door} door at {shown(address)}: {distrust}") from away
+        by = f" (by way of the proxy in {proxy.variable})" if proxy else ""
+        raise Failed(UNAVAILABLE, f"expected the {door} door at {address}, got {cause_of(away)}{by}") from away
 
 
 def exit_code(work: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
@@ -85,6 +119,8 @@ def answer(response: httpx2.Response) -> Any:
         told = "\n  ".join(map(printable, lines or [str(problem["detail"])]))
     except (ValueError, KeyError, TypeError):
         told = f"expected an answer of the dispatch door, got HTTP {response.status_code}"
+        if response.is_redirect:
+            told += f": it redirects to {shown(response.headers['location'])}, and the token is not sent there"
     code = UNAVAILABLE if response.status_code in (429, 503) else FAILED
     raise Failed(code, told)
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx2
 
-from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
-from gridsignal_services.cli.api import Failed, cause_of
+from gridsignal.__main__ import FAILED, UNAVAILABLE
+from gridsignal.cli.secure import files_of
+from gridsignal_services.cli.api import Failed, opened
 
 DEFAULT_INGEST = "http://127.0.0.1:8083"
 
@@ -25,15 +26,8 @@ def add_address(arguments: argparse.ArgumentParser) -> None:
 @contextmanager
 def ingest_door(address: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx2.Client]:
     """The door at an address. Raises Failed for what keeps it shut."""
-    try:
-        if not httpx2.URL(address).host:
-            raise httpx2.InvalidURL("no host")
-        with httpx2.Client(base_url=address, headers=dict(headers or {}), timeout=15) as http:
-            yield http
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as wrong:
-        raise Failed(USAGE, f"--ingest: expected an address such as {DEFAULT_INGEST}, got {address!r}") from wrong
-    except httpx2.TransportError as away:
-        raise Failed(UNAVAILABLE, f"expected the ingest door at {address}, got {cause_of(away)}") from away
+    with opened("ingest", address, "--ingest", DEFAULT_INGEST, headers or {}, files_of(argparse.Namespace())) as http:
+        yield http
 
 
 def answer(response: httpx2.Response) -> Any:

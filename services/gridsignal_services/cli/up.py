@@ -27,6 +27,7 @@ from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.replay import example_prices, repeated, shipped_days
 from gridsignal_services.ingest.series import Publication
+from gridsignal_services.output import say
 from gridsignal_services.registry import Registry
 from gridsignal_services.reloading import read_files
 from gridsignal_services.restlimits import RestLimits
@@ -159,28 +160,28 @@ async def _run(
             await stack.declare_flat_baselines(embedded.midnight(clock.now()), _EXAMPLE_DAYS, _EXAMPLE_SHARE)
         await _greet(stack, settings, clock)
         await ended.wait()
-        print("stopping: no new work, clients are told, open requests are answered", flush=True)
+        say("stopping: no new work, clients are told, open requests are answered")
 
 
 async def _greet(stack: Stack, settings: ServerSettings, clock: Clock) -> None:
     files = await stack.write_tokens(settings.directory / "tokens")
-    print(f"for data centers  {stack.gateway_url}  (WebSocket /v1/stream)")
-    print(f"for operators     {stack.api_url}  (REST, /docs)")
-    print(f"for the feeds     {stack.feeds_url}  (/v1/feeds, /v1/signals)")
-    print(f"for yourself      {stack.ops.url}  (/healthz, /readyz, /metrics)")
-    print(f"kept in           {settings.directory}")
-    print("tokens            one file each, good for thirty days:")
+    say(f"for data centers  {stack.gateway_url}  (WebSocket /v1/stream)")
+    say(f"for operators     {stack.api_url}  (REST, /docs)")
+    say(f"for the feeds     {stack.feeds_url}  (/v1/feeds, /v1/signals)")
+    say(f"for yourself      {stack.ops.url}  (/healthz, /readyz, /metrics)")
+    say(f"kept in           {settings.directory}")
+    say("tokens            one file each, good for thirty days:")
     for who, file in sorted(files.items()):
-        print(f"                  {who:<26}{file}")
-    print("                  a command takes one with --token-file FILE, or GRIDSIGNAL_TOKEN=$(cat FILE)")
+        say(f"                  {who:<26}{file}")
+    say("                  a command takes one with --token-file FILE, or GRIDSIGNAL_TOKEN=$(cat FILE)")
     if isinstance(clock, ScaledClock):
         speed = f"{clock.grid.rate:g} seconds of it in one"
-        print(
+        say(
             f"grid time         {clock.now():%Y-%m-%d %H:%M} UTC, {speed}; {day_of(clock.grid)} is played day after day"
         )
     elif settings.registry is None:
-        print("example           flat baselines, and a price curve for today and tomorrow")
-    print()
+        say("example           flat baselines, and a price curve for today and tomorrow")
+    say()
     for line in first_steps(stack, write_environments(stack, files, settings.directory)):
-        print(line)
-    print("\nrunning; Ctrl-C ends it in order", flush=True)
+        say(line)
+    say("\nrunning; Ctrl-C ends it in order")

@@ -1,0 +1,45 @@
+"""The commands on any terminal: one that knows ASCII alone, one that is closed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+_SAYS = "import sys; from gridsignal.__main__ import _use_any_output; _use_any_output(); "
+ASCII = [
+    {"PYTHONIOENCODING": "ascii"},
+    {"PYTHONIOENCODING": "latin-1"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    {"LC_ALL": "C"},
+]
+
+
+def said(code: str, **environment: str) -> bytes:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
+    done = subprocess.run([sys.executable, "-c", _SAYS + code], capture_output=True, env=kept | environment, timeout=30)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("environment", ASCII, ids=str)
+def test_what_a_terminal_can_not_show_is_escaped_as_json_escapes_it(environment: dict[str, str]) -> None:
+    words = "12 \N{EURO SIGN} \N{LATIN SMALL LETTER E WITH ACUTE} \N{BATTERY}"
+    line = said(f"print('\"' + {words!a} + '\"')", **environment)
+    encoding = "latin-1" if environment.get("PYTHONIOENCODING") == "latin-1" else "utf-8"
+    assert json.loads(line.decode(encoding)) == words
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_a_stream_that_is_closed_is_nowhere(closed: str) -> None:
+    line = f'exec "{sys.executable}" -m gridsignal --help {closed}'
+    assert subprocess.run(line, shell=True, capture_output=True, timeout=30).returncode == 0
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])
+def test_a_mistake_that_nobody_can_be_told_is_still_a_mistake(closed: str) -> None:
+    line = f'exec "{sys.executable}" -m gridsignal nonsense {closed}'
+    assert subprocess.run(line, shell=True, capture_output=True, timeout=30).returncode == 2
