@@ -53,11 +53,6 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback or (mapped is not None and mapped.is_loopback)
 
 
-def host_port(host: str, port: int) -> str:
-    """As it stands in a url: an IPv6 address in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def shown(url: object) -> str:
     """A url for people: without what stands before an @ or behind a question mark."""
     if not isinstance(url, str):

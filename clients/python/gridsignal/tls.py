@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from gridsignal.errors import UsageError
 
 _WHAT_HELPS = "a private certificate authority goes in cafile= (in the commands: --ca, GRIDSIGNAL_CA)"
-_WHAT_THEY_WANT = "it asks for a client certificate: certfile= and keyfile= (in the commands: --cert, --key)"
+_WHAT_THEY_WANT = "it asks for a client certificate: certfile= and keyfile= (in the commands: --cert, --cert-key)"
 
 
 def context(

@@ -155,7 +155,7 @@ def _hint(error: Exception, route: Route) -> str:
         return ""
     if route.tls is None:
         return " (where it speaks TLS: wss://)"
-    return " (where it asks for a client certificate: certfile= and keyfile=, in the commands --cert and --key)"
+    return " (where it asks for a client certificate: certfile= and keyfile=, in the commands --cert and --cert-key)"
 
 
 def ended(closed: ConnectionClosed) -> Ended:

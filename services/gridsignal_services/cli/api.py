@@ -85,7 +85,7 @@ def opened(
             headers=dict(headers),
             timeout=15,
             verify=secured,
-            proxy=proxy and proxy.url,
+            proxy=proxy.url if proxy else None,
             trust_env=False,  # what of the environment counts was read above
         ) as http:
             yield http

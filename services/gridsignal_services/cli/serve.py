@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments
+from gridsignal_services.addresses import authority
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.output import say
 from gridsignal_services.reloading import Files, read_files
@@ -89,7 +90,7 @@ async def _serve(door: str, settings: ServerSettings, files: Files) -> None:
     loop.add_signal_handler(signal.SIGHUP, reload_asked.set)
 
     def told(host: str, port: int) -> None:
-        say(f"{door} ready at {host}:{port}")
+        say(f"{door} ready at {authority(host, port)}")
 
     async with ground(settings, files, reload_asked) as on:
         await SERVED[door](on, ended, told)

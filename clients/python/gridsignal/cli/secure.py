@@ -18,12 +18,15 @@ def add_tls_options(group: Any) -> None:
     group.add_argument(
         "--cert", type=Path, metavar="FILE", help="the client certificate to show (default: GRIDSIGNAL_CERT)"
     )
-    group.add_argument("--key", type=Path, metavar="FILE", help="its key, if not in the same file (GRIDSIGNAL_KEY)")
+    group.add_argument(
+        "--cert-key", type=Path, metavar="FILE", help="its key, if not in the same file (default: GRIDSIGNAL_CERT_KEY)"
+    )
 
 
 def files_of(args: argparse.Namespace) -> dict[str, Path | None]:
     """`cafile`, `certfile` and `keyfile` as the options or the environment name them."""
-    return {f"{name}file": getattr(args, name, None) or _from_environment(name) for name in ("ca", "cert", "key")}
+    named = {"cafile": "ca", "certfile": "cert", "keyfile": "cert_key"}
+    return {file: getattr(args, option, None) or _from_environment(option) for file, option in named.items()}
 
 
 def plaintext_allowed() -> bool:
