@@ -48,7 +48,7 @@ down: ## stops the local stack and keeps its data (ARGS=--volumes: forgets it)
 logs: ## what the local stack says, as it says it (ARGS=gateway)
 	@docker compose logs --follow $(ARGS)
 
-test: $(VENV)/.dev ## the whole suite; its last lines say what ran on what (ARGS='-m "not services"': without Kafka and Redis)
+test: $(VENV)/.dev ## the whole suite; it ends with a list of what was tested against what (ARGS='-m "not services"': without Kafka and Redis)
 	@$(PY) -m pytest $(ARGS)
 
 compose-test: $(VENV)/.dev ## the local stack brought up with docker compose and driven from outside (ARGS='-k kill')

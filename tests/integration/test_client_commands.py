@@ -112,6 +112,33 @@ async def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     assert told.err == "gridsignal: watch needs rich: pip install 'gridsignal[cli]'\n"
 
 
+@pytest.fixture
+def without_kafka(tmp_path: Path) -> dict[str, str]:
+    """An environment in which the extra `kafka` is not installed."""
+    (tmp_path / "aiokafka.py").write_text("raise ModuleNotFoundError('no aiokafka', name='aiokafka')", "utf-8")
+    return {"PYTHONPATH": str(tmp_path)}
+
+
+@pytest.mark.parametrize("name", ["serve", "topics", "schemas", "demo"])
+async def test_help_needs_no_extra(name: str, without_kafka: dict[str, str]) -> None:
+    assert (await ran(name, "--help", **without_kafka)).code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["serve", "gateway", "--kafka", "127.0.0.1:1", "--schema-registry", "http://127.0.0.1:1"],
+        ["topics", "apply", "--kafka", "127.0.0.1:1"],
+        ["schemas", "register", "--kafka", "127.0.0.1:1", "--schema-registry", "http://127.0.0.1:1"],
+        ["demo", "--log", "kafka://127.0.0.1:1", "--schema-registry", "http://127.0.0.1:1"],
+    ],
+    ids=lambda words: words[0],
+)
+async def test_what_needs_an_extra_names_it(words: list[str], without_kafka: dict[str, str]) -> None:
+    told = await ran(*words, **without_kafka)
+    assert (told.code, told.err) == (2, f"gridsignal: {words[0]} needs aiokafka: pip install 'gridsignal[kafka]'\n")
+
+
 # --- watch ------------------------------------------------------------------------------------------------------
 
 

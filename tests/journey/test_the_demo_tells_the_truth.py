@@ -135,6 +135,13 @@ def test_every_printed_sum_follows_from_the_object_alone(played: Played) -> None
         assert request["lacking_w"] == max(0, request["power_w"] - accepted)
 
 
+def test_the_readme_tells_the_same(played: Played) -> None:
+    readme = (RECOUNT.parents[2] / "README.md").read_text("utf-8")
+    cost, co2 = played.figures["net_cost"], played.figures["co2_kg"]
+    assert f"{float(cost['without']) - float(cost['with']):,.0f} EUR better off" in readme
+    assert f"{abs(co2['with'] - co2['without']) / 1000:.1f} t " in readme
+
+
 def test_what_is_printed_is_what_the_object_says(played: Played) -> None:
     ended = plain("--day", played.day, "--speed", "max", encoding="utf-8")
     for name in ("payments", "penalties"):

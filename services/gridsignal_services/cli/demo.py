@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     """Plays the day. 0: done; 2: that can't be played; 3: the cluster does not answer."""
     configure_logging(json=False, level="WARNING", stream=sys.stderr)
     console = Console()
-    watch = None if args.json else Narrator(console.print, STORIES[args.day], time.monotonic)
+    watch = _progress(args.day) if args.json else Narrator(console.print, STORIES[args.day], time.monotonic)
     try:
         result = asyncio.run(_play(args, watch))
     except SpeedRefused as refused:
@@ -95,6 +95,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         console.print(summary(result, console.width, unicode=console.encoding.startswith("utf")))
     return OK
+
+
+def _progress(day: str) -> Watcher:
+    """For whoever waits for the JSON: the grid's time now and then, on stderr."""
+    narrator = Narrator(Console(stderr=True).print, STORIES[day], time.monotonic)
+    return lambda _record, now: narrator(None, now)
 
 
 async def _play(args: argparse.Namespace, watch: Watcher | None) -> Result:

@@ -43,7 +43,13 @@ def parser() -> Arguments:
         one = actions.add_parser(action, help=told)
         one.add_argument("order_id", metavar="ORDER_ID")
         if action != "show":
-            one.add_argument("--end", type=moment, required=action == "extend", metavar="TIME", help="the new end")
+            one.add_argument(
+                "--end",
+                type=moment,
+                required=action == "extend",
+                metavar="TIME",
+                help="the new end, within what was offered",
+            )
             one.add_argument("--reason", default="", help="why, for the record")
         add_options(one)
     give_examples(actions, EXAMPLE)
