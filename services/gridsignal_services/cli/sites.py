@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
+from typing import Any
 
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments
-from gridsignal.cli.tables import show_rows
+from gridsignal.cli.tables import show_rows, when
 from gridsignal_services.cli.api import add_options, answer, door, exit_code, show_json
 
 EXAMPLE = """\
@@ -14,6 +16,7 @@ examples:
   gridsignal sites
   gridsignal sites --token-file acme.token --json
 """
+_HEADINGS = ("site", "zone", "capacity", "minimum load", "participant", "baseline until")
 
 
 def parser() -> Arguments:
@@ -39,15 +42,18 @@ def _run(args: argparse.Namespace) -> int:
         for site in sites:
             show_json(site)
         return OK
-    rows = [
-        (
-            site["site"],
-            site["participant"],
-            site["zone"],
-            f"{site['capacity_w'] / 1e6:g} MW",
-            f"{site['minimum_load_w'] / 1e6:g} MW",
-        )
-        for site in sites
-    ]
-    show_rows("sites", ("site", "participant", "zone", "capacity", "minimum load"), rows)
+    show_rows("sites", _HEADINGS, [_row(site) for site in sites])
     return OK
+
+
+def _row(site: dict[str, Any]) -> tuple[str, ...]:
+    """A site of one's own has an owner and a minimum load, one in an operator's zones how far its baseline reaches."""
+    until, least = site.get("baseline_until"), site.get("minimum_load_w")
+    return (
+        site["site"],
+        site["zone"],
+        f"{site['capacity_w'] / 1e6:g} MW",
+        "" if least is None else f"{least / 1e6:g} MW",
+        site.get("participant", ""),
+        when(datetime.fromisoformat(until), site["zone"]) if until else "",
+    )

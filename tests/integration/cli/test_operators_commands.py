@@ -121,3 +121,11 @@ def test_cancelling_twice_is_fine(operator: Operator, request_id: str) -> None:
 def test_there_is_nothing_to_clear_without_offers(operator: Operator, request_id: str) -> None:
     nothing = operator(f"request clear {request_id}")
     assert (nothing.code, nothing.out, "expected an award" in nothing.err) == (1, "", True)
+
+
+def test_an_operator_sees_where_it_could_ask_and_how_far_baselines_reach(up: Up, operator: Operator) -> None:
+    seen, mine = operator("sites"), ran(["sites"], **up.towards("participant-acme-ai"))
+    assert (seen.code, mine.code) == (0, 0)
+    assert "muc-1" in seen.out
+    assert "muc-1" not in mine.out
+    assert "12 MW" in mine.out
