@@ -103,7 +103,20 @@ def _row(feed: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
     counts = (str(feed[name]) for name in ("published", "revisions", "quarantined"))
     in_ = f"in {_length(due - now)}"
     ago = "never" if last is None else f"{_length(now - last)} ago"
-    return (feed["provider"], feed["zone"], feed["signal"], ago, until, in_, *counts, f"{state}{feed['trouble']}")
+    return (
+        feed["provider"],
+        feed["zone"],
+        feed["signal"],
+        ago,
+        until,
+        in_,
+        *counts,
+        f"{state}{feed['trouble'] or _left_out(feed)}",
+    )
+
+
+def _left_out(feed: Mapping[str, Any]) -> str:
+    return f"left out: {feed['left_out']}" if feed["left_out"] else ""
 
 
 def _moment(text: str | None) -> datetime | None:

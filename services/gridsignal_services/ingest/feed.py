@@ -12,6 +12,7 @@ FeedError
 
 from __future__ import annotations
 
+import json
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -108,6 +109,8 @@ class Ask:
     settings: Mapping[str, str] = field(default_factory=dict)
     """What the operator of this service configured for the provider: addresses, names, secrets."""
     markets: Markets = DEFAULTS
+    beside: tuple[Answer, ...] = ()
+    """The answers to `Provider.beside`."""
     left_out: LeftOut = field(default_factory=LeftOut, compare=False)
     """What a parser could not read of an answer whose rest it read, in words."""
 
@@ -187,6 +190,8 @@ class Provider:
     """The page to ask for next; None after the last."""
     merge: Callable[[Sequence[Answer]], Answer] | None = None
     """All pages as one answer, for feeds whose pages can't be read one by one."""
+    beside: Callable[[Sequence[Answer], Ask], list[Call]] | None = None
+    """What else has to be asked to understand all pages: descriptions that answers only point to."""
     complete: bool = False
     """An answer lists everything that is in force: what is missing from it has been cancelled."""
 
@@ -227,22 +232,35 @@ def first_line(fault: BaseException) -> str:
     return f"{type(fault).__name__}: {lines[0]:.120}"
 
 
+def said_in(answer: Answer) -> str:
+    """What a refusal says for itself, to be told after its status; empty where it is no JSON of the usual shapes."""
+    try:
+        body = json.loads(answer.body) if answer.body.lstrip().startswith(b"{") else {}
+    except (ValueError, RecursionError):
+        return ""
+    inner = body.get("error")
+    names = ("error", "title", "error_description", "detail", "message", "reason")
+    told = [str(one[name]) for one in (body, inner) if isinstance(one, dict) for name in names if one.get(name)]
+    words = " ".join("; ".join(text for text in told if not text.startswith("{")).split())
+    return f": {words:.160}" if words else ""
+
+
 def refuse_status(answer: Answer) -> None:
     """Raises what an HTTP status means where the feed has no meaning of its own for it."""
-    status = answer.status
+    status, said = answer.status, said_in(answer)
     if 200 <= status < 300:
         if status == 204 or not answer.body.strip():
             raise NotYetAvailable(f"expected figures, got an empty answer (status {status})")
         return
     if status == 429:
-        raise Banned("too many requests (status 429)", answer.retry_after_s)
+        raise Banned(f"too many requests (status 429{said})", answer.retry_after_s)
     if status in (401, 403):
-        raise Refused(f"the feed refuses our credentials (status {status})")
+        raise Refused(f"the feed refuses our credentials (status {status}{said})")
     if status == 413:
         raise TooLarge("the feed finds the request too large (status 413)")
     if status >= 500 or status in (408, 425):
-        raise Outage(f"the feed answers status {status}", answer.retry_after_s)
-    raise Malformed(f"expected status 200, got {status}")
+        raise Outage(f"the feed answers status {status}{said}", answer.retry_after_s)
+    raise Malformed(f"expected status 200, got {status}{said}")
 
 
 def newest(records: Iterable[Record]) -> datetime | None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from gridsignal_schemas.messages import Record
 from gridsignal_services.ingest.feed import Answer, Ask, FeedError, Malformed, NotYetAvailable, Provider, Refused, read
 from gridsignal_services.ingest.http import Http
+from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.markets import DEFAULTS, Markets
 from gridsignal_services.ingest.schedule import cut
 from gridsignal_services.ingest.scrub import scrubbed
@@ -66,21 +67,35 @@ class Fetching:
     async def _pages(self, name: str, provider: Provider, ask: Ask) -> list[Record]:
         found: list[Record] = []
         answers: list[Answer] = []
+        # pages that are read as one are looked at alone for refusals, not for what can't be read of them
+        page_ask = ask if provider.merge is None else replace(ask, left_out=LeftOut())
         for _ in range(LARGEST_PAGES):
-            answer, records = await self._answered(name, provider, ask)
+            answer, records = await self._answered(name, provider, page_ask)
             found += records
             answers.append(answer)
-            page = provider.next_page(answer, ask) if provider.next_page else None
+            page = provider.next_page(answer, page_ask) if provider.next_page else None
             if page is None:
-                return found if provider.merge is None else read(provider, provider.merge(answers), ask)
-            ask = replace(ask, page=page)
+                return found if provider.merge is None else await self._together(name, provider, answers, ask)
+            page_ask = replace(page_ask, page=page)
         raise Malformed(f"expected at most {LARGEST_PAGES} pages of {name}, got more")
+
+    async def _together(self, name: str, provider: Provider, answers: list[Answer], ask: Ask) -> list[Record]:
+        """All pages as one, with what they point to."""
+        assert provider.merge is not None
+        try:
+            told = replace(ask, token=await self._token(name, provider, ask))
+            calls = provider.beside(answers, told) if provider.beside else []
+            fetch = self._http.fetch
+            beside = [await fetch(call, provider=name, per_minute=provider.per_minute) for call in calls]
+            return read(provider, provider.merge(answers), replace(told, beside=tuple(beside)))
+        except FeedError as fault:
+            raise _without_secrets(fault, ask, provider) from None
 
     async def _answered(self, name: str, provider: Provider, ask: Ask) -> tuple[Answer, list[Record]]:
         """One page; an expired token is renewed once, a second refusal stands."""
         for attempt in (1, 2):
-            told = replace(ask, token=await self._token(name, provider, ask))
             try:
+                told = replace(ask, token=await self._token(name, provider, ask))
                 answer = await self._asked(name, provider, told)
                 return answer, read(provider, answer, told)
             except Refused as fault:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gridsignal_schemas.messages import CarbonIntensity, DispatchRequest, Record, SpotPrice
+from gridsignal_services.ingest.kept import Kept, weight
 from gridsignal_services.ingest.quarantine import Limits, Reason, SetAside, confirms, faults, without_outliers
 from gridsignal_services.ingest.revisions import News, Revisions, Series, Verdict
 from gridsignal_services.ledger.rules import request_faults
 
 KEPT_REASONS = 200
-
-
-MOST_KINDS = 20_000
 
 
 @dataclass(slots=True)
@@ -41,28 +39,30 @@ class _Last:
 class Intake:
     """What was published, what was set aside, and the last good curve of each kind to compare units with.
 
-    Bounded: the revisions' own bound, one good record of each of `most_kinds` kinds of series, the last KEPT_REASONS
-    set-asides. When full: the oldest go; a kind that was forgotten begins without anything to compare with.
-    Conflates: good records of one kind to the newest.
+    Bounded: the revisions' own bound, and the same (kept.py) for the last good record of each kind of series; the last
+    KEPT_REASONS set-asides. When full: a provider's oldest go; a kind that was forgotten begins without anything to
+    compare with. Conflates: good records of one kind to the newest.
     """
 
-    def __init__(
-        self, limits: Limits | None = None, revisions: Revisions | None = None, *, most_kinds: int = MOST_KINDS
-    ) -> None:
+    def __init__(self, limits: Limits | None = None, revisions: Revisions | None = None) -> None:
         self.limits = limits or Limits()
         self.revisions = revisions or Revisions()
         self.quarantine: deque[SetAside] = deque(maxlen=KEPT_REASONS)
-        self._kinds: OrderedDict[str, _Last] = OrderedDict()
-        self._most_kinds = most_kinds
+        self._kinds: Kept[_Last] = Kept()
 
     def learn(self, record: Record) -> None:
         """Takes note of a record that is on the log, from before a restart or just acknowledged."""
         self.revisions.learn(record)
-        if kind := _kind(record):
-            self._kinds[kind] = _Last(record)
-            self._kinds.move_to_end(kind)
-            while len(self._kinds) > self._most_kinds:
-                self._kinds.popitem(last=False)
+        if (kind := _kind(record)) and isinstance(record, Series):
+            self._kinds.put(kind, record.provider, _Last(record), weight(record))
+
+    def knows_kind(self, record: Record) -> bool:
+        """Whether something was published of this kind of series."""
+        return (_kind(record) or "") in self._kinds
+
+    def kinds_of(self, provider: str) -> int:
+        """How many kinds of series a provider has published."""
+        return self._kinds.count(provider)
 
     def judge(self, record: Record, asked_zone: str | None, now: datetime) -> Verdict | SetAside:
         """Sets a record aside with its reasons, or says whether it is new, a correction or nothing new.

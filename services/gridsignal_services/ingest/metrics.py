@@ -19,7 +19,7 @@ class Metrics:
         self._last_success = self._gauge("last_success_seconds", "When the feed last gave good figures (unix time)")
         self._newest = self._gauge("newest_figure_seconds", "End of the newest figure of the feed (unix time)")
         self._stale = self._gauge("stale", "1 while the feed is silent for too long")
-        self._next_due = self._gauge("next_due_seconds", "When the feed is asked next (unix time)")
+        self._next_due = self._gauge("next_due_in_seconds", "Seconds until the feed is asked next")
         self._published = self._counter("published", "Records published, by what they were", "news")
         self._quarantined = self._counter("quarantined", "Records set aside, by reason", "reason")
         self._attempts = self._counter("attempts", "Times the feed was asked, by outcome", "outcome")

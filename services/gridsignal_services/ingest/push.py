@@ -8,12 +8,16 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.messages import Record
 from gridsignal_services import problems, threshold
 from gridsignal_services.access import SIGNAL_WRITE, Principal
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.intake import Batch
+from gridsignal_services.ingest.kept import weight
+from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.publishing import Origin, Publishing
 from gridsignal_services.ingest.pushed import AlertBody, CarbonBody, PricesBody, Pushed
+from gridsignal_services.ingest.revisions import Series
 from gridsignal_services.threshold import Callers
 
 Body = TypeVar("Body", PricesBody, CarbonBody, AlertBody)
@@ -33,6 +37,7 @@ class PushDoor:
         body = await threshold.body(request, shape)
         self._must_be_theirs(who, body.zone)
         record = body.record(who.organisation, self._clock.now())
+        self._must_have_room(who.organisation, record)
         batch = await self._publishing.take([record], Origin(who.organisation, signal, principal=who.name))
         response.status_code = 201 if batch.published else 200
         last = self._publishing.intake.revisions.last(record)
@@ -45,13 +50,38 @@ class PushDoor:
             message = f"expected one of your zones ({mine}), got {zone!r}"
             raise problems.invalid([Detail(code="ZONE_UNKNOWN", pointer="/zone", message=message)])
 
+    def _must_have_room(self, organisation: str, record: Record) -> None:
+        intake = self._publishing.intake
+        if organisation in PROVIDERS:
+            raise problems.invalid(
+                [Detail(code="PROVIDER_TAKEN", pointer="", message=f"{organisation} is the name of a public feed")]
+            )
+        if isinstance(record, Series) and weight(record) > MOST_PUSHED_POINTS:
+            message = (
+                f"expected at most {MOST_PUSHED_POINTS} values at once, got {weight(record)}: push a day at a time"
+            )
+            raise problems.invalid([Detail(code="TOO_MANY_VALUES", pointer="", message=message)])
+        count = intake.kinds_of(organisation)
+        if isinstance(record, Series) and count >= MOST_DATASETS and not intake.knows_kind(record):
+            message = f"expected at most {MOST_DATASETS} series of an organisation, got {record.dataset} beside {count}"
+            raise problems.invalid([Detail(code="TOO_MANY_DATASETS", pointer="/dataset", message=message)])
+
+
+MOST_PUSHED_POINTS = 3_000
+"""Values of one push: a week of five minutes. More are refused."""
+MOST_DATASETS = 200
+"""Kinds of series (zone, product, dataset or basis) of one organisation. More are refused."""
+
 
 def _news(batch: Batch) -> str:
     if batch.set_aside:
         reasons = batch.set_aside[0].reasons
         raise problems.invalid([Detail(code=r.code.upper(), pointer="", message=r.text) for r in reasons])
     if batch.lower:
-        message = "expected a status not below what is published, got a lower one"
+        message = (
+            "expected a status not below what is published, got a lower one: "
+            "what was corrected is changed by CORRECTED alone, what was measured by MEASURED"
+        )
         raise problems.conflict([Detail(code="LOWER_STATUS", pointer="/status", message=message)])
     return batch.published[0][0].value if batch.published else "known"
 

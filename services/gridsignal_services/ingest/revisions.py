@@ -6,7 +6,6 @@ before is the only thing to compare with, and it is on the log: after a restart 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +23,7 @@ from gridsignal_schemas.messages import (
     RequestCancellation,
     SpotPrice,
 )
+from gridsignal_services.ingest.kept import Kept, weight
 from gridsignal_services.ingest.quarantine import SetAside
 
 Series = SpotPrice | CarbonIntensity
@@ -72,14 +72,13 @@ def identity(record: Record) -> str | None:
 class Revisions:
     """What was published last of each series.
 
-    Bounded: `capacity` series. When full: the one not touched for longest is forgotten, so that reading it again
-    would publish it again as revision 1 (readers drop it: not higher than what they have). Conflates: a series' older
-    revisions.
+    Bounded: points in all and of each provider (kept.py). When full: a provider's series not touched for longest is
+    forgotten, so that reading it again would publish it again as revision 1 (readers drop it: not higher than what they
+    have). Conflates: a series' older revisions.
     """
 
-    def __init__(self, capacity: int = 200_000) -> None:
-        self._last: OrderedDict[str, Record] = OrderedDict()
-        self._capacity = capacity
+    def __init__(self, kept: Kept[Record] | None = None) -> None:
+        self._last: Kept[Record] = Kept() if kept is None else kept
 
     def __len__(self) -> int:
         return len(self._last)
@@ -89,15 +88,11 @@ class Revisions:
         key = identity(record)
         if key is None:
             return
-        self._keep(key, record)
+        owner = getattr(record, "provider", "requests")
+        self._last.put(key, owner, record, weight(record))
         if isinstance(record, GridAlert) and record.supersedes is not None:
-            self._keep(f"replaced|{record.provider}|{record.zone}|{record.supersedes}", record)
-
-    def _keep(self, key: str, record: Record) -> None:
-        self._last[key] = record
-        self._last.move_to_end(key)
-        while len(self._last) > self._capacity:
-            self._last.popitem(last=False)
+            replaced = f"replaced|{record.provider}|{record.zone}|{record.supersedes}"
+            self._last.put(replaced, owner, record, weight(record))
 
     def last(self, record: Record) -> Record | None:
         """What was published last of this record's series."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import Record
@@ -20,7 +21,16 @@ from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest import watch
 from gridsignal_services.ingest.closing import Absences
-from gridsignal_services.ingest.feed import Ask, FeedError, Malformed, Provider, Refused, Signal, newest
+from gridsignal_services.ingest.feed import (
+    Ask,
+    FeedError,
+    Malformed,
+    NotYetAvailable,
+    Provider,
+    Refused,
+    Signal,
+    newest,
+)
 from gridsignal_services.ingest.fetching import Fetching
 from gridsignal_services.ingest.intake import Batch, Intake
 from gridsignal_services.ingest.metrics import Metrics
@@ -133,12 +143,15 @@ class Ingest:
             self.metrics.watched(
                 (name, feed.zone, feed.signal),
                 stale=lambda name=name: self.is_stale(self._statuses[feed][name]),  # type: ignore[misc]  # bound early
-                next_due_s=lambda name=name: self._statuses[feed][name].next_due_at.timestamp(),  # type: ignore[misc]  # bound early
+                next_due_s=lambda name=name: self._due_in_s(self._statuses[feed][name]),  # type: ignore[misc]  # bound early
             )
         return {
             name: watch.scheduled(status, self._providers[name], now, self._jitter.random())
             for name, status in first.items()
         }
+
+    def _due_in_s(self, status: Status) -> float:
+        return max(0.0, (status.next_due_at - self.clock.now()).total_seconds())
 
     async def _play_batch(self, records: list[Record]) -> None:
         while True:
@@ -172,11 +185,15 @@ class Ingest:
         status, provider = self._statuses[feed][name], self._providers[name]
         deep = is_deep(status.last_deep_day, self.clock.now())
         try:
-            records = await self._fetched(feed, name, deep=deep)
-            closings = self._closings(feed, name, records)
+            ask = self._ask(feed, name, deep=deep)
+            records = await self._fetched(name, ask)
+            # of a list that could not be read whole nobody knows what is missing from it
+            closings = [] if ask.left_out else self._closings(feed, name, records)
             batch = await self.publishing.take([*records, *closings], Origin(name, feed.signal, feed.zone))
-            status = self._noted(status, batch, records, deep=deep)
-            outcome = "ok"
+            status = replace(self._noted(status, feed, batch, records, deep=deep), left_out=str(ask.left_out))
+            outcome = "lacking" if status.trouble else "ok"
+            if ask.left_out:
+                _log.warning("some of an answer left out", provider=name, zone=feed.zone, what=status.left_out)
         except FeedError as fault:
             status, outcome = watch.failed(status, fault, self.clock.now()), type(fault).__name__
             _log.info("feed gave nothing", provider=name, zone=feed.zone, signal=feed.signal, trouble=status.trouble)
@@ -185,13 +202,15 @@ class Ingest:
         self._statuses[feed][name] = status
         return status
 
-    async def _fetched(self, feed: Feed, name: str, *, deep: bool) -> list[Record]:
+    async def _fetched(self, name: str, ask: Ask) -> list[Record]:
         if self._fetching is None:
             raise Refused("this service was given no way to fetch")
+        return await self._fetching.fetch(name, ask)
+
+    def _ask(self, feed: Feed, name: str, *, deep: bool) -> Ask:
         now, provider = self.clock.now(), self._providers[name]
         starts_at, ends_at = window(provider.cadence[feed.signal], now, deep=deep, market_time=provider.days)
-        ask = Ask(zone=feed.zone, signal=feed.signal, now=now, starts_at=starts_at, ends_at=ends_at)
-        return await self._fetching.fetch(name, ask)
+        return Ask(zone=feed.zone, signal=feed.signal, now=now, starts_at=starts_at, ends_at=ends_at)
 
     def _closings(self, feed: Feed, name: str, records: Sequence[Record]) -> list[Record]:
         """The ends of what a feed that lists everything in force no longer lists."""
@@ -201,7 +220,7 @@ class Ingest:
         standing = self.publishing.intake.revisions.standing(name, feed.zone, now)
         return self._absences.closings((name, feed.zone), standing, records, now)
 
-    def _noted(self, status: Status, batch: Batch, records: Sequence[Record], *, deep: bool) -> Status:
+    def _noted(self, status: Status, feed: Feed, batch: Batch, records: Sequence[Record], *, deep: bool) -> Status:
         now = self.clock.now()
         status = watch.counted(
             status,
@@ -213,7 +232,12 @@ class Ingest:
             reasons = "; ".join(reason.text for reason in batch.set_aside[0].reasons)
             return watch.failed(status, Malformed(f"all {len(records)} records set aside: {reasons}"), now)
         good = [record for record in records if all(record is not aside.record for aside in batch.set_aside)]
-        ends = newest(good)
+        market = self.publishing.intake.limits.markets.of(feed.zone)
+        ends = newest(watch.wanted(feed, good, market))
+        if lack := watch.lacking(feed, good, market, now):
+            return watch.failed(
+                replace(status, newest_ends_at=ends or status.newest_ends_at), NotYetAvailable(lack), now
+            )
         ends_s = ends.timestamp() if ends else None
         self.metrics.succeeded(status.provider, status.zone, status.signal, now.timestamp(), ends_s)
         return watch.succeeded(status, now, ends, deep=deep)

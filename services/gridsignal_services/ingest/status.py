@@ -36,7 +36,9 @@ class FeedView(Shape):
     revisions: int
     quarantined: int
     trouble: str
-    """The last failure in words; empty after a success."""
+    """The last failure in words, or what the last answer lacked; empty after a success."""
+    left_out: str
+    """What of the last answer could not be read while the rest was."""
 
 
 def app(ingest: Ingest, *, callers: Callers) -> FastAPI:
@@ -75,6 +77,7 @@ def views(ingest: Ingest) -> list[FeedView]:
             revisions=status.revisions,
             quarantined=status.quarantined,
             trouble=status.trouble,
+            left_out=status.left_out,
         )
         for status in ingest.statuses()
     ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
+from gridsignal_schemas.messages import CarbonIntensity, Record, SpotPrice
 from gridsignal_services.ingest.feed import Banned, FeedError, NotYetAvailable, Outage, Provider, Signal
-from gridsignal_services.ingest.schedule import Past, day_starts_at, is_stale, market_day, next_due
+from gridsignal_services.ingest.markets import COUPLED, Market
+from gridsignal_services.ingest.schedule import MARKET_TIME, Past, day_starts_at, is_stale, market_day, next_due
 
 _NO_PAST = Past()
 
@@ -38,7 +40,9 @@ class Status:
     revisions: int = 0
     quarantined: int = 0
     trouble: str = ""
-    """The last failure in words; empty after a success."""
+    """The last failure in words, or what the last answer lacked; empty after a success."""
+    left_out: str = ""
+    """What of the last answer could not be read while the rest was."""
 
     @property
     def name(self) -> tuple[str, str, str]:
@@ -57,6 +61,55 @@ def succeeded(status: Status, now: datetime, newest_ends_at: datetime | None, *,
         last_deep_day=market_day(now) if deep else status.last_deep_day,
         trouble="",
     )
+
+
+WANTED_FROM = time(14, 0)
+"""Market time: from then on a day-ahead feed that lacks tomorrow is helped by the next source."""
+
+
+def lacking(feed: Feed, records: Iterable[Record], market: Market, now: datetime) -> str:
+    """What is wanted of a feed's answer and not in it, in words: another auction's prices are no success.
+
+    A zone of the coupled market wants the whole of today's prices, and in the afternoon tomorrow's; carbon a figure of
+    the last hours.
+    """
+    if feed.signal is Signal.PRICE and market.dataset == COUPLED.dataset:
+        today = market_day(now)
+        last = 2 if now.astimezone(MARKET_TIME).time() >= WANTED_FROM else 1
+        prices = [r for r in records if isinstance(r, SpotPrice) and r.dataset == market.dataset]
+        days = [today + timedelta(days=n) for n in range(last)]
+        missing = [str(day) for day in days if not _is_whole(prices, day_starts_at(day), day_starts_at(_next(day)))]
+        return f"no complete {market.dataset} prices of {feed.zone} for {' and '.join(missing)}" if missing else ""
+    if feed.signal is Signal.CARBON:
+        newest = max((r.ends_at for r in records if isinstance(r, CarbonIntensity)), default=None)
+        if newest is not None and newest < now - OLDEST_CARBON:
+            return f"no carbon of {feed.zone} after {newest.isoformat()}"
+    return ""
+
+
+OLDEST_CARBON = timedelta(hours=12)
+"""Carbon that ends so long ago says nothing about now."""
+
+
+def _next(day: date) -> date:
+    return day + timedelta(days=1)
+
+
+def _is_whole(prices: Iterable[SpotPrice], starts_at: datetime, ends_at: datetime) -> bool:
+    """Whether prices are told for all of a day; a few gaps between them are the feed's own."""
+    told = timedelta(0)
+    for record in prices:
+        for start, end, value in record.intervals():
+            if value is not None and starts_at <= start and end <= ends_at:
+                told += end - start
+    return told >= (ends_at - starts_at) * 0.9
+
+
+def wanted(feed: Feed, records: Iterable[Record], market: Market) -> list[Record]:
+    """The records by which a feed's freshness is told: in the coupled market those of its auction."""
+    if feed.signal is not Signal.PRICE or market.dataset != COUPLED.dataset:
+        return list(records)
+    return [r for r in records if isinstance(r, SpotPrice) and r.dataset == market.dataset]
 
 
 def failed(status: Status, fault: FeedError, now: datetime) -> Status:
@@ -109,5 +162,7 @@ def due(status: Status, provider: Provider, now: datetime, jitter: float) -> dat
 
 
 def stale(status: Status, provider: Provider, now: datetime) -> bool:
-    """Whether the feed's figures are too old to rely on."""
+    """Whether the feed's figures are too old to rely on; one that was asked and never gave any is from the start."""
+    if status.last_success_at is None and status.trouble:
+        return True
     return is_stale(provider.cadence[status.signal], status.last_success_at, status.started_at, now)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gridsignal_schemas.messages import Record
-from gridsignal_services.ingest.feed import Answer, Ask, Malformed, NotYetAvailable, Refused, Signal
+from gridsignal_schemas.messages import Record, SpotPrice
+from gridsignal_services.ingest.feed import Answer, Ask, Malformed, NotYetAvailable, Outage, Refused, Signal
 from gridsignal_services.ingest.fetching import Fetching
 from gridsignal_services.ingest.http import Http
 from gridsignal_services.ingest.providers import PROVIDERS
@@ -99,8 +99,9 @@ async def test_a_feed_without_its_settings_is_not_asked() -> None:
 class Vtn:
     """A VTN with an OAuth2 server, giving two events a page."""
 
-    def __init__(self, *events: dict[str, Any]) -> None:
+    def __init__(self, *events: dict[str, Any], programs: dict[str, dict[str, Any]] | None = None) -> None:
         self.events = list(events)
+        self.programs = programs or {}
 
     def __call__(self, question: Question) -> Reply:
         if question.path == "/auth/token":
@@ -108,6 +109,9 @@ class Vtn:
             return Reply(as_json({"access_token": "t", "token_type": "Bearer", "expires_in": 3600}))
         if question.headers.get("authorization") != "Bearer t":
             return Reply(as_json({"title": "Unauthorized", "status": 401}), 401)
+        if question.path.startswith("/programs/"):
+            program = self.programs.get(question.path.removeprefix("/programs/"))
+            return Reply(as_json(program)) if program else Reply(as_json({"title": "Not Found", "status": 404}), 404)
         skip = int(question.params["skip"][0])
         return Reply(json.dumps(self.events[skip : skip + 2]).encode())
 
@@ -119,6 +123,62 @@ async def test_all_pages_of_a_vtn_are_one_list_in_which_the_urgent_event_holds()
         (record,) = await fetched("openadr3", ask(Signal.EVENT), vtn)
     assert [str(price) for price in getattr(record, "prices_per_mwh", [])] == ["4000.0000"]
     assert [q.params["skip"][0] for q in fake.questions if q.path == "/events"] == ["0", "2", "4", "5"]
+
+
+def vtn_at(address: str, **more: str) -> dict[str, str]:
+    return {"address": address, "client_id": "us", "client_secret": "hush"} | more
+
+
+PROGRAM = {
+    "id": "tariff-1",
+    "payloadDescriptors": [
+        {"payloadType": "PRICE", "units": "MWH", "currency": "DKK"},
+        {"payloadType": "IMPORT_CAPACITY_LIMIT", "units": "W"},
+    ],
+}
+
+
+async def test_what_an_event_leaves_out_of_its_units_its_program_says() -> None:
+    own = [{"payloadType": "PRICE", "units": "KWH", "currency": "NOK"}]
+    half = [{"payloadType": "PRICE", "units": "KWH"}]
+    for described, price, currency, asks in ((None, 7, "DKK", 1), (own, 7000, "NOK", 0), (half, 7000, "DKK", 1)):
+        event = openadr_event(interval("PRICE", 7), payloadDescriptors=described)
+        async with fake_provider(Vtn(event, programs={"tariff-1": PROGRAM})) as fake:
+            (record,) = await fetched("openadr3", ask(Signal.EVENT), vtn_at(fake.address))
+        assert isinstance(record, SpotPrice)
+        assert (record.prices_per_mwh, record.currency, record.flags) == ([price], currency, [])
+        assert sum(q.path == "/programs/tariff-1" for q in fake.questions) == asks
+
+
+async def test_a_program_nobody_may_read_describes_nothing_and_one_that_is_away_is_an_outage() -> None:
+    event = openadr_event(interval("PRICE", 7))
+    async with fake_provider(Vtn(event)) as fake:
+        (record,) = await fetched("openadr3", ask(Signal.EVENT), vtn_at(fake.address))
+    assert "currency_assumed" in getattr(record, "flags", [])
+    vtn = Vtn(event)
+    async with fake_provider(lambda q: Reply(b"", 503) if "/programs" in q.path else vtn(q)) as fake:
+        with pytest.raises(Outage):
+            await fetched("openadr3", ask(Signal.EVENT), vtn_at(fake.address))
+
+
+@pytest.mark.parametrize(
+    ("told", "named", "never"),
+    [
+        ({"error": "invalid_scope", "error_description": "no"}, "scope 'read_all'.*invalid_scope; no", "secret"),
+        ({"error": "invalid_client"}, "client id and secret.*invalid_client", "scope"),
+        ({"error": "unsupported_grant_type"}, "no token.*unsupported_grant_type", "secret"),
+        (
+            {"error": "invalid_request", "error_description": "hush is wrong"},
+            r"invalid_request; \*\*\* is wrong",
+            "hush",
+        ),
+    ],
+)
+async def test_a_refused_token_is_told_by_its_own_cause(told: dict[str, str], named: str, never: str) -> None:
+    async with fake_provider(Reply(as_json(told), 400)) as fake:
+        with pytest.raises(Refused, match=named) as caught:
+            await fetched("openadr3", ask(Signal.EVENT), vtn_at(fake.address))
+    assert never not in str(caught.value)
 
 
 async def test_a_vtn_whose_pages_never_end_is_refused() -> None:

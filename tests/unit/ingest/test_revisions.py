@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gridsignal_schemas.messages import CarbonIntensity, SpotPrice
+from gridsignal_services.ingest.kept import Kept, weight
 from gridsignal_services.ingest.revisions import News, Revisions
 from tests.builders import a_carbon_intensity, a_grid_alert, a_spot_price, utc
 
@@ -101,7 +102,7 @@ def test_an_alert_is_compared_by_its_content() -> None:
 
 
 def test_the_oldest_series_is_forgotten_when_there_are_too_many() -> None:
-    revisions = Revisions(capacity=2)
+    revisions = Revisions(Kept(most=2 * weight(a_spot_price())))
     for zone in ("DE-LU", "FR", "NL"):
         revisions.learn(a_spot_price(zone=zone))
     assert len(revisions) == 2

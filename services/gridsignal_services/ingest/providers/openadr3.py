@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import Any
+from urllib.parse import quote
 
 from gridsignal_schemas.messages import Record
 from gridsignal_services.ingest.elements import each
@@ -22,9 +24,10 @@ from gridsignal_services.ingest.feed import (
     Signal,
     Unsupported,
     refuse_status,
+    said_in,
 )
 from gridsignal_services.ingest.figures import json_of, object_of
-from gridsignal_services.ingest.providers.openadr3_event import event_of
+from gridsignal_services.ingest.providers.openadr3_event import event_of, is_undescribed
 from gridsignal_services.ingest.providers.openadr3_requests import asked
 from gridsignal_services.ingest.providers.openadr3_series import series
 from gridsignal_services.ingest.schedule import Cadence
@@ -33,6 +36,8 @@ PAGE = 50
 """The most a VTN gives at once; it may give less."""
 _DEFAULT_TOKEN_S = 3600
 _MOST_INTERVALS = 50_000
+_MOST_PROGRAMS = 50
+_SCOPE = "read_all"
 
 
 def login(ask: Ask) -> Call:
@@ -42,7 +47,7 @@ def login(ask: Ask) -> Call:
         "grant_type": "client_credentials",
         "client_id": ask.settings.get("client_id", ""),
         "client_secret": ask.settings.get("client_secret", ""),
-        "scope": ask.settings.get("scope", "read_all"),
+        "scope": ask.settings.get("scope", _SCOPE),
     }
     return Call(address, method="POST", form=form)
 
@@ -50,7 +55,7 @@ def login(ask: Ask) -> Call:
 def token(answer: Answer, ask: Ask) -> tuple[str, datetime]:
     """The access token, and when it expires."""
     if answer.status in (400, 401, 403):
-        raise Refused("the VTN refuses the client id and secret")
+        raise Refused(_refusal(answer, ask))
     refuse_status(answer)
     body = object_of(json_of(answer.body), "the token answer")
     text, lives_s = body.get("access_token"), body.get("expires_in", _DEFAULT_TOKEN_S)
@@ -59,6 +64,42 @@ def token(answer: Answer, ask: Ask) -> tuple[str, datetime]:
     if isinstance(lives_s, bool) or not isinstance(lives_s, int) or lives_s <= 0:
         raise Malformed(f"expected expires_in as seconds, got {lives_s!r:.20}")
     return text, ask.now + timedelta(seconds=min(lives_s, 86_400))
+
+
+def _refusal(answer: Answer, ask: Ask) -> str:
+    """Why a token endpoint gives no token, in its own words (RFC 6749) and with the setting that changes it."""
+    said = said_in(answer)
+    scope = ask.settings.get("scope", _SCOPE)
+    if "invalid_scope" in said:
+        return f"the VTN refuses the scope {scope!r} (the setting scope){said}"
+    if not said or "invalid_client" in said:
+        return f"the VTN refuses the client id and secret (the settings client_id and client_secret){said}"
+    return f"the VTN gives no token (status {answer.status}){said}"
+
+
+def beside(answers: Sequence[Answer], ask: Ask) -> list[Call]:
+    """The programs of events that don't describe their payloads themselves: theirs are the defaults."""
+    programs: dict[str, None] = {}
+    for answer in answers:
+        body = json_of(answer.body)
+        for event in body if isinstance(body, list) else []:
+            if isinstance(event, dict) and (program := event.get("programID")) and is_undescribed(event):
+                programs[str(program)] = None
+    headers = {"Authorization": f"Bearer {ask.token or ''}", "Accept": "application/json"}
+    paths = (quote(program, safe="") for program in list(programs)[:_MOST_PROGRAMS])
+    return [Call(f"{_address(ask)}/programs/{path}", headers=headers) for path in paths]
+
+
+def _programs(ask: Ask) -> dict[str, dict[str, Any]]:
+    """The programs that were asked for, by id; one that may not be read describes nothing."""
+    found: dict[str, dict[str, Any]] = {}
+    for answer in ask.beside:
+        if answer.status in (403, 404):
+            continue
+        refuse_status(answer)
+        program = object_of(json_of(answer.body), "a program")
+        found[str(program.get("id"))] = program
+    return found
 
 
 def request(ask: Ask) -> Call:
@@ -90,13 +131,19 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     """SpotPrices, CarbonIntensities, GridAlerts and DispatchRequests of a list of events, or of one."""
     if answer.status == 401:
         raise Refused("the VTN refuses the token: expired", expired=True)
+    if answer.status == 403:
+        scope = ask.settings.get("scope", _SCOPE)
+        raise Refused(f"the VTN does not let us read events with the scope {scope!r} (status 403{said_in(answer)})")
     refuse_status(answer)
     body = json_of(answer.body)
     if isinstance(body, dict) and {"title", "status"} <= body.keys():
         raise Malformed(f"the VTN answers a problem: {body['status']!s:.3} {body['title']!s:.120}")
     if ask.zone is None:
         raise Unsupported("an event does not name its zone: expected one, got none")
-    events = each(body if isinstance(body, list) else [body], "event", lambda value: event_of(value, ask), ask)
+    programs = _programs(ask)
+    events = each(
+        body if isinstance(body, list) else [body], "event", lambda value: event_of(value, ask, programs), ask
+    )
     if (count := sum(len(event.spans) for event in events)) > _MOST_INTERVALS:
         raise Malformed(f"expected at most {_MOST_INTERVALS} intervals, got {count}")
     zone = ask.zone
@@ -114,5 +161,6 @@ PROVIDER = Provider(
     token=token,
     next_page=next_page,
     merge=merge,
+    beside=beside,
     complete=True,
 )

@@ -18,6 +18,9 @@ _NAMESPACE = uuid.UUID("3f0b2f0e-6d52-5f0c-9a55-8d3a0c3a4f11")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _WATTS = {"W": 1, "KW": 1000, "MW": 1_000_000}
 _LAST = 2**31
+_WITH_UNITS = frozenset(
+    {"PRICE", "GHG", "DISPATCH_SETPOINT", "DISPATCH_SETPOINT_RELATIVE", "IMPORT_CAPACITY_LIMIT", "EXPORT_PRICE"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +68,58 @@ class Event:
         return int((decimal_of(value) * _WATTS[unit]).to_integral_value())
 
 
-def event_of(value: object, ask: Ask) -> Event:
-    """An event out of its JSON. Raises Unsupported for other objects and for OpenADR before 3.1."""
+Described = Mapping[str, Mapping[str, Any]]
+"""Payload descriptors by their type."""
+
+
+def _described(body: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    told = list_of(body.get("payloadDescriptors") or [], "payloadDescriptors")
+    return {str(one.get("payloadType")): one for one in (object_of(d, "a payloadDescriptor") for d in told)}
+
+
+def is_undescribed(body: Mapping[str, Any]) -> bool:
+    """Whether an event leaves its units to its program."""
+    try:
+        own = _described(body)
+        intervals = list_of(body.get("intervals") or [], "intervals")
+        kinds = {str(payload.get("type")) for interval in intervals for payload in interval.get("payloads") or []}
+    except (Malformed, AttributeError, TypeError):
+        return False  # it can't be read anyway
+    return any(kind not in own or not _is_whole(kind, own[kind]) for kind in kinds & _WITH_UNITS)
+
+
+def _is_whole(kind: str, descriptor: Mapping[str, Any]) -> bool:
+    return bool(descriptor.get("units")) and (kind != "PRICE" or bool(descriptor.get("currency")))
+
+
+def _told(name: str, own: Described, usual: Described) -> dict[str, str | None]:
+    """What the event's descriptors say of each type, else its program's."""
+    kinds = {*own, *usual}
+    return {kind: own.get(kind, {}).get(name) or usual.get(kind, {}).get(name) for kind in kinds}
+
+
+def event_of(value: object, ask: Ask, programs: Mapping[str, Mapping[str, Any]] | None = None) -> Event:
+    """An event out of its JSON; what it leaves out its program says.
+
+    Raises Unsupported for other objects and for OpenADR before 3.1.
+    """
     body = object_of(value, "an event")
     _must_be_an_event(body)
-    descriptors = [object_of(d, "a payloadDescriptor") for d in list_of(body.get("payloadDescriptors") or [], "them")]
     told_name, program = name(body.get("eventName")), name(body["programID"])
     if not program:
         raise Malformed("expected a programID, got nothing")
+    usual = (programs or {}).get(str(body["programID"]), {})
+    own, theirs = _described(body), _described(usual)
     issued_at = _time(body.get("modificationDateTime")) or _time(body.get("createdDateTime"))
     return Event(
         key=str(body.get("id") or told_name or program)[:128],
         program=program,
         name=told_name,
         priority=_priority(body.get("priority")),
-        targets=_targets(body.get("targets")),
+        targets=_targets(body.get("targets")) or _targets(usual.get("targets")),
         issued_at=issued_at,
-        units={str(d.get("payloadType")): d.get("units") for d in descriptors},
-        currencies={str(d.get("payloadType")): d.get("currency") for d in descriptors},
+        units=_told("units", own, theirs),
+        currencies=_told("currency", own, theirs),
         spans=tuple(spans(body, issued_at, ask.now)),
     )
 
