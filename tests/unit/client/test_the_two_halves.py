@@ -82,7 +82,7 @@ class Conversation:
 
     def connect(self, _: int) -> None:
         """A connection is welcomed; while another one counts this is a drain."""
-        wire = Wire(len(self.wires) + 1, Talk(self.world, offer_window=self.window))
+        wire = Wire(len(self.wires) + 1, Talk(self.world, lambda: NOW, offer_window=self.window))
         (welcome,) = wire.talk.receive(self.session.hello())
         assert isinstance(welcome, frames.Welcome)
         self.wires.append(wire)
