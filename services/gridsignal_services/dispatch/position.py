@@ -1,11 +1,13 @@
 """`Gridsignal-Position`: where a write lies, sealed, so that a read elsewhere can wait for it.
 
-AES-SIV (RFC 5297) under a key that all dispatch processes share: the same position is the same text for ever, nobody
-can forge one, and no offset (a count of everyone's records) can be read out of it.
+AES-SIV (RFC 5297) under a key that all dispatch processes share: nobody can forge one, and no offset (a count of
+everyone's records) can be read out of it. Each text is another one, the same place twice included: whoever repeats a
+write would else be told whether anybody wrote meanwhile.
 """
 
 from __future__ import annotations
 
+import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 
@@ -13,7 +15,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 KEY_BYTES = 64
-_LENGTH = 16 + 4 + 8
+_SALT = 8
+_LENGTH = 16 + _SALT + 4 + 8
 
 
 class Seal:
@@ -24,8 +27,8 @@ class Seal:
         self._context = [b"gridsignal-position", epoch.encode()]
 
     def close(self, partition: int, offset: int) -> str:
-        """The text of a position: 38 characters."""
-        plain = partition.to_bytes(4) + offset.to_bytes(8)
+        """A text for a position: 48 characters."""
+        plain = secrets.token_bytes(_SALT) + partition.to_bytes(4) + offset.to_bytes(8)
         return urlsafe_b64encode(self._cipher.encrypt(plain, self._context)).decode().rstrip("=")
 
     def open(self, text: str) -> tuple[int, int]:
@@ -37,4 +40,5 @@ class Seal:
             plain = b""
         if not plain:
             raise ValueError("expected a position as a write returned it")
-        return int.from_bytes(plain[:4]), int.from_bytes(plain[4:])
+        place = plain[_SALT:]
+        return int.from_bytes(place[:4]), int.from_bytes(place[4:])
