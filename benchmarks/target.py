@@ -40,6 +40,8 @@ class Target:
             max_size=None,
             open_timeout=10,
             ping_interval=None,
+            max_queue=None,
+            close_timeout=0.2,
         )
 
     def desk(self, organisation: str, port: int | None = None) -> httpx2.AsyncClient:

@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.attacks.play import Play
 from benchmarks.attacks.sending import send_all, send_on_four
 from benchmarks.target import hello, write
+from gridsignal_schemas.messages.signals import PriceProduct
 
 
 async def broken_writes(play: Play) -> str:
@@ -33,8 +34,10 @@ async def many_filters(play: Play) -> str:
     numbers = itertools.count()
 
     def subscription() -> dict[str, Any]:
-        products = [f"P{next(numbers)}"]
-        return {"frame": "subscribe", "stream": "prices", "filter": {"zones": ["DE-LU"], "products": products}}
+        number = next(numbers)
+        products = [str(product) for at, product in enumerate(PriceProduct) if number + 1 >> at & 1]
+        zones = [["DE-LU"], ["FR"], ["DE-LU", "FR"]][number % 3]
+        return {"frame": "subscribe", "stream": "prices", "filter": {"zones": zones, "products": products or None}}
 
     async with AsyncExitStack() as open_sockets:
         connections = [await open_sockets.enter_async_context(play.target.socket("acme-ai")) for _ in range(40)]

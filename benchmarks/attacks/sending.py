@@ -45,5 +45,5 @@ async def send_all(connection: Any, frames: Iterator[dict[str, Any]], until: flo
                 async with asyncio.timeout_at(asyncio.get_running_loop().time() + max(0.1, until - time.monotonic())):
                     kind = json.loads(await connection.recv()).get("t", "?")
                 answered[kind] = answered.get(kind, 0) + 1
-                in_flight -= kind in {"received", "refused", "error", "states"}
+                in_flight -= kind in {"received", "refused", "error", "states", "subscribed"}
     return answered
