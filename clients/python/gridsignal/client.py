@@ -204,8 +204,8 @@ class Grid:
     ) -> Receipt:
         """Reports how an accepted order goes: STARTED, SUSTAINING, UNAVAILABLE (with `available_w`), COMPLETED.
 
-        The ledger's clock starts and completes orders, too: reporting what it has done already is no error. Before the
-        period STARTED and COMPLETED are refused.
+        The ledger's clock starts and completes orders, too: reporting what it has done already is no error. Raises
+        TooEarly for STARTED, SUSTAINING and COMPLETED more than a second before the period.
         """
         said = {"reason_code": reason_code, "reason": reason, "actor": actor}
         return await self._respond(order, response, available_w=available_w, **said)

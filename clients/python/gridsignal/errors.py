@@ -16,12 +16,13 @@ GridsignalError
 └── Refused                    the gateway's answer is no: `code`, `details`, and nothing was done
     ├── Invalid                the body breaks the contract; `details` says where
     ├── Conflict               the id or revision names another content; mint a new id or the next revision
+    ├── TooEarly               a report on an order before its period; report again when it has begun
     ├── TooLate                a deadline of the grid has passed; a site must not start
     ├── NotPermitted           not this participant's to do, or it does not exist: the two look the same
     └── SubscriptionRefused    the gateway does not serve this stream, filter or mode
 
 `retriable` says whether the same call can succeed later. The SDK retries by itself what is retriable on the way to the
-log, so a Refused that reaches the caller is final.
+log, so a Refused that reaches the caller is final, but for TooEarly.
 """
 
 from __future__ import annotations
@@ -109,6 +110,12 @@ class Conflict(Refused):
     """The id was used before with another content, or the revision is not the next one."""
 
 
+class TooEarly(Refused):
+    """STARTED, SUSTAINING or COMPLETED before the order's period; the same report is taken once it has begun."""
+
+    retriable = True
+
+
 class TooLate(Refused):
     """A deadline of the grid has passed."""
 
@@ -129,6 +136,7 @@ _BY_CODE: dict[str, type[Refused]] = {
     "unknown_symbol": Invalid,
     "conflict": Conflict,
     "revision": Conflict,
+    "too_early": TooEarly,
     "too_late": TooLate,
     "forbidden": NotPermitted,
     "offer_unknown": NotPermitted,

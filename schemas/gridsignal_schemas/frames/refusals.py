@@ -33,6 +33,6 @@ REFUSALS: dict[str, str] = {
     "baselines": "the site has as many declarations under way as it may have; declare longer ones less often",
     "revisions": "revised as often as it can be: make another",
     "responses": "the order has had as many answers as are kept",
-    "too_early": "STARTED, SUSTAINING or COMPLETED before the order's period",
+    "too_early": "STARTED, SUSTAINING or COMPLETED over a second before the order's period; taken once it has begun",
 }
 """Codes of `refused` and `error`; PROTOCOL.md shows them. Clients treat others as final unless `retriable` is true."""

@@ -22,6 +22,7 @@ from tests.integration.client_contract.hearing import hear, ordered
 from tests.integration.client_stage import Stage, connected
 
 Act = Callable[[Stage, Grid, DispatchOrder], Awaitable[Any]]
+TOLERATED = timedelta(seconds=1)  # a site's clock may be ahead by this much
 
 
 # --- offers -----------------------------------------------------------------------------------------------------
@@ -162,8 +163,28 @@ async def _answer_an_order_of_nobody(stage: Stage, grid: Grid, order: DispatchOr
     return await grid.accept(order.model_copy(update={"order_id": "no-such-order"}))
 
 
+async def _start_early(stage: Stage, grid: Grid, order: DispatchOrder) -> Receipt:
+    await grid.accept(order)
+    await stage.reach(order.starts_at - TOLERATED - timedelta(milliseconds=1))
+    return await grid.report(order, "STARTED")
+
+
+async def _sustain_early(stage: Stage, grid: Grid, order: DispatchOrder) -> Receipt:
+    await grid.accept(order)
+    return await grid.report(order, "SUSTAINING")
+
+
+async def _complete_early(stage: Stage, grid: Grid, order: DispatchOrder) -> Receipt:
+    await grid.accept(order)
+    await stage.reach(order.starts_at - TOLERATED - timedelta(milliseconds=1))
+    return await grid.report(order, "COMPLETED")
+
+
 REFUSED: list[tuple[Act, str, type[gridsignal.Refused]]] = [
     (_accept_late, "too_late", gridsignal.TooLate),
+    (_start_early, "too_early", gridsignal.TooEarly),
+    (_sustain_early, "too_early", gridsignal.TooEarly),
+    (_complete_early, "too_early", gridsignal.TooEarly),
     (_accept_nothing, "accepted_w", gridsignal.Invalid),
     (_accept_too_much, "accepted_w", gridsignal.Invalid),
     (_accept_another_part, "illegal_state", gridsignal.Refused),
@@ -188,3 +209,17 @@ async def test_an_answer_that_is_not_possible_is_refused_with_its_code(
         with pytest.raises(kind) as refused:
             await act(stage, grid, order)
     assert refused.value.code == code
+
+
+async def test_a_report_refused_as_too_early_is_taken_within_a_second_of_the_period(stage: Stage) -> None:
+    async with connected(stage) as grid:
+        signals = grid.subscribe("dispatch")
+        order = await ordered(stage, grid, signals)
+        await grid.accept(order)
+        with pytest.raises(gridsignal.TooEarly) as refused:
+            await grid.report(order, "STARTED")
+        await stage.reach(order.starts_at - TOLERATED)
+        await grid.report(order, "STARTED")
+        (standing,) = await grid.orders()
+    assert refused.value.retriable
+    assert standing.state == "ACTIVE"
