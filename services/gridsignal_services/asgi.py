@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -41,15 +41,15 @@ def application(**described: Any) -> FastAPI:
     return FastAPIOffline(redoc_url=None, swagger_ui_parameters={"validatorUrl": None}, **described)
 
 
-def add_pages(app: FastAPI, health: Health, useless: Callable[[], str] = str) -> None:
-    """/healthz and /readyz: a word and a status. `useless` says why a service that runs is no use, or nothing.
+def add_pages(app: FastAPI, health: Health) -> None:
+    """/healthz and /readyz: a word and a status.
 
     Reasons and metrics are on the operations port: they tell of everybody's activity.
     """
 
     @app.get("/healthz", include_in_schema=False)
     async def live() -> Response:
-        return _said(health.live and not useless(), "ok", "not ok")
+        return _said(health.live, "ok", "not ok")
 
     @app.get("/readyz", include_in_schema=False)
     async def ready() -> Response:

@@ -2,7 +2,7 @@
 
 A public port tells a word and a status; what was counted, and why a door is not ready, tell of everybody's activity.
 
-    GET /healthz    every door with its state and the reason for it, as JSON; 503 where one is of no use
+    GET /healthz    every door with its state and the reason for it, as JSON; 503 where one does not live
     GET /readyz     200 when every door is ready
     GET /metrics    what all doors count, for Prometheus
 """
@@ -42,13 +42,12 @@ class Watched:
     health: Health
     counted: CollectorRegistry
     trouble: Callable[[], str] = str
-    """Why a door that runs is of no use, or nothing."""
+    """Why a door that runs is of no use now, or nothing. It is told and no more: a restart would not mend it."""
 
     @property
     def state(self) -> dict[str, object]:
         """Whether it lives and is ready, and the reason where it does not or is not."""
-        trouble = self.health.reason or self.trouble()
-        return {"live": self.health.live and not self.trouble(), "ready": self.health.ready, "reason": trouble}
+        return {"live": self.health.live, "ready": self.health.ready, "reason": self.health.reason or self.trouble()}
 
 
 class OpsServer:

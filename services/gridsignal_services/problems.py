@@ -87,6 +87,11 @@ def forbidden(scope: str) -> Problem:
     return Problem(403, "forbidden", f"expected a token with {scope}", headers={"WWW-Authenticate": challenge})
 
 
+def operators_only() -> Problem:
+    """403: what is asked is for operators."""
+    return Problem(403, "forbidden", "expected an operator's token, got somebody else's")
+
+
 def not_found(what: str) -> Problem:
     """404: it does not exist, or it is not yours to know; which of the two is not said, and so neither is its name."""
     return Problem(404, "not-found", f"No such {what}, or you may not see it.")

@@ -47,7 +47,7 @@ EXAMPLE = """\
 example:
   gridsignal ingest fetch energy_charts --zone DE-LU --from 2024-12-12 --to 2024-12-13
   gridsignal ingest parse entsoe answer.xml --zone DE-LU --json
-  gridsignal ingest status
+  gridsignal ingest status --token-file gridsignal-data/tokens/operator-tso-north.token
   gridsignal ingest record gb_carbon --zone GB --from 2024-12-12 --to 2024-12-13 --output gb.json
 
 Settings of a feed come from the environment, never from the command line: GRIDSIGNAL_FEED_ENTSOE_TOKEN,
@@ -55,7 +55,10 @@ GRIDSIGNAL_FEED_WATTTIME_USER, GRIDSIGNAL_FEED_WATTTIME_PASSWORD, GRIDSIGNAL_FEE
 Where they stand in a feeds file, `status` shows how fresh they are: exit code 1 while one of them is stale.
 Exit codes: 0 figures, 1 refused or set aside, 2 usage, 3 not there yet or the feed is away: try again later.
 """
-_STATUS = "Per feed and zone: last success, age, what is due next, revisions, quarantine. 1 while a feed is stale."
+_STATUS = """\
+Per feed and zone: last success, age, what is due next, revisions, quarantine; 1 while a feed is stale.
+The token is an operator's, with signal:read.
+"""
 
 
 def parser() -> Arguments:
@@ -228,7 +231,7 @@ async def _asked(arguments: argparse.Namespace, ask: Ask, keep: Callable[[str, A
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    with ingest_door(arguments.ingest) as http:
+    with ingest_door(arguments) as http:
         feeds = answer(http.get("/v1/feeds"))
     if arguments.json:
         for feed in feeds:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
 
-from gridsignal.__main__ import FAILED, UNAVAILABLE
+from gridsignal import UsageError
+from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
+from gridsignal.cli.connection import bearer
 from gridsignal.cli.secure import files_of
 from gridsignal_services.cli.api import Failed, opened
 
@@ -18,15 +21,22 @@ DEFAULT_INGEST = "http://127.0.0.1:8083"
 
 
 def add_address(arguments: argparse.ArgumentParser) -> None:
-    """The option that says where the door is."""
+    """The options that say where the door is, and who asks; never a token on the command line."""
     default = os.environ.get("GRIDSIGNAL_INGEST", DEFAULT_INGEST)
     arguments.add_argument("--ingest", default=default, metavar="URL", help="the ingest door (%(default)s)")
+    arguments.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="a file with the bearer token (default: GRIDSIGNAL_TOKEN)"
+    )
 
 
 @contextmanager
-def ingest_door(address: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx2.Client]:
-    """The door at an address. Raises Failed for what keeps it shut."""
-    with opened("ingest", address, "--ingest", DEFAULT_INGEST, headers or {}, files_of(argparse.Namespace())) as http:
+def ingest_door(args: argparse.Namespace) -> Iterator[httpx2.Client]:
+    """The door these options describe. Raises Failed for what keeps it shut."""
+    try:
+        headers = {"Authorization": f"Bearer {bearer(args.token_file)}"}
+    except UsageError as wrong:
+        raise Failed(USAGE, str(wrong)) from None
+    with opened("ingest", args.ingest, "--ingest", DEFAULT_INGEST, headers, files_of(argparse.Namespace())) as http:
         yield http
 
 

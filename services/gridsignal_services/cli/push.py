@@ -11,10 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx2
 
-from gridsignal import UsageError
 from gridsignal.__main__ import FAILED, OK, UNAVAILABLE, USAGE
 from gridsignal.cli.arguments import Arguments
-from gridsignal.cli.connection import bearer
 from gridsignal_services.cli.api import Failed, exit_code
 from gridsignal_services.cli.ingest_door import add_address, answer, ingest_door
 from gridsignal_services.ingest.feed import FeedError
@@ -47,9 +45,6 @@ def parser() -> Arguments:
     for name in _GIVEN:
         arguments.add_argument(f"--{name.replace('_', '-')}", help=f"{name} of every row that has none")
     arguments.add_argument("--timezone", type=_timezone, metavar="NAME", help="of times without an offset")
-    arguments.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="a file with the bearer token (default: GRIDSIGNAL_TOKEN)"
-    )
     arguments.add_argument("--dry-run", action="store_true", help="show what would be pushed, one JSON body a line")
     arguments.add_argument("--json", action="store_true", help="one JSON object a line")
     add_address(arguments)
@@ -77,11 +72,7 @@ def _push(args: argparse.Namespace) -> int:
         for body in found:
             print(json.dumps({"signal": body.signal, "body": body.content}))
         return read
-    try:
-        headers = {"Authorization": f"Bearer {bearer(args.token_file)}"}
-    except UsageError as wrong:
-        raise Failed(USAGE, str(wrong)) from None
-    with ingest_door(args.ingest, headers) as http:
+    with ingest_door(args) as http:
         return max(read, *_pushed(http, found, as_json=args.json))
 
 

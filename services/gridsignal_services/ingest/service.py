@@ -126,7 +126,7 @@ class Ingest:
         return [feed for feed, by_name in self._statuses.items() if all(map(self.is_stale, by_name.values()))]
 
     def all_stale(self) -> str:
-        """Why this door is no use, or nothing: liveness is the freshness of figures, not of the process."""
+        """That none of this process's feeds gives figures, or nothing. Its sources are away then, and it lives."""
         silent = self.stale_feeds()
         if not silent or len(silent) < sum(self._is_mine(feed.zone) for feed in self._feeds):
             return ""

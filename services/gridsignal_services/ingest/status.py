@@ -1,12 +1,14 @@
-"""The ingest door's own pages: health, each feed's freshness, and the push door."""
+"""The ingest door's own pages: health, each feed's freshness for operators, and the push door."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from gridsignal_schemas.values import Shape
+from gridsignal_services import problems
+from gridsignal_services.access import SIGNAL_READ
 from gridsignal_services.asgi import add_pages, application
 from gridsignal_services.ingest import push
 from gridsignal_services.ingest.push import PushDoor
@@ -50,13 +52,18 @@ def app(ingest: Ingest, *, callers: Callers) -> FastAPI:
         redirect_slashes=False,  # a redirect would go where the caller's Host header says
         responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
     )
-    add_pages(made, ingest.health, ingest.all_stale)
+    add_pages(made, ingest.health)
     add_problems(made, _log)
     made.include_router(push.routes(PushDoor(ingest.publishing, callers, ingest.clock)))
 
     @made.get("/v1/feeds")
-    async def feeds() -> list[FeedView]:
-        """Every feed: its last success, the end of its newest figure, when it is due, what was set aside."""
+    async def feeds(request: Request) -> list[FeedView]:
+        """Every feed: its last success, the end of its newest figure, when it is due, what was set aside.
+
+        For operators with signal:read: it names sources, and repeats what they answered.
+        """
+        if callers.principal(request, SIGNAL_READ).role != "operator":
+            raise problems.operators_only()
         return views(ingest)
 
     return made

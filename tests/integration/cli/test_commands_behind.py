@@ -83,7 +83,7 @@ def test_a_proxy_that_can_not_be_used_is_named_without_its_password(command: str
     assert len(done.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["request", "order"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_no_token_crosses_a_network_in_clear(command: str) -> None:
     with standing(Door()) as proxy:
         there = [*COMMANDS[command], "http://grid.example"]

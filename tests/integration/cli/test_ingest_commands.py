@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.feed_documents import (
@@ -72,6 +73,7 @@ def test_the_exit_code_tells_figures_from_refusals_and_from_not_yet(
         ["ingest", "parse", "entsoe", "x", "--zone", "D E"],
         ["ingest", "fetch", "entsoe", "--zone", "FR"],
         ["ingest", "fetch", "gb_carbon", "--zone", "GB", "--from", "soon", "--to", "later"],
+        ["ingest", "status"],
         ["ingest", "status", "--ingest", "nonsense"],
         ["push", "/no/such/file"],
         ["push", "x", "--timezone", "Mars/Olympus"],
@@ -86,7 +88,7 @@ def test_wrong_usage_is_two(words: list[str]) -> None:
 
 
 def test_a_door_that_is_away_is_three() -> None:
-    assert ran(["ingest", "status", "--ingest", "http://127.0.0.1:1"]).code == 3
+    assert ran(["ingest", "status", "--ingest", "http://127.0.0.1:1"], GRIDSIGNAL_TOKEN="a.b.c").code == 3
 
 
 def ingest_address(up: Up) -> str:
@@ -123,13 +125,19 @@ def test_status_shows_every_feed_of_a_running_door(tmp_path: Path) -> None:
     # a port that answers nobody: the feed is away, and says so
     file.write_text('[zones.GB]\ncarbon = ["gb_carbon"]\n[providers.gb_carbon]\naddress = "http://127.0.0.1:1"\n')
     with running(tmp_path / "stack", "--feeds", str(file)) as up:
-        door = {"GRIDSIGNAL_INGEST": ingest_address(up)}
+        door = up.towards() | {"GRIDSIGNAL_INGEST": ingest_address(up)}
         (feed,) = ran(["ingest", "status", "--json"], **door).rows()
         while not feed["trouble"]:  # not asked yet
             (feed,) = ran(["ingest", "status", "--json"], **door).rows()
         assert (feed["provider"], feed["zone"], feed["signal"], feed["stale"]) == ("gb_carbon", "GB", "carbon", True)
         table = ran(["ingest", "status"], **door)
         assert (table.code, table.out.splitlines()[1].split()[:4]) == (1, ["gb_carbon", "GB", "carbon", "never"])
+        ops = re.search(r"for yourself +(http://[^\s/]+)", up.greeting)
+        assert ops is not None
+        health = httpx2.get(f"{ops[1]}/healthz")
+        assert (health.status_code, health.json()["ingest"]["live"]) == (200, True)  # nothing restarts it for that
+        assert health.json()["ingest"]["reason"] == "none of 1 feeds gave figures in time"
+        assert httpx2.get(f"{ingest_address(up)}/healthz").status_code == 200
 
 
 def test_a_feed_without_its_secret_is_one_line_that_names_the_variable(tmp_path: Path) -> None:

@@ -142,10 +142,22 @@ async def test_a_body_that_is_none_is_refused_as_at_the_operators_door(pusher: P
     assert statuses == [400, 422, 415, 413]
 
 
+async def test_the_state_of_the_feeds_is_for_operators(stack: Stack, pusher: Pusher) -> None:
+    async with httpx2.AsyncClient(base_url=stack.feeds_url) as stranger:
+        assert (await stranger.get("/v1/feeds")).status_code == 401
+    for unable in (
+        pusher("participant", "acme-ai", SIGNAL_READ),
+        pusher("operator", "not-in-the-registry", SIGNAL_READ),
+        pusher("operator", "tso-north", SIGNAL_WRITE),
+    ):
+        assert (await unable.get("/v1/feeds")).status_code == 403
+    told = await pusher("operator", "tso-north", SIGNAL_READ).get("/v1/feeds")
+    assert (told.status_code, told.json()) == (200, [])
+
+
 async def test_the_pages_of_the_door_say_how_it_is(stack: Stack) -> None:
     async with httpx2.AsyncClient(base_url=stack.feeds_url) as anybody:
         assert (await anybody.get("/healthz")).status_code == 200
-        assert (await anybody.get("/v1/feeds")).json() == []
         described = (await anybody.get("/openapi.json")).json()
         body = described["paths"]["/v1/signals/prices"]["post"]["requestBody"]
         assert "prices_per_mwh" in body["content"]["application/json"]["schema"]["properties"]
