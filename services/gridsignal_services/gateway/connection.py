@@ -73,6 +73,9 @@ class Wire(Protocol):
     def receive_eof(self) -> None:
         """The peer sends nothing more."""
 
+    def lost(self) -> None:
+        """The socket is gone."""
+
     def ping(self) -> None:
         """Asks for a sign of life."""
 
@@ -121,6 +124,7 @@ class Connection(Inlet, Outlet):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.stop()
+        self.wire.lost()
         self.door.lost(self)
 
     def eof_received(self) -> bool:

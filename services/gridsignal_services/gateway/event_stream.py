@@ -56,6 +56,9 @@ class EventWire:
         self._connection.stop()
         self._connection.leave()
 
+    def lost(self) -> None:
+        """Nothing of it is left to do."""
+
     def ping(self) -> None:
         """A comment: nobody answers it, but a socket that is gone does not take it."""
         self._connection.sign_of_life()
@@ -75,7 +78,8 @@ class EventWire:
 class PollWire(EventWire):
     """One answer: what is new, as soon as there is something, or a cursor alone when the time is over.
 
-    Bounded: an answer of `_POLL_BYTES` and one batch. When full: answered; the next poll goes on. Conflates: nothing.
+    Bounded: an answer of `_POLL_BYTES` and one batch. When full: answered; the next poll goes on. A snapshot, which has
+    no cursor before its end, is refused instead. Conflates: nothing.
     """
 
     def __init__(self, connection: Connection, dead_after_s: float, wait_s: float) -> None:
@@ -95,9 +99,12 @@ class PollWire(EventWire):
         self._connection.sign_of_life()
 
     def receive_eof(self) -> None:
+        self.lost()
+        super().receive_eof()
+
+    def lost(self) -> None:
         self._is_answered = True
         self._until.cancel()
-        super().receive_eof()
 
     def close(self, code: int, reason: str) -> None:
         """Answers with what there is; whoever asks again is told why it may not."""
@@ -128,10 +135,12 @@ class PollWire(EventWire):
             return
         self._is_answered = True
         self._until.cancel()
-        body = b'{"frames":[' + b",".join(self._frames) + b"]"
-        body += b',"cursor":"' + self._cursor + b'"}' if self._cursor is not None else b"}"
-        status = (503, "Service Unavailable") if self._has_failed else (200, "OK")
-        answer = head(*status, "application/json", Content_Length=str(len(body)))
+        content_type, body, status = "application/json", self._body(), (200, "OK")
+        if self._has_failed:
+            status = (503, "Service Unavailable")
+        elif self._cursor is None and self._bytes >= _POLL_BYTES:  # cut here, the next poll would begin again
+            content_type, body, status = "text/plain; charset=utf-8", _TOO_LONG, (400, "Bad Request")
+        answer = head(*status, content_type, Content_Length=str(len(body)))
         transport = self._connection.transport
         self._connection.stop()
         if transport is not None and not transport.is_closing():
@@ -139,7 +148,12 @@ class PollWire(EventWire):
             self._connection.await_end()
             transport.close()
 
+    def _body(self) -> bytes:
+        cursor = b',"cursor":"' + self._cursor + b'"' if self._cursor is not None else b""
+        return b'{"frames":[' + b",".join(self._frames) + b"]" + cursor + b"}"
 
+
+_TOO_LONG = b"snapshot: expected one of at most 1 MiB, got more: name fewer zones, or read /v1/events\n"
 _NEWS = frozenset({_NAME + b"signal", _NAME + b"gap"})
 _ERROR = _NAME + b"error"
 

@@ -64,6 +64,9 @@ class WebSocketWire:
         self.protocol.receive_eof()
         self._react()
 
+    def lost(self) -> None:
+        self._parts = []
+
     def _react(self) -> None:
         for event in self.protocol.events_received():
             if isinstance(event, Request):

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from gridsignal_services.access import OFFER_WRITE
+from gridsignal_services.gateway.event_stream import PollWire
 from tests.builders import a_dispatch_request, a_grid_alert, a_spot_price
 from tests.integration.gateway_stand import SOON_S, Stand
 
@@ -163,6 +164,26 @@ async def test_a_poll_of_the_present_state_is_the_snapshot(stand: Stand) -> None
     answer = await poll(stand, "stream=alerts&snapshot=true")
     assert [frame["t"] for frame in answer["frames"]] == ["welcome", "subscribed", "signal", "position"]
     assert answer["frames"][-1]["cursor"] == answer["cursor"]
+
+
+async def test_a_snapshot_that_is_no_single_answer_is_refused_and_no_piece_of_it_given(stand: Stand) -> None:
+    await stand.publish(*(a_grid_alert(alert_id=f"a-{number}", text="x" * 512) for number in range(1600)))
+    async with desk(stand) as client:
+        answer = await client.get("/v1/poll?stream=alerts&snapshot=true")
+    assert (answer.status_code, "snapshot: expected" in answer.text) == (400, True), answer.text[-200:]
+
+
+async def test_a_poll_whose_caller_hangs_up_leaves_nothing_behind(stand: Stand) -> None:
+    waiting = asyncio.create_task(poll(stand, "stream=alerts&wait_s=60"))
+    conversations = stand.gateway._conversations
+    async with asyncio.timeout(SOON_S):
+        while not any(isinstance(one.wire, PollWire) for one in conversations.connections):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0)
+    (wire,) = (connection.wire for connection in conversations.connections)
+    waiting.cancel()
+    await conversations.gone(SOON_S)
+    assert isinstance(wire, PollWire)
+    assert wire._until.cancelled()
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------
