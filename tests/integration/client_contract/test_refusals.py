@@ -17,7 +17,7 @@ from gridsignal import (
     OfferDecision,
     Receipt,
 )
-from tests.builders import a_dispatch_request, a_flex_offer, a_flexibility, an_option, utc
+from tests.builders import a_dispatch_request, a_flex_offer, a_flexibility, a_rebound, an_option, utc
 from tests.integration.client_contract.hearing import hear, ordered
 from tests.integration.client_stage import Stage, connected
 
@@ -28,6 +28,7 @@ TOLERATED = timedelta(seconds=1)  # a site's clock may be ahead by this much
 # --- offers -----------------------------------------------------------------------------------------------------
 
 
+_BACKWARDS = a_rebound(earliest=a_rebound().latest, latest=a_rebound().earliest)
 BROKEN: dict[str, dict[str, Any]] = {
     "REQUEST_UNKNOWN": {"request_id": "no-such-request"},
     "REQUEST_REVISION": {"request_revision": 2},
@@ -42,16 +43,22 @@ BROKEN: dict[str, dict[str, Any]] = {
     "RAMP": {"options": [an_option(ramp_down_w_per_min=1)]},
     "PRICE_CAP": {"options": [an_option(price_per_mwh="120.01")]},
     "MIN_QUANTITY": {"options": [an_option(power_w=1, min_power_w=0)]},
+    "LEVELS": {"options": [an_option(levels_w=[1 * MW, 12 * MW])]},
+    "LEVELS of a whole": {"options": [an_option(divisible=False, levels_w=[8 * MW])]},
+    "COUNTERPART": {"flexibility": a_flexibility(kind="SHIFT_SITE")},
+    "REBOUND that ends before it begins": {"flexibility": a_flexibility(rebound=_BACKWARDS)},
+    "REBOUND_CAP": {"flexibility": a_flexibility(rebound=a_rebound(peak_w=31 * MW))},
 }
 
 
-@pytest.mark.parametrize("code", BROKEN)
-async def test_an_offer_that_breaks_a_rule_is_received_and_rejected_with_its_code(stage: Stage, code: str) -> None:
+@pytest.mark.parametrize("rule", BROKEN)
+async def test_an_offer_that_breaks_a_rule_is_received_and_rejected_with_its_code(stage: Stage, rule: str) -> None:
+    code = rule.split()[0]
     async with connected(stage) as grid:
         signals = grid.subscribe("dispatch")
-        await stage.ask(a_dispatch_request())
+        await stage.ask(a_dispatch_request(rebound_cap_w=30 * MW))
         await hear(signals, DispatchRequest)
-        await grid.offer(a_flex_offer(**BROKEN[code]))
+        await grid.offer(a_flex_offer(**BROKEN[rule]))
         await stage.act()
         decided = await hear(signals, OfferDecision)
         standing = await grid.query(offer_ids=[decided.offer_id])

@@ -16,6 +16,7 @@ from gridsignal_schemas.messages import (
     Direction,
     DispatchOrder,
     DispatchRequest,
+    Flexibility,
     FlexibilityKind,
     FlexOffer,
     OfferOption,
@@ -131,13 +132,9 @@ def offer_faults(offer: FlexOffer, request: DispatchRequest | None, is_open: boo
         yield _fault("EXPIRED", "/expires_at", f"expected a time after {now.isoformat()}")
     if len({option.option for option in offer.options}) < len(offer.options):
         yield _fault("OPTION_NAMES", "/options", "expected options with different names")
-    flexibility = offer.flexibility
-    if flexibility.kind is FlexibilityKind.SHIFT_TIME and flexibility.complete_by is None:
-        yield _fault("COMPLETE_BY", "/flexibility/complete_by", "expected a time with SHIFT_TIME, got none")
-    if flexibility.kind is FlexibilityKind.SHIFT_TIME and flexibility.rebound is None:
-        yield _fault("REBOUND", "/flexibility/rebound", "expected the rebound with SHIFT_TIME, got none")
     for index, option in enumerate(offer.options):
         yield from _option_faults(option, f"/options/{index}")
+    yield from _flexibility_faults(offer.flexibility)
     if request is None:
         yield _fault("REQUEST_UNKNOWN", "/request_id", "expected an open request you can see")
         return
@@ -149,6 +146,22 @@ def offer_faults(offer: FlexOffer, request: DispatchRequest | None, is_open: boo
         yield _fault("REQUEST_REVISION", "/request_revision", f"expected revision {request.revision}")
     for index, option in enumerate(offer.options):
         yield from _option_fit(request, option, f"/options/{index}")
+    rebound = offer.flexibility.rebound
+    if request.rebound_cap_w is not None and rebound is not None and rebound.peak_w > request.rebound_cap_w:
+        yield _fault("REBOUND_CAP", "/flexibility/rebound/peak_w", f"expected at most {request.rebound_cap_w}")
+
+
+def _flexibility_faults(flexibility: Flexibility) -> Iterator[Detail]:
+    kind, rebound = flexibility.kind, flexibility.rebound
+    if kind is FlexibilityKind.SHIFT_TIME and flexibility.complete_by is None:
+        yield _fault("COMPLETE_BY", "/flexibility/complete_by", "expected a time with SHIFT_TIME, got none")
+    if kind is FlexibilityKind.SHIFT_TIME and rebound is None:
+        yield _fault("REBOUND", "/flexibility/rebound", "expected the rebound with SHIFT_TIME, got none")
+    if kind is FlexibilityKind.SHIFT_SITE and not (flexibility.shift_to_zone and flexibility.counterpart_power_w):
+        expected = "expected shift_to_zone and counterpart_power_w with SHIFT_SITE, got none"
+        yield _fault("COUNTERPART", "/flexibility/counterpart_power_w", expected)
+    if rebound is not None and rebound.latest <= rebound.earliest:
+        yield _fault("REBOUND", "/flexibility/rebound/latest", "expected a time after earliest")
 
 
 def _option_faults(option: OfferOption, at: str) -> Iterator[Detail]:
@@ -158,6 +171,11 @@ def _option_faults(option: OfferOption, at: str) -> Iterator[Detail]:
         yield _fault("DURATION", f"{at}/max_duration_s", f"expected at least {max(option.min_duration_s, 1)}")
     if option.min_power_w > option.power_w:
         yield _fault("MIN_POWER", f"{at}/min_power_w", f"expected at most {option.power_w}")
+    levels = option.levels_w
+    if levels is not None and (not levels or not option.min_power_w <= min(levels) <= max(levels) <= option.power_w):
+        yield _fault("LEVELS", f"{at}/levels_w", f"expected levels from {option.min_power_w} to {option.power_w}")
+    elif levels and not option.divisible and option.power_w not in levels:
+        yield _fault("LEVELS", f"{at}/levels_w", f"expected {option.power_w} among them")
 
 
 def _option_fit(request: DispatchRequest, option: OfferOption, at: str) -> Iterator[Detail]:
