@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from gridsignal_services.ingest.quarantine import Limits, faults
 from gridsignal_services.settings import ConfigError
 from tests.builders import a_spot_price
 
+ROOT = Path(__file__).parents[3]
 DAY = date(2026, 10, 11)
 
 
@@ -108,3 +111,12 @@ def test_the_quarantine_judges_by_the_limits_of_the_delivery_day() -> None:
     assert faults(record, None, now, Limits(), None) == []
     floor = told("[markets.SDAC]\nlimits = [{ lowest = -100, highest = 100 }]")
     assert [r.code for r in faults(record, None, now, Limits(markets=floor), None)] == ["out_of_bounds"]
+
+
+def test_the_readme_s_feeds_file_is_read_with_its_markets() -> None:
+    (example,) = re.findall(r"```toml\n(# feeds\.toml.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    feeds = Feeds.parse(example, {"GRIDSIGNAL_FEED_ENTSOE_TOKEN": "hush"})
+    assert {feed.zone for feed in feeds.feeds} == {"DE-LU", "GB"}
+    assert feeds.markets.of("DE-LU").bounds("DAY_AHEAD", "EUR", date(2027, 3, 1)).lowest == -700
+    assert feeds.markets.changes_to("EUR", "MK", date(2028, 1, 1))
+    assert not feeds.markets.changes_to("EUR", "MK", date(2027, 12, 31))
