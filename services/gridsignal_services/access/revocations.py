@@ -46,7 +46,12 @@ class Revoked(Shape):
 
     def covers(self, who: Principal) -> bool:
         """Whether it means the token that this principal came with."""
-        named = ((self.sub, who.subject), (self.org, who.organisation), (self.kid, who.key_id))
+        named = (
+            (self.jti, who.token_id),
+            (self.sub, who.subject),
+            (self.org, who.organisation),
+            (self.kid, who.key_id),
+        )
         if self.issued_before is not None and who.issued_at >= self.issued_before:
             return False
         return all(wanted in (None, found) for wanted, found in named)

@@ -76,14 +76,20 @@ def stretches(
     declarations: Sequence[Declared], starts_at: datetime, ends_at: datetime, before: int
 ) -> list[Stretch] | None:
     """What counts over a period of those logged before an offset, in no order; None where a part has none."""
+    found, is_whole = _covered(declarations[: bisect_left(declarations, before, key=_place)], starts_at, ends_at)
+    return found if is_whole else None
+
+
+def _covered(declarations: Sequence[Declared], starts_at: datetime, ends_at: datetime) -> tuple[list[Stretch], bool]:
+    """What counts over a period, the newest first, and whether it is all of the period."""
     found: list[Stretch] = []
     open_ = [(starts_at, ends_at)]
     for declared in reversed(declarations):
         if not open_:
             break
-        if declared.place < before and declared.starts_at < ends_at and starts_at < declared.ends_at:
+        if declared.starts_at < ends_at and starts_at < declared.ends_at:
             open_ = list(_left_open(open_, declared, found))
-    return None if open_ else found
+    return found, not open_
 
 
 def _left_open(
@@ -125,19 +131,17 @@ class Question(NamedTuple):
 
 def still_asked_for(declarations: Sequence[Declared], questions: Sequence[Question]) -> list[Declared]:
     """Those that count for one of the questions, in the order of the log."""
-    places = [declared.place for declared in declarations]
     asked: dict[int, tuple[datetime, datetime]] = {}
     for place, starts_at, ends_at in questions:  # between two declarations all requests ask for the same ones
-        before = bisect_left(places, place)
+        before = bisect_left(declarations, place, key=_place)
         since, until = asked.get(before, (starts_at, ends_at))
         asked[before] = min(since, starts_at), max(until, ends_at)
     counts: set[int] = set()
     for before, (since, until) in asked.items():
-        found: list[Stretch] = []
-        open_ = [(since, until)]
-        for declared in reversed(declarations[:before]):
-            if not open_:
-                break
-            open_ = list(_left_open(open_, declared, found))
+        found, _ = _covered(declarations[:before], since, until)
         counts.update(stretch.declared.place for stretch in found)
     return [declared for declared in declarations if declared.place in counts]
+
+
+def _place(declared: Declared) -> int:
+    return declared.place

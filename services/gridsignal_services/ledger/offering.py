@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from gridsignal_schemas.frames import Detail, Receipt
 from gridsignal_schemas.messages import Decision, FlexOffer, OfferWithdrawal, Timer
@@ -31,7 +31,7 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
         return known
     if problem := _revision_fault(book, key, offer):
         return Outcome(False, (problem,))
-    if before is not None or key in _set_aside(book, key):
+    if before is not None or aside_of(book, key) is not None:
         after(OFFER, before.state if before is not None else OfferState.REJECTED, Event.AMEND)
     receipt = receipt_of(book.now, entry, offer_id=offer.offer_id, revision=offer.revision)
     faults = offer_faults(book, offer, book.now)
@@ -55,7 +55,7 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
 def settled(book: Book, offer: FlexOffer, sha256: Callable[[], str]) -> Outcome | None:
     """The outcome of an offer whose identity is on the log already; None for a new one, whose digest is not needed."""
     key: OfferKey = (offer.participant, offer.offer_id)
-    tracked, aside = book.offers.get(key), _set_aside(book, key).get(key)
+    tracked, aside = book.offers.get(key), aside_of(book, key)
     if tracked is not None and offer.revision in tracked.digests:
         digest, received_at = tracked.digests[offer.revision]
     elif aside is not None and offer.revision == 1:
@@ -71,7 +71,7 @@ def settled(book: Book, offer: FlexOffer, sha256: Callable[[], str]) -> Outcome 
 def _revision_fault(book: Book, key: OfferKey, offer: FlexOffer) -> Detail | None:
     tracked = book.offers.get(key)
     before = 0 if tracked is None else tracked.offer.revision
-    expected = before + 1 if key not in _set_aside(book, key) else 2
+    expected = before + 1 if aside_of(book, key) is None else 2
     if offer.revision != expected:
         return fault("REVISION", "/revision", f"expected {expected}, got {offer.revision}")
     if offer.revision > LIMITS.revisions_of_offer:
@@ -81,9 +81,10 @@ def _revision_fault(book: Book, key: OfferKey, offer: FlexOffer) -> Detail | Non
     return None
 
 
-def _set_aside(book: Book, key: OfferKey) -> Mapping[OfferKey, SetAside]:
-    aside = book.set_aside.get(key[0], {}).get(key[1])
-    return {} if aside is None else {key: aside}
+def aside_of(book: Book, key: OfferKey) -> SetAside | None:
+    """What is kept of an offer that no book lists."""
+    participant, offer_id = key
+    return book.set_aside.get(participant, {}).get(offer_id)
 
 
 _UNLISTED = frozenset({"SITE_UNKNOWN", "REQUEST_UNKNOWN", "PRICE", "FEE", *CAPS})

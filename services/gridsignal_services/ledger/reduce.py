@@ -126,7 +126,7 @@ class Ledger:
         """Where an offer stands; None for one the log does not hold."""
         if (tracked := self.book.offers.get((participant, offer_id))) is not None:
             return Standing(tracked.state, tracked.offer.revision, tracked.receipt, tracked.codes)
-        if (aside := self.book.set_aside.get(participant, {}).get(offer_id)) is None:
+        if (aside := offering.aside_of(self.book, (participant, offer_id))) is None:
             return None
         receipt = Receipt(offer_id=offer_id, revision=1, sha256=aside.digest, received_at=aside.received_at)
         return Standing(OfferState.REJECTED, 1, receipt, aside.codes)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gridsignal_services.access.issuer import LocalIssuer
-from gridsignal_services.access.revocations import Revocations
+from gridsignal_services.access.revocations import Revocations, Revoked
 from gridsignal_services.access.tokens import Unauthorized
 from tests.unit.access.test_tokens import KEY, NOW, claims, signed
 
@@ -51,6 +51,11 @@ def test_an_entry_means_the_tokens_to_which_all_of_it_applies(
     assert refused(f"[[revoked]]\n{entry}\n", **at(hit))
     if missed is not None:
         assert not refused(f"[[revoked]]\n{entry}\n", **at(missed))
+
+
+def test_an_entry_on_its_own_means_no_other_token() -> None:
+    who = LocalIssuer(KEY).verifier().verify(signed(claims(jti="a")), NOW)
+    assert [Revoked(jti=name, org=who.organisation).covers(who) for name in "ab"] == [True, False]
 
 
 def test_each_of_several_entries_counts() -> None:

@@ -68,7 +68,7 @@ def test_taking_back_makes_no_room_for_ever_more() -> None:
     assert market.offer("acme").code == "OFFERS_OF_SITE"
 
 
-def test_a_crowded_request_has_room_for_who_has_offered_little(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crowded_request_has_room_for_who_has_offered_little() -> None:
     names = [f"site{number}" for number in range(70)]
     market = Market(*names)
     for who in names[:63]:
