@@ -257,7 +257,7 @@ async def test_a_site_that_is_not_named_is_asked_for(words: list[str], fake: Fak
 async def test_an_expired_token_is_called_expired(fake: FakeGrid) -> None:
     claims = urlsafe_b64encode(json.dumps({"exp": 1715515200}).encode()).decode().rstrip("=")
     told = await ran("watch", "prices", **towards(fake) | {"GRIDSIGNAL_TOKEN": f"e30.{claims}.c2ln"})
-    assert (told.code, told.err) == (1, "gridsignal: the token expired at 2024-05-12 12:00:00 UTC\n")
+    assert (told.code, told.err) == (1, "gridsignal: the token expired at 2024-05-12T12:00:00Z\n")
 
 
 # --- exit codes -------------------------------------------------------------------------------------------------

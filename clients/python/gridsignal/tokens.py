@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextvars
 import inspect
-import json
 import logging
 import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from gridsignal.claims import expired
 from gridsignal.errors import GridsignalError, Unauthorized, UsageError
 
 TokenSource: TypeAlias = str | Callable[[], str | Awaitable[str]]
@@ -22,31 +21,20 @@ LONGEST = _HEADER_LINE - len("Authorization: Bearer \r\n")
 _AROUND = "\ufeff \t\r\n\f\v"  # what editors and `echo` leave at the ends of a file
 
 
-def checked(token: object, where: str = "token=", longest: int = LONGEST) -> str:
+def checked(token: object, where: str = "token=") -> str:
     """The token without whitespace around it. Raises UsageError, which never shows what was there instead."""
     if not isinstance(token, str):
         raise UsageError(f"expected {where} as text, got {type(token).__name__}")
     bare = token.strip(_AROUND)
     if not bare:
         raise UsageError(f"expected a bearer token in {where}, got an empty text")
-    if len(bare) > longest:
-        raise UsageError(f"expected a token of at most {longest} characters in {where}, got {len(bare)}")
+    if len(bare) > LONGEST:
+        raise UsageError(f"expected a token of at most {LONGEST} characters in {where}, got {len(bare)}")
     if bare[:7].lower() == "bearer ":
         raise UsageError(f"expected the token alone in {where}, got the word Bearer before it")
     if not all("!" <= character <= "~" for character in bare):
         raise UsageError(f"expected one bearer token in {where}, got spaces or characters that no token has")
     return bare
-
-
-def expired(token: str) -> str:
-    """That a token has expired, as it says itself; empty where it has not, or does not say. Nothing is verified."""
-    try:
-        claims = token.split(".")[1]
-        expires = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"]
-        when = datetime.fromtimestamp(expires, UTC)
-    except (LookupError, ValueError, TypeError, OverflowError, OSError, RecursionError):
-        return ""
-    return f"the token expired at {when:%Y-%m-%dT%H:%M:%SZ}" if when <= datetime.now(UTC) else ""
 
 
 class NoToken(Exception):
@@ -96,7 +84,7 @@ class Tokens:
     @property
     def expired(self) -> str:
         """For errors: that the last token has expired, and when; empty where it has not, or does not say."""
-        return expired(self._token or "")
+        return expired(self._token or "", datetime.now(UTC)) or ""
 
 
 async def _answer(source: Callable[[], Any]) -> Any:

@@ -18,8 +18,8 @@ import httpx2
 from gridsignal import UsageError
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
 from gridsignal.addresses import refuse_plaintext, shown, split
+from gridsignal.claims import expired
 from gridsignal.cli.arguments import span
-from gridsignal.cli.claims import expired
 from gridsignal.cli.connection import bearer
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.secure import ALLOW, add_tls_options, files_of, plaintext_allowed

@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from gridsignal.__main__ import FAILED, OK, USAGE
+from gridsignal.claims import expired
 from gridsignal.cli.arguments import Arguments, give_examples, span
-from gridsignal.cli.claims import expired
 from gridsignal_schemas.values import Identifier
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, SIGNAL_WRITE
 from gridsignal_services.access.issuer import LocalIssuer

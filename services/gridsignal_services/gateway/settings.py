@@ -60,7 +60,7 @@ class GatewaySettings:
     hello_timeout_s: float = 5.0
     """No hello by then: close 4008."""
     hello_bytes: int = 20 * KIB
-    """More before the hello was answered: the connection is dropped. A hello may carry a token of 16 KiB."""
+    """More before the hello was answered: the connection is dropped. A hello may carry a token of 8 KiB."""
     early_frames: int = 8
     """More frames before the hello was answered, of whatever kind: close 4029."""
     early_reads: int = 256

@@ -140,7 +140,7 @@ def test_a_certificate_file_that_is_none_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "token", [f"{TOKEN}\r\nX-Evil: 1", f"Bearer {TOKEN}", f"{TOKEN[:20]} {TOKEN[20:]}", f"{TOKEN}é"]
+    "token", [f"{TOKEN}\r\nX-Evil: 1", f"Bearer {TOKEN}", f"{TOKEN[:20]} {TOKEN[20:]}", f"{TOKEN}é", TOKEN + "a" * 8192]
 )
 @pytest.mark.parametrize("command", ["request", "watch"])
 def test_what_is_no_token_is_never_sent_nor_shown(tmp_path: Path, token: str, command: str) -> None:

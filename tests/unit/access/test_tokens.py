@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
 
+from gridsignal.tokens import LONGEST
 from gridsignal_services.access import Principal
 from gridsignal_services.access.issuer import AUDIENCE, ISSUER, LocalIssuer
 from gridsignal_services.access.tokens import MAX_TOKEN, Unauthorized, Verifier
@@ -179,6 +180,10 @@ def test_a_token_is_not_read_beyond_its_bound() -> None:
     with pytest.raises(Unauthorized) as refused:
         VERIFIER.verify("a" * (MAX_TOKEN + 1), NOW)
     assert refused.value.why == "size"
+
+
+def test_a_token_that_the_sdk_sends_is_within_the_bound() -> None:
+    assert LONGEST <= MAX_TOKEN
 
 
 def test_deep_nesting_ends_in_the_same_refusal() -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal import UsageError
-from gridsignal.tokens import LONGEST, checked, expired
+from gridsignal.tokens import LONGEST, checked
 
 SECRET = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl"
 AROUND = st.text(alphabet="\ufeff \t\r\n\f\v", max_size=4)
@@ -46,19 +43,3 @@ def test_what_is_no_token_is_named_by_its_kind(token: object, told: str) -> None
     with pytest.raises(UsageError, match=told) as refused:
         checked(token)
     assert SECRET[:8] not in str(refused.value)
-
-
-def a_token(**claims: object) -> str:
-    return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.sig"
-
-
-def test_a_token_says_itself_when_it_has_expired() -> None:
-    assert expired(a_token(exp=1_700_000_000)) == "the token expired at 2023-11-14T22:13:20Z"
-    assert not expired(a_token(exp=32_503_680_000))
-
-
-@pytest.mark.parametrize(
-    "token", ["", "opaque", "a.b.c", a_token(), a_token(exp="soon"), a_token(exp=1e300), "a.W10.c"]
-)
-def test_a_token_that_does_not_say_is_not_called_expired(token: str) -> None:
-    assert not expired(token)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gridsignal.__main__ import OK
+from gridsignal.claims import claims_of
 from gridsignal.cli.arguments import Arguments
-from gridsignal.cli.claims import claims_of
 from gridsignal.cli.connection import add_options, bearer, exit_code, open_grid
 from gridsignal.cli.tables import printable
 

@@ -24,4 +24,4 @@ def expired(token: str, now: datetime) -> str | None:
         ended = datetime.fromtimestamp(int(claims_of(token)["exp"]), UTC)
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
-    return f"the token expired at {ended:%Y-%m-%d %H:%M:%S} UTC" if ended <= now else None
+    return f"the token expired at {ended:%Y-%m-%dT%H:%M:%SZ}" if ended <= now else None
