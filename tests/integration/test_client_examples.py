@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -104,6 +105,19 @@ async def test_the_price_follower_goes_on_where_it_stopped(tmp_path: Path) -> No
         fake.publish(a_spot_price(revision=3, currency="CHF"))
         async with running(program.follow(fake.url, fake.token, "DE-LU", saved, told)):
             assert "CHF" in await told.until("DE-LU")
+
+
+async def test_the_script_without_async_tells_the_cheapest_hours_to_come() -> None:
+    now = a_spot_price().starts_at
+    async with FakeGrid(grid_clock=GridClock(origin=now, rate=1.0, epoch=wall())) as fake:
+        curve = [Decimal(hour % 10) for hour in range(24)]
+        fake.publish(a_spot_price(starts_at=now - timedelta(days=1), prices_per_mwh=curve))
+        fake.publish(a_spot_price(starts_at=now, prices_per_mwh=[Decimal(-9), *curve[1:]]))
+        async with asyncio.timeout(SOON_S):
+            program = example("cheap_hours").cheap_hours
+            told = await asyncio.to_thread(program, fake.url, fake.token, "DE-LU")
+    cheapest = [(now + timedelta(hours=hour), price) for hour, price in ((1, 1), (10, 0), (20, 0))]
+    assert told == [f"{start:%Y-%m-%d %H:%MZ} {price} EUR/MWh" for start, price in cheapest]
 
 
 async def test_the_training_cluster_pauses_only_what_can_wait_and_only_after_the_acceptance() -> None:

@@ -4,7 +4,8 @@
         async for signal in grid.subscribe("prices", "dispatch", zones=["DE-LU"]):
             ...
 
-Everything public is named here; `gridsignal.testing` has a gateway in memory for the tests of your own program.
+Everything public is named here; `gridsignal.sync` is the same without `async`, and
+`gridsignal.testing` has a gateway in memory for the tests of your own program.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from gridsignal.version import __version__
 
 if TYPE_CHECKING:
+    from gridsignal import sync
     from gridsignal.client import Grid
     from gridsignal.clock import Clock
     from gridsignal.connection import connect
@@ -173,6 +175,7 @@ __all__ = [
     "Workload",
     "__version__",
     "connect",
+    "sync",
 ]
 
 # Each name is loaded when it is first asked for (PEP 562): the command line starts from this package, and answers
@@ -195,6 +198,8 @@ _HOMES = (
 
 
 def __getattr__(name: str) -> object:
+    if name == "sync":
+        return import_module("gridsignal.sync")
     if name in __all__:
         for home in map(import_module, _HOMES):
             if hasattr(home, name):

@@ -1,0 +1,222 @@
+"""The grid for scripts and notebooks: the calls of `gridsignal.Grid`, which return when they are done.
+
+    with gridsignal.sync.connect("ws://localhost:8081", token=token, site="fra-1") as grid:
+        for signal in grid.subscribe("prices", "dispatch", zones=["DE-LU"]):
+            ...
+
+The connection lives in an event loop on a thread of its own, so that it works where another loop runs, and answers
+pings while the program computes. Every thread may call; an error is the one that the asynchronous call raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
+from datetime import datetime
+from functools import partial, update_wrapper, wraps
+from threading import Lock
+from types import TracebackType
+from typing import Any, Concatenate, Literal, NoReturn, ParamSpec, Self, TypeVar, overload
+
+from gridsignal import client, connection, subscription
+from gridsignal.background import Background, outcome
+from gridsignal.errors import GridClosed, Unreachable, UsageError
+from gridsignal.feed import Message, Mode
+from gridsignal.history import CarbonPoint, PricePoint
+
+__all__ = ["Connection", "Grid", "Subscription", "connect"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_HOW = "with gridsignal.sync.connect(...) as grid"
+
+
+def _blocking(
+    method: Callable[Concatenate[client.Grid, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Grid, P], R]:
+    """The same call, which returns when it is done."""
+
+    @wraps(method)
+    def call(self: Grid, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._wait(method.__name__, lambda: method(self._grid, *args, **kwargs))
+
+    return call
+
+
+class Grid:
+    """The grid, as seen from one site; made by `connect`. Its calls are those of `gridsignal.Grid`."""
+
+    def __init__(self, grid: client.Grid, background: Background) -> None:
+        self._grid, self._background = grid, background
+        self.timeout: float | None = 60.0
+        """How many seconds a call waits before it is Unreachable; None: as long as it takes."""
+
+    def now(self) -> datetime:
+        """Grid time, aware, in UTC: what every datetime in a record is compared with."""
+        return self._grid.now()
+
+    def subscribe(
+        self,
+        *streams: str,
+        zones: Sequence[str] | None = None,
+        products: Sequence[str] | None = None,
+        accounting: Sequence[str] | None = None,
+        mode: Mode = "every",
+        snapshot: bool = True,
+        cursor: Mapping[str, str] | str | None = None,
+        timeout: float | None = None,
+    ) -> Subscription:
+        """An iterator over one or more streams, as that of `gridsignal.Grid.subscribe`, which blocks for the next.
+
+        It raises TimeoutError where no message came for `timeout` seconds, and can be read on after that.
+        """
+
+        async def subscribed() -> subscription.Subscription:
+            return self._grid.subscribe(
+                *streams,
+                zones=zones,
+                products=products,
+                accounting=accounting,
+                mode=mode,
+                snapshot=snapshot,
+                cursor=cursor,
+            )
+
+        return Subscription(self._wait("subscribe", subscribed), self._background, timeout)
+
+    query = _blocking(client.Grid.query)
+    orders = _blocking(client.Grid.orders)
+    offers = _blocking(client.Grid.offers)
+    offer = _blocking(client.Grid.offer)
+    withdraw = _blocking(client.Grid.withdraw)
+    accept = _blocking(client.Grid.accept)
+    refuse = _blocking(client.Grid.refuse)
+    report = _blocking(client.Grid.report)
+    declare_baseline = _blocking(client.Grid.declare_baseline)
+    meter = _blocking(client.Grid.meter)
+    ping = _blocking(client.Grid.ping)
+
+    @overload
+    def history(
+        self, signal: Literal["prices"], zone: str, start: datetime, end: datetime, *, as_of: datetime | None = None
+    ) -> list[PricePoint]: ...
+
+    @overload
+    def history(
+        self, signal: Literal["carbon"], zone: str, start: datetime, end: datetime, *, as_of: datetime | None = None
+    ) -> list[CarbonPoint]: ...
+
+    @wraps(client.Grid.history)
+    def history(self, *args: Any, **kwargs: Any) -> Any:
+        return self._wait("history", lambda: self._grid.history(*args, **kwargs))
+
+    def _wait(self, name: str, call: Callable[[], Coroutine[Any, Any, R]]) -> R:
+        under_way = self._background.start(call)
+        try:
+            return outcome(under_way, self.timeout)
+        except TimeoutError as error:
+            if not under_way.cancel():
+                return under_way.result()  # it came in that moment
+            late = f"no answer to grid.{name} within {self.timeout:g} s"
+            raise Unreachable(f"{late}; what was entrusted is in the outbox, and is sent") from error
+
+
+class Subscription:
+    """A blocking iterator of messages for one reader; also a context manager that ends it early."""
+
+    def __init__(self, signals: subscription.Subscription, background: Background, timeout: float | None) -> None:
+        self.timeout = timeout
+        """How many seconds it waits for a message before it raises TimeoutError; None: as long as it takes."""
+        self._signals, self._background = signals, background
+        self._cursor = signals.cursor
+        self._next: Future[tuple[Message, dict[str, str]] | None] | None = None
+        self._reading = Lock()
+
+    @property
+    def cursor(self) -> dict[str, str]:
+        """The position after the last message handed on, by stream: save it, and give it to `subscribe(cursor=)`."""
+        return dict(self._cursor)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Message:
+        if not self._reading.acquire(blocking=False):
+            raise UsageError("expected one reader of a subscription, got a second while the first waits")
+        try:
+            # one that a timeout or Ctrl-C interrupted is waited for again: no message is lost with it
+            self._next = self._next or self._background.start(partial(_read, self._signals))
+            read = outcome(self._next, self.timeout)
+            self._next = None
+        except GridClosed:
+            read = None
+        finally:
+            self._reading.release()
+        if read is None:
+            raise StopIteration
+        message, self._cursor = read
+        return message
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the subscription, also for a reader in another thread; `cursor` stays where it was."""
+        with suppress(GridClosed):  # which has ended it
+            outcome(self._background.start(self._signals.aclose), None)
+
+    def __del__(self) -> None:
+        # what nobody holds any more (`break` out of the loop) has ended before the same is subscribed again
+        with suppress(GridClosed, UsageError):
+            self._background.start(self._signals.aclose)
+
+
+async def _read(signals: subscription.Subscription) -> tuple[Message, dict[str, str]] | None:
+    async for message in signals:
+        return message, signals.cursor
+    return None
+
+
+class Connection(AbstractContextManager[Grid]):
+    """A connection to the gateway that comes back by itself, for as long as the `with` block runs."""
+
+    def __init__(self, connection: AbstractAsyncContextManager[client.Grid]) -> None:
+        self._background = Background(connection)
+
+    def __enter__(self) -> Grid:
+        return Grid(self._background.enter(), self._background)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._background.leave()
+
+    async def __aenter__(self) -> NoReturn:
+        raise UsageError(f"expected `{_HOW}`, got `async with`, which gridsignal.connect is for")
+
+    async def __aexit__(self, *_: object) -> None:
+        """Python looks for it before it enters."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in dir(Grid) and not name.startswith("_"):
+            raise UsageError(f"expected `{_HOW}` before grid.{name}, got a connection that was not entered")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def _with(connect: Callable[P, AbstractAsyncContextManager[client.Grid]]) -> Callable[P, Connection]:
+    """The same arguments, for `with` instead of `async with`."""
+
+    def opened(*args: P.args, **kwargs: P.kwargs) -> Connection:
+        return Connection(connect(*args, **kwargs))
+
+    return update_wrapper(opened, connect, assigned=("__name__", "__qualname__"), updated=())
+
+
+connect = _with(connection.connect)
+connect.__doc__ = f"""What `gridsignal.connect` is, with the same arguments, for `{_HOW}`."""
