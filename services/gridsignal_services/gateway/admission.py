@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from datetime import datetime
 
 from websockets.http11 import Request, Response
@@ -17,12 +18,14 @@ from gridsignal_services.gateway.session import House
 from gridsignal_services.telemetry import Health
 
 _SCHEME = "bearer "
+_MOST_PACES = 10_000
 
 
 class Admission:
     """The gateway's front step.
 
-    Bounded: with a good token `max_connections` and `handshakes_per_s`, without one a pace for each network.
+    Bounded: with a good token `max_connections`, a pace for all and one for each organisation, of which `_MOST_PACES`
+    are remembered; without one a pace for each network.
     When full: 503 with Retry-After; fan-out keeps its share of the loop in a reconnect storm. Conflates: nothing.
     """
 
@@ -32,6 +35,7 @@ class Admission:
         self._arrivals = arrivals
         settings = house.settings
         self._pace = Bucket(settings.handshakes_per_s, settings.handshake_burst, now_s)
+        self._pace_of: OrderedDict[str, Bucket] = OrderedDict()
 
     def answer(
         self, connection: Connection, request: Request, accepted: Response, now: datetime
@@ -54,14 +58,23 @@ class Admission:
     def _with_token(
         self, connection: Connection, response: Response, principal: Principal, now_s: float
     ) -> tuple[Response, Principal | None]:
-        if not self._pace.take(now_s):
-            wait_s = self._pace.wait_s
-            return said(
-                connection.websocket.protocol, 503, "too many handshakes", Retry_After=str(1 + int(wait_s))
-            ), None
+        ws, own = connection.websocket.protocol, self._own_pace(principal, now_s)
+        for pace in (own, self._pace):  # its own first: what is refused there takes nothing from the others
+            if not pace.take(now_s):
+                return said(ws, 503, "too many handshakes", Retry_After=str(1 + int(pace.wait_s))), None
         if self._house.has_room(principal) and not self._arrivals.admit(connection):
-            return said(connection.websocket.protocol, 503, "full", Retry_After="5"), None
+            return said(ws, 503, "full", Retry_After="5"), None
         return response, principal
+
+    def _own_pace(self, principal: Principal, now_s: float) -> Bucket:
+        settings = self._house.settings
+        pace = self._pace_of.pop(principal.name, None)
+        if pace is None:
+            pace = Bucket(settings.organisation_handshakes_per_s, settings.organisation_handshake_burst, now_s)
+        self._pace_of[principal.name] = pace
+        if len(self._pace_of) > _MOST_PACES:
+            self._pace_of.popitem(last=False)
+        return pace
 
     def _handshake(
         self, ws: ServerProtocol, request: Request, accepted: Response, now: datetime

@@ -51,8 +51,10 @@ def asked(request: Request) -> Asked:
     polls = path == POLL
     given = _parameters(query, (*_LISTS, *_WORDS, *(["wait_s"] if polls else [])))
     wanted: dict[str, object] = {name: given[name] for name in ("stream", "mode", "cursor") if name in given}
-    if last := request.headers.get("Last-Event-ID"):
-        wanted["cursor"] = last  # a client that comes back asks with the address it began with
+    if last := request.headers.get_all("Last-Event-ID"):
+        if len(last) > 1:
+            raise EventsRefused(400, "Last-Event-ID: expected it once")
+        wanted["cursor"] = last[0]  # a client that comes back asks with the address it began with
     if "snapshot" in given:
         wanted["snapshot"] = _is_true(given["snapshot"])
     lists = {name: given[name].split(",") for name in _LISTS if name in given}
@@ -84,7 +86,11 @@ _STATUS_OF_ERROR = {"forbidden": 403, "unknown_stream": 404, "rate": 429}
 
 def _parameters(query: str, known: tuple[str, ...]) -> dict[str, str]:
     given: dict[str, str] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True, max_num_fields=2 * len(known)):
+    try:
+        fields = parse_qsl(query, keep_blank_values=True, max_num_fields=2 * len(known))
+    except ValueError:
+        raise EventsRefused(400, f"expected at most {len(known)} parameters") from None
+    for name, value in fields:
         if name not in known:
             raise EventsRefused(400, f"expected one of {', '.join(known)}, got {name!r:.60}")
         if name in given:

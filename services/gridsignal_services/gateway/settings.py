@@ -87,6 +87,10 @@ class GatewaySettings:
     # --- what one organisation may do, over all its connections ---
     organisation_connections: int = 1000
     """More at this gateway: close 4029."""
+    organisation_handshakes_per_s: float = 500.0
+    """Faster: 503 with Retry-After, for this organisation alone. Each poll is a handshake."""
+    organisation_handshake_burst: int = 2000
+    """So many at once."""
     organisation_unsent_bytes: int = 64 * MIB
     """More unsent to its connections that do not read: those with the most are closed with 4002."""
     organisation_share: float = 0.25

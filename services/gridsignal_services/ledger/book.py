@@ -27,19 +27,9 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.announcements import Announcements, OfferKey
-from gridsignal_services.ledger.baselines import (
-    Declared,
-    least_room_w,
-    stretches,
-)
+from gridsignal_services.ledger.baselines import Declared, least_room_w, stretches
 from gridsignal_services.ledger.entry import SetAside
-from gridsignal_services.ledger.lifecycle import (
-    OFFER_CALLABLE,
-    ORDER_NEVER_HELD,
-    ORDER_OVER,
-    OfferState,
-    RequestState,
-)
+from gridsignal_services.ledger.lifecycle import OFFER_CALLABLE, ORDER_NEVER_HELD, ORDER_OVER, OfferState, RequestState
 from gridsignal_services.ledger.profile import Block, Profile
 from gridsignal_services.ledger.timers import Timers
 
@@ -170,6 +160,8 @@ class Book:
     """Of each participant by offer id, the oldest first."""
     standing: Counter[str] = field(default_factory=Counter)
     """How many offers each participant has on requests that are not over."""
+    offers_on_open_requests: dict[str, dict[OfferKey, None]] = field(default_factory=dict)
+    """Each participant's, the oldest first: what it asks about costs by what it offers itself."""
     open_requests: dict[str, None] = field(default_factory=dict)
     """Those that are not over."""
     open_of: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -204,6 +196,12 @@ class Book:
         self.open_requests[request.request_id] = None
         self.open_of[request.operator, request.zone] += 1
 
+    def add_offer(self, request: TrackedRequest, key: OfferKey) -> None:
+        """Lists an offer on its request."""
+        request.offers.append(key)
+        if request.request.request_id in self.open_requests:
+            self.offers_on_open_requests.setdefault(key[0], {})[key] = None
+
     def close_request(self, request_id: str) -> None:
         """A request that is over leaves room for others, and so do the offers on it."""
         tracked = self.requests[request_id]
@@ -211,6 +209,8 @@ class Book:
         del self.open_requests[request_id]
         self.open_of[tracked.request.operator, tracked.request.zone] -= 1
         self.standing.subtract(tracked.offers_of)
+        for key in tracked.offers:
+            self.offers_on_open_requests[key[0]].pop(key)
 
     def add_order(self, tracked: TrackedOrder) -> None:
         """Files an order under its site and request."""

@@ -100,7 +100,7 @@ def _file(book: Book, key: OfferKey, tracked: TrackedOffer, digest: str) -> None
         _put_aside(book, key, SetAside(digest, tracked.receipt.received_at, tracked.codes))
         return
     else:
-        request.offers.append(key)
+        book.add_offer(request, key)
         _count(book, request, tracked)
     tracked.digests[offer.revision] = (digest, tracked.receipt.received_at)
     book.offers[key] = tracked

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from gridsignal_schemas.messages import DispatchOrder
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder
-from gridsignal_services.ledger.lifecycle import REQUEST_OVER, OfferState
+from gridsignal_services.ledger.lifecycle import OfferState
 
 _OFFER_STANDS = frozenset({OfferState.LIVE, OfferState.STANDBY, OfferState.TENTATIVE, OfferState.AWARDED})
 
@@ -29,11 +29,8 @@ def orders_of(book: Book, participant: str, site: str | None) -> Iterator[tuple[
 
 
 def offers_of(book: Book, participant: str, site: str | None) -> Iterator[TrackedOffer]:
-    """A participant's offers that are not over, on requests that are not; the oldest request's first."""
-    for request in book.requests.values():
-        if request.state in REQUEST_OVER:
-            continue
-        for key in request.offers:
-            tracked = book.offers[key]
-            if key[0] == participant and site in (None, tracked.offer.site) and tracked.state in _OFFER_STANDS:
-                yield tracked
+    """A participant's offers that are not over, on requests that are not; the oldest first."""
+    for key in book.offers_on_open_requests.get(participant, ()):
+        tracked = book.offers[key]
+        if site in (None, tracked.offer.site) and tracked.state in _OFFER_STANDS:
+            yield tracked

@@ -205,6 +205,7 @@ async def test_a_poll_whose_caller_hangs_up_leaves_nothing_behind(stand: Stand) 
         ("stream=alerts&site=par-1", 403, "site"),
         ("stream=alerts&token=secret", 400, "token"),
         ("stream=alerts&cursor=", 400, "cursor"),
+        ("&".join(["stream=alerts"] * 60), 400, "parameters"),
     ],
 )
 async def test_a_wrong_request_is_refused_with_a_sentence(
@@ -214,6 +215,14 @@ async def test_a_wrong_request_is_refused_with_a_sentence(
         answer = await client.get(f"/v1/{door}?{query}")
     assert (answer.status_code, word in answer.text) == (status, True), answer.text
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("door", ["events", "poll"])
+async def test_two_places_to_go_on_from_are_refused(stand: Stand, door: str) -> None:
+    async with desk(stand) as client:
+        twice = [("Last-Event-ID", "one"), ("Last-Event-ID", "two")]
+        answer = await client.get(f"/v1/{door}?stream=alerts", headers=twice)
+    assert (answer.status_code, answer.text) == (400, "Last-Event-ID: expected it once\n")
 
 
 @pytest.mark.parametrize("wait_s", ["61", "-1", "soon", "1e9", "²"])

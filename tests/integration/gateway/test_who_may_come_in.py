@@ -73,6 +73,17 @@ async def test_handshakes_beyond_the_pace_are_asked_to_come_later(tmp_path: Path
         assert int(answer.headers["Retry-After"]) >= 1
 
 
+async def test_an_organisation_that_comes_back_all_the_time_keeps_no_other_out(tmp_path: Path) -> None:
+    bounds = {"organisation_handshakes_per_s": 0.001, "organisation_handshake_burst": 2, "handshake_burst": 4}
+    async with Stand.open(tmp_path, handshakes_per_s=0.001, **bounds) as stand:
+        async with stand.client(), stand.client():
+            answers = [(await refused(stand.url, stand.token())).response for _ in range(8)]
+        async with stand.client(site="muc-1", token=stand.token("volt-colo")) as other:
+            assert other.welcome["t"] == "welcome"
+    assert [answer.status_code for answer in answers] == [503] * 8
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers)
+
+
 async def test_more_connections_than_there_is_room_for_are_asked_to_come_later(tmp_path: Path) -> None:
     async with Stand.open(tmp_path, max_connections=1) as stand, stand.client():
         assert (await refused(stand.url, stand.token())).response.status_code == 503

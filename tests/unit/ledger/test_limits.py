@@ -19,7 +19,8 @@ from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.lifecycle import OfferState
 from gridsignal_services.ledger.limits import LIMITS
 from gridsignal_services.ledger.profile import Profile
-from tests.builders import a_baseline_declaration, a_dispatch_request, an_option, utc
+from gridsignal_services.ledger.standing import offers_of
+from tests.builders import a_baseline_declaration, a_dispatch_request, an_offer_withdrawal, an_option, utc
 from tests.unit.ledger.market import Market
 from tests.unit.ledger.stages import accepted
 from tests.unit.ledger.watched import MINUTE
@@ -213,3 +214,35 @@ def test_a_long_declaration_is_looked_at_by_its_runs() -> None:
         since, until = utc("00:00") + first * MINUTE, utc("00:00") + last * MINUTE
         assert one.lowest_w(since, until) == min(powers[first:last])
         assert one.highest_w(since, until) == max(powers[first:last])
+
+
+def test_what_is_live_costs_by_what_one_offers_oneself_however_much_others_ask_and_offer() -> None:
+    market = Market("acme", "volt")
+    offers(market, "volt", 2)
+
+    def asked() -> tuple[list[str], int]:
+        with counted_work() as work:
+            found = [tracked.offer.offer_id for tracked in offers_of(market.ledger.book, "volt", None)]
+        return found, work()
+
+    before = asked()
+    for number in range(40):
+        assert market.ask(request_id=f"request-{number}").accepted
+    offers(market, "acme", 64)
+    assert before[0] == ["volt-0", "volt-1"]
+    assert asked() == before
+
+
+def test_an_offer_is_live_for_as_long_as_its_request_is_not_over() -> None:
+    market = Market("acme", "volt")
+    offers(market, "acme", 3)
+    assert market.add(an_offer_withdrawal(offer_id="acme-1", participant="acme", site="acme-1")).accepted
+
+    def live(site: str | None = None) -> list[str]:
+        return [tracked.offer.offer_id for tracked in offers_of(market.ledger.book, "acme", site)]
+
+    assert live() == live("acme-1") == ["acme-0", "acme-2"]
+    assert live("volt-1") == []
+    assert market.cancel().accepted
+    assert live() == []
+    assert market.ledger.book.offers_on_open_requests["acme"] == {}
