@@ -109,6 +109,8 @@ class Connection(Inlet, Outlet):
         self.groups: dict[str, Group] = {}
         """Joined and being joined, by sub."""
         self.joins: dict[str, asyncio.Task[None]] = {}
+        self.looks: set[asyncio.Task[None]] = set()
+        """Questions under way: nobody is told the answer once it has ended."""
         self.turn = asyncio.Lock()
         """Whose turn it is among its writes: what is sent in an order is logged in it."""
         self.opened_s = self.heard_s = self.pinged_s = door.now_s()

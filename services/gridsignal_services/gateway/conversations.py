@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, assert_never
 
 from websockets.http11 import Request
@@ -155,6 +156,8 @@ class Conversations:
             self._gauges.closes.labels(code).inc()
         self.watch.look_in(connection, self._settings.close_timeout_s)
         self._subscriptions.end(connection)
+        for task in connection.looks:
+            task.cancel()
         self.presence.depart(connection)
         if connection.counted_for is not None:
             self._quota.depart(connection.counted_for)
@@ -193,7 +196,9 @@ class Conversations:
                 case Publish():
                     self._start(connection, self._publish(connection, effect))
                 case Look():
-                    self._start(connection, self._look(connection, effect))
+                    task = self._start(connection, self._look(connection, effect))
+                    connection.looks.add(task)
+                    task.add_done_callback(connection.looks.discard)
                 case _:
                     assert_never(effect)
 
@@ -235,8 +240,8 @@ class Conversations:
     async def _look(self, connection: Connection, asked: Look) -> None:
         assert connection.session is not None
         assert connection.session.principal is not None
-        await self.turns.turn(connection.share)
-        answer = await self._pen.look(asked.query, connection.session.principal, asked.site)
+        turn = partial(self.turns.turn, connection.share)
+        answer = await self._pen.look(asked.query, connection.session.principal, asked.site, turn)
         connection.session.answered()
         connection.send(answer)
 

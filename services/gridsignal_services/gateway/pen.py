@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from gridsignal_schemas.frames import Detail, Error, Frame, Query, Receipt
 from gridsignal_schemas.messages import MeterReading, Record
@@ -12,14 +12,17 @@ from gridsignal_services.bus import Appended, Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec, sha256_of
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.clock import Clock, grid_time
-from gridsignal_services.gateway.answers import Asker, answer, received, refused, states
+from gridsignal_services.gateway.answers import Asker, answer, received, refused, slices, states
 from gridsignal_services.gateway.effects import Publish
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.gateway.slots import Slots
 from gridsignal_services.ledger.metering import reading_faults
 from gridsignal_services.replica import Replica
 
 SOURCE = "gridsignal/gateway"
+_LOOKING = 8
+"""Organisations whose questions are answered at the same time."""
 
 
 class Pen:
@@ -37,6 +40,7 @@ class Pen:
         self._quota = quota
         self._settings = settings
         self._clock = clock
+        self._looking = Slots(_LOOKING, most=1)
 
     async def write(self, asked: Publish, principal: Principal, turn: asyncio.Lock) -> Frame:
         """The answer to one write; `unavailable` means that its outcome is unknown: repeat it or query.
@@ -78,12 +82,22 @@ class Pen:
         digest = sha256_of(self._codec.encode(record))
         return Receipt(sha256=digest, received_at=grid_time(self._replica.grid, appended.appended_us))
 
-    async def look(self, query: Query, principal: Principal, site: str | None) -> Frame:
-        """What the log holds, everything acknowledged before the question included."""
+    async def look(
+        self, query: Query, principal: Principal, site: str | None, turn: Callable[[], Awaitable[None]]
+    ) -> Frame:
+        """What the log holds, everything acknowledged before the question included.
+
+        An answer is made at once, for it is the state at one moment: first it has as many turns as it takes, one answer
+        of an organisation after the other.
+        """
         try:
             async with asyncio.timeout(self._settings.answer_timeout_s):
                 await self._replica.reach_end()
         except (LogUnavailable, TimeoutError):
             return Error(id=query.id, code="unavailable", message="the log is away", retriable=True)
         participant = principal.organisation if principal.role == "participant" else ""
-        return states(query, Asker(participant, site), self._replica.ledgers.values(), self._settings)
+        asker, ledgers = Asker(participant, site), self._replica.ledgers.values()
+        async with self._looking.place(principal.name):
+            for _ in range(slices(query, asker, ledgers, self._settings)):
+                await turn()
+            return states(query, asker, ledgers, self._settings)

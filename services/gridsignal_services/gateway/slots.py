@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 class Slots:
     """Places for work that takes a while.
 
-    Bounded: `places`, and of one organisation half of them. When full: waits, the organisation that was served longest
-    ago before the others. Conflates: nothing.
+    Bounded: `places`, and of one organisation `most` of them, or half. When full: waits, the organisation that was
+    served longest ago before the others. Conflates: nothing.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, most: int | None = None) -> None:
         self._free = places
-        self._most = max(1, places // 2)
+        self._most = most or max(1, places // 2)
         self._held: Counter[str] = Counter()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
