@@ -24,6 +24,7 @@ from docs import asyncapi  # noqa: E402 - the script is started by its path
 from gridsignal_schemas.catalog import TOPICS, Topic, avro_schema  # noqa: E402 - as above
 from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, Frame  # noqa: E402 - as above
 from gridsignal_services.gateway.settings import GatewaySettings  # noqa: E402 - as above
+from gridsignal_services.ingest.limits import IngestLimits  # noqa: E402 - as above
 from gridsignal_services.ledger.lifecycle import OFFER, ORDER, REQUEST  # noqa: E402 - as above
 from gridsignal_services.ledger.limits import Limits  # noqa: E402 - as above
 from gridsignal_services.limits import LIMIT_TYPES  # noqa: E402 - as above
@@ -173,6 +174,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "server-settings": lambda: _variables(ServerSettings, "GRIDSIGNAL_"),
     "gateway-limits": lambda: _variables(GatewaySettings, "GRIDSIGNAL_GATEWAY_", limits=True),
     "ledger-limits": ledger_limits,
+    "ingest-limits": lambda: _variables(IngestLimits, "GRIDSIGNAL_INGEST_", limits=True),
     "rest-limits": lambda: _variables(RestLimits, "GRIDSIGNAL_DISPATCH_", limits=True),
 }
 

@@ -27,6 +27,7 @@ from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.door import FeedsDoor
 from gridsignal_services.ingest.feeds import Feeds
+from gridsignal_services.ingest.limits import IngestLimits
 from gridsignal_services.jwks_url import KeysAtUrl
 from gridsignal_services.ops import OpsServer
 from gridsignal_services.refused_tokens import RefusedTokens
@@ -166,7 +167,7 @@ def checks(door: str) -> Sequence[Callable[[ServerSettings], object]]:
     own: dict[str, Sequence[Callable[[ServerSettings], object]]] = {
         "gateway": (GatewaySettings.of,),
         "dispatch": (partial(RestLimits.of, prefix="GRIDSIGNAL_DISPATCH_"),),
-        "ingest": (feeds_of, partial(RestLimits.of, prefix="GRIDSIGNAL_INGEST_")),
+        "ingest": (feeds_of, partial(IngestLimits.of, prefix="GRIDSIGNAL_INGEST_")),
     }
     return (brokers_of, registry_url, *own[door])
 

@@ -137,7 +137,7 @@ class ServerSettings:
     """URL of a Redis or Valkey that the gateways share. Default: each has its own cache."""
     limits: Mapping[str, str] = field(default_factory=dict)
     """Limits of a door that differ from its defaults, by variable: GRIDSIGNAL_GATEWAY_ and the name of a number of
-    GatewaySettings in capitals, GRIDSIGNAL_DISPATCH_ or GRIDSIGNAL_INGEST_ and one of RestLimits."""
+    GatewaySettings in capitals, GRIDSIGNAL_DISPATCH_ or GRIDSIGNAL_INGEST_ and one of RestLimits or IngestLimits."""
 
     def __post_init__(self) -> None:
         if faults := _faults_of_settings(self):

@@ -95,7 +95,9 @@ def _pushed(http: httpx2.Client, found: list[Body], *, as_json: bool) -> Iterato
             told = answer(http.post(f"/v1/signals/{body.signal}", json=body.content))
             line = f"{body.name}: {told['news']}, revision {told['revision']}"
             print(json.dumps({"body": body.name, **told}) if as_json else line)
-            yield OK
+            for lost in told["left_out"]:
+                print(f"gridsignal: {body.name}: left out: {lost['pointer']}: {lost['message']}", file=sys.stderr)
+            yield FAILED if told["left_out"] else OK
         except Failed as refused:
             print(f"gridsignal: {body.name}: {refused}", file=sys.stderr)
             yield refused.code

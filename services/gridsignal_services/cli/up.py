@@ -25,6 +25,7 @@ from gridsignal_services.clock import Clock, ScaledClock, WallClock
 from gridsignal_services.embedded import Stack
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.feeds import Feeds
+from gridsignal_services.ingest.limits import IngestLimits
 from gridsignal_services.ingest.replay import example_prices, repeated, shipped_days
 from gridsignal_services.ingest.series import Publication
 from gridsignal_services.output import say
@@ -83,9 +84,12 @@ def run(args: argparse.Namespace) -> int:
         settings = _settings_of_one_machine(os.environ, told)
         if asked.is_given and "directory" not in given(os.environ, **told)[0]:
             settings = replace(settings, directory=Path(DIRECTORY))
-        limits = [partial(RestLimits.of, settings, door) for door in _REST]
         together(
-            partial(read_files, settings), partial(_feeds, settings), partial(GatewaySettings.of, settings), *limits
+            partial(read_files, settings),
+            partial(_feeds, settings),
+            partial(GatewaySettings.of, settings),
+            partial(RestLimits.of, settings, "GRIDSIGNAL_DISPATCH_"),
+            partial(IngestLimits.of, settings, "GRIDSIGNAL_INGEST_"),
         )
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
         asyncio.run(_serve(settings, read_files(settings).registry, _feeds(settings), asked))
@@ -94,7 +98,6 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-_REST = ("GRIDSIGNAL_DISPATCH_", "GRIDSIGNAL_INGEST_")
 _SERVE = "use `gridsignal serve` (needs Kafka)"
 _NOT_HERE = {
     "jwks": f"`gridsignal up` can't use an external issuer; {_SERVE}",

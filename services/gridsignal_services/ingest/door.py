@@ -16,13 +16,15 @@ from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.fetching import Fetching
 from gridsignal_services.ingest.http import Http
 from gridsignal_services.ingest.intake import Intake
+from gridsignal_services.ingest.kept import Kept
+from gridsignal_services.ingest.limits import IngestLimits
 from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.quarantine import Limits
+from gridsignal_services.ingest.revisions import Revisions
 from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.service import Ingest
 from gridsignal_services.ops import Watched
 from gridsignal_services.registry import Registry
-from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health
 from gridsignal_services.threshold import Callers
@@ -47,13 +49,14 @@ class FeedsDoor:
         self._http = Http()
         feeds = feeds or Feeds()
         fetching = Fetching(self._http, PROVIDERS, feeds.settings, markets=feeds.markets)
-        intake = Intake(Limits(markets=feeds.markets))
+        limits = IngestLimits.of(settings, "GRIDSIGNAL_INGEST_")
+        bounds = limits.kept_values, limits.kept_values_of_one
+        intake = Intake(Limits(markets=feeds.markets), Revisions(Kept(*bounds)), Kept(*bounds))
         self.ingest = Ingest(
             log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching, intake=intake, cache=cache
         )
-        limits = RestLimits.of(settings, "GRIDSIGNAL_INGEST_")
         self._callers = Callers(verifier, limits, registry)
-        pages = status.app(self.ingest, callers=self._callers)
+        pages = status.app(self.ingest, callers=self._callers, limits=limits)
         self._server = HttpServer(pages, settings, settings.ingest_port, limits)
 
     @property

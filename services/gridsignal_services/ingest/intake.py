@@ -29,7 +29,7 @@ class Batch:
 
 
 @dataclass(slots=True)
-class _Last:
+class Last:
     """The last good record of one kind of series, and one that differs from it in level or currency."""
 
     good: Record
@@ -44,17 +44,19 @@ class Intake:
     compare with. Conflates: good records of one kind to the newest.
     """
 
-    def __init__(self, limits: Limits | None = None, revisions: Revisions | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, revisions: Revisions | None = None, kinds: Kept[Last] | None = None
+    ) -> None:
         self.limits = limits or Limits()
         self.revisions = revisions or Revisions()
         self.quarantine: deque[SetAside] = deque(maxlen=KEPT_REASONS)
-        self._kinds: Kept[_Last] = Kept()
+        self._kinds: Kept[Last] = Kept() if kinds is None else kinds
 
     def learn(self, record: Record) -> None:
         """Takes note of a record that is on the log, from before a restart or just acknowledged."""
         self.revisions.learn(record)
         if (kind := _kind(record)) and isinstance(record, Series):
-            self._kinds.put(kind, record.provider, _Last(record), weight(record))
+            self._kinds.put(kind, record.provider, Last(record), weight(record))
 
     def knows_kind(self, record: Record) -> bool:
         """Whether something was published of this kind of series."""

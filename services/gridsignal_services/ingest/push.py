@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from gridsignal_schemas.frames import Detail
-from gridsignal_schemas.messages import Record
+from gridsignal_schemas.messages import Record, SpotPrice
 from gridsignal_services import problems, threshold
 from gridsignal_services.access import SIGNAL_WRITE, Principal
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.intake import Batch
-from gridsignal_services.ingest.kept import weight
+from gridsignal_services.ingest.limits import IngestLimits
 from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.publishing import Origin, Publishing
 from gridsignal_services.ingest.pushed import AlertBody, CarbonBody, PricesBody, Pushed
@@ -26,8 +28,8 @@ Body = TypeVar("Body", PricesBody, CarbonBody, AlertBody)
 class PushDoor:
     """Who may push what: operators with signal:write, into their own zones."""
 
-    def __init__(self, publishing: Publishing, callers: Callers, clock: Clock) -> None:
-        self._publishing, self._callers, self._clock = publishing, callers, clock
+    def __init__(self, publishing: Publishing, callers: Callers, clock: Clock, limits: IngestLimits) -> None:
+        self._publishing, self._callers, self._clock, self._limits = publishing, callers, clock, limits
 
     async def take(self, request: Request, response: Response, shape: type[Body], signal: str) -> Pushed:
         """Publishes a body if it is news. Raises Problem 401, 403, 409, 422, 429 and LogUnavailable."""
@@ -41,7 +43,7 @@ class PushDoor:
         batch = await self._publishing.take([record], Origin(who.organisation, signal, principal=who.name))
         response.status_code = 201 if batch.published else 200
         last = self._publishing.intake.revisions.last(record)
-        return Pushed(news=_news(batch), revision=getattr(last, "revision", 1))
+        return Pushed(news=_news(batch), revision=getattr(last, "revision", 1), left_out=_left_out(batch))
 
     def _must_be_theirs(self, who: Principal, zone: str) -> None:
         zones = self._callers.registry.entitlements(who).zones
@@ -56,21 +58,16 @@ class PushDoor:
             raise problems.invalid(
                 [Detail(code="PROVIDER_TAKEN", pointer="", message=f"{organisation} is the name of a public feed")]
             )
-        if isinstance(record, Series) and weight(record) > MOST_PUSHED_POINTS:
-            message = (
-                f"expected at most {MOST_PUSHED_POINTS} values at once, got {weight(record)}: push a day at a time"
-            )
-            raise problems.invalid([Detail(code="TOO_MANY_VALUES", pointer="", message=message)])
-        count = intake.kinds_of(organisation)
-        if isinstance(record, Series) and count >= MOST_DATASETS and not intake.knows_kind(record):
-            message = f"expected at most {MOST_DATASETS} series of an organisation, got {record.dataset} beside {count}"
+        if not isinstance(record, Series):
+            return
+        name, values = _values(record)
+        if len(values) > (most := self._limits.push_values):
+            message = f"expected at most {most} values at once, got {len(values)}: push a day at a time"
+            raise problems.invalid([Detail(code="TOO_MANY_VALUES", pointer=f"/{name}", message=message)])
+        count, most = intake.kinds_of(organisation), self._limits.push_series
+        if count >= most and not intake.knows_kind(record):
+            message = f"expected at most {most} series of an organisation, got {record.dataset} beside {count}"
             raise problems.invalid([Detail(code="TOO_MANY_DATASETS", pointer="/dataset", message=message)])
-
-
-MOST_PUSHED_POINTS = 3_000
-"""Values of one push: a week of five minutes. More are refused."""
-MOST_DATASETS = 200
-"""Kinds of series (zone, product, dataset or basis) of one organisation. More are refused."""
 
 
 def _news(batch: Batch) -> str:
@@ -84,6 +81,24 @@ def _news(batch: Batch) -> str:
         )
         raise problems.conflict([Detail(code="LOWER_STATUS", pointer="/status", message=message)])
     return batch.published[0][0].value if batch.published else "known"
+
+
+def _values(record: Series) -> tuple[str, Sequence[Decimal | None]]:
+    """The values of a curve, and what they are called in its body."""
+    if isinstance(record, SpotPrice):
+        return "prices_per_mwh", record.prices_per_mwh
+    return "grams_per_kwh", record.grams_per_kwh
+
+
+def _left_out(batch: Batch) -> list[Detail]:
+    """What of a curve was published as gaps."""
+    return [
+        Detail(code=reason.code.upper(), pointer=f"/{_values(aside.record)[0]}/{index}", message=text)
+        for aside in batch.outliers
+        if isinstance(aside.record, Series)
+        for reason in aside.reasons
+        for index, text in reason.points
+    ]
 
 
 def routes(door: PushDoor) -> APIRouter:

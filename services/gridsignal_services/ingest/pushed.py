@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import (
     Accounting,
     AlertAction,
@@ -117,3 +118,5 @@ class Pushed(Shape):
     """new, corrected or known."""
     revision: int
     """The revision that is on the log now."""
+    left_out: list[Detail] = Field(default_factory=list)
+    """Values out of their market's bounds: gaps instead of them are published, the others as they are."""

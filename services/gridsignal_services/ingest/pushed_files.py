@@ -37,6 +37,8 @@ _NAMES = {
 _OTHER_COLUMNS = {"starts_at", "ends_at", "resolution_s"}
 _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]24:00(?::00)?(.*)")
 LARGEST_CHARACTERS = 16 << 20
+LONGEST_VALUES = 3000
+"""A longer series of a JSON file is cut at market days, as every CSV is: the door takes so many at once."""
 ROWS_A_FAULT = 10
 """Of so many rows one may be unreadable: then it is a gap, with more the file is refused."""
 
@@ -96,11 +98,24 @@ def _of_json(text: str, left_out: LeftOut | None) -> list[Body]:
     for number, content in enumerate(contents, 1):
         try:
             body = object_of(content, "each body")
-            found.append(Body(_signal_of(body), body))
+            found += _in_pieces(Body(_signal_of(body), body))
         except Malformed as fault:
             faults.append(f"body {number}: {fault}")
     _few(faults, len(contents), left_out, most=len(contents) - 1)
     return found
+
+
+def _in_pieces(body: Body) -> Iterator[Body]:
+    """A body of very many values cut at its market's days; one that is not in shape is the door's to refuse."""
+    name = {"prices": "prices_per_mwh", "carbon": "grams_per_kwh"}.get(body.signal, "")
+    zone, start, step, values = (body.content.get(key) for key in ("zone", "starts_at", "resolution_s", name))
+    match zone, start, step, values:
+        case str(), str(), int(), list() if step > 0 and len(values) > LONGEST_VALUES:
+            for day in by_day(Curve(instant(start), step, tuple(values)), market_of(zone).timezone):
+                starts_at = day.starts_at.isoformat().replace("+00:00", "Z")
+                yield Body(body.signal, {**body.content, "starts_at": starts_at, name: list(day.values)})
+        case _:
+            yield body
 
 
 def _few(faults: Sequence[str], count: int, left_out: LeftOut | None, most: int) -> None:

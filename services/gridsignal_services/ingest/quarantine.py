@@ -34,6 +34,8 @@ class Reason:
 
     code: str
     text: str
+    points: tuple[tuple[int, str], ...] = ()
+    """Which values of a curve it is about, by index, with a sentence for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +198,12 @@ def _alert_faults(record: GridAlert, now: datetime, limits: Limits) -> list[Reas
 
 
 def _bound_faults(values: Sequence[Decimal | None], bounds: Bounds, unit: str) -> list[Reason]:
-    outside = [v for v in values if v is not None and not bounds.lowest <= v <= bounds.highest]
+    outside = [(i, v) for i, v in enumerate(values) if v is not None and not bounds.lowest <= v <= bounds.highest]
     if not outside:
         return []
     expected = f"expected {bounds.lowest}..{bounds.highest} {unit}"
-    return [Reason("out_of_bounds", f"{expected}, got {outside[0]} ({len(outside)} of {len(values)})")]
+    points = tuple((i, f"{expected}, got {v}") for i, v in outside)
+    return [Reason("out_of_bounds", f"{points[0][1]} ({len(outside)} of {len(values)})", points)]
 
 
 def _empty_faults(values: Sequence[Decimal | None]) -> list[Reason]:

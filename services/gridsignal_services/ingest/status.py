@@ -11,6 +11,7 @@ from gridsignal_services import problems
 from gridsignal_services.access import SIGNAL_READ
 from gridsignal_services.asgi import add_pages, application
 from gridsignal_services.ingest import push
+from gridsignal_services.ingest.limits import IngestLimits
 from gridsignal_services.ingest.push import PushDoor
 from gridsignal_services.ingest.service import Ingest
 from gridsignal_services.problems import MEDIA_TYPE, ProblemBody
@@ -43,7 +44,7 @@ class FeedView(Shape):
     """What of the last answer could not be read while the rest was."""
 
 
-def app(ingest: Ingest, *, callers: Callers) -> FastAPI:
+def app(ingest: Ingest, *, callers: Callers, limits: IngestLimits) -> FastAPI:
     """/healthz, /readyz, /v1/feeds, and /v1/signals for those who push."""
     made = application(
         title="gridsignal ingest",
@@ -54,7 +55,7 @@ def app(ingest: Ingest, *, callers: Callers) -> FastAPI:
     )
     add_pages(made, ingest.health)
     add_problems(made, _log)
-    made.include_router(push.routes(PushDoor(ingest.publishing, callers, ingest.clock)))
+    made.include_router(push.routes(PushDoor(ingest.publishing, callers, ingest.clock, limits)))
 
     @made.get("/v1/feeds")
     async def feeds(request: Request) -> list[FeedView]:

@@ -72,11 +72,11 @@ async def pusher(stack: Stack) -> AsyncIterator[Pusher]:
 async def test_what_is_pushed_is_on_the_log_under_the_name_of_who_pushed_it(stack: Stack, pusher: Pusher) -> None:
     client = pusher()
     first = await client.post("/v1/signals/prices", json=prices())
-    assert (first.status_code, first.json()) == (201, {"news": "new", "revision": 1})
+    assert (first.status_code, first.json()) == (201, {"news": "new", "revision": 1, "left_out": []})
     again = await client.post("/v1/signals/prices", json=prices())
-    assert (again.status_code, again.json()) == (200, {"news": "known", "revision": 1})
+    assert (again.status_code, again.json()) == (200, {"news": "known", "revision": 1, "left_out": []})
     changed = await client.post("/v1/signals/prices", json=prices(prices_per_mwh=["9"] * 24))
-    assert (changed.status_code, changed.json()) == (201, {"news": "corrected", "revision": 2})
+    assert (changed.status_code, changed.json()) == (201, {"news": "corrected", "revision": 2, "left_out": []})
     told = [(r.revision, r.status, r.provider) for r in records(await values_on(stack.log, "prices"))]  # type: ignore[attr-defined]  # all of them are prices
     assert told == [(1, "FINAL", "tso-north"), (2, "CORRECTED", "tso-north")]
 
@@ -85,7 +85,7 @@ async def test_an_alert_is_cleared_by_pushing_it_with_an_end(stack: Stack, pushe
     client, notice = pusher(), alert()
     assert (await client.post("/v1/signals/alerts", json=notice)).status_code == 201
     over = await client.post("/v1/signals/alerts", json=notice | {"ends_at": datetime.now(UTC).isoformat()})
-    assert over.json() == {"news": "corrected", "revision": 2}
+    assert over.json() == {"news": "corrected", "revision": 2, "left_out": []}
 
 
 @pytest.mark.parametrize(

@@ -39,10 +39,12 @@ def registry_with(zone: str) -> Registry:
 
 
 @asynccontextmanager
-async def door(folder: Path, feeds: Feeds | None = None) -> AsyncIterator[tuple[Stack, httpx2.AsyncClient]]:
+async def door(
+    folder: Path, feeds: Feeds | None = None, **limits: str
+) -> AsyncIterator[tuple[Stack, httpx2.AsyncClient]]:
     """A stack, and a client of its ingest door with an operator's token."""
     log, clock = await SqliteLog.open(folder), WallClock()
-    settings = ServerSettings(directory=folder, gateway_port=0, dispatch_port=0, ingest_port=0)
+    settings = ServerSettings(directory=folder, gateway_port=0, dispatch_port=0, ingest_port=0, limits=limits)
     registry = registry_with("BG")
     async with embedded.running(log, folder, registry=registry, clock=clock, settings=settings, feeds=feeds) as stack:
         token = stack.issuer.mint("operator", "tso-north", "t", [SIGNAL_READ, SIGNAL_WRITE], 60, clock.now())

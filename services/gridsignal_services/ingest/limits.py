@@ -1,0 +1,25 @@
+"""The limits of the ingest door that an installation may change: those of every REST door, and its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gridsignal_services.ingest.kept import MOST_POINTS, MOST_POINTS_OF_ONE
+from gridsignal_services.restlimits import RestLimits
+
+
+@dataclass(frozen=True, slots=True)
+class IngestLimits(RestLimits):
+    """What may be pushed at once, and what is kept to compare with."""
+
+    push_values: int = 3000
+    """Values of one push: ten days of five minutes, four months of hours. More: 422; a day at a time always fits, and
+    `gridsignal push` cuts files so."""
+    push_series: int = 200
+    """Kinds of series (zone, product, dataset or basis) that one organisation pushes. One more: 422; values for those
+    it has are still taken."""
+    kept_values: int = MOST_POINTS
+    """Newest values kept of everybody's series, some 240 bytes each. More: whoever has most loses the series not
+    touched for longest; told again, it is published again, as revision 1."""
+    kept_values_of_one: int = MOST_POINTS_OF_ONE
+    """The same of one provider or organisation. More: it loses its own."""
