@@ -10,6 +10,9 @@ from gridsignal_services.cache import Limit
 from gridsignal_services.limits import limits_of
 from gridsignal_services.settings import ServerSettings
 
+_BEHIND_A_PROXY = 100
+"""So many organisations' paces together, for what carries no token and comes from everybody at one address."""
+
 
 @dataclass(frozen=True, slots=True)
 class RestLimits:
@@ -18,9 +21,11 @@ class RestLimits:
     requests_per_s: float = 100.0
     """Faster: 429 with Retry-After."""
     request_burst: int = 500
+    """So many at once."""
     work_ms_per_s: float = 250.0
     """Processor time for its answers; what it overdraws is 429 until it has come back."""
     work_burst_ms: int = 10_000
+    """So much at once."""
 
     # --- connections, of everybody
     max_connections: int = 1000
@@ -32,8 +37,10 @@ class RestLimits:
     strangers_of_a_network: int = 128
     """One more drops the oldest of this network. Behind a proxy (GRIDSIGNAL_TLS=proxy) as many as `strangers`."""
     network_requests_per_s: float = 100.0
-    """Requests without a good token of one network; faster: 429 for what carries no token."""
+    """Requests without a good token of one network; faster: 429 for what carries no token. Behind a proxy a hundred
+    times `requests_per_s`."""
     network_request_burst: int = 500
+    """So many at once; behind a proxy a hundred times `request_burst`."""
     tls_timeout_s: float = 5.0
     """A TLS handshake that takes longer: the connection is dropped."""
     header_timeout_s: float = 10.0
@@ -62,6 +69,6 @@ class RestLimits:
             self.strangers,
             self.strangers if behind_proxy else self.strangers_of_a_network,
             self.max_connections,
-            self.requests_per_s * 100 if behind_proxy else self.network_requests_per_s,
-            self.request_burst * 100 if behind_proxy else self.network_request_burst,
+            _BEHIND_A_PROXY * self.requests_per_s if behind_proxy else self.network_requests_per_s,
+            _BEHIND_A_PROXY * self.request_burst if behind_proxy else self.network_request_burst,
         )

@@ -158,9 +158,9 @@ class Ledger:
         """Reduces one record. Never raises for what a record says: it is then not accepted, with the reason."""
         try:
             outcome = self._reduce(entry)
+        except MemoryError:  # this node's trouble, and no other's
+            raise
         except Exception as error:  # a defect, the same on every node: one record must not end them all
-            if isinstance(error, MemoryError):  # this node's trouble, and no other's
-                raise
             outcome = Outcome(False, (fault("DEFECT", "", f"expected a rule for this, got {type(error).__name__}"),))
         self.position = entry.offset + 1
         if not outcome.accepted:
