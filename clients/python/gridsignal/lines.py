@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from gridsignal.absence import Absence
 from gridsignal.addresses import shown
 from gridsignal.backoff import Backoff, Comeback, after_close, after_status
 from gridsignal.effects import Effect
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from gridsignal.websocket import Line
 
 _log = logging.getLogger("gridsignal.connection")
-_NOTE_EVERY_S = 30.0
-_TROUBLES = 16
 _GROWN_UP_S = 10.0  # a connection that lived this long was good: the next failure is a first one again
 
 
@@ -78,8 +77,7 @@ class Lines:
         self._move_after_s: asyncio.Future[float] | None = None
         self._attempt = 0
         self._welcomed = self._refreshing = False
-        self._away_s: float | None = None  # since when
-        self._noted_s: dict[str, float] = {}  # when each trouble of this absence was last told
+        self._absence = Absence()
 
     async def run(self) -> GridsignalError:
         """Returns the failure that makes coming back pointless; else never."""
@@ -143,9 +141,9 @@ class Lines:
         while True:
             opened = await self._try(plan)
             if not isinstance(opened, Comeback):
-                if self._away_s is not None:
-                    _log.info("connected again after %.1f s", asyncio.get_running_loop().time() - self._away_s)
-                self._welcomed, self._away_s = True, None
+                if (away_s := self._absence.over(asyncio.get_running_loop().time())) is not None:
+                    _log.info("connected again after %.1f s", away_s)
+                self._welcomed = True
                 return opened
             has_another = opened.needs_token and self._tokens.refreshable and (self._welcomed or not plan.needs_token)
             if opened.final and not has_another:
@@ -221,16 +219,8 @@ class Lines:
         return plan
 
     def _note(self, *, unusual: bool) -> None:
-        """One line for each kind of trouble, and again in a while as long as it lasts."""
-        now_s = asyncio.get_running_loop().time()
-        if self._away_s is None:
-            self._away_s = now_s
-            self._noted_s.clear()
-        level = logging.DEBUG
-        if now_s - self._noted_s.get(self.trouble, -_NOTE_EVERY_S) >= _NOTE_EVERY_S and len(self._noted_s) < _TROUBLES:
-            self._noted_s[self.trouble] = now_s
-            level = logging.WARNING if unusual or now_s - self._away_s >= _NOTE_EVERY_S else logging.INFO
-        _log.log(level, "no connection for %.0f s (%s), trying again", now_s - self._away_s, self.trouble)
+        level, away_s = self._absence.noted(self.trouble, asyncio.get_running_loop().time(), unusual=unusual)
+        _log.log(level, "no connection for %.0f s (%s), trying again", away_s, self.trouble)
 
     # --- a line's life -------------------------------------------------------------------------------------------
 
