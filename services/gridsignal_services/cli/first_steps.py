@@ -14,6 +14,9 @@ from pathlib import Path
 from gridsignal.cli.grid_time import VARIABLE
 from gridsignal_services.embedded import Stack
 
+_FAST = {"--start +": 9, "--for ": 5, "--gate +": 2, "--respond ": 5}
+"""Minutes of the one who types."""
+
 
 def write_environments(stack: Stack, tokens: Mapping[str, Path], directory: Path) -> dict[str, Path]:
     """A file of variables for each organisation, by `role:organisation` as the tokens are; it holds no secret."""
@@ -51,12 +54,19 @@ def first_steps(stack: Stack, files: Mapping[str, Path]) -> Iterator[str]:
     yield f"  gridsignal watch requests --zone {entry.zone}"
     yield f"in another as {operator}"
     yield f"  . {_path(files[f'operator:{operator}'])}"
-    yield f"  gridsignal request create --zone {entry.zone} --down 12MW --start +40m --for 45m --gate +2m"
+    yield f"  gridsignal request create --zone {entry.zone} --down 12MW {_spans(stack)}"
     yield "in the first again, after the watch is stopped"
     yield "  gridsignal offer create REQUEST_ID --power 12MW --price 90"
     yield "two minutes later, when the gate has closed: the order must be accepted within five minutes"
     yield "  gridsignal watch dispatch --once"
     yield "  gridsignal respond accept ORDER_ID"
+
+
+def _spans(stack: Stack) -> str:
+    """Two minutes until the gate and five to accept, for the one who types: where time flies, as much more of it."""
+    if (grid := stack.replica.grid) is None:
+        return "--start +40m --for 45m --gate +2m"
+    return " ".join(f"{option}{minutes * grid.rate:.0f}m" for option, minutes in _FAST.items())
 
 
 def _path(file: Path) -> str:

@@ -21,6 +21,8 @@ examples:
   gridsignal order extend ORDER_ID --end +1h --reason "the peak lasts longer"
   gridsignal order release ORDER_ID --reason "the peak is over"
 """
+_NEVER_HELD = frozenset({"REFUSED", "VOIDED", "CANCELLED"})
+"""States of an order that no meter will show."""
 
 
 def parser() -> Arguments:
@@ -98,11 +100,17 @@ def _show(views: list[Any]) -> None:
                 f"{order['power_w'] / 1e6:g} MW",
                 accepted,
                 *period_of(order),
-                "not metered yet" if view["delivered_wh"] is None else f"{view['delivered_wh'] / 1e6:.3f} MWh",
+                _delivered(view),
                 "" if view["amount"] is None else f"{Decimal(view['amount']):.2f} {view['currency']}",
             )
         )
     show_rows("orders", ("id", "state", "site", "ordered", "accepted", "from", "to", "delivered", "amount"), rows)
+
+
+def _delivered(view: dict[str, Any]) -> str:
+    if view["delivered_wh"] is not None:
+        return f"{view['delivered_wh'] / 1e6:.3f} MWh"
+    return "" if view["state"] in _NEVER_HELD else "not metered yet"
 
 
 def _show_metered(view: dict[str, Any]) -> None:
@@ -115,4 +123,6 @@ def _show_metered(view: dict[str, Any]) -> None:
         )
         for interval in view["metered"]
     ]
+    if not rows:
+        return  # the order itself says that nothing is metered yet
     show_rows("metered, MW", ("from", "baseline", "actual", "ordered", "delivered", "missing"), rows)

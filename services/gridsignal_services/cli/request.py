@@ -26,6 +26,8 @@ examples:
   gridsignal request amend REQUEST_ID --power 10MW --for 30m
   gridsignal request cancel REQUEST_ID --reason "the line is back"
 """
+_DONE = frozenset({"COMPLETED", "SETTLED", "DISPUTED", "CANCELLED"})
+"""States in which no order stands any more, whatever was awarded."""
 
 
 def parser() -> Arguments:
@@ -154,9 +156,8 @@ def _book(http: httpx2.Client, args: argparse.Namespace) -> int:
         show_json(view)
         return OK
     asked, awarded = view["request"]["power_w"] / 1e6, view["awarded_w"] / 1e6
-    title = (
-        f"{args.request_id}: {view['state']}, {awarded:g} of {asked:g} MW awarded, {view['offered_w'] / 1e6:g} offered"
-    )
+    stands = f"{awarded:g} of {asked:g} MW awarded, {view['offered_w'] / 1e6:g} offered"
+    title = f"{args.request_id}: {view['state']}, {f'{asked:g} MW asked' if view['state'] in _DONE else stands}"
     rows = [_line(offer) for offer in view["offers"]]
     show_rows(title, ("", "site", "offer", "price", "power", "state", "awarded", "order", "why"), rows)
     return OK

@@ -32,6 +32,8 @@ REASONS: dict[str, str] = {
     "EXPIRED": "it expired before it was called",
     "ACTIVATIONS": "the site has been activated as often as it can be in a day",
     "ORDERS_OF_SITE": "the site has as many orders as one may have at a time",
+    "NO_ANSWER": "the site did not answer its order in time",
+    "REFUSED": "the site refused its order",
     "NOT_CONSIDERED": "it came while the decision was being made, or had expired by then",
 }
 """What a code means to a person; codes without a line here speak for themselves."""

@@ -43,6 +43,11 @@ def descriptors(wanted: int) -> int:
     return max(soft, allowed) - _OWN_FILES
 
 
+def too_few(allowed: int, wanted: int) -> bool:
+    """Whether it is worth a warning: few ever meet the last half, and a stranger is dropped where it ends."""
+    return 2 * allowed < wanted
+
+
 class Doorway:
     """The listening sockets.
 

@@ -23,7 +23,7 @@ from gridsignal_services.for_ever import for_ever
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.conversations import Conversations
 from gridsignal_services.gateway.cursor import DAY_S, Seal
-from gridsignal_services.gateway.doorway import Doorway, descriptors
+from gridsignal_services.gateway.doorway import Doorway, descriptors, too_few
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.history import Entry
 from gridsignal_services.gateway.hub import Hub
@@ -132,7 +132,7 @@ class Gateway:
 
     def _may_open_what_is_bounded(self) -> None:
         wanted = self.settings.max_connections + self.settings.strangers
-        if (allowed := descriptors(wanted)) < wanted:
+        if too_few(allowed := descriptors(wanted), wanted):
             self._logger.warning("fewer descriptors than connections: raise nofile", expected=wanted, got=allowed)
 
     def _connection(self, address: str) -> Connection:

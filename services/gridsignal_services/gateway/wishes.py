@@ -7,6 +7,7 @@ from gridsignal_schemas.frames import Filter, Subscribe
 from gridsignal_schemas.messages import Accounting, PriceProduct
 from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal
 
+_STREAMS = ", ".join(sorted(name for name, topic in TOPICS.items() if topic.subscribable))
 _PRODUCTS = frozenset(map(str, PriceProduct))
 _ACCOUNTINGS = frozenset(map(str, Accounting))
 
@@ -15,7 +16,7 @@ def fault_of(frame: Subscribe, who: Principal, entitled: Entitlements) -> tuple[
     """The code and the message of what is wrong with it; None where it may be had."""
     topic = TOPICS.get(frame.stream)
     if topic is None or not topic.subscribable:
-        return "unknown_stream", f"expected a stream, got {frame.stream!r:.70}"
+        return "unknown_stream", f"expected one of {_STREAMS}, got {frame.stream!r:.70}"
     if frame.mode == "latest" and not topic.conflates:
         return "unsupported_mode", f"{frame.stream} is never conflated: mode every only"
     if SIGNAL_READ not in who.scopes:

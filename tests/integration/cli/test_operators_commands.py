@@ -97,6 +97,8 @@ def test_an_order_ends_earlier_and_later_within_what_was_offered(up: Up, operato
     accepted = ran(["respond", "accept", order_id, "--site", "fra-1"], **up.towards("participant-acme-ai"))
     assert accepted.code == 0, accepted.err
     assert operator(f"order release {order_id} --end +3h10m").code == 2
+    shown = operator(f"order show {order_id}")
+    assert ("not metered yet" in shown.out, "metered, MW" in shown.out) == (True, False)
     released = operator(f"order release {order_id} --end +200m --json")
     assert released.code == 0, released.err
     extended = operator(f"order extend {order_id} --end +210m --reason longer --json")
@@ -116,6 +118,16 @@ def test_more_than_an_id_is_no_id(operator: Operator, request_id: str, more: str
 def test_cancelling_twice_is_fine(operator: Operator, request_id: str) -> None:
     first, again = operator(f"request cancel {request_id} --json"), operator(f"request cancel {request_id} --json")
     assert first.rows()[0]["state"] == again.rows()[0]["state"] == "CANCELLED"
+
+
+def test_what_is_over_says_what_was_asked_and_waits_for_no_meter(up: Up, operator: Operator, request_id: str) -> None:
+    offer(up, request_id)
+    operator(f"request clear {request_id}")
+    operator(f"request cancel {request_id}")
+    book = operator(f"request book {request_id}")
+    assert book.out.splitlines()[0] == f"{request_id}: CANCELLED, 12 MW asked"
+    orders = operator(f"order list --request {request_id}")
+    assert ("CANCELLED" in orders.out, "not metered yet" in orders.out) == (True, False)
 
 
 def test_there_is_nothing_to_clear_without_offers(operator: Operator, request_id: str) -> None:

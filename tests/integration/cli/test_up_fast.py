@@ -69,6 +69,19 @@ async def test_a_day_is_lived_in_a_minute_and_goes_on_after_a_restart(tmp_path: 
         assert reason in refused.err
 
 
+def test_its_first_steps_leave_time_to_type(tmp_path: Path) -> None:
+    """Minutes of the one who types, not of a grid that has long gone on."""
+    speed = 600
+    with running(tmp_path / "fast", "--speed", str(speed)) as stack:
+        desk, create = stack.to_try[2:4]
+        asked = ran(f"{desk}\n{create} --json", cwd=tmp_path)
+        assert (asked.code, asked.err) == (0, "")
+        request = asked.rows()[0]["request"]
+        starts_at, gate = map(datetime.fromisoformat, (request["starts_at"], request["gate_closure_at"]))
+        assert starts_at - gate == timedelta(minutes=7 * speed)
+        assert timedelta(seconds=request["respond_within_s"]) == timedelta(minutes=5 * speed)
+
+
 def test_a_log_in_real_time_stays_one(tmp_path: Path) -> None:
     with running(tmp_path / "stack"):
         pass

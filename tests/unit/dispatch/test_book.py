@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from gridsignal import MW
 from gridsignal_schemas.messages import FlexOffer
 from gridsignal_services.dispatch.book import REASONS, BookView, book_view, effective_price, reason_of
@@ -14,6 +16,7 @@ from tests.builders import (
     a_site_registration,
     an_offer_withdrawal,
     an_option,
+    an_order_response,
     utc,
 )
 from tests.unit.ledger.zone import Zone
@@ -92,6 +95,26 @@ def test_what_was_withdrawn_offers_nothing() -> None:
 
     (line,) = the_book(zone).offers
     assert (line.state, line.reason, the_book(zone).offered_w) == ("WITHDRAWN", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [("REFUSED", "the site refused its order"), (None, "the site did not answer its order in time")],
+)
+def test_an_award_that_failed_says_why_in_words(answer: str | None, reason: str) -> None:
+    zone = a_zone()
+    zone.add(an_offer_of("fra-1"), "participant:acme-ai")
+    zone.run_until(utc("17:00"))
+    (line,) = the_book(zone).offers
+    assert line.order_id is not None
+    if answer:
+        refusal = an_order_response(order_id=line.order_id, site="fra-1", participant="acme-ai", response=answer)
+        zone.add(refusal, "participant:acme-ai")
+    else:
+        zone.run_until(utc("18:30"))
+
+    (line,) = the_book(zone).offers
+    assert (line.state, line.reason) == ("FAILED_AWARD", reason)
 
 
 def test_a_fee_is_spread_over_the_energy() -> None:
