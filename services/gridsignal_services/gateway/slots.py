@@ -51,12 +51,22 @@ class Slots:
                 return
             if self._held[organisation] >= self._most:
                 continue
-            granted = self._waiting[organisation].popleft()
-            self._waiting.move_to_end(organisation)
-            self._forget(organisation, None)
-            self._free -= 1
-            self._held[organisation] += 1
-            granted.set_result(None)
+            granted = self._next_of(organisation)
+            if granted is not None:
+                self._free -= 1
+                self._held[organisation] += 1
+                granted.set_result(None)
+
+    def _next_of(self, organisation: str) -> asyncio.Future[None] | None:
+        """Who of an organisation has waited longest; not who has given up and has had no turn yet to leave."""
+        queue = self._waiting[organisation]
+        self._waiting.move_to_end(organisation)
+        while queue and queue[0].done():
+            queue.popleft()
+        granted = queue.popleft() if queue else None
+        if not queue:
+            del self._waiting[organisation]
+        return granted
 
     def _give_back(self, organisation: str) -> None:
         self._free += 1
@@ -65,9 +75,10 @@ class Slots:
             del self._held[organisation]
         self._grant()
 
-    def _forget(self, organisation: str, granted: asyncio.Future[None] | None) -> None:
-        queue = self._waiting[organisation]
-        if granted is not None:
-            queue.remove(granted)
+    def _forget(self, organisation: str, granted: asyncio.Future[None]) -> None:
+        queue = self._waiting.get(organisation)
+        if queue is None or granted not in queue:
+            return  # passed over meanwhile
+        queue.remove(granted)
         if not queue:
             del self._waiting[organisation]

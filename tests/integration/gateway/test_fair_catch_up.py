@@ -84,3 +84,32 @@ async def test_who_gives_up_waiting_takes_no_place() -> None:
         assert not slots.are_wanted
     async with asyncio.timeout(SOON_S), slots.place("four"):
         pass
+
+
+async def test_many_who_give_up_at_once_keep_no_place_and_hold_up_nobody() -> None:
+    """As when a client hangs up: all that waits on its behalf is cancelled before any of it can leave the queue."""
+    slots, served = Slots(2, most=1), []
+
+    async def work(organisation: str) -> None:
+        async with slots.place(organisation):
+            served.append(organisation)
+            await asyncio.sleep(0)
+
+    holding = asyncio.Event()
+
+    async def hold() -> None:
+        async with slots.place("greedy"):
+            await holding.wait()
+
+    leaving = [asyncio.create_task(hold()), *(asyncio.create_task(work("greedy")) for _ in range(20))]
+    staying = asyncio.create_task(work("greedy"))
+    await asyncio.sleep(0)
+    for task in leaving:
+        task.cancel()
+    ends = await asyncio.gather(*leaving, return_exceptions=True)
+    assert [type(end) for end in ends] == [asyncio.CancelledError] * len(leaving)
+    async with asyncio.timeout(SOON_S):
+        await staying
+        await asyncio.gather(*(work(name) for name in ("greedy", "other", "third") for _ in range(3)))
+    assert len(served) == 10
+    assert not slots.are_wanted
