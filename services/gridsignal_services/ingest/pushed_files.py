@@ -139,17 +139,20 @@ Row = tuple[datetime, Decimal | None]
 
 
 def _of_csv(text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: LeftOut | None) -> Iterator[Body]:
-    rows = csv.DictReader(io.StringIO(text), skipinitialspace=True)
-    column, stamp = _columns(list(rows.fieldnames or []), given)
+    rows = csv.DictReader(io.StringIO(text, newline=None), skipinitialspace=True)
+    rows.fieldnames = [name.strip() for name in rows.fieldnames or []]
+    column, stamp = _columns(rows.fieldnames, given)
     names = _NAMES[VALUES[column]]
     series: dict[tuple[str, ...], list[Row]] = {}
     steps: dict[tuple[str, ...], str] = {}
     faults: list[str] = []
     count = 0
     for row in rows:
+        if not any(str(cell or "").strip() for cell in row.values()):
+            continue  # a spreadsheet's empty row
         count += 1
         try:
-            _must_fit(row, rows.fieldnames or [])
+            _must_fit(row, rows.fieldnames)
             key = tuple(_named(name, usual, row, given) for name, usual in names.items())
             when = _time(row[stamp], timezone)
             told = series.setdefault(key, [])

@@ -125,6 +125,7 @@ def test_one_bad_document_series_or_period_leaves_the_others() -> None:
         prices_document(price_series(period(*DAY, "PT60M", HOURS), period("x", "y", "PT60M", {1: 1}))),
         prices_document(good, good.replace("MWH", "KWH")),
         prices_document(good, good.replace("EUR", "")),
+        prices_document(good, good.replace("EUR", "eur")),
     ):
         records, ask = asked("entsoe", body)
         assert figures(records) == [Decimal(hour) for hour in range(1, 25)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -55,6 +56,22 @@ def test_an_empty_value_and_a_missing_row_are_gaps() -> None:
     text = csv("2024-05-12T00:00Z,1", "2024-05-12T01:00Z,", "2024-05-12T02:00Z,-3", "2024-05-12T04:00Z,0")
     (body,) = bodies(text, GIVEN | {"resolution_s": "3600"}, None)
     assert body.content["prices_per_mwh"] == ["1", None, "-3", None, "0"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("\n", "\r"),
+        lambda text: f"{text}\n\n",
+        lambda text: f"{text}  \n,\n , \n",
+        lambda text: text.replace("starts_at,price_per_mwh", '"starts_at" , "price_per_mwh" '),
+    ],
+    ids=["CRLF", "CR", "empty lines", "empty rows", "quoted names with spaces"],
+)
+def test_a_file_as_spreadsheets_save_it_is_read(spoil: Callable[[str], str]) -> None:
+    plain = csv("2024-05-12T00:00Z,1", "2024-05-12T01:00Z,2", "2024-05-12T02:00Z,-3")
+    assert bodies(spoil(plain), GIVEN, None, LeftOut()) == bodies(plain, GIVEN, None)
 
 
 def test_carbon_needs_its_basis() -> None:

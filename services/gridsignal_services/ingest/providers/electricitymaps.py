@@ -98,7 +98,9 @@ def _hour(row: dict[str, Any], body: dict[str, Any], ask: Ask, step_s: int) -> C
     value = _grams(row)
     if value is None:
         return None
-    estimated = row.get("isEstimated", False)
+    estimated = row.get("isEstimated")
+    if estimated is None:  # not said: what names a method was estimated by it
+        estimated = bool(row.get("estimationMethod"))
     if not isinstance(estimated, bool):
         raise Malformed(f"expected isEstimated as true or false, got {estimated!r:.20}")
     method = str(row.get("estimationMethod") or "").lower()[:32]

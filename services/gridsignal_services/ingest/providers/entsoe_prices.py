@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -13,6 +14,7 @@ from gridsignal_services.ingest.providers.entsoe_document import Document, Serie
 from gridsignal_services.ingest.providers.entsoe_zones import zone_of
 from gridsignal_services.ingest.schedule import MARKET_TIME, market_day
 
+_CURRENCY = re.compile("[A-Z]{3}")
 _DAY_AT_MOST = timedelta(hours=25)
 _SEQUENCE = "classificationSequence_AttributeInstanceComponent.position"
 _SEQUENCES = {"1": "SDAC", "2": "EXAA"}
@@ -68,8 +70,8 @@ def _currency(series: Series) -> str:
     unit, currency = series.fields.get("price_Measure_Unit.name", "MWH"), series.fields.get("currency_Unit.name", "")
     if unit != "MWH":
         raise Malformed(f"expected prices per MWH, got {unit:.10}")
-    if len(currency) != 3:
-        raise Malformed(f"expected a currency, got {currency!r:.10}")
+    if not _CURRENCY.fullmatch(currency):
+        raise Malformed(f"expected a currency such as EUR, got {currency!r:.10}")
     return currency
 
 

@@ -37,10 +37,12 @@ _VOLTAGE = ("high system voltage", "high voltage", "voltage schedule", "light lo
 """Too much voltage at light load: nobody's shortage, whatever its priority."""
 _TRUTHS = {"true": True, "1": True, "y": True, "yes": True, "false": False, "0": False, "n": False, "no": False}
 _EEA = re.compile(r"\b(?:eea|energy emergency alert)[\s-]*(?:level[\s-]*)?([123])\b")
+_STEP = re.compile(r"(?:eea ?)?([123])(?:\.0)?")
 _CONDITIONS = (
     ("weather", ("WEATHER", 1, "INFORM")),
     ("conservation", ("FLEX_ALERT", 1, "INFORM")),
     ("emergency", ("GRID_EMERGENCY", 2, "PREPARE")),
+    ("eea", ("GRID_EMERGENCY", 2, "PREPARE")),
     ("watch", ("RESERVE_SHORTFALL", 1, "INFORM")),
     ("advisory", ("RESERVE_SHORTFALL", 1, "INFORM")),
     ("operating condition notice", ("RESERVE_SHORTFALL", 1, "INFORM")),
@@ -148,15 +150,21 @@ def _meaning(kind: str, priority: str) -> tuple[int, str, str]:
 
 def _ercot_meaning(current: dict[str, Any]) -> tuple[str, str, int, str]:
     """(state, kind, level, action) of a condition: its state says it, else its title."""
-    said = " ".join(str(current.get("state") or current.get("title") or "").lower().replace("_", " ").split())
-    told, eea = str(current.get("eea_level") or "").strip(), _EEA.search(said)
-    if told in ("1", "2", "3") or eea:
-        step = told if told in ("1", "2", "3") else eea[1] if eea else ""
-        return f"eea{step}", "GRID_EMERGENCY", min(3, int(step) + 1), "SHED" if step == "3" else "PREPARE"
-    for word, (kind, level, action) in _CONDITIONS:
-        if word in said:
-            return said, kind, level, action
-    raise Malformed(f"expected a condition such as normal, got {said!r:.30}")
+    state, title = _plain_words(current.get("state")), _plain_words(current.get("title"))
+    said = state or title
+    meaning = next((meaning for word, meaning in _CONDITIONS if word in said), None)
+    # a state of emergency, or one we don't know, leaves the step of an alert to the title
+    texts = (said, title) if meaning is None or meaning[0] == "GRID_EMERGENCY" else (said,)
+    told = _STEP.fullmatch(_plain_words(current.get("eea_level")))
+    if step := told or next((found for text in texts if (found := _EEA.search(text))), None):
+        return f"eea{step[1]}", "GRID_EMERGENCY", min(3, int(step[1]) + 1), "SHED" if step[1] == "3" else "PREPARE"
+    if meaning is None:
+        raise Malformed(f"expected a condition such as normal, got {said!r:.30}")
+    return said, *meaning
+
+
+def _plain_words(text: object) -> str:
+    return " ".join(str(text or "").lower().replace("_", " ").split())
 
 
 def _condition(body: dict[str, Any]) -> GridAlert:

@@ -144,6 +144,12 @@ def test_each_hour_is_a_series_of_its_own_estimated_or_measured() -> None:
     assert found[1].flags == ["time_slicer_average"]
 
 
+def test_an_hour_that_does_not_say_whether_it_is_estimated_is_as_its_method_says() -> None:
+    body = electricity_maps([("2024-05-12T11:00:00Z", 300, False), ("2024-05-12T12:00:00Z", 310, True)])
+    silent = body.replace(b'"isEstimated": true', b'"isEstimated": null').replace(b'"isEstimated": false, ', b"")
+    assert [record.status for record in carbon("electricitymaps", silent)] == ["MEASURED", "ESTIMATED"]
+
+
 def test_a_null_is_a_gap_and_a_missing_figure_another_document() -> None:
     body = electricity_maps([("2024-05-12T11:00:00Z", None, False), ("2024-05-12T12:00:00Z", 0, False)])
     (record,) = carbon("electricitymaps", body)

@@ -144,6 +144,25 @@ def test_ercot_s_condition_is_one_alert_whatever_it_is(state: str, level: int) -
     assert alert.starts_at == utc("07:46:40")
 
 
+@pytest.mark.parametrize(
+    ("condition", "level"),
+    [
+        ({"state": "EEA2"}, 3),
+        ({"state": "energy_emergency_alert_2"}, 3),
+        ({"state": "eea", "title": "EEA 2"}, 3),
+        ({"state": "level2", "title": "Energy Emergency Alert Level 2"}, 3),
+        ({"state": "energy emergency", "title": "Energy Emergency Alert 3"}, 3),
+        ({"state": "eea", "eea_level": 1.0}, 2),
+        ({"state": "eea", "eea_level": "EEA2"}, 3),
+        ({"state": "eea"}, 2),
+        ({"state": "normal", "title": "No EEA 2 any more"}, 0),
+    ],
+)
+def test_the_step_of_an_emergency_is_found_wherever_it_is_said(condition: dict[str, object], level: int) -> None:
+    (alert,) = alerts("us_emergency", ercot(**condition))  # type: ignore[arg-type]  # a state is a text
+    assert (alert.level, alert.kind) == (level, "GRID_EMERGENCY" if level else "OTHER")
+
+
 def test_line_ends_and_control_characters_of_others_do_no_harm() -> None:
     notice = aemo_notice(5, "RESERVE NOTICE", LOR.format(1) + "was declared\r\nby us\x07")
     (alert,) = alerts("aemo", aemo_summary([], [notice]), zone="AU-QLD")
