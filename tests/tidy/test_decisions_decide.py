@@ -1,7 +1,7 @@
 """A decision is values in, values out: no await, no clock, no chance, no log line, no environment, no file.
 
-Decisions are named after things of the grid, edges after technologies; the list below is the `*` of the map in
-README.md. A new module of ledger/, access/ or ingest/providers/ is a decision by where it lies.
+Decisions are named after things of the grid, edges after technologies. A new module of ledger/ or ingest/providers/ is
+a decision by where it lies; others are listed below.
 """
 
 from __future__ import annotations
@@ -21,8 +21,15 @@ DECISIONS = (
     "clients/python/gridsignal/feed.py",
     "clients/python/gridsignal/offers.py",
     "clients/python/gridsignal/window.py",
+    "clients/python/gridsignal/standing.py",
+    "clients/python/gridsignal/wanted.py",
+    "clients/python/gridsignal/claims.py",
+    "clients/python/gridsignal/testing/rules.py",
+    "clients/python/gridsignal/testing/ledger.py",
     "services/gridsignal_services/access/__init__.py",
     "services/gridsignal_services/access/tokens.py",
+    "services/gridsignal_services/access/keys.py",
+    "services/gridsignal_services/access/revocations.py",
     "services/gridsignal_services/arrivals.py",
     "services/gridsignal_services/bucket.py",
     "services/gridsignal_services/ledger/*.py",
@@ -35,10 +42,16 @@ DECISIONS = (
     "services/gridsignal_services/ingest/series.py",
     "services/gridsignal_services/ingest/closing.py",
     "services/gridsignal_services/ingest/overlaps.py",
+    "services/gridsignal_services/ingest/stamps.py",
+    "services/gridsignal_services/ingest/kept.py",
+    "services/gridsignal_services/ingest/elements.py",
+    "services/gridsignal_services/ingest/left_out.py",
     "services/gridsignal_services/ingest/pushed_files.py",
     "services/gridsignal_services/ingest/quarantine.py",
     "services/gridsignal_services/ingest/watch.py",
     "services/gridsignal_services/dispatch/book.py",
+    "services/gridsignal_services/dispatch/amounts.py",
+    "services/gridsignal_services/dispatch/contents.py",
     "services/gridsignal_services/dispatch/commands.py",
     "services/gridsignal_services/dispatch/delivered.py",
     "services/gridsignal_services/dispatch/in_force.py",

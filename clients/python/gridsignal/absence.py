@@ -9,7 +9,7 @@ KINDS = 16
 
 
 class Absence:
-    """One line for each kind of trouble, and again in a while as long as it lasts. A decision: times in, levels out.
+    """One line for each kind of trouble, and again in a while as long as it lasts.
 
     Bounded: KINDS kinds. When full: further kinds are told at DEBUG alone. Conflates: nothing.
     """
