@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from gridsignal.version import __version__
 
 if TYPE_CHECKING:
-    from gridsignal import sync
+    from gridsignal import frames, sync
     from gridsignal.client import Grid
     from gridsignal.clock import Clock
     from gridsignal.connection import connect
@@ -175,6 +175,7 @@ __all__ = [
     "Workload",
     "__version__",
     "connect",
+    "frames",
     "sync",
 ]
 
@@ -198,8 +199,8 @@ _HOMES = (
 
 
 def __getattr__(name: str) -> object:
-    if name == "sync":
-        return import_module("gridsignal.sync")
+    if name in ("frames", "sync"):
+        return import_module(f"gridsignal.{name}")
     if name in __all__:
         for home in map(import_module, _HOMES):
             if hasattr(home, name):

@@ -1,0 +1,46 @@
+"""History as pandas data frames; needs the extra `pandas`.
+
+points = await grid.history("prices", "DE-LU", start, end)
+prices = gridsignal.frames.history_frame(points)["price_per_mwh"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from gridsignal.history import CarbonPoint, PricePoint
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["history_frame"]
+_TIMES = ("ends_at", "issued_at", "logged_at")
+
+
+def history_frame(points: Sequence[PricePoint] | Sequence[CarbonPoint]) -> pandas.DataFrame:
+    """A row for each point in the order given, with its fields as columns; the index is `starts_at`, in UTC.
+
+    Times are in UTC, prices and intensities floats, and NaN where there is a gap in what was published. Curves stand
+    below each other: an index of one row for each interval comes from a frame that was filtered by product, dataset or
+    accounting. A frame of no points has no columns. Raises ImportError without pandas.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError("history_frame needs pandas: pip install 'gridsignal[pandas]'", name=error.name) from error
+    names = [field.name for field in fields(points[0])] if points else []
+    columns = {name: [_plain(getattr(point, name)) for point in points] for name in names}
+    starts = pandas.DatetimeIndex(pandas.to_datetime(columns.pop("starts_at", []), utc=True), name="starts_at")
+    frame = pandas.DataFrame(columns, index=starts)
+    for name in filter(columns.__contains__, _TIMES):
+        frame[name] = pandas.to_datetime(frame[name], utc=True)
+    for name in filter(columns.__contains__, ("price_per_mwh", "grams_per_kwh")):
+        frame[name] = frame[name].astype("float64")
+    return frame
+
+
+def _plain(value: object) -> object:
+    return float(value) if isinstance(value, Decimal) else value
