@@ -209,4 +209,5 @@ if __name__ == "__main__":
     jobs = some_jobs(datetime.now().astimezone())
     url = os.environ.get("GRIDSIGNAL_URL", "ws://127.0.0.1:8081")
     instance = os.environ.get("GRIDSIGNAL_INSTANCE")
-    asyncio.run(respond(url, os.environ["GRIDSIGNAL_TOKEN"], Cluster(jobs), site="fra-1", instance=instance))
+    site = os.environ.get("GRIDSIGNAL_SITE", "fra-1")
+    asyncio.run(respond(url, os.environ["GRIDSIGNAL_TOKEN"], Cluster(jobs), site=site, instance=instance))

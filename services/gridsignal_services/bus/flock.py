@@ -21,7 +21,7 @@ def claim(path: Path) -> int:
         owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
         raise LogConfigurationError(
-            f"{path.parent}: expected a log nobody uses, got one owned by pid {owner}"
+            f"{path.parent}: this log is in use, owned by pid {owner}; stop that process or name another folder"
         ) from error
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
