@@ -200,7 +200,8 @@ def _columns(columns: Sequence[str], given: Mapping[str, str]) -> tuple[str, str
         raise Malformed(f"expected the columns {expected}, got {', '.join(columns)[:120]}")
     names = _NAMES[VALUES[values[0]]]
     if strange := [name for name in columns if name not in {*names, *_OTHER_COLUMNS, values[0]}]:
-        raise Malformed(f"expected the columns {', '.join(names)}, got {', '.join(map(str, strange))[:120]}")
+        got = ", ".join(name or "one without a name" for name in strange)
+        raise Malformed(f"expected the columns {', '.join(names)}, got {got[:120]}")
     if strange := sorted(given.keys() - names.keys() - _OTHER_COLUMNS):
         raise Malformed(f"expected no {', '.join(strange)} with {values[0]}")
     return values[0], stamps[0]

@@ -74,6 +74,11 @@ def test_a_file_as_spreadsheets_save_it_is_read(spoil: Callable[[str], str]) -> 
     assert bodies(spoil(plain), GIVEN, None, LeftOut()) == bodies(plain, GIVEN, None)
 
 
+def test_a_comma_at_the_end_of_each_line_is_called_a_column_without_a_name() -> None:
+    with pytest.raises(Malformed, match="got one without a name"):
+        bodies(csv("2024-05-12T00:00Z,1,", head="starts_at,price_per_mwh,"), GIVEN, None)
+
+
 def test_carbon_needs_its_basis() -> None:
     text = csv("2024-05-12T00:00Z,320.5", "2024-05-12T01:00Z,310", head="starts_at,grams_per_kwh")
     (body,) = bodies(text, {"zone": "CN-SD", "dataset": "X", "scope": "DIRECT"}, None)
