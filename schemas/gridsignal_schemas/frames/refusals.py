@@ -8,7 +8,7 @@ REFUSALS: dict[str, str] = {
     "schema": "a field is missing, unknown in a body, or not what the contract says; `details` has each",
     "hello_first": "something came before the hello",
     "hello_twice": "a second hello",
-    "unauthorized": "the token of a `token` frame lets nobody in; the old one still counts",
+    "unauthorized": "the token in a `token` frame is not valid; the old one still counts",
     "forbidden": "not yours, or not within the token's scopes; what does not exist is answered likewise",
     "unknown_stream": "no stream of this name can be subscribed to",
     "unsupported_mode": "`latest` on a stream that never conflates",

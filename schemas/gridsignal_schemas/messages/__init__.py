@@ -58,7 +58,7 @@ from gridsignal_schemas.messages.terms import (
     Visibility,
     Workload,
 )
-from gridsignal_schemas.values import TOLERANT, Record, Shape, Symbol
+from gridsignal_schemas.values import LOGGED, TOLERANT, Record, Shape, Symbol
 
 RECORDS: dict[str, type[Record]] = {
     record.__name__: record
@@ -84,6 +84,7 @@ RECORDS: dict[str, type[Record]] = {
 """Every record by its name: what the .avsc files, the log and the wire call it."""
 
 __all__ = [
+    "LOGGED",
     "RECORDS",
     "TOLERANT",
     "Accounting",

@@ -18,7 +18,7 @@ import fastavro
 from pydantic import ValidationError
 
 from gridsignal_schemas.catalog import SUBJECTS, avro_schema
-from gridsignal_schemas.messages import RECORDS, TOLERANT, Record
+from gridsignal_schemas.messages import LOGGED, RECORDS, TOLERANT, Record
 from gridsignal_services.bus import LogConfigurationError
 from gridsignal_services.bus.schema_ids import canonical_text, read_lock, record_of
 
@@ -168,7 +168,7 @@ def _read(shape: _Shape, body: bytes) -> Record:
     if again.getvalue() != body:
         raise Poison(f"expected a {shape.model.__name__} written canonically, got other bytes for the same fields")
     if shape.ours:
-        return shape.model.model_validate(fields, context=TOLERANT)
+        return shape.model.model_validate(fields, context=LOGGED)
     return shape.model.model_validate(fields, extra="ignore", context=TOLERANT)
 
 
