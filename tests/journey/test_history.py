@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -84,3 +85,16 @@ async def test_what_is_no_dispatch_door_is_told_as_such(world: Any) -> None:
 def test_a_token_does_not_cross_a_network_in_the_open() -> None:
     with pytest.raises(gridsignal.UsageError, match="https://"):
         gridsignal.connect("ws://127.0.0.1:1", token="t", api="http://operators.example")
+
+
+async def test_a_script_without_async_has_the_past_as_a_data_frame(world: Any) -> None:
+    await published(world, a_spot_price())
+
+    def script() -> Any:
+        token, urls = world.stack.token("participant", "acme-ai"), (world.stack.gateway_url, world.stack.api_url)
+        with gridsignal.sync.connect(urls[0], token=token, api=urls[1], clock=world.clock) as grid:
+            return gridsignal.frames.history_frame(grid.history("prices", "DE-LU", DAY, DAY + timedelta(days=1)))
+
+    frame = await asyncio.to_thread(script)
+    assert list(frame.index) == [DAY + timedelta(hours=n) for n in range(24)]
+    assert list(frame["price_per_mwh"]) == [float(price) for price in a_spot_price().prices_per_mwh]
