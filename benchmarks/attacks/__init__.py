@@ -25,6 +25,7 @@ ATTACKS: dict[str, Callable[[Play], Awaitable[str]]] = {
     "many-filters": questions.many_filters,
     "pushes": questions.pushes,
     "wide-questions": questions.wide_questions,
+    "long-lists": questions.long_lists,
     "same-keys": questions.same_keys,
     "pongs": sockets.pongs,
     "fragments": sockets.fragments,

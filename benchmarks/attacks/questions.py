@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.attacks.play import Play
 from benchmarks.attacks.sending import send_all, send_on_four
+from benchmarks.attacks.writes import asking
 from benchmarks.target import hello, write
 from gridsignal_schemas.messages.signals import PriceProduct
 
@@ -82,6 +83,28 @@ async def wide_questions(play: Play) -> str:
             await write(desk, "/v1/signals/prices", body)
     ask = {"zone": "DE-LU", "from": start.isoformat(), "to": (start + timedelta(days=24)).isoformat()}
     return await _questions(play, "/v1/prices", ask, "supplier-one")
+
+
+async def long_lists(play: Play) -> str:
+    """Every list an operator may read, as long as they come, one after the other."""
+    async with play.target.desk("supplier-one") as desk:
+        asked = [await write(desk, "/v1/requests", asking(play.seconds + 600)) for _ in range(100)]
+    ids = [answer.json()["request"]["request_id"] for answer in asked if answer.status_code == 201]
+    pages = itertools.cycle(
+        ["/v1/requests?limit=500", "/v1/orders?limit=500", "/v1/sites", *(f"/v1/requests/{name}/book" for name in ids)]
+    )
+    codes: dict[int, int] = {}
+
+    async def read(desk: Any) -> None:
+        while play.left_s > 0:
+            with contextlib.suppress(Exception):
+                code = (await desk.get(next(pages))).status_code
+                codes[code] = codes.get(code, 0) + 1
+
+    async with play.target.desk("supplier-one") as desk:
+        await play.begin()
+        await asyncio.gather(*(read(desk) for _ in range(6)))
+    return _counted(codes)
 
 
 async def same_keys(play: Play) -> str:

@@ -48,7 +48,7 @@ async def lost_offers(play: Play) -> str:
 
 
 async def baselines(play: Play) -> str:
-    """Declarations that each start a second later, as fast as they are taken."""
+    """Declarations that each start a minute later, as fast as they are taken."""
     start = {"starts_at": _at(7200), "ends_at": _at(9000)}
     numbers = itertools.count()
     return await send_on_four(play, lambda: {"frame": "baseline", "body": _fine_baseline(start, next(numbers))})
@@ -72,12 +72,9 @@ async def _offers(play: Play, asked: dict[str, Any], make: Callable[[], dict[str
     return await send_on_four(play, lambda: {"frame": "offer", "offer_id": uuid.uuid4().hex + "x" * 32, "body": make()})
 
 
-def _at(seconds: float) -> str:
-    return (datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)).isoformat()
-
-
-async def _ask(desk: Any, gate_s: float) -> dict[str, Any]:
-    body = {
+def asking(gate_s: float) -> dict[str, Any]:
+    """A request whose gate closes so many seconds from now."""
+    return {
         "zone": "DE-LU",
         "direction": "LOAD_DECREASE",
         "power_w": 12_000_000,
@@ -87,7 +84,14 @@ async def _ask(desk: Any, gate_s: float) -> dict[str, Any]:
         "decision_deadline": _at(gate_s + 120),
         "respond_within_s": 60,
     }
-    answer = await write(desk, "/v1/requests", body)
+
+
+def _at(seconds: float) -> str:
+    return (datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)).isoformat()
+
+
+async def _ask(desk: Any, gate_s: float) -> dict[str, Any]:
+    answer = await write(desk, "/v1/requests", asking(gate_s))
     if answer.status_code != 201:
         raise SystemExit(f"expected a request, got {answer.status_code} {answer.text:.300}")
     asked: dict[str, Any] = answer.json()["request"]
@@ -120,10 +124,10 @@ def _offer(asked: dict[str, Any], options: int) -> dict[str, Any]:
 
 
 def _fine_baseline(asked: dict[str, Any], number: int) -> dict[str, Any]:
-    start = datetime.fromisoformat(asked["starts_at"]) + timedelta(seconds=number)
+    start = datetime.fromisoformat(asked["starts_at"]) + timedelta(minutes=number)
     return {
         "starts_at": start.isoformat(),
-        "resolution_s": 1,
-        "power_w": [30_000_000 + number] * 3000,
+        "resolution_s": 60,
+        "power_w": [30_000_000 + number] * 700,
         "method": "fine",
     }
