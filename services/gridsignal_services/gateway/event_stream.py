@@ -82,9 +82,12 @@ class PollWire(EventWire):
     no cursor before its end, is refused instead. Conflates: nothing.
     """
 
-    def __init__(self, connection: Connection, dead_after_s: float, wait_s: float) -> None:
+    def __init__(self, connection: Connection, dead_after_s: float, wait_s: float, polls: set[PollWire]) -> None:
         self._connection = connection
         _give_up_after(connection, dead_after_s)
+        self._polls = polls
+        """Those of its organisation: it is one of them until its socket is gone."""
+        polls.add(self)
         self._frames: list[bytes] = []
         self._bytes = 0
         self._cursor: bytes | None = None
@@ -99,10 +102,14 @@ class PollWire(EventWire):
         self._connection.sign_of_life()
 
     def receive_eof(self) -> None:
-        self.lost()
+        self._give_up()
         super().receive_eof()
 
     def lost(self) -> None:
+        self._give_up()
+        self._polls.discard(self)
+
+    def _give_up(self) -> None:
         self._is_answered = True
         self._until.cancel()
 

@@ -40,6 +40,7 @@ class Reception:
     def __init__(self, house: House, health: Health, arrivals: Arrivals[Connection]) -> None:
         self._house, self._health = house, health
         self._admission = Admission(house, health, arrivals, 0.0)
+        self._polls: dict[str, set[PollWire]] = {}
 
     def answer(self, connection: Connection, request: Request, now: datetime) -> Answer:
         """The answer to a request."""
@@ -72,8 +73,18 @@ class Reception:
         dead_after_s = self._house.settings.dead_after_s
         if wanted.wait_s is None:
             return Answer(would_be, session, partial(EventWire, dead_after_s=dead_after_s), effects)
-        wire = partial(PollWire, dead_after_s=dead_after_s, wait_s=wanted.wait_s)
+        polls = self._polls_of(principal)
+        wire = partial(PollWire, dead_after_s=dead_after_s, wait_s=wanted.wait_s, polls=polls)
         return Answer(would_be, session, wire, effects)
+
+    def _polls_of(self, principal: Principal) -> set[PollWire]:
+        """Those under way; forgotten when none are. Raises EventsRefused where there are too many."""
+        self._polls = {name: polls for name, polls in self._polls.items() if polls}
+        polls = self._polls.setdefault(principal.name, set())
+        most = self._house.settings.organisation_polls
+        if len(polls) >= most:
+            raise EventsRefused(429, f"expected at most {most} polls of one organisation at once")
+        return polls
 
     def _session(self, encoding: Encoding, principal: Principal | None, now: datetime) -> Session:
         return Session(secrets.token_urlsafe(9), self._house, encoding, principal, now)

@@ -91,6 +91,8 @@ class GatewaySettings:
     """Faster: 503 with Retry-After, for this organisation alone. Each poll is a handshake."""
     organisation_handshake_burst: int = 2000
     """So many at once."""
+    organisation_polls: int = 64
+    """More `/v1/poll` at once at this gateway: 429. What each collects, up to 1 MiB, waits here."""
     organisation_unsent_bytes: int = 64 * MIB
     """More unsent to its connections that do not read: those with the most are closed with 4002."""
     organisation_share: float = 0.25

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -184,6 +185,20 @@ async def test_a_poll_whose_caller_hangs_up_leaves_nothing_behind(stand: Stand) 
     await conversations.gone(SOON_S)
     assert isinstance(wire, PollWire)
     assert wire._until.cancelled()
+
+
+async def test_an_organisation_polls_so_often_at_once_and_others_as_before(tmp_path: Path) -> None:
+    async with Stand.open(tmp_path, organisation_polls=2) as stand, desk(stand) as client:
+        cursor = (await poll(stand, "stream=alerts&wait_s=0"))["cursor"]
+        waiting = [asyncio.create_task(client.get(f"/v1/poll?stream=alerts&cursor={cursor}")) for _ in range(3)]
+        async with asyncio.timeout(SOON_S):
+            (refused,), held = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        assert (refused.result().status_code, "at most 2" in refused.result().text) == (429, True)
+        assert (await poll(stand, "stream=alerts&wait_s=0", stand.token("hyper-infer")))["cursor"]
+        await stand.publish(a_grid_alert())
+        async with asyncio.timeout(SOON_S):
+            assert {(await each).status_code for each in held} == {200}
+        assert (await poll(stand, f"stream=alerts&cursor={cursor}"))["cursor"]
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------
