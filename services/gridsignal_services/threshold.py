@@ -29,6 +29,8 @@ from gridsignal_services.strict_json import message_of
 from gridsignal_services.work import Work
 
 MAX_BODY = 64 * 1024
+_AT_ONCE_BYTES = 4 * 1024
+"""A longer body is read in a thread."""
 BODY_S = 10.0
 """A body that takes longer is not waited for."""
 
@@ -100,6 +102,8 @@ async def body(request: Request, shape: type[M]) -> M:
     except TimeoutError:
         raise problems.too_slow() from None
     try:
+        if len(text) > _AT_ONCE_BYTES:
+            return await asyncio.to_thread(strict_json.read, shape, text)
         return strict_json.read(shape, text)
     except strict_json.NotJson as fault:
         raise problems.bad_request("NOT_JSON", "", str(fault)) from None
