@@ -6,13 +6,14 @@ import os
 import platform
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 pytest_plugins = ["tests.services.kafka", "tests.services.registry", "tests.services.redis"]
@@ -59,6 +60,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[RAN_ON] = {}
+
+
+@pytest.fixture(autouse=True)
+def logs_of_its_own() -> Iterator[None]:
+    """What a test sets up for the logs of its process ends with it: the next one finds them as they come."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

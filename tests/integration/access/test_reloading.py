@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from gridsignal_services.access import SIGNAL_READ, SIGNAL_WRITE
 from tests.integration.access.conftest import SOON_S, Stage
@@ -38,6 +40,14 @@ async def closed_with(stage: Stage, token: str, what: Callable[[], object]) -> i
         async with asyncio.timeout(SOON_S):
             code, _ = await client.closed()
     return code
+
+
+async def refused(stage: Stage, token: str, lines: list[EventDict]) -> list[str]:
+    """What is wrong with the files, once the stack has said it; the token is good until then."""
+    async with asyncio.timeout(SOON_S):
+        while not (said := [line for line in lines if "not taken" in line["event"]]):
+            assert await stage.status(token) == 200
+    return list(said[0]["faults"])
 
 
 async def test_a_removed_operator_is_refused_at_each_rest_door_and_comes_back_with_the_file(stage: Stage) -> None:
@@ -74,20 +84,15 @@ async def test_a_revoked_token_is_refused_at_once_and_its_socket_closed(stage: S
 
 
 @pytest.mark.parametrize("broken", ["[zones", "", "[zones.DE-LU]\ncolour = 1\n"])
-async def test_a_broken_file_keeps_all_that_was_before(
-    stage: Stage, broken: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_broken_file_keeps_all_that_was_before(stage: Stage, broken: str) -> None:
     token = stage.stack.token("operator", "tso-north")
     before = stage.registry.read_text("utf-8")
     stage.registry.write_text(broken, "utf-8")
     stage.revocations.write_text('[[revoked]]\norg = "tso-north"\n', "utf-8")  # good, but not without the other
     stage.asked.set()
-    said = ""
-    async with asyncio.timeout(SOON_S):
-        while "not taken" not in said:
-            said += capsys.readouterr().out
-            assert await stage.status(token) == 200
-    assert "sites.toml" in said
+    with capture_logs() as lines:
+        faults = await refused(stage, token, lines)
+    assert any("sites.toml" in fault for fault in faults)
     stage.registry.write_text(before, "utf-8")
     await stage.becomes(401, token)
 
@@ -99,15 +104,12 @@ async def test_a_signal_has_the_files_read_at_once(stage: Stage) -> None:
     await stage.becomes(403, token)
 
 
-async def test_a_file_that_vanishes_keeps_what_was_before(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_file_that_vanishes_keeps_what_was_before(stage: Stage) -> None:
     token = stage.stack.token("operator", "tso-north")
     stage.revocations.unlink()
-    said = ""
-    async with asyncio.timeout(SOON_S):
-        while "not taken" not in said:
-            said += capsys.readouterr().out
-            assert await stage.status(token) == 200
-    assert "revoked.toml" in said
+    with capture_logs() as lines:
+        faults = await refused(stage, token, lines)
+    assert any("revoked.toml" in fault for fault in faults)
 
 
 async def test_an_expired_token_is_called_expired_and_any_other_is_not(stage: Stage) -> None:
