@@ -23,10 +23,10 @@ if __name__ == "__main__":
 from docs import asyncapi  # noqa: E402 - the script is started by its path
 from gridsignal_schemas.catalog import TOPICS, Topic, avro_schema  # noqa: E402 - as above
 from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, Frame  # noqa: E402 - as above
+from gridsignal_schemas.rules.lifecycle import OFFER, ORDER, REQUEST  # noqa: E402 - as above
+from gridsignal_schemas.rules.limits import Limits  # noqa: E402 - as above
 from gridsignal_services.gateway.settings import GatewaySettings  # noqa: E402 - as above
 from gridsignal_services.ingest.limits import IngestLimits  # noqa: E402 - as above
-from gridsignal_services.ledger.lifecycle import OFFER, ORDER, REQUEST  # noqa: E402 - as above
-from gridsignal_services.ledger.limits import Limits  # noqa: E402 - as above
 from gridsignal_services.limits import LIMIT_TYPES  # noqa: E402 - as above
 from gridsignal_services.restlimits import RestLimits  # noqa: E402 - as above
 from gridsignal_services.settings import ServerSettings  # noqa: E402 - as above

@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 from gridsignal_schemas.messages import Clearing, DispatchRequest, OfferOption, OrderState
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import Money, Shape, Timestamp
 from gridsignal_services.dispatch.amounts import Amount, exactly
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedRequest
-from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 
 REASONS: dict[str, str] = {
     "OUTBID": "cheaper offers, or earlier ones at the same price, covered what was asked",

@@ -17,11 +17,11 @@ from gridsignal_schemas.messages import (
     RequestCancellation,
     Visibility,
 )
+from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 from gridsignal_services.access import Entitlements, Principal
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ExtendBody, ReleaseBody, RequestBody
 from gridsignal_services.ledger.book import TrackedOrder
 from gridsignal_services.ledger.clearing import Pick, decide
-from gridsignal_services.ledger.lifecycle import ORDER_OVER
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.registry import Registry
 

@@ -11,12 +11,12 @@ from fastapi import Query
 from pydantic import BeforeValidator
 
 from gridsignal_schemas.messages import OrderState
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door
-from gridsignal_services.ledger.lifecycle import OfferState, RequestState
-from gridsignal_services.ledger.rules import fault
 from gridsignal_services.work import Work
 
 _SLICE = 1000

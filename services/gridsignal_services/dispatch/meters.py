@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import MeterReading
-from gridsignal_services.ledger.metering import LONGEST_READING, is_interval
+from gridsignal_schemas.rules.readings import LONGEST_READING, is_interval
 
 Place = tuple[datetime, datetime, str, str]
 """(starts_at, ends_at, meter, point): what a later reading of the same interval replaces."""

@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.messages import DispatchOrder, MeterReading, SiteRegistration
+from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.values import Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Audience, Principal
@@ -42,7 +43,6 @@ from gridsignal_services.dispatch.views import (
 )
 from gridsignal_services.ledger.book import TrackedOffer, TrackedOrder
 from gridsignal_services.ledger.reduce import Ledger
-from gridsignal_services.ledger.rules import fault
 from gridsignal_services.work import Work
 
 MeteredFrom = Annotated[Timestamp | None, Query(examples=["2024-05-12T18:00:00Z"])]

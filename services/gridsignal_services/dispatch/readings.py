@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable
 
 from gridsignal_schemas.messages import GridClock, MeterReading
+from gridsignal_schemas.rules.readings import reading_faults
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.clock import grid_time
 from gridsignal_services.dispatch.meters import Meters
-from gridsignal_services.ledger.metering import reading_faults
 from gridsignal_services.registry import Registry
 from gridsignal_services.telemetry import logger
 

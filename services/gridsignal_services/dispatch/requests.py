@@ -9,6 +9,9 @@ from typing import NamedTuple
 from fastapi import APIRouter, Request, Response
 
 from gridsignal_schemas.messages import DispatchRequest
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.lifecycle import RequestState
+from gridsignal_schemas.rules.requests import request_faults
 from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch import commands
@@ -29,9 +32,7 @@ from gridsignal_services.dispatch.listing import (
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
 from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown
 from gridsignal_services.ledger.book import TrackedRequest
-from gridsignal_services.ledger.lifecycle import RequestState
 from gridsignal_services.ledger.reduce import Ledger
-from gridsignal_services.ledger.rules import fault, request_faults
 
 
 def routes(door: Door) -> APIRouter:

@@ -24,6 +24,7 @@ from gridsignal_schemas.messages import (
     SiteRegistration,
     SpotPrice,
 )
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_services.dispatch import signals, vintages
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
 from gridsignal_services.dispatch.delivered import DeliveryInterval
@@ -39,7 +40,6 @@ from gridsignal_services.dispatch.views import (
     SiteView,
 )
 from gridsignal_services.ledger.delivery import amount
-from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 
 R = TypeVar("R", bound=Record)
 

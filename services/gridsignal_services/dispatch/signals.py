@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.values import Shape, Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Audience
@@ -14,7 +15,6 @@ from gridsignal_services.dispatch import vintages
 from gridsignal_services.dispatch.archive import TooMuch
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.vintages import CarbonCurve, Logged, PriceCurve
-from gridsignal_services.ledger.rules import fault
 
 LONGEST = timedelta(days=31)
 ZoneName = Annotated[str, Query(examples=["DE-LU"])]

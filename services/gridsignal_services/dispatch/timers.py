@@ -8,8 +8,8 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from gridsignal_schemas.messages import Clearing, ClearingTrigger, DispatchOrder, OfferDecision, Record, TimerFired
+from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_services.ledger.clearing import decide
-from gridsignal_services.ledger.lifecycle import RequestState
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.timers import Due
 

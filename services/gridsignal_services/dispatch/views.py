@@ -15,12 +15,12 @@ from gridsignal_schemas.messages import (
     OrderState,
     SiteRegistration,
 )
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import Currency, Identifier, Shape, Timestamp, Zone
 from gridsignal_services.dispatch.amounts import Amount
 from gridsignal_services.dispatch.delivered import DeliveryInterval, Totals
 from gridsignal_services.dispatch.meters import PassedOver
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, TrackedRequest
-from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 
 
 class RequestView(Shape):

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from gridsignal_schemas.frames import Detail, Error, Frame, Query, Receipt
 from gridsignal_schemas.messages import MeterReading, Record
+from gridsignal_schemas.rules.readings import reading_faults
 from gridsignal_services.access import Principal
 from gridsignal_services.bus import Appended, Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec, sha256_of
@@ -17,7 +18,6 @@ from gridsignal_services.gateway.effects import Publish
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.slots import Slots
-from gridsignal_services.ledger.metering import reading_faults
 from gridsignal_services.replica import Replica
 
 SOURCE = "gridsignal/gateway"

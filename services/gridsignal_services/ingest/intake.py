@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gridsignal_schemas.messages import CarbonIntensity, DispatchRequest, Record, SpotPrice
+from gridsignal_schemas.rules.requests import request_faults
 from gridsignal_services.ingest.kept import Kept, weight
 from gridsignal_services.ingest.quarantine import Limits, Reason, SetAside, confirms, faults, without_outliers
 from gridsignal_services.ingest.revisions import News, Revisions, Series, Verdict
-from gridsignal_services.ledger.rules import request_faults
 
 KEPT_REASONS = 200
 

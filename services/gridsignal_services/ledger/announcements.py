@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from gridsignal_schemas.messages import DispatchOrder, OfferDecision
-from gridsignal_services.ledger.lifecycle import ORDER_OVER
+from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 
 OfferKey = tuple[str, str]
 """(participant, offer_id)."""

@@ -18,6 +18,8 @@ from gridsignal_schemas.messages import (
     Pricing,
     QuantityKind,
 )
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.lifecycle import REQUEST_OVER, Event, OfferState, RequestState
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book, Step, TrackedOrder
 from gridsignal_services.ledger.clearing import (
@@ -29,10 +31,8 @@ from gridsignal_services.ledger.clearing import (
     stopped_in_the_end,
 )
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
-from gridsignal_services.ledger.lifecycle import REQUEST_OVER, Event, OfferState, RequestState
 from gridsignal_services.ledger.merit_order import order_window
 from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request, set_order_timers
-from gridsignal_services.ledger.rules import fault
 
 
 def clear(book: Book, entry: Entry, clearing: Clearing) -> Outcome:

@@ -25,12 +25,12 @@ from gridsignal_schemas.messages import (
     RunMode,
     SiteRegistration,
 )
+from gridsignal_schemas.rules.baselines import Declared, least_room_w, stretches
+from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, ORDER_NEVER_HELD, ORDER_OVER, OfferState, RequestState
+from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.announcements import Announcements, OfferKey
-from gridsignal_services.ledger.baselines import Declared, least_room_w, stretches
 from gridsignal_services.ledger.entry import SetAside
-from gridsignal_services.ledger.lifecycle import OFFER_CALLABLE, ORDER_NEVER_HELD, ORDER_OVER, OfferState, RequestState
-from gridsignal_services.ledger.profile import Block, Profile
 from gridsignal_services.ledger.timers import Timers
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)

@@ -21,10 +21,12 @@ from gridsignal_schemas.messages import (
     Rejection,
     Standby,
 )
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, REQUEST_OVER, RequestState
+from gridsignal_schemas.rules.limits import LIMITS
+from gridsignal_schemas.rules.profile import Block
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book, TrackedOffer
-from gridsignal_services.ledger.lifecycle import OFFER_CALLABLE, REQUEST_OVER, RequestState
-from gridsignal_services.ledger.limits import LIMITS
 from gridsignal_services.ledger.merit_order import (
     NEXT_CLEARING,
     Fit,
@@ -35,8 +37,6 @@ from gridsignal_services.ledger.merit_order import (
     long_enough,
     order_window,
 )
-from gridsignal_services.ledger.profile import Block
-from gridsignal_services.ledger.rules import fault
 
 ALGORITHM = "merit-order"
 VERSION = 2

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from gridsignal_schemas.frames import Detail, Receipt
 from gridsignal_schemas.messages import Record
+from gridsignal_schemas.rules.lifecycle import OfferState
 from gridsignal_services.access import NOBODY, Audience
-from gridsignal_services.ledger.lifecycle import OfferState
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from gridsignal_schemas.messages import ClearingMode, Decision, Timer, TimerFired
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.lifecycle import Event, RequestState
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Entry, Outcome
-from gridsignal_services.ledger.lifecycle import Event, RequestState
 from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request
 from gridsignal_services.ledger.ordering import ended, silent, started
-from gridsignal_services.ledger.rules import fault
 from gridsignal_services.ledger.timers import Due
 
 

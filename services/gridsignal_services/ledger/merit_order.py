@@ -19,10 +19,10 @@ from decimal import Decimal
 from itertools import chain
 
 from gridsignal_schemas.messages import DispatchRequest, OfferOption
+from gridsignal_schemas.rules.limits import LIMITS
+from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import LONG_AGO, Book, TrackedOffer
-from gridsignal_services.ledger.limits import LIMITS
-from gridsignal_services.ledger.profile import Block, Profile
 from gridsignal_services.ledger.rests import rest_code
 
 NEXT_CLEARING = "NEXT_CLEARING"

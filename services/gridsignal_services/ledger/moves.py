@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from gridsignal_schemas.messages import (
@@ -11,18 +10,14 @@ from gridsignal_schemas.messages import (
     DispatchOrder,
     Firmness,
     OfferDecision,
-    OrderState,
     Timer,
 )
-from gridsignal_services.ledger.announcements import OfferKey
-from gridsignal_services.ledger.book import Book, Step, TrackedOffer, TrackedOrder
-from gridsignal_services.ledger.clearing import derived_id
-from gridsignal_services.ledger.lifecycle import (
+from gridsignal_schemas.rules.answers import due_of
+from gridsignal_schemas.rules.lifecycle import (
     OFFER,
     OFFER_CALLABLE,
     ORDER,
     ORDER_OVER,
-    ORDER_UNANSWERED,
     REQUEST,
     REQUEST_OVER,
     Event,
@@ -30,6 +25,9 @@ from gridsignal_services.ledger.lifecycle import (
     RequestState,
     after,
 )
+from gridsignal_services.ledger.announcements import OfferKey
+from gridsignal_services.ledger.book import Book, Step, TrackedOffer, TrackedOrder
+from gridsignal_services.ledger.clearing import derived_id
 
 _OUTDATES_REASONS = frozenset({Event.SELECT, Event.WITHDRAW, Event.EXPIRE})
 """After these it no longer holds why an offer was passed over before."""
@@ -98,21 +96,14 @@ def move_order(
 
 def set_order_timers(book: Book, tracked: TrackedOrder) -> None:
     """The moments an order in its state waits for."""
-    order, request = tracked.order, book.requests[tracked.order.request_id].request
-    obliged = request.firmness in (Firmness.CONTRACTED, Firmness.MANDATORY)
-    unanswered, over = tracked.state in ORDER_UNANSWERED, tracked.state in ORDER_OVER
-    starts = tracked.state is OrderState.ACCEPTED or (unanswered and obliged)
-    running = not over and not unanswered and tracked.state is not OrderState.ACCEPTED
-    wanted: dict[Timer, datetime | None] = {
-        Timer.RESPOND_BY: order.respond_by if unanswered and not obliged else None,
-        Timer.START: order.starts_at if starts else None,
-        Timer.END: order.ends_at if running else None,
-    }
-    for timer, due_at in wanted.items():
-        if due_at is None:
+    order = tracked.order
+    obliged = book.requests[order.request_id].request.firmness is not Firmness.VOLUNTARY
+    due = due_of(tracked, obliged=obliged)
+    for timer in (Timer.RESPOND_BY, Timer.START, Timer.END):
+        if due is None or timer is not due.timer:
             book.timers.clear(timer, order.order_id)
         else:
-            book.timers.set(timer, order.order_id, order.revision, due_at, order.zone)
+            book.timers.set(timer, order.order_id, order.revision, due.at, order.zone)
 
 
 def revise_order(

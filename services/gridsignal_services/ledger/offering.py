@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gridsignal_schemas.frames import Detail, Receipt
+from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import Decision, FlexOffer, OfferWithdrawal, Timer
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.lifecycle import OFFER, ORDER, Event, OfferState, after, allows
+from gridsignal_schemas.rules.limits import LIMITS
+from gridsignal_schemas.rules.offers import UNLISTED, revision_fault
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedRequest
 from gridsignal_services.ledger.entry import Entry, Outcome, SetAside, receipt_of
-from gridsignal_services.ledger.lifecycle import OFFER, ORDER, Event, OfferState, after, allows
-from gridsignal_services.ledger.limits import LIMITS
 from gridsignal_services.ledger.moves import (
     decision_of,
     end_if_over,
@@ -20,7 +22,7 @@ from gridsignal_services.ledger.moves import (
     offer_timer_id,
     revise_order,
 )
-from gridsignal_services.ledger.rules import CAPS, fault, offer_faults
+from gridsignal_services.ledger.rules import offer_faults
 
 
 def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
@@ -29,9 +31,11 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
     before = book.offers.get(key)
     if (known := settled(book, offer, lambda: entry.sha256)) is not None:
         return known
-    if problem := _revision_fault(book, key, offer):
+    aside = aside_of(book, key)
+    latest = before.offer if before is not None else None if aside is None else offer.model_copy(update={"revision": 1})
+    if problem := revision_fault(offer, latest):
         return Outcome(False, (problem,))
-    if before is not None or aside_of(book, key) is not None:
+    if latest is not None:
         after(OFFER, before.state if before is not None else OfferState.REJECTED, Event.AMEND)
     receipt = receipt_of(book.now, entry, offer_id=offer.offer_id, revision=offer.revision)
     faults = offer_faults(book, offer, book.now)
@@ -68,27 +72,10 @@ def settled(book: Book, offer: FlexOffer, sha256: Callable[[], str]) -> Outcome 
     return Outcome(False, (fault("CONFLICT", "/offer_id", "this id and revision already has another content"),))
 
 
-def _revision_fault(book: Book, key: OfferKey, offer: FlexOffer) -> Detail | None:
-    tracked = book.offers.get(key)
-    before = 0 if tracked is None else tracked.offer.revision
-    expected = before + 1 if aside_of(book, key) is None else 2
-    if offer.revision != expected:
-        return fault("REVISION", "/revision", f"expected {expected}, got {offer.revision}")
-    if offer.revision > LIMITS.revisions_of_offer:
-        return fault("REVISIONS", "/revision", f"expected at most {LIMITS.revisions_of_offer}, got {offer.revision}")
-    if tracked is not None and (tracked.offer.request_id, tracked.offer.site) != (offer.request_id, offer.site):
-        return fault("CONFLICT", "/request_id", "expected the request and site of the first revision")
-    return None
-
-
 def aside_of(book: Book, key: OfferKey) -> SetAside | None:
     """What is kept of an offer that no book lists."""
     participant, offer_id = key
     return book.set_aside.get(participant, {}).get(offer_id)
-
-
-_UNLISTED = frozenset({"SITE_UNKNOWN", "REQUEST_UNKNOWN", "PRICE", "FEE", *CAPS})
-"""What breaks one of these is in no book: it concerns no request, or its figures are none."""
 
 
 def _file(book: Book, key: OfferKey, tracked: TrackedOffer, digest: str) -> None:
@@ -117,7 +104,7 @@ def _is_listed(request: TrackedRequest, tracked: TrackedOffer) -> bool:
     if not tracked.codes:
         return True
     turned_down = request.turned_down[tracked.offer.participant]
-    return _UNLISTED.isdisjoint(tracked.codes) and turned_down < LIMITS.offers_turned_down
+    return UNLISTED.isdisjoint(tracked.codes) and turned_down < LIMITS.offers_turned_down
 
 
 def _count(book: Book, request: TrackedRequest, tracked: TrackedOffer) -> None:

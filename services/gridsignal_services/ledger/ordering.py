@@ -11,53 +11,26 @@ from gridsignal_schemas.messages import (
     Firmness,
     OfferDecision,
     OrderResponse,
-    OrderState,
     ResponseKind,
 )
-from gridsignal_services.access import Audience
-from gridsignal_services.ledger.book import Book, TrackedOrder, TrackedResponse
-from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
-from gridsignal_services.ledger.lifecycle import (
+from gridsignal_schemas.rules.answers import UNKNOWN_ORDER, answer_fault, event_of, is_so_already, is_to
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.lifecycle import (
     OFFER,
     ORDER,
-    ORDER_OVER,
-    ORDER_UNANSWERED,
     REQUEST,
     Event,
     after,
     allows,
 )
-from gridsignal_services.ledger.limits import LIMITS
+from gridsignal_schemas.rules.limits import LIMITS
+from gridsignal_services.access import Audience
+from gridsignal_services.ledger.book import Book, TrackedOrder, TrackedResponse
+from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.moves import end_if_over, fall_short, move_offer, move_order, move_request, revise_order
-from gridsignal_services.ledger.rules import fault
 
-_ADDRESS = ("zone", "request_id", "participant", "site")
 _ON_ITS_WAY = timedelta(minutes=1)
 """An order that ends "now" is logged a little later than it was written."""
-_SKEW = timedelta(seconds=1)
-"""A site that starts on time by its own clock may be a little early by the log's."""
-_OF_THE_PERIOD = frozenset({ResponseKind.STARTED, ResponseKind.SUSTAINING, ResponseKind.COMPLETED})
-_EVENTS = {
-    ResponseKind.RECEIVED: Event.RECEIVE,
-    ResponseKind.ACCEPTED: Event.ACCEPT,
-    ResponseKind.REFUSED: Event.REFUSE,
-    ResponseKind.STARTED: Event.START,
-    ResponseKind.SUSTAINING: Event.SUSTAIN,
-    ResponseKind.COMPLETED: Event.COMPLETE,
-}
-
-
-_HELD = frozenset({OrderState.ACTIVE, OrderState.SUSTAINING, OrderState.RECOVERING})
-_SO_ALREADY = {
-    ResponseKind.RECEIVED: frozenset(OrderState) - {OrderState.ISSUED},
-    ResponseKind.ACCEPTED: _HELD | {OrderState.ACCEPTED},
-    ResponseKind.REFUSED: frozenset({OrderState.REFUSED}),
-    ResponseKind.STARTED: _HELD | {OrderState.COMPLETED},
-    ResponseKind.COMPLETED: frozenset({OrderState.COMPLETED}),
-}
-"""The states in which an answer says nothing new."""
-_DECISIVE = frozenset({ResponseKind.ACCEPTED, ResponseKind.REFUSED, ResponseKind.COMPLETED})
-"""An order takes these however much was said about it before: each of them is accepted once."""
 
 
 def audience_of_site(book: Book, record: OfferDecision | DispatchOrder) -> Audience:
@@ -156,15 +129,12 @@ def respond(book: Book, entry: Entry, response: OrderResponse) -> Outcome:
             return Outcome(False, receipt=known.receipt, duplicate=True)
         return Outcome(False, (fault("CONFLICT", "/response_id", "this id already has another content"),))
     tracked = book.orders.get(response.order_id)
-    if tracked is None or any(getattr(tracked.order, name) != getattr(response, name) for name in _ADDRESS):
-        return Outcome(False, (fault("ORDER_UNKNOWN", "/order_id", "expected an order to this site"),))
-    so_already = _is_so_already(tracked, response)
-    if tracked.responses >= LIMITS.responses_of_order and (so_already or response.response not in _DECISIVE):
-        expected = f"expected at most {LIMITS.responses_of_order} answers to one order"
-        return Outcome(False, (fault("RESPONSES", "/order_id", expected),))
-    if not so_already:
-        if problem := _response_fault(book, tracked, response):
-            return Outcome(False, (problem,))
+    if tracked is None or not is_to(tracked.order, response):
+        return Outcome(False, (UNKNOWN_ORDER,))
+    obliged = book.requests[tracked.order.request_id].request.firmness is not Firmness.VOLUNTARY
+    if problem := answer_fault(tracked, response, book.now, obliged=obliged):
+        return Outcome(False, (problem,))
+    if not is_so_already(tracked, response):
         _answer(book, entry, tracked, response)
     tracked.answered[response.response] = None
     tracked.responses += 1
@@ -178,43 +148,11 @@ def _says_the_same(known: OrderResponse, response: OrderResponse) -> bool:
     return known == response.model_copy(update={"actor": known.actor, "at": known.at})
 
 
-def _is_so_already(tracked: TrackedOrder, response: OrderResponse) -> bool:
-    """Whether the answer says what its site or the clock has done before: it acknowledges that, and moves nothing."""
-    if tracked.state not in _SO_ALREADY.get(response.response, ()):
-        return False
-    if response.response is not ResponseKind.ACCEPTED:
-        return True
-    return response.revision == tracked.order.revision and response.accepted_w in (None, tracked.power_w)
-
-
-def _response_fault(book: Book, tracked: TrackedOrder, response: OrderResponse) -> Detail | None:
-    order, kind = tracked.order, response.response
-    voluntary = book.requests[order.request_id].request.firmness is Firmness.VOLUNTARY
-    late = tracked.state in ORDER_UNANSWERED and book.now > order.respond_by
-    if kind is ResponseKind.ACCEPTED and (tracked.state is OrderState.VOIDED or (late and voluntary)):
-        return fault("TOO_LATE", "/order_id", f"expected an answer by {order.respond_by.isoformat()}")
-    if kind is ResponseKind.UNKNOWN:
-        return fault("UNKNOWN_SYMBOL", "/response", "expected a response this version knows, got UNKNOWN")
-    if response.revision != order.revision and kind is not ResponseKind.RECEIVED:
-        return fault("REVISION", "/revision", f"expected {order.revision} ({tracked.state}), got {response.revision}")
-    accepted_w = order.power_w if response.accepted_w is None else response.accepted_w
-    if kind is ResponseKind.ACCEPTED and not 0 < accepted_w <= order.power_w:
-        return fault("ACCEPTED_W", "/accepted_w", f"expected 1 to {order.power_w}, got {accepted_w}")
-    if kind is ResponseKind.STARTED and voluntary and tracked.state in ORDER_UNANSWERED:
-        return fault("ILLEGAL_STATE", "/response", f"expected an accepted order, got {tracked.state}")
-    holds = tracked.state not in ORDER_OVER and (not voluntary or tracked.state not in ORDER_UNANSWERED)
-    if kind in _OF_THE_PERIOD and holds and book.now < order.starts_at - _SKEW:
-        return fault("TOO_EARLY", "/response", f"expected {kind} from {order.starts_at.isoformat()} on")
-    if kind is ResponseKind.UNAVAILABLE and (response.available_w or 0) >= tracked.power_w:
-        return fault("AVAILABLE_W", "/available_w", f"expected below {tracked.power_w}, got {response.available_w}")
-    return None
-
-
 def _answer(book: Book, entry: Entry, tracked: TrackedOrder, response: OrderResponse) -> None:
     if response.response is ResponseKind.UNAVAILABLE:
         _derate(book, tracked, response)
         return
-    event = _EVENTS[response.response]
+    event = event_of(response)
     move_order(book, tracked, event, response.actor, response.reason_code, response.reason)
     match event:
         case Event.ACCEPT:
@@ -288,8 +226,7 @@ def ended(book: Book, tracked: TrackedOrder) -> None:
 def _derate(book: Book, tracked: TrackedOrder, response: OrderResponse) -> None:
     """Less than was accepted is possible: the order is revised, and the rest goes on to the STANDBY offers."""
     available = response.available_w or 0
-    event = Event.DERATE if available else Event.ABORT
-    move_order(book, tracked, event, response.actor, response.reason_code, response.reason)
+    move_order(book, tracked, event_of(response), response.actor, response.reason_code, response.reason)
     tracked.accepted_w = available
     code = response.reason_code or ("DERATED" if available else "ABORTED")
     revise_order(book, tracked, response.actor, code, response.reason, power_w=available)

@@ -26,6 +26,8 @@ from gridsignal_schemas.messages import (
     SiteRegistration,
     TimerFired,
 )
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.lifecycle import IllegalTransition, OfferState, RequestState
 from gridsignal_services.access import NOBODY, Audience
 from gridsignal_services.ledger import awarding, firing, offering, ordering, requesting, sites
 from gridsignal_services.ledger.announcements import Announcement, OfferKey
@@ -38,11 +40,9 @@ from gridsignal_services.ledger.book import (
     TrackedResponse,
 )
 from gridsignal_services.ledger.entry import Entry, Outcome, Standing
-from gridsignal_services.ledger.lifecycle import IllegalTransition, OfferState, RequestState
 from gridsignal_services.ledger.offsets import Offsets
 from gridsignal_services.ledger.ordering import audience_of_site
 from gridsignal_services.ledger.requesting import audience_of_request
-from gridsignal_services.ledger.rules import fault
 from gridsignal_services.ledger.standing import told_order
 from gridsignal_services.ledger.writers import writer_fault
 

@@ -11,10 +11,8 @@ from gridsignal_schemas.messages import (
     RequestCancellation,
     Visibility,
 )
-from gridsignal_services.access import Audience
-from gridsignal_services.ledger.book import Book, TrackedOrder, TrackedRequest
-from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
-from gridsignal_services.ledger.lifecycle import (
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.lifecycle import (
     OFFER,
     ORDER,
     ORDER_OVER,
@@ -24,7 +22,11 @@ from gridsignal_services.ledger.lifecycle import (
     after,
     allows,
 )
-from gridsignal_services.ledger.limits import LIMITS
+from gridsignal_schemas.rules.limits import LIMITS
+from gridsignal_schemas.rules.requests import request_faults
+from gridsignal_services.access import Audience
+from gridsignal_services.ledger.book import Book, TrackedOrder, TrackedRequest
+from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.moves import (
     move_offer,
     move_order,
@@ -32,7 +34,7 @@ from gridsignal_services.ledger.moves import (
     revise_order,
     set_request_timers,
 )
-from gridsignal_services.ledger.rules import fault, request_faults, request_fit_faults
+from gridsignal_services.ledger.rules import request_fit_faults
 
 _TERMS = (
     "zone",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from gridsignal_schemas.messages import OfferOption
-from gridsignal_services.ledger.profile import Block
+from gridsignal_schemas.rules.profile import Block
 
 _DAY = timedelta(days=1)
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from gridsignal_schemas.messages import BaselineDeclaration, SiteRegistration
-from gridsignal_services.ledger.baselines import FOR_EVER, NEVER_LOGGED, Declared, Question, still_asked_for
+from gridsignal_schemas.rules.baselines import FOR_EVER, NEVER_LOGGED, Declared, Question, still_asked_for
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_services.ledger.book import LONG_AGO, Book
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
-from gridsignal_services.ledger.limits import LIMITS
-from gridsignal_services.ledger.rules import fault
 
 _LOOK_THROUGH_AGAIN = timedelta(minutes=1)
 """A site's declarations are looked through no sooner again: it costs more than declaring."""

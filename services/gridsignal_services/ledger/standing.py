@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gridsignal_schemas.messages import DispatchOrder
+from gridsignal_schemas.rules.lifecycle import OfferState
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder
-from gridsignal_services.ledger.lifecycle import OfferState
 
 _OFFER_STANDS = frozenset({OfferState.LIVE, OfferState.STANDBY, OfferState.TENTATIVE, OfferState.AWARDED})
 

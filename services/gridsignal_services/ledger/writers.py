@@ -16,8 +16,8 @@ from gridsignal_schemas.messages import (
     Record,
     RequestCancellation,
 )
+from gridsignal_schemas.rules.faults import fault
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.rules import fault
 
 _SERVICE = "service:"
 _INGEST = "service:ingest"

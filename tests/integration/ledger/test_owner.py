@@ -12,6 +12,7 @@ import pytest
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import Clearing, Record, TimerFired
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
 from gridsignal_services.bus import Log, LogConfigurationError, LogRecord
 from gridsignal_services.bus.around import AroundLog
@@ -21,7 +22,6 @@ from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
 from gridsignal_services.clock import micros
 from gridsignal_services.dispatch.owner import Owner
 from gridsignal_services.ledger.entry import Outcome
-from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 from gridsignal_services.replica import Replica
 from tests.builders import a_baseline_declaration, a_dispatch_request, a_flex_offer, a_site_registration, an_option, utc
 

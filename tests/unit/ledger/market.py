@@ -19,11 +19,11 @@ from gridsignal_schemas.messages import (
     OrderState,
     Record,
 )
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
 from gridsignal_services.ledger.book import TrackedOffer, TrackedOrder
 from gridsignal_services.ledger.clearing import Pick, decide
 from gridsignal_services.ledger.entry import Outcome
-from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 from tests.builders import (
     OPERATOR,
     REQUEST_ID,

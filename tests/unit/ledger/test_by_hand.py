@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from gridsignal_schemas.messages import Clearing, ClearingTrigger
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
-from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 from tests.builders import utc
 from tests.unit.ledger.market import Market
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gridsignal_schemas.messages import ClearingTrigger, Decision, OfferDecision, OrderState
+from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, ORDER_OVER, ORDER_UNANSWERED, REQUEST_OVER, OfferState
 from gridsignal_schemas.values import MW
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.ledger.book import TrackedOrder
-from gridsignal_services.ledger.lifecycle import OFFER_CALLABLE, ORDER_OVER, ORDER_UNANSWERED, REQUEST_OVER, OfferState
 from tests.builders import a_request_cancellation, a_timer_fired, an_offer_withdrawal, utc
 from tests.unit.ledger.days import REQUESTS, SITES, an_offered_option, terms, watts
 from tests.unit.ledger.market import OPERATORS_NAME

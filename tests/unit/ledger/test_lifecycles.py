@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from gridsignal_schemas.messages import Decision, OrderState
+from gridsignal_schemas.rules import lifecycle
+from gridsignal_schemas.rules.lifecycle import Event, IllegalTransition, OfferState, RequestState, after
 from gridsignal_schemas.values import MW
-from gridsignal_services.ledger import lifecycle
-from gridsignal_services.ledger.lifecycle import Event, IllegalTransition, OfferState, RequestState, after
 from tests.builders import a_request_cancellation, utc
 from tests.unit.ledger.market import Market, told_decisions, told_orders
 from tests.unit.ledger.stages import accepted, closed, opened, running

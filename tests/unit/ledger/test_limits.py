@@ -13,29 +13,29 @@ from typing import Any
 
 import pytest
 
+from gridsignal_schemas.rules.baselines import Declared
+from gridsignal_schemas.rules.lifecycle import OfferState
+from gridsignal_schemas.rules.limits import LIMITS
+from gridsignal_schemas.rules.profile import Profile
 from gridsignal_schemas.values import MW
-from gridsignal_services.ledger.baselines import Declared
 from gridsignal_services.ledger.entry import Outcome
-from gridsignal_services.ledger.lifecycle import OfferState
-from gridsignal_services.ledger.limits import LIMITS
-from gridsignal_services.ledger.profile import Profile
 from gridsignal_services.ledger.standing import offers_of
 from tests.builders import a_baseline_declaration, a_dispatch_request, an_offer_withdrawal, an_option, utc
 from tests.unit.ledger.market import Market
 from tests.unit.ledger.stages import accepted
 from tests.unit.ledger.watched import MINUTE
 
-_LEDGER = "gridsignal_services/ledger"
+_LEDGER = ("gridsignal_services/ledger", "gridsignal_schemas/rules")
 
 
 @contextmanager
 def counted_work() -> Iterator[Callable[[], int]]:
-    """How many lines of the ledger run meanwhile: the same on every machine."""
+    """How many lines of the ledger and its rules run meanwhile: the same on every machine."""
     lines = 0
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal lines
-        if _LEDGER not in frame.f_code.co_filename:
+        if not any(folder in frame.f_code.co_filename for folder in _LEDGER):
             return None
         lines += event == "line"
         return trace

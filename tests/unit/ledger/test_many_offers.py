@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 
 from gridsignal_schemas.messages import Clearing, Record
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
+from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.values import MW
 from gridsignal_services.bus.codec import Codec
-from gridsignal_services.ledger.lifecycle import OfferState, RequestState
-from gridsignal_services.ledger.limits import LIMITS
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 
 CODEC = Codec.from_lock()

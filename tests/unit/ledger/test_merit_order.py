@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_schemas.values import MW
-from gridsignal_services.ledger.lifecycle import RequestState
 from tests.builders import an_option, utc
 from tests.unit.ledger.market import Market
 

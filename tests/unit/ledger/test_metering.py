@@ -9,7 +9,7 @@ import pytest
 
 from gridsignal import MW
 from gridsignal_schemas.messages import MeterPoint
-from gridsignal_services.ledger.metering import reading_faults
+from gridsignal_schemas.rules.readings import reading_faults
 from tests.builders import a_meter_reading, utc
 
 OVER = utc("18:15")

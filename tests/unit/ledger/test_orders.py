@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from gridsignal_schemas.messages import Decision, OrderState
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.timers import next_records
-from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 from tests.builders import an_offer_decision, utc
 from tests.unit.ledger import stages
 from tests.unit.ledger.market import Market, told_decisions, told_orders

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import Timer
-from gridsignal_services.ledger.profile import Block, Profile
+from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_services.ledger.rests import rest_code
 from gridsignal_services.ledger.timers import Timers
 from tests.builders import an_option, utc

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gridsignal_schemas.messages import Decision, OfferDecision
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.book import book_view
-from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 from tests.builders import REQUEST_ID, utc
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gridsignal_schemas.messages import Decision, OfferDecision, Timer, TimerFired
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
-from gridsignal_services.ledger.lifecycle import OfferState, RequestState
 from tests.builders import REQUEST_ID, a_flexibility, a_rebound, an_option, utc
 from tests.unit.ledger.market import Market
 

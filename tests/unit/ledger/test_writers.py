@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import RECORDS, ClearingTrigger, GridClock, Record
+from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.ledger.entry import Entry
-from gridsignal_services.ledger.lifecycle import OFFER_CALLABLE
 from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import (
     a_baseline_declaration,

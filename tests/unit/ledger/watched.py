@@ -20,9 +20,9 @@ from gridsignal_schemas.messages import (
     Record,
     RunMode,
 )
+from gridsignal_schemas.rules.lifecycle import ORDER_OVER, OfferState
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.ledger.entry import Outcome
-from gridsignal_services.ledger.lifecycle import ORDER_OVER, OfferState
 from gridsignal_services.ledger.merit_order import as_offered, order_window
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import DispatchRequest, GridAlert, Record
+from gridsignal_schemas.rules.requests import request_faults
 from gridsignal_services.ingest.feed import Answer, Ask, FeedError, Malformed, Refused, Signal, Unsupported
 from gridsignal_services.ingest.providers.openadr3 import PROVIDER, login, merge, next_page, token
-from gridsignal_services.ledger.rules import request_faults
 from tests.builders import utc
 from tests.feed_documents import as_json, interval, openadr_event
 from tests.unit.ingest.asking import alerts, carbon, prices, told

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import BaselineDeclaration
-from gridsignal_services.ledger.profile import Profile
+from gridsignal_schemas.rules.profile import Profile
 
 _RUN = 64
 """Intervals whose lowest and highest power are kept as one."""

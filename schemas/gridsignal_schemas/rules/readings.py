@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import MeterPoint, MeterReading
-from gridsignal_services.ledger.rules import fault
+from gridsignal_schemas.rules.faults import fault
 
 LONGEST_READING = timedelta(days=1)
 """A longer mean says nothing about an order."""
