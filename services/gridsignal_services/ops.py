@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import h11
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from gridsignal_services import output
 from gridsignal_services.addresses import address_of, authority, listening
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import METRICS_CONTENT_TYPE, Health, metrics
@@ -32,6 +33,8 @@ DEADLINE_S = 10.0
 """Who has not asked and read the answer by then is hung up on."""
 _BACKLOG = 64
 _TEXT = "text/plain; charset=utf-8"
+_DEMANDED = {401: [("WWW-Authenticate", "Bearer")], 405: [("Allow", "GET, HEAD")]}
+"""What HTTP wants said with a status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class OpsServer:
         self._open: set[asyncio.StreamWriter] = set()
         process = CollectorRegistry()
         ProcessCollector(registry=process)
-        self._counted = [process, *beside, *(door.counted for door in doors)]
+        self._counted = [process, output.counted, *beside, *(door.counted for door in doors)]
 
     @property
     def url(self) -> str:
@@ -104,7 +107,7 @@ class OpsServer:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with contextlib.suppress(TimeoutError, ConnectionError):
+            with contextlib.suppress(OSError):  # a deadline, or a socket that is gone by any of its names
                 async with asyncio.timeout(self._deadline_s):
                     await self._converse(reader, writer)
         finally:
@@ -124,7 +127,8 @@ class OpsServer:
                 return  # they hung up
             is_head, (status, kind, body) = request.method == b"HEAD", self.page(request)
         head = [("Content-Type", kind), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
-        answer = h11.Response(status_code=status, headers=[*head, ("Connection", "close")])
+        headers = [*head, *_DEMANDED.get(status, []), ("Connection", "close")]
+        answer = h11.Response(status_code=status, headers=headers)
         for event in (answer, h11.Data(b"" if is_head else body), h11.EndOfMessage()):
             writer.write(connection.send(event) or b"")
         writer.write_eof()

@@ -18,9 +18,15 @@ from collections.abc import Callable
 from functools import cache
 from typing import TextIO
 
+from prometheus_client import CollectorRegistry, Counter
+
 _LINES = 10_000
 _AGAIN_S = 0.05
 _LAST_S = 1.0  # how long an end waits for what is still to be written
+
+counted = CollectorRegistry()
+"""What all outputs of this process count."""
+_DROPPED = Counter("gridsignal_log_lines_dropped", "Lines that could not be written.", registry=counted)
 
 
 def no_notice(dropped: int) -> str:
@@ -33,8 +39,7 @@ class Output:
     """A stream for one process; `write` neither waits nor raises."""
 
     def __init__(self, stream: TextIO | None, *, notice: Callable[[int], str] = no_notice, lines: int = _LINES) -> None:
-        self.dropped = 0
-        """Lines that had nowhere to go, as long as nobody was told."""
+        self._dropped = 0  # lines that had nowhere to go, as long as nobody was told
         self._stream, self._notice, self._lines = stream, notice, lines
         self._fd = _duplicate(stream)
         self._waiting: deque[bytes] = deque()
@@ -51,11 +56,12 @@ class Output:
         if self._stream is None:
             return len(text)
         if self._fd is None:
-            _write_through(self._stream, text)
+            if not _written_through(self._stream, text):
+                _DROPPED.inc()
             return len(text)
         with self._news:
             if len(self._waiting) >= self._lines:
-                self.dropped += 1
+                self._drop()
             else:
                 self._waiting.append(text.encode(self._stream.encoding or "utf-8", "backslashreplace"))
                 self._news.notify()
@@ -73,6 +79,10 @@ class Output:
             self._thread.join(_LAST_S)
         atexit.unregister(self.close)
 
+    def _drop(self) -> None:
+        self._dropped += 1
+        _DROPPED.inc()
+
     # --- on the thread -------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
@@ -80,7 +90,7 @@ class Output:
         while (data := self._next()) is not None:
             if not _written(self._fd, data):
                 with self._news:
-                    self.dropped += 1
+                    self._drop()
         os.close(self._fd)
 
     def _next(self) -> bytes | None:
@@ -90,8 +100,8 @@ class Output:
                     return None
                 self._news.wait()
             data = self._waiting.popleft()
-            if self.dropped:
-                told, self.dropped = self._notice(self.dropped), 0
+            if self._dropped:
+                told, self._dropped = self._notice(self._dropped), 0
                 data = told.encode("utf-8", "backslashreplace") + data
             return data
 
@@ -115,12 +125,13 @@ def _written(fd: int, data: bytes) -> bool:
     return True
 
 
-def _write_through(stream: TextIO, text: str) -> None:
+def _written_through(stream: TextIO, text: str) -> bool:
     try:
         stream.write(text)
         stream.flush()
     except (OSError, ValueError):
-        pass  # closed: there is nobody to tell
+        return False
+    return True
 
 
 @cache

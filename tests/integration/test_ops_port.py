@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -103,7 +104,8 @@ async def test_with_a_token_only_who_carries_it_reads(given: dict[str, str]) -> 
         httpx2.AsyncClient(base_url=ops.url) as ours,
     ):
         for path in ("/metrics", "/healthz", "/readyz", "/nothing"):
-            assert (await ours.get(path, headers=given)).status_code == 401
+            refused = await ours.get(path, headers=given)
+            assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
         answer = await ours.get("/metrics", headers={"Authorization": "Bearer right"})
     assert "gridsignal_one_things_total 1.0" in answer.text
 
@@ -112,7 +114,8 @@ async def test_other_paths_and_methods_are_refused_and_head_has_no_body() -> Non
     async with serving(ServerSettings(), a_door("one", Health())) as ops:
         async with httpx2.AsyncClient(base_url=ops.url) as ours:
             assert (await ours.get("/v1/orders")).status_code == 404
-            assert (await ours.post("/metrics")).status_code == 405
+            refused = await ours.post("/metrics")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
         answer = await said(ops, b"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b"\r\n\r\n")
@@ -124,6 +127,20 @@ async def test_a_header_without_end_and_one_that_drips_are_not_waited_for() -> N
         assert long.startswith(b"HTTP/1.1 431")
         for drip in (b"", b"GET /metrics HTTP/1.1\r\nX"):
             assert await said(ops, drip) == b""
+
+
+async def test_who_asks_and_is_gone_before_the_answer_ends_nothing() -> None:
+    """What is written to a socket that is closed there resets it here, and then it can't even be shut down."""
+    async with serving(ServerSettings(), a_door("one", Health())) as ops:
+        host, _, port = ops.url.removeprefix("http://").rpartition(":")
+        with socket.create_connection((host, int(port))) as gone:
+            gone.sendall(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await said(ops, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")).startswith(b"HTTP/1.1 200")
+
+
+async def test_lines_that_could_not_be_written_are_counted() -> None:
+    async with serving(ServerSettings(), a_door("one", Health())) as ops, httpx2.AsyncClient(base_url=ops.url) as ours:
+        assert "gridsignal_log_lines_dropped_total" in (await ours.get("/metrics")).text
 
 
 async def test_what_is_not_http_is_refused() -> None:

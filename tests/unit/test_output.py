@@ -10,7 +10,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from gridsignal_services.output import Output
+from gridsignal_services.output import Output, counted
+
+
+def dropped() -> float:
+    return counted.get_sample_value("gridsignal_log_lines_dropped_total") or 0.0
 
 
 @contextmanager
@@ -42,16 +46,19 @@ def test_what_a_terminal_can_not_show_is_written_all_the_same() -> None:
     assert read_all(there) == "12 \\u20ac\n"
 
 
-def test_a_pipe_that_nobody_reads_any_more_stops_nobody() -> None:
+def test_a_pipe_that_nobody_reads_any_more_stops_nobody_and_what_it_lost_is_counted() -> None:
+    before = dropped()
     with pipe() as (there, stream):
         os.close(there)
         output = Output(stream)
         for _ in range(10):
             output.write("into the void\n")
         output.close()
+    assert dropped() - before == 10
 
 
 def test_a_full_pipe_costs_lines_and_says_how_many() -> None:
+    before = dropped()
     with ThreadPoolExecutor(1) as others:
         with pipe() as (there, stream):
             output = Output(stream, notice=lambda dropped: f"{dropped} dropped\n", lines=10)
@@ -63,6 +70,7 @@ def test_a_full_pipe_costs_lines_and_says_how_many() -> None:
     notices = [int(line.split()[0]) for line in lines if line.endswith("dropped")]
     assert sum(notices) >= 100 - 10 - 2  # in the queue, in the pipe, under way
     assert len(lines) - len(notices) + sum(notices) == 100
+    assert dropped() - before == sum(notices)
 
 
 @pytest.mark.parametrize("stream", [None, io.StringIO()])
@@ -74,7 +82,9 @@ def test_a_stream_that_is_none_or_no_file_is_taken(stream: io.StringIO | None) -
 
 
 def test_a_closed_stream_stops_nobody() -> None:
+    before = dropped()
     stream = io.StringIO()
     output = Output(stream)
     stream.close()
     output.write("a line\n")
+    assert dropped() - before == 1
