@@ -16,7 +16,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-pytest_plugins = ["tests.services.kafka", "tests.services.registry", "tests.services.redis"]
+pytest_plugins = ["tests.services.kafka", "tests.services.secured_kafka", "tests.services.registry", "tests.services.redis"]
 
 ALLOWED_SKIPS = {
     "*needs the recorded answers*": "the recorded answers of public feeds are not part of the repository",
@@ -44,7 +44,7 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
 
-REAL_SERVICES = {"kafka", "schema_registry", "redis_url", "redis"}
+REAL_SERVICES = {"kafka", "secured_kafka", "schema_registry", "redis_url", "redis"}
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -73,7 +73,7 @@ class KafkaNode:
         logging.write_text(_LOG4J, "utf-8")
         java = ["java", *_JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", f"{jars(*_ARTIFACTS)}/*"]
         form = ["kafka.tools.StorageTool", "format", "-t", plan.cluster, "-c", str(properties), "--ignore-formatted"]
-        subprocess.run([*java, *form, *plan.standalone], check=True, capture_output=True)
+        subprocess.run([*java, *form, *plan.standalone, *plan.made_with], check=True, capture_output=True)
         self.process = Process([*java, "kafka.Kafka", str(properties)], "Kafka Server started", folder / "kafka.out")
 
 
@@ -87,6 +87,10 @@ class Plan:
     controller: int
     voters: tuple[str, ...]
     """id@host:port of every node's controller; empty for a node that is alone."""
+    more: str = ""
+    """Further properties; they win over those before."""
+    made_with: tuple[str, ...] = ()
+    """Further arguments of the command that makes its storage."""
 
     @property
     def address(self) -> str:
@@ -108,7 +112,7 @@ class Plan:
             folder=folder,
             replication=max(1, len(self.voters)),
         )
-        return f"{text}{quorum}\n"
+        return f"{text}{quorum}\n{self.more}"
 
 
 def plans(count: int) -> list[Plan]:

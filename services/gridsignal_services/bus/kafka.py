@@ -18,6 +18,7 @@ from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_election import KafkaElection
 from gridsignal_services.bus.kafka_producer import Producer
 from gridsignal_services.bus.kafka_reader import KafkaReader
+from gridsignal_services.bus.kafka_rights import owners_group
 from gridsignal_services.bus.kafka_topics import (
     Brokers,
     administration,
@@ -161,7 +162,7 @@ class KafkaLog(Log):
         """See Log.stand."""
         self._must_be_open()
         name = self._prefix + _topic(stream, None).name
-        return KafkaElection(self._brokers, f"{name}.owners", name)
+        return KafkaElection(self._brokers, owners_group(name), name)
 
     async def aclose(self) -> None:
         """See Log.aclose."""

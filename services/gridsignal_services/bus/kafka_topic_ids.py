@@ -10,6 +10,7 @@ from io import BytesIO
 from typing import Any, ClassVar
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     AbstractType,
@@ -109,12 +110,14 @@ class _MetadataRequest(Request[_MetadataRequestV12]):
 async def topic_ids(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, tuple[uuid.UUID, int, int]]:
     """The id, the number of partitions, and the fewest replicas one of them has, of each topic that exists, by name.
 
-    Raises aiokafka's errors.
+    Raises aiokafka's errors, TopicAuthorizationFailedError where we may not even know whether one exists.
     """
     # the admin client has no public way to send a request of one's own
     response: Any = await admin._send_request(_MetadataRequest(names))
     found = {}
     for row in response.to_object()["topics"]:
+        if row["error_code"] == TopicAuthorizationFailedError.errno:
+            raise TopicAuthorizationFailedError(row["name"])
         if row["error_code"] == 0:
             replicas = min((len(partition["replicas"]) for partition in row["partitions"]), default=0)
             found[row["name"]] = (row["topic_id"], len(row["partitions"]), replicas)

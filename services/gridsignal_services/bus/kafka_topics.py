@@ -9,12 +9,20 @@ import ssl
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from gridsignal_schemas.catalog import TOPICS, Topic
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
@@ -29,6 +37,7 @@ REPLICATION = 3
 """Copies of each record, where there are as many brokers."""
 _AT_LEAST = frozenset({"retention.ms", "min.insync.replicas"})
 """Settings of which more loses nothing."""
+_WITHOUT_RIGHT = frozenset({TopicAuthorizationFailedError.errno, ClusterAuthorizationFailedError.errno})
 SPREAD_S = 10.0
 """How long a new topic may take to be known to all brokers."""
 
@@ -168,8 +177,11 @@ async def administration(brokers: Brokers) -> AsyncIterator[AIOKafkaAdminClient]
     """A client for topics. Raises LogUnavailable where no broker answers."""
     admin = AIOKafkaAdminClient(**brokers.settings())
     try:
-        with _told_once():
-            await admin.start()
+        with _reasons() as reasons:
+            try:
+                await admin.start()
+            except KafkaConnectionError as error:  # which says of every cause that it could not connect
+                raise LogUnavailable(f"kafka at {brokers.servers}: {'; '.join(reasons) or error}") from error
         yield admin
     except (KafkaError, OSError, TimeoutError) as error:
         raise LogUnavailable(f"kafka at {brokers.servers}: {error}") from error
@@ -177,21 +189,33 @@ async def administration(brokers: Brokers) -> AsyncIterator[AIOKafkaAdminClient]
         await admin.close()
 
 
-_starting: list[int] = []
-"""The level of the library's logger before each client that starts now; the first of them is the one to go back to."""
+_REASONS = 8
+"""What is kept of what the library says while one client starts."""
+_said: ContextVar[list[str] | None] = ContextVar("_said", default=None)
+
+
+class _Kept(logging.Filter):
+    """Why a client can't start the library logs and does not raise: it is kept for the error, and said once."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if (said := _said.get()) is None:
+            return True
+        if len(said) < _REASONS and (reason := record.getMessage()) not in said:
+            said.append(reason)
+        return False
+
+
+logging.getLogger("aiokafka").addFilter(_Kept())
 
 
 @contextmanager
-def _told_once() -> Iterator[None]:
-    """The client logs what it raises, too: who gets the error needs no second line."""
-    library = logging.getLogger("aiokafka")
-    _starting.append(library.level)
-    library.setLevel(logging.CRITICAL)
+def _reasons() -> Iterator[list[str]]:
+    reasons: list[str] = []
+    before = _said.set(reasons)
     try:
-        yield
+        yield reasons
     finally:
-        level = _starting.pop()
-        library.setLevel(logging.CRITICAL if _starting else level)
+        _said.reset(before)
 
 
 async def brokers_there(admin: AIOKafkaAdminClient) -> int:
@@ -200,8 +224,11 @@ async def brokers_there(admin: AIOKafkaAdminClient) -> int:
 
 
 async def find(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, Found]:
-    """The contract's topics that exist under this prefix, by name."""
-    ids = await topic_ids(admin, [prefix + topic.name for topic in TOPICS.values()])
+    """The contract's topics that exist under this prefix, by name. Raises LogConfigurationError without the right."""
+    try:
+        ids = await topic_ids(admin, [prefix + topic.name for topic in TOPICS.values()])
+    except TopicAuthorizationFailedError as refused:
+        _must_be_fine(str(refused.args[0]), refused.errno)
     if not ids:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in ids]
@@ -248,5 +275,10 @@ async def _seen(admin: AIOKafkaAdminClient, prefix: str, names: set[str]) -> Non
 
 
 def _must_be_fine(name: str, code: int) -> None:
+    if code in _WITHOUT_RIGHT:
+        raise LogConfigurationError(
+            f"topic {name}: expected the right to do this, got {for_code(code).__name__};"
+            " `gridsignal topics acls` prints the commands that give a door its rights"
+        )
     if code != 0:
         raise LogConfigurationError(f"topic {name}: {for_code(code).__name__}")

@@ -1,4 +1,7 @@
-"""`gridsignal topics apply`: makes the log's topics on a Kafka cluster what topics.toml says. It never deletes."""
+"""`gridsignal topics`: makes the log's topics on a Kafka cluster what topics.toml says, and prints the doors' rights.
+
+It never deletes.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments
+from gridsignal_services.bus.kafka_rights import rights
 from gridsignal_services.cli.failing import TOLD, failed
-from gridsignal_services.settings import ServerSettings
+from gridsignal_services.settings import ConfigError, ServerSettings
 
 if TYPE_CHECKING:
     from gridsignal_services.bus.kafka_topics import Change
@@ -20,7 +26,9 @@ EXAMPLE = """\
 examples:
   gridsignal topics apply --kafka broker-1:9092,broker-2:9092 --replication 3 --dry-run
   gridsignal topics apply --kafka 127.0.0.1:9092 --replication 1
+  gridsignal topics acls --kafka broker-1:9092 --command-config admin.properties | sh
 
+`acls` prints Kafka's own commands that give the users gateway, dispatch and ingest what these doors need and no more.
 Exit codes: 0 all is as it should be, 2 it can't be made so, 3 no broker answers: try again.
 """
 
@@ -29,17 +37,20 @@ def parser() -> Arguments:
     """The command's arguments."""
     arguments = Arguments(
         prog="gridsignal topics",
-        description="Make the topics of the log and their settings what this version needs. Nothing is ever deleted.",
+        description="Make the topics of the log and their settings what this version needs, or print the rights that"
+        " the doors need on them. Nothing is ever deleted.",
         epilog=EXAMPLE,
     )
-    arguments.add_argument("action", choices=["apply"])
+    arguments.add_argument("action", choices=["apply", "acls"])
     arguments.add_argument("--kafka", metavar="HOST:PORT,...", help="the brokers (GRIDSIGNAL_KAFKA)")
     arguments.add_argument("--prefix", dest="topic_prefix", help="before each topic's name: a simulation has its own")
     arguments.add_argument(
         "--replication", type=int, default=3, metavar="N", help="replicas of a new topic (default 3)"
     )
     arguments.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
-    arguments.add_argument("--json", action="store_true", help="one object a change")
+    arguments.add_argument("--json", action="store_true", help="one object a change, or a right")
+    arguments.add_argument("--feeds-ask", action="store_true", help="acls: a feed of ingest's may log requests (OpenADR)")
+    arguments.add_argument("--command-config", metavar="FILE", help="acls: how the commands reach the brokers")
     return arguments
 
 
@@ -48,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in ("kafka", "topic_prefix")}
     try:
         settings = ServerSettings.from_environment(os.environ, **given)
+        if arguments.action == "acls":
+            return _print_rights(settings, arguments)
         done = asyncio.run(_run(settings, arguments.replication, dry_run=arguments.dry_run))
     except TOLD as error:
         return failed("topics", error)
@@ -55,6 +68,15 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_as_json(change)) if arguments.json else change)
     if not done and not arguments.json:
         print("all topics are as they should be")
+    return OK
+
+
+def _print_rights(settings: ServerSettings, arguments: argparse.Namespace) -> int:
+    if settings.kafka is None:
+        raise ConfigError("kafka: expected the brokers, host:port with commas between, got nothing")
+    for right in rights(settings.topic_prefix, feeds_ask=arguments.feeds_ask):
+        command = right.command(settings.kafka, arguments.command_config)
+        print(json.dumps(asdict(right)) if arguments.json else shlex.join(command))
     return OK
 
 

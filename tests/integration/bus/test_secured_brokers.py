@@ -1,0 +1,145 @@
+"""A real broker with TLS, passwords and rights: the doors' users do their work there, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import shlex
+import ssl
+import uuid
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gridsignal_schemas.catalog import TOPICS
+from gridsignal_services.bus import LogConfigurationError, LogUnavailable
+from gridsignal_services.bus.cluster import brokers_of
+from gridsignal_services.bus.kafka import KafkaLog
+from gridsignal_services.bus.kafka_rights import NEEDS
+from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
+from gridsignal_services.cli import topics
+from gridsignal_services.settings import ConfigError, ServerSettings
+from tests.services.secured_kafka import PASSWORD, Secured
+
+WAYS = ("SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN")
+PREFIX = f"secured-{uuid.uuid4().hex[:8]}."
+
+
+def _commands(servers: str, *more: str) -> list[list[str]]:
+    """What `gridsignal topics acls` prints."""
+    arguments = ["acls", "--kafka", servers, "--prefix", PREFIX, *more]
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert topics.run(topics.parser().parse_args(arguments)) == 0
+    return [shlex.split(line) for line in said.getvalue().splitlines()]
+
+
+async def _make_topics(brokers: Brokers) -> None:
+    async with administration(brokers) as admin:
+        await apply(admin, PREFIX, replication=1)
+
+
+@pytest.fixture(scope="module")
+def broker(secured_kafka: Secured) -> Secured:
+    """With topics, and with the rights that the command prints. Not async: it starts outside of any loop."""
+    asyncio.run(_make_topics(secured_kafka.unguarded))
+    with ThreadPoolExecutor(2) as running:
+        list(running.map(secured_kafka.run, _commands(secured_kafka.unguarded.servers)))
+    return secured_kafka
+
+
+@asynccontextmanager
+async def _open(brokers: Brokers) -> AsyncIterator[KafkaLog]:
+    log = await KafkaLog.open(brokers, prefix=PREFIX)
+    try:
+        yield log
+    finally:
+        await log.aclose()
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_door_writes_reads_and_stands_over_tls_with_each_way_to_show_a_password(
+    broker: Secured, way: str
+) -> None:
+    settings = ServerSettings(
+        kafka=broker.tls,
+        kafka_ca=broker.authority,
+        kafka_username="dispatch",
+        kafka_password=PASSWORD,
+        kafka_sasl=way,
+    )
+    async with _open(brokers_of(settings)) as log:
+        sent = await log.append("dispatch", "DE-LU", way.encode(), {"a": "b"})
+        reader = await log.reader("dispatch", {sent.partition: sent.offset})
+        (read,) = await reader.read()
+        assert (read.value, read.headers) == (way.encode(), {"a": "b"})
+        election = log.stand("dispatch")
+        async with asyncio.timeout(30):
+            while election.mine != frozenset(range(TOPICS["dispatch"].partitions)):
+                await election.changed()
+        await election.aclose()
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_wrong_password_is_one_clear_line_without_it(
+    broker: Secured, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(LogUnavailable, match="SaslAuthenticationFailed") as refused:
+        await KafkaLog.open(broker.of("gateway", way, "wrong-canary"), prefix=PREFIX)
+    assert broker.tls in str(refused.value)
+    assert "canary" not in str(refused.value) + caplog.text
+    assert not caplog.records
+
+
+async def test_a_certificate_of_somebody_else_is_named(broker: Secured) -> None:
+    settings = ServerSettings(kafka=broker.tls, kafka_username="gateway", kafka_password=PASSWORD)
+    with pytest.raises(ConfigError, match="travels readable"):
+        brokers_of(settings)
+    stranger = Brokers(broker.tls, ssl.create_default_context(), "gateway", PASSWORD, "SCRAM-SHA-512")
+    with pytest.raises(LogUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+        await KafkaLog.open(stranger, prefix=PREFIX)
+
+
+async def test_scram_and_plain_without_tls_where_that_is_allowed(broker: Secured) -> None:
+    for way in WAYS:
+        settings = ServerSettings(
+            kafka=broker.clear,
+            kafka_username="gateway",
+            kafka_password=PASSWORD,
+            kafka_sasl=way,
+            kafka_in_clear="allow",
+        )
+        async with _open(brokers_of(settings)) as log:
+            assert len(await log.end_positions("dispatch")) == TOPICS["dispatch"].partitions
+
+
+@pytest.mark.parametrize("door", sorted(NEEDS))
+async def test_a_door_may_write_what_it_writes_and_nothing_else(broker: Secured, door: str) -> None:
+    async with _open(broker.of(door)) as log:
+        for stream in TOPICS:
+            if stream in NEEDS[door].writes:
+                await log.append(stream, "DE-LU", b"x", {})
+            else:
+                with pytest.raises(LogUnavailable, match="TopicAuthorizationFailed"):
+                    await log.append(stream, "DE-LU", b"x", {})
+        for stream in NEEDS[door].writes:  # what was refused is no harm to what is allowed
+            await log.append(stream, "DE-LU", b"x", {})
+
+
+async def test_a_user_without_rights_is_sent_to_the_command_that_prints_them(broker: Secured) -> None:
+    with pytest.raises(LogConfigurationError, match="gridsignal topics acls"):
+        await KafkaLog.open(broker.of("gateway"), prefix="of-others.")
+    async with administration(broker.of("gateway")) as admin:
+        with pytest.raises(LogConfigurationError, match="gridsignal topics acls"):
+            await apply(admin, PREFIX + "more.", replication=1)
+
+
+def test_a_feed_that_asks_for_power_gets_the_right_on_request_alone() -> None:
+    def may_write(*more: str) -> bool:
+        commands = [set(command) for command in _commands("b:9092", *more)]
+        return any({"User:ingest", "Write", f"{PREFIX}gridsignal.dispatch"} <= command for command in commands)
+
+    assert not may_write()
+    assert may_write("--feeds-ask")
