@@ -16,7 +16,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-pytest_plugins = ["tests.services.kafka", "tests.services.secured_kafka", "tests.services.registry", "tests.services.redis"]
+pytest_plugins = [f"tests.services.{name}" for name in ("kafka", "secured_kafka", "registry", "redis")]
 
 ALLOWED_SKIPS = {
     "*needs the recorded answers*": "the recorded answers of public feeds are not part of the repository",

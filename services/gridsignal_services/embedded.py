@@ -135,7 +135,7 @@ async def running(
     door = FeedsDoor(log, codec, verifier, registry, settings, clock, feeds=feeds, playback=playback)
     doors = (gateway, dispatch, door)
     watched, port = [each.watched for each in doors], settings.ops_port_beside(settings.gateway_port)
-    ops = OpsServer(settings, port, watched, [refused.counted])
+    ops = OpsServer(settings, port, watched, [refused.counted], log=log.condition)
     ops.listen()
     reloading = Reloading(settings, verifier, registry, doors, reload_asked)
     async with asyncio.TaskGroup() as tasks:

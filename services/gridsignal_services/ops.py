@@ -2,8 +2,8 @@
 
 A public port tells a word and a status; what was counted, and why a door is not ready, tell of everybody's activity.
 
-    GET /healthz    every door with its state and the reason for it, as JSON; 503 where one does not live
-    GET /readyz     200 when every door is ready
+    GET /healthz    every door and the log, each with its state and the reason for it, as JSON; 503 where one is dead
+    GET /readyz     200 when every door is ready and the log can be written
     GET /metrics    what all doors count, for Prometheus
 """
 
@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from gridsignal_services import output
 from gridsignal_services.addresses import address_of, authority, listening
+from gridsignal_services.bus.condition import Condition
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import METRICS_CONTENT_TYPE, Health, metrics
 
@@ -66,16 +67,18 @@ class OpsServer:
         doors: Sequence[Watched],
         beside: Sequence[CollectorRegistry] = (),
         *,
+        log: Condition | None = None,
         deadline_s: float = DEADLINE_S,
     ) -> None:
-        """`beside` is counted by the process, for all its doors."""
+        """`beside` is counted by the process, for all its doors; `log` is what they stand on."""
         self._at, self._token, self._doors = (settings.ops_host, port), settings.ops_token, doors
-        self._deadline_s = deadline_s
+        self._log, self._deadline_s = log, deadline_s
         self._socket: socket.socket | None = None
         self._open: set[asyncio.StreamWriter] = set()
         process = CollectorRegistry()
         ProcessCollector(registry=process)
-        self._counted = [process, output.counted, *beside, *(door.counted for door in doors)]
+        of_log = [log.counted] if log is not None else []
+        self._counted = [process, output.counted, *of_log, *beside, *(door.counted for door in doors)]
 
     @property
     def url(self) -> str:
@@ -146,10 +149,12 @@ class OpsServer:
         if path == b"/metrics":
             return 200, METRICS_CONTENT_TYPE, b"".join(map(metrics, self._counted))
         if path == b"/readyz":
-            ready = all(door.health.ready for door in self._doors)
+            ready = all(door.health.ready for door in self._doors) and not (self._log and self._log.trouble)
             return (200, _TEXT, b"ready\n") if ready else (503, _TEXT, b"not ready\n")
         if path == b"/healthz":
             states = {door.name: door.state for door in self._doors}
+            if self._log is not None:  # a restart mends neither a full disk nor a clock
+                states["log"] = {"live": True, "ready": not self._log.trouble, "reason": self._log.reason}
             status = 200 if all(state["live"] for state in states.values()) else 503
             return status, "application/json", json.dumps(states).encode() + b"\n"
         return 404, _TEXT, b"expected /healthz, /readyz or /metrics\n"

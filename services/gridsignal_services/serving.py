@@ -130,7 +130,8 @@ async def serve_ingest(on: Ground, ended: asyncio.Event, told: Told) -> None:
 
 async def _serve(door: Door, on: Ground, ended: asyncio.Event, told: Told, replica: Replica | None = None) -> None:
     port: int = getattr(on.settings, f"{door.watched.name}_port")
-    ops = OpsServer(on.settings, on.settings.ops_port_beside(port), [door.watched], [on.refused.counted])
+    ops_port = on.settings.ops_port_beside(port)
+    ops = OpsServer(on.settings, ops_port, [door.watched], [on.refused.counted], log=on.log.condition)
     reloading = Reloading(on.settings, on.verifier, on.registry, [door], on.reload_asked)
     ops.listen()
     async with asyncio.TaskGroup() as tasks:

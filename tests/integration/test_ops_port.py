@@ -80,7 +80,9 @@ async def test_the_operations_port_shows_all_doors_of_the_process(stack: Stack) 
         assert (await ours.get("/readyz")).text == "ready\n"
     for name in ("gridsignal_gateway_connections", "gridsignal_dispatch_answers", "gridsignal_feed_", "process_"):
         assert name in counted
-    assert state == {name: {"live": True, "ready": True, "reason": ""} for name in ("gateway", "dispatch", "ingest")}
+    assert state == {
+        name: {"live": True, "ready": True, "reason": ""} for name in ("gateway", "dispatch", "ingest", "log")
+    }
 
 
 async def test_a_door_that_is_no_use_is_named_with_its_reason() -> None:

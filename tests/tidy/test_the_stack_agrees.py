@@ -12,6 +12,7 @@ import pytest
 from deploy.lock import SERVED, wanted
 from gridsignal.__main__ import COMMANDS
 from gridsignal_schemas.catalog import TOPICS
+from gridsignal_services.bus.condition import Condition
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.ingest.metrics import Metrics as FeedMetrics
 from gridsignal_services.settings import SECRETS, ServerSettings
@@ -82,8 +83,9 @@ def test_the_image_takes_what_the_build_needs() -> None:
 
 def test_every_rule_watches_a_metric_that_exists() -> None:
     rules = (ROOT / "deploy" / "prometheus" / "rules.yml").read_text("utf-8")
-    watched = set(re.findall(r"gridsignal_[a-z_]+(?=[{ \[])", rules))
-    told = metrics(Gauges().registry) + metrics(FeedMetrics().registry) + b"gridsignal_dispatch_answers_total"
+    watched = set(re.findall(r"gridsignal_[a-z_]+(?=[{ \[)])", rules))
+    counted = (Gauges().registry, FeedMetrics().registry, Condition().counted)
+    told = b"".join(map(metrics, counted)) + b"gridsignal_dispatch_answers_total"
     assert watched
     assert_none(name for name in sorted(watched) if name.encode() not in told)
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gridsignal_services.bus.condition import Condition
+
 
 class LogError(Exception):
     """The log did not do what it was asked; the subclass says what is known about it."""
@@ -96,6 +98,8 @@ class Log(Protocol):
 
     epoch: str
     """Names this incarnation of the log: positions of another epoch mean nothing here."""
+    condition: Condition
+    """How it does, as this process meets it."""
 
     async def append(
         self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None

@@ -12,7 +12,7 @@ class AroundLog(Log):
 
     def __init__(self, log: Log) -> None:
         self.log = log
-        self.epoch = log.epoch
+        self.epoch, self.condition = log.epoch, log.condition
 
     async def append(
         self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None

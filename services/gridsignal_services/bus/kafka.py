@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from gridsignal_schemas.catalog import TOPICS, Topic, partition_of
 from gridsignal_services.bus import Appended, Log, LogConfigurationError, LogUnavailable, PositionGone
 from gridsignal_services.bus.codec import MAX_VALUE_BYTES
+from gridsignal_services.bus.condition import Condition, wall_us
 from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_election import KafkaElection
 from gridsignal_services.bus.kafka_producer import Producer
@@ -51,23 +52,33 @@ class KafkaLog(Log):
     Bounded: see Producer and KafkaReader. When full: appends wait. Conflates: nothing.
     """
 
-    def __init__(self, brokers: Brokers, prefix: str, ids: Mapping[str, uuid.UUID], learn: Learn) -> None:
+    def __init__(
+        self, brokers: Brokers, prefix: str, ids: Mapping[str, uuid.UUID], learn: Learn, condition: Condition
+    ) -> None:
         """Use `open`."""
         self.epoch = epoch_of(ids, prefix)
         self._ids = ids
         self._learn = learn
         self._brokers = brokers
         self._prefix = prefix
-        self._urgent = Producer(brokers, linger_ms=0)
-        self._bulk = Producer(brokers, linger_ms=5)
+        self.condition = condition
+        self._urgent = Producer(brokers, condition, linger_ms=0)
+        self._bulk = Producer(brokers, condition, linger_ms=5)
         self._lookups: AIOKafkaConsumer | None = None  # offset lookups on a consumer that fetches cost half a second
         self._looking = asyncio.Lock()
         self._readers: WeakSet[KafkaReader] = WeakSet()
         self._closed = False
 
     @classmethod
-    async def open(cls, brokers: Brokers, *, prefix: str = "", learn: Learn = _nothing_to_learn) -> KafkaLog:
-        """Opens the log whose topics begin with `prefix`.
+    async def open(
+        cls,
+        brokers: Brokers,
+        *,
+        prefix: str = "",
+        learn: Learn = _nothing_to_learn,
+        now_us: Callable[[], int] = wall_us,
+    ) -> KafkaLog:
+        """Opens the log whose topics begin with `prefix`; `now_us` is this machine's clock.
 
         Raises LogUnavailable where no broker answers within OPEN_TIMEOUT_S, LogConfigurationError where a topic is
         missing, has other partitions than topics.toml says, or has settings under which acknowledged records get lost.
@@ -82,7 +93,7 @@ class KafkaLog(Log):
             if name not in found:
                 raise LogConfigurationError(f"topic {name}: expected to exist; `gridsignal topics apply` makes it")
             must_be_durable(name, topic, found[name], brokers_now)
-        log = cls(brokers, prefix, {name: topic.id for name, topic in found.items()}, learn)
+        log = cls(brokers, prefix, {name: topic.id for name, topic in found.items()}, learn, Condition(now_us=now_us))
         await log._warm()
         return log
 
@@ -102,9 +113,13 @@ class KafkaLog(Log):
         """
         while True:
             await asyncio.sleep(every_s)
-            with suppress(LogUnavailable):
+            try:
                 async with administration(self._brokers) as admin:
                     await must_be_the_same(admin, self._ids)
+            except LogUnavailable as away:
+                self.condition.away(away)
+            else:
+                self.condition.answers()
 
     async def append(
         self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
@@ -131,7 +146,15 @@ class KafkaLog(Log):
             if not start <= offset <= end:
                 raise PositionGone(f"{stream} {partition}: expected a position in [{start}, {end}], got {offset}")
         topic = self._prefix + TOPICS[stream].name
-        reader = KafkaReader(self._brokers, stream, topic, positions, lambda: self.end_positions(stream), self._learn)
+        reader = KafkaReader(
+            self._brokers,
+            stream,
+            topic,
+            positions,
+            ends=lambda: self.end_positions(stream),
+            learn=self._learn,
+            condition=self.condition,
+        )
         self._readers.add(reader)
         return reader
 

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from gridsignal_services.bus import Appended, LogUnavailable
+from gridsignal_services.bus.condition import Condition
 from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_topics import Brokers
 from gridsignal_services.bus.room import RECORD_BYTES, Room
@@ -29,8 +30,8 @@ class Producer:
     Bounded: MAX_WAITING_BYTES of records under way. When full: callers wait their turn. Conflates: nothing.
     """
 
-    def __init__(self, brokers: Brokers, *, linger_ms: int) -> None:
-        self._brokers = brokers
+    def __init__(self, brokers: Brokers, condition: Condition, *, linger_ms: int) -> None:
+        self._brokers, self._condition = brokers, condition
         self._linger_ms = linger_ms
         self._room = Room(MAX_WAITING_BYTES)
         self._client: AIOKafkaProducer | None = None
@@ -43,19 +44,25 @@ class Producer:
         encoded = [(name, text.encode()) for name, text in headers.items()]
         size = len(value) + RECORD_BYTES
         await self._room.take(size)
-        client = None
+        client, place = None, f"{topic} {partition}"
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 client = await self._ready()
+                sent_us = self._condition.now_us()
                 sent = await client.send_and_wait(topic, value, key.encode(), partition, headers=encoded)
         except MessageSizeTooLargeError:
             raise
         except (KafkaError, OSError, TimeoutError) as error:
             self._replace(client)
-            raise LogUnavailable(f"kafka can't be written now: {type(error).__name__} {error}") from error
+            failure = LogUnavailable(f"kafka can't be written now: {type(error).__name__} {error}")
+            self._condition.failed(place, failure)
+            raise failure from error
         finally:
             self._room.free(size)
-        return Appended(sent.partition, sent.offset, sent.timestamp * 1000)
+        self._condition.written(place)
+        appended = Appended(sent.partition, sent.offset, sent.timestamp * 1000)
+        self._condition.stamped(sent_us // 1000 * 1000, appended.appended_us)  # the broker counts whole milliseconds
+        return appended
 
     async def warm(self, topics: Iterable[str]) -> None:
         """Learns where partitions are, so that first records need not wait for it. Raises KafkaError."""

@@ -7,7 +7,6 @@ of the log is asked for on another connection, and a consumer that is behind it 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -15,14 +14,12 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeError
 
 from gridsignal_services.bus import LogRecord, LogUnavailable, PositionGone, Reader
+from gridsignal_services.bus.condition import Condition
 from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_topics import Brokers
-from gridsignal_services.telemetry import Outage, logger
 
 DOUBT_AFTER_S = 5.0
 """Without a record for so long, the end of the log is looked up."""
-AHEAD_S = 10.0
-"""A record stamped further ahead of this machine's clock is told of: one of the two clocks is wrong."""
 FETCH_WAIT_MS = 100
 START_TIMEOUT_S = 15.0
 CLOSE_TIMEOUT_S = 3.0
@@ -42,6 +39,7 @@ class KafkaReader(Reader):
         positions: Mapping[int, int],
         ends: Callable[[], Awaitable[Mapping[int, int]]],
         learn: Callable[[Iterable[bytes]], Awaitable[None]],
+        condition: Condition,
     ) -> None:
         """`ends` asks for the topic's end positions, on a connection that does not fetch; `learn` sees values first."""
         self._brokers = brokers
@@ -54,7 +52,7 @@ class KafkaReader(Reader):
         self._consumer: AIOKafkaConsumer | None = None
         self._last: frozenset[TopicPartition] = frozenset()
         self._closed = False
-        self._ahead = Outage(logger("log"), "a broker's clock that agrees with ours")
+        self._condition = condition
 
     @property
     def positions(self) -> Mapping[int, int]:
@@ -152,8 +150,7 @@ class KafkaReader(Reader):
     def _take(self, record: ConsumerRecord[Any, Any]) -> LogRecord:
         self._next[record.partition] = record.offset + 1
         taken = record_of(self._stream, record)
-        if (ahead_s := taken.appended_us / 1e6 - time.time()) > AHEAD_S:  # told, not mended: all must read one time
-            self._ahead.told(f"{self._topic} {taken.partition} {taken.offset} is stamped {ahead_s:.0f} s ahead of here")
+        self._condition.read(taken.appended_us)  # told where it is ahead, not mended: all must read one time
         return taken
 
     async def _unreadable(self) -> LogRecord:

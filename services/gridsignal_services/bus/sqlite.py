@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +27,7 @@ from gridsignal_services.bus import (
     sqlite_file,
 )
 from gridsignal_services.bus.codec import MAX_VALUE_BYTES
+from gridsignal_services.bus.condition import Condition
 from gridsignal_services.bus.private_files import make_private
 from gridsignal_services.bus.room import RECORD_BYTES, Room
 from gridsignal_services.bus.sqlite_file import Contents, Lane
@@ -44,15 +44,11 @@ READING_THREADS = 4
 PRUNE_PERIOD_S = 3600.0
 CLOSE_TIMEOUT_S = 5.0
 _LOCK = "log.lock"
+_FILE = "log.db"
 
 
 Connect = Callable[[Path], sqlite3.Connection]
 """How the writer opens the file."""
-
-
-def wall_us() -> int:
-    """Microseconds since 1970 by this machine's clock, as it is."""
-    return time.time_ns() // 1000
 
 
 class SqliteLog(Log):
@@ -63,7 +59,7 @@ class SqliteLog(Log):
     """
 
     def __init__(
-        self, opened: _Opened, append_time_us: Callable[[], int], prune_period_s: float, connect: Connect
+        self, opened: _Opened, append_time_us: Callable[[], int] | None, prune_period_s: float, connect: Connect
     ) -> None:
         """Use `open`."""
         self.epoch = opened.contents.epoch
@@ -74,12 +70,14 @@ class SqliteLog(Log):
         self._room = Room(MAX_WAITING_BYTES)
         self._under_way: set[asyncio.Future[Any]] = set()
         self._stopped = asyncio.Event()
+        self.condition = Condition()
+        self._by_the_wall = append_time_us is None
         self._closing: asyncio.Task[None] | None = None
         self._outage = Outage(logger("log"), "the embedded log", doing="appends")
         self._writer = Writer(
             opened.path,
             list(self._lanes.values()),
-            append_time_us,
+            append_time_us or SteadyWall(),
             asyncio.get_running_loop(),
             Listener(
                 committed=self._on_commit,
@@ -110,8 +108,8 @@ class SqliteLog(Log):
         is kept. Without it this machine's clock is asked, and not believed where it leaps. `connect` opens the file to
         write. Raises LogConfigurationError where somebody else owns the log or it was made for other topics.
         """
-        opened = await asyncio.to_thread(_open, directory / "log.db", prefix)
-        return cls(opened, append_time_us or SteadyWall(), prune_period_s, connect)
+        opened = await asyncio.to_thread(_open, directory / _FILE, prefix)
+        return cls(opened, append_time_us, prune_period_s, connect)
 
     async def append(
         self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
@@ -125,9 +123,12 @@ class SqliteLog(Log):
         self._partitions.must_be_open()
         await self._room.take(len(value) + RECORD_BYTES)
         self._partitions.must_be_open()  # it may have been closed while we waited for room
+        sent_us = self.condition.now_us()
         logged: asyncio.Future[LogRecord] = self._promise()
         self._writer.queue.put(Waiting(lane, key, headers, headers_text, value, logged))
         record = await logged
+        if self._by_the_wall:  # a simulation has a time of its own
+            self.condition.stamped(sent_us, record.appended_us)
         return Appended(record.partition, record.offset, record.appended_us)
 
     async def reader(self, stream: str, positions: Mapping[int, int]) -> SqliteReader:
@@ -209,9 +210,11 @@ class SqliteLog(Log):
             for waiting, record in zip(batch, records, strict=True):
                 self._settle(waiting.logged, record)
             self._room.free(_size(batch))
+        self.condition.written(_FILE)
         self._outage.over()
 
     def _on_failure(self, batch: list[Waiting], error: LogUnavailable) -> None:
+        self.condition.failed(_FILE, error)
         self._outage.told(error)
         for waiting in batch:
             self._settle(waiting.logged, error)

@@ -49,7 +49,9 @@ def parser() -> Arguments:
     )
     arguments.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
     arguments.add_argument("--json", action="store_true", help="one object a change, or a right")
-    arguments.add_argument("--feeds-ask", action="store_true", help="acls: a feed of ingest's may log requests (OpenADR)")
+    arguments.add_argument(
+        "--feeds-ask", action="store_true", help="acls: a feed of ingest's may log requests (OpenADR)"
+    )
     arguments.add_argument("--command-config", metavar="FILE", help="acls: how the commands reach the brokers")
     return arguments
 

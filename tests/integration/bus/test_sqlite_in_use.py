@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from gridsignal_services.bus import Appended, LogUnavailable, sqlite_file
-from gridsignal_services.bus.sqlite import SqliteLog, wall_us
+from gridsignal_services.bus.condition import wall_us
+from gridsignal_services.bus.sqlite import SqliteLog
 
 DAY_US = 86_400_000_000
 SOON_S = 20.0

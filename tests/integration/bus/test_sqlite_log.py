@@ -15,8 +15,9 @@ import pytest
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_services.bus import LogConfigurationError, LogRecord, LogUnavailable, PositionGone, Reader
 from gridsignal_services.bus.codec import Codec
+from gridsignal_services.bus.condition import wall_us
 from gridsignal_services.bus.publish import principal_of, publish
-from gridsignal_services.bus.sqlite import SqliteLog, wall_us
+from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.bus.tail import MAX_RECORDS
 from tests.builders import BUILDERS, a_spot_price
 

@@ -1,0 +1,98 @@
+"""How a log does, as one process meets it: whether it can be written, and whether its clock agrees with ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from gridsignal_services.telemetry import Outage, logger
+
+BELIEVED_S = 30.0
+"""A failure is believed for so long without another one: who is sent no work would never learn that it is over."""
+SKEW_S = 2.0
+"""Clocks that are further apart are told of: one of the two is wrong."""
+
+
+def wall_us() -> int:
+    """Microseconds since 1970 by this machine's clock, as it is."""
+    return time.time_ns() // 1000
+
+
+class Condition:
+    """Told by the log's adapter, asked by the operations port.
+
+    Bounded: one failure for each place that is written, which are the partitions. When full: never.
+    Conflates: all but the newest.
+    """
+
+    def __init__(self, *, now_us: Callable[[], int] = wall_us, steady_s: Callable[[], float] = time.monotonic) -> None:
+        self.counted = CollectorRegistry()
+        self.now_us, self._steady_s = now_us, steady_s
+        self._failing: dict[str, tuple[float, str]] = {}
+        self._away = ""
+        self._skew_s = 0.0
+        self._clock = Outage(logger("log"), "a log's clock that agrees with ours", doing="grid time follows the log's")
+        self._failed = Counter(
+            "gridsignal_log_appends_failed", "Appends that the log did not acknowledge.", registry=self.counted
+        )
+        for name, text, value in (
+            ("gridsignal_log_writable", "1 where the last appends were acknowledged.", lambda: not self.trouble),
+            ("gridsignal_log_clock_ahead_seconds", "How far the log's clock is ahead of ours.", lambda: self._skew_s),
+        ):
+            Gauge(name, text, registry=self.counted).set_function(value)
+
+    @property
+    def trouble(self) -> str:
+        """Why the log can't be written now, or nothing."""
+        now_s = self._steady_s()
+        for at_s, reason in self._failing.values():
+            if now_s - at_s < BELIEVED_S:
+                return reason
+        return self._away
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with it, or nothing."""
+        return self.trouble or self._of_clock()
+
+    def written(self, place: str) -> None:
+        """An append there was acknowledged."""
+        self._failing.pop(place, None)
+
+    def failed(self, place: str, reason: object) -> None:
+        """An append there was not."""
+        self._failed.inc()
+        self._failing[place] = self._steady_s(), str(reason)
+
+    def answers(self) -> None:
+        """It was asked something, and said it."""
+        self._away = ""
+
+    def away(self, reason: object) -> None:
+        """It was asked something, and did not answer."""
+        self._away = str(reason)
+
+    def stamped(self, sent_us: int, appended_us: int) -> None:
+        """A record that was sent at `sent_us` and is acknowledged now has this append time."""
+        self._agree(max(0, appended_us - self.now_us()) - max(0, sent_us - appended_us))
+
+    def read(self, appended_us: int) -> None:
+        """A record was read: it may be old, but it can't be of a time that has not come."""
+        ahead_us = appended_us - self.now_us()
+        if ahead_us > -SKEW_S * 1e6:
+            self._agree(max(0, ahead_us))
+
+    def _agree(self, ahead_us: int) -> None:
+        self._skew_s = ahead_us / 1e6
+        if abs(self._skew_s) > SKEW_S:
+            self._clock.told(self._of_clock())
+        else:
+            self._clock.over()
+
+    def _of_clock(self) -> str:
+        if abs(self._skew_s) <= SKEW_S:
+            return ""
+        side = "ahead of" if self._skew_s > 0 else "behind"
+        return f"the log's clock is {abs(self._skew_s):.0f} s {side} this machine's"
