@@ -52,7 +52,8 @@ def as_utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-def _text_of_time(value: datetime) -> str:
+def rfc3339(value: datetime) -> str:
+    """A UTC time as the contract writes it and people read it: with Z."""
     return value.isoformat().replace("+00:00", "Z")
 
 
@@ -110,7 +111,7 @@ Timestamp = Annotated[
     BeforeValidator(_only_text_or_datetime),
     Field(strict=False),
     AfterValidator(as_utc),
-    PlainSerializer(_text_of_time, return_type=str, when_used="json"),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
 ]
 Money = Annotated[
     Decimal,

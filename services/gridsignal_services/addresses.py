@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def listening(host: str, port: int, *, backlog: int) -> socket.socket:
     """A socket that listens; port 0 takes a free one. Raises OSError where it can't."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.create_server((host, port), family=family, backlog=backlog)
+    with taking(host, port):
+        opened = socket.create_server((host, port), family=family, backlog=backlog)
     opened.setblocking(False)
     return opened
+
+
+@contextmanager
+def taking(host: str, port: int) -> Iterator[None]:
+    """An OSError in it names the address that could not be taken."""
+    try:
+        yield
+    except OSError as refused:
+        refused.filename = authority(host, port)
+        raise
 
 
 def address_of(opened: socket.socket) -> tuple[str, int]:

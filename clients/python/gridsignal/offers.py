@@ -19,7 +19,7 @@ from gridsignal_schemas.messages import (
     OfferOption,
     Workload,
 )
-from gridsignal_schemas.values import MAX_POWER_W
+from gridsignal_schemas.values import MAX_POWER_W, rfc3339
 
 SHED = Flexibility(kind=FlexibilityKind.SHED, workload=Workload.OTHER)
 """Work that goes without power, and comes back at no particular time."""
@@ -74,7 +74,7 @@ def offer_body(
         "request_revision": request.revision,
         "options": [option.model_dump(mode="json", exclude_none=True)],
         "flexibility": flexibility.model_dump(mode="json", exclude_none=True),
-        "expires_at": (expires_at or request.ends_at).isoformat().replace("+00:00", "Z"),
+        "expires_at": rfc3339(expires_at or request.ends_at),
     }
     return body if site is None else body | {"site": site}
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import DispatchOrder, OrderResponse, OrderState, ResponseKind, Timer
-from gridsignal_schemas.rules.faults import fault, text_of
+from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import (
     ORDER,
     ORDER_OVER,
@@ -17,6 +17,7 @@ from gridsignal_schemas.rules.lifecycle import (
     allows,
 )
 from gridsignal_schemas.rules.limits import LIMITS
+from gridsignal_schemas.values import rfc3339
 
 _SKEW = timedelta(seconds=1)
 """A site that starts on time by its own clock may be a little early by the log's."""
@@ -111,7 +112,7 @@ def _response_fault(ordered: Ordered, response: OrderResponse, now: datetime, *,
     unanswered = state in ORDER_UNANSWERED
     late = unanswered and now > order.respond_by and not obliged
     if kind is ResponseKind.ACCEPTED and (state is OrderState.VOIDED or late):
-        return fault("TOO_LATE", "/order_id", f"expected an answer by {text_of(order.respond_by)}")
+        return fault("TOO_LATE", "/order_id", f"expected an answer by {rfc3339(order.respond_by)}")
     if kind is ResponseKind.UNKNOWN:
         return fault("UNKNOWN_SYMBOL", "/response", "expected a response this version knows, got UNKNOWN")
     if response.revision != order.revision and kind is not ResponseKind.RECEIVED:
@@ -123,7 +124,7 @@ def _response_fault(ordered: Ordered, response: OrderResponse, now: datetime, *,
         return fault("ILLEGAL_STATE", "/response", f"expected an accepted order, got {state}")
     holds = state not in ORDER_OVER and (obliged or not unanswered)
     if kind in _OF_THE_PERIOD and holds and now < order.starts_at - _SKEW:
-        return fault("TOO_EARLY", "/response", f"expected {kind} from {text_of(order.starts_at)} on")
+        return fault("TOO_EARLY", "/response", f"expected {kind} from {rfc3339(order.starts_at)} on")
     if kind is ResponseKind.UNAVAILABLE and (response.available_w or 0) >= ordered.power_w:
         return fault("AVAILABLE_W", "/available_w", f"expected below {ordered.power_w}, got {response.available_w}")
     return None

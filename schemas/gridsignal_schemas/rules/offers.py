@@ -21,10 +21,10 @@ from gridsignal_schemas.messages import (
     Visibility,
     Workload,
 )
-from gridsignal_schemas.rules.faults import fault, text_of
+from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_schemas.rules.limits import LIMITS
-from gridsignal_schemas.values import text_of_decimal
+from gridsignal_schemas.values import rfc3339, text_of_decimal
 
 _WATT_SECONDS_PER_MWH = 3_600_000_000
 UNSEEN = fault("REQUEST_UNKNOWN", "/request_id", "expected an open request you can see")
@@ -90,7 +90,7 @@ def takes_offers(request: DispatchRequest, state: RequestState, offer: FlexOffer
     if state is not RequestState.OPEN:
         yield fault("REQUEST_NOT_OPEN", "/request_id", "expected a request that still takes offers")
     elif now >= request.gate_closure_at:
-        expected = f"expected before {text_of(request.gate_closure_at)}, got {text_of(now)}"
+        expected = f"expected before {rfc3339(request.gate_closure_at)}, got {rfc3339(now)}"
         yield fault("GATE_CLOSED", "/request_id", expected)
     if offer.request_revision != request.revision:
         expected = f"expected revision {request.revision}, got {offer.request_revision}"
@@ -114,7 +114,7 @@ def room_fault(option: OfferOption, room_w: int | None, at: str) -> Detail | Non
 def own_faults(offer: FlexOffer, now: datetime) -> Iterator[Detail]:
     """What is wrong with an offer whatever it answers."""
     if offer.expires_at <= now:
-        yield fault("EXPIRED", "/expires_at", f"expected a time after {text_of(now)}, got {text_of(offer.expires_at)}")
+        yield fault("EXPIRED", "/expires_at", f"expected a time after {rfc3339(now)}, got {rfc3339(offer.expires_at)}")
     names = [option.option for option in offer.options]
     if len(set(names)) < len(names):
         yield fault("OPTION_NAMES", "/options", "expected options with different names")
@@ -125,7 +125,7 @@ def own_faults(offer: FlexOffer, now: datetime) -> Iterator[Detail]:
 
 def _option_faults(option: OfferOption, at: str) -> Iterator[Detail]:
     if option.ends_at <= option.starts_at:
-        expected = f"expected a time after starts_at ({text_of(option.starts_at)}), got {text_of(option.ends_at)}"
+        expected = f"expected a time after starts_at ({rfc3339(option.starts_at)}), got {rfc3339(option.ends_at)}"
         yield fault("WINDOW", f"{at}/ends_at", expected)
     if option.max_duration_s < max(option.min_duration_s, 1):
         expected = f"expected at least min_duration_s ({option.min_duration_s}), got {option.max_duration_s}"
@@ -179,7 +179,7 @@ def _flexibility_faults(flexibility: Flexibility) -> Iterator[Detail]:
 def fit_faults(request: DispatchRequest, option: OfferOption, at: str) -> Iterator[Detail]:
     """What keeps an option from serving the request."""
     if option.ends_at <= request.starts_at or option.starts_at >= request.ends_at:
-        expected = f"expected an overlap with {text_of(request.starts_at)} to {text_of(request.ends_at)}, got none"
+        expected = f"expected an overlap with {rfc3339(request.starts_at)} to {rfc3339(request.ends_at)}, got none"
         yield fault("WINDOW", f"{at}/starts_at", expected)
     if option.notice_s > request.max_notice_s:
         yield fault("NOTICE", f"{at}/notice_s", f"expected at most {request.max_notice_s}, got {option.notice_s}")

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import MeterPoint, MeterReading
 from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.values import rfc3339
 
 LONGEST_READING = timedelta(days=1)
 """A longer mean says nothing about an order."""
@@ -31,16 +32,15 @@ def is_carried(reading: MeterReading, capacity_w: int | None) -> bool:
 
 
 def _period_faults(reading: MeterReading, logged_at: datetime) -> Iterator[Detail]:
+    ends_at = rfc3339(reading.ends_at)
     if reading.ends_at <= reading.starts_at:
-        got = f"expected a time after starts_at ({reading.starts_at.isoformat()}), got {reading.ends_at.isoformat()}"
+        got = f"expected a time after starts_at ({rfc3339(reading.starts_at)}), got {ends_at}"
         yield fault("READING_EMPTY", "/ends_at", got)
     elif not is_interval(reading):
         got = f"expected an interval of at most a day, got {reading.ends_at - reading.starts_at}"
         yield fault("READING_TOO_LONG", "/ends_at", got)
     if reading.ends_at > logged_at + AHEAD:
-        got = (
-            f"expected an interval that is over at {logged_at.isoformat()}, got one until {reading.ends_at.isoformat()}"
-        )
+        got = f"expected an interval that is over at {rfc3339(logged_at)}, got one until {ends_at}"
         yield fault("READING_IN_FUTURE", "/ends_at", got)
 
 

@@ -16,9 +16,9 @@ from gridsignal_schemas.messages import (
     RunMode,
     Visibility,
 )
-from gridsignal_schemas.rules.faults import fault, text_of
+from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.limits import LIMITS
-from gridsignal_schemas.values import text_of_decimal
+from gridsignal_schemas.values import rfc3339, text_of_decimal
 
 LONGEST_PERIOD = timedelta(days=31)
 FARTHEST_START = timedelta(days=400)
@@ -63,19 +63,19 @@ def _quantity_faults(request: DispatchRequest) -> Iterator[Detail]:
 def _deadline_faults(request: DispatchRequest, now: datetime) -> Iterator[Detail]:
     gate, decision = request.gate_closure_at, request.decision_deadline
     if gate <= now:
-        yield fault("GATE_CLOSURE", "/gate_closure_at", f"expected a time after {text_of(now)}, got {text_of(gate)}")
+        yield fault("GATE_CLOSURE", "/gate_closure_at", f"expected a time after {rfc3339(now)}, got {rfc3339(gate)}")
     if decision <= gate:
-        expected = f"expected a time after gate_closure_at ({text_of(gate)}), got {text_of(decision)}"
+        expected = f"expected a time after gate_closure_at ({rfc3339(gate)}), got {rfc3339(decision)}"
         yield fault("DECISION_DEADLINE", "/decision_deadline", expected)
     earliest = decision + timedelta(seconds=request.respond_within_s + request.full_activation_s)
     if request.starts_at < earliest:
         expected = (
             "expected decision_deadline + respond_within_s + full_activation_s"
-            f" ({text_of(earliest)}) or later, got {text_of(request.starts_at)}"
+            f" ({rfc3339(earliest)}) or later, got {rfc3339(request.starts_at)}"
         )
         yield fault("START", "/starts_at", expected)
     if request.ends_at <= request.starts_at:
-        expected = f"expected a time after starts_at ({text_of(request.starts_at)}), got {text_of(request.ends_at)}"
+        expected = f"expected a time after starts_at ({rfc3339(request.starts_at)}), got {rfc3339(request.ends_at)}"
         yield fault("END", "/ends_at", expected)
     if request.ends_at - request.starts_at > LONGEST_PERIOD:
         yield fault("END", "/ends_at", f"expected at most {LONGEST_PERIOD.days} days after starts_at")

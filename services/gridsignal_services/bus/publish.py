@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from gridsignal_schemas.catalog import TOPIC_OF_RECORD
 from gridsignal_schemas.messages import Record
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.bus import Appended, Log, LogRecord
 from gridsignal_services.bus.codec import Codec
 
@@ -21,7 +22,7 @@ def headers_of(record: Record, *, principal: str, source: str, traceparent: str 
         "ce_id": _event_id(),
         "ce_source": source,
         "ce_type": f"gridsignal.{record.record_name}",
-        "ce_time": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "ce_time": rfc3339(datetime.now(UTC)),
         "content-type": "application/avro",
         PRINCIPAL: principal,
     }

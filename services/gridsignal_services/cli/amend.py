@@ -23,6 +23,7 @@ _FIELDS = {
     "text": "text",
 }
 """What an option changes."""
+_TYPED = {"ends_at": "--for"} | {field: f"--{name}" for name, field in _FIELDS.items()}
 
 
 def add_arguments(amend: argparse.ArgumentParser) -> None:
@@ -43,7 +44,7 @@ def amended(http: httpx2.Client, args: argparse.Namespace) -> dict[str, Any]:
     path = below("requests", args.request_id)
     current = answer(http.get(path))["request"]
     body = changed(current, args)
-    view: dict[str, Any] = answer(http.put(path, json=body, headers={"If-Match": f'"{current["revision"]}"'}))
+    view: dict[str, Any] = answer(http.put(path, json=body, headers={"If-Match": f'"{current["revision"]}"'}), _TYPED)
     return view
 
 

@@ -19,13 +19,14 @@ from gridsignal import UsageError
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
 from gridsignal.addresses import refuse_plaintext, shown, split
 from gridsignal.claims import expired
-from gridsignal.cli.arguments import span
+from gridsignal.cli import arguments
 from gridsignal.cli.connection import bearer
-from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.secure import ALLOW, add_tls_options, files_of, plaintext_allowed
 from gridsignal.cli.tables import period, printable
 from gridsignal.proxies import proxy_for
 from gridsignal.tls import context, explained
+from gridsignal_schemas.values import rfc3339
+from gridsignal_services.cli.typed import NONE, Options, in_their_words
 
 DEFAULT_API = "http://127.0.0.1:8082"
 _ENDS = ("starts_at", "ends_at")
@@ -107,15 +108,15 @@ def exit_code(work: Callable[[argparse.Namespace], int], args: argparse.Namespac
         return failed.code
 
 
-def answer(response: httpx2.Response) -> Any:
-    """The door's answer. Raises Failed with every fault it named."""
+def answer(response: httpx2.Response, options: Options = NONE) -> Any:
+    """The door's answer. Raises Failed with every fault it named, in the words of the options that were typed."""
     if response.is_success and response.headers.get("content-type") == "application/json":
         return response.json()
     if response.status_code == 401 and (why := expired(response.request.headers["authorization"], datetime.now(UTC))):
         raise Failed(FAILED, why)
     try:
         problem = response.json()
-        lines = [f"{fault['pointer'] or 'request'}: {fault['message']}" for fault in problem.get("errors", [])]
+        lines = [in_their_words(fault, options) for fault in problem.get("errors", [])]
         told = "\n  ".join(map(printable, lines or [str(problem["detail"])]))
     except (ValueError, KeyError, TypeError):
         told = f"expected an answer of the dispatch door, got HTTP {response.status_code}"
@@ -158,16 +159,8 @@ def period_of(record: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def moment(text: str) -> str:
-    """An RFC 3339 time from "2030-05-12T18:00+02:00", or from a span from now such as +2h or +90m."""
-    if text.startswith("+"):
-        return rfc(grid_now() + span(text[1:]))
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        when = None
-    if when is None or when.tzinfo is None or not 1900 < when.year < 2200:  # sums of times stay in the calendar
-        raise argparse.ArgumentTypeError(f"expected a time such as 2030-05-12T18:00+02:00 or +2h, got {text!r}")
-    return rfc(when)
+    """A time as people type it, as the door reads it."""
+    return rfc(arguments.moment(text))
 
 
 def below(collection: str, identifier: str) -> str:
@@ -182,4 +175,4 @@ def below(collection: str, identifier: str) -> str:
 
 def rfc(when: datetime) -> str:
     """RFC 3339 in UTC, whole seconds."""
-    return when.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    return rfc3339(when.astimezone(UTC).replace(microsecond=0))

@@ -11,6 +11,27 @@ from gridsignal.cli.arguments import power_w, price, span
 from gridsignal_services.cli.api import Failed, moment, rfc
 
 _PURPOSES = ("BALANCING", "CONGESTION", "ADEQUACY", "PORTFOLIO")
+TYPED = {
+    "zone": "--zone",
+    "direction": "--down",
+    "power_w": "--down",
+    "starts_at": "--start",
+    "ends_at": "--for",
+    "gate_closure_at": "--gate",
+    "decision_deadline": "--decide",
+    "respond_within_s": "--respond",
+    "full_activation_s": "--activation",
+    "max_notice_s": "--activation",
+    "price_cap_per_mwh": "--cap",
+    "deficiency_price_per_mwh": "--deficiency",
+    "min_quantity_w": "--min",
+    "pricing": "--pricing",
+    "purpose": "--purpose",
+    "audience": "--only",
+    "text": "--text",
+    "Idempotency-Key": "--key",
+}
+"""The option that says each field."""
 _DECIDE = timedelta(minutes=1)
 """From gate closure to the decision, unless it is said."""
 

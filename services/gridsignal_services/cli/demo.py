@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from gridsignal.__main__ import OK, USAGE
-from gridsignal.cli.arguments import Arguments
+from gridsignal.cli.arguments import Arguments, whole
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.demo.narration import Narrator
 from gridsignal_services.demo.numbers import as_json
@@ -40,7 +40,9 @@ def parser() -> Arguments:
         epilog=EXAMPLE,
     )
     made.add_argument("--day", choices=DAYS, default=DAYS[0], help="the market day (default: %(default)s)")
-    made.add_argument("--seed", type=int, default=1, help="prices and noise of the synthetic sites (default: 1)")
+    made.add_argument(
+        "--seed", type=whole(0, 2**63 - 1), default=1, help="prices and noise of the synthetic sites (default: 1)"
+    )
     made.add_argument(
         "--speed",
         type=_speed,

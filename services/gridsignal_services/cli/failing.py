@@ -26,7 +26,7 @@ def failed(command: str, error: Exception, *, ports: str = "") -> int:
         raise error
     told = cause.faults if isinstance(cause, ConfigError) else (str(cause),)
     if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
-        told = (f"expected a free port, got one in use; name others: {ports} (0: any)",)
+        told = (f"expected a free port, got {cause.filename} in use; name others: {ports} (0: any)",)
     for line in told:
         print(f"gridsignal {command}: {line}", file=sys.stderr)
     return UNAVAILABLE if isinstance(cause, (LogUnavailable, KeysUnavailable)) else USAGE

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gridsignal.cli.grid_time import VARIABLE
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.embedded import Stack
 
 _FAST = {"--start +": 9, "--for ": 5, "--gate +": 2, "--respond ": 5}
@@ -31,7 +32,7 @@ def write_environments(stack: Stack, tokens: Mapping[str, Path], directory: Path
             "GRIDSIGNAL_SITE": site_of.get(organisation, "") if role == "participant" else "",
         }
         if (grid := stack.replica.grid) is not None:
-            variables[VARIABLE] = f"{grid.origin.isoformat()} {grid.rate:g} {grid.epoch.isoformat()}"
+            variables[VARIABLE] = f"{rfc3339(grid.origin)} {grid.rate:g} {rfc3339(grid.epoch)}"
         lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
         lines.append(f'export GRIDSIGNAL_TOKEN="$(cat {shlex.quote(str(token.resolve()))})"')
         lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')

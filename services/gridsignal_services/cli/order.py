@@ -84,7 +84,7 @@ def _one(http: httpx2.Client, args: argparse.Namespace) -> Any:
     if args.action == "show":
         return answer(http.get(path))
     body = {"reason": args.reason} | ({"ends_at": args.end} if args.end else {})
-    return answer(http.post(f"{path}/{args.action}", json=body))
+    return answer(http.post(f"{path}/{args.action}", json=body), {"ends_at": "--end", "reason": "--reason"})
 
 
 def _show(views: list[Any]) -> None:

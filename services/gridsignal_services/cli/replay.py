@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gridsignal.cli.arguments import Arguments
 from gridsignal_schemas.messages import GridClock, Record
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
@@ -44,7 +45,7 @@ def parser() -> Arguments:
     arguments.add_argument("file", metavar="FILE", help=f"a CSV file, or one of: {', '.join(shipped_days())}")
     arguments.add_argument("--zone", action="append", default=[], help="only this zone (may be repeated)")
     arguments.add_argument(
-        "--day", action="append", default=[], type=date.fromisoformat, help="only this market day (may be repeated)"
+        "--day", action="append", default=[], type=_day, metavar="DAY", help="only this market day (may be repeated)"
     )
     arguments.add_argument(
         "--speed",
@@ -70,6 +71,13 @@ def _speed(text: str) -> float | None:
     if not 0 < speed <= 1_000_000:
         raise argparse.ArgumentTypeError(f"expected a number above 0 or max, got {text!r}")
     return speed
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a day such as 2024-12-12, got {text!r:.60}") from None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -156,8 +164,8 @@ def _tell(counts: Counter[str], plan: list[Publication], arguments: argparse.Nam
         "file": arguments.file,
         "log": str(arguments.log),
         "zones": zones,
-        "from": plan[0].at.isoformat().replace("+00:00", "Z"),
-        "to": plan[-1].at.isoformat().replace("+00:00", "Z"),
+        "from": rfc3339(plan[0].at),
+        "to": rfc3339(plan[-1].at),
         "spot_prices": counts["SpotPrice"],
         "carbon_intensities": counts["CarbonIntensity"],
         "already_there": counts["known"],

@@ -28,6 +28,7 @@ examples:
 """
 _DONE = frozenset({"COMPLETED", "SETTLED", "DISPUTED", "CANCELLED"})
 """States in which no order stands any more, whatever was awarded."""
+_REASON = {"reason": "--reason"}
 
 
 def parser() -> Arguments:
@@ -90,7 +91,10 @@ def _run(args: argparse.Namespace) -> int:
 
 def _create(http: httpx2.Client, args: argparse.Namespace) -> int:
     key = args.key or uuid.uuid4().hex
-    view = answer(http.post("/v1/requests", json=create.body_of(args, grid_now()), headers={"Idempotency-Key": key}))
+    words = create.TYPED | ({"power_w": "--up"} if args.up else {})
+    view = answer(
+        http.post("/v1/requests", json=create.body_of(args, grid_now()), headers={"Idempotency-Key": key}), words
+    )
     if args.json:
         show_json(view)
     else:
@@ -111,7 +115,7 @@ def _list(http: httpx2.Client, args: argparse.Namespace) -> int:
 
 def _cancel(http: httpx2.Client, args: argparse.Namespace) -> int:
     path = below("requests", args.request_id)
-    return _told(args, answer(http.post(f"{path}/cancel", json={"reason": args.reason})))
+    return _told(args, answer(http.post(f"{path}/cancel", json={"reason": args.reason}), _REASON))
 
 
 def _one(http: httpx2.Client, args: argparse.Namespace) -> int:
@@ -151,7 +155,7 @@ def _book(http: httpx2.Client, args: argparse.Namespace) -> int:
         view = answer(http.get(f"{path}/book"))
     else:
         body: dict[str, Any] = {"reason": args.reason} | ({"picks": args.pick} if args.action == "award" else {})
-        view = answer(http.post(f"{path}/{args.action}", json=body))
+        view = answer(http.post(f"{path}/{args.action}", json=body), _REASON | {"picks": "--pick"})
     if args.json:
         show_json(view)
         return OK

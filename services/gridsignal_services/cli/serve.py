@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from gridsignal.__main__ import OK
-from gridsignal.cli.arguments import Arguments
+from gridsignal.cli.arguments import Arguments, port
 from gridsignal_services.addresses import authority
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.output import say
@@ -51,8 +51,8 @@ def parser() -> Arguments:
         "--directory", type=Path, help="keys that all doors share, and the local issuer (default: gridsignal-data)"
     )
     arguments.add_argument("--host", help="the address to listen on (default: 127.0.0.1)")
-    arguments.add_argument("--port", type=int, help="the port (default: gateway 8081, dispatch 8082, ingest 8083)")
-    arguments.add_argument("--ops-port", type=int, help="where /metrics is read (default: 1000 above the port)")
+    arguments.add_argument("--port", type=port, help="the port (default: gateway 8081, dispatch 8082, ingest 8083)")
+    arguments.add_argument("--ops-port", type=port, help="where /metrics is read (default: 1000 above the port)")
     return arguments
 
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from gridsignal.__main__ import FAILED, OK, USAGE
 from gridsignal.claims import expired
 from gridsignal.cli.arguments import Arguments, give_examples, span
-from gridsignal_schemas.values import Identifier
+from gridsignal_schemas.values import Identifier, rfc3339
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, SIGNAL_WRITE
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.tokens import TokenRules, Unauthorized
@@ -50,7 +50,8 @@ def parser() -> Arguments:
     mint.add_argument("--for", dest="lives", type=span, default=span("1d"), metavar="SPAN", help="lifetime (1d)")
     mint.add_argument("--push", action="store_true", help="an operator's token that also pushes signals")
     mint.add_argument("--read-only", action="store_true", help="a token that writes nothing")
-    mint.add_argument("--registry", type=Path, metavar="FILE", help="who there is: refuses names that aren't in it")
+    mint.add_argument("--registry", type=Path, metavar="FILE", help="who there is (default: the shipped example)")
+    mint.add_argument("--force", action="store_true", help="mint it for an organisation that is not in the registry")
     init = actions.add_parser("init", help="make the issuer's keys, and a token file for each organisation")
     init.add_argument("--registry", type=Path, metavar="FILE", help="who there is (default: the shipped example)")
     init.add_argument(
@@ -126,10 +127,9 @@ def _mint(issuer: LocalIssuer, args: argparse.Namespace) -> int:
     if lives_s > longest_s:
         print(f"gridsignal: --for: expected at most {longest_s} s, for no door takes more", file=sys.stderr)
         return USAGE
-    if fault := _stranger(args.registry, role, name):
+    if not args.force and (fault := _stranger(args.registry, role, name)):
         print(f"gridsignal: {fault}", file=sys.stderr)
-        if args.registry is not None:
-            return USAGE
+        return USAGE
     print(issuer.mint("operator" if role == "operator" else "participant", name, args.subject, scopes, lives_s, _now()))
     return OK
 
@@ -141,7 +141,7 @@ def _longest_s() -> int:
 
 
 def _stranger(file: Path | None, role: str, name: str) -> str:
-    """That a registry has no such organisation, or nothing: such a token is refused at every door."""
+    """Why a token for this organisation would be refused at every door; nothing where the registry has it."""
     told = file or (Path(path) if (path := os.environ.get("GRIDSIGNAL_REGISTRY")) else None)
     try:
         registry = Registry.load(told) if told else example_registry()
@@ -149,7 +149,11 @@ def _stranger(file: Path | None, role: str, name: str) -> str:
         return str(error)
     if name in (registry.operators if role == "operator" else registry.participants):
         return ""
-    return f"{name!r} is no {role} of {told or 'the shipped example registry'}: doors that go by it refuse this token"
+    where = told or "the shipped example registry"
+    return (
+        f"--{role}: {name!r} is no {role} of {where}, and doors that go by it would refuse the token;"
+        " name your own with --registry FILE, or mint it all the same with --force"
+    )
 
 
 def _revoke(args: argparse.Namespace) -> int:
@@ -174,7 +178,7 @@ def _show(issuer: LocalIssuer) -> int:
         "organisation": who.organisation,
         "subject": who.subject,
         "scopes": sorted(who.scopes),
-        "expires_at": who.expires_at.isoformat().replace("+00:00", "Z"),
+        "expires_at": rfc3339(who.expires_at),
     }
     print(json.dumps(told))
     return OK

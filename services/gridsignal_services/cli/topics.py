@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from gridsignal.__main__ import OK
-from gridsignal.cli.arguments import Arguments
+from gridsignal.cli.arguments import Arguments, whole
 from gridsignal_services.bus.kafka_rights import rights
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.settings import ConfigError, ServerSettings
@@ -45,7 +45,7 @@ def parser() -> Arguments:
     arguments.add_argument("--kafka", metavar="HOST:PORT,...", help="the brokers (GRIDSIGNAL_KAFKA)")
     arguments.add_argument("--prefix", dest="topic_prefix", help="before each topic's name: a simulation has its own")
     arguments.add_argument(
-        "--replication", type=int, default=3, metavar="N", help="replicas of a new topic (default 3)"
+        "--replication", type=whole(1, 32_767), default=3, metavar="N", help="replicas of a new topic (default 3)"
     )
     arguments.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
     arguments.add_argument("--json", action="store_true", help="one object a change, or a right")

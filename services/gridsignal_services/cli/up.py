@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from gridsignal.__main__ import OK
-from gridsignal.cli.arguments import Arguments
+from gridsignal.cli.arguments import Arguments, port
 from gridsignal_schemas.messages import GridClock
 from gridsignal_services import embedded
 from gridsignal_services.bus.codec import Codec
@@ -56,10 +56,10 @@ def parser() -> Arguments:
     arguments.add_argument("--directory", type=Path, help="where everything is kept (default: gridsignal-data)")
     arguments.add_argument("--registry", type=Path, metavar="FILE", help="who there is (default: the shipped example)")
     arguments.add_argument("--feeds", type=Path, metavar="FILE", help="which public feeds to read (default: none)")
-    arguments.add_argument("--gateway-port", type=int, metavar="PORT", help="for data centers (default: 8081, 0: any)")
-    arguments.add_argument("--ingest-port", type=int, metavar="PORT", help="for the feeds (default: 8083, 0: any)")
-    arguments.add_argument("--dispatch-port", type=int, metavar="PORT", help="for operators (default: 8082, 0: any)")
-    arguments.add_argument("--ops-port", type=int, metavar="PORT", help="for metrics (default: 9081, 0: any)")
+    arguments.add_argument("--gateway-port", type=port, metavar="PORT", help="for data centers (default: 8081, 0: any)")
+    arguments.add_argument("--ingest-port", type=port, metavar="PORT", help="for the feeds (default: 8083, 0: any)")
+    arguments.add_argument("--dispatch-port", type=port, metavar="PORT", help="for operators (default: 8082, 0: any)")
+    arguments.add_argument("--ops-port", type=port, metavar="PORT", help="for metrics (default: 9081, 0: any)")
     fast = arguments.add_argument_group("a grid to develop against, whose time flies")
     fast.add_argument("--speed", type=_speed, metavar="N", help=f"grid seconds in a second ({SPEED:g} with --day)")
     fast.add_argument("--day", choices=shipped_days(), help="its first day: recorded prices and carbon, played live")

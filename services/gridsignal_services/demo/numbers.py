@@ -9,7 +9,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from gridsignal_schemas.messages import DispatchRequest, FlexOffer
-from gridsignal_schemas.values import text_of_decimal
+from gridsignal_schemas.values import rfc3339, text_of_decimal
 from gridsignal_services.demo import figures, sums
 from gridsignal_services.demo.run import Result
 from gridsignal_services.demo.story import ZONE
@@ -164,7 +164,7 @@ def _in_merit_order(day: figures.Day) -> list[figures.Order]:
 
 
 def _utc(when: datetime) -> str:
-    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return rfc3339(when.astimezone(UTC))
 
 
 def _text(value: Decimal | None) -> str | None:

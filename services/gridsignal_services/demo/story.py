@@ -8,11 +8,11 @@ delivered in part.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gridsignal_schemas.values import MW
+from gridsignal_schemas.values import MW, rfc3339
 
 ZONE = "DE-LU"
 NEIGHBOUR = "FR"
@@ -133,7 +133,7 @@ class Story:
 
 
 def _text(when: datetime) -> str:
-    return when.astimezone(ZoneInfo("UTC")).isoformat().replace("+00:00", "Z")
+    return rfc3339(when.astimezone(UTC))
 
 
 def _clock(hour: int, minute: int = 0) -> int:

@@ -18,6 +18,7 @@ from gridsignal_schemas.messages import (
     Visibility,
 )
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.access import Entitlements, Principal
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ExtendBody, ReleaseBody, RequestBody
 from gridsignal_services.ledger.book import TrackedOrder
@@ -108,7 +109,7 @@ def extension_faults(tracked: TrackedOrder, body: ExtendBody) -> list[Detail]:
     if ends_at is None:
         faults.append(_fault("OPEN_ENDED", "/ends_at", "expected an order with an end, got one that is open"))
     elif body.ends_at < ends_at:
-        faults.append(_fault("NOT_LATER", "/ends_at", f"expected a time after {_text(ends_at)}; release it instead"))
+        faults.append(_fault("NOT_LATER", "/ends_at", f"expected a time after {rfc3339(ends_at)}; release it instead"))
     return faults
 
 
@@ -117,9 +118,10 @@ def release_faults(tracked: TrackedOrder, ends_at: datetime, body: ReleaseBody) 
     faults = _change_faults(tracked, body.revision)
     current = tracked.order.ends_at
     if current is not None and ends_at > current:
-        faults.append(_fault("NOT_EARLIER", "/ends_at", f"expected a time before {_text(current)}; extend it instead"))
+        expected = f"expected a time before {rfc3339(current)}; extend it instead"
+        faults.append(_fault("NOT_EARLIER", "/ends_at", expected))
     if body.ends_at is not None and ends_at <= tracked.order.starts_at:
-        expected = f"expected a time after starts_at ({_text(tracked.order.starts_at)})"
+        expected = f"expected a time after starts_at ({rfc3339(tracked.order.starts_at)})"
         faults.append(_fault("BEFORE_START", "/ends_at", expected))
     return faults
 
@@ -151,7 +153,3 @@ def ending(tracked: TrackedOrder, ends_at: datetime, body: ExtendBody | ReleaseB
 
 def _fault(code: str, pointer: str, message: str) -> Detail:
     return Detail(code=code, pointer=pointer, message=message)
-
-
-def _text(when: datetime) -> str:
-    return when.isoformat().replace("+00:00", "Z")

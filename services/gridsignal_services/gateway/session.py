@@ -187,7 +187,7 @@ class Session:
         entitled = self._house.entitlements(self.principal)
         if frame.site is not None:
             if self.principal.role != "participant" or frame.site not in entitled.sites:
-                return [Close(CloseCode.FORBIDDEN, "no such site of yours")]
+                return [Close(CloseCode.FORBIDDEN, f"{frame.site} is no site of yours")]
             self.speaker = Speaker(self.principal.organisation, frame.site, self._house.zone_of_site(frame.site))
         if not self.is_counted and not self._house.has_room(self.principal):
             return [Close(CloseCode.RATE_LIMITED, "too many connections of this organisation")]

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.feed import Malformed
 from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.schedule import day_starts_at, market_day
@@ -37,7 +38,7 @@ class Curve:
         """Steps from the start to `when`; it has to lie on a step."""
         steps, rest = divmod(when - self.starts_at, timedelta(seconds=self.resolution_s))
         if rest:
-            raise Malformed(f"expected a time on the {self.resolution_s} s grid of the curve, got {when.isoformat()}")
+            raise Malformed(f"expected a time on the {self.resolution_s} s grid of the curve, got {rfc3339(when)}")
         return steps
 
 
@@ -97,7 +98,7 @@ def _merged(curves: Sequence[Curve], left_out: LeftOut | None) -> list[Curve]:
         if merged and curve.ends_at - merged[-1].starts_at <= LONGEST_JOIN and _same_grid(merged[-1], curve):
             merged[-1] = _overlaid(merged[-1], curve, disputed, left_out)
         elif merged and curve.starts_at < merged[-1].ends_at:
-            _refused(f"two curves overlap at {curve.starts_at.isoformat()}", left_out)
+            _refused(f"two curves overlap at {rfc3339(curve.starts_at)}", left_out)
         else:
             merged.append(curve)
     return merged
@@ -140,7 +141,7 @@ def _not_covered(coarse: Curve, finer: list[Curve], left_out: LeftOut | None) ->
             else:
                 runs.append(Curve(start, coarse.resolution_s, (value,)))
         elif any(_disagree(f, start, start + step, value) for f in covering):
-            _refused(f"two resolutions disagree at {start.isoformat()}", left_out)
+            _refused(f"two resolutions disagree at {rfc3339(start)}", left_out)
             finer = [_without(f, start, start + step) for f in finer]
     return runs, finer
 
@@ -160,4 +161,4 @@ def _without(curve: Curve, start: datetime, end: datetime) -> Curve:
 
 def contradicted(when: datetime, one: Value, other: Value, left_out: LeftOut | None) -> None:
     """Notes that a time was told in two ways: a gap. Raises Malformed where nobody takes note."""
-    _refused(f"two values for {when.isoformat()}: {one} and {other}", left_out)
+    _refused(f"two values for {rfc3339(when)}: {one} and {other}", left_out)

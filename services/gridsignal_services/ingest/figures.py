@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from lxml import etree
 
-from gridsignal_schemas.values import UNPRINTABLE
+from gridsignal_schemas.values import UNPRINTABLE, rfc3339
 from gridsignal_services.ingest.feed import Malformed
 
 Element: TypeAlias = Any
@@ -163,7 +163,7 @@ def _microseconds(text: str) -> str:
 
 def _plausible(when: datetime) -> datetime:
     if not EARLIEST_S <= when.timestamp() < LATEST_S:
-        raise Malformed(f"expected a time of this century, got {when.isoformat()}")
+        raise Malformed(f"expected a time of this century, got {rfc3339(when)}")
     return when.astimezone(UTC)
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from gridsignal_schemas.messages import CarbonIntensity, CarbonStatus, PriceStatus, Record, SpotPrice
 from gridsignal_schemas.messages.signals import MAX_POINTS
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.left_out import LeftOut
 
 Series = SpotPrice | CarbonIntensity
@@ -53,7 +54,7 @@ def _one_after_the_other(series: Sequence[Series], left_out: LeftOut) -> dict[in
         if before is None or record.starts_at >= before.ends_at:
             before, at = record, id(record)
             continue
-        left_out.add(f"two series of {record.dataset} for {record.zone} at {record.starts_at.isoformat()}")
+        left_out.add(f"two series of {record.dataset} for {record.zone} at {rfc3339(record.starts_at)}")
         become[id(record)] = None
         before = become[at] = _both(before, record, disputed)
     return {at: one if one and any(value is not None for value in _values(one)) else None for at, one in become.items()}

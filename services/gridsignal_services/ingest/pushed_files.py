@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gridsignal_schemas.values import text_of_decimal
+from gridsignal_schemas.values import rfc3339, text_of_decimal
 from gridsignal_services.ingest.curves import Curve, by_day
 from gridsignal_services.ingest.feed import Malformed
 from gridsignal_services.ingest.figures import decimal_of, foreign_kind, instant, object_of
@@ -112,7 +112,7 @@ def _in_pieces(body: Body) -> Iterator[Body]:
     match zone, start, step, values:
         case str(), str(), int(), list() if step > 0 and len(values) > LONGEST_VALUES:
             for day in by_day(Curve(instant(start), step, tuple(values)), market_of(zone).timezone):
-                starts_at = day.starts_at.isoformat().replace("+00:00", "Z")
+                starts_at = rfc3339(day.starts_at)
                 yield Body(body.signal, {**body.content, "starts_at": starts_at, name: list(day.values)})
         case _:
             yield body
@@ -257,7 +257,7 @@ def _curves(rows: list[Row], step: str, left_out: LeftOut | None, *, ends: bool)
 def _figures(column: str, curve: Curve) -> dict[str, Any]:
     values = [None if value is None else text_of_decimal(value) for value in curve.values]
     return {
-        "starts_at": curve.starts_at.isoformat().replace("+00:00", "Z"),
+        "starts_at": rfc3339(curve.starts_at),
         "resolution_s": curve.resolution_s,
         "prices_per_mwh" if column == "price_per_mwh" else "grams_per_kwh": values,
     }

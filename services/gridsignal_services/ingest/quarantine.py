@@ -24,6 +24,7 @@ from gridsignal_schemas.messages import (
     SpotPrice,
     Symbol,
 )
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.markets import DEFAULTS, Bounds, Markets
 from gridsignal_services.ingest.schedule import market_day
 
@@ -168,32 +169,34 @@ def _changes_currency(record: SpotPrice, limits: Limits) -> bool:
 
 
 def _price_faults(record: SpotPrice, now: datetime, limits: Limits) -> list[Reason]:
+    ends_at = rfc3339(record.ends_at)
     settled = record.status in (PriceStatus.FINAL, PriceStatus.CORRECTED)
     ahead = limits.settled_ahead if settled else limits.furthest_ahead
     if record.product is PriceProduct.REAL_TIME and record.status is not PriceStatus.FORECAST:
         ahead = limits.clock_slack + timedelta(seconds=record.resolution_s)  # told when its interval begins
     found = _bound_faults(record.prices_per_mwh, _price_bounds(record, limits), PRICE_UNIT)
     if record.ends_at > now + ahead:
-        found.append(Reason("future", f"ends {record.ends_at.isoformat()}, more than {ahead} after {now.isoformat()}"))
+        found.append(Reason("future", f"ends {ends_at}, more than {ahead} after {rfc3339(now)}"))
     return found + _empty_faults(record.prices_per_mwh)
 
 
 def _carbon_faults(record: CarbonIntensity, now: datetime, limits: Limits) -> list[Reason]:
+    ends_at = rfc3339(record.ends_at)
     found = _bound_faults(record.grams_per_kwh, limits.carbon_bounds, CARBON_UNIT)
     ahead = limits.furthest_ahead if record.status is CarbonStatus.FORECAST else limits.clock_slack
     if record.status is CarbonStatus.ESTIMATED:
         ahead += timedelta(seconds=record.resolution_s)  # an estimate is made while its interval runs
     if record.ends_at > now + ahead:
-        found.append(Reason("future", f"{record.status} ends {record.ends_at.isoformat()}, now is {now.isoformat()}"))
+        found.append(Reason("future", f"{record.status} ends {ends_at}, now is {rfc3339(now)}"))
     return found + _empty_faults(record.grams_per_kwh) + _stuck_faults(record, limits)
 
 
 def _alert_faults(record: GridAlert, now: datetime, limits: Limits) -> list[Reason]:
     found = []
     if record.ends_at is not None and record.ends_at < record.starts_at:
-        found.append(Reason("ends_first", f"ends {record.ends_at.isoformat()} before it starts"))
+        found.append(Reason("ends_first", f"ends {rfc3339(record.ends_at)} before it starts"))
     if record.issued_at > now + limits.clock_slack:
-        found.append(Reason("future", f"issued {record.issued_at.isoformat()}, now is {now.isoformat()}"))
+        found.append(Reason("future", f"issued {rfc3339(record.issued_at)}, now is {rfc3339(now)}"))
     return found
 
 

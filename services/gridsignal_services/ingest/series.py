@@ -14,6 +14,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from gridsignal_schemas.messages import CarbonIntensity, Record, SpotPrice
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.feed import Malformed
 from gridsignal_services.ingest.figures import decimal_of, instant
 from gridsignal_services.ingest.markets import market_of
@@ -76,7 +77,7 @@ def hours(text: str) -> list[Hour]:
     seen: set[tuple[str, datetime]] = set()
     for row in read:
         if (row.zone, row.starts_at) in seen:
-            raise Malformed(f"two rows for {row.zone} at {row.starts_at.isoformat()}")
+            raise Malformed(f"two rows for {row.zone} at {rfc3339(row.starts_at)}")
         seen.add((row.zone, row.starts_at))
     return read
 

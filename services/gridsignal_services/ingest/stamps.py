@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
 
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.curves import Curve, Value, contradicted
 from gridsignal_services.ingest.feed import Malformed
 from gridsignal_services.ingest.left_out import LeftOut
@@ -73,7 +74,7 @@ def _on_grid(rows: list[Row], step_s: int, left_out: LeftOut | None) -> list[Row
         if stamp % step_s == usual and abs(stamp - middle) <= FURTHEST_S:
             kept.append((stamp, value))
         else:
-            left_out.add(f"a stamp apart from the others: {datetime.fromtimestamp(stamp, UTC).isoformat()}")
+            left_out.add(f"a stamp apart from the others: {rfc3339(datetime.fromtimestamp(stamp, UTC))}")
     return kept
 
 

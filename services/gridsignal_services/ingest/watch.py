@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
 from gridsignal_schemas.messages import CarbonIntensity, Record, SpotPrice
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.feed import Banned, FeedError, NotYetAvailable, Outage, Provider, Signal
 from gridsignal_services.ingest.markets import COUPLED, Market
 from gridsignal_services.ingest.schedule import MARKET_TIME, Past, day_starts_at, is_stale, market_day, next_due
@@ -83,7 +84,7 @@ def lacking(feed: Feed, records: Iterable[Record], market: Market, now: datetime
     if feed.signal is Signal.CARBON:
         newest = max((r.ends_at for r in records if isinstance(r, CarbonIntensity)), default=None)
         if newest is not None and newest < now - OLDEST_CARBON:
-            return f"no carbon of {feed.zone} after {newest.isoformat()}"
+            return f"no carbon of {feed.zone} after {rfc3339(newest)}"
     return ""
 
 

@@ -25,6 +25,7 @@ from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, REQUEST_OVER, RequestState
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book, TrackedOffer
 from gridsignal_services.ledger.merit_order import (
@@ -232,7 +233,7 @@ def clearing_faults(book: Book, clearing: Clearing, now: datetime) -> list[Detai
         return [fault("REQUEST_NOT_CLEARING", "/request_id", f"expected one that still clears, got {tracked.state}")]
     first = tracked.state in (RequestState.OPEN, RequestState.CLEARING)
     if first and now > tracked.request.decision_deadline:
-        expected = f"expected a decision by {tracked.request.decision_deadline.isoformat()}"
+        expected = f"expected a decision by {rfc3339(tracked.request.decision_deadline)}"
         return [fault("TOO_LATE", "/request_id", expected)]
     if clearing.trigger is not ClearingTrigger.BY_HAND and not tracked.wants_clearing:
         return [fault("NOT_SHORT", "/request_id", "expected a request that waits for a clearing")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gridsignal_schemas.messages import ClearingMode, Decision, Timer, TimerFired
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import Event, RequestState
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request
@@ -17,7 +18,7 @@ def fire(book: Book, entry: Entry, fired: TimerFired) -> Outcome:
     if not book.timers.is_set(Due(fired.due_at, fired.timer, fired.subject_id, fired.revision, fired.zone)):
         return Outcome(False, (fault("NOT_SET", "/subject_id", "expected a timer that is set"),))
     if book.now < fired.due_at:
-        expected = f"expected the log's clock at {fired.due_at.isoformat()}, got {book.now.isoformat()}"
+        expected = f"expected the log's clock at {rfc3339(fired.due_at)}, got {rfc3339(book.now)}"
         return Outcome(False, (fault("TOO_EARLY", "/due_at", expected),))
     book.timers.clear(fired.timer, fired.subject_id)
     match fired.timer:

@@ -24,6 +24,7 @@ from gridsignal_schemas.rules.lifecycle import (
     allows,
 )
 from gridsignal_schemas.rules.limits import LIMITS
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.book import Book, TrackedOrder, TrackedResponse
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
@@ -90,7 +91,8 @@ def _change_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -> l
         faults.append(fault("NOT_CHANGEABLE", f"/{changed[0]}", "only the end of an order can be changed"))
     earliest = max(current.starts_at, book.now - _ON_ITS_WAY)
     if order.ends_at is None or order.ends_at < earliest:
-        expected = f"expected {earliest.isoformat()} or later, got {order.ends_at}"
+        got = "none" if order.ends_at is None else rfc3339(order.ends_at)
+        expected = f"expected {rfc3339(earliest)} or later, got {got}"
         faults.append(fault("END", "/ends_at", expected))
     else:
         faults.extend(_extension_faults(book, tracked, order))
@@ -107,7 +109,7 @@ def _extension_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -
     if order.ends_at > option.ends_at or duration_s > option.max_duration_s:
         latest = min(option.ends_at, order.starts_at + timedelta(seconds=option.max_duration_s))
         return [
-            fault("NOT_AS_OFFERED", "/ends_at", f"expected an end by {latest.isoformat()}: the site offered no longer")
+            fault("NOT_AS_OFFERED", "/ends_at", f"expected an end by {rfc3339(latest)}: the site offered no longer")
         ]
     request = book.requests[order.request_id]
     since = tracked.order.ends_at or order.ends_at

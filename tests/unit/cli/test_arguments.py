@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridsignal.cli.arguments import Arguments, power_w, price, span
+from gridsignal.cli.arguments import Arguments, port, power_w, price, span
 from tests.unit.test_help import parsers
 
 NUMBERS = st.decimals(min_value=0, max_value=10**9, places=3).map(str) | st.integers(0, 10**9).map(str)
@@ -131,3 +131,27 @@ def test_the_line_names_the_option_and_the_question(capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit):
         arguments.parse_args(["--down", "12"])
     assert capsys.readouterr().err.splitlines()[0] == "gridsignal try: --down: 12 what? Write 12MW or 12kW."
+
+
+def test_a_port_is_a_number_that_a_port_can_have() -> None:
+    assert [port(text) for text in ("0", "8081", "65535")] == [0, 8081, 65_535]
+    for text in ("x", "-1", "65536", "1.5", "", "\u0668", "9" * 50):
+        with pytest.raises(argparse.ArgumentTypeError, match=r"^expected a number from 0 to 65535, got "):
+            port(text)
+
+
+@pytest.mark.parametrize("parser", list(parsers()), ids=lambda parser: parser.prog)
+def test_a_word_that_an_option_does_not_take_is_answered_in_our_words(parser: argparse.ArgumentParser) -> None:
+    """Python's own are "invalid int value" and "invalid choice"."""
+    for action in parser._actions:
+        if action.type is not None or action.choices is not None:
+            assert "invalid" not in refusal(parser, action)
+
+
+def refusal(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    """What a parser says to a word that nobody types."""
+    try:
+        parser._check_value(action, parser._get_value(action, "\x07"))  # type: ignore[attr-defined]  # argparse says it to no one else
+    except argparse.ArgumentError as wrong:
+        return str(wrong)
+    return ""

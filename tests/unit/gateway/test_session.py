@@ -86,7 +86,7 @@ def test_a_site_narrows_what_is_seen_to_itself() -> None:
 
 def test_a_foreign_site_and_an_operators_site_are_forbidden() -> None:
     assert tell(a_session(), "hello", client="tests", site="muc-1")[0] == Close(
-        CloseCode.FORBIDDEN, "no such site of yours"
+        CloseCode.FORBIDDEN, "muc-1 is no site of yours"
     )
     operator = replace(ACME, role="operator")
     assert isinstance(tell(a_session(operator), "hello", client="tests", site="fra-1")[0], Close)

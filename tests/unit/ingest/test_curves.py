@@ -127,7 +127,7 @@ def test_a_stamp_told_in_two_ways_is_a_gap_where_somebody_takes_note() -> None:
     left_out = LeftOut()
     found = of_step(stamps(0, 1, 1, 2, 2), [Decimal(v) for v in (1, 2, 3, 4, 4)], 3600, left_out)
     assert (found, len(left_out)) == (curve(1, None, 4), 1)
-    assert left_out.texts[0].startswith("two values for 2024-05-11T23:00:00+00:00: 2 and 3")
+    assert left_out.texts[0].startswith("two values for 2024-05-11T23:00:00Z: 2 and 3")
     with pytest.raises(Malformed, match="two values"):
         of_step(stamps(0, 0), [Decimal(1), Decimal(2)], 3600)
 

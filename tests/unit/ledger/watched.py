@@ -36,6 +36,7 @@ class Watched(Market):
         before = copy.deepcopy(self.ledger.book)
         known = set(before.orders)
         outcome = super().add(record, principal)
+        assert not [fault.message for fault in outcome.faults if "+00:00" in fault.message], "a time is written with Z"
         if not outcome.accepted:
             before.now = self.ledger.book.now  # the log's clock moves with every record
             assert self.ledger.book == before, f"{record.record_name} was refused ({outcome.code}) and changed the book"

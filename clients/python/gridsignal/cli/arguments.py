@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
 from gridsignal.__main__ import USAGE
+from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import printable
 from gridsignal_schemas.values import MAX_POWER_W, Money, text_of_decimal
 
@@ -26,6 +28,12 @@ class Arguments(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"formatter_class": argparse.RawDescriptionHelpFormatter} | options)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Words that are none of the choices are refused like any other: what was expected, what was got."""
+        if action.choices is not None and value not in action.choices:
+            known = ", ".join(map(str, action.choices))
+            raise argparse.ArgumentError(action, f"expected one of {known}, got {value!r:.60}")
 
     def error(self, message: str) -> NoReturn:
         """Ends the process with 2: one line on what is wrong, one on where to read more."""
@@ -57,6 +65,21 @@ def power_w(text: str) -> int:
     return int(watts)
 
 
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Reads a whole number within these bounds."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"expected a number from {least} to {most}, got {text!r:.60}")
+        return int(text)
+
+    return read
+
+
+port = whole(0, 65_535)
+"""Reads a TCP port; 0: any that is free."""
+
+
 def price(text: str) -> str:
     """A price per MWh in the request's currency, such as 89.90, as the contract writes money."""
     try:
@@ -79,3 +102,16 @@ def span(text: str) -> timedelta:
     if not timedelta(0) < length <= _LONGEST:
         raise argparse.ArgumentTypeError(f"expected a length of time such as 45m or 2h, got {text!r:.60}")
     return length
+
+
+def moment(text: str) -> datetime:
+    """A time such as 2030-05-12T18:00+02:00, or one that is a span from now on the grid's clock, such as +2h."""
+    if text.startswith("+"):
+        return grid_now() + span(text[1:])
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None or not 1900 < when.year < 2200:  # sums of times stay in the calendar
+        raise argparse.ArgumentTypeError(f"expected a time such as 2030-05-12T18:00+02:00 or +2h, got {text!r:.60}")
+    return when

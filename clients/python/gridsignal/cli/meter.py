@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from gridsignal.__main__ import OK
-from gridsignal.cli.arguments import Arguments, give_examples, power_w, span
+from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, span
 from gridsignal.cli.connection import add_options, exit_code, open_grid
 from gridsignal.cli.grid_time import grid_now
 
@@ -29,7 +29,7 @@ def parser() -> Arguments:
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
     report = actions.add_parser("report", help="one interval's mean power")
     report.add_argument(
-        "--from", dest="starts_at", type=_moment, metavar="TIME", help="its start (default: of the last whole one)"
+        "--from", dest="starts_at", type=moment, metavar="TIME", help="its start (default: of the last whole one)"
     )
     report.add_argument("--for", dest="length", type=span, default=span("15m"), metavar="SPAN", help="its length (15m)")
     way = report.add_mutually_exclusive_group(required=True)
@@ -39,16 +39,6 @@ def parser() -> Arguments:
     add_options(report, site=True)
     give_examples(actions, EXAMPLE)
     return arguments
-
-
-def _moment(text: str) -> datetime:
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        when = None
-    if when is None or when.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"expected a time such as 2030-05-12T18:00+02:00, got {text!r:.60}")
-    return when
 
 
 def _last(length: timedelta, now: datetime) -> datetime:

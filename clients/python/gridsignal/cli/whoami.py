@@ -12,6 +12,7 @@ from gridsignal.claims import claims_of
 from gridsignal.cli.arguments import Arguments
 from gridsignal.cli.connection import add_options, bearer, exit_code, open_grid
 from gridsignal.cli.tables import printable
+from gridsignal_schemas.values import rfc3339
 
 EXAMPLE = """\
 examples:
@@ -61,4 +62,4 @@ async def _whoami(args: argparse.Namespace) -> int:
 def _moment(seconds: Any) -> str | None:
     if not isinstance(seconds, int):
         return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    return rfc3339(datetime.fromtimestamp(seconds, UTC))

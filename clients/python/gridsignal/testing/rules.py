@@ -24,6 +24,7 @@ from gridsignal_schemas.messages import (
     OrderState,
     ResponseKind,
 )
+from gridsignal_schemas.values import rfc3339
 
 UNANSWERED = frozenset({OrderState.ISSUED, OrderState.RECEIVED})
 _RUNS = frozenset({OrderState.ACTIVE, OrderState.SUSTAINING})
@@ -86,7 +87,7 @@ def answer_fault(held: Held, response: OrderResponse, now: datetime) -> Detail |
     order, kind = held.order, response.response
     late = held.state in UNANSWERED and now > order.respond_by and not held.obliged
     if kind is ResponseKind.ACCEPTED and (held.state is OrderState.VOIDED or late):
-        return _fault("TOO_LATE", "/order_id", f"expected an answer by {order.respond_by.isoformat()}")
+        return _fault("TOO_LATE", "/order_id", f"expected an answer by {rfc3339(order.respond_by)}")
     if kind is ResponseKind.UNKNOWN:
         return _fault("UNKNOWN_SYMBOL", "/response", "expected a response this version knows, got UNKNOWN")
     if response.revision != order.revision and kind is not ResponseKind.RECEIVED:
@@ -96,7 +97,7 @@ def answer_fault(held: Held, response: OrderResponse, now: datetime) -> Detail |
         return _fault("ACCEPTED_W", "/accepted_w", f"expected 1 to {order.power_w}, got {accepted_w}")
     holds = not held.over and (held.obliged or held.state not in UNANSWERED)
     if kind in _REPORTS and holds and now < order.starts_at - _SKEW:
-        return _fault("TOO_EARLY", "/response", f"expected not before {order.starts_at.isoformat()}")
+        return _fault("TOO_EARLY", "/response", f"expected not before {rfc3339(order.starts_at)}")
     if kind is ResponseKind.UNAVAILABLE and (response.available_w or 0) >= held.power_w:
         return _fault("AVAILABLE_W", "/available_w", f"expected below {held.power_w}, got {response.available_w}")
     if after(held.state, response) is None:
@@ -129,7 +130,7 @@ def by_the_clock(held: Held, now: datetime) -> OrderState | None:
 def offer_faults(offer: FlexOffer, request: DispatchRequest | None, is_open: bool, now: datetime) -> Iterator[Detail]:
     """Every rule that an offer breaks."""
     if offer.expires_at <= now:
-        yield _fault("EXPIRED", "/expires_at", f"expected a time after {now.isoformat()}")
+        yield _fault("EXPIRED", "/expires_at", f"expected a time after {rfc3339(now)}")
     if len({option.option for option in offer.options}) < len(offer.options):
         yield _fault("OPTION_NAMES", "/options", "expected options with different names")
     for index, option in enumerate(offer.options):
@@ -141,7 +142,7 @@ def offer_faults(offer: FlexOffer, request: DispatchRequest | None, is_open: boo
     if not is_open:
         yield _fault("REQUEST_NOT_OPEN", "/request_id", "expected an OPEN request")
     elif now >= request.gate_closure_at:
-        yield _fault("GATE_CLOSED", "/request_id", f"expected before {request.gate_closure_at.isoformat()}")
+        yield _fault("GATE_CLOSED", "/request_id", f"expected before {rfc3339(request.gate_closure_at)}")
     if offer.request_revision != request.revision:
         yield _fault("REQUEST_REVISION", "/request_revision", f"expected revision {request.revision}")
     for index, option in enumerate(offer.options):
@@ -166,7 +167,7 @@ def _flexibility_faults(flexibility: Flexibility) -> Iterator[Detail]:
 
 def _option_faults(option: OfferOption, at: str) -> Iterator[Detail]:
     if option.ends_at <= option.starts_at:
-        yield _fault("WINDOW", f"{at}/ends_at", f"expected a time after {option.starts_at.isoformat()}")
+        yield _fault("WINDOW", f"{at}/ends_at", f"expected a time after {rfc3339(option.starts_at)}")
     if option.max_duration_s < max(option.min_duration_s, 1):
         yield _fault("DURATION", f"{at}/max_duration_s", f"expected at least {max(option.min_duration_s, 1)}")
     if option.min_power_w > option.power_w:

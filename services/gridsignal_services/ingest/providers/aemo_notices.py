@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from gridsignal_schemas.messages import GridAlert
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.feed import Ask, Malformed
 from gridsignal_services.ingest.figures import instant, words
 
@@ -154,7 +155,7 @@ def _condition(text: str, issued_at: datetime, today: str) -> tuple[datetime, da
     if ends_at is not None and until is not None and ends_at <= starts_at and not until[2]:
         ends_at += timedelta(days=1)
     if ends_at is not None and ends_at <= starts_at:
-        raise Malformed(f"a notice's condition ends at {ends_at.isoformat()} before it starts")
+        raise Malformed(f"a notice's condition ends at {rfc3339(ends_at)} before it starts")
     return starts_at, ends_at
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.curves import Curve, Value, contradicted
 from gridsignal_services.ingest.elements import each, figure
 from gridsignal_services.ingest.feed import (
@@ -121,7 +122,7 @@ def _curve(period: Element, ask: Ask, *, repeats: bool) -> tuple[Curve, bool]:
     starts_at, ends_at, step = _frame(period)
     count, rest = divmod(ends_at - starts_at, step)
     if count <= 0 or rest or ends_at - starts_at > _LONGEST_PERIOD or count > _MOST_POINTS:
-        span = f"{starts_at.isoformat()} to {ends_at.isoformat()}"
+        span = f"{rfc3339(starts_at)} to {rfc3339(ends_at)}"
         raise Malformed(f"expected a period of whole steps of {step}, got {span}")
     values: list[Value] = [None] * count
     unknown: set[int] = set()
@@ -131,9 +132,9 @@ def _curve(period: Element, ask: Ask, *, repeats: bool) -> tuple[Curve, bool]:
                 continue  # beyond the declared end: the next period's business
             raise Malformed(f"expected a position from 1 to {count}, got {position}")
         when, known = starts_at + (position - 1) * step, values[position - 1]
-        value = figure(text, f"position {position} from {starts_at.isoformat()}", ask) if text is not None else None
+        value = figure(text, f"position {position} from {rfc3339(starts_at)}", ask) if text is not None else None
         if text is None:
-            ask.left_out.add(f"expected a position and a value in each point, got no value for {when.isoformat()}")
+            ask.left_out.add(f"expected a position and a value in each point, got no value for {rfc3339(when)}")
         if known is not None and value is not None and known != value:
             contradicted(when, known, value, ask.left_out)
         if value is None or known not in (None, value):

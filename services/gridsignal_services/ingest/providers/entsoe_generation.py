@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from gridsignal_schemas.messages import CarbonIntensity
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.curves import Curve, Value, so_far
 from gridsignal_services.ingest.feed import Ask, Malformed, NotYetAvailable
 from gridsignal_services.ingest.providers.entsoe_document import Document, Series
@@ -108,7 +109,7 @@ def _add(known: Hours, series: Series, ask: Ask) -> None:
     for curve in series.curves:
         step_s, start_s = curve.resolution_s, int(curve.starts_at.timestamp())
         if _HOUR_S % step_s or start_s % step_s:
-            raise Malformed(f"expected steps that divide an hour, got {step_s} s from {curve.starts_at.isoformat()}")
+            raise Malformed(f"expected steps that divide an hour, got {step_s} s from {rfc3339(curve.starts_at)}")
         for i, value in enumerate(curve.values):
             if value is None:
                 continue

@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.messages import CarbonIntensity, Record
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.curves import Curve, Value, by_day, clipped, so_far
 from gridsignal_services.ingest.elements import each, figure
 from gridsignal_services.ingest.feed import (
@@ -134,9 +135,9 @@ def _half_hour(row: object, ask: Ask) -> tuple[int, list[Value]]:
     row = object_of(row, "a half hour")
     starts_at, ends_at = instant(row["from"]), instant(row["to"])
     if ends_at - starts_at != HALF_HOUR:
-        raise Malformed(f"expected half an hour from {starts_at.isoformat()}, got {ends_at - starts_at}")
+        raise Malformed(f"expected half an hour from {rfc3339(starts_at)}, got {ends_at - starts_at}")
     intensity = object_of(row["intensity"], "intensity")
-    figures = [figure(intensity.get(name), f"{name} of {starts_at.isoformat()}", ask) for name in _FIGURES]
+    figures = [figure(intensity.get(name), f"{name} of {rfc3339(starts_at)}", ask) for name in _FIGURES]
     return int(starts_at.timestamp()), figures
 
 

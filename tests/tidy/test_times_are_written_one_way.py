@@ -1,0 +1,27 @@
+"""A time that a person reads ends in Z, in each message of each service and of the client."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.tidy.sources import Source, assert_none, called, sources
+
+
+def other_ways(source: Source) -> list[str]:
+    """Times put into a text by isoformat, which writes +00:00; `rfc3339` writes what the contract has."""
+    return [
+        source.where(node)
+        for text in ast.walk(source.tree)
+        if isinstance(text, ast.JoinedStr)
+        for node in ast.walk(text)
+        if called(node).endswith(".isoformat")
+    ] + [
+        source.where(node)
+        for node in ast.walk(source.tree)
+        if called(node).endswith(".replace") and "'+00:00'" in ast.unparse(node)
+    ]
+
+
+def test_every_time_in_a_text_is_written_like_the_contracts() -> None:
+    spoken = sources("services", "clients", "schemas/gridsignal_schemas/rules")
+    assert_none(where for source in spoken for where in other_ways(source))
