@@ -7,10 +7,10 @@ from bisect import bisect_left
 from datetime import datetime
 
 from gridsignal_schemas.messages import MeterReading
-from gridsignal_services.dispatch.delivered import DeliveryInterval, Terms, measured, terms_of, totals
 from gridsignal_services.dispatch.meters import Meters
 from gridsignal_services.dispatch.views import Metered
 from gridsignal_services.ledger.book import Book, TrackedOrder
+from gridsignal_services.ledger.delivered import DeliveryInterval, Terms, measured, terms_of, totals
 from gridsignal_services.work import Work
 
 PAGE = 1000

@@ -14,7 +14,6 @@ from gridsignal_schemas.values import Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch import commands
-from gridsignal_services.dispatch.delivered import orders_of
 from gridsignal_services.dispatch.door import Door, must_be_accepted, owns, paged
 from gridsignal_services.dispatch.examples import EXTEND, RELEASE, takes
 from gridsignal_services.dispatch.listing import (
@@ -42,6 +41,7 @@ from gridsignal_services.dispatch.views import (
     site_view,
 )
 from gridsignal_services.ledger.book import TrackedOffer, TrackedOrder
+from gridsignal_services.ledger.delivered import orders_of
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.work import Work
 

@@ -149,7 +149,8 @@ def _showing(router: APIRouter, door: Door) -> None:
         who = door.principal(request)
         await door.catch_up(request)
         ledger, _ = door.request(who, request_id, own=True)
-        return book_view(ledger.book, request_id)
+        with door.work(who).here():
+            return book_view(ledger.book, request_id)
 
 
 def _clearing(router: APIRouter, door: Door) -> None:

@@ -27,7 +27,6 @@ from gridsignal_schemas.messages import (
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_services.dispatch import signals, vintages
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
-from gridsignal_services.dispatch.delivered import DeliveryInterval
 from gridsignal_services.dispatch.views import (
     Offers,
     OfferView,
@@ -39,6 +38,7 @@ from gridsignal_services.dispatch.views import (
     RequestView,
     SiteView,
 )
+from gridsignal_services.ledger.delivered import DeliveryInterval
 from gridsignal_services.ledger.delivery import amount
 
 R = TypeVar("R", bound=Record)

@@ -17,10 +17,10 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import Currency, Identifier, Shape, Timestamp, Zone
-from gridsignal_services.dispatch.amounts import Amount
-from gridsignal_services.dispatch.delivered import DeliveryInterval, Totals
 from gridsignal_services.dispatch.meters import PassedOver
+from gridsignal_services.ledger.amounts import Amount
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, TrackedRequest
+from gridsignal_services.ledger.delivered import DeliveryInterval, Totals
 
 
 class RequestView(Shape):

@@ -38,6 +38,7 @@ from gridsignal_services.ledger.merit_order import (
     long_enough,
     order_window,
 )
+from gridsignal_services.ledger.ranking import Standing, left_over, price_in_full
 
 ALGORITHM = "merit-order"
 VERSION = 2
@@ -97,7 +98,8 @@ def decide(
         fits = _by_hand(lot, dict(candidates), picks)
         stopped = dict.fromkeys(dict(candidates), NOT_PICKED)
     dearest = max([*_held(lot), *((fit.effective_price, fit.place) for fit in fits)], default=None)
-    left = _losers(lot, candidates, {fit.key for fit in fits})
+    others = left_over(lot, candidates, {fit.key for fit in fits})
+    left = heapq.nsmallest(LIMITS.losers_of_clearing, others, key=itemgetter(0))
     return Clearing(
         zone=lot.request.zone,
         clearing_id=derived_id(request_id, "clearing", len(lot.tracked.clearings)),
@@ -118,27 +120,9 @@ def decide(
 
 
 NOT_PICKED = "NOT_PICKED"
-_Standing = tuple[Decimal, int]
-"""Where an offer stands in the merit order: its price, then its place in time."""
 
 
-def price_in_full(lot: Round, offer: TrackedOffer) -> Decimal:
-    """Where an offer stands in the merit order as long as nobody knows how much of it would be called."""
-    return min(
-        effective_price(option, Block(*order_window(lot.request, option, lot.now), option.power_w))
-        for option in offer.offer.options
-    )
-
-
-def _losers(
-    lot: Round, candidates: Sequence[tuple[OfferKey, TrackedOffer]], chosen: set[OfferKey]
-) -> list[tuple[_Standing, OfferKey, TrackedOffer]]:
-    """The best of those who were not chosen, in merit order."""
-    left = [((price_in_full(lot, offer), offer.place), key, offer) for key, offer in candidates if key not in chosen]
-    return heapq.nsmallest(LIMITS.losers_of_clearing, left, key=itemgetter(0))
-
-
-def _held(lot: Round) -> Iterator[_Standing]:
+def _held(lot: Round) -> Iterator[Standing]:
     """Where those stand that hold orders of the request."""
     for tracked in lot.book.live_orders(lot.tracked.orders):
         offer = lot.book.offers.get(tracked.offer_key) if tracked.offer_key else None
@@ -147,9 +131,9 @@ def _held(lot: Round) -> Iterator[_Standing]:
             yield effective_price(option, tracked.block()), offer.place
 
 
-def _exactly(lot: Round, code: str, offer: TrackedOffer, dearest: _Standing | None) -> str:
+def _exactly(lot: Round, code: str, offer: TrackedOffer, dearest: Standing | None) -> str:
     """OUTBID where all who are called are cheaper, or as cheap and earlier; COVERED where somebody dearer is."""
-    if code == "OUTBID" and dearest is not None and (price_in_full(lot, offer), offer.place) < dearest:
+    if code == "OUTBID" and dearest is not None and (price_in_full(lot.request, offer, lot.now), offer.place) < dearest:
         return "COVERED"
     return code
 

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal_schemas.values import MAX_POWER_W
-from gridsignal_services.dispatch.book import book_view, effective_price
-from gridsignal_services.dispatch.delivered import delivery, terms_of, totals
+from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.dispatch.views import Metered, order_view
+from gridsignal_services.ledger.delivered import delivery, terms_of, totals
+from gridsignal_services.ledger.ranking import price_of_whole
 from tests.builders import a_dispatch_request, an_option, utc
-from tests.unit.dispatch.test_delivered import a_zone, ordered, quarter
+from tests.unit.ledger.test_delivered import a_zone, ordered, quarter
 
 WIDE = Context(prec=60)
 MONEY = st.decimals(Decimal("-99999999999999.9999"), Decimal("99999999999999.9999"), places=4)
@@ -32,7 +33,7 @@ def test_every_price_and_fee_has_an_effective_price(
     ends_at = starts_at + timedelta(seconds=seconds)
     option = an_option(power_w=power_w, min_power_w=0, starts_at=starts_at, ends_at=ends_at)
     option = option.model_copy(update={"price_per_mwh": price, "activation_fee": fee})  # as older logs hold them
-    shown = effective_price(a_dispatch_request(), option)
+    shown = price_of_whole(a_dispatch_request(), option, utc("16:00"))
     assert shown is not None
     assert shown == shown.quantize(Decimal("0.0001"), context=WIDE)
 

@@ -8,7 +8,8 @@ import pytest
 
 from gridsignal import MW
 from gridsignal_schemas.messages import FlexOffer
-from gridsignal_services.dispatch.book import REASONS, BookView, book_view, effective_price, reason_of
+from gridsignal_services.dispatch.book import BookView, book_view
+from gridsignal_services.ledger.reasons import REASONS, reason_of
 from tests.builders import (
     a_baseline_declaration,
     a_dispatch_request,
@@ -117,10 +118,22 @@ def test_an_award_that_failed_says_why_in_words(answer: str | None, reason: str)
     assert (line.state, line.reason) == ("FAILED_AWARD", reason)
 
 
-def test_a_fee_is_spread_over_the_energy() -> None:
-    request = a_dispatch_request()  # three quarters of an hour
-    assert effective_price(request, an_option(activation_fee=Decimal(90))) == Decimal("100.0000")  # 90 over 9 MWh
-    assert effective_price(request, an_option(starts_at=utc("18:45"), ends_at=utc("19:00"))) is None
+def test_an_option_is_priced_over_the_order_it_would_have() -> None:
+    zone = a_zone()
+    zone.add(an_offer_of("fra-1", price_per_mwh=Decimal(80), activation_fee=Decimal(90)))  # 9 MWh in 45 minutes
+    zone.add(an_offer_of("ber-1", price_per_mwh=Decimal(80), activation_fee=Decimal(90), max_duration_s=900))
+    zone.add(an_offer_of("muc-1", price_per_mwh=Decimal(95)))
+    prices = {line.site: line.options[0].effective_price_per_mwh for line in the_book(zone).offers}
+    assert list(prices.items()) == [("fra-1", Decimal(90)), ("muc-1", Decimal(95)), ("ber-1", Decimal(110))]
+    zone.run_until(utc("19:00"))
+    assert {line.site: line.options[0].effective_price_per_mwh for line in the_book(zone).offers} == prices
+
+
+def test_an_option_that_would_have_no_order_has_no_price() -> None:
+    zone = a_zone()
+    zone.add(an_offer_of("fra-1", starts_at=utc("18:45"), ends_at=utc("19:00")))
+    (line,) = the_book(zone).offers
+    assert (line.state, line.options[0].effective_price_per_mwh) == ("REJECTED", None)
 
 
 def test_a_code_without_words_speaks_for_itself() -> None:

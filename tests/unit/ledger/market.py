@@ -6,6 +6,7 @@ Every site draws 40 MW of which 12 MW can't be shed, so it can offer 28 MW less;
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -124,12 +125,14 @@ class Market(Zone):
         chosen = [Pick(*offers.get(who, (who, "none")), "all", power_w) for who, power_w in picks]
         return self.decided(ClearingTrigger.BY_HAND, request_id, chosen or None)
 
-    def decided(self, trigger: ClearingTrigger, request_id: str = REQUEST_ID, picks: Any = None) -> Clearing:
+    def decided(
+        self, trigger: ClearingTrigger, request_id: str = REQUEST_ID, picks: Any = None, now: datetime | None = None
+    ) -> Clearing:
         """A clearing that somebody else makes of the book as it stands."""
         return decide(
             self.ledger.book,
             request_id,
-            now=self.now,
+            now=now or self.now,
             position=self.ledger.position,
             trigger=trigger,
             actor="somebody",

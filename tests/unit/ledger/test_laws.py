@@ -14,6 +14,7 @@ from gridsignal_schemas.values import MW
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.ledger.book import TrackedOrder
+from gridsignal_services.ledger.ranking import call_order
 from tests.builders import a_request_cancellation, a_timer_fired, an_offer_withdrawal, utc
 from tests.unit.ledger.days import REQUESTS, SITES, an_offered_option, terms, watts
 from tests.unit.ledger.market import OPERATORS_NAME
@@ -208,6 +209,18 @@ class Day(RuleBasedStateMachine):
     def an_offer_is_called_once_at_most(self) -> None:
         called = [order.offer_key for order in self.market.ledger.orders.values()]
         assert len(called) == len(set(called))
+
+    @invariant()
+    def the_book_has_the_order_of_the_clearing(self) -> None:
+        book = self.market.ledger.book
+        for request_id, tracked in book.requests.items():
+            shown = call_order(book, request_id)
+            assert sorted(shown) == sorted(tracked.offers)
+            called = [(award.participant, award.offer_id) for made in tracked.clearings for award in made.awards]
+            if book.callable_offers(request_id, book.now):
+                made = self.market.decided(ClearingTrigger.SHORTFALL, request_id, now=book.now)
+                called += [(each.participant, each.offer_id) for each in [*made.awards, *made.standby]]
+            assert shown[: len(called)] == called
 
     def teardown(self) -> None:
         if not hasattr(self, "market"):

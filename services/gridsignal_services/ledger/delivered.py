@@ -22,11 +22,11 @@ from gridsignal_schemas.rules.baselines import Declared
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
 from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_schemas.values import Shape, Timestamp
-from gridsignal_services.dispatch.amounts import Amount, exactly
-from gridsignal_services.dispatch.in_force import Statement, in_force
-from gridsignal_services.dispatch.means import Gap, Mean, net_means
+from gridsignal_services.ledger.amounts import Amount, exactly
 from gridsignal_services.ledger.book import Book, TrackedOrder
 from gridsignal_services.ledger.delivery import amount, deficiency_w, deviation_w, energy_wh, shared_delivery_w
+from gridsignal_services.ledger.in_force import Statement, in_force
+from gridsignal_services.ledger.means import Gap, Mean, net_means
 
 _BROKEN_OFF = frozenset({OrderState.COMPLETED, OrderState.ABORTED, OrderState.DEFAULTED})
 _NEVER = datetime.max.replace(tzinfo=UTC)

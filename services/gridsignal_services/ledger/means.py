@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from gridsignal_schemas.messages import MeterPoint, MeterReading, Quality
 from gridsignal_schemas.rules.readings import is_carried, is_interval
-from gridsignal_services.dispatch.in_force import Statement, in_force
+from gridsignal_services.ledger.in_force import Statement, in_force
 
 _GOOD = frozenset({Quality.OK, Quality.ESTIMATED})
 
