@@ -23,9 +23,9 @@ class RestLimits:
     request_burst: int = 500
     """So many at once."""
     work_ms_per_s: float = 250.0
-    """Processor time for its answers; what it overdraws is 429 until it has come back."""
-    work_burst_ms: int = 10_000
-    """So much at once."""
+    """Processor time for its answers, one long answer at a time; more: 429 with Retry-After until it has come back."""
+    work_burst_ms: int = 2000
+    """So much at once: a dozen months of five-minute prices."""
 
     # --- connections, of everybody
     max_connections: int = 1000

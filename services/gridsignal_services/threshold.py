@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -25,12 +27,15 @@ from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.problems import MEDIA_TYPE, Problem
 from gridsignal_services.registry import Registry
 from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.slots import Slots
 from gridsignal_services.strict_json import message_of
 from gridsignal_services.work import Work
 
 MAX_BODY = 64 * 1024
 _AT_ONCE_BYTES = 4 * 1024
-"""A longer body is read in a thread."""
+"""A longer body is read beside the loop."""
+_ANSWERING = 4
+"""Organisations whose long answers are made at the same time."""
 BODY_S = 10.0
 """A body that takes longer is not waited for."""
 
@@ -40,13 +45,14 @@ M = TypeVar("M", bound=BaseModel)
 class Callers:
     """Who knocks at one door, how often, and what their answers cost.
 
-    Bounded: two buckets for each role and organisation of the registry. When full: 429 with Retry-After.
-    Conflates: nothing.
+    Bounded: two buckets for each role and organisation of the registry; one long answer of each at a time, and of
+    `_ANSWERING`. When full: 429 with Retry-After; the next long answer waits. Conflates: nothing.
     """
 
     def __init__(self, verifier: Verifier, limits: RestLimits, registry: Registry) -> None:
         self._verifier, self._limits, self._asked = verifier, limits, MemoryCache()
         self._worked: dict[str, Bucket] = {}
+        self._answering = Slots(_ANSWERING, most=1)
         self.registry = registry
         """Whom the door knows now: another one, once the registry has changed."""
 
@@ -59,14 +65,45 @@ class Callers:
             connection.admit()
         if wait_s := self._asked.take_now(found.name, self._limits.bucket):
             raise problems.rate_limited(math.ceil(wait_s))
-        worked = self._worked.get(found.name)
-        if worked is not None and not worked.take(time.monotonic(), 0.0):
-            raise problems.rate_limited(math.ceil(worked.wait_s))
+        self._must_have_time(found.name)
         return found
 
     def work(self, principal: Principal) -> Work:
         """Counts an answer's computing against whoever asked."""
         return Work(lambda spent_s: self._spend(principal.name, spent_s))
+
+    @asynccontextmanager
+    async def turn(self, principal: Principal) -> AsyncIterator[Work]:
+        """`work` for a long answer, in the organisation's turn. Raises Problem 429 where those before took too much."""
+        async with self._answering.place(principal.name):
+            self._must_have_time(principal.name)
+            yield self.work(principal)
+
+    async def body(self, request: Request, shape: type[M], principal: Principal) -> M:
+        """The body, read exactly, a long one in `turn`. Raises Problem 400, 408, 413, 415, 422, 429."""
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise problems.unsupported_media_type()
+        try:
+            async with asyncio.timeout(BODY_S):
+                text = await _bounded(request)
+        except TimeoutError:
+            raise problems.too_slow() from None
+        try:
+            if len(text) <= _AT_ONCE_BYTES:
+                with self.work(principal).here():
+                    return strict_json.read(shape, text)
+            async with self.turn(principal) as work:
+                return await work.away(strict_json.read, shape, text)
+        except strict_json.NotJson as fault:
+            raise problems.bad_request("NOT_JSON", "", str(fault)) from None
+        except strict_json.NotTheShape as fault:
+            raise problems.invalid(fault.faults) from None
+
+    def _must_have_time(self, name: str) -> None:
+        worked = self._worked.get(name)
+        if worked is not None and not worked.take(time.monotonic(), 0.0):
+            raise problems.rate_limited(math.ceil(worked.wait_s))
 
     def _spend(self, name: str, spent_s: float) -> None:
         now_s = time.monotonic()
@@ -89,26 +126,6 @@ def _principal(request: Request, verifier: Verifier, scope: str) -> Principal:
     if scope not in found.scopes:
         raise problems.forbidden(scope)
     return found
-
-
-async def body(request: Request, shape: type[M]) -> M:
-    """The body, read exactly. Raises Problem 400, 408, 413, 415, 422."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise problems.unsupported_media_type()
-    try:
-        async with asyncio.timeout(BODY_S):
-            text = await _bounded(request)
-    except TimeoutError:
-        raise problems.too_slow() from None
-    try:
-        if len(text) > _AT_ONCE_BYTES:
-            return await asyncio.to_thread(strict_json.read, shape, text)
-        return strict_json.read(shape, text)
-    except strict_json.NotJson as fault:
-        raise problems.bad_request("NOT_JSON", "", str(fault)) from None
-    except strict_json.NotTheShape as fault:
-        raise problems.invalid(fault.faults) from None
 
 
 async def _bounded(request: Request) -> bytes:

@@ -18,6 +18,7 @@ from gridsignal_services.output import say
 from gridsignal_services.reloading import Files, read_files
 from gridsignal_services.settings import ServerSettings, together
 from gridsignal_services.telemetry import configure_logging
+from gridsignal_services.work import let_the_loop_in
 
 DOORS = ("dispatch", "gateway", "ingest")
 EXAMPLE = """\
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         settings = ServerSettings.from_environment(os.environ, **given)
         files = _checked(args.door, settings)
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
+        let_the_loop_in()
         asyncio.run(_serve(args.door, settings, files))
     except TOLD as error:
         return failed("serve", error, ports="--port, --ops-port")

@@ -34,6 +34,7 @@ from gridsignal_services.reloading import read_files
 from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.settings import ServerSettings, given, is_loopback, together
 from gridsignal_services.telemetry import configure_logging
+from gridsignal_services.work import let_the_loop_in
 
 EXAMPLE = """\
 examples:
@@ -92,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
             partial(IngestLimits.of, settings, "GRIDSIGNAL_INGEST_"),
         )
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
+        let_the_loop_in()
         asyncio.run(_serve(settings, read_files(settings).registry, _feeds(settings), asked))
     except TOLD as error:
         return failed("up", error, ports="--gateway-port, --dispatch-port, --ingest-port, --ops-port")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +13,7 @@ from gridsignal_services.bus import Log, LogRecord, Reader
 from gridsignal_services.bus.codec import Codec, Poison, UnknownSchema
 from gridsignal_services.clock import append_us, grid_time, micros
 from gridsignal_services.dispatch.contents import BLOCK, Contents, Entry
-from gridsignal_services.dispatch.vintages import Logged, Series
+from gridsignal_services.dispatch.vintages import Logged
 from gridsignal_services.work import NOBODYS, Work
 
 AHEAD = timedelta(days=14)
@@ -22,10 +22,8 @@ MAX_RECORDS = 1_000_000
 _READERS = 2
 _NEAR = 256
 """Records between two that are wanted that cost less to read than another start."""
-
-
-_BREATH = 50
-"""Known blocks that are looked up before others get a turn."""
+_PIECE_BYTES = 8 * 1024
+"""Records that are decoded together: in a millisecond or two."""
 
 
 _END = datetime.max.replace(tzinfo=UTC)
@@ -70,24 +68,24 @@ class Archive:
         if last - first > self._max_records:
             raise TooMuch
         async with self._turns, _opened(self._log, self._codec, stream, partition, zone, work) as lane:
-            wanted = await self._wanted(lane, first, last, (micros(from_), micros(to)))
-            found = [known for run in _runs(wanted) for known in await lane.decoded(*run, frozenset(wanted))]
-        return [Logged(grid_time(grid, record.appended_us), series) for record, series in found]
+            wanted = await self._wanted(lane, work, first, last, (micros(from_), micros(to)))
+            chosen = frozenset(wanted)
+            return [known for run in _runs(wanted) for known in await lane.decoded(*run, chosen, grid)]
 
-    async def _wanted(self, lane: _Lane, first: int, last: int, period_us: tuple[int, int]) -> list[int]:
+    async def _wanted(self, lane: _Lane, work: Work, first: int, last: int, period_us: tuple[int, int]) -> list[int]:
         """The offsets in [first, last) of what touches the period, oldest first."""
         wanted: list[int] = []
         for block in range(first // BLOCK, -(-last // BLOCK)):
             place = (lane.stream, lane.zone, block)
-            offsets = self._contents.touching(place, *period_us)
+            with work.here():
+                offsets = self._contents.touching(place, *period_us)
+            await work.breath()
             if offsets is None:
                 since, until = max(first, block * BLOCK), min(last, (block + 1) * BLOCK)
                 entries, is_final = await lane.entries(since, until)
                 if is_final and until - since == BLOCK:
                     self._contents.keep(place, entries)
                 offsets = [e.offset for e in entries if e.starts_us < period_us[1] and e.ends_us > period_us[0]]
-            elif block % _BREATH == 0:
-                await asyncio.sleep(0)
             wanted += [offset for offset in offsets if first <= offset < last]
         return wanted
 
@@ -102,21 +100,23 @@ class _Lane:
 
     async def entries(self, first: int, last: int) -> tuple[list[Entry], bool]:
         """The entries of [first, last), and whether they will always be the same."""
-        records = [record for record in await self._records(first, last) if record.key == self.zone]
-        return await self._work.away(self._listed, records) if records else ([], True)
+        records = await self._records(first, last, lambda record: record.key == self.zone)
+        listed = await self._work.each_away(map(self._listed, _pieces(records)))
+        return [entry for entries, _ in listed for entry in entries], all(is_final for _, is_final in listed)
 
-    async def decoded(self, first: int, last: int, wanted: frozenset[int]) -> list[tuple[LogRecord, Series]]:
+    async def decoded(self, first: int, last: int, wanted: frozenset[int], grid: GridClock | None) -> list[Logged]:
         """The wanted records of [first, last)."""
-        records = [record for record in await self._records(first, last) if record.offset in wanted]
-        return await self._work.away(self._series, records)
+        records = await self._records(first, last, lambda record: record.offset in wanted)
+        pieces = await self._work.each_away(self._logged(piece, grid) for piece in _pieces(records))
+        return [known for piece in pieces for known in piece]
 
-    async def _records(self, first: int, last: int) -> list[LogRecord]:
+    async def _records(self, first: int, last: int, keeps: Callable[[LogRecord], bool]) -> list[LogRecord]:
         if self._reader is None or self._reader.positions[self._partition] != first:
             await self.aclose()
             self._reader = await self._log.reader(self.stream, {self._partition: first})
         found: list[LogRecord] = []
         while (position := self._reader.positions[self._partition]) < last:
-            found += await self._reader.read(min(BLOCK, last - position))
+            found += filter(keeps, await self._reader.read(min(BLOCK, last - position)))
         return found
 
     async def aclose(self) -> None:
@@ -140,7 +140,7 @@ class _Lane:
                 entries.append(Entry(record.offset, micros(intervals[0][0]), micros(intervals[-1][1])))
         return entries, is_final
 
-    def _series(self, records: list[LogRecord]) -> list[tuple[LogRecord, Series]]:
+    def _logged(self, records: list[LogRecord], grid: GridClock | None) -> list[Logged]:
         decoded = []
         for record in records:
             try:
@@ -148,8 +148,20 @@ class _Lane:
             except Poison:
                 continue
             if isinstance(series, SpotPrice | CarbonIntensity):
-                decoded.append((record, series))
+                decoded.append(Logged(grid_time(grid, record.appended_us), series))
         return decoded
+
+
+def _pieces(records: list[LogRecord]) -> Iterator[list[LogRecord]]:
+    piece, size = list[LogRecord](), 0
+    for record in records:
+        piece.append(record)
+        size += len(record.value)
+        if size >= _PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 from fastapi import Request, Response
@@ -14,7 +15,7 @@ from pydantic import BaseModel
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest, RequestCancellation
-from gridsignal_services import problems, threshold
+from gridsignal_services import problems
 from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, Entitlements, Principal, may_see
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.clock import Clock
@@ -80,6 +81,10 @@ class Door:
         """Counts an answer's computing against whoever asked."""
         return self._callers.work(principal)
 
+    def turn(self, principal: Principal) -> AbstractAsyncContextManager[Work]:
+        """`work` for a long answer, one of an organisation after the other. Raises Problem 429."""
+        return self._callers.turn(principal)
+
     def operator(self, request: Request) -> Principal:
         """An operator who may write. Raises Problem 401 or 403."""
         principal = self.principal(request, DISPATCH_WRITE)
@@ -99,9 +104,9 @@ class Door:
 
     # --- what they carry -----------------------------------------------------------------------------------------
 
-    async def body(self, request: Request, shape: type[M]) -> M:
-        """The body, read exactly. Raises Problem 400, 408, 413, 415, 422."""
-        return await threshold.body(request, shape)
+    async def body(self, request: Request, shape: type[M], who: Principal) -> M:
+        """The body, read exactly. Raises Problem 400, 408, 413, 415, 422, 429."""
+        return await self._callers.body(request, shape, who)
 
     def idempotency_key(self, request: Request) -> str:
         """Raises Problem 400 where it is missing or unusable."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from operator import itemgetter
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
@@ -18,9 +18,6 @@ from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.work import Work
-
-_SLICE = 1000
-"""Entries that are looked at before others get a turn."""
 
 T = TypeVar("T")
 
@@ -57,12 +54,12 @@ async def listed(
     *,
     newest_first: bool,
 ) -> dict[str, T]:
-    """What is kept of the entries by id, in order of `since`."""
-    waiting, kept = list(entries), []
-    for start in range(0, len(waiting), _SLICE):
-        with work.here():
-            kept += [entry for entry in waiting[start : start + _SLICE] if keeps(entry[1])]
-        await asyncio.sleep(0)
+    """What is kept of the entries by id, in order of `since`. The entries change no more, whoever has a turn."""
+
+    def found(entry: tuple[str, T]) -> tuple[datetime, str, T] | None:
+        return (since(entry[1]), *entry) if keeps(entry[1]) else None
+
+    kept = [entry for entry in await work.each(entries, found) if entry is not None]
     with work.here():
-        kept.sort(key=lambda entry: since(entry[1]), reverse=newest_first)
-    return dict(kept)
+        kept.sort(key=itemgetter(0), reverse=newest_first)
+        return {name: entry for _, name, entry in kept}

@@ -16,8 +16,8 @@ from gridsignal_services.work import Work
 PAGE = 1000
 """Intervals of one order in an answer; more come with `metered_from`."""
 _AT_ONCE = 2
-_FEW = 500
-"""Readings and baseline steps that are added up on the spot: a few milliseconds."""
+_FEW = 100
+"""Readings and baseline steps that are added up on the spot: in a millisecond or two."""
 
 
 class Measuring:
@@ -33,10 +33,12 @@ class Measuring:
 
     async def of(self, book: Book, tracked: TrackedOrder, work: Work, since: datetime | None = None) -> Metered:
         """The order's delivery as far as it is metered; its intervals from `since` on."""
-        terms, order = terms_of(book, tracked), tracked.order
-        if terms is None:
-            return Metered()
-        readings = self._meters.in_order_of_log(order.site, order.starts_at, order.ends_at)
+        order = tracked.order
+        with work.here():
+            terms = terms_of(book, tracked)
+            if terms is None:
+                return Metered()
+            readings = self._meters.in_order_of_log(order.site, order.starts_at, order.ends_at)
         if len(readings) + sum(len(each.baseline.power_w) for each in terms.baselines) <= _FEW:
             with work.here():
                 return _page(terms, readings, since)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import NamedTuple
 
 from gridsignal_schemas.frames import Detail
@@ -80,7 +81,7 @@ class Meters:
 
     def in_order_of_log(self, site: str, starts_at: datetime, ends_at: datetime | None = None) -> list[MeterReading]:
         """The same readings as they came."""
-        found = sorted(self._between(site, starts_at, ends_at), key=lambda held: held[0])
+        found = sorted(self._between(site, starts_at, ends_at), key=itemgetter(0))
         return [reading for _, reading in found]
 
     def passed_over(self, site: str, starts_at: datetime, ends_at: datetime) -> list[PassedOver]:
@@ -89,14 +90,10 @@ class Meters:
         said = held.passed_over if held else ()
         return [each for each in said if each.reading.starts_at < ends_at and each.reading.ends_at >= starts_at]
 
-    def _between(self, site: str, starts_at: datetime, ends_at: datetime | None) -> Iterator[tuple[int, MeterReading]]:
+    def _between(self, site: str, starts_at: datetime, ends_at: datetime | None) -> list[tuple[int, MeterReading]]:
         held = self._sites.get(site)
         if held is None:
-            return
+            return []
         first = bisect_left(held.places, (starts_at - LONGEST_READING,))
-        for index in range(first, len(held.places)):
-            place = held.places[index]
-            if ends_at is not None and place[0] >= ends_at:
-                return
-            if place[1] > starts_at:
-                yield held.readings[place]
+        last = len(held.places) if ends_at is None else bisect_left(held.places, (ends_at,))
+        return [held.readings[place] for place in held.places[first:last] if place[1] > starts_at]

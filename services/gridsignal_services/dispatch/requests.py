@@ -31,6 +31,7 @@ from gridsignal_services.dispatch.listing import (
 )
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
 from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown
+from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.book import TrackedRequest
 from gridsignal_services.ledger.reduce import Ledger
 
@@ -54,7 +55,7 @@ def _asking(router: APIRouter, door: Door) -> None:
         """Asks for power up or down. The same Idempotency-Key with the same body answers the same request again."""
         who = door.operator(request)
         key = door.idempotency_key(request)
-        body = await door.body(request, RequestBody)
+        body = await door.body(request, RequestBody, who)
         request_id = commands.request_id_of(who.organisation, key)
         _must_be_free(door, request_id, body.zone)
         record = _checked(door, who, body, request_id, 1)
@@ -75,7 +76,7 @@ def _changing(router: APIRouter, door: Door) -> None:
         """
         who = door.operator(request)
         _, tracked = door.request(who, request_id, own=True)
-        body = await door.body(request, RequestBody)
+        body = await door.body(request, RequestBody, who)
         current, written_for = tracked.request, _written_for(request)
         if body.zone != current.zone:
             raise problems.invalid([fault("ZONE", "/zone", f"expected {current.zone}: a request stays in its zone")])
@@ -95,14 +96,14 @@ def _changing(router: APIRouter, door: Door) -> None:
         """Takes a request back: offers are released, orders cancelled, running ones end now."""
         who = door.operator(request)
         _, tracked = door.request(who, request_id, own=True)
-        body = await door.body(request, CancelBody)
+        body = await door.body(request, CancelBody, who)
         if tracked.state is not RequestState.CANCELLED:
             must_be_accepted(await door.submit(commands.cancellation(tracked.request, body, who), who, response))
         return _view(door, who, request_id)
 
 
 def _listing(router: APIRouter, door: Door) -> None:
-    @router.get("", summary="List requests")
+    @router.get("", response_model=Requests, summary="List requests")
     async def every(
         request: Request,
         zone: ZoneFilter = None,
@@ -112,13 +113,13 @@ def _listing(router: APIRouter, door: Door) -> None:
         newest_first: NewestFirst = False,
         after: After = None,
         limit: Limit = 100,
-    ) -> Requests:
+    ) -> Response:
         """Requests that you may see, oldest first unless you want the newest first."""
         who = door.principal(request)
         door.only(request, "zone", "state", "from", "to", "newest_first", "after", "limit")
         must_be_theirs(door, who, zone)
         await door.catch_up(request)
-        work, now = door.work(who), door.clock.now()
+        now = door.clock.now()
 
         def keeps(entry: _Entry) -> bool:
             asked = entry.tracked.request
@@ -129,10 +130,11 @@ def _listing(router: APIRouter, door: Door) -> None:
                 and (state is None or state is state_shown(entry.tracked, now, own=owns(who, entry.tracked)))
             )
 
-        seen = await listed(_entries(door), keeps, _made_at, work, newest_first=newest_first)
-        chosen, following = paged(seen, after, limit)
-        with work.here():
-            return Requests(requests=[_view_of(door, who, seen[i].tracked) for i in chosen], next=following)
+        async with door.turn(who) as work:
+            seen = await listed(_entries(door), keeps, _made_at, work, newest_first=newest_first)
+            chosen, following = paged(seen, after, limit)
+            page = Requests(requests=[], next=following)
+            return await written(page, "requests", chosen, lambda i: _view_of(door, who, seen[i].tracked), work)
 
 
 def _showing(router: APIRouter, door: Door) -> None:
@@ -160,14 +162,14 @@ def _clearing(router: APIRouter, door: Door) -> None:
     async def clear(request_id: str, request: Request, response: Response) -> BookView:
         """Clears now, in merit order."""
         who = door.operator(request)
-        body = await door.body(request, ClearBody)
+        body = await door.body(request, ClearBody, who)
         return await _clear(door, who, request_id, response, body.reason, None)
 
     @router.post("/{request_id}/award", summary="Award offers by hand", openapi_extra=takes(AwardBody, AWARD))
     async def award(request_id: str, request: Request, response: Response) -> BookView:
         """Awards what you picked, with the reason why not by merit order."""
         who = door.operator(request)
-        body = await door.body(request, AwardBody)
+        body = await door.body(request, AwardBody, who)
         if faults := commands.pick_faults(body):
             raise problems.invalid(faults)
         return await _clear(door, who, request_id, response, body.reason, body)
@@ -222,9 +224,8 @@ class _Entry(NamedTuple):
 
 
 def _entries(door: Door) -> Iterator[tuple[str, _Entry]]:
-    for ledger in door.ledgers():
-        for request_id, tracked in ledger.requests.items():
-            yield request_id, _Entry(ledger, tracked)
+    known = [(ledger, list(ledger.requests.items())) for ledger in door.ledgers()]
+    return ((request_id, _Entry(ledger, tracked)) for ledger, items in known for request_id, tracked in items)
 
 
 def _made_at(entry: _Entry) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -11,10 +12,10 @@ from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.values import Shape, Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Audience
-from gridsignal_services.dispatch import vintages
 from gridsignal_services.dispatch.archive import TooMuch
 from gridsignal_services.dispatch.door import Door
-from gridsignal_services.dispatch.vintages import CarbonCurve, Logged, PriceCurve
+from gridsignal_services.dispatch.vintages import Best, CarbonCurve, Logged, PriceCurve, curve, point
+from gridsignal_services.dispatch.written import around, json
 
 LONGEST = timedelta(days=31)
 ZoneName = Annotated[str, Query(examples=["DE-LU"])]
@@ -45,39 +46,22 @@ def routes(door: Door) -> APIRouter:
     async def prices(request: Request, zone: ZoneName, from_: From, to: To, as_of: AsOf = None) -> Response:
         """Prices of the intervals that touch [from, to), a month at most, as they were known at `as_of`: now, unless
         another moment is named. The best figure of each interval: the highest status, then the latest vintage."""
-        return await _answer(door, request, zone, (from_, to, as_of or door.clock.now()), _Prices)
+        return await _answer(door, request, zone, (from_, to, as_of or door.clock.now()), Prices)
 
     @router.get("/carbon", response_model=Carbon, summary="Carbon intensity of a period")
     async def carbon(request: Request, zone: ZoneName, from_: From, to: To, as_of: AsOf = None) -> Response:
         """Carbon intensity of the intervals that touch [from, to), a month at most, as it was known at `as_of`: now,
         unless another moment is named. AVERAGE and MARGINAL, and every other basis and source, are curves apart."""
-        return await _answer(door, request, zone, (from_, to, as_of or door.clock.now()), _Carbon)
+        return await _answer(door, request, zone, (from_, to, as_of or door.clock.now()), Carbon)
 
     return router
 
 
-class _Prices:
-    stream = "prices"
-
-    @staticmethod
-    def text(logged: list[Logged], from_: datetime, to: datetime, as_of: datetime) -> str:
-        return Prices(as_of=as_of, curves=vintages.prices(logged, from_, to, as_of)).model_dump_json()
-
-
-class _Carbon:
-    stream = "carbon"
-
-    @staticmethod
-    def text(logged: list[Logged], from_: datetime, to: datetime, as_of: datetime) -> str:
-        return Carbon(as_of=as_of, curves=vintages.carbon(logged, from_, to, as_of)).model_dump_json()
+_Shown = type[Prices] | type[Carbon]
 
 
 async def _answer(
-    door: Door,
-    request: Request,
-    zone: str,
-    asked: tuple[datetime, datetime, datetime],
-    signal: type[_Prices] | type[_Carbon],
+    door: Door, request: Request, zone: str, asked: tuple[datetime, datetime, datetime], shape: _Shown
 ) -> Response:
     """A month of five-minute prices is thousands of figures: they are put together and written away from the loop."""
     from_, to, moment = asked
@@ -87,9 +71,36 @@ async def _answer(
         raise problems.invalid([fault("PERIOD", "?to", f"expected after from and at most {LONGEST.days} days later")])
     if not door.sees(who, Audience(zone=zone)):
         raise problems.not_found("zone")
-    work = door.work(who)
-    try:
-        logged = await door.archive.published(signal.stream, zone, from_, moment, door.replica.grid, to=to, work=work)
-    except TooMuch:
-        raise problems.invalid([fault("PERIOD", "?as_of", "expected a moment nearer to from")]) from None
-    return Response(await work.away(signal.text, logged, from_, to, moment), media_type="application/json")
+    stream = "prices" if shape is Prices else "carbon"
+    async with door.turn(who) as work:
+        try:
+            logged = await door.archive.published(stream, zone, from_, moment, door.replica.grid, to=to, work=work)
+        except TooMuch:
+            raise problems.invalid([fault("PERIOD", "?as_of", "expected a moment nearer to from")]) from None
+        pieces = await work.each_away(texts(shape(as_of=moment, curves=[]), logged, Best(from_, to, moment)))
+    return json("".join(pieces))
+
+
+_FEW = 256
+"""Values that are put together or written in a millisecond or two."""
+
+
+def texts(head: Prices | Carbon, logged: list[Logged], best: Best) -> Iterator[str]:
+    """The answer's text, in pieces of a few values; empty where nothing is written yet."""
+    seen = 0
+    for known in logged:
+        best.take(known)
+        seen += len(known.series.intervals())
+        if seen >= _FEW:
+            seen = 0
+            yield ""
+    before, after = around(head, "curves")
+    for values in best.curves():
+        yield before
+        before = ","
+        start, end = around(curve(values), "points")
+        for first in range(0, len(values), _FEW):
+            yield start + ",".join(point(value).model_dump_json() for value in values[first : first + _FEW])
+            start = ","
+        yield end
+    yield after if before == "," else before + after

@@ -88,7 +88,7 @@ class CarbonCurve(Shape):
     points: list[CarbonPoint]
 
 
-class _Value(NamedTuple):
+class Value(NamedTuple):
     """One interval as one logged series has it."""
 
     starts_at: datetime
@@ -103,61 +103,43 @@ class _Value(NamedTuple):
         return list(type(series.status)).index(series.status), series.issued_at or self.source.at, self.source.at
 
 
-def prices(logged: Iterable[Logged], from_: datetime, to: datetime, as_of: datetime) -> list[PriceCurve]:
-    """The prices known at `as_of` for the intervals that touch [from_, to)."""
-    curves = []
-    for series, values in _best(logged, SpotPrice, from_, to, as_of):
-        assert isinstance(series, SpotPrice)
-        points = [PricePoint(price_per_mwh=value.value, **_where(value)) for value in values]
-        curves.append(PriceCurve.model_validate(_shown(series, PriceCurve, points), context=TOLERANT))
-    return curves
+class Best:
+    """The best of what was known at `as_of` of each interval that touches [from_, to)."""
 
+    def __init__(self, from_: datetime, to: datetime, as_of: datetime) -> None:
+        self._from, self._to, self._as_of = from_, to, as_of
+        self._curves: dict[tuple[object, ...], dict[datetime, Value]] = {}
 
-def carbon(logged: Iterable[Logged], from_: datetime, to: datetime, as_of: datetime) -> list[CarbonCurve]:
-    """The carbon intensities known at `as_of` for the intervals that touch [from_, to)."""
-    curves = []
-    for series, values in _best(logged, CarbonIntensity, from_, to, as_of):
-        assert isinstance(series, CarbonIntensity)
-        points = [CarbonPoint(grams_per_kwh=value.value, **_where(value)) for value in values]
-        curves.append(CarbonCurve.model_validate(_shown(series, CarbonCurve, points), context=TOLERANT))
-    return curves
-
-
-def _shown(series: Series, curve: type[PriceCurve] | type[CarbonCurve], points: Sequence[Shape]) -> dict[str, Any]:
-    """A curve's fields, as earlier versions may have written them."""
-    return {name: getattr(series, name) for name in curve.model_fields if name != "points"} | {"points": points}
-
-
-def _best(
-    logged: Iterable[Logged], kind: type[Series], from_: datetime, to: datetime, as_of: datetime
-) -> Iterator[tuple[Series, list[_Value]]]:
-    """Each curve's example series and its best values in order of time."""
-    curves: dict[tuple[object, ...], dict[datetime, _Value]] = {}
-    for known in logged:
-        if known.at > as_of or not isinstance(known.series, kind):
-            continue
-        best = curves.setdefault(_basis(known.series), {})
+    def take(self, known: Logged) -> None:
+        """Takes what a series says of these intervals."""
+        if known.at > self._as_of:
+            return
+        best = self._curves.setdefault(_basis(known.series), {})
         for starts_at, ends_at, value in known.series.intervals():
-            if starts_at < to and ends_at > from_:
-                offered = _Value(starts_at, ends_at, value, known)
+            if starts_at < self._to and ends_at > self._from:
+                offered = Value(starts_at, ends_at, value, known)
                 if starts_at not in best or best[starts_at].standing <= offered.standing:
                     best[starts_at] = offered
-    for best in curves.values():
-        if best:
-            values = [best[starts_at] for starts_at in sorted(best)]
-            yield values[0].source.series, values
+
+    def curves(self) -> Iterator[list[Value]]:
+        """Each curve's values in order of time."""
+        for best in self._curves.values():
+            if best:
+                yield [best[starts_at] for starts_at in sorted(best)]
 
 
-def _basis(series: Series) -> tuple[object, ...]:
-    source = (series.dataset, series.provider, series.resolution_s)
-    if isinstance(series, SpotPrice):
-        return (series.product, series.currency, *source)
-    return (series.accounting, series.scope, series.mix, *source)
+def curve(values: Sequence[Value], points: Sequence[PricePoint | CarbonPoint] = ()) -> PriceCurve | CarbonCurve:
+    """The curve of these values, as earlier versions may have written its fields, with as many points as are given."""
+    series = values[0].source.series
+    shape = PriceCurve if isinstance(series, SpotPrice) else CarbonCurve
+    shown = {name: getattr(series, name) for name in shape.model_fields if name != "points"}
+    return shape.model_validate(shown | {"points": list(points)}, context=TOLERANT)
 
 
-def _where(value: _Value) -> dict[str, Any]:
+def point(value: Value) -> PricePoint | CarbonPoint:
+    """One interval as it is shown."""
     series = value.source.series
-    return {
+    known: dict[str, Any] = {
         "starts_at": value.starts_at,
         "ends_at": value.ends_at,
         "status": series.status,
@@ -165,3 +147,32 @@ def _where(value: _Value) -> dict[str, Any]:
         "issued_at": series.issued_at,
         "logged_at": value.source.at,
     }
+    if isinstance(series, SpotPrice):
+        return PricePoint(price_per_mwh=value.value, **known)
+    return CarbonPoint(grams_per_kwh=value.value, **known)
+
+
+def prices(logged: Iterable[Logged], from_: datetime, to: datetime, as_of: datetime) -> list[PriceCurve]:
+    """The prices known at `as_of` for the intervals that touch [from_, to)."""
+    return [known for known in _curves(logged, from_, to, as_of) if isinstance(known, PriceCurve)]
+
+
+def carbon(logged: Iterable[Logged], from_: datetime, to: datetime, as_of: datetime) -> list[CarbonCurve]:
+    """The carbon intensities known at `as_of` for the intervals that touch [from_, to)."""
+    return [known for known in _curves(logged, from_, to, as_of) if isinstance(known, CarbonCurve)]
+
+
+def _curves(
+    logged: Iterable[Logged], from_: datetime, to: datetime, as_of: datetime
+) -> Iterator[PriceCurve | CarbonCurve]:
+    best = Best(from_, to, as_of)
+    for known in logged:
+        best.take(known)
+    return (curve(values, [point(value) for value in values]) for values in best.curves())
+
+
+def _basis(series: Series) -> tuple[object, ...]:
+    source = (series.dataset, series.provider, series.resolution_s)
+    if isinstance(series, SpotPrice):
+        return (series.product, series.currency, *source)
+    return (series.accounting, series.scope, series.mix, *source)

@@ -23,9 +23,9 @@ from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.history import Entry, Stream
 from gridsignal_services.gateway.hub import Group, Hub
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.gateway.slots import Slots
 from gridsignal_services.gateway.sources import Sources
 from gridsignal_services.gateway.turns import Turns
+from gridsignal_services.slots import Slots
 
 _BATCHES = 20
 """Read before a reader gives its place to others who wait."""

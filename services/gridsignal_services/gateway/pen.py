@@ -17,8 +17,8 @@ from gridsignal_services.gateway.answers import Asker, answer, received, refused
 from gridsignal_services.gateway.effects import Publish
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.gateway.slots import Slots
 from gridsignal_services.replica import Replica
+from gridsignal_services.slots import Slots
 
 SOURCE = "gridsignal/gateway"
 _LOOKING = 8

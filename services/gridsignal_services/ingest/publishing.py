@@ -13,7 +13,7 @@ from gridsignal_schemas.catalog import TOPIC_OF_RECORD
 from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison
-from gridsignal_services.bus.publish import publish
+from gridsignal_services.bus.publish import append
 from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.closing import superseded
@@ -22,6 +22,7 @@ from gridsignal_services.ingest.metrics import Metrics
 from gridsignal_services.ingest.quarantine import SetAside
 from gridsignal_services.ingest.revisions import News
 from gridsignal_services.telemetry import logger
+from gridsignal_services.work import NOBODYS, Work
 
 PRINCIPAL = "service:ingest"
 SIGNALS = ("prices", "carbon", "alerts")
@@ -96,8 +97,8 @@ class Publishing:
         except Poison as fault:
             _log.warning("poison on the log", stream=logged.stream, offset=logged.offset, reason=fault.reason)
 
-    async def take(self, records: Iterable[Record], origin: Origin) -> Batch:
-        """Judges a batch and publishes what is new in it; returns once all of it is on the log.
+    async def take(self, records: Iterable[Record], origin: Origin, work: Work = NOBODYS) -> Batch:
+        """Judges a batch and publishes what is new in it, at the expense of `work`; returns once all of it is logged.
 
         Raises LogUnavailable when the log is away; what was acknowledged until then stays.
         """
@@ -105,14 +106,16 @@ class Publishing:
         async with self._turn:
             await self.recall()
             for record in _oldest_notice_first(records):
-                await self._take(record, origin, batch)
+                await self._take(record, origin, batch, work)
                 if isinstance(record, GridAlert):
                     for over in superseded(record, self.intake.revisions):
-                        await self._take(over, origin, batch)
+                        await self._take(over, origin, batch, work)
         return batch
 
-    async def _take(self, record: Record, origin: Origin, batch: Batch) -> None:
-        verdict = self.intake.judge(record, origin.zone, self._clock.now())
+    async def _take(self, record: Record, origin: Origin, batch: Batch, work: Work) -> None:
+        with work.here():
+            verdict = self.intake.judge(record, origin.zone, self._clock.now())
+        await work.breath()
         if isinstance(verdict, SetAside):
             batch.set_aside.append(verdict)
             self._tell_set_aside(verdict, origin)
@@ -124,12 +127,13 @@ class Publishing:
             batch.known += verdict.news is News.KNOWN
             batch.lower += verdict.news is News.LOWER
         else:
-            await self._publish(verdict.publish, verdict.news, origin)
+            await self._publish(verdict.publish, verdict.news, origin, work)
             batch.published.append((verdict.news, verdict.publish))
 
-    async def _publish(self, record: Record, news: News, origin: Origin) -> None:
+    async def _publish(self, record: Record, news: News, origin: Origin, work: Work) -> None:
         source = f"/ingest/{origin.provider}"
-        appended = await publish(self._log, self._codec, record, principal=origin.principal, source=source)
+        value = await work.away(self._codec.encode, record)
+        appended = await append(self._log, record, value, principal=origin.principal, source=source)
         self.intake.learn(record)
         known = self._known.get(TOPIC_OF_RECORD[record.record_name].stream, {})
         if known.get(appended.partition) == appended.offset:  # else somebody's came between, and is still to be read

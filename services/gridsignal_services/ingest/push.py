@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Record, SpotPrice
-from gridsignal_services import problems, threshold
+from gridsignal_services import problems
 from gridsignal_services.access import SIGNAL_WRITE, Principal
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.intake import Batch
@@ -36,11 +36,13 @@ class PushDoor:
         who = self._callers.principal(request, SIGNAL_WRITE)
         if who.role != "operator":
             raise problems.forbidden(SIGNAL_WRITE)
-        body = await threshold.body(request, shape)
+        body = await self._callers.body(request, shape, who)
         self._must_be_theirs(who, body.zone)
-        record = body.record(who.organisation, self._clock.now())
-        self._must_have_room(who.organisation, record)
-        batch = await self._publishing.take([record], Origin(who.organisation, signal, principal=who.name))
+        async with self._callers.turn(who) as work:
+            record = await work.away(body.record, who.organisation, self._clock.now())
+            self._must_have_room(who.organisation, record)
+            origin = Origin(who.organisation, signal, principal=who.name)
+            batch = await self._publishing.take([record], origin, work)
         response.status_code = 201 if batch.published else 200
         last = self._publishing.intake.revisions.last(record)
         return Pushed(news=_news(batch), revision=getattr(last, "revision", 1), left_out=_left_out(batch))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gridsignal_services.gateway.slots import Slots
+from gridsignal_services.slots import Slots
 from tests.builders import a_grid_alert
 from tests.integration.gateway_stand import SOON_S, Stand
 from tests.integration.pipe import Pipe
