@@ -97,9 +97,9 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not-found", f"No such {what}, or you may not see it.")
 
 
-def no_page() -> Problem:
+def no_page(there_is: str = "/docs shows what there is") -> Problem:
     """404 for a path that is no operation."""
-    return Problem(404, "not-found", "There is nothing at this path; /docs shows what there is.")
+    return Problem(404, "not-found", f"There is nothing at this path; {there_is}.")
 
 
 def bad_request(code: str, where: str, message: str) -> Problem:
@@ -138,9 +138,53 @@ def unsupported_media_type() -> Problem:
     return Problem(415, "unsupported-media-type", "expected content-type application/json")
 
 
-def too_slow() -> Problem:
-    """408: the body dripped."""
-    return Problem(408, "too-slow", "expected the whole body in time", headers={"Connection": "close"}, retriable=True)
+def no_body(length: str | None) -> Problem:
+    """413 where nothing but a header is asked for."""
+    got = "one without end" if length is None else f"one of {length:.20} bytes"
+    return Problem(413, "too-large", f"expected a request without a body, got {got}", headers={"Connection": "close"})
+
+
+def target_too_long(limit: int, got: int) -> Problem:
+    """414."""
+    return Problem(414, "target-too-long", f"expected a path and query of at most {limit} bytes, got {got}")
+
+
+def header_too_large(name: str, limit: int, got: int | None) -> Problem:
+    """431 for a line of a header, or without a name for a whole one."""
+    what = f"a line of at most {limit} bytes for {name}" if name else f"a header of at most {limit} bytes"
+    hint = ": the token is too long, get one with fewer claims" if name.lower() == "authorization" else ""
+    return Problem(431, "header-too-large", f"expected {what}, got {got or 'more'}{hint}")
+
+
+def too_many_headers(limit: int, got: int) -> Problem:
+    """431."""
+    return Problem(431, "header-too-large", f"expected at most {limit} header lines, got {got}")
+
+
+def method_not_allowed(allowed: str, got: str) -> Problem:
+    """405."""
+    return Problem(405, "method-not-allowed", f"expected {allowed}, got {got:.20}", headers={"Allow": allowed})
+
+
+def expectation_failed(got: str) -> Problem:
+    """417."""
+    return Problem(417, "expectation-failed", f"expected no Expect but 100-continue, got {got:.60}")
+
+
+def not_implemented(detail: str) -> Problem:
+    """501: a way to send a body that is not understood."""
+    return Problem(501, "not-implemented", detail)
+
+
+def http_version(got: str) -> Problem:
+    """505."""
+    return Problem(505, "http-version", f"expected HTTP/1.1, got {got}")
+
+
+def too_slow(what: str = "body") -> Problem:
+    """408: it dripped."""
+    headers = {"Connection": "close"}
+    return Problem(408, "too-slow", f"expected the whole {what} in time", headers=headers, retriable=True)
 
 
 def no_websocket() -> Problem:
@@ -155,10 +199,9 @@ def busy() -> Problem:
     return Problem(503, "busy", detail, headers={"Retry-After": "1"}, retriable=True)
 
 
-def rate_limited(retry_after_s: int) -> Problem:
+def rate_limited(retry_after_s: int, detail: str = "expected fewer requests") -> Problem:
     """429."""
-    headers = {"Retry-After": str(retry_after_s)}
-    return Problem(429, "rate-limited", "expected fewer requests", headers=headers, retriable=True)
+    return Problem(429, "rate-limited", detail, headers={"Retry-After": str(retry_after_s)}, retriable=True)
 
 
 def unavailable(detail: str, retry_after_s: int = 1) -> Problem:

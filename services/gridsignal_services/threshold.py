@@ -120,9 +120,7 @@ def _principal(request: Request, verifier: Verifier, scope: str) -> Principal:
     try:
         found = verifier.verify(token.strip(), datetime.now(UTC))
     except Unauthorized as refusal:
-        if refusal.expired_at is not None:
-            raise problems.unauthorized(f"The token expired at {refusal.expired_at:%Y-%m-%dT%H:%M:%SZ}.") from None
-        raise problems.unauthorized() from None
+        raise problems.unauthorized(refusal.detail) from None
     if scope not in found.scopes:
         raise problems.forbidden(scope)
     return found

@@ -52,6 +52,13 @@ class Unauthorized(Exception):
         self.expired_at = expired_at
         """When a token expired that was good before: its holder may be told, for it stands in the token."""
 
+    @property
+    def detail(self) -> str:
+        """What its holder is told."""
+        if self.expired_at is None:
+            return "expected a valid bearer token"
+        return f"The token expired at {self.expired_at:%Y-%m-%dT%H:%M:%SZ}."
+
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:

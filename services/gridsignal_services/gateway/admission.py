@@ -6,18 +6,19 @@ import asyncio
 from collections import OrderedDict
 from datetime import datetime
 
-from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
+from websockets.http11 import Request
 
 from gridsignal_services.access import Principal
+from gridsignal_services.access.tokens import Unauthorized
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.bucket import Bucket
 from gridsignal_services.gateway.connection import Connection
-from gridsignal_services.gateway.http import said
 from gridsignal_services.gateway.session import House
+from gridsignal_services.problems import Problem, unauthorized, unavailable
 from gridsignal_services.telemetry import Health
 
-_SCHEME = "bearer "
+_FULL_S = 5
+"""When to come back where there is no room."""
 _MOST_PACES = 10_000
 
 
@@ -37,34 +38,38 @@ class Admission:
         self._pace = Bucket(settings.handshakes_per_s, settings.handshake_burst, now_s)
         self._pace_of: OrderedDict[str, Bucket] = OrderedDict()
 
-    def answer(
-        self, connection: Connection, request: Request, accepted: Response, now: datetime
-    ) -> tuple[Response, Principal | None]:
-        """The answer that lets it in and who it is (None: the hello will say), or the refusal.
-
-        `accepted` is what the protocol of the request says to it.
-        """
-        ws, now_s = connection.websocket.protocol, asyncio.get_running_loop().time()
+    def admit(
+        self, connection: Connection, request: Request, refusal: Problem | None, now: datetime
+    ) -> Principal | None:
+        """Who it is (None: the hello will say). Raises Problem, or `refusal`, what else is wrong with the request."""
+        now_s = asyncio.get_running_loop().time()
         if not self._health.ready:
-            return said(ws, 503, self._health.reason or "not ready", Retry_After="1"), None
-        response, principal = self._handshake(ws, request, accepted, now)
-        if principal is not None and response is accepted:
-            return self._with_token(connection, response, principal, now_s)
+            raise unavailable(self._health.reason or "not ready")
+        try:
+            if refusal is not None:
+                raise refusal
+            principal = self._principal(request, now)
+        except Problem:
+            self._count_stranger(connection, now_s)
+            raise
+        if principal is None:
+            self._count_stranger(connection, now_s)
+        else:
+            self._let_in(connection, principal, now_s)
+        return principal
+
+    def _count_stranger(self, connection: Connection, now_s: float) -> None:
         wait_s = self._arrivals.wait_s(connection.address, now_s)
         if wait_s > 0:
-            return said(ws, 503, "too many handshakes", Retry_After=str(1 + int(wait_s))), None
-        return response, None
+            raise unavailable("too many handshakes", 1 + int(wait_s))
 
-    def _with_token(
-        self, connection: Connection, response: Response, principal: Principal, now_s: float
-    ) -> tuple[Response, Principal | None]:
-        ws, own = connection.websocket.protocol, self._own_pace(principal, now_s)
+    def _let_in(self, connection: Connection, principal: Principal, now_s: float) -> None:
+        own = self._own_pace(principal, now_s)
         for pace in (own, self._pace):  # its own first: what is refused there takes nothing from the others
             if not pace.take(now_s):
-                return said(ws, 503, "too many handshakes", Retry_After=str(1 + int(pace.wait_s))), None
+                raise unavailable("too many handshakes", 1 + int(pace.wait_s))
         if self._house.has_room(principal) and not self._arrivals.admit(connection):
-            return said(ws, 503, "full", Retry_After="5"), None
-        return response, principal
+            raise unavailable("full", _FULL_S)
 
     def _own_pace(self, principal: Principal, now_s: float) -> Bucket:
         settings = self._house.settings
@@ -76,15 +81,14 @@ class Admission:
             self._pace_of.popitem(last=False)
         return pace
 
-    def _handshake(
-        self, ws: ServerProtocol, request: Request, accepted: Response, now: datetime
-    ) -> tuple[Response, Principal | None]:
+    def _principal(self, request: Request, now: datetime) -> Principal | None:
         tokens = request.headers.get_all("Authorization")
-        if accepted.status_code not in (101, 200) or not tokens:
-            return accepted, None
-        principal = None
-        if len(tokens) == 1 and tokens[0][: len(_SCHEME)].lower() == _SCHEME:
-            principal = self._house.verify(tokens[0][len(_SCHEME) :].strip(), now)
-        if principal is None:
-            return said(ws, 401, "unauthorized", WWW_Authenticate="Bearer"), None
-        return accepted, principal
+        if not tokens:
+            return None
+        scheme, _, token = (tokens[0] if len(tokens) == 1 else "").partition(" ")
+        if scheme.lower() != "bearer":  # nor with two: a proxy in front may have read the other one
+            raise unauthorized()
+        try:
+            return self._house.verify(token.strip(), now)
+        except Unauthorized as untrusted:
+            raise unauthorized(untrusted.detail) from None

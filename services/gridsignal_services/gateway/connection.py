@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 
-from gridsignal_schemas.frames import CloseCode
+from gridsignal_schemas.frames import CloseCode, Frame
 from gridsignal_services.gateway.hub import Group
-from gridsignal_services.gateway.inlet import Inlet
+from gridsignal_services.gateway.inlet import READ_BYTES, Inlet
 from gridsignal_services.gateway.outlet import Outlet
 from gridsignal_services.gateway.rendering import Encoding
+from gridsignal_services.gateway.request import RequestWire
 from gridsignal_services.gateway.session import Session
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.turns import Share
-from gridsignal_services.gateway.websocket import WebSocketWire
 
 _FAULT_OF_OURS = 1011
+_EARLY_LATE_BYTES, _LATE_BYTES = 512, 64 * 1024
 
 
 class Door(Protocol):
@@ -79,6 +80,9 @@ class Wire(Protocol):
     def ping(self) -> None:
         """Asks for a sign of life."""
 
+    def said(self, frame: Frame) -> None:
+        """A frame is on its way to the peer."""
+
     def close(self, code: int, reason: str) -> None:
         """Says goodbye, behind everything sent before."""
 
@@ -102,9 +106,8 @@ class Connection(Inlet, Outlet):
         """The organisation among whose connections it is counted."""
         self.arriving: asyncio.Task[object] | None = None
         """What gives it its socket, TLS included."""
-        self.websocket = WebSocketWire(self, settings)
-        """The wire of the first request, and of all that follows it but for a stream of events."""
-        self.wire: Wire = self.websocket
+        self.wire: Wire = RequestWire(self, settings)
+        """Of its request, then of what that has become."""
         self.session: Session | None = None
         self.groups: dict[str, Group] = {}
         """Joined and being joined, by sub."""
@@ -129,9 +132,8 @@ class Connection(Inlet, Outlet):
         self.wire.lost()
         self.door.lost(self)
 
-    def eof_received(self) -> bool:
+    def said_all(self) -> None:
         self.wire.receive_eof()
-        return False  # the transport closes itself once everything is written
 
     def pause_writing(self) -> None:
         self.stop_writing(self.door.now_s())
@@ -152,6 +154,10 @@ class Connection(Inlet, Outlet):
     def schema_message(self, schema_id: int) -> bytes:
         return self.door.schema_message(schema_id)
 
+    def send(self, frame: Frame) -> None:
+        super().send(frame)
+        self.wire.said(frame)
+
     # --- what comes in -------------------------------------------------------------------------------------------
 
     def has_unread(self) -> None:
@@ -162,9 +168,13 @@ class Connection(Inlet, Outlet):
 
     @property
     def early_bytes(self) -> int | None:
-        if self.session is None:
-            return self._settings.header_bytes
+        if self.session is None:  # what is read at once is looked at before more is read: the wire refuses it first
+            return self._settings.header_bytes + 2 * READ_BYTES
         return None if self.session.is_open else self._settings.header_bytes + self._settings.hello_bytes
+
+    @property
+    def late_bytes(self) -> int:
+        return _EARLY_LATE_BYTES if self.session is not None and not self.session.is_open else _LATE_BYTES
 
     def take_in(self, piece: bytes) -> None:
         try:
@@ -196,10 +206,44 @@ class Connection(Inlet, Outlet):
         self.stop(_FAULT_OF_OURS)
         self.wire.fail(_FAULT_OF_OURS, "internal error")
 
+    def respond(self, response: Response) -> None:
+        """The last that is said over HTTP, behind everything sent before."""
+        self.stop()
+        self.pour(response.serialize())
+
+    def poured(self) -> None:
+        self.finish()
+
+    def finish(self) -> None:
+        """Half-closes behind everything written, so that the peer still reads it; the wheel drops a peer that stays."""
+        self.await_end()
+        if self.transport is None or self.transport.is_closing():
+            return
+        self.write_all()
+        try:
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            else:
+                self.transport.close()
+        except OSError:  # the peer has reset it, and no read has told so yet
+            self.transport.abort()
+
     def await_end(self) -> None:
         """From now on only the end is awaited; the wheel drops the socket where it does not come."""
         if self.closing_s is None:
             self.closing_s = self.door.now_s()
+
+    def is_late(self) -> None:
+        """Its request has not come in time."""
+        if isinstance(self.wire, RequestWire):
+            self.wire.is_late()
+
+    def stalled(self) -> None:
+        """The peer has taken nothing for too long."""
+        if self.is_live:
+            self.close(CloseCode.SLOW_CONSUMER, "nothing was taken for too long")
+        else:
+            self.abort()
 
     def leave(self) -> None:
         """Closes the socket once everything written has gone out."""

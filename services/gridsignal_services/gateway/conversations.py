@@ -79,7 +79,7 @@ class Conversations:
         self.arrivals: Arrivals[Connection] = Arrivals(house.settings.arrivals)
         self.turns = turns
         gauges.strangers.set_function(lambda: self.arrivals.strangers)
-        self._reception = Reception(house, health, self.arrivals)
+        self._reception = Reception(house, health, gauges, self.arrivals)
         self._dirty: list[Connection] = []
         self._tasks: dict[asyncio.Task[Any], Connection] = {}
         self._empty = asyncio.Event()
@@ -103,7 +103,7 @@ class Conversations:
         if answer.session is not None:
             self._begin(connection, answer.session)
         if answer.wire is None:
-            connection.websocket.answer(answer.response)
+            connection.respond(answer.response)
         else:
             connection.wire = answer.wire(connection)
         self.perform(connection, answer.effects)

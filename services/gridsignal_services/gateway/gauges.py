@@ -13,6 +13,7 @@ class Gauges:
         self.connections = self._gauge("connections", "Open sockets.")
         self.strangers = self._gauge("strangers", "Sockets that have not shown a good token.")
         self.subscriptions = self._gauge("subscriptions", "Subscriptions, joined or joining.")
+        self.polls = self._gauge("polls", "Polls that wait for something new, or whose answer is being read.")
         self.loop_lag_s = self._gauge("loop_lag_seconds", "How late the last tick of the timer wheel came.")
         self.deliveries = self._counter("deliveries", "Messages handed to connections by fan-out.")
         self.signals = self._counter("signals", "Records read from the log.", "stream")

@@ -1,61 +1,77 @@
-"""The port's plain HTTP: health, readiness, and what is said to those who may not come in."""
+"""HTTP at the gateway's port: what an answer looks like, and what is wrong with a request at whatever path."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from urllib.parse import parse_qsl, urlsplit
+from email.utils import formatdate
+from http import HTTPStatus
+from urllib.parse import SplitResult, urlsplit
 
+from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
 
-from gridsignal_services.telemetry import Health
+from gridsignal_schemas.frames import ANSWER_HEADER
+from gridsignal_services import problems
+from gridsignal_services.problems import MEDIA_TYPE, Problem
 
-STREAM = "/v1/stream"
-Page = Callable[[ServerProtocol, Health], Response]
-_TOKEN_NAMES = frozenset({"token", "access_token", "bearer", "authorization"})
+_LINE_BYTES = 8 * 1024
+"""A longer request line: 414; a longer header line: 431."""
+_LINES = 128
+"""More header lines: 431."""
 
 
-def said(ws: ServerProtocol, status: int, text: str, **headers: str) -> Response:
-    """A short answer; the connection ends with it. Header names are written with underscores."""
-    response = ws.reject(status, text + "\n")
-    response.headers["Cache-Control"] = "no-store"
+def response(status: int, content_type: str | None, body: bytes | None, **headers: str) -> Response:
+    """An answer that ends with the connection; without a body, one that goes on. Header names with underscores."""
+    fields = Headers([("Date", formatdate(usegmt=True)), ("Connection", "close"), ("Cache-Control", "no-store")])
+    fields[ANSWER_HEADER] = "gateway"
+    if content_type is not None:
+        fields["Content-Type"] = content_type
+    if body is not None:
+        fields["Content-Length"] = str(len(body))
     for name, value in headers.items():
-        response.headers[name.replace("_", "-")] = value
-    return response
+        fields[name.replace("_", "-")] = value
+    return Response(status, HTTPStatus(status).phrase, fields, body or b"")
 
 
-def plain(ws: ServerProtocol, request: Request, health: Health) -> Response | None:
-    """The answer to anything but a wish for the stream; None where that is what was asked for."""
+def refused(problem: Problem) -> Response:
+    """A problem as it goes out."""
+    made = response(problem.status, MEDIA_TYPE, problem.body.model_dump_json().encode())
+    if "Upgrade" in problem.headers:  # which is named in Connection, too
+        del made.headers["Connection"]
+        made.headers["Connection"] = "Upgrade, close"
+    for name, value in problem.headers.items():
+        if name not in made.headers:
+            made.headers[name] = value
+    return made
+
+
+def word(status: int, text: str, **headers: str) -> Response:
+    """A word, for machines that ask how we are."""
+    return response(status, "text/plain; charset=utf-8", f"{text}\n".encode(), **headers)
+
+
+def url_of(request: Request) -> SplitResult:
+    """Path and query of what is asked for. Raises Problem 400, 414, 431, 505."""
+    if not request.protocol.startswith("HTTP/1."):
+        raise problems.http_version(request.protocol)
+    if len(request.path) > _LINE_BYTES:
+        raise problems.target_too_long(_LINE_BYTES, len(request.path))
+    lines = list(request.headers.raw_items())
+    if len(lines) > _LINES:
+        raise problems.too_many_headers(_LINES, len(lines))
+    for name, value in lines:
+        if (size := len(name) + len(value) + 4) > _LINE_BYTES:  # with the colon and what ends the line
+            raise problems.header_too_large(name, _LINE_BYTES, size)
     try:
-        url = urlsplit(request.path)
+        return urlsplit(request.path)
     except ValueError:
-        return said(ws, 400, "expected a path")
-    if url.path == STREAM:
-        return _query_fault(ws, url.query)
-    page = _PAGES.get(url.path)
-    if page is None:
-        return said(ws, 404, "not found")
-    if request.method not in ("GET", "HEAD"):
-        return said(ws, 405, "method not allowed", Allow="GET")
-    response = page(ws, health)
-    if request.method == "HEAD":
-        response.body = b""
-    return response
+        raise problems.bad_request("TARGET", "", "expected a path") from None
 
 
-def _query_fault(ws: ServerProtocol, query: str) -> Response | None:
-    if any(name.lower() in _TOKEN_NAMES for name, _ in parse_qsl(query, keep_blank_values=True)):
-        return said(ws, 400, "expected the token in the Authorization header or in hello, never in the URL")
-    return None
-
-
-def _health(ws: ServerProtocol, health: Health) -> Response:
-    return said(ws, 200, "ok") if health.live else said(ws, 503, "not ok")
-
-
-def _readiness(ws: ServerProtocol, health: Health) -> Response:
-    return said(ws, 200, "ready") if health.ready else said(ws, 503, "not ready", Retry_After="1")
-
-
-_PAGES: dict[str, Page] = {"/healthz": _health, "/readyz": _readiness}
-"""Reasons and metrics are on the operations port: they tell of everybody's activity."""
+def must_ask_for_nothing_more(request: Request) -> None:
+    """Raises Problem 413, 417 where a request brings a body or expects what nobody here does."""
+    expected = [value.strip() for value in request.headers.get_all("Expect")]
+    if request.protocol != "HTTP/1.0" and any(value.lower() != "100-continue" for value in expected):
+        raise problems.expectation_failed(", ".join(expected))
+    lengths = request.headers.get_all("Content-Length")
+    if request.headers.get_all("Transfer-Encoding") or any(int(length) for length in lengths):
+        raise problems.no_body(lengths[0] if lengths else None)

@@ -17,7 +17,7 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.frames import Filter, PositionFrame
 from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal, may_see
 from gridsignal_services.gateway.history import Entry
-from gridsignal_services.gateway.rendering import Encoding, rendered, signal_avro, signal_event, signal_json
+from gridsignal_services.gateway.rendering import Encoding, rendered, signal_avro, signal_json
 
 Mode = Literal["every", "latest"]
 _SUB_BYTES = 9
@@ -99,6 +99,8 @@ class Prepared(NamedTuple):
     is_position: bool = False
     schema_id: int | None = None
     """The schema an Avro client must have seen first."""
+    cursor: str | None = None
+    """Where to go on from after it."""
 
 
 class Batch:
@@ -152,12 +154,14 @@ class Group:
         """An entry as this group's message; without a cursor inside a snapshot."""
         series = entry.series if self.key.mode == "latest" and cursor is not None else None
         if self.key.encoding == "avro":
-            return Prepared(signal_avro(self.sub, cursor, entry.value), series, schema_id=entry.schema_id)
-        signal = signal_event if self.key.encoding == "events" else signal_json
-        return Prepared(signal(self.sub, cursor, entry.name, entry.body()), series)
+            value = signal_avro(self.sub, cursor, entry.value)
+            return Prepared(value, series, schema_id=entry.schema_id, cursor=cursor)
+        signal = signal_json(self.key.encoding, self.sub, cursor, entry.name, entry.body())
+        return Prepared(signal, series, cursor=cursor)
 
     def position(self, cursor: str) -> Prepared:
-        return Prepared(rendered(self.key.encoding, PositionFrame(sub=self.sub, cursor=cursor)), is_position=True)
+        frame = PositionFrame(sub=self.sub, cursor=cursor)
+        return Prepared(rendered(self.key.encoding, frame), is_position=True, cursor=cursor)
 
     def distribute(self, turn: int) -> int:
         """Gives this tick's messages to every member, beginning with another one each time; returns deliveries."""

@@ -8,13 +8,11 @@ from abc import abstractmethod
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.turns import Share
 
-_READ_BYTES = 16 * 1024
+READ_BYTES = 16 * 1024
 _SLICE_BYTES = 2 * 1024
 """Worked off at once: a few hundred of the smallest frames there are."""
 _EARLY_SLICE_BYTES = 256
-_EARLY_AFTER_BYTES, _AFTER_THE_END_BYTES = 512, 64 * 1024
-"""A peer that has been told the end may have sent so much before it knew; more, and it is dropped."""
-_INTO = memoryview(bytearray(_READ_BYTES))
+_INTO = memoryview(bytearray(READ_BYTES))
 """What every socket is read into, and taken out of in the same call."""
 
 
@@ -35,7 +33,8 @@ class Inlet(asyncio.BufferedProtocol):
         self._unread = bytearray()
         self._reads = 0
         self._early_bytes = 0
-        self._late_bytes = 0
+        self._after_the_end = 0
+        self._is_at_end = False
 
     # --- what the connection supplies ----------------------------------------------------------------------------
 
@@ -55,6 +54,15 @@ class Inlet(asyncio.BufferedProtocol):
     @abstractmethod
     def early_bytes(self) -> int | None:
         """How much may have come by now; None: as much as it likes."""
+
+    @property
+    @abstractmethod
+    def late_bytes(self) -> int:
+        """How much the peer may have sent before it knew of the end; more, and it is dropped."""
+
+    @abstractmethod
+    def said_all(self) -> None:
+        """The peer sends nothing more, and all of it was worked off."""
 
     @abstractmethod
     def abort(self) -> None:
@@ -79,28 +87,39 @@ class Inlet(asyncio.BufferedProtocol):
         """Whether more has come than anybody needs before the hello, or after the end."""
         most = self.early_bytes
         if self.has_ended:
-            self._late_bytes += nbytes
-            return self._late_bytes > (_AFTER_THE_END_BYTES if most is None else _EARLY_AFTER_BYTES)
+            self._after_the_end += nbytes
+            return self._after_the_end > self.late_bytes
         if most is None:
             return False
         self._reads += 1
         self._early_bytes += nbytes
         return self._reads > self._limits.early_reads or self._early_bytes > most
 
+    def eof_received(self) -> bool:
+        """Whether the transport stays open: what came before is worked off first."""
+        self._is_at_end = bool(self._unread) and self.transport is not None and self.transport.can_write_eof()
+        if not self._is_at_end:
+            self.said_all()
+        return self._is_at_end
+
     def work(self) -> bool:
         """Works off a slice; whether there is more."""
         if self.transport is None or self.transport.is_closing():
             self._unread.clear()
             return False
-        size = _SLICE_BYTES if self.early_bytes is None else _EARLY_SLICE_BYTES
+        size = _SLICE_BYTES if self.early_bytes is None or self.has_ended else _EARLY_SLICE_BYTES
         piece = bytes(self._unread[:size])
         del self._unread[:size]
         self.take_in(piece)
-        if self._unread and self.has_ended and self.early_bytes is not None:
-            self.abort()  # it came with too much before the hello: nobody looks at the rest
+        if self.has_ended and len(self._unread) > self.late_bytes:
+            self.abort()  # it came with too much: nobody looks at the rest
             return False
         if self._unread:
             self.sign_of_life()  # it is not silent: we are busy
             return True
+        if self._is_at_end:
+            self.said_all()
+            self.transport.close()
+            return False
         self.transport.resume_reading()
         return False

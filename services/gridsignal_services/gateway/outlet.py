@@ -6,7 +6,7 @@ import asyncio
 import socket
 import sys
 from abc import abstractmethod
-from collections.abc import Callable
+from typing import Protocol
 
 from gridsignal_schemas.frames import CloseCode, Frame
 from gridsignal_services.gateway.backlog import Backlog, Verdict
@@ -23,8 +23,17 @@ def bound_the_kernel(sock: socket.socket | None, unsent_bytes: int) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, unsent_bytes)
 
 
-def _nowhere(data: bytes) -> None:
-    """A connection without a socket sends nothing."""
+class Collector(Protocol):
+    """What takes messages in place of a socket."""
+
+    def collect(self, batch: Batch) -> None:
+        """A group's messages of this tick."""
+
+    def collect_frame(self, frame: Frame) -> None:
+        """A frame in the control lane."""
+
+    def settle(self) -> None:
+        """The tick is over."""
 
 
 class Outlet:
@@ -36,8 +45,7 @@ class Outlet:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.transport: asyncio.Transport | None = None
-        self.put: Callable[[bytes], None] = _nowhere
-        """Where bytes go: into the socket."""
+        self.collector: Collector | None = None
         self.schemas: set[int] = set()
         """Schema ids an Avro client has been told."""
         self.has_ended = False
@@ -52,6 +60,7 @@ class Outlet:
         self._waiting_for_room: list[asyncio.Future[None]] = []
         self._unsent_then = 0
         self._drained_s = 0.0
+        self._is_pouring = False
 
     # --- what the connection supplies ----------------------------------------------------------------------------
 
@@ -69,6 +78,10 @@ class Outlet:
         """A schema as an Avro client is told it."""
 
     @abstractmethod
+    def poured(self) -> None:
+        """The socket has taken the last of it."""
+
+    @abstractmethod
     def close(self, code: CloseCode, reason: str) -> None:
         """Says goodbye with a code."""
 
@@ -77,6 +90,9 @@ class Outlet:
     def accept(self, batch: Batch) -> None:
         """A group's messages of this tick."""
         if self.has_ended:
+            return
+        if self.collector is not None:
+            self.collector.collect(batch)
             return
         if batch.schema_ids and not batch.schema_ids <= self.schemas:
             self._tell_schemas(batch.schema_ids)
@@ -95,7 +111,10 @@ class Outlet:
 
     def send(self, frame: Frame) -> None:
         """A frame in the control lane."""
-        self.send_message(rendered(self.encoding, frame))
+        if self.collector is None:
+            self.send_message(rendered(self.encoding, frame))
+        elif not self.has_ended:
+            self.collector.collect_frame(frame)
 
     def send_message(self, message: bytes) -> None:
         """A finished message in the control lane."""
@@ -134,7 +153,9 @@ class Outlet:
 
     def flush(self) -> None:
         """The tick's one write."""
-        if self._paused and not self.has_ended:
+        if self.collector is not None:
+            self.collector.settle()
+        elif self._paused and not self.has_ended:
             self._hold_back()
         else:
             self.write_all()
@@ -148,7 +169,7 @@ class Outlet:
         if not out or self.transport is None or self.transport.is_closing():
             return
         self._out = []
-        self.put(out[0] if len(out) == 1 else b"".join(out))
+        self.transport.write(out[0] if len(out) == 1 else b"".join(out))
 
     def _hold_back(self) -> None:
         # the socket filled up after these were queued: their order holds, and a pong stays behind all of them
@@ -169,7 +190,6 @@ class Outlet:
     def plug(self, transport: asyncio.Transport) -> None:
         """The socket is there."""
         self.transport = transport
-        self.put = transport.write
         bound_the_kernel(transport.get_extra_info("socket"), self._settings.kernel_bytes)
         transport.set_write_buffer_limits(high=self._settings.conflate_bytes, low=self._settings.conflate_bytes // 4)
 
@@ -186,9 +206,26 @@ class Outlet:
         assert self.transport is not None
         while self._backlog and not self._paused:
             self.transport.write(b"".join(self._backlog.take(self._settings.conflate_bytes, self.encoding)))
-        if not self._paused and not self.has_ended:
+        if self._paused:
+            return
+        if not self.has_ended:
             self._flowing = True
             self._wake()
+        elif self._is_pouring:
+            self._is_pouring = False
+            self.poured()
+
+    def pour(self, data: bytes) -> None:
+        """The last that is sent, behind everything: as fast as the peer takes it; then `poured`."""
+        self.write_all()
+        if self.transport is None or self.transport.is_closing():
+            return
+        self._is_pouring = True
+        self.transport.set_write_buffer_limits(high=1, low=0)  # it is poured when all of it is written
+        size = self._settings.conflate_bytes
+        for start in range(0, len(data), size):
+            self._backlog.add_control(data[start : start + size])
+        self.go_on_writing()
 
     def is_stalled(self, now_s: float) -> bool | None:
         """Whether the peer has taken nothing for too long; None where nothing waits for it any more."""

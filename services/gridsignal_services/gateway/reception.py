@@ -7,20 +7,41 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from urllib.parse import parse_qsl
 
 from websockets.http11 import Request, Response
 
+from gridsignal_schemas.frames import SUBPROTOCOL_AVRO
 from gridsignal_services.access import Principal
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.gateway.admission import Admission
 from gridsignal_services.gateway.connection import Connection, Wire
 from gridsignal_services.gateway.effects import Effect
-from gridsignal_services.gateway.event_stream import EventWire, PollWire
-from gridsignal_services.gateway.events import EventsRefused, asked, is_for_events, refusal
-from gridsignal_services.gateway.http import plain, said
+from gridsignal_services.gateway.event_stream import EventWire
+from gridsignal_services.gateway.events import EVENTS, POLL, asked, refusal
+from gridsignal_services.gateway.gauges import Gauges
+from gridsignal_services.gateway.http import must_ask_for_nothing_more, refused, response, url_of, word
+from gridsignal_services.gateway.poll import PollWire
 from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.session import House, Session
+from gridsignal_services.gateway.websocket import WebSocketWire, handshake
+from gridsignal_services.problems import (
+    Problem,
+    bad_request,
+    method_not_allowed,
+    no_page,
+    rate_limited,
+    unauthorized,
+)
 from gridsignal_services.telemetry import Health
+
+STREAM = "/v1/stream"
+_PAGES = ("/healthz", "/readyz")
+"""Reasons and metrics are on the operations port: they tell of everybody's activity."""
+_ALLOWED = {STREAM: "GET", EVENTS: "GET", POLL: "GET"} | dict.fromkeys(_PAGES, "GET, HEAD")
+_TOKEN_NAMES = frozenset({"token", "access_token", "bearer", "authorization"})
+_POLLS_S = 1
+"""When to ask again where too many polls wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,63 +49,93 @@ class Answer:
     """What is said to a request, and what begins with it."""
 
     response: Response
+    """The last thing that is said, where there is no wire."""
     session: Session | None = None
     wire: Callable[[Connection], Wire] | None = None
-    """What the connection is from now on; None: what HTTP and WebSocket make of the response."""
+    """What the connection is from now on."""
     effects: list[Effect] = field(default_factory=list)
 
 
 class Reception:
-    """Answers requests. Bounded: see Admission."""
+    """Answers requests. Bounded: see Admission; `organisation_polls`. When full: 429. Conflates: nothing."""
 
-    def __init__(self, house: House, health: Health, arrivals: Arrivals[Connection]) -> None:
+    def __init__(self, house: House, health: Health, gauges: Gauges, arrivals: Arrivals[Connection]) -> None:
         self._house, self._health = house, health
         self._admission = Admission(house, health, arrivals, 0.0)
         self._polls: dict[str, set[PollWire]] = {}
+        gauges.polls.set_function(lambda: sum(map(len, self._polls.values())))
 
     def answer(self, connection: Connection, request: Request, now: datetime) -> Answer:
         """The answer to a request."""
-        protocol = connection.websocket.protocol
-        if is_for_events(request):
-            try:
-                return self._events(connection, request, now)
-            except EventsRefused as refused:
-                return Answer(said(protocol, refused.status, str(refused)))
-        if (page := plain(protocol, request, self._health)) is not None:
-            return Answer(page)
-        response, principal = self._admission.answer(connection, request, protocol.accept(request), now)
-        if response.status_code != 101:
-            return Answer(response)
-        return Answer(response, self._session(connection.wire.encoding, principal, now))
+        try:
+            made = self._answer(connection, request, now)
+        except Problem as problem:
+            made = Answer(refused(problem))
+        if request.method == "HEAD":
+            made.response.body = b""
+        return made
 
-    def _events(self, connection: Connection, request: Request, now: datetime) -> Answer:
-        """The same frames as a WebSocket client would send, said for the client. Raises EventsRefused."""
-        wanted = asked(request)
-        would_be = connection.websocket.protocol.reject(200, "")
-        response, principal = self._admission.answer(connection, request, would_be, now)
-        if response is not would_be:
-            return Answer(response)
+    def _answer(self, connection: Connection, request: Request, now: datetime) -> Answer:
+        url = url_of(request)
+        if (allowed := _ALLOWED.get(url.path)) is None:
+            raise no_page(f"there are {', '.join(_ALLOWED)}")
+        if request.method == "OPTIONS":
+            return Answer(response(204, None, None, Allow=allowed))
+        if request.method not in allowed.split(", "):
+            raise method_not_allowed(allowed, request.method)
+        must_ask_for_nothing_more(request)
+        if url.path in _PAGES:
+            return Answer(self._page(url.path))
+        if any(name.lower() in _TOKEN_NAMES for name, _ in parse_qsl(url.query, keep_blank_values=True)):
+            raise bad_request(
+                "PARAMETER", "", "expected the token in the Authorization header or in hello, not in the URL"
+            )
+        if url.path == STREAM:
+            return self._websocket(connection, request, now)
+        return self._events(connection, request, url.path, url.query, now)
+
+    def _page(self, path: str) -> Response:
+        if path == "/healthz":
+            return word(200, "ok") if self._health.live else word(503, "not ok", Retry_After="1")
+        return word(200, "ready") if self._health.ready else word(503, "not ready", Retry_After="1")
+
+    def _websocket(self, connection: Connection, request: Request, now: datetime) -> Answer:
+        protocol, accepted = handshake(request, self._house.settings)
+        fault = accepted if isinstance(accepted, Problem) else None
+        principal = self._admission.admit(connection, request, fault, now)
+        assert isinstance(accepted, Response), "admission raises what is wrong"
+        wire = partial(WebSocketWire, protocol=protocol, accepted=accepted, settings=self._house.settings)
+        encoding: Encoding = "avro" if protocol.subprotocol == SUBPROTOCOL_AVRO else "json"
+        return Answer(accepted, self._session(encoding, principal, now), wire)
+
+    def _events(self, connection: Connection, request: Request, path: str, query: str, now: datetime) -> Answer:
+        """The same frames as a WebSocket client would send, said for the client."""
+        fault: Problem | None = None
+        try:
+            wanted = asked(path, query, request.headers)
+        except Problem as problem:
+            fault = problem
+        principal = self._admission.admit(connection, request, fault, now)
         if principal is None:
-            raise EventsRefused(401, "expected a token in the Authorization header")
-        session = self._session("events", principal, now)
-        effects = [*session.on(wanted.hello, now), *session.on(wanted.subscribe, now)]
-        if refused := refusal(effects):
-            raise refused
-        dead_after_s = self._house.settings.dead_after_s
-        if wanted.wait_s is None:
-            return Answer(would_be, session, partial(EventWire, dead_after_s=dead_after_s), effects)
+            raise unauthorized()
+        wait_s, dead_after_s = wanted.wait_s, self._house.settings.dead_after_s
         polls = self._polls_of(principal)
-        wire = partial(PollWire, dead_after_s=dead_after_s, wait_s=wanted.wait_s, polls=polls)
-        return Answer(would_be, session, wire, effects)
+        session = self._session("events" if wait_s is None else "frames", principal, now)
+        effects = [*session.on(wanted.hello, now), *session.on(wanted.subscribe, now)]
+        if (refused_so := refusal(effects)) is not None:
+            raise refused_so
+        if wait_s is None:
+            begun = response(200, "text/event-stream", None, X_Accel_Buffering="no")
+            return Answer(begun, session, partial(EventWire, begun=begun, dead_after_s=dead_after_s), effects)
+        if len(polls) >= (most := self._house.settings.organisation_polls):
+            raise rate_limited(_POLLS_S, f"expected at most {most} polls of one organisation at once")
+        wire = partial(PollWire, dead_after_s=dead_after_s, wait_s=wait_s, polls=polls)
+        return Answer(response(200, None, None), session, wire, effects)
 
     def _polls_of(self, principal: Principal) -> set[PollWire]:
-        """Those under way; forgotten when none are. Raises EventsRefused where there are too many."""
+        """Those under way; forgotten when none are."""
         self._polls = {name: polls for name, polls in self._polls.items() if polls}
-        polls = self._polls.setdefault(principal.name, set())
-        most = self._house.settings.organisation_polls
-        if len(polls) >= most:
-            raise EventsRefused(429, f"expected at most {most} polls of one organisation at once")
-        return polls
+        return self._polls.setdefault(principal.name, set())
 
     def _session(self, encoding: Encoding, principal: Principal | None, now: datetime) -> Session:
         return Session(secrets.token_urlsafe(9), self._house, encoding, principal, now)

@@ -12,8 +12,9 @@ from typing import Literal
 
 from gridsignal_schemas.frames import Frame
 
-Encoding = Literal["json", "avro", "events"]
-"""How a connection is written to: WebSocket messages with signals in JSON or Avro, or an event stream."""
+Encoding = Literal["json", "avro", "events", "frames"]
+"""How a connection is written to: WebSocket messages with signals in JSON or Avro, an event stream, or the frames
+themselves, of which one answer is made."""
 
 TEXT = 0x81
 """A final text frame's first byte."""
@@ -41,6 +42,8 @@ def rendered(encoding: Encoding, frame: Frame) -> bytes:
     """A frame as it is written to connections of this encoding."""
     if encoding == "events":
         return event(frame.t, getattr(frame, "cursor", None), frame.encode().encode())
+    if encoding == "frames":
+        return frame.encode().encode()
     return frame_message(frame)
 
 
@@ -50,21 +53,14 @@ def event(name: str, cursor: str | None, data: bytes) -> bytes:
     return b"".join((f"event: {name}\n{place}data: ".encode(), data, b"\n\n"))
 
 
-def signal_json(sub: str, cursor: str | None, record_name: str, body: bytes) -> bytes:
-    """A `signal` as one text message."""
-    return message(TEXT, _signal(sub, cursor, record_name, body))
-
-
-def signal_event(sub: str, cursor: str | None, record_name: str, body: bytes) -> bytes:
-    """A `signal` as one event."""
-    return event("signal", cursor, _signal(sub, cursor, record_name, body))
-
-
-def _signal(sub: str, cursor: str | None, record_name: str, body: bytes) -> bytes:
-    """The frame; sub, cursor and record name are plain ASCII without quotes."""
+def signal_json(encoding: Encoding, sub: str, cursor: str | None, record_name: str, body: bytes) -> bytes:
+    """A `signal` with its record in JSON; sub, cursor and record name are plain ASCII without quotes."""
     place = f'"cursor":"{cursor}",' if cursor is not None else ""
     head = f'{{"t":"signal","sub":"{sub}",{place}"type":"{record_name}","body":'
-    return b"".join((head.encode(), body, b"}"))
+    frame = b"".join((head.encode(), body, b"}"))
+    if encoding == "events":
+        return event("signal", cursor, frame)
+    return frame if encoding == "frames" else message(TEXT, frame)
 
 
 def signal_avro(sub: str, cursor: str | None, value: bytes) -> bytes:

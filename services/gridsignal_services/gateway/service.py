@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.frames import CloseCode, Drain
 from gridsignal_services.access import Entitlements, Principal
-from gridsignal_services.access.tokens import Unauthorized, Verifier
+from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.bus import Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.cache import Cache
@@ -75,7 +75,7 @@ class Gateway:
         pen = Pen(log, codec, replica, quota, settings, clock)
         house = House(
             settings,
-            verify=self._verified,
+            verify=verifier.verify,
             entitlements=lambda principal: self._registry.entitlements(principal),
             zone_of_site=lambda site: self._registry.sites[site].zone,
             grid_clock=lambda: replica.grid,
@@ -253,12 +253,6 @@ class Gateway:
         return Seal(
             keys, self._log.epoch, salt=lambda: secrets.token_bytes(16), keep_s=settings.cursor_keep_days * DAY_S
         )
-
-    def _verified(self, token: str, now: datetime) -> Principal | None:
-        try:
-            return self._verifier.verify(token, now)
-        except Unauthorized:
-            return None
 
     def _day_start(self, zone: str, now: datetime) -> datetime:
         known = self._registry.zones.get(zone)

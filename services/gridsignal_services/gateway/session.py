@@ -29,6 +29,7 @@ from gridsignal_schemas.frames import (
 )
 from gridsignal_schemas.messages import GridClock
 from gridsignal_services.access import OFFER_WRITE, Entitlements, Principal
+from gridsignal_services.access.tokens import Unauthorized
 from gridsignal_services.gateway.conduct import Conduct, Pace
 from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
 from gridsignal_services.gateway.hub import GroupKey, group_key
@@ -49,8 +50,8 @@ class House:
     """What every session of a gateway needs to know; pure functions all."""
 
     settings: GatewaySettings
-    verify: Callable[[str, datetime], Principal | None]
-    """The principal of a token at a wall time; None: it lets nobody in."""
+    verify: Callable[[str, datetime], Principal]
+    """The principal of a token at a wall time. Raises Unauthorized."""
     entitlements: Callable[[Principal], Entitlements]
     zone_of_site: Callable[[str], str]
     grid_clock: Callable[[], GridClock | None]
@@ -180,10 +181,13 @@ class Session:
     def _hello(self, frame: Hello, now: datetime) -> list[Effect]:
         if self.is_open:
             return [self._error(frame.id, "hello_twice", "expected one hello"), *self._strike(now)]
-        if frame.token is not None:
-            self.principal = self._house.verify(frame.token, now)
+        try:
+            if frame.token is not None:
+                self.principal = self._house.verify(frame.token, now)
+        except Unauthorized as refusal:
+            return [Close(CloseCode.UNAUTHORIZED, refusal.detail)]
         if self.principal is None:
-            return [Close(CloseCode.UNAUTHORIZED, "unauthorized")]
+            return [Close(CloseCode.UNAUTHORIZED, Unauthorized().detail)]
         entitled = self._house.entitlements(self.principal)
         if frame.site is not None:
             if self.principal.role != "participant" or frame.site not in entitled.sites:
@@ -271,9 +275,10 @@ class Session:
 
     def _token(self, frame: Token, now: datetime) -> list[Effect]:
         assert self.principal is not None
-        fresh = self._house.verify(frame.token, now)
-        if fresh is None:
-            return [self._error(frame.id, "unauthorized", "unauthorized")]
+        try:
+            fresh = self._house.verify(frame.token, now)
+        except Unauthorized as refusal:
+            return [self._error(frame.id, "unauthorized", refusal.detail)]
         if (fresh.role, fresh.organisation) != (self.principal.role, self.principal.organisation):
             return [self._error(frame.id, "forbidden", "the token names somebody else")]
         changed = fresh.scopes != self.principal.scopes

@@ -54,9 +54,9 @@ class GatewaySettings:
     tls_timeout_s: float = 5.0
     """A TLS handshake that takes longer: the connection is dropped."""
     header_timeout_s: float = 5.0
-    """A request's header that takes longer: the connection is dropped."""
+    """A request's header that takes longer: 408, or the connection is dropped where nothing of it has come."""
     header_bytes: int = 32 * KIB
-    """A longer header: the connection is dropped."""
+    """A longer header: 431, as is a line of it of more than 8 KiB."""
     hello_timeout_s: float = 5.0
     """No hello by then: close 4008."""
     hello_bytes: int = 20 * KIB
@@ -92,7 +92,7 @@ class GatewaySettings:
     organisation_handshake_burst: int = 2000
     """So many at once."""
     organisation_polls: int = 64
-    """More `/v1/poll` at once at this gateway: 429. What each collects, up to 1 MiB, waits here."""
+    """More `/v1/poll` at once at this gateway: 429. What each collects, up to 1 MiB, waits here until it is read."""
     organisation_unsent_bytes: int = 64 * MIB
     """More unsent to its connections that do not read: those with the most are closed with 4002."""
     organisation_share: float = 0.25
@@ -129,7 +129,7 @@ class GatewaySettings:
     close_bytes: int = 1 * MIB
     """Unsent: close 4002."""
     stall_s: float = 10.0
-    """Nothing taken for so long: close 4002."""
+    """Nothing taken for so long: close 4002; of an answer to a poll: the connection is dropped."""
 
     # --- history ---
     ring_records: int = 20_000

@@ -49,7 +49,7 @@ class Watch:
             if stalled is None:
                 self.stuck.discard(connection)
             elif stalled:
-                connection.close(CloseCode.SLOW_CONSUMER, "nothing was taken for too long")
+                connection.stalled()
         self._bound_organisations()
 
     def _bound_organisations(self) -> None:
@@ -70,9 +70,14 @@ class Watch:
         """When to look at the connection again."""
         settings = self._settings
         if connection.closing_s is not None:
-            return self._overdue(connection, connection.closing_s, settings.close_timeout_s)
+            if now_s - connection.closing_s >= settings.close_timeout_s:
+                connection.abort()
+            return connection.closing_s + settings.close_timeout_s
         if connection.session is None:
-            return self._overdue(connection, connection.opened_s, settings.header_timeout_s)
+            if now_s - connection.opened_s < settings.header_timeout_s:
+                return connection.opened_s + settings.header_timeout_s
+            connection.is_late()
+            return now_s + settings.close_timeout_s
         if not connection.session.is_open and now_s - connection.opened_s >= settings.hello_timeout_s:
             connection.close(CloseCode.HELLO_TIMEOUT, "no hello in time")
             return now_s + settings.close_timeout_s
@@ -86,8 +91,3 @@ class Watch:
         if not connection.session.is_open:
             due_s = min(due_s, connection.opened_s + settings.hello_timeout_s)
         return min(due_s, now_s + self._token_due_s(connection))
-
-    def _overdue(self, connection: Connection, since_s: float, limit_s: float) -> float:
-        if self.now_s - since_s >= limit_s:
-            connection.abort()
-        return since_s + limit_s

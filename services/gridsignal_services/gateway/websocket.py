@@ -6,7 +6,6 @@ the socket, because what is sent is the same bytes for a whole group and leaves 
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from websockets.frames import Frame as WireFrame
@@ -15,9 +14,10 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from gridsignal_schemas.frames import ANSWER_HEADER, SUBPROTOCOL_AVRO, SUBPROTOCOL_JSON
+from gridsignal_schemas.frames import ANSWER_HEADER, SUBPROTOCOL_AVRO, SUBPROTOCOL_JSON, Frame
 from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.problems import Problem
 
 if TYPE_CHECKING:
     from websockets.typing import Origin
@@ -28,50 +28,64 @@ _NOT_UTF8 = 1007
 _TOO_BIG = 1009
 
 
+def handshake(request: Request, settings: GatewaySettings) -> tuple[ServerProtocol, Response | Problem]:
+    """The protocol from the handshake on, and what accepts the request, or what is wrong with it."""
+    origins: list[Origin | None] = [None, *settings.origins]  # type: ignore[list-item]  # a NewType over str
+    protocol = ServerProtocol(
+        origins=origins,
+        subprotocols=[SUBPROTOCOL_JSON, SUBPROTOCOL_AVRO],  # type: ignore[list-item]  # a NewType over str
+        state=State.OPEN,  # the request was read before
+        max_size=settings.frame_bytes,
+    )
+    accepted = protocol.accept(request)
+    if accepted.status_code == 101:
+        accepted.headers[ANSWER_HEADER] = "gateway"
+        return protocol, accepted
+    faults: list[BaseException] = []
+    fault: BaseException | None = protocol.handshake_exc
+    while fault is not None:
+        faults.append(fault)
+        fault = fault.__cause__
+    demanded = {name: accepted.headers[name] for name in ("Allow", "Upgrade") if name in accepted.headers}
+    detail = f"expected a WebSocket handshake: {'; '.join(map(str, faults))}"
+    return protocol, Problem(accepted.status_code, "handshake", detail, headers=demanded)
+
+
 class WebSocketWire:
-    """A connection's HTTP request, and the WebSocket that it becomes.
+    """A WebSocket from its handshake on.
 
     Bounded: one message of `frame_bytes` and `frame_fragments`. When full: a larger one closes with 1009.
     Conflates: nothing.
     """
 
-    def __init__(self, connection: Connection, settings: GatewaySettings) -> None:
-        self._connection, self._settings = connection, settings
+    def __init__(
+        self, connection: Connection, protocol: ServerProtocol, accepted: Response, settings: GatewaySettings
+    ) -> None:
+        self._connection, self._protocol, self._settings = connection, protocol, settings
         self._parts: list[bytes] = []
         self._is_text = True
-
-    @cached_property
-    def protocol(self) -> ServerProtocol:
-        """The protocol's state; nothing until something comes in."""
-        origins: list[Origin | None] = [None, *self._settings.origins]  # type: ignore[list-item]  # a NewType over str
-        return ServerProtocol(
-            origins=origins,
-            subprotocols=[SUBPROTOCOL_JSON, SUBPROTOCOL_AVRO],  # type: ignore[list-item]  # a NewType over str
-            max_size=self._settings.frame_bytes,
-        )
+        connection.send_message(accepted.serialize())
 
     @property
     def encoding(self) -> Encoding:
-        return "avro" if self.protocol.subprotocol == SUBPROTOCOL_AVRO else "json"
+        return "avro" if self._protocol.subprotocol == SUBPROTOCOL_AVRO else "json"
 
     # --- in ------------------------------------------------------------------------------------------------------
 
     def receive(self, piece: bytes) -> None:
-        self.protocol.receive_data(piece)
+        self._protocol.receive_data(piece)
         self._react()
 
     def receive_eof(self) -> None:
-        self.protocol.receive_eof()
+        self._protocol.receive_eof()
         self._react()
 
     def lost(self) -> None:
         self._parts = []
 
     def _react(self) -> None:
-        for event in self.protocol.events_received():
-            if isinstance(event, Request):
-                self._connection.door.requested(self._connection, event)
-            elif isinstance(event, WireFrame) and self._connection.is_live:
+        for event in self._protocol.events_received():
+            if isinstance(event, WireFrame) and self._connection.is_live:
                 self._take(event)
         self._relay()
 
@@ -111,47 +125,35 @@ class WebSocketWire:
 
     # --- out -----------------------------------------------------------------------------------------------------
 
-    def answer(self, response: Response) -> None:
-        """Answers the request: with 101 it is a WebSocket from now on, else the connection ends."""
-        response.headers[ANSWER_HEADER] = "gateway"
-        self.protocol.send_response(response)
-        self._relay()
-
     def ping(self) -> None:
-        self.protocol.send_ping(b"")
-        for part in self.protocol.data_to_send():
+        self._protocol.send_ping(b"")
+        for part in self._protocol.data_to_send():
             self._connection.send_message(part)
 
+    def said(self, frame: Frame) -> None:
+        """Whoever gets an error may go on."""
+
     def close(self, code: int, reason: str) -> None:
-        if self.protocol.state is State.OPEN:
-            self.protocol.send_close(code, reason)
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(code, reason)
         self._relay()
 
     def fail(self, code: int, reason: str) -> None:
         self._parts = []
-        self.protocol.fail(code, reason)
+        self._protocol.fail(code, reason)
         self._relay()
 
     def _relay(self) -> None:
         """Sends what the WebSocket protocol itself answers: pongs and closes, behind everything sent before."""
-        for part in self.protocol.data_to_send():
+        for part in self._protocol.data_to_send():
             if part:
                 self._connection.send_late(part)
             else:
                 self._finish()
-        if self.protocol.close_expected():
+        if self._protocol.close_expected():
             self._connection.await_end()
 
     def _finish(self) -> None:
-        """Half-closes, so that the peer still reads what was sent; the wheel drops it when it does not answer."""
-        sent = self.protocol.close_sent
+        sent = self._protocol.close_sent
         self._connection.stop(sent.code if sent is not None else None)
-        self._connection.await_end()
-        transport = self._connection.transport
-        if transport is None or transport.is_closing():
-            return
-        self._connection.write_all()
-        if transport.can_write_eof():
-            transport.write_eof()
-        else:
-            transport.close()
+        self._connection.finish()

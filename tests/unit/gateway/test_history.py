@@ -188,9 +188,9 @@ def test_messages_are_framed_as_the_rfc_says(length: int) -> None:
 
 def test_a_signal_is_the_frame_the_contract_names() -> None:
     entry = an_entry(0, a_spot_price())
-    built = signal_json("s1", "c1", "SpotPrice", entry.body())
+    built = signal_json("json", "s1", "c1", "SpotPrice", entry.body())
     assert built[4:].startswith(b'{"t":"signal","sub":"s1","cursor":"c1","type":"SpotPrice","body":{"zone":"DE-LU"')
-    assert b'"cursor"' not in signal_json("s1", None, "SpotPrice", entry.body())
+    assert b'"cursor"' not in signal_json("json", "s1", None, "SpotPrice", entry.body())
     assert signal_avro("s1", "c12", b"\0value")[2:] == b"\x01\x02s1\x00\x03c12\0value"
 
 

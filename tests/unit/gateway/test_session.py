@@ -14,6 +14,7 @@ import pytest
 from gridsignal_schemas.frames import CloseCode, Error, Refused, TokenAccepted, TokenExpiring, Welcome
 from gridsignal_schemas.messages import FlexOffer
 from gridsignal_services.access import OFFER_WRITE, SIGNAL_READ, Entitlements, Principal
+from gridsignal_services.access.tokens import Unauthorized
 from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
 from gridsignal_services.gateway.session import House, Session
 from gridsignal_services.gateway.settings import GatewaySettings
@@ -30,10 +31,16 @@ TOKENS = {
 OWN = Entitlements(frozenset({"DE-LU", "FR"}), frozenset({"fra-1", "fra-2"}))
 
 
+def verify(token: str, now: datetime) -> Principal:
+    if token not in TOKENS:
+        raise Unauthorized
+    return TOKENS[token]
+
+
 def a_session(principal: Principal | None = ACME, **limits: Any) -> Session:
     house = House(
         GatewaySettings(data_directory=Path(), **limits),
-        verify=lambda token, now: TOKENS.get(token),
+        verify=verify,
         entitlements=lambda who: OWN if who.organisation == "acme-ai" else Entitlements(),
         zone_of_site=lambda site: "DE-LU",
         grid_clock=lambda: None,
@@ -69,9 +76,11 @@ def test_a_hello_is_welcomed_and_announced() -> None:
 
 
 def test_the_token_of_a_hello_counts() -> None:
-    assert tell(a_session(None), "hello", client="tests") == [Close(CloseCode.UNAUTHORIZED, "unauthorized")]
+    assert tell(a_session(None), "hello", client="tests") == [
+        Close(CloseCode.UNAUTHORIZED, "expected a valid bearer token")
+    ]
     assert tell(a_session(ACME), "hello", client="tests", token="bad") == [
-        Close(CloseCode.UNAUTHORIZED, "unauthorized")
+        Close(CloseCode.UNAUTHORIZED, "expected a valid bearer token")
     ]
     session = a_session(None)
     tell(session, "hello", client="tests", token="acme")

@@ -1,0 +1,98 @@
+"""The wire of `/v1/poll`: one answer, which waits until there is something to say."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gridsignal_schemas.frames import Frame
+from gridsignal_services.gateway.event_stream import give_up_after
+from gridsignal_services.gateway.http import refused, response
+from gridsignal_services.gateway.hub import Batch
+from gridsignal_services.gateway.poll_answer import PollAnswer
+from gridsignal_services.gateway.rendering import Encoding
+from gridsignal_services.problems import Problem, internal
+
+if TYPE_CHECKING:
+    from gridsignal_services.gateway.connection import Connection
+
+
+class PollWire:
+    """What is new, as soon as there is something, or a cursor alone when the time is over.
+
+    Bounded: see PollAnswer; what the client sends is counted and dropped. When full: answered; the session closes.
+    Conflates: nothing.
+    """
+
+    encoding: Encoding = "frames"
+
+    def __init__(self, connection: Connection, dead_after_s: float, wait_s: float, polls: set[PollWire]) -> None:
+        self._connection = connection
+        give_up_after(connection, dead_after_s)
+        self._polls = polls
+        """Those of its organisation: it is one of them until its answer is read or its socket is gone."""
+        polls.add(self)
+        self._answer = PollAnswer()
+        self._is_dirty = False
+        self._until = asyncio.get_running_loop().call_later(wait_s, self._time_is_over)
+        connection.collector = self
+
+    # --- what its connection would send --------------------------------------------------------------------------
+
+    def collect(self, batch: Batch) -> None:
+        self._answer.add(batch.messages)
+        self._has_more()
+
+    def collect_frame(self, frame: Frame) -> None:
+        self._answer.add_frame(frame)
+        self._has_more()
+
+    def _has_more(self) -> None:
+        if not self._is_dirty:
+            self._is_dirty = True
+            self._connection.wrote()
+
+    def settle(self) -> None:
+        """The end of a tick: what came together is answered together."""
+        self._is_dirty = False
+        if self._answer.is_complete:
+            self._give()
+
+    def _time_is_over(self) -> None:
+        self._answer.is_over = True
+        self.settle()
+
+    def _give(self) -> None:
+        if self._connection.has_ended:
+            return
+        try:
+            given = response(200, "application/json", self._answer.body())
+        except Problem as problem:
+            given = refused(problem)
+        self._connection.respond(given)
+
+    # --- the wire ------------------------------------------------------------------------------------------------
+
+    def receive(self, piece: bytes) -> None:
+        self._connection.door.counted(self._connection)
+
+    def receive_eof(self) -> None:
+        """Who sends nothing more may still read, or has hung up: it is not waited with."""
+        self._give()
+
+    def lost(self) -> None:
+        self._until.cancel()
+        self._polls.discard(self)
+
+    def ping(self) -> None:
+        self._connection.sign_of_life()
+
+    def said(self, frame: Frame) -> None:
+        """An error is in the answer."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Answers with what there is; whoever asks again is told why it may not."""
+        self._give()
+
+    def fail(self, code: int, reason: str) -> None:
+        self._connection.respond(refused(internal()))

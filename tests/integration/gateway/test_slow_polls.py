@@ -1,0 +1,97 @@
+"""A long answer to a poll is read as slowly as its reader likes, as long as it is read; until then it is a poll."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.builders import a_grid_alert
+from tests.integration.gateway.test_floods import certificate
+from tests.integration.gateway.test_odd_requests import parsed
+from tests.integration.gateway_stand import SOON_S, Stand
+
+LIMITS = {"close_timeout_s": 0.3, "organisation_polls": 1}
+
+
+def counted(stand: Stand, name: str) -> float | None:
+    return stand.gateway.gauges.registry.get_sample_value(f"gridsignal_gateway_{name}")
+
+
+async def until_so(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SOON_S):
+        for _ in iter(condition, True):
+            await asyncio.sleep(0)
+
+
+def asking(stand: Stand, query: str) -> bytes:
+    return f"GET /v1/poll?{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {stand.token()}\r\n\r\n".encode()
+
+
+@asynccontextmanager
+async def unread(stand: Stand, trusted: Path | None) -> AsyncIterator[asyncio.StreamReader]:
+    """A poll of about 1 MiB whose answer has begun to come, over a socket that takes little at once."""
+    await stand.publish(*(a_grid_alert(alert_id=f"a-{number}", text="x" * 512) for number in range(1200)))
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(narrow, stand.gateway.address)
+    secure = (
+        {} if trusted is None else {"ssl": ssl.create_default_context(cafile=trusted), "server_hostname": "localhost"}
+    )
+    reader, writer = await asyncio.open_connection(sock=narrow, limit=4096, **secure)
+    try:
+        writer.write(asking(stand, "stream=alerts&snapshot=true"))
+        connections = stand.gateway._conversations.connections
+        await until_so(lambda: any(each.has_ended for each in connections))
+        (connection,) = connections
+        assert connection.unsent_bytes > 0
+        yield reader
+    finally:
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("secure", [False, True])
+async def test_who_reads_slowly_gets_all_of_it_and_counts_until_then(tmp_path: Path, secure: bool) -> None:
+    pem, secret = certificate(tmp_path) if secure else (None, None)
+    async with (
+        Stand.open(tmp_path, tls_certificate=pem, tls_key=secret, **LIMITS) as stand,
+        unread(stand, pem) as reader,
+    ):
+        begun_s = stand.gateway._conversations.now_s()
+        await until_so(lambda: stand.gateway._conversations.now_s() > begun_s + 5 * LIMITS["close_timeout_s"])
+        assert (counted(stand, "polls"), counted(stand, "subscriptions")) == (1, 0)
+        async with asyncio.timeout(SOON_S):
+            got = await reader.read(-1)
+        frames = json.loads(parsed("GET", got)[1])["frames"]
+        assert sum(frame["t"] == "signal" for frame in frames) == 1200
+        await until_so(lambda: counted(stand, "polls") == 0)
+
+
+async def test_who_reads_nothing_of_it_is_dropped(tmp_path: Path) -> None:
+    async with Stand.open(tmp_path, stall_s=0.5, **LIMITS) as stand, unread(stand, None):
+        assert counted(stand, "polls") == 1
+        await until_so(lambda: counted(stand, "polls") == 0)
+
+
+async def test_a_socket_that_was_reset_unseen_is_let_go_of_without_a_word(
+    stand: Stand, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No read has told of the reset yet when the gateway ends the conversation: there is nothing to shut down."""
+    with socket.create_connection(stand.gateway.address) as caller:
+        caller.sendall(asking(stand, "stream=alerts&wait_s=60"))
+        await until_so(lambda: counted(stand, "subscriptions") == 1)
+        (connection,) = stand.gateway._conversations.connections
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.finish()
+    await stand.gateway._conversations.gone(SOON_S)
+    assert not stand.gateway._conversations.connections
+    assert counted(stand, "polls") == 0
+    assert "Traceback" not in capfd.readouterr().err
