@@ -42,10 +42,12 @@ class Ticker:
         return self._scheduled is not None
 
     def _fire(self) -> None:
-        self._scheduled = None
         began_s = asyncio.get_running_loop().time()
-        if self._flush() > FEW:
-            self._last_s = began_s
+        try:
+            if self._flush() > FEW:
+                self._last_s = began_s
+        finally:
+            self._scheduled = None  # only now: what the flush itself hands to connections, it writes itself
 
     def stop(self) -> None:
         """Nothing more is flushed."""
