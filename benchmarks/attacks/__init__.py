@@ -18,6 +18,8 @@ ATTACKS: dict[str, Callable[[Play], Awaitable[str]]] = {
     "tiny-offers": writes.tiny_offers,
     "costly-offers": writes.costly_offers,
     "lost-offers": writes.lost_offers,
+    "amendments": writes.amendments,
+    "withdrawals": writes.withdrawals,
     "baselines": writes.baselines,
     "readings": writes.readings,
     "broken-writes": questions.broken_writes,

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -17,14 +17,23 @@ _IN_FLIGHT = 48
 
 
 async def send_on_four(play: Play, make: Callable[[], dict[str, Any]]) -> str:
+    """Frames made one after the other, each sent on whichever of four connections has room."""
+    frames = iter(make, None)
+    return await send_on_each(play, [frames] * 4)
+
+
+async def send_on_each(
+    play: Play, streams: Sequence[Iterator[dict[str, Any]]], organisation: str = "acme-ai", site: str = "fra-1"
+) -> str:
+    """A connection of one site for each stream of frames."""
     async with AsyncExitStack() as open_sockets:
-        connections = [await open_sockets.enter_async_context(play.target.socket("acme-ai")) for _ in range(4)]
+        connections = [await open_sockets.enter_async_context(play.target.socket(organisation)) for _ in streams]
         for connection in connections:
-            await hello(connection, "fra-1")
+            await hello(connection, site)
         await play.begin()
         until = time.monotonic() + play.left_s
-        frames = iter(make, None)
-        counts = await asyncio.gather(*(send_all(each, frames, until) for each in connections))
+        pairs = zip(connections, streams, strict=True)
+        counts = await asyncio.gather(*(send_all(connection, frames, until) for connection, frames in pairs))
     received = sum(count.get("received", 0) for count in counts)
     return f"{received} received, {sum(sum(count.values()) for count in counts) - received} refused"
 

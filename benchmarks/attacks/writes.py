@@ -6,13 +6,14 @@ import asyncio
 import itertools
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from benchmarks.attacks.play import Play
-from benchmarks.attacks.sending import send_all, send_on_four
+from benchmarks.attacks.sending import send_all, send_on_each, send_on_four
 from benchmarks.target import hello, write
+from gridsignal_schemas.rules.limits import LIMITS
 
 
 async def quiet(play: Play) -> str:
@@ -45,6 +46,33 @@ async def lost_offers(play: Play) -> str:
     """Offers for requests that do not exist."""
     nothing = {"request_id": "nothing", "starts_at": _at(7200), "ends_at": _at(9000), "revision": 1}
     return await _offers(play, nothing, lambda: _offer(nothing, options=8))
+
+
+async def amendments(play: Play) -> str:
+    """Offers of eight options, each amended as often as it may be: every one is decided on and announced anew."""
+    return await send_on_each(play, [_amended(asked) for asked in await _ask_often(play, 4)])
+
+
+def _amended(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name in iter(lambda: uuid.uuid4().hex, None):
+        for revision in range(1, LIMITS.revisions_of_offer + 1):
+            yield {"frame": "offer", "offer_id": name, "body": _offer(asked, options=8) | {"revision": revision}}
+
+
+async def withdrawals(play: Play) -> str:
+    """Offers that are withdrawn as soon as they are made: four records for two small frames."""
+    return await send_on_each(play, [_withdrawn(asked) for asked in await _ask_often(play, 4)])
+
+
+def _withdrawn(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name in iter(lambda: uuid.uuid4().hex, None):
+        yield {"frame": "offer", "offer_id": name, "body": _offer(asked, options=1)}
+        yield {"frame": "withdraw", "offer_id": name}
+
+
+async def _ask_often(play: Play, count: int) -> list[dict[str, Any]]:
+    async with play.target.desk("supplier-one") as desk:
+        return [await _ask(desk, gate_s=play.seconds + 60) for _ in range(count)]
 
 
 async def baselines(play: Play) -> str:
