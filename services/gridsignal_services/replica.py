@@ -10,9 +10,11 @@ Bounded: the ledgers by the log; outcomes kept for appenders by _RECENT, own rec
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import FlexOffer, GridClock, Record
@@ -31,10 +33,12 @@ _RECENT = 16_384
 _RETRY_S = 0.5
 _OWN = 1024
 """Own records kept until they are reduced; one pushed out is decoded like anybody's."""
-_BREATH_S = 0.005
+_BREATH_S = 0.002
 """How long reducing may keep the event loop before others get a turn."""
 
 Listener = Callable[[LogRecord, Record, Outcome], None]
+_Waiting = tuple[int, int, "asyncio.Future[Outcome | None]"]
+"""For which offset, as the how-manieth, who."""
 
 
 class Replica:
@@ -45,7 +49,9 @@ class Replica:
         self._log, self._codec, self._source = log, codec, source
         self._read_back_s = read_back_s
         self._listeners: list[Listener] = []
-        self._waiting: defaultdict[int, list[tuple[int, asyncio.Future[Outcome | None]]]] = defaultdict(list)
+        self._waiting: defaultdict[int, list[_Waiting]] = defaultdict(list)
+        """Of each partition a heap, the next to be reduced first."""
+        self._asked = itertools.count()
         self._recent: OrderedDict[tuple[int, int], Outcome | None] = OrderedDict()
         self._goal: dict[int, int] | None = None
         """The end of the log as it was at start."""
@@ -165,12 +171,10 @@ class Replica:
         if len(self._recent) > _RECENT:
             self._recent.popitem(last=False)
         waiting = self._waiting[partition]
-        if not waiting:
-            return
-        for at, waiter in waiting:
-            if at <= offset and not waiter.done():
+        while waiting and waiting[0][0] <= offset:
+            at, _, waiter = heappop(waiting)
+            if not waiter.done():
                 waiter.set_result(outcome if at == offset else None)
-        self._waiting[partition] = [(at, waiter) for at, waiter in waiting if at > offset]
 
     async def passed(self, partition: int, offset: int) -> None:
         """Returns once everything up to and including `offset` is reduced."""
@@ -209,7 +213,7 @@ class Replica:
             # the reduce may be faster than the appender's own wake-up
             waiter.set_result(self._recent.get((partition, offset)))
             return waiter
-        self._waiting[partition].append((offset, waiter))
+        heappush(self._waiting[partition], (offset, next(self._asked), waiter))
         return waiter
 
 

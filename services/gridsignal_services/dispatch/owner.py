@@ -25,6 +25,8 @@ _PRINCIPAL = "service:dispatch"
 _RETRY_S = 0.5
 _AT_ONCE = 64
 """Records appended before any of them is waited for."""
+_IN_ONE_PASS = 4
+"""Of them encoded in one pass of the event loop, about a millisecond: others go on in between."""
 _NOT_YET = timedelta(milliseconds=10)
 """A timer that came too early is repeated no sooner than this."""
 _TRUSTED_S = 30.0
@@ -95,7 +97,7 @@ class Owner:
 
         One by one, a busy gate would leave the owner behind.
         """
-        submitted = (self._replica.submit(record, _PRINCIPAL) for record in batch)
+        submitted = (self._submit(record, number // _IN_ONE_PASS) for number, record in enumerate(batch))
         outcomes = await asyncio.gather(*submitted, return_exceptions=True)
         for record, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, ValueError) and not isinstance(record, TimerFired):
@@ -111,6 +113,11 @@ class Owner:
             by = max(self._clock.now() - ledger.book.now, _NOT_YET)
             self._ahead[ledger.partition] = _Ahead(by, asyncio.get_running_loop().time() + _TRUSTED_S)
         return not early
+
+    async def _submit(self, record: Record, after_passes: int) -> Outcome:
+        for _ in range(after_passes):
+            await asyncio.sleep(0)
+        return await self._replica.submit(record, _PRINCIPAL)
 
     def _ahead_of(self, ledger: Ledger) -> timedelta:
         ahead = self._ahead.get(ledger.partition)
