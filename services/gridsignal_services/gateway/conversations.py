@@ -23,6 +23,7 @@ from gridsignal_services.access import Principal
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.cache import Cache
 from gridsignal_services.gateway.connection import Connection
+from gridsignal_services.gateway.costs import cost_s
 from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.hub import Hub
@@ -179,7 +180,8 @@ class Conversations:
     # --- effects -------------------------------------------------------------------------------------------------
 
     def perform(self, connection: Connection, effects: list[Effect]) -> None:
-        """Does what a session decided, in that order."""
+        """Does what a session decided, in that order, at the expense of whoever asked."""
+        connection.owe(cost_s(effects))
         for effect in effects:
             match effect:
                 case Send():
@@ -240,7 +242,7 @@ class Conversations:
     async def _look(self, connection: Connection, asked: Look) -> None:
         assert connection.session is not None
         assert connection.session.principal is not None
-        turn = partial(self.turns.turn, connection.share)
+        turn = partial(self.turns.turn, connection.share, connection)
         answer = await self._pen.look(asked.query, connection.session.principal, asked.site, turn)
         connection.session.answered()
         connection.send(answer)

@@ -11,7 +11,11 @@ from gridsignal_services.gateway.turns import Share
 READ_BYTES = 16 * 1024
 _SLICE_BYTES = 2 * 1024
 """Worked off at once: a few hundred of the smallest frames there are."""
-_EARLY_SLICE_BYTES = 256
+_SMALL_SLICE_BYTES = 256
+"""Before the hello, and where a slice has caused more than `_DEAR_S`."""
+_DEAR_S = 0.002
+_READ_S = 20e-6
+"""What the system takes for one read, beside the work on it."""
 _INTO = memoryview(bytearray(READ_BYTES))
 """What every socket is read into, and taken out of in the same call."""
 
@@ -31,6 +35,8 @@ class Inlet(asyncio.BufferedProtocol):
         """At whose expense it is read."""
         self._limits = settings
         self._unread = bytearray()
+        self._owed_s = 0.0
+        self._is_dear = False
         self._reads = 0
         self._early_bytes = 0
         self._after_the_end = 0
@@ -102,12 +108,28 @@ class Inlet(asyncio.BufferedProtocol):
             self.said_all()
         return self._is_at_end
 
+    @property
+    def line(self) -> Inlet:
+        """In which line it waits for its turns: its own."""
+        return self
+
+    def owe(self, seconds: float) -> None:
+        """What has just been read takes so much more of the loop, later and elsewhere."""
+        self._owed_s += seconds
+
+    def take_owed_s(self) -> float:
+        """What the last slice cost beside the work on it, once."""
+        owed_s, self._owed_s = self._owed_s, 0.0
+        self._is_dear = owed_s > _DEAR_S
+        return owed_s + _READ_S
+
     def work(self) -> bool:
         """Works off a slice; whether there is more."""
         if self.transport is None or self.transport.is_closing():
             self._unread.clear()
             return False
-        size = _SLICE_BYTES if self.early_bytes is None or self.has_ended else _EARLY_SLICE_BYTES
+        is_early = self.early_bytes is not None and not self.has_ended
+        size = _SMALL_SLICE_BYTES if is_early or self._is_dear else _SLICE_BYTES
         piece = bytes(self._unread[:size])
         del self._unread[:size]
         self.take_in(piece)

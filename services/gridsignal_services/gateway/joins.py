@@ -180,7 +180,7 @@ class Joins:
 
     async def turn(self, connection: Connection) -> None:
         """Returns when a slice of a replay may be done."""
-        await self._turns.turn(connection.share)
+        await self._turns.turn(connection.share, connection)
 
     async def read(self, catching_up: CatchingUp) -> None:
         """Reads the log on from where a subscription stands, until memory reaches back to it.

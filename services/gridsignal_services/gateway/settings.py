@@ -96,8 +96,9 @@ class GatewaySettings:
     organisation_unsent_bytes: int = 64 * MIB
     """More unsent to its connections that do not read: those with the most are closed with 4002."""
     organisation_share: float = 0.25
-    """Of the event loop's time, for what it sends and asks to be replayed; more: it is served after all others, who
-    then wait for a slice of a millisecond or two. Everybody without a token has one such share together."""
+    """Of the event loop's time, for what it sends, what that causes and what it asks to be replayed; more: it is served
+    after all others, who then wait for a slice of a millisecond or two. Of one organisation, connections that had
+    nothing to do are served before those that never stop. Everybody without a token has one such share together."""
     organisation_subscriptions: int = 20_000
     """More, over all its connections to this gateway: error `too_many_subscriptions`."""
     organisation_filters: int = 2000

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from pathlib import Path
 
 from gridsignal_services.gateway.turns import Share, Turns
-from tests.integration.gateway_stand import SOON_S
+from tests.integration.gateway_stand import SOON_S, Stand
 
 _NEXT_TO_NOTHING = 1e-9
 """Of the loop's time: what was saved up at the start is all there is, however busy the machine."""
@@ -16,9 +17,14 @@ _NEXT_TO_NOTHING = 1e-9
 class Digger:
     """Work of so many slices, each of some real milliseconds."""
 
-    def __init__(self, name: str, share: Share, slices: int, done: list[str], slice_s: float = 0.0) -> None:
-        self.share = share
-        self._name, self._slices, self._done, self._slice_s = name, slices, done, slice_s
+    def __init__(
+        self, name: str, share: Share, slices: int, done: list[str], slice_s: float = 0.0, owed_s: float = 0.0
+    ) -> None:
+        self.share, self.line = share, name
+        self._name, self._slices, self._done, self._slice_s, self._owed_s = name, slices, done, slice_s, owed_s
+
+    def take_owed_s(self) -> float:
+        return self._owed_s
 
     def work(self) -> bool:
         until_s = time.thread_time() + self._slice_s
@@ -75,10 +81,62 @@ async def test_a_piece_of_a_task_waits_for_its_turn_like_others() -> None:
     turns.ask(Digger("greedy", greedy, 60, done, slice_s=0.003))
     await until_done(done, 40)
     async with asyncio.timeout(SOON_S):
-        await turns.turn(turns.share_of("modest"))
+        await turns.turn(turns.share_of("modest"), "a connection")
         assert len(done) < 60
-        await turns.turn(greedy)
+        await turns.turn(greedy, "a connection")
     turns.stop()
+
+
+async def test_what_a_slice_causes_later_counts_with_it() -> None:
+    turns, done = Turns(_NEXT_TO_NOTHING), list[str]()
+    turns.ask(Digger("greedy", turns.share_of("greedy"), 200, done, owed_s=0.003))
+    await until_done(done, 60)
+    turns.ask(Digger("modest", turns.share_of("modest"), 1, done))
+    began = len(done)
+    await until_done(done, began + 2)
+    assert done[began] == "modest"
+    turns.stop()
+
+
+async def test_a_connection_that_had_nothing_to_do_waits_for_no_busy_sibling() -> None:
+    turns, done = Turns(_NEXT_TO_NOTHING), list[str]()
+    share = turns.share_of("acme-ai")
+    for number in range(300):
+        turns.ask(Digger(f"sibling {number}", share, 100, done, owed_s=0.003))
+    await until_done(done, 400)
+    began = len(done)
+    turns.ask(Digger("quiet", share, 1, done))
+    await until_done(done, began + 4)
+    assert "quiet" in done[began : began + 4]
+    turns.stop()
+
+
+async def test_those_that_come_and_go_keep_no_busy_one_waiting_for_ever() -> None:
+    turns, done = Turns(_NEXT_TO_NOTHING), list[str]()
+    share, numbers = turns.share_of("acme-ai"), itertools.count()
+
+    class Visitor(Digger):
+        def work(self) -> bool:
+            turns.ask(visitor())  # the next is there at once
+            return super().work()
+
+    def visitor() -> Visitor:
+        return Visitor(f"visitor {next(numbers)}", share, 1, done, owed_s=0.003)
+
+    turns.ask(Digger("busy", share, 1000, done, owed_s=0.003))
+    for _ in range(8):
+        turns.ask(visitor())
+    await until_done(done, 300)
+    assert done.count("busy") >= 5
+    turns.stop()
+
+
+async def test_what_a_write_causes_is_charged_to_its_organisation(tmp_path: Path) -> None:
+    async with Stand.open(tmp_path, organisation_share=_NEXT_TO_NOTHING) as stand, stand.client() as client:
+        share = stand.gateway._conversations.turns.share_of("participant:acme-ai")
+        for number in range(250):  # small to read, two records each: more than what was saved up
+            await client.ask("withdraw", offer_id=f"offer-{number}")
+        assert not share.is_modest(asyncio.get_running_loop().time())
 
 
 def test_a_share_is_refilled_by_time() -> None:

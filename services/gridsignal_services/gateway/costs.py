@@ -1,0 +1,48 @@
+"""What a client's frame costs the process beyond its reading: charged with the reading to whoever sent it.
+
+The log, the reduce and what it announces are worked off later and for all together, so that nobody can be made to wait
+for their own there: they wait before their next frames are read. A cost is what the frame contains; it is a little more
+than was measured, for who pays too little is waited for by others.
+"""
+
+from __future__ import annotations
+
+from gridsignal_schemas.messages import BaselineDeclaration, FlexOffer, MeterReading, Record
+from gridsignal_services.gateway.effects import Effect, Join, Look, Publish
+
+_RECORD_S = 300e-6
+"""To encode a record, log it, reduce it and tell of it."""
+_OPTION_S = 40e-6
+_POINT_S = 0.5e-6
+_TASK_S = 200e-6
+"""To begin what goes on by itself and waits for turns of its own."""
+
+
+def cost_s(effects: list[Effect]) -> float:
+    """Seconds of the loop that these effects take after they are decided."""
+    return sum(_cost_s(effect) for effect in effects)
+
+
+def _cost_s(effect: Effect) -> float:
+    match effect:
+        case Publish():
+            return _RECORD_S * (1 + _caused_by(effect.record)) + _size_s(effect.record)
+        case Join() | Look():
+            return _TASK_S
+        case _:
+            return 0.0  # done when it is decided
+
+
+def _caused_by(record: Record) -> int:
+    """How many records of ours follow: the decision on an offer, an order's next revision."""
+    return 0 if isinstance(record, BaselineDeclaration | MeterReading) else 1
+
+
+def _size_s(record: Record) -> float:
+    match record:
+        case FlexOffer():
+            return _OPTION_S * len(record.options)
+        case BaselineDeclaration():
+            return _POINT_S * len(record.power_w)
+        case _:
+            return 0.0

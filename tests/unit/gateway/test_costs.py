@@ -1,0 +1,54 @@
+"""What a frame causes costs whoever sent it by what it contains."""
+
+from __future__ import annotations
+
+import pytest
+
+from gridsignal_schemas.frames import CloseCode, Query
+from gridsignal_schemas.messages import Record
+from gridsignal_services.gateway.costs import cost_s
+from gridsignal_services.gateway.effects import Close, Effect, Look, Publish
+from gridsignal_services.gateway.writes import _RECORD_OF
+from tests import builders
+from tests.builders import a_baseline_declaration, a_flex_offer, an_option
+
+WRITTEN: dict[str, Record] = {
+    "FlexOffer": builders.a_flex_offer(),
+    "OfferWithdrawal": builders.an_offer_withdrawal(),
+    "OrderResponse": builders.an_order_response(),
+    "BaselineDeclaration": builders.a_baseline_declaration(),
+    "MeterReading": builders.a_meter_reading(),
+}
+
+
+def written(record: Record) -> Effect:
+    return Publish(1, record, None, None)
+
+
+def test_every_record_that_a_client_writes_has_a_cost() -> None:
+    assert set(WRITTEN) == {record.__name__ for record in _RECORD_OF.values()}
+    assert all(cost_s([written(record)]) > 0 for record in WRITTEN.values())
+
+
+def test_what_announces_something_costs_more_than_what_does_not() -> None:
+    silent = {"BaselineDeclaration", "MeterReading"}
+    announced = [cost_s([written(record)]) for name, record in WRITTEN.items() if name not in silent]
+    assert min(announced) > cost_s([written(a_baseline_declaration(power_w=[1]))])
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_each_option_and_each_point_costs(count: int) -> None:
+    def offer(options: int) -> Effect:
+        return written(a_flex_offer(options=[an_option(option=f"o{number}") for number in range(options)]))
+
+    def baseline(points: int) -> Effect:
+        return written(a_baseline_declaration(power_w=[1000] * points))
+
+    assert cost_s([offer(count + 1)]) > cost_s([offer(count)])
+    assert cost_s([baseline(100 * count + 1)]) > cost_s([baseline(100 * count)])
+
+
+def test_many_effects_cost_as_much_as_each_of_them() -> None:
+    effects = [written(record) for record in WRITTEN.values()] + [Look(Query(id=1), None)]
+    assert cost_s(effects) == pytest.approx(sum(cost_s([effect]) for effect in effects))
+    assert cost_s([Close(CloseCode.DRAIN, "")]) == 0.0
