@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 import gridsignal
 from gridsignal.testing import FakeGrid, ManualClock
-from gridsignal_schemas.messages import DispatchOrder, FlexOffer, Record, RequestCancellation
+from gridsignal_schemas.messages import DispatchOrder, FlexOffer, OrderState, Record, RequestCancellation
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.dispatch.timers import next_due, next_records
 from gridsignal_services.ledger.entry import Outcome
@@ -49,11 +49,14 @@ class Stage(Protocol):
     async def order(self, offer_id: str) -> None:
         """What was offered is cleared and ordered."""
 
-    async def change(self, order: DispatchOrder, ends_at: datetime) -> None:
-        """The operator lets an order end earlier or later."""
+    async def change(self, order: DispatchOrder, ends_at: datetime) -> str:
+        """The operator lets an order end earlier or later; why that is refused, or nothing."""
 
     async def cancel(self, request_id: str) -> None:
         """The operator takes a request back."""
+
+    async def cancel_order(self, order: DispatchOrder) -> None:
+        """The operator takes one order back."""
 
     async def reach(self, when: datetime) -> None:
         """Grid time moves on, and what it brings about is announced."""
@@ -91,8 +94,15 @@ class FakeStage:
         offer = next(r for r in self.fake.world.written if isinstance(r, FlexOffer) and r.offer_id == offer_id)
         self.fake.award(offer)
 
-    async def change(self, order: DispatchOrder, ends_at: datetime) -> None:
-        self.fake.change(order, ends_at=ends_at)
+    async def change(self, order: DispatchOrder, ends_at: datetime) -> str:
+        try:
+            self.fake.change(order, ends_at=ends_at)
+        except ValueError as refused:
+            return str(refused)
+        return ""
+
+    async def cancel_order(self, order: DispatchOrder) -> None:
+        self.fake.cancel_order(order)
 
     async def cancel(self, request_id: str) -> None:
         self.fake.cancel(self.fake.world.ledger.requests[request_id])
@@ -143,11 +153,18 @@ class GatewayStage:
         del offer_id  # the book knows
         await self.stand.clear(REQUEST_ID)
 
-    async def change(self, order: DispatchOrder, ends_at: datetime) -> None:
+    async def change(self, order: DispatchOrder, ends_at: datetime) -> str:
+        outcome = await self._revise(order, ends_at=ends_at)
+        return "".join(fault.message for fault in outcome.faults)
+
+    async def cancel_order(self, order: DispatchOrder) -> None:
+        await self._revise(order, state=OrderState.CANCELLED)
+        await self.act()
+
+    async def _revise(self, order: DispatchOrder, **changes: Any) -> Outcome:
         held = self.stand.replica.ledger_of(order.zone).orders[order.order_id]
-        changed = {"revision": held.order.revision + 1, "ends_at": ends_at, "state": held.state}
-        record = held.order.model_copy(update=changed | {"power_w": held.power_w, "actor": _OPERATOR})
-        await self.stand.publish(record, principal=_OPERATOR)
+        same = {"revision": held.order.revision + 1, "state": held.state, "power_w": held.power_w, "actor": _OPERATOR}
+        return await self.stand.replica.submit(held.order.model_copy(update=same | changes), _OPERATOR)
 
     async def cancel(self, request_id: str) -> None:
         zone = next(z for z in self.stand.replica.ledgers.values() if request_id in z.requests)

@@ -141,8 +141,8 @@ class Grid:
 
         For a request, `power_w` watts at `price_per_mwh` in the request's currency are one option over its window,
         divisible down to its smallest award, with the notice and ramps that fit; any field of the option can be given
-        by name. An operator can extend its order within that window alone: name a later `ends_at` and a longer
-        `max_duration_s` where the load can wait. It stands by until the request is over unless `expires_at` says
+        by name. An operator can extend its order within that window alone: name a later `ends_at` where the load can
+        wait. It stands by until the request is over unless `expires_at` says
         otherwise. A FlexOffer is sent as it is. Whether the offer keeps the rules and is chosen follows as
         OfferDecision.
 

@@ -20,6 +20,7 @@ examples:
   gridsignal order show ORDER_ID
   gridsignal order extend ORDER_ID --end +1h --reason "the peak lasts longer"
   gridsignal order release ORDER_ID --reason "the peak is over"
+  gridsignal order cancel ORDER_ID --reason "the line is back"
 """
 _NEVER_HELD = frozenset({"REFUSED", "VOIDED", "CANCELLED"})
 """States of an order that no meter will show."""
@@ -29,7 +30,7 @@ def parser() -> Arguments:
     """The command's arguments."""
     arguments = Arguments(
         prog="gridsignal order",
-        description="Orders that you may see, with what was delivered; let them end later or earlier.",
+        description="Orders that you may see, with what was delivered; let them end later or earlier, or not begin.",
         epilog=EXAMPLE,
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -41,17 +42,17 @@ def parser() -> Arguments:
         ("show", "one order"),
         ("extend", "let it end later"),
         ("release", "let it end now or earlier"),
+        ("cancel", "take it back before it begins; what the request lacks then is not ordered elsewhere"),
     ):
         one = actions.add_parser(action, help=told)
         one.add_argument("order_id", metavar="ORDER_ID")
-        if action != "show":
+        if action == "extend":
             one.add_argument(
-                "--end",
-                type=moment,
-                required=action == "extend",
-                metavar="TIME",
-                help="the new end, within what was offered",
+                "--end", type=moment, required=True, metavar="TIME", help="the new end, as far as `order show` says"
             )
+        if action == "release":
+            one.add_argument("--end", type=moment, metavar="TIME", help="the new end (default: now)")
+        if action != "show":
             one.add_argument("--reason", default="", help="why, for the record")
         add_options(one)
     give_examples(actions, EXAMPLE)
@@ -75,6 +76,7 @@ def _run(args: argparse.Namespace) -> int:
         return OK
     _show(views)
     if args.action == "show":
+        _show_limit(views[0])
         _show_metered(views[0])
     return OK
 
@@ -83,7 +85,8 @@ def _one(http: httpx2.Client, args: argparse.Namespace) -> Any:
     path = below("orders", args.order_id)
     if args.action == "show":
         return answer(http.get(path))
-    body = {"reason": args.reason} | ({"ends_at": args.end} if args.end else {})
+    end = getattr(args, "end", None)
+    body = {"reason": args.reason} | ({"ends_at": end} if end else {})
     return answer(http.post(f"{path}/{args.action}", json=body), {"ends_at": "--end", "reason": "--reason"})
 
 
@@ -105,6 +108,16 @@ def _show(views: list[Any]) -> None:
             )
         )
     show_rows("orders", ("id", "state", "site", "ordered", "accepted", "from", "to", "delivered", "amount"), rows)
+
+
+def _show_limit(view: dict[str, Any]) -> None:
+    order, until = view["order"], view["extendable_until"]
+    if until is None:
+        return
+    if datetime.fromisoformat(until) <= datetime.fromisoformat(order["ends_at"]):
+        print("can't be extended: its site offered no longer")
+    else:
+        print(f"can be extended until {when(datetime.fromisoformat(until), order['zone'])}")
 
 
 def _delivered(view: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import (
@@ -17,10 +18,17 @@ from gridsignal_schemas.messages import (
     RequestCancellation,
     Visibility,
 )
-from gridsignal_schemas.rules.lifecycle import ORDER_OVER
+from gridsignal_schemas.rules.lifecycle import ORDER, ORDER_OVER, Event, allows
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.access import Entitlements, Principal
-from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ExtendBody, ReleaseBody, RequestBody
+from gridsignal_services.dispatch.shapes import (
+    AwardBody,
+    CancelBody,
+    CancelOrderBody,
+    ExtendBody,
+    ReleaseBody,
+    RequestBody,
+)
 from gridsignal_services.ledger.book import TrackedOrder
 from gridsignal_services.ledger.clearing import Pick, decide
 from gridsignal_services.ledger.reduce import Ledger
@@ -136,19 +144,29 @@ def _change_faults(tracked: TrackedOrder, revision: int | None) -> list[Detail]:
     return faults
 
 
-def ending(tracked: TrackedOrder, ends_at: datetime, body: ExtendBody | ReleaseBody, who: Principal) -> DispatchOrder:
-    """The next revision of an order, with another end."""
+def cancellation_faults(tracked: TrackedOrder, body: CancelOrderBody) -> list[Detail]:
+    """Why an order can't be cancelled like this."""
+    faults = _change_faults(tracked, body.revision)
+    if not faults and not allows(ORDER, tracked.state, Event.CANCEL):
+        expected = f"expected an order that has not begun, got {tracked.state}; release it instead"
+        faults.append(_fault("ORDER_RUNS", "", expected))
+    return faults
+
+
+def revised(
+    tracked: TrackedOrder, body: ExtendBody | ReleaseBody | CancelOrderBody, who: Principal, **changed: Any
+) -> DispatchOrder:
+    """The next revision of an order, with another end or state."""
     order = tracked.order
     changes = {
         "revision": order.revision + 1,
-        "ends_at": ends_at,
         "state": tracked.state,
         "power_w": tracked.power_w,
         "actor": who.name,
         "reason_code": body.reason_code,
         "reason": body.reason,
     }
-    return DispatchOrder(**dict(order) | changes)
+    return DispatchOrder(**dict(order) | changes | changed)
 
 
 def _fault(code: str, pointer: str, message: str) -> Detail:

@@ -8,13 +8,13 @@ from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 
-from gridsignal_schemas.messages import DispatchOrder, SiteRegistration
+from gridsignal_schemas.messages import DispatchOrder, OrderState, SiteRegistration
 from gridsignal_schemas.values import Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch import commands, metered
 from gridsignal_services.dispatch.door import Door, must_be_accepted, paged
-from gridsignal_services.dispatch.examples import EXTEND, RELEASE, takes
+from gridsignal_services.dispatch.examples import CANCEL, EXTEND, RELEASE, takes
 from gridsignal_services.dispatch.listing import (
     After,
     Limit,
@@ -25,7 +25,7 @@ from gridsignal_services.dispatch.listing import (
     Until,
     listed,
 )
-from gridsignal_services.dispatch.shapes import ExtendBody, ReleaseBody
+from gridsignal_services.dispatch.shapes import CancelOrderBody, ExtendBody, ReleaseBody
 from gridsignal_services.dispatch.views import (
     Offers,
     Orders,
@@ -50,6 +50,7 @@ def routes(door: Door) -> APIRouter:
     _orders(router, door)
     _order(router, door)
     _changes(router, door)
+    _cancelling(router, door)
     _offers(router, door)
     _sites(router, door)
     metered.add_to(router, door)
@@ -162,14 +163,15 @@ def _changes(router: APIRouter, door: Door) -> None:
         openapi_extra=takes(ExtendBody, EXTEND),
     )
     async def extend(order_id: str, request: Request, response: Response) -> Response:
-        """Lets an order end later, within what the site offered."""
+        """Lets an order end later: until `extendable_until`, for its site has offered no longer."""
         who = door.operator(request)
         ledger, tracked = door.order(who, order_id, own=True)
         body = await door.body(request, ExtendBody, who)
         if faults := commands.extension_faults(tracked, body):
             raise problems.conflict(faults)
         if body.ends_at != tracked.order.ends_at:
-            must_be_accepted(await door.submit(commands.ending(tracked, body.ends_at, body, who), who, response))
+            record = commands.revised(tracked, body, who, ends_at=body.ends_at)
+            must_be_accepted(await door.submit(record, who, response))
         return await _changed(door, who, ledger, tracked, response)
 
     @router.post(
@@ -188,7 +190,29 @@ def _changes(router: APIRouter, door: Door) -> None:
         if faults := commands.release_faults(tracked, ends_at, body):
             raise problems.conflict(faults)
         if ends_at != tracked.order.ends_at:
-            must_be_accepted(await door.submit(commands.ending(tracked, ends_at, body, who), who, response))
+            must_be_accepted(await door.submit(commands.revised(tracked, body, who, ends_at=ends_at), who, response))
+        return await _changed(door, who, ledger, tracked, response)
+
+
+def _cancelling(router: APIRouter, door: Door) -> None:
+    @router.post(
+        "/orders/{order_id}/cancel",
+        tags=["orders"],
+        response_model=OrderView,
+        summary="Cancel an order",
+        openapi_extra=takes(CancelOrderBody, CANCEL),
+    )
+    async def cancel(order_id: str, request: Request, response: Response) -> Response:
+        """Takes one order back before it begins, and lets go of the offer it called; the request stays as it is, and
+        what it lacks then is not ordered elsewhere unless you clear it again."""
+        who = door.operator(request)
+        ledger, tracked = door.order(who, order_id, own=True)
+        body = await door.body(request, CancelOrderBody, who)
+        if tracked.state is not OrderState.CANCELLED:
+            if faults := commands.cancellation_faults(tracked, body):
+                raise problems.conflict(faults)
+            record = commands.revised(tracked, body, who, state=OrderState.CANCELLED)
+            must_be_accepted(await door.submit(record, who, response))
         return await _changed(door, who, ledger, tracked, response)
 
 

@@ -130,6 +130,13 @@ class AwardBody(Shape):
     """For people, and for the auditor."""
 
 
+class CancelOrderBody(Reasoned):
+    """Takes one order back before it begins."""
+
+    revision: Revision | None = None
+    """The order's revision this was decided on; null: whatever is current."""
+
+
 class ExtendBody(Reasoned):
     """Lets an order end later."""
 

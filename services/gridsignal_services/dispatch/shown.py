@@ -116,6 +116,7 @@ def _order() -> OrderView:
         order=order,
         state=OrderState.ACTIVE,
         accepted_w=order.power_w,
+        extendable_until=order.ends_at,
         history=[step],
         delivered_wh=order.power_w // 4,
         amount=interval.amount,

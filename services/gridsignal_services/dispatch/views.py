@@ -15,12 +15,14 @@ from gridsignal_schemas.messages import (
     OrderState,
     SiteRegistration,
 )
-from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
+from gridsignal_schemas.rules.changes import latest_end
+from gridsignal_schemas.rules.lifecycle import ORDER_OVER, OfferState, RequestState
 from gridsignal_schemas.values import Currency, Identifier, Shape, Timestamp, Zone
 from gridsignal_services.dispatch.meters import PassedOver
 from gridsignal_services.ledger.amounts import Amount
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.ledger.delivered import DeliveryInterval, Totals
+from gridsignal_services.ledger.ordering import option_of
 
 
 class RequestView(Shape):
@@ -57,6 +59,9 @@ class OrderView(Shape):
     order: DispatchOrder
     state: OrderState
     accepted_w: int | None
+    extendable_until: Timestamp | None
+    """How far its end can be moved: as long as the site has offered, should it not have promised the time elsewhere
+    since. Its own end: the offer reaches no further. Null: it is over, or rests on no offer."""
     history: list[OrderStep]
     delivered_wh: int | None
     """0: metered, and nothing was delivered; null: not metered yet."""
@@ -167,6 +172,7 @@ def order_view(book: Book, tracked: TrackedOrder, metered: Metered) -> OrderView
         order=order,
         state=tracked.state,
         accepted_w=tracked.accepted_w,
+        extendable_until=_extendable_until(book, tracked),
         history=[
             OrderStep(**{name: getattr(step, name) for name in OrderStep.model_fields}) for step in tracked.history
         ],
@@ -177,6 +183,13 @@ def order_view(book: Book, tracked: TrackedOrder, metered: Metered) -> OrderView
         metered=list(metered.page),
         next_metered=metered.next,
     )
+
+
+def _extendable_until(book: Book, tracked: TrackedOrder) -> datetime | None:
+    option, ends_at = option_of(book, tracked), tracked.order.ends_at
+    if option is None or ends_at is None or tracked.state in ORDER_OVER:
+        return None
+    return max(ends_at, latest_end(tracked.order, option))
 
 
 def ignored(passed_over: PassedOver) -> IgnoredReading:

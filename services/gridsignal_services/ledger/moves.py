@@ -24,6 +24,7 @@ from gridsignal_schemas.rules.lifecycle import (
     OfferState,
     RequestState,
     after,
+    allows,
 )
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book, Step, TrackedOffer, TrackedOrder
@@ -123,6 +124,12 @@ def revise_order(
     set_order_timers(book, tracked)
     book.announcements.owe(tracked.order)
     return tracked.order
+
+
+def release_offer_of(book: Book, tracked: TrackedOrder, reason: str) -> None:
+    """An order that its operator takes back lets go of the offer that it called."""
+    if tracked.offer_key is not None and allows(OFFER, book.offers[tracked.offer_key].state, Event.RELEASE):
+        move_offer(book, tracked.offer_key, Event.RELEASE, Decision.RELEASED, reason=reason)
 
 
 def move_request(book: Book, request_id: str, event: Event) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import (
@@ -10,10 +11,12 @@ from gridsignal_schemas.messages import (
     DispatchOrder,
     Firmness,
     OfferDecision,
+    OfferOption,
     OrderResponse,
     ResponseKind,
 )
 from gridsignal_schemas.rules.answers import UNKNOWN_ORDER, answer_fault, event_of, is_so_already, is_to
+from gridsignal_schemas.rules.changes import change_faults, event_of_change, is_later
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import (
     OFFER,
@@ -23,15 +26,18 @@ from gridsignal_schemas.rules.lifecycle import (
     after,
     allows,
 )
-from gridsignal_schemas.rules.limits import LIMITS
-from gridsignal_schemas.values import rfc3339
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.book import Book, TrackedOrder, TrackedResponse
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
-from gridsignal_services.ledger.moves import end_if_over, fall_short, move_offer, move_order, move_request, revise_order
-
-_ON_ITS_WAY = timedelta(minutes=1)
-"""An order that ends "now" is logged a little later than it was written."""
+from gridsignal_services.ledger.moves import (
+    end_if_over,
+    fall_short,
+    move_offer,
+    move_order,
+    move_request,
+    release_offer_of,
+    revise_order,
+)
 
 
 def audience_of_site(book: Book, record: OfferDecision | DispatchOrder) -> Audience:
@@ -66,58 +72,40 @@ def order(book: Book, entry: Entry, order: DispatchOrder) -> Outcome:
         return Outcome(False, duplicate=True, receipt=tracked.changed)
     if faults := _change_faults(book, tracked, order):
         return Outcome(False, tuple(faults))
-    after(ORDER, tracked.state, Event.CHANGE)
+    event = event_of_change(order)
+    after(ORDER, tracked.state, event)
     tracked.order = order
-    move_order(book, tracked, Event.CHANGE, order.actor, order.reason_code, order.reason)
+    move_order(book, tracked, event, order.actor, order.reason_code, order.reason)
     tracked.changed = receipt_of(book.now, entry, revision=order.revision)
     book.announcements.decided(order)
+    if event is Event.CANCEL:
+        release_offer_of(book, tracked, order.reason)
+        end_if_over(book, order.request_id)
     return Outcome(True, receipt=tracked.changed, audience=audience)
 
 
+def option_of(book: Book, tracked: TrackedOrder) -> OfferOption | None:
+    """What the order's site has offered; None for an order that rests on no offer."""
+    offer = book.offers.get(tracked.offer_key) if tracked.offer_key else None
+    return offer.option_named(tracked.order.option or "") if offer else None
+
+
 def _change_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -> list[Detail]:
-    faults = []
-    current = tracked.order
-    if order.revision != current.revision + 1:
-        faults.append(fault("REVISION", "/revision", f"expected {current.revision + 1}, got {order.revision}"))
-    if order.revision > LIMITS.revisions_of_order:
-        expected = f"expected at most {LIMITS.revisions_of_order}, got {order.revision}"
-        faults.append(fault("REVISIONS", "/revision", expected))
-    if order.state is not tracked.state:
-        faults.append(fault("ILLEGAL_STATE", "/state", f"expected {tracked.state}, got {order.state}"))
-    free = {"revision", "ends_at", "actor", "reason_code", "reason", "state"}
-    kept = dict(current) | {"power_w": tracked.power_w}
-    changed = sorted(name for name, value in kept.items() if name not in free and getattr(order, name) != value)
-    if changed:
-        faults.append(fault("NOT_CHANGEABLE", f"/{changed[0]}", "only the end of an order can be changed"))
-    earliest = max(current.starts_at, book.now - _ON_ITS_WAY)
-    if order.ends_at is None or order.ends_at < earliest:
-        got = "none" if order.ends_at is None else rfc3339(order.ends_at)
-        expected = f"expected {rfc3339(earliest)} or later, got {got}"
-        faults.append(fault("END", "/ends_at", expected))
-    else:
-        faults.extend(_extension_faults(book, tracked, order))
+    option = option_of(book, tracked)
+    faults = list(change_faults(tracked, order, option, book.now))
+    if not faults and option is not None and order.ends_at is not None and is_later(tracked.order, order):
+        faults.extend(_headroom_faults(book, tracked, order.ends_at))
     return faults
 
 
-def _extension_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -> list[Detail]:
-    """An extension stays within what the site offered and has not promised elsewhere since."""
-    offer = book.offers.get(tracked.offer_key) if tracked.offer_key else None
-    option = offer.option_named(order.option or "") if offer else None
-    if option is None or order.ends_at is None or order.ends_at <= (tracked.order.ends_at or order.ends_at):
-        return []
-    duration_s = (order.ends_at - order.starts_at).total_seconds()
-    if order.ends_at > option.ends_at or duration_s > option.max_duration_s:
-        latest = min(option.ends_at, order.starts_at + timedelta(seconds=option.max_duration_s))
-        return [
-            fault("NOT_AS_OFFERED", "/ends_at", f"expected an end by {rfc3339(latest)}: the site offered no longer")
-        ]
-    request = book.requests[order.request_id]
-    since = tracked.order.ends_at or order.ends_at
+def _headroom_faults(book: Book, tracked: TrackedOrder, ends_at: datetime) -> Iterator[Detail]:
+    """An extension takes nothing that the site has promised elsewhere since."""
+    order = tracked.order
+    request, since = book.requests[order.request_id], order.ends_at or ends_at
     promised = book.committed(order.site, request.request)
-    room = book.headroom_w(order.site, request.request, since, order.ends_at, before=request.place, promised=promised)
+    room = book.headroom_w(order.site, request.request, since, ends_at, before=request.place, promised=promised)
     if room is None or tracked.power_w > room:
-        return [fault("OVERCOMMITTED", "/ends_at", f"expected headroom at the site for {tracked.power_w} W until then")]
-    return []
+        yield fault("OVERCOMMITTED", "/ends_at", f"expected headroom at the site for {tracked.power_w} W until then")
 
 
 # --- responses --------------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import (
-    OFFER,
     ORDER,
     ORDER_OVER,
     REQUEST,
@@ -31,6 +30,7 @@ from gridsignal_services.ledger.moves import (
     move_offer,
     move_order,
     move_request,
+    release_offer_of,
     revise_order,
     set_request_timers,
 )
@@ -151,5 +151,4 @@ def _cancel_order(book: Book, order: TrackedOrder, cancellation: RequestCancella
         return
     move_order(book, order, Event.CANCEL, cancellation.actor, code, reason)
     revise_order(book, order, cancellation.actor, code, reason)
-    if order.offer_key is not None and allows(OFFER, book.offers[order.offer_key].state, Event.RELEASE):
-        move_offer(book, order.offer_key, Event.RELEASE, Decision.RELEASED, reason=reason)
+    release_offer_of(book, order, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -30,10 +31,12 @@ def request_id(operator: Operator) -> Iterator[str]:
     operator(f"request cancel {made}")
 
 
-def offer(up: Up, request_id: str, site: str = "fra-1", who: str = "acme-ai", *, terms: str = "12MW at 80") -> str:
+def offer(
+    up: Up, request_id: str, site: str = "fra-1", who: str = "acme-ai", *, terms: str = "12MW at 80", more: str = ""
+) -> str:
     """One offer by the data center's own command; its id."""
     power, _, price = terms.split()
-    words = ["offer", "create", request_id, "--power", power, "--price", price, "--site", site, "--json"]
+    words = ["offer", "create", request_id, "--power", power, "--price", price, "--site", site, "--json", *more.split()]
     offered = ran(words, **up.towards(f"participant-{who}"))
     assert offered.code == 0, offered.err
     return str(offered.rows()[0]["offer_id"])
@@ -106,6 +109,36 @@ def test_an_order_ends_earlier_and_later_within_what_was_offered(up: Up, operato
     assert extended.rows()[0]["order"]["revision"] == 3
     too_long = operator(f"order extend {order_id} --end +10h")
     assert (too_long.code, too_long.err.startswith("gridsignal: --end: expected an end by 20")) == (1, True)
+
+
+def test_an_order_is_extended_as_long_as_its_site_said_it_can_hold(up: Up, operator: Operator, request_id: str) -> None:
+    asked = operator(f"request show {request_id} --json").rows()[0]["request"]
+    ends_at = datetime.fromisoformat(asked["ends_at"])
+    until = (ends_at + timedelta(minutes=20)).isoformat()
+    early = ["offer", "create", request_id, "--power", "1MW", "--price", "80", "--site", "fra-1", "--until", "+1m"]
+    refused = ran(early, **up.towards("participant-acme-ai"))
+    assert (refused.code, refused.err.startswith("gridsignal: --until: expected the request's end (20")) == (2, True)
+    offer(up, request_id, more=f"--until {until}")
+    operator(f"request clear {request_id}")
+    (order,) = operator(f"order list --request {request_id} --json").rows()
+    order_id = order["order"]["order_id"]
+    assert "can be extended until 20" in operator(f"order show {order_id}").out
+    extended = operator(f"order extend {order_id} --end {until} --json")
+    assert extended.code == 0, extended.err
+    assert datetime.fromisoformat(extended.rows()[0]["order"]["ends_at"]) == ends_at + timedelta(minutes=20)
+    assert "can't be extended: its site offered no longer" in operator(f"order show {order_id}").out
+
+
+def test_one_order_is_taken_back(up: Up, operator: Operator, request_id: str) -> None:
+    offer(up, request_id)
+    operator(f"request clear {request_id}")
+    (order,) = operator(f"order list --request {request_id} --json").rows()
+    order_id = order["order"]["order_id"]
+    cancelled, again = (operator(f"order cancel {order_id} --reason enough --json") for _ in range(2))
+    assert (cancelled.code, again.code) == (0, 0), cancelled.err
+    assert [ran.rows()[0]["state"] for ran in (cancelled, again)] == ["CANCELLED", "CANCELLED"]
+    assert operator("order cancel never-ordered").code == 1
+    assert operator("order cancel a/b").code == 2
 
 
 @pytest.mark.parametrize("more", ["?x=1", "#x", "/book", "/../{}", "%20"])

@@ -100,6 +100,53 @@ async def test_an_early_release_and_an_extension_are_revisions_of_the_order(stag
     assert standing.order == longer
 
 
+async def test_an_order_is_extended_as_long_as_its_site_offered_and_no_longer(stage: Stage) -> None:
+    async with connected(stage) as grid:
+        signals = grid.subscribe("dispatch")
+        request = a_dispatch_request()
+        await stage.ask(request)
+        await hear(signals, DispatchRequest)
+        await grid.offer(request, 6 * MW, "80", offer_id="ours", ends_at=request.ends_at + timedelta(minutes=15))
+        await stage.order("ours")
+        await stage.act()
+        order = await hear(signals, DispatchOrder)
+        await grid.accept(order)
+        refused = await stage.change(order, request.ends_at + timedelta(minutes=16))
+        taken = await stage.change(order, request.ends_at + timedelta(minutes=15))
+        longer = await hear(signals, DispatchOrder)
+    assert refused == "expected an end by 2024-05-12T19:00:00Z, as the site offered, got 2024-05-12T19:01:00Z"
+    assert (taken, order.ends_at, longer.ends_at) == ("", request.ends_at, request.ends_at + timedelta(minutes=15))
+
+
+async def test_an_order_on_an_offer_that_says_no_more_ends_with_its_request(stage: Stage) -> None:
+    async with connected(stage) as grid:
+        signals = grid.subscribe("dispatch")
+        request = a_dispatch_request()
+        await stage.ask(request)
+        await hear(signals, DispatchRequest)
+        await grid.offer(request, 6 * MW, "80", offer_id="ours")
+        await stage.order("ours")
+        await stage.act()
+        order = await hear(signals, DispatchOrder)
+        await grid.accept(order)
+        refused = await stage.change(order, request.ends_at + timedelta(minutes=1))
+    assert refused.startswith("expected an end by 2024-05-12T18:45:00Z, as the site offered")
+
+
+async def test_an_order_is_taken_back_alone(stage: Stage) -> None:
+    async with connected(stage) as grid:
+        signals = grid.subscribe("dispatch")
+        order = await ordered(stage, grid, signals)
+        await grid.accept(order)
+        await stage.act()
+        await stage.cancel_order(order)
+        over = await hear(signals, DispatchOrder)
+        released = await hear(signals, OfferDecision, decision="RELEASED")
+        assert list(await grid.orders()) == []
+    assert (over.state, over.revision, over.ends_at) == ("CANCELLED", 2, order.ends_at)
+    assert released.offer_id == order.offer_id
+
+
 async def test_a_cancellation_before_the_start_ends_an_order_and_one_in_the_middle_ends_it_now(stage: Stage) -> None:
     async with connected(stage) as grid:
         signals = grid.subscribe("dispatch")

@@ -69,8 +69,10 @@ class Day:
     def at(self, minutes: float) -> str:
         return (self.starts_at + timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
 
-    async def order(self, accepted_w: int | None = None, **changes: Any) -> DispatchOrder:
-        """An order of 12 MW to fra-1, accepted in full or in part."""
+    async def order(
+        self, accepted_w: int | None = None, longer: timedelta = timedelta(0), **changes: Any
+    ) -> DispatchOrder:
+        """An order of 12 MW to fra-1, accepted in full or in part; it could be held so much longer."""
         body = {
             "zone": "DE-LU",
             "direction": "LOAD_DECREASE",
@@ -85,7 +87,7 @@ class Day:
         async with self.site() as grid, asyncio.timeout(SOON_S):
             async for signal in grid.subscribe("dispatch"):
                 if isinstance(signal, DispatchRequest):
-                    await grid.offer(signal, power_w=12 * MW, price_per_mwh="80", divisible=True)
+                    await grid.offer(signal, 12 * MW, "80", divisible=True, ends_at=signal.ends_at + longer)
                     await self.operator.post(f"{self.path}/clear", json={})
                 elif isinstance(signal, DispatchOrder):
                     await grid.accept(signal, power_w=accepted_w)
@@ -161,6 +163,64 @@ async def test_an_order_accepted_in_part_can_end_earlier_and_later(day: Day) -> 
     assert (earlier.status_code, later.status_code, again.status_code) == (200, 200, 200), earlier.text + later.text
     assert (again.json()["order"]["revision"], again.json()["order"]["ends_at"]) == (3, day.at(45))
     assert (again.json()["accepted_w"], again.json()["order"]["power_w"]) == (7 * MW, 7 * MW)
+
+
+async def test_an_order_is_extended_as_far_as_it_says_itself(day: Day) -> None:
+    order = await day.order(longer=timedelta(minutes=15))
+    path = f"/v1/orders/{order.order_id}"
+    before = (await day.operator.get(path)).json()
+
+    too_far = await day.operator.post(f"{path}/extend", json={"ends_at": day.at(76)})
+    extended = await day.operator.post(f"{path}/extend", json={"ends_at": before["extendable_until"]})
+
+    assert (before["order"]["ends_at"], before["extendable_until"]) == (day.at(60), day.at(75))
+    (fault,) = too_far.json()["errors"]
+    assert (too_far.status_code, fault["code"], fault["pointer"]) == (422, "NOT_AS_OFFERED", "/ends_at")
+    assert fault["message"] == f"expected an end by {day.at(75)}, as the site offered, got {day.at(76)}"
+    view = extended.json()
+    assert (extended.status_code, view["order"]["ends_at"], view["extendable_until"]) == (200, day.at(75), day.at(75))
+    over = await day.operator.post(f"{path}/cancel", json={})
+    assert over.json()["extendable_until"] is None
+
+
+async def test_an_offer_that_says_no_more_lets_its_order_end_with_the_request(day: Day) -> None:
+    order = await day.order()
+    path = f"/v1/orders/{order.order_id}"
+    assert (await day.operator.get(path)).json()["extendable_until"] == day.at(60)
+    refused = await day.operator.post(f"{path}/extend", json={"ends_at": day.at(61)})
+    assert [fault["code"] for fault in refused.json()["errors"]] == ["NOT_AS_OFFERED"]
+
+
+async def test_one_order_is_cancelled_before_it_begins_and_only_by_its_operator(day: Day) -> None:
+    order = await day.order()
+    path = f"/v1/orders/{order.order_id}/cancel"
+    others = [day.stack.token("operator", "supplier-one"), day.stack.token("participant", "acme-ai")]
+    strangers = [
+        await day.operator.post(path, json={}, headers={"Authorization": f"Bearer {token}"}) for token in others
+    ]
+    stale = await day.operator.post(path, json={"revision": 7})
+    unknown = await day.operator.post(path, json={"ends_at": day.at(5)})
+    done = await day.operator.post(path, json={"reason": "the line is back"})
+    again = await day.operator.post(path, json={})
+
+    assert [answer.status_code for answer in strangers] == [404, 403]
+    assert (stale.status_code, stale.json()["errors"][0]["code"]) == (409, "ORDER_REVISION")
+    assert (unknown.status_code, unknown.json()["errors"][0]["code"]) == (422, "UNKNOWN_FIELD")
+    assert (done.status_code, again.status_code) == (200, 200), done.text
+    assert (done.json()["state"], again.json()["order"]["revision"]) == ("CANCELLED", 2)
+    last = done.json()["history"][-1]
+    assert (last["reason"], last["principal"]) == ("the line is back", "operator:tso-north")
+
+
+async def test_an_order_that_runs_is_released_and_not_cancelled(day: Day) -> None:
+    order = await day.order()
+    path = f"/v1/orders/{order.order_id}"
+    await day.clock.move_to(order.starts_at + timedelta(minutes=5))
+    await day.until(path, lambda view: view["state"] == "ACTIVE")
+    refused = await day.operator.post(f"{path}/cancel", json={})
+    (fault,) = refused.json()["errors"]
+    expected = "expected an order that has not begun, got ACTIVE; release it instead"
+    assert (refused.status_code, fault["code"], fault["message"]) == (409, "ORDER_RUNS", expected)
 
 
 async def test_a_change_of_an_order_names_what_is_wrong_with_it(day: Day) -> None:

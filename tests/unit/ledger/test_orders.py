@@ -11,6 +11,7 @@ from gridsignal_schemas.messages import Decision, OrderState
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.timers import next_records
+from gridsignal_services.ledger.entry import Outcome
 from tests.builders import an_offer_decision, utc
 from tests.unit.ledger import stages
 from tests.unit.ledger.market import Market, told_decisions, told_orders
@@ -168,6 +169,57 @@ def test_a_release_now_is_logged_a_moment_later_and_ends_the_order() -> None:
     market.act()
     assert market.state is RequestState.COMPLETED
     assert market.offer_state("acme") is OfferState.DELIVERED
+
+
+def cancelled(market: Market, **changes: Any) -> Outcome:
+    return market.change("acme", state=OrderState.CANCELLED, reason="the line is back", **changes)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_order_is_cancelled_alone_before_it_begins(answered: bool) -> None:
+    market = Market("acme", "volt")
+    market.offer("acme", 6 * MW, "70")
+    market.offer("volt", 6 * MW, "80")
+    market.close()
+    if answered:
+        market.answer("acme")
+    market.answer("volt")
+    outcome = cancelled(market)
+    assert (outcome.accepted, outcome.audience.sites) == (True, {"acme-1"})
+    assert cancelled(market, revision=2).duplicate
+    heard = market.act()
+    assert (market.order("acme").state, market.offer_state("acme")) == (OrderState.CANCELLED, OfferState.RELEASED)
+    assert ("acme", Decision.RELEASED) in told_decisions(heard)
+    assert market.ordered() == {"volt": 6 * MW}  # nobody is asked for what was let go
+    assert market.state is not RequestState.CANCELLED
+
+
+def test_a_request_whose_only_order_is_cancelled_is_over() -> None:
+    market = closed()
+    assert cancelled(market).accepted
+    assert market.state is RequestState.UNMET
+
+
+@pytest.mark.parametrize(
+    ("until", "changes", "code"),
+    [
+        ("18:20", {}, "ILLEGAL_STATE"),
+        ("20:00", {}, "ILLEGAL_STATE"),
+        ("17:59", {"ends_at": utc("18:10")}, "NOT_CHANGEABLE"),
+        ("17:59", {"power_w": MW}, "NOT_CHANGEABLE"),
+        ("17:59", {"revision": 4}, "REVISION"),
+    ],
+)
+def test_what_has_begun_is_not_cancelled_and_nothing_else_changes(
+    until: str, changes: dict[str, Any], code: str
+) -> None:
+    market = closed()
+    market.answer("acme")
+    market.run_until(utc(until))
+    before = market.order("acme").order
+    refused = cancelled(market, **changes)
+    assert (refused.code, market.order("acme").order) == (code, before)
+    assert "got ACTIVE; release it instead" in refused.faults[0].message or until != "18:20"
 
 
 def test_an_order_that_is_over_cannot_be_changed() -> None:

@@ -10,15 +10,17 @@ from typing import Any
 
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
-from gridsignal.cli.arguments import Arguments, give_examples, power_w, price, span
+from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, price, span
 from gridsignal.cli.connection import add_options, current, exit_code, open_grid, tell
 from gridsignal.cli.tables import printable, show_rows
 from gridsignal.ids import uuid7
 from gridsignal_schemas.frames import State
+from gridsignal_schemas.values import rfc3339
 
 EXAMPLE = """\
 examples:
   gridsignal offer create 018f6b3c-7a00-7000-8000-000000000001 --site fra-1 --power 12MW --price 90
+  gridsignal offer create 018f6b3c-7a00-7000-8000-000000000001 --site fra-1 --power 12MW --price 90 --until +5h
   gridsignal offer show 018f6b3c-7a00-7000-8000-000000000002
   gridsignal offer withdraw 018f6b3c-7a00-7000-8000-000000000002 --site fra-1 --reason "a job came in"
 """
@@ -40,6 +42,8 @@ def parser() -> Arguments:
     create.add_argument("--power", type=power_w, required=True, metavar="POWER", help="such as 12MW or 500kW")
     create.add_argument("--price", type=price, required=True, metavar="PRICE", help="per MWh, such as 89.90")
     create.add_argument("--notice", type=span, metavar="SPAN", help="warning you need, such as 10m")
+    until = "hold it longer if the operator wants: an order may be extended to here (default: the request's end)"
+    create.add_argument("--until", type=moment, metavar="TIME", help=until)
     create.add_argument("--indivisible", action="store_true", help="all of it or nothing")
     create.add_argument("--offer-id", metavar="ID", help="repeat an offer whose receipt you did not see")
     add_options(create, site=True)
@@ -66,14 +70,23 @@ async def _create(args: argparse.Namespace) -> int:
         if request is None:
             tell(f"No open request {args.request_id!r:.80}, or you may not see it.")
             return FAILED
+        terms = _terms(args, request)
         offer_id = args.offer_id or uuid7()
         if not args.json:
             print(f"offering as {offer_id}", file=sys.stderr)
-        terms: gridsignal.Terms = {"divisible": not args.indivisible}
-        if args.notice is not None:
-            terms["notice_s"] = int(args.notice.total_seconds())
         receipt = await grid.offer(request, args.power, args.price, offer_id=offer_id, **terms)
         return _tell(args, receipt, offer_id, await _became(grid, offer_id))
+
+
+def _terms(args: argparse.Namespace, request: gridsignal.DispatchRequest) -> gridsignal.Terms:
+    terms: gridsignal.Terms = {"divisible": not args.indivisible}
+    if args.notice is not None:
+        terms["notice_s"] = int(args.notice.total_seconds())
+    if args.until is not None:
+        if args.until < request.ends_at:
+            raise gridsignal.UsageError(f"--until: expected the request's end ({rfc3339(request.ends_at)}) or later")
+        terms["ends_at"] = args.until
+    return terms
 
 
 async def _withdraw(args: argparse.Namespace) -> int:

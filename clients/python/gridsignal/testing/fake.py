@@ -144,7 +144,7 @@ class FakeGrid:
         return self.publish(an_order(self.now(), offer, request, power_w, **fields))
 
     def change(self, order: DispatchOrder, *, ends_at: datetime, **fields: Any) -> DispatchOrder:
-        """The operator lets an order end earlier or later: its next revision."""
+        """The operator lets an order end earlier or later: its next revision. Raises ValueError."""
         self.advance()
         changed = self.world.ledger.change(order.order_id, ends_at=ends_at, **fields)
         self._publish_owed()
@@ -156,6 +156,12 @@ class FakeGrid:
         named = {"zone": request.zone, "request_id": request.request_id, "actor": "operator:tso-fake"}
         self.publish(RequestCancellation(**named, reason_code="", reason=reason))
         self.world.ledger.cancel(request, self.now())
+        self._publish_owed()
+
+    def cancel_order(self, order: DispatchOrder, reason: str = "") -> None:
+        """The operator takes one order back before it begins."""
+        self.advance()
+        self.world.ledger.cancel_order(order.order_id, reason)
         self._publish_owed()
 
     def advance(self) -> None:

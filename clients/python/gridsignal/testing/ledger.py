@@ -25,6 +25,8 @@ from gridsignal_schemas.messages import (
     RequestCancellation,
     ResponseKind,
 )
+from gridsignal_schemas.rules.changes import latest_end
+from gridsignal_schemas.values import rfc3339
 
 
 @dataclass(slots=True)
@@ -165,8 +167,26 @@ class Ledger:
         held = self.orders[order_id]
         if held.over:
             raise ValueError(f"expected an order that is not over, got {held.state}")
+        self._must_be_offered(held.order, changes.get("ends_at"))
         self._revise(held, power_w=held.power_w, actor="operator:tso-fake", **changes)
         return held.order
+
+    def cancel_order(self, order_id: str, reason: str) -> None:
+        """The operator takes one order back before it begins, and lets go of its offer."""
+        held = self.orders[order_id]
+        if held.state not in (OrderState.ISSUED, OrderState.RECEIVED, OrderState.ACCEPTED):
+            raise ValueError(f"expected an order that has not begun, got {held.state}")
+        self.change(order_id, state=OrderState.CANCELLED, reason=reason)
+        self._move_offer(held, "RELEASED", Decision.RELEASED, reason=reason)
+
+    def _must_be_offered(self, order: DispatchOrder, ends_at: datetime | None) -> None:
+        standing = self.offers.get(order.offer_id or "")
+        options = standing.offer.options if standing else []
+        option = next((option for option in options if option.option == order.option), None)
+        if option is None or ends_at is None or order.ends_at is None or ends_at <= order.ends_at:
+            return
+        if ends_at > (latest := latest_end(order, option)):
+            raise ValueError(f"expected an end by {rfc3339(latest)}, as the site offered, got {rfc3339(ends_at)}")
 
     def cancel(self, request: DispatchRequest, now: datetime) -> None:
         """Offers are released and orders cancelled; one that runs ends now."""
