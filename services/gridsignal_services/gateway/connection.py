@@ -71,8 +71,8 @@ class Wire(Protocol):
     def receive(self, piece: bytes) -> None:
         """The next bytes."""
 
-    def receive_eof(self) -> None:
-        """The peer sends nothing more."""
+    def receive_eof(self) -> bool:
+        """The peer sends nothing more; whether it still waits for an answer."""
 
     def lost(self) -> None:
         """The socket is gone."""
@@ -132,8 +132,8 @@ class Connection(Inlet, Outlet):
         self.wire.lost()
         self.door.lost(self)
 
-    def said_all(self) -> None:
-        self.wire.receive_eof()
+    def said_all(self) -> bool:
+        return self.wire.receive_eof()
 
     def pause_writing(self) -> None:
         self.stop_writing(self.door.now_s())
@@ -221,7 +221,7 @@ class Connection(Inlet, Outlet):
             return
         self.write_all()
         try:
-            if self.transport.can_write_eof():
+            if self.transport.can_write_eof() and not self.is_at_end:
                 self.transport.write_eof()
             else:
                 self.transport.close()

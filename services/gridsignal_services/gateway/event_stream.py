@@ -35,9 +35,10 @@ class EventWire:
     def receive(self, piece: bytes) -> None:
         self._connection.door.counted(self._connection)
 
-    def receive_eof(self) -> None:
+    def receive_eof(self) -> bool:
         """Who sends nothing more may still read, or has hung up: it gets what there is, and nothing waits for it."""
         self._connection.close(CloseCode.NORMAL, "the client sends nothing more")
+        return False
 
     def lost(self) -> None:
         """Nothing of it is left to do."""

@@ -40,7 +40,8 @@ class Inlet(asyncio.BufferedProtocol):
         self._reads = 0
         self._early_bytes = 0
         self._after_the_end = 0
-        self._is_at_end = False
+        self.is_at_end = False
+        """The peer sends nothing more."""
 
     # --- what the connection supplies ----------------------------------------------------------------------------
 
@@ -67,8 +68,8 @@ class Inlet(asyncio.BufferedProtocol):
         """How much the peer may have sent before it knew of the end; more, and it is dropped."""
 
     @abstractmethod
-    def said_all(self) -> None:
-        """The peer sends nothing more, and all of it was worked off."""
+    def said_all(self) -> bool:
+        """The peer sends nothing more, and all of it was worked off; whether it still waits for an answer."""
 
     @abstractmethod
     def abort(self) -> None:
@@ -102,11 +103,12 @@ class Inlet(asyncio.BufferedProtocol):
         return self._reads > self._limits.early_reads or self._early_bytes > most
 
     def eof_received(self) -> bool:
-        """Whether the transport stays open: what came before is worked off first."""
-        self._is_at_end = bool(self._unread) and self.transport is not None and self.transport.can_write_eof()
-        if not self._is_at_end:
+        """Whether the transport stays open: what came before is worked off first, and may wait for its answer."""
+        self.is_at_end = True
+        if self.transport is None or not self.transport.can_write_eof():  # TLS ends both ways at once
             self.said_all()
-        return self._is_at_end
+            return False
+        return bool(self._unread) or self.said_all()
 
     @property
     def line(self) -> Inlet:
@@ -139,9 +141,9 @@ class Inlet(asyncio.BufferedProtocol):
         if self._unread:
             self.sign_of_life()  # it is not silent: we are busy
             return True
-        if self._is_at_end:
-            self.said_all()
-            self.transport.close()
+        if self.is_at_end:
+            if not self.said_all():
+                self.transport.close()
             return False
         self.transport.resume_reading()
         return False

@@ -33,7 +33,7 @@ class PollWire:
         """Those of its organisation: it is one of them until its answer is read or its socket is gone."""
         polls.add(self)
         self._answer = PollAnswer()
-        self._is_dirty = False
+        self._is_dirty = self._is_given = False
         self._until = asyncio.get_running_loop().call_later(wait_s, self._time_is_over)
         connection.collector = self
 
@@ -63,8 +63,9 @@ class PollWire:
         self.settle()
 
     def _give(self) -> None:
-        if self._connection.has_ended:
+        if self._is_given:
             return
+        self._is_given = True
         try:
             given = response(200, "application/json", self._answer.body())
         except Problem as problem:
@@ -76,9 +77,10 @@ class PollWire:
     def receive(self, piece: bytes) -> None:
         self._connection.door.counted(self._connection)
 
-    def receive_eof(self) -> None:
-        """Who sends nothing more may still read, or has hung up: it is not waited with."""
-        self._give()
+    def receive_eof(self) -> bool:
+        """Who sends nothing more may still read, or has hung up: it gets the first answer there is."""
+        self._time_is_over()
+        return not self._is_given
 
     def lost(self) -> None:
         self._until.cancel()
@@ -91,8 +93,9 @@ class PollWire:
         """An error is in the answer."""
 
     def close(self, code: int, reason: str) -> None:
-        """Answers with what there is; whoever asks again is told why it may not."""
+        """Answers with what can be gone on from, or to ask again: who may not is told why then."""
         self._give()
 
     def fail(self, code: int, reason: str) -> None:
+        self._is_given = True
         self._connection.respond(refused(internal()))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gridsignal_schemas.frames import Error, Frame, Gap
 from gridsignal_services.gateway.events import refusal_of
 from gridsignal_services.gateway.hub import Prepared
-from gridsignal_services.problems import Problem, bad_request
+from gridsignal_services.problems import Problem, bad_request, unavailable
 
 _MOST_BYTES = 1024 * 1024
 
@@ -54,13 +54,14 @@ class PollAnswer:
         return self._cursor is not None and (self.is_over or self._has_news)
 
     def body(self) -> bytes:
-        """The answer as JSON, with what there is. Raises Problem where it is a refusal."""
+        """The answer as JSON, with what there is and the place to go on from. Raises Problem where there is none."""
         if self._error is not None:
             raise refusal_of(self._error)
         if self._cursor is None and self._bytes >= _MOST_BYTES:  # cut here, the next poll would begin again
             raise _too_long()
-        cursor = f',"cursor":"{self._cursor}"'.encode() if self._cursor is not None else b""
-        return b'{"frames":[' + b",".join(self._frames) + b"]" + cursor + b"}"
+        if self._cursor is None:
+            raise unavailable("This was ended before there was an answer: ask again.")
+        return b'{"frames":[' + b",".join(self._frames) + b'],"cursor":"' + self._cursor.encode() + b'"}'
 
 
 def _too_long() -> Problem:

@@ -57,8 +57,9 @@ class RequestWire:
             if rest and self._connection.wire is not self:
                 self._connection.wire.receive(rest)
 
-    def receive_eof(self) -> None:
+    def receive_eof(self) -> bool:
         """Half a request is none, and nobody waits for its answer."""
+        return False
 
     def lost(self) -> None:
         """Nothing of it is left to do."""

@@ -76,9 +76,10 @@ class WebSocketWire:
         self._protocol.receive_data(piece)
         self._react()
 
-    def receive_eof(self) -> None:
+    def receive_eof(self) -> bool:
         self._protocol.receive_eof()
         self._react()
+        return False
 
     def lost(self) -> None:
         self._parts = []

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gridsignal_schemas.frames import CloseCode
 from tests.builders import a_grid_alert
 from tests.integration.gateway.test_floods import certificate
 from tests.integration.gateway.test_odd_requests import parsed
@@ -79,6 +80,32 @@ async def test_who_reads_nothing_of_it_is_dropped(tmp_path: Path) -> None:
     async with Stand.open(tmp_path, stall_s=0.5, **LIMITS) as stand, unread(stand, None):
         assert counted(stand, "polls") == 1
         await until_so(lambda: counted(stand, "polls") == 0)
+
+
+@pytest.mark.parametrize("ended", ["by the gateway", "by the caller"])
+async def test_each_answer_can_be_gone_on_from(tmp_path: Path, ended: str) -> None:
+    """A poll that ends before it has a cursor is refused, with none of its snapshot; who still listens gets one."""
+    async with Stand.open(tmp_path) as stand:
+        await stand.publish(*(a_grid_alert(alert_id=f"a-{number}") for number in range(400)))
+        reader, writer = await asyncio.open_connection(*stand.gateway.address)
+        writer.write(asking(stand, "stream=alerts&snapshot=true"))
+        if ended == "by the caller":
+            writer.write_eof()
+        await until_so(lambda: counted(stand, "polls") == 1)
+        (connection,) = stand.gateway._conversations.connections
+        if ended == "by the gateway":
+            connection.close(CloseCode.DRAIN, "drain")
+        try:
+            async with asyncio.timeout(SOON_S):
+                got = await reader.read(-1)
+        finally:
+            writer.transport.abort()
+        answer, body, _ = parsed("GET", got)
+        said = json.loads(body)
+        if ended == "by the gateway":
+            assert (answer.status_code, said["retriable"], "frames" in said) == (503, True, False)
+        else:
+            assert (answer.status_code, len(said["frames"]), said["cursor"] != "") == (200, 403, True)
 
 
 async def test_a_socket_that_was_reset_unseen_is_let_go_of_without_a_word(
