@@ -33,16 +33,17 @@ def malformed(text: bytes, invalid: ValidationError) -> Frame:
     return Error(id=frame_id, code="schema", message=first)
 
 
-def twists_of(text: bytes) -> list[Detail]:
-    """What no JSON should have, as the REST doors find it; what is no JSON at all is found with the shape."""
+def odd(text: bytes) -> Frame | None:
+    """The answer to a text that no JSON should be, read as the REST doors read it; None for one that is in order."""
     try:
-        return faults_of(text)
-    except NotJson:
-        return []
+        faults = faults_of(text)
+    except NotJson as fault:
+        return Error(code="bad_frame", message=str(fault))
+    return _twisted(text, faults) if faults else None
 
 
-def twisted(text: bytes, faults: list[Detail]) -> Frame:
-    """The answer to a text that no JSON should be: a key twice, a number that is none. As the REST doors say it."""
+def _twisted(text: bytes, faults: list[Detail]) -> Frame:
+    """A key came twice, or a number that is none."""
     told = _peek(text)
     frame_id, kind = _id(told), told.get("t")
     if not told:

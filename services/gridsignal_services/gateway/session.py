@@ -33,7 +33,7 @@ from gridsignal_services.access.tokens import Unauthorized
 from gridsignal_services.gateway.conduct import Conduct, Pace
 from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
 from gridsignal_services.gateway.hub import GroupKey, group_key
-from gridsignal_services.gateway.refusals import forbidden, malformed, rate, too_fast, twisted, twists_of
+from gridsignal_services.gateway.refusals import forbidden, malformed, odd, rate, too_fast
 from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.wishes import fault_of
@@ -100,8 +100,8 @@ class Session:
             return [Close(CloseCode.RATE_LIMITED, pace.value)]
         if pace is Pace.TOO_FAST:
             return [Send(too_fast(text, self._conduct.wait_ms))]
-        if faults := twists_of(text):
-            return [Send(twisted(text, faults)), *self._strike(now)]
+        if (refusal := odd(text)) is not None:
+            return [Send(refusal), *self._strike(now)]
         try:
             frame = _FRAMES.validate_json(text)
         except ValidationError as invalid:

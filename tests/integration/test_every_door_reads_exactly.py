@@ -1,0 +1,131 @@
+"""The same odd bodies through every door: each refuses them, and at the same place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from websockets import Subprotocol
+from websockets.asyncio.client import connect
+
+from gridsignal_services import embedded
+from gridsignal_services.access import SIGNAL_WRITE
+from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.clock import WallClock
+from gridsignal_services.embedded import Stack
+from gridsignal_services.registry import example_registry
+from gridsignal_services.settings import ServerSettings
+from tests.builders import a_flex_offer
+
+WHOLE = ""
+"""The pointer to all of a body: it is no JSON of ours."""
+NUMBER = "the number"
+"""A field that takes an integer: each door has another."""
+ODDITIES: dict[str, tuple[str, str]] = {
+    "a key twice": ('"number": 7, "number": 7', NUMBER),
+    "a key twice, once escaped": ('"number": 7, "escaped": 7', NUMBER),
+    "a key twice, deep inside": ('"number": 7, "odd": [{"a": {"b": 1, "b": 1}}]', "/odd/0/a/b"),
+    "NaN": ('"number": NaN', NUMBER),
+    "Infinity": ('"number": Infinity', NUMBER),
+    "-Infinity": ('"number": -Infinity', NUMBER),
+    "an integer with a point": ('"number": 7.0', NUMBER),
+    "an integer with an exponent": ('"number": 7e0', NUMBER),
+    "beyond any float": ('"number": 1e400', NUMBER),
+    "more digits than anybody needs": (f'"number": {"7" * 5000}', WHOLE),
+    "an integer as text": ('"number": "7"', NUMBER),
+    "a truth for a number": ('"number": true', NUMBER),
+    "null for a number": ('"number": null', NUMBER),
+    "an unknown field": ('"number": 7, "odd": 1', "/odd"),
+    "32 levels below an unknown field": (f'"number": 7, "odd": {"[" * 30}{"]" * 30}', "/odd"),
+    "more than 32 levels": (f'"number": 7, "odd": {"[" * 33}{"]" * 33}', WHOLE),
+    "hundreds of levels": (f'"number": 7, "odd": {"[" * 900}{"]" * 900}', WHOLE),
+    "half a letter": ('"number": 7, "odd": "\\ud800"', WHOLE),
+    "a comma too many": ('"number": 7,', WHOLE),
+    "a comment": ('"number": 7 /* seven */', WHOLE),
+    "single quotes": ("'number': 7", WHOLE),
+    "another text behind it": ('"number": 7}{', WHOLE),
+}
+
+
+@pytest.fixture
+async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
+    log = await SqliteLog.open(tmp_path)
+    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
+    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
+    try:
+        async with circuit as running:
+            yield running
+    finally:
+        await log.aclose()
+
+
+def odd(body: dict[str, Any], number: str, written: str) -> str:
+    """The body with an integer field written otherwise, and what comes with it."""
+    rest = json.dumps({name: value for name, value in body.items() if name != number})
+    escaped = f"\\u{ord(number[0]):04x}{number[1:]}"
+    return f"{rest[:-1]}, {written.replace('escaped', escaped).replace('number', number)}}}"
+
+
+async def posted(url: str, token: str, text: str) -> list[str]:
+    headers = {"Authorization": f"Bearer {token}", "content-type": "application/json", "Idempotency-Key": "odd"}
+    async with httpx2.AsyncClient(timeout=10) as client:
+        answer = await client.post(url, content=text, headers=headers)
+    assert answer.status_code in (400, 422), answer.text
+    return [error["pointer"] for error in answer.json()["errors"]]
+
+
+async def over_rest(stack: Stack, written: str) -> list[str]:
+    body = {
+        "zone": "DE-LU",
+        "direction": "LOAD_DECREASE",
+        "starts_at": "2030-05-12T18:00:00Z",
+        "ends_at": "2030-05-12T18:45:00Z",
+        "gate_closure_at": "2030-05-12T17:00:00Z",
+        "decision_deadline": "2030-05-12T17:10:00Z",
+    }
+    token = stack.token("operator", "tso-north")
+    return await posted(f"{stack.api_url}/v1/requests", token, odd(body, "power_w", written))
+
+
+async def pushed(stack: Stack, written: str) -> list[str]:
+    body = {
+        "zone": "DE-LU",
+        "product": "DAY_AHEAD",
+        "dataset": "TEST",
+        "currency": "EUR",
+        "starts_at": "2024-05-12T00:00:00Z",
+        "prices_per_mwh": ["1"],
+    }
+    token = stack.issuer.mint("operator", "tso-north", "t", [SIGNAL_WRITE], 60, datetime.now(UTC))
+    return await posted(f"{stack.feeds_url}/v1/signals/prices", token, odd(body, "resolution_s", written))
+
+
+async def over_websocket(stack: Stack, written: str) -> list[str]:
+    offer = a_flex_offer(site="fra-1", participant="acme-ai")
+    body = odd(offer.model_dump(mode="json"), "revision", written)
+    headers = {"Authorization": f"Bearer {stack.token('participant', 'acme-ai')}"}
+    protocols = [Subprotocol("gridsignal.v1.json")]
+    async with connect(f"{stack.gateway_url}/v1/stream", additional_headers=headers, subprotocols=protocols) as socket:
+        await socket.send('{"t": "hello", "id": 1, "client": "odd/1", "site": "fra-1"}')
+        assert json.loads(await socket.recv())["t"] == "welcome"
+        await socket.send(f'{{"t": "offer", "id": 2, "offer_id": "{offer.offer_id}", "body": {body}}}')
+        answer = json.loads(await socket.recv())
+    if answer["t"] == "error":
+        assert answer["code"] == "bad_frame", answer
+        return [WHOLE]
+    assert (answer["t"], answer["code"]) == ("refused", "schema")
+    return [detail["pointer"] for detail in answer["details"]]
+
+
+@pytest.mark.parametrize(
+    ("door", "number"), [(over_rest, "power_w"), (pushed, "resolution_s"), (over_websocket, "revision")]
+)
+async def test_what_is_odd_is_refused_at_its_place(stack: Stack, door: Any, number: str) -> None:
+    found = {name: await door(stack, written) for name, (written, _) in ODDITIES.items()}
+    at = {NUMBER: f"/{number}"}
+    assert found == {name: [at.get(expected, expected)] for name, (_, expected) in ODDITIES.items()}
