@@ -29,6 +29,8 @@ _ARTIFACTS = (
     "org.apache.logging.log4j:log4j-slf4j-impl:2.25.3",
     "org.apache.logging.log4j:log4j-core:2.25.3",
 )
+TOOLS = f"org.apache.kafka:kafka-tools:{VERSION}"
+"""Kafka's own commands."""
 _PROPERTIES = """
 process.roles=broker,controller
 node.id={node_id}

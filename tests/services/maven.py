@@ -56,6 +56,11 @@ def jars(*coordinates: str) -> Path:
     return folder
 
 
+def java(*coordinates: str) -> list[str]:
+    """The beginning of the command that runs a short-lived class of these."""
+    return ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{jars(*coordinates)}/*"]
+
+
 def unpacked(coordinate: str) -> Path:
     """The folder of an archive, "group:artifact:version:tar.gz:classifier", unpacked."""
     group, artifact, version, _, classifier = coordinate.split(":")

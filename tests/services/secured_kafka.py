@@ -15,8 +15,8 @@ import pytest
 
 from gridsignal_services.bus.kafka_topics import Brokers
 from tests.certificates import Authority
-from tests.services.kafka import VERSION, KafkaNode, answers, plans
-from tests.services.maven import jars, need
+from tests.services.kafka import TOOLS, KafkaNode, answers, plans
+from tests.services.maven import java, need
 from tests.services.process import free_ports
 
 DOORS = ("gateway", "dispatch", "ingest")
@@ -58,17 +58,11 @@ class Secured:
 
     def run(self, command: Sequence[str]) -> str:
         """What one of Kafka's own commands says, as whoever runs the broker gives it."""
-        tools = {"kafka-acls.sh": "AclCommand", "kafka-configs.sh": "ConfigCommand"}
-        program = {"AclCommand": "org.apache.kafka.tools.AclCommand", "ConfigCommand": "kafka.admin.ConfigCommand"}
-        java = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{jars(_TOOLS)}/*"]
-        said = subprocess.run(
-            [*java, program[tools[command[0]]], *command[1:]], check=False, capture_output=True, text=True, timeout=60
-        )
+        assert command[0] == "kafka-acls.sh"
+        words = [*java(TOOLS), "org.apache.kafka.tools.AclCommand", *command[1:]]
+        said = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
         assert said.returncode == 0, shlex.join(command) + said.stdout + said.stderr
         return said.stdout
-
-
-_TOOLS = f"org.apache.kafka:kafka-tools:{VERSION}"
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from gridsignal_services.bus import Appended, Log, LogConfigurationError, LogUna
 from gridsignal_services.bus.codec import MAX_VALUE_BYTES
 from gridsignal_services.bus.condition import Condition, wall_us
 from gridsignal_services.bus.kafka_clients import stop
+from gridsignal_services.bus.kafka_durability import REPLICATION, apply_command, must_be_durable
 from gridsignal_services.bus.kafka_election import KafkaElection
 from gridsignal_services.bus.kafka_producer import Producer
 from gridsignal_services.bus.kafka_reader import KafkaReader
@@ -26,7 +27,6 @@ from gridsignal_services.bus.kafka_topics import (
     brokers_there,
     epoch_of,
     find,
-    must_be_durable,
     must_be_the_same,
 )
 
@@ -91,7 +91,8 @@ class KafkaLog(Log):
         for topic in TOPICS.values():
             name = prefix + topic.name
             if name not in found:
-                raise LogConfigurationError(f"topic {name}: expected to exist; `gridsignal topics apply` makes it")
+                mend = f"`{apply_command(name, topic, min(brokers_now, REPLICATION))}` makes it"
+                raise LogConfigurationError(f"topic {name}: expected to exist; {mend}")
             must_be_durable(name, topic, found[name], brokers_now)
         log = cls(brokers, prefix, {name: topic.id for name, topic in found.items()}, learn, Condition(now_us=now_us))
         await log._warm()

@@ -66,19 +66,22 @@ class KafkaReader(Reader):
                 raise LogUnavailable("the log was closed")
             try:
                 consumer = await self._started() if self._starting or not self._consumer else self._consumer
-                fetched = await self._fetch(consumer, limit)
+                try:
+                    fetched = await self._fetch(consumer, limit)
+                except UnicodeDecodeError:  # the client reads names of headers as text, and one is none
+                    return [await self._unreadable()]
                 await self._know(consumer, fetched)
+                if records := [self._take(record) for records in fetched.values() for record in records]:
+                    return records
+                if marks := await self._passed_over(consumer):
+                    return marks
             except OffsetOutOfRangeError as error:
                 raise PositionGone(f"{self._topic}: {error}") from error
-            except UnicodeDecodeError:  # the client reads names of headers as text, and one is none
-                return [await self._unreadable()]
             except ConsumerStoppedError as error:
                 raise LogUnavailable("the log was closed") from error
             except (KafkaError, OSError, TimeoutError) as error:
                 await self._drop()
                 raise LogUnavailable(f"kafka can't be read now: {error}") from error
-            if records := [self._take(record) for records in fetched.values() for record in records]:
-                return records
             await self._doubt()
 
     async def aclose(self) -> None:
@@ -137,6 +140,16 @@ class KafkaReader(Reader):
                 consumer.seek(partition, self._next[partition.partition])
             raise
 
+    async def _passed_over(self, consumer: AIOKafkaConsumer) -> list[LogRecord]:
+        """What the client steps over in silence: the end of a foreign transaction has an offset and no record."""
+        marks = []
+        for partition in consumer.assignment():
+            at = partition.partition
+            if (position := await consumer.position(partition)) > self._next[at]:
+                self._next[at] = position
+                marks.append(_no_record(self._stream, at, position - 1))
+        return marks
+
     async def _doubt(self) -> None:
         ends = await self._ends()
         if any(offset < ends[partition] for partition, offset in self._next.items()):
@@ -156,18 +169,25 @@ class KafkaReader(Reader):
     async def _unreadable(self) -> LogRecord:
         """Steps over the record that the client can't read; what it is handed out as is no record of ours."""
         await self._drop()  # it lost what it had fetched together with it
-        consumer = await self._started()
+        consumer, ends = await self._started(), await self._ends()
         for partition in sorted(consumer.assignment()):
             at = self._next[partition.partition]
+            if at >= ends[partition.partition]:
+                continue
             try:
                 fetched = await consumer.getmany(partition, timeout_ms=int(DOUBT_AFTER_S * 1000), max_records=1)
             except UnicodeDecodeError:
                 self._next[partition.partition] = at + 1
                 await self._drop()
-                return LogRecord(self._stream, partition.partition, at, "", b"", 0)
+                return _no_record(self._stream, partition.partition, at)
             if records := fetched.get(partition):
                 return self._take(records[0])
         raise LogUnavailable("kafka can't be read now: a record whose headers are no text, and it is not found again")
+
+
+def _no_record(stream: str, partition: int, offset: int) -> LogRecord:
+    """What lies there is none of ours: whoever decodes it finds it empty, and goes on."""
+    return LogRecord(stream, partition, offset, "", b"", 0)
 
 
 def record_of(stream: str, record: ConsumerRecord[Any, Any]) -> LogRecord:

@@ -1,4 +1,4 @@
-"""Kafka's topics: what topics.toml wants of them, what a cluster has, and the difference. Nothing is ever deleted."""
+"""Kafka's topics: asks a cluster what it has, and makes it what it has to be. Nothing is ever deleted."""
 
 from __future__ import annotations
 
@@ -24,19 +24,15 @@ from aiokafka.errors import (
     for_code,
 )
 
-from gridsignal_schemas.catalog import TOPICS, Topic
+from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
+from gridsignal_services.bus.kafka_durability import Change, Found, changes
 from gridsignal_services.bus.kafka_topic_ids import topic_ids
 
 REQUEST_TIMEOUT_MS = 10_000
-_DAY_MS = 86_400_000
 _TOPIC_OVERRIDE = 1  # the source of a setting that was made for this topic (DescribeConfigs, version 1 on)
 
 
-REPLICATION = 3
-"""Copies of each record, where there are as many brokers."""
-_AT_LEAST = frozenset({"retention.ms", "min.insync.replicas"})
-"""Settings of which more loses nothing."""
 _WITHOUT_RIGHT = frozenset({TopicAuthorizationFailedError.errno, ClusterAuthorizationFailedError.errno})
 SPREAD_S = 10.0
 """How long a new topic may take to be known to all brokers."""
@@ -64,99 +60,6 @@ class Brokers:
             settings |= {"sasl_mechanism": self.sasl}
             settings |= {"sasl_plain_username": self.username, "sasl_plain_password": self.password}
         return settings
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One topic as the cluster has it."""
-
-    id: uuid.UUID
-    partitions: int
-    replicas: int
-    """The fewest that a partition has."""
-    settings: Mapping[str, str]
-    """Every setting in force."""
-    overrides: Mapping[str, str]
-    """Those made for this topic."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One topic to make, or settings of it to change."""
-
-    name: str
-    new: Topic | None
-    """The topic, where it has to be made."""
-    settings: Mapping[str, tuple[str | None, str]]
-    """(is, shall be) of each setting that differs."""
-
-    def __str__(self) -> str:
-        settings = ", ".join(f"{key}: {old or 'unset'} -> {new}" for key, (old, new) in self.settings.items())
-        verb = f"make with {self.new.partitions} partitions" if self.new else "change"
-        return f"{self.name}: {verb}: {settings}"
-
-
-def wanted_settings(topic: Topic, replication: int) -> dict[str, str]:
-    """What the promises of the log need: append times by the broker, nothing lost, nothing compacted."""
-    settings = {
-        "cleanup.policy": "delete",
-        "message.timestamp.type": "LogAppendTime",
-        "min.insync.replicas": str(max(1, replication - 1)),
-        "retention.bytes": "-1",
-        "retention.ms": str(topic.retention_days * _DAY_MS) if topic.retention_days else "-1",
-        "unclean.leader.election.enable": "false",
-    }
-    if topic.flush_every_message:
-        settings["flush.messages"] = "1"
-    return settings
-
-
-def changes(found: Mapping[str, Found], prefix: str, replication: int) -> list[Change]:
-    """What `apply` would do. Raises LogConfigurationError for a number of partitions, which can't be changed."""
-    needed = []
-    for topic in TOPICS.values():
-        name = prefix + topic.name
-        wanted = wanted_settings(topic, replication)
-        if (there := found.get(name)) is None:
-            needed.append(Change(name, topic, {key: (None, value) for key, value in wanted.items()}))
-            continue
-        must_have_partitions(name, topic, there)
-        differing = {key: (there.settings.get(key), value) for key, value in wanted.items()}
-        differing = {key: (old, new) for key, (old, new) in differing.items() if old != new}
-        if differing:
-            needed.append(Change(name, None, differing))
-    return needed
-
-
-def must_be_durable(name: str, topic: Topic, found: Found, brokers: int) -> None:
-    """Raises LogConfigurationError for settings that lose or change acknowledged records; stricter ones are fine."""
-    must_have_partitions(name, topic, found)
-    copies = min(brokers, REPLICATION)
-    if found.replicas < copies:
-        mend = "Kafka's own kafka-reassign-partitions.sh adds them"
-        raise LogConfigurationError(f"topic {name}: expected {copies} replicas, got {found.replicas}; {mend}")
-    weak = [
-        f"{key} {value}, got {found.settings.get(key) or 'none'}"
-        for key, value in wanted_settings(topic, found.replicas).items()
-        if not _is_as_good(key, found.settings.get(key), value)
-    ]
-    if weak:
-        mend = f"`gridsignal topics apply --replication {found.replicas}` mends it"
-        raise LogConfigurationError(f"topic {name}: expected {'; '.join(weak)}; {mend}")
-
-
-def _is_as_good(key: str, value: str | None, wanted: str) -> bool:
-    if value == wanted:
-        return True
-    if key not in _AT_LEAST or value is None or not value.lstrip("-").isdigit():
-        return False
-    return wanted != "-1" and (value == "-1" or int(value) >= int(wanted))
-
-
-def must_have_partitions(name: str, topic: Topic, found: Found) -> None:
-    """Raises LogConfigurationError: another number of partitions puts zones elsewhere, and means a new topic."""
-    if found.partitions != topic.partitions:
-        raise LogConfigurationError(f"topic {name}: expected {topic.partitions} partitions, got {found.partitions}")
 
 
 def epoch_of(ids: Mapping[str, uuid.UUID], prefix: str) -> str:

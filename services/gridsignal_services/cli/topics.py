@@ -20,7 +20,7 @@ from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.settings import ConfigError, ServerSettings
 
 if TYPE_CHECKING:
-    from gridsignal_services.bus.kafka_topics import Change
+    from gridsignal_services.bus.kafka_durability import Change
 
 EXAMPLE = """\
 examples:
@@ -85,7 +85,8 @@ def _print_rights(settings: ServerSettings, arguments: argparse.Namespace) -> in
 async def _run(settings: ServerSettings, replication: int, *, dry_run: bool) -> list[Change]:
     # aiokafka comes with the extra `kafka`; the help needs none of it
     from gridsignal_services.bus.cluster import brokers_of
-    from gridsignal_services.bus.kafka_topics import administration, apply, changes, find
+    from gridsignal_services.bus.kafka_durability import changes
+    from gridsignal_services.bus.kafka_topics import administration, apply, find
 
     async with administration(brokers_of(settings)) as admin:
         if dry_run:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import shlex
 import uuid
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import LogConfigurationError
 from gridsignal_services.bus.kafka import KafkaLog
-from gridsignal_services.bus.kafka_topics import Brokers
+from gridsignal_services.bus.kafka_durability import wanted_settings
+from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
 from gridsignal_services.cli import topics
 
 
@@ -29,6 +35,63 @@ def test_topics_are_made_once_and_a_dry_run_makes_none(kafka: Brokers, capsys: p
     assert capsys.readouterr().out == "all topics are as they should be\n"
 
 
-async def test_a_log_without_its_topics_names_the_command_that_makes_them(kafka: Brokers) -> None:
-    with pytest.raises(LogConfigurationError, match="gridsignal topics apply"):
-        await KafkaLog.open(kafka, prefix=f"test-{uuid.uuid4().hex[:12]}.")
+WRONG = [
+    ("prices", {"retention.ms": "3600000"}),
+    ("readings", {"retention.ms": "60000"}),
+    ("dispatch", {"retention.ms": "604800000"}),
+    ("dispatch", {"retention.bytes": "1000000"}),
+    ("carbon", {"cleanup.policy": "compact"}),
+    ("dispatch", {"cleanup.policy": "compact,delete"}),
+    ("prices", {"compression.type": "producer"}),
+    ("alerts", {"message.timestamp.type": "CreateTime"}),
+    ("dispatch", {"unclean.leader.election.enable": "true"}),
+    ("dispatch", {"flush.messages": "9223372036854775807"}),
+    ("readings", {"retention.ms": "60000", "cleanup.policy": "compact", "unclean.leader.election.enable": "true"}),
+]
+
+
+async def test_each_weak_setting_is_refused_and_the_command_it_names_mends_it(kafka: Brokers) -> None:
+    prefix = f"test-{uuid.uuid4().hex[:12]}."
+    async with administration(kafka) as admin:
+        await apply(admin, prefix, replication=1)
+        await (await KafkaLog.open(kafka, prefix=prefix)).aclose()
+        for stream, settings in WRONG:
+            topic = TOPICS[stream]
+            wrong = wanted_settings(topic, 1) | settings
+            name = prefix + topic.name
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, wrong)])
+            with pytest.raises(LogConfigurationError, match=re.escape(f"topic {name}: expected ")) as refused:
+                await KafkaLog.open(kafka, prefix=prefix)
+            for key, value in settings.items():
+                assert re.search(rf"{re.escape(key)} \S+, got {re.escape(value)}(;| |$)", str(refused.value))
+            assert await _run_as_named(kafka, str(refused.value)) == 0
+            await (await KafkaLog.open(kafka, prefix=prefix)).aclose()
+        await admin.delete_topics([prefix + topic.name for topic in TOPICS.values()])
+
+
+async def test_topics_that_are_not_there_are_made_by_the_command_that_is_named(kafka: Brokers) -> None:
+    prefix = f"test-{uuid.uuid4().hex[:12]}."
+    with pytest.raises(LogConfigurationError) as refused:
+        await KafkaLog.open(kafka, prefix=prefix)
+    assert await _run_as_named(kafka, str(refused.value)) == 0
+    await (await KafkaLog.open(kafka, prefix=prefix)).aclose()
+
+
+async def test_more_copies_than_a_topic_has_are_not_promised(kafka: Brokers) -> None:
+    """`apply` asks for three by default: with min.insync.replicas 2, a topic with one copy takes no record."""
+    prefix = f"test-{uuid.uuid4().hex[:12]}."
+    async with administration(kafka) as admin:
+        await apply(admin, prefix, replication=1)
+        with pytest.raises(LogConfigurationError, match="expected 3 replicas, got 1"):
+            await apply(admin, prefix, replication=3)
+        assert not await apply(admin, prefix, replication=1)
+    log = await KafkaLog.open(kafka, prefix=prefix)
+    await log.append("dispatch", "DE-LU", b"x", {})
+    await log.aclose()
+
+
+async def _run_as_named(kafka: Brokers, refusal: str) -> int:
+    """Runs what stands between the backticks, with the brokers that an environment would name."""
+    (command,) = re.findall("`gridsignal topics (.*)`", refusal)
+    arguments = topics.parser().parse_args([*shlex.split(command), "--kafka", kafka.servers])
+    return await asyncio.to_thread(topics.run, arguments)

@@ -8,7 +8,7 @@ import pytest
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import LogConfigurationError
-from gridsignal_services.bus.kafka_topics import Found, must_be_durable, wanted_settings
+from gridsignal_services.bus.kafka_durability import Found, must_be_durable, wanted_settings
 
 LEDGER, PRICES = TOPICS["dispatch"], TOPICS["prices"]
 
@@ -32,6 +32,8 @@ def test_what_is_applied_is_durable(stream: str, replicas: int, brokers: int) ->
         {"retention_ms": ""},
         {"retention_bytes": "1000000"},
         {"cleanup_policy": "compact"},
+        {"compression_type": "producer"},
+        {"compression_type": "zstd"},
         {"cleanup_policy": "compact,delete"},
         {"min_insync_replicas": "1"},
         {"message_timestamp_type": "CreateTime"},
@@ -51,7 +53,7 @@ def test_a_ledger_that_does_not_flush_is_refused() -> None:
 
 
 def test_stricter_settings_are_fine() -> None:
-    must_be_durable("prices", PRICES, found(retention_ms="-1", min_insync_replicas="3"), 3)
+    must_be_durable("prices", PRICES, found(retention_ms="-1", min_insync_replicas="3", compression_type="gzip"), 3)
 
 
 def test_too_few_copies_are_refused() -> None:
