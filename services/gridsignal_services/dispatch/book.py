@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from gridsignal_schemas.messages import Clearing, DispatchRequest, OfferOption, OrderState
-from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
+from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, OfferState, RequestState
 from gridsignal_schemas.values import Money, Shape, Timestamp
 from gridsignal_services.ledger.amounts import Amount
 from gridsignal_services.ledger.announcements import OfferKey
-from gridsignal_services.ledger.book import Book, TrackedRequest
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.ranking import call_order, price_of_whole, priced_at
 from gridsignal_services.ledger.reasons import reason_of
 
@@ -72,22 +72,31 @@ class BookView(Shape):
 
 def book_view(book: Book, request_id: str) -> BookView:
     """The book of one request. Raises KeyError for a request this book doesn't hold."""
+    lines = [line(book, key, place) for place, key in enumerate(call_order(book, request_id), 1)]
+    clearings = list(book.requests[request_id].clearings)
+    return head(book, request_id).model_copy(update={"offers": lines, "clearings": clearings})
+
+
+def head(book: Book, request_id: str) -> BookView:
+    """The book of one request without its offers and clearings."""
     tracked = book.requests[request_id]
-    offers = [_line(book, tracked, key, place) for place, key in enumerate(call_order(book, request_id), 1)]
-    standing = {OfferState.LIVE, OfferState.STANDBY}
+    held = [book.offers[key] for key in tracked.offers]
     awarded_w = sum(order.power_w for order in book.live_orders(tracked.orders))
+    standing_w = sum(max(o.power_w for o in each.offer.options) for each in held if each.state in OFFER_CALLABLE)
     return BookView(
         request=tracked.request,
         state=tracked.state,
-        offered_w=awarded_w + sum(max(o.power_w for o in line.options) for line in offers if line.state in standing),
+        offered_w=awarded_w + standing_w,
         awarded_w=awarded_w,
-        offers=offers,
-        clearings=list(tracked.clearings),
+        offers=[],
+        clearings=[],
     )
 
 
-def _line(book: Book, tracked: TrackedRequest, key: OfferKey, place: int) -> OfferLine:
+def line(book: Book, key: OfferKey, place: int) -> OfferLine:
+    """One offer's line."""
     held = book.offers[key]
+    tracked = book.requests[held.offer.request_id or ""]
     offer, at = held.offer, priced_at(book, tracked, held)
     order = book.orders.get(held.order_id) if held.order_id else None
     return OfferLine(

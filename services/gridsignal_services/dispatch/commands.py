@@ -29,9 +29,8 @@ from gridsignal_services.dispatch.shapes import (
     ReleaseBody,
     RequestBody,
 )
-from gridsignal_services.ledger.book import TrackedOrder
+from gridsignal_services.ledger.book import Book, TrackedOrder
 from gridsignal_services.ledger.clearing import Pick, decide
-from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.registry import Registry
 
 _NAMESPACE = uuid.UUID("d0c6f6a4-2f0b-5d5e-8a39-52a1c1f3f0b7")
@@ -82,15 +81,24 @@ def cancellation(request: DispatchRequest, body: CancelBody, principal: Principa
 
 
 def cleared(
-    ledger: Ledger, request_id: str, now: datetime, principal: Principal, reason: str, award: AwardBody | None = None
+    book: Book,
+    position: int,
+    request_id: str,
+    now: datetime,
+    principal: Principal,
+    reason: str,
+    award: AwardBody | None = None,
 ) -> Clearing:
-    """A clearing by hand: in merit order, or what was picked. Raises ValueError for a pick that can't be called."""
+    """A clearing by hand of the book as it was at a position: in merit order, or what was picked.
+
+    Raises ValueError for a pick that can't be called.
+    """
     picks = None if award is None else [Pick(**dict(pick)) for pick in award.picks]
     return decide(
-        ledger.book,
+        book,
         request_id,
         now=now,
-        position=ledger.position,
+        position=position,
         trigger=ClearingTrigger.BY_HAND,
         actor=principal.name,
         reason=reason,

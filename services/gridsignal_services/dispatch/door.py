@@ -81,9 +81,9 @@ class Door:
         """Counts an answer's computing against whoever asked."""
         return self._callers.work(principal)
 
-    def turn(self, principal: Principal) -> AbstractAsyncContextManager[Work]:
-        """`work` for a long answer, one of an organisation after the other. Raises Problem 429."""
-        return self._callers.turn(principal)
+    def turn(self, principal: Principal, *, is_owed: bool = False) -> AbstractAsyncContextManager[Work]:
+        """`work` for a long answer, one of an organisation after the other. Raises Problem 429 unless it is owed."""
+        return self._callers.turn(principal, is_owed=is_owed)
 
     def operator(self, request: Request) -> Principal:
         """An operator who may write. Raises Problem 401 or 403."""

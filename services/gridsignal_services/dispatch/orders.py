@@ -135,9 +135,9 @@ async def _text(
 
 
 async def _changed(door: Door, who: Principal, ledger: Ledger, tracked: TrackedOrder, response: Response) -> Response:
-    async with door.turn(who) as work:
+    async with door.turn(who, is_owed=True) as work:
         text, _ = await _text(door, ledger, tracked, work)
-    return Response(text, headers=dict(response.headers), media_type="application/json")
+    return json(text, response.headers)
 
 
 class _Entry(NamedTuple):

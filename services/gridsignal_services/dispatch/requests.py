@@ -15,7 +15,8 @@ from gridsignal_schemas.rules.requests import request_faults
 from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch import commands
-from gridsignal_services.dispatch.book import BookView, book_view
+from gridsignal_services.dispatch.book import BookView
+from gridsignal_services.dispatch.book_answer import book_answer
 from gridsignal_services.dispatch.door import Door, must_be_accepted, owns, paged
 from gridsignal_services.dispatch.examples import AWARD, CANCEL, REQUEST, takes
 from gridsignal_services.dispatch.listing import (
@@ -33,6 +34,7 @@ from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody
 from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.book import TrackedRequest
+from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.ledger.reduce import Ledger
 
 
@@ -145,28 +147,37 @@ def _showing(router: APIRouter, door: Door) -> None:
         await door.catch_up(request)
         return _view(door, who, request_id)
 
-    @router.get("/{request_id}/book", summary="Show a request's offers in merit order")
-    async def book(request_id: str, request: Request) -> BookView:
+    @router.get("/{request_id}/book", response_model=BookView, summary="Show a request's offers in merit order")
+    async def book(request_id: str, request: Request) -> Response:
         """Every offer in merit order, where it stands and why it lost; and every clearing."""
         who = door.principal(request)
         await door.catch_up(request)
         ledger, _ = door.request(who, request_id, own=True)
-        with door.work(who).here():
-            return book_view(ledger.book, request_id)
+        return await book_answer(door, who, ledger.book, request_id)
 
 
 def _clearing(router: APIRouter, door: Door) -> None:
     clearing = takes(ClearBody, {"reason": "the gate need not be waited for"})
 
-    @router.post("/{request_id}/clear", summary="Clear a request now, in merit order", openapi_extra=clearing)
-    async def clear(request_id: str, request: Request, response: Response) -> BookView:
+    @router.post(
+        "/{request_id}/clear",
+        response_model=BookView,
+        summary="Clear a request now, in merit order",
+        openapi_extra=clearing,
+    )
+    async def clear(request_id: str, request: Request, response: Response) -> Response:
         """Clears now, in merit order."""
         who = door.operator(request)
         body = await door.body(request, ClearBody, who)
         return await _clear(door, who, request_id, response, body.reason, None)
 
-    @router.post("/{request_id}/award", summary="Award offers by hand", openapi_extra=takes(AwardBody, AWARD))
-    async def award(request_id: str, request: Request, response: Response) -> BookView:
+    @router.post(
+        "/{request_id}/award",
+        response_model=BookView,
+        summary="Award offers by hand",
+        openapi_extra=takes(AwardBody, AWARD),
+    )
+    async def award(request_id: str, request: Request, response: Response) -> Response:
         """Awards what you picked, with the reason why not by merit order."""
         who = door.operator(request)
         body = await door.body(request, AwardBody, who)
@@ -177,11 +188,16 @@ def _clearing(router: APIRouter, door: Door) -> None:
 
 async def _clear(
     door: Door, who: Principal, request_id: str, response: Response, reason: str, picked: AwardBody | None
-) -> BookView:
+) -> Response:
     ledger, _ = door.request(who, request_id, own=True)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            clearing = commands.cleared(ledger, request_id, _now(door, ledger.now), who, reason, picked)
+            async with door.turn(who) as work:
+                with work.here():
+                    held, now = excerpt(ledger.book, request_id), _now(door, ledger.now)
+                clearing = await work.away(
+                    commands.cleared, held, ledger.position, request_id, now, who, reason, picked
+                )
         except ValueError as unpicked:
             raise problems.invalid([fault("PICK", "/picks", str(unpicked))]) from None
         outcome = await door.submit(clearing, who, response)
@@ -189,7 +205,7 @@ async def _clear(
             break
         await door.moved_on(ledger)  # somebody was faster: decide anew from what holds then
     must_be_accepted(outcome)
-    return book_view(ledger.book, request_id)
+    return await book_answer(door, who, ledger.book, request_id, response.headers)
 
 
 _ATTEMPTS = 5

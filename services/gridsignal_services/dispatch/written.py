@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from fastapi import Response
@@ -33,6 +33,6 @@ def json_of(head: BaseModel, name: str, rows: Iterable[str]) -> Response:
     return json(f"{before}{','.join(rows)}{after}")
 
 
-def json(text: str) -> Response:
+def json(text: str, headers: Mapping[str, str] | None = None) -> Response:
     """An answer that is JSON already."""
-    return Response(text, media_type="application/json")
+    return Response(text, headers=headers, media_type="application/json")

@@ -1,0 +1,48 @@
+"""The operator's book as an answer: put together beside the loop, from the book as it was when its turn came.
+
+A full book is thousands of offers of eight options, which take seconds to put in order and to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from fastapi import Response
+
+from gridsignal_services.access import Principal
+from gridsignal_services.dispatch.book import head, line
+from gridsignal_services.dispatch.door import Door
+from gridsignal_services.dispatch.written import around, json
+from gridsignal_services.ledger.book import Book
+from gridsignal_services.ledger.excerpt import excerpt
+from gridsignal_services.ledger.ranking import call_order
+
+_FEW = 8
+"""Offers that are looked up and written in a few milliseconds, whatever they hold."""
+
+
+async def book_answer(
+    door: Door, who: Principal, book: Book, request_id: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The book of one request; with `headers` it answers a write. Raises KeyError, and Problem 429 to a question."""
+    async with door.turn(who, is_owed=headers is not None) as work:
+        with work.here():
+            held = excerpt(book, request_id)
+        pieces = await work.each_away(texts(held, request_id))
+    return json("".join(pieces), headers)
+
+
+def texts(book: Book, request_id: str) -> Iterator[str]:
+    """The JSON of `book_view`, in pieces of a few offers; empty where nothing is written yet."""
+    keys = call_order(book, request_id)
+    yield ""
+    start, rest = around(head(book, request_id), "offers")
+    between, end = rest[: -len("]}")], rest[-len("]}") :]
+    for first in range(0, len(keys), _FEW):
+        lines = (line(book, key, place) for place, key in enumerate(keys[first : first + _FEW], first + 1))
+        yield start + ",".join(each.model_dump_json() for each in lines)
+        start = ","
+    yield between if keys else start + between
+    for number, clearing in enumerate(book.requests[request_id].clearings):
+        yield ("," if number else "") + clearing.model_dump_json()
+    yield end

@@ -1,0 +1,31 @@
+"""A part of the book as it is at a moment: to be read beside the event loop, while the book goes on."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import replace
+
+from gridsignal_services.ledger.book import Book
+
+
+def excerpt(book: Book, request_id: str) -> Book:
+    """A request, its offers, and what their sites have declared and have been ordered: all that its book view rests on.
+
+    Raises KeyError for a request this book doesn't hold.
+    """
+    asked = book.requests[request_id]
+    offers = {key: copy(book.offers[key]) for key in asked.offers}
+    sites = {offer.offer.site for offer in offers.values()}
+    orders_of_site = {site: list(book.orders_of_site.get(site, ())) for site in sites}
+    orders = {name: copy(book.orders[name]) for names in (asked.orders, *orders_of_site.values()) for name in names}
+    held = replace(asked, offers=list(asked.offers), orders=list(asked.orders), clearings=list(asked.clearings))
+    return Book(
+        requests={request_id: held},
+        offers=offers,
+        orders=orders,
+        sites={site: book.sites[site] for site in sites if site in book.sites},
+        declared={site: list(book.declared.get(site, ())) for site in sites},
+        orders_of_site=orders_of_site,
+        live_of_site={site: dict(book.live_of_site.get(site, {})) for site in sites},
+        now=book.now,
+    )
