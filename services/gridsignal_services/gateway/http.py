@@ -32,9 +32,26 @@ def response(status: int, content_type: str | None, body: bytes | None, **header
     return Response(status, HTTPStatus(status).phrase, fields, body or b"")
 
 
-def refused(problem: Problem) -> Response:
+def shared_with(origin: str) -> dict[str, str]:
+    """What lets a page of this origin read the answer (Fetch Standard, CORS)."""
+    return {
+        "Access_Control_Allow_Origin": origin,
+        "Access_Control_Expose_Headers": "Retry-After",
+        "Vary": "Origin",
+    }
+
+
+PREFLIGHT = {
+    "Access_Control_Allow_Methods": "GET",
+    "Access_Control_Allow_Headers": "Authorization, Last-Event-ID",
+    "Access_Control_Max_Age": "600",
+}
+"""What such a page may then ask."""
+
+
+def refused(problem: Problem, **headers: str) -> Response:
     """A problem as it goes out."""
-    made = response(problem.status, MEDIA_TYPE, problem.body.model_dump_json().encode())
+    made = response(problem.status, MEDIA_TYPE, problem.body.model_dump_json().encode(), **headers)
     if "Upgrade" in problem.headers:  # which is named in Connection, too
         del made.headers["Connection"]
         made.headers["Connection"] = "Upgrade, close"

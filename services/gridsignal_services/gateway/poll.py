@@ -26,8 +26,16 @@ class PollWire:
 
     encoding: Encoding = "frames"
 
-    def __init__(self, connection: Connection, dead_after_s: float, wait_s: float, polls: set[PollWire]) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        connection: Connection,
+        dead_after_s: float,
+        wait_s: float,
+        polls: set[PollWire],
+        headers: dict[str, str],
+    ) -> None:
+        """`headers` go with the answer, whatever it is."""
+        self._connection, self._headers = connection, headers
         give_up_after(connection, dead_after_s)
         self._polls = polls
         """Those of its organisation: it is one of them until its answer is read or its socket is gone."""
@@ -67,9 +75,9 @@ class PollWire:
             return
         self._is_given = True
         try:
-            given = response(200, "application/json", self._answer.body())
+            given = response(200, "application/json", self._answer.body(), **self._headers)
         except Problem as problem:
-            given = refused(problem)
+            given = refused(problem, **self._headers)
         self._connection.respond(given)
 
     # --- the wire ------------------------------------------------------------------------------------------------
@@ -98,4 +106,4 @@ class PollWire:
 
     def fail(self, code: int, reason: str) -> None:
         self._is_given = True
-        self._connection.respond(refused(internal()))
+        self._connection.respond(refused(internal(), **self._headers))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from urllib.parse import parse_qsl
+from urllib.parse import SplitResult, parse_qsl
 
 from websockets.http11 import Request, Response
 
@@ -20,7 +20,15 @@ from gridsignal_services.gateway.effects import Effect
 from gridsignal_services.gateway.event_stream import EventWire
 from gridsignal_services.gateway.events import EVENTS, POLL, asked, refusal
 from gridsignal_services.gateway.gauges import Gauges
-from gridsignal_services.gateway.http import must_ask_for_nothing_more, refused, response, url_of, word
+from gridsignal_services.gateway.http import (
+    PREFLIGHT,
+    must_ask_for_nothing_more,
+    refused,
+    response,
+    shared_with,
+    url_of,
+    word,
+)
 from gridsignal_services.gateway.poll import PollWire
 from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.session import House, Session
@@ -67,20 +75,35 @@ class Reception:
 
     def answer(self, connection: Connection, request: Request, now: datetime) -> Answer:
         """The answer to a request."""
+        shared: dict[str, str] = {}
         try:
-            made = self._answer(connection, request, now)
+            url = url_of(request)
+            if url.path in (EVENTS, POLL):
+                shared = self._shared(request)
+            made = self._answer(connection, request, url, shared, now)
         except Problem as problem:
-            made = Answer(refused(problem))
+            made = Answer(refused(problem, **shared))
         if request.method == "HEAD":
             made.response.body = b""
         return made
 
-    def _answer(self, connection: Connection, request: Request, now: datetime) -> Answer:
-        url = url_of(request)
+    def _shared(self, request: Request) -> dict[str, str]:
+        """What is said to a browser beside; a WebSocket has rules of its own. Raises Problem 403."""
+        origins = request.headers.get_all("Origin")
+        if not origins:
+            return {}
+        if len(origins) > 1 or origins[0] not in self._house.settings.origins:
+            raise Problem(403, "forbidden", f"expected an origin that is allowed, got {', '.join(origins)!r:.100}")
+        return shared_with(origins[0])
+
+    def _answer(
+        self, connection: Connection, request: Request, url: SplitResult, shared: dict[str, str], now: datetime
+    ) -> Answer:
         if (allowed := _ALLOWED.get(url.path)) is None:
             raise no_page(f"there are {', '.join(_ALLOWED)}")
         if request.method == "OPTIONS":
-            return Answer(response(204, None, None, Allow=allowed))
+            more = shared | PREFLIGHT if shared else {}
+            return Answer(response(204, None, None, Allow=allowed, **more))
         if request.method not in allowed.split(", "):
             raise method_not_allowed(allowed, request.method)
         must_ask_for_nothing_more(request)
@@ -92,7 +115,7 @@ class Reception:
             )
         if url.path == STREAM:
             return self._websocket(connection, request, now)
-        return self._events(connection, request, url.path, url.query, now)
+        return self._events(connection, request, url, shared, now)
 
     def _page(self, path: str) -> Response:
         if path == "/healthz":
@@ -108,11 +131,13 @@ class Reception:
         encoding: Encoding = "avro" if protocol.subprotocol == SUBPROTOCOL_AVRO else "json"
         return Answer(accepted, self._session(encoding, principal, now), wire)
 
-    def _events(self, connection: Connection, request: Request, path: str, query: str, now: datetime) -> Answer:
+    def _events(
+        self, connection: Connection, request: Request, url: SplitResult, shared: dict[str, str], now: datetime
+    ) -> Answer:
         """The same frames as a WebSocket client would send, said for the client."""
         fault: Problem | None = None
         try:
-            wanted = asked(path, query, request.headers)
+            wanted = asked(url.path, url.query, request.headers)
         except Problem as problem:
             fault = problem
         principal = self._admission.admit(connection, request, fault, now)
@@ -125,11 +150,11 @@ class Reception:
         if (refused_so := refusal(effects)) is not None:
             raise refused_so
         if wait_s is None:
-            begun = response(200, "text/event-stream", None, X_Accel_Buffering="no")
+            begun = response(200, "text/event-stream", None, X_Accel_Buffering="no", **shared)
             return Answer(begun, session, partial(EventWire, begun=begun, dead_after_s=dead_after_s), effects)
         if len(polls) >= (most := self._house.settings.organisation_polls):
             raise rate_limited(_POLLS_S, f"expected at most {most} polls of one organisation at once")
-        wire = partial(PollWire, dead_after_s=dead_after_s, wait_s=wait_s, polls=polls)
+        wire = partial(PollWire, dead_after_s=dead_after_s, wait_s=wait_s, polls=polls, headers=shared)
         return Answer(response(200, None, None), session, wire, effects)
 
     def _polls_of(self, principal: Principal) -> set[PollWire]:

@@ -272,3 +272,25 @@ async def test_without_a_good_token_nobody_gets_in(stand: Stand) -> None:
         async with desk(stand, token) as client:
             answer = await client.get("/v1/poll?stream=alerts&zones=DE-LU&wait_s=0")
         assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("door", ["events?stream=alerts", "poll?stream=alerts&wait_s=0"])
+async def test_a_page_of_an_allowed_origin_reads_and_another_does_not(tmp_path: Path, door: str) -> None:
+    """As a browser asks: first whether it may ask with these headers, then with them."""
+    page = {"Origin": "https://desk.example"}
+    asks = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization,last-event-id"}
+    async with Stand.open(tmp_path, origins=("https://desk.example",)) as stand, desk(stand) as client:
+        may = await client.options(f"/v1/{door}", headers=page | asks)
+        assert (may.status_code, may.headers["Access-Control-Allow-Methods"]) == (204, "GET")
+        allowed = may.headers["Access-Control-Allow-Headers"].lower().split(", ")
+        assert set(asks["Access-Control-Request-Headers"].split(",")) <= set(allowed)
+        for headers, status in (
+            (page, 200),
+            (page | {"Authorization": "Bearer no"}, 401),
+            ({"Origin": "https://x"}, 403),
+        ):
+            async with client.stream("GET", f"/v1/{door}", headers=headers) as answer:
+                assert answer.status_code == status
+                assert answer.headers.get("Access-Control-Allow-Origin") == (page["Origin"] if status != 403 else None)
+        async with client.stream("GET", f"/v1/{door}") as answer:
+            assert (answer.status_code, "Access-Control-Allow-Origin" in answer.headers) == (200, False)
