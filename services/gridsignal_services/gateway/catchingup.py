@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from itertools import islice
 from typing import Protocol
 
 from gridsignal_schemas.frames import Conflated
@@ -14,13 +13,12 @@ from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.cursor import Place, advanced
 from gridsignal_services.gateway.history import Entry, Stream
 from gridsignal_services.gateway.hub import Group
+from gridsignal_services.gateway.snapshots import Shown
 
 _SLICE = 25
 """Entries sent in one turn, about a millisecond."""
 _READ = 50
 """Records decoded in one turn."""
-_LOOKED_AT = 500
-"""Entries of a state looked at in one turn."""
 
 
 class Ways(Protocol):
@@ -57,8 +55,8 @@ class CatchingUp:
         self.group = group
         self.stream = stream
         self.place = place
-        self.snapshot_place: Place | None = None
-        """Where a snapshot has ended, whose position has been told."""
+        self.was_shown = False
+        """Whether it began with a state, whose position was told."""
         self._left: deque[Entry | LogRecord] = deque()
         """Found and not yet looked at."""
         self._newest: dict[str, tuple[Entry, Place]] = {}
@@ -77,7 +75,7 @@ class CatchingUp:
                 await self._send_newest()
             elif self.connection.is_live:
                 # nothing is awaited from here to the end: this is the tick in which it joins
-                if self.place is not self.snapshot_place:
+                if not self.was_shown:  # a second position would tell that others did something meanwhile
                     self._ways.tell_position(self.connection, self.group, self.stream, self.stream.head)
                 self._ways.attach(self.connection, self.group)
                 return
@@ -90,15 +88,24 @@ class CatchingUp:
             found += self.stream.ring.after(partition, position, 500)
         return found
 
-    async def show(self, entries: list[Entry]) -> None:
-        """Sends a state: those of the entries that are wanted, without cursors."""
-        looked_at = iter(entries)
-        while chunk := list(islice(looked_at, _LOOKED_AT)):
+    async def show(self, shown: Shown) -> None:
+        """Sends a state: what its group sees of it, without cursors."""
+        at = 0
+        while at < shown.end:
+            await self._has_room(None)
             await self._ways.turn(self.connection)
-            for entry in chunk:
-                if self.group.key.wants(entry):
-                    await self._pause()
-                    self._send(entry, None)
+            at = self._show(shown, at)
+
+    def _show(self, shown: Shown, at: int) -> int:
+        """Sends what is ready, or one piece that was not; returns how far it came."""
+        was_ready = True
+        while was_ready and at < shown.end and self._sent_bytes < self._ways.room_bytes:
+            was_ready = shown.is_ready(at)
+            batch, at = shown.piece(at)
+            if batch.messages:
+                self.connection.accept(batch)
+                self._sent_bytes += len(batch.chunk)
+        return at
 
     async def take(self, found: Sequence[Entry | LogRecord], patience_s: float | None = None) -> bool:
         """Takes in what comes next; False where the client took no more for so long: the rest is to be found again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
 from gridsignal_services.access import NOBODY, Audience
@@ -57,10 +57,34 @@ class Entry:
             self.record = None
         return self._body
 
+    def framed(self) -> bytes:
+        """The Avro value with its framing."""
+        return self.value
+
     @property
     def weight(self) -> int:
         """Roughly what it takes in memory, in bytes."""
         return _WEIGHT_OF_OBJECTS + _WEIGHT_OF_VALUE * len(self.value)
+
+
+class StateEntry(Entry):
+    """One record of a stream's present state, which is on no log as it is: its Avro is made when somebody needs it."""
+
+    __slots__ = ("_encode", "of")
+
+    def __init__(self, record: Record, audience: Audience, encode: Callable[[Record], bytes]) -> None:
+        super().__init__(LogRecord("dispatch", 0, 0, getattr(record, "zone", ""), b"", 0), record, audience)
+        self._encode = encode
+        self.of = record
+
+    @property
+    def is_deliverable(self) -> bool:
+        return True
+
+    def framed(self) -> bytes:
+        if not self.value:
+            self.value = self._encode(self.of)
+        return self.value
 
 
 def body_of(record: Record) -> bytes:

@@ -154,7 +154,7 @@ class Group:
         """An entry as this group's message; without a cursor inside a snapshot."""
         series = entry.series if self.key.mode == "latest" and cursor is not None else None
         if self.key.encoding == "avro":
-            value = signal_avro(self.sub, cursor, entry.value)
+            value = signal_avro(self.sub, cursor, entry.framed())
             return Prepared(value, series, schema_id=entry.schema_id, cursor=cursor)
         signal = signal_json(self.key.encoding, self.sub, cursor, entry.name, entry.body())
         return Prepared(signal, series, cursor=cursor)

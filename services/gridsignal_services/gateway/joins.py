@@ -153,11 +153,11 @@ class Joins:
 
     async def _snapshot(self, catching_up: CatchingUp) -> None:
         """The state at one place, then that place."""
-        stream = catching_up.stream
-        place = stream.head
-        await catching_up.show(self._sources.snapshot(stream.name))
-        self.tell_position(catching_up.connection, catching_up.group, stream, place)
-        catching_up.place = catching_up.snapshot_place = place
+        group, stream = catching_up.group, catching_up.stream
+        snapshot = self._sources.snapshot(group.key)
+        await catching_up.show(snapshot.shown_to(group))
+        self.tell_position(catching_up.connection, group, stream, snapshot.place)
+        catching_up.place, catching_up.was_shown = snapshot.place, True
 
     @property
     def room_bytes(self) -> int:

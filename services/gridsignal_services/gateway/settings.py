@@ -145,6 +145,9 @@ class GatewaySettings:
     """Records read at once; the next batch is read when these are sent."""
     snapshot_days: int = 3
     """How much of prices and carbon is read before the gateway is ready."""
+    snapshot_shared_s: float = 1.0
+    """A state is taken once for all subscriptions of an organisation that begin within so long; what came after it
+    follows at once."""
     position_every: int = 1000
     """Records that passed a subscription unseen: its position is sent before the heartbeat is due. Not on dispatch,
     where that would count what others do."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -19,16 +21,18 @@ from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.clock import Clock, micros
 from gridsignal_services.gateway.cursor import Place
-from gridsignal_services.gateway.history import Entry, Stream
+from gridsignal_services.gateway.history import Entry, StateEntry, Stream
+from gridsignal_services.gateway.hub import GroupKey
 from gridsignal_services.gateway.lastvalues import DayStart, LastValues
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.gateway.snapshots import Snapshot
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Outage, logger
 
 PUBLIC = ("prices", "carbon", "alerts")
 _DELIVERED = (DispatchRequest, RequestCancellation, OfferDecision, DispatchOrder)
-_SHOWN_FOR = timedelta(seconds=1)
+_SNAPSHOTS = 256
 
 Take = Callable[[str, Entry], None]
 """Gets every record of a stream, in order, in the tick in which it is known."""
@@ -37,7 +41,8 @@ Take = Callable[[str, Entry], None]
 class Sources:
     """All streams as far as this gateway has read them, and their current state.
 
-    Bounded: a ring and a table of last values a stream. When full: see there. Conflates: nothing.
+    Bounded: a ring and a table of last values a stream, see there; `_SNAPSHOTS`. When full: the one asked for longest
+    ago is taken anew. Conflates: nothing.
     """
 
     def __init__(
@@ -55,9 +60,11 @@ class Sources:
         """Records that could not be read; the partition goes on."""
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._take: Take = lambda stream, entry: None
-        self._shown: dict[str, tuple[Place, datetime, list[Entry]]] = {}
-        """The last state of a public stream that was asked for, where it was taken and when."""
-        self._open_dispatch: tuple[object, list[Entry]] | None = None
+        self._snapshots: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
+        """By stream and visibility, the one that was asked for longest ago first."""
+        self._open_dispatch: tuple[Place, list[Entry]] | None = None
+        self._states: dict[int, StateEntry] = {}
+        """Those of the last state of dispatch, by the identity of their records: what stays is written once."""
         replica.listen(self._reduced)
 
     def _stream(self, name: str, start: dict[int, int]) -> Stream:
@@ -149,24 +156,38 @@ class Sources:
             return Entry(logged, None)
         return Entry(logged, record, ledger.audience_of(record))
 
-    def snapshot(self, name: str) -> list[Entry]:
-        """The current state of a stream at its head."""
-        place = self.streams[name].head
-        if name in self.tables:
-            now = self._clock.now()
-            if (shown := self._shown.get(name)) is None or shown[0] is not place or abs(now - shown[1]) >= _SHOWN_FOR:
-                shown = self._shown[name] = (place, now, self.tables[name].current(now))
-            return shown[2]
-        if self._open_dispatch is None or self._open_dispatch[0] is not place:
-            self._open_dispatch = (place, [self._state(*open_) for open_ in self._open()])
+    def snapshot(self, key: GroupKey) -> Snapshot:
+        """The state of a stream for those who see what this key's viewer sees: of now, or of a moment ago."""
+        stream, seen_by = self.streams[key.stream], (key.stream, _visibility(key))
+        now, now_s = self._clock.now(), time.monotonic()
+        known = self._snapshots.pop(seen_by, None)
+        fresh = known is not None and known.is_fresh(now, now_s, self._settings.snapshot_shared_s)
+        if known is None or not fresh or not stream.ring.covers(known.place.positions):
+            if known is not None:
+                known.retire()
+            known = Snapshot(stream.head, self._state(stream, now), now, now_s)
+        self._snapshots[seen_by] = known
+        if len(self._snapshots) > _SNAPSHOTS:
+            _, longest_ago = self._snapshots.popitem(last=False)
+            longest_ago.retire()
+        return known
+
+    def _state(self, stream: Stream, now: datetime) -> list[Entry]:
+        """The present state of a stream, the same list while nothing happens."""
+        if stream.name in self.tables:
+            return self.tables[stream.name].current(now)
+        if self._open_dispatch is None or self._open_dispatch[0] is not stream.head:
+            before, self._states = self._states, {}
+            opened = [self._entry_of(before, *each) for of in self._replica.ledgers.values() for each in of.current()]
+            self._open_dispatch = (stream.head, opened)
         return self._open_dispatch[1]
 
-    def _open(self) -> list[tuple[Record, Audience]]:
-        return [current for ledger in self._replica.ledgers.values() for current in ledger.current()]
-
-    def _state(self, record: Record, audience: Audience) -> Entry:
-        logged = LogRecord("dispatch", 0, 0, getattr(record, "zone", ""), self._codec.encode(record), 0)
-        return Entry(logged, record, audience)
+    def _entry_of(self, before: dict[int, StateEntry], record: Record, audience: Audience) -> Entry:
+        entry = before.get(id(record))
+        if entry is None or entry.of is not record or entry.audience != audience:
+            entry = StateEntry(record, audience, self._codec.encode)
+        self._states[id(record)] = entry
+        return entry
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Returns once the condition holds, looked at after each record. Raises LogUnavailable after a while."""
@@ -190,3 +211,8 @@ class Sources:
             else:
                 still.append((condition, reached))
         self._waiting = still
+
+
+def _visibility(key: GroupKey) -> str:
+    """Whose state it is: on a public stream everybody's."""
+    return key.viewer.principal.name
