@@ -21,6 +21,7 @@ from gridsignal_schemas.messages import FlexOffer, GridClock, Record
 from gridsignal_services.bus import Log, LogConfigurationError, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison, sha256_of
 from gridsignal_services.bus.publish import append, principal_of
+from gridsignal_services.ledger.contradicted import Contradicted
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.offering import settled
 from gridsignal_services.ledger.reduce import Ledger
@@ -57,6 +58,8 @@ class Replica:
         """The end of the log as it was at start."""
         self._own: OrderedDict[bytes, Record] = OrderedDict()
         """Records submitted here and not reduced yet, by their bytes."""
+        self._contradicted: Contradicted | None = Contradicted()
+        """Until the end of the log is reached."""
         self._caught_up = asyncio.Event()
         self._moved = asyncio.Event()
 
@@ -139,6 +142,15 @@ class Replica:
     def _mark_caught_up(self) -> None:
         if all(self.ledgers[partition].position >= offset for partition, offset in (self._goal or {}).items()):
             self._caught_up.set()
+            self._tell_contradicted()
+
+    def _tell_contradicted(self) -> None:
+        contradicted, self._contradicted = self._contradicted, None
+        if contradicted is not None and (counts := contradicted.counts()):
+            _log.warning(
+                "the rules of this version make something else of the log than was announced: see docs/upgrading.md",
+                **counts,
+            )
 
     async def _reduce_all(self, records: list[LogRecord]) -> None:
         breath = time.perf_counter() + _BREATH_S
@@ -162,6 +174,8 @@ class Replica:
             outcome = ledger.apply(_entry(logged, record))
             if outcome.code == "DEFECT":
                 _log.error("defect", partition=logged.partition, offset=logged.offset, record=record.record_name)
+            if self._contradicted is not None:
+                self._contradicted.look(ledger, record, outcome)
             for listener in self._listeners:
                 listener(logged, record, outcome)
         self._wake(logged.partition, logged.offset, outcome)
