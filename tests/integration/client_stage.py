@@ -105,7 +105,7 @@ class FakeStage:
         self.fake.cancel_order(order)
 
     async def cancel(self, request_id: str) -> None:
-        self.fake.cancel(self.fake.world.ledger.requests[request_id])
+        self.fake.cancel(self.fake.world.ledger.asked[request_id].request)
 
     async def reach(self, when: datetime) -> None:
         self.clock.move_to(when)
@@ -131,6 +131,7 @@ class GatewayStage:
         self.stand, self.relay = stand, relay
         self.clock = ManualClock(NOON)
         self._records: list[Record] = []
+        self._registered = False
         self._news = asyncio.Event()
         stand.replica.listen(self._reduced)
 
@@ -146,7 +147,9 @@ class GatewayStage:
         await self.stand.publish(*records)
 
     async def ask(self, request: Record) -> None:
-        await self.stand.register()
+        if not self._registered:  # a second time its baseline would replace what the site has declared since
+            self._registered = True
+            await self.stand.register()
         await self.stand.publish(request, principal="operator:tso-north")
 
     async def order(self, offer_id: str) -> None:

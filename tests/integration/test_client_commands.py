@@ -19,7 +19,7 @@ from gridsignal import MW, FlexOffer, OrderResponse
 from gridsignal.__main__ import COMMANDS
 from gridsignal.testing import FakeGrid
 from gridsignal_schemas.messages import OfferWithdrawal
-from tests.builders import a_dispatch_request, a_grid_alert, a_spot_price
+from tests.builders import a_grid_alert, a_spot_price
 from tests.integration.client_stage import SOON_S
 
 
@@ -156,7 +156,7 @@ async def test_prices_for_scripts_are_records_in_utc(fake: FakeGrid) -> None:
 
 
 async def test_watching_requests_shows_nothing_else(fake: FakeGrid) -> None:
-    fake.publish(a_dispatch_request())
+    fake.ask(12 * MW)
     fake.publish(a_spot_price())
     (row,) = (await ran("watch", "requests", "--json", "--once", **towards(fake))).rows()
     assert row["type"] == "DispatchRequest"

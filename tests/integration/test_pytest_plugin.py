@@ -7,6 +7,8 @@ import pytest
 pytest_plugins = ["pytester"]
 
 A_PROGRAMS_TEST = """
+from datetime import timedelta
+
 import gridsignal
 from gridsignal import MW, FlexOffer
 
@@ -26,7 +28,7 @@ async def test_time_is_the_tests(fake_grid, fake_clock):
         request = fake_grid.ask(12 * MW)
         await grid.offer(request, power_w=12 * MW, price_per_mwh="90")
         order = fake_grid.award(await fake_grid.next(FlexOffer))
-        fake_clock.move_to(order.respond_by)
+        fake_clock.move_to(order.respond_by - timedelta(seconds=1))
         await grid.accept(order)
         fake_clock.move_to(order.starts_at)
         (standing,) = await grid.orders()

@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from gridsignal_schemas.frames import Receipt
+from gridsignal_schemas.frames import Detail, Receipt
 from gridsignal_schemas.messages import BaselineDeclaration
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Profile
 
 _RUN = 64
@@ -20,6 +22,14 @@ _RUN = 64
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 NEVER_LOGGED = 2**63
 """An offset that is later than any."""
+
+
+TOO_MANY = fault(
+    "BASELINES",
+    "/starts_at",
+    f"expected at most {LIMITS.baselines_of_site} declarations with {LIMITS.baseline_points_of_site} intervals"
+    " that are not over",
+)
 
 
 class Declared(NamedTuple):
@@ -141,6 +151,29 @@ def still_asked_for(declarations: Sequence[Declared], questions: Sequence[Questi
         found, _ = _covered(declarations[:before], since, until)
         counts.update(stretch.declared.place for stretch in found)
     return [declared for declared in declarations if declared.place in counts]
+
+
+def declaration_fault(baseline: BaselineDeclaration, capacity_w: int) -> Detail | None:
+    """Why a declaration counts for nothing: it says what the connection can't carry, or is finer than is kept."""
+    over = next((i for i, power_w in enumerate(baseline.power_w) if power_w > capacity_w), None)
+    if over is not None:
+        expected = f"expected at most the connection's {capacity_w} W, got {baseline.power_w[over]}"
+        return fault("OVER_CAPACITY", f"/power_w/{over}", expected)
+    if baseline.resolution_s < LIMITS.baseline_resolution_s:
+        expected = f"expected at least {LIMITS.baseline_resolution_s}, got {baseline.resolution_s}"
+        return fault("RESOLUTION", "/resolution_s", expected)
+    return None
+
+
+def is_replaced(older: Declared, newer: Declared, now: datetime) -> bool:
+    """Whether nothing of the older declaration is left that a later request could count on."""
+    return newer.starts_at <= max(older.starts_at, now) and older.ends_at <= newer.ends_at
+
+
+def are_too_many(current: Sequence[Declared], baseline: BaselineDeclaration) -> bool:
+    """Whether there is no room for one more beside those that are not over."""
+    points = len(baseline.power_w) + sum(len(kept.baseline.power_w) for kept in current)
+    return len(current) >= LIMITS.baselines_of_site or points > LIMITS.baseline_points_of_site
 
 
 def _place(declared: Declared) -> int:

@@ -5,7 +5,7 @@ What the site can still promise is for whoever knows its baseline and its orders
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -30,8 +30,12 @@ _WATT_SECONDS_PER_MWH = 3_600_000_000
 UNSEEN = fault("REQUEST_UNKNOWN", "/request_id", "expected an open request you can see")
 """To the letter the same for a request that does not exist and for one that is not for this participant."""
 _CAPS = frozenset({"OFFERS_OF_SITE", "OFFERS_OF_PARTICIPANT", "OFFERS_OF_REQUEST", "OFFERS_STANDING"})
-UNLISTED = frozenset({"SITE_UNKNOWN", "REQUEST_UNKNOWN", "PRICE", "FEE", *_CAPS})
+_UNLISTED = frozenset({"SITE_UNKNOWN", "REQUEST_UNKNOWN", "PRICE", "FEE", *_CAPS})
 """What breaks one of these is in no book: it concerns no request, or its figures are none."""
+
+
+Room = Callable[[datetime, datetime], int | None]
+"""What a site can still promise over a period, in watts; None where no baseline covers it."""
 
 
 class Crowd(NamedTuple):
@@ -47,12 +51,15 @@ class Crowd(NamedTuple):
 
 
 def can_see(request: DispatchRequest, participant: str) -> bool:
-    """Whether a participant may know of a request."""
+    """Whether a participant may know of a request in a zone that is open to it."""
     return request.visibility is Visibility.PUBLIC or participant in request.audience
 
 
-def crowd_fault(crowd: Crowd) -> Detail | None:
-    """Why there is no room for one more offer."""
+def _concerns(request: DispatchRequest, offer: FlexOffer) -> bool:
+    return request.zone == offer.zone and can_see(request, offer.participant)
+
+
+def _crowd_fault(crowd: Crowd) -> Detail | None:
     crowded = crowd.of_request >= LIMITS.offers_of_request and crowd.of_participant >= LIMITS.offers_reserved
     for code, full, most in (
         ("OFFERS_OF_SITE", crowd.of_site >= LIMITS.offers_of_site, f"{LIMITS.offers_of_site} offers of a site"),
@@ -85,8 +92,7 @@ def revision_fault(offer: FlexOffer, before: FlexOffer | None) -> Detail | None:
     return None
 
 
-def takes_offers(request: DispatchRequest, state: RequestState, offer: FlexOffer, now: datetime) -> Iterator[Detail]:
-    """What keeps a request from taking this offer now."""
+def _takes_offers(request: DispatchRequest, state: RequestState, offer: FlexOffer, now: datetime) -> Iterator[Detail]:
     if state is not RequestState.OPEN:
         yield fault("REQUEST_NOT_OPEN", "/request_id", "expected a request that still takes offers")
     elif now >= request.gate_closure_at:
@@ -97,22 +103,68 @@ def takes_offers(request: DispatchRequest, state: RequestState, offer: FlexOffer
         yield fault("REQUEST_REVISION", "/request_revision", expected)
 
 
-def room_fault(option: OfferOption, room_w: int | None, at: str) -> Detail | None:
-    """Whether an option fits into what its site has not promised; `room_w` is None where there is no baseline."""
+def offer_faults(
+    offer: FlexOffer,
+    asked: tuple[DispatchRequest, RequestState] | None,
+    now: datetime,
+    *,
+    crowd: Crowd | None,
+    room_w: Room | None,
+) -> list[Detail]:
+    """Everything that is wrong with an offer at this grid time; empty when nothing is.
+
+    `asked` is the request as it stands. `crowd` is None for an offer that is amended: it has its place.
+    `room_w` is None where the site is not this participant's.
+    """
+    faults = [*_own_faults(offer, now)]
+    if room_w is None:
+        faults.append(fault("SITE_UNKNOWN", "/site", "expected a registered site of this participant and zone"))
+    if asked is None or not _concerns(asked[0], offer):
+        return [*faults, UNSEEN]
+    if not faults and crowd is not None and (full := _crowd_fault(crowd)):
+        return [full]
+    return [*faults, *_takes_offers(*asked, offer, now), *fit_faults(asked[0], offer, room_w)]
+
+
+def fit_faults(request: DispatchRequest, offer: FlexOffer, room_w: Room | None) -> list[Detail]:
+    """What keeps the offer from serving the request as it is now: also asked when the request is amended."""
+    if not _concerns(request, offer):
+        return [UNSEEN]
+    faults: list[Detail] = []
+    for index, option in enumerate(offer.options):
+        at = f"/options/{index}"
+        faults.extend(_option_fit(request, option, at))
+        starts_at, ends_at = max(option.starts_at, request.starts_at), min(option.ends_at, request.ends_at)
+        if room_w is not None and starts_at < ends_at:  # without an overlap WINDOW says it
+            faults.extend(_room_faults(option, room_w(starts_at, ends_at), at))
+    rebound = offer.flexibility.rebound
+    if request.rebound_cap_w is not None and rebound is not None and rebound.peak_w > request.rebound_cap_w:
+        expected = f"expected at most {request.rebound_cap_w}, got {rebound.peak_w}"
+        faults.append(fault("REBOUND_CAP", "/flexibility/rebound/peak_w", expected))
+    return faults
+
+
+def is_listed(codes: Sequence[str], turned_down: int) -> bool:
+    """Whether a request's book lists an offer; of one it does not, nothing but its receipt is known later.
+
+    `turned_down`: how many rejected ones of its participant the book lists.
+    """
+    return not codes or (_UNLISTED.isdisjoint(codes) and turned_down < LIMITS.offers_turned_down)
+
+
+def _room_faults(option: OfferOption, room_w: int | None, at: str) -> Iterator[Detail]:
     if room_w is None:
         expected = "expected a baseline declared before the request for the whole window, got none"
-        return fault("OVERCOMMITTED", f"{at}/power_w", expected)
-    if option.power_w > room_w:
+        yield fault("OVERCOMMITTED", f"{at}/power_w", expected)
+    elif option.power_w > room_w:
         expected = f"expected at most {max(room_w, 0)} W that the site has not promised, got {option.power_w}"
-        return fault("OVERCOMMITTED", f"{at}/power_w", expected)
-    return None
+        yield fault("OVERCOMMITTED", f"{at}/power_w", expected)
 
 
 # --- the offer itself -------------------------------------------------------------------------------------------
 
 
-def own_faults(offer: FlexOffer, now: datetime) -> Iterator[Detail]:
-    """What is wrong with an offer whatever it answers."""
+def _own_faults(offer: FlexOffer, now: datetime) -> Iterator[Detail]:
     if offer.expires_at <= now:
         yield fault("EXPIRED", "/expires_at", f"expected a time after {rfc3339(now)}, got {rfc3339(offer.expires_at)}")
     names = [option.option for option in offer.options]
@@ -176,8 +228,7 @@ def _flexibility_faults(flexibility: Flexibility) -> Iterator[Detail]:
 # --- the offer and its request ----------------------------------------------------------------------------------
 
 
-def fit_faults(request: DispatchRequest, option: OfferOption, at: str) -> Iterator[Detail]:
-    """What keeps an option from serving the request."""
+def _option_fit(request: DispatchRequest, option: OfferOption, at: str) -> Iterator[Detail]:
     if option.ends_at <= request.starts_at or option.starts_at >= request.ends_at:
         expected = f"expected an overlap with {rfc3339(request.starts_at)} to {rfc3339(request.ends_at)}, got none"
         yield fault("WINDOW", f"{at}/starts_at", expected)
@@ -207,12 +258,3 @@ def _activation_fit(request: DispatchRequest, option: OfferOption, at: str) -> I
 def _activation_ramp(direction: Direction, option: OfferOption) -> int:
     """The ramp towards the ordered power, in watts per minute."""
     return option.ramp_down_w_per_min if direction is Direction.LOAD_DECREASE else option.ramp_up_w_per_min
-
-
-def rebound_fault(request: DispatchRequest, offer: FlexOffer) -> Detail | None:
-    """Whether the load comes back harder than the grid bears."""
-    rebound = offer.flexibility.rebound
-    if request.rebound_cap_w is not None and rebound is not None and rebound.peak_w > request.rebound_cap_w:
-        expected = f"expected at most {request.rebound_cap_w}, got {rebound.peak_w}"
-        return fault("REBOUND_CAP", "/flexibility/rebound/peak_w", expected)
-    return None

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import (
     BaselineDeclaration,
     Clearing,
-    Direction,
     DispatchOrder,
     DispatchRequest,
     FlexOffer,
@@ -25,7 +24,8 @@ from gridsignal_schemas.messages import (
     RunMode,
     SiteRegistration,
 )
-from gridsignal_schemas.rules.baselines import Declared, least_room_w, stretches
+from gridsignal_schemas.rules.baselines import Declared
+from gridsignal_schemas.rules.headroom import block_of, counts_in, headroom_w, promised
 from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, ORDER_NEVER_HELD, ORDER_OVER, OfferState, RequestState
 from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_services.access import Audience
@@ -128,9 +128,8 @@ class TrackedOrder:
         return self.order.power_w if self.accepted_w is None else min(self.accepted_w, self.order.power_w)
 
     def block(self) -> Block:
-        """The order as power over time; open ends reach to the far future."""
-        ends_at = self.order.ends_at or self.order.starts_at + timedelta(days=3650)
-        return Block(self.order.starts_at, ends_at, self.power_w)
+        """The order as power over time."""
+        return block_of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +138,6 @@ class TrackedResponse:
 
     response: OrderResponse
     receipt: Receipt
-
-
-def _counts(order: DispatchOrder, run_mode: RunMode) -> bool:
-    """A dry run sees what is real; what is real sees no dry run."""
-    return run_mode is RunMode.DRY_RUN or order.run_mode is not RunMode.DRY_RUN
 
 
 @dataclass(slots=True)
@@ -240,14 +234,12 @@ class Book:
 
     def committed(self, site: str, request: DispatchRequest) -> Profile:
         """What the site is ordered to do in the request's direction, answered or not."""
-        live = self.live_orders(self.live_of_site.get(site, ()))
-        same = (tracked for tracked in live if tracked.order.direction is request.direction)
-        return Profile(tracked.block() for tracked in same if _counts(tracked.order, request.run_mode))
+        return promised(self.live_orders(self.live_of_site.get(site, ())), request)
 
     def activations(self, site: str, run_mode: RunMode) -> Iterator[Block]:
         """Every period for which the site was or will be activated."""
         for tracked in map(self.orders.__getitem__, self.orders_of_site.get(site, ())):
-            if tracked.state not in ORDER_NEVER_HELD and _counts(tracked.order, run_mode):
+            if tracked.state not in ORDER_NEVER_HELD and counts_in(run_mode, tracked.order):
                 yield tracked.block()
 
     def served(self, request_id: str) -> Profile:
@@ -286,13 +278,7 @@ class Book:
     ) -> int | None:
         """What the site can still promise the request over the whole period, in watts; None without a baseline.
 
-        Down: baseline - minimum load - promised. Up: connection capacity - baseline - promised.
-        `before` is the request's place: later baselines do not count. `promised` is `committed`, or what a clearing
-        under way has made of it.
+        `before` is the request's place. `promised` is `committed`, or what a clearing under way has made of it.
         """
-        found = stretches(self.declared.get(site, ()), starts_at, ends_at, before)
-        if not found:
-            return None
-        registered = self.sites[site]
-        floor_w = registered.minimum_load_w if request.direction is Direction.LOAD_DECREASE else None
-        return least_room_w(found, promised, floor_w=floor_w, ceiling_w=registered.capacity_w)
+        declared, registered = self.declared.get(site, ()), self.sites[site]
+        return headroom_w(declared, registered, request, starts_at, ends_at, before=before, promised=promised)

@@ -9,7 +9,7 @@ from gridsignal_schemas.messages import Decision, FlexOffer, OfferWithdrawal, Ti
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import OFFER, ORDER, Event, OfferState, after, allows
 from gridsignal_schemas.rules.limits import LIMITS
-from gridsignal_schemas.rules.offers import UNLISTED, revision_fault
+from gridsignal_schemas.rules.offers import is_listed, revision_fault
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedRequest
 from gridsignal_services.ledger.entry import Entry, Outcome, SetAside, receipt_of
@@ -38,7 +38,7 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
     if latest is not None:
         after(OFFER, before.state if before is not None else OfferState.REJECTED, Event.AMEND)
     receipt = receipt_of(book.now, entry, offer_id=offer.offer_id, revision=offer.revision)
-    faults = offer_faults(book, offer, book.now)
+    faults = offer_faults(book, offer)
     codes = tuple(dict.fromkeys(broken.code for broken in faults))
     tracked = TrackedOffer(offer, entry.offset, receipt, {}, offer.request_revision, codes=codes)
     tracked.state = OfferState.REJECTED if faults else OfferState.LIVE
@@ -83,7 +83,7 @@ def _file(book: Book, key: OfferKey, tracked: TrackedOffer, digest: str) -> None
     request = book.requests.get(offer.request_id or "")
     if before is not None:
         tracked.digests = before.digests
-    elif request is None or not _is_listed(request, tracked):
+    elif request is None or not is_listed(tracked.codes, request.turned_down[key[0]]):
         _put_aside(book, key, SetAside(digest, tracked.receipt.received_at, tracked.codes))
         return
     else:
@@ -98,13 +98,6 @@ def _put_aside(book: Book, key: OfferKey, kept: SetAside) -> None:
     of_participant[key[1]] = kept
     if len(of_participant) > LIMITS.offers_set_aside:
         del of_participant[next(iter(of_participant))]
-
-
-def _is_listed(request: TrackedRequest, tracked: TrackedOffer) -> bool:
-    if not tracked.codes:
-        return True
-    turned_down = request.turned_down[tracked.offer.participant]
-    return UNLISTED.isdisjoint(tracked.codes) and turned_down < LIMITS.offers_turned_down
 
 
 def _count(book: Book, request: TrackedRequest, tracked: TrackedOffer) -> None:

@@ -118,7 +118,7 @@ def _amend(book: Book, tracked: TrackedRequest, request: DispatchRequest) -> Non
         offer = book.offers[key]
         if offer.state is not OfferState.LIVE:
             continue
-        if faults := request_fit_faults(book, tracked, offer.offer):
+        if faults := request_fit_faults(book, request, offer.offer):
             codes = tuple(dict.fromkeys(broken.code for broken in faults))
             move_offer(book, key, Event.FAIL_RULES, Decision.REJECTED, codes, faults[0].message)
         else:

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from gridsignal_schemas.messages import BaselineDeclaration, SiteRegistration
-from gridsignal_schemas.rules.baselines import FOR_EVER, NEVER_LOGGED, Declared, Question, still_asked_for
+from gridsignal_schemas.rules.baselines import (
+    FOR_EVER,
+    NEVER_LOGGED,
+    TOO_MANY,
+    Declared,
+    Question,
+    are_too_many,
+    declaration_fault,
+    is_replaced,
+    still_asked_for,
+)
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_services.ledger.book import LONG_AGO, Book
@@ -34,23 +44,14 @@ def declare(book: Book, entry: Entry, baseline: BaselineDeclaration) -> Outcome:
     if site is None or site.participant != baseline.participant or site.zone != baseline.zone:
         expected = "expected a registered site of this participant and zone"
         return Outcome(False, (fault("SITE_UNKNOWN", "/site", expected),))
-    over = [i for i, power_w in enumerate(baseline.power_w) if power_w > site.capacity_w]
-    if over:
-        expected = f"expected at most the connection's {site.capacity_w} W, got {baseline.power_w[over[0]]}"
-        return Outcome(False, (fault("OVER_CAPACITY", f"/power_w/{over[0]}", expected),))
-    if baseline.resolution_s < LIMITS.baseline_resolution_s:
-        expected = f"expected at least {LIMITS.baseline_resolution_s}, got {baseline.resolution_s}"
-        return Outcome(False, (fault("RESOLUTION", "/resolution_s", expected),))
+    if problem := declaration_fault(baseline, site.capacity_w):
+        return Outcome(False, (problem,))
     newest = book.declared.get(baseline.site, [])[-1:]
     if newest and newest[0].baseline == baseline:
         return Outcome(False, receipt=newest[0].receipt, duplicate=True)
     receipt = receipt_of(book.now, entry)
     if not _keep(book, Declared.of(entry.offset, baseline, receipt)):
-        expected = (
-            f"expected at most {LIMITS.baselines_of_site} declarations with {LIMITS.baseline_points_of_site} intervals"
-            " that are not over"
-        )
-        return Outcome(False, (fault("BASELINES", "/starts_at", expected),))
+        return Outcome(False, (TOO_MANY,))
     return Outcome(True, receipt=receipt)
 
 
@@ -61,17 +62,13 @@ def _keep(book: Book, declared: Declared) -> bool:
     """
     declarations = book.declared.setdefault(declared.baseline.site, [])
     unused = declarations and declarations[-1].place > book.last_request
-    replaced = declarations.pop() if unused and _replaces(book, declared, declarations[-1]) else None
+    replaced = declarations.pop() if unused and is_replaced(declarations[-1], declared, book.now) else None
     if not _has_room(book, declared):
         if replaced is not None:
             book.declared[declared.baseline.site].append(replaced)
         return False
     book.declared[declared.baseline.site].append(declared)
     return True
-
-
-def _replaces(book: Book, newer: Declared, older: Declared) -> bool:
-    return newer.starts_at <= max(older.starts_at, book.now) and older.ends_at <= newer.ends_at
 
 
 def _has_room(book: Book, declared: Declared) -> bool:
@@ -87,9 +84,8 @@ def _has_room(book: Book, declared: Declared) -> bool:
 def _is_full(book: Book, declared: Declared, past: int) -> bool:
     declarations = book.declared[declared.baseline.site]
     current = [kept for kept in declarations if kept.ends_at > book.now]
-    points = sum(len(kept.baseline.power_w) for kept in [*current, declared])
-    many = len(current) >= LIMITS.baselines_of_site or len(declarations) - past >= 2 * LIMITS.baselines_of_site
-    return many or points > LIMITS.baseline_points_of_site
+    unlooked = len(declarations) - past >= 2 * LIMITS.baselines_of_site
+    return unlooked or are_too_many(current, declared.baseline)
 
 
 def _questions(book: Book, site: str) -> Iterator[Question]:

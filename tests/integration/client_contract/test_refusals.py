@@ -17,6 +17,7 @@ from gridsignal import (
     OfferDecision,
     Receipt,
 )
+from gridsignal_schemas.values import MAX_ACTIVATION_FEE
 from tests.builders import a_dispatch_request, a_flex_offer, a_flexibility, a_rebound, an_option, utc
 from tests.integration.client_contract.hearing import hear, ordered
 from tests.integration.client_stage import Stage, connected
@@ -47,6 +48,10 @@ BROKEN: dict[str, dict[str, Any]] = {
     "LEVELS of a whole": {"options": [an_option(divisible=False, levels_w=[8 * MW])]},
     "COUNTERPART": {"flexibility": a_flexibility(kind="SHIFT_SITE")},
     "REBOUND that ends before it begins": {"flexibility": a_flexibility(rebound=_BACKWARDS)},
+    "OVERCOMMITTED": {"options": [an_option(power_w=28 * MW + 1, ramp_down_w_per_min=28 * MW + 1)]},
+    "FEE": {"options": [an_option(power_w=1, min_power_w=0, activation_fee=str(MAX_ACTIVATION_FEE))]},
+    "UNKNOWN_SYMBOL of a kind": {"flexibility": a_flexibility(kind="UNKNOWN")},
+    "UNKNOWN_SYMBOL of work": {"flexibility": a_flexibility(workload="UNKNOWN")},
     "REBOUND_CAP": {"flexibility": a_flexibility(rebound=a_rebound(peak_w=31 * MW))},
 }
 
@@ -230,3 +235,9 @@ async def test_a_report_refused_as_too_early_is_taken_within_a_second_of_the_per
         (standing,) = await grid.orders()
     assert refused.value.retriable
     assert standing.state == "ACTIVE"
+
+
+async def test_who_speaks_for_a_site_of_somebody_else_is_told_for_which_and_with_whose_token(stage: Stage) -> None:
+    with pytest.raises(gridsignal.NotEntitled, match="asked for site 'ber-1' with a token"):
+        async with connected(stage, site="ber-1"):
+            pass

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from gridsignal.effects import Effect, Hand, Send
 from gridsignal.feed import Feed, Gap
 from gridsignal.session import Session
+from gridsignal.testing import FakeSite
 from gridsignal.testing.talk import Talk
 from gridsignal.testing.world import World
 from gridsignal.window import Entry, Settled
@@ -42,7 +43,7 @@ class Conversation:
     """Both halves and everything between them."""
 
     def __init__(self, window: int) -> None:
-        self.world = World(lambda: NOW, "acme-ai", {"fra-1": "DE-LU"})
+        self.world = World(lambda: NOW, "acme-ai", {"fra-1": FakeSite()})
         self.session = Session("tests/1", site="fra-1")
         self.window = window
         self.wires: list[Wire] = []

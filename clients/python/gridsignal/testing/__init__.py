@@ -8,12 +8,13 @@
         answer = await fake.next(OrderResponse)
 
 The suite that holds the real gateway to the protocol holds this one to it as well: it keeps deadlines, times and
-states, and refuses what the real one refuses. It knows no merit order, no baselines and no other sites: the test
-decides who is awarded what, and what breaks when.
+states, and refuses what the real one refuses by the same rules. It knows no merit order and nobody else's sites: the
+test decides who is awarded what, and what breaks when.
 """
 
 from gridsignal.testing.clock import ManualClock
 from gridsignal.testing.fake import FakeGrid
+from gridsignal.testing.site import FakeSite
 from gridsignal.testing.world import Refusal
 
-__all__ = ["FakeGrid", "ManualClock", "Refusal"]
+__all__ = ["FakeGrid", "FakeSite", "ManualClock", "Refusal"]

@@ -18,7 +18,9 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from gridsignal.clock import wall
+from gridsignal.testing import operating
 from gridsignal.testing.records import a_request, an_order
+from gridsignal.testing.site import FakeSite
 from gridsignal.testing.talk import Talk
 from gridsignal.testing.world import Refusal, World
 from gridsignal.upgrade import WithoutSecrets
@@ -28,12 +30,13 @@ from gridsignal_schemas.messages import (
     DispatchRequest,
     FlexOffer,
     GridClock,
+    OrderState,
     Record,
     RequestCancellation,
 )
 
 _R = TypeVar("_R", bound=Record)
-_SITES = {"fra-1": "DE-LU"}
+_SITES = {"fra-1": FakeSite()}
 _TICK_S = 0.05
 _library_log = logging.getLogger("gridsignal.testing.library")
 _library_log.addFilter(WithoutSecrets())
@@ -46,19 +49,23 @@ class FakeGrid:
     test that does not want to wait gives it and its clients one clock: `clock = ManualClock(...)`,
     `FakeGrid(now=clock.now)`, `connect(..., clock=clock)`, and moves that. `now()` tells grid time: deadlines hold,
     orders begin and end by it.
+
+    `sites` are the participant's: each a FakeSite, or its zone alone. What a site can give follows from its baseline,
+    its minimum load and its connection; without a word it draws 40 MW, of which 28 MW can be shed.
     """
 
     def __init__(
         self,
         *,
         participant: str = "acme-ai",
-        sites: Mapping[str, str] | None = None,
+        sites: Mapping[str, str | FakeSite] | None = None,
         token: str = "fake-token",  # noqa: S107 - it opens nothing
         grid_clock: GridClock | None = None,
         offer_window: int = 64,
         now: Callable[[], datetime] = wall,
     ) -> None:
-        self.world = World(now if grid_clock is None else lambda: grid_clock.at(now()), participant, sites or _SITES)
+        known = {name: FakeSite(zone=of) if isinstance(of, str) else of for name, of in (sites or _SITES).items()}
+        self.world = World(now if grid_clock is None else lambda: grid_clock.at(now()), participant, known)
         self.token = token
         self.tokens = {token}
         """Tokens it takes at the next upgrade."""
@@ -132,21 +139,31 @@ class FakeGrid:
         self, power_w: int, *, direction: str = "LOAD_DECREASE", in_s: int = 3600, **fields: Any
     ) -> DispatchRequest:
         """Publishes a request that starts `in_s` seconds from now; every field can be given by name."""
-        zone = next(iter(self.world.sites.values()))
+        zone = next(iter(self.world.sites.values())).zone
         return self.publish(a_request(self.now(), zone, power_w, direction, in_s, **fields))
 
     def award(self, offer: FlexOffer, power_w: int | None = None, **fields: Any) -> DispatchOrder:
         """Publishes the order on an offer's first option; every field of the order can be given.
 
-        The site has the request's `respond_within_s` to answer; the offer is AWARDED once it has accepted.
+        The site has the request's `respond_within_s` to answer; the offer is AWARDED once it has accepted. The other
+        offers on the request stand by: each can be awarded next.
+        Raises ValueError for an offer that no operator could award: rejected, withdrawn, expired, awarded before.
         """
-        request = self.world.ledger.requests.get(offer.request_id or "")
-        return self.publish(an_order(self.now(), offer, request, power_w, **fields))
+        self.advance()
+        standing = self.world.ledger.offers.get(offer.offer_id)
+        if standing is not None and not standing.callable:
+            why = f" ({', '.join(standing.codes)})" if standing.codes else ""
+            raise ValueError(f"expected an offer that is LIVE or STANDBY, got {standing.state}{why}")
+        asked = self.world.ledger.asked.get(offer.request_id or "")
+        request = None if asked is None else asked.request
+        order = self.publish(an_order(self.now(), offer, request, power_w, **fields))
+        self._publish_owed()
+        return order
 
     def change(self, order: DispatchOrder, *, ends_at: datetime, **fields: Any) -> DispatchOrder:
         """The operator lets an order end earlier or later: its next revision. Raises ValueError."""
         self.advance()
-        changed = self.world.ledger.change(order.order_id, ends_at=ends_at, **fields)
+        changed = operating.change(self.world.ledger, order.order_id, self.now(), ends_at=ends_at, **fields)
         self._publish_owed()
         return changed
 
@@ -155,13 +172,13 @@ class FakeGrid:
         self.advance()
         named = {"zone": request.zone, "request_id": request.request_id, "actor": "operator:tso-fake"}
         self.publish(RequestCancellation(**named, reason_code="", reason=reason))
-        self.world.ledger.cancel(request, self.now())
+        operating.cancel(self.world.ledger, request, self.now())
         self._publish_owed()
 
     def cancel_order(self, order: DispatchOrder, reason: str = "") -> None:
-        """The operator takes one order back before it begins."""
+        """The operator takes one order back before it begins. Raises ValueError."""
         self.advance()
-        self.world.ledger.cancel_order(order.order_id, reason)
+        operating.change(self.world.ledger, order.order_id, self.now(), state=OrderState.CANCELLED, reason=reason)
         self._publish_owed()
 
     def advance(self) -> None:
@@ -244,6 +261,9 @@ class FakeGrid:
             async for text in socket:
                 body = json.loads(text)
                 frame = frames.CLIENT_FRAMES[body["t"]].model_validate(body)
+                if isinstance(frame, frames.Hello) and frame.site not in {None, *self.world.sites}:
+                    await socket.close(frames.CloseCode.FORBIDDEN, f"{frame.site} is no site of yours")
+                    return
                 answers = talk.receive(frame)
                 self._news.set()
                 if isinstance(frame, frames.Hello):

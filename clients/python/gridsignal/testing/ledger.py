@@ -1,233 +1,281 @@
 """The fake grid's ledger: what stands, what a site may do about it, and what it is told of that. No I/O.
 
+The rules are the contract's. Left out is what needs other sites and an operator: merit order and clearing.
+
 Bounded: by the test that fills it. When full: it grows. Conflates: nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gridsignal.testing.rules import Held, after, answer_fault, by_the_clock, offer_faults, says_what_is_so
-from gridsignal_schemas.frames import Detail
+from gridsignal.testing.promises import Promises
+from gridsignal.testing.records import a_decision
+from gridsignal.testing.standing import Asked, Held, Moment, Standing, crowd_of
+from gridsignal_schemas.frames import Detail, Receipt
 from gridsignal_schemas.messages import (
+    BaselineDeclaration,
     Decision,
     DispatchOrder,
     DispatchRequest,
     Firmness,
     FlexOffer,
-    OfferDecision,
+    MeterReading,
     OfferWithdrawal,
     OrderResponse,
-    OrderState,
     Record,
     RequestCancellation,
-    ResponseKind,
+    Timer,
 )
-from gridsignal_schemas.rules.changes import latest_end
-from gridsignal_schemas.values import rfc3339
+from gridsignal_schemas.rules.answers import UNKNOWN_ORDER, answer_fault, event_of, is_so_already, is_to
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.lifecycle import (
+    OFFER,
+    ORDER,
+    REQUEST,
+    Event,
+    OfferState,
+    RequestState,
+    after,
+    allows,
+)
+from gridsignal_schemas.rules.offers import fit_faults, is_listed, offer_faults, revision_fault
+from gridsignal_schemas.rules.readings import reading_faults
 
-
-@dataclass(slots=True)
-class Standing:
-    """An offer's newest revision and where it stands."""
-
-    offer: FlexOffer
-    state: str
-    awarded_w: int | None = None
+_UNKNOWN_OFFER = fault("OFFER_UNKNOWN", "/offer_id", "expected an offer of this participant")
 
 
 @dataclass(slots=True)
 class Ledger:
     """Requests, offers and orders of one participant."""
 
-    requests: dict[str, DispatchRequest] = field(default_factory=dict)
-    cancelled: set[str] = field(default_factory=set)
+    promises: Promises
+    asked: dict[str, Asked] = field(default_factory=dict)
     offers: dict[str, Standing] = field(default_factory=dict)
     orders: dict[str, Held] = field(default_factory=dict)
-    owed: list[Record] = field(default_factory=list)
-    """What has to be published next."""
+    owed: list[Record] = field(default_factory=list)  # what has to be published next
 
     def published(self, record: Record) -> None:
         """Takes note of what the test, or this ledger, has published."""
         match record:
             case DispatchRequest():
-                self.requests[record.request_id] = record
-            case RequestCancellation():
-                self.cancelled.add(record.request_id)
+                self._asked(record)
+            case RequestCancellation() if record.request_id in self.asked:
+                self.asked[record.request_id].state = RequestState.CANCELLED
             case DispatchOrder():
                 self._ordered(record)
+
+    def _asked(self, request: DispatchRequest) -> None:
+        known = self.asked.get(request.request_id)
+        if known is None:
+            self.asked[request.request_id] = Asked(request, self.promises.next_place(request))
+            return
+        known.request = request
+        for standing in self._offers_on(request.request_id):
+            faults = fit_faults(request, standing.offer, self._room(standing.offer))
+            if faults and standing.state is OfferState.LIVE:
+                standing.codes = _codes(faults)
+                self._move(standing, Event.FAIL_RULES, Decision.REJECTED, standing.codes, faults[0].message)
 
     def _ordered(self, order: DispatchOrder) -> None:
         held = self.orders.get(order.order_id)
         if held is not None:
-            held.order, held.state = order, order.state
+            if order.revision > held.order.revision:  # no revision of this ledger's own: those are known
+                held.order, held.state = order, order.state
             return
-        request = self.requests.get(order.request_id)
-        obliged = request is not None and request.firmness is not Firmness.VOLUNTARY
+        asked = self.asked.get(order.request_id)
+        obliged = asked is not None and asked.request.firmness is not Firmness.VOLUNTARY
         self.orders[order.order_id] = Held(order, order.state, obliged)
-        if order.offer_id in self.offers:
-            self.offers[order.offer_id].state = "TENTATIVE"
+        if asked is not None and not asked.over:
+            asked.state = RequestState.AWARDED
+        standing = self.offers.get(order.offer_id or "")
+        if standing is not None and standing.callable:
+            standing.option, standing.awarded_w = order.option, order.power_w
+            self._move(standing, Event.SELECT)
+        for other in filter(lambda each: each.state is OfferState.LIVE, self._offers_on(order.request_id)):
+            self._move(other, Event.PASS_OVER, Decision.STANDBY, ("OUTBID",))
 
     # --- what a site says ----------------------------------------------------------------------------------------
 
-    def fault(self, record: Record, now: datetime) -> Detail | None:
-        """Why this write is refused; None where it is taken. An offer that breaks rules is taken, and rejected then."""
+    def faults(self, record: Record, now: datetime) -> list[Detail]:
+        """Why this write is refused; none where it is taken. An offer that breaks rules is taken, and rejected then."""
         match record:
             case FlexOffer():
-                return self._offer_fault(record)
+                return _listed(self._offer_fault(record))
             case OfferWithdrawal():
-                return self._withdrawal_fault(record)
+                return _listed(self._withdrawal_fault(record))
             case OrderResponse():
                 held = self.orders.get(record.order_id)
-                if held is None or (held.order.site, held.order.request_id) != (record.site, record.request_id):
-                    return Detail(code="ORDER_UNKNOWN", pointer="/order_id", message="expected an order to this site")
-                return None if says_what_is_so(held, record) else answer_fault(held, record, now)
-        return None
+                if held is None or not is_to(held.order, record):
+                    return [UNKNOWN_ORDER]
+                return _listed(answer_fault(held, record, now, obliged=held.obliged))
+            case BaselineDeclaration():
+                return _listed(self.promises.declaration_fault(record, now))
+            case MeterReading():
+                return reading_faults(record, now, self.promises.sites[record.site].capacity_w)
+        return []
 
-    def written(self, record: Record, now: datetime) -> None:
+    def written(self, record: Record, receipt: Receipt) -> None:
         """A write without a fault: what follows from it."""
         match record:
             case FlexOffer():
-                self._offered(record, now)
+                self._offered(record, receipt.received_at)
             case OfferWithdrawal():
                 self._withdrawn(record)
             case OrderResponse():
                 self._answered(self.orders[record.order_id], record)
+            case BaselineDeclaration():
+                self.promises.declare(record, receipt)
 
     def _offer_fault(self, offer: FlexOffer) -> Detail | None:
         known = self.offers.get(offer.offer_id)
-        expected = known.offer.revision + 1 if known else 1
-        if offer.revision != expected:
-            return Detail(code="REVISION", pointer="/revision", message=f"expected {expected}, got {offer.revision}")
-        if known is not None and known.state != "LIVE":
-            return _illegal("amend", known.state)
-        return None
+        if problem := revision_fault(offer, None if known is None else known.as_far_as_kept(offer)):
+            return problem
+        return None if known is None else known.refusal_of(Event.AMEND)
 
     def _withdrawal_fault(self, withdrawal: OfferWithdrawal) -> Detail | None:
         known = self.offers.get(withdrawal.offer_id)
-        if known is None or known.offer.site != withdrawal.site:
-            return Detail(code="OFFER_UNKNOWN", pointer="/offer_id", message="expected an offer of this participant")
-        return None if known.state in ("LIVE", "STANDBY", "TENTATIVE") else _illegal("withdraw", known.state)
+        if known is None or not known.listed or known.offer.site != withdrawal.site:
+            return _UNKNOWN_OFFER
+        return known.refusal_of(Event.WITHDRAW)
 
     def _offered(self, offer: FlexOffer, now: datetime) -> None:
-        request = self.requests.get(offer.request_id or "")
-        is_open = offer.request_id not in self.cancelled and not self._orders_on(offer.request_id)
-        faults = list(offer_faults(offer, request, is_open, now))
-        self.offers[offer.offer_id] = standing = Standing(offer, "REJECTED" if faults else "LIVE")
+        known, asked = self.offers.get(offer.offer_id), self.asked.get(offer.request_id or "")
+        faults = offer_faults(
+            offer,
+            None if asked is None else (asked.request, asked.state),
+            now,
+            crowd=crowd_of(offer, self.offers.values(), self.asked) if known is None else None,
+            room_w=self._room(offer),
+        )
+        codes, state = _codes(faults), OfferState.REJECTED if faults else OfferState.LIVE
+        turned_down = sum(each.listed and not each.was_good for each in self._offers_on(offer.request_id))
+        was_good, listed = not faults, is_listed(codes, turned_down)
+        if known is not None:
+            was_good, listed = known.was_good, known.listed
+        self.offers[offer.offer_id] = standing = Standing(offer, state, codes, was_good, listed)
         decision = Decision.REJECTED if faults else Decision.ACCEPTED_FOR_CLEARING
-        self._decide(standing, decision, codes=list(dict.fromkeys(fault.code for fault in faults)))
+        reason = "; ".join(f"{broken.pointer}: {broken.message}" for broken in faults)
+        self.owed.append(a_decision(standing, decision, codes, reason))
+
+    def _room(self, offer: FlexOffer) -> Callable[[datetime, datetime], int | None]:
+        def room_w(starts_at: datetime, ends_at: datetime) -> int | None:
+            asked = self.asked[offer.request_id or ""]
+            live = [held for held in self.orders.values() if held.order.site == offer.site and not held.over]
+            return self.promises.headroom_w(offer.site, asked, live, starts_at, ends_at)
+
+        return room_w
 
     def _withdrawn(self, withdrawal: OfferWithdrawal) -> None:
         standing = self.offers[withdrawal.offer_id]
-        standing.state = "WITHDRAWN"
-        self._decide(standing, Decision.WITHDRAWN, reason=withdrawal.reason)
+        self._move(standing, Event.WITHDRAW, Decision.WITHDRAWN, (), withdrawal.reason)
+        by = {"actor": f"participant:{withdrawal.participant}", "reason": withdrawal.reason}
         for held in self.orders.values():
-            if held.order.offer_id == withdrawal.offer_id and not held.over:
-                self._revise(held, state=OrderState.CANCELLED, reason_code="OFFER_WITHDRAWN")
+            if held.order.offer_id == withdrawal.offer_id and allows(ORDER, held.state, Event.CANCEL):
+                held.state = after(ORDER, held.state, Event.CANCEL)
+                self.revise(held, reason_code="OFFER_WITHDRAWN", **by)
 
     def _answered(self, held: Held, response: OrderResponse) -> None:
+        so_already = is_so_already(held, response)
         held.answered[response.response] = None
-        if says_what_is_so(held, response):
+        held.responses += 1
+        if so_already:
             return
-        then = after(held.state, response)
-        held.state = then or held.state
-        match response.response:
-            case ResponseKind.ACCEPTED:
+        event = event_of(response)
+        held.state = after(ORDER, held.state, event)
+        match event:
+            case Event.ACCEPT:
                 held.accepted_w = response.accepted_w or held.order.power_w
-                self._move_offer(held, "AWARDED", Decision.AWARDED, power_w=held.accepted_w)
-            case ResponseKind.REFUSED:
-                self._move_offer(held, "FAILED_AWARD", Decision.FAILED_AWARD, codes=["REFUSED"])
-            case ResponseKind.COMPLETED:
-                self._move_offer(held, "DELIVERED")
-            case ResponseKind.UNAVAILABLE:
+                self.move_offer_of(held, Event.ORDER_ACCEPTED, Decision.AWARDED)
+            case Event.REFUSE:
+                self.move_offer_of(held, Event.ORDER_FAILED, Decision.FAILED_AWARD, ("REFUSED",))
+            case Event.START:
+                self._started(held)
+            case Event.COMPLETE:
+                self.move_offer_of(held, Event.DELIVER)
+            case Event.DERATE | Event.ABORT:
                 held.accepted_w = response.available_w or 0
                 code = response.reason_code or ("DERATED" if held.accepted_w else "ABORTED")
-                self._revise(held, power_w=held.accepted_w, reason_code=code, reason=response.reason)
+                said = {"actor": response.actor, "reason_code": code, "reason": response.reason}
+                self.revise(held, power_w=held.accepted_w, **said)
+                if event is Event.ABORT:
+                    self.move_offer_of(held, Event.DEFAULT)
 
-    # --- what the clock and the operator do ----------------------------------------------------------------------
+    # --- what the clock does ----------------------------------------------------------------------
 
     def pass_time(self, now: datetime) -> None:
-        """Orders are voided, begun and completed by the clock; only those whose request is known here."""
-        for held in self.orders.values():
-            while held.order.request_id in self.requests and (then := by_the_clock(held, now)) is not None:
-                held.state = then
-                if then is OrderState.VOIDED:
-                    self._revise(held, reason_code="NO_ANSWER", reason="no answer by respond_by")
-                    self._move_offer(held, "FAILED_AWARD", Decision.FAILED_AWARD, codes=["NO_ANSWER"])
-                elif then is OrderState.ACTIVE and held.accepted_w is None:
-                    held.accepted_w = held.order.power_w
-                    self._move_offer(held, "AWARDED", Decision.AWARDED, power_w=held.accepted_w)
-                elif then is OrderState.COMPLETED:
-                    self._move_offer(held, "DELIVERED")
+        """What time has brought about by now, the first thing first."""
+        while (due := min(filter(None, (each.due for each in self._waiting())), default=None)) and due.at <= now:
+            self._fire(due)
 
-    def change(self, order_id: str, **changes: Any) -> DispatchOrder:
-        """The next revision of an order, as its operator changes it."""
-        held = self.orders[order_id]
-        if held.over:
-            raise ValueError(f"expected an order that is not over, got {held.state}")
-        self._must_be_offered(held.order, changes.get("ends_at"))
-        self._revise(held, power_w=held.power_w, actor="operator:tso-fake", **changes)
-        return held.order
+    def _waiting(self) -> list[Asked | Standing | Held]:
+        known = (held for held in self.orders.values() if held.order.request_id in self.asked)
+        return [*self.asked.values(), *self.offers.values(), *known]
 
-    def cancel_order(self, order_id: str, reason: str) -> None:
-        """The operator takes one order back before it begins, and lets go of its offer."""
-        held = self.orders[order_id]
-        if held.state not in (OrderState.ISSUED, OrderState.RECEIVED, OrderState.ACCEPTED):
-            raise ValueError(f"expected an order that has not begun, got {held.state}")
-        self.change(order_id, state=OrderState.CANCELLED, reason=reason)
-        self._move_offer(held, "RELEASED", Decision.RELEASED, reason=reason)
+    def _fire(self, due: Moment) -> None:
+        match due.timer:
+            case Timer.GATE_CLOSURE:
+                self.asked[due.name].state = after(REQUEST, self.asked[due.name].state, Event.GATE_CLOSURE)
+            case Timer.DECISION_DEADLINE:
+                self.asked[due.name].state = after(REQUEST, self.asked[due.name].state, Event.NOTHING_AWARDED)
+                self.release_offers(due.name)
+            case Timer.EXPIRY:
+                self._move(self.offers[due.name], Event.EXPIRE, Decision.EXPIRED, ("EXPIRED",))
+            case Timer.RESPOND_BY:
+                held = self.orders[due.name]
+                held.state = after(ORDER, held.state, Event.SILENCE)
+                self.revise(held, reason_code="NO_ANSWER", reason="no answer by respond_by")
+                self.move_offer_of(held, Event.ORDER_FAILED, Decision.FAILED_AWARD, ("NO_ANSWER",))
+            case Timer.START:
+                held = self.orders[due.name]
+                held.state = after(ORDER, held.state, Event.START)
+                self._started(held)
+            case Timer.END:
+                held = self.orders[due.name]
+                held.state = after(ORDER, held.state, Event.COMPLETE)
+                self.move_offer_of(held, Event.DELIVER)
 
-    def _must_be_offered(self, order: DispatchOrder, ends_at: datetime | None) -> None:
-        standing = self.offers.get(order.offer_id or "")
-        options = standing.offer.options if standing else []
-        option = next((option for option in options if option.option == order.option), None)
-        if option is None or ends_at is None or order.ends_at is None or ends_at <= order.ends_at:
-            return
-        if ends_at > (latest := latest_end(order, option)):
-            raise ValueError(f"expected an end by {rfc3339(latest)}, as the site offered, got {rfc3339(ends_at)}")
+    def _started(self, held: Held) -> None:
+        if held.accepted_w is None:  # an obligation needs no answer
+            held.accepted_w = held.order.power_w
+            self.move_offer_of(held, Event.ORDER_ACCEPTED, Decision.AWARDED)
 
-    def cancel(self, request: DispatchRequest, now: datetime) -> None:
-        """Offers are released and orders cancelled; one that runs ends now."""
-        for held in self._orders_on(request.request_id):
-            if held.over:
-                continue
-            if held.state in (OrderState.ACTIVE, OrderState.SUSTAINING):
-                self._revise(held, ends_at=max(now, held.order.starts_at), reason_code="REQUEST_CANCELLED")
-            else:
-                self._revise(held, state=OrderState.CANCELLED, reason_code="REQUEST_CANCELLED")
-        for standing in self.offers.values():
-            if standing.offer.request_id == request.request_id and standing.state in ("LIVE", "STANDBY", "TENTATIVE"):
-                standing.state = "RELEASED"
-                self._decide(standing, Decision.RELEASED)
+    def release_offers(self, request_id: str) -> None:
+        """A request is over: what was not called is let go."""
+        for standing in filter(lambda each: each.callable, self._offers_on(request_id)):
+            self._move(standing, Event.RELEASE, Decision.RELEASED, (), "the request is over")
 
     # --- what is told --------------------------------------------------------------------------------------------
 
-    def _orders_on(self, request_id: str | None) -> list[Held]:
-        return [held for held in self.orders.values() if held.order.request_id == request_id]
+    def _offers_on(self, request_id: str | None) -> list[Standing]:
+        return [standing for standing in self.offers.values() if standing.offer.request_id == request_id]
 
-    def _revise(self, held: Held, **changes: Any) -> None:
+    def revise(self, held: Held, **changes: Any) -> None:
+        """The next revision of an order, which has to be published."""
         revised = {"revision": held.order.revision + 1, "state": held.state, "actor": "ledger"} | changes
         held.order = held.order.model_copy(update=revised)
-        held.state = held.order.state
         self.owed.append(held.order)
 
-    def _move_offer(self, held: Held, state: str, decision: Decision | None = None, **said: Any) -> None:
+    def move_offer_of(self, held: Held, event: Event, decision: Decision | None = None, *said: Any) -> None:
+        """What happens to an order happens to its offer, where that can be."""
         standing = self.offers.get(held.order.offer_id or "")
-        if standing is None:
-            return
-        standing.state, standing.awarded_w = state, held.accepted_w
+        if standing is not None and allows(OFFER, standing.state, event):
+            if event is Event.ORDER_ACCEPTED:
+                standing.awarded_w = held.accepted_w
+            self._move(standing, event, decision, *said)
+
+    def _move(self, standing: Standing, event: Event, decision: Decision | None = None, *said: Any) -> None:
+        standing.state = after(OFFER, standing.state, event)
         if decision is not None:
-            self._decide(standing, decision, **said)
-
-    def _decide(self, standing: Standing, decision: Decision, **said: Any) -> None:
-        offer = standing.offer
-        shared: dict[str, Any] = {"zone": offer.zone, "request_id": offer.request_id, "participant": offer.participant}
-        shared |= {"site": offer.site, "offer_id": offer.offer_id, "revision": offer.revision}
-        filled = {"codes": [], "reason": "", "option": offer.options[0].option if "power_w" in said else None} | said
-        self.owed.append(OfferDecision.model_validate(shared | {"decision": decision} | filled))
+            self.owed.append(a_decision(standing, decision, *said))
 
 
-def _illegal(what: str, state: str) -> Detail:
-    return Detail(code="ILLEGAL_STATE", message=f"expected a state that allows '{what}', got {state}")
+def _codes(faults: list[Detail]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(broken.code for broken in faults))
+
+
+def _listed(problem: Detail | None) -> list[Detail]:
+    return [] if problem is None else [problem]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from gridsignal.ids import uuid7
-from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, FlexOffer
+from gridsignal.testing.standing import Standing
+from gridsignal_schemas.messages import Decision, DispatchOrder, DispatchRequest, FlexOffer, OfferDecision
 
 
 def a_request(now: datetime, zone: str, power_w: int, direction: str, in_s: int, **fields: Any) -> DispatchRequest:
@@ -70,3 +72,21 @@ def an_order(
         "run_mode": request.run_mode if request else "LIVE",
     }
     return DispatchOrder(**filled | fields)
+
+
+def a_decision(standing: Standing, decision: Decision, codes: Sequence[str] = (), reason: str = "") -> OfferDecision:
+    """What a site is told of its offer."""
+    offer = standing.offer
+    return OfferDecision(
+        zone=offer.zone,
+        request_id=offer.request_id,
+        participant=offer.participant,
+        site=offer.site,
+        offer_id=offer.offer_id,
+        revision=offer.revision,
+        decision=decision,
+        codes=list(codes)[:32],
+        option=standing.option,
+        power_w=standing.awarded_w,
+        reason=reason[:512],
+    )

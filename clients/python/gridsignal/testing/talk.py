@@ -141,7 +141,7 @@ class Talk:
     def _record(self, frame: Write, offer_id: str | None, response_id: str | None) -> Record | Refusal:
         if self.site is None:
             return Refusal("forbidden", details=(Detail(code="forbidden", message="this connection has no site"),))
-        known = {"zone": self._world.sites[self.site], "participant": self._world.participant, "site": self.site}
+        known = {"zone": self._world.sites[self.site].zone, "participant": self._world.participant, "site": self.site}
         known |= {"offer_id": offer_id} if offer_id else {}
         known |= {"response_id": response_id} if response_id else {}
         wrong = [name for name, value in known.items() if frame.body.get(name, value) != value]

@@ -15,11 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gridsignal.feed import OVER
 from gridsignal.testing.ledger import Ledger
+from gridsignal.testing.promises import Promises
+from gridsignal.testing.site import FakeSite
 from gridsignal_schemas.catalog import TOPIC_OF_RECORD
 from gridsignal_schemas.frames import Detail, Filter, Receipt, Refused, State
 from gridsignal_schemas.messages import (
+    BaselineDeclaration,
     CarbonIntensity,
     DispatchOrder,
     DispatchRequest,
@@ -32,10 +34,12 @@ from gridsignal_schemas.messages import (
     RequestCancellation,
     SpotPrice,
 )
+from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, OfferState
+from gridsignal_schemas.rules.offers import can_see
 
 _CIRCUMSTANCES = {"actor", "at"}
 """Of an answer: who gave it and when, which differs after a restart."""
-_OFFER_STANDS = frozenset({"LIVE", "STANDBY", "TENTATIVE", "AWARDED"})
+_OFFER_STANDS = OFFER_CALLABLE | {OfferState.TENTATIVE, OfferState.AWARDED}
 DELIVERED = (SpotPrice, CarbonIntensity, GridAlert, DispatchRequest, RequestCancellation, OfferDecision, DispatchOrder)
 
 
@@ -55,8 +59,8 @@ class World:
 
     now: Callable[[], datetime]
     participant: str
-    sites: Mapping[str, str]
-    """The participant's sites and their zones."""
+    sites: Mapping[str, FakeSite]
+    """The participant's."""
     published: list[Record] = field(default_factory=list)
     written: list[Record] = field(default_factory=list)
     """What data centers wrote and the log took, in order."""
@@ -65,8 +69,11 @@ class World:
     epoch: int = 1
     kept_from: int = 0
     """Positions before it are gone: retention has passed them."""
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger = field(init=False)
     _receipts: dict[tuple[str, ...], Receipt] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(Promises(self.sites, self.participant, self.now()))
 
     # --- signals -------------------------------------------------------------------------------------------------
 
@@ -106,6 +113,8 @@ class World:
             return record.site in ({site} if site else self.sites)
         if want.zones is not None and record.zone not in want.zones:
             return False
+        if isinstance(record, DispatchRequest):
+            return can_see(record, self.participant)
         if isinstance(record, SpotPrice) and want.products is not None:
             return record.product in want.products
         if isinstance(record, CarbonIntensity) and want.accounting is not None:
@@ -128,7 +137,9 @@ class World:
                     newest.pop(record.request_id, None)
                 case DispatchOrder():
                     newest[record.order_id] = self.ledger.orders[record.order_id].present
-        over = [key for key, record in newest.items() if isinstance(record, DispatchOrder) and record.state in OVER]
+        orders = [key for key, record in newest.items() if isinstance(record, DispatchOrder)]
+        over = [key for key in orders if self.ledger.orders[key].over]
+        over += [key for key in newest if key in self.ledger.asked and self.ledger.asked[key].over]
         ended = [
             key
             for key, record in newest.items()
@@ -149,10 +160,10 @@ class World:
         if self.refusals:
             return self.refusals.popleft()
         self.ledger.pass_time(self.now())
-        if (fault := self.ledger.fault(record, self.now())) is not None:
-            return Refusal(fault.code.lower(), details=(fault,))
-        self.written.append(record)
-        self.ledger.written(record, self.now())
+        if isinstance(record, BaselineDeclaration) and (receipt := self.ledger.promises.receipt_of(record)) is not None:
+            return receipt, True
+        if faults := self.ledger.faults(record, self.now()):
+            return Refusal(faults[0].code.lower(), details=tuple(faults))
         receipt = Receipt(
             offer_id=getattr(record, "offer_id", None),
             revision=record.revision if isinstance(record, FlexOffer) else None,
@@ -160,6 +171,8 @@ class World:
             sha256=digest,
             received_at=self.now(),
         )
+        self.written.append(record)
+        self.ledger.written(record, receipt)
         if identity:
             self._receipts[identity] = receipt
         return receipt, False
@@ -173,6 +186,7 @@ class World:
             state=standing.state,
             revision=standing.offer.revision,
             receipt=self._receipts.get(_identity(standing.offer) or ()),
+            codes=None if live else list(standing.codes) or None,
             power_w=standing.awarded_w if live else None,
             body=standing.offer.model_dump(mode="json", exclude_none=True) if live else None,
         )
@@ -200,7 +214,7 @@ class World:
             for name, standing in self.ledger.offers.items()
             if standing.state in _OFFER_STANDS
             and site in (None, standing.offer.site)
-            and standing.offer.request_id not in self.ledger.cancelled
+            and not self.ledger.asked[standing.offer.request_id or ""].over
         ]
         held = self.ledger.orders.items()
         return offers, [name for name, of in held if not of.over and site in (None, of.order.site)]

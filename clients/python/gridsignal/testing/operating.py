@@ -1,0 +1,47 @@
+"""What the fake grid's operator does with orders and requests that stand. Decisions: the time in, revisions owed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from gridsignal.testing.ledger import Ledger
+from gridsignal_schemas.messages import Decision, DispatchOrder, DispatchRequest
+from gridsignal_schemas.rules.changes import change_faults, event_of_change
+from gridsignal_schemas.rules.lifecycle import ORDER, Event, IllegalTransition, after, allows
+
+
+def change(ledger: Ledger, order_id: str, now: datetime, **changes: Any) -> DispatchOrder:
+    """An order's next revision, with another end or CANCELLED. Raises ValueError for what no operator can change."""
+    held = ledger.orders[order_id]
+    same = {"revision": held.order.revision + 1, "state": held.state, "power_w": held.power_w}
+    revised = held.order.model_copy(update=same | {"actor": "operator:tso-fake"} | changes)
+    standing = ledger.offers.get(held.order.offer_id or "")
+    option = None if standing is None else standing.option_named(held.order.option)
+    if faults := list(change_faults(held, revised, option, now)):
+        raise ValueError("; ".join(broken.message for broken in faults))
+    event = event_of_change(revised)
+    try:
+        held.state = after(ORDER, held.state, event)
+    except IllegalTransition as illegal:
+        raise ValueError(str(illegal)) from None
+    held.order = revised
+    ledger.owed.append(revised)
+    if event is Event.CANCEL:
+        ledger.move_offer_of(held, Event.RELEASE, Decision.RELEASED, (), revised.reason)
+    return revised
+
+
+def cancel(ledger: Ledger, request: DispatchRequest, now: datetime) -> None:
+    """A request is taken back: offers are released and orders cancelled; one that runs ends now."""
+    for held in ledger.orders.values():
+        if held.over or held.order.request_id != request.request_id:
+            continue
+        if allows(ORDER, held.state, Event.CANCEL):
+            held.state = after(ORDER, held.state, Event.CANCEL)
+            ledger.revise(held, reason_code="REQUEST_CANCELLED")
+            ledger.move_offer_of(held, Event.RELEASE, Decision.RELEASED)
+        else:
+            moment = max(now, held.order.starts_at)
+            ledger.revise(held, ends_at=min(moment, held.order.ends_at or moment), reason_code="REQUEST_CANCELLED")
+    ledger.release_offers(request.request_id)
