@@ -145,7 +145,8 @@ ACTS = st.one_of(OFFERS, ANSWERS, ANSWERS, BASELINES, OPERATORS_ACTS, st.builds(
 _OFFERED: list[Act] = [_offer("ours", 1, {}, {})]
 _ORDERED: list[Act] = [*_OFFERED, _award()]
 _ACCEPTED: list[Act] = [*_ORDERED, _answer(ResponseKind.ACCEPTED, 0, None, None, False)]
-BEGINNINGS: list[list[Act]] = [[], _OFFERED, _ORDERED, _ACCEPTED]
+_PASSED_OVER: list[Act] = [*_OFFERED, _offer("second", 1, {}, {}), _award()]
+BEGINNINGS: list[list[Act]] = [[], _OFFERED, _ORDERED, _PASSED_OVER, _ACCEPTED]
 
 
 @given(st.sampled_from(["VOLUNTARY", "MANDATORY"]), st.sampled_from(BEGINNINGS), st.lists(ACTS, max_size=16))

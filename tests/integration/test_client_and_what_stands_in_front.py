@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -109,9 +110,30 @@ async def test_a_no_of_anybody_is_told_in_the_end(fake: FakeGrid) -> None:
 async def test_a_token_that_is_too_large_for_what_stands_in_front_is_named(fake: FakeGrid) -> None:
     async with front(fake.port) as ingress:
         ingress.answer = http_answer("431 Request Header Fields Too Large")
-        with pytest.raises(gridsignal.Unauthorized, match=r"too large.*431"):
+        with pytest.raises(gridsignal.Unauthorized, match=rf"too large.*431.*{len(TOKEN)} characters"):
             async with connected(ingress.port):
                 raise AssertionError("it was let in")
+
+
+async def test_a_start_waits_for_a_gateway_as_long_as_it_is_told_to(fake: FakeGrid) -> None:
+    async with front(fake.port) as ingress:
+        ingress.answer = http_answer("503 Service Unavailable")
+
+        async def restarted() -> None:
+            await ingress.refused(5)
+            ingress.answer = None
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(restarted())
+            limits = replace(HASTY, first_connect_s=0.001)
+            async with connected(ingress.port, limits=limits, wait_s=math.inf) as grid:
+                await grid.ping()
+        ingress.answer = http_answer("503 Service Unavailable")
+        with pytest.raises(gridsignal.Unreachable, match=r"no gateway within 0\.2 s: HTTP 503"):
+            async with connected(ingress.port, wait_s=0.2):
+                raise AssertionError("it was let in")
+    with pytest.raises(gridsignal.UsageError, match="wait_s= above 0, got 0"):
+        gridsignal.connect(fake.url, token=TOKEN, wait_s=0)
 
 
 async def test_a_rollout_is_told_in_the_log_and_not_at_each_try(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -189,3 +191,18 @@ def test_the_sdk_is_what_the_examples_import() -> None:
         names = [name for name in path.read_text("utf-8").split() if name.startswith("gridsignal.")]
         wanted = {name.split(".")[1].split("(")[0].rstrip(":,)") for name in names}
         assert wanted <= set(gridsignal.__all__) | {"v1"}, path.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cheap_hours", "price_follower", "readme", "training_cluster"])
+async def test_who_starts_while_no_gateway_answers_reads_one_line(name: str, tmp_path: Path) -> None:
+    environment = os.environ | {"GRIDSIGNAL_URL": "ws://127.0.0.1:9", "GRIDSIGNAL_TOKEN": "t", "HOME": str(tmp_path)}
+    path = EXAMPLES / f"{name}.py"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, path, stdout=PIPE, stderr=PIPE, env=environment, cwd=tmp_path
+    )
+    async with asyncio.timeout(3 * SOON_S):
+        out, err = await process.communicate()
+    assert (process.returncode, out) == (1, b"")
+    assert err.decode().splitlines()[-1].startswith("no gateway within 10 s: ")
+    assert b"Traceback" not in err

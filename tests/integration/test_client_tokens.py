@@ -14,6 +14,7 @@ import pytest
 import gridsignal
 from gridsignal.testing import FakeGrid
 from gridsignal_schemas import frames
+from tests.builders import utc
 from tests.integration.client_stage import HASTY, SOON_S, take
 
 
@@ -89,3 +90,51 @@ async def test_a_token_source_that_fails_at_first_is_named(fake: FakeGrid) -> No
     with pytest.raises(gridsignal.Unreachable, match="LookupError"):
         async with connected(fake, token=broken, limits=replace(HASTY, first_connect_s=0.2)):
             raise AssertionError("it was let in")
+
+
+# --- the dispatch door ------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def a_door(*takes: str) -> AsyncIterator[tuple[str, list[str]]]:
+    """A dispatch door that knows no history and takes these tokens; its address, and the tokens it was shown."""
+    shown: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        shown.append(head.partition("Bearer ")[2].split()[0])
+        status, body = ("200 OK", '{"curves": []}') if shown[-1] in takes else ("401 Unauthorized", "{}")
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", shown
+
+
+async def asked(grid: gridsignal.Grid) -> list[gridsignal.PricePoint]:
+    return await grid.history("prices", "DE-LU", utc("00:00"), utc("12:00"))
+
+
+async def test_history_asks_once_for_another_token(fake: FakeGrid) -> None:
+    async with a_door("token-2") as (api, shown), connected(fake, token=Tokens(fake), api=api) as grid:
+        assert await asked(grid) == []
+        assert await asked(grid) == []
+    assert shown == ["token-1", "token-2", "token-2"]
+
+
+async def test_history_gives_up_where_no_token_is_taken(fake: FakeGrid) -> None:
+    async with a_door() as (api, shown), connected(fake, token=Tokens(fake), api=api) as grid:
+        with pytest.raises(gridsignal.Unauthorized, match="the dispatch door does not take the token"):
+            await asked(grid)
+        assert shown == ["token-1", "token-2"]
+    async with a_door() as (api, shown), connected(fake, api=api) as grid:
+        with pytest.raises(gridsignal.Unauthorized):
+            await asked(grid)
+    assert shown == [fake.token]
+
+
+async def test_history_says_that_the_token_function_gave_none(fake: FakeGrid) -> None:
+    given = iter([fake.token])
+    async with a_door() as (api, _), connected(fake, token=lambda: next(given), api=api) as grid:
+        with pytest.raises(gridsignal.Unreachable, match="the token function failed"):
+            await asked(grid)

@@ -31,5 +31,7 @@ if __name__ == "__main__":
     url = os.environ.get("GRIDSIGNAL_URL", "ws://127.0.0.1:8081")
     try:
         print(*cheap_hours(url, os.environ["GRIDSIGNAL_TOKEN"], zone), sep="\n")
+    except gridsignal.Unreachable as error:
+        sys.exit(str(error))
     except TimeoutError:
         sys.exit(f"no day-ahead prices of {zone} within 30 s")

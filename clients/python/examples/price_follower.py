@@ -46,4 +46,7 @@ def save(cursor: dict[str, str], saved: Path) -> None:
 if __name__ == "__main__":
     zone = sys.argv[1] if len(sys.argv) > 1 else "DE-LU"
     url = os.environ.get("GRIDSIGNAL_URL", "ws://127.0.0.1:8081")
-    asyncio.run(follow(url, os.environ["GRIDSIGNAL_TOKEN"], zone, Path("price_follower.cursor")))
+    try:
+        asyncio.run(follow(url, os.environ["GRIDSIGNAL_TOKEN"], zone, Path("price_follower.cursor")))
+    except gridsignal.Unreachable as error:  # at the start; later on it comes back by itself
+        sys.exit(str(error))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from typing import Protocol
 
 import gridsignal
@@ -61,4 +62,7 @@ class PrintingScheduler:
 if __name__ == "__main__":
     url = os.environ.get("GRIDSIGNAL_URL", "ws://127.0.0.1:8081")
     instance = os.environ.get("GRIDSIGNAL_INSTANCE")
-    asyncio.run(follow_the_grid(url, os.environ["GRIDSIGNAL_TOKEN"], PrintingScheduler(), instance))
+    try:
+        asyncio.run(follow_the_grid(url, os.environ["GRIDSIGNAL_TOKEN"], PrintingScheduler(), instance))
+    except gridsignal.Unreachable as error:  # at the start; later on it comes back by itself
+        sys.exit(str(error))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -210,4 +211,7 @@ if __name__ == "__main__":
     url = os.environ.get("GRIDSIGNAL_URL", "ws://127.0.0.1:8081")
     instance = os.environ.get("GRIDSIGNAL_INSTANCE")
     site = os.environ.get("GRIDSIGNAL_SITE", "fra-1")
-    asyncio.run(respond(url, os.environ["GRIDSIGNAL_TOKEN"], Cluster(jobs), site=site, instance=instance))
+    try:
+        asyncio.run(respond(url, os.environ["GRIDSIGNAL_TOKEN"], Cluster(jobs), site=site, instance=instance))
+    except gridsignal.Unreachable as error:  # at the start; later on it comes back by itself
+        sys.exit(str(error))

@@ -22,7 +22,7 @@ from gridsignal_schemas.frames import CloseCode, comeback
 
 _RETRY_AFTER = re.compile(r"retry_after_ms=(\d{1,9})")
 _FRONT_S = 5.0  # what answers in the gateway's place is there itself, and the gateway soon will be
-_NO_TOKEN, _TOO_LARGE = 401, 431
+_NO_TOKEN, TOO_LARGE = 401, 431
 _LONGEST_RETRY_AFTER_S = 3600.0  # a server that asks for more is answered within the hour anyway
 
 
@@ -81,10 +81,10 @@ def after_status(
     if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
         delay_s += min(float(retry_after), _LONGEST_RETRY_AFTER_S)
     failure = _meaning(status)
-    final = failure is not None and not welcomed and (marked or status == _TOO_LARGE)
+    final = failure is not None and not welcomed and (marked or status == TOO_LARGE)
     if status == _NO_TOKEN:
         return Comeback(delay_s, needs_token=True, failure=failure, final=marked)
-    return Comeback(delay_s, needs_token=status == _TOO_LARGE, failure=failure, final=final)
+    return Comeback(delay_s, needs_token=status == TOO_LARGE, failure=failure, final=final)
 
 
 def _meaning(status: int) -> GridsignalError | None:

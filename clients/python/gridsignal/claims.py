@@ -8,6 +8,8 @@ from base64 import urlsafe_b64decode
 from datetime import UTC, datetime
 from typing import Any
 
+_LONGEST = 200
+
 
 def claims_of(token: str) -> dict[str, Any]:
     """The claims of a JSON web token; none where it is no such token."""
@@ -25,3 +27,13 @@ def expired(token: str, now: datetime) -> str | None:
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
     return f"the token expired at {ended:%Y-%m-%dT%H:%M:%SZ}" if ended <= now else None
+
+
+def whose(token: str) -> str | None:
+    """For whom a token is, by its own words; None where it does not say."""
+    claims = claims_of(token)
+    role, organisation = claims.get("role"), claims.get("org")
+    if not isinstance(organisation, str) or not isinstance(role, str):
+        return None
+    told = f"the {role} {organisation}"
+    return told if told.isprintable() and len(told) <= _LONGEST else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from ssl import SSLContext
 from types import TracebackType
 from typing import NoReturn
@@ -39,6 +40,10 @@ class connect(AbstractAsyncContextManager[Grid]):  # noqa: N801 - it is called l
     is a context for everything else. A proxy is taken from the environment (HTTPS_PROXY, NO_PROXY), never for this
     machine. `allow_plaintext` lets the token cross a network without TLS: `ws://` beyond this machine.
 
+    While no gateway answers, as during its restart, it is tried for `wait_s` seconds (without a word for
+    `limits.first_connect_s`, which are 10) before Unreachable is raised; `math.inf` waits for ever. What no time heals
+    is raised at once. A connection that was there once comes back by itself, however long that takes.
+
     `api` is the dispatch door's address, where `history` is asked; it is reached directly, without a proxy.
 
     The grid belongs to the event loop it was connected in; another loop or thread gets a UsageError. In a notebook,
@@ -63,13 +68,18 @@ class connect(AbstractAsyncContextManager[Grid]):  # noqa: N801 - it is called l
         keyfile: str | os.PathLike[str] | None = None,
         allow_plaintext: bool = False,
         api: str | None = None,
+        wait_s: float | None = None,
     ) -> None:
         route = route_to(
             url, context=ssl, cafile=cafile, certfile=certfile, keyfile=keyfile, allow_plaintext=allow_plaintext
         )
         if outbox is None:
             outbox = MEMORY if site is None else default_path(route.url, site, instance)
+        if wait_s is not None and not wait_s > 0:
+            raise UsageError(f"expected wait_s= above 0, got {wait_s}")
         self._limits = limits or Limits()
+        if wait_s is not None:
+            self._limits = replace(self._limits, first_connect_s=wait_s)
         tokens = Tokens(token, answer_s=self._limits.open_s)
         self._archive = Archive(
             api, tokens, context=route.tls, timeout_s=self._limits.open_s, allow_plaintext=allow_plaintext

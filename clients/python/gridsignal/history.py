@@ -25,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 from gridsignal.addresses import refuse_plaintext, split
 from gridsignal.errors import NotPermitted, ProtocolViolation, Unauthorized, Unreachable, UsageError
 from gridsignal.tls import explained
-from gridsignal.tokens import Tokens
+from gridsignal.tokens import NoToken, Tokens
 
 Signal = Literal["prices", "carbon"]
 _MONTH = timedelta(days=31)  # the most that one question may ask for
@@ -117,19 +117,33 @@ class Archive:
             raise UsageError(f"expected connect(api=...), the dispatch door's address {_HINT}, in order to ask history")
         if start.tzinfo is None or end.tzinfo is None or not start < end:
             raise UsageError("expected a start before the end, both with their offset from UTC")
-        token = await self._tokens.current()
         found: dict[tuple[Any, ...], dict[str, Any]] = {}
         for since, until in _months(start, end):
             asked = {"zone": zone, "from": since.isoformat(), "to": until.isoformat()}
             asked |= {"as_of": as_of.isoformat()} if as_of is not None else {}
             path = f"{self._door.path}/v1/{signal}?{urlencode(asked)}"
-            answer = await asyncio.to_thread(_get, self._door, path, token, self._timeout_s)
+            answer = await self._asked(self._door, path)
             for curve in answer["curves"]:
                 named = {name: value for name, value in curve.items() if name not in ("points", "resolution_s")}
                 for point in curve["points"]:  # an interval across two months comes with both
                     key = (*named.values(), curve["resolution_s"], point["starts_at"])
                     found[key] = named | point
         return list(found.values())
+
+    async def _asked(self, door: _Door, path: str) -> dict[str, Any]:
+        """One answer. A token that is not taken any more is asked for anew, once."""
+        try:
+            token = await self._tokens.current()
+            try:
+                return await asyncio.to_thread(_get, door, path, token, self._timeout_s)
+            except Unauthorized:
+                if not self._tokens.refreshable:
+                    raise
+            return await asyncio.to_thread(_get, door, path, await self._tokens.fresh(), self._timeout_s)
+        except NoToken as error:
+            raise Unreachable(f"no token for the dispatch door: {error}") from error
+        except Unauthorized as error:
+            raise Unauthorized(f"{error}: {self._tokens.expired}") if self._tokens.expired else error from None
 
 
 def _months(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:

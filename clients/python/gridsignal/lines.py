@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from gridsignal.absence import Absence
 from gridsignal.addresses import shown
-from gridsignal.backoff import Backoff, Comeback, after_close, after_status
+from gridsignal.backoff import TOO_LARGE, Backoff, Comeback, after_close, after_status
 from gridsignal.effects import Effect
-from gridsignal.errors import GridsignalError, Unauthorized, UsageError
+from gridsignal.errors import GridsignalError, NotEntitled, Unauthorized, UsageError
 from gridsignal.route import Route
 from gridsignal.session import Session
 from gridsignal.tokens import NoToken, Tokens
@@ -192,12 +192,23 @@ class Lines:
         else:
             plan = after_close(ended.code, ended.reason, self._attempt, _draw(), self._backoff)
             self.trouble = ended.reason or f"closed with {ended.code}"
-        if isinstance(plan.failure, Unauthorized) and (expired := self._tokens.expired):
-            plan = replace(plan, failure=Unauthorized(f"the gateway does not take the token: {expired}"))
+        if plan.failure is not None and (told := self._told(plan.failure, ended)) is not None:
+            plan = replace(plan, failure=told)
         self._attempt += 1
         if not plan.final:
             self._note(unusual=ended.status is not None or ended.fault is not None)
         return plan
+
+    def _told(self, failure: GridsignalError, ended: Ended) -> GridsignalError | None:
+        """The failure with what is known of the token; None where that explains nothing."""
+        if ended.status == TOO_LARGE:
+            return Unauthorized(f"{failure}: it has {self._tokens.size} characters")
+        if isinstance(failure, Unauthorized) and (expired := self._tokens.expired):
+            return Unauthorized(f"the gateway does not take the token: {expired}")
+        if isinstance(failure, NotEntitled):
+            site = "no site" if self._session.site is None else f"site {self._session.site!r}"
+            return NotEntitled(f"{failure}; asked for {site} with {self._tokens.told or 'a token'}")
+        return None
 
     def _after_status(self, ended: Ended) -> Comeback:
         assert ended.status is not None

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from gridsignal.claims import expired
+from gridsignal.claims import expired, whose
 from gridsignal.errors import GridsignalError, Unauthorized, UsageError
 
 TokenSource: TypeAlias = str | Callable[[], str | Awaitable[str]]
@@ -86,6 +86,17 @@ class Tokens:
         """For errors: that the last token has expired, and when; empty where it has not, or does not say."""
         return expired(self._token or "", datetime.now(UTC)) or ""
 
+    @property
+    def told(self) -> str:
+        """For errors: for whom the last token is, by its own words; empty where it does not say."""
+        said = whose(self._token or "")
+        return "" if said is None else f"a token for {said}"
+
+    @property
+    def size(self) -> int:
+        """Characters of the last token."""
+        return len(self._token or "")
+
 
 async def _answer(source: Callable[[], Any]) -> Any:
     if inspect.iscoroutinefunction(source) or inspect.iscoroutinefunction(type(source).__call__):
@@ -111,6 +122,8 @@ async def _on_a_thread(source: Callable[[], Any]) -> Any:
     def ask() -> None:
         try:
             outcome: tuple[Any, BaseException | None] = (context.run(source), None)
+        except StopIteration:  # no future takes it
+            outcome = (None, RuntimeError("StopIteration"))
         except Exception as error:  # it belongs to whoever waits for the answer
             outcome = (None, error)
         try:

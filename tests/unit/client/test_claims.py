@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gridsignal.claims import expired
+from gridsignal.claims import expired, whose
 
 NOW = datetime(2024, 5, 12, 13, 0, tzinfo=UTC)
 
@@ -49,3 +49,13 @@ def test_one_that_has_not_expired_says_nothing() -> None:
 )
 def test_what_is_no_dated_token_says_nothing(text: str) -> None:
     assert expired(text, NOW) is None
+    assert whose(text) is None
+
+
+def test_it_says_for_whom_it_is() -> None:
+    assert whose(token({"role": "participant", "org": "acme-ai"})) == "the participant acme-ai"
+
+
+@pytest.mark.parametrize("organisation", ["\x1b[2J", "a" * 300, 3, None, ["acme-ai"]])
+def test_what_is_no_name_is_not_shown(organisation: object) -> None:
+    assert whose(token({"role": "participant", "org": organisation})) is None
