@@ -43,3 +43,20 @@ def test_a_stream_that_is_closed_is_nowhere(closed: str) -> None:
 def test_a_mistake_that_nobody_can_be_told_is_still_a_mistake(closed: str) -> None:
     line = f'exec "{sys.executable}" -m gridsignal nonsense {closed}'
     assert subprocess.run(line, shell=True, capture_output=True, timeout=30).returncode == 2
+
+
+@pytest.mark.parametrize("environment", ASCII, ids=str)
+def test_a_word_is_read_as_utf_8_wherever_it_is_typed(environment: dict[str, str]) -> None:
+    word = "Gr\N{LATIN SMALL LETTER O WITH DIAERESIS}\N{LATIN SMALL LETTER SHARP S}e"
+    line = said(
+        f"import os; from gridsignal.__main__ import _as_utf8; print(ascii(_as_utf8(os.fsdecode({word.encode()}))))",
+        **environment,
+    )
+    assert line.decode().strip() == ascii(word)
+
+
+def test_a_word_in_another_encoding_is_named() -> None:
+    command = [sys.executable, "-m", "gridsignal", "watch", b"--zone", "Gr\xf6\xdfe".encode("latin-1")]
+    done = subprocess.run(command, capture_output=True, timeout=30)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == b"gridsignal: expected words in UTF-8, got b'Gr\\xf6\\xdfe'\n"

@@ -72,7 +72,11 @@ EXAMPLE = "example:\n  gridsignal watch prices --zone DE-LU"
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code."""
     _use_any_output()
-    given = list(sys.argv[1:] if argv is None else argv)
+    try:
+        given = [_as_utf8(word) for word in (sys.argv[1:] if argv is None else argv)]
+    except UnicodeDecodeError as error:
+        print(f"gridsignal: expected words in UTF-8, got {error.object!r:.200}", file=sys.stderr)
+        return USAGE
     if not given or given[0] in ("-h", "--help", "help"):
         print(table())
         return OK if given else USAGE
@@ -87,6 +91,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at exit
         return FAILED
+
+
+def _as_utf8(word: str) -> str:
+    """A word as it was typed: what the locale's encoding does not know, Python hands over as bytes in disguise."""
+    if any("\ud800" <= character <= "\udfff" for character in word):
+        return os.fsencode(word).decode("utf-8")
+    return word
 
 
 def _use_any_output() -> None:
