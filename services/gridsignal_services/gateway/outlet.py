@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
 import sys
+import termios
 from abc import abstractmethod
 from typing import Protocol
 
@@ -15,12 +17,23 @@ from gridsignal_services.gateway.rendering import Encoding, rendered
 from gridsignal_services.gateway.settings import GatewaySettings
 
 _NOTSENT_LOWAT = 25 if sys.platform == "linux" else None  # socket.TCP_NOTSENT_LOWAT, since Python 3.12
+_OUTQ = termios.TIOCOUTQ if sys.platform == "linux" else None  # SIOCOUTQ, tcp(7)
 
 
 def bound_the_kernel(sock: socket.socket | None, unsent_bytes: int) -> None:
     """Lets the kernel hold little that it has not sent: else megabytes wait there, beyond any budget of ours."""
     if sock is not None and _NOTSENT_LOWAT is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, unsent_bytes)
+
+
+def in_the_kernel(sock: socket.socket | None) -> int:
+    """Bytes that the kernel holds because the peer has not acknowledged them; 0 where it does not say."""
+    if sock is None or _OUTQ is None or sock.fileno() < 0 or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return 0
+    try:
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), _OUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0  # it is gone
 
 
 class Collector(Protocol):
@@ -58,9 +71,11 @@ class Outlet:
         self._late: list[bytes] = []
         """Sent behind everything else of the tick: pongs and closes."""
         self._waiting_for_room: list[asyncio.Future[None]] = []
-        self._unsent_then = 0
+        self._untaken = 0
         self._drained_s = 0.0
         self._is_pouring = False
+        self.has_poured = False
+        """Its last may be long, and is waited for as long as it is taken."""
 
     # --- what the connection supplies ----------------------------------------------------------------------------
 
@@ -197,7 +212,7 @@ class Outlet:
         """The socket's buffer is full."""
         self._paused = True
         self._flowing = False
-        self._unsent_then = self._unsent()
+        self._untaken = self._untaken_now()
         self._drained_s = now_s
 
     def go_on_writing(self) -> None:
@@ -220,7 +235,7 @@ class Outlet:
         self.write_all()
         if self.transport is None or self.transport.is_closing():
             return
-        self._is_pouring = True
+        self._is_pouring = self.has_poured = True
         self.transport.set_write_buffer_limits(high=1, low=0)  # it is poured when all of it is written
         size = self._settings.conflate_bytes
         for start in range(0, len(data), size):
@@ -231,11 +246,18 @@ class Outlet:
         """Whether the peer has taken nothing for too long; None where nothing waits for it any more."""
         if not self._paused:
             return None
-        unsent = self._unsent()
-        if unsent < self._unsent_then:
+        if self.has_taken():
             self._drained_s = now_s
-        self._unsent_then = unsent
         return now_s - self._drained_s >= self._settings.stall_s
+
+    def has_taken(self) -> bool:
+        """Whether the peer has taken anything since this was asked before, be it out of the kernel's megabytes."""
+        before, self._untaken = self._untaken, self._untaken_now()
+        return self._untaken < before
+
+    def _untaken_now(self) -> int:
+        sock = self.transport.get_extra_info("socket") if self.transport is not None else None
+        return self._unsent() + in_the_kernel(sock)
 
     def end(self) -> bool:
         """Drops what waits; False where it had ended before."""

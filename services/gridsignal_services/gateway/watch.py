@@ -70,9 +70,13 @@ class Watch:
         """When to look at the connection again."""
         settings = self._settings
         if connection.closing_s is not None:
-            if now_s - connection.closing_s >= settings.close_timeout_s:
+            if now_s - connection.closing_s < settings.close_timeout_s:
+                return connection.closing_s + settings.close_timeout_s
+            if connection.has_poured and connection.has_taken():
+                connection.closing_s = now_s  # what is left is in buffers that only TLS and the kernel see
+            else:
                 connection.abort()
-            return connection.closing_s + settings.close_timeout_s
+            return now_s + settings.close_timeout_s
         if connection.session is None:
             if now_s - connection.opened_s < settings.header_timeout_s:
                 return connection.opened_s + settings.header_timeout_s

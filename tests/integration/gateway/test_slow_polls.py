@@ -76,6 +76,20 @@ async def test_who_reads_slowly_gets_all_of_it_and_counts_until_then(tmp_path: P
         await until_so(lambda: counted(stand, "polls") == 0)
 
 
+async def test_little_by_little_is_progress_though_the_kernel_holds_the_rest(tmp_path: Path) -> None:
+    """What waits in the gateway seldom moves meanwhile: the peer takes from what was handed to the kernel."""
+    async with Stand.open(tmp_path, stall_s=0.5, **LIMITS) as stand, unread(stand, None) as reader:
+        got = b""
+        for _ in range(12):
+            then_s = stand.gateway._conversations.now_s()
+            await until_so(lambda then_s=then_s: stand.gateway._conversations.now_s() > then_s)
+            got += await reader.readexactly(8192)
+        async with asyncio.timeout(SOON_S):
+            got += await reader.read(-1)
+        frames = json.loads(parsed("GET", got)[1])["frames"]
+        assert sum(frame["t"] == "signal" for frame in frames) == 1200
+
+
 async def test_who_reads_nothing_of_it_is_dropped(tmp_path: Path) -> None:
     async with Stand.open(tmp_path, stall_s=0.5, **LIMITS) as stand, unread(stand, None):
         assert counted(stand, "polls") == 1
