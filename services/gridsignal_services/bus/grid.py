@@ -7,7 +7,7 @@ import asyncio
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import GridClock
 from gridsignal_services.bus import Log
-from gridsignal_services.bus.codec import Codec
+from gridsignal_services.bus.codec import Codec, Poison
 
 
 async def is_empty(log: Log) -> bool:
@@ -25,6 +25,8 @@ async def grid_clock(log: Log, codec: Codec) -> GridClock | None:
     try:
         async with asyncio.timeout(10):
             first = codec.decode((await reader.read(1))[0].value)
+    except Poison:  # whatever somebody wrote there, it is no clock, and it is not the first record any more
+        return None
     finally:
         await reader.aclose()
     return first if isinstance(first, GridClock) else None

@@ -11,17 +11,25 @@ import uuid
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import httpx2
 import pytest
 
+import gridsignal
 from gridsignal_schemas.catalog import TOPICS
+from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, SIGNAL_WRITE
+from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
 from gridsignal_services.bus.cluster import brokers_of
 from gridsignal_services.bus.kafka import KafkaLog
 from gridsignal_services.bus.kafka_rights import NEEDS
 from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
+from gridsignal_services.bus.registry import Registry, register_all
 from gridsignal_services.cli import topics
 from gridsignal_services.settings import ConfigError, ServerSettings
+from tests.journey.fleet import Door
 from tests.services.secured_kafka import PASSWORD, Secured
 
 WAYS = ("SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN")
@@ -143,3 +151,65 @@ def test_a_feed_that_asks_for_power_gets_the_right_on_request_alone() -> None:
 
     assert not may_write()
     assert may_write("--feeds-ask")
+
+
+@asynccontextmanager
+async def _serving(broker: Secured, registry: str, directory: Path) -> AsyncIterator[dict[str, Door]]:
+    """One process of each door, with the password of its own user."""
+    async with Registry(registry) as schemas:
+        await register_all(schemas, PREFIX)
+
+    def start(door: str) -> Door:
+        way = {"KAFKA_CA": str(broker.authority), "KAFKA_USERNAME": door, "KAFKA_PASSWORD": PASSWORD}
+        env = {f"GRIDSIGNAL_{name}": value for name, value in (way | {"KAFKA_SASL": "SCRAM-SHA-512"}).items()}
+        return Door(door, door, directory, broker.tls, registry, PREFIX, env)
+
+    async with asyncio.TaskGroup() as tasks:
+        starting = {door: tasks.create_task(asyncio.to_thread(start, door)) for door in NEEDS}
+    doors = {name: task.result() for name, task in starting.items()}
+    try:
+        yield doors
+    finally:
+        for door in doors.values():
+            door.process.kill()
+
+
+async def test_the_three_doors_do_their_work_with_their_rights_alone(
+    broker: Secured, schema_registry: str, tmp_path: Path
+) -> None:
+    """On topics on which other programs have written, too: what they left is passed over."""
+    issuer, now = LocalIssuer.create_or_open(tmp_path / "issuer"), datetime.now(UTC).replace(microsecond=0)
+    day = now.replace(hour=0, minute=0, second=0)
+    scopes = [DISPATCH_WRITE, SIGNAL_READ, SIGNAL_WRITE]
+    bearer = {"Authorization": f"Bearer {issuer.mint('operator', 'tso-north', 't', scopes, 600, now)}"}
+    token = issuer.mint("participant", "acme-ai", "t", [OFFER_WRITE, SIGNAL_READ], 600, now)
+    async with (
+        _serving(broker, schema_registry, tmp_path) as doors,
+        httpx2.AsyncClient(headers=bearer, timeout=30) as operator,
+        gridsignal.connect(f"ws://127.0.0.1:{doors['gateway'].port}", token=token, site="fra-1") as grid,
+    ):
+        price = {"zone": "DE-LU", "product": "DAY_AHEAD", "dataset": "TEST", "currency": "EUR", "resolution_s": 3600}
+        pushed = price | {"starts_at": day.isoformat(), "prices_per_mwh": ["80"] * 24}
+        at = f"http://127.0.0.1:{doors['ingest'].port}/v1/signals/prices"
+        assert (await operator.post(at, json=pushed)).status_code == 201
+        async with asyncio.timeout(30):
+            async for signal in grid.subscribe("prices", zones=["DE-LU"]):
+                assert isinstance(signal, gridsignal.SpotPrice)
+                break
+        await grid.declare_baseline(day, [30_000_000] * 48, resolution_s=3600)
+        times = {"gate_closure_at": 1.0, "decision_deadline": 1.2, "starts_at": 3.0, "ends_at": 3.75}
+        body = {name: (now + timedelta(hours=hours)).isoformat() for name, hours in times.items()}
+        wanted = {"zone": "DE-LU", "direction": "LOAD_DECREASE", "power_w": 10_000_000, "respond_within_s": 300}
+        at = f"http://127.0.0.1:{doors['dispatch'].port}/v1/requests"
+        asked = await operator.post(at, json=body | wanted, headers={"Idempotency-Key": "one"})
+        assert asked.status_code == 201, asked.text
+        cleared = False
+        async with asyncio.timeout(30):
+            async for signal in grid.subscribe("dispatch", zones=["DE-LU"]):
+                if isinstance(signal, gridsignal.DispatchRequest) and not cleared:
+                    await grid.offer(signal, 10_000_000, "80")
+                    cleared = True
+                    clear = f"{at}/{signal.request_id}/clear"
+                    assert (await operator.post(clear, json={"reason": "a test"})).status_code == 200
+                if isinstance(signal, gridsignal.DispatchOrder):
+                    break

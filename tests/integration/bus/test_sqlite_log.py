@@ -16,6 +16,7 @@ from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_services.bus import LogConfigurationError, LogRecord, LogUnavailable, PositionGone, Reader
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.condition import wall_us
+from gridsignal_services.bus.grid import grid_clock as read_clock
 from gridsignal_services.bus.publish import principal_of, publish
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.bus.tail import MAX_RECORDS
@@ -270,6 +271,12 @@ async def test_a_published_record_has_its_zone_for_a_key_and_its_headers(tmp_pat
     assert codec.decode(record.value) == price
     assert record.key == "FR"
     assert principal_of(record) == "service:ingest"
+
+
+async def test_a_first_record_that_is_none_of_ours_is_no_clock(tmp_path: Path) -> None:
+    async with opened(tmp_path) as log:
+        await log.append("dispatch", "FR", b"written by another program", {})
+        assert await read_clock(log, Codec.from_lock()) is None
 
 
 async def test_the_grids_clock_names_its_partition(tmp_path: Path) -> None:
