@@ -8,7 +8,7 @@ import resource
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 
-from benchmarks.attacks import questions, sockets, writes
+from benchmarks.attacks import questions, sockets, storms, writes
 from benchmarks.attacks.play import Play
 from benchmarks.machine import GENERATOR, pin
 from benchmarks.target import Target
@@ -29,6 +29,8 @@ ATTACKS: dict[str, Callable[[Play], Awaitable[str]]] = {
     "wide-questions": questions.wide_questions,
     "long-lists": questions.long_lists,
     "same-keys": questions.same_keys,
+    "states": storms.states,
+    "siblings": storms.siblings,
     "pongs": sockets.pongs,
     "fragments": sockets.fragments,
     "idle-sockets": sockets.idle_sockets,
