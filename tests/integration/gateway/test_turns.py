@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import time
 from pathlib import Path
@@ -137,6 +138,14 @@ async def test_what_a_write_causes_is_charged_to_its_organisation(tmp_path: Path
         for number in range(250):  # small to read, two records each: more than what was saved up
             await client.ask("withdraw", offer_id=f"offer-{number}")
         assert not share.is_modest(asyncio.get_running_loop().time())
+
+
+async def test_a_gateway_that_serves_seldom_collects_everything(tmp_path: Path) -> None:
+    before = gc.get_threshold()
+    async with Stand.open(tmp_path):
+        assert gc.get_threshold()[:2] == before[:2]
+        assert gc.get_threshold()[2] > before[2]
+    assert gc.get_threshold() == before
 
 
 def test_a_share_is_refilled_by_time() -> None:
