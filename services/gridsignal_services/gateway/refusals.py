@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from gridsignal_schemas.frames import Detail, Error, Frame, Refused
-from gridsignal_services.gateway.writes import MAX_DETAILS, details_of
+from gridsignal_schemas.rules.writes import MAX_DETAILS, details_of
 from gridsignal_services.strict_json import NotJson, faults_of
 
 WRITES = ("offer", "withdraw", "respond", "baseline", "reading")

@@ -28,6 +28,7 @@ from gridsignal_schemas.frames import (
     Withdraw,
 )
 from gridsignal_schemas.messages import GridClock
+from gridsignal_schemas.rules.writes import Speaker, Write, WriteRefused, record_of
 from gridsignal_services.access import OFFER_WRITE, Entitlements, Principal
 from gridsignal_services.access.tokens import Unauthorized
 from gridsignal_services.gateway.conduct import Conduct, Pace
@@ -37,7 +38,6 @@ from gridsignal_services.gateway.refusals import forbidden, malformed, odd, rate
 from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.wishes import fault_of
-from gridsignal_services.gateway.writes import Speaker, Write, WriteRefused, record_of
 
 ClientFrame = Hello | Subscribe | Unsubscribe | Offer | Withdraw | Respond | Baseline | Reading | Query | Token
 _IDS_A_FRAME = 32

@@ -6,9 +6,9 @@ import pytest
 
 from gridsignal_schemas.frames import CloseCode, Query
 from gridsignal_schemas.messages import Record
+from gridsignal_schemas.rules.writes import _RECORD_OF
 from gridsignal_services.gateway.costs import cost_s
 from gridsignal_services.gateway.effects import Close, Effect, Look, Publish
-from gridsignal_services.gateway.writes import _RECORD_OF
 from tests import builders
 from tests.builders import a_baseline_declaration, a_flex_offer, an_option
 

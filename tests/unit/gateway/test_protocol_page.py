@@ -11,8 +11,8 @@ import pytest
 
 from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, REFUSALS, SERVER_FRAMES
 from gridsignal_schemas.messages import RECORDS
+from gridsignal_schemas.rules.writes import Speaker, Write, record_of
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.gateway.writes import Speaker, Write, record_of
 
 PAGE = (Path(__file__).parents[3] / "schemas" / "PROTOCOL.md").read_text("utf-8")
 WRITTEN = ("FlexOffer", "OfferWithdrawal", "OrderResponse", "BaselineDeclaration", "MeterReading")

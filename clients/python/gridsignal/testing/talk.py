@@ -7,30 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pydantic import ValidationError
-
 from gridsignal.testing.world import Refusal, World, refused
 from gridsignal_schemas import frames
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.frames import Detail, Frame
 from gridsignal_schemas.messages import (
-    BaselineDeclaration,
-    FlexOffer,
     GridClock,
-    MeterReading,
-    OfferWithdrawal,
-    OrderResponse,
     Record,
 )
-
-Write = frames.Offer | frames.Withdraw | frames.Respond | frames.Baseline | frames.Reading
-_RECORD_OF: dict[type[Write], type[Record]] = {
-    frames.Offer: FlexOffer,
-    frames.Withdraw: OfferWithdrawal,
-    frames.Respond: OrderResponse,
-    frames.Baseline: BaselineDeclaration,
-    frames.Reading: MeterReading,
-}
+from gridsignal_schemas.rules.writes import Speaker, Write, WriteRefused, record_of
 
 
 @dataclass(slots=True)
@@ -129,7 +114,7 @@ class Talk:
 
     def _write(self, frame: Write) -> Frame:
         offer_id, response_id = getattr(frame, "offer_id", None), getattr(frame, "response_id", None)
-        record = self._record(frame, offer_id, response_id)
+        record = self._record(frame)
         answer = record if isinstance(record, Refusal) else self._world.write(record)
         if isinstance(answer, Refusal):
             return refused(answer, frame.id, offer_id, response_id)
@@ -138,21 +123,14 @@ class Talk:
             id=frame.id, offer_id=offer_id, response_id=response_id, receipt=receipt, duplicate=duplicate
         )
 
-    def _record(self, frame: Write, offer_id: str | None, response_id: str | None) -> Record | Refusal:
+    def _record(self, frame: Write) -> Record | Refusal:
         if self.site is None:
-            return Refusal("forbidden", details=(Detail(code="forbidden", message="this connection has no site"),))
-        known = {"zone": self._world.sites[self.site].zone, "participant": self._world.participant, "site": self.site}
-        known |= {"offer_id": offer_id} if offer_id else {}
-        known |= {"response_id": response_id} if response_id else {}
-        wrong = [name for name, value in known.items() if frame.body.get(name, value) != value]
-        if wrong:
-            details = tuple(Detail(code="forbidden", pointer=f"/{name}", message="not yours") for name in wrong)
-            return Refusal("forbidden", details=details)
+            said = "this connection speaks for no site: say which in the hello"
+            return Refusal("forbidden", details=(Detail(code="forbidden", message=said),))
         try:
-            return _RECORD_OF[type(frame)].model_validate({**frame.body, **known})
-        except ValidationError as error:
-            faults = error.errors(include_url=False, include_context=False)
-            return Refusal("schema", details=tuple(_detail(fault["loc"], fault["msg"]) for fault in faults))
+            return record_of(frame, Speaker(self._world.participant, self.site, self._world.sites[self.site].zone))
+        except WriteRefused as refused:
+            return Refusal(refused.code, details=tuple(refused.details))
 
     def _states(self, frame: frames.Query) -> frames.States:
         world = self._world
@@ -179,7 +157,3 @@ class Talk:
 def _group(frame: frames.Subscribe) -> str:
     said = f"{frame.stream} {frame.filter.model_dump_json()} {frame.mode}"
     return hashlib.sha256(said.encode()).hexdigest()[:8]
-
-
-def _detail(loc: tuple[int | str, ...], message: str) -> Detail:
-    return Detail(code="schema", pointer="".join(f"/{part}" for part in loc), message=message)
