@@ -19,6 +19,8 @@ from gridsignal_schemas.frames import Detail
 
 M = TypeVar("M", bound=BaseModel)
 
+MAX_BODY = 64 * 1024
+"""Bytes of a body at a REST door; of a longer one nothing is read."""
 MAX_FAULTS = 50
 """Faults told at once: a body of 64 KiB can hold thousands."""
 MAX_DEPTH = 32

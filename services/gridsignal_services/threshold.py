@@ -28,10 +28,9 @@ from gridsignal_services.problems import MEDIA_TYPE, Problem
 from gridsignal_services.registry import Registry
 from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.slots import Slots
-from gridsignal_services.strict_json import message_of
+from gridsignal_services.strict_json import MAX_BODY, message_of
 from gridsignal_services.work import Work
 
-MAX_BODY = 64 * 1024
 _AT_ONCE_BYTES = 4 * 1024
 """A longer body is read beside the loop."""
 _ANSWERING = 4

@@ -108,7 +108,7 @@ class Http:
             body=body,
             status=response.status_code,
             content_type=response.headers.get("content-type", ""),
-            retry_after_s=_retry_after_s(response.headers.get("retry-after"), datetime.now(UTC)),
+            retry_after_s=retry_after_s(response.headers.get("retry-after"), datetime.now(UTC)),
         )
 
 
@@ -150,7 +150,7 @@ def _decoded(raw: bytes, encoding: str, largest_bytes: int) -> bytes:
     return body
 
 
-def _retry_after_s(value: str | None, now: datetime) -> float | None:
+def retry_after_s(value: str | None, now: datetime) -> float | None:
     """Retry-After as seconds or as a date; None where it is neither."""
     if value is None:
         return None

@@ -14,7 +14,7 @@ class IngestLimits(RestLimits):
 
     push_values: int = 3000
     """Values of one push: ten days of five minutes, four months of hours. More: 422; a day at a time always fits, and
-    `gridsignal push` cuts files so."""
+    `gridsignal push` cuts what is refused so."""
     push_series: int = 200
     """Kinds of series (zone, product, dataset or basis) that one organisation pushes. One more: 422; values for those
     it has are still taken."""

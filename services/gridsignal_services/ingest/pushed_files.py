@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -21,9 +19,10 @@ from zoneinfo import ZoneInfo
 from gridsignal_schemas.values import rfc3339, text_of_decimal
 from gridsignal_services.ingest.curves import Curve, by_day
 from gridsignal_services.ingest.feed import Malformed
-from gridsignal_services.ingest.figures import decimal_of, foreign_kind, instant, object_of
+from gridsignal_services.ingest.figures import decimal_of, foreign_kind, instant
 from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.markets import market_of
+from gridsignal_services.ingest.pushed_json import Body, few, of_json
 from gridsignal_services.ingest.stamps import from_stamps, of_step
 
 VALUES = {"price_per_mwh": "prices", "grams_per_kwh": "carbon"}
@@ -37,24 +36,8 @@ _NAMES = {
 _OTHER_COLUMNS = {"starts_at", "ends_at", "resolution_s"}
 _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]24:00(?::00)?(.*)")
 LARGEST_CHARACTERS = 16 << 20
-LONGEST_VALUES = 3000
-"""A longer series of a JSON file is cut at market days, as every CSV is: the door takes so many at once."""
 ROWS_A_FAULT = 10
 """Of so many rows one may be unreadable: then it is a gap, with more the file is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """What is posted, and to which of the door's routes: prices, carbon or alerts."""
-
-    signal: str
-    content: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """For people: which series, from when."""
-        what = self.content.get("dataset") or self.content.get("alert_id") or self.signal
-        return f"{self.content.get('zone')} {what} {self.content.get('starts_at')}"
 
 
 def text_of(content: bytes) -> str:
@@ -80,59 +63,11 @@ def bodies(
         raise Malformed(f"expected at most {LARGEST_CHARACTERS} characters, got {len(text)}")
     text = text.removeprefix("\ufeff")
     if text.lstrip()[:1] in ("{", "["):
-        return _of_json(text, left_out)
+        return of_json(text, left_out)
     try:
         return list(_of_csv(text, given, timezone, left_out))
     except csv.Error as broken:
         raise Malformed(f"expected a CSV file, got: {broken!s:.80}") from None
-
-
-def _of_json(text: str, left_out: LeftOut | None) -> list[Body]:
-    try:
-        told = json.loads(text)
-    except (ValueError, RecursionError) as fault:
-        raise Malformed(f"expected JSON, got something else: {fault!s:.80}") from None
-    found: list[Body] = []
-    faults: list[str] = []
-    contents = told if isinstance(told, list) else [told]
-    for number, content in enumerate(contents, 1):
-        try:
-            body = object_of(content, "each body")
-            found += _in_pieces(Body(_signal_of(body), body))
-        except Malformed as fault:
-            faults.append(f"body {number}: {fault}")
-    _few(faults, len(contents), left_out, most=len(contents) - 1)
-    return found
-
-
-def _in_pieces(body: Body) -> Iterator[Body]:
-    """A body of very many values cut at its market's days; one that is not in shape is the door's to refuse."""
-    name = {"prices": "prices_per_mwh", "carbon": "grams_per_kwh"}.get(body.signal, "")
-    zone, start, step, values = (body.content.get(key) for key in ("zone", "starts_at", "resolution_s", name))
-    match zone, start, step, values:
-        case str(), str(), int(), list() if step > 0 and len(values) > LONGEST_VALUES:
-            for day in by_day(Curve(instant(start), step, tuple(values)), market_of(zone).timezone):
-                starts_at = rfc3339(day.starts_at)
-                yield Body(body.signal, {**body.content, "starts_at": starts_at, name: list(day.values)})
-        case _:
-            yield body
-
-
-def _few(faults: Sequence[str], count: int, left_out: LeftOut | None, most: int) -> None:
-    """Notes what is left out. Raises the first of the faults where they are too many of `count`, or nobody notes."""
-    if faults and (left_out is None or len(faults) > most):
-        others = f" ({len(faults)} of {count})" if len(faults) > 1 else ""
-        raise Malformed(f"{faults[0]}{others}")
-    if left_out is not None:
-        for fault in faults:
-            left_out.add(fault)
-
-
-def _signal_of(content: Mapping[str, Any]) -> str:
-    for key, signal in (("prices_per_mwh", "prices"), ("grams_per_kwh", "carbon"), ("alert_id", "alerts")):
-        if key in content:
-            return signal
-    raise Malformed(f"expected prices_per_mwh, grams_per_kwh or alert_id, got {', '.join(content)[:80]}")
 
 
 Row = tuple[datetime, Decimal | None]
@@ -163,7 +98,7 @@ def _of_csv(text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left
             raise Malformed(f"line {rows.line_num}: {fault}") from None
         except Malformed as fault:
             faults.append(f"line {rows.line_num}: {fault}")
-    _few(faults, count, left_out, most=count // ROWS_A_FAULT)
+    few(faults, count, left_out, most=count // ROWS_A_FAULT)
     if not series:
         raise Malformed("expected at least one row, got none")
     for key, told in series.items():

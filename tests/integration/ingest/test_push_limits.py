@@ -11,11 +11,13 @@ from typing import Any
 import httpx2
 import pytest
 
+from gridsignal_schemas.messages import SpotPrice
+from gridsignal_services.embedded import Stack
 from gridsignal_services.ingest.limits import IngestLimits
-from gridsignal_services.ingest.pushed_files import bodies
 from gridsignal_services.settings import ConfigError, ServerSettings
-from tests.integration.cli.conftest import ran
+from tests.integration.cli.conftest import Ran, ran
 from tests.integration.ingest.test_push_door import TODAY, prices
+from tests.integration.ingest.test_replay import records, values_on
 from tests.integration.ingest.test_through_the_door import door
 
 
@@ -67,14 +69,49 @@ async def test_a_push_that_lost_values_to_its_market_s_bounds_is_told_which(tmp_
     assert told["left_out"][1]["message"].endswith("price per MWh, got -99999")
 
 
-def test_a_year_in_one_json_body_is_cut_at_market_days(tmp_path: Path) -> None:
-    year = prices(starts_at="2025-01-01T00:00:00+01:00", prices_per_mwh=[str(n) for n in range(8760)])
-    found = bodies(json.dumps(year), {}, None)
-    lengths = [len(body.content["prices_per_mwh"]) for body in found]
-    assert (len(found), sum(lengths), {23, 24, 25}) == (365, 8760, set(lengths))
-    assert [value for body in found for value in body.content["prices_per_mwh"]] == year["prices_per_mwh"]
-    assert found[0].content["starts_at"] == "2024-12-31T23:00:00Z"
-    assert bodies(json.dumps(prices()), {}, None)[0].content == prices()
+async def pushed(stack: Stack, client: httpx2.AsyncClient, file: Path, *words: str) -> Ran:
+    there = {"GRIDSIGNAL_INGEST": stack.feeds_url, "GRIDSIGNAL_TOKEN": client.headers["authorization"][7:]}
+    return await asyncio.to_thread(ran, ["push", str(file), "--json", *words], **there)
+
+
+async def test_the_command_pushes_day_by_day_what_the_door_finds_too_long(tmp_path: Path) -> None:
+    """Too many values for this door, and too many bytes for any."""
+    month, short = [str(n) for n in range(31 * 24)], prices(dataset="Y")
+    since = (TODAY - timedelta(days=30)).isoformat()
+    heavy = prices(starts_at=since, dataset="Z", resolution_s=300, prices_per_mwh=["123.4567"] * (30 * 288))
+    (tmp_path / "prices.json").write_text(json.dumps([prices(starts_at=since, prices_per_mwh=month), short, heavy]))
+    async with door(tmp_path, GRIDSIGNAL_INGEST_PUSH_VALUES="300") as (stack, client):
+        done = await pushed(stack, client, tmp_path / "prices.json")
+        told = [r for r in records(await values_on(stack.log, "prices")) if isinstance(r, SpotPrice)]
+    assert (done.code, done.err) == (0, "")
+    assert len(done.rows()) > 60
+    values = {name: [v for r in told if r.dataset == name for v in r.prices_per_mwh] for name in ("TEST", "Y", "Z")}
+    assert {name: len(found) for name, found in values.items()} == {"TEST": 31 * 24, "Y": 24, "Z": 30 * 288}
+    assert sorted(values["TEST"]) == list(range(31 * 24))
+
+
+async def test_what_is_too_long_for_the_door_however_it_is_cut_is_told_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "prices.json"
+    file.write_text(json.dumps([prices(), prices(dataset="Y", prices_per_mwh=["1"] * 2)]))
+    async with door(tmp_path, GRIDSIGNAL_INGEST_PUSH_VALUES="3") as (stack, client):
+        done = await pushed(stack, client, file)
+    assert (done.code, len(done.rows())) == (1, 2)  # the hour after the market's midnight fits
+    assert "expected at most 3 values at once, got 2" in done.err
+    assert "split it into several bodies" in done.err
+
+
+async def test_the_command_waits_for_a_busy_door_as_it_asks_and_not_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "prices.json").write_text(json.dumps([prices(dataset=name) for name in "ABC"]))
+    slow = {"GRIDSIGNAL_INGEST_REQUESTS_PER_S": "2", "GRIDSIGNAL_INGEST_REQUEST_BURST": "1"}
+    async with door(tmp_path, **slow) as (stack, client):
+        done = await pushed(stack, client, tmp_path / "prices.json")
+    assert (done.code, [row["news"] for row in done.rows()]) == (0, ["new"] * 3)
+    assert "the door is busy: going on in 1 s, 2 to push" in done.err
+    never = {"GRIDSIGNAL_INGEST_REQUESTS_PER_S": "0.01", "GRIDSIGNAL_INGEST_REQUEST_BURST": "1"}
+    async with door(tmp_path / "never", **never) as (stack, client):
+        done = await pushed(stack, client, tmp_path / "prices.json", "--wait", "2s")
+    assert (done.code, len(done.rows())) == (3, 1)
+    assert "more than the 2 s of --wait allow" in done.err
 
 
 async def test_the_command_names_what_was_left_out(tmp_path: Path) -> None:
