@@ -12,7 +12,6 @@ FeedError
 
 from __future__ import annotations
 
-import json
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from gridsignal_schemas.values import Record
 from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.markets import DEFAULTS, Markets
 from gridsignal_services.ingest.overlaps import distinct
+from gridsignal_services.ingest.said import Cause, cause_in, said_in, titled
 from gridsignal_services.ingest.schedule import MARKET_TIME, Cadence
 
 
@@ -203,23 +203,41 @@ BODY_FAULTS = (ValueError, KeyError, TypeError, IndexError, AttributeError, Arit
 def read(provider: Provider, answer: Answer, ask: Ask) -> list[Record]:
     """All records of an answer, or a FeedError: whatever the bytes are, nothing else is raised.
 
-    An answer of which nothing can be read is Malformed, with the first of its faults.
+    An answer of which nothing can be read is Malformed, with the first of its faults; one that is an error of the feed
+    is what its own words say, whatever its status.
     """
     before = len(ask.left_out)
     try:
         found = distinct(provider.parse(replace(answer, body=answer.body.removeprefix(BOM_UTF8)), ask), ask.left_out)
-    except NotYetAvailable:
-        if len(ask.left_out) == before:
-            raise
+    except (NotYetAvailable, Malformed, Unsupported) as fault:
+        if not isinstance(fault, NotYetAvailable) or len(ask.left_out) == before:
+            raise _in_its_words(answer, fault) from None
         found = []
     except FeedError:
         raise
     except BODY_FAULTS as fault:
         # a body that breaks a parser's assumption is the body's fault; the batch is rejected as a whole
-        raise Malformed(f"the answer is not what the feed documents: {first_line(fault)}") from None
+        told = Malformed(f"the answer is not what the feed documents: {first_line(fault)}")
+        raise _in_its_words(answer, told) from None
     if not found and len(ask.left_out) > before:
         raise Malformed(str(ask.left_out))
     return found
+
+
+def _in_its_words(answer: Answer, fault: FeedError) -> FeedError:
+    """What an answer without figures is by what it says for itself; the fault that was found in it where it is mute."""
+    said = said_in(answer.body)
+    text = f"the feed answers with status {answer.status}{said or titled(answer.body)}"
+    match cause_in(text.partition(":")[2]):
+        case Cause.TOO_OFTEN:
+            return Banned(text, answer.retry_after_s)
+        case Cause.AWAY:
+            return Outage(text, answer.retry_after_s)
+        case Cause.NOT_ENTITLED:
+            return Refused(text)
+        case None:
+            fault.args = (f"{fault}{'' if said[2:] in str(fault) else said}", *fault.args[1:])
+            return fault
 
 
 def first_line(fault: BaseException) -> str:
@@ -228,26 +246,15 @@ def first_line(fault: BaseException) -> str:
         first = fault.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         return f"{where}: {first['msg']:.100}, got {first['input']!r:.40}"
+    if isinstance(fault, KeyError):
+        return f"expected {fault.args[0]!s:.40}, got none"
     lines = str(fault).splitlines() or [""]
     return f"{type(fault).__name__}: {lines[0]:.120}"
 
 
-def said_in(answer: Answer) -> str:
-    """What a refusal says for itself, to be told after its status; empty where it is no JSON of the usual shapes."""
-    try:
-        body = json.loads(answer.body) if answer.body.lstrip().startswith(b"{") else {}
-    except (ValueError, RecursionError):
-        return ""
-    inner = body.get("error")
-    names = ("error", "title", "error_description", "detail", "message", "reason")
-    told = [str(one[name]) for one in (body, inner) if isinstance(one, dict) for name in names if one.get(name)]
-    words = " ".join("; ".join(text for text in told if not text.startswith("{")).split())
-    return f": {words:.160}" if words else ""
-
-
 def refuse_status(answer: Answer) -> None:
     """Raises what an HTTP status means where the feed has no meaning of its own for it."""
-    status, said = answer.status, said_in(answer)
+    status, said = answer.status, said_in(answer.body)
     if 200 <= status < 300:
         if status == 204 or not answer.body.strip():
             raise NotYetAvailable(f"expected figures, got an empty answer (status {status})")

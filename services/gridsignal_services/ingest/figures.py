@@ -16,6 +16,7 @@ from lxml import etree
 
 from gridsignal_schemas.values import UNPRINTABLE, rfc3339
 from gridsignal_services.ingest.feed import Malformed
+from gridsignal_services.ingest.said import TITLE
 
 Element: TypeAlias = Any
 """An element of lxml, which ships no type information."""
@@ -27,6 +28,7 @@ _NUMBER = re.compile(
 )
 """A thousands comma only where it can't be a decimal one: before a point, or twice. "2,415" is either."""
 _DIGITS_AND_MARKS = re.compile(r"[+\-\u2212]?[\d.,'\u2019\s]*\d[\d.,'\u2019\s]*")
+_GRAMS = re.compile(r"G(?:RAMS?)?_?(?:CO2(?:[-_]?EQ?\.?)?)?_?/_?KWH")
 MOST_FILES = 200
 MOST_UNPACKED_BYTES = 64 << 20
 EARLIEST_S, LATEST_S = 946_684_800, 4_102_444_800
@@ -38,7 +40,7 @@ def json_of(body: bytes) -> Any:
     try:
         return json.loads(body.decode(json.detect_encoding(body)), parse_float=Decimal, parse_constant=str)
     except (ValueError, RecursionError) as fault:
-        raise Malformed(f"expected JSON, got {what_it_is(body)} ({type(fault).__name__})") from None
+        raise Malformed(f"expected JSON, got {_what_broke(body, fault)}") from None
 
 
 def xml_of(body: bytes) -> Element:
@@ -55,7 +57,7 @@ def xml_of(body: bytes) -> Element:
         # a declaration has to come first; files saved by hand often begin with an empty line
         root: Element = etree.fromstring(body.lstrip(), parser)
     except (etree.XMLSyntaxError, ValueError, LookupError) as fault:
-        raise Malformed(f"expected XML, got {what_it_is(body)} ({type(fault).__name__})") from None
+        raise Malformed(f"expected XML, got {_what_broke(body, fault)}") from None
     if root.getroottree().docinfo.internalDTD is not None:  # in an encoding in which we did not see it
         raise Malformed("expected a document without a document type, got one")
     return root
@@ -83,27 +85,35 @@ def _entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     return body
 
 
+_UTF_16 = "UTF-16 text: save it as UTF-8"
 _KINDS = (
     (b"\x1f\x8b", "a gzip file: unpack it first"),
     (b"PK\x03\x04", "a zip archive: unpack it first"),
     (b"%PDF", "a PDF"),
-    (BOM_UTF16_LE, "UTF-16 text: save it as UTF-8"),
-    (BOM_UTF16_BE, "UTF-16 text: save it as UTF-8"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook: save it as CSV (UTF-8)"),
+    (b"\x28\xb5\x2f\xfd", "a zstd file: unpack it first"),
+    (b"BZh", "a bzip2 file: unpack it first"),
+    (b"\xfd7zXZ", "an xz file: unpack it first"),
+    (BOM_UTF16_LE, _UTF_16),
+    (BOM_UTF16_BE, _UTF_16),
 )
 _HTML = re.compile(rb"\s*(?:<!doctype html|<html|<head|<body)", re.IGNORECASE)
-_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 
 
 def foreign_kind(body: bytes) -> str:
     """What kind of file a body is that is no UTF-8 text of figures; empty for one we have no word for."""
     body = body.removeprefix(BOM_UTF8)
+    if body.startswith(b"PK\x03\x04") and b"[Content_Types].xml" in body[:_PROLOGUE]:
+        return "an Excel workbook: save it as CSV (UTF-8)"
     for opening, kind in _KINDS:
         if body.startswith(opening):
             return kind
     if not body.strip():
         return "nothing"
+    if body[:2].count(0) == 1:  # every second byte, as of plain letters
+        return _UTF_16
     if _HTML.match(body):
-        title = _TITLE.search(body[:_PROLOGUE])
+        title = TITLE.search(body[:_PROLOGUE])
         titled = f" titled {name(title[1].decode('utf-8', 'replace'), 60)!r}" if title else ""
         return f"a web page{titled}, as a login or a proxy shows it"
     return ""
@@ -114,6 +124,13 @@ def what_it_is(body: bytes) -> str:
     return foreign_kind(body) or repr(body[:40].decode("ascii", "replace"))
 
 
+def _what_broke(body: bytes, fault: Exception) -> str:
+    """The same of a body that could not be parsed: where it is of the kind that was expected, what breaks it."""
+    if not foreign_kind(body) and body.lstrip()[:1] in (b"{", b"[", b"<"):
+        return f"a broken one: {name(fault, 100)}"
+    return what_it_is(body)
+
+
 def local_name(element: Element) -> str:
     """The element's name without its namespace: versions of one document differ only there."""
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
@@ -122,7 +139,7 @@ def local_name(element: Element) -> str:
 def decimal_of(value: object) -> Decimal:
     """A number to four places: text with a decimal point, int or Decimal; never a float, NaN or a bool."""
     if isinstance(value, str):
-        text = value.strip(" \t")
+        text = value.strip(" \t").replace("\u2212", "-")
         if not _NUMBER.fullmatch(text):
             hint = " with a decimal point and no marks between thousands" if _DIGITS_AND_MARKS.fullmatch(text) else ""
             raise Malformed(f"expected a number{hint}, got {value!r:.40}")
@@ -165,6 +182,11 @@ def _plausible(when: datetime) -> datetime:
     if not EARLIEST_S <= when.timestamp() < LATEST_S:
         raise Malformed(f"expected a time of this century, got {rfc3339(when)}")
     return when.astimezone(UTC)
+
+
+def is_grams_per_kwh(unit: object) -> bool:
+    """Whether a unit of carbon intensity is ours, however it is spelt: g/kWh, gCO2eq / kWh, g CO₂ per kWh."""
+    return bool(_GRAMS.fullmatch("".join(str(unit).upper().replace("₂", "2").replace("PER", "/").split())))
 
 
 def epoch_s(value: object) -> int:

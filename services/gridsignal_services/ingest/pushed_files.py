@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -34,6 +35,8 @@ _NAMES = {
 }  # fmt: skip
 """What says which series a row belongs to; those with a default may be left out."""
 _OTHER_COLUMNS = {"starts_at", "ends_at", "resolution_s"}
+_OFFSET = re.compile(r"(?:Z|[+-]\d\d:?\d\d(?::?\d\d)?)$", re.IGNORECASE)
+LONGEST_S = 86_400
 _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[T ]24:00(?::00)?(.*)")
 LARGEST_CHARACTERS = 16 << 20
 ROWS_A_FAULT = 10
@@ -65,7 +68,7 @@ def bodies(
     if text.lstrip()[:1] in ("{", "["):
         return of_json(text, left_out)
     try:
-        return list(_of_csv(text, given, timezone, left_out))
+        return _of_csv(text, given, timezone, left_out)
     except csv.Error as broken:
         raise Malformed(f"expected a CSV file, got: {broken!s:.80}") from None
 
@@ -73,13 +76,47 @@ def bodies(
 Row = tuple[datetime, Decimal | None]
 
 
-def _of_csv(text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: LeftOut | None) -> Iterator[Body]:
+@dataclass(slots=True)
+class _Series:
+    """The rows of one series, and the step that is given with them."""
+
+    rows: list[Row] = field(default_factory=list)
+    step: str = ""
+
+
+def _of_csv(text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: LeftOut | None) -> list[Body]:
     rows = csv.DictReader(io.StringIO(text, newline=None), skipinitialspace=True)
     rows.fieldnames = [name.strip() for name in rows.fieldnames or []]
     column, stamp = _columns(rows.fieldnames, given)
     names = _NAMES[VALUES[column]]
-    series: dict[tuple[str, ...], list[Row]] = {}
-    steps: dict[tuple[str, ...], str] = {}
+    found: list[Body] = []
+    odd: list[str] = []
+    count, told = _read(rows, column, stamp, given, timezone, left_out)
+    for key, series in told.items():
+        named = dict(zip(names, key, strict=True))
+        market_time = timezone or market_of(named["zone"]).timezone
+        try:
+            curves = _curves(series, left_out, ends=stamp == "ends_at")
+            days = [day for curve in curves for day in by_day(curve, market_time)]
+        except Malformed as fault:
+            odd += [f"{' '.join(key)}: {fault}"] * len(series.rows)  # as much as if each of them were unreadable
+        else:
+            found += [Body(VALUES[column], named | _figures(column, day)) for day in days]
+    few(odd, count, left_out, most=count // ROWS_A_FAULT)
+    return found
+
+
+def _read(
+    rows: csv.DictReader[str],
+    column: str,
+    stamp: str,
+    given: Mapping[str, str],
+    timezone: ZoneInfo | None,
+    left_out: LeftOut | None,
+) -> tuple[int, dict[tuple[str, ...], _Series]]:
+    """How many rows there are, and those of each series."""
+    found: dict[tuple[str, ...], _Series] = {}
+    with_offset: set[bool] = set()
     faults: list[str] = []
     count = 0
     for row in rows:
@@ -87,33 +124,33 @@ def _of_csv(text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left
             continue  # a spreadsheet's empty row
         count += 1
         try:
-            _must_fit(row, rows.fieldnames)
-            key = tuple(_named(name, usual, row, given) for name, usual in names.items())
+            _must_fit(row, rows.fieldnames or [])
+            key = tuple(_named(name, usual, row, given) for name, usual in _NAMES[VALUES[column]].items())
             when = _time(row[stamp], timezone)
-            told = series.setdefault(key, [])
-            steps[key] = row.get("resolution_s") or given.get("resolution_s", "")
-            told.append((when, None))  # a value that can't be read is a gap at a known time
-            told[-1] = when, _value(row[column])
-        except _Ambiguous as fault:
+            with_offset.add(bool(_OFFSET.search(row[stamp].strip())))
+            if len(with_offset) > 1:
+                raise _Confused("expected an offset in every time or in none, got both")
+            series = found.setdefault(key, _Series())
+            series.step = row.get("resolution_s") or given.get("resolution_s", "")
+            series.rows.append((when, None))  # a value that can't be read is a gap at a known time
+            series.rows[-1] = when, _value(row[column])
+        except _Confused as fault:
             raise Malformed(f"line {rows.line_num}: {fault}") from None
         except Malformed as fault:
             faults.append(f"line {rows.line_num}: {fault}")
     few(faults, count, left_out, most=count // ROWS_A_FAULT)
-    if not series:
+    if not found:
         raise Malformed("expected at least one row, got none")
-    for key, told in series.items():
-        named = dict(zip(names, key, strict=True))
-        market_time = timezone or market_of(named["zone"]).timezone
-        for curve in _curves(told, steps[key], left_out, ends=stamp == "ends_at"):
-            for day in by_day(curve, market_time):
-                yield Body(VALUES[column], named | _figures(column, day))
+    return count, found
 
 
-class _Ambiguous(Malformed):
-    """A local time that is none, or two: no row of its hour is a gap, the file needs offsets."""
+class _Confused(Malformed):
+    """What spoils more than its own row: a local time that is none or two, a quote that is never closed."""
 
 
 def _must_fit(row: Mapping[str | None, Any], columns: Sequence[str]) -> None:
+    if any("\n" in str(cell) for cell in row.values()):
+        raise _Confused("expected each row on a line of its own, got a quote that is not closed before the line's end")
     if None in row:
         got = f"{len(columns) + len(row[None])}"
         raise Malformed(f"expected {len(columns)} columns, got {got}: a decimal comma cuts a number in two")
@@ -123,6 +160,8 @@ def _must_fit(row: Mapping[str | None, Any], columns: Sequence[str]) -> None:
 
 def _columns(columns: Sequence[str], given: Mapping[str, str]) -> tuple[str, str]:
     """The column of values and the column of times. Raises Malformed for unknown and missing columns."""
+    if columns and columns[0].startswith(("sep=", "#", "<?xml")):
+        raise Malformed(f"line 1: expected the names of the columns, got {columns[0]!r:.60}")
     if len(columns) == 1 and (mark := next((mark for mark in _OTHER_MARKS if mark in columns[0]), None)):
         got = f"{_OTHER_MARKS[mark]} as separator in {columns[0]!r:.80}"
         raise Malformed(f"expected commas between the columns and decimal points in numbers, got the {got}")
@@ -170,16 +209,16 @@ def _time(text: str, timezone: ZoneInfo | None) -> datetime:
     if when.tzinfo is None and timezone is not None:
         when = when.replace(tzinfo=timezone)
         if when.utcoffset() != when.replace(fold=1).utcoffset():
-            raise _Ambiguous(f"expected an offset: {text!r:.40} is no time, or two, on the day the clocks change")
+            raise _Confused(f"expected an offset: {text!r:.40} is no time, or two, on the day the clocks change")
     return instant(when.isoformat())
 
 
-def _curves(rows: list[Row], step: str, left_out: LeftOut | None, *, ends: bool) -> list[Curve]:
-    stamps, values = [int(when.timestamp()) for when, _ in rows], [value for _, value in rows]
+def _curves(series: _Series, left_out: LeftOut | None, *, ends: bool) -> list[Curve]:
+    stamps, values = [int(when.timestamp()) for when, _ in series.rows], [value for _, value in series.rows]
+    step = series.step
     if step:
-        step_s = int(decimal_of(step))
-        if step_s < 1:
-            raise Malformed(f"expected resolution_s from 1 on, got {step_s}")
+        if not (step.strip().isascii() and step.strip().isdigit() and 0 < (step_s := int(step)) <= LONGEST_S):
+            raise Malformed(f"expected resolution_s as whole seconds from 1 to {LONGEST_S}, got {step!r:.20}")
         found = [of_step(stamps, values, step_s, left_out)]
     else:
         found = from_stamps(stamps, values, left_out)

@@ -64,17 +64,26 @@ def of_step(stamps: Sequence[int], values: Sequence[Value], step_s: int, left_ou
 
 
 def _on_grid(rows: list[Row], step_s: int, left_out: LeftOut | None) -> list[Row]:
-    """The rows on the grid of most of them and near them; a stamp of its own is left out, where somebody takes note."""
+    """The rows on the grid of most of them and near them; a stamp of its own is left out, where somebody takes note.
+
+    Raises Malformed where they are too many: then the step is another one.
+    """
     if left_out is None:
         return rows
     middle = rows[len(rows) // 2][0]
     usual = Counter(stamp % step_s for stamp, _ in rows).most_common(1)[0][0]
     kept: list[Row] = []
+    apart: list[str] = []
     for stamp, value in rows:
         if stamp % step_s == usual and abs(stamp - middle) <= FURTHEST_S:
             kept.append((stamp, value))
         else:
-            left_out.add(f"a stamp apart from the others: {rfc3339(datetime.fromtimestamp(stamp, UTC))}")
+            apart.append(rfc3339(datetime.fromtimestamp(stamp, UTC)))
+    if len(apart) > max(1, len(rows) // ROWS_A_STRAY):
+        got = f"{len(apart)} of {len(rows)} elsewhere, such as {apart[0]}"
+        raise Malformed(f"expected stamps at steps of {step_s} s, got {got}")
+    for when in apart:
+        left_out.add(f"a stamp apart from the others: {when}")
     return kept
 
 

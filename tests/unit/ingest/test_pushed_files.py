@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,8 @@ import pytest
 from gridsignal_services.ingest.feed import Malformed
 from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.pushed import CarbonBody, PricesBody
-from gridsignal_services.ingest.pushed_files import Body, bodies, text_of
+from gridsignal_services.ingest.pushed_files import bodies, text_of
+from gridsignal_services.ingest.pushed_json import Body, in_days
 from gridsignal_services.strict_json import read
 from tests.builders import utc
 
@@ -111,6 +113,19 @@ def test_json_is_a_body_or_a_list_of_them() -> None:
         ("[{}]", None, "expected prices_per_mwh"),
         ("[1]", None, "each body"),
         ("{", None, "expected JSON"),
+        ("[]", None, "expected at least one body"),
+        ('{"zone": "FR", "zone": "DE-LU", "prices_per_mwh": []}', None, "/zone: expected the key once"),
+        ('[{"zone": "FR", "prices_per_mwh": [1, NaN]}]', None, "/0/prices_per_mwh/1: expected a number, got NaN"),
+        ('{"prices_per_mwh": [], "grams_per_kwh": []}', None, "got prices_per_mwh, grams_per_kwh"),
+        ('{"zone": "FR", "prices_per_mwh": []}\n{}', None, "one JSON body or a list of them"),
+        ("sep=;\n" + csv(), None, "line 1: expected the names of the columns, got 'sep=;'"),
+        ("# a comment\n" + csv(), None, "line 1: expected the names"),
+        (
+            csv("2024-05-12T00:00,1", "2024-05-12T01:00Z,1"),
+            BERLIN,
+            "line 3: expected an offset in every time or in none",
+        ),
+        (csv('2024-05-12T00:00Z,"1', '2024-05-12T01:00Z,1"'), None, "a quote that is not closed"),
     ],
 )
 def test_a_file_that_can_t_be_read_says_where(text: str, timezone: ZoneInfo | None, complaint: str) -> None:
@@ -169,6 +184,12 @@ def test_another_separator_is_called_by_its_name(mark: str, name: str) -> None:
         ("a,b".encode("utf-16"), "UTF-16"),
         ("starts_at,price\n\u4e2d".encode("gbk"), "UTF-8 text, got something else in line 2"),
         (b"\x1f\x8b\x08", "gzip"),
+        ("a,b".encode("utf-16-le"), "UTF-16"),
+        ("a,b".encode("utf-16-be"), "UTF-16"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook"),
+        (b"PK\x03\x04\x14\x00[Content_Types].xml", "an Excel workbook"),
+        (b"PK\x03\x04\x14\x00prices.csv", "a zip archive"),
+        (b"\x28\xb5\x2f\xfd", "a zstd file"),
         (b"<html><title>Log in</title>", "web page titled 'Log in'"),
         (b"", "nothing"),
     ],
@@ -184,3 +205,61 @@ def test_one_body_of_a_list_that_is_none_is_told_and_the_others_are_pushed() -> 
     found = bodies(json.dumps([{"alert_id": "1"}, 5, {"zone": "FR"}]), {}, None, left_out)
     assert [body.signal for body in found] == ["alerts"]
     assert [text.split(":")[0] for text in left_out] == ["body 2", "body 3"]
+
+
+@pytest.mark.parametrize("step", ["1h", "3600.5", "0", "-900", "1e3", "86401", "\uff19\uff10\uff10"])
+def test_a_resolution_is_whole_seconds(step: str) -> None:
+    with pytest.raises(
+        Malformed, match=f"SHANDONG-DA.*expected resolution_s as whole seconds .* got '{re.escape(step)}'"
+    ):
+        bodies(a_day(), GIVEN | {"resolution_s": step}, None, LeftOut())
+
+
+def test_a_resolution_that_the_stamps_deny_is_refused() -> None:
+    with pytest.raises(Malformed, match="expected stamps at steps of 7200 s, got 12 of 24 elsewhere"):
+        bodies(a_day(), GIVEN | {"resolution_s": "7200"}, None, LeftOut())
+
+
+@pytest.mark.parametrize(("column", "other"), [("zone", "FR"), ("currency", "EUR"), ("dataset", "Y")])
+def test_a_row_that_went_astray_into_another_series_costs_itself_and_is_named(column: str, other: str) -> None:
+    rows = [f"{other if hour == 5 else GIVEN[column]},2024-05-12T{hour:02}:00Z,{hour}" for hour in range(24)]
+    left_out = LeftOut()
+    (body,) = bodies(csv(*rows, head=f"{column},starts_at,price_per_mwh"), GIVEN, ZoneInfo("UTC"), left_out)
+    assert body.content["prices_per_mwh"][4:7] == ["4", None, "6"]
+    assert len(left_out) == 1 and f"{other} " in left_out.texts[0]  # noqa: PT018 - one fact
+
+
+def test_a_minus_as_typesetters_write_it_is_one() -> None:
+    (body,) = bodies(a_day((5, "2024-05-12T05:00Z,\u22125.5")), GIVEN, ZoneInfo("UTC"))
+    assert body.content["prices_per_mwh"][5] == "-5.5"
+
+
+def a_year(**changes: object) -> Body:
+    usual = {"zone": "DE-LU", "starts_at": "2025-01-01T00:00:00+01:00", "resolution_s": 3600}
+    return Body("prices", {**usual, "prices_per_mwh": [str(n) for n in range(8760)], **changes})
+
+
+def test_a_long_body_is_cut_at_its_market_s_midnights() -> None:
+    days = in_days(a_year())
+    lengths = [len(day.content["prices_per_mwh"]) for day in days]
+    assert (len(days), sum(lengths), {23, 24, 25}) == (365, 8760, set(lengths))
+    assert [value for day in days for value in day.content["prices_per_mwh"]] == a_year().content["prices_per_mwh"]
+    assert [day.content["starts_at"] for day in days[:2]] == ["2024-12-31T23:00:00Z", "2025-01-01T23:00:00Z"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"starts_at": "2025-01-01T00:00:00"},
+        {"starts_at": "2025-01-01T00:10:00Z"},
+        {"starts_at": 5},
+        {"resolution_s": 0},
+        {"resolution_s": "3600"},
+        {"resolution_s": 10**12},
+        {"zone": None},
+        {"prices_per_mwh": "many"},
+    ],
+)
+def test_a_body_that_is_out_of_shape_is_left_to_the_door(changes: dict[str, object]) -> None:
+    assert in_days(a_year(**changes)) == [a_year(**changes)]
+    assert in_days(Body("alerts", {"alert_id": "1"})) == [Body("alerts", {"alert_id": "1"})]

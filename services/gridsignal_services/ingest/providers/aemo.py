@@ -6,7 +6,8 @@ whose interval is named by a notice "prices subject to review", or that says not
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 from gridsignal_schemas.messages import Record, SpotPrice
@@ -24,14 +25,15 @@ from gridsignal_services.ingest.feed import (
 )
 from gridsignal_services.ingest.figures import decimal_of, instant, json_of, list_of, object_of
 from gridsignal_services.ingest.providers import aemo_notices
+from gridsignal_services.ingest.providers.aemo_times import MARKET_TIME
 from gridsignal_services.ingest.schedule import Cadence
 
 ADDRESS = "https://visualisations.aemo.com.au/aemo/apps/api/report/ELEC_NEM_SUMMARY"
-MARKET_TIME = timezone(timedelta(hours=10))
 LICENCE = "AEMO copyright permissions: attribution"
 ZONE_OF_REGION = aemo_notices.ZONE_OF_REGION
 _FIVE_MINUTES = 300
 _FORECAST_STEP = 1800
+_IN_FILES = re.compile(r"\d{4}/\d{2}/\d{2} ")
 
 
 def request(ask: Ask) -> Call:
@@ -63,7 +65,8 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     found: list[Record] = []
     if ask.signal in (None, Signal.PRICE):
         when = each(notices, "notice", aemo_notices.reviewed, ask, some=False)
-        reviewed = {end for ends in when for end in ends}
+        stand = {end for under_review, ends in when if not under_review for end in ends}
+        reviewed = {end for under_review, ends in when if under_review for end in ends} - stand
         found += each(rows, "region", lambda row: _spot_price(object_of(row, "a region"), reviewed, ask), ask)
     if ask.signal in (None, Signal.ALERT):
         alerts = each(notices, "notice", lambda notice: list(aemo_notices.from_row(notice, ask)), ask, some=alone)
@@ -83,13 +86,14 @@ def _spot_price(row: dict[str, Any], reviewed: set[datetime], ask: Ask) -> SpotP
     zone = ask.settings.get(f"region.{region}") or ZONE_OF_REGION.get(region)
     if zone is None:
         raise Malformed(f"expected a region such as NSW1, got {region:.20}")
-    ends_at = instant(row.get("SETTLEMENTDATE"), zone=MARKET_TIME)
+    stamp = str(row.get("SETTLEMENTDATE"))  # year first, with hyphens or, as in its files, with slashes
+    ends_at = instant(stamp.replace("/", "-") if _IN_FILES.match(stamp) else stamp, zone=MARKET_TIME)
     forecast = row.get("PERIODTYPE") == "FORECAST"
     step_s = _FORECAST_STEP if forecast else _FIVE_MINUTES
-    firm = row.get("PRICE_STATUS") == "FIRM" and ends_at not in reviewed
+    firm = str(row.get("PRICE_STATUS")).strip().upper() == "FIRM" and ends_at not in reviewed
     marks = {
-        "capped": bool(row.get("APCFLAG")),
-        "market_suspended": bool(row.get("MARKETSUSPENDEDFLAG")),
+        "capped": _is_set(row, "APCFLAG"),
+        "market_suspended": _is_set(row, "MARKETSUSPENDEDFLAG"),
         "under_review": ends_at in reviewed,
     }
     return SpotPrice.model_validate(
@@ -100,7 +104,7 @@ def _spot_price(row: dict[str, Any], reviewed: set[datetime], ask: Ask) -> SpotP
             "currency": "AUD",
             "starts_at": ends_at - timedelta(seconds=step_s),
             "resolution_s": step_s,
-            "prices_per_mwh": [decimal_of(row["PRICE"] if "PRICE" in row else row["RRP"])],
+            "prices_per_mwh": [decimal_of(row["PRICE"] if row.get("PRICE") is not None else row["RRP"])],
             "status": "FORECAST" if forecast else "FINAL" if firm else "PRELIMINARY",
             "flags": [name for name, is_set in marks.items() if is_set],
             "provider": "aemo",
@@ -109,6 +113,12 @@ def _spot_price(row: dict[str, Any], reviewed: set[datetime], ask: Ask) -> SpotP
             "revision": 1,
         }
     )
+
+
+def _is_set(row: dict[str, Any], name: str) -> bool:
+    """A flag: 0 or 1 as a number or as text."""
+    value = row.get(name)
+    return value not in (None, "") and decimal_of(value) != 0
 
 
 _CADENCE = Cadence(period_s=300, after_s=20, days_back=0, days_ahead=1, stale_after_s=1800)

@@ -7,9 +7,13 @@ Stamps are interval starts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from gridsignal_schemas.messages import CarbonIntensity, Record
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.curves import Curve, Value, so_far
 from gridsignal_services.ingest.elements import each, figure
 from gridsignal_services.ingest.feed import (
@@ -23,7 +27,7 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     refuse_status,
 )
-from gridsignal_services.ingest.figures import decimal_or_gap, instant, json_of, list_of, object_of
+from gridsignal_services.ingest.figures import decimal_or_gap, instant, is_grams_per_kwh, json_of, list_of, object_of
 from gridsignal_services.ingest.schedule import Cadence
 from gridsignal_services.ingest.stamps import of_step
 
@@ -49,25 +53,37 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         raise NotYetAvailable("electricitymaps has no figures for this zone (status 404)")
     refuse_status(answer)
     body = object_of(json_of(answer.body), "the answer")
-    if "status" in body and "history" not in body:
+    if "status" in body and not any(isinstance(body.get(name), list) for name in ("history", "data", "forecast")):
         return _legacy(body)
-    step_s = _STEPS_S.get(str(body.get("temporalGranularity") or "hourly"))
+    step_s = _STEPS_S.get(str(body.get("temporalGranularity") or "hourly").lower())
     if step_s is None:
-        raise Malformed(f"expected a granularity we know, got {body['temporalGranularity']!r:.30}")
+        raise Malformed(f"expected a granularity of {', '.join(_STEPS_S)}, got {body['temporalGranularity']!r:.30}")
     if "forecast" in body:
         return _forecast(body, ask, step_s)
     single = [body] if "carbonIntensity" in body else None
     rows = list_of(body.get("history", body.get("data", single)), "hours")
     told = each(rows, "hour", lambda row: _hour(object_of(row, "an hour"), body, ask, step_s), ask)
+    _must_fit([hour.starts_at for hour in told if hour], step_s)
     known = sorted((hour for hour in told if hour and _asked(hour, ask)), key=lambda hour: hour.starts_at)
     if not known:
         raise NotYetAvailable("electricitymaps has no figures for this window yet")
     return list(known)
 
 
+def _must_fit(starts: Iterable[datetime], step_s: int) -> None:
+    """Raises Malformed where most intervals are nearer to each other than they are long: that would be a guess."""
+    pairs = list(pairwise(sorted(set(starts))))
+    near = [(one, other) for one, other in pairs if (other - one).total_seconds() < step_s]
+    if near and 2 * len(near) > len(pairs):
+        got = " and ".join(rfc3339(when) for when in near[0])
+        raise Malformed(f"expected intervals of {step_s} s, got {got}: temporalGranularity says it")
+
+
 def _legacy(body: dict[str, Any]) -> list[Record]:
     if body["status"] == "no-data":
         raise NotYetAvailable("electricitymaps: no-data")
+    if body["status"] == "error":
+        raise Malformed("electricitymaps answers an error")
     raise Unsupported(f"the legacy answer (status {body['status']!r:.30}) disagrees with v3 and is not read")
 
 
@@ -83,7 +99,9 @@ def _forecast(body: dict[str, Any], ask: Ask, step_s: int) -> list[Record]:
     curve = so_far(of_step(stamps, values, step_s, ask.left_out)) if rows else None
     if curve is None:
         raise NotYetAvailable("electricitymaps has no forecast for this zone yet")
-    marks = {"status": "FORECAST", "issued_at": instant(body.get("updatedAt")), "flags": []}
+    if (issued_at := _vintage(body)) is None:
+        raise Malformed(f"expected updatedAt of the forecast, got {body.get('updatedAt')!r:.30}")
+    marks = {"status": "FORECAST", "issued_at": issued_at, "flags": []}
     return [_intensity(curve, body, body, ask, marks)]
 
 
@@ -106,10 +124,18 @@ def _hour(row: dict[str, Any], body: dict[str, Any], ask: Ask, step_s: int) -> C
     method = str(row.get("estimationMethod") or "").lower()[:32]
     marks = {
         "status": "ESTIMATED" if estimated else "MEASURED",
-        "issued_at": instant(row["updatedAt"]) if row.get("updatedAt") else None,
+        "issued_at": _vintage(row),
         "flags": [method] if estimated and method.replace("_", "").isalnum() else [],
     }
     return _intensity(Curve(instant(row.get("datetime")), step_s, (value,)), row, body, ask, marks)
+
+
+def _vintage(row: dict[str, Any]) -> datetime | None:
+    """When it was told; None where that can't be read: the figure is none the worse."""
+    try:
+        return instant(row.get("updatedAt"))
+    except Malformed:
+        return None
 
 
 def _grams(row: dict[str, Any]) -> Value:
@@ -122,6 +148,9 @@ def _intensity(
     curve: Curve, row: dict[str, Any], body: dict[str, Any], ask: Ask, marks: dict[str, Any]
 ) -> CarbonIntensity:
     factors = str(row.get("emissionFactorType") or body.get("emissionFactorType") or "lifecycle")
+    unit = next((one[name] for one in (row, body) for name in ("unit", "units") if one.get(name)), None)
+    if unit is not None and not is_grams_per_kwh(unit):
+        raise Malformed(f"expected the unit gCO2eq/kWh, got {unit!r:.30}")
     if factors not in _SCOPES:
         raise Malformed(f"expected lifecycle or direct factors, got {factors!r:.30}")
     return CarbonIntensity.model_validate(

@@ -24,7 +24,7 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     refuse_status,
 )
-from gridsignal_services.ingest.figures import epoch_s, json_of, list_of, object_of, words
+from gridsignal_services.ingest.figures import epoch_s, is_grams_per_kwh, json_of, list_of, object_of, words
 from gridsignal_services.ingest.schedule import DAY_AHEAD, MARKET_TIME, Cadence
 from gridsignal_services.ingest.stamps import from_stamps
 
@@ -78,18 +78,18 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         raise Malformed(f"expected a few thousand stamps, got {len(stamps)}")
     if ask.zone is None:
         raise Unsupported("an answer of energy_charts does not name its zone: expected one, got none")
-    if "price" in body:
+    named = [name for name, signal in _SIGNALS.items() if ask.signal in (None, signal)]
+    if not any(name in body for name in named):
+        raise Malformed(f"expected {' or '.join(named)}, got {', '.join(sorted(body))[:120]}")
+    if "price" in named and "price" in body:
         return [_spot_price(day, body, ask) for day in _days(stamps, body, "price", ask)]
-    if not _GRAMS.fullmatch(_unit(body)):
+    if _unit(body) and not is_grams_per_kwh(_unit(body)):
         raise Malformed(f"expected the unit g/kWh, got {body['unit']!r:.40}")
-    found: list[Record] = [
-        _intensity(day, body, ask, name, status)
-        for name, status in (("co2eq", "MEASURED"), ("co2eq_forecast", "FORECAST"))
-        if body.get(name) is not None
-        for day in _days(stamps, body, name, ask)
-    ]
-    if "co2eq" not in body and "co2eq_forecast" not in body:
-        raise Malformed(f"expected price or co2eq, got {', '.join(sorted(body))[:120]}")
+    told = [name for name in _CARBON if body.get(name) is not None]
+    read = each(
+        told, "series", lambda name: [_intensity(day, body, ask, name) for day in _days(stamps, body, name, ask)], ask
+    )
+    found: list[Record] = [record for records in read for record in records]
     if not found:
         raise NotYetAvailable("energy_charts has no carbon figures for this window yet")
     return found
@@ -111,7 +111,7 @@ def _days(stamps: list[Any], body: dict[str, Any], name: str, ask: Ask) -> list[
 
 
 def _unit(body: dict[str, Any]) -> str:
-    unit = str(body.get("unit") or "").replace(" ", "").replace("\u20ac", "EUR").upper()
+    unit = str(body.get("unit") or "").replace(" ", "").upper().replace("\u20ac", "EUR").replace("EURO/", "EUR/")
     return "" if unit == "NOUNIT" else unit  # sent for years
 
 
@@ -122,8 +122,9 @@ def _currency(body: dict[str, Any]) -> str:
     return match[1]
 
 
+_CARBON = {"co2eq": "MEASURED", "co2eq_forecast": "FORECAST"}
+_SIGNALS = {"price": Signal.PRICE, **dict.fromkeys(_CARBON, Signal.CARBON)}
 _PER_MWH = re.compile(r"([A-Z]{3})/MWH")
-_GRAMS = re.compile(r"(?:G(?:CO2(?:-?EQ)?)?/KWH)?")
 
 
 def _spot_price(curve: Curve, body: dict[str, Any], ask: Ask) -> SpotPrice:
@@ -138,7 +139,7 @@ def _spot_price(curve: Curve, body: dict[str, Any], ask: Ask) -> SpotPrice:
             "resolution_s": curve.resolution_s,
             "prices_per_mwh": values,
             "status": "FINAL",
-            "flags": ["gap"] if None in values else [],
+            "flags": [*(["gap"] if None in values else []), *([] if _unit(body) else ["currency_assumed"])],
             "provider": "energy_charts",
             "licence": _licence(body),
             "observed_at": ask.now,
@@ -147,7 +148,7 @@ def _spot_price(curve: Curve, body: dict[str, Any], ask: Ask) -> SpotPrice:
     )
 
 
-def _intensity(curve: Curve, body: dict[str, Any], ask: Ask, name: str, status: str) -> CarbonIntensity:
+def _intensity(curve: Curve, body: dict[str, Any], ask: Ask, name: str) -> CarbonIntensity:
     values = list(curve.values)
     return CarbonIntensity.model_validate(
         {
@@ -158,7 +159,7 @@ def _intensity(curve: Curve, body: dict[str, Any], ask: Ask, name: str, status: 
             "starts_at": curve.starts_at,
             "resolution_s": curve.resolution_s,
             "grams_per_kwh": values,
-            "status": status,
+            "status": _CARBON[name],
             "flags": ["gap"] if None in values else [],
             "provider": "energy_charts",
             "dataset": name,

@@ -23,11 +23,14 @@ from gridsignal_services.ingest.feed import (
     refuse_status,
 )
 from gridsignal_services.ingest.figures import Element, instant, local_name, xml_of
+from gridsignal_services.ingest.said import Cause, cause_in
 
 _ROOTS = ("Publication_MarketDocument", "GL_MarketDocument")
 _GENERATION = "A75"
+STORAGE = frozenset({"B10", "B25"})
 _ACKNOWLEDGEMENT = "Acknowledgement_MarketDocument"
 _DURATION = re.compile(r"P(?:(\d{1,2})D)?(?:T(?:(\d{1,2})H)?(?:(\d{1,4})M)?(?:(\d{1,5})S)?)?")
+_BANNED_S = 600.0
 _LONGEST_PERIOD = timedelta(days=400)
 _MOST_POINTS = 400_000
 
@@ -64,10 +67,11 @@ def document(body: bytes, ask: Ask) -> Document:
         raise Malformed(f"expected one of {', '.join(_ROOTS)}, got {name:.60}")
     kind = next((child.text or "" for child in root if local_name(child) == "type"), "").strip()
     told = [child for child in root if local_name(child) == "TimeSeries"]
+    usual = _fields(root)
     if kind == _GENERATION:  # a mix without one of its types would be another mix
-        series = tuple(_series(child, ask) for child in told)
+        series = tuple(_series(child, usual, ask) for child in told if not _is_storage(child) and _has_points(child))
     else:
-        series = tuple(each(told, "series", lambda child: _series(child, ask), ask))
+        series = tuple(each(told, "series", lambda child: _series(child, usual, ask), ask))
     if not series:
         raise NotYetAvailable(f"the {kind} document holds no series")
     return Document(name, kind, series)
@@ -77,7 +81,9 @@ def raise_refusal(answer: Answer) -> None:
     """What statuses and bodies that are no document mean at this platform."""
     text = answer.body[:4000].decode("utf-8", "replace")
     if answer.status == 429 or "Max allowed requests per minute" in text:
-        raise Banned("entsoe: more than 400 requests a minute, banned for ten minutes", answer.retry_after_s or 600.0)
+        raise Banned(
+            "entsoe: more than 400 requests a minute, banned for ten minutes", answer.retry_after_s or _BANNED_S
+        )
     if answer.status == 401:
         raise Refused("entsoe refuses the token (status 401)")
     if text.strip() == "404 page not found":
@@ -97,29 +103,50 @@ def _raise_acknowledgement(root: Element) -> None:
         raise NotYetAvailable(f"entsoe: {text}")
     if "exceeds" in said and ("allowed" in said or "maximum" in said):
         raise TooLarge(f"entsoe: {text}")
-    if "unexpected error" in said or "bad gateway" in said or "unavailable" in said or "timeout" in said:
+    cause = cause_in(text)
+    if cause is Cause.TOO_OFTEN:
+        raise Banned(f"entsoe: {text}", _BANNED_S)
+    if cause is Cause.AWAY or "unexpected error" in said or "timeout" in said:
         raise Outage(f"entsoe: {text}")
-    if "security token" in said or "unauthorized" in said or "authentication" in said:
+    if cause is Cause.NOT_ENTITLED or "security token" in said or "authentication" in said:
         raise Refused(f"entsoe: {text}")
     if "not valid for this area" in said or "dependency tables" in said:
         raise Unsupported(f"entsoe: {text}")
     raise Malformed(f"entsoe does not take the question: {text}")
 
 
-def _series(element: Element, ask: Ask) -> Series:
-    fields = {local_name(child): (child.text or "").strip() for child in element if not len(child)}
-    psr = next((child for child in element if local_name(child) == "MktPSRType"), None)
-    if psr is not None:
-        fields |= {local_name(child): (child.text or "").strip() for child in psr}
+def _fields(element: Element) -> dict[str, str]:
+    """The plain fields of an element, by local name, and those of what it is about."""
+    found = {local_name(child): (child.text or "").strip() for child in element if not len(child)}
+    for kind in (child for child in element if local_name(child) == "MktPSRType"):
+        found |= {local_name(child): (child.text or "").strip() for child in kind}
+    return found
+
+
+def _is_storage(series: Element) -> bool:
+    """Whether it is left out of every mix: what it gives it took before."""
+    return _fields(series).get("psrType") in STORAGE
+
+
+def _has_points(series: Element) -> bool:
+    return any(local_name(child) == "Point" for child in series.iter())
+
+
+def _series(element: Element, usual: Mapping[str, str], ask: Ask) -> Series:
+    """A TimeSeries; `usual` is what the document says of all of them, which their own fields and periods overrule."""
+    periods = [child for child in element if local_name(child) == "Period"]
+    own = _fields(element)
+    common = [field for field in map(_fields, periods) if field] or [{}]
+    agreed = {name: value for name, value in common[0].items() if all(field.get(name) == value for field in common)}
+    fields = {**usual, **own, **agreed}
     if (kind := fields.get("curveType", "A01")) not in ("A01", "A03"):
         raise Malformed(f"expected curveType A01 or A03, got {kind:.10}")
-    periods = [child for child in element if local_name(child) == "Period"]
-    read = each(periods, "period", lambda period: _curve(period, ask, repeats=kind == "A03"), ask)
+    read = each(periods, "period", lambda period: _curve(period, fields, ask, repeats=kind == "A03"), ask)
     return Series(fields, tuple(curve for curve, _ in read), any(filled for _, filled in read))
 
 
-def _curve(period: Element, ask: Ask, *, repeats: bool) -> tuple[Curve, bool]:
-    starts_at, ends_at, step = _frame(period)
+def _curve(period: Element, usual: Mapping[str, str], ask: Ask, *, repeats: bool) -> tuple[Curve, bool]:
+    starts_at, ends_at, step = _frame(period, usual)
     count, rest = divmod(ends_at - starts_at, step)
     if count <= 0 or rest or ends_at - starts_at > _LONGEST_PERIOD or count > _MOST_POINTS:
         span = f"{rfc3339(starts_at)} to {rfc3339(ends_at)}"
@@ -146,12 +173,12 @@ def _curve(period: Element, ask: Ask, *, repeats: bool) -> tuple[Curve, bool]:
     return Curve(starts_at, step // timedelta(seconds=1), tuple(values)), filled
 
 
-def _frame(period: Element) -> tuple[datetime, datetime, timedelta]:
+def _frame(period: Element, usual: Mapping[str, str]) -> tuple[datetime, datetime, timedelta]:
     interval = next((child for child in period if local_name(child) == "timeInterval"), None)
     if interval is None:
         raise Malformed("expected a timeInterval in the period, got none")
     ends = {local_name(child): child.text for child in interval}
-    resolution = next((child.text or "" for child in period if local_name(child) == "resolution"), "")
+    resolution = _fields(period).get("resolution") or usual.get("resolution", "")
     return instant(ends.get("start")), instant(ends.get("end")), duration(resolution)
 
 

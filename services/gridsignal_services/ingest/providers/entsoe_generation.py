@@ -17,7 +17,7 @@ from gridsignal_schemas.messages import CarbonIntensity
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.curves import Curve, Value, so_far
 from gridsignal_services.ingest.feed import Ask, Malformed, NotYetAvailable
-from gridsignal_services.ingest.providers.entsoe_document import Document, Series
+from gridsignal_services.ingest.providers.entsoe_document import STORAGE, Document, Series
 from gridsignal_services.ingest.providers.entsoe_zones import zone_of
 
 FACTORS_VERSION = "ipcc-2014-1"
@@ -37,10 +37,11 @@ _FUELS = {
     "nuclear": ("B14",),
     "solar": ("B16",),
     "wind": ("B18", "B19"),
-    "storage": ("B10", "B25"),
+    "storage": tuple(STORAGE),
 }
 FUEL_OF_TYPE = {code: fuel for fuel, codes in _FUELS.items() for code in codes}
 """Types that are not listed, also those not invented yet, are unknown."""
+_MEGAWATTS = frozenset({"MAW", "MW"})
 _LOOK_BACK = 24
 _HOUR_S = 3600
 
@@ -96,8 +97,8 @@ def _by_type(one: Document, ask: Ask) -> tuple[dict[str, Hours], dict[str, Hours
         kind = series.fields.get("psrType")
         if not kind:
             raise Malformed("expected a psrType in each series of an A75")
-        if FUEL_OF_TYPE.get(kind) == "storage":
-            continue  # what it gives it took before
+        if (unit := series.fields.get("quantity_Measure_Unit.name") or "MAW").upper() not in _MEGAWATTS:
+            raise Malformed(f"expected {kind} in MAW, got {unit:.10}")
         consumes = "outBiddingZone_Domain.mRID" in series.fields
         _add((consumed if consumes else generated).setdefault(kind, {}), series, ask)
     return generated, consumed

@@ -68,7 +68,7 @@ def _zone(series: Series, ask: Ask) -> str:
 
 def _currency(series: Series) -> str:
     unit, currency = series.fields.get("price_Measure_Unit.name", "MWH"), series.fields.get("currency_Unit.name", "")
-    if unit != "MWH":
+    if unit.upper() != "MWH":
         raise Malformed(f"expected prices per MWH, got {unit:.10}")
     if not _CURRENCY.fullmatch(currency):
         raise Malformed(f"expected a currency such as EUR, got {currency!r:.10}")

@@ -36,6 +36,7 @@ ADDRESS = "https://api.carbonintensity.org.uk"
 LICENCE = "CC BY 4.0, Carbon Intensity API, National Energy System Operator"
 HALF_HOUR = timedelta(minutes=30)
 _DAY = ZoneInfo("UTC")
+_REGIONAL = frozenset({"shortname", "dnoregion", "postcode"})
 _REGION = re.compile(r"GB-REG-([1-9]|1[0-7])")
 
 
@@ -76,9 +77,11 @@ def _body(answer: Answer) -> dict[str, Any]:
 
 
 def _raise_error(body: dict[str, Any]) -> None:
-    if "error" not in body:
+    error = body.get("error")
+    if not isinstance(error, dict):
+        if "data" not in body and body:
+            raise Malformed(f"expected data, got {', '.join(sorted(body))[:80]}")
         return
-    error = object_of(body["error"], "error")
     code, message = str(error.get("code", "")), str(error.get("message", ""))[:160]
     if code.startswith("5"):
         raise Outage(f"gb_carbon answers {code}: {message}")
@@ -109,10 +112,12 @@ def _zones_of(row: object, ask: Ask) -> list[tuple[str, Any]]:
 
 def _zone(row: dict[str, Any]) -> str:
     region = object_of(row, "a region").get("regionid")
-    if region is None:
+    if region is None and not row.keys() & _REGIONAL:
         return "GB"
+    if isinstance(region, str) and region.isascii() and region.isdigit():
+        region = int(region)
     if isinstance(region, bool) or not isinstance(region, int) or not 1 <= region <= 18:
-        raise Malformed(f"expected a region from 1 to 17, got {region!r:.20}")
+        raise Malformed(f"expected a region from 1 to 17, got {region!r:.20}: {row.get('shortname', '')!s:.40}")
     return "GB" if region == 18 else f"GB-REG-{region}"
 
 

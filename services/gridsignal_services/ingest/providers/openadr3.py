@@ -24,12 +24,12 @@ from gridsignal_services.ingest.feed import (
     Signal,
     Unsupported,
     refuse_status,
-    said_in,
 )
 from gridsignal_services.ingest.figures import json_of, object_of
 from gridsignal_services.ingest.providers.openadr3_event import event_of, is_undescribed
 from gridsignal_services.ingest.providers.openadr3_requests import asked
 from gridsignal_services.ingest.providers.openadr3_series import series
+from gridsignal_services.ingest.said import said_in
 from gridsignal_services.ingest.schedule import Cadence
 
 PAGE = 50
@@ -68,7 +68,7 @@ def token(answer: Answer, ask: Ask) -> tuple[str, datetime]:
 
 def _refusal(answer: Answer, ask: Ask) -> str:
     """Why a token endpoint gives no token, in its own words (RFC 6749) and with the setting that changes it."""
-    said = said_in(answer)
+    said = said_in(answer.body)
     scope = ask.settings.get("scope", _SCOPE)
     if "invalid_scope" in said:
         return f"the VTN refuses the scope {scope!r} (the setting scope){said}"
@@ -133,7 +133,9 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         raise Refused("the VTN refuses the token: expired", expired=True)
     if answer.status == 403:
         scope = ask.settings.get("scope", _SCOPE)
-        raise Refused(f"the VTN does not let us read events with the scope {scope!r} (status 403{said_in(answer)})")
+        raise Refused(
+            f"the VTN does not let us read events with the scope {scope!r} (status 403{said_in(answer.body)})"
+        )
     refuse_status(answer)
     body = json_of(answer.body)
     if isinstance(body, dict) and {"title", "status"} <= body.keys():

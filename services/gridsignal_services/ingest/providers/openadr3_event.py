@@ -50,7 +50,7 @@ class Event:
         """Every payload: its span, its type, its values as they came."""
         for span in self.spans:
             for payload in span.payloads:
-                yield span, str(payload.get("type") or ""), payload.get("values")
+                yield span, str(payload.get("type") or "").upper(), payload.get("values")
 
     def unique(self, span: Span, kind: str) -> str:
         """A name for what one payload says, the same whenever it is read."""
@@ -120,7 +120,7 @@ def event_of(value: object, ask: Ask, programs: Mapping[str, Mapping[str, Any]] 
         issued_at=issued_at,
         units=_told("units", own, theirs),
         currencies=_told("currency", own, theirs),
-        spans=tuple(spans(body, issued_at, ask.now)),
+        spans=tuple(spans(body, issued_at, ask)),
     )
 
 
@@ -132,10 +132,11 @@ def _must_be_an_event(body: dict[str, Any]) -> None:
 
 
 def _time(value: object) -> datetime | None:
-    """When a VTN says it made or changed the event; some say only the time of day, which is no time."""
-    if not isinstance(value, str) or "T" not in value:
+    """When a VTN says it made or changed the event; some say only the time of day, or no offset, which is no time."""
+    try:
+        return instant(value)
+    except Malformed:
         return None
-    return instant(value)
 
 
 def _priority(value: object) -> int:

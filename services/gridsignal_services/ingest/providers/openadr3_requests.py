@@ -65,9 +65,9 @@ def _words(values: list[Any]) -> str:
 
 
 def _simple(values: list[Any]) -> tuple[str, int, str]:
-    level = int(number(values, "SIMPLE"))
-    if not 0 <= level <= 3:
-        raise Malformed(f"expected a SIMPLE level from 0 to 3, got {level}")
+    level = int(told := number(values, "SIMPLE"))
+    if not 0 <= level <= 3 or level != told:
+        raise Malformed(f"expected a SIMPLE level from 0 to 3, got {told}")
     kind, action = _SIMPLE[level]
     return kind, level, action
 
@@ -87,7 +87,7 @@ def _change_w(event: Event, kind: str, values: list[Any], ask: Ask) -> int | Non
 def _power(
     event: Event, span: Span, kind: str, change_w: int | None, values: list[Any], zone: str, ask: Ask
 ) -> DispatchRequest | GridAlert:
-    if change_w is None or span.ends_at is None or span.ends_at <= span.starts_at:
+    if change_w is None or span.ends_at is None:
         return _alert(event, span, kind, ("FLEX_ALERT", 2, "PREPARE"), _setpoint(event, kind, values), zone, ask)
     gate, deadline = _deadlines(span.starts_at, ask)
     if (event.issued_at or ask.now) >= gate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from gridsignal_services.ingest.providers.openadr3_timeline import Span
 from gridsignal_services.ingest.schedule import day_starts_at, market_day
 
 _PER_MWH = {"KWH": Decimal(1000), "MWH": Decimal(1)}
+_CURRENCY = re.compile("[A-Z]{3}")
 _GRAMS = {"", "GHG", "G/KWH", "GCO2/KWH", "G_PER_KWH"}
 _HOUR = timedelta(hours=1)
 _LONGEST_STEP = timedelta(days=1)
@@ -45,6 +47,9 @@ def series(events: Iterable[Event], zone: str, ask: Ask) -> Iterator[SpotPrice |
         for kind in ("PRICE", "GHG"):
             if pieces := list(_pieces(event, kind, ask)):
                 key = (kind, event.program, _currency(event, ask, market) if kind == "PRICE" else "")
+                if key[2] and not _CURRENCY.fullmatch(key[2]):
+                    ask.left_out.add(f"event {event.key:.60}: expected a currency such as EUR, got {key[2]!r:.20}")
+                    continue
                 groups.setdefault(key, []).append((event, pieces))
     for (kind, program, currency), told in groups.items():
         taken: list[Stretch] = []
@@ -56,12 +61,12 @@ def series(events: Iterable[Event], zone: str, ask: Ask) -> Iterator[SpotPrice |
 
 
 def _currency(event: Event, ask: Ask, market: Market) -> str:
-    return event.currencies.get("PRICE") or ask.settings.get("currency") or market.currency
+    return str(event.currencies.get("PRICE") or ask.settings.get("currency") or market.currency).strip().upper()
 
 
 def _pieces(event: Event, kind: str, ask: Ask) -> Iterator[Piece]:
     """Each value with its time; several values share their interval evenly. One that can't be read is a gap."""
-    told = [(span, values) for span, told, values in event.told() if told == kind and span.ends_at != span.starts_at]
+    told = [(span, values) for span, told, values in event.told() if told == kind]
     name = f"event {event.key:.60}, {kind} interval"
     shares = each(told, name, lambda one: list(_shares(one[0], kind, list_of(one[1], "values"))), ask, some=False)
     parts = [part for some in shares for part in some]
@@ -70,7 +75,7 @@ def _pieces(event: Event, kind: str, ask: Ask) -> Iterator[Piece]:
 
 def _shares(span: Span, kind: str, values: list[Any]) -> Iterator[tuple[datetime, datetime, Any]]:
     if span.ends_at is None:
-        raise Malformed(f"expected an end of each {kind} interval, got one until cancelled")
+        raise Malformed("expected a duration, or an interval after it, got neither")
     step_s, rest = divmod(span.ends_at - span.starts_at, max(1, len(values)) * timedelta(seconds=1))
     if rest or not values or not step_s:
         raise Malformed(f"expected {len(values)} values that share {span.ends_at - span.starts_at} evenly")

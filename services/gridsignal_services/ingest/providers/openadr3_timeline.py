@@ -1,8 +1,9 @@
 """When the intervals of an OpenADR 3.1 event are: defaults, followers, "now", "for ever", cut and repeated.
 
 An event's intervalPeriod is the default, an interval's own overrides it, and one without a start follows the one before
-it. A start in the year 0 or 1 is "now"; a duration of thousands of years is "until cancelled". The event's own
-duration cuts the intervals, or repeats them until it is over.
+it. A start in the year 0 or 1 is "now"; a duration of thousands of years is "until cancelled". Without a duration (or
+with one of nothing, which is the same) an interval lasts until the next one begins, and the last one until the event's
+own duration is over, or until cancelled. That duration cuts the intervals, too, or repeats them until it is over.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gridsignal_services.ingest.feed import Malformed
+from gridsignal_services.ingest.elements import each
+from gridsignal_services.ingest.feed import Ask, Malformed
 from gridsignal_services.ingest.figures import instant, list_of, object_of
 
 MOST_SPANS = 10_000
@@ -23,6 +25,8 @@ _DURATION = re.compile(
     r"P(?=[\dT])(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,4})W)?(?:(\d{1,5})D)?"
     r"(?:T(?=\d)(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,8})(?:\.\d+)?S)?)?"
 )
+_NOTHING = "PT0S"
+"""The default: at once, or until something else is said."""
 _FOR_EVER_YEARS = 100
 _REPEATED_FOR = timedelta(days=2)
 """How far ahead intervals that repeat for ever are told, from the last midnight (UTC) on."""
@@ -40,34 +44,60 @@ class Span:
     """The VTN wants starts spread around starts_at."""
 
 
-def spans(event: dict[str, Any], issued_at: datetime | None, now: datetime) -> list[Span]:
-    """All intervals of an event, in order. `issued_at` is what "now" means, where it is known."""
-    own = list(_own_spans(event, issued_at or now))
-    if not own or not event.get("duration") or own[-1].ends_at is None:
+def spans(event: dict[str, Any], issued_at: datetime | None, ask: Ask) -> list[Span]:
+    """All intervals of an event, in order; one that can't be read is left out. `issued_at` is what "now" means."""
+    name = f"event {event.get('id')!s:.60}, interval"
+    own = _lasting(_own_spans(event, name, issued_at or ask.now, ask), name, ask)
+    if not own or not event.get("duration"):
         return own
     begin = min(span.starts_at for span in own)
-    return list(_for_the_duration(own, begin, after(begin, str(event["duration"])), now))
+    end = after(begin, str(event["duration"]))
+    if end is None and own[-1].ends_at is None:
+        return own
+    if end is not None and own[-1].ends_at is None:
+        return [replace(span, ends_at=min(span.ends_at or end, end)) for span in own if span.starts_at < end]
+    return list(_for_the_duration(own, begin, end, ask.now))
 
 
-def _own_spans(event: dict[str, Any], meant_now: datetime) -> Iterator[Span]:
+def _own_spans(event: dict[str, Any], name: str, meant_now: datetime, ask: Ask) -> list[Span]:
+    """The intervals as they are told; `ends_at` is `starts_at` for one without a duration."""
     default = _period(event, "the event's intervalPeriod")
-    follows: datetime | None = None
     intervals = list_of(event.get("intervals") or [], "intervals")
     if len(intervals) > MOST_SPANS:
         raise Malformed(f"expected at most {MOST_SPANS} intervals, got {len(intervals)}")
-    for index, interval in enumerate(intervals):
-        interval = object_of(interval, "an interval")
+    follows = _start(default, meant_now)
+
+    def read(told: tuple[int, Any]) -> Span:
+        nonlocal follows
+        begins, follows = follows, None  # what follows one that can't be read begins nobody knows when
+        interval = object_of(told[1], "an interval")
         period = _period(interval, "an interval's intervalPeriod")
-        starts_at = _start(period, meant_now) or follows or _start(default, meant_now)
+        starts_at = _start(period, meant_now) or begins
         if starts_at is None:
-            raise Malformed("expected a start of the first interval, or of the event, got none")
-        ends_at = after(starts_at, str(period.get("duration") or default.get("duration") or "PT0S"))
+            raise Malformed("expected a start of its own or of the event, or an end of the one before it, got none")
+        ends_at = follows = after(starts_at, str(period.get("duration") or default.get("duration") or _NOTHING))
         payloads = tuple(object_of(p, "a payload") for p in list_of(interval.get("payloads"), "payloads"))
         randomized = bool(period.get("randomizeStart") or default.get("randomizeStart"))
-        yield Span(index, starts_at, ends_at, payloads, randomized)
-        if ends_at is None and index + 1 < len(intervals):
+        return Span(told[0], starts_at, ends_at, payloads, randomized)
+
+    return each(enumerate(intervals), name, read, ask)
+
+
+def _lasting(own: list[Span], name: str, ask: Ask) -> list[Span]:
+    """Each interval without a duration until the next one begins; the last one is open."""
+    found: list[Span] = []
+    for span, following in zip(own, [*own[1:], None], strict=False):
+        if span.ends_at is None and following is not None:
             raise Malformed("expected no interval after one without end")
-        follows = ends_at
+        if span.ends_at != span.starts_at:
+            found.append(span)
+        elif following is None or following.index > span.index + 1:  # one between them could not be read
+            found.append(replace(span, ends_at=None))
+        elif following.starts_at > span.starts_at:
+            found.append(replace(span, ends_at=following.starts_at))
+        else:
+            ask.left_out.add(f"{name} {span.index + 1}: expected a duration, or a later interval after it, got neither")
+    return found
 
 
 def _period(holder: dict[str, Any], name: str) -> dict[str, Any]:

@@ -32,12 +32,16 @@ PJM_ADDRESS = "https://emergencyprocedures.pjm.com/ep/rest/public/posting"
 ERCOT_ADDRESS = "https://www.ercot.com/api/1/services/read/dashboards/daily-prc.json"
 _LEVELS = {"action": 3, "warning": 2, "alert": 1}
 _SHEDDING = ("load dump", "load shed", "load management", "demand response", "voltage reduction")
-_EMERGENCY = (*_SHEDDING, "emergency", "eea", "load relief", "capacity", "reserve", "deploy all")
+_EMERGENCY = (*_SHEDDING, "emergency", "eea", "load relief", "capacity", "reserve", "deploy all", "curtail")
 _VOLTAGE = ("high system voltage", "high voltage", "voltage schedule", "light load voltage")
 """Too much voltage at light load: nobody's shortage, whatever its priority."""
 _TRUTHS = {"true": True, "1": True, "y": True, "yes": True, "false": False, "0": False, "n": False, "no": False}
-_EEA = re.compile(r"\b(?:eea|energy emergency alert)[\s-]*(?:level[\s-]*)?([123])\b")
+_STEPS = {"1": 1, "2": 2, "3": 3, "one": 1, "two": 2, "three": 3}
+_EEA = re.compile(r"\b(?:eea|energy emergency alert)[\s()-]*(?:eea[\s()-]*)?(?:level[\s-]*)?([123]|one|two|three)\b")
 _STEP = re.compile(r"(?:eea ?)?([123])(?:\.0)?")
+_DRILL = re.compile(r"\bthis is (?:only )?an? (?:\w+ ){0,3}(?:drill|test|exercise)\b", re.IGNORECASE)
+_SHED_NOW = re.compile(r"(?<!no )\b(?:load[ -]?shed|rotating outage|controlled outage|rolling blackout)")
+_NORMAL = re.compile(r"(?<!not )\bnormal\b")
 _CONDITIONS = (
     ("weather", ("WEATHER", 1, "INFORM")),
     ("conservation", ("FLEX_ALERT", 1, "INFORM")),
@@ -47,9 +51,8 @@ _CONDITIONS = (
     ("advisory", ("RESERVE_SHORTFALL", 1, "INFORM")),
     ("operating condition notice", ("RESERVE_SHORTFALL", 1, "INFORM")),
     ("ocn", ("RESERVE_SHORTFALL", 1, "INFORM")),
-    ("normal", ("OTHER", 0, "INFORM")),
 )
-"""ERCOT's conditions below its emergency levels, by the first word of theirs that is there."""
+"""ERCOT's conditions below its emergency levels, by the first word of theirs that is there; then normal is normal."""
 
 
 def request(ask: Ask) -> Call:
@@ -72,7 +75,10 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     if local_name(root) != "EmergencyProcedures":
         raise Malformed(f"expected EmergencyProcedures, got {local_name(root):.40}")
     found: dict[str, GridAlert] = {}
-    for alerts in each(root, "message", lambda message: list(_alerts(message)), ask):
+    messages = [element for element in root.iter() if local_name(element) == "EmergencyMessage"]
+    if not messages and len(root):
+        raise Malformed(f"expected EmergencyMessage, got {local_name(root[0]):.40}")
+    for alerts in each(messages, "message", lambda message: list(_alerts(message)), ask):
         for alert in alerts:
             told = found.setdefault(alert.alert_id, alert)
             if told != alert:  # who is warned twice in two ways is warned the harder way
@@ -83,8 +89,7 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
 
 def _alerts(message: Element) -> Iterator[GridAlert]:
     fields = {local_name(child): (child.text or "").strip() for child in message if not len(child)}
-    regions = [child for child in message if local_name(child) == "Region"]
-    names = [(n.text or "").strip() for r in regions for n in r if local_name(n) == "regionName"] or ["PJM-RTO"]
+    names = [(n.text or "").strip() for n in message.iter() if local_name(n) == "regionName"] or ["PJM-RTO"]
     number, kind = fields["messageId"], fields.get("messageType", "")
     drill = fields.get("pjmDrill", "").lower()
     if drill not in _TRUTHS:
@@ -104,11 +109,17 @@ def _alerts(message: Element) -> Iterator[GridAlert]:
                 "issued_at": instant(fields.get("postedTimestamp")),
                 "starts_at": starts_at,
                 "ends_at": ends_at,
-                "is_drill": _TRUTHS[drill] or kind.strip().lower() == "test",
+                "is_drill": _TRUTHS[drill] or _is_drill(kind, fields.get("message", "")),
                 "text": words(f"{kind}: {fields.get('message', '')}"),
                 "provider": "us_emergency",
             }
         )
+
+
+def _is_drill(kind: str, text: str) -> bool:
+    """Whether the words say so: a posting's mark is set by hand."""
+    words_of_kind = kind.lower().split()
+    return words_of_kind == ["test"] or "drill" in words_of_kind or bool(_DRILL.search(text))
 
 
 def _plain(area: str) -> str:
@@ -130,10 +141,12 @@ def _times(fields: dict[str, str]) -> tuple[datetime, datetime | None]:
 def _meaning(kind: str, priority: str) -> tuple[int, str, str]:
     """(level, kind, action) of a message; the name of a message ends with its priority."""
     said = kind.lower()
+    if step := _EEA.search(said):
+        return _emergency(_STEPS[step[1]])
     named = priority.strip().lower() or (said.split() or [""])[-1]
     level = _LEVELS.get(named, 0)
     action = ("INFORM", "INFORM", "PREPARE", "PREPARE")[level]
-    if any(word in said for word in _VOLTAGE):
+    if any(word in said for word in _VOLTAGE) and "heavy load" not in said:
         return min(level, 1), "OTHER", "INFORM"
     if "geomagnetic" in said:
         return level, "OTHER", action
@@ -148,16 +161,34 @@ def _meaning(kind: str, priority: str) -> tuple[int, str, str]:
     return level, "GRID_EMERGENCY" if any(word in said for word in _EMERGENCY) else "OTHER", action
 
 
+def _emergency(step: int) -> tuple[int, str, str]:
+    """(level, kind, action) of an energy emergency alert, which are alike for every operator."""
+    return min(3, step + 1), "GRID_EMERGENCY", "SHED" if step == 3 else "PREPARE"
+
+
+def _condition_in(said: str) -> tuple[str, int, str] | None:
+    """(kind, level, action) of the first condition that words name."""
+    if _SHED_NOW.search(said):
+        return "GRID_EMERGENCY", 3, "SHED"
+    if found := next((meaning for word, meaning in _CONDITIONS if word in said), None):
+        return found
+    return ("OTHER", 0, "INFORM") if _NORMAL.search(said) else None
+
+
 def _ercot_meaning(current: dict[str, Any]) -> tuple[str, str, int, str]:
     """(state, kind, level, action) of a condition: its state says it, else its title."""
     state, title = _plain_words(current.get("state")), _plain_words(current.get("title"))
     said = state or title
-    meaning = next((meaning for word, meaning in _CONDITIONS if word in said), None)
+    meaning = _condition_in(said)
     # a state of emergency, or one we don't know, leaves the step of an alert to the title
-    texts = (said, title) if meaning is None or meaning[0] == "GRID_EMERGENCY" else (said,)
+    texts = (said, title, f"{title} {said}") if meaning is None or meaning[0] == "GRID_EMERGENCY" else (said,)
     told = _STEP.fullmatch(_plain_words(current.get("eea_level")))
     if step := told or next((found for text in texts if (found := _EEA.search(text))), None):
-        return f"eea{step[1]}", "GRID_EMERGENCY", min(3, int(step[1]) + 1), "SHED" if step[1] == "3" else "PREPARE"
+        level, kind, action = _emergency(_STEPS[step[1]])
+        return f"eea{_STEPS[step[1]]}", kind, level, action
+    spelt_out = _condition_in(title) if meaning is None or meaning[0] == "GRID_EMERGENCY" else None
+    if spelt_out is not None and (meaning is None or spelt_out[1] > meaning[1]) and spelt_out[1] > 0:
+        meaning = spelt_out
     if meaning is None:
         raise Malformed(f"expected a condition such as normal, got {said!r:.30}")
     return said, *meaning

@@ -10,6 +10,7 @@ from __future__ import annotations
 from base64 import b64encode
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,7 @@ from gridsignal_services.ingest.stamps import of_step
 ADDRESS = "https://api.watttime.org"
 GRAMS_PER_KWH_PER_POUND_PER_MWH = Decimal("0.45359237")
 LICENCE = "WattTime: for the account's owner, no redistribution"
+_USUAL_STEP_S = 300
 _TOKEN_FOR = timedelta(minutes=30)
 _ACCOUNTING = {"co2_moer": "MARGINAL", "co2_aoer": "AVERAGE"}
 _DAY = ZoneInfo("UTC")
@@ -88,12 +90,19 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     rows = list_of(body.get("data"), "points")
     if not rows:
         raise NotYetAvailable("watttime has no points for this window yet")
-    if isinstance(rows[0], dict) and "forecast" in rows[0]:
+    if any(isinstance(row, dict) and "forecast" in row for row in rows):
         told = each(rows, "forecast", lambda row: _forecast(object_of(row, "a forecast"), meta, ask), ask)
-        return [record for records in told for record in records]
+        found = [record for records in told for record in records]
+        if not found:
+            raise NotYetAvailable("watttime's forecasts are empty")
+        return found
     if meta.get("generated_at"):
-        return _forecast({"generated_at": meta["generated_at"], "forecast": rows}, meta, ask)
+        return _forecast({"generated_at": meta["generated_at"], "forecast": rows}, meta, ask) or _nothing()
     return _history(rows, meta, ask)
+
+
+def _nothing() -> list[Record]:
+    raise NotYetAvailable("watttime's forecast is empty")
 
 
 def _raise_refusal(answer: Answer) -> None:
@@ -120,11 +129,14 @@ def _check_signal(meta: dict[str, Any]) -> None:
 
 
 def _curve(rows: list[Any], meta: dict[str, Any], ask: Ask) -> Curve:
-    step_s = meta.get("data_point_period_seconds", 300)
-    if step_s not in (300, 900, 1800, 3600):
-        raise Malformed(f"expected a period of 300 to 3600 s, got {step_s!r:.20}")
     points = each(rows, "point", lambda row: _point(object_of(row, "a point"), ask), ask)
-    return of_step([stamp for stamp, _ in points], [grams for _, grams in points], step_s, ask.left_out)
+    stamps, values = [stamp for stamp, _ in points], [grams for _, grams in points]
+    step_s = meta.get("data_point_period_seconds")
+    if step_s is None:
+        step_s = min((after - before for before, after in pairwise(sorted(set(stamps)))), default=_USUAL_STEP_S)
+    if isinstance(step_s, bool) or not isinstance(step_s, int) or not 60 <= step_s <= 3600 or 3600 % step_s:
+        raise Malformed(f"expected a data_point_period_seconds that divides an hour, got {step_s!r:.20}")
+    return of_step(stamps, values, step_s, ask.left_out)
 
 
 def _point(row: dict[str, Any], ask: Ask) -> tuple[int, Value]:
@@ -137,7 +149,7 @@ def _forecast(row: dict[str, Any], meta: dict[str, Any], ask: Ask) -> list[Recor
     points = list_of(row.get("forecast"), "points")
     curve = so_far(_curve(points, meta, ask)) if points else None
     if curve is None:
-        raise NotYetAvailable("watttime's forecast is empty")
+        return []
     return [_record(curve, meta, ask, "FORECAST", [], instant(row.get("generated_at")))]
 
 

@@ -242,5 +242,6 @@ def test_whatever_events_overlap_no_instant_has_two_prices(
         )
         for n, (quarter, priority, intervals) in enumerate(drawn)
     ]
+    events.append(openadr_event(interval("PRICE", 0.5), id="readable"))
     found = sorted(prices("openadr3", as_json(events), "DE-LU"), key=lambda record: record.starts_at)
     assert all(one.ends_at <= next_.starts_at for one, next_ in pairwise(found))

@@ -1,0 +1,137 @@
+"""When: the days, hours and trading intervals that AEMO's notices name in words.
+
+Market time is +10:00 all year, also in summer; a notice that says AEDT means an hour less. Dates are day-first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+from gridsignal_schemas.values import rfc3339
+from gridsignal_services.ingest.feed import Malformed
+
+MARKET_TIME = timezone(timedelta(hours=10))
+_DATE = r"\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})\b|\d{1,2}(?:st|nd|rd|th)?[ -][A-Za-z]{3,9}[ -]\d{4}|\d{4}-\d{2}-\d{2}"
+_FORMS = ("%d/%m/%Y", "%d/%m/%y", "%d %b %Y", "%d %B %Y", "%Y-%m-%d")
+
+
+def _moment(name: str) -> str:
+    """A time of day as people write it, and perhaps its day: 1800 hrs, 18:00, 6:30 pm AEST on Thursday, 12/05/2024."""
+    clock = rf"(?P<{name}>\d{{1,2}}:?\d{{2}}|\d{{1,2}}(?=\s*[ap]m))(?:\s*(?P<{name}_unit>[ap]m|hrs?|hours)\b)?"
+    day = rf"(?:,?\s+(?:on\s+)?(?:[A-Za-z]{{3,6}}day,?\s+)?(?P<{name}_day>{_DATE}))?"
+    return rf"(?<![\d/:.-]){clock}(?:\s*(?P<{name}_zone>AES?T|AEDT)\b)?{day}"
+
+
+_WINDOW = re.compile(
+    rf"(?P<opening>from|between)?\s*{_moment('begin')}\s*(?:to|until|till|and|-|\u2013)\s*{_moment('end')}",
+    re.IGNORECASE,
+)
+_SINCE = re.compile(rf"(?:from|since|at)\s+{_moment('begin')}", re.IGNORECASE)
+_UNTIL = re.compile(rf"(?:until|till)\s+{_moment('end')}", re.IGNORECASE)
+_ANY_DAY = re.compile(rf"(?<![\d/])({_DATE})")
+_STAMP = re.compile(rf"(?:({_DATE})[ T]+)?(\d{{1,2}}:\d{{2}})(?!:?\d)(\s*(?:to|until|-|\u2013)\s*)?", re.IGNORECASE)
+_INTERVALS = re.compile(r"trading intervals?\b(.*?)(?:\.(?=\s)|\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL)
+_FIVE_MINUTES = timedelta(minutes=5)
+_LONGEST_REVIEW = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """[starts_at, ends_at), and where the words that say so begin and end in their text."""
+
+    starts_at: datetime
+    ends_at: datetime | None
+    begins: int
+    stops: int
+
+
+def windows(text: str, whole: str, issued_at: datetime) -> list[Window]:
+    """Every window a notice names; else from when on and until when an actual condition is there."""
+    days = set(_ANY_DAY.findall(whole))
+    today = days.pop() if len(days) == 1 else f"{issued_at.astimezone(MARKET_TIME):%d/%m/%Y}"
+    found = [_window(match, today) for match in _WINDOW.finditer(text) if _is_window(match)]
+    return found or [_condition(text, issued_at, today)]
+
+
+def _is_time(match: re.Match[str], name: str) -> bool:
+    """Whether a number is said to be a time of day, not megawatts or a year."""
+    return bool(match[f"{name}_unit"] or match[f"{name}_zone"] or match[f"{name}_day"] or ":" in match[name])
+
+
+def _is_window(match: re.Match[str]) -> bool:
+    return bool(match["opening"] or match["begin_unit"]) and _is_time(match, "end")
+
+
+def _window(match: re.Match[str], today: str) -> Window:
+    begin_day, end_day = match["begin_day"], match["end_day"]
+    starts_at = _instant(match, "begin", begin_day or end_day or today)
+    ends_at = _instant(match, "end", end_day or begin_day or today)
+    if ends_at <= starts_at and not (begin_day and end_day):  # over midnight
+        day = timedelta(days=1)
+        starts_at, ends_at = (starts_at - day, ends_at) if end_day else (starts_at, ends_at + day)
+    if ends_at <= starts_at:
+        raise Malformed(f"a notice's window ends at {match['end']} before it starts at {match['begin']}")
+    return Window(starts_at, ends_at, match.start(), match.end())
+
+
+def _condition(text: str, issued_at: datetime, today: str) -> Window:
+    since = next((match for match in _SINCE.finditer(text) if _is_time(match, "begin")), None)
+    until = next((match for match in _UNTIL.finditer(text) if _is_time(match, "end")), None)
+    starts_at = _instant(since, "begin", since["begin_day"] or today) if since else issued_at
+    ends_at = _instant(until, "end", until["end_day"] or today) if until else None
+    if ends_at is not None and until is not None and ends_at <= starts_at and not until["end_day"]:
+        ends_at += timedelta(days=1)
+    if ends_at is not None and ends_at <= starts_at:
+        raise Malformed(f"a notice's condition ends at {rfc3339(ends_at)} before it starts")
+    return Window(starts_at, ends_at, 0, len(text))
+
+
+def _instant(match: re.Match[str], name: str, day: str) -> datetime:
+    unit, zone = (match[f"{name}_unit"] or "").lower(), (match[f"{name}_zone"] or "").upper()
+    told = match[name]
+    plain = told.replace(":", "") if ":" in told or len(told) > 2 else f"{told}00"
+    hour, minute = int(plain[:-2]), int(plain[-2:])
+    if unit in ("am", "pm"):
+        if not 1 <= hour <= 12:
+            raise Malformed(f"expected a time of day, got {told} {unit}")
+        hour = hour % 12 + (12 if unit == "pm" else 0)
+    if hour > 24 or minute > 59:
+        raise Malformed(f"expected a time of day, got {told}")
+    summer = timedelta(hours=1 if zone == "AEDT" else 0)
+    return (_midnight(day) + timedelta(hours=hour, minutes=minute) - summer).astimezone(UTC)
+
+
+def _midnight(day: str) -> datetime:
+    plain = re.sub(r"^(\d{1,2})(?:st|nd|rd|th)?[ -](?=[A-Za-z])|(?<=[A-Za-z])-", r"\1 ", day)
+    for form in _FORMS:
+        try:
+            return datetime.strptime(plain, form).replace(tzinfo=MARKET_TIME)
+        except ValueError:
+            continue
+    raise Malformed(f"expected a day such as 12/05/2024, got {day}")
+
+
+def trading_intervals(text: str) -> list[datetime]:
+    """The ends of the trading intervals that a notice names, one by one or from one to another. Raises Malformed."""
+    found = [when for told in _INTERVALS.findall(text) for when in _ends(told)]
+    if not found:
+        raise Malformed(f"expected trading intervals such as 12-May-2024 10:35, got {text:.60}")
+    return found
+
+
+def _ends(text: str) -> Iterator[datetime]:
+    day, since = "", None
+    for told, clock, to in _STAMP.findall(text):
+        if not (day := told or day):
+            continue
+        hour, minute = map(int, clock.split(":"))
+        when = (_midnight(day) + timedelta(hours=hour, minutes=minute)).astimezone(UTC)
+        if since is not None:
+            if not since < when <= since + _LONGEST_REVIEW:
+                raise Malformed(f"expected trading intervals in order, got {text:.60}")
+            yield from (since + n * _FIVE_MINUTES for n in range(1, (when - since) // _FIVE_MINUTES))
+        yield when
+        since = when if to else None
