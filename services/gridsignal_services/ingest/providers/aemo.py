@@ -23,7 +23,7 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     refuse_status,
 )
-from gridsignal_services.ingest.figures import decimal_of, instant, json_of, list_of, object_of
+from gridsignal_services.ingest.figures import decimal_of, foreign_kind, instant, json_of, list_of, object_of
 from gridsignal_services.ingest.providers import aemo_notices
 from gridsignal_services.ingest.providers.aemo_times import MARKET_TIME
 from gridsignal_services.ingest.schedule import Cadence
@@ -48,6 +48,8 @@ def request(ask: Ask) -> Call:
 def parse(answer: Answer, ask: Ask) -> list[Record]:
     """A SpotPrice per region and interval and a GridAlert per notice, region and window; or what a notice file says."""
     refuse_status(answer)
+    if kind := foreign_kind(answer.body):
+        raise Malformed(f"expected JSON or a notice, got {kind}")
     if answer.body.lstrip()[:1] not in (b"{", b"["):
         return _wanted(list(aemo_notices.from_text(answer.text(), ask)), ask)
     body = json_of(answer.body)
