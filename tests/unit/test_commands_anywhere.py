@@ -60,3 +60,12 @@ def test_a_word_in_another_encoding_is_named() -> None:
     done = subprocess.run(command, capture_output=True, timeout=30)
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr == b"gridsignal: expected words in UTF-8, got b'Gr\\xf6\\xdfe'\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a file that is always full")
+@pytest.mark.parametrize("buffered", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["in pieces", "at once"])
+def test_an_output_that_is_full_is_told_in_one_line(buffered: dict[str, str]) -> None:
+    line = f'exec "{sys.executable}" -m gridsignal --help > /dev/full'
+    done = subprocess.run(line, shell=True, capture_output=True, timeout=30, env=os.environ | buffered)
+    assert done.returncode == 1
+    assert done.stderr == b"gridsignal: the output can't be written: No space left on device\n"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import errno
 import json
 import os
 import sys
@@ -66,6 +67,8 @@ _EXTRA_OF = {"aiokafka": "kafka", "redis": "redis"}
 """Modules that a command may need for what it is asked, and not for the rest."""
 COMMANDS = {command.name: command for group in GROUPS.values() for command in group}
 _ESCAPED = "gridsignal.escaped"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Nothing more goes into the file that the output leads to."""
 EXAMPLE = "example:\n  gridsignal watch prices --zone DE-LU"
 
 
@@ -73,7 +76,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code."""
     _use_any_output()
     try:
-        given = [_as_utf8(word) for word in (sys.argv[1:] if argv is None else argv)]
+        try:
+            return _done(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()  # where it can't be written we hear of it, and not Python after us
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _write_no_more()
+        return FAILED
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:  # a file of its own is for the command to tell
+            raise
+        print(f"gridsignal: the output can't be written: {error.strerror}", file=sys.stderr)
+        _write_no_more()
+        return FAILED
+
+
+def _done(argv: Sequence[str]) -> int:
+    try:
+        given = [_as_utf8(word) for word in argv]
     except UnicodeDecodeError as error:
         print(f"gridsignal: expected words in UTF-8, got {error.object!r:.200}", file=sys.stderr)
         return USAGE
@@ -84,13 +106,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"gridsignal {__version__}")
         return OK
     name, rest = given[0], given[1:]
-    try:
-        return completion(rest) if name == "completion" else run(name, rest)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at exit
-        return FAILED
+    return completion(rest) if name == "completion" else run(name, rest)
+
+
+def _write_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at exit
 
 
 def _as_utf8(word: str) -> str:
