@@ -31,6 +31,7 @@ from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.announcements import Announcements, OfferKey
 from gridsignal_services.ledger.entry import SetAside
+from gridsignal_services.ledger.needs import Needs
 from gridsignal_services.ledger.timers import Timers
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -85,6 +86,7 @@ class TrackedOffer:
     power_w: int | None = None
     rank: int | None = None
     order_id: str | None = None
+    needs: Needs | None = field(default=None, compare=False)  # once an amendment has asked for it
 
     def option_named(self, name: str) -> OfferOption | None:
         """The option of that name."""

@@ -34,7 +34,7 @@ from gridsignal_services.ledger.moves import (
     revise_order,
     set_request_timers,
 )
-from gridsignal_services.ledger.rules import request_fit_faults
+from gridsignal_services.ledger.rules import Amended
 
 _TERMS = (
     "zone",
@@ -114,11 +114,12 @@ def _amend(book: Book, tracked: TrackedRequest, request: DispatchRequest) -> Non
     after(REQUEST, tracked.state, Event.AMEND)
     tracked.request = request
     tracked.audience = _widened(tracked.audience, audience_of_request(request))
+    amended = Amended(book, tracked)
     for key in tracked.offers:
         offer = book.offers[key]
         if offer.state is not OfferState.LIVE:
             continue
-        if faults := request_fit_faults(book, request, offer.offer):
+        if faults := amended.faults(offer):
             codes = tuple(dict.fromkeys(broken.code for broken in faults))
             move_offer(book, key, Event.FAIL_RULES, Decision.REJECTED, codes, faults[0].message)
         else:

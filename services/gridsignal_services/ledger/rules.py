@@ -10,7 +10,8 @@ from gridsignal_schemas.messages import DispatchRequest, FlexOffer
 from gridsignal_schemas.rules import offers
 from gridsignal_schemas.rules.offers import Crowd
 from gridsignal_schemas.rules.profile import Profile
-from gridsignal_services.ledger.book import Book, TrackedRequest
+from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedRequest
+from gridsignal_services.ledger.needs import needs_of, still_fits
 
 
 def offer_faults(book: Book, offer: FlexOffer) -> list[Detail]:
@@ -24,6 +25,26 @@ def offer_faults(book: Book, offer: FlexOffer) -> list[Detail]:
         crowd=_crowd(book, tracked, offer) if tracked is not None else None,
         room_w=_Room(book, offer) if is_theirs else None,
     )
+
+
+class Amended:
+    """A request that was just amended, and what it does to its LIVE offers: the same as if each were looked at anew."""
+
+    def __init__(self, book: Book, tracked: TrackedRequest) -> None:
+        self._book, self._tracked = book, tracked
+        self._rooms: dict[str, int | None] = {}
+        """Of each site, what it can still promise over the whole period."""
+
+    def faults(self, held: TrackedOffer) -> list[Detail]:
+        """What keeps an offer from serving the request as it is now."""
+        request, offer = self._tracked.request, held.offer
+        if held.needs is None:
+            held.needs = needs_of(offer)
+        if offer.site not in self._rooms:
+            self._rooms[offer.site] = _Room(self._book, offer)(request.starts_at, request.ends_at)
+        if still_fits(request, offer, held.needs, self._rooms[offer.site]):
+            return []
+        return request_fit_faults(self._book, request, offer)
 
 
 def request_fit_faults(book: Book, request: DispatchRequest, offer: FlexOffer) -> list[Detail]:
