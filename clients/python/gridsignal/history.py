@@ -1,4 +1,4 @@
-"""What was published of prices and carbon over a period: asked of the dispatch door's REST interface.
+"""What was published of prices and carbon over a period, and declared: asked of the dispatch door's REST interface.
 
 The stream tells what holds now and what comes; the past by time is kept where operators ask. The request is one GET a
 month on a thread of its own, so that it needs no further dependency and holds up no loop. It follows no redirect, for
@@ -26,9 +26,10 @@ from gridsignal.addresses import refuse_plaintext, split
 from gridsignal.errors import NotPermitted, ProtocolViolation, Unauthorized, Unreachable, UsageError
 from gridsignal.tls import explained
 from gridsignal.tokens import NoToken, Tokens
+from gridsignal_schemas.frames import Detail
 
 Signal = Literal["prices", "carbon"]
-_MONTH = timedelta(days=31)  # the most that one question may ask for
+_MONTH, _WEEK = timedelta(days=31), timedelta(days=7)  # the most that one question may ask for
 _MOST_BYTES = 64 * 1024 * 1024
 _HINT = "such as http://127.0.0.1:8082 or https://operators.grid.example"
 
@@ -113,24 +114,24 @@ class Archive:
     async def _points(
         self, signal: Signal, zone: str, start: datetime, end: datetime, as_of: datetime | None
     ) -> list[dict[str, Any]]:
-        if self._door is None:
-            raise UsageError(f"expected connect(api=...), the dispatch door's address {_HINT}, in order to ask history")
-        if start.tzinfo is None or end.tzinfo is None or not start < end:
-            raise UsageError("expected a start before the end, both with their offset from UTC")
+        also = {"as_of": as_of.isoformat()} if as_of is not None else {}
         found: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for since, until in _months(start, end):
-            asked = {"zone": zone, "from": since.isoformat(), "to": until.isoformat()}
-            asked |= {"as_of": as_of.isoformat()} if as_of is not None else {}
-            path = f"{self._door.path}/v1/{signal}?{urlencode(asked)}"
-            answer = await self._asked(self._door, path)
-            for curve in answer["curves"]:
+        for since, until in _parts(start, end, _MONTH):
+            for curve in await self._asked(signal, "curves", since, until, {"zone": zone} | also):
                 named = {name: value for name, value in curve.items() if name not in ("points", "resolution_s")}
                 for point in curve["points"]:  # an interval across two months comes with both
                     key = (*named.values(), curve["resolution_s"], point["starts_at"])
                     found[key] = named | point
         return list(found.values())
 
-    async def _asked(self, door: _Door, path: str) -> dict[str, Any]:
+    async def baseline(self, site: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        """What a site has declared of [start, end), in order of time: starts_at, ends_at, power_w and so on."""
+        found = []
+        for since, until in _parts(start, end, _WEEK):
+            found += await self._asked("baselines", "stretches", since, until, {"site": site})
+        return found
+
+    async def _answer(self, door: _Door, path: str) -> dict[str, Any]:
         """One answer. A token that is not taken any more is asked for anew, once."""
         try:
             token = await self._tokens.current()
@@ -145,10 +146,24 @@ class Archive:
         except Unauthorized as error:
             raise Unauthorized(f"{error}: {self._tokens.expired}") if self._tokens.expired else error from None
 
+    async def _asked(
+        self, what: str, holds: str, since: datetime, until: datetime, named: dict[str, str]
+    ) -> list[dict[str, Any]]:
+        """The list that one answer holds."""
+        if self._door is None:
+            raise UsageError(f"expected connect(api=...), the dispatch door's address {_HINT}, in order to ask history")
+        query = urlencode(named | {"from": since.isoformat(), "to": until.isoformat()})
+        answer = await self._answer(self._door, f"{self._door.path}/v1/{what}?{query}")
+        if not isinstance(found := answer.get(holds), list):
+            raise ProtocolViolation(f"expected the dispatch door's answer with {holds}, got that of something else")
+        return found
 
-def _months(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+
+def _parts(start: datetime, end: datetime, longest: timedelta) -> Iterator[tuple[datetime, datetime]]:
+    if start.tzinfo is None or end.tzinfo is None or not start < end:
+        raise UsageError("expected a start before the end, both with their offset from UTC")
     while start < end:
-        until = min(start + _MONTH, end)
+        until = min(start + longest, end)
         yield start, until
         start = until
 
@@ -186,7 +201,7 @@ def _answered(status: int, body: bytes) -> dict[str, Any]:
         answer = json.loads(body) if len(body) <= _MOST_BYTES else None
     except ValueError:
         answer = None
-    if status == 200 and isinstance(answer, dict) and isinstance(answer.get("curves"), list):
+    if status == 200 and isinstance(answer, dict):
         return answer
     raise _refused(status, answer)
 
@@ -197,7 +212,8 @@ def _refused(status: int, answer: Any) -> Exception:
         case 401:
             return Unauthorized("the dispatch door does not take the token")
         case 403 | 404:
-            return NotPermitted("forbidden", what="the question")
+            why = [Detail(code="NOT_FOUND", message=told)] if told else []
+            return NotPermitted("forbidden", why, what="the question")
         case 400 | 422:
             return UsageError(f"the dispatch door can't answer this: {told or status}")
         case 429 | 502 | 503 | 504:

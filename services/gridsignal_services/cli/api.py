@@ -41,7 +41,7 @@ class Failed(Exception):
         self.code = code
 
 
-def add_options(arguments: argparse.ArgumentParser) -> None:
+def add_options(arguments: argparse.ArgumentParser, *, sheet: bool = False) -> None:
     """The options of every command that talks to the REST door; never a token on the command line."""
     group = arguments.add_argument_group("connection")
     default = os.environ.get("GRIDSIGNAL_API", DEFAULT_API)
@@ -50,7 +50,10 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
         "--token-file", type=Path, metavar="FILE", help="a file with the bearer token (default: GRIDSIGNAL_TOKEN)"
     )
     add_tls_options(group)
-    arguments.add_argument("--json", action="store_true", help="JSON as the door answers it, times in UTC")
+    forms = arguments.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="JSON as the door answers it, times in UTC")
+    if sheet:
+        forms.add_argument("--csv", action="store_true", help="CSV with a head line: times in UTC, power in watts")
 
 
 @contextmanager

@@ -13,10 +13,12 @@ from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples
 from gridsignal.cli.tables import show_rows, when
 from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, pages, period_of, show_json
+from gridsignal_services.cli.sheet import show_csv
 
 EXAMPLE = """\
 examples:
   gridsignal order list --request REQUEST_ID
+  gridsignal order list --csv > orders.csv
   gridsignal order show ORDER_ID
   gridsignal order extend ORDER_ID --end +1h --reason "the peak lasts longer"
   gridsignal order release ORDER_ID --reason "the peak is over"
@@ -37,7 +39,7 @@ def parser() -> Arguments:
     listing = actions.add_parser("list", help="orders you may see")
     listing.add_argument("--request", metavar="REQUEST_ID")
     listing.add_argument("--state", type=str.upper, help="such as ACTIVE")
-    add_options(listing)
+    add_options(listing, sheet=True)
     for action, told in (
         ("show", "one order"),
         ("extend", "let it end later"),
@@ -73,6 +75,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         for view in views:
             show_json(view)
+        return OK
+    if args.action == "list" and args.csv:
+        show_csv(views)
         return OK
     _show(views)
     if args.action == "show":

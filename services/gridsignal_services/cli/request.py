@@ -14,11 +14,13 @@ from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import printable, show_rows
 from gridsignal_services.cli import amend, create, detail
 from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, pages, period_of, show_json
+from gridsignal_services.cli.sheet import show_csv
 
 EXAMPLE = """\
 examples:
   gridsignal request create --zone DE-LU --down 12MW --start +2h --for 45m --cap 120 --text "evening peak"
   gridsignal request list --zone DE-LU --state OPEN
+  gridsignal request list --csv > requests.csv
   gridsignal request show REQUEST_ID --json
   gridsignal request book REQUEST_ID
   gridsignal request clear REQUEST_ID --reason "enough offers are in"
@@ -48,7 +50,7 @@ def parser() -> Arguments:
     listing = actions.add_parser("list", help="requests you may see")
     listing.add_argument("--zone")
     listing.add_argument("--state", type=str.upper, help="such as OPEN")
-    add_options(listing)
+    add_options(listing, sheet=True)
     for action, told in (
         ("show", "one request"),
         ("book", "its offers in merit order, and why each lost"),
@@ -108,6 +110,8 @@ def _list(http: httpx2.Client, args: argparse.Namespace) -> int:
     if args.json:
         for view in views:
             show_json(view)
+    elif args.csv:
+        show_csv(views)
     else:
         _show(views)
     return OK

@@ -10,6 +10,7 @@ from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments
 from gridsignal.cli.tables import show_rows, when
 from gridsignal_services.cli.api import add_options, answer, door, exit_code, show_json
+from gridsignal_services.cli.sheet import show_csv
 
 EXAMPLE = """\
 examples:
@@ -26,7 +27,7 @@ def parser() -> Arguments:
         description="List the connection points that you may see: yours, or those in an operator's zones.",
         epilog=EXAMPLE,
     )
-    add_options(arguments)
+    add_options(arguments, sheet=True)
     return arguments
 
 
@@ -41,6 +42,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         for site in sites:
             show_json(site)
+        return OK
+    if args.csv:
+        show_csv(sites)
         return OK
     show_rows("sites", _HEADINGS, [_row(site) for site in sites])
     return OK

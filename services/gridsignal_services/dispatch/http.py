@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from gridsignal_services import problems
 from gridsignal_services.asgi import add_pages, application
-from gridsignal_services.dispatch import orders, requests, signals
+from gridsignal_services.dispatch import orders, requests, signals, totals
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.shown import show_answers
 from gridsignal_services.problems import MEDIA_TYPE, ProblemBody
@@ -33,7 +33,7 @@ def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
         responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
     )
     _front(made)
-    for router in (requests.routes(door), orders.routes(door), signals.routes(door)):
+    for router in (requests.routes(door), orders.routes(door), signals.routes(door), totals.routes(door)):
         show_answers(router)
         made.include_router(router)
     _count(made, health, counted)

@@ -35,13 +35,7 @@ def add_to(router: APIRouter, door: Door) -> None:
         """
         who = door.principal(request)
         door.only(request, "site", "from", "to")
-        if to - from_ > _LONGEST_LOOK:
-            raise problems.invalid([fault("PERIOD", "?to", f"expected at most {_LONGEST_LOOK.days} days after from")])
-        windows: list[_Window] | None = None
-        if not door.sees(who, Audience(sites=frozenset({site}))):
-            windows = list(_windows(door, who, site))
-            if not windows:
-                raise problems.not_found("site")
+        windows = _windows_of(door, who, site, from_, to)
 
         def text(reading: MeterReading) -> str:
             return reading.model_dump_json() if windows is None or _touches(reading, windows) else ""
@@ -62,6 +56,35 @@ _AROUND = timedelta(hours=1)
 
 
 _Window = tuple[datetime, datetime | None]
+
+
+def seen_periods(
+    door: Door, who: Principal, site: str, from_: datetime, to: datetime
+) -> list[tuple[datetime, datetime]]:
+    """What they may see of a site in [from, to), in order of time. Raises Problem 404 or 422."""
+    windows = _windows_of(door, who, site, from_, to)
+    if windows is None:
+        return [(from_, to)]
+    found: list[tuple[datetime, datetime]] = []
+    for since, until in sorted((max(since, from_), min(until or to, to)) for since, until in windows):
+        if found and since <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], until)
+        elif since < until:
+            found.append((since, until))
+    return found
+
+
+def _windows_of(door: Door, who: Principal, site: str, from_: datetime, to: datetime) -> list[_Window] | None:
+    """The periods around their own orders to a site; None for who may see all of it. Raises Problem 404 or 422."""
+    if not from_ < to <= from_ + _LONGEST_LOOK:
+        expected = f"expected after from and at most {_LONGEST_LOOK.days} days later"
+        raise problems.invalid([fault("PERIOD", "?to", expected)])
+    if door.sees(who, Audience(sites=frozenset({site}))):
+        return None
+    windows = list(_windows(door, who, site))
+    if not windows:
+        raise problems.not_found("site")
+    return windows
 
 
 def _windows(door: Door, who: Principal, site: str) -> Iterator[_Window]:

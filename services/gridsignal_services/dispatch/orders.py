@@ -12,7 +12,7 @@ from gridsignal_schemas.messages import DispatchOrder, OrderState, SiteRegistrat
 from gridsignal_schemas.values import Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Principal
-from gridsignal_services.dispatch import commands, metered
+from gridsignal_services.dispatch import baselines, commands, metered
 from gridsignal_services.dispatch.door import Door, must_be_accepted, paged
 from gridsignal_services.dispatch.examples import CANCEL, EXTEND, RELEASE, takes
 from gridsignal_services.dispatch.listing import (
@@ -45,7 +45,7 @@ MeteredFrom = Annotated[Timestamp | None, Query(examples=["2024-05-12T18:00:00Z"
 
 
 def routes(door: Door) -> APIRouter:
-    """The router of /v1/orders, /v1/offers, /v1/sites and /v1/readings."""
+    """The router of /v1/orders, /v1/offers, /v1/sites, /v1/readings and /v1/baselines."""
     router = APIRouter(prefix="/v1")
     _orders(router, door)
     _order(router, door)
@@ -54,6 +54,7 @@ def routes(door: Door) -> APIRouter:
     _offers(router, door)
     _sites(router, door)
     metered.add_to(router, door)
+    baselines.add_to(router, door)
     return router
 
 

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import (
+    BaselineDeclaration,
     CarbonIntensity,
     Clearing,
     DispatchOrder,
@@ -25,7 +26,7 @@ from gridsignal_schemas.messages import (
     SpotPrice,
 )
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
-from gridsignal_services.dispatch import signals, vintages
+from gridsignal_services.dispatch import baselines, signals, totals, vintages
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
 from gridsignal_services.dispatch.views import (
     Offers,
@@ -72,12 +73,26 @@ def _answers() -> dict[Any, Any]:
         Orders: Orders(orders=[order], next=None),
         Offers: Offers(offers=[offer], next=None),
         list[SiteRegistration | SiteView]: [_golden(SiteRegistration)],
+        baselines.Baselines: _baselines(),
+        totals.Totals: totals.an_evening(_golden(DispatchRequest)),
         Readings: Readings(readings=[_golden(MeterReading)], ignored=[]),
         signals.Prices: signals.Prices(as_of=hour[0], curves=vintages.prices(known, *hour, hour[0])),
         signals.Carbon: signals.Carbon(
             as_of=carbon.observed_at, curves=vintages.carbon(known, *hour, carbon.observed_at)
         ),
     }
+
+
+def _baselines() -> baselines.Baselines:
+    declared = _golden(BaselineDeclaration)
+    stretch = baselines.BaselineStretch(
+        starts_at=declared.starts_at,
+        ends_at=declared.starts_at + timedelta(seconds=declared.resolution_s),
+        power_w=declared.power_w[0],
+        method=declared.method,
+        declared_at=declared.starts_at - timedelta(days=1),
+    )
+    return baselines.Baselines(site=declared.site, stretches=[stretch])
 
 
 def _request() -> RequestView:

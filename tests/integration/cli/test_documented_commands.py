@@ -67,7 +67,7 @@ class Stage:
             for placeholder in placeholders:
                 line = line.replace(placeholder, self.ids[name])
         line = line.replace(ORDER, self.ids["order"]).replace("ORDER_ID", self.ids["order"])
-        who = "operator-tso-north" if line.split()[1] in ("request", "order") else "participant-acme-ai"
+        who = "operator-tso-north" if line.split()[1] in ("request", "order", "totals") else "participant-acme-ai"
         if "muc-1" in line:
             who = "participant-volt-colo"
         if line.split()[1] == "watch" and "--once" not in line:
@@ -116,7 +116,7 @@ NEEDS: list[tuple[str, list[Callable[[Stage], None]]]] = [
         Stage.asked_soon, Stage.offered, Stage.ordered, Stage.accepted, Stage.begun]),
     ("order extend", [Stage.asked_soon, Stage.offered, Stage.ordered, Stage.accepted, Stage.released]),
     ("order release", [Stage.asked, Stage.offered, Stage.ordered, Stage.accepted]),
-    ("respond|order show", [Stage.asked, Stage.offered, Stage.ordered]),
+    ("respond|order (show|cancel)", [Stage.asked, Stage.offered, Stage.ordered]),
     ("offer (show|withdraw)|request (clear|award)", [Stage.asked, Stage.offered]),
     ("offer create|request (show|book|amend|cancel)|order list", [Stage.asked]),
 ]  # fmt: skip

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from io import StringIO
 
 import pytest
 
@@ -174,3 +176,47 @@ def test_an_operator_sees_where_it_could_ask_and_how_far_baselines_reach(up: Up,
     assert "muc-1" in seen.out
     assert "muc-1" not in mine.out
     assert "12 MW" in mine.out
+
+
+def test_a_participant_sees_what_is_declared_for_its_site(up: Up) -> None:
+    acme = up.towards("participant-acme-ai") | {"GRIDSIGNAL_SITE": "fra-1"}
+    shown, rows = ran(["baseline", "show"], **acme), ran(["baseline", "show", "--json"], **acme).rows()
+    assert (shown.code, "36 MW" in shown.out, {row["power_w"] for row in rows}) == (0, True, {36_000_000})
+    long = ran(["baseline", "show", "--to", "+40d", "--json"], **acme)
+    assert (long.code, len(long.rows()) > len(rows)) == (0, True)
+    rival = ran(["baseline", "show", "--site", "muc-1"], **acme)
+    assert (rival.code, rival.err) == (
+        1,
+        "gridsignal: the question was refused: forbidden (NOT_FOUND at /: No such site, or you may not see it.)\n",
+    )
+    for wrong in (["--to", "2020-01-01T00:00Z"], ["--to", "tomorrow"], ["--api", "nonsense"], ["--site", ""]):
+        assert ran(["baseline", "show", *wrong], **acme).code == 2
+    away = ran(["baseline", "show", "--api", "http://127.0.0.1:1"], **acme)
+    assert (away.code, "no dispatch door at 127.0.0.1:1" in away.err) == (3, True)
+
+
+def test_lists_and_totals_are_sheets_of_what_their_json_says(up: Up, operator: Operator, request_id: str) -> None:
+    offer(up, request_id)
+    operator(f"request clear {request_id}")
+    until = operator(f"request show {request_id} --json").rows()[0]["request"]["ends_at"]
+    for words, named in (
+        ("request list", "request_id"),
+        (f"order list --request {request_id}", "order_id"),
+        (f"totals --to {until}", "key"),
+        (f"totals --by site --to {until}", "key"),
+        ("sites", "site"),
+    ):
+        sheet, listed = operator(f"{words} --csv"), operator(f"{words} --json")
+        assert (sheet.code, sheet.err) == (0, "")
+        records = [row.get("request") or row.get("order") or row for row in listed.rows()]
+        assert records
+        assert [row[named] for row in csv.DictReader(StringIO(sheet.out))] == [record[named] for record in records]
+        assert operator(words).code == 0
+    both = operator("request list --csv --json")
+    assert (both.code, "not allowed" in both.err) == (2, True)
+
+
+def test_totals_of_a_period_that_is_none_name_the_option(operator: Operator) -> None:
+    wrong = operator("totals --from +2d --to +1d")
+    assert (wrong.code, wrong.err) == (1, "gridsignal: --to: expected after from and at most 31 days later\n")
+    assert operator("totals --by hour").code == 2

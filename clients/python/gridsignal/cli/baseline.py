@@ -4,45 +4,56 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from datetime import datetime, timedelta
+from typing import Any
 
+import gridsignal
 from gridsignal.__main__ import OK
-from gridsignal.cli.arguments import Arguments, give_examples, power_w
-from gridsignal.cli.connection import add_options, exit_code, open_grid
+from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, whole
+from gridsignal.cli.connection import add_options, archive, exit_code, open_grid
 from gridsignal.cli.grid_time import grid_now
+from gridsignal.cli.tables import period, show_rows
 
 EXAMPLE = """\
 examples:
   gridsignal baseline declare --site fra-1 --power 36MW --days 7
+  gridsignal baseline show --site fra-1
+  gridsignal baseline show --site fra-1 --from 2030-05-12T00:00+02:00 --to 2030-05-13T00:00+02:00 --json
 """
 _DAY_S = 86_400
 _LONGEST_DAYS = 366
+_AHEAD = timedelta(days=7)
+_LONGEST = timedelta(days=_LONGEST_DAYS)
 
 
 def parser() -> Arguments:
     """The command's arguments."""
     arguments = Arguments(
         prog="gridsignal baseline",
-        description="Declare a flat baseline, to try things with; a program declares its own curve with the SDK.",
+        description="Declare a flat baseline, to try things with, and see what is declared. A program declares its own"
+        " curve with the SDK.",
         epilog=EXAMPLE,
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
     declare = actions.add_parser("declare", help="the same power for some days from today's midnight, UTC")
     declare.add_argument("--power", type=power_w, required=True, metavar="POWER", help="at the meter, such as 36MW")
-    declare.add_argument("--days", type=_days, default=7, metavar="N", help="how long it holds (default: 7)")
+    days = whole(1, _LONGEST_DAYS)
+    declare.add_argument("--days", type=days, default=7, metavar="N", help="how long it holds (default: 7)")
     add_options(declare, site=True)
+    look = actions.add_parser("show", help="what is declared: the newest word for each moment")
+    look.add_argument("--from", dest="since", type=moment, metavar="TIME", help="from here on (default: now)")
+    look.add_argument("--to", dest="until", type=moment, metavar="TIME", help="to here (default: seven days later)")
+    add_options(look, site=True)
+    default = os.environ.get("GRIDSIGNAL_API", "http://127.0.0.1:8082")
+    look.add_argument("--api", default=default, metavar="URL", help="the dispatch door, which is asked (%(default)s)")
     give_examples(actions, EXAMPLE)
     return arguments
 
 
-def _days(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _LONGEST_DAYS):
-        raise argparse.ArgumentTypeError(f"expected 1 to {_LONGEST_DAYS} days, got {text!r:.60}")
-    return int(text)
-
-
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    return exit_code(_declare(args), args)
+    return exit_code({"declare": _declare, "show": _show}[args.action](args), args)
 
 
 async def _declare(args: argparse.Namespace) -> int:
@@ -52,3 +63,25 @@ async def _declare(args: argparse.Namespace) -> int:
     told = receipt.model_dump(mode="json", exclude_none=True)
     print(json.dumps(told) if args.json else f"the log has it: {args.power} W for {args.days} days from {starts_at:%F}")
     return OK
+
+
+async def _show(args: argparse.Namespace) -> int:
+    since = args.since or grid_now().replace(microsecond=0)
+    until = args.until or since + _AHEAD
+    if not since < until <= since + _LONGEST:
+        raise gridsignal.UsageError(f"--to: expected after --from and at most {_LONGEST_DAYS} days later")
+    found = await archive(args).baseline(args.site, since, until)
+    if args.json:
+        for stretch in found:
+            print(json.dumps(stretch, separators=(",", ":")))
+    else:
+        show_rows(f"baseline of {args.site}", ("from", "to", "power", "method", "declared"), list(map(_row, found)))
+    return OK
+
+
+def _row(stretch: dict[str, Any]) -> tuple[str, ...]:
+    starts_at, ends_at, declared_at = (
+        datetime.fromisoformat(stretch[name]) for name in ("starts_at", "ends_at", "declared_at")
+    )
+    ends = period(starts_at, ends_at, "")
+    return *ends, f"{stretch['power_w'] / gridsignal.MW:g} MW", stretch["method"], period(declared_at, None, "")[0]

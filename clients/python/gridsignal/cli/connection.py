@@ -17,10 +17,13 @@ from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
 from gridsignal.claims import expired
 from gridsignal.cli.secure import ALLOW, add_tls_options, files_of, plaintext_allowed
 from gridsignal.cli.tables import printable
+from gridsignal.history import Archive
 from gridsignal.outbox import MEMORY
-from gridsignal.tokens import checked
+from gridsignal.tls import context
+from gridsignal.tokens import Tokens, checked
 
 DEFAULT_URL = "ws://127.0.0.1:8081"
+_ANSWER_S = 15.0
 
 
 def add_options(arguments: argparse.ArgumentParser, *, site: bool) -> None:
@@ -57,6 +60,17 @@ def open_grid(args: argparse.Namespace, *, for_site: bool = False) -> AbstractAs
         )
     except gridsignal.UsageError as wrong:
         raise gridsignal.UsageError(str(wrong).replace("allow_plaintext=True", ALLOW)) from None
+
+
+def archive(args: argparse.Namespace) -> Archive:
+    """The dispatch door that these options describe, for what is asked of it about a site."""
+    if not args.site:
+        raise gridsignal.UsageError("--site is missing (or GRIDSIGNAL_SITE).")
+    tokens, secured = Tokens(_token(args.token_file), answer_s=_ANSWER_S), context(**files_of(args))
+    try:
+        return Archive(args.api, tokens, context=secured, timeout_s=_ANSWER_S, allow_plaintext=plaintext_allowed())
+    except gridsignal.UsageError as wrong:
+        raise gridsignal.UsageError(f"--api: {str(wrong).replace('allow_plaintext=True', ALLOW)}") from None
 
 
 def exit_code(work: Coroutine[None, None, int], args: argparse.Namespace) -> int:

@@ -1,0 +1,78 @@
+"""The operation on baselines: what a site has declared, for its participant and around an operator's orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from gridsignal_schemas.rules.baselines import Declared
+from gridsignal_schemas.values import Identifier, Shape, Timestamp
+from gridsignal_services.dispatch.door import Door
+from gridsignal_services.dispatch.metered import seen_periods
+from gridsignal_services.dispatch.signals import From, To
+from gridsignal_services.dispatch.written import written
+from gridsignal_services.ledger.in_force import Statement, in_force
+
+
+class BaselineStretch(Shape):
+    """A part of a period over which one declaration holds one power."""
+
+    starts_at: Timestamp
+    ends_at: Timestamp
+    power_w: int
+    """What the site will draw if nobody asks for anything, in watts."""
+    method: str
+    """How the figure came about, by the site's word."""
+    declared_at: Timestamp
+    """When the log had it: for requests that were made before, an earlier declaration counts."""
+
+
+class Baselines(Shape):
+    """What a site has declared, in order of time; where nothing is declared there is a gap."""
+
+    site: Identifier
+    stretches: list[BaselineStretch]
+
+
+def add_to(router: APIRouter, door: Door) -> None:
+    """Adds /v1/baselines."""
+
+    @router.get("/baselines", tags=["sites"], response_model=Baselines, summary="Show what a site has declared")
+    async def baselines(
+        request: Request, site: Annotated[str, Query(examples=["fra-1"])], from_: From, to: To
+    ) -> Response:
+        """The newest baseline of each moment of [from, to), a week at most: of your site, or of one around your orders
+        to it: an operator sees what was declared from an hour before its order to an hour after it."""
+        who = door.principal(request)
+        door.only(request, "site", "from", "to")
+        periods = seen_periods(door, who, site, from_, to)
+        async with door.turn(who) as work:
+            declared = [each for ledger in door.ledgers() for each in ledger.book.declared.get(site, ())]
+            found = (stretch for since, until in periods for stretch in stretches(declared, since, until))
+            return await written(Baselines(site=site, stretches=[]), "stretches", found, lambda each: each, work)
+
+
+def stretches(declared: Sequence[Declared], starts_at: datetime, ends_at: datetime) -> Iterator[BaselineStretch]:
+    """What holds over a period of declarations in the order of the log: of two the later."""
+    statements = [Statement(each.starts_at, each.ends_at, (turn,)) for turn, each in enumerate(declared)]
+    for since, until, turn in in_force(statements):
+        yield from _runs(declared[turn], max(since, starts_at), min(until, ends_at))
+
+
+def _runs(declared: Declared, starts_at: datetime, ends_at: datetime) -> Iterator[BaselineStretch]:
+    while starts_at < ends_at:
+        power_w, until = declared.at(starts_at), starts_at
+        while until < ends_at and declared.at(until) == power_w:
+            step = (until - declared.starts_at) // declared.step
+            until = min(ends_at, declared.starts_at + (step + 1) * declared.step)
+        yield BaselineStretch(
+            starts_at=starts_at,
+            ends_at=until,
+            power_w=power_w,
+            method=declared.baseline.method,
+            declared_at=declared.receipt.received_at,
+        )
+        starts_at = until

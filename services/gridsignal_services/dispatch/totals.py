@@ -1,0 +1,266 @@
+"""What was asked, offered, ordered, delivered and paid, added up by request, site or day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Query, Request, Response
+
+from gridsignal_schemas.messages import DispatchRequest, RunMode
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD, OfferState
+from gridsignal_schemas.values import Currency, Shape
+from gridsignal_services import problems
+from gridsignal_services.access import Principal
+from gridsignal_services.dispatch.door import Door, owns
+from gridsignal_services.dispatch.listing import ZoneFilter, must_be_theirs
+from gridsignal_services.dispatch.signals import From, To
+from gridsignal_services.dispatch.views import overlaps
+from gridsignal_services.dispatch.written import written
+from gridsignal_services.ledger.amounts import Amount, exactly
+from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, TrackedRequest
+from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.work import Work
+
+LONGEST = timedelta(days=31)
+MOST = 2000
+"""Orders, and offers, that one answer adds up."""
+_NOT_OFFERED = frozenset({OfferState.REJECTED, OfferState.WITHDRAWN})
+_HOUR_S = 3600
+
+
+class By(StrEnum):
+    REQUEST = "request"
+    SITE = "site"
+    DAY = "day"
+
+
+class Total(Shape):
+    """One line: energies in watt-hours, whole; money in its currency. Dry runs take no part."""
+
+    key: str
+    """The request's id, the site, or the day on which the request starts, by its zone's time."""
+    currency: Currency
+    requests: int
+    asked_wh: int | None
+    """Power x period of the requests; null by site, for nobody asks one site."""
+    offered_wh: int
+    """Of each offer that was neither rejected nor withdrawn, what its largest option gives within the request."""
+    orders: int
+    """Those that held: neither refused nor void nor cancelled."""
+    ordered_wh: int
+    delivered_wh: int | None
+    """As far as it is metered; null: nothing is metered."""
+    amount: Amount | None
+    """What the sites get for it, penalties taken off; null: nothing is metered."""
+    ordered_s: int
+    metered_s: int
+    """How much of the ordered time has a figure: below `ordered_s` the sums are not final."""
+
+
+class Totals(Shape):
+    """The lines in order of their keys."""
+
+    by: By
+    totals: list[Total]
+
+
+def routes(door: Door) -> APIRouter:
+    """The router of /v1/totals."""
+    router = APIRouter(prefix="/v1", tags=["totals"])
+
+    @router.get("/totals", response_model=Totals, summary="Add up requests, offers and orders")
+    async def totals(
+        request: Request,
+        from_: From,
+        to: To,
+        by: Annotated[By, Query(description="One line for each.")] = By.REQUEST,
+        zone: ZoneFilter = None,
+    ) -> Response:
+        """What was asked, offered, ordered, delivered and paid on requests that touch [from, to), a month at most.
+
+        An operator reads its own requests, a participant its own offers and orders.
+        """
+        who = door.principal(request)
+        door.only(request, "from", "to", "by", "zone")
+        must_be_theirs(door, who, zone)
+        if not from_ < to <= from_ + LONGEST:
+            raise problems.invalid(
+                [fault("PERIOD", "?to", f"expected after from and at most {LONGEST.days} days later")]
+            )
+        await door.catch_up(request)
+
+        def asked(entry: _Asked) -> bool:
+            of = entry.tracked.request
+            counts = zone in (None, of.zone) and of.run_mode is not RunMode.DRY_RUN
+            return counts and overlaps(of.starts_at, of.ends_at, from_, to) and door.sees_request(who, *entry)
+
+        async with door.turn(who) as work:
+            chosen = [one for one in await work.each(_requests(door), lambda e: e if asked(e) else None) if one]
+            sums = await _added_up(door, who, chosen, by, work)
+            lines = sorted(sums.items())
+            return await written(Totals(by=by, totals=[]), "totals", lines, lambda line: line[1].line(*line[0]), work)
+
+    return router
+
+
+class _Asked(NamedTuple):
+    ledger: Ledger
+    tracked: TrackedRequest
+
+
+@dataclass(slots=True)
+class _Sum:
+    """One line while it is added up; energies in watt-seconds."""
+
+    asked_ws: int | None
+    requests: set[str] = field(default_factory=set)
+    offered_ws: int = 0
+    orders: int = 0
+    ordered_ws: int = 0
+    ordered_s: int = 0
+    metered_s: int = 0
+    delivered_wh: int | None = None
+    amount: Decimal | None = None
+
+    def line(self, key: str, currency: str) -> Total:
+        return Total(
+            key=key,
+            currency=currency,
+            requests=len(self.requests),
+            asked_wh=None if self.asked_ws is None else self.asked_ws // _HOUR_S,
+            offered_wh=self.offered_ws // _HOUR_S,
+            orders=self.orders,
+            ordered_wh=self.ordered_ws // _HOUR_S,
+            delivered_wh=self.delivered_wh,
+            amount=self.amount,
+            ordered_s=self.ordered_s,
+            metered_s=self.metered_s,
+        )
+
+
+_Sums = dict[tuple[str, str], _Sum]
+
+
+def _requests(door: Door) -> Iterator[_Asked]:
+    known = [(ledger, list(ledger.requests.values())) for ledger in door.ledgers()]
+    return (_Asked(ledger, tracked) for ledger, requests in known for tracked in requests)
+
+
+async def _added_up(door: Door, who: Principal, chosen: list[_Asked], by: By, work: Work) -> _Sums:
+    sums: _Sums = {}
+    held: list[tuple[Book, TrackedOrder, _Sum]] = []
+    offers = 0
+    for ledger, tracked in chosen:
+        book = ledger.book
+        with work.here():
+            mine = _Mine.of(who, book, tracked)
+            offers += len(mine.offers)
+            if len(held) + len(mine.orders) > MOST or offers > MOST:
+                expected = f"expected a shorter period, for there are more than {MOST} offers or orders in this one"
+                raise problems.invalid([fault("PERIOD", "?to", expected)])
+            held += _take(sums, door, book, tracked, mine, by)
+        await work.breath()
+    for book, order, line in held:
+        metered = (await door.measuring.of(book, order, work)).totals
+        line.metered_s += metered.metered_s
+        if metered.delivered_wh is not None:
+            line.delivered_wh = (line.delivered_wh or 0) + metered.delivered_wh
+        if metered.amount is not None:
+            with exactly():
+                line.amount = (line.amount or Decimal(0)) + metered.amount
+    return sums
+
+
+class _Mine(NamedTuple):
+    """What of a request is theirs to add up."""
+
+    asks: bool
+    offers: list[TrackedOffer]
+    orders: list[TrackedOrder]
+
+    @classmethod
+    def of(cls, who: Principal, book: Book, tracked: TrackedRequest) -> _Mine:
+        asks = owns(who, tracked)
+
+        def is_theirs(participant: str) -> bool:
+            return asks or (who.role == "participant" and participant == who.organisation)
+
+        offers = [book.offers[key] for key in tracked.offers if is_theirs(key[0])]
+        orders = [book.orders[order_id] for order_id in tracked.orders]
+        return cls(
+            asks,
+            [offer for offer in offers if offer.state not in _NOT_OFFERED],
+            [one for one in orders if is_theirs(one.order.participant) and one.state not in ORDER_NEVER_HELD],
+        )
+
+
+def _take(
+    sums: _Sums, door: Door, book: Book, tracked: TrackedRequest, mine: _Mine, by: By
+) -> Iterator[tuple[Book, TrackedOrder, _Sum]]:
+    """Adds a request to its lines; what its orders delivered is still to be measured."""
+    request = tracked.request
+    if not (mine.asks or mine.offers or mine.orders):
+        return
+    market = door.registry.zones.get(request.zone)  # a zone may have left the registry since
+    day = request.starts_at.astimezone(market.tz if market else UTC).date().isoformat()
+
+    def line_of(site: str) -> _Sum:
+        key = {By.REQUEST: request.request_id, By.SITE: site, By.DAY: day}[by]
+        line = sums.setdefault((key, request.currency), _Sum(None if by is By.SITE else 0))
+        if line.asked_ws is not None and request.request_id not in line.requests:
+            line.asked_ws += _energy_ws(request.power_w, request.starts_at, request.ends_at)
+        line.requests.add(request.request_id)
+        return line
+
+    if by is not By.SITE:
+        line_of("")
+    for offer in mine.offers:
+        line_of(offer.offer.site).offered_ws += _offered_ws(request, offer)
+    for one in mine.orders:
+        line, order = line_of(one.order.site), one.order
+        ends_at = order.ends_at or request.ends_at
+        line.orders += 1
+        line.ordered_ws += _energy_ws(one.power_w, order.starts_at, ends_at)
+        line.ordered_s += int((ends_at - order.starts_at).total_seconds())
+        yield book, one, line
+
+
+def _offered_ws(request: DispatchRequest, offer: TrackedOffer) -> int:
+    return max(
+        _energy_ws(
+            option.power_w,
+            max(request.starts_at, option.starts_at),
+            min(request.ends_at, option.ends_at, option.starts_at + timedelta(seconds=option.max_duration_s)),
+        )
+        for option in offer.offer.options
+    )
+
+
+def _energy_ws(power_w: int, starts_at: datetime, ends_at: datetime) -> int:
+    return power_w * max(0, int((ends_at - starts_at).total_seconds()))
+
+
+def an_evening(request: DispatchRequest) -> Totals:
+    """What the OpenAPI document shows: one request, met in full."""
+    energy = _energy_ws(request.power_w, request.starts_at, request.ends_at) // _HOUR_S
+    length_s = int((request.ends_at - request.starts_at).total_seconds())
+    line = Total(
+        key=request.request_id,
+        currency=request.currency,
+        requests=1,
+        asked_wh=energy,
+        offered_wh=energy,
+        orders=1,
+        ordered_wh=energy,
+        delivered_wh=energy,
+        amount=Decimal("720.0000"),
+        ordered_s=length_s,
+        metered_s=length_s,
+    )
+    return Totals(by=By.REQUEST, totals=[line])

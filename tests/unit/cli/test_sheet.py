@@ -1,0 +1,23 @@
+"""A list as a sheet: a record's fields and what is said of it, and no formula that somebody else has written."""
+
+from __future__ import annotations
+
+import pytest
+
+from gridsignal_services.cli.sheet import flattened
+
+
+def test_a_record_and_what_is_said_of_it_stand_side_by_side() -> None:
+    order = {"id": "a", "state": "ISSUED", "to": ["x", "y"]}
+    row = {"order": order, "state": "ACTIVE", "wh": None, "steps": [{"a": 1}]}
+    assert flattened(row) == {"id": "a", "state": "ISSUED", "to": "x y", "now_state": "ACTIVE", "wh": ""}
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+49", "-cmd", "@SUM(A1)", "\t=1", "-"])
+def test_what_a_spreadsheet_would_compute_is_text(text: str) -> None:
+    assert flattened({"text": text})["text"] == f"'{text}"
+
+
+@pytest.mark.parametrize("value", ["-5.25", "evening peak", -3, 12_000_000, "2030-05-12T18:00:00Z"])
+def test_everything_else_stays_as_it_is(value: object) -> None:
+    assert flattened({"value": value})["value"] == str(value)
