@@ -222,7 +222,7 @@ async def test_who_stalls_is_closed_with_a_cursor_and_nobody_else_notices(world:
     assert seen + rest == mine
 
 
-@pytest.mark.grid_runs("14:30", 600)
+@pytest.mark.grid_runs("15:30", 600)  # the slow one says nothing meanwhile: it must not be taken for dead
 async def test_for_a_slow_reader_prices_conflate_and_orders_do_not(world: Any, sites: Sites, hearing: Any) -> None:
     one, _ = sites
     revisions = 400
