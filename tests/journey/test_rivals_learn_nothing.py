@@ -95,6 +95,7 @@ async def everything_said(folder: Path, activity: Activity) -> list[Said]:
                 said += [(f"{moment} {who} {path}", await _got(desks[who], path)) for path in paths]
         said.append(("heard", await _everything_heard(world, probe)))
         said.append(("the request", request_id == request.request_id))
+    assert [asked for asked, answer in said if "volt-colo /v1" in asked and answer[0] == 422] == []  # all were read
     return said
 
 

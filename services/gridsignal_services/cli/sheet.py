@@ -13,10 +13,11 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def show_csv(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Prints rows of the same shape; nothing without rows, for their columns are not known then."""
+    """Prints rows under the columns of them all; nothing without rows, for their columns are not known then."""
     flat = [flattened(row) for row in rows]
     if flat:
-        writer = csv.DictWriter(sys.stdout, list(flat[0]), extrasaction="raise", lineterminator="\n")
+        columns = list(dict.fromkeys(name for row in flat for name in row))
+        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(flat)
 

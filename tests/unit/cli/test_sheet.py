@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gridsignal_services.cli.sheet import flattened
+from gridsignal_services.cli.sheet import flattened, show_csv
 
 
 def test_a_record_and_what_is_said_of_it_stand_side_by_side() -> None:
@@ -21,3 +21,8 @@ def test_what_a_spreadsheet_would_compute_is_text(text: str) -> None:
 @pytest.mark.parametrize("value", ["-5.25", "evening peak", -3, 12_000_000, "2030-05-12T18:00:00Z"])
 def test_everything_else_stays_as_it_is(value: object) -> None:
     assert flattened({"value": value})["value"] == str(value)
+
+
+def test_a_column_that_only_a_later_row_has_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    show_csv([{"id": "a"}, {"id": "b", "paid": "5.00"}])
+    assert capsys.readouterr().out == "id,paid\na,\nb,5.00\n"
