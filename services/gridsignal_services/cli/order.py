@@ -12,6 +12,7 @@ import httpx2
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples
 from gridsignal.cli.tables import show_rows, when
+from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
 from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, pages, period_of, show_json
 from gridsignal_services.cli.sheet import show_csv
 
@@ -24,8 +25,6 @@ examples:
   gridsignal order release ORDER_ID --reason "the peak is over"
   gridsignal order cancel ORDER_ID --reason "the line is back"
 """
-_NEVER_HELD = frozenset({"REFUSED", "VOIDED", "CANCELLED"})
-"""States of an order that no meter will show."""
 
 
 def parser() -> Arguments:
@@ -77,7 +76,7 @@ def _run(args: argparse.Namespace) -> int:
             show_json(view)
         return OK
     if args.action == "list" and args.csv:
-        show_csv(views)
+        show_csv(views, record="order", without=("history", "metered"))
         return OK
     _show(views)
     if args.action == "show":
@@ -128,7 +127,7 @@ def _show_limit(view: dict[str, Any]) -> None:
 def _delivered(view: dict[str, Any]) -> str:
     if view["delivered_wh"] is not None:
         return f"{view['delivered_wh'] / 1e6:.3f} MWh"
-    return "" if view["state"] in _NEVER_HELD else "not metered yet"
+    return "" if view["state"] in ORDER_NEVER_HELD else "not metered yet"
 
 
 def _show_metered(view: dict[str, Any]) -> None:

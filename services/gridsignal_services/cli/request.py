@@ -111,7 +111,7 @@ def _list(http: httpx2.Client, args: argparse.Namespace) -> int:
         for view in views:
             show_json(view)
     elif args.csv:
-        show_csv(views)
+        show_csv(views, record="request")
     else:
         _show(views)
     return OK

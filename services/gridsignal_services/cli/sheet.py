@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
-def show_csv(rows: Sequence[Mapping[str, Any]]) -> None:
+def show_csv(rows: Sequence[Mapping[str, Any]], *, record: str = "", without: Collection[str] = ()) -> None:
     """Prints rows under the columns of them all; nothing without rows, for their columns are not known then."""
-    flat = [flattened(row) for row in rows]
+    flat = [flattened(row, record, without) for row in rows]
     if flat:
         columns = list(dict.fromkeys(name for row in flat for name in row))
         writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
@@ -22,29 +22,25 @@ def show_csv(rows: Sequence[Mapping[str, Any]]) -> None:
         writer.writerows(flat)
 
 
-def flattened(row: Mapping[str, Any]) -> dict[str, str]:
-    """A record beside what is said of it, as cells; lists of records are left out.
+def flattened(row: Mapping[str, Any], record: str = "", without: Collection[str] = ()) -> dict[str, str]:
+    """A row as cells: the fields of the record that it holds, then what is said of it, but for the fields `without`.
 
-    Where both have a name, it is the record's, and what is said of it has `now_` before it.
+    Where both have a name, it is the record's, and what is said of it has `now_` before it. Which cells there are does
+    not depend on what is in them.
     """
-    cells: dict[str, str] = {}
-    records = [value for value in row.values() if isinstance(value, dict)]
-    for record in records:
-        cells |= {name: _cell(value) for name, value in record.items() if not isinstance(value, dict)}
+    cells = {name: _cell(value) for name, value in row[record].items()} if record else {}
     for name, value in row.items():
-        if not isinstance(value, dict) and not _holds_records(value):
+        if name != record and name not in without:
             cells[f"now_{name}" if name in cells else name] = _cell(value)
     return cells
-
-
-def _holds_records(value: Any) -> bool:
-    return isinstance(value, list) and any(isinstance(one, dict) for one in value)
 
 
 def _cell(value: Any) -> str:
     """A value as text; one that a spreadsheet would take for a formula is marked as text."""
     if value is None:
         return ""
+    if isinstance(value, dict):
+        value = [f"{name}={held}" for name, held in value.items()]
     if isinstance(value, list):
         value = " ".join(map(str, value))
     text = str(value)

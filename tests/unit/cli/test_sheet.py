@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+from io import StringIO
+from itertools import permutations
+from typing import Any
+
 import pytest
 
 from gridsignal_services.cli.sheet import flattened, show_csv
@@ -10,7 +15,36 @@ from gridsignal_services.cli.sheet import flattened, show_csv
 def test_a_record_and_what_is_said_of_it_stand_side_by_side() -> None:
     order = {"id": "a", "state": "ISSUED", "to": ["x", "y"]}
     row = {"order": order, "state": "ACTIVE", "wh": None, "steps": [{"a": 1}]}
-    assert flattened(row) == {"id": "a", "state": "ISSUED", "to": "x y", "now_state": "ACTIVE", "wh": ""}
+    told = flattened(row, "order", without=("steps",))
+    assert told == {"id": "a", "state": "ISSUED", "to": "x y", "now_state": "ACTIVE", "wh": ""}
+
+
+ORDERS = ({"history": [], "metered": []}, {"history": [{"at": "now"}], "metered": [{"gap": "NO_READING"}]})
+SITES = ({"external_ids": {}}, {"external_ids": {"name": "Frankfurt", "eic": "11W"}}, {"external_ids": {"mrid": "7"}})
+
+
+@pytest.mark.parametrize(
+    ("rows", "options"),
+    [
+        ([{"order": {"to": []}} | row for row in ORDERS], {"record": "order", "without": ("history", "metered")}),
+        ([{"site": "fra-1"} | row for row in SITES], {}),
+    ],
+    ids=["orders", "sites"],
+)
+def test_the_columns_are_the_same_whatever_a_row_holds(
+    rows: list[dict[str, object]], options: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for ordered in permutations(rows):
+        show_csv(ordered, **options)
+        sheet = list(csv.reader(StringIO(capsys.readouterr().out)))
+        assert sheet == [
+            list(flattened(rows[0], **options)),
+            *(list(flattened(r, **options).values()) for r in ordered),
+        ]
+
+
+def test_names_and_what_they_name_share_a_cell() -> None:
+    assert flattened(SITES[1]) == {"external_ids": "name=Frankfurt eic=11W"}
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+49", "-cmd", "@SUM(A1)", "\t=1", "-"])
