@@ -12,7 +12,7 @@ from gridsignal_schemas.rules.baselines import Declared
 from gridsignal_schemas.values import Identifier, Shape, Timestamp
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.metered import seen_periods
-from gridsignal_services.dispatch.signals import From, To
+from gridsignal_services.dispatch.periods import From, To
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.in_force import Statement, in_force
 

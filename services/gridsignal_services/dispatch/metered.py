@@ -9,14 +9,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.messages import MeterReading
-from gridsignal_schemas.rules.faults import fault
 from gridsignal_services import problems
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch.door import Door, owns
-from gridsignal_services.dispatch.signals import From, To
+from gridsignal_services.dispatch.periods import WEEK, From, To, must_be_a_period
 from gridsignal_services.dispatch.views import Readings, ignored, overlaps
 from gridsignal_services.dispatch.written import json_of
 from gridsignal_services.ledger.delivered import orders_of
+
+_AROUND = timedelta(hours=1)
+_Window = tuple[datetime, datetime | None]
 
 
 def add_to(router: APIRouter, door: Door) -> None:
@@ -51,13 +53,6 @@ def add_to(router: APIRouter, door: Door) -> None:
         return json_of(head, "readings", filter(None, texts))
 
 
-_LONGEST_LOOK = timedelta(days=7)
-_AROUND = timedelta(hours=1)
-
-
-_Window = tuple[datetime, datetime | None]
-
-
 def seen_periods(
     door: Door, who: Principal, site: str, from_: datetime, to: datetime
 ) -> list[tuple[datetime, datetime]]:
@@ -76,9 +71,7 @@ def seen_periods(
 
 def _windows_of(door: Door, who: Principal, site: str, from_: datetime, to: datetime) -> list[_Window] | None:
     """The periods around their own orders to a site; None for who may see all of it. Raises Problem 404 or 422."""
-    if not from_ < to <= from_ + _LONGEST_LOOK:
-        expected = f"expected after from and at most {_LONGEST_LOOK.days} days later"
-        raise problems.invalid([fault("PERIOD", "?to", expected)])
+    must_be_a_period(from_, to, WEEK)
     if door.sees(who, Audience(sites=frozenset({site}))):
         return None
     windows = list(_windows(door, who, site))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -14,13 +14,11 @@ from gridsignal_services import problems
 from gridsignal_services.access import Audience
 from gridsignal_services.dispatch.archive import TooMuch
 from gridsignal_services.dispatch.door import Door
+from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_period
 from gridsignal_services.dispatch.vintages import Best, CarbonCurve, Logged, PriceCurve, curve, point
 from gridsignal_services.dispatch.written import around, json
 
-LONGEST = timedelta(days=31)
 ZoneName = Annotated[str, Query(examples=["DE-LU"])]
-From = Annotated[Timestamp, Query(alias="from", examples=["2024-05-12T18:00:00Z"])]
-To = Annotated[Timestamp, Query(examples=["2024-05-12T19:00:00Z"])]
 AsOf = Annotated[Timestamp | None, Query(examples=["2024-05-11T12:00:00Z"])]
 
 
@@ -67,8 +65,7 @@ async def _answer(
     from_, to, moment = asked
     who = door.principal(request)
     door.only(request, "zone", "from", "to", "as_of")
-    if not from_ < to <= from_ + LONGEST:
-        raise problems.invalid([fault("PERIOD", "?to", f"expected after from and at most {LONGEST.days} days later")])
+    must_be_a_period(from_, to, MONTH)
     if not door.sees(who, Audience(zone=zone)):
         raise problems.not_found("zone")
     stream = "prices" if shape is Prices else "carbon"

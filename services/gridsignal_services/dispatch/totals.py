@@ -19,7 +19,7 @@ from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door, owns
 from gridsignal_services.dispatch.listing import ZoneFilter, must_be_theirs
-from gridsignal_services.dispatch.signals import From, To
+from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_period
 from gridsignal_services.dispatch.views import overlaps
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.amounts import Amount, exactly
@@ -27,7 +27,6 @@ from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, Tr
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.work import Work
 
-LONGEST = timedelta(days=31)
 MOST = 2000
 """Orders, and offers, that one answer adds up."""
 _NOT_OFFERED = frozenset({OfferState.REJECTED, OfferState.WITHDRAWN})
@@ -89,10 +88,7 @@ def routes(door: Door) -> APIRouter:
         who = door.principal(request)
         door.only(request, "from", "to", "by", "zone")
         must_be_theirs(door, who, zone)
-        if not from_ < to <= from_ + LONGEST:
-            raise problems.invalid(
-                [fault("PERIOD", "?to", f"expected after from and at most {LONGEST.days} days later")]
-            )
+        must_be_a_period(from_, to, MONTH)
         await door.catch_up(request)
 
         def asked(entry: _Asked) -> bool:
