@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import uuid
 from pathlib import Path
 
 import pytest
 
+from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus.kafka_topics import Brokers
 from tests.integration.cli.conftest import ran
 from tests.services.process import free_ports
@@ -60,7 +63,11 @@ def test_topics_that_nobody_made_name_the_command(kafka: Brokers, schema_registr
     assert ran(["schemas", "register", "--schema-registry", schema_registry, "--prefix", prefix]).code == 0
     words = ["serve", "dispatch", "--directory", str(tmp_path), "--prefix", prefix]
     cluster = ["--kafka", kafka.servers, "--schema-registry", schema_registry]
-    assert refused([*words, *cluster], 2).endswith("`gridsignal topics apply` makes it")
+    named = re.fullmatch(
+        r".* expected to exist; `gridsignal (topics apply .*)` makes it", refused([*words, *cluster], 2)
+    )
+    assert named is not None
+    assert ran([*shlex.split(named[1]), "--kafka", kafka.servers, "--dry-run"]).out.count(prefix) == len(TOPICS)
 
 
 def test_a_password_never_stands_on_the_command_line_and_in_no_error(tmp_path: Path) -> None:
