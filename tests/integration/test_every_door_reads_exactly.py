@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -13,13 +11,8 @@ import pytest
 from websockets import Subprotocol
 from websockets.asyncio.client import connect
 
-from gridsignal_services import embedded
 from gridsignal_services.access import SIGNAL_WRITE
-from gridsignal_services.bus.sqlite import SqliteLog
-from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
-from gridsignal_services.registry import example_registry
-from gridsignal_services.settings import ServerSettings
 from tests.builders import a_flex_offer
 
 WHOLE = ""
@@ -50,18 +43,6 @@ ODDITIES: dict[str, tuple[str, str]] = {
     "single quotes": ("'number': 7", WHOLE),
     "another text behind it": ('"number": 7}{', WHOLE),
 }
-
-
-@pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    log = await SqliteLog.open(tmp_path)
-    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
-    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
-    try:
-        async with circuit as running:
-            yield running
-    finally:
-        await log.aclose()
 
 
 def odd(body: dict[str, Any], number: str, written: str) -> str:

@@ -6,34 +6,17 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import httpx2
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from gridsignal_services import embedded
-from gridsignal_services.bus.sqlite import SqliteLog
-from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
 from gridsignal_services.ops import CONNECTIONS, HEADER_BYTES, OpsServer, Watched
-from gridsignal_services.registry import example_registry
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health
 
 SOON_S = 10.0
-
-
-@pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    log = await SqliteLog.open(tmp_path)
-    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
-    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
-    try:
-        async with circuit as running:
-            yield running
-    finally:
-        await log.aclose()
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from gridsignal_services import embedded
 from gridsignal_services.access import Role
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.bus.sqlite import SqliteLog
-from gridsignal_services.clock import WallClock, micros
+from gridsignal_services.clock import micros
 from gridsignal_services.embedded import Stack
 from gridsignal_services.registry import example_registry
 from gridsignal_services.settings import ServerSettings
@@ -28,20 +28,10 @@ Caller = Callable[[Role, str], httpx2.AsyncClient]
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> ServerSettings:
-    return ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
-
-
-@pytest.fixture
-async def stack(tmp_path: Path, settings: ServerSettings) -> AsyncIterator[Stack]:
-    log = await SqliteLog.open(tmp_path)
-    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
-    try:
-        async with circuit as running:
-            await running.declare_flat_baselines(embedded.midnight(datetime.now(UTC)), 9, 0.6)
-            yield running
-    finally:
-        await log.aclose()
+async def stack(stack: Stack) -> Stack:
+    """With nine days of baselines for every site."""
+    await stack.declare_flat_baselines(embedded.midnight(datetime.now(UTC)), 9, 0.6)
+    return stack
 
 
 @pytest.fixture

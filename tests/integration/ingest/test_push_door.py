@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from gridsignal_services import embedded
 from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, SIGNAL_WRITE, Role
-from gridsignal_services.bus.sqlite import SqliteLog
-from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
-from gridsignal_services.registry import example_registry
-from gridsignal_services.settings import ServerSettings
 from tests.integration.ingest.test_replay import records, values_on
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -39,18 +33,6 @@ def alert(**changes: Any) -> dict[str, Any]:
     now = (datetime.now(UTC) - timedelta(seconds=5)).isoformat()
     usual = {"alert_id": "a-1", "zone": "DE-LU", "kind": "FLEX_ALERT", "level": 2, "action": "SHED"}
     return {**usual, "issued_at": now, "starts_at": now, "is_drill": True, "text": "a drill"} | changes
-
-
-@pytest.fixture
-async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    log = await SqliteLog.open(tmp_path)
-    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
-    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
-    try:
-        async with circuit as running:
-            yield running
-    finally:
-        await log.aclose()
 
 
 @pytest.fixture
