@@ -192,14 +192,14 @@ class Lines:
         else:
             plan = after_close(ended.code, ended.reason, self._attempt, _draw(), self._backoff)
             self.trouble = ended.reason or f"closed with {ended.code}"
-        if plan.failure is not None and (told := self._told(plan.failure, ended)) is not None:
-            plan = replace(plan, failure=told)
+        if plan.failure is not None and (failure := self._explained(plan.failure, ended)) is not None:
+            plan = replace(plan, failure=failure)
         self._attempt += 1
         if not plan.final:
             self._note(unusual=ended.status is not None or ended.fault is not None)
         return plan
 
-    def _told(self, failure: GridsignalError, ended: Ended) -> GridsignalError | None:
+    def _explained(self, failure: GridsignalError, ended: Ended) -> GridsignalError | None:
         """The failure with what is known of the token; None where that explains nothing."""
         if ended.status == TOO_LARGE:
             return Unauthorized(f"{failure}: it has {self._tokens.size} characters")
@@ -207,7 +207,7 @@ class Lines:
             return Unauthorized(f"the gateway does not take the token: {expired}")
         if isinstance(failure, NotEntitled):
             site = "no site" if self._session.site is None else f"site {self._session.site!r}"
-            return NotEntitled(f"{failure}; asked for {site} with {self._tokens.told or 'a token'}")
+            return NotEntitled(f"{failure}; asked for {site} with {self._tokens.owner or 'a token'}")
         return None
 
     def _after_status(self, ended: Ended) -> Comeback:

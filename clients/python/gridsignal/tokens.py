@@ -87,7 +87,7 @@ class Tokens:
         return expired(self._token or "", datetime.now(UTC)) or ""
 
     @property
-    def told(self) -> str:
+    def owner(self) -> str:
         """For errors: for whom the last token is, by its own words; empty where it does not say."""
         said = whose(self._token or "")
         return "" if said is None else f"a token for {said}"

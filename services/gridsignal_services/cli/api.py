@@ -20,7 +20,7 @@ from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
 from gridsignal.addresses import refuse_plaintext, shown, split
 from gridsignal.claims import expired
 from gridsignal.cli import arguments
-from gridsignal.cli.connection import bearer
+from gridsignal.cli.connection import DEFAULT_API, add_api, bearer
 from gridsignal.cli.secure import ALLOW, add_tls_options, files_of, plaintext_allowed
 from gridsignal.cli.tables import period, printable
 from gridsignal.proxies import proxy_for
@@ -28,7 +28,6 @@ from gridsignal.tls import context, explained
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.cli.typed import NONE, Options, in_their_words
 
-DEFAULT_API = "http://127.0.0.1:8082"
 _ENDS = ("starts_at", "ends_at")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -44,8 +43,7 @@ class Failed(Exception):
 def add_options(arguments: argparse.ArgumentParser, *, sheet: bool = False) -> None:
     """The options of every command that talks to the REST door; never a token on the command line."""
     group = arguments.add_argument_group("connection")
-    default = os.environ.get("GRIDSIGNAL_API", DEFAULT_API)
-    group.add_argument("--api", default=default, metavar="URL", help="the dispatch door (%(default)s)")
+    add_api(group)
     group.add_argument(
         "--token-file", type=Path, metavar="FILE", help="a file with the bearer token (default: GRIDSIGNAL_TOKEN)"
     )

@@ -57,7 +57,7 @@ def parser() -> Arguments:
         "--wait",
         type=span,
         default="10m",
-        metavar="LENGTH",
+        metavar="SPAN",
         help="how long to wait in all for a door that is busy (%(default)s)",
     )
     arguments.add_argument("--dry-run", action="store_true", help="show what would be pushed, one JSON body a line")
@@ -132,8 +132,8 @@ class _Pace:
 
     def _wait(self, wait_s: float, behind: int) -> None:
         if wait_s > self._left_s:
-            said = f"the door is busy and asks for {wait_s:g} s more than the {self._longest_s:g} s of --wait allow"
-            raise Failed(UNAVAILABLE, f"{said}: push the file again later, what is known is not published twice")
+            said = f"the door is busy for another {wait_s:g} s, and --wait allows {self._longest_s:g} s in all"
+            raise Failed(UNAVAILABLE, f"{said}; push the file again later, nothing is published twice")
         print(f"gridsignal: the door is busy: going on in {wait_s:g} s, {behind + 1} to push", file=sys.stderr)
         self._left_s -= wait_s
         time.sleep(wait_s)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from datetime import datetime, timedelta
 from typing import Any
 
 import gridsignal
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, whole
-from gridsignal.cli.connection import add_options, archive, exit_code, open_grid
+from gridsignal.cli.connection import add_api, add_options, archive, exit_code, open_grid
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import period, show_rows
 
@@ -45,8 +44,7 @@ def parser() -> Arguments:
     look.add_argument("--from", dest="since", type=moment, metavar="TIME", help="from here on (default: now)")
     look.add_argument("--to", dest="until", type=moment, metavar="TIME", help="to here (default: seven days later)")
     add_options(look, site=True)
-    default = os.environ.get("GRIDSIGNAL_API", "http://127.0.0.1:8082")
-    look.add_argument("--api", default=default, metavar="URL", help="the dispatch door, which is asked (%(default)s)")
+    add_api(look)
     give_examples(actions, EXAMPLE)
     return arguments
 

@@ -23,6 +23,7 @@ from gridsignal.tls import context
 from gridsignal.tokens import Tokens, checked
 
 DEFAULT_URL = "ws://127.0.0.1:8081"
+DEFAULT_API = "http://127.0.0.1:8082"
 _ANSWER_S = 15.0
 
 
@@ -38,6 +39,12 @@ def add_options(arguments: argparse.ArgumentParser, *, site: bool) -> None:
         default = os.environ.get("GRIDSIGNAL_SITE")
         group.add_argument("--site", default=default, help="your connection point (default: GRIDSIGNAL_SITE)")
     arguments.add_argument("--json", action="store_true", help="one JSON object a line, times in UTC")
+
+
+def add_api(group: Any) -> None:
+    """The option that says where the dispatch door is."""
+    default = os.environ.get("GRIDSIGNAL_API", DEFAULT_API)
+    group.add_argument("--api", default=default, metavar="URL", help="the dispatch door (%(default)s)")
 
 
 def open_grid(args: argparse.Namespace, *, for_site: bool = False) -> AbstractAsyncContextManager[gridsignal.Grid]:
