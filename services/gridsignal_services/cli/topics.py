@@ -11,16 +11,13 @@ import json
 import os
 import shlex
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from gridsignal.__main__ import OK
-from gridsignal.cli.arguments import Arguments, whole
+from gridsignal.cli.arguments import Arguments, give_examples, whole
+from gridsignal_services.bus.kafka_durability import REPLICATION, Change, changes
 from gridsignal_services.bus.kafka_rights import rights
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.settings import ConfigError, ServerSettings
-
-if TYPE_CHECKING:
-    from gridsignal_services.bus.kafka_durability import Change
 
 EXAMPLE = """\
 examples:
@@ -41,18 +38,20 @@ def parser() -> Arguments:
         " the doors need on them. Nothing is ever deleted.",
         epilog=EXAMPLE,
     )
-    arguments.add_argument("action", choices=["apply", "acls"])
-    arguments.add_argument("--kafka", metavar="HOST:PORT,...", help="the brokers (GRIDSIGNAL_KAFKA)")
-    arguments.add_argument("--prefix", dest="topic_prefix", help="before each topic's name: a simulation has its own")
-    arguments.add_argument(
-        "--replication", type=whole(1, 32_767), default=3, metavar="N", help="replicas of a new topic (default 3)"
-    )
-    arguments.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
-    arguments.add_argument("--json", action="store_true", help="one object a change, or a right")
-    arguments.add_argument(
-        "--feeds-ask", action="store_true", help="acls: a feed of ingest's may log requests (OpenADR)"
-    )
-    arguments.add_argument("--command-config", metavar="FILE", help="acls: how the commands reach the brokers")
+    actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
+    apply = actions.add_parser("apply", help="make the topics, or their settings, what they have to be")
+    copies = "replicas of a new topic (default: %(default)s)"
+    apply.add_argument("--replication", type=whole(1, 32_767), default=REPLICATION, metavar="N", help=copies)
+    apply.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    apply.add_argument("--json", action="store_true", help="one object a change")
+    acls = actions.add_parser("acls", help="print the commands that give each door its rights")
+    acls.add_argument("--feeds-ask", action="store_true", help="ingest may log the requests of its feeds (OpenADR)")
+    acls.add_argument("--command-config", metavar="FILE", help="Kafka's file of how its commands reach the brokers")
+    acls.add_argument("--json", action="store_true", help="one object a right")
+    for action in (apply, acls):
+        action.add_argument("--kafka", metavar="HOST:PORT,...", help="the brokers (default: GRIDSIGNAL_KAFKA)")
+        action.add_argument("--prefix", dest="topic_prefix", help="before each topic's name: a simulation has its own")
+    give_examples(actions, EXAMPLE)
     return arguments
 
 
@@ -85,7 +84,6 @@ def _print_rights(settings: ServerSettings, arguments: argparse.Namespace) -> in
 async def _run(settings: ServerSettings, replication: int, *, dry_run: bool) -> list[Change]:
     # aiokafka comes with the extra `kafka`; the help needs none of it
     from gridsignal_services.bus.cluster import brokers_of
-    from gridsignal_services.bus.kafka_durability import changes
     from gridsignal_services.bus.kafka_topics import administration, apply, find
 
     async with administration(brokers_of(settings)) as admin:

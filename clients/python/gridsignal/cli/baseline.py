@@ -43,8 +43,7 @@ def parser() -> Arguments:
     look = actions.add_parser("show", help="what is declared: the newest word for each moment")
     look.add_argument("--from", dest="since", type=moment, metavar="TIME", help="from here on (default: now)")
     look.add_argument("--to", dest="until", type=moment, metavar="TIME", help="to here (default: seven days later)")
-    add_options(look, site=True)
-    add_api(look)
+    add_options(look, site=True, address=add_api)
     give_examples(actions, EXAMPLE)
     return arguments
 

@@ -27,10 +27,21 @@ DEFAULT_API = "http://127.0.0.1:8082"
 _ANSWER_S = 15.0
 
 
-def add_options(arguments: argparse.ArgumentParser, *, site: bool) -> None:
-    """The options of every command that talks to a gateway; never a token on the command line."""
-    group = arguments.add_argument_group("connection")
+def add_url(group: Any) -> None:
+    """The option that says where the gateway is."""
     group.add_argument("--url", default=os.environ.get("GRIDSIGNAL_URL", DEFAULT_URL), help="the gateway (%(default)s)")
+
+
+def add_api(group: Any) -> None:
+    """The option that says where the dispatch door is."""
+    default = os.environ.get("GRIDSIGNAL_API", DEFAULT_API)
+    group.add_argument("--api", default=default, metavar="URL", help="the dispatch door (%(default)s)")
+
+
+def add_options(arguments: argparse.ArgumentParser, *, site: bool, address: Callable[[Any], None] = add_url) -> None:
+    """The options of every command that talks to a door, the gateway if no other; never a token on the command line."""
+    group = arguments.add_argument_group("connection")
+    address(group)
     group.add_argument(
         "--token-file", type=Path, metavar="FILE", help="a file with the bearer token (default: GRIDSIGNAL_TOKEN)"
     )
@@ -39,12 +50,6 @@ def add_options(arguments: argparse.ArgumentParser, *, site: bool) -> None:
         default = os.environ.get("GRIDSIGNAL_SITE")
         group.add_argument("--site", default=default, help="your connection point (default: GRIDSIGNAL_SITE)")
     arguments.add_argument("--json", action="store_true", help="one JSON object a line, times in UTC")
-
-
-def add_api(group: Any) -> None:
-    """The option that says where the dispatch door is."""
-    default = os.environ.get("GRIDSIGNAL_API", DEFAULT_API)
-    group.add_argument("--api", default=default, metavar="URL", help="the dispatch door (%(default)s)")
 
 
 def open_grid(args: argparse.Namespace, *, for_site: bool = False) -> AbstractAsyncContextManager[gridsignal.Grid]:
