@@ -20,7 +20,7 @@ examples:
   gridsignal totals --by day --from 2024-05-01T00:00+02:00 --to 2024-06-01T00:00+02:00 --csv
   gridsignal totals --by site --zone DE-LU --json
 """
-_HEADINGS = ("", "requests", "asked", "offered", "orders", "ordered", "delivered", "metered", "amount")
+_HEADINGS = ("requests", "asked", "offered", "orders", "ordered", "delivered", "metered", "amount")
 _MONTH = timedelta(days=31)
 
 
@@ -59,7 +59,7 @@ def _run(args: argparse.Namespace) -> int:
     elif args.csv:
         show_csv(totals)
     else:
-        show_rows(f"totals by {args.by}, MWh", _HEADINGS, [_row(total) for total in totals])
+        show_rows("totals, MWh", (args.by, *_HEADINGS), [_row(total) for total in totals])
     return OK
 
 

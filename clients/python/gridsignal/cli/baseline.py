@@ -58,7 +58,8 @@ async def _declare(args: argparse.Namespace) -> int:
     async with open_grid(args, for_site=True) as grid:
         receipt = await grid.declare_baseline(starts_at, [args.power] * args.days, resolution_s=_DAY_S, method="flat")
     told = receipt.model_dump(mode="json", exclude_none=True)
-    print(json.dumps(told) if args.json else f"the log has it: {args.power} W for {args.days} days from {starts_at:%F}")
+    power = f"{args.power / gridsignal.MW:g} MW"
+    print(json.dumps(told) if args.json else f"the log has it: {power} for {args.days} days from {starts_at:%F}")
     return OK
 
 
