@@ -78,9 +78,12 @@ def opened(
         if parts.scheme == "http" and "Authorization" in headers:
             refuse_plaintext(parts.hostname or "", "https://", allowed=plaintext_allowed(), how=ALLOW)
         proxy = proxy_for(address, os.environ, socks_library="socksio")
-        secured = context(**files)
     except UsageError as wrong:
         raise Failed(USAGE, f"{option}: {wrong}") from None
+    try:
+        secured = context(**files)
+    except UsageError as wrong:
+        raise Failed(USAGE, str(wrong)) from None
     try:
         with httpx2.Client(
             base_url=address,

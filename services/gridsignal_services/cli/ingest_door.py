@@ -14,7 +14,7 @@ import httpx2
 from gridsignal import UsageError
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
 from gridsignal.cli.connection import bearer
-from gridsignal.cli.secure import files_of
+from gridsignal.cli.secure import add_tls_options, files_of
 from gridsignal_services.cli.api import Failed, opened
 
 DEFAULT_INGEST = "http://127.0.0.1:8083"
@@ -27,6 +27,7 @@ def add_address(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--token-file", type=Path, metavar="FILE", help="a file with the bearer token (default: GRIDSIGNAL_TOKEN)"
     )
+    add_tls_options(arguments)
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def ingest_door(args: argparse.Namespace) -> Iterator[httpx2.Client]:
         headers = {"Authorization": f"Bearer {bearer(args.token_file)}"}
     except UsageError as wrong:
         raise Failed(USAGE, str(wrong)) from None
-    with opened("ingest", args.ingest, "--ingest", DEFAULT_INGEST, headers, files_of(argparse.Namespace())) as http:
+    with opened("ingest", args.ingest, "--ingest", DEFAULT_INGEST, headers, files_of(args)) as http:
         yield http
 
 

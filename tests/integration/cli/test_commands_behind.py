@@ -126,9 +126,8 @@ def test_a_private_authority_is_a_setting_and_the_failure_says_so(tmp_path: Path
         assert "--ca" in done.err
         ran(there, GRIDSIGNAL_TOKEN=TOKEN, GRIDSIGNAL_CA=str(authority.file), GRIDSIGNAL_CERT=mine)
         assert len(door.heard) == 1
-        if command != "ingest":
-            ran([*there, "--ca", str(authority.file), "--cert", mine], GRIDSIGNAL_TOKEN=TOKEN)
-            assert len(door.heard) == 2
+        ran([*there, "--ca", str(authority.file), "--cert", mine], GRIDSIGNAL_TOKEN=TOKEN)
+        assert len(door.heard) == 2
 
 
 def test_a_certificate_file_that_is_none_is_named(tmp_path: Path) -> None:
