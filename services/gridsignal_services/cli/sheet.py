@@ -8,7 +8,9 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-_FORMULA = re.compile(r"[=+\-@\t\r]")
+_FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n]))(\"*)(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])")
+"""Where a cell would begin that is computed: spreadsheets of many countries split at a semicolon, some at a tab, and
+some take the wide signs for the narrow ones."""
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
@@ -36,12 +38,13 @@ def flattened(row: Mapping[str, Any], record: str = "", without: Collection[str]
 
 
 def _cell(value: Any) -> str:
-    """A value as text; one that a spreadsheet would take for a formula is marked as text."""
+    """A value as text; what a spreadsheet would take for a formula, wherever it splits the line, is marked as text."""
     if value is None:
         return ""
     if isinstance(value, dict):
         value = [f"{name}={held}" for name, held in value.items()]
     if isinstance(value, list):
         value = " ".join(map(str, value))
-    text = str(value)
-    return f"'{text}" if isinstance(value, str) and _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+    if not isinstance(value, str) or _NUMBER.fullmatch(value):
+        return str(value)
+    return _FORMULA.sub(r"\1'", value)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
+from contextlib import redirect_stdout
 from io import StringIO
 from itertools import permutations
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from gridsignal_services.cli.sheet import flattened, show_csv
 
@@ -47,9 +51,23 @@ def test_names_and_what_they_name_share_a_cell() -> None:
     assert flattened(SITES[1]) == {"external_ids": "name=Frankfurt eic=11W"}
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+49", "-cmd", "@SUM(A1)", "\t=1", "-"])
+@pytest.mark.parametrize("text", ["=1+1", "+49", "-cmd", "@SUM(A1)", "\uff1d1+1", "-"])
 def test_what_a_spreadsheet_would_compute_is_text(text: str) -> None:
     assert flattened({"text": text})["text"] == f"'{text}"
+
+
+@given(st.lists(st.text("=-+@;,\t\n\"' a1\uff1d"), min_size=1, max_size=3))
+@example(["tutorial;=1+1"])
+@example(['tutorial;"=1+1"'])
+@example(["tutorial\t=1", "\t=1"])
+@example(["two lines,\n=1+1"])
+def test_nor_where_the_spreadsheet_splits_a_line_elsewhere(texts: list[str]) -> None:
+    with redirect_stdout(StringIO(newline="")) as sheet:
+        show_csv([{"id": "a"} | {f"text_{at}": text for at, text in enumerate(texts)}])
+    for delimiter in ",;\t":
+        for cells in csv.reader(StringIO(sheet.getvalue(), newline=""), delimiter=delimiter):
+            computed = [cell for cell in cells if re.match("[=+@\uff1d-]", cell) and not re.fullmatch("-[0-9]+", cell)]
+            assert computed == []
 
 
 @pytest.mark.parametrize("value", ["-5.25", "evening peak", -3, 12_000_000, "2030-05-12T18:00:00Z"])
