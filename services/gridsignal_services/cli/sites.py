@@ -17,7 +17,9 @@ examples:
   gridsignal sites
   gridsignal sites --token-file acme.token --json
 """
-_HEADINGS = ("site", "zone", "capacity", "minimum load", "participant", "baseline until")
+_OWN = ("site", "zone", "capacity", "minimum load", "participant")
+_SEEN = ("site", "zone", "capacity", "baseline until")
+"""Of sites in an operator's zones."""
 
 
 def parser() -> Arguments:
@@ -46,18 +48,15 @@ def _run(args: argparse.Namespace) -> int:
     if args.csv:
         show_csv(sites)
         return OK
-    show_rows("sites", _HEADINGS, [_row(site) for site in sites])
+    seen = any("baseline_until" in site for site in sites)
+    show_rows("sites", _SEEN if seen else _OWN, [_row(site) for site in sites])
     return OK
 
 
 def _row(site: dict[str, Any]) -> tuple[str, ...]:
     """A site of one's own has an owner and a minimum load, one in an operator's zones how far its baseline reaches."""
-    until, least = site.get("baseline_until"), site.get("minimum_load_w")
-    return (
-        site["site"],
-        site["zone"],
-        f"{site['capacity_w'] / 1e6:g} MW",
-        "" if least is None else f"{least / 1e6:g} MW",
-        site.get("participant", ""),
-        when(datetime.fromisoformat(until), site["zone"]) if until else "",
-    )
+    connection = site["site"], site["zone"], f"{site['capacity_w'] / 1e6:g} MW"
+    if "baseline_until" not in site:
+        return *connection, f"{site['minimum_load_w'] / 1e6:g} MW", site["participant"]
+    until = site["baseline_until"]
+    return *connection, when(datetime.fromisoformat(until), site["zone"]) if until else "none"

@@ -176,6 +176,8 @@ def test_an_operator_sees_where_it_could_ask_and_how_far_baselines_reach(up: Up,
     assert "muc-1" in seen.out
     assert "muc-1" not in mine.out
     assert "12 MW" in mine.out
+    assert ("baseline until" in seen.out, "baseline until" in mine.out) == (True, False)
+    assert ("minimum load" in seen.out, "minimum load" in mine.out) == (False, True)
 
 
 def test_a_participant_sees_what_is_declared_for_its_site(up: Up) -> None:
