@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -59,20 +60,21 @@ def stretches(declared: Sequence[Declared], starts_at: datetime, ends_at: dateti
     """What holds over a period of declarations in the order of the log: of two the later."""
     statements = [Statement(each.starts_at, each.ends_at, (turn,)) for turn, each in enumerate(declared)]
     for since, until, turn in in_force(statements):
-        yield from _runs(declared[turn], max(since, starts_at), min(until, ends_at))
+        first, last = max(since, starts_at), min(until, ends_at)
+        if first < last:
+            yield from _runs(declared[turn], first, last)
 
 
 def _runs(declared: Declared, starts_at: datetime, ends_at: datetime) -> Iterator[BaselineStretch]:
-    while starts_at < ends_at:
-        power_w, until = declared.at(starts_at), starts_at
-        while until < ends_at and declared.at(until) == power_w:
-            step = (until - declared.starts_at) // declared.step
-            until = min(ends_at, declared.starts_at + (step + 1) * declared.step)
+    step, since = declared.step, declared.starts_at
+    at, end = (starts_at - since) // step, -((since - ends_at) // step)
+    for power_w, same in groupby(declared.baseline.power_w[at:end]):
+        until = at + len(list(same))
         yield BaselineStretch(
-            starts_at=starts_at,
-            ends_at=until,
+            starts_at=max(starts_at, since + at * step),
+            ends_at=min(ends_at, since + until * step),
             power_w=power_w,
             method=declared.baseline.method,
             declared_at=declared.receipt.received_at,
         )
-        starts_at = until
+        at = until

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timedelta
 from itertools import pairwise
+from types import FrameType
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,3 +45,24 @@ def test_each_moment_has_the_newest_word_on_it_and_no_other(declared: list[Decla
         assert [one.power_w for one in found if one.starts_at <= when < one.ends_at] == [
             power for power in [holds(declared, when)] if power is not None
         ]
+
+
+def test_a_long_stretch_takes_no_more_steps_than_a_short_one() -> None:
+    def steps(minutes: int) -> int:
+        said = a_baseline_declaration(starts_at=NOON, resolution_s=60, power_w=[1] * minutes)
+        declared = [Declared.of(0, said, Receipt(sha256="0" * 64, received_at=NOON))]
+        calls = 0
+
+        def count(_frame: FrameType, _event: str, _of: object) -> None:
+            nonlocal calls
+            calls += 1
+
+        sys.setprofile(count)
+        try:
+            (one,) = stretches(declared, NOON, NOON + minutes * MINUTE)
+        finally:
+            sys.setprofile(None)
+        assert one.ends_at == NOON + minutes * MINUTE
+        return calls
+
+    assert steps(3000) == steps(2)
