@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -130,7 +130,7 @@ async def running(
     revocations = read_files(settings).revocations
     verifier = issuer.verifier(rules_of(settings), revocations=revocations, refused=refused)
     replica = Replica(log, codec, source=_SOURCE)
-    gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), GatewaySettings.of(settings), clock)
+    gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), _alone(settings), clock)
     dispatch = Dispatch(log, codec, replica, verifier, registry, settings, clock)
     door = FeedsDoor(log, codec, verifier, registry, settings, clock, feeds=feeds, playback=playback)
     doors = (gateway, dispatch, door)
@@ -151,6 +151,11 @@ async def running(
             await asyncio.wait(serving)
             for task in beside:
                 task.cancel()
+
+
+def _alone(settings: ServerSettings) -> GatewaySettings:
+    """A gateway whose clients find no other one to go to when it ends: whoever ends it does not wait for that."""
+    return replace(GatewaySettings.of(settings), drain_spread_s=0.5)
 
 
 async def set_grid_clock(log: Log, codec: Codec, grid: GridClock) -> None:

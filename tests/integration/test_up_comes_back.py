@@ -10,13 +10,15 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.integration.gateway_stand import open_client
 
 SOON_S = 30.0
 
@@ -134,3 +136,15 @@ async def test_the_stack_ends_in_order_and_keeps_what_it_was_told(tmp_path: Path
         assert (stack.process.returncode, b"Traceback" in err) == (0, False)
     async with running(tmp_path / "stack") as again:
         assert (await ran("request", "show", request_id, "--json", **again.environment())).row()["state"] == "OPEN"
+
+
+async def test_who_stops_the_stack_does_not_wait_for_clients_to_find_another(up: Up) -> None:
+    acme = up.environment("participant-acme-ai")
+    url, token = f"{acme['GRIDSIGNAL_URL']}/v1/stream", acme["GRIDSIGNAL_TOKEN"]
+    async with AsyncExitStack() as together:
+        clients = [await together.enter_async_context(open_client(url, token)) for _ in range(10)]
+        for client in clients:
+            await client.hello()
+        up.process.send_signal(signal.SIGINT)
+        drains = [await client.until(lambda frame: frame["t"] == "drain") for client in clients]
+        assert max(drain["reconnect_after_ms"] for drain in drains) <= 500
