@@ -1,11 +1,11 @@
-"""`python -m benchmarks fanout|offers|neighbours|kafka|entsoe|fuzz`."""
+"""`python -m benchmarks fanout|offers|neighbours|kafka|entsoe|fuzz|over`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from benchmarks import entsoe, fanout, fuzz, kafka, neighbours, offers
+from benchmarks import entsoe, fanout, fuzz, kafka, neighbours, offers, over
 
 _BENCHMARKS = {
     "fanout": fanout,
@@ -14,6 +14,7 @@ _BENCHMARKS = {
     "kafka": kafka,
     "entsoe": entsoe,
     "fuzz": fuzz,
+    "over": over,
 }
 
 

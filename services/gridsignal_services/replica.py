@@ -21,6 +21,7 @@ from gridsignal_schemas.messages import FlexOffer, GridClock, Record
 from gridsignal_services.bus import Log, LogConfigurationError, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison, sha256_of
 from gridsignal_services.bus.publish import append, principal_of
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.contradicted import Contradicted
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.offering import settled
@@ -38,6 +39,7 @@ _BREATH_S = 0.002
 """How long reducing may keep the event loop before others get a turn."""
 
 Listener = Callable[[LogRecord, Record, Outcome], None]
+Keeper = Callable[[int, Book], None]
 _Waiting = tuple[int, int, "asyncio.Future[Outcome | None]"]
 """For which offset, as the how-manieth, who."""
 
@@ -50,6 +52,7 @@ class Replica:
         self._log, self._codec, self._source = log, codec, source
         self._read_back_s = read_back_s
         self._listeners: list[Listener] = []
+        self._keepers: list[Keeper] = []
         self._waiting: defaultdict[int, list[_Waiting]] = defaultdict(list)
         """Of each partition a heap, the next to be reduced first."""
         self._asked = itertools.count()
@@ -85,6 +88,10 @@ class Replica:
     def listen(self, listener: Listener) -> None:
         """Calls back for every record reduced from now on, in the order of each partition."""
         self._listeners.append(listener)
+
+    def keep(self, keeper: Keeper) -> None:
+        """Calls back with each request that a partition's ledger lets go of, as a book of its own."""
+        self._keepers.append(keeper)
 
     async def caught_up(self) -> None:
         """Returns once the end of the log seen at start is reduced."""
@@ -178,6 +185,9 @@ class Replica:
                 self._contradicted.look(ledger, record, outcome)
             for listener in self._listeners:
                 listener(logged, record, outcome)
+            for keeper in self._keepers:
+                for alone in ledger.forgotten:
+                    keeper(ledger.partition, alone)
         self._wake(logged.partition, logged.offset, outcome)
 
     def _wake(self, partition: int, offset: int, outcome: Outcome | None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gridsignal_schemas.messages import DispatchOrder, FlexOffer, OrderResponse, OrderState
-from gridsignal_services.ledger.book import TrackedOrder
+from gridsignal_services.ledger.tracked import TrackedOrder
 from tests.builders import utc
 from tests.integration.relay import Relay
 from tests.journey.shipped import Program, Taken

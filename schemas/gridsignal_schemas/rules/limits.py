@@ -46,6 +46,8 @@ class Limits:
     """Their intervals in all; more are refused with BASELINES."""
     baseline_resolution_s: int = 60
     """A finer baseline is refused with RESOLUTION."""
+    kept_when_over_s: int = 86_400
+    """A request that has been over for so long leaves memory; it is read from disk, and a repeat is still known."""
     price_per_mwh: int = MAX_PRICE_PER_MWH
     """A price further from zero is rejected with PRICE."""
     activation_fee: int = MAX_ACTIVATION_FEE

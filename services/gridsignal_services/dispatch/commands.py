@@ -29,8 +29,9 @@ from gridsignal_services.dispatch.shapes import (
     ReleaseBody,
     RequestBody,
 )
-from gridsignal_services.ledger.book import Book, TrackedOrder
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import Pick, decide
+from gridsignal_services.ledger.tracked import TrackedOrder
 from gridsignal_services.registry import Registry
 
 _NAMESPACE = uuid.UUID("d0c6f6a4-2f0b-5d5e-8a39-52a1c1f3f0b7")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import TypeVar
 
 from fastapi import Request, Response
@@ -20,13 +21,14 @@ from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, En
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
+from gridsignal_services.dispatch.finished import MOST, Finished, TooMany
 from gridsignal_services.dispatch.metering import Measuring
 from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.dispatch.views import page
-from gridsignal_services.ledger.book import TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.restlimits import RestLimits
@@ -52,6 +54,7 @@ class Door:
         replica: Replica,
         readings: Readings,
         archive: Archive,
+        finished: Finished,
         verifier: Verifier,
         registry: Registry,
         seal: Seal,
@@ -60,6 +63,7 @@ class Door:
     ) -> None:
         self.replica, self.clock = replica, clock
         self.readings, self.archive, self.measuring = readings, archive, Measuring(readings.meters)
+        self._finished = finished
         self._callers, self._seal = Callers(verifier, limits, registry), seal
 
     @property
@@ -169,23 +173,48 @@ class Door:
         """All zones."""
         return iter(self.replica.ledgers.values())
 
-    def request(self, principal: Principal, request_id: str, *, own: bool = False) -> tuple[Ledger, TrackedRequest]:
+    async def ledgers_in(self, principal: Principal, from_: datetime | None, to: datetime | None) -> list[Ledger]:
+        """All zones; with a period also what is over of their zones and touches [from, to). Raises Problem 422."""
+        if from_ is None and to is None:
+            return list(self.ledgers())
+        zones = self.entitlements(principal).zones
+        try:
+            return [*self.ledgers(), *await self._finished.touching(zones, from_, to)]
+        except TooMany:
+            expected = f"expected a shorter period: this one has more than {MOST} requests that are over"
+            raise problems.invalid([Detail(code="PERIOD", pointer="?from", message=expected)]) from None
+
+    async def ledgers_with(self, request_id: str) -> list[Ledger]:
+        """All zones, and the request where it has left them."""
+        past = await self._finished.of_request(request_id)
+        return [*self.ledgers(), *([] if past is None else [past])]
+
+    async def request(
+        self, principal: Principal, request_id: str, *, own: bool = False
+    ) -> tuple[Ledger, TrackedRequest]:
         """A request they may see; with `own`, one that is theirs. Raises Problem 404."""
-        for ledger in self.ledgers():
+        async for ledger in self._everywhere(self._finished.of_request, request_id):
             tracked = ledger.requests.get(request_id)
             if tracked is not None and self.sees_request(principal, ledger, tracked) and _own(own, principal, tracked):
                 return ledger, tracked
         raise problems.not_found("request")
 
-    def order(self, principal: Principal, order_id: str, *, own: bool = False) -> tuple[Ledger, TrackedOrder]:
+    async def order(self, principal: Principal, order_id: str, *, own: bool = False) -> tuple[Ledger, TrackedOrder]:
         """An order they may see; with `own`, on a request that is theirs. Raises Problem 404."""
-        for ledger in self.ledgers():
+        async for ledger in self._everywhere(self._finished.of_order, order_id):
             tracked = ledger.orders.get(order_id)
             if tracked is None or not self.sees(principal, ledger.audience_of(tracked.order)):
                 continue
             if not own or owns(principal, ledger.requests[tracked.order.request_id]):
                 return ledger, tracked
         raise problems.not_found("order")
+
+    async def _everywhere(self, past: Callable[[str], Awaitable[Ledger | None]], name: str) -> AsyncIterator[Ledger]:
+        """All zones, then the past: what leaves the one meanwhile is in the other."""
+        for ledger in self.ledgers():
+            yield ledger
+        if (found := await past(name)) is not None:
+            yield found
 
     def sees_request(self, principal: Principal, ledger: Ledger, tracked: TrackedRequest) -> bool:
         """Whoever may see its current revision: who could see an earlier one has no right to what was added."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from gridsignal_services.dispatch.periods import WEEK, From, To, must_be_a_perio
 from gridsignal_services.dispatch.views import Readings, ignored, overlaps
 from gridsignal_services.dispatch.written import json_of
 from gridsignal_services.ledger.delivered import orders_of
+from gridsignal_services.ledger.reduce import Ledger
 
 _AROUND = timedelta(hours=1)
 _Window = tuple[datetime, datetime | None]
@@ -37,7 +38,7 @@ def add_to(router: APIRouter, door: Door) -> None:
         """
         who = door.principal(request)
         door.only(request, "site", "from", "to")
-        windows = _windows_of(door, who, site, from_, to)
+        windows = await _windows_of(door, who, site, from_, to)
 
         def text(reading: MeterReading) -> str:
             return reading.model_dump_json() if windows is None or _touches(reading, windows) else ""
@@ -53,11 +54,11 @@ def add_to(router: APIRouter, door: Door) -> None:
         return json_of(head, "readings", filter(None, texts))
 
 
-def seen_periods(
+async def seen_periods(
     door: Door, who: Principal, site: str, from_: datetime, to: datetime
 ) -> list[tuple[datetime, datetime]]:
     """What they may see of a site in [from, to), in order of time. Raises Problem 404 or 422."""
-    windows = _windows_of(door, who, site, from_, to)
+    windows = await _windows_of(door, who, site, from_, to)
     if windows is None:
         return [(from_, to)]
     found: list[tuple[datetime, datetime]] = []
@@ -69,20 +70,20 @@ def seen_periods(
     return found
 
 
-def _windows_of(door: Door, who: Principal, site: str, from_: datetime, to: datetime) -> list[_Window] | None:
+async def _windows_of(door: Door, who: Principal, site: str, from_: datetime, to: datetime) -> list[_Window] | None:
     """The periods around their own orders to a site; None for who may see all of it. Raises Problem 404 or 422."""
     must_be_a_period(from_, to, WEEK)
     if door.sees(who, Audience(sites=frozenset({site}))):
         return None
-    windows = list(_windows(door, who, site))
+    windows = list(_windows(await door.ledgers_in(who, from_ - _AROUND, to + _AROUND), who, site))
     if not windows:
         raise problems.not_found("site")
     return windows
 
 
-def _windows(door: Door, who: Principal, site: str) -> Iterator[_Window]:
+def _windows(ledgers: Iterable[Ledger], who: Principal, site: str) -> Iterator[_Window]:
     """The periods around the principal's own orders to a site."""
-    for ledger in door.ledgers():
+    for ledger in ledgers:
         for tracked in orders_of(ledger.book, site):
             order = tracked.order
             if owns(who, ledger.requests[order.request_id]):

@@ -9,8 +9,9 @@ from datetime import datetime
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_services.dispatch.meters import Meters
 from gridsignal_services.dispatch.views import Metered
-from gridsignal_services.ledger.book import Book, TrackedOrder
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import DeliveryInterval, Terms, measured, terms_of, totals
+from gridsignal_services.ledger.tracked import TrackedOrder
 from gridsignal_services.work import Work
 
 PAGE = 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
@@ -37,8 +37,9 @@ from gridsignal_services.dispatch.views import (
     site_view,
 )
 from gridsignal_services.dispatch.written import json, json_of, written
-from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder
 from gridsignal_services.work import Work
 
 MeteredFrom = Annotated[Timestamp | None, Query(examples=["2024-05-12T18:00:00Z"])]
@@ -70,7 +71,9 @@ def _orders(router: APIRouter, door: Door) -> None:
         after: After = None,
         limit: Limit = 100,
     ) -> Response:
-        """Orders that you may see, with what was delivered; oldest first unless you want the newest first."""
+        """Orders that you may see, with what was delivered; oldest first unless you want the newest first.
+
+        With `request_id`, `from` or `to` also those of requests that have been over for more than a day."""
         who = door.principal(request)
         door.only(request, "request_id", "state", "from", "to", "newest_first", "after", "limit")
         await door.catch_up(request)
@@ -86,7 +89,9 @@ def _orders(router: APIRouter, door: Door) -> None:
             )
 
         async with door.turn(who) as work:
-            seen = await listed(_entries(door), keeps, _issued_at, work, newest_first=newest_first)
+            known = door.ledgers_in(who, from_, to) if request_id is None else door.ledgers_with(request_id)
+            entries = _entries(await known)
+            seen = await listed(entries, keeps, _issued_at, work, newest_first=newest_first)
             chosen, following = paged(seen, after, limit)
             texts: list[str] = []
             shown = 0
@@ -108,7 +113,8 @@ def _order(router: APIRouter, door: Door) -> None:
         door.only(request, "metered_from")
         await door.catch_up(request)
         async with door.turn(who) as work:
-            return json((await _text(door, *door.order(who, order_id), work, metered_from))[0])
+            ledger, tracked = await door.order(who, order_id)
+            return json((await _text(door, ledger, tracked, work, metered_from))[0])
 
 
 _INTERVALS = 2000
@@ -146,8 +152,8 @@ class _Entry(NamedTuple):
     tracked: TrackedOrder
 
 
-def _entries(door: Door) -> Iterator[tuple[str, _Entry]]:
-    known = [(ledger, list(ledger.orders.items())) for ledger in door.ledgers()]
+def _entries(ledgers: Iterable[Ledger]) -> Iterator[tuple[str, _Entry]]:
+    known = [(ledger, list(ledger.orders.items())) for ledger in ledgers]
     return ((order_id, _Entry(ledger, tracked)) for ledger, items in known for order_id, tracked in items)
 
 
@@ -166,7 +172,7 @@ def _changes(router: APIRouter, door: Door) -> None:
     async def extend(order_id: str, request: Request, response: Response) -> Response:
         """Lets an order end later: until `extendable_until`, for its site has offered no longer."""
         who = door.operator(request)
-        ledger, tracked = door.order(who, order_id, own=True)
+        ledger, tracked = await door.order(who, order_id, own=True)
         body = await door.body(request, ExtendBody, who)
         if faults := commands.extension_faults(tracked, body):
             raise problems.conflict(faults)
@@ -185,7 +191,7 @@ def _changes(router: APIRouter, door: Door) -> None:
     async def release(order_id: str, request: Request, response: Response) -> Response:
         """Lets an order end earlier: now, unless an end is named. What was delivered until then counts."""
         who = door.operator(request)
-        ledger, tracked = door.order(who, order_id, own=True)
+        ledger, tracked = await door.order(who, order_id, own=True)
         body = await door.body(request, ReleaseBody, who)
         ends_at = body.ends_at or _soonest(door.clock.now(), ledger.now, tracked.order)
         if faults := commands.release_faults(tracked, ends_at, body):
@@ -207,7 +213,7 @@ def _cancelling(router: APIRouter, door: Door) -> None:
         """Takes one order back before it begins, and lets go of the offer it called; the request stays as it is, and
         what it lacks then is not ordered elsewhere unless you clear it again."""
         who = door.operator(request)
-        ledger, tracked = door.order(who, order_id, own=True)
+        ledger, tracked = await door.order(who, order_id, own=True)
         body = await door.body(request, CancelOrderBody, who)
         if tracked.state is not OrderState.CANCELLED:
             if faults := commands.cancellation_faults(tracked, body):
@@ -236,7 +242,9 @@ def _offers(router: APIRouter, door: Door) -> None:
         after: After = None,
         limit: Limit = 100,
     ) -> Response:
-        """Your offers, or those on your requests; pages go by participant:offer_id."""
+        """Your offers, or those on your requests; pages go by participant:offer_id.
+
+        With `request_id` also those on one that has been over for more than a day."""
         who = door.principal(request)
         door.only(request, "request_id", "state", "newest_first", "after", "limit")
         await door.catch_up(request)
@@ -249,7 +257,8 @@ def _offers(router: APIRouter, door: Door) -> None:
                 and door.sees_offer(who, ledger, tracked)
             )
 
-        known = [(ledger, list(ledger.offers.items())) for ledger in door.ledgers()]
+        ledgers = door.ledgers() if request_id is None else await door.ledgers_with(request_id)
+        known = [(ledger, list(ledger.offers.items())) for ledger in ledgers]
         entries = ((f"{key[0]}:{key[1]}", (ledger, each)) for ledger, items in known for key, each in items)
         async with door.turn(who) as work:
             seen = await listed(entries, keeps, _received_at, work, newest_first=newest_first)

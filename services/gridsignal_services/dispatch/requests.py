@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -33,9 +33,9 @@ from gridsignal_services.dispatch.listing import (
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
 from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown
 from gridsignal_services.dispatch.written import written
-from gridsignal_services.ledger.book import TrackedRequest
 from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.tracked import TrackedRequest
 
 
 def routes(door: Door) -> APIRouter:
@@ -66,7 +66,7 @@ def _asking(router: APIRouter, door: Door) -> None:
         response.headers["Location"] = f"/v1/requests/{record.request_id}"
         if outcome.duplicate:
             response.status_code = 200
-        return _view(door, who, record.request_id)
+        return await _view(door, who, record.request_id)
 
 
 def _changing(router: APIRouter, door: Door) -> None:
@@ -77,7 +77,7 @@ def _changing(router: APIRouter, door: Door) -> None:
         The same amendment again, with the same If-Match, answers the same: an answer may get lost.
         """
         who = door.operator(request)
-        _, tracked = door.request(who, request_id, own=True)
+        _, tracked = await door.request(who, request_id, own=True)
         body = await door.body(request, RequestBody, who)
         current, written_for = tracked.request, _written_for(request)
         if body.zone != current.zone:
@@ -85,23 +85,23 @@ def _changing(router: APIRouter, door: Door) -> None:
         if written_for == current.revision - 1:
             again = commands.asked(body, request_id, current.revision, who.organisation, door.registry)
             if again == current:
-                return _view(door, who, request_id)
+                return await _view(door, who, request_id)
         if written_for != current.revision:
             message = f"expected revision {current.revision}, got {written_for}"
             raise problems.precondition_failed([fault("REVISION", "If-Match", message)])
         record = _checked(door, who, body, request_id, current.revision + 1)
         must_be_accepted(await door.submit(record, who, response))
-        return _view(door, who, request_id)
+        return await _view(door, who, request_id)
 
     @router.post("/{request_id}/cancel", summary="Cancel a request", openapi_extra=takes(CancelBody, CANCEL))
     async def cancel(request_id: str, request: Request, response: Response) -> RequestView:
         """Takes a request back: offers are released, orders cancelled, running ones end now."""
         who = door.operator(request)
-        _, tracked = door.request(who, request_id, own=True)
+        _, tracked = await door.request(who, request_id, own=True)
         body = await door.body(request, CancelBody, who)
         if tracked.state is not RequestState.CANCELLED:
             must_be_accepted(await door.submit(commands.cancellation(tracked.request, body, who), who, response))
-        return _view(door, who, request_id)
+        return await _view(door, who, request_id)
 
 
 def _listing(router: APIRouter, door: Door) -> None:
@@ -116,7 +116,9 @@ def _listing(router: APIRouter, door: Door) -> None:
         after: After = None,
         limit: Limit = 100,
     ) -> Response:
-        """Requests that you may see, oldest first unless you want the newest first."""
+        """Requests that you may see, oldest first unless you want the newest first.
+
+        With `from` or `to` also those that have been over for more than a day."""
         who = door.principal(request)
         door.only(request, "zone", "state", "from", "to", "newest_first", "after", "limit")
         must_be_theirs(door, who, zone)
@@ -133,7 +135,8 @@ def _listing(router: APIRouter, door: Door) -> None:
             )
 
         async with door.turn(who) as work:
-            seen = await listed(_entries(door), keeps, _made_at, work, newest_first=newest_first)
+            entries = _entries(await door.ledgers_in(who, from_, to))
+            seen = await listed(entries, keeps, _made_at, work, newest_first=newest_first)
             chosen, following = paged(seen, after, limit)
             page = Requests(requests=[], next=following)
             return await written(page, "requests", chosen, lambda i: _view_of(door, who, seen[i].tracked), work)
@@ -145,14 +148,14 @@ def _showing(router: APIRouter, door: Door) -> None:
         """One request and where it stands."""
         who = door.principal(request)
         await door.catch_up(request)
-        return _view(door, who, request_id)
+        return await _view(door, who, request_id)
 
     @router.get("/{request_id}/book", response_model=BookView, summary="Show a request's offers in merit order")
     async def book(request_id: str, request: Request) -> Response:
         """Every offer in merit order, where it stands and why it lost; and every clearing."""
         who = door.principal(request)
         await door.catch_up(request)
-        ledger, _ = door.request(who, request_id, own=True)
+        ledger, _ = await door.request(who, request_id, own=True)
         return await book_answer(door, who, ledger.book, request_id)
 
 
@@ -189,7 +192,7 @@ def _clearing(router: APIRouter, door: Door) -> None:
 async def _clear(
     door: Door, who: Principal, request_id: str, response: Response, reason: str, picked: AwardBody | None
 ) -> Response:
-    ledger, _ = door.request(who, request_id, own=True)
+    ledger, _ = await door.request(who, request_id, own=True)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             async with door.turn(who) as work:
@@ -224,14 +227,15 @@ def _checked(door: Door, who: Principal, body: RequestBody, request_id: str, rev
     record = commands.asked(body, request_id, revision, who.organisation, door.registry)
     ledger = door.replica.ledger_of(record.zone)
     known = ledger.requests.get(request_id)
-    is_repeat = known is not None and revision in known.digests
+    past = ledger.book.past.requests
+    is_repeat = revision in known.digests if known is not None else past.find((request_id, revision)) is not None
     if not is_repeat and (faults := request_faults(record, _now(door, ledger.now))):
         raise problems.invalid(faults)
     return record
 
 
-def _view(door: Door, who: Principal, request_id: str) -> RequestView:
-    return _view_of(door, who, door.request(who, request_id)[1])
+async def _view(door: Door, who: Principal, request_id: str) -> RequestView:
+    return _view_of(door, who, (await door.request(who, request_id))[1])
 
 
 class _Entry(NamedTuple):
@@ -239,8 +243,8 @@ class _Entry(NamedTuple):
     tracked: TrackedRequest
 
 
-def _entries(door: Door) -> Iterator[tuple[str, _Entry]]:
-    known = [(ledger, list(ledger.requests.items())) for ledger in door.ledgers()]
+def _entries(ledgers: Iterable[Ledger]) -> Iterator[tuple[str, _Entry]]:
+    known = [(ledger, list(ledger.requests.items())) for ledger in ledgers]
     return ((request_id, _Entry(ledger, tracked)) for ledger, items in known for request_id, tracked in items)
 
 
@@ -256,7 +260,8 @@ def _must_be_free(door: Door, request_id: str, zone: str) -> None:
     """An idempotency key that made a request in another zone can't make one here: zones share no order."""
     for ledger in door.ledgers():
         known = ledger.requests.get(request_id)
-        if known is not None and known.request.zone != zone:
+        is_past = request_id in ledger.book.past.audiences and ledger is not door.replica.ledger_of(zone)
+        if is_past or (known is not None and known.request.zone != zone):
             raise problems.conflict([fault("CONFLICT", "Idempotency-Key", "this key made a request of another zone")])
 
 

@@ -16,6 +16,7 @@ from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
+from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.owner import Owner
 from gridsignal_services.dispatch.position import KEY_BYTES, Seal
@@ -50,7 +51,9 @@ class Dispatch:
         self._readings = Readings(log, codec, registry, lambda: replica.grid)
         seal = Seal(_position_key(settings.directory), log.epoch)
         archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
-        self._door = Door(replica, self._readings, archive, verifier, registry, seal, clock, limits)
+        self._finished = Finished(settings.directory)
+        replica.keep(self._finished.add)
+        self._door = Door(replica, self._readings, archive, self._finished, verifier, registry, seal, clock, limits)
         self._counted = CollectorRegistry()
         self._server = HttpServer(app(self._door, self.health, self._counted), settings, settings.dispatch_port, limits)
         self._ready, self._entitled = asyncio.Event(), asyncio.Event()
@@ -85,6 +88,7 @@ class Dispatch:
         finally:
             self.health.set_ready(False, "stopped")
             await election.aclose()
+            await self._finished.aclose()
 
     async def _read_meters(self) -> None:
         await self._replica.caught_up()  # it knows the grid's clock, by which readings are judged

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -23,8 +23,9 @@ from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_peri
 from gridsignal_services.dispatch.views import overlaps
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.amounts import Amount, exactly
-from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, TrackedRequest
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.work import Work
 
 MOST = 2000
@@ -97,7 +98,8 @@ def routes(door: Door) -> APIRouter:
             return counts and overlaps(of.starts_at, of.ends_at, from_, to) and door.sees_request(who, *entry)
 
         async with door.turn(who) as work:
-            chosen = [one for one in await work.each(_requests(door), lambda e: e if asked(e) else None) if one]
+            known = _requests(await door.ledgers_in(who, from_, to))
+            chosen = [one for one in await work.each(known, lambda e: e if asked(e) else None) if one]
             sums = await _added_up(door, who, chosen, by, work)
             lines = sorted(sums.items())
             return await written(Totals(by=by, totals=[]), "totals", lines, lambda line: line[1].line(*line[0]), work)
@@ -143,8 +145,8 @@ class _Sum:
 _Sums = dict[tuple[str, str], _Sum]
 
 
-def _requests(door: Door) -> Iterator[_Asked]:
-    known = [(ledger, list(ledger.requests.values())) for ledger in door.ledgers()]
+def _requests(ledgers: Iterable[Ledger]) -> Iterator[_Asked]:
+    known = [(ledger, list(ledger.requests.values())) for ledger in ledgers]
     return (_Asked(ledger, tracked) for ledger, requests in known for tracked in requests)
 
 

@@ -20,9 +20,10 @@ from gridsignal_schemas.rules.lifecycle import ORDER_OVER, OfferState, RequestSt
 from gridsignal_schemas.values import Currency, Identifier, Shape, Timestamp, Zone
 from gridsignal_services.dispatch.meters import PassedOver
 from gridsignal_services.ledger.amounts import Amount
-from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, TrackedRequest
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import DeliveryInterval, Totals
 from gridsignal_services.ledger.ordering import option_of
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
 
 
 class RequestView(Shape):

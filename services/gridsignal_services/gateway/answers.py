@@ -12,10 +12,10 @@ from gridsignal_schemas.frames import Detail, Frame, Query, Receipt, Received, R
 from gridsignal_schemas.messages import DispatchOrder
 from gridsignal_services.gateway.effects import Publish
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.ledger.book import TrackedOffer, TrackedOrder
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.standing import count_of, offers_of, orders_of
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder
 
 _STATES_A_SLICE = 8
 """Told with their bodies in about a millisecond."""

@@ -74,6 +74,18 @@ class Announcements:
         """Of what no book lists nothing is remembered: nobody asks for it again."""
         self._told.pop(_subject(announcement), None)
 
+    def owes(self, kind: str, participant: str, subject_id: str) -> bool:
+        """Whether something has still to be announced about an offer or order."""
+        return (kind, participant, subject_id) in self._owed
+
+    def drop(self, kind: str, participant: str, subject_id: str) -> None:
+        """Nothing is announced about it any more, so what was said last is not asked for either."""
+        self._told.pop((kind, participant, subject_id), None)
+
+    def drop_orders_of(self, request_id: str) -> None:
+        """No order on this request will be owed again."""
+        self._orders_owed.pop(request_id, None)
+
     def decided(self, order: DispatchOrder) -> None:
         """An operator's own order on the log is its announcement, too."""
         self._pop(_subject(order))

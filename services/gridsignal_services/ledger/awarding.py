@@ -21,7 +21,7 @@ from gridsignal_schemas.messages import (
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import REQUEST_OVER, Event, OfferState, RequestState
 from gridsignal_services.ledger.announcements import OfferKey
-from gridsignal_services.ledger.book import Book, Step, TrackedOrder
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import (
     clearing_faults,
     derived_id,
@@ -33,6 +33,7 @@ from gridsignal_services.ledger.clearing import (
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.merit_order import order_window
 from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request, set_order_timers
+from gridsignal_services.ledger.tracked import Step, TrackedOrder
 
 
 def clear(book: Book, entry: Entry, clearing: Clearing) -> Outcome:

@@ -1,145 +1,34 @@
 """The state of one zone's partition: requests, offers, orders, sites and what they have promised.
 
-Bounded: by the log's content; finished things stay, because a repeat must find its first receipt.
+Bounded: by what is not over, or was not yet a day ago; what stays of the rest is in `past`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import (
     BaselineDeclaration,
-    Clearing,
-    DispatchOrder,
     DispatchRequest,
-    FlexOffer,
-    OfferOption,
-    OrderResponse,
-    OrderState,
-    ResponseKind,
     RunMode,
     SiteRegistration,
 )
 from gridsignal_schemas.rules.baselines import Declared
-from gridsignal_schemas.rules.headroom import block_of, counts_in, headroom_w, promised
-from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, ORDER_NEVER_HELD, ORDER_OVER, OfferState, RequestState
+from gridsignal_schemas.rules.headroom import counts_in, headroom_w, promised
+from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, ORDER_NEVER_HELD, ORDER_OVER
+from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block, Profile
-from gridsignal_services.access import Audience
 from gridsignal_services.ledger.announcements import Announcements, OfferKey
 from gridsignal_services.ledger.entry import SetAside
-from gridsignal_services.ledger.needs import Needs
+from gridsignal_services.ledger.past import Past
 from gridsignal_services.ledger.timers import Timers
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest, TrackedResponse
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(slots=True)
-class TrackedRequest:
-    """A request and what hangs on it."""
-
-    request: DispatchRequest
-    """The current revision."""
-    place: int
-    """Offset of the first revision: baselines logged later do not count."""
-    digests: dict[int, str]
-    """Each revision's sha256, to tell a repeat from a conflict."""
-    receipts: dict[int, Receipt]
-    audience: Audience
-    """Everyone who could see any revision."""
-    state: RequestState = RequestState.OPEN
-    offers: list[OfferKey] = field(default_factory=list)
-    orders: list[str] = field(default_factory=list)
-    clearings: list[Clearing] = field(default_factory=list)
-    cancelled: tuple[str, Receipt] | None = None
-    """The sha256 and receipt of its cancellation."""
-    offers_of: Counter[str] = field(default_factory=Counter)
-    """How many offers of each participant were good when they came."""
-    offers_of_site: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How many of each participant's site."""
-    turned_down: Counter[str] = field(default_factory=Counter)
-    """How many rejected ones of each participant are listed beside them."""
-    wants_clearing: bool = False
-    """The gate has closed, or an order fell short: the next valid clearing answers it, so of two only one counts."""
-
-
-@dataclass(slots=True)
-class TrackedOffer:
-    """An offer's current revision and where it stands."""
-
-    offer: FlexOffer
-    place: int
-    """Offset of the current revision: its place in time."""
-    receipt: Receipt
-    digests: dict[int, tuple[str, datetime]]
-    """Each revision's sha256, and when it was received."""
-    request_revision: int | None
-    """The request's revision it was last found valid for."""
-    withdrawn: Receipt | None = None
-    """The receipt of its withdrawal."""
-    state: OfferState = OfferState.LIVE
-    codes: tuple[str, ...] = ()
-    option: str | None = None
-    power_w: int | None = None
-    rank: int | None = None
-    order_id: str | None = None
-    needs: Needs | None = field(default=None, compare=False)  # once an amendment has asked for it
-
-    def option_named(self, name: str) -> OfferOption | None:
-        """The option of that name."""
-        return next((option for option in self.offer.options if option.option == name), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of an order's history."""
-
-    at: datetime
-    state: OrderState
-    actor: str
-    reason_code: str = ""
-    reason: str = ""
-    principal: str = ""
-    """Who acted, by the token; the actor is what they call themselves."""
-
-
-@dataclass(slots=True)
-class TrackedOrder:
-    """An order's current revision and where it stands."""
-
-    order: DispatchOrder
-    offer_key: OfferKey | None
-    clearing_id: str
-    state: OrderState = OrderState.ISSUED
-    accepted_w: int | None = None
-    accepted_place: int | None = None
-    """Offset of the acceptance: overlapping orders share one deviation in this order."""
-    answered: dict[ResponseKind, None] = field(default_factory=dict)  # what its site has said, each kind once
-    changed: Receipt | None = None
-    """The receipt of the operator's latest change."""
-    history: list[Step] = field(default_factory=list)
-    responses: int = 0
-    """How many answers it has had."""
-
-    @property
-    def power_w(self) -> int:
-        """What is ordered now, in watts: what was accepted once it was accepted."""
-        return self.order.power_w if self.accepted_w is None else min(self.accepted_w, self.order.power_w)
-
-    def block(self) -> Block:
-        """The order as power over time."""
-        return block_of(self)
-
-
-@dataclass(frozen=True, slots=True)
-class TrackedResponse:
-    """A response whose identity is settled."""
-
-    response: OrderResponse
-    receipt: Receipt
+KEPT = timedelta(seconds=LIMITS.kept_when_over_s)
 
 
 @dataclass(slots=True)
@@ -177,6 +66,12 @@ class Book:
     last_request: int = -1
     """Offset of the newest request: no request uses a baseline that a later one has replaced since."""
     orders_of_site: dict[str, list[str]] = field(default_factory=dict)
+    over: deque[tuple[datetime, str]] = field(default_factory=deque)
+    """Requests that are over, and since when; the longest first."""
+    past: Past = field(default_factory=Past)
+    """What is kept of those that the book has let go of."""
+    kept: timedelta = KEPT
+    """How long what is over stays."""
     live_of_site: dict[str, dict[str, None]] = field(default_factory=dict)
 
     @property
@@ -202,6 +97,7 @@ class Book:
         """A request that is over leaves room for others, and so do the offers on it."""
         tracked = self.requests[request_id]
         self.await_no_clearing(request_id)
+        self.over.append((self.now, request_id))
         del self.open_requests[request_id]
         self.open_of[tracked.request.operator, tracked.request.zone] -= 1
         self.standing.subtract(tracked.offers_of)
@@ -243,6 +139,9 @@ class Book:
         for tracked in map(self.orders.__getitem__, self.orders_of_site.get(site, ())):
             if tracked.state not in ORDER_NEVER_HELD and counts_in(run_mode, tracked.order):
                 yield tracked.block()
+        yield from self.past.active(site, is_dry=False)
+        if run_mode is RunMode.DRY_RUN:
+            yield from self.past.active(site, is_dry=True)
 
     def served(self, request_id: str) -> Profile:
         """What the request's orders that are not over give it."""
@@ -260,13 +159,6 @@ class Book:
         """The request's LIVE and STANDBY offers that have not expired."""
         keyed = ((key, self.offers[key]) for key in self.requests[request_id].offers)
         return [(k, o) for k, o in keyed if o.state in OFFER_CALLABLE and o.offer.expires_at > now]
-
-    def baseline_w(self, site: str, when: datetime, before: int) -> int | None:
-        """The site's baseline at a moment, from the last declaration logged before an offset that covers it."""
-        for declared in reversed(self.declared.get(site, ())):
-            if declared.place < before and declared.starts_at <= when < declared.ends_at:
-                return declared.at(when)
-        return None
 
     def headroom_w(
         self,

@@ -27,7 +27,7 @@ from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ledger.announcements import OfferKey
-from gridsignal_services.ledger.book import Book, TrackedOffer
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.merit_order import (
     NEXT_CLEARING,
     Fit,
@@ -39,6 +39,7 @@ from gridsignal_services.ledger.merit_order import (
     order_window,
 )
 from gridsignal_services.ledger.ranking import Standing, left_over, price_in_full
+from gridsignal_services.ledger.tracked import TrackedOffer
 
 ALGORITHM = "merit-order"
 VERSION = 2
@@ -206,6 +207,8 @@ def clearing_faults(book: Book, clearing: Clearing, now: datetime) -> list[Detai
 
     Nothing else on the partition invalidates it: only this request, these offers, these sites.
     """
+    if clearing.request_id in book.past.audiences:
+        return [fault("REQUEST_NOT_CLEARING", "/request_id", "expected one that still clears, got one that is over")]
     tracked = book.requests.get(clearing.request_id)
     current = tracked is not None and (tracked.request.zone, tracked.request.revision) == (
         clearing.zone,

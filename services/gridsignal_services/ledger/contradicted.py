@@ -21,24 +21,26 @@ class Contradicted:
     KEPT = 10_000
 
     def __init__(self) -> None:
-        self._orders: dict[str, Ledger] = {}
-        self._offers: dict[tuple[str, str], Ledger] = {}
+        self._orders: set[str] = set()
+        self._offers: set[tuple[str, str]] = set()
 
     def look(self, ledger: Ledger, record: Record, outcome: Outcome) -> None:
         """One record that was reduced."""
         if outcome.accepted:
             return
         match record:
-            case DispatchOrder() if len(self._orders) < self.KEPT:
-                self._orders[record.order_id] = ledger
+            case _ if getattr(record, "request_id", None) in ledger.book.past.audiences:
+                return  # the owner was late by a day
+            case DispatchOrder() if record.order_id not in ledger.orders and len(self._orders) < self.KEPT:
+                self._orders.add(record.order_id)
             case OfferDecision() if record.decision is not Decision.REJECTED and len(self._offers) < self.KEPT:
-                self._offers[record.participant, record.offer_id] = ledger
+                if _is_rejected(ledger, (record.participant, record.offer_id)):
+                    self._offers.add((record.participant, record.offer_id))
 
     def counts(self) -> dict[str, int]:
         """How many orders and offers it is; nothing where all is as it was announced."""
-        orders = sum(order_id not in ledger.orders for order_id, ledger in self._orders.items())
-        offers = sum(_is_rejected(ledger, key) for key, ledger in self._offers.items())
-        return {"orders": orders, "offers": offers} if orders or offers else {}
+        found = {"orders": len(self._orders), "offers": len(self._offers)}
+        return found if self._orders or self._offers else {}
 
 
 def _is_rejected(ledger: Ledger, key: tuple[str, str]) -> bool:

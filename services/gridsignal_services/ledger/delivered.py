@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from gridsignal_schemas.messages import Direction, MeterReading, OrderState, QuantityKind, RunMode
@@ -23,10 +23,11 @@ from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
 from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_schemas.values import Shape, Timestamp
 from gridsignal_services.ledger.amounts import Amount, exactly
-from gridsignal_services.ledger.book import Book, TrackedOrder
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivery import amount, deficiency_w, deviation_w, energy_wh, shared_delivery_w
 from gridsignal_services.ledger.in_force import Statement, in_force
 from gridsignal_services.ledger.means import Gap, Mean, net_means
+from gridsignal_services.ledger.tracked import TrackedOrder, Turn
 
 _BROKEN_OFF = frozenset({OrderState.COMPLETED, OrderState.ABORTED, OrderState.DEFAULTED})
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -124,22 +125,22 @@ def _over_at(tracked: TrackedOrder) -> datetime:
 
 def _ahead_of(book: Book, tracked: TrackedOrder) -> Profile:
     """What others take of the site's deviation first; nobody's real order waits behind a dry run."""
-    order, turn = tracked.order, _turn(tracked)
-    return Profile(
-        Block(other.order.starts_at, _over_at(other), other.power_w)
-        for other in orders_of(book, order.site)
-        if other.order.direction is order.direction
-        and other.order.quantity_kind is QuantityKind.DELTA
+    others = chain.from_iterable(block_ahead(other, tracked) for other in orders_of(book, tracked.order.site))
+    return Profile(block for turn, block in chain(others, tracked.ahead) if turn < tracked.turn)
+
+
+def block_ahead(other: TrackedOrder, tracked: TrackedOrder) -> list[tuple[Turn, Block]]:
+    """What another order of the site takes of the order's deviation if its turn comes first; nothing for most."""
+    order, asked = other.order, tracked.order
+    shares = (
+        order.direction is asked.direction
+        and order.quantity_kind is QuantityKind.DELTA
         and other.state not in ORDER_NEVER_HELD
-        and (order.run_mode is RunMode.DRY_RUN or other.order.run_mode is not RunMode.DRY_RUN)
-        and other.order.starts_at < (order.ends_at or _NEVER)
-        and order.starts_at < _over_at(other)
-        and _turn(other) < turn
+        and (asked.run_mode is RunMode.DRY_RUN or order.run_mode is not RunMode.DRY_RUN)
+        and order.starts_at < (asked.ends_at or _NEVER)
+        and asked.starts_at < _over_at(other)
     )
-
-
-def _turn(tracked: TrackedOrder) -> tuple[bool, int, str]:
-    return tracked.accepted_place is None, tracked.accepted_place or 0, tracked.order.order_id
+    return [(other.turn, Block(order.starts_at, _over_at(other), other.power_w))] if shares else []
 
 
 def delivery(book: Book, tracked: TrackedOrder, readings: Iterable[MeterReading]) -> list[DeliveryInterval]:

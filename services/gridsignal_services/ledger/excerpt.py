@@ -6,6 +6,7 @@ from copy import copy
 from dataclasses import replace
 
 from gridsignal_services.ledger.book import Book
+from gridsignal_services.ledger.past import Past
 
 
 def excerpt(book: Book, request_id: str) -> Book:
@@ -27,5 +28,6 @@ def excerpt(book: Book, request_id: str) -> Book:
         declared={site: list(book.declared.get(site, ())) for site in sites},
         orders_of_site=orders_of_site,
         live_of_site={site: dict(book.live_of_site.get(site, {})) for site in sites},
+        past=Past(activations=book.past.activations_of(sites)),
         now=book.now,
     )

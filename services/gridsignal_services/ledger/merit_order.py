@@ -22,8 +22,9 @@ from gridsignal_schemas.messages import DispatchRequest, OfferOption
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_services.ledger.announcements import OfferKey
-from gridsignal_services.ledger.book import LONG_AGO, Book, TrackedOffer
+from gridsignal_services.ledger.book import LONG_AGO, Book
 from gridsignal_services.ledger.rests import rest_code
+from gridsignal_services.ledger.tracked import TrackedOffer
 
 NEXT_CLEARING = "NEXT_CLEARING"
 """It would be called, and this clearing has no room for more."""

@@ -27,8 +27,9 @@ from gridsignal_schemas.rules.lifecycle import (
     allows,
 )
 from gridsignal_services.ledger.announcements import OfferKey
-from gridsignal_services.ledger.book import Book, Step, TrackedOffer, TrackedOrder
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import derived_id
+from gridsignal_services.ledger.tracked import Step, TrackedOffer, TrackedOrder
 
 _OUTDATES_REASONS = frozenset({Event.SELECT, Event.WITHDRAW, Event.EXPIRE})
 """After these it no longer holds why an offer was passed over before."""

@@ -11,7 +11,7 @@ from gridsignal_schemas.rules.lifecycle import OFFER, ORDER, Event, OfferState, 
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.offers import is_listed, revision_fault
 from gridsignal_services.ledger.announcements import OfferKey
-from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedRequest
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Entry, Outcome, SetAside, receipt_of
 from gridsignal_services.ledger.moves import (
     decision_of,
@@ -23,6 +23,7 @@ from gridsignal_services.ledger.moves import (
     revise_order,
 )
 from gridsignal_services.ledger.rules import offer_faults
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedRequest
 
 
 def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
@@ -31,6 +32,8 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
     before = book.offers.get(key)
     if (known := settled(book, offer, lambda: entry.sha256)) is not None:
         return known
+    if offer.revision != 1 and book.past.knows_offer(key):  # of the first one `settled` knows
+        return Outcome(False, (_OVER,))
     aside = aside_of(book, key)
     latest = before.offer if before is not None else None if aside is None else offer.model_copy(update={"revision": 1})
     if problem := revision_fault(offer, latest):
@@ -56,6 +59,9 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
     return Outcome(True, tuple(faults), receipt=receipt)
 
 
+_OVER = fault("ILLEGAL_STATE", "/offer_id", "expected an offer on a request that is not over")
+
+
 def settled(book: Book, offer: FlexOffer, sha256: Callable[[], str]) -> Outcome | None:
     """The outcome of an offer whose identity is on the log already; None for a new one, whose digest is not needed."""
     key: OfferKey = (offer.participant, offer.offer_id)
@@ -64,6 +70,8 @@ def settled(book: Book, offer: FlexOffer, sha256: Callable[[], str]) -> Outcome 
         digest, received_at = tracked.digests[offer.revision]
     elif aside is not None and offer.revision == 1:
         digest, received_at, _ = aside
+    elif (past := book.past.offers.find((*key, offer.revision))) is not None:
+        digest, received_at = (sha256() if past.is_of(sha256()) else ""), past.received_at
     else:
         return None
     if digest == sha256():
@@ -114,6 +122,8 @@ def withdraw(book: Book, entry: Entry, withdrawal: OfferWithdrawal) -> Outcome:
     """Before the acceptance of its order a withdrawal wins, whatever crossed on the wire; after it, it is refused."""
     key: OfferKey = (withdrawal.participant, withdrawal.offer_id)
     tracked = book.offers.get(key)
+    if book.past.knows_offer(key):
+        return Outcome(False, (_OVER,))
     if tracked is None or (tracked.offer.zone, tracked.offer.site) != (withdrawal.zone, withdrawal.site):
         return Outcome(False, (fault("OFFER_UNKNOWN", "/offer_id", "expected an offer of this participant"),))
     if tracked.withdrawn is not None:

@@ -27,7 +27,7 @@ from gridsignal_schemas.rules.lifecycle import (
     allows,
 )
 from gridsignal_services.access import Audience
-from gridsignal_services.ledger.book import Book, TrackedOrder, TrackedResponse
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.moves import (
     end_if_over,
@@ -38,12 +38,14 @@ from gridsignal_services.ledger.moves import (
     release_offer_of,
     revise_order,
 )
+from gridsignal_services.ledger.tracked import TrackedOrder, TrackedResponse
 
 
 def audience_of_site(book: Book, record: OfferDecision | DispatchOrder) -> Audience:
     """The participant at that site, and the operator who asked: a site may have another owner by now."""
     tracked = book.requests.get(record.request_id or "")
-    operators = frozenset({tracked.request.operator}) if tracked else frozenset()
+    operator = tracked.request.operator if tracked else book.past.operator_of(record.request_id or "")
+    operators = frozenset({operator}) if operator else frozenset()
     return Audience(participants=frozenset({record.participant}), sites=frozenset({record.site}), operators=operators)
 
 
@@ -127,7 +129,7 @@ def respond(book: Book, entry: Entry, response: OrderResponse) -> Outcome:
     if not is_so_already(tracked, response):
         _answer(book, entry, tracked, response)
     tracked.answered[response.response] = None
-    tracked.responses += 1
+    tracked.response_ids.append(response.response_id)
     receipt = receipt_of(book.now, entry, response_id=response.response_id)
     book.responses[key] = TrackedResponse(response, receipt)
     return Outcome(True, receipt=receipt)

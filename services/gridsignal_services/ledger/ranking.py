@@ -12,8 +12,9 @@ from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block
 from gridsignal_services.ledger.amounts import exactly
 from gridsignal_services.ledger.announcements import OfferKey
-from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedRequest
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.merit_order import Round, effective_price, in_merit_order, order_window
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedRequest
 
 _FOUR_PLACES = Decimal("0.0001")
 

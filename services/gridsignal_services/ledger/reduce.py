@@ -31,19 +31,14 @@ from gridsignal_schemas.rules.lifecycle import IllegalTransition, OfferState, Re
 from gridsignal_services.access import NOBODY, Audience
 from gridsignal_services.ledger import awarding, firing, offering, ordering, requesting, sites
 from gridsignal_services.ledger.announcements import Announcement, OfferKey
-from gridsignal_services.ledger.book import (
-    LONG_AGO,
-    Book,
-    TrackedOffer,
-    TrackedOrder,
-    TrackedRequest,
-    TrackedResponse,
-)
+from gridsignal_services.ledger.book import KEPT, LONG_AGO, Book
 from gridsignal_services.ledger.entry import Entry, Outcome, Standing
+from gridsignal_services.ledger.forgetting import forget
 from gridsignal_services.ledger.offsets import Offsets
 from gridsignal_services.ledger.ordering import audience_of_site
 from gridsignal_services.ledger.requesting import audience_of_request
 from gridsignal_services.ledger.standing import told_order
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest, TrackedResponse
 from gridsignal_services.ledger.writers import writer_fault
 
 _RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome]] = {
@@ -68,16 +63,18 @@ _LATEST = datetime(2190, 1, 1, tzinfo=UTC)
 class Ledger:
     """The meaning of one partition.
 
-    Bounded: by the log; `refused_offsets` takes one bit for each record.
+    Bounded: as the book is; `refused_offsets` takes one bit for each record.
     """
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, partition: int, kept: timedelta = KEPT) -> None:
         self.partition = partition
-        self.book = Book()
+        self.book = Book(kept=kept)
         self.grid: GridClock | None = None
         self.position = 0
         """The next offset."""
         self.refused_offsets = Offsets()
+        self.forgotten: list[Book] = []
+        """Requests that the last record made the book let go of, each as a book of its own; the caller takes them."""
 
     @property
     def requests(self) -> dict[str, TrackedRequest]:
@@ -138,6 +135,8 @@ class Ledger:
                 return audience_of_request(record)
             case RequestCancellation() if record.request_id in self.book.requests:
                 return self.book.requests[record.request_id].audience
+            case RequestCancellation():
+                return self.book.past.audiences.get(record.request_id, NOBODY)
             case OfferDecision() | DispatchOrder():
                 return audience_of_site(self.book, record)
             case _:
@@ -177,6 +176,7 @@ class Ledger:
             return self._set_clock(entry.record, entry.principal)
         self.book.now = max(self.book.now, self._grid_time(entry.appended_us))
         self.book.principal = entry.principal
+        self.forgotten = forget(self.book)
         if problem := writer_fault(self.book, entry.record, entry.principal):
             return Outcome(False, (problem,))
         rule = _RULES.get(type(entry.record))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.frames import Detail, Receipt
 from gridsignal_schemas.messages import (
     Decision,
     DispatchRequest,
@@ -24,7 +24,7 @@ from gridsignal_schemas.rules.lifecycle import (
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.requests import request_faults
 from gridsignal_services.access import Audience
-from gridsignal_services.ledger.book import Book, TrackedOrder, TrackedRequest
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.moves import (
     move_offer,
@@ -35,6 +35,7 @@ from gridsignal_services.ledger.moves import (
     set_request_timers,
 )
 from gridsignal_services.ledger.rules import Amended
+from gridsignal_services.ledger.tracked import TrackedOrder, TrackedRequest
 
 _TERMS = (
     "zone",
@@ -72,6 +73,8 @@ def request(book: Book, entry: Entry, request: DispatchRequest) -> Outcome:
         if tracked.digests[request.revision] == entry.sha256:
             return Outcome(False, receipt=receipt, duplicate=True)
         return Outcome(False, (fault("CONFLICT", "/request_id", "this id and revision already has another content"),))
+    if request.request_id in book.past.audiences:
+        return _late(book, entry, request)
     if faults := _term_faults(tracked, request):
         return Outcome(False, tuple(faults))
     expected = 1 if tracked is None else tracked.request.revision + 1
@@ -89,6 +92,20 @@ def request(book: Book, entry: Entry, request: DispatchRequest) -> Outcome:
     tracked.receipts[request.revision] = receipt
     set_request_timers(book, request.request_id)
     return Outcome(True, receipt=receipt, audience=audience_of_request(request))
+
+
+def _late(book: Book, entry: Entry, request: DispatchRequest) -> Outcome:
+    """What a request gets that the book has let go of."""
+    past = book.past.requests.find((request.request_id, request.revision))
+    if past is None:
+        return Outcome(False, (_OVER,))
+    if not past.is_of(entry.sha256):
+        return Outcome(False, (fault("CONFLICT", "/request_id", "this id and revision already has another content"),))
+    first = Receipt(revision=request.revision, sha256=entry.sha256, received_at=past.received_at)
+    return Outcome(False, receipt=first, duplicate=True)
+
+
+_OVER = fault("ILLEGAL_STATE", "/request_id", "expected a request that is not over")
 
 
 def _term_faults(tracked: TrackedRequest | None, request: DispatchRequest) -> list[Detail]:
@@ -129,6 +146,8 @@ def _amend(book: Book, tracked: TrackedRequest, request: DispatchRequest) -> Non
 def cancel(book: Book, entry: Entry, cancellation: RequestCancellation) -> Outcome:
     """Open offers are released and orders cancelled; one that already runs is released early and stays settled."""
     tracked = book.requests.get(cancellation.request_id)
+    if cancellation.request_id in book.past.audiences:
+        return Outcome(False, (_OVER,))
     if tracked is None or tracked.request.zone != cancellation.zone:
         return Outcome(False, (fault("REQUEST_UNKNOWN", "/request_id", "expected a request of this operator"),))
     if tracked.cancelled is not None and tracked.cancelled[0] == entry.sha256:

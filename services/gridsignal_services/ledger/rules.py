@@ -10,8 +10,9 @@ from gridsignal_schemas.messages import DispatchRequest, FlexOffer
 from gridsignal_schemas.rules import offers
 from gridsignal_schemas.rules.offers import Crowd
 from gridsignal_schemas.rules.profile import Profile
-from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedRequest
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.needs import needs_of, still_fits
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedRequest
 
 
 def offer_faults(book: Book, offer: FlexOffer) -> list[Detail]:

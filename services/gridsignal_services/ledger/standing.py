@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from gridsignal_schemas.messages import DispatchOrder
 from gridsignal_schemas.rules.lifecycle import OfferState
-from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder
+from gridsignal_services.ledger.book import Book
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder
 
 _OFFER_STANDS = frozenset({OfferState.LIVE, OfferState.STANDBY, OfferState.TENTATIVE, OfferState.AWARDED})
 

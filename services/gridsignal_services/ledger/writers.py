@@ -61,4 +61,5 @@ def _owner_of(book: Book, record: Record) -> str | None:
 
 def _operator_of(book: Book, request_id: str) -> str | None:
     tracked = book.requests.get(request_id)
-    return None if tracked is None else f"operator:{tracked.request.operator}"
+    operator = book.past.operator_of(request_id) if tracked is None else tracked.request.operator
+    return None if operator is None else f"operator:{operator}"

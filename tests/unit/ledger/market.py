@@ -6,7 +6,7 @@ Every site draws 40 MW of which 12 MW can't be shed, so it can offer 28 MW less;
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,9 +22,11 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
-from gridsignal_services.ledger.book import TrackedOffer, TrackedOrder
+from gridsignal_services.ledger.book import KEPT
 from gridsignal_services.ledger.clearing import Pick, decide
 from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder
 from tests.builders import (
     OPERATOR,
     REQUEST_ID,
@@ -46,8 +48,8 @@ OPERATORS_NAME = f"operator:{OPERATOR}"
 class Market(Zone):
     """One request of 12 MW is asked for at 16:00Z unless you say otherwise; gate 17:00Z, period 18:00Z to 18:45Z."""
 
-    def __init__(self, *sites: str, **request: Any) -> None:
-        super().__init__(utc("16:00"))
+    def __init__(self, *sites: str, kept: timedelta = KEPT, **request: Any) -> None:
+        super().__init__(utc("16:00"), kept)
         for who in sites:
             self.site(who)
         if sites:
@@ -110,7 +112,7 @@ class Market(Zone):
 
     def change(self, order: str | DispatchOrder, **changes: Any) -> Outcome:
         """The operator's next revision of an order, or of a participant's latest."""
-        tracked = self.order(order) if isinstance(order, str) else self.ledger.orders[order.order_id]
+        tracked = self.order(order) if isinstance(order, str) else self.remembered.orders[order.order_id]
         fields = dict(tracked.order) | {
             "revision": tracked.order.revision + 1,
             "power_w": tracked.power_w,
@@ -138,6 +140,11 @@ class Market(Zone):
             actor="somebody",
             picks=picks,
         )
+
+    @property
+    def remembered(self) -> Ledger:
+        """A ledger that has all that ever was."""
+        return self.ledger
 
     @property
     def request(self) -> DispatchRequest:

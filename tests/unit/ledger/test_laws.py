@@ -13,8 +13,8 @@ from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, ORDER_OVER, ORDER
 from gridsignal_schemas.values import MW
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.dispatch.timers import next_records
-from gridsignal_services.ledger.book import TrackedOrder
 from gridsignal_services.ledger.ranking import call_order
+from gridsignal_services.ledger.tracked import TrackedOrder
 from tests.builders import a_request_cancellation, a_timer_fired, an_offer_withdrawal, utc
 from tests.unit.ledger.days import REQUESTS, SITES, an_offered_option, terms, watts
 from tests.unit.ledger.market import OPERATORS_NAME
@@ -45,6 +45,8 @@ seldom = st.integers(0, 9).map(lambda number: number == 7)
 class Day(RuleBasedStateMachine):
     """Operators, sites, owners and clocks do what they like."""
 
+    market_class: type[Watched] = Watched
+
     @initialize(
         baselines=st.lists(st.integers(14, 40), min_size=3, max_size=3),
         asked=st.lists(terms, min_size=2, max_size=2),
@@ -52,7 +54,7 @@ class Day(RuleBasedStateMachine):
         expires=st.lists(st.integers(59, 300), min_size=6, max_size=6),
     )
     def open(self, baselines: list[int], asked: list[Any], offered: list[Any], expires: list[int]) -> None:
-        self.market = Watched()
+        self.market = self.market_class()
         for who, baseline in zip(SITES, baselines, strict=True):
             self.market.site(who, baseline_w=baseline * MW)
         for request_id, fields in zip(REQUESTS, asked, strict=True):
@@ -69,14 +71,14 @@ class Day(RuleBasedStateMachine):
             offer_id=f"{who}-{request_id}",
             options=options,
             request_id=request_id,
-            request_revision=self.market.ledger.requests[request_id].request.revision,
+            request_revision=self.market.remembered.requests[request_id].request.revision,
             revision=revision,
             expires_at=utc("16:00") + expires * MINUTE,
         )
 
     def _order(self, who: str, at: int) -> list[TrackedOrder]:
         """One of the orders to the site, if there are any; mostly one that is not over."""
-        orders = [order for order in self.market.ledger.orders.values() if order.order.participant == who]
+        orders = [order for order in self.market.remembered.orders.values() if order.order.participant == who]
         live = [order for order in orders if order.state not in ORDER_OVER] or orders
         return [(live if at else orders)[at % len(live)]] if live else []
 
@@ -84,7 +86,7 @@ class Day(RuleBasedStateMachine):
 
     @rule(request_id=requests, power=watts)
     def amend(self, request_id: str, power: int) -> None:
-        request = self.market.ledger.requests[request_id].request
+        request = self.market.remembered.requests[request_id].request
         changes = {"revision": request.revision + 1, "power_w": power, "step_w": None, "min_quantity_w": 0}
         self.market.add(type(request)(**dict(request) | changes))
 
@@ -96,6 +98,8 @@ class Day(RuleBasedStateMachine):
 
     @rule(request_id=requests, picks=st.dictionaries(sites, watts, max_size=3))
     def award_by_hand(self, request_id: str, picks: dict[str, int]) -> None:
+        if request_id not in self.market.ledger.requests:
+            return
         try:
             clearing = self.market.by_hand(*picks.items(), request_id=request_id)
         except ValueError:
@@ -113,7 +117,7 @@ class Day(RuleBasedStateMachine):
 
     @rule(who=sites, request_id=requests, options=an_offered_option(), expires=st.integers(59, 300), skip=seldom)
     def offer(self, who: str, request_id: str, options: list[Any], expires: int, skip: bool) -> None:
-        known = self.market.ledger.offers.get((who, f"{who}-{request_id}"))
+        known = self.market.remembered.offers.get((who, f"{who}-{request_id}"))
         revision = (known.offer.revision if known else 0) + 1 + skip
         self._offer(who, request_id, options, revision, expires)
 
@@ -134,7 +138,7 @@ class Day(RuleBasedStateMachine):
 
     @rule(but=st.none() | sites)
     def everyone_accepts(self, but: str | None) -> None:
-        for tracked in list(self.market.ledger.orders.values()):
+        for tracked in list(self.market.remembered.orders.values()):
             if tracked.state in ORDER_UNANSWERED and tracked.order.participant != but:
                 self.market.reply(tracked.order, "ACCEPTED")
 
@@ -156,7 +160,8 @@ class Day(RuleBasedStateMachine):
 
     @rule(request_id=requests, trigger=st.sampled_from([ClearingTrigger.GATE_CLOSURE, ClearingTrigger.SHORTFALL]))
     def clear_out_of_turn(self, request_id: str, trigger: ClearingTrigger) -> None:
-        self.market.add(self.market.decided(trigger, request_id))
+        if request_id in self.market.ledger.requests:
+            self.market.add(self.market.decided(trigger, request_id))
 
     @rule(wrong=seldom)
     def fire_a_timer(self, wrong: bool) -> None:

@@ -200,8 +200,12 @@ def test_the_room_of_a_site_is_that_of_its_tightest_moment(seed: int) -> None:
             "acme-1", market.ledger.requests["r"].request, since, until, before=place, promised=Profile()
         )
         moments = [since + timedelta(seconds=second) for second in range(int((until - since).total_seconds()))]
-        powers = [book.baseline_w("acme-1", when, place) for when in moments]
-        assert room == min(power for power in powers if power is not None) - 12 * MW
+        before = [declared for declared in book.declared["acme-1"] if declared.place < place]
+        powers = [
+            next(declared.at(when) for declared in reversed(before) if declared.starts_at <= when < declared.ends_at)
+            for when in moments
+        ]
+        assert room == min(powers) - 12 * MW
 
 
 def test_a_long_declaration_is_looked_at_by_its_runs() -> None:

@@ -21,9 +21,11 @@ from gridsignal_schemas.messages import (
     RunMode,
 )
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER, OfferState
-from gridsignal_services.ledger.book import Book, TrackedOffer, TrackedOrder, TrackedRequest
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.ledger.forgetting import forget
 from gridsignal_services.ledger.merit_order import as_offered, order_window
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 
 MINUTE = timedelta(minutes=1)
@@ -39,6 +41,7 @@ class Watched(Market):
         assert not [fault.message for fault in outcome.faults if "+00:00" in fault.message], "a time is written with Z"
         if not outcome.accepted:
             before.now = self.ledger.book.now  # the log's clock moves with every record
+            forget(before)
             assert self.ledger.book == before, f"{record.record_name} was refused ({outcome.code}) and changed the book"
         elif isinstance(record, Clearing):
             for order_id in set(self.ledger.orders) - known:

@@ -10,6 +10,7 @@ from gridsignal_schemas.messages import Record
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import micros
 from gridsignal_services.dispatch.timers import next_due, next_records
+from gridsignal_services.ledger.book import KEPT
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.reduce import Ledger
 
@@ -21,8 +22,8 @@ _STEPS = 500
 class Zone:
     """Applies records at a time of your choosing and lets the owner act."""
 
-    def __init__(self, now: datetime) -> None:
-        self.ledger = Ledger(0)
+    def __init__(self, now: datetime, kept: timedelta = KEPT) -> None:
+        self.ledger = Ledger(0, kept)
         self.now = now
         self.log: list[tuple[Entry, Outcome]] = []
 
@@ -65,7 +66,7 @@ class Zone:
 
     def replayed(self) -> Ledger:
         """A second node, which reads the bytes: the same records, the same outcomes and the same state."""
-        ledger = Ledger(0)
+        ledger = Ledger(0, self.ledger.book.kept)
         for entry, outcome in self.log:
             read = CODEC.decode(CODEC.encode(entry.record))
             assert ledger.apply(replace(entry, record=read)) == outcome

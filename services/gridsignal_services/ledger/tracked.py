@@ -1,0 +1,145 @@
+"""Requests, offers and orders as the ledger keeps them: their current revision, and where they stand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gridsignal_schemas.frames import Receipt
+from gridsignal_schemas.messages import (
+    Clearing,
+    DispatchOrder,
+    DispatchRequest,
+    FlexOffer,
+    OfferOption,
+    OrderResponse,
+    OrderState,
+    ResponseKind,
+)
+from gridsignal_schemas.rules.headroom import block_of
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
+from gridsignal_schemas.rules.profile import Block
+from gridsignal_services.access import Audience
+from gridsignal_services.ledger.announcements import OfferKey
+from gridsignal_services.ledger.needs import Needs
+
+Turn = tuple[bool, int, str]
+"""Of overlapping orders the smaller comes first."""
+
+
+@dataclass(slots=True)
+class TrackedRequest:
+    """A request and what hangs on it."""
+
+    request: DispatchRequest
+    """The current revision."""
+    place: int
+    """Offset of the first revision: baselines logged later do not count."""
+    digests: dict[int, str]
+    """Each revision's sha256, to tell a repeat from a conflict."""
+    receipts: dict[int, Receipt]
+    audience: Audience
+    """Everyone who could see any revision."""
+    state: RequestState = RequestState.OPEN
+    offers: list[OfferKey] = field(default_factory=list)
+    orders: list[str] = field(default_factory=list)
+    clearings: list[Clearing] = field(default_factory=list)
+    cancelled: tuple[str, Receipt] | None = None
+    """The sha256 and receipt of its cancellation."""
+    offers_of: Counter[str] = field(default_factory=Counter)
+    """How many offers of each participant were good when they came."""
+    offers_of_site: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many of each participant's site."""
+    turned_down: Counter[str] = field(default_factory=Counter)
+    """How many rejected ones of each participant are listed beside them."""
+    wants_clearing: bool = False
+    """The gate has closed, or an order fell short: the next valid clearing answers it, so of two only one counts."""
+
+
+@dataclass(slots=True)
+class TrackedOffer:
+    """An offer's current revision and where it stands."""
+
+    offer: FlexOffer
+    place: int
+    """Offset of the current revision: its place in time."""
+    receipt: Receipt
+    digests: dict[int, tuple[str, datetime]]
+    """Each revision's sha256, and when it was received."""
+    request_revision: int | None
+    """The request's revision it was last found valid for."""
+    withdrawn: Receipt | None = None
+    """The receipt of its withdrawal."""
+    state: OfferState = OfferState.LIVE
+    codes: tuple[str, ...] = ()
+    option: str | None = None
+    power_w: int | None = None
+    rank: int | None = None
+    order_id: str | None = None
+    needs: Needs | None = field(default=None, compare=False)  # once an amendment has asked for it
+
+    def option_named(self, name: str) -> OfferOption | None:
+        """The option of that name."""
+        return next((option for option in self.offer.options if option.option == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of an order's history."""
+
+    at: datetime
+    state: OrderState
+    actor: str
+    reason_code: str = ""
+    reason: str = ""
+    principal: str = ""
+    """Who acted, by the token; the actor is what they call themselves."""
+
+
+@dataclass(slots=True)
+class TrackedOrder:
+    """An order's current revision and where it stands."""
+
+    order: DispatchOrder
+    offer_key: OfferKey | None
+    clearing_id: str
+    state: OrderState = OrderState.ISSUED
+    accepted_w: int | None = None
+    accepted_place: int | None = None
+    """Offset of the acceptance."""
+    answered: dict[ResponseKind, None] = field(default_factory=dict)  # what its site has said, each kind once
+    changed: Receipt | None = None
+    """The receipt of the operator's latest change."""
+    history: list[Step] = field(default_factory=list)
+    response_ids: list[str] = field(default_factory=list)
+    """The answers it has had."""
+    ahead: list[tuple[Turn, Block]] = field(default_factory=list)
+    """What orders that the book has let go of take of the same deviation, each in its turn."""
+
+    @property
+    def responses(self) -> int:
+        """How many answers it has had."""
+        return len(self.response_ids)
+
+    @property
+    def turn(self) -> Turn:
+        """Overlapping orders share one deviation in this order: that of their acceptance."""
+        return self.accepted_place is None, self.accepted_place or 0, self.order.order_id
+
+    @property
+    def power_w(self) -> int:
+        """What is ordered now, in watts: what was accepted once it was accepted."""
+        return self.order.power_w if self.accepted_w is None else min(self.accepted_w, self.order.power_w)
+
+    def block(self) -> Block:
+        """The order as power over time."""
+        return block_of(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedResponse:
+    """A response whose identity is settled."""
+
+    response: OrderResponse
+    receipt: Receipt

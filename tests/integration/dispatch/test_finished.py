@@ -1,0 +1,87 @@
+"""What the ledger has let go of, on a real file."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gridsignal_schemas.values import MW
+from gridsignal_services.dispatch.book import book_view
+from gridsignal_services.dispatch.finished import Finished, TooMany
+from gridsignal_services.ledger.book import Book
+from tests.builders import utc
+from tests.unit.ledger.market import Market
+
+HOUR = timedelta(hours=1)
+
+
+def let_go(*names: str) -> list[Book]:
+    """Requests of one evening, an hour apart, each with an offer that was served."""
+    market = Market(kept=12 * HOUR)
+    market.site("acme")
+    times = {"gate_closure_at": "17:00", "decision_deadline": "17:10", "starts_at": "18:00", "ends_at": "18:45"}
+    for number, name in enumerate(names):
+        shifted = {field: utc(at) + number * HOUR for field, at in times.items()}
+        assert market.ask(request_id=name, **shifted).accepted
+        period: dict[str, Any] = {field: shifted[field] for field in ("starts_at", "ends_at")}
+        market.offer("acme", 5 * MW, offer_id=name, request_id=name, expires_at=utc("23:00"), **period)
+    for hour in range(17, 24):
+        market.run_until(utc(f"{hour}:30"))
+        for tracked in list(market.ledger.orders.values()):
+            market.reply(tracked.order, "ACCEPTED")
+        market.act()
+    market.now += 13 * HOUR
+    market.cancel("none")  # whatever comes next
+    return market.ledger.forgotten
+
+
+@pytest.fixture
+async def finished(tmp_path: Path) -> AsyncIterator[Finished]:
+    opened = Finished(tmp_path / "new", most=2)
+    yield opened
+    await opened.aclose()
+
+
+async def test_a_request_is_found_by_its_name_and_by_its_order(finished: Finished) -> None:
+    (book,) = let_go("one")
+    shown, (order_id,) = book_view(book, "one"), book.orders
+    finished.add(3, book)
+    for found in (await finished.of_request("one"), await finished.of_order(order_id)):
+        assert found is not None
+        assert (found.partition, book_view(found.book, "one")) == (3, shown)
+    assert await finished.of_request("two") is None
+    assert await finished.of_order("none") is None
+
+
+async def test_a_period_finds_what_touches_it_in_these_zones(finished: Finished) -> None:
+    for book in let_go("one", "two", "three"):
+        finished.add(0, book)
+
+    async def names(since: str, until: str, *zones: str) -> list[str]:
+        found = await finished.touching(zones or ("DE-LU",), utc(since), utc(until))
+        return [name for ledger in found for name in ledger.requests]
+
+    assert await names("18:30", "19:30") == ["one", "two"]
+    assert await names("18:45", "19:00") == []
+    assert await names("20:44", "23:00", "FR", "DE-LU") == ["three"]
+    assert await names("18:00", "20:00", "FR") == []
+    with pytest.raises(TooMany):
+        await names("18:00", "21:00")
+
+
+async def test_the_file_is_private_and_begun_anew(tmp_path: Path, finished: Finished) -> None:
+    (book,) = let_go("one")
+    finished.add(0, book)
+    assert await finished.of_request("one") is not None
+    path = tmp_path / "new" / "finished.db"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    again = Finished(tmp_path / "new")
+    assert await again.of_request("one") is None
+    await again.aclose()
+    again.add(0, book)  # whoever still reads the log may go on
+    assert not path.exists()
