@@ -25,7 +25,7 @@ class RestLimits:
     work_ms_per_s: float = 250.0
     """Processor time for its answers, one long answer at a time; more: 429 with Retry-After until it has come back."""
     work_burst_ms: int = 2000
-    """So much at once: a dozen months of five-minute prices."""
+    """So much at once: ten months of five-minute prices."""
 
     # --- connections, of everybody
     max_connections: int = 1000

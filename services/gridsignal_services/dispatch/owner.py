@@ -1,24 +1,39 @@
 """The owner of zones: writes the announcements, clearings and timers that the ledger says are due.
 
-An owner decides nothing itself: what to append is `timers.next_records`, whether it counts is the reduce's to say. Two
-owners at once do no harm: the first valid record counts, the other's is ignored by everyone.
+An owner decides nothing itself: what to append is in `timers`, whether it counts is the reduce's to say. Two owners at
+once do no harm: the first valid record counts, the other's is ignored by everyone.
+
+A clearing may take a second: it is made beside the loop, from the book as it was when its turn came, while everything
+else goes on. What was logged meanwhile is what the reduce checks it against; one that is overtaken is made anew.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gridsignal_schemas.messages import Clearing, Record, TimerFired
 from gridsignal_services.bus import Election, LogUnavailable
 from gridsignal_services.clock import Clock
-from gridsignal_services.dispatch.timers import PassedOver, Undecidable, next_due, next_records, subject_of, why
+from gridsignal_services.dispatch.timers import (
+    PassedOver,
+    Undecidable,
+    due_records,
+    next_due,
+    next_undecided,
+    owed_records,
+    subject_of,
+    why,
+)
 from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Outage, logger
+from gridsignal_services.work import NOBODYS
 
 _log = logger("owner")
 _PRINCIPAL = "service:dispatch"
@@ -29,6 +44,8 @@ _IN_ONE_PASS = 4
 """Of them encoded in one pass of the event loop, about a millisecond: others go on in between."""
 _NOT_YET = timedelta(milliseconds=10)
 """A timer that came too early is repeated no sooner than this."""
+_OVERTAKEN = 2
+"""After so many clearings that were overtaken the next is made at once: nobody can put it off by withdrawing."""
 _TRUSTED_S = 30.0
 """How long a comparison of our clock with the log's is believed: either may be set."""
 
@@ -53,10 +70,20 @@ class Owner:
         """Those it acts on now."""
         self._ahead: dict[int, _Ahead] = {}
         self._passed_over: dict[int, PassedOver] = {}
+        self._decisions: dict[int, asyncio.Task[None]] = {}
+        """The clearing under way on a partition."""
+        self._overtaken: Counter[int] = Counter()
+        """How many clearings of a partition in a row were not valid any more."""
 
     async def run(self) -> None:
         """Acts for ever, from the moment the replica has caught up."""
         await self._replica.caught_up()
+        try:
+            await self._act_for_ever()
+        finally:
+            await _end(self._decisions.values())
+
+    async def _act_for_ever(self) -> None:
         outage = Outage(_log, "log", doing="the owner's records")
         while True:
             try:
@@ -82,15 +109,38 @@ class Owner:
     async def _act(self, ledger: Ledger) -> bool:
         """Appends what is due on one partition; False when nothing was."""
         passed_over = self._passed_over.setdefault(ledger.partition, {})
-        try:
-            records = next_records(ledger, self._log_time(ledger), passed_over)
-        except Undecidable as error:
-            self._pass_over(ledger, error.subject, error.reason)
-            return True
+        records = owed_records(ledger, passed_over)
+        if not records:
+            self._go_on_deciding(ledger, passed_over)
+            records = due_records(ledger, self._log_time(ledger))
         for start in range(0, len(records), _AT_ONCE):
             if not await self._append(ledger, records[start : start + _AT_ONCE]):
                 break
         return bool(records)
+
+    def _go_on_deciding(self, ledger: Ledger, passed_over: PassedOver) -> None:
+        """Begins the next clearing, one at a time. Raises LogUnavailable where the last could not be logged."""
+        decision = self._decisions.get(ledger.partition)
+        if decision is not None and decision.done():
+            del self._decisions[ledger.partition]
+            decision.result()
+            decision = None
+        if decision is None and next_undecided(ledger, self._log_time(ledger), passed_over) is not None:
+            self._decisions[ledger.partition] = asyncio.create_task(self._decide(ledger, passed_over))
+
+    async def _decide(self, ledger: Ledger, passed_over: PassedOver) -> None:
+        undecided = next_undecided(ledger, self._log_time(ledger), passed_over)
+        if undecided is None:
+            return
+        try:
+            if self._overtaken[ledger.partition] < _OVERTAKEN:
+                clearing = await NOBODYS.away(undecided.decided, excerpt(ledger.book, undecided.request_id))
+            else:
+                clearing = undecided.decided(ledger.book)
+        except Undecidable as error:
+            self._pass_over(ledger, error.subject, error.reason)
+        else:
+            await self._append(ledger, [clearing])
 
     async def _append(self, ledger: Ledger, batch: Sequence[Record]) -> bool:
         """Appended in this order and waited for together; False where the log's clock is not there yet.
@@ -104,15 +154,22 @@ class Owner:
                 self._pass_over(ledger, subject_of(ledger, record), why(outcome))
             elif isinstance(outcome, BaseException):
                 raise outcome
-            elif isinstance(record, Clearing) and not outcome.accepted:
-                # overtaken by what was logged meanwhile, or a defect: neither may fill the log
-                _log.warning("clearing not valid", request_id=record.request_id, code=outcome.code)
-                await asyncio.sleep(_RETRY_S)
+            elif isinstance(record, Clearing):
+                await self._cleared(ledger, record, outcome)
         early = any(isinstance(outcome, Outcome) and outcome.code == "TOO_EARLY" for outcome in outcomes)
         if early:
             by = max(self._clock.now() - ledger.book.now, _NOT_YET)
             self._ahead[ledger.partition] = _Ahead(by, asyncio.get_running_loop().time() + _TRUSTED_S)
         return not early
+
+    async def _cleared(self, ledger: Ledger, clearing: Clearing, outcome: Outcome) -> None:
+        if outcome.accepted:
+            del self._overtaken[ledger.partition]
+            return
+        # overtaken by what was logged meanwhile, or a defect: neither may fill the log
+        self._overtaken[ledger.partition] += 1
+        _log.warning("clearing not valid", request_id=clearing.request_id, code=outcome.code)
+        await asyncio.sleep(_RETRY_S)
 
     async def _submit(self, record: Record, after_passes: int) -> Outcome:
         for _ in range(after_passes):
@@ -135,7 +192,7 @@ class Owner:
         _log.error("passed over: it can't be decided", subject="/".join(subject), reason=reason)
 
     async def _wait(self) -> None:
-        """Until the log moves, the next timer is due or the election turns, whichever comes first."""
+        """Until the log moves, a timer is due, a clearing is made or the election turns, whichever comes first."""
         ledgers = [self._replica.ledgers[partition] for partition in self.partitions]
         dues = [due + self._ahead_of(ledger) for ledger in ledgers if (due := next_due(ledger)) is not None]
         causes = [self._replica.moved(), self._election.changed()]
@@ -144,11 +201,16 @@ class Owner:
         if any(self._ahead_of(ledger) for ledger in ledgers):
             causes.append(asyncio.sleep(_TRUSTED_S))
         waiting = [asyncio.ensure_future(cause) for cause in causes]
+        decisions = [self._decisions[partition] for partition in self.partitions & self._decisions.keys()]
         try:
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([*waiting, *decisions], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
-        for cause in done:
+            await _end(waiting)
+        for cause in done.intersection(waiting):
             cause.result()
+
+
+async def _end(tasks: Collection[asyncio.Future[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

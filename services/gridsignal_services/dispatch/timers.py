@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from gridsignal_schemas.messages import Clearing, ClearingTrigger, DispatchOrder, OfferDecision, Record, TimerFired
 from gridsignal_schemas.rules.lifecycle import RequestState
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import decide
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.timers import Due
@@ -30,6 +32,34 @@ class Undecidable(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A request that waits for a clearing, and what it is decided from beside its book."""
+
+    request_id: str
+    subject: Subject
+    position: int
+    """The next offset of the partition, where the book stands."""
+    now: datetime
+    trigger: ClearingTrigger
+
+    def decided(self, book: Book) -> Clearing:
+        """The clearing, from the ledger's book or an excerpt of it. Raises Undecidable."""
+        first = self.trigger is ClearingTrigger.GATE_CLOSURE
+        try:
+            return decide(
+                book,
+                self.request_id,
+                now=self.now,
+                position=self.position,
+                trigger=self.trigger,
+                actor=ACTOR,
+                reason="gate closure" if first else "called from standby",
+            )
+        except Exception as error:  # whatever it is, it concerns one request
+            raise Undecidable(self.subject, why(error)) from error
+
+
 def next_records(ledger: Ledger, now: datetime, passed_over: Container[Subject] = ()) -> list[Record]:
     """What to append now, in this order; empty when there is nothing to do before `next_due`.
 
@@ -37,13 +67,32 @@ def next_records(ledger: Ledger, now: datetime, passed_over: Container[Subject] 
     decided before the following moment is looked at. One automatic decision at a time.
     Raises Undecidable for a request that is to be passed over from now on.
     """
+    if owed := owed_records(ledger, passed_over):
+        return owed
+    if (undecided := next_undecided(ledger, now, passed_over)) is not None:
+        return [undecided.decided(ledger.book)]
+    return due_records(ledger, now)
+
+
+def owed_records(ledger: Ledger, passed_over: Container[Subject] = ()) -> list[Record]:
+    """The announcements that have to be written, oldest first."""
+    return [record for record in ledger.owed if not passed_over or subject_of(ledger, record) not in passed_over]
+
+
+def next_undecided(ledger: Ledger, now: datetime, passed_over: Container[Subject] = ()) -> Undecided | None:
+    """The request that has waited longest for a clearing; None where none waits."""
     now = max(now, ledger.book.now)
-    if owed := [record for record in ledger.owed if not passed_over or subject_of(ledger, record) not in passed_over]:
-        return list(owed)
     for request_id in ledger.due_clearings(now):
-        if _turn(ledger, request_id) not in passed_over:
-            return [_clearing(ledger, request_id, now)]
-    return [_fired(timer) for timer in ledger.book.timers.due(now)]
+        if (subject := _turn(ledger, request_id)) not in passed_over:
+            first = ledger.requests[request_id].state is RequestState.CLEARING
+            trigger = ClearingTrigger.GATE_CLOSURE if first else ClearingTrigger.SHORTFALL
+            return Undecided(request_id, subject, ledger.position, now, trigger)
+    return None
+
+
+def due_records(ledger: Ledger, now: datetime) -> list[Record]:
+    """The timers of the first moment that has come, in the order in which they fire."""
+    return [_fired(timer) for timer in ledger.book.timers.due(max(now, ledger.book.now))]
 
 
 def next_due(ledger: Ledger) -> datetime | None:
@@ -78,22 +127,6 @@ def why(error: Exception) -> str:
 def _turn(ledger: Ledger, request_id: str) -> Subject:
     """The request as it waits now: after another clearing it may be decided again."""
     return ("request", request_id, str(len(ledger.requests[request_id].clearings)))
-
-
-def _clearing(ledger: Ledger, request_id: str, now: datetime) -> Clearing:
-    first = ledger.requests[request_id].state is RequestState.CLEARING
-    try:
-        return decide(
-            ledger.book,
-            request_id,
-            now=now,
-            position=ledger.position,
-            trigger=ClearingTrigger.GATE_CLOSURE if first else ClearingTrigger.SHORTFALL,
-            actor=ACTOR,
-            reason="gate closure" if first else "called from standby",
-        )
-    except Exception as error:  # whatever it is, it concerns one request
-        raise Undecidable(_turn(ledger, request_id), why(error)) from error
 
 
 def _fired(timer: Due) -> TimerFired:

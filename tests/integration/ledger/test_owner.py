@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import Clearing, Record, TimerFired
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
-from gridsignal_schemas.values import MW
-from gridsignal_services.bus import Log, LogConfigurationError, LogRecord
+from gridsignal_services.bus import LogConfigurationError
 from gridsignal_services.bus.around import AroundLog
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import append
-from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
-from gridsignal_services.clock import micros
-from gridsignal_services.dispatch.owner import Owner
-from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.replica import Replica
-from tests.builders import a_baseline_declaration, a_dispatch_request, a_flex_offer, a_site_registration, an_option, utc
-
-ALL = frozenset(range(TOPICS["dispatch"].partitions))
-SOON_S = 60.0
-GATE = utc("17:00")
-
-
-class SetClock:
-    """Grid time that stands still until it is set."""
-
-    def __init__(self, now: datetime) -> None:
-        self._now, self._set = now, asyncio.Event()
-
-    def now(self) -> datetime:
-        return self._now
-
-    def set(self, now: datetime) -> None:
-        self._now = now
-        self._set.set()
-        self._set = asyncio.Event()
-
-    async def sleep_until(self, when: datetime) -> None:
-        while self._now < when:
-            await self._set.wait()
+from tests.builders import a_dispatch_request, utc
+from tests.integration.ledger.owner_stage import GATE, SOON_S, an_offer, running
 
 
 class Unwritable(Codec):
@@ -62,63 +33,6 @@ class Unwritable(Codec):
             self.tried.set()
             raise ValueError("expected a record of at most 1000000 bytes, got 1049781")
         return super().written(record)
-
-
-class Stage:
-    """A log, a replica and an owner on one clock; the log's own clock may be another."""
-
-    def __init__(self, log: Log, codec: Codec, clock: SetClock, replica: Replica) -> None:
-        self.log, self.codec, self.clock, self.replica = log, codec, clock, replica
-        self.seen: list[tuple[Record, Outcome]] = []
-        self._moved = asyncio.Event()
-        replica.listen(self._hear)
-
-    def _hear(self, _: LogRecord, record: Record, outcome: Outcome) -> None:
-        self.seen.append((record, outcome))
-        self._moved.set()
-
-    async def until(self, done: Callable[[], bool]) -> None:
-        async with asyncio.timeout(SOON_S):
-            while not done():
-                self._moved.clear()
-                await self._moved.wait()
-
-    async def submit(self, record: Record, principal: str) -> None:
-        assert (await self.replica.submit(record, principal)).accepted
-
-    async def a_site(self, who: str, zone: str) -> None:
-        await self.submit(a_site_registration(site=f"{who}-1", participant=who, zone=zone), "service:dispatch")
-        declared = a_baseline_declaration(site=f"{who}-1", participant=who, zone=zone, power_w=[40 * MW] * 96)
-        await self.submit(declared, f"participant:{who}")
-
-    def state(self, request_id: str, zone: str = "DE-LU") -> RequestState:
-        return self.replica.ledger_of(zone).requests[request_id].state
-
-
-def an_offer(who: str, request_id: str, zone: str, offer_id: str) -> Record:
-    option = an_option(power_w=MW, min_power_w=0)
-    fields = {"participant": who, "site": f"{who}-1", "zone": zone, "expires_at": utc("18:40")}
-    return a_flex_offer(request_id=request_id, offer_id=offer_id, options=[option], **fields)
-
-
-@asynccontextmanager
-async def running(directory: Path, now: datetime, codec: Codec | None = None, lag_s: float = 0) -> AsyncIterator[Stage]:
-    clock = SetClock(now)
-    codec = codec or Codec.from_lock()
-    log = await SqliteLog.open(directory, append_time_us=lambda: micros(clock.now() - timedelta(seconds=lag_s)))
-    replica = Replica(log, codec, source="/tests", read_back_s=SOON_S)
-    stage = Stage(log, codec, clock, replica)
-    tasks = [asyncio.create_task(replica.run())]
-    tasks.append(asyncio.create_task(Owner(replica, clock, SoleCandidate(ALL)).run()))
-    await replica.caught_up()
-    try:
-        yield stage
-        assert [task for task in tasks if task.done()] == [], "something ended that should go on"
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await log.aclose()
 
 
 async def test_ten_thousand_and_one_offers_are_decided_and_the_next_start_is_fine(tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import ClearingTrigger, DispatchRequest
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.dispatch.book_answer import texts
+from gridsignal_services.dispatch.timers import due_records, next_undecided
 from gridsignal_services.ledger.clearing import decide
 from gridsignal_services.ledger.excerpt import excerpt
 from tests.builders import utc
@@ -76,6 +77,28 @@ def test_an_excerpt_is_cleared_as_the_book_would_be(steps: list[tuple[str, int]]
             for book in (ledger.book, held)
         )
         assert decided == other
+
+
+@given(STEPS)
+@example([("offer", 1), ("offer", 2), ("close", 0), ("answer", 0)])
+def test_the_owner_decides_on_an_excerpt_as_on_the_book(steps: list[tuple[str, int]]) -> None:
+    for market in lived(steps):
+        ledger, undecided = market.ledger, next_undecided(market.ledger, market.now)
+        if undecided is not None:
+            held = excerpt(ledger.book, undecided.request_id)
+            assert undecided.decided(held) == undecided.decided(ledger.book)
+
+
+@given(STEPS)
+def test_what_a_closed_gate_brings_is_decided_on_an_excerpt_as_on_the_book(steps: list[tuple[str, int]]) -> None:
+    (*_, market) = lived([("offer", 1), *steps])
+    market.now = max(market.now, market.request.gate_closure_at)
+    for record in due_records(market.ledger, market.now):
+        market.add(record)
+    undecided = next_undecided(market.ledger, market.now)
+    if undecided is not None:
+        held = excerpt(market.ledger.book, undecided.request_id)
+        assert undecided.decided(held) == undecided.decided(market.ledger.book)
 
 
 @given(STEPS)

@@ -1,0 +1,104 @@
+"""A clearing is made beside the loop: everything else goes on, and nobody can put it off."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from gridsignal_schemas.messages import Clearing
+from gridsignal_schemas.rules.lifecycle import RequestState
+from gridsignal_services.bus import Appended, Log
+from gridsignal_services.bus.around import AroundLog
+from gridsignal_services.bus.codec import Codec
+from gridsignal_services.bus.publish import append
+from gridsignal_services.work import NOBODYS
+from tests.builders import a_dispatch_request, an_offer_withdrawal, utc
+from tests.integration.ledger.owner_stage import GATE, an_offer, running
+
+
+class Busy:
+    """Both threads that make answers are taken by somebody else's, until they are let go."""
+
+    def __init__(self) -> None:
+        self._go = threading.Event()
+        self._answers = [asyncio.create_task(NOBODYS.away(self._go.wait)) for _ in range(2)]
+
+    async def over(self) -> None:
+        self._go.set()
+        await asyncio.gather(*self._answers)
+
+
+class Overtaking(AroundLog):
+    """Another log, on which the first clearings come just after the withdrawal of what they award."""
+
+    def __init__(self, log: Log, codec: Codec) -> None:
+        super().__init__(log)
+        self._codec, self.overtaken = codec, list[str]()
+        self.busy: Busy | None = None
+
+    async def append(
+        self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
+    ) -> Appended:
+        record = self._codec.decode(value)
+        if isinstance(record, Clearing) and len(self.overtaken) < 2:
+            award = record.awards[0]
+            self.overtaken.append(award.offer_id)
+            fields = {"offer_id": award.offer_id, "participant": award.participant, "site": f"{award.participant}-1"}
+            withdrawn = an_offer_withdrawal(zone=record.zone, **fields)
+            principal = f"participant:{award.participant}"
+            await append(self.log, withdrawn, self._codec.encode(withdrawn), principal=principal, source="/tests")
+            if len(self.overtaken) == 2:
+                self.busy = Busy()  # what is still decided now is decided by the loop itself
+        return await super().append(stream, key, value, headers, partition=partition)
+
+
+async def test_timers_and_announcements_of_others_go_on_while_a_clearing_is_made(tmp_path: Path) -> None:
+    async with running(tmp_path, utc("16:00")) as stage:
+        await stage.a_site("acme", "DE-LU")
+        for request_id, gate in (("slow", GATE), ("other", utc("17:05"))):
+            asked = a_dispatch_request(request_id=request_id, gate_closure_at=gate)
+            await stage.submit(asked, "operator:tso-north")
+            await stage.submit(an_offer("acme", request_id, "DE-LU", request_id), "participant:acme")
+        busy = Busy()
+        try:
+            stage.clock.set(GATE)
+            await stage.until(lambda: stage.state("slow") is RequestState.CLEARING)
+            withdrawn = an_offer_withdrawal(offer_id="other", participant="acme", site="acme-1")
+            await stage.submit(withdrawn, "participant:acme")
+            stage.clock.set(utc("17:05"))
+            await stage.until(
+                lambda: stage.state("other") is RequestState.CLEARING and not stage.replica.ledger_of("DE-LU").owed
+            )
+            assert stage.state("slow") is RequestState.CLEARING
+        finally:
+            await busy.over()
+        await stage.until(lambda: stage.state("slow") is RequestState.PARTIALLY_AWARDED)
+        await stage.until(lambda: stage.state("other") is RequestState.UNMET)
+
+
+async def test_withdrawals_put_a_clearing_off_twice_at_most(tmp_path: Path) -> None:
+    logs: list[Overtaking] = []
+
+    def around(log: Log, codec: Codec) -> Log:
+        logs.append(Overtaking(log, codec))
+        return logs[0]
+
+    async with running(tmp_path, utc("16:00"), around=around) as stage:
+        request = a_dispatch_request()
+        for who in ("acme", "bolt", "core"):
+            await stage.a_site(who, "DE-LU")
+        await stage.submit(request, "operator:tso-north")
+        for who in ("acme", "bolt", "core"):
+            await stage.submit(an_offer(who, request.request_id, "DE-LU", f"of-{who}"), f"participant:{who}")
+        stage.clock.set(GATE)
+        try:
+            await stage.until(lambda: stage.state(request.request_id) is RequestState.PARTIALLY_AWARDED)
+        finally:
+            if logs[0].busy is not None:
+                await logs[0].busy.over()
+        assert logs[0].overtaken == ["of-acme", "of-bolt"]
+        clearings = [(record, outcome) for record, outcome in stage.seen if isinstance(record, Clearing)]
+        assert [outcome.accepted for _, outcome in clearings] == [False, False, True]
+        assert [award.offer_id for award in clearings[-1][0].awards] == ["of-core"]
