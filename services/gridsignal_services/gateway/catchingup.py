@@ -34,7 +34,7 @@ class Ways(Protocol):
     async def read(self, catching_up: CatchingUp) -> None:
         """Reads the log on."""
 
-    def entry(self, logged: LogRecord) -> Entry: ...
+    async def entry(self, logged: LogRecord) -> Entry: ...
 
     def cursor(self, stream: Stream, place: Place) -> str: ...
 
@@ -117,7 +117,7 @@ class CatchingUp:
             await self._ways.turn(self.connection)
             for _ in range(min(_READ, len(self._left))):
                 known = self._left.popleft()
-                self._take(known if isinstance(known, Entry) else self._ways.entry(known))
+                self._take(known if isinstance(known, Entry) else await self._ways.entry(known))
                 if self._sent >= _SLICE:
                     break
             self._sent = 0

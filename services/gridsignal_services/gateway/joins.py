@@ -166,8 +166,8 @@ class Joins:
 
     # --- for those who catch up ----------------------------------------------------------------------------------
 
-    def entry(self, logged: LogRecord) -> Entry:
-        return self._sources.entry(logged)
+    async def entry(self, logged: LogRecord) -> Entry:
+        return await self._sources.entry(logged)
 
     def cursor(self, stream: Stream, place: Place) -> str:
         return self._seal().seal(stream.name, place, int(time.time()))

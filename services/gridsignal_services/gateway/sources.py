@@ -29,10 +29,14 @@ from gridsignal_services.gateway.snapshots import Snapshot
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Outage, logger
+from gridsignal_services.work import NOBODYS
 
 PUBLIC = ("prices", "carbon", "alerts")
 _DELIVERED = (DispatchRequest, RequestCancellation, OfferDecision, DispatchOrder)
 _SNAPSHOTS = 256
+_LONG_BYTES = 2048
+"""A record longer than a day of five minutes takes more than some milliseconds to read, and so is read beside the loop.
+"""
 
 Take = Callable[[str, Entry], None]
 """Gets every record of a stream, in order, in the tick in which it is known."""
@@ -89,7 +93,7 @@ class Sources:
         try:
             while any(reader.positions[partition] < end for partition, end in ends.items()):
                 for logged in await reader.read(self._settings.catch_up_batch):
-                    self._arrived(name, logged)
+                    await self._arrived(name, logged)
                 await asyncio.sleep(0)
         finally:
             await reader.aclose()
@@ -114,14 +118,16 @@ class Sources:
         try:
             while True:
                 for logged in await reader.read(self._settings.catch_up_batch):
-                    self._arrived(name, logged)
+                    await self._arrived(name, logged)
                 outage.over()
                 await asyncio.sleep(0)  # a burst leaves the loop to the writes in between
         finally:
             await reader.aclose()
 
-    def _arrived(self, name: str, logged: LogRecord) -> None:
-        entry = self.entry(logged)
+    async def _arrived(self, name: str, logged: LogRecord) -> None:
+        # in a thread of its own: what is live waits for nobody's answers
+        is_long = len(logged.value) > _LONG_BYTES
+        entry = self._entry(logged, await asyncio.to_thread(self._read, logged) if is_long else self._read(logged))
         self.tables[name].add(entry)
         self._move(name, entry)
 
@@ -139,14 +145,22 @@ class Sources:
 
     # --- for those who catch up ----------------------------------------------------------------------------------
 
-    def entry(self, logged: LogRecord) -> Entry:
-        """A record read again, as it was when it was live."""
+    async def entry(self, logged: LogRecord) -> Entry:
+        """A record read again, as it was when it was live: a long one beside the loop."""
+        is_long = len(logged.value) > _LONG_BYTES
+        return self._entry(logged, await NOBODYS.away(self._read, logged) if is_long else self._read(logged))
+
+    def _read(self, logged: LogRecord) -> Record | Poison:
         try:
-            record = self._codec.decode(logged.value)
+            return self._codec.decode(logged.value)
         except Poison as poison:
+            return poison
+
+    def _entry(self, logged: LogRecord, record: Record | Poison) -> Entry:
+        if isinstance(record, Poison):
             self.poison += 1
             self._log_out.warning(
-                "poison", stream=logged.stream, partition=logged.partition, offset=logged.offset, reason=poison.reason
+                "poison", stream=logged.stream, partition=logged.partition, offset=logged.offset, reason=record.reason
             )
             return Entry(logged, None)
         if logged.stream != "dispatch":
