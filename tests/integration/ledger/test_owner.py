@@ -14,10 +14,11 @@ from gridsignal_services.bus import LogConfigurationError
 from gridsignal_services.bus.around import AroundLog
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import append
-from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
+from gridsignal_services.dispatch.owner import _IN_ONE_PASS, Owner
 from gridsignal_services.replica import Replica
 from tests.builders import a_dispatch_request, utc
-from tests.integration.ledger.owner_stage import GATE, SOON_S, an_offer, running
+from tests.integration.ledger.owner_stage import ALL, GATE, SOON_S, an_offer, running
 
 
 class Unwritable(Codec):
@@ -33,6 +34,22 @@ class Unwritable(Codec):
             self.tried.set()
             raise ValueError("expected a record of at most 1000000 bytes, got 1049781")
         return super().written(record)
+
+
+class Noting(Codec):
+    """Notes in which pass of the event loop it encodes."""
+
+    passes = 0
+    at: list[int]
+
+    def written(self, record: Record) -> tuple[bytes, Record]:
+        self.at.append(self.passes)
+        return super().written(record)
+
+    async def count(self) -> None:
+        while True:
+            self.passes += 1
+            await asyncio.sleep(0)
 
 
 async def test_ten_thousand_and_one_offers_are_decided_and_the_next_start_is_fine(tmp_path: Path) -> None:
@@ -117,3 +134,17 @@ async def test_a_ledger_that_lost_its_beginning_is_refused(tmp_path: Path) -> No
     with pytest.raises(LogConfigurationError, match="from its first record, got partition 0 from offset 3"):
         await replica.run()
     await log.aclose()
+
+
+async def test_an_owner_with_much_to_write_leaves_the_loop_to_others_and_keeps_the_order(tmp_path: Path) -> None:
+    codec, count = Noting.from_lock(), 30
+    codec.at = []
+    async with running(tmp_path, utc("16:00"), codec) as stage, asyncio.TaskGroup() as tasks:
+        counting = tasks.create_task(codec.count())
+        batch = [a_dispatch_request(request_id=f"request-{number}") for number in range(count)]
+        owner = Owner(stage.replica, stage.clock, SoleCandidate(ALL))
+        await owner._append(stage.replica.ledger_of("DE-LU"), batch)
+        counting.cancel()
+    assert len(codec.at) == count
+    assert max(codec.at.count(number) for number in codec.at) <= _IN_ONE_PASS
+    assert [record for record, _ in stage.seen] == batch
