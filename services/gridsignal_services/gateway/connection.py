@@ -114,6 +114,8 @@ class Connection(Inlet, Outlet):
         self.joins: dict[str, asyncio.Task[None]] = {}
         self.looks: set[asyncio.Task[None]] = set()
         """Questions under way: nobody is told the answer once it has ended."""
+        self.unanswered = 0
+        """Writes and questions under way."""
         self.turn = asyncio.Lock()
         """Whose turn it is among its writes: what is sent in an order is logged in it."""
         self.opened_s = self.heard_s = self.pinged_s = door.now_s()
@@ -162,6 +164,12 @@ class Connection(Inlet, Outlet):
 
     def has_unread(self) -> None:
         self.door.has_unread(self)
+
+    @property
+    def is_held(self) -> bool:
+        # one that waits for nothing is read all the same: no sibling is shut out
+        is_full = self.share.unanswered >= self._settings.organisation_unanswered
+        return is_full and self.unanswered > 0 and not self.has_ended
 
     def sign_of_life(self) -> None:
         self.heard_s = self.door.now_s()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, assert_never
 
 from websockets.http11 import Request
@@ -14,7 +13,6 @@ from websockets.http11 import Request
 from gridsignal_schemas.frames import (
     CloseCode,
     Frame,
-    Refused,
     SchemaFrame,
     TokenAccepted,
     Welcome,
@@ -22,6 +20,7 @@ from gridsignal_schemas.frames import (
 from gridsignal_services.access import Principal
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.cache import Cache
+from gridsignal_services.gateway.answering import Answering
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.costs import cost_s
 from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
@@ -69,10 +68,11 @@ class Conversations:
     ) -> None:
         self.connections: set[Connection] = set()
         self.watch = Watch(house.settings, self.connections, self._token_due)
-        self.ticker = Ticker(self._flush, house.settings.tick_s)
+        self.ticker = Ticker(self._flush, self._has_more, house.settings.tick_s)
         self._house, self._settings = house, house.settings
         self._health, self._gauges = health, gauges
-        self._hub, self._pen, self._quota = hub, pen, quota
+        self._hub, self._quota = hub, quota
+        self._answering = Answering(pen, turns, gauges, self._start)
         self._subscriptions = Subscriptions(hub, joins, gauges, house.settings, self._start)
         self.presence = Presence(cache, self._start, _PRESENT_FOR * house.settings.dead_after_s)
         self._schema_text = schema_text
@@ -196,11 +196,9 @@ class Conversations:
                 case Leave():
                     self._subscriptions.leave(connection, effect)
                 case Publish():
-                    self._start(connection, self._publish(connection, effect))
+                    self._answering.write(connection, effect)
                 case Look():
-                    task = self._start(connection, self._look(connection, effect))
-                    connection.looks.add(task)
-                    task.add_done_callback(connection.looks.discard)
+                    self._answering.look(connection, effect)
                 case _:
                     assert_never(effect)
 
@@ -231,22 +229,6 @@ class Conversations:
         if isinstance(failure, Exception):
             self.broke(connection, failure)
 
-    async def _publish(self, connection: Connection, asked: Publish) -> None:
-        assert connection.session is not None
-        assert connection.session.principal is not None
-        answer = await self._pen.write(asked, connection.session.principal, connection.turn)
-        self._gauges.answers.labels(answer.code if isinstance(answer, Refused) else "received").inc()
-        connection.session.answered()
-        connection.send(answer)
-
-    async def _look(self, connection: Connection, asked: Look) -> None:
-        assert connection.session is not None
-        assert connection.session.principal is not None
-        turn = partial(self.turns.turn, connection.share, connection)
-        answer = await self._pen.look(asked.query, connection.session.principal, asked.site, turn)
-        connection.session.answered()
-        connection.send(answer)
-
     # --- the tick ------------------------------------------------------------------------------------------------
 
     def _token_due(self, connection: Connection) -> float:
@@ -256,12 +238,17 @@ class Conversations:
         self.perform(connection, effects)
         return again_s
 
-    def _flush(self) -> int:
-        self._gauges.deliveries.inc(self._hub.flush())
+    def _flush(self) -> Iterator[int]:
+        for deliveries in self._hub.flush():
+            self._gauges.deliveries.inc(deliveries)
+            yield 0
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
             connection.flush()
-        return len(dirty)
+            yield 1
+
+    def _has_more(self) -> bool:
+        return bool(self._dirty) or self._hub.has_more
 
     # --- the end -------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,16 @@ than was measured, for who pays too little is waited for by others.
 
 from __future__ import annotations
 
-from gridsignal_schemas.messages import BaselineDeclaration, FlexOffer, MeterReading, Record
+from gridsignal_schemas.messages import (
+    BaselineDeclaration,
+    DispatchOrder,
+    FlexOffer,
+    MeterReading,
+    OfferDecision,
+    Record,
+)
 from gridsignal_services.gateway.effects import Effect, Join, Look, Publish
+from gridsignal_services.gateway.history import Entry
 
 _RECORD_S = 300e-6
 """To encode a record, log it, reduce it and tell of it."""
@@ -16,11 +24,22 @@ _OPTION_S = 40e-6
 _POINT_S = 0.5e-6
 _TASK_S = 200e-6
 """To begin what goes on by itself and waits for turns of its own."""
+_DELIVERY_S = 10e-6
+"""To hand a record to a connection: most of it is the system's, for the write."""
+_ADDRESSED = frozenset({OfferDecision.__name__, DispatchOrder.__name__})
 
 
 def cost_s(effects: list[Effect]) -> float:
     """Seconds of the loop that these effects take after they are decided."""
     return sum(_cost_s(effect) for effect in effects)
+
+
+def delivery_s(entry: Entry) -> float:
+    """Seconds of the loop that a record costs whoever's connection it is handed to.
+
+    Only what is addressed to somebody: what an operator or a feed says is for everybody, and nobody pays for it.
+    """
+    return _DELIVERY_S if entry.name in _ADDRESSED else 0.0
 
 
 def _cost_s(effect: Effect) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gridsignal_schemas.frames import CloseCode, Frame, Query
 from gridsignal_schemas.messages import Record
-from gridsignal_services.gateway.hub import GroupKey
+from gridsignal_services.gateway.groupkey import GroupKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,92 +2,25 @@
 
 A group is everything that decides what a member sees: stream, filter, mode, encoding and visibility. All groups of a
 stream stand at the stream's head; who is behind catches up outside and joins when it stands there too.
+
+A record is only noted when it comes. It is rendered and handed out afterwards, piece by piece, so that neither many
+groups nor many members keep the event loop from others.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Literal, NamedTuple, Protocol
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
 
 from gridsignal_schemas.catalog import TOPICS
-from gridsignal_schemas.frames import Filter, PositionFrame
-from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal, may_see
+from gridsignal_schemas.frames import PositionFrame
+from gridsignal_services.gateway.groupkey import GroupKey, Name, names_of, sub_of
 from gridsignal_services.gateway.history import Entry
-from gridsignal_services.gateway.rendering import Encoding, rendered, signal_avro, signal_json
+from gridsignal_services.gateway.rendering import rendered, signal_avro, signal_json
 
-Mode = Literal["every", "latest"]
-_SUB_BYTES = 9
-_FOR_EVER = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    """A visibility class: everybody in it sees the same records of a stream."""
-
-    principal: Principal
-    entitlements: Entitlements
-
-    def may_see(self, entry: Entry) -> bool:
-        return may_see(self.principal, entry.audience, self.entitlements)
-
-
-@dataclass(frozen=True, slots=True)
-class GroupKey:
-    """What decides which bytes a member gets."""
-
-    stream: str
-    zones: frozenset[str] | None
-    facets: frozenset[str] | None
-    """Products on prices, accountings on carbon."""
-    mode: Mode
-    encoding: Encoding
-    viewer: Viewer
-
-    def wants(self, entry: Entry) -> bool:
-        """Filter and visibility; a zone filter never hides what is addressed to one's own site."""
-        if self.facets is not None and entry.facet not in self.facets:
-            return False
-        if self.zones is not None and entry.zone not in self.zones:
-            own = self.viewer.entitlements.sites
-            if entry.audience.sites.isdisjoint(own):
-                return False
-        return self.viewer.may_see(entry)
-
-
-def sub_of(key: GroupKey, secret: bytes) -> str:
-    """The name of a group's subscriptions: the same for the same key, whether or not anybody else has it now."""
-    who, theirs = key.viewer.principal, key.viewer.entitlements
-    sets = (key.zones, key.facets, who.scopes, theirs.zones, theirs.sites)
-    parts = [key.stream, key.mode, key.encoding, who.role, who.organisation]
-    parts += ["*" if names is None else ",".join(sorted(names)) for names in sets]
-    digest = hashlib.blake2b("\n".join(parts).encode(), key=secret, digest_size=_SUB_BYTES, person=b"gs-sub").digest()
-    return base64.urlsafe_b64encode(digest).decode()
-
-
-def group_key(
-    stream: str, wanted: Filter, mode: Mode, encoding: Encoding, who: Principal, entitled: Entitlements
-) -> GroupKey:
-    """The group of a subscription: what does not change the bytes is left out, so that groups are few and large."""
-    facets = {"prices": wanted.products, "carbon": wanted.accounting}.get(stream)
-    return GroupKey(
-        stream,
-        None if wanted.zones is None else frozenset(wanted.zones),
-        None if facets is None else frozenset(facets),
-        mode,
-        encoding,
-        _viewer(stream, who, entitled),
-    )
-
-
-def _viewer(stream: str, who: Principal, entitled: Entitlements) -> Viewer:
-    scopes = who.scopes & {SIGNAL_READ}
-    if stream == "dispatch":
-        return Viewer(Principal(who.role, who.organisation, "", scopes, _FOR_EVER), entitled)
-    return Viewer(Principal("service", "", "", scopes, _FOR_EVER), Entitlements(zones=entitled.zones))
+_A_PIECE = 32
+"""Members that are handed a batch at once."""
 
 
 class Prepared(NamedTuple):
@@ -132,22 +65,28 @@ class Member(Protocol):
 
 
 class Group:
-    """Members that see the same bytes, and the messages of this tick.
+    """Members that see the same bytes, and what waits to be handed to them.
 
-    Bounded by the connections. When full: never. Conflates: nothing here, see backlog.
+    Bounded by the connections, and by what comes in one tick. When full: never. Conflates: nothing here, see backlog.
     """
 
     def __init__(self, key: GroupKey, sub: str) -> None:
         self.key = key
         self.sub = sub
-        self.members: dict[Member, None] = {}
+        self.members: dict[Member, int] = {}
+        """Each with the first of the group's batches that it gets."""
         self.reserved = 0
         """Connections that are about to join."""
-        self.pending: list[Prepared] = []
         self.told_at_s = 0.0
         """When the members last got a cursor."""
-        self.unseen = 0
-        """Records that passed since then without concerning the group."""
+        self.told_after = 0
+        """How many records of the stream had passed then."""
+        self._pending: list[tuple[Entry | None, str]] = []
+        """What has come since the last batch: an entry and its cursor; without an entry a position."""
+        self._closed: deque[tuple[int, list[tuple[Entry | None, str]]]] = deque()
+        """Batches that are on their way, by number, each for those who were members when it was closed."""
+        self._number = 0
+        """Of the batch that is pending."""
         self._order: list[Member] | None = None
 
     def signal(self, entry: Entry, cursor: str | None) -> Prepared:
@@ -163,22 +102,46 @@ class Group:
         frame = PositionFrame(sub=self.sub, cursor=cursor)
         return Prepared(rendered(self.key.encoding, frame), is_position=True, cursor=cursor)
 
-    def distribute(self, turn: int) -> int:
-        """Gives this tick's messages to every member, beginning with another one each time; returns deliveries."""
-        batch = Batch(self.sub, self.pending)
-        self.pending = []
-        if self._order is None:
-            self._order = list(self.members)
-        order = self._order
-        start = turn % len(order) if order else 0
-        for member in order[start:] if start else order:
-            member.accept(batch)
-        for member in order[:start]:
-            member.accept(batch)
-        return len(order) * len(batch.messages)
+    def note(self, entry: Entry | None, cursor: str) -> None:
+        """An entry, or the position alone, for all who are members now."""
+        self._pending.append((entry, cursor))
+
+    def distribute(self, turn: int) -> Iterator[int]:
+        """Gives what waits to its members, beginning with another one each time; yields the deliveries piece by piece.
+
+        Members may come and go in between.
+        """
+        self._close()
+        while self._closed:
+            number, noted = self._closed.popleft()
+            messages = [self.position(at) if entry is None else self.signal(entry, at) for entry, at in noted]
+            batch = Batch(self.sub, messages)
+            if self._order is None:
+                self._order = list(self.members)
+            order = self._order
+            start = turn % len(order) if order else 0
+            for begin, end in ((start, len(order)), (0, start)):
+                for at in range(begin, end, _A_PIECE):
+                    yield len(messages) * self._hand(batch, number, order[at : min(at + _A_PIECE, end)])
+
+    def _hand(self, batch: Batch, number: int, members: list[Member]) -> int:
+        handed = 0
+        for member in members:
+            if self.members.get(member, number + 1) <= number:  # it was there before, and still is
+                member.accept(batch)
+                handed += 1
+        return handed
+
+    def _close(self) -> None:
+        if self._pending:
+            self._closed.append((self._number, self._pending))
+            self._pending = []
+            self._number += 1
 
     def add(self, member: Member) -> None:
-        self.members[member] = None
+        """From now on; what waits already belongs to those before."""
+        self._close()
+        self.members[member] = self._number
         self._order = None
 
     def remove(self, member: Member) -> None:
@@ -197,7 +160,12 @@ class Hub:
         """`secret` names the groups of this process."""
         self._secret = secret
         self._position_every = position_every
-        self._groups: dict[str, dict[GroupKey, Group]] = {name: {} for name, t in TOPICS.items() if t.subscribable}
+        streams = [name for name, topic in TOPICS.items() if topic.subscribable]
+        self._groups: dict[str, dict[GroupKey, Group]] = {name: {} for name in streams}
+        self._named: dict[tuple[str, Name], dict[Group, None]] = {}
+        """By stream and whom a record may concern: a record costs nothing for those whom it can't."""
+        self._passed = dict.fromkeys(streams, 0)
+        """Records of each stream since the start."""
         self._dirty: dict[Group, None] = {}
         self._turn = 0
 
@@ -207,6 +175,8 @@ class Hub:
         group = groups.get(key)
         if group is None:
             group = groups[key] = Group(key, sub_of(key, self._secret))
+            for name in key.names:
+                self._named.setdefault((key.stream, name), {})[group] = None
         group.reserved += 1
         return group
 
@@ -217,9 +187,8 @@ class Hub:
 
     def attach(self, group: Group, member: Member) -> None:
         """From now on; what the group has not yet sent belongs to those before."""
-        if group.pending:
-            self._dirty.pop(group, None)
-            group.distribute(self._turn)
+        if not group.members:
+            group.told_after = self._passed[group.key.stream]
         group.add(member)
 
     def detach(self, group: Group, member: Member) -> None:
@@ -228,42 +197,62 @@ class Hub:
         self._forget_if_empty(group)
 
     def _forget_if_empty(self, group: Group) -> None:
-        if not group.members and not group.reserved:
-            self._groups[group.key.stream].pop(group.key, None)
-            self._dirty.pop(group, None)
+        key = group.key
+        if group.members or group.reserved or self._groups[key.stream].pop(key, None) is None:
+            return
+        self._dirty.pop(group, None)
+        for name in key.names:
+            named = self._named[key.stream, name]
+            del named[group]
+            if not named:
+                del self._named[key.stream, name]
 
-    def publish(self, stream: str, entry: Entry, cursor: Callable[[], str], now_s: float) -> bool:
-        """Prepares an entry for every group that wants it; whether there is anything to flush."""
-        for group in self._groups[stream].values():
-            if not group.members:
-                continue
-            if entry.is_deliverable and group.key.wants(entry):
-                self._prepare(group, group.signal(entry, cursor()), now_s)
-                continue
-            group.unseen += 1
-            # on dispatch a position out of turn would count what others do
-            if group.unseen >= self._position_every and stream != "dispatch":
-                self._prepare(group, group.position(cursor()), now_s)
-        return bool(self._dirty)
+    def publish(self, stream: str, entry: Entry, cursor: Callable[[], str], now_s: float) -> list[Group]:
+        """Notes an entry for every group that wants it; returns these."""
+        self._passed[stream] += 1
+        if not entry.is_deliverable:
+            return []
+        found = dict[Group, None]()
+        for name in names_of(entry.audience):
+            found |= self._named.get((stream, name), {})
+        reached = [group for group in found if group.members and group.key.wants(entry)]
+        for group in reached:
+            self._note(group, entry, cursor(), now_s)
+        return reached
 
     def beat(self, stream: str, cursor: Callable[[], str], now_s: float, every_s: float) -> bool:
-        """Tells the position to every group that has heard none for `every_s`: the heartbeat."""
-        for group in self._groups[stream].values():
-            if group.members and now_s - group.told_at_s >= every_s:
-                self._prepare(group, group.position(cursor()), now_s)
-        return bool(self._dirty)
+        """Tells the position to every group that has heard none for `every_s`, or that much has passed unseen.
 
-    def _prepare(self, group: Group, prepared: Prepared, now_s: float) -> None:
-        group.pending.append(prepared)
+        Returns whether there is anything to flush.
+        """
+        # on dispatch a position out of turn would count what others do
+        most = self._passed[stream] - self._position_every if stream != "dispatch" else -1
+        for group in self._groups[stream].values():
+            if group.members and (now_s - group.told_at_s >= every_s or group.told_after <= most):
+                self._note(group, None, cursor(), now_s)
+        return self.has_more
+
+    def _note(self, group: Group, entry: Entry | None, cursor: str, now_s: float) -> None:
+        group.note(entry, cursor)
         group.told_at_s = now_s
-        group.unseen = 0
+        group.told_after = self._passed[group.key.stream]
         self._dirty[group] = None
 
-    def flush(self) -> int:
-        """Hands out everything prepared since the last flush; returns the number of deliveries."""
+    @property
+    def has_more(self) -> bool:
+        """Whether anything was noted since the last flush began."""
+        return bool(self._dirty)
+
+    def flush(self) -> Iterator[int]:
+        """Hands out everything noted since the last flush; yields the number of deliveries piece by piece.
+
+        One flush ends before the next begins: each member gets all in order.
+        """
         dirty, self._dirty = self._dirty, {}
         self._turn += 1
-        return sum(group.distribute(self._turn) for group in dirty if group.pending)
+        turn = self._turn
+        for group in dirty:
+            yield from group.distribute(turn)
 
     def groups(self, stream: str) -> list[Group]:
         return list(self._groups[stream].values())

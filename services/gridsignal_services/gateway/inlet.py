@@ -23,8 +23,9 @@ _INTO = memoryview(bytearray(READ_BYTES))
 class Inlet(asyncio.BufferedProtocol):
     """What has come in and was not looked at yet.
 
-    Bounded: two reads; before the hello `early_reads` and `header_bytes`, then `hello_bytes`.
-    When full: the socket is not read; before the hello it is dropped. Conflates: nothing.
+    Bounded: two reads, also while too much of its organisation is unanswered; before the hello `early_reads` and
+    `header_bytes`, then `hello_bytes`. When full: the socket is not read; before the hello it is dropped.
+    Conflates: nothing.
     """
 
     transport: asyncio.Transport | None
@@ -56,6 +57,11 @@ class Inlet(asyncio.BufferedProtocol):
     @abstractmethod
     def sign_of_life(self) -> None:
         """The peer is there."""
+
+    @property
+    @abstractmethod
+    def is_held(self) -> bool:
+        """Whether it is read on only when what it has asked is answered."""
 
     @property
     @abstractmethod
@@ -125,10 +131,18 @@ class Inlet(asyncio.BufferedProtocol):
         self._is_dear = owed_s > _DEAR_S
         return owed_s + _READ_S
 
+    def go_on_reading(self) -> None:
+        """It is held no longer."""
+        if self._unread:
+            self.sign_of_life()  # it was not silent: we were busy
+            self.has_unread()
+
     def work(self) -> bool:
         """Works off a slice; whether there is more."""
         if self.transport is None or self.transport.is_closing():
             self._unread.clear()
+            return False
+        if self.is_held:
             return False
         is_early = self.early_bytes is not None and not self.has_ended
         size = _SMALL_SLICE_BYTES if is_early or self._is_dear else _SLICE_BYTES

@@ -22,6 +22,7 @@ from gridsignal_services.clock import Clock
 from gridsignal_services.for_ever import for_ever
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.conversations import Conversations
+from gridsignal_services.gateway.costs import delivery_s
 from gridsignal_services.gateway.cursor import DAY_S, Seal
 from gridsignal_services.gateway.doorway import Doorway, descriptors, too_few
 from gridsignal_services.gateway.gauges import Gauges
@@ -72,8 +73,8 @@ class Gateway:
         self._seal = self._fresh_seal()
         self._hub = Hub(secrets.token_bytes(32), position_every=settings.position_every)
         self._sources = Sources(log, codec, replica, clock, self._day_start, settings)
-        turns = Turns(settings.organisation_share)
-        joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges, turns)
+        self._turns = Turns(settings.organisation_share)
+        joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges, self._turns)
         quota = Quota(cache, settings)
         pen = Pen(log, codec, replica, quota, settings, clock)
         house = House(
@@ -85,7 +86,7 @@ class Gateway:
             has_room=quota.has_room,
         )
         self._conversations = Conversations(
-            house, self.health, self.gauges, self._hub, joins, pen, quota, cache, turns, codec.schema_text
+            house, self.health, self.gauges, self._hub, joins, pen, quota, cache, self._turns, codec.schema_text
         )
         self._sources.deliver_to(self._deliver)
         self._doorway = Doorway(self._conversations.arrivals, self._conversations.turns, self._connection, settings)
@@ -215,8 +216,14 @@ class Gateway:
 
     def _deliver(self, stream: str, entry: Entry) -> None:
         self.gauges.signals.labels(stream).inc()
-        if self._hub.publish(stream, entry, self._cursor_of(stream), self._conversations.now_s()):
-            self._conversations.ticker.request()
+        reached = self._hub.publish(stream, entry, self._cursor_of(stream), self._conversations.now_s())
+        if not reached:
+            return
+        self._conversations.ticker.request()
+        if each_s := delivery_s(entry):
+            now_s = asyncio.get_running_loop().time()
+            for group in reached:
+                self._turns.share_of(group.key.viewer.principal.name).charge(each_s * len(group.members), now_s)
 
     def _cursor_of(self, stream: str) -> Callable[[], str]:
         """The cursor at a stream's head: sealed once, when the first group needs it."""

@@ -33,7 +33,7 @@ from gridsignal_services.access import OFFER_WRITE, Entitlements, Principal
 from gridsignal_services.access.tokens import Unauthorized
 from gridsignal_services.gateway.conduct import Conduct, Pace
 from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
-from gridsignal_services.gateway.hub import GroupKey, group_key
+from gridsignal_services.gateway.groupkey import GroupKey, group_key
 from gridsignal_services.gateway.refusals import forbidden, malformed, odd, rate, too_fast
 from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.settings import GatewaySettings

@@ -99,10 +99,13 @@ class GatewaySettings:
     """Of the event loop's time, for what it sends, what that causes and what it asks to be replayed; more: it is served
     after all others, who then wait for a slice of a millisecond or two. Of one organisation, connections that had
     nothing to do are served before those that never stop. Everybody without a token has one such share together."""
+    organisation_unanswered: int = 2000
+    """More writes and questions unanswered: each of its connections is read on when all of its own are answered."""
     organisation_subscriptions: int = 20_000
     """More, over all its connections to this gateway: error `too_many_subscriptions`."""
-    organisation_filters: int = 2000
-    """More different filters among its subscriptions at this gateway: error `too_many_subscriptions`."""
+    organisation_filters: int = 1000
+    """More different filters among its subscriptions at this gateway: error `too_many_subscriptions`. On dispatch a
+    connection for one site has a filter of its own."""
     organisation_writes_per_s: float = 1000.0
     """Faster: refused with `rate`. Counted over all gateways that share a cache."""
     organisation_write_burst: int = 5000

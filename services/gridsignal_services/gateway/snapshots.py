@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from gridsignal_services.gateway.cursor import Place
+from gridsignal_services.gateway.groupkey import GroupKey
 from gridsignal_services.gateway.history import Entry
-from gridsignal_services.gateway.hub import Batch, Group, GroupKey, Prepared
+from gridsignal_services.gateway.hub import Batch, Group, Prepared
 
 _TOGETHER = 25
 """Messages handed to a connection at once."""

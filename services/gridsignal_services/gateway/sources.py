@@ -21,8 +21,8 @@ from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.clock import Clock, micros
 from gridsignal_services.gateway.cursor import Place
+from gridsignal_services.gateway.groupkey import GroupKey
 from gridsignal_services.gateway.history import Entry, StateEntry, Stream
-from gridsignal_services.gateway.hub import GroupKey
 from gridsignal_services.gateway.lastvalues import DayStart, LastValues
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.snapshots import Snapshot

@@ -12,7 +12,8 @@ from gridsignal_services.bus import LogUnavailable
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.effects import Join, Leave
 from gridsignal_services.gateway.gauges import Gauges
-from gridsignal_services.gateway.hub import Group, GroupKey, Hub
+from gridsignal_services.gateway.groupkey import GroupKey
+from gridsignal_services.gateway.hub import Group, Hub
 from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.settings import GatewaySettings
 

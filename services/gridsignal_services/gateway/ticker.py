@@ -1,29 +1,45 @@
 """When to write: at once when idle, joined to a few milliseconds under load.
 
-Written after centrifuge's write delay: a system call costs more than anything else on the way of a signal.
+Written after centrifuge's write delay: a system call costs more than anything else on the way of a signal. A flush to
+many goes on in the next pass of the event loop, and others have their turns in between.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 FEW = 32
 """A flush that wrote to no more connections than these cost too little for the next one to wait."""
+_SLICE_S = 0.002
+"""How long a flush keeps the event loop."""
 
 
 class Ticker:
     """Calls `flush` soon after it is asked to; after one that wrote to many connections, not before a tick has passed.
 
-    Bounded: one call under way. When full: never. Conflates: requests within one tick are one flush.
+    Bounded: one flush under way. When full: never. Conflates: requests within one tick are one flush.
     """
 
-    def __init__(self, flush: Callable[[], int], tick_s: float) -> None:
+    def __init__(
+        self,
+        flush: Callable[[], Iterator[int]],
+        has_more: Callable[[], bool],
+        tick_s: float,
+        now_s: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`now_s` tells how long the loop has been kept."""
         self._flush = flush
-        """Writes what waits, and says to how many connections."""
+        """Writes what waits, piece by piece, and says to how many connections."""
+        self._has_more = has_more
+        """Whether more has come since the flush began."""
         self._tick_s = tick_s
+        self._now_s = now_s
         self._last_s = float("-inf")
         self._scheduled: asyncio.Handle | None = None
+        self._under_way: Iterator[int] | None = None
+        self._began_s, self._wrote = 0.0, 0
 
     def request(self) -> None:
         """There is something to write."""
@@ -42,12 +58,29 @@ class Ticker:
         return self._scheduled is not None
 
     def _fire(self) -> None:
-        began_s = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        if self._under_way is None:
+            self._under_way, self._began_s, self._wrote = self._flush(), loop.time(), 0
+        until_s, is_over = self._now_s() + _SLICE_S, True
         try:
-            if self._flush() > FEW:
-                self._last_s = began_s
+            for wrote in self._under_way:
+                self._wrote += wrote
+                if self._now_s() >= until_s:
+                    is_over = False
+                    break
         finally:
-            self._scheduled = None  # only now: what the flush itself hands to connections, it writes itself
+            if is_over:
+                self._end()
+            else:
+                self._scheduled = loop.call_soon(self._fire)
+
+    def _end(self) -> None:
+        self._under_way = None
+        self._scheduled = None  # only now: what the flush itself hands to connections, it writes itself
+        if self._wrote > FEW:
+            self._last_s = self._began_s
+        if self._has_more():
+            self.request()
 
     def stop(self) -> None:
         """Nothing more is flushed."""

@@ -29,10 +29,12 @@ _MOST_SHARES = 10_000
 class Share:
     """The loop's time that an organisation, or everybody without a token together, may use before others come first.
 
-    Bounded: two numbers. When full: it comes last. Conflates: nothing.
+    Bounded: three numbers. When full: it comes last. Conflates: nothing.
     """
 
     def __init__(self, of_the_loop: float, now_s: float) -> None:
+        self.unanswered = 0
+        """Writes and questions without an answer, over all its connections."""
         self._seconds = Bucket(of_the_loop, _CREDIT_S, now_s)
 
     def charge(self, spent_s: float, now_s: float) -> None:

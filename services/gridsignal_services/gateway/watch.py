@@ -85,6 +85,8 @@ class Watch:
         if not connection.session.is_open and now_s - connection.opened_s >= settings.hello_timeout_s:
             connection.close(CloseCode.HELLO_TIMEOUT, "no hello in time")
             return now_s + settings.close_timeout_s
+        if connection.is_held:
+            connection.sign_of_life()  # it is not silent: we are busy
         if now_s - connection.heard_s >= settings.dead_after_s:
             connection.close(CloseCode.NO_PONG, "no sign of life")
             connection.closing_s = now_s - settings.close_timeout_s + _DEAD_GRACE_S

@@ -68,3 +68,29 @@ async def test_writes_wait_for_the_cache_together_and_keep_their_order(tmp_path:
         cache.may_answer.set()
         answers = [await client.until(lambda frame: "receipt" in frame) for _ in range(8)]
         assert [answer["id"] for answer in answers] == list(range(100, 108))
+
+
+async def test_an_organisation_with_too_much_unanswered_is_read_no_further_and_loses_nothing(tmp_path: Path) -> None:
+    cache, count = SlowCache(), 500
+    async with (
+        Stand.open(tmp_path, cache=cache, organisation_unanswered=4, offer_window=10_000) as stand,
+        stand.client() as busy,
+        stand.client() as sibling,
+        stand.client(token=stand.token("volt-colo"), site=None) as other,
+    ):
+        share = stand.gateway._conversations.turns.share_of("participant:acme-ai")
+        for number in range(count):
+            await busy.send({"t": "withdraw", "id": 100 + number, "offer_id": f"offer-{number}"})
+        async with asyncio.timeout(SOON_S):
+            for _ in iter(lambda: share.unanswered >= 4, True):
+                await asyncio.sleep(0)
+        await sibling.send({"t": "withdraw", "id": 7, "offer_id": "offer-of-the-sibling"})
+        for _ in range(5):
+            await other.round_trip()
+        assert 4 <= share.unanswered < count // 2
+        assert {connection.unanswered for connection in stand.gateway._conversations.connections} >= {0, 1}
+        cache.may_answer.set()
+        answers = [await busy.until(lambda frame: frame["t"] == "refused") for _ in range(count)]
+        assert [answer["id"] for answer in answers] == list(range(100, 100 + count))
+        assert (await sibling.until(lambda frame: frame["t"] == "refused"))["id"] == 7
+        assert share.unanswered == 0

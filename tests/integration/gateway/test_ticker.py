@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from collections.abc import Iterator
 
 from gridsignal_services.gateway.ticker import FEW, Ticker
 from tests.integration.gateway_stand import SOON_S
@@ -17,13 +19,13 @@ async def until_at_rest(ticker: Ticker) -> None:
 async def test_what_a_flush_hands_out_asks_for_no_other() -> None:
     flushes = 0
 
-    def flush() -> int:
+    def flush() -> Iterator[int]:
         nonlocal flushes
         flushes += 1
         ticker.request()  # as each connection does that gets something from its group
-        return FEW + 1
+        yield FEW + 1
 
-    ticker = Ticker(flush, tick_s=0.001)
+    ticker = Ticker(flush, lambda: False, tick_s=0.001)
     for number in range(1, 4):
         ticker.request()
         await until_at_rest(ticker)
@@ -33,17 +35,52 @@ async def test_what_a_flush_hands_out_asks_for_no_other() -> None:
 async def test_a_flush_that_fails_is_not_the_last() -> None:
     flushes = 0
 
-    def flush() -> int:
+    def flush() -> Iterator[int]:
         nonlocal flushes
         flushes += 1
         if flushes == 1:
             raise ValueError("expected by this test")
-        return 0
+        yield 0
 
-    ticker = Ticker(flush, tick_s=0.001)
+    ticker = Ticker(flush, lambda: False, tick_s=0.001)
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda loop, context: None)
     for _ in range(2):
         ticker.request()
         await until_at_rest(ticker)
+    assert flushes == 2
+
+
+async def test_a_long_flush_leaves_the_loop_to_others_and_is_one_flush() -> None:
+    seconds = itertools.count(step=0.0015)  # each piece takes so long
+    written = list[int]()
+
+    def flush() -> Iterator[int]:
+        for number in range(10):
+            written.append(number)
+            yield 1
+
+    ticker = Ticker(flush, lambda: False, tick_s=0.001, now_s=lambda: next(seconds))
+    ticker.request()
+    seen = []
+    async with asyncio.timeout(SOON_S):
+        while ticker.pending:
+            seen.append(len(written))
+            ticker.request()  # it is under way already
+            await asyncio.sleep(0)
+    assert written == list(range(10))
+    assert seen == [0, 2, 4, 6, 8, 10]
+
+
+async def test_what_comes_while_a_flush_is_under_way_is_flushed_after_it() -> None:
+    flushes, more = 0, [True, False]
+
+    def flush() -> Iterator[int]:
+        nonlocal flushes
+        flushes += 1
+        yield 0
+
+    ticker = Ticker(flush, lambda: more.pop(0), tick_s=0.001)
+    ticker.request()
+    await until_at_rest(ticker)
     assert flushes == 2

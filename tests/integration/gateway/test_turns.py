@@ -6,9 +6,15 @@ import asyncio
 import gc
 import itertools
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
+
+from gridsignal_services.gateway.costs import _DELIVERY_S
 from gridsignal_services.gateway.turns import Share, Turns
+from tests.builders import REQUEST_ID
+from tests.integration.gateway.test_offers_and_answers import asked, offered
 from tests.integration.gateway_stand import SOON_S, Stand
 
 _NEXT_TO_NOTHING = 1e-9
@@ -138,6 +144,33 @@ async def test_what_a_write_causes_is_charged_to_its_organisation(tmp_path: Path
         for number in range(250):  # small to read, two records each: more than what was saved up
             await client.ask("withdraw", offer_id=f"offer-{number}")
         assert not share.is_modest(asyncio.get_running_loop().time())
+
+
+async def test_handing_out_what_is_addressed_to_somebody_is_charged_to_whose_connections_they_are(
+    tmp_path: Path,
+) -> None:
+    async with (
+        Stand.open(tmp_path, organisation_share=_NEXT_TO_NOTHING, ping_s=100) as stand,
+        AsyncExitStack() as open_,
+    ):
+        theirs = [await open_.enter_async_context(stand.client()) for _ in range(3)]
+        token = stand.token("volt-colo")
+        other = await open_.enter_async_context(stand.client(site="muc-1", token=token))
+        for client in (*theirs, other):
+            await client.subscribe("dispatch")
+        turns = stand.gateway._conversations.turns
+        shares = [turns.share_of(f"participant:{name}") for name in ("acme-ai", "volt-colo")]
+        await asked(stand)
+        await offered(theirs[0])
+        for client in (*theirs, other):
+            assert (await client.signal())["type"] == "DispatchRequest"
+            await client.round_trip()
+        left_s = [share._seconds._level for share in shares]
+        await stand.clear(REQUEST_ID)
+        for client in theirs:
+            assert [(await client.signal())["type"] for _ in range(2)] == ["OfferDecision", "DispatchOrder"]
+        spent_s = [before_s - share._seconds._level for before_s, share in zip(left_s, shares, strict=True)]
+        assert spent_s == [pytest.approx(2 * len(theirs) * _DELIVERY_S, rel=0.01), pytest.approx(0.0, abs=1e-7)]
 
 
 async def test_a_gateway_that_serves_seldom_collects_everything(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ import pytest
 from gridsignal_schemas.frames import CloseCode, Query
 from gridsignal_schemas.messages import Record
 from gridsignal_schemas.rules.writes import _RECORD_OF
-from gridsignal_services.gateway.costs import cost_s
+from gridsignal_services.bus import LogRecord
+from gridsignal_services.gateway.costs import cost_s, delivery_s
 from gridsignal_services.gateway.effects import Close, Effect, Look, Publish
+from gridsignal_services.gateway.history import Entry
 from tests import builders
 from tests.builders import a_baseline_declaration, a_flex_offer, an_option
 
@@ -52,3 +54,13 @@ def test_many_effects_cost_as_much_as_each_of_them() -> None:
     effects = [written(record) for record in WRITTEN.values()] + [Look(Query(id=1), None)]
     assert cost_s(effects) == pytest.approx(sum(cost_s([effect]) for effect in effects))
     assert cost_s([Close(CloseCode.DRAIN, "")]) == 0.0
+
+
+def test_only_what_is_addressed_to_somebody_is_charged_by_the_connection() -> None:
+    def spent_s(record: Record) -> float:
+        return delivery_s(Entry(LogRecord("dispatch", 0, 0, "", b"value", 0), record))
+
+    for record in (builders.an_offer_decision(), builders.a_dispatch_order()):
+        assert spent_s(record) > 0
+    for record in (builders.a_dispatch_request(), builders.a_request_cancellation(), builders.a_spot_price()):
+        assert spent_s(record) == 0.0

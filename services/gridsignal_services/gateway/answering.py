@@ -1,0 +1,69 @@
+"""Writes and questions under way: each is answered in a task of its own, and counted until it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from gridsignal_schemas.frames import Refused
+from gridsignal_services.gateway.connection import Connection
+from gridsignal_services.gateway.effects import Look, Publish
+from gridsignal_services.gateway.gauges import Gauges
+from gridsignal_services.gateway.pen import Pen
+from gridsignal_services.gateway.turns import Turns
+
+Start = Callable[[Connection, Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+class Answering:
+    """What clients have written or asked and have no answer to yet.
+
+    Bounded: `offer_window` a connection; `organisation_unanswered`, and beyond it one slice of each connection.
+    When full: refused with `rate`; a connection is not read. Conflates: nothing.
+    """
+
+    def __init__(self, pen: Pen, turns: Turns, gauges: Gauges, start: Start) -> None:
+        self._pen, self._turns, self._gauges, self._start = pen, turns, gauges, start
+
+    def write(self, connection: Connection, asked: Publish) -> None:
+        """Logs a record and answers."""
+        self._begin(connection, self._write(connection, asked))
+
+    def look(self, connection: Connection, asked: Look) -> None:
+        """Answers a question, unless the connection ends before."""
+        task = self._begin(connection, self._look(connection, asked))
+        connection.looks.add(task)
+        task.add_done_callback(connection.looks.discard)
+
+    def _begin(self, connection: Connection, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        share = connection.share
+        connection.unanswered += 1
+        share.unanswered += 1
+
+        def answered(_: asyncio.Task[None]) -> None:
+            share.unanswered -= 1
+            connection.unanswered -= 1
+            if not connection.unanswered:
+                connection.go_on_reading()
+
+        task = self._start(connection, work)
+        task.add_done_callback(answered)
+        return task
+
+    async def _write(self, connection: Connection, asked: Publish) -> None:
+        assert connection.session is not None
+        assert connection.session.principal is not None
+        answer = await self._pen.write(asked, connection.session.principal, connection.turn)
+        self._gauges.answers.labels(answer.code if isinstance(answer, Refused) else "received").inc()
+        connection.session.answered()
+        connection.send(answer)
+
+    async def _look(self, connection: Connection, asked: Look) -> None:
+        assert connection.session is not None
+        assert connection.session.principal is not None
+        turn = partial(self._turns.turn, connection.share, connection)
+        answer = await self._pen.look(asked.query, connection.session.principal, asked.site, turn)
+        connection.session.answered()
+        connection.send(answer)

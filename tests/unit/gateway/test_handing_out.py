@@ -1,0 +1,96 @@
+"""Who gets a record: exactly those who want it, in pieces, each in order, whoever comes and goes meanwhile."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+
+import pytest
+
+from gridsignal_schemas.frames import Filter
+from gridsignal_services.access import Audience, Entitlements
+from gridsignal_services.gateway.groupkey import GroupKey, group_key
+from gridsignal_services.gateway.hub import Group, Hub
+from tests.builders import a_spot_price
+from tests.unit.gateway.test_hub import Reader, a_hub, a_key, an_entry, joined, who
+
+
+def a_full_group(hub: Hub, key: GroupKey) -> tuple[Group, list[Reader]]:
+    readers = [Reader() for _ in range(200)]
+    return joined(hub, key, *readers), readers
+
+
+def test_handing_out_goes_on_in_pieces_and_keeps_the_order_of_each() -> None:
+    hub = a_hub()
+    group, readers = a_full_group(hub, a_key())
+    revisions = itertools.count(1)
+
+    def publish() -> None:
+        revision = next(revisions)
+        hub.publish("prices", an_entry(a_spot_price(revision=revision)), lambda: f"c{revision}", 0.0)
+
+    publish()
+    flush = hub.flush()
+    assert next(flush) < len(readers)
+    assert sum(len(reader.got) for reader in readers) < len(readers)
+    publish()  # while the first is on its way
+    newcomer = Reader()
+    hub.attach(group, newcomer)
+    publish()
+    sum(flush)
+    sum(hub.flush())
+    assert {b"".join(reader.got).count(b'"cursor"') for reader in readers} == {3}
+    for reader in readers:
+        cursors = re.findall(rb'"cursor":"(c\d)"', b"".join(reader.got))
+        assert cursors == [b"c1", b"c2", b"c3"]
+    assert re.findall(rb'"cursor":"(c\d)"', b"".join(newcomer.got)) == [b"c3"]
+
+
+def test_who_leaves_and_comes_back_while_it_is_handed_out_gets_nothing_from_before() -> None:
+    hub = a_hub()
+    group, readers = a_full_group(hub, a_key())
+    hub.publish("prices", an_entry(a_spot_price()), lambda: "c1", 0.0)
+    flush = hub.flush()
+    next(flush)
+    waiting = [reader for reader in readers if not reader.got]
+    gone, back = waiting[0], waiting[1]
+    for reader in (gone, back):
+        hub.detach(group, reader)
+    hub.attach(group, back)
+    sum(flush)
+    assert (gone.got, back.got) == ([], [])
+    assert all(len(reader.got) == 1 for reader in readers if reader not in (gone, back))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_record_is_found_by_exactly_those_who_want_it(seed: int) -> None:
+    chosen = random.Random(seed)
+
+    def some(names: str) -> frozenset[str]:
+        return frozenset(name for name in names.split() if chosen.random() < 0.4)
+
+    zones, sites, names = "DE-LU FR GB", "fra-1 fra-2 muc-1", "acme-ai volt-colo tso-north"
+    hub = a_hub()
+    for _ in range(40):
+        principal = who(chosen.choice(names.split()), chosen.choice(["participant", "operator", "admin"]))
+        wanted = sorted(some(zones)) or None
+        entitled = Entitlements(some(zones), some(sites), past_sites=chosen.random() < 0.5)
+        stream = chosen.choice(["prices", "dispatch"])
+        key = group_key(stream, Filter(zones=wanted), "every", "json", principal, entitled)
+        hub.attach(hub.reserve(key), Reader())
+    for _ in range(40):
+        stream, zone = chosen.choice(["prices", "dispatch"]), chosen.choice(zones.split())
+        seen_by = Audience(chosen.choice([zone, None]), some(names), some(sites), some(names))
+        entry = an_entry(a_spot_price(zone=zone), seen_by)
+        found = hub.publish(stream, entry, lambda: "c", 0.0)
+        assert len(found) == len(set(found))
+        assert set(found) == {group for group in hub.groups(stream) if group.key.wants(entry)}
+
+
+def test_a_group_that_is_forgotten_leaves_nothing_behind() -> None:
+    hub, reader = a_hub(), Reader()
+    keys = [a_key(), a_key("dispatch", sites=frozenset({"fra-1"})), a_key(zones=frozenset({"DE-LU", "FR"}))]
+    for group in [joined(hub, key, reader) for key in keys]:
+        hub.detach(group, reader)
+    assert not hub._named
