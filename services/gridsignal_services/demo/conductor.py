@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import SteppedClock
 from gridsignal_services.demo.program import Program
-from gridsignal_services.dispatch.timers import next_records
+from gridsignal_services.dispatch.timers import next_due
 from gridsignal_services.embedded import Stack
 
 _STREAMS = ("prices", "carbon", "alerts", "dispatch", "readings")
@@ -17,9 +17,9 @@ _STREAMS = ("prices", "carbon", "alerts", "dispatch", "readings")
 class Conductor:
     """Conducts a day on the embedded log as fast as it will go.
 
-    Quiet means: no append under way, every reader at the log's end, nothing due on any ledger, every program waits for
-    its next message with an empty outbox and has answered a ping, every actor sleeps on the clock; and all of it still
-    so when it is looked at again, with the log's end where it was.
+    Quiet means: no append under way, every reader at the log's end, the owner waits and nothing is due, every program
+    waits for its next message with an empty outbox and has answered a ping, every actor sleeps on the clock; and all of
+    it still so when it is looked at again, with the log's end where it was.
     """
 
     def __init__(self, stack: Stack, log: SqliteLog, clock: SteppedClock, programs: Sequence[Program]) -> None:
@@ -44,11 +44,15 @@ class Conductor:
             end = now
 
     async def _still(self, actors: Sequence[asyncio.Task[None]]) -> bool:
-        ledgers = self._stack.replica.ledgers
         reduced = self._stack.replica.positions == await self._log.end_positions("dispatch")
         asleep = all(actor.done() or self._clock.sleeps(actor) for actor in actors)
-        idle = not any(next_records(ledger, self._clock.now()) for ledger in ledgers.values())
+        idle = self._stack.dispatch.at_rest and not self._is_due()
         return asleep and reduced and idle and self._log.at_rest and await self._stack.gateway.at_rest()
+
+    def _is_due(self) -> bool:
+        """Whether the owner is about to wake: the clock has come to what it waits for."""
+        moments = map(next_due, self._stack.replica.ledgers.values())
+        return any(moment is not None and moment <= self._clock.now() for moment in moments)
 
     async def _end(self) -> list[dict[int, int]]:
         return [await self._log.end_positions(stream) for stream in _STREAMS]

@@ -3,7 +3,7 @@
 The file is this process's own, begun anew at each start and written beside the event loop.
 
 Bounded: in memory by what waits to be written; on disk by the log, a third of a kilobyte for each offer; an answer by
-`MOST` requests. When full: TooMany. Conflates: nothing.
+`MOST` requests. When full: TooMany; what does not fit the disk is said in the log and not found. Conflates: nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pickle
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +22,9 @@ from typing import TypeVar
 from gridsignal_services.clock import micros
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.telemetry import logger
 
+_log = logger("dispatch")
 T = TypeVar("T")
 
 MOST = 1000
@@ -52,7 +54,7 @@ class Finished:
     def add(self, partition: int, book: Book) -> None:
         """Takes in a book that nobody changes any more. Whoever reads afterwards finds it."""
         if not self._is_closed:
-            self._worker.submit(self._write, partition, book)
+            self._worker.submit(self._write, partition, book).add_done_callback(_tell)
 
     async def of_request(self, request_id: str) -> Ledger | None:
         """The ledger that holds the request."""
@@ -117,6 +119,12 @@ class Finished:
             self._file.close()
             self._file = None
             self._path.unlink(missing_ok=True)
+
+
+def _tell(written: Future[None]) -> None:
+    """A request that could not be written is not found any more in this process; its records stay on the log."""
+    if not written.cancelled() and (error := written.exception()) is not None:
+        _log.error("a finished request is not kept: it can't be read here until the next start", reason=str(error))
 
 
 def _read(body: bytes) -> Ledger:

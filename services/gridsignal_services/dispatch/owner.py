@@ -74,6 +74,13 @@ class Owner:
         """The clearing under way on a partition."""
         self._overtaken: Counter[int] = Counter()
         """How many clearings of a partition in a row were not valid any more."""
+        self._rests_at: dict[int, int] | None = None
+        """The positions it has looked at and found nothing to do; None while it acts."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether it waits, and nothing was reduced that it has not looked at."""
+        return self._rests_at == self._replica.positions
 
     async def run(self) -> None:
         """Acts for ever, from the moment the replica has caught up."""
@@ -202,9 +209,11 @@ class Owner:
             causes.append(asyncio.sleep(_TRUSTED_S))
         waiting = [asyncio.ensure_future(cause) for cause in causes]
         decisions = [self._decisions[partition] for partition in self.partitions & self._decisions.keys()]
+        self._rests_at = None if decisions else self._replica.positions
         try:
             done, _ = await asyncio.wait([*waiting, *decisions], return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._rests_at = None
             await _end(waiting)
         for cause in done.intersection(waiting):
             cause.result()

@@ -57,6 +57,7 @@ class Dispatch:
         self._counted = CollectorRegistry()
         self._server = HttpServer(app(self._door, self.health, self._counted), settings, settings.dispatch_port, limits)
         self._ready, self._entitled = asyncio.Event(), asyncio.Event()
+        self._owner: Owner | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -67,6 +68,11 @@ class Dispatch:
     def watched(self) -> Watched:
         """What the operations port shows of it."""
         return Watched("dispatch", self.health, self._counted)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether its owner has done all that the ledgers ask for by now, and waits."""
+        return self._owner is not None and self._owner.at_rest
 
     async def ready(self) -> None:
         """Returns once requests are answered."""
@@ -79,8 +85,8 @@ class Dispatch:
         try:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(self._server.serve())
-                owner = Owner(self._replica, self._clock, election)
-                lasting = for_ever("readings", self._read_meters()), for_ever("owner", owner.run())
+                self._owner = Owner(self._replica, self._clock, election)
+                lasting = for_ever("readings", self._read_meters()), for_ever("owner", self._owner.run())
                 beside = [tasks.create_task(work) for work in (*lasting, self._become_ready())]
                 await serving
                 for task in beside:

@@ -155,7 +155,7 @@ async def test_health_and_the_description_need_no_token(stack: Stack) -> None:
         for operation in path.values()
         if "requestBody" in operation
     ]
-    assert len(bodies) == 7
+    assert len(bodies) == 8
     assert all("example" in content for content in bodies)
     answers = [
         (path, operation["responses"][status]["content"]["application/json"])

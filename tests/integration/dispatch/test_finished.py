@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.book import book_view
@@ -85,3 +86,13 @@ async def test_the_file_is_private_and_begun_anew(tmp_path: Path, finished: Fini
     await again.aclose()
     again.add(0, book)  # whoever still reads the log may go on
     assert not path.exists()
+
+
+async def test_a_request_that_does_not_fit_the_disk_is_missed_aloud(tmp_path: Path) -> None:
+    (tmp_path / "full").write_bytes(b"")  # no folder, so nothing can be written in it
+    finished = Finished(tmp_path / "full")
+    with capture_logs() as lines:
+        finished.add(0, let_go("evening")[0])
+        with pytest.raises(OSError, match="full"):
+            await finished.of_request("evening")
+    assert [line["log_level"] for line in lines] == ["error"]
