@@ -203,13 +203,12 @@ async def test_the_three_doors_do_their_work_with_their_rights_alone(
         at = f"http://127.0.0.1:{doors['dispatch'].port}/v1/requests"
         asked = await operator.post(at, json=body | wanted, headers={"Idempotency-Key": "one"})
         assert asked.status_code == 201, asked.text
-        cleared = False
         async with asyncio.timeout(30):
             async for signal in grid.subscribe("dispatch", zones=["DE-LU"]):
-                if isinstance(signal, gridsignal.DispatchRequest) and not cleared:
+                if isinstance(signal, gridsignal.DispatchRequest):
                     await grid.offer(signal, 10_000_000, "80")
-                    cleared = True
-                    clear = f"{at}/{signal.request_id}/clear"
+                if isinstance(signal, gridsignal.OfferDecision) and signal.decision == "ACCEPTED_FOR_CLEARING":
+                    clear = f"{at}/{signal.request_id}/clear"  # the owner has read the offer: it has decided about it
                     assert (await operator.post(clear, json={"reason": "a test"})).status_code == 200
                 if isinstance(signal, gridsignal.DispatchOrder):
                     break
