@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -59,6 +60,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; what tests start is interrupted
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[RAN_ON] = {}
 
 
