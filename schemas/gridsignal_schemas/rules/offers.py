@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import (
+    Decision,
     Direction,
     DispatchRequest,
     Flexibility,
     FlexibilityKind,
     FlexOffer,
+    OfferDecision,
     OfferOption,
     Visibility,
     Workload,
@@ -258,3 +260,31 @@ def _activation_fit(request: DispatchRequest, option: OfferOption, at: str) -> I
 def _activation_ramp(direction: Direction, option: OfferOption) -> int:
     """The ramp towards the ordered power, in watts per minute."""
     return option.ramp_down_w_per_min if direction is Direction.LOAD_DECREASE else option.ramp_up_w_per_min
+
+
+def decision_on(
+    offer: FlexOffer,
+    decision: Decision,
+    codes: Sequence[str] = (),
+    reason: str = "",
+    *,
+    option: str | None,
+    power_w: int | None,
+) -> OfferDecision:
+    """What its site is told of an offer; `option` and `power_w` are those awarded.
+
+    It carries no rank: among many small offers of one's own a rank tells the price of everybody else's.
+    """
+    return OfferDecision(
+        zone=offer.zone,
+        request_id=offer.request_id,
+        participant=offer.participant,
+        site=offer.site,
+        offer_id=offer.offer_id,
+        revision=offer.revision,
+        decision=decision,
+        codes=list(codes)[:32],
+        option=option,
+        power_w=power_w,
+        reason=reason[:512],
+    )

@@ -211,7 +211,8 @@ def _cancelling(router: APIRouter, door: Door) -> None:
     )
     async def cancel(order_id: str, request: Request, response: Response) -> Response:
         """Takes one order back before it begins, and lets go of the offer it called; the request stays as it is, and
-        what it lacks then is not ordered elsewhere unless you clear it again."""
+        what it lacks then is ordered elsewhere when it is cleared again: by you, or because another order fell short.
+        """
         who = door.operator(request)
         ledger, tracked = await door.order(who, order_id, own=True)
         body = await door.body(request, CancelOrderBody, who)

@@ -26,6 +26,7 @@ from gridsignal_schemas.rules.lifecycle import (
     after,
     allows,
 )
+from gridsignal_schemas.rules.offers import decision_on
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import derived_id
@@ -45,24 +46,8 @@ def offer_timer_id(key: OfferKey) -> str:
 def decision_of(
     tracked: TrackedOffer, decision: Decision, codes: tuple[str, ...] = (), reason: str = ""
 ) -> OfferDecision:
-    """The announcement of a decision, as a pure function of the offer's state.
-
-    It carries no rank: among many small offers of one's own a rank tells the price of everybody else's.
-    """
-    offer = tracked.offer
-    return OfferDecision(
-        zone=offer.zone,
-        request_id=offer.request_id,
-        participant=offer.participant,
-        site=offer.site,
-        offer_id=offer.offer_id,
-        revision=offer.revision,
-        decision=decision,
-        codes=list(codes)[:32],
-        option=tracked.option,
-        power_w=tracked.power_w,
-        reason=reason[:512],
-    )
+    """The announcement of a decision, as a pure function of the offer's state."""
+    return decision_on(tracked.offer, decision, codes, reason, option=tracked.option, power_w=tracked.power_w)
 
 
 def move_offer(

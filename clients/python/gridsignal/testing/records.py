@@ -9,6 +9,7 @@ from typing import Any
 from gridsignal.ids import uuid7
 from gridsignal.testing.standing import Standing
 from gridsignal_schemas.messages import Decision, DispatchOrder, DispatchRequest, FlexOffer, OfferDecision
+from gridsignal_schemas.rules.offers import decision_on
 
 
 def a_request(now: datetime, zone: str, power_w: int, direction: str, in_s: int, **fields: Any) -> DispatchRequest:
@@ -76,17 +77,5 @@ def an_order(
 
 def a_decision(standing: Standing, decision: Decision, codes: Sequence[str] = (), reason: str = "") -> OfferDecision:
     """What a site is told of its offer."""
-    offer = standing.offer
-    return OfferDecision(
-        zone=offer.zone,
-        request_id=offer.request_id,
-        participant=offer.participant,
-        site=offer.site,
-        offer_id=offer.offer_id,
-        revision=offer.revision,
-        decision=decision,
-        codes=list(codes)[:32],
-        option=standing.option,
-        power_w=standing.awarded_w,
-        reason=reason[:512],
-    )
+    option, power_w = standing.option, standing.awarded_w
+    return decision_on(standing.offer, decision, codes, reason, option=option, power_w=power_w)
