@@ -201,10 +201,12 @@ class Load:
                 request = await _the_request(grid, request_id)
                 names = [f"{gateway}-{number}" for number in range(AT_ONCE)]
                 programs += [tasks.create_task(offering.go_on(grid, request, name)) for name in names]
-            yield cls(place, offering, ears)
-            for program in programs:
-                program.cancel()
-            await asyncio.wait(programs)
+            try:
+                yield cls(place, offering, ears)
+            finally:  # also where the block failed: a program whose grid is closed would hide why
+                for program in programs:
+                    program.cancel()
+                await asyncio.wait(programs)
             for ear in ears.values():
                 await ear.hears(set(offering.receipts))
             for task in listening:

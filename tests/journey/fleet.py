@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,18 +19,28 @@ from gridsignal_services.bus.registry import Registry, register_all
 from tests.load import Place
 from tests.services.process import Process, free_ports
 
+OWNED_S = 60.0
+
 
 class Door:
     """One `gridsignal serve` process, which keeps its port when it is started again."""
 
     def __init__(
-        self, kind: str, name: str, directory: Path, brokers: str, registry: str, prefix: str, env: dict[str, str]
+        self,
+        kind: str,
+        name: str,
+        directory: Path,
+        brokers: str,
+        registry: str,
+        prefix: str,
+        env: dict[str, str],
+        said: threading.Condition,
     ) -> None:
         (self.port,) = free_ports(1)
         place = ["--directory", str(directory), "--port", str(self.port), "--prefix", prefix]
         cluster = ["--kafka", brokers, "--schema-registry", registry]
         command = [sys.executable, "-m", "gridsignal", "serve", kind, *place, *cluster]
-        self.process = Process(command, f"{kind} ready at", directory / f"{name}.out", env)
+        self.process = Process(command, f"{kind} ready at", directory / f"{name}.out", env, said)
         self._out = directory / f"{name}.out"
 
     def owned(self) -> list[int]:
@@ -48,6 +59,7 @@ class Fleet(Place):
     ) -> None:
         self.directory, self._brokers, self._registry, self.prefix = directory, brokers, registry, prefix
         self._env = env or {}
+        self._said = threading.Condition()
         self._issuer = LocalIssuer.create_or_open(directory / "issuer")
         self.doors: dict[str, Door] = {}
 
@@ -63,7 +75,7 @@ class Fleet(Place):
 
     def _start(self, name: str) -> None:
         kind = name.partition("-")[0]
-        where = (self.directory, self.servers, self._registry, self.prefix, self._env)
+        where = (self.directory, self.servers, self._registry, self.prefix, self._env, self._said)
         self.doors[name] = Door(kind, name, *where)
 
     @classmethod
@@ -96,7 +108,15 @@ class Fleet(Place):
         write = DISPATCH_WRITE if role == "operator" else OFFER_WRITE
         return self._issuer.mint(role, organisation, "tests", [SIGNAL_READ, write], 3600, datetime.now(UTC))
 
-    def owner(self) -> str:
-        """The dispatch process that owns the zone of the stories."""
+    async def owner(self) -> str:
+        """The dispatch process that owns the zone of the stories, once one says so: a group chooses anew at times."""
+        return await asyncio.to_thread(self._owner)
+
+    def _owner(self) -> str:
         partition = partition_of("DE-LU", TOPICS["dispatch"].partitions)
-        return next(name for name, door in self.doors.items() if partition in door.owned())
+        with self._said:
+            owners = self._said.wait_for(
+                lambda: [name for name, door in self.doors.items() if partition in door.owned()], OWNED_S
+            )
+        assert owners, f"nobody owns partition {partition} after {OWNED_S:.0f} s"
+        return owners[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +30,19 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     started.stop()
 
 
-def _a_gateway(fleet: Fleet, _: KafkaCluster) -> Any:
+async def _a_gateway(fleet: Fleet, _: KafkaCluster) -> Any:
     return fleet.doors["gateway-1"].process
 
 
-def _the_owner(fleet: Fleet, _: KafkaCluster) -> Any:
-    return fleet.doors[fleet.owner()].process
+async def _the_owner(fleet: Fleet, _: KafkaCluster) -> Any:
+    return fleet.doors[await fleet.owner()].process
 
 
-def _a_broker(_: Fleet, cluster: KafkaCluster) -> Any:
+async def _a_broker(_: Fleet, cluster: KafkaCluster) -> Any:
     return cluster.nodes[0].process
 
 
-Victim = Callable[[Fleet, KafkaCluster], Any]
+Victim = Callable[[Fleet, KafkaCluster], Awaitable[Any]]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ async def test_whatever_is_killed_no_received_offer_is_lost_or_repeated(
             for _ in range(times):
                 received = len(load.offering.receipts)
                 await load.offering.reach(received + ENOUGH + chance.randrange(ENOUGH))  # whatever is under way then
-                process = victim(fleet, cluster)
+                process = await victim(fleet, cluster)
                 process.kill()
                 await asyncio.to_thread(process.start)
             await load.offering.reach(len(load.offering.receipts) + ENOUGH)

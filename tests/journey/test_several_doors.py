@@ -85,7 +85,7 @@ async def test_a_gateway_that_is_asked_to_end_sends_its_clients_elsewhere_and_no
 
 
 async def test_an_owner_that_is_asked_to_end_hands_over_at_once(fleet: Fleet) -> None:
-    owner = fleet.owner()
+    owner = await fleet.owner()
     (successor,) = (name for name in ("dispatch-1", "dispatch-2") if name != owner)
     assert await asyncio.to_thread(fleet.doors[owner].process.stop, 30) == 0
     await asyncio.to_thread(fleet.doors[successor].process.wait_for, "partitions=[0, 1, 2, 3, 4, 5]")

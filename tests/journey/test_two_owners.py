@@ -206,7 +206,7 @@ async def test_an_owner_frozen_in_the_middle_of_a_clearing_is_followed_and_does_
             listening = [tasks.create_task(one.listen(grid)), tasks.create_task(other.listen(second))]
             await grid.declare_baseline(soon(days=-1), [36 * MW] * 4, resolution_s=86_400)
             first = await asked_and_offered(fleet, one, grid, 10 * MW)
-            owner = fleet.owner()
+            owner = await fleet.owner()
             await fired(log, codec, first)
             frozen = fleet.doors[owner].process
             frozen.signal(signal.SIGSTOP)

@@ -24,14 +24,21 @@ def free_ports(n: int) -> list[int]:
 class Process:
     """Runs a command; its output goes to a file, and is watched for the line that says it is ready."""
 
-    def __init__(self, command: list[str], ready: str, log: Path, env: dict[str, str] | None = None) -> None:
-        """`env` is added to the environment."""
+    def __init__(
+        self,
+        command: list[str],
+        ready: str,
+        log: Path,
+        env: dict[str, str] | None = None,
+        said: threading.Condition | None = None,
+    ) -> None:
+        """`env` is added to the environment; `said` is notified of each line, of several processes if they share it."""
         self.command = command
         self._env = os.environ | (env or {})
         self._ready = ready
         self._log = log
         self._is_ready = threading.Event()
-        self._said = threading.Condition()
+        self._said = said or threading.Condition()
         self.start()
 
     @property
