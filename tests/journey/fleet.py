@@ -34,7 +34,7 @@ class Door:
         registry: str,
         prefix: str,
         env: dict[str, str],
-        said: threading.Condition,
+        said: threading.Condition | None = None,
     ) -> None:
         (self.port,) = free_ports(1)
         place = ["--directory", str(directory), "--port", str(self.port), "--prefix", prefix]
