@@ -12,7 +12,6 @@ import httpx2
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples
 from gridsignal.cli.tables import show_rows, when
-from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
 from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, pages, period_of, show_json
 from gridsignal_services.cli.sheet import show_csv
 
@@ -43,7 +42,7 @@ def parser() -> Arguments:
         ("show", "one order"),
         ("extend", "let it end later"),
         ("release", "let it end now or earlier"),
-        ("cancel", "take it back before it begins; what the request lacks then is not ordered elsewhere"),
+        ("cancel", "take it back before it begins; it is ordered elsewhere only if you clear the request again"),
     ):
         one = actions.add_parser(action, help=told)
         one.add_argument("order_id", metavar="ORDER_ID")
@@ -127,7 +126,7 @@ def _show_limit(view: dict[str, Any]) -> None:
 def _delivered(view: dict[str, Any]) -> str:
     if view["delivered_wh"] is not None:
         return f"{view['delivered_wh'] / 1e6:.3f} MWh"
-    return "" if view["state"] in ORDER_NEVER_HELD else "not metered yet"
+    return "nothing to deliver" if view["ordered_wh"] == 0 else "not metered yet"
 
 
 def _show_metered(view: dict[str, Any]) -> None:

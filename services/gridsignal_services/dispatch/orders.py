@@ -189,7 +189,8 @@ def _changes(router: APIRouter, door: Door) -> None:
         openapi_extra=takes(ReleaseBody, RELEASE),
     )
     async def release(order_id: str, request: Request, response: Response) -> Response:
-        """Lets an order end earlier: now, unless an end is named. What was delivered until then counts."""
+        """Lets an order end earlier: now, unless an end is named. What was delivered until then counts; what is lacking
+        from then on is ordered elsewhere only when you clear the request again."""
         who = door.operator(request)
         ledger, tracked = await door.order(who, order_id, own=True)
         body = await door.body(request, ReleaseBody, who)
@@ -210,9 +211,9 @@ def _cancelling(router: APIRouter, door: Door) -> None:
         openapi_extra=takes(CancelOrderBody, CANCEL),
     )
     async def cancel(order_id: str, request: Request, response: Response) -> Response:
-        """Takes one order back before it begins, and lets go of the offer it called; the request stays as it is, and
-        what it lacks then is ordered elsewhere when it is cleared again: by you, or because another order fell short.
-        """
+        """Takes one order back before it begins, and lets go of the offer it called. The request stays as it is, and
+        what it lacks then is ordered elsewhere only when you clear it again; once no other offer can be called, a
+        request without another order is UNMET."""
         who = door.operator(request)
         ledger, tracked = await door.order(who, order_id, own=True)
         body = await door.body(request, CancelOrderBody, who)

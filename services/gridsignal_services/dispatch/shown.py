@@ -133,6 +133,7 @@ def _order() -> OrderView:
         accepted_w=order.power_w,
         extendable_until=order.ends_at,
         history=[step],
+        ordered_wh=order.power_w // 4,
         delivered_wh=order.power_w // 4,
         amount=interval.amount,
         currency=_golden(DispatchRequest).currency,

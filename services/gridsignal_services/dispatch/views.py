@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from gridsignal_schemas.frames import Receipt
@@ -13,17 +13,21 @@ from gridsignal_schemas.messages import (
     FlexOffer,
     MeterReading,
     OrderState,
+    QuantityKind,
     SiteRegistration,
 )
 from gridsignal_schemas.rules.changes import latest_end
-from gridsignal_schemas.rules.lifecycle import ORDER_OVER, OfferState, RequestState
+from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD, ORDER_OVER, OfferState, RequestState
 from gridsignal_schemas.values import Currency, Identifier, Shape, Timestamp, Zone
 from gridsignal_services.dispatch.meters import PassedOver
 from gridsignal_services.ledger.amounts import Amount
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import DeliveryInterval, Totals
+from gridsignal_services.ledger.delivery import energy_wh
 from gridsignal_services.ledger.ordering import option_of
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
+
+_SECOND = timedelta(seconds=1)
 
 
 class RequestView(Shape):
@@ -64,8 +68,11 @@ class OrderView(Shape):
     """How far its end can be moved: as long as the site has offered, should it not have promised the time elsewhere
     since. Its own end: the offer reaches no further. Null: it is over, or rests on no offer."""
     history: list[OrderStep]
+    ordered_wh: int | None
+    """What it is to deliver in all: 0 where that is nothing, for it never held, was released before it began, or is a
+    limit. Null: it has no end."""
     delivered_wh: int | None
-    """0: metered, and nothing was delivered; null: not metered yet."""
+    """0: metered, and nothing was delivered; null: not metered yet, or nothing to deliver."""
     amount: Amount | None
     """What it is worth to the site as far as it has been metered, penalties taken off; null in a dry run, and as long
     as nothing is metered."""
@@ -177,6 +184,7 @@ def order_view(book: Book, tracked: TrackedOrder, metered: Metered) -> OrderView
         history=[
             OrderStep(**{name: getattr(step, name) for name in OrderStep.model_fields}) for step in tracked.history
         ],
+        ordered_wh=_ordered_wh(tracked),
         delivered_wh=metered.totals.delivered_wh,
         amount=metered.totals.amount,
         currency=book.requests[order.request_id].request.currency,
@@ -184,6 +192,13 @@ def order_view(book: Book, tracked: TrackedOrder, metered: Metered) -> OrderView
         metered=list(metered.page),
         next_metered=metered.next,
     )
+
+
+def _ordered_wh(tracked: TrackedOrder) -> int | None:
+    order = tracked.order
+    if order.quantity_kind is not QuantityKind.DELTA or tracked.state in ORDER_NEVER_HELD or not tracked.power_w:
+        return 0
+    return None if order.ends_at is None else energy_wh(tracked.power_w, (order.ends_at - order.starts_at) // _SECOND)
 
 
 def _extendable_until(book: Book, tracked: TrackedOrder) -> datetime | None:

@@ -9,6 +9,7 @@ from gridsignal_schemas.messages import (
     Award,
     Clearing,
     ClearingMode,
+    ClearingTrigger,
     Decision,
     DispatchOrder,
     DispatchRequest,
@@ -33,7 +34,7 @@ from gridsignal_services.ledger.clearing import (
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.merit_order import order_window
 from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request, set_order_timers
-from gridsignal_services.ledger.tracked import Step, TrackedOrder
+from gridsignal_services.ledger.tracked import Step, TrackedOrder, TrackedRequest
 
 
 def clear(book: Book, entry: Entry, clearing: Clearing) -> Outcome:
@@ -45,6 +46,8 @@ def clear(book: Book, entry: Entry, clearing: Clearing) -> Outcome:
         expected = "expected earlier orders of this request to be announced first"
         return Outcome(False, (fault("ANNOUNCEMENT_OWED", "/request_id", expected),))
     book.await_no_clearing(clearing.request_id)
+    if clearing.trigger is ClearingTrigger.BY_HAND:
+        _want_again(book, tracked)
     tracked.clearings.append(clearing)
     beyond = _beyond_the_list(book, clearing)
     codes = stopped_at_once(book, clearing, beyond) if beyond else {}
@@ -55,6 +58,12 @@ def clear(book: Book, entry: Entry, clearing: Clearing) -> Outcome:
     _stand_by(book, clearing, codes)
     _conclude(book, clearing.request_id)
     return Outcome(True, receipt=receipt_of(book.now, entry))
+
+
+def _want_again(book: Book, tracked: TrackedRequest) -> None:
+    """A person who clears a request wants what was taken back before: it is lacking like the rest."""
+    for order_id in tracked.orders:
+        book.orders[order_id].taken_back = None
 
 
 def _award(book: Book, clearing: Clearing, award: Award, rank: int) -> None:
@@ -138,7 +147,7 @@ def _stand_by(book: Book, clearing: Clearing, beyond: dict[OfferKey, str]) -> No
 def _conclude(book: Book, request_id: str) -> None:
     tracked = book.requests[request_id]
     alive = any(book.live_orders(tracked.orders))
-    if tracked.state is RequestState.ACTIVE and not alive:
+    if not alive and (tracked.state is RequestState.ACTIVE or book.taken_back(request_id)):
         end_if_over(book, request_id)
         return
     full = book.shortfall_w(request_id, book.now) == 0

@@ -147,13 +147,19 @@ class Book:
         """What the request's orders that are not over give it."""
         return Profile(order.block() for order in self.live_orders(self.requests[request_id].orders))
 
-    def shortfall_w(self, request_id: str, now: datetime) -> int:
-        """What the request lacks most at any moment still to come, in watts."""
+    def taken_back(self, request_id: str) -> list[Block]:
+        """What the request's operator has let go of since a person last cleared it."""
+        orders = map(self.orders.__getitem__, self.requests[request_id].orders)
+        return [order.taken_back for order in orders if order.taken_back is not None]
+
+    def shortfall_w(self, request_id: str, now: datetime, given: Profile | None = None) -> int:
+        """What the request lacks most at any moment still to come, in watts; `given`: of what it has been given."""
         request = self.requests[request_id].request
         starts_at = max(request.starts_at, now)
         if starts_at >= request.ends_at:
             return 0
-        return max(0, request.power_w - self.served(request_id).lowest(starts_at, request.ends_at))
+        given = self.served(request_id) if given is None else given
+        return max(0, request.power_w - given.lowest(starts_at, request.ends_at))
 
     def callable_offers(self, request_id: str, now: datetime) -> list[tuple[OfferKey, TrackedOffer]]:
         """The request's LIVE and STANDBY offers that have not expired."""

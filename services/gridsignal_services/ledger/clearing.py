@@ -91,7 +91,7 @@ def decide(
     `position` is the next offset of the partition: what the decision was made from.
     Raises ValueError for a pick that names no callable offer.
     """
-    lot = Round(book, request_id, now)
+    lot = Round(book, request_id, now, spares=trigger is not ClearingTrigger.BY_HAND)
     candidates = book.callable_offers(request_id, now)
     if picks is None:
         fits, stopped = in_merit_order(lot, candidates, LIMITS.awards_of_clearing)
@@ -143,15 +143,19 @@ def stopped_at_once(book: Book, clearing: Clearing, keys: Sequence[OfferKey]) ->
     """The rules that stop offers beyond the list before anything is awarded; not those that can still be called."""
     if clearing.rejected[0].code == NOT_PICKED:
         return dict.fromkeys(keys, NOT_PICKED)
-    found = _stops(Round(book, clearing.request_id, book.now), keys)
+    found = _stops(_round_of(book, clearing), keys)
     return {key: code for key, code in found.items() if code != NEXT_CLEARING}
 
 
 def stopped_in_the_end(book: Book, clearing: Clearing, keys: Sequence[OfferKey]) -> dict[OfferKey, str]:
     """The rules that stop the others, as the book stands after the clearing's awards."""
-    lot = Round(book, clearing.request_id, book.now)
+    lot = _round_of(book, clearing)
     dearest = max(_held(lot), default=None)
     return {key: _exactly(lot, code, book.offers[key], dearest) for key, code in _stops(lot, keys).items()}
+
+
+def _round_of(book: Book, clearing: Clearing) -> Round:
+    return Round(book, clearing.request_id, book.now, spares=clearing.trigger is not ClearingTrigger.BY_HAND)
 
 
 def _stops(lot: Round, keys: Sequence[OfferKey]) -> dict[OfferKey, str]:

@@ -81,20 +81,28 @@ def long_enough(option: OfferOption, starts_at: datetime, ends_at: datetime) -> 
 
 
 class Round:
-    """One clearing under way: what is still lacking, and what each site has given in it."""
+    """One clearing under way: what is still lacking, and what each site has given in it.
 
-    def __init__(self, book: Book, request_id: str, now: datetime) -> None:
+    What the operator has taken back is lacking for a person only: `spares` is for a clearing that no person makes.
+    """
+
+    def __init__(self, book: Book, request_id: str, now: datetime, *, spares: bool = False) -> None:
         self.book, self.now = book, now
         self.tracked = book.requests[request_id]
         self.request = self.tracked.request
         self.given = book.served(request_id)
+        self.spoken_for = self.given
+        if spares and (taken_back := book.taken_back(request_id)):
+            self.spoken_for = book.served(request_id)
+            for block in taken_back:
+                self.spoken_for.add(block)
         self.promised: dict[str, Profile] = {}
         self.taken: dict[str, list[Block]] = {}
-        self.lacking_at_first = book.shortfall_w(request_id, now)
+        self.lacking_at_first = book.shortfall_w(request_id, now, self.spoken_for)
 
     def lacking_w(self, starts_at: datetime, ends_at: datetime) -> int:
         """What every moment of the period lacks at least; negative where a moment already has more than enough."""
-        return self.request.power_w - self.given.highest(starts_at, ends_at)
+        return self.request.power_w - self.spoken_for.highest(starts_at, ends_at)
 
     def fit(self, key: OfferKey, offer: TrackedOffer, option: OfferOption) -> Fit | str:
         """The award this option could have now, or the code of the rule that stops it."""
@@ -104,7 +112,8 @@ class Round:
             return "TOO_LATE" if late else "DURATION"
         lacking = self.lacking_w(starts_at, ends_at)
         if lacking <= 0:
-            return "OUTBID"
+            covered = self.given.highest(starts_at, ends_at) >= self.request.power_w
+            return "OUTBID" if covered else "TAKEN_BACK"
         power = self._power(option, lacking)
         if isinstance(power, str):
             return power
@@ -153,6 +162,8 @@ class Round:
     def take(self, block: Block, site: str) -> None:
         """Counts an award as given."""
         self.given.add(block)
+        if self.spoken_for is not self.given:
+            self.spoken_for.add(block)
         self._promised_by(site).add(block)
         self.taken.setdefault(site, []).append(block)
 

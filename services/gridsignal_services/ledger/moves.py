@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from gridsignal_schemas.messages import (
@@ -27,6 +28,7 @@ from gridsignal_schemas.rules.lifecycle import (
     allows,
 )
 from gridsignal_schemas.rules.offers import decision_on
+from gridsignal_schemas.rules.profile import Block
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import derived_id
@@ -118,6 +120,25 @@ def release_offer_of(book: Book, tracked: TrackedOrder, reason: str) -> None:
         move_offer(book, tracked.offer_key, Event.RELEASE, Decision.RELEASED, reason=reason)
 
 
+def take_back(book: Book, tracked: TrackedOrder, since: datetime, until: datetime) -> None:
+    """An operator lets an order end earlier, or not begin: nobody else is called for what it gives no more.
+
+    `until` is how long it would have lasted. A later end takes back the less, or nothing.
+    """
+    if tracked.taken_back is not None:
+        until = max(until, tracked.taken_back.ends_at)
+    tracked.taken_back = Block(since, until, tracked.power_w) if since < until else None
+    if tracked.taken_back is not None:
+        _is_covered_no_longer(book, tracked.order.request_id)
+
+
+def _is_covered_no_longer(book: Book, request_id: str) -> None:
+    for key in book.requests[request_id].offers:
+        offer = book.offers[key]
+        if offer.state is OfferState.STANDBY and offer.codes in _OUTBID:
+            offer.codes = ()
+
+
 def move_request(book: Book, request_id: str, event: Event) -> None:
     """Moves a request, and sets the timers its state waits for. Raises IllegalTransition."""
     tracked = book.requests[request_id]
@@ -159,10 +180,7 @@ def _end_offers(book: Book, request_id: str) -> None:
 def fall_short(book: Book, request_id: str) -> None:
     """An order gives less than it was awarded: the rest goes on to the STANDBY offers."""
     tracked = book.requests[request_id]
-    for key in tracked.offers:
-        offer = book.offers[key]
-        if offer.state is OfferState.STANDBY and offer.codes in _OUTBID:
-            offer.codes = ()  # what was asked for is covered no longer
+    _is_covered_no_longer(book, request_id)
     running = tracked.state in _DECIDED
     automatic = tracked.request.clearing_mode is ClearingMode.AUTOMATIC
     if running and automatic and book.now < tracked.request.ends_at:
@@ -176,8 +194,9 @@ def end_if_over(book: Book, request_id: str) -> None:
     tracked = book.requests[request_id]
     if tracked.state not in _DECIDED or tracked.wants_clearing or any(book.live_orders(tracked.orders)):
         return
-    by_hand = tracked.request.clearing_mode is not ClearingMode.AUTOMATIC and book.now < tracked.request.ends_at
-    if by_hand and book.callable_offers(request_id, book.now):
-        return
     active = tracked.state is RequestState.ACTIVE
+    automatic = tracked.request.clearing_mode is ClearingMode.AUTOMATIC
+    waits = not automatic or (not active and book.taken_back(request_id))  # for a person: maybe who took an order back
+    if waits and book.now < tracked.request.ends_at and book.callable_offers(request_id, book.now):
+        return
     move_request(book, request_id, Event.ALL_OVER if active else Event.NOTHING_AWARDED)

@@ -37,6 +37,7 @@ from gridsignal_services.ledger.moves import (
     move_request,
     release_offer_of,
     revise_order,
+    take_back,
 )
 from gridsignal_services.ledger.tracked import TrackedOrder, TrackedResponse
 
@@ -76,7 +77,9 @@ def order(book: Book, entry: Entry, order: DispatchOrder) -> Outcome:
         return Outcome(False, tuple(faults))
     event = event_of_change(order)
     after(ORDER, tracked.state, event)
+    until = tracked.block().ends_at
     tracked.order = order
+    take_back(book, tracked, order.starts_at if event is Event.CANCEL else tracked.block().ends_at, until)
     move_order(book, tracked, event, order.actor, order.reason_code, order.reason)
     tracked.changed = receipt_of(book.now, entry, revision=order.revision)
     book.announcements.decided(order)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 REASONS: dict[str, str] = {
     "OUTBID": "cheaper offers, or earlier ones at the same price, covered what was asked",
     "COVERED": "what was asked for is covered by others already, not all of them cheaper",
+    "TAKEN_BACK": "the operator has taken back what is lacking: only a person orders it again",
     "NEXT_CLEARING": "it is called in the clearing that follows at once: there was no room for more in this one",
     "NOT_PICKED": "somebody awarded by hand and picked others",
     "INDIVISIBLE": "it can only be taken whole, and that is more than was lacking",

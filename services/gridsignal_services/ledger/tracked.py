@@ -114,6 +114,8 @@ class TrackedOrder:
     history: list[Step] = field(default_factory=list)
     response_ids: list[str] = field(default_factory=list)
     """The answers it has had."""
+    taken_back: Block | None = None
+    """What its operator has let go of, by an earlier end or altogether: nobody is called for that unless by hand."""
     ahead: list[tuple[Turn, Block]] = field(default_factory=list)
     """What orders that the book has let go of take of the same deviation, each in its turn."""
 

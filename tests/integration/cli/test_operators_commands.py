@@ -162,7 +162,15 @@ def test_what_is_over_says_what_was_asked_and_waits_for_no_meter(up: Up, operato
     book = operator(f"request book {request_id}")
     assert book.out.splitlines()[0] == f"{request_id}: CANCELLED, 12 MW asked"
     orders = operator(f"order list --request {request_id}")
-    assert ("CANCELLED" in orders.out, "not metered yet" in orders.out) == (True, False)
+    assert ("CANCELLED" in orders.out, "nothing to deliver" in orders.out) == (True, True)
+
+
+def test_an_order_released_before_it_began_waits_for_no_meter(up: Up, operator: Operator, request_id: str) -> None:
+    offer(up, request_id)
+    operator(f"request clear {request_id}")
+    (order,) = operator(f"order list --request {request_id} --json").rows()
+    released = operator(f"order release {order['order']['order_id']} --reason enough")
+    assert (released.code, "nothing to deliver" in released.out) == (0, True), released.err
 
 
 def test_there_is_nothing_to_clear_without_offers(operator: Operator, request_id: str) -> None:

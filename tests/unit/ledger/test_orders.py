@@ -14,7 +14,7 @@ from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.ledger.entry import Outcome
 from tests.builders import an_offer_decision, utc
 from tests.unit.ledger import stages
-from tests.unit.ledger.market import Market, told_decisions, told_orders
+from tests.unit.ledger.market import OPERATORS_NAME, Market, told_decisions, told_orders
 from tests.unit.ledger.stages import closed, running
 
 # --- answers ----------------------------------------------------------------------------------------------------
@@ -194,9 +194,30 @@ def test_an_order_is_cancelled_alone_before_it_begins(answered: bool) -> None:
     assert market.state is not RequestState.CANCELLED
 
 
-def test_a_request_whose_only_order_is_cancelled_is_over() -> None:
+def test_a_request_whose_only_order_is_cancelled_waits_for_a_person_who_can_call_others() -> None:
     market = closed()
     assert cancelled(market).accepted
+    heard = market.run_until(utc("17:20"))
+    assert (market.state, market.ordered(), told_orders(heard)) == (RequestState.AWARDED, {}, [])
+    assert market.offer_state("volt") is OfferState.STANDBY
+    assert market.add(market.by_hand(), OPERATORS_NAME).accepted
+    market.act()
+    assert market.ordered() == {"volt": 12 * MW}
+
+
+@pytest.mark.parametrize("meanwhile", ["the period", "an expiry", "a withdrawal", "nobody"])
+def test_a_request_whose_only_order_is_cancelled_is_unmet_once_nobody_can_be_called(meanwhile: str) -> None:
+    market = Market("acme", "volt")
+    market.offer("acme", 12 * MW, "70")
+    if meanwhile != "nobody":
+        market.offer("volt", 12 * MW, "80", expires_at=utc("17:30" if meanwhile == "an expiry" else "20:00"))
+    market.close()
+    assert cancelled(market).accepted
+    if meanwhile == "a withdrawal":
+        assert market.withdraw("volt").accepted
+    market.run_until(utc("18:44"))
+    assert (market.state is RequestState.UNMET) == (meanwhile != "the period")
+    market.run_until(utc("18:45"))
     assert market.state is RequestState.UNMET
 
 
