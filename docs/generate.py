@@ -12,7 +12,7 @@ import inspect
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 
@@ -22,6 +22,7 @@ if __name__ == "__main__":
 
 from docs import asyncapi  # noqa: E402 - the script is started by its path
 from gridsignal_schemas.catalog import TOPICS, Topic, avro_schema  # noqa: E402 - as above
+from gridsignal_schemas.codes import CODES, Code, told_at  # noqa: E402 - as above
 from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, Frame  # noqa: E402 - as above
 from gridsignal_schemas.rules.lifecycle import OFFER, ORDER, REQUEST  # noqa: E402 - as above
 from gridsignal_schemas.rules.limits import Limits  # noqa: E402 - as above
@@ -94,6 +95,38 @@ def close_codes() -> str:
             (str(code), then.meaning, "yes" if then.reconnect else "no", "yes" if then.resume else "no")
             for code, then in sorted(CLOSE_CODES.items())
         ),
+    )
+
+
+def _code_rows(codes: Iterable[Code], *, wire: bool = False) -> Iterator[tuple[str, ...]]:
+    for code in codes:
+        yield f"`{code.wire if wire else code.name}`", code.meaning, code.todo
+
+
+def refusal_codes() -> str:
+    """What `refused` and `error` say, and what the SDK raises for it."""
+    known = [code for code in CODES.values() if {"frame", "write"} & set(code.told)]
+    rows = zip(_code_rows(known, wire=True), known, strict=True)
+    raised = ((*row, f"`{code.error}`" if "write" in code.told else "") for row, code in rows)
+    return _table(("code", "meaning", "what to do", "the SDK raises"), *raised)
+
+
+def offer_codes() -> str:
+    """The rules that an offer can break."""
+    return _table(("code", "meaning", "what to do"), *_code_rows(told_at("offer")))
+
+
+def loss_codes() -> str:
+    """Why an offer got nothing."""
+    return _table(("code", "why"), *((f"`{code.name}`", code.lost) for code in CODES.values() if code.lost))
+
+
+def rest_codes() -> str:
+    """What the REST doors say."""
+    rest = told_at("rest")
+    rows = zip(_code_rows(rest), rest, strict=True)
+    return _table(
+        ("code", "meaning", "what to do", "409"), *((*row, "yes" if code.conflict else "") for row, code in rows)
     )
 
 
@@ -170,6 +203,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "topics": topics,
     "records": records,
     "close-codes": close_codes,
+    "refusal-codes": refusal_codes,
+    "offer-codes": offer_codes,
+    "loss-codes": loss_codes,
+    "rest-codes": rest_codes,
     "frames": frames,
     "server-settings": lambda: _variables(ServerSettings, "GRIDSIGNAL_"),
     "gateway-limits": lambda: _variables(GatewaySettings, "GRIDSIGNAL_GATEWAY_", limits=True),

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gridsignal_schemas.codes import CODES
 from gridsignal_schemas.frames import Detail
 
 
@@ -128,21 +129,8 @@ class SubscriptionRefused(Refused):
     """The gateway does not serve this stream, filter or mode."""
 
 
-_BY_CODE: dict[str, type[Refused]] = {
-    "schema": Invalid,
-    "accepted_w": Invalid,
-    "available_w": Invalid,
-    "over_capacity": Invalid,
-    "unknown_symbol": Invalid,
-    "conflict": Conflict,
-    "revision": Conflict,
-    "too_early": TooEarly,
-    "too_late": TooLate,
-    "forbidden": NotPermitted,
-    "offer_unknown": NotPermitted,
-    "order_unknown": NotPermitted,
-    "site_unknown": NotPermitted,
-}
+_BY_NAME = {error.__name__: error for error in (Refused, Invalid, Conflict, TooEarly, TooLate, NotPermitted)}
+_BY_CODE = {code.wire: _BY_NAME[code.error] for code in CODES.values()}
 
 
 def refusal(code: str, details: Sequence[Detail], what: str) -> Refused:

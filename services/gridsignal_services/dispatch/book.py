@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from gridsignal_schemas.codes import why_lost, why_rejected
 from gridsignal_schemas.messages import Clearing, DispatchRequest, OfferOption, OrderState
 from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, OfferState, RequestState
 from gridsignal_schemas.values import Money, Shape, Timestamp
@@ -11,7 +12,6 @@ from gridsignal_services.ledger.amounts import Amount
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.ranking import call_order, price_of_whole, priced_at
-from gridsignal_services.ledger.reasons import reason_of
 
 
 class OptionLine(Shape):
@@ -108,7 +108,7 @@ def line(book: Book, key: OfferKey, place: int) -> OfferLine:
         revision=offer.revision,
         state=held.state,
         codes=list(held.codes),
-        reason=reason_of(held.codes),
+        reason=(why_rejected if held.state is OfferState.REJECTED else why_lost)(held.codes),
         option=held.option,
         awarded_w=order.power_w if order else held.power_w,
         options=[_option_line(tracked.request, option, at) for option in offer.options],

@@ -14,6 +14,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
+from gridsignal_schemas.codes import CODES
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest, RequestCancellation
 from gridsignal_services import problems
@@ -250,6 +251,6 @@ def must_be_accepted(outcome: Outcome) -> None:
     if outcome.accepted or outcome.duplicate:
         return
     faults: list[Detail] = list(outcome.faults)
-    if outcome.code in {"CONFLICT", "ILLEGAL_STATE", "REVISION", "REQUEST_REVISION", "ANNOUNCEMENT_OWED", "NOT_SHORT"}:
+    if CODES[outcome.code].conflict:
         raise problems.conflict(faults)
     raise problems.invalid(faults)

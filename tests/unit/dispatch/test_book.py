@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from gridsignal import MW
+from gridsignal_schemas.codes import CODES, why_lost
 from gridsignal_schemas.messages import FlexOffer
 from gridsignal_services.dispatch.book import BookView, book_view
-from gridsignal_services.ledger.reasons import REASONS, reason_of
 from tests.builders import (
     a_baseline_declaration,
     a_dispatch_request,
@@ -74,7 +74,7 @@ def test_a_loser_is_told_the_rule_that_stopped_it() -> None:
         12 * MW,
         "ISSUED",
     )
-    assert (lost.site, lost.state, lost.codes, lost.reason) == ("ber-1", "STANDBY", ["OUTBID"], REASONS["OUTBID"])
+    assert (lost.site, lost.state, lost.codes, lost.reason) == ("ber-1", "STANDBY", ["OUTBID"], CODES["OUTBID"].lost)
     assert (book.state, book.awarded_w, len(book.clearings)) == ("AWARDED", 12 * MW, 1)
 
 
@@ -136,5 +136,13 @@ def test_an_option_that_would_have_no_order_has_no_price() -> None:
     assert (line.state, line.options[0].effective_price_per_mwh) == ("REJECTED", None)
 
 
+def test_one_code_is_one_thing_of_a_broken_rule_and_another_of_a_loss() -> None:
+    zone = a_zone()
+    zone.add(an_offer_of("fra-1", min_duration_s=1800, max_duration_s=900))
+    (line,) = the_book(zone).offers
+    assert (line.codes, line.reason) == (["DURATION"], CODES["DURATION"].meaning)
+    assert why_lost(line.codes) == CODES["DURATION"].lost != line.reason
+
+
 def test_a_code_without_words_speaks_for_itself() -> None:
-    assert reason_of(["OUTBID", "SOMETHING_NEW"]) == f"{REASONS['OUTBID']}; SOMETHING_NEW"
+    assert why_lost(["OUTBID", "SOMETHING_NEW"]) == f"{CODES['OUTBID'].lost}; SOMETHING_NEW"
