@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from types import ModuleType
 
 from benchmarks import entsoe, fanout, fuzz, kafka, neighbours, offers, over
 
-_BENCHMARKS = {
+_BENCHMARKS: dict[str, ModuleType] = {
     "fanout": fanout,
     "offers": offers,
     "neighbours": neighbours,
@@ -31,7 +32,7 @@ def main() -> int:
     if args.name is None:
         parser.print_help()
         return 0
-    return _BENCHMARKS[args.name].run(args)
+    return int(_BENCHMARKS[args.name].run(args))
 
 
 if __name__ == "__main__":

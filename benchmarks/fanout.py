@@ -8,6 +8,7 @@ import json
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
@@ -91,7 +92,7 @@ async def _drive(name: str, pipe: Connection, frames: list[Frame], subscribers: 
     for number in range(subscribers):
         timed = number % _TIMED_EVERY == 0
         made = await loop.create_connection(
-            lambda timed=timed: Subscriber(tally, token, frames, subscribers, timed), "127.0.0.1", port
+            partial(Subscriber, tally, token, frames, subscribers, timed), "127.0.0.1", port
         )
         transports.append(made[0])
     async with asyncio.timeout(30):

@@ -7,9 +7,8 @@ import platform
 import resource
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
-
-import websockets
 
 SERVER, GENERATOR = 0, 1
 """Which of the cores at hand each side gets."""
@@ -28,7 +27,7 @@ def pin(side: int) -> None:
 def described() -> str:
     """One line about the machine."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    python = f"Python {platform.python_version()}, websockets {websockets.__version__}"
+    python = f"Python {platform.python_version()}, websockets {version('websockets')}"
     load = f"load average {os.getloadavg()[0]:.2f} before" if hasattr(os, "getloadavg") else "load average unknown"
     return f"{platform.system()} {platform.machine()}, {cores} cores, {python}, {load}"
 

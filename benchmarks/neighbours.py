@@ -105,7 +105,7 @@ class NotReadyError(Exception):
 @contextmanager
 def _up(directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], Target]]:
     """`gridsignal up` on one core, ready; ended on leaving."""
-    ports = _free_ports(3)
+    ports = gateway, dispatch, ingest = _free_ports(3)
     # as it ships: no limit is raised
     words = [sys.executable, "-m", "gridsignal", "up", "--directory", str(directory)]
     for option, port in zip(("--gateway-port", "--dispatch-port", "--ingest-port"), ports, strict=False):
@@ -117,11 +117,11 @@ def _up(directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], Target]]:
     )
     try:
         limit = time.monotonic() + _READY_S
-        while not all(answers(port) for port in ports[:3]):
+        while not all(answers(port) for port in ports):
             if process.poll() is not None or time.monotonic() > limit:
                 raise NotReadyError(f"the stack did not become ready (exit {process.poll()})")
             time.sleep(0.1)
-        yield process, Target("127.0.0.1", *ports[:3], tokens=_tokens(directory), pid=process.pid)
+        yield process, Target("127.0.0.1", gateway, dispatch, ingest, tokens=_tokens(directory), pid=process.pid)
     finally:
         if process.poll() is None:
             process.terminate()

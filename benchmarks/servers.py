@@ -122,7 +122,7 @@ async def _serve_gateway(pipe: Connection, log: SqliteLog, directory: Path) -> N
     replica = Replica(log, codec, source=_SOURCE)
     # one organisation is all subscribers, one connection makes all the offers: what bounds one of them is out of the
     # way, every other bound stays
-    limits = {"frames_per_s": 1e6, "frame_burst": 1_000_000}
+    limits: dict[str, Any] = {"frames_per_s": 1e6, "frame_burst": 1_000_000}
     limits |= {"organisation_writes_per_s": 1e6, "organisation_write_burst": 1_000_000}
     limits |= {"organisation_connections": 20_000, "organisation_handshakes_per_s": 1e6}
     settings = GatewaySettings(directory / "gateway", port=0, **limits)

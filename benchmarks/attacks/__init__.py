@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from multiprocessing.connection import Connection
+from typing import Any
 
 from benchmarks.attacks import questions, sockets, storms, writes
 from benchmarks.attacks.play import Play
 from benchmarks.machine import GENERATOR, pin
 from benchmarks.target import Target
 
-ATTACKS: dict[str, Callable[[Play], Awaitable[str]]] = {
+ATTACKS: dict[str, Callable[[Play], Coroutine[Any, Any, str]]] = {
     "quiet": writes.quiet,
     "tiny-offers": writes.tiny_offers,
     "costly-offers": writes.costly_offers,

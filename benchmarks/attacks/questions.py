@@ -62,7 +62,7 @@ async def pushes(play: Play) -> str:
         while play.left_s > 0:
             number = next(numbers)
             prices = ["5"] * 10_000 if number % 4 == 3 else ["50.0001"] * 3_000
-            body = {"zone": "DE-LU", "dataset": f"D{number}", "product": "DAY_AHEAD", "currency": "EUR"}
+            body: dict[str, Any] = {"zone": "DE-LU", "dataset": f"D{number}", "product": "DAY_AHEAD", "currency": "EUR"}
             body |= {"starts_at": start.isoformat(), "resolution_s": 300, "prices_per_mwh": prices}
             with contextlib.suppress(Exception):
                 code = (await write(desk, "/v1/signals/prices", body)).status_code
@@ -79,7 +79,13 @@ async def wide_questions(play: Play) -> str:
     start = _month_ago()
     async with play.target.desk("supplier-one", play.target.ingest) as desk:
         for day in range(24):
-            body = {"zone": "DE-LU", "dataset": "M5", "product": "DAY_AHEAD", "currency": "EUR", "resolution_s": 300}
+            body = {
+                "zone": "DE-LU",
+                "dataset": "M5",
+                "product": "DAY_AHEAD",
+                "currency": "EUR",
+                "resolution_s": 300,
+            }
             body |= {"starts_at": (start + timedelta(days=day)).isoformat(), "prices_per_mwh": ["50.0001"] * 288}
             await write(desk, "/v1/signals/prices", body)
     ask = {"zone": "DE-LU", "from": start.isoformat(), "to": (start + timedelta(days=24)).isoformat()}

@@ -8,6 +8,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from benchmarks.attacks.play import Play
@@ -40,17 +41,21 @@ async def _keep_asking(play: Play, desk: Any) -> None:
         await write(desk, "/v1/requests", asking(play.seconds + 600))
 
 
+def _answers(number: int, frame: Any) -> bool:
+    return bool(frame.get("id") == number)
+
+
 async def _come_back(play: Play, connection: Any) -> int:
     count, numbers = 0, itertools.count(10, 2)
     with contextlib.suppress(Exception):  # closed on: that is an answer too
         while play.left_s > 0:
             number = next(numbers)
             await connection.send(json.dumps({"t": "subscribe", "id": number, "stream": "dispatch", "snapshot": True}))
-            sub = (await _until(connection, lambda frame, number=number: frame.get("id") == number)).get("sub")
+            sub = (await _until(connection, partial(_answers, number))).get("sub")
             await _until(connection, lambda frame: frame["t"] == "position")
             count += 1
             await connection.send(json.dumps({"t": "unsubscribe", "id": number + 1, "sub": sub}))
-            await _until(connection, lambda frame, number=number: frame.get("id") == number + 1)
+            await _until(connection, partial(_answers, number + 1))
     return count
 
 
