@@ -37,6 +37,8 @@ _OWN = 1024
 """Own records kept until they are reduced; one pushed out is decoded like anybody's."""
 _BREATH_S = 0.002
 """How long reducing may keep the event loop before others get a turn."""
+_LONG_BYTES = 16_384
+"""A longer record is read in a thread of its own: a clearing takes up to a tenth of a second."""
 
 Listener = Callable[[LogRecord, Record, Outcome], None]
 Keeper = Callable[[int, Book], None]
@@ -65,6 +67,8 @@ class Replica:
         """Until the end of the log is reached."""
         self._caught_up = asyncio.Event()
         self._moved = asyncio.Event()
+        self._breath = 0.0
+        """When others get their next turn."""
 
     @property
     def positions(self) -> dict[int, int]:
@@ -160,35 +164,61 @@ class Replica:
             )
 
     async def _reduce_all(self, records: list[LogRecord]) -> None:
-        breath = time.perf_counter() + _BREATH_S
+        self._breath = time.perf_counter() + _BREATH_S
         for record in records:
-            self._reduce(record)
-            if time.perf_counter() > breath:
-                await asyncio.sleep(0)  # a long catch-up leaves room for pings
-                breath = time.perf_counter() + _BREATH_S
+            await self._reduce(record)
+            await self._breathe()
         self._moved.set()
 
-    def _reduce(self, logged: LogRecord) -> None:
+    async def _breathe(self) -> None:
+        """A long catch-up, and a long record, leave room for pings."""
+        if time.perf_counter() > self._breath:
+            await asyncio.sleep(0)
+            self._breath = time.perf_counter() + _BREATH_S
+
+    async def _reduce(self, logged: LogRecord) -> None:
         ledger = self.ledgers[logged.partition]
         outcome: Outcome | None = None
         try:
-            # what this process wrote need not be read from its bytes again
-            record = self._own.pop(logged.value, None) or self._codec.decode(logged.value)
+            record = await self._read(logged.value)
         except Poison as poison:
             ledger.skip(logged.offset)
             _log.error("poison record skipped", partition=logged.partition, offset=logged.offset, reason=str(poison))
         else:
-            outcome = ledger.apply(_entry(logged, record))
+            outcome = await self._outcome_of(ledger, _entry(logged, record))
             if outcome.code == "DEFECT":
                 _log.error("defect", partition=logged.partition, offset=logged.offset, record=record.record_name)
             if self._contradicted is not None:
                 self._contradicted.look(ledger, record, outcome)
             for listener in self._listeners:
                 listener(logged, record, outcome)
-            for keeper in self._keepers:
-                for alone in ledger.forgotten:
-                    keeper(ledger.partition, alone)
         self._wake(logged.partition, logged.offset, outcome)
+
+    async def _read(self, value: bytes) -> Record:
+        """Raises Poison."""
+        if (own := self._own.pop(value, None)) is not None:
+            return own  # what this process wrote need not be read from its bytes again
+        if len(value) > _LONG_BYTES:
+            return await asyncio.to_thread(self._codec.decode, value)
+        return self._codec.decode(value)
+
+    async def _outcome_of(self, ledger: Ledger, entry: Entry) -> Outcome:
+        steps = ledger.steps(entry)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as over:
+                self._hand_over(ledger)
+                outcome: Outcome = over.value
+                return outcome
+            self._hand_over(ledger)
+            await self._breathe()
+
+    def _hand_over(self, ledger: Ledger) -> None:
+        gone, ledger.forgotten[:] = list(ledger.forgotten), []
+        for keeper in self._keepers:
+            for alone in gone:
+                keeper(ledger.partition, alone)
 
     def _wake(self, partition: int, offset: int, outcome: Outcome | None) -> None:
         self._recent[partition, offset] = outcome

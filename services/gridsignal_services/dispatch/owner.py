@@ -19,6 +19,7 @@ from gridsignal_schemas.messages import Clearing, Record, TimerFired
 from gridsignal_services.bus import Election, LogUnavailable
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.timers import (
+    AT_ONCE,
     PassedOver,
     Undecidable,
     due_records,
@@ -38,8 +39,6 @@ from gridsignal_services.work import NOBODYS
 _log = logger("owner")
 _PRINCIPAL = "service:dispatch"
 _RETRY_S = 0.5
-_AT_ONCE = 64
-"""Records appended before any of them is waited for."""
 _IN_ONE_PASS = 4
 """Of them encoded in one pass of the event loop, about a millisecond: others go on in between."""
 _NOT_YET = timedelta(milliseconds=10)
@@ -120,8 +119,8 @@ class Owner:
         if not records:
             self._go_on_deciding(ledger, passed_over)
             records = due_records(ledger, self._log_time(ledger))
-        for start in range(0, len(records), _AT_ONCE):
-            if not await self._append(ledger, records[start : start + _AT_ONCE]):
+        for start in range(0, len(records), AT_ONCE):
+            if not await self._append(ledger, records[start : start + AT_ONCE]):
                 break
         return bool(records)
 

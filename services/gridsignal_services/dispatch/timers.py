@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from pydantic import ValidationError
 
@@ -16,6 +17,8 @@ from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.timers import Due
 
 ACTOR = "ledger"
+AT_ONCE = 64
+"""Records appended before any of them is waited for."""
 
 Subject = tuple[str, ...]
 """What a record of the owner is about, at this turn of its life."""
@@ -75,8 +78,9 @@ def next_records(ledger: Ledger, now: datetime, passed_over: Container[Subject] 
 
 
 def owed_records(ledger: Ledger, passed_over: Container[Subject] = ()) -> list[Record]:
-    """The announcements that have to be written, oldest first."""
-    return [record for record in ledger.owed if not passed_over or subject_of(ledger, record) not in passed_over]
+    """The announcements that have to be written next, oldest first: so many at most as are appended together."""
+    owed = (each for each in ledger.next_owed() if not passed_over or subject_of(ledger, each) not in passed_over)
+    return list(islice(owed, AT_ONCE))
 
 
 def next_undecided(ledger: Ledger, now: datetime, passed_over: Container[Subject] = ()) -> Undecided | None:

@@ -10,10 +10,12 @@ Bounded: one owed and one told announcement for each offer and order in the book
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gridsignal_schemas.messages import DispatchOrder, OfferDecision
+from gridsignal_schemas.messages import Decision, DispatchOrder, FlexOffer, OfferDecision
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER
+from gridsignal_schemas.rules.offers import decision_on
 
 OfferKey = tuple[str, str]
 """(participant, offer_id)."""
@@ -21,13 +23,43 @@ OfferKey = tuple[str, str]
 Announcement = OfferDecision | DispatchOrder
 
 
-def _subject(announcement: Announcement) -> tuple[str, str, str]:
+@dataclass(slots=True)
+class Decided:
+    """What is to be said of an offer. One record may decide thousands, so only who writes it puts it in full, once."""
+
+    offer: FlexOffer
+    decision: Decision
+    codes: tuple[str, ...]
+    reason: str
+    option: str | None
+    power_w: int | None
+    _in_full: OfferDecision | None = field(default=None, compare=False)
+
+    def in_full(self) -> OfferDecision:
+        """The announcement."""
+        if self._in_full is None:
+            self._in_full = decision_on(
+                self.offer, self.decision, self.codes, self.reason, option=self.option, power_w=self.power_w
+            )
+        return self._in_full
+
+
+_Owed = Decided | DispatchOrder
+
+
+def _subject(announcement: Announcement | _Owed) -> tuple[str, str, str]:
+    if isinstance(announcement, Decided):
+        return ("offer", announcement.offer.participant, announcement.offer.offer_id)
     if isinstance(announcement, OfferDecision):
         return ("offer", announcement.participant, announcement.offer_id)
     return ("order", announcement.participant, announcement.order_id)
 
 
-def _decided(announcement: Announcement) -> Announcement:
+def _in_full(owed: _Owed) -> Announcement:
+    return owed.in_full() if isinstance(owed, Decided) else owed
+
+
+def _what_counts(announcement: Announcement) -> Announcement:
     """What counts of it: another version of this program may have said why in other words."""
     words: dict[str, object] = {"reason": ""}
     if isinstance(announcement, OfferDecision):
@@ -39,17 +71,21 @@ def _decided(announcement: Announcement) -> Announcement:
 class Announcements:
     """What is owed, in the order it came to be owed, and the last one told about each offer and order."""
 
-    _owed: dict[tuple[str, str, str], Announcement] = field(default_factory=dict)
+    _owed: dict[tuple[str, str, str], _Owed] = field(default_factory=dict)
     _told: dict[tuple[str, str, str], Announcement] = field(default_factory=dict)
     _orders_owed: Counter[str] = field(default_factory=Counter)
     """How many orders of each request are owed."""
 
     @property
     def owed(self) -> list[Announcement]:
-        """What has to be written next, oldest first."""
-        return list(self._owed.values())
+        """What has to be written, oldest first."""
+        return list(self.next_owed())
 
-    def owe(self, announcement: Announcement) -> None:
+    def next_owed(self) -> Iterator[Announcement]:
+        """The same one after the other, each put in full when its turn comes."""
+        return map(_in_full, self._owed.values())
+
+    def owe(self, announcement: _Owed) -> None:
         """Replaces what was owed about the same offer or order."""
         subject = _subject(announcement)
         overtaken = self._pop(subject)
@@ -64,7 +100,7 @@ class Announcements:
         """Whether this is the announcement that is owed; then it counts as made."""
         subject = _subject(announcement)
         owed = self._owed.get(subject)
-        if owed is None or _decided(owed) != _decided(announcement):
+        if owed is None or _what_counts(_in_full(owed)) != _what_counts(announcement):
             return False
         self._pop(subject)
         self._told[subject] = announcement
@@ -99,7 +135,7 @@ class Announcements:
         """Whether an order on this request still has to be announced."""
         return self._orders_owed[request_id] > 0
 
-    def _pop(self, subject: tuple[str, str, str]) -> Announcement | None:
+    def _pop(self, subject: tuple[str, str, str]) -> _Owed | None:
         owed = self._owed.pop(subject, None)
         if isinstance(owed, DispatchOrder):
             self._orders_owed[owed.request_id] -= 1

@@ -34,12 +34,13 @@ from gridsignal_services.ledger.clearing import (
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.merit_order import order_window
 from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request, set_order_timers
+from gridsignal_services.ledger.pieces import Steps, pieces
 from gridsignal_services.ledger.tracked import Step, TrackedOrder, TrackedRequest
 
 
-def clear(book: Book, entry: Entry, clearing: Clearing) -> Outcome:
+def clear(book: Book, entry: Entry, clearing: Clearing) -> Steps[Outcome]:
     """Valid if everything it says still holds at its own offset; the first valid one counts."""
-    if faults := clearing_faults(book, clearing, book.now):
+    if faults := (yield from clearing_faults(book, clearing, book.now)):
         return Outcome(False, tuple(faults))
     tracked = book.requests[clearing.request_id]
     if book.announcements.owes_order_of(clearing.request_id):
@@ -50,12 +51,14 @@ def clear(book: Book, entry: Entry, clearing: Clearing) -> Outcome:
         _want_again(book, tracked)
     tracked.clearings.append(clearing)
     beyond = _beyond_the_list(book, clearing)
-    codes = stopped_at_once(book, clearing, beyond) if beyond else {}
-    for rank, award in enumerate(clearing.awards, start=1):
-        _award(book, clearing, award, rank)
+    codes = (yield from stopped_at_once(book, clearing, beyond)) if beyond else {}
+    for some in pieces(list(enumerate(clearing.awards, start=1))):
+        for rank, award in some:
+            _award(book, clearing, award, rank)
+        yield
     if beyond:
-        codes |= stopped_in_the_end(book, clearing, [key for key in beyond if key not in codes])
-    _stand_by(book, clearing, codes)
+        codes |= yield from stopped_in_the_end(book, clearing, [key for key in beyond if key not in codes])
+    yield from _stand_by(book, clearing, codes)
     _conclude(book, clearing.request_id)
     return Outcome(True, receipt=receipt_of(book.now, entry))
 
@@ -130,18 +133,20 @@ def _beyond_the_list(book: Book, clearing: Clearing) -> list[OfferKey]:
     return [key for key, offer in considered if key not in named and offer.place < clearing.position]
 
 
-def _stand_by(book: Book, clearing: Clearing, beyond: dict[OfferKey, str]) -> None:
+def _stand_by(book: Book, clearing: Clearing, beyond: dict[OfferKey, str]) -> Steps[None]:
     codes = beyond | {(loser.participant, loser.offer_id): loser.code for loser in clearing.rejected}
     listed = [(standby.participant, standby.offer_id) for standby in clearing.standby]
     ranks = {key: rank for rank, key in enumerate(listed, start=len(clearing.awards) + 1)}
-    for key in book.requests[clearing.request_id].offers:
-        offer = book.offers[key]
-        code = codes.get(key, "NOT_CONSIDERED")  # logged while the decision was being made, or expired by then
-        if offer.state is OfferState.LIVE:
-            offer.rank = ranks.get(key)
-            move_offer(book, key, Event.PASS_OVER, Decision.STANDBY, (code,))
-        elif offer.state is OfferState.STANDBY:
-            offer.codes = (code,)
+    for some in pieces(book.requests[clearing.request_id].offers):
+        for key in some:
+            offer = book.offers[key]
+            code = codes.get(key, "NOT_CONSIDERED")  # logged while the decision was being made, or expired by then
+            if offer.state is OfferState.LIVE:
+                offer.rank = ranks.get(key)
+                move_offer(book, key, Event.PASS_OVER, Decision.STANDBY, (code,))
+            elif offer.state is OfferState.STANDBY:
+                offer.codes = (code,)
+        yield
 
 
 def _conclude(book: Book, request_id: str) -> None:

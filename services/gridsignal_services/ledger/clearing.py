@@ -38,6 +38,7 @@ from gridsignal_services.ledger.merit_order import (
     long_enough,
     order_window,
 )
+from gridsignal_services.ledger.pieces import A_PIECE, Steps, pieces
 from gridsignal_services.ledger.ranking import Standing, left_over, price_in_full
 from gridsignal_services.ledger.tracked import TrackedOffer
 
@@ -134,37 +135,50 @@ def _held(lot: Round) -> Iterator[Standing]:
 
 def _exactly(lot: Round, code: str, offer: TrackedOffer, dearest: Standing | None) -> str:
     """OUTBID where all who are called are cheaper, or as cheap and earlier; COVERED where somebody dearer is."""
-    if code == "OUTBID" and dearest is not None and (price_in_full(lot.request, offer, lot.now), offer.place) < dearest:
-        return "COVERED"
-    return code
+    if code != "OUTBID" or dearest is None:
+        return code
+    if offer.needs is not None and offer.needs.least_price_per_mwh > dearest[0]:
+        return code  # whatever of it were called: a fee is never below zero
+    return "COVERED" if (price_in_full(lot.request, offer, lot.now), offer.place) < dearest else code
 
 
-def stopped_at_once(book: Book, clearing: Clearing, keys: Sequence[OfferKey]) -> dict[OfferKey, str]:
+def stopped_at_once(book: Book, clearing: Clearing, keys: Sequence[OfferKey]) -> Steps[dict[OfferKey, str]]:
     """The rules that stop offers beyond the list before anything is awarded; not those that can still be called."""
     if clearing.rejected[0].code == NOT_PICKED:
         return dict.fromkeys(keys, NOT_PICKED)
-    found = _stops(_round_of(book, clearing), keys)
+    found = yield from _stops(_round_of(book, clearing), keys)
     return {key: code for key, code in found.items() if code != NEXT_CLEARING}
 
 
-def stopped_in_the_end(book: Book, clearing: Clearing, keys: Sequence[OfferKey]) -> dict[OfferKey, str]:
+def stopped_in_the_end(book: Book, clearing: Clearing, keys: Sequence[OfferKey]) -> Steps[dict[OfferKey, str]]:
     """The rules that stop the others, as the book stands after the clearing's awards."""
     lot = _round_of(book, clearing)
     dearest = max(_held(lot), default=None)
-    return {key: _exactly(lot, code, book.offers[key], dearest) for key, code in _stops(lot, keys).items()}
+    stops = yield from _stops(lot, keys)
+    exact: dict[OfferKey, str] = {}
+    for some in pieces(keys):
+        exact |= {key: _exactly(lot, stops[key], book.offers[key], dearest) for key in some}
+        yield
+    return exact
 
 
 def _round_of(book: Book, clearing: Clearing) -> Round:
     return Round(book, clearing.request_id, book.now, spares=clearing.trigger is not ClearingTrigger.BY_HAND)
 
 
-def _stops(lot: Round, keys: Sequence[OfferKey]) -> dict[OfferKey, str]:
-    return {key: _stop(lot, key, lot.book.offers[key]) for key in keys}
+def _stops(lot: Round, keys: Sequence[OfferKey]) -> Steps[dict[OfferKey, str]]:
+    # all processes reduce this, with thousands of offers: where nothing fits, the first option's reason is the answer
+    most = 1 if lot.lacks_nothing() else None
+    stops: dict[OfferKey, str] = {}
+    for some in pieces(keys):
+        stops |= {key: _stop(lot, key, lot.book.offers[key], most) for key in some}
+        yield
+    return stops
 
 
-def _stop(lot: Round, key: OfferKey, offer: TrackedOffer) -> str:
+def _stop(lot: Round, key: OfferKey, offer: TrackedOffer, most: int | None) -> str:
     first = ""
-    for option in offer.offer.options:  # all processes reduce this, with thousands of offers: the first that fits tells
+    for option in offer.offer.options[:most]:  # the first that fits tells
         fit = lot.fit(key, offer, option)
         if not isinstance(fit, str):
             return NEXT_CLEARING
@@ -210,7 +224,7 @@ def _uniform_price(request: DispatchRequest, fits: Sequence[Fit]) -> Decimal | N
             return None
 
 
-def clearing_faults(book: Book, clearing: Clearing, now: datetime) -> list[Detail]:
+def clearing_faults(book: Book, clearing: Clearing, now: datetime) -> Steps[list[Detail]]:
     """Why a clearing is not valid at its own offset; empty when it is.
 
     Nothing else on the partition invalidates it: only this request, these offers, these sites.
@@ -248,6 +262,8 @@ def clearing_faults(book: Book, clearing: Clearing, now: datetime) -> list[Detai
         else:
             faults.extend(_award_faults(lot, offer, option, award, at))
         seen.add(key)
+        if index % A_PIECE == A_PIECE - 1:
+            yield
     return faults
 
 

@@ -12,21 +12,22 @@ from gridsignal_schemas.messages import RunMode
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import block_ahead
+from gridsignal_services.ledger.pieces import Steps
 from gridsignal_services.ledger.tracked import TrackedOrder, TrackedRequest
 
 
-def forget(book: Book) -> list[Book]:
-    """Each request that can go by now, as a book of its own; called before a record is reduced."""
-    gone: list[Book] = []
+def forget(book: Book, gone: list[Book]) -> Steps[None]:
+    """Adds each request that can go by now, as a book of its own; called before a record is reduced."""
     while book.over and book.over[0][0] + book.kept <= book.now:
         _, request_id = book.over.popleft()
         tracked = book.requests[request_id]
         if _is_needed(book, tracked):
             book.over.append((book.now, request_id))
         else:
+            yield from _remember(book, tracked)
             gone.append(_alone(book, tracked))
             _drop(book, tracked)
-    return gone
+            yield
 
 
 def _is_needed(book: Book, tracked: TrackedRequest) -> bool:
@@ -71,11 +72,18 @@ def _orders(book: Book, tracked: TrackedRequest) -> Iterator[TrackedOrder]:
     return map(book.orders.__getitem__, tracked.orders)
 
 
+def _remember(book: Book, tracked: TrackedRequest) -> Steps[None]:
+    """Keeps what is kept of its offers, of which there may be fifty revisions each, while they are still there."""
+    for key in tracked.offers:
+        for revision, (digest, received_at) in book.offers[key].digests.items():
+            book.past.offers.add((*key, revision), digest, received_at)
+        yield
+
+
 def _drop(book: Book, tracked: TrackedRequest) -> None:
     past, request_id = book.past, tracked.request.request_id
     for key in tracked.offers:
-        for revision, (digest, received_at) in book.offers.pop(key).digests.items():
-            past.offers.add((*key, revision), digest, received_at)
+        del book.offers[key]
         book.announcements.drop("offer", *key)
     for order in list(_orders(book, tracked)):
         _drop_order(book, order)

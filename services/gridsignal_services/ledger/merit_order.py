@@ -100,6 +100,10 @@ class Round:
         self.taken: dict[str, list[Block]] = {}
         self.lacking_at_first = book.shortfall_w(request_id, now, self.spoken_for)
 
+    def lacks_nothing(self) -> bool:
+        """Whether no moment of the request lacks anything: then no option fits."""
+        return self.request.power_w <= self.spoken_for.lowest(self.request.starts_at, self.request.ends_at)
+
     def lacking_w(self, starts_at: datetime, ends_at: datetime) -> int:
         """What every moment of the period lacks at least; negative where a moment already has more than enough."""
         return self.request.power_w - self.spoken_for.highest(starts_at, ends_at)

@@ -10,7 +10,6 @@ from gridsignal_schemas.messages import (
     Decision,
     DispatchOrder,
     Firmness,
-    OfferDecision,
     Timer,
 )
 from gridsignal_schemas.rules.answers import due_of
@@ -27,9 +26,8 @@ from gridsignal_schemas.rules.lifecycle import (
     after,
     allows,
 )
-from gridsignal_schemas.rules.offers import decision_on
 from gridsignal_schemas.rules.profile import Block
-from gridsignal_services.ledger.announcements import OfferKey
+from gridsignal_services.ledger.announcements import Decided, OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import derived_id
 from gridsignal_services.ledger.tracked import Step, TrackedOffer, TrackedOrder
@@ -45,11 +43,9 @@ def offer_timer_id(key: OfferKey) -> str:
     return derived_id("offer", *key)
 
 
-def decision_of(
-    tracked: TrackedOffer, decision: Decision, codes: tuple[str, ...] = (), reason: str = ""
-) -> OfferDecision:
+def decision_of(tracked: TrackedOffer, decision: Decision, codes: tuple[str, ...] = (), reason: str = "") -> Decided:
     """The announcement of a decision, as a pure function of the offer's state."""
-    return decision_on(tracked.offer, decision, codes, reason, option=tracked.option, power_w=tracked.power_w)
+    return Decided(tracked.offer, decision, codes, reason, tracked.option, tracked.power_w)
 
 
 def move_offer(
@@ -66,8 +62,8 @@ def move_offer(
     if codes or event in _OUTDATES_REASONS or (event is Event.RELEASE and tracked.codes in _OUTBID):
         tracked.codes = codes
     if tracked.state not in OFFER_CALLABLE:
-        book.timers.clear(Timer.EXPIRY, offer_timer_id(key))
-        book.expiring.pop(offer_timer_id(key), None)
+        book.timers.clear(Timer.EXPIRY, tracked.timer_id)
+        book.expiring.pop(tracked.timer_id, None)
     if decision is not None:
         book.announcements.owe(decision_of(tracked, decision, codes, reason))
 

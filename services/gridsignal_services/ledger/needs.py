@@ -1,4 +1,5 @@
-"""What an offer needs of its request, in a few numbers: enough to see that an amendment changes nothing for it.
+"""What an offer needs of its request, in a few numbers: enough to see that an amendment changes nothing for it, or that
+others are cheaper whatever of it is called.
 
 A request may have thousands of offers of eight options each, and a hundred revisions; each process reduces them all.
 """
@@ -14,13 +15,14 @@ from gridsignal_schemas.rules.offers import can_see
 
 
 class Needs(NamedTuple):
-    """The hardest of all its options, each way."""
+    """The hardest of all its options, each way, and the lowest price."""
 
     last_start: datetime
     first_end: datetime
     notice_s: int
     full_activation_s: int
     price_per_mwh: Decimal
+    least_price_per_mwh: Decimal
     least_w: int
     most_w: int
     rebound_w: int
@@ -29,12 +31,14 @@ class Needs(NamedTuple):
 def needs_of(offer: FlexOffer) -> Needs:
     """What all of its options need together."""
     options = offer.options
+    prices = [option.price_per_mwh for option in options]
     return Needs(
         last_start=max(option.starts_at for option in options),
         first_end=min(option.ends_at for option in options),
         notice_s=max(option.notice_s for option in options),
         full_activation_s=max(option.full_activation_s for option in options),
-        price_per_mwh=max(option.price_per_mwh for option in options),
+        price_per_mwh=max(prices),
+        least_price_per_mwh=min(prices),
         least_w=min(option.power_w for option in options),
         most_w=max(option.power_w for option in options),
         rebound_w=rebound.peak_w if (rebound := offer.flexibility.rebound) is not None else 0,

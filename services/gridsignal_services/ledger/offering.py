@@ -22,6 +22,7 @@ from gridsignal_services.ledger.moves import (
     offer_timer_id,
     revise_order,
 )
+from gridsignal_services.ledger.needs import needs_of
 from gridsignal_services.ledger.rules import offer_faults
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedRequest
 
@@ -43,10 +44,11 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
     receipt = receipt_of(book.now, entry, offer_id=offer.offer_id, revision=offer.revision)
     faults = offer_faults(book, offer)
     codes = tuple(dict.fromkeys(broken.code for broken in faults))
-    tracked = TrackedOffer(offer, entry.offset, receipt, {}, offer.request_revision, codes=codes)
+    timer_id = offer_timer_id(key) if before is None else before.timer_id
+    tracked = TrackedOffer(offer, entry.offset, receipt, {}, timer_id, offer.request_revision, codes=codes)
     tracked.state = OfferState.REJECTED if faults else OfferState.LIVE
+    tracked.needs = None if faults else needs_of(offer)
     _file(book, key, tracked, entry.sha256)
-    timer_id = offer_timer_id(key)
     reason = "; ".join(f"{broken.pointer}: {broken.message}" for broken in faults)
     if faults:  # an amendment that breaks rules leaves nothing standing: the site has taken back what it replaces
         book.timers.clear(Timer.EXPIRY, timer_id)

@@ -6,7 +6,7 @@ The only clock is the log's: the running maximum of the append times, in grid ti
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,12 +36,13 @@ from gridsignal_services.ledger.entry import Entry, Outcome, Standing
 from gridsignal_services.ledger.forgetting import forget
 from gridsignal_services.ledger.offsets import Offsets
 from gridsignal_services.ledger.ordering import audience_of_site
+from gridsignal_services.ledger.pieces import Steps, in_one_go
 from gridsignal_services.ledger.requesting import audience_of_request
 from gridsignal_services.ledger.standing import told_order
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest, TrackedResponse
 from gridsignal_services.ledger.writers import writer_fault
 
-_RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome]] = {
+_RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome | Steps[Outcome]]] = {
     SiteRegistration: sites.register,
     BaselineDeclaration: sites.declare,
     DispatchRequest: requesting.request,
@@ -74,7 +75,8 @@ class Ledger:
         """The next offset."""
         self.refused_offsets = Offsets()
         self.forgotten: list[Book] = []
-        """Requests that the last record made the book let go of, each as a book of its own; the caller takes them."""
+        """Requests that the last record made the book let go of, each as a book of its own; the caller takes them
+        after each piece of the record: nobody finds them in the book any more."""
 
     @property
     def requests(self) -> dict[str, TrackedRequest]:
@@ -109,6 +111,10 @@ class Ledger:
     def owed(self) -> list[Announcement]:
         """Announcements that the owner has to write, oldest first."""
         return self.book.announcements.owed
+
+    def next_owed(self) -> Iterator[Announcement]:
+        """The same one after the other: there may be thousands."""
+        return self.book.announcements.next_owed()
 
     def due_clearings(self, now: datetime) -> list[str]:
         """Requests that wait for a clearing, the longest wait first; not those that can't be decided any more."""
@@ -154,9 +160,16 @@ class Ledger:
         return [(record, self.audience_of(record)) for record in records]
 
     def apply(self, entry: Entry) -> Outcome:
-        """Reduces one record. Never raises for what a record says: it is then not accepted, with the reason."""
+        """Reduces one record in one go. Never raises for what it says: it is then not accepted, with the reason."""
+        return in_one_go(self.steps(entry))
+
+    def steps(self, entry: Entry) -> Steps[Outcome]:
+        """Reduces one record piece by piece; between the pieces others may read the book, and nothing else is reduced.
+
+        Until the last piece is done `position` is that of this record. Never raises for what a record says, as `apply`.
+        """
         try:
-            outcome = self._reduce(entry)
+            outcome = yield from self._reduce(entry)
         except MemoryError:  # this node's trouble, and no other's
             raise
         except Exception as error:  # a defect, the same on every node: one record must not end them all
@@ -171,19 +184,21 @@ class Ledger:
         self.position = offset + 1
         self.refused_offsets.add(offset)
 
-    def _reduce(self, entry: Entry) -> Outcome:
+    def _reduce(self, entry: Entry) -> Steps[Outcome]:
         if isinstance(entry.record, GridClock):
             return self._set_clock(entry.record, entry.principal)
         self.book.now = max(self.book.now, self._grid_time(entry.appended_us))
         self.book.principal = entry.principal
-        self.forgotten = forget(self.book)
+        self.forgotten = []
+        yield from forget(self.book, self.forgotten)
         if problem := writer_fault(self.book, entry.record, entry.principal):
             return Outcome(False, (problem,))
         rule = _RULES.get(type(entry.record))
         if rule is None:
             return Outcome(False, (fault("STRAY", "", f"{entry.record.record_name} has no place on this stream"),))
         try:
-            return rule(self.book, entry, entry.record)
+            outcome = rule(self.book, entry, entry.record)
+            return (yield from outcome) if isinstance(outcome, Generator) else outcome
         except IllegalTransition as illegal:
             return Outcome(False, (fault("ILLEGAL_STATE", "", str(illegal)),))
 

@@ -24,6 +24,7 @@ from gridsignal_schemas.rules.lifecycle import (
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.requests import request_faults
 from gridsignal_services.access import Audience
+from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.moves import (
@@ -34,6 +35,7 @@ from gridsignal_services.ledger.moves import (
     revise_order,
     set_request_timers,
 )
+from gridsignal_services.ledger.pieces import Steps, pieces
 from gridsignal_services.ledger.rules import Amended
 from gridsignal_services.ledger.tracked import TrackedOrder, TrackedRequest
 
@@ -65,7 +67,7 @@ def _widened(seen: Audience, also: Audience) -> Audience:
     )
 
 
-def request(book: Book, entry: Entry, request: DispatchRequest) -> Outcome:
+def request(book: Book, entry: Entry, request: DispatchRequest) -> Steps[Outcome]:
     """A new request, a repeat, or the next revision of one."""
     tracked = book.requests.get(request.request_id)
     if tracked is not None and request.revision in tracked.digests:
@@ -87,7 +89,7 @@ def request(book: Book, entry: Entry, request: DispatchRequest) -> Outcome:
         tracked = TrackedRequest(request, entry.offset, {}, {}, audience_of_request(request))
         book.open_request(tracked)
     else:
-        _amend(book, tracked, request)
+        yield from _amend(book, tracked, request)
     tracked.digests[request.revision] = entry.sha256
     tracked.receipts[request.revision] = receipt
     set_request_timers(book, request.request_id)
@@ -127,23 +129,29 @@ def _bounds(book: Book, tracked: TrackedRequest | None, request: DispatchRequest
         yield fault("OPEN_REQUESTS", "/request_id", expected)
 
 
-def _amend(book: Book, tracked: TrackedRequest, request: DispatchRequest) -> None:
+def _amend(book: Book, tracked: TrackedRequest, request: DispatchRequest) -> Steps[None]:
     after(REQUEST, tracked.state, Event.AMEND)
     tracked.request = request
     tracked.audience = _widened(tracked.audience, audience_of_request(request))
     amended = Amended(book, tracked)
-    for key in tracked.offers:
-        offer = book.offers[key]
-        if offer.state is not OfferState.LIVE:
-            continue
-        if faults := amended.faults(offer):
-            codes = tuple(dict.fromkeys(broken.code for broken in faults))
-            move_offer(book, key, Event.FAIL_RULES, Decision.REJECTED, codes, faults[0].message)
-        else:
-            offer.request_revision = request.revision
+    for some in pieces(tracked.offers):
+        for key in some:
+            _look_again(book, amended, key)
+        yield
 
 
-def cancel(book: Book, entry: Entry, cancellation: RequestCancellation) -> Outcome:
+def _look_again(book: Book, amended: Amended, key: OfferKey) -> None:
+    offer = book.offers[key]
+    if offer.state is not OfferState.LIVE:
+        return
+    if faults := amended.faults(offer):
+        codes = tuple(dict.fromkeys(broken.code for broken in faults))
+        move_offer(book, key, Event.FAIL_RULES, Decision.REJECTED, codes, faults[0].message)
+    else:
+        offer.request_revision = amended.revision
+
+
+def cancel(book: Book, entry: Entry, cancellation: RequestCancellation) -> Steps[Outcome]:
     """Open offers are released and orders cancelled; one that already runs is released early and stays settled."""
     tracked = book.requests.get(cancellation.request_id)
     if cancellation.request_id in book.past.audiences:
@@ -153,8 +161,10 @@ def cancel(book: Book, entry: Entry, cancellation: RequestCancellation) -> Outco
     if tracked.cancelled is not None and tracked.cancelled[0] == entry.sha256:
         return Outcome(False, receipt=tracked.cancelled[1], duplicate=True)
     after(REQUEST, tracked.state, Event.CANCEL)
-    for order_id in tracked.orders:
-        _cancel_order(book, book.orders[order_id], cancellation)
+    for some in pieces(tracked.orders):
+        for order_id in some:
+            _cancel_order(book, book.orders[order_id], cancellation)
+        yield
     move_request(book, cancellation.request_id, Event.CANCEL)
     tracked.cancelled = (entry.sha256, receipt_of(book.now, entry))
     return Outcome(True, receipt=tracked.cancelled[1], audience=tracked.audience)

@@ -11,7 +11,7 @@ from gridsignal_schemas.rules import offers
 from gridsignal_schemas.rules.offers import Crowd
 from gridsignal_schemas.rules.profile import Profile
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.needs import needs_of, still_fits
+from gridsignal_services.ledger.needs import still_fits
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedRequest
 
 
@@ -36,11 +36,15 @@ class Amended:
         self._rooms: dict[str, int | None] = {}
         """Of each site, what it can still promise over the whole period."""
 
+    @property
+    def revision(self) -> int:
+        """Of the request as it is now."""
+        return self._tracked.request.revision
+
     def faults(self, held: TrackedOffer) -> list[Detail]:
         """What keeps an offer from serving the request as it is now."""
         request, offer = self._tracked.request, held.offer
-        if held.needs is None:
-            held.needs = needs_of(offer)
+        assert held.needs is not None, "a LIVE offer was good when it came"
         if offer.site not in self._rooms:
             self._rooms[offer.site] = _Room(self._book, offer)(request.starts_at, request.ends_at)
         if still_fits(request, offer, held.needs, self._rooms[offer.site]):

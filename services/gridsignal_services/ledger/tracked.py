@@ -67,6 +67,8 @@ class TrackedOffer:
     receipt: Receipt
     digests: dict[int, tuple[str, datetime]]
     """Each revision's sha256, and when it was received."""
+    timer_id: str
+    """Its name among the timers."""
     request_revision: int | None
     """The request's revision it was last found valid for."""
     withdrawn: Receipt | None = None
@@ -77,7 +79,8 @@ class TrackedOffer:
     power_w: int | None = None
     rank: int | None = None
     order_id: str | None = None
-    needs: Needs | None = field(default=None, compare=False)  # once an amendment has asked for it
+    needs: Needs | None = None
+    """Of one that was good when it came: what an amendment of its request is held against."""
 
     def option_named(self, name: str) -> OfferOption | None:
         """The option of that name."""

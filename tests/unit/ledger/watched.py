@@ -25,6 +25,7 @@ from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.forgetting import forget
 from gridsignal_services.ledger.merit_order import as_offered, order_window
+from gridsignal_services.ledger.pieces import in_one_go
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 
@@ -41,7 +42,7 @@ class Watched(Market):
         assert not [fault.message for fault in outcome.faults if "+00:00" in fault.message], "a time is written with Z"
         if not outcome.accepted:
             before.now = self.ledger.book.now  # the log's clock moves with every record
-            forget(before)
+            in_one_go(forget(before, []))
             assert self.ledger.book == before, f"{record.record_name} was refused ({outcome.code}) and changed the book"
         elif isinstance(record, Clearing):
             for order_id in set(self.ledger.orders) - known:

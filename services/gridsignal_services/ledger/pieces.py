@@ -1,0 +1,33 @@
+"""Long records are reduced piece by piece: where a rule yields, others may read the book, and nobody changes it.
+
+Between two pieces each offer and each order is whole, while the request may be half done: half its offers passed over,
+half its orders cancelled. What it comes to does not depend on whether anybody looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+A_PIECE = 16
+"""Offers or orders in one piece, some two milliseconds where each has eight options that all have to be looked at."""
+
+Steps = Generator[None, None, T]
+"""Yields after each piece; returns what it comes to."""
+
+
+def pieces(rows: Sequence[T], size: int = A_PIECE) -> Iterator[Sequence[T]]:
+    """The rows in their order, a few at a time."""
+    return (rows[first : first + size] for first in range(0, len(rows), size))
+
+
+def in_one_go(steps: Steps[T]) -> T:
+    """What all the steps come to."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as over:
+            result: T = over.value
+            return result

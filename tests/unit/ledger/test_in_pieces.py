@@ -1,0 +1,155 @@
+"""However much one record moves, others have their turns in between, and what it comes to is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from gridsignal_schemas.messages import DispatchRequest, OfferDecision, Record
+from gridsignal_schemas.values import MW
+from gridsignal_services.clock import micros
+from gridsignal_services.dispatch.book import book_view
+from gridsignal_services.dispatch.timers import AT_ONCE, owed_records
+from gridsignal_services.ledger.entry import Entry, Outcome
+from gridsignal_services.ledger.pieces import A_PIECE
+from gridsignal_services.ledger.reduce import Ledger
+from tests.builders import REQUEST_ID, a_dispatch_request, a_request_cancellation
+from tests.unit.ledger.market import OPERATORS_NAME, Market
+
+SITES, EACH = 60, 20
+OFFERS = SITES * EACH
+
+
+def crowded(power_w: int, **request: Any) -> Market:
+    """A market in which 60 sites make 20 offers each."""
+    market = Market()
+    for number in range(SITES):
+        market.site(f"p{number}")
+    assert market.ask(min_quantity_w=0, step_w=None, **request).accepted
+    for index in range(OFFERS):
+        who, price = f"p{index % SITES}", Decimal(20) + Decimal(index) / 100
+        assert market.offer(who, power_w, str(price), offer_id=f"o-{index}").accepted
+    return market
+
+
+Stood = dict[Any, tuple[Any, ...]]
+
+
+def stands(ledger: Ledger) -> Stood:
+    """What may be moved, and where each of it stands."""
+    book = ledger.book
+    offers: Stood = {key: (each.state, each.codes, each.request_revision) for key, each in book.offers.items()}
+    orders: Stood = {name: (each.state, each.order.revision) for name, each in book.orders.items()}
+    return offers | orders
+
+
+def moved(before: Stood, after: Stood) -> int:
+    return len(dict(before.items() ^ after.items()))
+
+
+def entry_of(market: Market, record: Record, principal: str) -> Entry:
+    return Entry(0, market.ledger.position, micros(market.now), record, "0" * 64, principal)
+
+
+def in_pieces(market: Market, record: Record, principal: str) -> Iterator[int]:
+    """Reduces a record as a replica does, somebody reading the book in between; how much moved in each piece."""
+    entry, before = entry_of(market, record, principal), stands(market.ledger)
+    steps = market.ledger.steps(entry)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as over:
+            yield moved(before, stands(market.ledger))
+            outcome: Outcome = over.value
+            assert outcome.accepted
+            market.log.append((entry, outcome))
+            return
+        yield moved(before, before := stands(market.ledger))
+        assert market.ledger.position == entry.offset
+        if REQUEST_ID in market.ledger.requests:
+            book_view(market.ledger.book, REQUEST_ID)
+        market.ledger.current()
+
+
+def one_award() -> tuple[Market, Record, str]:
+    market = crowded(12 * MW)
+    market.run_for(minutes=30)
+    return market, market.by_hand(("p0", 12 * MW)), OPERATORS_NAME
+
+
+def many_awards() -> tuple[Market, Record, str]:
+    market = crowded(2)
+    market.run_for(minutes=30)
+    return market, market.by_hand(), OPERATORS_NAME
+
+
+def an_amendment_that_changes_nothing() -> tuple[Market, Record, str]:
+    market = crowded(MW)
+    return market, DispatchRequest(**dict(market.request) | {"revision": 2, "text": "again"}), OPERATORS_NAME
+
+
+def an_amendment_that_most_break() -> tuple[Market, Record, str]:
+    market = crowded(MW)
+    terms = {"revision": 2, "price_cap_per_mwh": Decimal(21)}
+    return market, DispatchRequest(**dict(market.request) | terms), OPERATORS_NAME
+
+
+def a_cancellation_of_many_orders() -> tuple[Market, Record, str]:
+    market = crowded(2)
+    market.close()
+    assert len(market.ledger.orders) == OFFERS
+    return market, a_request_cancellation(), OPERATORS_NAME
+
+
+LONG: list[Callable[[], tuple[Market, Record, str]]] = [
+    one_award,
+    many_awards,
+    an_amendment_that_changes_nothing,
+    an_amendment_that_most_break,
+    a_cancellation_of_many_orders,
+]
+
+
+@pytest.mark.parametrize("case", LONG)
+def test_a_record_that_concerns_many_moves_few_at_a_time(case: Callable[[], tuple[Market, Record, str]]) -> None:
+    market, record, principal = case()
+    # a piece moves some offers, and an award or an order that is cancelled its offer and itself
+    assert max(in_pieces(market, record, principal)) <= 2 * A_PIECE
+    market.act()
+    market.replayed()
+
+
+def test_a_request_that_leaves_the_book_is_handed_over_before_anybody_misses_it() -> None:
+    market = crowded(MW)
+    market.cancel()
+    market.act()
+    market.now += market.ledger.book.kept + timedelta(minutes=1)
+    steps = market.ledger.steps(entry_of(market, a_dispatch_request(request_id="another"), OPERATORS_NAME))
+    looks = 0
+    for _ in steps:
+        looks += 1
+        gone = [name for book in market.ledger.forgotten for name in book.requests]
+        assert (REQUEST_ID in market.ledger.requests) == (gone != [REQUEST_ID])
+    assert looks >= OFFERS  # each may have fifty revisions
+
+
+def test_the_owner_puts_in_full_only_what_it_writes_next() -> None:
+    market = crowded(MW)
+    market.run_for(minutes=30)
+    assert market.add(market.by_hand(("p0", MW)), OPERATORS_NAME).accepted
+    owed = market.ledger.owed
+    assert len(owed) > AT_ONCE
+    assert owed_records(market.ledger) == owed[:AT_ONCE]
+
+
+def test_what_is_owed_is_the_same_each_time_it_is_put_in_full() -> None:
+    market = crowded(MW)
+    market.run_for(minutes=30)
+    assert market.add(market.by_hand(("p0", MW)), OPERATORS_NAME).accepted
+    first, again = market.ledger.owed, market.ledger.owed
+    assert first == again
+    assert all(isinstance(record, OfferDecision) for record in first[1:])
