@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, Response
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gridsignal_services.addresses import address_of, listening
@@ -38,7 +39,22 @@ _BREATH_S = 0.05
 def application(**described: Any) -> FastAPI:
     """An application whose /docs needs nothing from elsewhere: a control room's network ends at its walls."""
     # without a validator the page would show a badge that another host draws
-    return FastAPIOffline(redoc_url=None, swagger_ui_parameters={"validatorUrl": None}, **described)
+    made = FastAPIOffline(redoc_url=None, swagger_ui_parameters={"validatorUrl": None}, **described)
+    made.add_middleware(_HeadAsGet)
+    return made
+
+
+class _HeadAsGet:
+    """Answers HEAD as GET is answered: the server leaves the body out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
 
 
 def add_pages(app: FastAPI, health: Health) -> None:

@@ -169,9 +169,13 @@ def add_problems(made: FastAPI, log: FilteringBoundLogger) -> None:
         return answer(problems.invalid(faults))
 
     @made.exception_handler(HTTPException)
-    async def plain(_: Request, error: HTTPException) -> Response:
+    async def plain(request: Request, error: HTTPException) -> Response:
         if error.status_code == 404:
             return answer(problems.no_page())
+        if error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "")
+            allowed = allowed.replace("GET", "GET, HEAD") if "HEAD" not in allowed else allowed
+            return answer(problems.method_not_allowed(allowed, request.method))
         return answer(Problem(error.status_code, "http", str(error.detail), headers=error.headers))
 
     @made.exception_handler(Exception)

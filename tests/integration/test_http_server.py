@@ -10,10 +10,11 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
-from gridsignal_services.asgi import HttpServer, add_pages
+from gridsignal_services.asgi import HttpServer, add_pages, application
 from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.settings import ServerSettings
-from gridsignal_services.telemetry import Health
+from gridsignal_services.telemetry import Health, logger
+from gridsignal_services.threshold import add_problems
 
 GET = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -187,3 +188,26 @@ async def test_a_websocket_is_told_where_to_go() -> None:
         told = (await reader.readuntil(b"}")).decode()
         assert told.startswith("HTTP/1.1 400 ")
         assert "gateway" in told
+
+
+async def test_head_is_answered_as_get_without_a_body_and_another_method_is_told_what_there_is() -> None:
+    app = application(title="x", version="1")
+    add_pages(app, Health("reading the log"))
+    add_problems(app, logger("test"))
+    served = HttpServer(app, ServerSettings(), 0)
+    served.listen()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(served.serve())
+        async with connected(served) as (reader, writer):
+            answers = []
+            for method in ("GET", "HEAD", "OPTIONS", "BREW"):
+                writer.write(f"{method} /healthz HTTP/1.1\r\nHost: x\r\nConnection: ".encode())
+                writer.write(b"close\r\n\r\n" if method == "BREW" else b"keep-alive\r\n\r\n")
+                answers.append(await reader.readuntil(b"\r\n\r\n"))
+                body = b"ok\n" if method == "GET" else b"" if method == "HEAD" else b"}"
+                told = await reader.readuntil(body) if body else b""
+                assert method not in ("OPTIONS", "BREW") or f"expected GET, HEAD, got {method}".encode() in told
+            assert [answer.split(b" ")[1] for answer in answers] == [b"200", b"200", b"405", b"405"]
+            assert all(b"content-length: 3\r\n" in answer for answer in answers[:2])
+            assert all(b"allow: GET, HEAD\r\n" in answer.replace(b"Allow", b"allow") for answer in answers[2:])
+        served.stop()

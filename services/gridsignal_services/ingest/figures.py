@@ -136,8 +136,9 @@ def local_name(element: Element) -> str:
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
-def decimal_of(value: object) -> Decimal:
-    """A number to four places: text with a decimal point, int or Decimal; never a float, NaN or a bool."""
+def decimal_of(value: object, scale: int = 1) -> Decimal:
+    """A number, `scale` times as much, to four places: text with a decimal point, int or Decimal; never a float, NaN
+    or a bool."""
     if isinstance(value, str):
         text = value.strip(" \t").replace("\u2212", "-")
         if not _NUMBER.fullmatch(text):
@@ -150,7 +151,7 @@ def decimal_of(value: object) -> Decimal:
         raise Malformed(f"expected a number, got {type(value).__name__}")
     if value.is_nan() or not -_LARGEST < value < _LARGEST:
         raise Malformed("expected a finite number below a thousand million")
-    return value.quantize(_PLACES)
+    return (value * scale).quantize(_PLACES)
 
 
 def decimal_or_gap(value: object) -> Decimal | None:

@@ -19,6 +19,7 @@ from gridsignal_services.ingest.limits import IngestLimits
 from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.publishing import Origin, Publishing
 from gridsignal_services.ingest.pushed import AlertBody, CarbonBody, PricesBody, Pushed
+from gridsignal_services.ingest.quarantine import SetAside
 from gridsignal_services.ingest.revisions import Series
 from gridsignal_services.threshold import Callers
 
@@ -74,8 +75,7 @@ class PushDoor:
 
 def _news(batch: Batch) -> str:
     if batch.set_aside:
-        reasons = batch.set_aside[0].reasons
-        raise problems.invalid([Detail(code=r.code.upper(), pointer="", message=r.text) for r in reasons])
+        raise problems.invalid(_details(batch.set_aside[0]))
     if batch.lower:
         message = (
             "expected a status not below what is published, got a lower one: "
@@ -94,13 +94,20 @@ def _values(record: Series) -> tuple[str, Sequence[Decimal | None]]:
 
 def _left_out(batch: Batch) -> list[Detail]:
     """What of a curve was published as gaps."""
-    return [
-        Detail(code=reason.code.upper(), pointer=f"/{_values(aside.record)[0]}/{index}", message=text)
-        for aside in batch.outliers
-        if isinstance(aside.record, Series)
-        for reason in aside.reasons
-        for index, text in reason.points
-    ]
+    return [detail for aside in batch.outliers for detail in _details(aside, most=None)]
+
+
+_MOST_DETAILS = 20
+
+
+def _details(aside: SetAside, most: int | None = _MOST_DETAILS) -> list[Detail]:
+    """Why a record was set aside: each value that is out of bounds, or a sentence about all of it."""
+    name = _values(aside.record)[0] if isinstance(aside.record, Series) else ""
+    found: list[Detail] = []
+    for reason in aside.reasons:
+        told = [(f"/{name}/{index}", text) for index, text in reason.points[:most]] or [("", reason.text)]
+        found += [Detail(code=reason.code.upper(), pointer=pointer, message=text) for pointer, text in told]
+    return found
 
 
 def routes(door: PushDoor) -> APIRouter:

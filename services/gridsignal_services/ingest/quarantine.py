@@ -93,7 +93,7 @@ def without_outliers(record: Record, limits: Limits) -> tuple[Record, Reason | N
         name, values, bounds, unit = "grams_per_kwh", record.grams_per_kwh, limits.carbon_bounds, CARBON_UNIT
     else:
         return record, None
-    reasons = _bound_faults(values, bounds, unit)
+    reasons = _bound_faults(record, values, bounds, unit)
     kept = [value if value is not None and bounds.lowest <= value <= bounds.highest else None for value in values]
     good, told = (sum(value is not None for value in some) for some in (kept, values))
     if not reasons or good < limits.fewest_good * told:
@@ -174,15 +174,16 @@ def _price_faults(record: SpotPrice, now: datetime, limits: Limits) -> list[Reas
     ahead = limits.settled_ahead if settled else limits.furthest_ahead
     if record.product is PriceProduct.REAL_TIME and record.status is not PriceStatus.FORECAST:
         ahead = limits.clock_slack + timedelta(seconds=record.resolution_s)  # told when its interval begins
-    found = _bound_faults(record.prices_per_mwh, _price_bounds(record, limits), PRICE_UNIT)
+    found = _bound_faults(record, record.prices_per_mwh, _price_bounds(record, limits), PRICE_UNIT)
     if record.ends_at > now + ahead:
-        found.append(Reason("future", f"ends {ends_at}, more than {ahead} after {rfc3339(now)}"))
+        expected = f"expected an end by {rfc3339(now + ahead)} ({ahead} from now)"
+        found.append(Reason("future", f"{expected}, got {ends_at}"))
     return found + _empty_faults(record.prices_per_mwh)
 
 
 def _carbon_faults(record: CarbonIntensity, now: datetime, limits: Limits) -> list[Reason]:
     ends_at = rfc3339(record.ends_at)
-    found = _bound_faults(record.grams_per_kwh, limits.carbon_bounds, CARBON_UNIT)
+    found = _bound_faults(record, record.grams_per_kwh, limits.carbon_bounds, CARBON_UNIT)
     ahead = limits.furthest_ahead if record.status is CarbonStatus.FORECAST else limits.clock_slack
     if record.status is CarbonStatus.ESTIMATED:
         ahead += timedelta(seconds=record.resolution_s)  # an estimate is made while its interval runs
@@ -200,13 +201,17 @@ def _alert_faults(record: GridAlert, now: datetime, limits: Limits) -> list[Reas
     return found
 
 
-def _bound_faults(values: Sequence[Decimal | None], bounds: Bounds, unit: str) -> list[Reason]:
+def _bound_faults(
+    record: SpotPrice | CarbonIntensity, values: Sequence[Decimal | None], bounds: Bounds, unit: str
+) -> list[Reason]:
     outside = [(i, v) for i, v in enumerate(values) if v is not None and not bounds.lowest <= v <= bounds.highest]
     if not outside:
         return []
     expected = f"expected {bounds.lowest}..{bounds.highest} {unit}"
     points = tuple((i, f"{expected}, got {v}") for i, v in outside)
-    return [Reason("out_of_bounds", f"{points[0][1]} ({len(outside)} of {len(values)})", points)]
+    first = record.starts_at + outside[0][0] * timedelta(seconds=record.resolution_s)
+    text = f"{points[0][1]} at {rfc3339(first)} ({len(outside)} of {len(values)})"
+    return [Reason("out_of_bounds", text, points)]
 
 
 def _empty_faults(values: Sequence[Decimal | None]) -> list[Reason]:

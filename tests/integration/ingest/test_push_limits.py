@@ -69,6 +69,14 @@ async def test_a_push_that_lost_values_to_its_market_s_bounds_is_told_which(tmp_
     assert told["left_out"][1]["message"].endswith("price per MWh, got -99999")
 
 
+async def test_a_push_that_is_set_aside_names_the_values_that_are_out_of_bounds(tmp_path: Path) -> None:
+    async with door(tmp_path) as (_, client):
+        refused = await client.post("/v1/signals/prices", json=prices(prices_per_mwh=["50", "99999", None, "-99999"]))
+    faults = refused.json()["errors"]
+    assert (refused.status_code, [fault["code"] for fault in faults]) == (422, ["OUT_OF_BOUNDS"] * 2)
+    assert [fault["pointer"] for fault in faults] == ["/prices_per_mwh/1", "/prices_per_mwh/3"]
+
+
 async def pushed(stack: Stack, client: httpx2.AsyncClient, file: Path, *words: str) -> Ran:
     there = {"GRIDSIGNAL_INGEST": stack.feeds_url, "GRIDSIGNAL_TOKEN": client.headers["authorization"][7:]}
     return await asyncio.to_thread(ran, ["push", str(file), "--json", *words], **there)

@@ -36,7 +36,7 @@ def test_a_negative_price_and_a_spike_are_prices() -> None:
 def test_a_price_beyond_the_market_s_limits_is_set_aside_with_the_figure() -> None:
     reasons = faults(prices("10", "-501", "9999"), None, NOW, Limits(), None)
     assert [reason.code for reason in reasons] == ["out_of_bounds"]
-    assert reasons[0].text == "expected -500..5000 price per MWh, got -501 (2 of 3)"
+    assert reasons[0].text == "expected -500..5000 price per MWh, got -501 at 2024-05-11T23:00:00Z (2 of 3)"
 
 
 def test_bounds_are_settings_per_zone_and_product() -> None:
@@ -132,7 +132,7 @@ def test_a_few_values_out_of_bounds_are_gaps_and_the_rest_is_published() -> None
     assert verdict.publish.prices_per_mwh == [Decimal(50)] * 90 + [None] * 6
     assert set(verdict.publish.flags) >= {"gap", "out_of_bounds"}
     assert verdict.outliers is not None
-    assert verdict.outliers.reasons[0].text.endswith("got -600.01 (6 of 96)")
+    assert verdict.outliers.reasons[0].text.endswith("got -600.01 at 2024-05-11T20:30:00Z (6 of 96)")
     assert list(intake.quarantine) == [verdict.outliers]
 
 

@@ -9,14 +9,31 @@ windows and regions, each beside the other; it may update or cancel an older one
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from gridsignal_schemas.messages import GridAlert
 from gridsignal_services.ingest.feed import Ask, Malformed
 from gridsignal_services.ingest.figures import instant, words
-from gridsignal_services.ingest.providers.aemo_times import MARKET_TIME, Window, trading_intervals, windows
+from gridsignal_services.ingest.providers.aemo_parts import (
+    REGIONS,
+    Part,
+    all_over,
+    by_zone,
+    called_off,
+    part_of,
+    parts,
+    regions_in,
+)
+from gridsignal_services.ingest.providers.aemo_times import (
+    MARKET_TIME,
+    Window,
+    condition,
+    trading_intervals,
+    windows,
+)
 
 ZONE_OF_REGION = {"NSW1": "AU-NSW", "QLD1": "AU-QLD", "SA1": "AU-SA", "TAS1": "AU-TAS", "VIC1": "AU-VIC"}
 _RESERVE = "RESERVE_SHORTFALL"
@@ -33,13 +50,6 @@ _MSL = re.compile(
 )
 """Not the thresholds of a list: "MSL2 - 1365 MW" says where the level begins, not that it is there."""
 _REFERS = re.compile(r"\b(?:Market\s+Notice|Notice|MN)\s*(?:No\.?|Number|#)?[:\s]*(\d{4,7})\b", re.IGNORECASE)
-_REGIONS = {
-    "AU-NSW": re.compile(r"(?<![\w-])(?:NSW1?|New South Wales)(?![\w-])", re.IGNORECASE),
-    "AU-QLD": re.compile(r"(?<![\w-])(?:QLD1?|Queensland)(?![\w-])", re.IGNORECASE),
-    "AU-SA": re.compile(r"(?<![\w-])(?:SA1?|(?i:South Australian?))(?![\w-])|(?i:\bsa\s+region)"),
-    "AU-TAS": re.compile(r"(?<![\w-])(?:TAS1?|Tasmanian?)(?![\w-])", re.IGNORECASE),
-    "AU-VIC": re.compile(r"(?<![\w-])(?:VIC1?|Victorian?)(?![\w-])", re.IGNORECASE),
-}
 _PLACE = re.compile(
     r"\b(?:in|for|of|affecting)\s+(?:all\s+of\s+)?(?:the\s+)?"
     r"([^.\n]{2,80}?\s+regions?\b(?:\s*(?:,|and|&|/)\s*(?:and\s+)?(?:the\s+)?[^.,\n]{2,20}?\s+regions?\b)*)",
@@ -48,45 +58,47 @@ _PLACE = re.compile(
 _EVERYWHERE = re.compile(
     r"\b(?:all|every|each)\s+(?:NEM\s+|mainland\s+)?regions?\b|\b(?:entire|whole) NEM\b|\bNEM[ -]wide\b", re.IGNORECASE
 )
-_OVER = re.compile(
-    r"(?<!not )(?<!not been )\b(?:cancel(?:led|ed|s|lation)?|withdrawn|rescinded|revoked|lifted|ceased"
-    r"|(?:has|have) (?:now )?ended|is over|no longer (?:forecast|exists?|appl(?:y|ies|icable)|in force|required))\b",
-    re.IGNORECASE,
-)
-_CONDITION = re.compile(
-    r"\b(?:LOR|MSL|Lack Of Reserve|Minimum System Load|condition|notice|declaration|direction|load shed)", re.IGNORECASE
-)
-_PERHAPS = re.compile(r"\b(?:will|may|might|could|would|should|can|if|unless|until|when)\b", re.IGNORECASE)
-_SENTENCES = re.compile(r"(?<=[\w)\]])[.;]\s+(?=[A-Z\[])|\n\s*\n")
 _SHEDDING = re.compile(
     r"\b(?:direct|instruct|commenc|initiat|start|order)\w*\b[^.]{0,80}\bload[ -]?shed|\bload[ -]?shed\w*\b[^.]{0,40}"
     r"\b(?:directed|instructed|commenced|initiated|started|ordered|under ?way|in progress)\b",
     re.IGNORECASE,
 )
-_RESTORED = re.compile(
-    r"\brestor\w*\b[^.]{0,20}\ball\b[^.]{0,20}\bload|\ball\b[^.]{0,20}\bload\b[^.]{0,40}\brestored", re.IGNORECASE
-)
-_JOINED = re.compile(r"(?:\s|[,/&+()]|\b(?:and|or|the|in|for|regions?)\b)*", re.IGNORECASE)
 _HEAD = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{2}):(\d{2}):(\d{2}) (AM|PM)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Notice:
+    """One notice: its title says most shortly what it is about; its text may begin with the title."""
+
+    number: int
+    kind: str
+    issued_at: datetime
+    title: str
+    text: str
+
+    @property
+    def whole(self) -> str:
+        return f"{self.title}\n{self.text}"
 
 
 def from_row(row: dict[str, Any], ask: Ask) -> Iterator[GridAlert]:
     """The alerts of a notice in the JSON answer."""
-    number, text = int(row["NOTICEID"]), str(row.get("REASON") or "")
     issued_at = instant(row.get("EFFECTIVEDATE"), zone=MARKET_TIME)
-    title = str(row.get("EXTERNALREFERENCE") or "")
-    yield from _alerts(number, str(row.get("TYPEID") or ""), issued_at, title, text)
+    kind, title, text = (str(row.get(name) or "") for name in ("TYPEID", "EXTERNALREFERENCE", "REASON"))
+    yield from _alerts(_Notice(int(row["NOTICEID"]), kind, issued_at, title, text), ask)
 
 
 def from_text(text: str, ask: Ask) -> Iterator[GridAlert]:
     """The alerts of a notice file: number, type, local time, then the title and the notice."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    head = _HEAD.fullmatch(lines[2]) if len(lines) > 3 else None
+    lines = [line.strip() for line in text.strip().splitlines()]
+    told = [at for at, line in enumerate(lines) if line]
+    head = _HEAD.fullmatch(lines[told[2]]) if len(told) > 3 else None
     if head is None or not lines[0].isdigit():
         raise Malformed("expected a notice: its number, type and time, then its text")
-    when = datetime.strptime(lines[2], "%d/%m/%Y %I:%M:%S %p").replace(tzinfo=MARKET_TIME)
-    title = lines[3] if len(lines) > 4 else ""
-    yield from _alerts(int(lines[0]), lines[1], when.astimezone(UTC), title, "\n".join(lines[3:]))
+    when = datetime.strptime(head[0], "%d/%m/%Y %I:%M:%S %p").replace(tzinfo=MARKET_TIME)
+    title = lines[told[3]] if len(told) > 4 else ""
+    body = "\n".join(lines[told[3] :])
+    yield from _alerts(_Notice(int(lines[0]), lines[told[1]], when.astimezone(UTC), title, body), ask)
 
 
 def reviewed(row: dict[str, Any]) -> tuple[bool, list[datetime]]:
@@ -98,85 +110,97 @@ def reviewed(row: dict[str, Any]) -> tuple[bool, list[datetime]]:
     return under_review, trading_intervals(str(row.get("REASON") or ""))
 
 
-def _alerts(number: int, kind: str, issued_at: datetime, title: str, text: str) -> Iterator[GridAlert]:
-    whole = f"{title}\n{text}"
-    is_over = _is_over(title, text)
-    refers = [found for found in _REFERS.findall(whole) if int(found) != number]
-    level, alert_kind, action = _meaning(kind, title, whole)
-    zones = _zones(title, text)
-    if not zones and level:
-        raise Malformed(f"expected a region in notice {number}, got none: {title or text:.60}")
-    named = [Window(issued_at, issued_at, 0, len(text))] if is_over else windows(text, whole, issued_at)
-    for zone, own in _by_zone(zones, named, text).items():
-        for i, window in enumerate(own, 1):
-            told = level if is_over else _level_of(window, named, alert_kind, title, text) or level
-            yield GridAlert.model_validate(
-                {
-                    "alert_id": f"aemo-{number}" + (f"-{i}" if i > 1 else ""),
-                    "revision": 1,
-                    "zone": zone,
-                    "kind": alert_kind,
-                    "level": 0 if is_over else told,
-                    "action": "INFORM" if is_over else _ACTIONS[told] if alert_kind == _RESERVE else action,
-                    "issued_at": issued_at,
-                    "starts_at": window.starts_at,
-                    "ends_at": window.ends_at,
-                    "is_drill": False,
-                    "text": words(text if not title or title in text else whole),
-                    "provider": "aemo",
-                    "supersedes": f"aemo-{refers[0]}" if refers else None,
-                }
-            )
+def _alerts(notice: _Notice, ask: Ask) -> Iterator[GridAlert]:
+    zones = _zones(notice.title, notice.text)
+    if not zones and _meaning(notice.kind, notice.title, notice.whole)[0]:
+        raise Malformed(f"expected a region in notice {notice.number}, got none: {notice.title or notice.text:.60}")
+    told = parts(notice.text)
+    named = windows(notice.text, notice.whole, notice.issued_at, ask, f"notice {notice.number}, window")
+    whole_over = all_over(notice.title, notice.text)
+    some_over = whole_over or any(part.over for part in told)
+    own = by_zone(zones, named, notice.text, told)
+    for zone in zones:
+        gone = whole_over or called_off(zone, zones, told, named)
+        kept = [window for window in own[zone] if _holds(part_of(window, told), gone=gone)]
+        if not kept and not gone and not own[zone]:
+            kept = _unnamed(notice, told) if not named else []
+            if not kept and not some_over and not named:
+                kept = [Window(notice.issued_at, None, 0, len(notice.text))]
+            if not kept:
+                expected = f"expected a time beside the name of {zone}, got none"
+                ask.left_out.add(f"notice {notice.number}: {expected}")
+                continue
+        meanings = [_of_window(window, named, notice, told, some_over=some_over, over=whole_over) for window in kept]
+        if not kept:
+            over = Window(notice.issued_at, notice.issued_at, 0, len(notice.text))
+            kept, meanings = [over], [(0, _meaning(notice.kind, notice.title, notice.whole)[1], "INFORM")]
+        for i, (window, meaning) in enumerate(zip(kept, meanings, strict=True), 1):
+            yield _alert(notice, zone, i, window, meaning, _replaces(notice, zone, zones, told))
 
 
-def _is_over(title: str, text: str) -> bool:
-    """Whether the condition itself is called off; not a line's outage, and not what may come."""
-    if _OVER.search(title) or _RESTORED.search(text):
-        return True
-    for sentence in _SENTENCES.split(text):
-        over = _OVER.search(sentence)
-        if over and _CONDITION.search(sentence) and not _PERHAPS.search(sentence, 0, over.start()):
-            return True
-    return False
+def _holds(part: Part, *, gone: bool) -> bool:
+    """Whether a window in a sentence is in force: the rest of what is called off only where it says so."""
+    return not part.over and (part.stands or not gone)
 
 
-def _by_zone(zones: list[str], named: list[Window], text: str) -> dict[str, list[Window]]:
-    """The windows of each region: those that stand beside its name; all of them for one that has none of its own."""
-    own: dict[str, list[Window]] = {zone: [] for zone in zones}
-    if len(zones) > 1 and len(named) > 1:
-        follow = not _last_named(text[: named[0].begins], zones)
-        edges = [0, *(window.stops for window in named[:-1])]
-        last: list[str] = []
-        for i, window in enumerate(named):
-            after = text[window.stops : named[i + 1].begins if i + 1 < len(named) else len(text)]
-            last = _last_named(after if follow else text[edges[i] : window.begins], zones, first=follow) or last
-            for zone in last:
-                own[zone].append(window)
-    return {zone: windows_of or named for zone, windows_of in own.items()}
+def _unnamed(notice: _Notice, told: Sequence[Part]) -> list[Window]:
+    """Since when and until when a condition is there that has no window, from what is not called off."""
+    text = "".join(part.text for part in told if not part.over)
+    found = condition(text, notice.whole, notice.issued_at)
+    return [found] if found else []
 
 
-def _last_named(text: str, zones: list[str], *, first: bool = False) -> list[str]:
-    """The regions named last (or first) in a text, several where they are named in one breath."""
-    found = sorted((match.start(), match.end(), zone) for zone in zones for match in _REGIONS[zone].finditer(text))
-    if not found:
-        return []
-    groups = [[found[0]]]
-    for mention in found[1:]:
-        if _JOINED.fullmatch(text, groups[-1][-1][1], mention[0]):
-            groups[-1].append(mention)
-        else:
-            groups.append([mention])
-    return list(dict.fromkeys(zone for _, _, zone in groups[0 if first else -1]))
+def _replaces(notice: _Notice, zone: str, zones: Sequence[str], told: Sequence[Part]) -> str | None:
+    """The older notice that this one tells of: beside the name of the zone, else anywhere."""
+    beside = "\n".join(part.text for part in told if zone in regions_in(part.text, zones))
+    numbers = (found for text in (beside, notice.whole) for found in _REFERS.findall(text))
+    return next((f"aemo-{found}" for found in numbers if int(found) != notice.number), None)
 
 
-def _level_of(window: Window, named: list[Window], kind: str, title: str, text: str) -> int:
-    """The level that is told just before a window, where the title does not tell one for all of them; 0 for none."""
+def _alert(
+    notice: _Notice, zone: str, count: int, window: Window, meaning: tuple[int, str, str], replaces: str | None
+) -> GridAlert:
+    level, kind, action = meaning
+    return GridAlert.model_validate(
+        {
+            "alert_id": f"aemo-{notice.number}" + (f"-{count}" if count > 1 else ""),
+            "revision": 1,
+            "zone": zone,
+            "kind": kind,
+            "level": level,
+            "action": action,
+            "issued_at": notice.issued_at,
+            "starts_at": window.starts_at,
+            "ends_at": window.ends_at,
+            "is_drill": False,
+            "text": words(notice.text if not notice.title or notice.title in notice.text else notice.whole),
+            "provider": "aemo",
+            "supersedes": replaces,
+        }
+    )
+
+
+def _of_window(
+    window: Window, named: Sequence[Window], notice: _Notice, told: Sequence[Part], *, some_over: bool, over: bool
+) -> tuple[int, str, str]:
+    """(level, kind, action) of a window: what its own words tell, where the title does not tell one level for all.
+
+    What is called off tells nothing of what stands.
+    """
+    title = "" if over else notice.title
+    standing = "".join(part.text for part in told if not part.over)
+    level, kind, action = _meaning(notice.kind, title, f"{title}\n{standing}")
+    if not level:
+        level, kind, action = _meaning(notice.kind, title, notice.whole)
     pattern = {_RESERVE: _LOR, "MINIMUM_LOAD": _MSL}.get(kind)
-    if pattern is None or len(named) < 2 or len(_levels(pattern, title)) == 1:
-        return 0
+    if pattern is None or (not some_over and (len(named) < 2 or len(_levels(pattern, title)) == 1)):
+        return level, kind, action
     since = max((other.stops for other in named if other.stops <= window.begins), default=0)
-    told = _levels(pattern, text[since : window.begins])
-    return told.pop() if len(told) == 1 else 0
+    edges = ((max(since, part.begins), min(part.ends, window.begins)) for part in told if not part.over)
+    levels = _levels(pattern, "\n".join(notice.text[begins:ends] for begins, ends in edges if begins < ends))
+    if len(levels) == 1:
+        level = levels.pop()
+    return level, kind, _ACTIONS[level] if kind == _RESERVE else action
 
 
 def _zones(title: str, text: str) -> list[str]:
@@ -185,9 +209,9 @@ def _zones(title: str, text: str) -> list[str]:
     All of them only where it says so; where nothing says whom it concerns it concerns nobody we know.
     """
     for where in (title, "\n".join(_PLACE.findall(text)), text):
-        if named := [zone for zone, name in _REGIONS.items() if name.search(where)]:
+        if named := [zone for zone, name in REGIONS.items() if name.search(where)]:
             return named
-    return list(_REGIONS) if _EVERYWHERE.search(f"{title}\n{text}") else []
+    return list(REGIONS) if _EVERYWHERE.search(f"{title}\n{text}") else []
 
 
 def _levels(pattern: re.Pattern[str], text: str) -> set[int]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 from gridsignal_schemas.values import rfc3339
-from gridsignal_services.ingest.feed import Malformed
+from gridsignal_services.ingest.elements import each
+from gridsignal_services.ingest.feed import Ask, Malformed
 
 MARKET_TIME = timezone(timedelta(hours=10))
 _DATE = r"\d{1,2}/\d{1,2}/(?:\d{4}|\d{2})\b|\d{1,2}(?:st|nd|rd|th)?[ -][A-Za-z]{3,9}[ -]\d{4}|\d{4}-\d{2}-\d{2}"
@@ -48,12 +49,17 @@ class Window:
     stops: int
 
 
-def windows(text: str, whole: str, issued_at: datetime) -> list[Window]:
-    """Every window a notice names; else from when on and until when an actual condition is there."""
+def windows(text: str, whole: str, issued_at: datetime, ask: Ask, name: str) -> list[Window]:
+    """Every window a notice names; one that can't be read is left out, where another can."""
+    today = _today(whole, issued_at)
+    matches = [match for match in _WINDOW.finditer(text) if _is_window(match)]
+    return each(matches, name, lambda match: _window(match, today), ask)
+
+
+def _today(whole: str, issued_at: datetime) -> str:
+    """The one day a notice names, else that of its issue."""
     days = set(_ANY_DAY.findall(whole))
-    today = days.pop() if len(days) == 1 else f"{issued_at.astimezone(MARKET_TIME):%d/%m/%Y}"
-    found = [_window(match, today) for match in _WINDOW.finditer(text) if _is_window(match)]
-    return found or [_condition(text, issued_at, today)]
+    return days.pop() if len(days) == 1 else f"{issued_at.astimezone(MARKET_TIME):%d/%m/%Y}"
 
 
 def _is_time(match: re.Match[str], name: str) -> bool:
@@ -77,9 +83,13 @@ def _window(match: re.Match[str], today: str) -> Window:
     return Window(starts_at, ends_at, match.start(), match.end())
 
 
-def _condition(text: str, issued_at: datetime, today: str) -> Window:
+def condition(text: str, whole: str, issued_at: datetime) -> Window | None:
+    """From when on and until when a condition is there that has no window; None where neither is told."""
     since = next((match for match in _SINCE.finditer(text) if _is_time(match, "begin")), None)
     until = next((match for match in _UNTIL.finditer(text) if _is_time(match, "end")), None)
+    if since is None and until is None:
+        return None
+    today = _today(whole, issued_at)
     starts_at = _instant(since, "begin", since["begin_day"] or today) if since else issued_at
     ends_at = _instant(until, "end", until["end_day"] or today) if until else None
     if ends_at is not None and until is not None and ends_at <= starts_at and not until["end_day"]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import Ask, Malformed, Unsupported
 from gridsignal_services.ingest.figures import decimal_of, instant, list_of, name, object_of
 from gridsignal_services.ingest.providers.openadr3_timeline import Span, spans
@@ -21,6 +22,32 @@ _LAST = 2**31
 _WITH_UNITS = frozenset(
     {"PRICE", "GHG", "DISPATCH_SETPOINT", "DISPATCH_SETPOINT_RELATIVE", "IMPORT_CAPACITY_LIMIT", "EXPORT_PRICE"}
 )
+
+
+UNREADABLE = (403, 404)
+"""Statuses of a program that we may not read."""
+
+Described = Mapping[str, Mapping[str, Any]]
+"""Payload descriptors by their type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One payload: what it says, and in which unit and currency, told by itself, its interval, event or program."""
+
+    span: Span
+    kind: str
+    values: object
+    unit: str
+    """Empty where nobody says it."""
+    currency: str
+
+    def watts(self, value: object) -> int:
+        """A power in watts; kilowatts where no unit was told."""
+        unit = self.unit or "KW"
+        if unit not in _WATTS:
+            raise Malformed(f"expected {self.kind} in KW, got {unit:.20}")
+        return int((decimal_of(value) * _WATTS[unit]).to_integral_value())
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +63,11 @@ class Event:
     targets: tuple[str, ...]
     """Empty: everybody."""
     issued_at: datetime | None
-    units: Mapping[str, str | None]
-    currencies: Mapping[str, str | None]
+    described: Described
+    """What the event says of its payloads, else its program."""
     spans: tuple[Span, ...]
+    units_unknown: bool = False
+    """The program, which may say the units, could not be read."""
 
     @property
     def order(self) -> tuple[int, float, str]:
@@ -46,11 +75,19 @@ class Event:
         issued_s = self.issued_at.timestamp() if self.issued_at else 0.0
         return self.priority, -issued_s, self.key
 
-    def told(self) -> Iterator[tuple[Span, str, Any]]:
-        """Every payload: its span, its type, its values as they came."""
-        for span in self.spans:
-            for payload in span.payloads:
-                yield span, str(payload.get("type") or "").upper(), payload.get("values")
+    def told(self, ask: Ask) -> Iterator[Told]:
+        """Every payload; those of an interval whose descriptors can't be read are left out."""
+        name = f"event {self.key:.60}, interval"
+        for told in each(self.spans, name, lambda span: list(self._of(span)), ask, some=False):
+            yield from told
+
+    def _of(self, span: Span) -> Iterator[Told]:
+        own = _described(span.descriptors)
+        for payload in span.payloads:
+            kind = _kind(payload.get("type"))
+            sources = (payload, own.get(kind, {}), self.described.get(kind, {}))
+            unit, currency = (_first(name, sources) for name in ("units", "currency"))
+            yield Told(span, kind, payload.get("values"), unit, currency)
 
     def unique(self, span: Span, kind: str) -> str:
         """A name for what one payload says, the same whenever it is read."""
@@ -60,42 +97,55 @@ class Event:
             return f"openadr3-{uuid.uuid5(_NAMESPACE, f'{self.key}|{place}|{kind}')}"
         return plain
 
-    def watts(self, kind: str, value: object) -> int:
-        """A power payload in watts; kilowatts where no unit was told."""
-        unit = (self.units.get(kind) or "KW").upper()
-        if unit not in _WATTS:
-            raise Malformed(f"expected {kind} in KW, got {unit:.20}")
-        return int((decimal_of(value) * _WATTS[unit]).to_integral_value())
+
+def _kind(name: object) -> str:
+    return str(name or "").strip().upper()
 
 
-Described = Mapping[str, Mapping[str, Any]]
-"""Payload descriptors by their type."""
+def _first(name: str, sources: Iterable[Mapping[str, Any]]) -> str:
+    """What the nearest of them says, in capitals; empty where none does."""
+    return next((str(source[name]).strip().upper() for source in sources if source.get(name)), "")
 
 
-def _described(body: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    told = list_of(body.get("payloadDescriptors") or [], "payloadDescriptors")
-    return {str(one.get("payloadType")): one for one in (object_of(d, "a payloadDescriptor") for d in told)}
+def _described(told: object) -> dict[str, Mapping[str, Any]]:
+    """Descriptors of events by their type. Raises Malformed where two of one type disagree: either were a guess."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for one in (object_of(d, "a payloadDescriptor") for d in list_of(told or [], "payloadDescriptors")):
+        if _kind(one.get("objectType")).startswith("REPORT"):
+            continue
+        kind = _kind(one.get("payloadType"))
+        before = found.setdefault(kind, one)
+        for fact in ("units", "currency"):
+            if (got := {_first(fact, [before]), _first(fact, [one])} - {""}) and len(got) > 1:
+                raise Malformed(f"expected one of the {fact} of {kind:.40}, got {' and '.join(sorted(got))[:40]}")
+        found[kind] = {**one, **{key: value for key, value in before.items() if value}}
+    return found
 
 
 def is_undescribed(body: Mapping[str, Any]) -> bool:
     """Whether an event leaves its units to its program."""
     try:
-        own = _described(body)
-        intervals = list_of(body.get("intervals") or [], "intervals")
-        kinds = {str(payload.get("type")) for interval in intervals for payload in interval.get("payloads") or []}
-    except (Malformed, AttributeError, TypeError):
-        return False  # it can't be read anyway
-    return any(kind not in own or not _is_whole(kind, own[kind]) for kind in kinds & _WITH_UNITS)
+        above = _described(body.get("payloadDescriptors"))
+        intervals = [object_of(one, "an interval") for one in list_of(body.get("intervals") or [], "intervals")]
+        for one in intervals:
+            own = _described(one.get("payloadDescriptors"))
+            for payload in (object_of(p, "a payload") for p in list_of(one.get("payloads") or [], "payloads")):
+                kind = _kind(payload.get("type"))
+                sources = (payload, own.get(kind, {}), above.get(kind, {}))
+                needed = ("units", "currency") if kind == "PRICE" else ("units",)
+                if kind in _WITH_UNITS and not all(_first(name, sources) for name in needed):
+                    return True
+    except Malformed:
+        pass  # it can't be read anyway
+    return False
 
 
-def _is_whole(kind: str, descriptor: Mapping[str, Any]) -> bool:
-    return bool(descriptor.get("units")) and (kind != "PRICE" or bool(descriptor.get("currency")))
-
-
-def _told(name: str, own: Described, usual: Described) -> dict[str, str | None]:
-    """What the event's descriptors say of each type, else its program's."""
-    kinds = {*own, *usual}
-    return {kind: own.get(kind, {}).get(name) or usual.get(kind, {}).get(name) for kind in kinds}
+def _over(own: Described, usual: Described) -> Described:
+    """What the event says of each type, else its program."""
+    merged: dict[str, Mapping[str, Any]] = dict(usual)
+    for kind, one in own.items():
+        merged[kind] = {**usual.get(kind, {}), **{name: value for name, value in one.items() if value}}
+    return merged
 
 
 def event_of(value: object, ask: Ask, programs: Mapping[str, Mapping[str, Any]] | None = None) -> Event:
@@ -109,7 +159,7 @@ def event_of(value: object, ask: Ask, programs: Mapping[str, Mapping[str, Any]] 
     if not program:
         raise Malformed("expected a programID, got nothing")
     usual = (programs or {}).get(str(body["programID"]), {})
-    own, theirs = _described(body), _described(usual)
+    own, theirs = _described(body.get("payloadDescriptors")), _described(usual.get("payloadDescriptors"))
     issued_at = _time(body.get("modificationDateTime")) or _time(body.get("createdDateTime"))
     return Event(
         key=str(body.get("id") or told_name or program)[:128],
@@ -118,9 +168,9 @@ def event_of(value: object, ask: Ask, programs: Mapping[str, Mapping[str, Any]] 
         priority=_priority(body.get("priority")),
         targets=_targets(body.get("targets")) or _targets(usual.get("targets")),
         issued_at=issued_at,
-        units=_told("units", own, theirs),
-        currencies=_told("currency", own, theirs),
+        described=_over(own, theirs),
         spans=tuple(spans(body, issued_at, ask)),
+        units_unknown=not usual and any(answer.status in UNREADABLE for answer in ask.beside),
     )
 
 

@@ -14,13 +14,12 @@ from gridsignal_schemas.messages import CarbonIntensity, SpotPrice
 from gridsignal_services.ingest.curves import Curve
 from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import Ask, Malformed
-from gridsignal_services.ingest.figures import decimal_of, list_of
+from gridsignal_services.ingest.figures import decimal_of, is_grams_per_kwh, list_of
 from gridsignal_services.ingest.markets import Market, market_of
-from gridsignal_services.ingest.providers.openadr3_event import Event
-from gridsignal_services.ingest.providers.openadr3_timeline import Span
+from gridsignal_services.ingest.providers.openadr3_event import Event, Told
 from gridsignal_services.ingest.schedule import day_starts_at, market_day
 
-_PER_MWH = {"KWH": Decimal(1000), "MWH": Decimal(1)}
+_PER_MWH = {"KWH": 1000, "MWH": 1}
 _CURRENCY = re.compile("[A-Z]{3}")
 _GRAMS = {"", "GHG", "G/KWH", "GCO2/KWH", "G_PER_KWH"}
 _HOUR = timedelta(hours=1)
@@ -42,38 +41,45 @@ class Piece:
 def series(events: Iterable[Event], zone: str, ask: Ask) -> Iterator[SpotPrice | CarbonIntensity]:
     """The prices and marginal intensities of events, each program a dataset; no instant is told twice."""
     market = market_of(zone)
-    groups: dict[tuple[str, str, str], list[tuple[Event, list[Piece]]]] = {}
+    taken: dict[tuple[str, str, str], list[Stretch]] = {}
     for event in sorted(events, key=lambda event: event.order):
-        for kind in ("PRICE", "GHG"):
-            if pieces := list(_pieces(event, kind, ask)):
-                key = (kind, event.program, _currency(event, ask, market) if kind == "PRICE" else "")
-                if key[2] and not _CURRENCY.fullmatch(key[2]):
-                    ask.left_out.add(f"event {event.key:.60}: expected a currency such as EUR, got {key[2]!r:.20}")
-                    continue
-                groups.setdefault(key, []).append((event, pieces))
-    for (kind, program, currency), told in groups.items():
-        taken: list[Stretch] = []
-        for event, pieces in told:
-            free = [part for piece in pieces for part in _uncovered(piece, taken)]
-            taken = _united(taken, free)
+        for (kind, currency, assumed), pieces in _pieces(event, ask, market).items():
+            before = taken.get((kind, event.program, currency), [])
+            free = [part for piece in pieces for part in _uncovered(piece, before)]
+            taken[kind, event.program, currency] = _united(before, free)
+            names = {"zone": zone, "dataset": event.program, "currency": currency}
             for curve in _curves(free, market):
-                yield _record(kind, curve, event, {"zone": zone, "dataset": program, "currency": currency}, ask)
+                yield _record(kind, curve, event, names, ask, assumed=assumed)
 
 
-def _currency(event: Event, ask: Ask, market: Market) -> str:
-    return str(event.currencies.get("PRICE") or ask.settings.get("currency") or market.currency).strip().upper()
+Group = tuple[str, str, bool]
+"""Kind, currency (of a price), whether the currency is assumed."""
 
 
-def _pieces(event: Event, kind: str, ask: Ask) -> Iterator[Piece]:
+def _pieces(event: Event, ask: Ask, market: Market) -> dict[Group, list[Piece]]:
     """Each value with its time; several values share their interval evenly. One that can't be read is a gap."""
-    told = [(span, values) for span, told, values in event.told() if told == kind]
-    name = f"event {event.key:.60}, {kind} interval"
-    shares = each(told, name, lambda one: list(_shares(one[0], kind, list_of(one[1], "values"))), ask, some=False)
-    parts = [part for some in shares for part in some]
-    yield from each(parts, name, lambda one: Piece(one[0], one[1], _scaled(event, kind, one[2])), ask, some=False)
+    found: dict[Group, list[Piece]] = {}
+    name = f"event {event.key:.60}, interval"
+    told = [one for one in event.told(ask) if one.kind in ("PRICE", "GHG")]
+    shares = each(told, name, lambda one: (one, _group(one, ask, market), list(_shares(one))), ask, some=False)
+    for one, group, parts in shares:
+        read = each(parts, f"{name}, {one.kind} value", lambda part: _piece(one, part), ask, some=False)  # noqa: B023
+        found.setdefault(group, []).extend(read)
+    return {group: pieces for group, pieces in found.items() if pieces}
 
 
-def _shares(span: Span, kind: str, values: list[Any]) -> Iterator[tuple[datetime, datetime, Any]]:
+def _group(told: Told, ask: Ask, market: Market) -> Group:
+    if told.kind != "PRICE":
+        return told.kind, "", False
+    given = told.currency or str(ask.settings.get("currency") or "").strip().upper()
+    currency = given or market.currency
+    if not _CURRENCY.fullmatch(currency):
+        raise Malformed(f"expected a currency such as EUR, got {currency!r:.20}")
+    return told.kind, currency, not given
+
+
+def _shares(told: Told) -> Iterator[tuple[datetime, datetime, Any]]:
+    span, values = told.span, list_of(told.values, "values")
     if span.ends_at is None:
         raise Malformed("expected a duration, or an interval after it, got neither")
     step_s, rest = divmod(span.ends_at - span.starts_at, max(1, len(values)) * timedelta(seconds=1))
@@ -84,17 +90,19 @@ def _shares(span: Span, kind: str, values: list[Any]) -> Iterator[tuple[datetime
         yield starts_at, starts_at + timedelta(seconds=step_s), value
 
 
-def _scaled(event: Event, kind: str, value: object) -> Decimal:
-    unit = str(event.units.get(kind) or "").upper().replace(" ", "")
-    if kind == "GHG":
-        if unit not in _GRAMS:
+def _piece(told: Told, part: tuple[datetime, datetime, Any]) -> Piece:
+    return Piece(part[0], part[1], _scaled(told, part[2]))
+
+
+def _scaled(told: Told, value: object) -> Decimal:
+    unit = told.unit.replace(" ", "")
+    if told.kind == "GHG":
+        if unit not in _GRAMS and not is_grams_per_kwh(unit):
             raise Malformed(f"expected GHG in g/kWh, got {unit:.20}")
         return decimal_of(value)
     if (unit or "KWH") not in _PER_MWH:
         raise Malformed(f"expected a price per KWH, got per {unit:.20}")
-    if not isinstance(value, Decimal | int) or isinstance(value, bool):
-        raise Malformed(f"expected a price as a number, got {type(value).__name__}")
-    return decimal_of(Decimal(value) * _PER_MWH[unit or "KWH"])
+    return decimal_of(value, scale=_PER_MWH[unit or "KWH"])
 
 
 def _uncovered(piece: Piece, taken: list[Stretch]) -> Iterator[Piece]:
@@ -159,9 +167,10 @@ def _curve(run: list[Piece]) -> Curve:
     return Curve(run[0].starts_at, step // timedelta(seconds=1), tuple(piece.value for piece in run))
 
 
-def _record(kind: str, curve: Curve, event: Event, names: dict[str, str], ask: Ask) -> SpotPrice | CarbonIntensity:
+def _record(
+    kind: str, curve: Curve, event: Event, names: dict[str, str], ask: Ask, *, assumed: bool
+) -> SpotPrice | CarbonIntensity:
     randomized = any(span.randomized for span in event.spans)
-    assumed = kind == "PRICE" and not event.currencies.get("PRICE") and "currency" not in ask.settings
     flags = [name for name, is_so in (("randomized_start", randomized), ("currency_assumed", assumed)) if is_so]
     fields: dict[str, Any] = {
         "zone": names["zone"],

@@ -42,6 +42,8 @@ class Span:
     payloads: tuple[dict[str, Any], ...]
     randomized: bool = False
     """The VTN wants starts spread around starts_at."""
+    descriptors: object = None
+    """What the interval itself says of its payloads, as it came."""
 
 
 def spans(event: dict[str, Any], issued_at: datetime | None, ask: Ask) -> list[Span]:
@@ -78,7 +80,7 @@ def _own_spans(event: dict[str, Any], name: str, meant_now: datetime, ask: Ask) 
         ends_at = follows = after(starts_at, str(period.get("duration") or default.get("duration") or _NOTHING))
         payloads = tuple(object_of(p, "a payload") for p in list_of(interval.get("payloads"), "payloads"))
         randomized = bool(period.get("randomizeStart") or default.get("randomizeStart"))
-        return Span(told[0], starts_at, ends_at, payloads, randomized)
+        return Span(told[0], starts_at, ends_at, payloads, randomized, interval.get("payloadDescriptors"))
 
     return each(enumerate(intervals), name, read, ask)
 

@@ -88,7 +88,7 @@ def test_a_number_that_nobody_calls_a_time_is_none(text: str) -> None:
 
 @pytest.mark.parametrize("wrong", ["1800 hrs 31/02/2024", "2560 hrs 12/05/2024", "13:00 pm 12/05/2024"])
 def test_a_time_that_is_none_is_named(wrong: str) -> None:
-    with pytest.raises(Malformed, match=r"notice 1: expected a (?:day|time of day)"):
+    with pytest.raises(Malformed, match=r"notice 5, window 1: expected a (?:day|time of day)"):
         alerts("aemo", notice(f"Forecast LOR1 in the NSW region from {wrong} to 1930 hrs 12/05/2024"))
 
 
