@@ -96,7 +96,7 @@ def _of_csv(text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left
         named = dict(zip(names, key, strict=True))
         market_time = timezone or market_of(named["zone"]).timezone
         try:
-            curves = _curves(series, left_out, ends=stamp == "ends_at")
+            curves = _curves(series, left_out, market_time, ends=stamp == "ends_at")
             days = [day for curve in curves for day in by_day(curve, market_time)]
         except Malformed as fault:
             odd += [f"{' '.join(key)}: {fault}"] * len(series.rows)  # as much as if each of them were unreadable
@@ -118,6 +118,7 @@ def _read(
     found: dict[tuple[str, ...], _Series] = {}
     with_offset: set[bool] = set()
     faults: list[str] = []
+    comma, either = "", ""
     count = 0
     for row in rows:
         if not any(str(cell or "").strip() for cell in row.values()):
@@ -133,15 +134,25 @@ def _read(
             series = found.setdefault(key, _Series())
             series.step = row.get("resolution_s") or given.get("resolution_s", "")
             series.rows.append((when, None))  # a value that can't be read is a gap at a known time
+            value = str(row[column]).strip()
+            comma = comma or (f"line {rows.line_num}" if _DECIMAL_COMMA.fullmatch(value) else "")
+            either = either or (f"line {rows.line_num}: {value!r}" if _EITHER.fullmatch(value) else "")
             series.rows[-1] = when, _value(row[column])
         except _Confused as fault:
             raise Malformed(f"line {rows.line_num}: {fault}") from None
         except Malformed as fault:
             faults.append(f"line {rows.line_num}: {fault}")
+    if comma and either:
+        raise Malformed(f"{either} is thousands or decimals: {comma} has a decimal comma, expected points throughout")
     few(faults, count, left_out, most=count // ROWS_A_FAULT)
     if not found:
         raise Malformed("expected at least one row, got none")
     return count, found
+
+
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+(?:\.\d{3})*,\d+")
+_EITHER = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
+"""What is thousands in a file with decimal commas, and decimals in any other."""
 
 
 class _Confused(Malformed):
@@ -213,7 +224,7 @@ def _time(text: str, timezone: ZoneInfo | None) -> datetime:
     return instant(when.isoformat())
 
 
-def _curves(series: _Series, left_out: LeftOut | None, *, ends: bool) -> list[Curve]:
+def _curves(series: _Series, left_out: LeftOut | None, market_time: ZoneInfo, *, ends: bool) -> list[Curve]:
     stamps, values = [int(when.timestamp()) for when, _ in series.rows], [value for _, value in series.rows]
     step = series.step
     if step:
@@ -221,7 +232,7 @@ def _curves(series: _Series, left_out: LeftOut | None, *, ends: bool) -> list[Cu
             raise Malformed(f"expected resolution_s as whole seconds from 1 to {LONGEST_S}, got {step!r:.20}")
         found = [of_step(stamps, values, step_s, left_out)]
     else:
-        found = from_stamps(stamps, values, left_out)
+        found = from_stamps(stamps, values, left_out, market_time)
     if ends and len(found) > 1:
         raise Malformed("expected one step throughout, or resolution_s, with ends_at")
     back = timedelta(seconds=found[0].resolution_s if ends else 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from itertools import groupby, pairwise
 
 from gridsignal_schemas.values import rfc3339
@@ -25,10 +25,16 @@ FURTHEST_S = 400 * 86_400
 _DAY_S = 86_400
 
 
-def from_stamps(stamps: Sequence[int], values: Sequence[Value], left_out: LeftOut | None = None) -> list[Curve]:
+def from_stamps(
+    stamps: Sequence[int],
+    values: Sequence[Value],
+    left_out: LeftOut | None = None,
+    market_time: tzinfo | None = None,
+) -> list[Curve]:
     """Curves from start stamps (seconds since 1970): the step is what most of them say, what is not there is a gap.
 
-    The step may change on the way, where enough stamps say so. Refused where a step would be a guess. Two values for
+    The step may change at the market's midnight (without `market_time` at a whole hour), where enough stamps say so;
+    elsewhere rows are missing. Refused where a step would be a guess. Two values for
     one stamp are a gap, told in `left_out`; without it they are refused.
     """
     rows = _in_order(stamps, values, left_out)
@@ -36,12 +42,13 @@ def from_stamps(stamps: Sequence[int], values: Sequence[Value], left_out: LeftOu
         rows = _on_grid(rows, _finest(rows), left_out)
     if len(rows) < 2:
         raise Malformed(f"expected at least two stamps to tell the step from, got {len(rows)}: resolution_s says it")
-    steps = _steps([stamp for stamp, _ in rows])
+    steps = _steps([stamp for stamp, _ in rows], market_time)
     for one, other in pairwise(steps):
         if max(one, other) % min(one, other):
             raise Malformed(f"expected one step, got {one} s and {other} s: resolution_s says it")
-    if (longest := max(steps)) > LONGEST_STEP_S:
-        raise Malformed(f"expected intervals of at most {LONGEST_STEP_S} s, got {longest} s: resolution_s says it")
+    for step in steps:
+        if step > LONGEST_STEP_S or LONGEST_STEP_S % step:
+            raise Malformed(f"expected a step that divides {LONGEST_STEP_S} s, got {step} s: resolution_s says it")
     curves: list[Curve] = []
     first = 0
     for i in range(1, len(rows) + 1):
@@ -105,7 +112,7 @@ def _finest(rows: Sequence[Row]) -> int:
     return min(gap for gap, count in often.items() if count > len(rows) // ROWS_A_STRAY or count == max(often.values()))
 
 
-def _steps(stamps: Sequence[int]) -> list[int]:
+def _steps(stamps: Sequence[int], market_time: tzinfo | None) -> list[int]:
     """Each point's own step. A distance that is repeated often enough is a step; a multiple of the step beside it is
     missing rows, however many of them follow each other."""
     runs = [(gap, len(list(same))) for gap, same in groupby(after - before for before, after in pairwise(stamps))]
@@ -122,7 +129,7 @@ def _steps(stamps: Sequence[int]) -> list[int]:
             if step == gap and gap not in beside and (count < 2 or gap > min(beside)):
                 raise Malformed(f"the distance of {gap} s after stamp {stamps[len(steps)]} fits no step")
         steps += [step] * count
-    return [*steps, steps[-1]]
+    return _of_whole_days(stamps, [*steps, steps[-1]], market_time)
 
 
 def _own_steps(runs: Sequence[tuple[int, int]]) -> list[bool]:
@@ -135,6 +142,28 @@ def _own_steps(runs: Sequence[tuple[int, int]]) -> list[bool]:
         often[gap] += count
     usual = min(often, key=lambda gap: (-often[gap], gap))
     return [gap == usual for gap, _ in runs]
+
+
+def _of_whole_days(stamps: Sequence[int], steps: list[int], market_time: tzinfo | None) -> list[int]:
+    """The steps where each begins and ends with a day: beside a finer one within its day, rows are missing."""
+    starts = [i for i in range(len(steps)) if not i or steps[i] != steps[i - 1]]
+    runs = [(steps[i], i, end) for i, end in zip(starts, [*starts[1:], len(steps)], strict=True)]
+    at = 1
+    while at < len(runs):
+        (one, begin, middle), (other, _, end) = runs[at - 1], runs[at]
+        finer = min(one, other)
+        if one == other or (max(one, other) % finer == 0 and not _may_change(stamps[middle], market_time)):
+            runs[at - 1 : at + 1] = [(finer, begin, end)]
+            at = max(1, at - 1)
+        else:
+            at += 1
+    return [step for step, begin, end in runs for _ in range(begin, end)]
+
+
+def _may_change(stamp: int, market_time: tzinfo | None) -> bool:
+    """Whether a step may end here and another begin: at midnight, or a whole hour of a market whose time is unknown."""
+    when = datetime.fromtimestamp(stamp, market_time or UTC)
+    return when.minute == when.second == 0 and (market_time is None or when.hour == 0)
 
 
 def _enclosed(runs: Sequence[tuple[int, int]], at: int) -> bool:

@@ -71,8 +71,8 @@ WANTED_FROM = time(14, 0)
 def lacking(feed: Feed, records: Iterable[Record], market: Market, now: datetime) -> str:
     """What is wanted of a feed's answer and not in it, in words: another auction's prices are no success.
 
-    A zone of the coupled market wants the whole of today's prices, and in the afternoon tomorrow's; carbon a figure of
-    the last hours.
+    A zone of the coupled market wants the whole of today's prices, and in the afternoon tomorrow's; other prices and
+    carbon a figure of the last hours, a forecast one to come.
     """
     if feed.signal is Signal.PRICE and market.dataset == COUPLED.dataset:
         today = market_day(now)
@@ -81,15 +81,14 @@ def lacking(feed: Feed, records: Iterable[Record], market: Market, now: datetime
         days = [today + timedelta(days=n) for n in range(last)]
         missing = [str(day) for day in days if not _is_whole(prices, day_starts_at(day), day_starts_at(_next(day)))]
         return f"no complete {market.dataset} prices of {feed.zone} for {' and '.join(missing)}" if missing else ""
-    if feed.signal is Signal.CARBON:
-        newest = max((r.ends_at for r in records if isinstance(r, CarbonIntensity)), default=None)
-        if newest is not None and newest < now - OLDEST_CARBON:
-            return f"no carbon of {feed.zone} after {rfc3339(newest)}"
-    return ""
+    newest = max((r.ends_at for r in records if isinstance(r, SpotPrice | CarbonIntensity)), default=None)
+    if newest is None or feed.signal not in _OLDEST or newest > now - _OLDEST[feed.signal]:
+        return ""
+    return f"no {feed.signal} of {feed.zone} after {rfc3339(newest)}"
 
 
-OLDEST_CARBON = timedelta(hours=12)
-"""Carbon that ends so long ago says nothing about now."""
+_OLDEST = {Signal.PRICE: timedelta(hours=12), Signal.CARBON: timedelta(hours=12), Signal.FORECAST: timedelta(0)}
+"""Figures that end so long ago say nothing about now."""
 
 
 def _next(day: date) -> date:

@@ -132,6 +132,25 @@ def test_a_stamp_told_in_two_ways_is_a_gap_where_somebody_takes_note() -> None:
         of_step(stamps(0, 0), [Decimal(1), Decimal(2)], 3600)
 
 
+@given(st.integers(1, 94), st.integers(12, 60), st.integers(2, 4))
+def test_a_step_changes_at_midnight_and_elsewhere_rows_are_missing(before: int, missing: int, factor: int) -> None:
+    """Every second row that is missing until the end is no longer interval of its own: its figure would be made up."""
+    quarters = [*range(before), *range(before, before + missing * factor, factor)]
+    at = int(START.timestamp())
+    try:
+        found = from_stamps([at + n * 900 for n in quarters], [Decimal(n) for n in quarters], None, MARKET_TIME)
+    except Malformed:
+        return
+    assert {c.resolution_s for c in found} == {900}
+    assert [v for c in found for v in c.values if v is not None] == quarters
+
+
+@pytest.mark.parametrize("step_s", [700, 2700, 5400, 7200])
+def test_a_step_that_does_not_divide_an_hour_is_refused(step_s: int) -> None:
+    with pytest.raises(Malformed, match=f"expected a step that divides 3600 s, got {step_s} s"):
+        from_stamps([int(START.timestamp()) + n * step_s for n in range(20)], [Decimal(1)] * 20)
+
+
 def test_a_single_jump_of_whole_steps_is_a_gap() -> None:
     found = from_stamps(stamps(0, 0.25, 0.5, 1.5, 1.75), [Decimal(i) for i in range(5)])
     assert found == [curve(0, 1, 2, None, None, None, 3, 4, step_s=900)]

@@ -54,6 +54,19 @@ def test_rows_of_several_zones_and_days_are_a_body_for_each() -> None:
     ]
 
 
+@pytest.mark.parametrize("spelt", ["85,5", "1.085,55", "-0,25"])
+def test_a_point_is_no_decimal_one_beside_a_decimal_comma(spelt: str) -> None:
+    """In such a file 1.234 is a thousand, in any other a little more than one."""
+    rows = [f"2024-05-12T{hour:02}:00Z,{hour}" for hour in range(24)]
+    told = LeftOut()
+    found = bodies(csv(*rows[:-1], "2024-05-12T23:00Z,1.234"), GIVEN, None, told)
+    assert (found[-1].content["prices_per_mwh"][-1], len(told)) == ("1.234", 0)
+    with pytest.raises(Malformed, match=r"line 24: '1\.234' is thousands or decimals: line 6 has a decimal comma"):
+        bodies(
+            csv(*rows[:4], f'2024-05-12T04:00Z,"{spelt}"', *rows[5:-2], "2024-05-12T22:00Z,1.234"), GIVEN, None, told
+        )
+
+
 def test_an_empty_value_and_a_missing_row_are_gaps() -> None:
     text = csv("2024-05-12T00:00Z,1", "2024-05-12T01:00Z,", "2024-05-12T02:00Z,-3", "2024-05-12T04:00Z,0")
     (body,) = bodies(text, GIVEN | {"resolution_s": "3600"}, None)

@@ -132,7 +132,7 @@ def test_a_few_values_out_of_bounds_are_gaps_and_the_rest_is_published() -> None
     assert verdict.publish.prices_per_mwh == [Decimal(50)] * 90 + [None] * 6
     assert set(verdict.publish.flags) >= {"gap", "out_of_bounds"}
     assert verdict.outliers is not None
-    assert verdict.outliers.reasons[0].text.endswith("got -600.01 at 2024-05-11T20:30:00Z (6 of 96)")
+    assert verdict.outliers.reasons[0].text.endswith("got -600.01 at 2024-05-15T16:00:00Z (6 of 96)")
     assert list(intake.quarantine) == [verdict.outliers]
 
 

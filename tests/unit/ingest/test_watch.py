@@ -47,6 +47,16 @@ def test_carbon_of_yesterday_says_nothing_about_now() -> None:
     assert watch.lacking(feed, [a_carbon_intensity(starts_at=TODAY - timedelta(hours=12))], MARKET, MORNING) == ""
 
 
+def test_prices_of_yesterday_and_a_forecast_that_is_over_are_no_success() -> None:
+    live, over = Feed("AU-NSW", Signal.PRICE, ("aemo",)), Feed("DE-LU", Signal.FORECAST, ("electricitymaps",))
+    price = a_spot_price(zone="AU-NSW", starts_at=TODAY - timedelta(days=2))
+    carbon = a_carbon_intensity(starts_at=MORNING - timedelta(hours=24))
+    assert watch.lacking(live, [price], market_of("AU-NSW"), MORNING).startswith("no price of AU-NSW after")
+    assert watch.lacking(over, [carbon], MARKET, MORNING).startswith("no forecast of DE-LU after")
+    assert watch.lacking(over, [carbon], MARKET, MORNING - timedelta(minutes=1)) == ""
+    assert watch.lacking(live, [], market_of("AU-NSW"), MORNING) == ""
+
+
 def test_a_feed_that_was_asked_and_never_gave_anything_is_stale_from_the_start() -> None:
     status = Status("entsoe", "DE-LU", Signal.PRICE, MORNING, MORNING)
     provider = PROVIDERS["entsoe"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from gridsignal_schemas.messages import Record, SpotPrice
@@ -31,6 +32,8 @@ from gridsignal_services.ingest.schedule import Cadence
 ADDRESS = "https://visualisations.aemo.com.au/aemo/apps/api/report/ELEC_NEM_SUMMARY"
 LICENCE = "AEMO copyright permissions: attribution"
 ZONE_OF_REGION = aemo_notices.ZONE_OF_REGION
+_ROWS, _NOTICES = "ELEC_NEM_SUMMARY", "ELEC_NEM_SUMMARY_MARKET_NOTICE"
+_FLAGS = {"capped": "APCFLAG", "market_suspended": "MARKETSUSPENDEDFLAG"}
 _FIVE_MINUTES = 300
 _FORECAST_STEP = 1800
 _IN_FILES = re.compile(r"\d{4}/\d{2}/\d{2} ")
@@ -54,14 +57,15 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         return _wanted(list(aemo_notices.from_text(answer.text(), ask)), ask)
     body = json_of(answer.body)
     if isinstance(body, list):
-        body = {"ELEC_NEM_SUMMARY": body}
+        body = {_ROWS: body}
     body = object_of(body, "the answer")
     if "5MIN" in body:
-        body = {"ELEC_NEM_SUMMARY": body["5MIN"]}
-    if "ELEC_NEM_SUMMARY" not in body:
-        raise Malformed(f"expected ELEC_NEM_SUMMARY, got {', '.join(sorted(body))[:100]}")
-    rows = list_of(body["ELEC_NEM_SUMMARY"], "regions")
-    told = list_of(body.get("ELEC_NEM_SUMMARY_MARKET_NOTICE") or [], "notices")
+        body = {_ROWS: body["5MIN"]}
+    wanted = {Signal.PRICE: (_ROWS,), Signal.ALERT: (_NOTICES,)}.get(ask.signal or Signal.EVENT, (_ROWS, _NOTICES))
+    if not any(name in body for name in wanted):
+        raise Malformed(f"expected {' or '.join(wanted)}, got {', '.join(sorted(body))[:100]}")
+    rows = list_of(body.get(_ROWS) or [], "regions")
+    told = list_of(body.get(_NOTICES) or [], "notices")
     alone = ask.signal is Signal.ALERT
     notices = each(told, "notice", lambda row: object_of(row, "a notice"), ask, some=alone)
     found: list[Record] = []
@@ -69,7 +73,8 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         when = each(notices, "notice", aemo_notices.reviewed, ask, some=False)
         stand = {end for under_review, ends in when if not under_review for end in ends}
         reviewed = {end for under_review, ends in when if under_review for end in ends} - stand
-        found += each(rows, "region", lambda row: _spot_price(object_of(row, "a region"), reviewed, ask), ask)
+        read = partial(_spot_price, reviewed=reviewed, ask=ask)
+        found += each(rows, "region", read, ask, some=ask.signal is Signal.PRICE)
     if ask.signal in (None, Signal.ALERT):
         alerts = each(notices, "notice", lambda notice: list(aemo_notices.from_row(notice, ask)), ask, some=alone)
         found += [alert for some in alerts for alert in some]
@@ -83,8 +88,9 @@ def _wanted(found: list[Record], ask: Ask) -> list[Record]:
     return wanted
 
 
-def _spot_price(row: dict[str, Any], reviewed: set[datetime], ask: Ask) -> SpotPrice:
-    region = str(row.get("REGIONID"))
+def _spot_price(told: object, reviewed: set[datetime], ask: Ask) -> SpotPrice:
+    row = object_of(told, "a region")
+    region = str(row.get("REGIONID")).strip().upper()
     zone = ask.settings.get(f"region.{region}") or ZONE_OF_REGION.get(region)
     if zone is None:
         raise Malformed(f"expected a region such as NSW1, got {region:.20}")
@@ -92,12 +98,13 @@ def _spot_price(row: dict[str, Any], reviewed: set[datetime], ask: Ask) -> SpotP
     ends_at = instant(stamp.replace("/", "-") if _IN_FILES.match(stamp) else stamp, zone=MARKET_TIME)
     forecast = row.get("PERIODTYPE") == "FORECAST"
     step_s = _FORECAST_STEP if forecast else _FIVE_MINUTES
+    price = next((row[name] for name in ("PRICE", "RRP") if row.get(name) is not None), None)
+    if price is None:
+        raise Malformed(f"expected a PRICE or RRP of {region}, got none")
+    marks = {name: _is_set(row, field, region, ask) for name, field in _FLAGS.items()}
     firm = str(row.get("PRICE_STATUS")).strip().upper() == "FIRM" and ends_at not in reviewed
-    marks = {
-        "capped": _is_set(row, "APCFLAG"),
-        "market_suspended": _is_set(row, "MARKETSUSPENDEDFLAG"),
-        "under_review": ends_at in reviewed,
-    }
+    firm = firm and None not in marks.values()
+    marks["under_review"] = ends_at in reviewed
     return SpotPrice.model_validate(
         {
             "zone": zone,
@@ -106,7 +113,7 @@ def _spot_price(row: dict[str, Any], reviewed: set[datetime], ask: Ask) -> SpotP
             "currency": "AUD",
             "starts_at": ends_at - timedelta(seconds=step_s),
             "resolution_s": step_s,
-            "prices_per_mwh": [decimal_of(row["PRICE"] if row.get("PRICE") is not None else row["RRP"])],
+            "prices_per_mwh": [decimal_of(price)],
             "status": "FORECAST" if forecast else "FINAL" if firm else "PRELIMINARY",
             "flags": [name for name, is_set in marks.items() if is_set],
             "provider": "aemo",
@@ -117,10 +124,14 @@ def _spot_price(row: dict[str, Any], reviewed: set[datetime], ask: Ask) -> SpotP
     )
 
 
-def _is_set(row: dict[str, Any], name: str) -> bool:
-    """A flag: 0 or 1 as a number or as text."""
+def _is_set(row: dict[str, Any], name: str, region: str, ask: Ask) -> bool | None:
+    """A flag: 0 or 1 as a number, a truth or as text. None for one that can't be read, which is told."""
     value = row.get(name)
-    return value not in (None, "") and decimal_of(value) != 0
+    try:
+        return value is True or (value not in (None, "", False) and decimal_of(value) != 0)
+    except Malformed as fault:
+        ask.left_out.add(f"{name} of {region}: {fault}")
+        return None
 
 
 _CADENCE = Cadence(period_s=300, after_s=20, days_back=0, days_ahead=1, stale_after_s=1800)

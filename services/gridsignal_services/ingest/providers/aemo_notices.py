@@ -16,7 +16,7 @@ from typing import Any
 
 from gridsignal_schemas.messages import GridAlert
 from gridsignal_services.ingest.feed import Ask, Malformed
-from gridsignal_services.ingest.figures import instant, words
+from gridsignal_services.ingest.figures import decimal_of, instant, words
 from gridsignal_services.ingest.providers.aemo_parts import (
     REGIONS,
     Part,
@@ -31,23 +31,33 @@ from gridsignal_services.ingest.providers.aemo_times import (
     MARKET_TIME,
     Window,
     condition,
+    forecast_day,
     trading_intervals,
     windows,
 )
 
 ZONE_OF_REGION = {"NSW1": "AU-NSW", "QLD1": "AU-QLD", "SA1": "AU-SA", "TAS1": "AU-TAS", "VIC1": "AU-VIC"}
+LONGEST = 50_000
+"""Characters of one notice; theirs have a few thousand."""
 _RESERVE = "RESERVE_SHORTFALL"
 _ACTIONS = ("INFORM", "INFORM", "PREPARE", "SHED")
-_STEPS = {"1": 1, "2": 2, "3": 3, "one": 1, "two": 2, "three": 3}
-_STEP = "([123]|one|two|three)"
-_LOR = re.compile(
-    rf"\bLOR[ -]?(?:Level[ -]?)?{_STEP}\b|\bLack Of Reserve,?\s*(?:\(?LOR\)?\s*)?(?:Level\s*)?{_STEP}\b", re.IGNORECASE
-)
-_MSL = re.compile(
-    rf"\bMSL[ -]?(?:Level[ -]?)?{_STEP}\b(?!\s*[-\u2013:=]\s*\d)"
-    rf"|\bMinimum System Load,?\s*(?:\(?MSL\)?\s*)?(?:Level\s*)?{_STEP}\b",
-    re.IGNORECASE,
-)
+_STEPS = {"1": 1, "2": 2, "3": 3, "one": 1, "two": 2, "three": 3, "i": 1, "ii": 2, "iii": 3}
+_STEP = r"([123]|one|two|three|i{1,3})\b"
+_BETWEEN = r"[\s,-]*(?:\(?(?:LOR|MSL|LRC)\)?\s*)?(?:condition\s*)?(?:level[\s-]*)?"
+
+
+def _condition_named(short: str, long: str) -> re.Pattern[str]:
+    """A condition with its level, in its short or long name, the level before or behind."""
+    return re.compile(
+        rf"\b{short}[\s.-]*(?:condition\s*)?(?:level[\s-]*)?{_STEP}(?!\s*[-\u2013:=]\s*\d)"
+        rf"|\b{long}{_BETWEEN}{_STEP}|\blevel[\s-]*{_STEP}[\s-]*(?:{long}|{short}\b)",
+        re.IGNORECASE,
+    )
+
+
+_LOR = _condition_named(r"(?:L\.?O\.?R|LRC)", r"(?:Lack Of Reserve|Low Reserve)")
+_MSL = _condition_named("MSL", "Minimum System Load")
+_LOR_AT_ALL = re.compile(r"\bLOR\b|\b(?:lack of|low) reserve\b", re.IGNORECASE)
 """Not the thresholds of a list: "MSL2 - 1365 MW" says where the level begins, not that it is there."""
 _REFERS = re.compile(r"\b(?:Market\s+Notice|Notice|MN)\s*(?:No\.?|Number|#)?[:\s]*(\d{4,7})\b", re.IGNORECASE)
 _PLACE = re.compile(
@@ -56,8 +66,11 @@ _PLACE = re.compile(
     re.IGNORECASE,
 )
 _EVERYWHERE = re.compile(
-    r"\b(?:all|every|each)\s+(?:NEM\s+|mainland\s+)?regions?\b|\b(?:entire|whole) NEM\b|\bNEM[ -]wide\b", re.IGNORECASE
+    r"\b(?:all|every|each)\s+(?:of\s+the\s+)?(?:NEM\s+|mainland\s+)*regions?\b|\bmainland\s+(?:NEM\s+)?regions\b"
+    r"|\b(?:entire|whole) NEM\b|\bNEM[ -]wide\b",
+    re.IGNORECASE,
 )
+_BUT = re.compile(r",?\s*(?:except|excluding|other than|apart from|but)\b(?: for)?([^.\n;]{2,60})", re.IGNORECASE)
 _SHEDDING = re.compile(
     r"\b(?:direct|instruct|commenc|initiat|start|order)\w*\b[^.]{0,80}\bload[ -]?shed|\bload[ -]?shed\w*\b[^.]{0,40}"
     r"\b(?:directed|instructed|commenced|initiated|started|ordered|under ?way|in progress)\b",
@@ -85,7 +98,10 @@ def from_row(row: dict[str, Any], ask: Ask) -> Iterator[GridAlert]:
     """The alerts of a notice in the JSON answer."""
     issued_at = instant(row.get("EFFECTIVEDATE"), zone=MARKET_TIME)
     kind, title, text = (str(row.get(name) or "") for name in ("TYPEID", "EXTERNALREFERENCE", "REASON"))
-    yield from _alerts(_Notice(int(row["NOTICEID"]), kind, issued_at, title, text), ask)
+    number = decimal_of(row.get("NOTICEID"))
+    if number <= 0 or number % 1:
+        raise Malformed(f"expected a NOTICEID as a whole number, got {number}")
+    yield from _alerts(_Notice(int(number), kind, issued_at, title, text), ask)
 
 
 def from_text(text: str, ask: Ask) -> Iterator[GridAlert]:
@@ -111,6 +127,8 @@ def reviewed(row: dict[str, Any]) -> tuple[bool, list[datetime]]:
 
 
 def _alerts(notice: _Notice, ask: Ask) -> Iterator[GridAlert]:
+    if (length := len(notice.whole)) > LONGEST:
+        raise Malformed(f"expected a notice of at most {LONGEST} characters, got {length}")
     zones = _zones(notice.title, notice.text)
     if not zones and _meaning(notice.kind, notice.title, notice.whole)[0]:
         raise Malformed(f"expected a region in notice {notice.number}, got none: {notice.title or notice.text:.60}")
@@ -125,7 +143,8 @@ def _alerts(notice: _Notice, ask: Ask) -> Iterator[GridAlert]:
         if not kept and not gone and not own[zone]:
             kept = _unnamed(notice, told) if not named else []
             if not kept and not some_over and not named:
-                kept = [Window(notice.issued_at, None, 0, len(notice.text))]
+                on_a_day = forecast_day(notice.whole, notice.issued_at)
+                kept = [on_a_day or Window(notice.issued_at, None, 0, len(notice.text))]
             if not kept:
                 expected = f"expected a time beside the name of {zone}, got none"
                 ask.left_out.add(f"notice {notice.number}: {expected}")
@@ -208,14 +227,21 @@ def _zones(title: str, text: str) -> list[str]:
 
     All of them only where it says so; where nothing says whom it concerns it concerns nobody we know.
     """
+    for where in (title, text):
+        if everywhere := _EVERYWHERE.search(where):
+            but = _BUT.match(where, everywhere.end())
+            out = regions_in(but[1], REGIONS) if but else ["AU-TAS"] if "mainland" in everywhere[0].lower() else []
+            return [zone for zone in REGIONS if zone not in out]
+        if where == title and regions_in(title, REGIONS):
+            break
     for where in (title, "\n".join(_PLACE.findall(text)), text):
         if named := [zone for zone, name in REGIONS.items() if name.search(where)]:
             return named
-    return list(REGIONS) if _EVERYWHERE.search(f"{title}\n{text}") else []
+    return []
 
 
 def _levels(pattern: re.Pattern[str], text: str) -> set[int]:
-    return {_STEPS[(a or b).lower()] for a, b in pattern.findall(text)}
+    return {_STEPS[next(filter(None, found)).lower()] for found in pattern.findall(text)}
 
 
 def _level(pattern: re.Pattern[str], title: str, whole: str) -> int:
@@ -232,6 +258,8 @@ def _meaning(kind: str, title: str, whole: str) -> tuple[int, str, str]:
     lor, msl = _level(_LOR, title, whole), _level(_MSL, title, whole)
     if lor and ("RESERVE" in kind or "LOAD SHED" in kind or _LOR.search(title)):
         return lor, _RESERVE, _ACTIONS[lor]
+    if not lor and not msl and "RESERVE" in kind and _LOR_AT_ALL.search(whole):
+        return 1, _RESERVE, _ACTIONS[1]  # a level that we can't read: the lowest, not none
     if msl or "MINIMUM SYSTEM LOAD" in kind or "MINIMUM SYSTEM LOAD" in said:
         return msl or 1, "MINIMUM_LOAD", "RAISE"
     if _SHEDDING.search(whole):

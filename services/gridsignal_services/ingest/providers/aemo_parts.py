@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from gridsignal_services.ingest.providers.aemo_times import Window
 
 REGIONS = {
-    "AU-NSW": re.compile(r"(?<![\w-])(?:NSW1?|New South Wales)(?![\w-])", re.IGNORECASE),
+    "AU-NSW": re.compile(
+        r"(?<![\w-])(?:NSW1?|N\.S\.W\.?|New South Wales|(?-i:ACT)"
+        r"|Australian Capital Territory)(?![\w-])",
+        re.IGNORECASE,
+    ),
     "AU-QLD": re.compile(r"(?<![\w-])(?:QLD1?|Queensland)(?![\w-])", re.IGNORECASE),
     "AU-SA": re.compile(r"(?<![\w-])(?:SA1?|(?i:South Australian?))(?![\w-])|(?i:\bsa\s+region)"),
     "AU-TAS": re.compile(r"(?<![\w-])(?:TAS1?|Tasmanian?)(?![\w-])", re.IGNORECASE),

@@ -101,7 +101,7 @@ def _days(stamps: list[Any], body: dict[str, Any], name: str, ask: Ask) -> list[
         raise Malformed(f"expected as many values of {name} as stamps ({len(stamps)}), got {len(values)}")
     rows = list(zip(stamps, values, strict=True))
     told = each(rows, "stamp", lambda row: (epoch_s(row[0]), figure(row[1], f"{name} at {row[0]}", ask)), ask)
-    curves = from_stamps([stamp for stamp, _ in told], [value for _, value in told], ask.left_out)
+    curves = from_stamps([stamp for stamp, _ in told], [value for _, value in told], ask.left_out, MARKET_TIME)
     asked = [clipped(curve, *ask.span) for curve in curves]
     days = [day for curve in asked if curve for day in by_day(curve, MARKET_TIME)]
     known = [day for curve in days if (day := so_far(curve)) is not None]

@@ -30,6 +30,7 @@ _GENERATION = "A75"
 STORAGE = frozenset({"B10", "B25"})
 _ACKNOWLEDGEMENT = "Acknowledgement_MarketDocument"
 _DURATION = re.compile(r"P(?:(\d{1,2})D)?(?:T(?:(\d{1,2})H)?(?:(\d{1,4})M)?(?:(\d{1,5})S)?)?")
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
 _BANNED_S = 600.0
 _LONGEST_PERIOD = timedelta(days=400)
 _MOST_POINTS = 400_000
@@ -136,7 +137,7 @@ def _series(element: Element, usual: Mapping[str, str], ask: Ask) -> Series:
     """A TimeSeries; `usual` is what the document says of all of them, which their own fields and periods overrule."""
     periods = [child for child in element if local_name(child) == "Period"]
     own = _fields(element)
-    common = [field for field in map(_fields, periods) if field] or [{}]
+    common = list(map(_fields, periods)) or [{}]
     agreed = {name: value for name, value in common[0].items() if all(field.get(name) == value for field in common)}
     fields = {**usual, **own, **agreed}
     if (kind := fields.get("curveType", "A01")) not in ("A01", "A03"):
@@ -227,7 +228,9 @@ def _point(point: Element) -> tuple[str, str | None]:
 
 
 def _position(text: str) -> int:
-    plain = text if text.isdigit() else text.strip().replace(",", "")  # seen with a thousands comma
+    plain = text if text.isdigit() else text.strip()
+    if _THOUSANDS.fullmatch(plain):  # seen
+        plain = plain.replace(",", "")
     if not (plain.isascii() and plain.isdigit() and len(plain) <= 7):
         raise Malformed(f"expected a position, got {text!r:.20}")
     return int(plain)

@@ -8,6 +8,7 @@ Types are published at different times, so an interval that lacks one that repor
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ _FUELS = {
 }
 FUEL_OF_TYPE = {code: fuel for fuel, codes in _FUELS.items() for code in codes}
 """Types that are not listed, also those not invented yet, are unknown."""
+_KIND = re.compile("[A-Z][0-9]{2}")
 _MEGAWATTS = frozenset({"MAW", "MW"})
 _LOOK_BACK = 24
 _HOUR_S = 3600
@@ -94,9 +96,9 @@ def _by_type(one: Document, ask: Ask) -> tuple[dict[str, Hours], dict[str, Hours
     generated: dict[str, Hours] = {}
     consumed: dict[str, Hours] = {}
     for series in one.series:
-        kind = series.fields.get("psrType")
-        if not kind:
-            raise Malformed("expected a psrType in each series of an A75")
+        kind = series.fields.get("psrType", "")
+        if not _KIND.fullmatch(kind):
+            raise Malformed(f"expected a psrType such as B04 in each series of an A75, got {kind or 'none':.20}")
         if (unit := series.fields.get("quantity_Measure_Unit.name") or "MAW").upper() not in _MEGAWATTS:
             raise Malformed(f"expected {kind} in MAW, got {unit:.10}")
         consumes = "outBiddingZone_Domain.mRID" in series.fields

@@ -48,7 +48,8 @@ def _auction(series: Series, others: set[str]) -> tuple[str, str] | None:
     """(product, dataset): the coupled day-ahead auction, the second one, or an intraday one; None for `others`."""
     others.add(f"auction.type {series.fields.get('auction.type', 'absent')}")
     fields = series.fields
-    if fields.get("auction.type", "A01") != "A01" or fields.get("in_Domain.mRID") != fields.get("out_Domain.mRID"):
+    into, out_of = (fields.get(f"{name}_Domain.mRID") for name in ("in", "out"))
+    if fields.get("auction.type", "A01") != "A01" or (into and out_of and into != out_of):
         return None  # explicit capacity auctions and borders are no zone's price
     sequence, contract = fields.get(_SEQUENCE), fields.get("contract_MarketAgreement.type", "A01")
     if contract == "A01":
@@ -59,7 +60,9 @@ def _auction(series: Series, others: set[str]) -> tuple[str, str] | None:
 
 
 def _zone(series: Series, ask: Ask) -> str:
-    domain = series.fields.get("in_Domain.mRID", "")
+    domain, out_of = (series.fields.get(f"{name}_Domain.mRID", "") for name in ("in", "out"))
+    if domain != out_of:
+        raise Malformed(f"expected an in_Domain and an out_Domain, got {domain or out_of:.20} alone")
     zone = zone_of(domain, ask)
     if zone is None:
         raise Malformed(f"expected an area we know, got {domain:.20}: [markets.ZONE] area says it")
@@ -69,7 +72,7 @@ def _zone(series: Series, ask: Ask) -> str:
 def _currency(series: Series) -> str:
     unit, currency = series.fields.get("price_Measure_Unit.name", "MWH"), series.fields.get("currency_Unit.name", "")
     if unit.upper() != "MWH":
-        raise Malformed(f"expected prices per MWH, got {unit:.10}")
+        raise Malformed(f"expected prices per MWH, got {unit or 'nothing':.10}")
     if not _CURRENCY.fullmatch(currency):
         raise Malformed(f"expected a currency such as EUR, got {currency!r:.10}")
     return currency

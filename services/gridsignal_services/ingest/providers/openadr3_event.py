@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from gridsignal_services.ingest.elements import each
@@ -63,9 +64,9 @@ class Event:
     targets: tuple[str, ...]
     """Empty: everybody."""
     issued_at: datetime | None
-    described: Described
-    """What the event says of its payloads, else its program."""
     spans: tuple[Span, ...]
+    told: tuple[Told, ...]
+    """Every payload that can be read."""
     units_unknown: bool = False
     """The program, which may say the units, could not be read."""
 
@@ -74,20 +75,6 @@ class Event:
         """The one that holds where two speak of the same time comes first: the urgent, then the newer."""
         issued_s = self.issued_at.timestamp() if self.issued_at else 0.0
         return self.priority, -issued_s, self.key
-
-    def told(self, ask: Ask) -> Iterator[Told]:
-        """Every payload; those of an interval whose descriptors can't be read are left out."""
-        name = f"event {self.key:.60}, interval"
-        for told in each(self.spans, name, lambda span: list(self._of(span)), ask, some=False):
-            yield from told
-
-    def _of(self, span: Span) -> Iterator[Told]:
-        own = _described(span.descriptors)
-        for payload in span.payloads:
-            kind = _kind(payload.get("type"))
-            sources = (payload, own.get(kind, {}), self.described.get(kind, {}))
-            unit, currency = (_first(name, sources) for name in ("units", "currency"))
-            yield Told(span, kind, payload.get("values"), unit, currency)
 
     def unique(self, span: Span, kind: str) -> str:
         """A name for what one payload says, the same whenever it is read."""
@@ -148,6 +135,23 @@ def _over(own: Described, usual: Described) -> Described:
     return merged
 
 
+def _payloads(spans: Iterable[Span], above: Described, name: str, ask: Ask) -> Iterator[Told]:
+    described = each(spans, f"{name}, interval", lambda span: (span, _described(span.descriptors)), ask, some=False)
+    for span, own in described:
+        read = partial(_payload, span, own, above)
+        yield from each(span.payloads, f"{name}, interval {span.index + 1}, payload", read, ask, some=False)
+
+
+def _payload(span: Span, own: Described, above: Described, value: object) -> Told:
+    payload = object_of(value, "a payload")
+    kind = _kind(payload.get("type"))
+    if not kind:
+        raise Malformed(f"expected the type of a payload, got none beside {', '.join(sorted(payload))[:60]}")
+    sources = (payload, own.get(kind, {}), above.get(kind, {}))
+    unit, currency = (_first(name, sources) for name in ("units", "currency"))
+    return Told(span, kind, payload.get("values"), unit, currency)
+
+
 def event_of(value: object, ask: Ask, programs: Mapping[str, Mapping[str, Any]] | None = None) -> Event:
     """An event out of its JSON; what it leaves out its program says.
 
@@ -161,15 +165,17 @@ def event_of(value: object, ask: Ask, programs: Mapping[str, Mapping[str, Any]] 
     usual = (programs or {}).get(str(body["programID"]), {})
     own, theirs = _described(body.get("payloadDescriptors")), _described(usual.get("payloadDescriptors"))
     issued_at = _time(body.get("modificationDateTime")) or _time(body.get("createdDateTime"))
+    key = str(body.get("id") or told_name or program)[:128]
+    in_order = tuple(spans(body, issued_at, ask))
     return Event(
-        key=str(body.get("id") or told_name or program)[:128],
+        key=key,
         program=program,
         name=told_name,
         priority=_priority(body.get("priority")),
         targets=_targets(body.get("targets")) or _targets(usual.get("targets")),
         issued_at=issued_at,
-        described=_over(own, theirs),
-        spans=tuple(spans(body, issued_at, ask)),
+        spans=in_order,
+        told=tuple(_payloads(in_order, _over(own, theirs), f"event {key:.60}", ask)),
         units_unknown=not usual and any(answer.status in UNREADABLE for answer in ask.beside),
     )
 

@@ -42,7 +42,7 @@ _TOLD_ONLY = frozenset({"CONTROL_SETPOINT", "DISPATCH_INSTRUCTION"})
 def asked(event: Event, zone: str, ask: Ask) -> list[DispatchRequest | GridAlert]:
     """What an event asks of sites: a GridAlert or DispatchRequest for each interval that asks something."""
     name = f"event {event.key:.60}, payload"
-    read = each(event.told(ask), name, lambda told: _asked(event, told, zone, ask), ask, some=False)
+    read = each(event.told, name, lambda told: _asked(event, told, zone, ask), ask, some=False)
     return [found for found in read if found is not None]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from gridsignal_schemas.messages import CarbonIntensity, SpotPrice
@@ -59,13 +60,17 @@ Group = tuple[str, str, bool]
 def _pieces(event: Event, ask: Ask, market: Market) -> dict[Group, list[Piece]]:
     """Each value with its time; several values share their interval evenly. One that can't be read is a gap."""
     found: dict[Group, list[Piece]] = {}
-    name = f"event {event.key:.60}, interval"
-    told = [one for one in event.told(ask) if one.kind in ("PRICE", "GHG")]
-    shares = each(told, name, lambda one: (one, _group(one, ask, market), list(_shares(one))), ask, some=False)
-    for one, group, parts in shares:
-        read = each(parts, f"{name}, {one.kind} value", lambda part: _piece(one, part), ask, some=False)  # noqa: B023
-        found.setdefault(group, []).extend(read)
+    name = f"event {event.key:.60}"
+    told = [one for one in event.told if one.kind in ("PRICE", "GHG")]
+    read_one = partial(_series_of, ask=ask, market=market)
+    for one, group, parts in each(told, f"{name}, price or GHG", read_one, ask, some=False):
+        of_interval = f"{name}, interval {one.span.index + 1}, {one.kind} value"
+        found.setdefault(group, []).extend(each(parts, of_interval, partial(_piece, one), ask, some=False))
     return {group: pieces for group, pieces in found.items() if pieces}
+
+
+def _series_of(told: Told, ask: Ask, market: Market) -> tuple[Told, Group, list[tuple[datetime, datetime, Any]]]:
+    return told, _group(told, ask, market), list(_shares(told))
 
 
 def _group(told: Told, ask: Ask, market: Market) -> Group:

@@ -39,7 +39,8 @@ class Span:
     index: int
     starts_at: datetime
     ends_at: datetime | None
-    payloads: tuple[dict[str, Any], ...]
+    payloads: tuple[object, ...]
+    """As they came."""
     randomized: bool = False
     """The VTN wants starts spread around starts_at."""
     descriptors: object = None
@@ -48,7 +49,7 @@ class Span:
 
 def spans(event: dict[str, Any], issued_at: datetime | None, ask: Ask) -> list[Span]:
     """All intervals of an event, in order; one that can't be read is left out. `issued_at` is what "now" means."""
-    name = f"event {event.get('id')!s:.60}, interval"
+    name = f"event {event.get('id') or event.get('eventName') or event.get('programID')!s:.60}, interval"
     own = _lasting(_own_spans(event, name, issued_at or ask.now, ask), name, ask)
     if not own or not event.get("duration"):
         return own
@@ -76,9 +77,10 @@ def _own_spans(event: dict[str, Any], name: str, meant_now: datetime, ask: Ask) 
         period = _period(interval, "an interval's intervalPeriod")
         starts_at = _start(period, meant_now) or begins
         if starts_at is None:
-            raise Malformed("expected a start of its own or of the event, or an end of the one before it, got none")
-        ends_at = follows = after(starts_at, str(period.get("duration") or default.get("duration") or _NOTHING))
-        payloads = tuple(object_of(p, "a payload") for p in list_of(interval.get("payloads"), "payloads"))
+            raise Malformed("expected a start of its own or of the event, or a duration of the one before it, got none")
+        ends_at = after(starts_at, str(period.get("duration") or default.get("duration") or _NOTHING))
+        follows = ends_at if ends_at != starts_at else None  # until the next one begins, which has to say when
+        payloads = tuple(list_of(interval.get("payloads"), "payloads"))
         randomized = bool(period.get("randomizeStart") or default.get("randomizeStart"))
         return Span(told[0], starts_at, ends_at, payloads, randomized, interval.get("payloadDescriptors"))
 

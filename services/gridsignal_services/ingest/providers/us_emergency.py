@@ -70,7 +70,7 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     """A GridAlert per PJM message and region, or one for ERCOT's condition. No message is good news: an empty list."""
     refuse_status(answer)
     if answer.body.lstrip()[:1] == b"{":
-        return [_condition(object_of(json_of(answer.body), "the answer"))]
+        return [_condition(object_of(json_of(answer.body), "the answer"), ask)]
     root = xml_of(answer.body)
     if local_name(root) != "EmergencyProcedures":
         raise Malformed(f"expected EmergencyProcedures, got {local_name(root):.40}")
@@ -90,7 +90,9 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
 def _alerts(message: Element) -> Iterator[GridAlert]:
     fields = {local_name(child): (child.text or "").strip() for child in message if not len(child)}
     names = [(n.text or "").strip() for n in message.iter() if local_name(n) == "regionName"] or ["PJM-RTO"]
-    number, kind = fields["messageId"], fields.get("messageType", "")
+    number, kind = _plain(fields.get("messageId", "")), fields.get("messageType", "")
+    if not number:
+        raise Malformed("expected a messageId, got none")
     drill = fields.get("pjmDrill", "").lower()
     if drill not in _TRUTHS:
         raise Malformed(f"expected pjmDrill as true or false, got {drill!r:.20}")
@@ -131,6 +133,8 @@ def _times(fields: dict[str, str]) -> tuple[datetime, datetime | None]:
     end = fields.get("applicableEndTime") or fields.get("effectiveEndTime")
     cancelled = fields.get("canceledTimestamp")
     starts_at, ends_at = instant(begin), instant(end) if end else None
+    if ends_at is not None and ends_at <= starts_at and not fields.get("applicableEndTime"):
+        ends_at = None  # when the posting goes says nothing of what begins later
     if cancelled:
         over_at = instant(cancelled)
         ends_at = over_at if ends_at is None else min(ends_at, over_at)
@@ -143,8 +147,8 @@ def _meaning(kind: str, priority: str) -> tuple[int, str, str]:
     said = kind.lower()
     if step := _EEA.search(said):
         return _emergency(_STEPS[step[1]])
-    named = priority.strip().lower() or (said.split() or [""])[-1]
-    level = _LEVELS.get(named, 0)
+    named = priority.strip().lower()
+    level = _LEVELS.get(named if named in _LEVELS else (said.split() or [""])[-1], 0)
     action = ("INFORM", "INFORM", "PREPARE", "PREPARE")[level]
     if any(word in said for word in _VOLTAGE) and "heavy load" not in said:
         return min(level, 1), "OTHER", "INFORM"
@@ -198,10 +202,17 @@ def _plain_words(text: object) -> str:
     return " ".join(str(text or "").lower().replace("_", " ").split())
 
 
-def _condition(body: dict[str, Any]) -> GridAlert:
+def _condition(body: dict[str, Any], ask: Ask) -> GridAlert:
     current = object_of(body.get("current_condition"), "current_condition")
     state, kind, level, action = _ercot_meaning(current)
-    since = datetime.fromtimestamp(epoch_s(current.get("datetime")), UTC)
+    try:
+        since = datetime.fromtimestamp(epoch_s(current.get("datetime")), UTC)
+    except Malformed as fault:
+        if not level:
+            raise
+        # an emergency is none the less one: since now at the latest
+        ask.left_out.add(f"datetime of current_condition: {fault}")
+        since = ask.now
     return GridAlert.model_validate(
         {
             "alert_id": "ercot-condition",

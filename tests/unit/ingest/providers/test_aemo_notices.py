@@ -55,14 +55,73 @@ def test_a_level_is_of_the_window_that_it_is_told_of() -> None:
     assert {a.level for a in alerts("aemo", notice(text, "Forecast LOR1 in NSW and QLD"))} == {1}
 
 
-@pytest.mark.parametrize("level", ["LOR2", "LOR 2", "LOR level 2", "LOR level two", "Lack Of Reserve Level Two (LOR2)"])
+LEVELS = (
+    *("LOR2", "LOR 2", "LOR-2", "LOR level 2", "LOR level two", "LOR level II", "L.O.R. 2", "LOR condition level 2"),
+    *("Lack Of Reserve Level Two (LOR2)", "Lack of Reserve (LOR) condition level 2", "Level 2 Lack of Reserve"),
+    *("lack of reserve 2", "Low Reserve Condition (LRC2)"),
+)
+
+
+@pytest.mark.parametrize("level", LEVELS)
 def test_a_level_is_read_in_words_too(level: str) -> None:
     (alert,) = alerts("aemo", notice(f"Forecast {level} in the NSW region {FIRST}"))
     assert (alert.kind, alert.level) == ("RESERVE_SHORTFALL", 2)
 
 
-BEGINS = ("1800 hrs", "18:00", "18:00 hours", "6:00 PM", "6 pm", "1800 AEST", "1800 hrs AEST", "1900 hrs AEDT")
-ENDS = ("1930 hrs", "19:30", "19:30 hours", "7:30 PM", "7:30pm", "1930 AEST", "1930 hrs AEST", "2030 hrs AEDT")
+def test_a_lack_of_reserve_whose_level_can_t_be_read_is_one_all_the_same() -> None:
+    (alert,) = alerts("aemo", notice(f"Forecast Lack of Reserve (amber) in the NSW region {FIRST}"))
+    assert (alert.kind, alert.level) == ("RESERVE_SHORTFALL", 1)
+
+
+MAINLAND = ["AU-NSW", "AU-QLD", "AU-SA", "AU-VIC"]
+
+
+@pytest.mark.parametrize(
+    ("where", "zones"),
+    [
+        ("all NEM regions", [*MAINLAND[:3], "AU-TAS", "AU-VIC"]),
+        ("all regions of the NEM", [*MAINLAND[:3], "AU-TAS", "AU-VIC"]),
+        ("all mainland regions", MAINLAND),
+        ("the mainland NEM regions", MAINLAND),
+        ("all NEM regions except Tasmania", MAINLAND),
+        ("all regions, excluding the TAS and SA regions,", ["AU-NSW", "AU-QLD", "AU-VIC"]),
+        ("the regions of Victoria and Tasmania", ["AU-TAS", "AU-VIC"]),
+        ("the N.S.W. region", ["AU-NSW"]),
+        ("the ACT", ["AU-NSW"]),
+    ],
+)
+def test_all_regions_are_all_but_those_that_are_excepted(where: str, zones: list[str]) -> None:
+    text = f"AEMO will act on a forecast LOR1 in {where} {FIRST}."
+    assert [alert.zone for alert in alerts("aemo", notice(text))] == zones
+
+
+def test_a_notice_without_bounds_is_refused() -> None:
+    with pytest.raises(Malformed, match="at most 50000 characters"):
+        alerts("aemo", notice(f"Forecast LOR1 in the NSW region {FIRST}. " * 1000))
+
+
+BEGINS = (
+    "1800 hrs",
+    "18:00",
+    "18:00 hours",
+    "6:00 PM",
+    "6 pm",
+    "1800 AEST",
+    "1800 hrs AEST",
+    "1900 hrs AEDT",
+    "6.00pm",
+)
+ENDS = (
+    "1930 hrs",
+    "19:30",
+    "19:30 hours",
+    "7:30 PM",
+    "7:30pm",
+    "1930 AEST",
+    "1930 hrs AEST",
+    "2030 hrs AEDT",
+    "7.30 p.m.",
+)
 DAYS = ("12/05/2024", "12/05/24", "12-May-2024", "12 May 2024", "12th May 2024", "2024-05-12", "on Sunday, 12/05/2024")
 
 
@@ -78,6 +137,38 @@ def test_times_and_days_are_read_as_people_write_them(begin: str, end: str, day:
     ):
         (alert,) = alerts("aemo", notice(f"Forecast LOR1 in the NSW region {text}"))
         assert (alert.starts_at, alert.ends_at) == (utc("08:00"), ends_at)
+
+
+SPANNED = (
+    "1800 to 1930 hrs on 12 May 2024",
+    "1800\u20131930 hrs 12/05/2024",
+    "From: 1800 hrs 12/05/2024 To: 1930 hrs 12/05/2024",
+    "Start: 1800 hrs 12/05/2024, End: 1930 hrs 12/05/2024",
+    "commencing at 1800 hrs 12/05/2024 and ending at 1930 hrs 12/05/2024",
+    "from 1800 h to 1930 h 12/05/2024",
+    "from 12/05/2024 1800 hrs to 12/05/2024 1930 hrs",
+    "from 12/05/2024 18:00 to 19:30",
+    "from 1800 hrs AEST on 12 May 2024 through to 1930 hrs AEST on 12 May 2024",
+    "from 1800 hrs, 12/05/2024, to 1930 hrs, 12/05/2024",
+    "from 1800 hours 12 May to 1930 hours 12 May",
+    "from 1800 to 1930 hrs today",
+    "from 1800 to 1930 hrs on Sunday",
+)
+
+
+@pytest.mark.parametrize("text", SPANNED)
+def test_a_span_is_one_whichever_words_open_and_close_it(text: str) -> None:
+    (alert,) = alerts("aemo", notice(f"AEMO declares a Forecast LOR1 condition in the NSW region {text}."))
+    assert (alert.starts_at, alert.ends_at) == (utc("08:00"), utc("09:30"))
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [("tomorrow", "2024-05-13"), ("on Tuesday", "2024-05-14"), ("on 3 June", "2024-06-03"), ("13th May", "2024-05-13")],
+)
+def test_a_day_without_its_year_or_date_is_the_next_one_after_the_notice(text: str, day: str) -> None:
+    (alert,) = alerts("aemo", notice(f"Forecast LOR1 in the NSW region from 1800 hrs to 1930 hrs {text}."))
+    assert (alert.starts_at, alert.ends_at) == (utc(f"{day}T08:00"), utc(f"{day}T09:30"))
 
 
 @pytest.mark.parametrize("text", ["from 1400 to 1500 MW", "between 2024 and 2025", "up from 400 to 500 MW"])

@@ -122,7 +122,7 @@ def test_what_lasts_until_one_that_can_t_be_read_has_no_end_that_is_known() -> N
     assert times(event) == [(utc("12:00"), None), (utc("15:00"), None)]
 
 
-@pytest.mark.parametrize("bad", [{"id": 1}, {"id": 1, "payloads": [5]}, {"id": 1, "payloads": {}}])
+@pytest.mark.parametrize("bad", [{"id": 1}, {"id": 1, "payloads": None}, {"id": 1, "payloads": {}}])
 def test_an_interval_without_readable_payloads_still_takes_its_time(bad: dict[str, Any]) -> None:
     ask = Ask(zone="DE-LU", signal=None, now=NOW)
     event = openadr_event(interval("PRICE", 1), bad, interval("PRICE", 3))
