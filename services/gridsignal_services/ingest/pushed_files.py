@@ -182,7 +182,8 @@ def _columns(columns: Sequence[str], given: Mapping[str, str]) -> tuple[str, str
     stamps = [name for name in ("starts_at", "ends_at") if name in columns]
     if len(values) != 1 or len(stamps) != 1:
         expected = "one of price_per_mwh and grams_per_kwh, and one of starts_at and ends_at"
-        raise Malformed(f"expected the columns {expected}, got {', '.join(columns)[:120]}")
+        got = ", ".join(f"{name:.30}" for name in columns)  # it may be another file, and none for everybody's eyes
+        raise Malformed(f"expected the columns {expected}, got {got[:120]}")
     names = _NAMES[VALUES[values[0]]]
     if strange := [name for name in columns if name not in {*names, *_OTHER_COLUMNS, values[0]}]:
         got = ", ".join(name or "one without a name" for name in strange)

@@ -176,8 +176,7 @@ def _price_faults(record: SpotPrice, now: datetime, limits: Limits) -> list[Reas
         ahead = limits.clock_slack + timedelta(seconds=record.resolution_s)  # told when its interval begins
     found = _bound_faults(record, record.prices_per_mwh, _price_bounds(record, limits), PRICE_UNIT)
     if record.ends_at > now + ahead:
-        expected = f"expected an end by {rfc3339(now + ahead)} ({ahead} from now)"
-        found.append(Reason("future", f"{expected}, got {ends_at}"))
+        found.append(Reason("future", f"expected an end by {rfc3339(now + ahead)}, got {ends_at}"))
     return found + _empty_faults(record.prices_per_mwh)
 
 

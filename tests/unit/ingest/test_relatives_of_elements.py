@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from gridsignal_schemas.messages import GridAlert, Record, SpotPrice
-from gridsignal_services.ingest.feed import Answer, Ask, FeedError, Malformed, Signal, read
+from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
+from gridsignal_services.ingest.feed import Answer, Ask, FeedError, Malformed, NotYetAvailable, Signal, read
 from gridsignal_services.ingest.providers import PROVIDERS
 from tests.builders import utc
 from tests.feed_documents import (
     BE,
-    aemo_notice,
-    aemo_row,
-    aemo_summary,
     as_json,
-    ercot,
+    electricity_maps,
+    energy_charts,
     generation_document,
     generation_series,
     interval,
     megawatts,
+    minutes,
     openadr_event,
     period,
-    pjm,
-    pjm_message,
     price_series,
     prices_document,
+    watttime,
 )
 from tests.unit.ingest.asking import NOW, told
-from tests.unit.ingest.test_one_bad_element import DAY, HOURS, LOR, asked, figures
+from tests.unit.ingest.test_one_bad_element import DAY, HOURS, asked, figures
 
 NEXT = (DAY[1], "2024-05-13T22:00Z")
 DOMAINS = [f"<{name}_Domain.mRID>{BE}</{name}_Domain.mRID>" for name in ("in", "out")]
@@ -74,97 +74,61 @@ def test_a_series_without_one_of_its_domains_is_told_and_not_passed_over(missing
     assert "series 2: expected an" in str(ask.left_out)
 
 
-# --- notices ----------------------------------------------------------------------------------------------------
+# --- series of several places -----------------------------------------------------------------------------------
+
+NOON = minutes("2024-05-12T12:00:00+00:00")
 
 
-@pytest.mark.parametrize("name", ["", "12,5", "A/7 b", "7.1"])
-def test_a_posting_is_told_whatever_its_number_looks_like_unless_it_has_none(name: str) -> None:
-    found, left_out = of("us_emergency", pjm(pjm_message(), pjm_message(messageId=name)), None)
-    ids = {alert.alert_id for alert in found if isinstance(alert, GridAlert)}
-    assert (len(ids), len(left_out)) == ((4, 0) if name else (2, 1))
+def test_a_region_without_figures_costs_no_other_its_own() -> None:
+    regions: list[dict[str, Any]] = [{"regionid": n, "intensity": {"forecast": n}} for n in range(1, 18)]
+    del regions[1]["intensity"]
+    regions[2]["intensity"] = {"forecast": "1,5"}
+    body = as_json({"data": [{"from": "2024-05-12T12:00Z", "to": "2024-05-12T12:30Z", "regions": regions}]})
+    records, left_out = of("gb_carbon", body, None)
+    assert len(figures(records)) == 15
+    assert [text.startswith("GB-REG-2 half hour 1") for text in left_out] == [True, False]
+    half_hour = {"from": "2024-05-12T12:00Z", "to": "2024-05-12T12:30Z", "intensity": None}
+    with pytest.raises(Malformed, match="GB-REG-2 half hour 1: expected intensity"):
+        of("gb_carbon", as_json({"data": [{"regionid": 2, "data": [half_hour]}]}), None)
 
 
-@pytest.mark.parametrize(
-    ("changes", "ends_at"),
-    [
-        ({"applicableEndTime": "", "effectiveEndTime": "2024-05-12T18:00Z"}, None),
-        ({"applicableEndTime": ""}, utc("2024-05-14T04:00")),
-        ({"applicableEndTime": "", "effectiveEndTime": ""}, None),
-    ],
-)
-def test_the_end_of_a_posting_is_not_the_end_of_what_it_warns_of(changes: dict[str, str], ends_at: object) -> None:
-    found, _ = of("us_emergency", pjm(pjm_message(**changes)), None)
-    assert [getattr(alert, "ends_at", "") for alert in found] == [ends_at] * 2
+def test_a_point_in_another_unit_than_the_others_is_left_out() -> None:
+    told_of = json.loads(watttime([870, 860, 50], NOON))
+    told_of["data"][2]["units"] = "percentile"
+    records, left_out = of("watttime", as_json(told_of), None)
+    assert figures(records) == [Decimal("394.6254"), Decimal("390.0894")]
+    assert left_out == ["point 3: expected lbs_co2_per_mwh, got 'percentile'"]
 
 
-@pytest.mark.parametrize("priority", ["", "x", "Urgent"])
-def test_a_priority_that_is_not_known_is_read_from_the_posting_s_name(priority: str) -> None:
-    found, _ = of("us_emergency", pjm(pjm_message(priority=priority)), None)
-    assert {(alert.kind, alert.level) for alert in found if isinstance(alert, GridAlert)} == {("WEATHER", 1)}
+@pytest.mark.parametrize("unit", ["lbs_co2_per_mwh", "lb_co2_per_mwh", "lbs CO2/MWh", "lbs/MWh"])
+def test_pounds_are_pounds_in_each_point_or_for_all(unit: str) -> None:
+    told_of = json.loads(watttime([870], NOON, units=unit))
+    assert figures(told("watttime", as_json(told_of))) == [Decimal("394.6254")]
+    told_of["data"][0]["units"] = told_of["meta"].pop("units")
+    assert figures(told("watttime", as_json(told_of))) == [Decimal("394.6254")]
+    for other in ("kg_co2_per_mwh", "lbs_co2_per_kwh", None):
+        told_of["data"][0]["units"] = other
+        with pytest.raises(Malformed, match="point 1: expected lbs_co2_per_mwh"):
+            told("watttime", as_json(told_of))
 
 
-@pytest.mark.parametrize("when", [None, "now", -1, 1_715_500_000_000])
-def test_an_emergency_without_a_readable_time_is_one(when: object) -> None:
-    (alert,), left_out = of("us_emergency", ercot("eea2", datetime=when), None)
-    assert isinstance(alert, GridAlert)
-    assert (alert.level, alert.starts_at, len(left_out)) == (3, NOW, 1)
+def test_an_interval_lasts_as_long_as_it_says_itself() -> None:
+    told_of = json.loads(electricity_maps([(f"2024-05-12T{hour}:00:00Z", hour, False) for hour in (10, 11, 12)]))
+    told_of["history"][2]["temporalGranularity"] = "15_minutes"
+    records, _ = of("electricitymaps", as_json(told_of), None)
+    assert [record.resolution_s for record in records if isinstance(record, CarbonIntensity)] == [3600, 3600, 900]
 
 
-@pytest.mark.parametrize("flag", ["x", [], "1,0", "on"])
-@pytest.mark.parametrize("name", ["APCFLAG", "MARKETSUSPENDEDFLAG"])
-def test_a_flag_that_can_t_be_read_costs_no_price_but_its_finality(name: str, flag: object) -> None:
-    (record,), left_out = of("aemo", aemo_summary([aemo_row(**{name: flag})]), Signal.PRICE)
+@pytest.mark.parametrize("unit", ["EUR per MWh", "EUR/MWh", "\u20ac / MWh", "Euro/MWh"])
+def test_euros_per_megawatt_hour_are_that_however_they_are_spelt(unit: str) -> None:
+    (record,) = told("energy_charts", energy_charts(NOON, [1, 2], unit=unit), zone="DE-LU")
     assert isinstance(record, SpotPrice)
-    assert (record.status, record.flags) == ("PRELIMINARY", [])
-    assert [name in text for text in left_out] == [True]
+    assert (record.currency, record.flags) == ("EUR", [])
 
 
-def test_a_price_that_is_missing_is_called_missing_with_its_region() -> None:
-    records, left_out = of("aemo", aemo_summary([aemo_row(PRICE=None, REGIONID=" vic1"), aemo_row()]), Signal.PRICE)
-    assert (len(records), left_out) == (1, ["region 1: expected a PRICE or RRP of VIC1, got none"])
-
-
-@pytest.mark.parametrize("number", [None, True, "x", "12,5", 0, -4, 1.5])
-def test_a_notice_without_a_number_leaves_the_others(number: object) -> None:
-    notices = [aemo_notice(5, "RESERVE NOTICE", LOR) | {"NOTICEID": number}, aemo_notice(6, "RESERVE NOTICE", LOR)]
-    (alert,), left_out = of("aemo", aemo_summary([], notices), Signal.ALERT)
-    assert isinstance(alert, GridAlert)
-    assert alert.alert_id == "aemo-6"
-    assert [text.startswith("notice 1: expected a") for text in left_out] == [True]
-
-
-def test_regions_and_notices_are_no_answer_for_each_other_and_spoil_each_other_not() -> None:
-    rows, notices = [aemo_row()], [aemo_notice(6, "RESERVE NOTICE", LOR)]
-    for signal, name, body in (
-        (Signal.PRICE, "ELEC_NEM_SUMMARY", {"ELEC_NEM_SUMMARY_MARKET_NOTICE": notices}),
-        (Signal.ALERT, "ELEC_NEM_SUMMARY_MARKET_NOTICE", {"ELEC_NEM_SUMMARY": rows}),
-    ):
-        with pytest.raises(Malformed, match=f"expected {name}, got"):
-            of("aemo", as_json(body), signal)
-        assert len(of("aemo", as_json(body), None)[0]) == 1
-    assert of("aemo", aemo_summary(rows, []), Signal.ALERT) == ([], [])
-    (alert,), left_out = of("aemo", aemo_summary([aemo_row(PRICE="?")], notices), None)
-    assert isinstance(alert, GridAlert)
-    assert len(left_out) == 1
-
-
-@pytest.mark.parametrize(
-    ("title", "span"),
-    [
-        (
-            "Forecast Minimum System Load 1 (MSL1) in the VIC Region on 14/05/2024",
-            ("2024-05-13T14:00", "2024-05-14T14:00"),
-        ),
-        ("Forecast LOR1 in the VIC Region on 12 May 2024", ("2024-05-12T00:03:48", "2024-05-12T14:00")),
-        ("Forecast LOR1 in the VIC Region", ("2024-05-12T00:03:48", None)),
-        ("Actual LOR1 in the VIC Region on 12/05/2024", ("2024-05-12T00:03:48", None)),
-    ],
-)
-def test_a_forecast_that_names_a_day_and_no_time_is_of_that_day(title: str, span: tuple[str, str | None]) -> None:
-    notice = aemo_notice(5, "RESERVE NOTICE", "") | {"EXTERNALREFERENCE": title}
-    (alert,), _ = of("aemo", aemo_summary([], [notice]), Signal.ALERT)
-    assert isinstance(alert, GridAlert)
-    assert (alert.starts_at, alert.ends_at) == (utc(span[0]), span[1] and utc(span[1]))
+def test_a_list_that_is_not_there_yet_is_awaited() -> None:
+    with pytest.raises(NotYetAvailable):
+        told("energy_charts", energy_charts(NOON, [1, 2], price=None), zone="DE-LU")
 
 
 # --- events of a VTN --------------------------------------------------------------------------------------------

@@ -55,19 +55,25 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     body = object_of(json_of(answer.body), "the answer")
     if "status" in body and not any(isinstance(body.get(name), list) for name in ("history", "data", "forecast")):
         return _legacy(body)
-    step_s = _STEPS_S.get(str(body.get("temporalGranularity") or "hourly").lower())
-    if step_s is None:
-        raise Malformed(f"expected a granularity of {', '.join(_STEPS_S)}, got {body['temporalGranularity']!r:.30}")
     if "forecast" in body:
-        return _forecast(body, ask, step_s)
+        return _forecast(body, ask)
     single = [body] if "carbonIntensity" in body else None
     rows = list_of(body.get("history", body.get("data", single)), "hours")
-    told = each(rows, "hour", lambda row: _hour(object_of(row, "an hour"), body, ask, step_s), ask)
-    _must_fit([hour.starts_at for hour in told if hour], step_s)
+    told = each(rows, "hour", lambda row: _hour(object_of(row, "an hour"), body, ask), ask)
+    for step_s in {hour.resolution_s for hour in told if hour}:
+        _must_fit([hour.starts_at for hour in told if hour and hour.resolution_s == step_s], step_s)
     known = sorted((hour for hour in told if hour and _asked(hour, ask)), key=lambda hour: hour.starts_at)
     if not known:
         raise NotYetAvailable("electricitymaps has no figures for this window yet")
     return list(known)
+
+
+def _step_s(row: dict[str, Any], body: dict[str, Any]) -> int:
+    """The granularity that an interval says, else the answer, else an hour."""
+    told = row.get("temporalGranularity") or body.get("temporalGranularity") or "hourly"
+    if (step_s := _STEPS_S.get(str(told).lower())) is None:
+        raise Malformed(f"expected a granularity of {', '.join(_STEPS_S)}, got {told!r:.30}")
+    return step_s
 
 
 def _must_fit(starts: Iterable[datetime], step_s: int) -> None:
@@ -93,7 +99,8 @@ def _asked(record: CarbonIntensity, ask: Ask) -> bool:
     return ask.ends_at is None or record.ends_at <= ask.ends_at
 
 
-def _forecast(body: dict[str, Any], ask: Ask, step_s: int) -> list[Record]:
+def _forecast(body: dict[str, Any], ask: Ask) -> list[Record]:
+    step_s = _step_s({}, body)
     rows = each(list_of(body["forecast"], "hours"), "hour", lambda row: _point(object_of(row, "an hour"), ask), ask)
     stamps, values = [stamp for stamp, _ in rows], [value for _, value in rows]
     curve = so_far(of_step(stamps, values, step_s, ask.left_out)) if rows else None
@@ -112,7 +119,8 @@ def _point(row: dict[str, Any], ask: Ask) -> tuple[int, Value]:
     return int(instant(told).timestamp()), figure(row["carbonIntensity"], f"carbonIntensity of {told}", ask)
 
 
-def _hour(row: dict[str, Any], body: dict[str, Any], ask: Ask, step_s: int) -> CarbonIntensity | None:
+def _hour(row: dict[str, Any], body: dict[str, Any], ask: Ask) -> CarbonIntensity | None:
+    step_s = _step_s(row, body)
     value = _grams(row)
     if value is None:
         return None

@@ -82,6 +82,8 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     if not any(name in body for name in named):
         raise Malformed(f"expected {' or '.join(named)}, got {', '.join(sorted(body))[:120]}")
     if "price" in named and "price" in body:
+        if body["price"] is None:
+            raise NotYetAvailable("energy_charts has no prices for this window yet")
         return [_spot_price(day, body, ask) for day in _days(stamps, body, "price", ask)]
     if _unit(body) and not is_grams_per_kwh(_unit(body)):
         raise Malformed(f"expected the unit g/kWh, got {body['unit']!r:.40}")
@@ -111,7 +113,8 @@ def _days(stamps: list[Any], body: dict[str, Any], name: str, ask: Ask) -> list[
 
 
 def _unit(body: dict[str, Any]) -> str:
-    unit = str(body.get("unit") or "").replace(" ", "").upper().replace("\u20ac", "EUR").replace("EURO/", "EUR/")
+    unit = "".join(str(body.get("unit") or "").upper().split()).replace("PERMWH", "/MWH")
+    unit = unit.replace("\u20ac", "EUR").replace("EURO/", "EUR/")
     return "" if unit == "NOUNIT" else unit  # sent for years
 
 

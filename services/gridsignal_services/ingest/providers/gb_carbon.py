@@ -125,7 +125,9 @@ _FIGURES = ("forecast", "actual")
 
 
 def _zone_records(zone: str, rows: list[Any], ask: Ask) -> list[Record]:
-    told = each(rows, "half hour", lambda row: _half_hour(row, ask), ask)
+    told = each(rows, f"{zone} half hour", lambda row: _half_hour(row, ask), ask, some=False)
+    if not told:
+        return []
     stamps = [stamp for stamp, _ in told]
     return [
         _intensity(zone, day, name, ask)

@@ -26,7 +26,7 @@ from gridsignal_services.ingest.feed import (
     refuse_status,
 )
 from gridsignal_services.ingest.figures import json_of, object_of
-from gridsignal_services.ingest.providers.openadr3_event import UNREADABLE, event_of, is_undescribed
+from gridsignal_services.ingest.providers.openadr3_event import HIDDEN, event_of, is_undescribed
 from gridsignal_services.ingest.providers.openadr3_requests import asked
 from gridsignal_services.ingest.providers.openadr3_series import series
 from gridsignal_services.ingest.said import said_in
@@ -94,7 +94,7 @@ def _programs(ask: Ask) -> dict[str, dict[str, Any]]:
     """The programs that were asked for, by id; one that may not be read describes nothing."""
     found: dict[str, dict[str, Any]] = {}
     for answer in ask.beside:
-        if answer.status in UNREADABLE:
+        if answer.status in (HIDDEN, 404):
             continue
         refuse_status(answer)
         program = object_of(json_of(answer.body), "a program")

@@ -25,8 +25,8 @@ _WITH_UNITS = frozenset(
 )
 
 
-UNREADABLE = (403, 404)
-"""Statuses of a program that we may not read."""
+HIDDEN = 403
+"""The status of a program that is there and that we may not read."""
 
 Described = Mapping[str, Mapping[str, Any]]
 """Payload descriptors by their type."""
@@ -68,7 +68,7 @@ class Event:
     told: tuple[Told, ...]
     """Every payload that can be read."""
     units_unknown: bool = False
-    """The program, which may say the units, could not be read."""
+    """The program, which may say the units, may not be read by us."""
 
     @property
     def order(self) -> tuple[int, float, str]:
@@ -176,7 +176,7 @@ def event_of(value: object, ask: Ask, programs: Mapping[str, Mapping[str, Any]] 
         issued_at=issued_at,
         spans=in_order,
         told=tuple(_payloads(in_order, _over(own, theirs), f"event {key:.60}", ask)),
-        units_unknown=not usual and any(answer.status in UNREADABLE for answer in ask.beside),
+        units_unknown=not usual and any(answer.status == HIDDEN for answer in ask.beside),
     )
 
 

@@ -30,7 +30,8 @@ from gridsignal_services.ingest.schedule import Cadence
 PJM, ERCOT = "US-MIDA-PJM", "US-TEX-ERCO"
 PJM_ADDRESS = "https://emergencyprocedures.pjm.com/ep/rest/public/posting"
 ERCOT_ADDRESS = "https://www.ercot.com/api/1/services/read/dashboards/daily-prc.json"
-_LEVELS = {"action": 3, "warning": 2, "alert": 1}
+_LEVELS = {"action": 3, "directive": 3, "declaration": 3, "warning": 2, "event": 2, "alert": 1, "advisory": 0}
+_CANCELLED = re.compile(r"\b(?:cancel|terminat)\w*|\bended\b")
 _SHEDDING = ("load dump", "load shed", "load management", "demand response", "voltage reduction")
 _EMERGENCY = (*_SHEDDING, "emergency", "eea", "load relief", "capacity", "reserve", "deploy all", "curtail")
 _VOLTAGE = ("high system voltage", "high voltage", "voltage schedule", "light load voltage")
@@ -39,7 +40,11 @@ _TRUTHS = {"true": True, "1": True, "y": True, "yes": True, "false": False, "0":
 _STEPS = {"1": 1, "2": 2, "3": 3, "one": 1, "two": 2, "three": 3}
 _EEA = re.compile(r"\b(?:eea|energy emergency alert)[\s()-]*(?:eea[\s()-]*)?(?:level[\s-]*)?([123]|one|two|three)\b")
 _STEP = re.compile(r"(?:eea ?)?([123])(?:\.0)?")
-_DRILL = re.compile(r"\bthis is (?:only )?an? (?:\w+ ){0,3}(?:drill|test|exercise)\b", re.IGNORECASE)
+_DRILL = re.compile(
+    r"\bthis is (?:only )?an? (?:\w+ ){0,3}(?:drill|test|exercise)\b"
+    r"|^\W*(?:drill|exercise|test)\b\s*(?:[:!.\u2013-]|drill\b|$)",
+    re.IGNORECASE,
+)
 _SHED_NOW = re.compile(r"(?<!no )\b(?:load[ -]?shed|rotating outage|controlled outage|rolling blackout)")
 _NORMAL = re.compile(r"(?<!not )\bnormal\b")
 _CONDITIONS = (
@@ -145,10 +150,13 @@ def _times(fields: dict[str, str]) -> tuple[datetime, datetime | None]:
 def _meaning(kind: str, priority: str) -> tuple[int, str, str]:
     """(level, kind, action) of a message; the name of a message ends with its priority."""
     said = kind.lower()
+    if _CANCELLED.search(said):
+        return 0, _meaning(_CANCELLED.sub("", said), priority)[1], "INFORM"
     if step := _EEA.search(said):
         return _emergency(_STEPS[step[1]])
     named = priority.strip().lower()
-    level = _LEVELS.get(named if named in _LEVELS else (said.split() or [""])[-1], 0)
+    words_of = [named, *reversed(re.findall("[a-z]+", said))]  # the name of a message ends with its priority
+    level = next((_LEVELS[word] for word in words_of if word in _LEVELS), 0)
     action = ("INFORM", "INFORM", "PREPARE", "PREPARE")[level]
     if any(word in said for word in _VOLTAGE) and "heavy load" not in said:
         return min(level, 1), "OTHER", "INFORM"
@@ -188,7 +196,7 @@ def _ercot_meaning(current: dict[str, Any]) -> tuple[str, str, int, str]:
     texts = (said, title, f"{title} {said}") if meaning is None or meaning[0] == "GRID_EMERGENCY" else (said,)
     told = _STEP.fullmatch(_plain_words(current.get("eea_level")))
     if step := told or next((found for text in texts if (found := _EEA.search(text))), None):
-        level, kind, action = _emergency(_STEPS[step[1]])
+        level, kind, action = _emergency(3 if _SHED_NOW.search(said) else _STEPS[step[1]])
         return f"eea{_STEPS[step[1]]}", kind, level, action
     spelt_out = _condition_in(title) if meaning is None or meaning[0] == "GRID_EMERGENCY" else None
     if spelt_out is not None and (meaning is None or spelt_out[1] > meaning[1]) and spelt_out[1] > 0:

@@ -7,6 +7,7 @@ kept apart and never published as grams. A new model date is a break in the seri
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -36,6 +37,7 @@ from gridsignal_services.ingest.stamps import of_step
 ADDRESS = "https://api.watttime.org"
 GRAMS_PER_KWH_PER_POUND_PER_MWH = Decimal("0.45359237")
 LICENCE = "WattTime: for the account's owner, no redistribution"
+_POUNDS = re.compile("LBS?_?(?:CO2(?:EQ?)?)?(?:_PER_|/|PER)MWH")
 _USUAL_STEP_S = 300
 _TOKEN_FOR = timedelta(minutes=30)
 _ACCOUNTING = {"co2_moer": "MARGINAL", "co2_aoer": "AVERAGE"}
@@ -124,12 +126,17 @@ def _check_signal(meta: dict[str, Any]) -> None:
         raise Unsupported("a percentile is not a carbon intensity: kept apart, not published")
     if meta.get("signal_type") not in _ACCOUNTING:
         raise Unsupported(f"expected co2_moer or co2_aoer, got {meta.get('signal_type')!r:.30}")
-    if units != "lbs_co2_per_mwh":
+
+
+def _must_be_pounds(row: dict[str, Any], meta: dict[str, Any]) -> None:
+    """Checks the units of a point: its own, else those of all."""
+    units = row.get("units") or meta.get("units")
+    if not _POUNDS.fullmatch("".join(str(units).upper().split())):
         raise Malformed(f"expected lbs_co2_per_mwh, got {units!r:.30}")
 
 
 def _curve(rows: list[Any], meta: dict[str, Any], ask: Ask) -> Curve:
-    points = each(rows, "point", lambda row: _point(object_of(row, "a point"), ask), ask)
+    points = each(rows, "point", lambda row: _point(object_of(row, "a point"), meta, ask), ask)
     stamps, values = [stamp for stamp, _ in points], [grams for _, grams in points]
     step_s = meta.get("data_point_period_seconds")
     if step_s is None:
@@ -139,7 +146,8 @@ def _curve(rows: list[Any], meta: dict[str, Any], ask: Ask) -> Curve:
     return of_step(stamps, values, step_s, ask.left_out)
 
 
-def _point(row: dict[str, Any], ask: Ask) -> tuple[int, Value]:
+def _point(row: dict[str, Any], meta: dict[str, Any], ask: Ask) -> tuple[int, Value]:
+    _must_be_pounds(row, meta)
     pounds = figure(row.get("value"), f"value of {row.get('point_time')}", ask)
     grams = None if pounds is None else (pounds * GRAMS_PER_KWH_PER_POUND_PER_MWH).quantize(Decimal("0.0001"))
     return int(instant(row.get("point_time")).timestamp()), grams
