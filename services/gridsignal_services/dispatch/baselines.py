@@ -49,8 +49,8 @@ def add_to(router: APIRouter, door: Door) -> None:
         to it: an operator sees what was declared from an hour before its order to an hour after it."""
         who = door.principal(request)
         door.only(request, "site", "from", "to")
-        periods = await seen_periods(door, who, site, from_, to)
         async with door.turn(who) as work:
+            periods = await seen_periods(door, who, site, from_, to, work)
             declared = [each for ledger in door.ledgers() for each in ledger.book.declared.get(site, ())]
             found = (stretch for since, until in periods for stretch in stretches(declared, since, until))
             return await written(Baselines(site=site, stretches=[]), "stretches", found, lambda each: each, work)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.messages import MeterReading
+from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_services import problems
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch.door import Door, owns
 from gridsignal_services.dispatch.periods import WEEK, From, To, must_be_a_period
-from gridsignal_services.dispatch.views import Readings, ignored, overlaps
+from gridsignal_services.dispatch.views import Readings, ignored
 from gridsignal_services.dispatch.written import json_of
-from gridsignal_services.ledger.delivered import orders_of
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.work import Work
 
 _AROUND = timedelta(hours=1)
-_Window = tuple[datetime, datetime | None]
+Window = tuple[datetime, datetime]
 
 
 def add_to(router: APIRouter, door: Door) -> None:
@@ -38,57 +41,70 @@ def add_to(router: APIRouter, door: Door) -> None:
         """
         who = door.principal(request)
         door.only(request, "site", "from", "to")
-        windows = await _windows_of(door, who, site, from_, to)
+        must_be_a_period(from_, to, WEEK)
 
         def text(reading: MeterReading) -> str:
-            return reading.model_dump_json() if windows is None or _touches(reading, windows) else ""
+            return reading.model_dump_json() if windows is None or touches(reading, windows) else ""
 
         async with door.turn(who) as work:
+            windows = await _windows_of(door, who, site, from_, to, work)
             with work.here():
                 metered = list(door.readings.meters.between(site, from_, to))
                 passed_over = door.readings.meters.passed_over(site, from_, to)
-            if windows is not None:
-                passed_over = [each for each in passed_over if _touches(each.reading, windows)]
+                if windows is not None:
+                    passed_over = [each for each in passed_over if touches(each.reading, windows)]
             texts = await work.each(metered, text)
         head = Readings(readings=[], ignored=[ignored(each) for each in passed_over])
         return json_of(head, "readings", filter(None, texts))
 
 
 async def seen_periods(
-    door: Door, who: Principal, site: str, from_: datetime, to: datetime
-) -> list[tuple[datetime, datetime]]:
+    door: Door, who: Principal, site: str, from_: datetime, to: datetime, work: Work
+) -> list[Window]:
     """What they may see of a site in [from, to), in order of time. Raises Problem 404 or 422."""
-    windows = await _windows_of(door, who, site, from_, to)
+    must_be_a_period(from_, to, WEEK)
+    windows = await _windows_of(door, who, site, from_, to, work)
     if windows is None:
         return [(from_, to)]
-    found: list[tuple[datetime, datetime]] = []
-    for since, until in sorted((max(since, from_), min(until or to, to)) for since, until in windows):
+    cut = ((max(since, from_), min(until, to)) for since, until in windows)
+    return [(since, until) for since, until in cut if since < until]
+
+
+async def _windows_of(
+    door: Door, who: Principal, site: str, from_: datetime, to: datetime, work: Work
+) -> list[Window] | None:
+    """The periods around their own orders to a site; None for who may see all of it. Raises Problem 404 or 422."""
+    if door.sees(who, Audience(sites=frozenset({site}))):
+        return None
+    ledgers = await door.ledgers_in(who, from_ - _AROUND, to + _AROUND)
+    ordered = [(ledger, order_id) for ledger in ledgers for order_id in ledger.book.orders_of_site.get(site, ())]
+    windows = [found for found in await work.each(ordered, lambda each: _window(who, *each)) if found is not None]
+    if not windows:
+        raise problems.not_found("site")
+    with work.here():
+        return joined(windows)
+
+
+def _window(who: Principal, ledger: Ledger, order_id: str) -> Window | None:
+    """The period around an order, where it is the principal's own."""
+    tracked = ledger.orders.get(order_id)  # it may have left since
+    if tracked is None or not owns(who, ledger.requests[tracked.order.request_id]):
+        return None
+    order = tracked.order
+    return order.starts_at - _AROUND, order.ends_at + _AROUND if order.ends_at else FOR_EVER
+
+
+def joined(windows: Iterable[Window]) -> list[Window]:
+    """The same time in as few periods as can be, in order: each is asked of every reading."""
+    found: list[Window] = []
+    for since, until in sorted(windows):
         if found and since <= found[-1][1]:
             found[-1] = found[-1][0], max(found[-1][1], until)
-        elif since < until:
+        else:
             found.append((since, until))
     return found
 
 
-async def _windows_of(door: Door, who: Principal, site: str, from_: datetime, to: datetime) -> list[_Window] | None:
-    """The periods around their own orders to a site; None for who may see all of it. Raises Problem 404 or 422."""
-    must_be_a_period(from_, to, WEEK)
-    if door.sees(who, Audience(sites=frozenset({site}))):
-        return None
-    windows = list(_windows(await door.ledgers_in(who, from_ - _AROUND, to + _AROUND), who, site))
-    if not windows:
-        raise problems.not_found("site")
-    return windows
-
-
-def _windows(ledgers: Iterable[Ledger], who: Principal, site: str) -> Iterator[_Window]:
-    """The periods around the principal's own orders to a site."""
-    for ledger in ledgers:
-        for tracked in orders_of(ledger.book, site):
-            order = tracked.order
-            if owns(who, ledger.requests[order.request_id]):
-                yield order.starts_at - _AROUND, order.ends_at + _AROUND if order.ends_at else None
-
-
-def _touches(reading: MeterReading, windows: list[_Window]) -> bool:
-    return any(overlaps(reading.starts_at, reading.ends_at, *window) for window in windows)
+def touches(reading: MeterReading, windows: Sequence[Window]) -> bool:
+    at = bisect_left(windows, reading.ends_at, key=itemgetter(0))  # the last that begins before its end
+    return at > 0 and reading.starts_at < windows[at - 1][1]

@@ -23,6 +23,7 @@ from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_peri
 from gridsignal_services.dispatch.views import overlaps
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.amounts import Amount, exactly
+from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
@@ -155,15 +156,12 @@ async def _added_up(door: Door, who: Principal, chosen: list[_Asked], by: By, wo
     held: list[tuple[Book, TrackedOrder, _Sum]] = []
     offers = 0
     for ledger, tracked in chosen:
-        book = ledger.book
-        with work.here():
-            mine = _Mine.of(who, book, tracked)
-            offers += len(mine.offers)
-            if len(held) + len(mine.orders) > MOST or offers > MOST:
-                expected = f"expected a shorter period, for there are more than {MOST} offers or orders in this one"
-                raise problems.invalid([fault("PERIOD", "?to", expected)])
-            held += _take(sums, door, book, tracked, mine, by)
-        await work.breath()
+        mine = await _Mine.of(who, ledger.book, tracked, work)
+        offers += len(mine.offers)
+        if len(held) + len(mine.orders) > MOST or offers > MOST:
+            expected = f"expected a shorter period, for there are more than {MOST} offers or orders in this one"
+            raise problems.invalid([fault("PERIOD", "?to", expected)])
+        held += await _take(sums, door, ledger.book, tracked.request, mine, by, work)
     for book, order, line in held:
         metered = (await door.measuring.of(book, order, work)).totals
         line.metered_s += metered.metered_s
@@ -183,28 +181,33 @@ class _Mine(NamedTuple):
     orders: list[TrackedOrder]
 
     @classmethod
-    def of(cls, who: Principal, book: Book, tracked: TrackedRequest) -> _Mine:
+    async def of(cls, who: Principal, book: Book, tracked: TrackedRequest, work: Work) -> _Mine:
         asks = owns(who, tracked)
 
         def is_theirs(participant: str) -> bool:
             return asks or (who.role == "participant" and participant == who.organisation)
 
-        offers = [book.offers[key] for key in tracked.offers if is_theirs(key[0])]
-        orders = [book.orders[order_id] for order_id in tracked.orders]
-        return cls(
-            asks,
-            [offer for offer in offers if offer.state not in _NOT_OFFERED],
-            [one for one in orders if is_theirs(one.order.participant) and one.state not in ORDER_NEVER_HELD],
-        )
+        # what has left the book since it was asked for is not added up
+        def offered(key: OfferKey) -> TrackedOffer | None:
+            offer = book.offers.get(key) if is_theirs(key[0]) else None
+            return None if offer is None or offer.state in _NOT_OFFERED else offer
+
+        def ordered(order_id: str) -> TrackedOrder | None:
+            one = book.orders.get(order_id)
+            theirs = one is not None and is_theirs(one.order.participant) and one.state not in ORDER_NEVER_HELD
+            return one if theirs else None
+
+        offers = await work.each(list(tracked.offers), offered)
+        orders = await work.each(list(tracked.orders), ordered)
+        return cls(asks, [one for one in offers if one is not None], [one for one in orders if one is not None])
 
 
-def _take(
-    sums: _Sums, door: Door, book: Book, tracked: TrackedRequest, mine: _Mine, by: By
-) -> Iterator[tuple[Book, TrackedOrder, _Sum]]:
+async def _take(
+    sums: _Sums, door: Door, book: Book, request: DispatchRequest, mine: _Mine, by: By, work: Work
+) -> list[tuple[Book, TrackedOrder, _Sum]]:
     """Adds a request to its lines; what its orders delivered is still to be measured."""
-    request = tracked.request
     if not (mine.asks or mine.offers or mine.orders):
-        return
+        return []
     market = door.registry.zones.get(request.zone)  # a zone may have left the registry since
     day = request.starts_at.astimezone(market.tz if market else UTC).date().isoformat()
 
@@ -218,15 +221,20 @@ def _take(
 
     if by is not By.SITE:
         line_of("")
-    for offer in mine.offers:
+
+    def offered(offer: TrackedOffer) -> None:
         line_of(offer.offer.site).offered_ws += _offered_ws(request, offer)
-    for one in mine.orders:
+
+    def ordered(one: TrackedOrder) -> tuple[Book, TrackedOrder, _Sum]:
         line, order = line_of(one.order.site), one.order
         ends_at = order.ends_at or request.ends_at
         line.orders += 1
         line.ordered_ws += _energy_ws(one.power_w, order.starts_at, ends_at)
         line.ordered_s += int((ends_at - order.starts_at).total_seconds())
-        yield book, one, line
+        return book, one, line
+
+    await work.each(mine.offers, offered)
+    return await work.each(mine.orders, ordered)
 
 
 def _offered_ws(request: DispatchRequest, offer: TrackedOffer) -> int:

@@ -17,8 +17,10 @@ from gridsignal_services.gateway.snapshots import Shown
 
 _SLICE = 25
 """Entries sent in one turn, about a millisecond."""
-_READ = 50
-"""Records decoded in one turn."""
+_READ_BYTES = 8192
+"""What is read of records in one turn, about a millisecond; a longer one is read beside the loop."""
+_LEAST_BYTES = 160
+"""What a record counts for at least."""
 
 
 class Ways(Protocol):
@@ -115,11 +117,11 @@ class CatchingUp:
                 self._left.clear()  # a client that is slow in a hundred subscriptions fills no memory with them
                 return False
             await self._ways.turn(self.connection)
-            for _ in range(min(_READ, len(self._left))):
+            left = _READ_BYTES
+            while self._left and left > 0 and self._sent < _SLICE:
                 known = self._left.popleft()
+                left -= max(_LEAST_BYTES, len(known.value))
                 self._take(known if isinstance(known, Entry) else await self._ways.entry(known))
-                if self._sent >= _SLICE:
-                    break
             self._sent = 0
         return True
 

@@ -10,7 +10,7 @@ groups nor many members keep the event loop from others.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from gridsignal_schemas.catalog import TOPICS
@@ -21,6 +21,8 @@ from gridsignal_services.gateway.rendering import rendered, signal_avro, signal_
 
 _A_PIECE = 32
 """Members that are handed a batch at once."""
+_RENDERED_BYTES = 16_384
+"""Messages rendered at once, about a millisecond."""
 
 
 class Prepared(NamedTuple):
@@ -107,14 +109,22 @@ class Group:
         self._pending.append((entry, cursor))
 
     def distribute(self, turn: int) -> Iterator[int]:
-        """Gives what waits to its members, beginning with another one each time; yields the deliveries piece by piece.
+        """Gives what waits to its members, beginning with another one each time; yields the deliveries piece by piece:
+        none, where more has to be rendered first.
 
         Members may come and go in between.
         """
         self._close()
         while self._closed:
             number, noted = self._closed.popleft()
-            messages = [self.position(at) if entry is None else self.signal(entry, at) for entry, at in noted]
+            messages: list[Prepared] = []
+            left = _RENDERED_BYTES
+            for entry, cursor in noted:
+                messages.append(self.position(cursor) if entry is None else self.signal(entry, cursor))
+                left -= len(messages[-1].message)
+                if left <= 0:
+                    left = _RENDERED_BYTES
+                    yield 0
             batch = Batch(self.sub, messages)
             if self._order is None:
                 self._order = list(self.members)
@@ -220,14 +230,15 @@ class Hub:
             self._note(group, entry, cursor(), now_s)
         return reached
 
-    def beat(self, stream: str, cursor: Callable[[], str], now_s: float, every_s: float) -> bool:
-        """Tells the position to every group that has heard none for `every_s`, or that much has passed unseen.
-
-        Returns whether there is anything to flush.
+    def beat(
+        self, stream: str, groups: Iterable[Group], cursor: Callable[[], str], now_s: float, every_s: float
+    ) -> bool:
+        """Tells the position to those of a stream's groups that have heard none for `every_s`, or that much has passed
+        unseen. Returns whether there is anything to flush.
         """
         # on dispatch a position out of turn would count what others do
         most = self._passed[stream] - self._position_every if stream != "dispatch" else -1
-        for group in self._groups[stream].values():
+        for group in groups:
             if group.members and (now_s - group.told_at_s >= every_s or group.told_after <= most):
                 self._note(group, None, cursor(), now_s)
         return self.has_more

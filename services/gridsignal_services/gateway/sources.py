@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from gridsignal_schemas.catalog import TOPICS
@@ -37,6 +37,11 @@ _SNAPSHOTS = 256
 _LONG_BYTES = 2048
 """A record longer than a day of five minutes takes more than some milliseconds to read, and so is read beside the loop.
 """
+
+_AT_ONCE_BYTES = 8192
+"""What is read of a burst before others have a turn, about a millisecond."""
+_LEAST_BYTES = 160
+"""What a record counts for at least."""
 
 Take = Callable[[str, Entry], None]
 """Gets every record of a stream, in order, in the tick in which it is known."""
@@ -92,8 +97,7 @@ class Sources:
         reader = await self._log.reader(name, start)
         try:
             while any(reader.positions[partition] < end for partition, end in ends.items()):
-                for logged in await reader.read(self._settings.catch_up_batch):
-                    await self._arrived(name, logged)
+                await self._all_arrived(name, await reader.read(self._settings.catch_up_batch))
                 await asyncio.sleep(0)
         finally:
             await reader.aclose()
@@ -117,12 +121,20 @@ class Sources:
         reader = await self._log.reader(name, dict(enumerate(self.streams[name].head.positions)))
         try:
             while True:
-                for logged in await reader.read(self._settings.catch_up_batch):
-                    await self._arrived(name, logged)
+                await self._all_arrived(name, await reader.read(self._settings.catch_up_batch))
                 outage.over()
                 await asyncio.sleep(0)  # a burst leaves the loop to the writes in between
         finally:
             await reader.aclose()
+
+    async def _all_arrived(self, name: str, batch: Iterable[LogRecord]) -> None:
+        left = _AT_ONCE_BYTES
+        for logged in batch:
+            if left <= 0:
+                left = _AT_ONCE_BYTES
+                await asyncio.sleep(0)
+            left -= max(_LEAST_BYTES, len(logged.value))
+            await self._arrived(name, logged)
 
     async def _arrived(self, name: str, logged: LogRecord) -> None:
         # in a thread of its own: what is live waits for nobody's answers

@@ -94,3 +94,17 @@ def test_a_group_that_is_forgotten_leaves_nothing_behind() -> None:
     for group in [joined(hub, key, reader) for key in keys]:
         hub.detach(group, reader)
     assert not hub._named
+
+
+def test_a_burst_to_one_group_is_rendered_a_little_at_a_time_and_handed_out_as_one_batch() -> None:
+    hub, reader = a_hub(), Reader()
+    joined(hub, a_key(), reader)
+    cursors = iter(f"c{revision}" for revision in range(1, 501))
+    for revision in range(1, 501):
+        hub.publish("prices", an_entry(a_spot_price(revision=revision)), lambda: next(cursors), 0.0)
+    flush = hub.flush()
+    before_it = list(itertools.takewhile(lambda handed: handed == 0, flush))
+    (batch,) = reader.got
+    assert len(batch) / (len(before_it) + 1) < 20_000  # bytes rendered from one piece to the next
+    assert re.findall(rb'"cursor":"c(\d+)"', batch) == [b"%d" % revision for revision in range(1, 501)]
+    assert sum(flush) == 0

@@ -163,11 +163,11 @@ def test_silence_is_broken_by_a_position_in_time() -> None:
     hub, reader = a_hub(), Reader()
     joined(hub, a_key(zones=frozenset({"FR"})), reader)
     hub.publish("prices", an_entry(a_spot_price()), lambda: "c1", 0.0)
-    assert not hub.beat("prices", lambda: "c1", 7.9, 8.0)
-    assert hub.beat("prices", lambda: "c1", 8.0, 8.0)
+    assert not hub.beat("prices", hub.groups("prices"), lambda: "c1", 7.9, 8.0)
+    assert hub.beat("prices", hub.groups("prices"), lambda: "c1", 8.0, 8.0)
     sum(hub.flush())
     assert b'"position"' in reader.got[0]
-    assert not hub.beat("prices", lambda: "c1", 15.9, 8.0)
+    assert not hub.beat("prices", hub.groups("prices"), lambda: "c1", 15.9, 8.0)
 
 
 def test_a_position_comes_early_when_much_has_passed_unseen() -> None:
@@ -176,7 +176,7 @@ def test_a_position_comes_early_when_much_has_passed_unseen() -> None:
     told = []
     for _ in range(3):
         hub.publish("prices", an_entry(a_spot_price()), lambda: "c", 0.0)
-        told.append(hub.beat("prices", lambda: "c", 0.0, 8.0))
+        told.append(hub.beat("prices", hub.groups("prices"), lambda: "c", 0.0, 8.0))
     assert told == [False, False, True]
 
 
