@@ -70,7 +70,7 @@ class Entry:
 class StateEntry(Entry):
     """One record of a stream's present state, which is on no log as it is: its Avro is made when somebody needs it."""
 
-    __slots__ = ("_encode", "of")
+    __slots__ = ("__weakref__", "_encode", "of")
 
     def __init__(self, record: Record, audience: Audience, encode: Callable[[Record], bytes]) -> None:
         super().__init__(LogRecord("dispatch", 0, 0, getattr(record, "zone", ""), b"", 0), record, audience)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from weakref import WeakValueDictionary
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import (
@@ -16,11 +17,10 @@ from gridsignal_schemas.messages import (
     Record,
     RequestCancellation,
 )
-from gridsignal_services.access import Audience
+from gridsignal_services.access import Audience, Principal
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.clock import Clock, micros
-from gridsignal_services.gateway.cursor import Place
 from gridsignal_services.gateway.groupkey import GroupKey
 from gridsignal_services.gateway.history import Entry, StateEntry, Stream
 from gridsignal_services.gateway.lastvalues import DayStart, LastValues
@@ -71,9 +71,9 @@ class Sources:
         self._take: Take = lambda stream, entry: None
         self._snapshots: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
         """By stream and visibility, the one that was asked for longest ago first."""
-        self._open_dispatch: tuple[Place, list[Entry]] | None = None
-        self._states: dict[int, StateEntry] = {}
-        """Those of the last state of dispatch, by the identity of their records: what stays is written once."""
+        self._states: WeakValueDictionary[int, StateEntry] = WeakValueDictionary()
+        """Those of the states of dispatch that somebody holds, by the identity of their records: written once for all.
+        """
         replica.listen(self._reduced)
 
     def _stream(self, name: str, start: dict[int, int]) -> Stream:
@@ -191,25 +191,22 @@ class Sources:
         if known is None or not fresh or not stream.ring.covers(known.place.positions):
             if known is not None:
                 known.retire()
-            known = Snapshot(stream.head, self._state(stream, now), now, now_s)
+            known = Snapshot(stream.head, self._state(stream, key.viewer.principal, now), now, now_s)
         self._snapshots[seen_by] = known
         if len(self._snapshots) > _SNAPSHOTS:
             _, longest_ago = self._snapshots.popitem(last=False)
             longest_ago.retire()
         return known
 
-    def _state(self, stream: Stream, now: datetime) -> list[Entry]:
-        """The present state of a stream, the same list while nothing happens."""
+    def _state(self, stream: Stream, viewer: Principal, now: datetime) -> Sequence[Entry]:
+        """The present state of a stream; of dispatch what concerns the viewer."""
         if stream.name in self.tables:
             return self.tables[stream.name].current(now)
-        if self._open_dispatch is None or self._open_dispatch[0] is not stream.head:
-            before, self._states = self._states, {}
-            opened = [self._entry_of(before, *each) for of in self._replica.ledgers.values() for each in of.current()]
-            self._open_dispatch = (stream.head, opened)
-        return self._open_dispatch[1]
+        ledgers = self._replica.ledgers.values()
+        return [self._entry_of(*each) for ledger in ledgers for each in ledger.current(viewer)]
 
-    def _entry_of(self, before: dict[int, StateEntry], record: Record, audience: Audience) -> Entry:
-        entry = before.get(id(record))
+    def _entry_of(self, record: Record, audience: Audience) -> Entry:
+        entry = self._states.get(id(record))
         if entry is None or entry.of is not record or entry.audience != audience:
             entry = StateEntry(record, audience, self._codec.encode)
         self._states[id(record)] = entry

@@ -28,7 +28,7 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import IllegalTransition, OfferState, RequestState
-from gridsignal_services.access import NOBODY, Audience
+from gridsignal_services.access import NOBODY, Audience, Principal
 from gridsignal_services.ledger import awarding, firing, offering, ordering, requesting, sites
 from gridsignal_services.ledger.announcements import Announcement, OfferKey
 from gridsignal_services.ledger.book import KEPT, LONG_AGO, Book
@@ -38,7 +38,7 @@ from gridsignal_services.ledger.offsets import Offsets
 from gridsignal_services.ledger.ordering import audience_of_site
 from gridsignal_services.ledger.pieces import Steps, in_one_go
 from gridsignal_services.ledger.requesting import audience_of_request
-from gridsignal_services.ledger.standing import told_order
+from gridsignal_services.ledger.standing import offers_seen_by, orders_seen_by, told_order
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest, TrackedResponse
 from gridsignal_services.ledger.writers import writer_fault
 
@@ -148,15 +148,15 @@ class Ledger:
             case _:
                 return NOBODY
 
-    def current(self) -> list[tuple[Record, Audience]]:
-        """The snapshot of the stream: open requests, the decisions on them, orders that are not over as they stand."""
-        open_requests = [self.book.requests[request_id] for request_id in self.book.open_requests]
-        records: list[Record] = [tracked.request for tracked in open_requests]
+    def current(self, viewer: Principal) -> list[tuple[Record, Audience]]:
+        """The snapshot of the stream for an organisation: open requests, the decisions on them, orders as they stand.
+
+        Of decisions and orders only those it may see, so that it costs by what is its own.
+        """
+        records: list[Record] = [self.book.requests[request_id].request for request_id in self.book.open_requests]
         told = self.book.announcements.last_told
-        for tracked in open_requests:
-            records.extend(filter(None, (told("offer", *key) for key in tracked.offers)))
-        live = (self.book.orders[name] for names in self.book.live_of_site.values() for name in names)
-        records.extend(filter(None, (told_order(self.book, order) for order in live)))
+        records.extend(filter(None, (told("offer", *key) for key in offers_seen_by(self.book, viewer))))
+        records.extend(filter(None, (told_order(self.book, order) for order in orders_seen_by(self.book, viewer))))
         return [(record, self.audience_of(record)) for record in records]
 
     def apply(self, entry: Entry) -> Outcome:

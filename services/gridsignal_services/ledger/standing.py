@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from gridsignal_schemas.messages import DispatchOrder
 from gridsignal_schemas.rules.lifecycle import OfferState
+from gridsignal_services.access import Principal
+from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder
 
@@ -34,6 +36,28 @@ def offers_of(book: Book, participant: str, site: str | None) -> Iterator[Tracke
     for key in book.offers_on_open_requests.get(participant, ()):
         tracked = book.offers[key]
         if site in (None, tracked.offer.site) and tracked.state in _OFFER_STANDS:
+            yield tracked
+
+
+def offers_seen_by(book: Book, viewer: Principal) -> Iterator[OfferKey]:
+    """Offers on open requests: a participant's own, those on an operator's own requests."""
+    if viewer.role == "participant":
+        yield from book.offers_on_open_requests.get(viewer.organisation, ())
+    elif viewer.role == "operator":
+        for tracked in map(book.requests.__getitem__, book.open_requests):
+            if tracked.request.operator == viewer.organisation:
+                yield from tracked.offers
+
+
+def orders_seen_by(book: Book, viewer: Principal) -> Iterator[TrackedOrder]:
+    """Orders that are not over: to a participant, whosever the site is by now, or on an operator's own requests."""
+    for tracked in (book.orders[name] for names in book.live_of_site.values() for name in names):
+        if viewer.role == "participant":
+            sees = tracked.order.participant == viewer.organisation
+        else:
+            operator = book.requests[tracked.order.request_id].request.operator
+            sees = viewer.role == "operator" and operator == viewer.organisation
+        if sees:
             yield tracked
 
 

@@ -6,7 +6,7 @@ Every site draws 40 MW of which 12 MW can't be shed, so it can offer 28 MW less;
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,7 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
+from gridsignal_services.access import SIGNAL_READ, Principal
 from gridsignal_services.ledger.book import KEPT
 from gridsignal_services.ledger.clearing import Pick, decide
 from gridsignal_services.ledger.entry import Outcome
@@ -43,6 +44,8 @@ from tests.builders import (
 from tests.unit.ledger.zone import Zone
 
 OPERATORS_NAME = f"operator:{OPERATOR}"
+OWNER = Principal("operator", OPERATOR, "tests", frozenset({SIGNAL_READ}), datetime.max.replace(tzinfo=UTC))
+"""The operator, as who may see its request."""
 
 
 class Market(Zone):

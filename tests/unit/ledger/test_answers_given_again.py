@@ -9,7 +9,7 @@ import pytest
 from gridsignal_schemas.messages import DispatchOrder, OrderState
 from gridsignal_schemas.values import MW
 from tests.builders import utc
-from tests.unit.ledger.market import Market
+from tests.unit.ledger.market import OWNER, Market
 from tests.unit.ledger.stages import accepted, closed, running
 
 
@@ -112,7 +112,7 @@ def test_an_answer_that_says_something_else_than_what_was_answered_is_refused(
 def test_a_snapshot_shows_an_order_as_it_stands(stage: Any, state: OrderState, power_w: int) -> None:
     market = stage()
     market.act()
-    found = [record for record, _ in market.ledger.current() if isinstance(record, DispatchOrder)]
+    found = [record for record, _ in market.ledger.current(OWNER) if isinstance(record, DispatchOrder)]
     (order,) = [order for order in found if order.participant == "acme"]
     assert (order.state, order.power_w) == (state, power_w)
 
@@ -121,6 +121,6 @@ def test_a_snapshot_shows_a_derated_order_with_what_is_left_of_it() -> None:
     market = running()
     market.answer("acme", "UNAVAILABLE", available_w=3 * MW)
     market.act()
-    found = [record for record, _ in market.ledger.current() if isinstance(record, DispatchOrder)]
+    found = [record for record, _ in market.ledger.current(OWNER) if isinstance(record, DispatchOrder)]
     (order,) = [order for order in found if order.participant == "acme"]
     assert (order.state, order.power_w, order.revision) == (OrderState.ACTIVE, 3 * MW, 2)

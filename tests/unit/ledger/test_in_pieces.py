@@ -18,7 +18,7 @@ from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.pieces import A_PIECE
 from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import REQUEST_ID, a_dispatch_request, a_request_cancellation
-from tests.unit.ledger.market import OPERATORS_NAME, Market
+from tests.unit.ledger.market import OPERATORS_NAME, OWNER, Market
 
 SITES, EACH = 60, 20
 OFFERS = SITES * EACH
@@ -72,7 +72,7 @@ def in_pieces(market: Market, record: Record, principal: str) -> Iterator[int]:
         assert market.ledger.position == entry.offset
         if REQUEST_ID in market.ledger.requests:
             book_view(market.ledger.book, REQUEST_ID)
-        market.ledger.current()
+        market.ledger.current(OWNER)
 
 
 def one_award() -> tuple[Market, Record, str]:

@@ -1,0 +1,75 @@
+"""The present state of dispatch for an organisation: all that it may see, found without a look at the others'."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from gridsignal_schemas.messages import DispatchOrder, OfferDecision, Record
+from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal, may_see
+from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.standing import told_order
+from tests.builders import OPERATOR, a_dispatch_request, utc
+from tests.unit.ledger.market import Market
+
+VIEWERS: list[tuple[Any, str]] = [
+    ("participant", "acme"),
+    ("participant", "volt"),
+    ("participant", "newcomer"),
+    ("operator", OPERATOR),
+    ("operator", "tso-south"),
+    ("admin", "acme"),
+]
+ENTITLED = [
+    Entitlements(),
+    Entitlements(frozenset({"DE-LU"})),
+    Entitlements(frozenset({"DE-LU"}), frozenset({"acme-1", "volt-1"}), past_sites=True),
+]
+
+
+def two_requests() -> Market:
+    """Two operators ask, acme and volt offer on both; acme is called for the first."""
+    market = Market("acme", "volt")
+    another = a_dispatch_request(
+        request_id="another", operator="tso-south", gate_closure_at=utc("17:30"), decision_deadline=utc("17:40")
+    )
+    assert market.add(another, "operator:tso-south").accepted
+    for who, price in (("acme", "50"), ("volt", "60")):
+        assert market.offer(who, price=price).accepted
+        assert market.offer(who, price=price, offer_id=f"{who}-second", request_id="another").accepted
+    market.close()
+    market.answer("acme")
+    market.act()
+    return market
+
+
+def everything(ledger: Ledger) -> list[Record]:
+    """What anybody may be shown."""
+    book = ledger.book
+    asked = [book.requests[request_id] for request_id in book.open_requests]
+    records: list[Any] = [tracked.request for tracked in asked]
+    records += [book.announcements.last_told("offer", *key) for tracked in asked for key in tracked.offers]
+    records += [told_order(book, order) for order in book.live_orders(book.orders)]
+    return [record for record in records if record is not None]
+
+
+@pytest.mark.parametrize("entitled", ENTITLED)
+@pytest.mark.parametrize(("role", "organisation"), VIEWERS)
+def test_the_state_has_all_that_an_organisation_may_see(role: Any, organisation: str, entitled: Entitlements) -> None:
+    ledger = two_requests().ledger
+    viewer = Principal(role, organisation, "tests", frozenset({SIGNAL_READ}), datetime(2030, 1, 1, tzinfo=UTC))
+    found = ledger.current(viewer)
+    seen = [record for record, audience in found if may_see(viewer, audience, entitled)]
+    expected = [record for record in everything(ledger) if may_see(viewer, ledger.audience_of(record), entitled)]
+    assert sorted(map(repr, seen)) == sorted(map(repr, expected))
+    # and nothing that only others may see had to be looked at
+    own = {"participant": 3 if organisation in ("acme", "volt") else 0, "operator": 3}.get(role, 0)
+    others = [record for record, _ in found if isinstance(record, OfferDecision | DispatchOrder)]
+    assert len(others) <= own
+
+
+def test_of_each_kind_there_is_something_to_see() -> None:
+    kinds = {type(record).__name__ for record in everything(two_requests().ledger)}
+    assert kinds == {"DispatchRequest", "OfferDecision", "DispatchOrder"}
