@@ -24,10 +24,10 @@ import gridsignal
 from gridsignal_schemas.messages import DispatchRequest
 from gridsignal_services.access import Role
 from tests.integration.gateway_stand import Client, open_client
+from tests.patience import LONG_S, SOON_S
 
 MW = 1_000_000
 CHECKER = Path(__file__).with_name("checker.py")
-LONG_S = 90.0
 AT_ONCE = 4
 """Offers under way at each gateway."""
 GONE = (ConnectionClosed, InvalidHandshake, OSError, EOFError, TimeoutError)
@@ -66,12 +66,13 @@ class Place(ABC):
     def desk(self, door: str = "dispatch-1") -> httpx2.AsyncClient:
         """tso-north at the REST door."""
         headers = {"Authorization": f"Bearer {self.token('operator', 'tso-north')}"}
-        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port(door)}", headers=headers, timeout=30)
+        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port(door)}", headers=headers, timeout=SOON_S)
 
     def site(self, gateway: str, instance: str, outbox: Path) -> Any:
         """fra-1 of acme-ai, as a program on the SDK."""
         token = self.token("participant", "acme-ai")
-        return gridsignal.connect(self.gateway(gateway), token=token, site="fra-1", instance=instance, outbox=outbox)
+        named: dict[str, Any] = {"site": "fra-1", "instance": instance, "outbox": outbox}
+        return gridsignal.connect(self.gateway(gateway), token=token, wait_s=SOON_S, **named)
 
     async def ask(self, door: str = "dispatch-1", **changes: Any) -> str:
         """tso-north asks for 10 MW less, three hours from now, with the gate open for two."""
@@ -131,10 +132,15 @@ class Offering:
 
     async def reach(self, count: int) -> None:
         """Returns once so many receipts are there."""
-        async with asyncio.timeout(LONG_S):
-            while len(self.receipts) < count:
-                self._more.clear()
-                await self._more.wait()
+        try:
+            async with asyncio.timeout(LONG_S):
+                while len(self.receipts) < count:
+                    self._more.clear()
+                    await self._more.wait()
+        except TimeoutError:
+            refused = list(self.refused.values())[:3]
+            got = f"{len(self.receipts)} for {len(self.sent)} offers, refused: {refused}"
+            raise AssertionError(f"expected {count} receipts within {LONG_S:.0f} s, got {got}") from None
 
 
 class Ear:
@@ -171,10 +177,16 @@ class Ear:
 
     async def hears(self, wanted: set[str]) -> None:
         """Returns once all of these are decided."""
-        async with asyncio.timeout(LONG_S):
-            while not wanted <= self.decided.keys():
-                self._more.clear()
-                await self._more.wait()
+        try:
+            async with asyncio.timeout(LONG_S):
+                while not wanted <= self.decided.keys():
+                    self._more.clear()
+                    await self._more.wait()
+        except TimeoutError:
+            lacking, how = sorted(wanted - self.decided.keys()), f"{self._gateway}, recoveries {self.recoveries}"
+            raise AssertionError(
+                f"expected a decision on each of {len(wanted)}, got none on {lacking}: {how}"
+            ) from None
 
 
 @dataclass

@@ -22,12 +22,12 @@ from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import REQUEST_ID, utc
 from tests.integration.gateway_stand import Stand
 from tests.integration.relay import Relay
+from tests.patience import SOON_S
 
-SOON_S = 10.0
 NOON = utc("12:00")
 """Grid time of every stage; it stands until a test moves it."""
 _OPERATOR = "operator:tso-north"
-HASTY = gridsignal.Limits(retry_first_s=0.02, retry_longest_s=0.1, first_connect_s=5.0)
+HASTY = gridsignal.Limits(retry_first_s=0.02, retry_longest_s=0.1, first_connect_s=SOON_S)
 R = TypeVar("R", bound=Record)
 
 

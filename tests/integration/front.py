@@ -9,7 +9,8 @@ from ssl import SSLContext
 from typing import Any
 
 import gridsignal
-from tests.integration.client_stage import HASTY, SOON_S
+from tests.integration.client_stage import HASTY
+from tests.patience import SOON_S
 
 TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl"  # it opens nothing
 

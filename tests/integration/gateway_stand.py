@@ -31,8 +31,8 @@ from gridsignal_services.ledger.clearing import decide
 from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
 from tests.builders import a_baseline_declaration, a_site_registration, utc
+from tests.patience import SOON_S
 
-SOON_S = 10.0
 JSON = "gridsignal.v1.json"
 AVRO = "gridsignal.v1.avro"
 Frame = dict[str, Any]

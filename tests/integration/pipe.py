@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from tests.integration.gateway_stand import JSON, SOON_S
+from tests.integration.gateway_stand import JSON
+from tests.patience import SOON_S
 
 TEXT, CLOSE = 0x1, 0x8
 

@@ -20,9 +20,9 @@ from gridsignal_services.bus.kafka_topics import administration, apply
 from gridsignal_services.ops import OpsServer
 from gridsignal_services.settings import ServerSettings
 from tests.integration.test_up_comes_back import running
+from tests.patience import LONG_S
 from tests.services.kafka import KafkaCluster
 
-LONG_S = 50.0
 MW = 1_000_000
 
 

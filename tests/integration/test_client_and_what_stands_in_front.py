@@ -18,8 +18,9 @@ import gridsignal
 from gridsignal.testing import FakeGrid
 from gridsignal_schemas import frames
 from tests.certificates import Authority
-from tests.integration.client_stage import HASTY, SOON_S
+from tests.integration.client_stage import HASTY
 from tests.integration.front import TOKEN, connected, front, http_answer
+from tests.patience import SOON_S
 
 
 @pytest.fixture

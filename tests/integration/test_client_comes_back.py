@@ -17,7 +17,8 @@ from gridsignal import MW, DispatchOrder, DispatchRequest, FlexOffer, Gap, Order
 from gridsignal.testing import FakeGrid
 from gridsignal_schemas.messages import GridClock
 from tests.builders import a_dispatch_order, a_spot_price
-from tests.integration.client_stage import HASTY, SOON_S, take
+from tests.integration.client_stage import HASTY, take
+from tests.patience import SOON_S
 
 
 def revised(number: int) -> SpotPrice:

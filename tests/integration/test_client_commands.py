@@ -20,7 +20,7 @@ from gridsignal.__main__ import COMMANDS
 from gridsignal.testing import FakeGrid
 from gridsignal_schemas.messages import OfferWithdrawal
 from tests.builders import a_grid_alert, a_spot_price
-from tests.integration.client_stage import SOON_S
+from tests.patience import SOON_S
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from gridsignal.clock import wall
 from gridsignal.testing import FakeGrid
 from gridsignal_schemas.messages import GridClock
 from tests.builders import a_spot_price
-from tests.integration.client_stage import SOON_S
+from tests.patience import SOON_S
 
 EXAMPLES = Path(__file__).parents[2] / "clients" / "python" / "examples"
 

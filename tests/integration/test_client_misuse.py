@@ -12,8 +12,9 @@ import gridsignal
 from gridsignal import MW, DispatchRequest
 from gridsignal.testing import FakeGrid
 from tests.builders import a_dispatch_order
-from tests.integration.client_stage import SOON_S, take
+from tests.integration.client_stage import take
 from tests.integration.front import TOKEN, connected
+from tests.patience import SOON_S
 
 Call = Callable[[gridsignal.Grid, DispatchRequest], Awaitable[Any]]
 

@@ -15,7 +15,7 @@ from gridsignal.errors import OutboxFailed, TooLarge
 from gridsignal.outbox import Outbox, default_path
 from gridsignal.testing import FakeGrid
 from tests.builders import a_dispatch_order, utc
-from tests.integration.client_stage import SOON_S
+from tests.patience import SOON_S
 
 DEADLINE = utc("17:00")
 

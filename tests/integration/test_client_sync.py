@@ -16,7 +16,8 @@ import pytest
 import gridsignal
 from gridsignal.testing import FakeGrid
 from tests.builders import a_spot_price
-from tests.integration.client_stage import HASTY, SOON_S
+from tests.integration.client_stage import HASTY
+from tests.patience import SOON_S
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ import gridsignal
 from gridsignal.testing import FakeGrid
 from gridsignal_schemas import frames
 from tests.builders import utc
-from tests.integration.client_stage import HASTY, SOON_S, take
+from tests.integration.client_stage import HASTY, take
+from tests.patience import SOON_S
 
 
 @pytest.fixture

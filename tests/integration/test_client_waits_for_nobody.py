@@ -13,9 +13,10 @@ import pytest
 import gridsignal
 from gridsignal.testing import FakeGrid
 from gridsignal_schemas import frames
-from tests.integration.client_stage import HASTY, SOON_S
+from tests.integration.client_stage import HASTY
 from tests.integration.front import TOKEN, connected, front, http_answer
 from tests.integration.relay import Relay
+from tests.patience import SOON_S
 
 PULLED = replace(HASTY, ping_s=0.2, dead_after_s=0.4)
 CRATE = "x" * 60_000

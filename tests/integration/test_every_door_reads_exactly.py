@@ -14,6 +14,7 @@ from websockets.asyncio.client import connect
 from gridsignal_services.access import SIGNAL_WRITE
 from gridsignal_services.embedded import Stack
 from tests.builders import a_flex_offer
+from tests.patience import SOON_S
 
 WHOLE = ""
 """The pointer to all of a body: it is no JSON of ours."""
@@ -54,7 +55,7 @@ def odd(body: dict[str, Any], number: str, written: str) -> str:
 
 async def posted(url: str, token: str, text: str) -> list[str]:
     headers = {"Authorization": f"Bearer {token}", "content-type": "application/json", "Idempotency-Key": "odd"}
-    async with httpx2.AsyncClient(timeout=10) as client:
+    async with httpx2.AsyncClient(timeout=SOON_S) as client:
         answer = await client.post(url, content=text, headers=headers)
     assert answer.status_code in (400, 422), answer.text
     return [error["pointer"] for error in answer.json()["errors"]]

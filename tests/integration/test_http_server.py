@@ -15,6 +15,7 @@ from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health, logger
 from gridsignal_services.threshold import add_problems
+from tests.patience import SOON_S
 
 GET = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -35,7 +36,7 @@ async def server() -> AsyncIterator[HttpServer]:
 async def connected(server: HttpServer) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_connection(*server.address)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SOON_S):
             yield reader, writer
     finally:
         writer.close()
@@ -138,7 +139,7 @@ async def test_who_asks_too_much_without_a_token_is_turned_away_and_neighbours_w
             _, flooding = await stack.enter_async_context(connected(served))
             flooding.write(get("/page") * 10)
         reader, writer = await stack.enter_async_context(connected(served))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SOON_S):
             while True:
                 writer.write(get("/page"))
                 if await status(reader) == 429:
@@ -174,7 +175,7 @@ async def test_files_of_the_documentation_are_a_few_at_a_time() -> None:
         _, first = await stack.enter_async_context(connected(served))
         first.write(get("/static-offline-docs/long"))
         codes = set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SOON_S):
             while 503 not in codes:
                 reader, writer = await stack.enter_async_context(connected(served))
                 writer.write(get("/static-offline-docs/long"))

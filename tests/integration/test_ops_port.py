@@ -15,8 +15,7 @@ from gridsignal_services.embedded import Stack
 from gridsignal_services.ops import CONNECTIONS, HEADER_BYTES, OpsServer, Watched
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health
-
-SOON_S = 10.0
+from tests.patience import SOON_S
 
 
 @asynccontextmanager

@@ -19,8 +19,7 @@ from typing import Any
 import pytest
 
 from tests.integration.gateway_stand import open_client
-
-SOON_S = 30.0
+from tests.patience import SOON_S
 
 
 @dataclass(frozen=True)

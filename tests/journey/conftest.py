@@ -1,16 +1,11 @@
-"""The whole stack around a log that is a parameter: stepped by the test on the embedded log, running on Kafka.
-
-A story whose hours are not those from 16:10 on says so with `grid_runs(origin, rate)`: grid seconds per second.
-"""
+"""The whole stack around a log that is a parameter, embedded or on Kafka; its time is the test's on either."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -21,20 +16,26 @@ import gridsignal
 from gridsignal_schemas.messages import GridClock, Record
 from gridsignal_services import embedded
 from gridsignal_services.bus.cluster import simulation
+from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
-from gridsignal_services.clock import Clock, ScaledClock, SteppedClock, micros
+from gridsignal_services.clock import SteppedClock, micros
 from gridsignal_services.demo.conductor import Conductor
 from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.embedded import Stack
 from gridsignal_services.registry import example_registry
 from gridsignal_services.settings import ServerSettings
 from tests.builders import MARKET_DAY, utc
+from tests.journey.hand_stamped import HandStamped
+from tests.patience import LONG_S, SOON_S
 
 R = TypeVar("R", bound=Record)
-NOON, SOON_S = utc("12:00"), 20.0
+NOON = utc("12:00")
 TEN_MW = 10_000_000
-IN_TIME_S = 1.0
-"""A running story whose stack stood this long after its first hour, or sooner, has time for what comes next."""
+PATIENT = {
+    f"GRIDSIGNAL_GATEWAY_{name}": f"{SOON_S:.0f}"
+    for name in ("HELLO_TIMEOUT_S", "DEAD_AFTER_S", "CLOSE_TIMEOUT_S", "ANSWER_TIMEOUT_S")
+}
+"""A story is not about who is slow on a busy machine."""
 
 
 class Turn:
@@ -44,16 +45,28 @@ class Turn:
         await asyncio.sleep(0)
 
 
-class World(ABC):
-    """The stack, its clock, and those who speak to it over real sockets."""
+class World:
+    """The stack, and those who speak to it over real sockets; its time stands still but for the steps a test takes."""
 
-    def __init__(self, stack: Stack, clock: Clock) -> None:
+    def __init__(self, stack: Stack, log: SqliteLog | HandStamped, clock: SteppedClock) -> None:
         self.stack, self.clock = stack, clock
+        self._conductor = Conductor(stack, cast("Any", log), clock, [cast("Any", Turn())])
         self._asked = 0
 
-    @abstractmethod
     async def reach(self, when: datetime) -> None:
         """Lets everything happen that is due by `when`."""
+        waiting = asyncio.create_task(self.clock.sleep_until(when))
+        async with asyncio.timeout(LONG_S):
+            await self._quiet(waiting)
+            while self.clock.now() < when:
+                self.clock.step()
+                await self._quiet(waiting)
+
+    async def _quiet(self, waiting: asyncio.Task[None]) -> None:
+        """Returns when nothing is left to do; on a cluster the owner may not have been elected yet."""
+        await self._conductor.quiet([waiting])
+        while any(next_records(ledger, self.clock.now()) for ledger in self.stack.replica.ledgers.values()):
+            await self._conductor.quiet([waiting])
 
     def desk(self, organisation: str = "tso-north", role: Any = "operator") -> httpx2.AsyncClient:
         """Somebody at the REST door."""
@@ -75,41 +88,8 @@ class World(ABC):
     def site(self, participant: str, site: str, **options: Any) -> AbstractAsyncContextManager[gridsignal.Grid]:
         """A data center's program."""
         token = self.stack.token("participant", participant)
-        given: dict[str, Any] = {"outbox": ":memory:", "clock": self.clock} | options
+        given: dict[str, Any] = {"outbox": ":memory:", "clock": self.clock, "wait_s": SOON_S} | options
         return gridsignal.connect(self.stack.gateway_url, token=token, site=site, **given)
-
-
-class SteppedWorld(World):
-    """On the embedded log, whose time stands still but for the steps a test takes."""
-
-    def __init__(self, stack: Stack, log: SqliteLog, clock: SteppedClock) -> None:
-        super().__init__(stack, clock)
-        self._stepped = clock
-        self._conductor = Conductor(stack, log, clock, [cast("Any", Turn())])
-
-    async def reach(self, when: datetime) -> None:
-        waiting = asyncio.create_task(self._stepped.sleep_until(when))
-        async with asyncio.timeout(SOON_S):
-            await self._conductor.quiet([waiting])
-            while self._stepped.now() < when:
-                self._stepped.step()
-                await self._conductor.quiet([waiting])
-
-
-class RunningWorld(World):
-    """On a cluster, whose brokers stamp the time: it runs, and a test waits for it."""
-
-    async def reach(self, when: datetime) -> None:
-        async with asyncio.timeout(5 * SOON_S):
-            await self.clock.sleep_until(when)
-            while not await self._is_quiet():
-                await self.stack.replica.reach_end()
-
-    async def _is_quiet(self) -> bool:
-        ledgers = self.stack.replica.ledgers
-        end = await self.stack.log.end_positions("dispatch")
-        idle = not any(next_records(ledger, self.clock.now()) for ledger in ledgers.values())
-        return idle and self.stack.replica.positions == end and await self.stack.gateway.at_rest()
 
 
 @pytest.fixture(params=["sqlite", "kafka"])
@@ -122,67 +102,38 @@ def cluster(request: pytest.FixtureRequest) -> ServerSettings | None:
 
 
 @pytest.fixture
-async def world(request: pytest.FixtureRequest, cluster: ServerSettings | None, tmp_path: Path) -> AsyncIterator[World]:
-    opening = stepped_world(tmp_path) if cluster is None else _in_time(cluster, tmp_path, request.node)
-    async with opening as opened:
-        yield opened
-
-
-def _settings(directory: Path) -> ServerSettings:
-    return ServerSettings(directory=directory, gateway_port=0, dispatch_port=0, ingest_port=0)
-
-
-@asynccontextmanager
-async def stepped_world(directory: Path) -> AsyncIterator[World]:
-    """A stack on the embedded log in this folder, at noon of the market day, with flat baselines."""
-    async with stepped_stack(directory) as opened:
-        await opened.stack.declare_flat_baselines(MARKET_DAY, 2, 0.6)
+async def world(cluster: ServerSettings | None, tmp_path: Path) -> AsyncIterator[World]:
+    async with stepped_world(tmp_path, cluster) as opened:
         yield opened
 
 
 @asynccontextmanager
-async def stepped_stack(directory: Path) -> AsyncIterator[World]:
+async def stepped_world(directory: Path, cluster: ServerSettings | None = None) -> AsyncIterator[World]:
+    """A stack at noon of the market day, with flat baselines; its log is in this folder where there is no cluster."""
     clock, grid = SteppedClock(NOON), GridClock(origin=NOON, rate=1.0, epoch=NOON)
-    log = await SqliteLog.open(directory / "log", append_time_us=lambda: micros(clock.now()))
-    settings, registry = _settings(directory), example_registry()
-    circuit = embedded.running(log, directory, registry=registry, clock=clock, settings=settings, grid=grid)
-    try:
-        async with circuit as stack:
-            yield SteppedWorld(stack, log, clock)
-    finally:
-        await log.aclose()
-
-
-@asynccontextmanager
-async def _in_time(cluster: ServerSettings, directory: Path, story: pytest.Item) -> AsyncIterator[World]:
-    """A running world with its hours still before it: one that took too long to start is started anew, earlier."""
-    marker = story.get_closest_marker("grid_runs")
-    origin, rate = marker.args if marker is not None else ("16:10", 600)
-    began_s, head_start_s = time.monotonic(), 0.0
-    while True:
-        async with _running(cluster, directory, utc(origin), rate, head_start_s) as opened:
-            if opened.clock.now() <= utc(origin) + timedelta(seconds=IN_TIME_S * rate):
-                await opened.clock.sleep_until(utc(origin))
-                yield opened
-                return
-        head_start_s = 2 * (time.monotonic() - began_s)
-
-
-@asynccontextmanager
-async def _running(
-    cluster: ServerSettings, directory: Path, origin: datetime, rate: float, head_start_s: float
-) -> AsyncIterator[World]:
-    settings, registry = _settings(directory), example_registry()
-    async with simulation(cluster) as (log, codec):
-        epoch = datetime.now(UTC) + timedelta(seconds=head_start_s)
-        grid = GridClock(origin=origin, rate=rate, epoch=epoch)
-        clock = ScaledClock(grid)
+    settings = ServerSettings(directory=directory, gateway_port=0, dispatch_port=0, ingest_port=0, limits=PATIENT)
+    async with _log(directory, cluster, clock) as (log, codec):
         circuit = embedded.running(
-            log, directory, codec=codec, registry=registry, clock=clock, settings=settings, grid=grid
+            log, directory, codec=codec, registry=example_registry(), clock=clock, settings=settings, grid=grid
         )
         async with circuit as stack:
             await stack.declare_flat_baselines(MARKET_DAY, 2, 0.6)
-            yield RunningWorld(stack, clock)
+            yield World(stack, log, clock)
+
+
+@asynccontextmanager
+async def _log(
+    directory: Path, cluster: ServerSettings | None, clock: SteppedClock
+) -> AsyncIterator[tuple[SqliteLog | HandStamped, Codec]]:
+    if cluster is not None:
+        async with simulation(cluster) as (log, codec):
+            yield HandStamped(log, clock), codec
+        return
+    embedded_log = await SqliteLog.open(directory / "log", append_time_us=lambda: micros(clock.now()))
+    try:
+        yield embedded_log, Codec.from_lock()
+    finally:
+        await embedded_log.aclose()
 
 
 async def hear(signals: gridsignal.Subscription, kind: type[R], **fields: Any) -> R:

@@ -6,10 +6,11 @@ import asyncio
 import json
 import sys
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, Role
@@ -17,9 +18,10 @@ from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
 from gridsignal_services.bus.registry import Registry, register_all
 from tests.load import Place
+from tests.patience import LONG_S
 from tests.services.process import Process, free_ports
 
-OWNED_S = 60.0
+T = TypeVar("T")
 
 
 class Door:
@@ -96,10 +98,15 @@ class Fleet(Place):
             await register_all(schemas, prefix)
         fleet = cls(directory, brokers, registry, prefix, env)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for name in names:
-                    tasks.create_task(asyncio.to_thread(fleet._start, name))
+            starting = [asyncio.to_thread(fleet._start, name) for name in names]
+            outcomes = await asyncio.gather(*starting, return_exceptions=True)  # each of them is known, and ended below
+            if failed := [outcome for outcome in outcomes if isinstance(outcome, BaseException)]:
+                raise BaseExceptionGroup("doors that did not start", failed)
             yield fleet
+        except BaseException:
+            for name, door in fleet.doors.items():
+                print(f"--- {name} said at last:\n{door.process.told()}")
+            raise
         finally:
             for door in fleet.doors.values():
                 door.process.kill()
@@ -110,13 +117,21 @@ class Fleet(Place):
 
     async def owner(self) -> str:
         """The dispatch process that owns the zone of the stories, once one says so: a group chooses anew at times."""
-        return await asyncio.to_thread(self._owner)
-
-    def _owner(self) -> str:
         partition = partition_of("DE-LU", TOPICS["dispatch"].partitions)
-        with self._said:
-            owners = self._said.wait_for(
-                lambda: [name for name, door in self.doors.items() if partition in door.owned()], OWNED_S
-            )
-        assert owners, f"nobody owns partition {partition} after {OWNED_S:.0f} s"
-        return owners[0]
+        found = await self._once(lambda: [name for name, door in self.doors.items() if partition in door.owned()])
+        return found[0]
+
+    async def owns_all(self, name: str) -> None:
+        """Returns once what this process said last is that every partition is its own."""
+        await self._once(lambda: self.doors[name].owned() == list(range(TOPICS["dispatch"].partitions)))
+
+    async def _once(self, seen: Callable[[], T]) -> T:
+        """What is seen, as soon as it is anything; looked at whenever a door says something."""
+
+        def wait() -> T:
+            with self._said:
+                return self._said.wait_for(seen, LONG_S)
+
+        found = await asyncio.to_thread(wait)
+        assert found, "\n\n".join(f"{name} said: {door.process.told()}" for name, door in self.doors.items())
+        return found

@@ -15,9 +15,9 @@ from gridsignal_schemas.messages import Record
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.replica import Replica
+from tests.patience import SOON_S
 
 R = TypeVar("R", bound=Record)
-SOON_S = 20.0
 RUNNER = Path(__file__).with_name("run_example.py")
 
 

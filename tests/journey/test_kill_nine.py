@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -20,21 +19,14 @@ from gridsignal_services.bus.codec import Codec, sha256_of
 from gridsignal_services.bus.sqlite import SqliteLog
 from tests.builders import a_flex_offer, a_flexibility, an_option
 from tests.integration.gateway_stand import Client, open_client
+from tests.patience import LONG_S, SOON_S
+from tests.services.process import free_ports
 
 KILLS = 3
 KNOWN = {"offer_id", "zone", "participant", "site"}
 """Fields of an offer that the frame or the gateway says."""
 SEED = 20240512
 GONE = (ConnectionClosed, InvalidMessage, OSError, EOFError)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now; a restart must find the same ones."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(s.getsockname()[1]) for s in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
 
 
 class Up:
@@ -58,13 +50,15 @@ class Up:
                 "0",
             ),
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.STDOUT,
         )
         assert process.stdout is not None
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(SOON_S):
+                told = b""
                 while not (line := await process.stdout.readline()).startswith(b"running"):
-                    assert line, "it ended before it ran"
+                    told += line
+                    assert line, f"it ended before it ran: {told.decode()}"
             yield process
         finally:
             if process.returncode is None:
@@ -154,14 +148,14 @@ async def logged(directory: Path) -> list[tuple[LogRecord, Record]]:
 async def test_kill_nine_loses_no_received_offer_and_repeats_none(tmp_path: Path) -> None:
     up, offering, subscriber, chance = Up(tmp_path), Offering(), Subscriber(), random.Random(SEED)
     for _ in range(KILLS):
-        async with asyncio.timeout(30), up.running() as process, up.client() as client, up.client() as ear:
+        async with asyncio.timeout(LONG_S), up.running() as process, up.client() as client, up.client() as ear:
             offering.enough.clear()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(subscriber.listen(ear))
                 tasks.create_task(offering.go_on(client))
                 await offering.enough.wait()
                 asyncio.get_running_loop().call_later(chance.uniform(0, 0.3), process.kill)
-    async with asyncio.timeout(30), up.running(), up.client() as ear:
+    async with asyncio.timeout(LONG_S), up.running(), up.client() as ear:
         await subscriber.listen(ear, until=set(offering.receipts))
     assert len(offering.receipts) >= 5 * KILLS
     found = [(r.offer_id, sha256_of(at.value)) for at, r in await logged(tmp_path) if isinstance(r, FlexOffer)]

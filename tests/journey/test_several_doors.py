@@ -14,7 +14,8 @@ from gridsignal_schemas.messages import DispatchRequest
 from gridsignal_services.bus.kafka_topics import Brokers
 from tests.integration.gateway_stand import open_client
 from tests.journey.fleet import Fleet
-from tests.load import LONG_S, MW, Load, must_be_whole
+from tests.load import MW, Load, must_be_whole
+from tests.patience import LONG_S
 
 pytestmark = pytest.mark.services
 REPLACED = 4509
@@ -88,6 +89,6 @@ async def test_an_owner_that_is_asked_to_end_hands_over_at_once(fleet: Fleet) ->
     owner = await fleet.owner()
     (successor,) = (name for name in ("dispatch-1", "dispatch-2") if name != owner)
     assert await asyncio.to_thread(fleet.doors[owner].process.stop, 30) == 0
-    await asyncio.to_thread(fleet.doors[successor].process.wait_for, "partitions=[0, 1, 2, 3, 4, 5]")
+    await fleet.owns_all(successor)
     async with fleet.desk(successor) as desk:
         assert (await desk.get("/readyz")).status_code == 200

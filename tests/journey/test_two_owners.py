@@ -27,9 +27,8 @@ from gridsignal_services.settings import ServerSettings
 from tests.builders import a_baseline_declaration, a_dispatch_request, a_flex_offer, a_site_registration, an_option
 from tests.journey.fleet import Fleet
 from tests.load import MW
+from tests.patience import LONG_S, SOON_S
 
-SOON_S = 20.0
-LONG_S = 90.0
 ALL = frozenset(range(TOPICS["dispatch"].partitions))
 
 
@@ -90,13 +89,13 @@ def soon(**after: float) -> datetime:
 
 
 async def ask_and_offer(replica: Replica) -> None:
-    """A request whose gate closes in a second, and the offer of a site with a baseline."""
+    """A request whose gate closes in ten seconds, and the offer of a site with a baseline."""
     day = soon(days=-1).replace(hour=0, minute=0, second=0)
     await replica.submit(a_site_registration(), "service:tests")
     baseline = a_baseline_declaration(starts_at=day, resolution_s=86_400, power_w=[36 * MW] * 4)
     await replica.submit(baseline, "participant:acme-ai")
     window = {"starts_at": soon(hours=1), "ends_at": soon(hours=1, minutes=45)}
-    request = a_dispatch_request(gate_closure_at=soon(seconds=2), decision_deadline=soon(minutes=5), **window)
+    request = a_dispatch_request(gate_closure_at=soon(seconds=10), decision_deadline=soon(minutes=5), **window)
     assert (await replica.submit(request, "operator:tso-north")).accepted
     option = an_option(**window, min_power_w=0)
     offer = a_flex_offer(
@@ -209,15 +208,16 @@ async def test_an_owner_frozen_in_the_middle_of_a_clearing_is_followed_and_does_
             owner = await fleet.owner()
             await fired(log, codec, first)
             frozen = fleet.doors[owner].process
+            times_owned = frozen.times_said(" owns ")
             frozen.signal(signal.SIGSTOP)
             try:
                 for program in programs:  # from the one that froze, if it was quick, or from the one that took over
                     await program.is_ordered(1)
                 successor = next(name for name in fleet.doors if name.startswith("dispatch") and name != owner)
-                await asyncio.to_thread(fleet.doors[successor].process.wait_for, "partitions=[0, 1, 2, 3, 4, 5]")
+                await fleet.owns_all(successor)
             finally:
                 frozen.signal(signal.SIGCONT)
-            await asyncio.to_thread(frozen.wait_for, " owns ", 2)  # it is back in the election
+            await asyncio.to_thread(frozen.wait_for, " owns ", times_owned + 1)  # it is back in the election
             next_ = await asked_and_offered(fleet, one, grid, 2 * MW)
             for program in programs:
                 await program.is_ordered(2)
@@ -234,8 +234,8 @@ async def test_an_owner_frozen_in_the_middle_of_a_clearing_is_followed_and_does_
 
 
 async def asked_and_offered(fleet: Fleet, program: Program, grid: gridsignal.Grid, power_w: int) -> str:
-    """A request whose gate closes in five seconds, and an offer that meets it; the request's id."""
-    closes = soon(seconds=5).isoformat().replace("+00:00", "Z")
+    """A request whose gate closes in fifteen seconds, and an offer that meets it; the request's id."""
+    closes = soon(seconds=15).isoformat().replace("+00:00", "Z")
     request_id = await fleet.ask(gate_closure_at=closes, power_w=power_w)
     await grid.offer(await program.hears_of(request_id), power_w, "80")
     return request_id

@@ -8,8 +8,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 import gridsignal
 from gridsignal_schemas.messages import CarbonIntensity, DispatchOrder, DispatchRequest, GridAlert, Record
 from gridsignal_schemas.messages.signals import CarbonStatus
@@ -17,9 +15,9 @@ from gridsignal_services.bus.publish import publish
 from tests.builders import a_carbon_intensity, a_grid_alert, a_spot_price, utc
 from tests.integration.gateway_stand import Client, open_client
 from tests.integration.pipe import Pipe
+from tests.patience import SOON_S
 
 MW = 1_000_000
-SOON_S = 20.0
 EVENING = {"zone": "DE-LU", "from": "2024-05-12T18:00:00Z", "to": "2024-05-12T19:00:00Z"}
 Sites = tuple[gridsignal.Grid, gridsignal.Grid]
 
@@ -55,7 +53,6 @@ async def test_who_wants_marginal_figures_never_gets_average_ones(world: Any, si
     assert got == [("MARGINAL", [500]), ("MARGINAL", [510])]
 
 
-@pytest.mark.grid_runs("06:00", 3600)
 async def test_an_as_of_query_returns_the_forecast_known_then(world: Any) -> None:
     await world.reach(utc("12:00"))
     await told(world, [a_forecast("12:00", "500"), a_carbon_intensity()])
@@ -82,7 +79,6 @@ async def test_an_as_of_query_returns_the_forecast_known_then(world: Any) -> Non
     assert [curve["accounting"] for curve in latest["curves"]] == ["MARGINAL", "AVERAGE"]
 
 
-@pytest.mark.grid_runs("06:00", 3600)
 async def test_prices_too_are_told_as_they_were_known(world: Any) -> None:
     await told(world, [a_spot_price(status="PRELIMINARY", prices_per_mwh=[Decimal(1)] * 24, revision=1)])
     await world.reach(utc("13:00"))
@@ -222,7 +218,6 @@ async def test_who_stalls_is_closed_with_a_cursor_and_nobody_else_notices(world:
     assert seen + rest == mine
 
 
-@pytest.mark.grid_runs("15:30", 600)  # the slow one says nothing meanwhile: it must not be taken for dead
 async def test_for_a_slow_reader_prices_conflate_and_orders_do_not(world: Any, sites: Sites, hearing: Any) -> None:
     one, _ = sites
     revisions = 400

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from gridsignal_services.bus.kafka_topics import Brokers
 from tests.conftest import RAN_ON
+from tests.patience import SOON_S
 from tests.services.docker import container, docker_answers
 from tests.services.maven import jars, need
 from tests.services.process import Process, free_ports
@@ -155,7 +156,7 @@ class KafkaCluster:
 
 async def answers(address: str) -> None:
     """Returns when a metadata request is answered: the open port comes a moment earlier."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(SOON_S):
         while True:
             admin = AIOKafkaAdminClient(bootstrap_servers=address.split(","))
             try:

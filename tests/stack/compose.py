@@ -15,6 +15,7 @@ import httpx2
 
 from gridsignal_services.access import Role
 from tests.load import Place
+from tests.patience import LONG_S, SOON_S
 from tests.services.process import free_ports
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +110,7 @@ class Compose(Place):
     async def ready(self, door: str) -> None:
         """Returns once the door says so, over however many attempts to connect."""
         url = f"http://127.0.0.1:{self.port(door)}/readyz"
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(LONG_S):
             while True:
                 try:
                     async with httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(retries=8), timeout=5) as asking:
@@ -119,11 +120,11 @@ class Compose(Place):
                     continue  # the port is open, and who was behind it has just been killed
 
     async def metrics(self, door: str) -> str:
-        async with httpx2.AsyncClient(timeout=10) as asking:
+        async with httpx2.AsyncClient(timeout=SOON_S) as asking:
             answer = await asking.get(f"http://127.0.0.1:{self._ports[OPS[door]]}/metrics")
         assert answer.status_code == 200
         return answer.text
 
 
 def docker(*words: str) -> str:
-    return subprocess.run(["docker", *words], check=True, capture_output=True, text=True, timeout=120).stdout
+    return subprocess.run(["docker", *words], check=True, capture_output=True, text=True, timeout=LONG_S).stdout

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import SOON_S
 from tests.stack.compose import docker
 
 LARGEST_MB = 400
@@ -15,7 +16,7 @@ LARGEST_MB = 400
 
 def run(image: str, *words: str, entrypoint: str = "python") -> subprocess.CompletedProcess[str]:
     command = ["docker", "run", "--rm", "--network", "none", "--read-only", "--entrypoint", entrypoint, image, *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=SOON_S)
 
 
 @pytest.fixture

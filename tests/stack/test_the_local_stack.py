@@ -18,7 +18,8 @@ import pytest
 import gridsignal
 from gridsignal_schemas.messages import DispatchOrder, DispatchRequest
 from tests.integration.gateway_stand import open_client
-from tests.load import CHECKER, LONG_S, MW, Load, counts, must_be_whole
+from tests.load import CHECKER, MW, Load, counts, must_be_whole
+from tests.patience import LONG_S, SOON_S
 from tests.stack.compose import DOORS, Compose, docker
 
 MEMORY_MB = {"gateway": 256, "dispatch": 256, "ingest": 256}
@@ -49,7 +50,7 @@ async def test_a_request_an_offer_an_order_and_a_reading(stack: Compose) -> None
         day = soon(days=-1).replace(hour=0, minute=0, second=0)
         await grid.declare_baseline(day, [36 * MW] * 30, resolution_s=86_400)
         signals = grid.subscribe("dispatch", zones=["DE-LU"])
-        times = {"gate_closure_at": soon(seconds=4), "decision_deadline": soon(seconds=20)}
+        times = {"gate_closure_at": soon(seconds=15), "decision_deadline": soon(minutes=5)}
         times |= {"starts_at": soon(minutes=30), "ends_at": soon(minutes=75)}
         request_id = await stack.ask("dispatch", **{name: as_text(at) for name, at in times.items()})
         request = await hear(signals, DispatchRequest, request_id=request_id)
@@ -75,7 +76,7 @@ def figures(out: str) -> dict[str, Any]:
 
 def test_a_day_is_replayed_through_it_and_its_figures_are_those_of_one_process(stack: Compose) -> None:
     stepped = [sys.executable, "-m", "gridsignal", "demo", "--speed", "max", "--json"]
-    alone = subprocess.run(stepped, capture_output=True, text=True, check=True, timeout=120).stdout
+    alone = subprocess.run(stepped, capture_output=True, text=True, check=True, timeout=LONG_S).stdout
     here = stack.run("run", "--rm", "--no-TTY", "demo", "--speed", "1200", "--json")
     assert figures(here) == figures(alone)
     topics = stack.run("exec", "--no-TTY", "kafka", "/opt/kafka/bin/kafka-topics.sh", *LIST).split()
@@ -109,7 +110,7 @@ async def test_each_door_has_metrics(stack: Compose, door: str, name: str) -> No
 
 async def test_prometheus_reads_every_door_and_knows_our_rules(stack: Compose) -> None:
     stack.up("--no-build", "prometheus")
-    async with httpx2.AsyncClient(base_url=stack.prometheus, timeout=10) as asking, asyncio.timeout(60):
+    async with httpx2.AsyncClient(base_url=stack.prometheus, timeout=SOON_S) as asking, asyncio.timeout(LONG_S):
         states: set[str] = set()
         while states != {"up"}:  # the first scrape comes within five seconds
             found = (await asking.get("/api/v1/targets")).json()["data"]["activeTargets"]

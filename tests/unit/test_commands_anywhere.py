@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from tests.patience import SOON_S
+
 _SAYS = "import sys; from gridsignal.__main__ import _use_any_output; _use_any_output(); "
 ASCII = [
     {"PYTHONIOENCODING": "ascii"},
@@ -20,7 +22,9 @@ ASCII = [
 
 def said(code: str, **environment: str) -> bytes:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
-    done = subprocess.run([sys.executable, "-c", _SAYS + code], capture_output=True, env=kept | environment, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", _SAYS + code], capture_output=True, env=kept | environment, timeout=SOON_S
+    )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout + done.stderr
 
@@ -36,13 +40,13 @@ def test_what_a_terminal_can_not_show_is_escaped_as_json_escapes_it(environment:
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 def test_a_stream_that_is_closed_is_nowhere(closed: str) -> None:
     line = f'exec "{sys.executable}" -m gridsignal --help {closed}'
-    assert subprocess.run(line, shell=True, capture_output=True, timeout=30).returncode == 0
+    assert subprocess.run(line, shell=True, capture_output=True, timeout=SOON_S).returncode == 0
 
 
 @pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])
 def test_a_mistake_that_nobody_can_be_told_is_still_a_mistake(closed: str) -> None:
     line = f'exec "{sys.executable}" -m gridsignal nonsense {closed}'
-    assert subprocess.run(line, shell=True, capture_output=True, timeout=30).returncode == 2
+    assert subprocess.run(line, shell=True, capture_output=True, timeout=SOON_S).returncode == 2
 
 
 @pytest.mark.parametrize("environment", ASCII, ids=str)
@@ -57,7 +61,7 @@ def test_a_word_is_read_as_utf_8_wherever_it_is_typed(environment: dict[str, str
 
 def test_a_word_in_another_encoding_is_named() -> None:
     command = [sys.executable, "-m", "gridsignal", "watch", b"--zone", "Gr\xf6\xdfe".encode("latin-1")]
-    done = subprocess.run(command, capture_output=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, timeout=SOON_S)
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr == b"gridsignal: expected words in UTF-8, got b'Gr\\xf6\\xdfe'\n"
 
@@ -66,6 +70,6 @@ def test_a_word_in_another_encoding_is_named() -> None:
 @pytest.mark.parametrize("buffered", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["in pieces", "at once"])
 def test_an_output_that_is_full_is_told_in_one_line(buffered: dict[str, str]) -> None:
     line = f'exec "{sys.executable}" -m gridsignal --help > /dev/full'
-    done = subprocess.run(line, shell=True, capture_output=True, timeout=30, env=os.environ | buffered)
+    done = subprocess.run(line, shell=True, capture_output=True, timeout=SOON_S, env=os.environ | buffered)
     assert done.returncode == 1
     assert done.stderr == b"gridsignal: the output can't be written: No space left on device\n"

@@ -46,8 +46,9 @@ class Conductor:
     async def _still(self, actors: Sequence[asyncio.Task[None]]) -> bool:
         reduced = self._stack.replica.positions == await self._log.end_positions("dispatch")
         asleep = all(actor.done() or self._clock.sleeps(actor) for actor in actors)
-        idle = self._stack.dispatch.at_rest and not self._is_due()
-        return asleep and reduced and idle and self._log.at_rest and await self._stack.gateway.at_rest()
+        if not (asleep and reduced and self._log.at_rest) or self._is_due():
+            return False
+        return await self._stack.dispatch.at_rest() and await self._stack.gateway.at_rest()
 
     def _is_due(self) -> bool:
         """Whether the owner is about to wake: the clock has come to what it waits for."""

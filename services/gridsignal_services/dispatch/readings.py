@@ -53,6 +53,10 @@ class Readings:
         async with self._moved:
             await self._moved.wait_for(lambda: self._ends is not None and self._beyond(self._ends))
 
+    async def at_rest(self) -> bool:
+        """Whether all that is on the log has been read."""
+        return self._positions == await self._log.end_positions(STREAM)
+
     async def passed(self, partition: int, offset: int) -> None:
         """Returns once the record at this offset has been read."""
         async with self._moved:

@@ -69,10 +69,9 @@ class Dispatch:
         """What the operations port shows of it."""
         return Watched("dispatch", self.health, self._counted)
 
-    @property
-    def at_rest(self) -> bool:
-        """Whether its owner has done all that the ledgers ask for by now, and waits."""
-        return self._owner is not None and self._owner.at_rest
+    async def at_rest(self) -> bool:
+        """Whether its owner has done all that the ledgers ask for by now, and waits; and what meters said was read."""
+        return self._owner is not None and self._owner.at_rest and await self._readings.at_rest()
 
     async def ready(self) -> None:
         """Returns once requests are answered."""

@@ -8,10 +8,10 @@ from typing import Any
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import Election, Log
+from tests.patience import SOON_S
 
 STREAM = "dispatch"
 PARTITIONS = TOPICS[STREAM].partitions
-SOON_S = 30.0
 
 
 async def _holds(election: Election, enough: Callable[[frozenset[int]], bool]) -> frozenset[int]:

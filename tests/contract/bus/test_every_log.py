@@ -10,10 +10,10 @@ import pytest
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone, Reader
+from tests.patience import SOON_S
 
 STREAM = "dispatch"
 PARTITIONS = TOPICS[STREAM].partitions
-SOON_S = 10.0
 
 
 async def _append(log: Log, n: int, key: str = "FR", stream: str = STREAM) -> list[int]:

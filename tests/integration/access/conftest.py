@@ -16,8 +16,7 @@ from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
 from gridsignal_services.registry import Registry, example_registry_text
 from gridsignal_services.settings import ServerSettings
-
-SOON_S = 20.0
+from tests.patience import SOON_S
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from gridsignal_services.access.issuer import AUDIENCE, ISSUER, LocalIssuer
 from gridsignal_services.access.keys import TrustedKeys
 from gridsignal_services.access.tokens import Unauthorized, Verifier
 from gridsignal_services.jwks_url import LARGEST_BYTES, KeysAtUrl, KeysUnavailable
+from tests.patience import SOON_S
 
-SOON_S = 20.0
 ONE, TWO = (LocalIssuer(ECKey.generate_key("P-256", auto_kid=True)) for _ in range(2))
 
 

@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from gridsignal_services.access import SIGNAL_READ, SIGNAL_WRITE
-from tests.integration.access.conftest import SOON_S, Stage
+from tests.integration.access.conftest import Stage
 from tests.integration.gateway_stand import open_client
+from tests.patience import SOON_S
 
 
 def _now() -> datetime:

@@ -12,13 +12,13 @@ from gridsignal_services.bus import LogConfigurationError
 from gridsignal_services.bus.kafka import KafkaLog
 from gridsignal_services.bus.kafka_election import KafkaElection
 from gridsignal_services.bus.kafka_topics import administration, apply
+from tests.patience import LONG_S
 from tests.services.kafka import KafkaCluster
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 PREFIX = "dying."
 TOPIC = PREFIX + TOPICS["dispatch"].name
 ALL = frozenset(range(TOPICS["dispatch"].partitions))
-LONG_S = 50.0
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from gridsignal_services.bus.kafka_clients import LAST_WORDS_S, stop
+from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.for_ever import Ended, for_ever
-
-SOON_S = 0.1
+from tests.patience import SOON_S
 
 
 class Connections:
@@ -61,8 +60,8 @@ async def fails() -> None:
 )
 async def test_a_client_is_ended_in_time_and_its_connections_are_closed(ends: Callable[[], Awaitable[None]]) -> None:
     client = Client(ends)
-    async with asyncio.timeout(SOON_S + LAST_WORDS_S + 1):
-        await stop(cast("Any", client), SOON_S)
+    async with asyncio.timeout(SOON_S):
+        await stop(cast("Any", client), 0.1)
     assert client._client.closed
 
 

@@ -23,10 +23,10 @@ from gridsignal_services.bus.publish import publish
 from gridsignal_services.replica import Replica
 from tests.builders import BUILDERS
 from tests.contract.bus.conftest import topics
+from tests.patience import SOON_S
 from tests.services.kafka import TOOLS
 from tests.services.maven import java
 
-SOON_S = 20.0
 PARTITION = partition_of("DE-LU", TOPICS["dispatch"].partitions)
 CODEC = Codec.from_lock()
 

@@ -11,9 +11,9 @@ import pytest
 
 from gridsignal_services.bus import LogConfigurationError, LogRecord
 from gridsignal_services.bus.sqlite import SqliteLog
+from tests.patience import SOON_S
 
 APPENDING = Path(__file__).with_name("appending.py")
-SOON_S = 30.0
 
 
 async def _appended_until_killed(directory: Path, run: int, enough: int) -> list[tuple[int, int, bytes]]:

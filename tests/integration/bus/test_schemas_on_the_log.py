@@ -20,10 +20,10 @@ from gridsignal_services.bus.registry import Registry, Schemas, ids, register_al
 from gridsignal_services.bus.written import must_agree, written_ids
 from gridsignal_services.cli import schemas
 from tests.builders import a_spot_price
+from tests.patience import SOON_S
 from tests.services.process import free_ports
 
 PRICES = SUBJECTS[0]
-SOON_S = 30.0
 
 
 @pytest.fixture

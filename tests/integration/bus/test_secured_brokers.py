@@ -30,6 +30,7 @@ from gridsignal_services.bus.registry import Registry, register_all
 from gridsignal_services.cli import topics
 from gridsignal_services.settings import ConfigError, ServerSettings
 from tests.journey.fleet import Door
+from tests.patience import SOON_S
 from tests.services.secured_kafka import PASSWORD, Secured
 
 WAYS = ("SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN")
@@ -84,7 +85,7 @@ async def test_a_door_writes_reads_and_stands_over_tls_with_each_way_to_show_a_p
         (read,) = await reader.read()
         assert (read.value, read.headers) == (way.encode(), {"a": "b"})
         election = log.stand("dispatch")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(SOON_S):
             while election.mine != frozenset(range(TOPICS["dispatch"].partitions)):
                 await election.changed()
         await election.aclose()
@@ -185,14 +186,14 @@ async def test_the_three_doors_do_their_work_with_their_rights_alone(
     token = issuer.mint("participant", "acme-ai", "t", [OFFER_WRITE, SIGNAL_READ], 600, now)
     async with (
         _serving(broker, schema_registry, tmp_path) as doors,
-        httpx2.AsyncClient(headers=bearer, timeout=30) as operator,
+        httpx2.AsyncClient(headers=bearer, timeout=SOON_S) as operator,
         gridsignal.connect(f"ws://127.0.0.1:{doors['gateway'].port}", token=token, site="fra-1") as grid,
     ):
         price = {"zone": "DE-LU", "product": "DAY_AHEAD", "dataset": "TEST", "currency": "EUR", "resolution_s": 3600}
         pushed = price | {"starts_at": day.isoformat(), "prices_per_mwh": ["80"] * 24}
         at = f"http://127.0.0.1:{doors['ingest'].port}/v1/signals/prices"
         assert (await operator.post(at, json=pushed)).status_code == 201
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(SOON_S):
             async for signal in grid.subscribe("prices", zones=["DE-LU"]):
                 assert isinstance(signal, gridsignal.SpotPrice)
                 break
@@ -203,7 +204,7 @@ async def test_the_three_doors_do_their_work_with_their_rights_alone(
         at = f"http://127.0.0.1:{doors['dispatch'].port}/v1/requests"
         asked = await operator.post(at, json=body | wanted, headers={"Idempotency-Key": "one"})
         assert asked.status_code == 201, asked.text
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(SOON_S):
             async for signal in grid.subscribe("dispatch", zones=["DE-LU"]):
                 if isinstance(signal, gridsignal.DispatchRequest):
                     await grid.offer(signal, 10_000_000, "80")

@@ -14,9 +14,9 @@ import pytest
 from gridsignal_services.bus import Appended, LogUnavailable, sqlite_file
 from gridsignal_services.bus.condition import wall_us
 from gridsignal_services.bus.sqlite import SqliteLog
+from tests.patience import SOON_S
 
 DAY_US = 86_400_000_000
-SOON_S = 20.0
 
 
 async def append(log: SqliteLog, value: bytes = b"x") -> Appended:

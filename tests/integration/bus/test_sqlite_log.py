@@ -21,9 +21,9 @@ from gridsignal_services.bus.publish import principal_of, publish
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.bus.tail import MAX_RECORDS
 from tests.builders import BUILDERS, a_spot_price
+from tests.patience import SOON_S
 
 DAY_US = 86_400_000_000
-SOON_S = 20.0
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-SOON_S = 30
+from tests.patience import SOON_S
 
 
 @dataclass(frozen=True)

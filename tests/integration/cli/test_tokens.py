@@ -11,7 +11,8 @@ import pytest
 
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.revocations import Revocations
-from tests.integration.cli.conftest import SOON_S, ran, running
+from tests.integration.cli.conftest import ran, running
+from tests.patience import SOON_S
 
 
 @pytest.fixture

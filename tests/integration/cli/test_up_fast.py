@@ -12,8 +12,8 @@ import pytest
 import gridsignal
 from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, SpotPrice
 from tests.integration.cli.conftest import Up, ran, running
+from tests.patience import SOON_S
 
-SOON_S = 60.0
 BEGINS = datetime.fromisoformat("2024-05-11T22:00:00Z")
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import gridsignal
-from tests.integration.cli.conftest import SOON_S, clean, command
+from tests.integration.cli.conftest import clean, command
+from tests.patience import SOON_S
 
 PORTS = ("--gateway-port", "0", "--dispatch-port", "0", "--ingest-port", "0")
 

@@ -10,7 +10,8 @@ from threading import Thread
 import pytest
 
 from gridsignal_services.registry import example_registry_text
-from tests.integration.cli.conftest import SOON_S, Up, ran
+from tests.integration.cli.conftest import Up, ran
+from tests.patience import SOON_S
 
 CANARY = "canary-77aa"
 CREATE = ["request", "create", "--zone", "DE-LU", "--down", "12MW", "--for", "45m", "--start"]

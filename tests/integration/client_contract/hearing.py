@@ -13,7 +13,8 @@ from gridsignal import (
     Subscription,
 )
 from tests.builders import a_dispatch_request
-from tests.integration.client_stage import SOON_S, Stage
+from tests.integration.client_stage import Stage
+from tests.patience import SOON_S
 
 M = TypeVar("M")
 

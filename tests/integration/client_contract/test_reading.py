@@ -11,7 +11,8 @@ import pytest
 import gridsignal
 from gridsignal import CarbonIntensity, Gap, GridAlert, SpotPrice
 from tests.builders import a_carbon_intensity, a_grid_alert, a_spot_price
-from tests.integration.client_stage import HASTY, SOON_S, Stage, connected, take
+from tests.integration.client_stage import HASTY, Stage, connected, take
+from tests.patience import SOON_S
 
 
 def revised(number: int) -> SpotPrice:

@@ -8,7 +8,8 @@ from typing import Any
 import gridsignal
 from gridsignal import MW, DispatchOrder, DispatchRequest, Message
 from tests.builders import a_dispatch_request
-from tests.integration.client_stage import SOON_S, Stage
+from tests.integration.client_stage import Stage
+from tests.patience import SOON_S
 
 
 def hear(signals: gridsignal.sync.Subscription, kind: type[Message]) -> Any:

@@ -26,7 +26,8 @@ from gridsignal.outbox import Outbox
 from gridsignal.testing import ManualClock
 from gridsignal_schemas.messages import BaselineDeclaration, OfferWithdrawal
 from tests.builders import a_dispatch_request, a_flex_offer, utc
-from tests.integration.client_stage import NOON, SOON_S, Stage, connected, take
+from tests.integration.client_stage import NOON, Stage, connected, take
+from tests.patience import SOON_S
 
 
 async def asked(stage: Stage, signals: Subscription) -> DispatchRequest:

@@ -23,6 +23,7 @@ from gridsignal_services.clock import micros
 from gridsignal_services.embedded import Stack
 from gridsignal_services.registry import example_registry
 from gridsignal_services.settings import ServerSettings
+from tests.patience import SOON_S
 
 Caller = Callable[[Role, str], httpx2.AsyncClient]
 
@@ -41,7 +42,7 @@ async def caller(stack: Stack) -> AsyncIterator[Caller]:
 
     def call(role: Role, organisation: str) -> httpx2.AsyncClient:
         headers = {"Authorization": f"Bearer {stack.token(role, organisation)}"}
-        opened.append(httpx2.AsyncClient(base_url=stack.api_url, headers=headers, timeout=10))
+        opened.append(httpx2.AsyncClient(base_url=stack.api_url, headers=headers, timeout=SOON_S))
         return opened[-1]
 
     yield call
@@ -71,9 +72,6 @@ def body() -> dict[str, Any]:
         "gate_closure_at": at(-60),
         "decision_deadline": at(-50),
     }
-
-
-SOON_S = 10.0
 
 
 class MovedClock:
@@ -113,7 +111,9 @@ class Day:
     async def site(self) -> AsyncIterator[gridsignal.Grid]:
         token = self.stack.token("participant", "acme-ai")
         box = self.directory / "fra-1.outbox"
-        async with gridsignal.connect(self.stack.gateway_url, token=token, site="fra-1", outbox=box) as grid:
+        async with gridsignal.connect(
+            self.stack.gateway_url, token=token, site="fra-1", outbox=box, wait_s=SOON_S
+        ) as grid:
             yield grid
 
     def at(self, minutes: float) -> str:
@@ -181,7 +181,7 @@ async def day(tmp_path: Path) -> AsyncIterator[Day]:
         async with circuit as stack:
             await stack.declare_flat_baselines(embedded.midnight(clock.now()), 9, 0.6)  # 36 MW at fra-1
             headers = {"Authorization": f"Bearer {stack.token('operator', 'tso-north')}"}
-            async with httpx2.AsyncClient(base_url=stack.api_url, headers=headers, timeout=10) as operator:
+            async with httpx2.AsyncClient(base_url=stack.api_url, headers=headers, timeout=SOON_S) as operator:
                 yield Day(stack, clock, operator, tmp_path)
     finally:
         await log.aclose()

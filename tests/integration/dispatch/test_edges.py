@@ -25,6 +25,7 @@ from gridsignal_services.registry import example_registry
 from gridsignal_services.settings import ServerSettings
 from tests.integration.dispatch.conftest import Caller
 from tests.integration.dispatch.test_asking import ask
+from tests.patience import SOON_S
 
 CANARY = "canary-77aa"
 
@@ -188,7 +189,7 @@ async def _raw(stack: Stack, sent: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(sent)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SOON_S):
             return await reader.read()
     finally:
         writer.close()
@@ -232,7 +233,7 @@ async def flaky(tmp_path: Path) -> AsyncIterator[tuple[Flaky, httpx2.AsyncClient
     try:
         async with circuit as stack:
             headers = {"Authorization": f"Bearer {stack.token('operator', 'tso-north')}"}
-            async with httpx2.AsyncClient(base_url=stack.api_url, headers=headers, timeout=10) as operator:
+            async with httpx2.AsyncClient(base_url=stack.api_url, headers=headers, timeout=SOON_S) as operator:
                 yield log, operator
     finally:
         await log.aclose()

@@ -10,8 +10,8 @@ import pytest
 
 from gridsignal_services.embedded import Stack
 from tests.integration.dispatch.conftest import Caller
+from tests.patience import SOON_S
 
-SOON_S = 10.0
 HEAD = "POST /v1/requests HTTP/1.1\r\nHost: door\r\nContent-Type: application/json\r\n"
 
 

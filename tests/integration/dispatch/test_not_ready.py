@@ -15,8 +15,7 @@ from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ServerSettings
-
-SOON_S = 20.0
+from tests.patience import SOON_S
 
 
 async def test_operations_wait_until_it_has_caught_up_and_health_does_not(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from gridsignal_services.cache import Limit
 from gridsignal_services.cache.memory import MemoryCache
-from tests.integration.gateway_stand import SOON_S, Stand
+from tests.integration.gateway_stand import Stand
+from tests.patience import SOON_S
 
 
 class SlowCache(MemoryCache):

@@ -16,7 +16,8 @@ import pytest
 
 from gridsignal_services.access import OFFER_WRITE
 from tests.builders import a_dispatch_request, a_grid_alert, a_spot_price
-from tests.integration.gateway_stand import SOON_S, Stand
+from tests.integration.gateway_stand import Stand
+from tests.patience import SOON_S
 
 Event = dict[str, Any]
 

@@ -10,8 +10,9 @@ import pytest
 
 from gridsignal_services.slots import Slots
 from tests.builders import a_grid_alert
-from tests.integration.gateway_stand import SOON_S, Stand
+from tests.integration.gateway_stand import Stand
 from tests.integration.pipe import Pipe
+from tests.patience import SOON_S
 
 SMALL = 8 * 1024
 COUNT = 400

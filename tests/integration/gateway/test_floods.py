@@ -21,7 +21,8 @@ from cryptography.x509.oid import NameOID
 from websockets.frames import Frame as WireFrame
 from websockets.frames import Opcode
 
-from tests.integration.gateway_stand import SOON_S, Stand, open_client
+from tests.integration.gateway_stand import Stand, open_client
+from tests.patience import SOON_S
 
 UPGRADE = (
     b"GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -19,7 +19,8 @@ from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.sources import Sources
 from gridsignal_services.replica import Replica
 from tests.builders import a_spot_price, utc
-from tests.integration.gateway_stand import SOON_S, GridTime
+from tests.integration.gateway_stand import GridTime
+from tests.patience import SOON_S
 
 LONG = [Decimal("50.0001")] * 3000
 

@@ -11,7 +11,8 @@ import h11
 import pytest
 
 from gridsignal_services.problems import TYPES
-from tests.integration.gateway_stand import SOON_S, Stand
+from tests.integration.gateway_stand import Stand
+from tests.patience import SOON_S
 
 DOORS = ("/v1/stream", "/v1/events?stream=alerts", "/v1/poll?stream=alerts&wait_s=0")
 ALL = (*DOORS, "/healthz", "/readyz", "/v2")

@@ -14,7 +14,8 @@ import pytest
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.replica import Replica
 from tests.builders import a_dispatch_request, a_grid_alert, a_request_cancellation, a_spot_price
-from tests.integration.gateway_stand import SOON_S, Client, Stand
+from tests.integration.gateway_stand import Client, Stand
+from tests.patience import SOON_S
 
 ALERTS = [a_grid_alert(alert_id=f"alert-{number}") for number in range(40)]
 

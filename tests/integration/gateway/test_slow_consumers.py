@@ -11,8 +11,9 @@ from typing import Any
 
 from gridsignal_schemas.messages import Record
 from tests.builders import a_grid_alert, a_spot_price
-from tests.integration.gateway_stand import AVRO, SOON_S, Stand
+from tests.integration.gateway_stand import AVRO, Stand
 from tests.integration.pipe import Pipe
+from tests.patience import SOON_S
 
 SMALL = 8 * 1024
 LIMITS: dict[str, Any] = {

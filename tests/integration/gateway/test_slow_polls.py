@@ -17,7 +17,8 @@ from gridsignal_schemas.frames import CloseCode
 from tests.builders import a_grid_alert
 from tests.integration.gateway.test_floods import certificate
 from tests.integration.gateway.test_odd_requests import parsed
-from tests.integration.gateway_stand import SOON_S, Stand
+from tests.integration.gateway_stand import Stand
+from tests.patience import SOON_S
 
 LIMITS = {"close_timeout_s": 0.3, "organisation_polls": 1}
 

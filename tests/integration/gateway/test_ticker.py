@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 
 from gridsignal_services.gateway.ticker import FEW, Ticker
-from tests.integration.gateway_stand import SOON_S
+from tests.patience import SOON_S
 
 
 async def until_at_rest(ticker: Ticker) -> None:

@@ -11,7 +11,8 @@ from websockets.exceptions import InvalidStatus
 
 from gridsignal_services.registry import Registry, example_registry_text
 from tests.builders import a_spot_price
-from tests.integration.gateway_stand import SOON_S, Stand, open_client
+from tests.integration.gateway_stand import Stand, open_client
+from tests.patience import SOON_S
 
 
 async def test_a_silent_subscription_has_a_heartbeat(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from gridsignal_services.gateway.costs import _DELIVERY_S
 from gridsignal_services.gateway.turns import Share, Turns
 from tests.builders import REQUEST_ID
 from tests.integration.gateway.test_offers_and_answers import asked, offered
-from tests.integration.gateway_stand import SOON_S, Stand
+from tests.integration.gateway_stand import Stand
+from tests.patience import SOON_S
 
 _NEXT_TO_NOTHING = 1e-9
 """Of the loop's time: what was saved up at the start is all there is, however busy the machine."""

@@ -12,7 +12,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from gridsignal_services.access import SIGNAL_READ
-from tests.integration.gateway_stand import SOON_S, Stand, open_client
+from tests.integration.gateway_stand import Stand, open_client
+from tests.patience import SOON_S
 
 
 async def refused(url: str, token: str | None, **options: Any) -> InvalidStatus:

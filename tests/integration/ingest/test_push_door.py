@@ -12,6 +12,7 @@ import pytest
 from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, SIGNAL_WRITE, Role
 from gridsignal_services.embedded import Stack
 from tests.integration.ingest.test_replay import records, values_on
+from tests.patience import SOON_S
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 Pusher = Callable[..., httpx2.AsyncClient]
@@ -43,7 +44,7 @@ async def pusher(stack: Stack) -> AsyncIterator[Pusher]:
     def made(role: Role = "operator", organisation: str = "tso-north", *scopes: str) -> httpx2.AsyncClient:
         token = stack.issuer.mint(role, organisation, "t", scopes or [SIGNAL_WRITE], 60, datetime.now(UTC))
         headers = {"Authorization": f"Bearer {token}"}
-        opened.append(httpx2.AsyncClient(base_url=stack.feeds_url, headers=headers, timeout=10))
+        opened.append(httpx2.AsyncClient(base_url=stack.feeds_url, headers=headers, timeout=SOON_S))
         return opened[-1]
 
     yield made

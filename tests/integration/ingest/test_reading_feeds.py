@@ -28,6 +28,7 @@ from tests.feed_documents import acknowledgement, energy_charts, interval, opena
 from tests.integration.ingest.fake_provider import Reply, Script, fake_provider
 from tests.integration.ingest.test_fetching import Vtn
 from tests.integration.ingest.test_replay import records, values_on
+from tests.patience import SOON_S
 
 START = utc("10:00")
 PRICES = Feed("DE-LU", Signal.PRICE, ("entsoe", "energy_charts"))
@@ -53,7 +54,7 @@ class Stage:
     async def attempts(self, provider: str, count: int) -> None:
         """Steps the clock until a provider was asked so often again and the answers are digested."""
         seen = {self.status(provider).past.last_attempt_at}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON_S):
             while len(seen) <= count:
                 await asyncio.sleep(0)
                 if self._all_wait():
@@ -136,7 +137,7 @@ async def test_a_restarted_door_knows_what_it_published(tmp_path: Path) -> None:
 async def test_a_door_whose_feeds_are_silent_for_too_long_says_that_it_is_no_use(tmp_path: Path) -> None:
     async with reading(tmp_path, ONE_SOURCE, Reply(b"", 500)) as stage:
         assert stage.ingest.all_stale() == ""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON_S):
             while not stage.ingest.all_stale():
                 await stage.attempts("energy_charts", 1)
         assert views(stage.ingest)[0].stale

@@ -14,6 +14,7 @@ from gridsignal_services.clock import SteppedClock, micros
 from gridsignal_services.ingest.replay import shipped
 from gridsignal_services.ingest.service import Ingest
 from tests.builders import utc
+from tests.patience import SOON_S
 
 START = utc("2024-05-11T10:00")
 
@@ -55,7 +56,7 @@ def records(values: list[bytes]) -> list[Record]:
 
 
 async def test_a_day_is_published_with_the_clock_s_times(tmp_path: Path) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(SOON_S):
         told = records(await played(tmp_path, utc("2024-05-12T22:00")))
     prices = [record for record in told if isinstance(record, SpotPrice)]
     carbon = [record for record in told if isinstance(record, CarbonIntensity)]
@@ -65,12 +66,12 @@ async def test_a_day_is_published_with_the_clock_s_times(tmp_path: Path) -> None
 
 
 async def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(SOON_S):
         assert await played(tmp_path / "one", utc("23:00")) == await played(tmp_path / "two", utc("23:00"))
 
 
 async def test_a_restarted_ingest_repeats_nothing(tmp_path: Path) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(SOON_S):
         half = await played(tmp_path, utc("10:00"))
         whole = await played(tmp_path, utc("2024-05-12T22:00"))
         again = await played(tmp_path, utc("2024-05-12T22:00"))

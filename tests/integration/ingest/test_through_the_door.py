@@ -28,8 +28,7 @@ from tests.feed_documents import DE_LU, energy_charts, period, price_series, pri
 from tests.integration.ingest.fake_provider import Reply, fake_provider
 from tests.integration.ingest.test_fetching import Vtn, fetched
 from tests.integration.ingest.test_replay import records, values_on
-
-SOON_S = 20
+from tests.patience import SOON_S
 
 
 def registry_with(zone: str) -> Registry:

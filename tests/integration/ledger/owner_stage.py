@@ -20,9 +20,9 @@ from gridsignal_services.dispatch.owner import Owner
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.replica import Replica
 from tests.builders import a_baseline_declaration, a_flex_offer, a_site_registration, an_option, utc
+from tests.patience import SOON_S
 
 ALL = frozenset(range(TOPICS["dispatch"].partitions))
-SOON_S = 60.0
 GATE = utc("17:00")
 
 

@@ -15,10 +15,10 @@ from gridsignal_schemas.rules.lifecycle import OfferState, OrderState
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.replica import Replica
+from tests.patience import LONG_S
 
 ROOT = Path(__file__).parents[3]
 BEFORE_LIMITS = "7bb4d1a"
-LONG_S = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
 from gridsignal_services.dispatch.owner import _IN_ONE_PASS, Owner
 from gridsignal_services.replica import Replica
 from tests.builders import a_dispatch_request, utc
-from tests.integration.ledger.owner_stage import ALL, GATE, SOON_S, an_offer, running
+from tests.integration.ledger.owner_stage import ALL, GATE, an_offer, running
+from tests.patience import SOON_S
 
 
 class Unwritable(Codec):

@@ -1,0 +1,9 @@
+"""How long tests wait for what must come. A bound says that something hangs, never how fast it is: a busy machine, on
+which the same takes fifty times as long, is no fault of the program."""
+
+from __future__ import annotations
+
+SOON_S = 60.0
+"""For what takes a moment, or a few seconds where a process starts."""
+LONG_S = 180.0
+"""For a broker that starts, a group that chooses anew, and stories of several such steps."""
