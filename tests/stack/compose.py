@@ -19,7 +19,7 @@ from tests.patience import LONG_S, SOON_S
 from tests.services.process import free_ports
 
 ROOT = Path(__file__).parents[2]
-UP_TIMEOUT_S = 300
+UP_TIMEOUT_S = 480
 DOORS = {"gateway": "GATEWAY_PORT", "dispatch": "DISPATCH_PORT", "ingest": "INGEST_PORT"}
 OPS = {"gateway": "GATEWAY_OPS_PORT", "dispatch": "DISPATCH_OPS_PORT", "ingest": "INGEST_OPS_PORT"}
 PORTS = [*DOORS.values(), *OPS.values(), "PROMETHEUS_PORT", "KAFKA_PORT", "KAFKA_2_PORT", "KAFKA_3_PORT"]
