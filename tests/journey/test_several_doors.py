@@ -23,7 +23,7 @@ REPLACED = 4509
 
 @pytest.fixture
 async def fleet(kafka: Brokers, schema_registry: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Fleet]:
-    env = {"GRIDSIGNAL_REDIS": redis_url, "GRIDSIGNAL_GATEWAY_DEAD_AFTER_S": "2", "GRIDSIGNAL_GATEWAY_PING_S": "1"}
+    env = {"GRIDSIGNAL_REDIS": redis_url, "GRIDSIGNAL_GATEWAY_DEAD_AFTER_S": "5", "GRIDSIGNAL_GATEWAY_PING_S": "1"}
     async with Fleet.sailing(tmp_path, kafka, schema_registry, replication=1, env=env) as sailing:
         yield sailing
 

@@ -77,7 +77,7 @@ def figures(out: str) -> dict[str, Any]:
 def test_a_day_is_replayed_through_it_and_its_figures_are_those_of_one_process(stack: Compose) -> None:
     stepped = [sys.executable, "-m", "gridsignal", "demo", "--speed", "max", "--json"]
     alone = subprocess.run(stepped, capture_output=True, text=True, check=True, timeout=LONG_S).stdout
-    here = stack.run("run", "--rm", "--no-TTY", "demo", "--speed", "1200", "--json")
+    here = stack.run("run", "--rm", "--no-TTY", "demo", "--speed", "600", "--json")  # a second for each answer
     assert figures(here) == figures(alone)
     topics = stack.run("exec", "--no-TTY", "kafka", "/opt/kafka/bin/kafka-topics.sh", *LIST).split()
     assert [name for name in topics if name.startswith("simulation-")] == []  # they went with it
