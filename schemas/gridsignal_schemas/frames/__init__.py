@@ -28,7 +28,6 @@ from gridsignal_schemas.frames.frame import (
     Frame,
     RequestId,
 )
-from gridsignal_schemas.frames.refusals import REFUSALS
 from gridsignal_schemas.frames.server import (
     Conflated,
     Detail,
@@ -82,7 +81,6 @@ __all__ = [
     "CLIENT_FRAMES",
     "CLOSE_CODES",
     "MAX_CLIENT_FRAME",
-    "REFUSALS",
     "SERVER_FRAMES",
     "SUBPROTOCOL_AVRO",
     "SUBPROTOCOL_JSON",

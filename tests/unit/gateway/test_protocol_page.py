@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, REFUSALS, SERVER_FRAMES
+from gridsignal_schemas.codes import CODES
+from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES
 from gridsignal_schemas.messages import RECORDS
 from gridsignal_schemas.rules.writes import Speaker, Write, record_of
 from gridsignal_services.gateway.settings import GatewaySettings
@@ -38,7 +39,8 @@ def test_every_frame_has_an_example() -> None:
 
 def test_every_refusal_code_is_in_the_table_with_its_meaning() -> None:
     table = PAGE.split("### Refusal codes")[1].split("### Close codes")[0]
-    assert dict(re.findall(r"^\| `([a-z_]+)` \| (.+) \|$", table, re.MULTILINE)) == REFUSALS
+    told = dict(re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \|", table, re.MULTILINE))
+    assert told == {code.wire: code.meaning for code in CODES.values() if {"frame", "write"} & set(code.told)}
 
 
 def test_every_close_code_is_in_the_table() -> None:
