@@ -8,7 +8,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gridsignal_schemas.messages import Record
-from gridsignal_services.ingest.feed import Answer, Ask, FeedError, Malformed, NotYetAvailable, Provider, Refused, read
+from gridsignal_services.ingest.feed import (
+    Answer,
+    Ask,
+    Call,
+    FeedError,
+    Malformed,
+    NotYetAvailable,
+    Outage,
+    Provider,
+    Refused,
+    Unsupported,
+    read,
+)
 from gridsignal_services.ingest.http import Http
 from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.markets import DEFAULTS, Markets
@@ -85,11 +97,17 @@ class Fetching:
         try:
             told = replace(ask, token=await self._token(name, provider, ask))
             calls = provider.beside(answers, told) if provider.beside else []
-            fetch = self._http.fetch
-            beside = [await fetch(call, provider=name, per_minute=provider.per_minute) for call in calls]
+            beside = [await self._beside(name, provider, call) for call in calls]
             return read(provider, provider.merge(answers), replace(told, beside=tuple(beside)))
         except FeedError as fault:
             raise _without_secrets(fault, ask, provider) from None
+
+    async def _beside(self, name: str, provider: Provider, call: Call) -> Answer:
+        """A description, or a status that says that it is away: it is missed by what needs it alone."""
+        try:
+            return await self._http.fetch(call, provider=name, per_minute=provider.per_minute)
+        except Outage:
+            return Answer(b"", status=503)
 
     async def _answered(self, name: str, provider: Provider, ask: Ask) -> tuple[Answer, list[Record]]:
         """One page; an expired token is renewed once, a second refusal stands."""
@@ -97,7 +115,7 @@ class Fetching:
             try:
                 told = replace(ask, token=await self._token(name, provider, ask))
                 answer = await self._asked(name, provider, told)
-                return answer, read(provider, answer, told)
+                return answer, _of_page(provider, answer, told)
             except Refused as fault:
                 if not fault.expired or attempt == 2 or name not in self._tokens:
                     raise _without_secrets(fault, ask, provider) from None
@@ -121,6 +139,16 @@ class Fetching:
                 answer = await self._http.fetch(call, provider=name, per_minute=provider.per_minute)
                 self._tokens[name] = provider.token(answer, ask)
             return self._tokens[name][0]
+
+
+def _of_page(provider: Provider, answer: Answer, ask: Ask) -> list[Record]:
+    """What one page holds. Of pages that are read as one a page may be all unreadable, while another is not."""
+    try:
+        return read(provider, answer, ask)
+    except (Malformed, Unsupported):
+        if provider.merge is None or provider.next_page is None or provider.next_page(answer, ask) is None:
+            raise
+        return []
 
 
 def _forget(name: str, answer: Answer) -> None:

@@ -63,8 +63,12 @@ def markets_of(tables: Mapping[str, Any]) -> tuple[Markets, list[str]]:
 def _market(table: Mapping[str, Any], usual: Market) -> Market:
     currency = _matching(table.get("currency", usual.currency), _CURRENCY, "a currency such as EUR")
     told = tuple(_limit(row, currency) for row in _rows(table.get("limits", []), "limits"))
-    always = {(limit.product, limit.currency) for limit in told if limit.since == date.min}
-    kept = (limit for limit in usual.limits if (limit.product, limit.currency) not in always)
+    # from its first day on a table's word counts, also before a default that begins later
+    begun: dict[tuple[str, str], date] = {}
+    for limit in told:
+        key = limit.product, limit.currency
+        begun[key] = min(limit.since, begun.get(key, date.max))
+    kept = (one for one in usual.limits if one.since < begun.get((one.product, one.currency), date.max))
     return Market(
         timezone=_timezone(table["timezone"]) if "timezone" in table else usual.timezone,
         currency=currency,

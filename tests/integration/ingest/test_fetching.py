@@ -125,6 +125,19 @@ async def test_all_pages_of_a_vtn_are_one_list_in_which_the_urgent_event_holds()
     assert [q.params["skip"][0] for q in fake.questions if q.path == "/events"] == ["0", "2", "4", "5"]
 
 
+async def test_a_page_of_bad_events_and_a_program_that_is_away_cost_nothing_else() -> None:
+    bad = [{"id": "x"}, {"id": "y"}]
+    priced = [openadr_event(interval("PRICE", 0.25), id="a"), openadr_event(interval("SIMPLE", 1), id="b")]
+    away = openadr_event(interval("PRICE", 0.5), id="c", programID="away")
+    script = Vtn(*bad, *priced, away, programs={"tariff-1": PROGRAM})
+    asking = ask(Signal.EVENT)
+    async with fake_provider(lambda q: Reply(cut=0) if q.path == "/programs/away" else script(q)) as fake:
+        found = await fetched("openadr3", asking, vtn_at(fake.address))
+    assert sorted(record.record_name for record in found) == ["GridAlert", "SpotPrice"]
+    named = ("event 1: ", "event 2: ", "event 5: expected program away to say its units")
+    assert [text.startswith(name) for text, name in zip(asking.left_out, named, strict=True)] == [True] * 3
+
+
 def vtn_at(address: str, **more: str) -> dict[str, str]:
     return {"address": address, "client_id": "us", "client_secret": "hush"} | more
 

@@ -69,6 +69,14 @@ def test_a_feeds_file_moves_a_limit_of_every_coupled_zone_from_a_day_on() -> Non
     assert markets.of("AU-NSW") == market_of("AU-NSW")
 
 
+@pytest.mark.parametrize("since", ["2020-01-01", "2026-05-29", "2026-10-11"])
+def test_a_limit_of_the_file_counts_from_its_day_on_whatever_default_begins_later(since: str) -> None:
+    markets = told(f"[markets.UA]\nlimits = [{{ since = {since}, lowest = 0, highest = 9999 }}]")
+    assert markets.of("UA").bounds("DAY_AHEAD", "EUR", DAY) == Bounds(Decimal(0), Decimal(9999))
+    assert markets.of("UA").bounds("DAY_AHEAD", "EUR", date(2019, 12, 31)).lowest == -500
+    assert markets.of("DE-LU").bounds("DAY_AHEAD", "EUR", DAY).lowest == -600
+
+
 def test_a_feeds_file_describes_a_zone_that_joins() -> None:
     markets = told(
         """[markets.GE]

@@ -41,6 +41,14 @@ def test_the_end_of_a_posting_is_not_the_end_of_what_it_warns_of(changes: dict[s
     assert [getattr(alert, "ends_at", "") for alert in found] == [ends_at] * 2
 
 
+def test_a_posting_without_a_region_is_of_no_part_of_the_zone_and_said_to_be() -> None:
+    message = pjm_message().replace("<regionName>MIDATL</regionName>", "").replace("<regionName>WEST</regionName>", "")
+    (alert,), left_out = of("us_emergency", pjm(message), None)
+    assert isinstance(alert, GridAlert)
+    assert (alert.zone, alert.area) == ("US-MIDA-PJM", None)
+    assert left_out == ["message 7: expected a regionName, got none"]
+
+
 @pytest.mark.parametrize("priority", ["", "x", "Urgent"])
 def test_a_priority_that_is_not_known_is_read_from_the_posting_s_name(priority: str) -> None:
     found, _ = of("us_emergency", pjm(pjm_message(priority=priority)), None)

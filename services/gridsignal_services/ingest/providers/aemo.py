@@ -70,7 +70,7 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     notices = each(told, "notice", lambda row: object_of(row, "a notice"), ask, some=alone)
     found: list[Record] = []
     if ask.signal in (None, Signal.PRICE):
-        when = each(notices, "notice", aemo_notices.reviewed, ask, some=False)
+        when = each(notices, "notice", partial(aemo_notices.reviewed, ask=ask), ask, some=False)
         stand = {end for under_review, ends in when if not under_review for end in ends}
         reviewed = {end for under_review, ends in when if under_review for end in ends} - stand
         read = partial(_spot_price, reviewed=reviewed, ask=ask)

@@ -31,6 +31,7 @@ from gridsignal_services.ingest.providers.aemo_times import (
     MARKET_TIME,
     Window,
     condition,
+    ends_near,
     forecast_day,
     trading_intervals,
     windows,
@@ -117,13 +118,23 @@ def from_text(text: str, ask: Ask) -> Iterator[GridAlert]:
     yield from _alerts(_Notice(int(lines[0]), lines[told[1]], when.astimezone(UTC), title, body), ask)
 
 
-def reviewed(row: dict[str, Any]) -> tuple[bool, list[datetime]]:
-    """Whether a notice puts prices under review or says that they stand, and the ends of their trading intervals."""
+def reviewed(row: dict[str, Any], ask: Ask) -> tuple[bool, list[datetime]]:
+    """Whether a notice puts prices under review or says that they stand, and the ends of their trading intervals.
+
+    Of a review that does not say which, all about the time of the notice: none of them is final.
+    """
     kind = str(row.get("TYPEID") or "").upper()
     under_review = "SUBJECT TO REVIEW" in kind
     if not under_review and "PRICES UNCHANGED" not in kind:
         return False, []
-    return under_review, trading_intervals(str(row.get("REASON") or ""))
+    title, text = str(row.get("EXTERNALREFERENCE") or ""), str(row.get("REASON") or "")
+    try:
+        return under_review, trading_intervals(f"{text}\n\n{title}")
+    except Malformed as fault:
+        if not under_review:
+            raise
+        ask.left_out.add(f"notice {str(row.get('NOTICEID')).removesuffix('.0'):.20}: {fault}")
+        return True, ends_near(instant(row.get("EFFECTIVEDATE"), zone=MARKET_TIME))
 
 
 def _alerts(notice: _Notice, ask: Ask) -> Iterator[GridAlert]:

@@ -47,8 +47,15 @@ _WINDOW = re.compile(
 _SINCE = re.compile(rf"(?:from|since|at)\s+{_moment('begin')}", re.IGNORECASE)
 _UNTIL = re.compile(rf"(?:until|till)\s+{_moment('end')}", re.IGNORECASE)
 _ANY_DAY = re.compile(rf"(?<![\d/])({_DATE})")
-_STAMP = re.compile(rf"(?:({_DATE})[ T]+)?(\d{{1,2}}:\d{{2}})(?!:?\d)(\s*(?:to|until|-|\u2013)\s*)?", re.IGNORECASE)
-_INTERVALS = re.compile(r"trading intervals?\b(.*?)(?:\.(?=\s)|\n\s*\n|\Z)", re.IGNORECASE | re.DOTALL)
+_STAMP = re.compile(
+    rf"(?:({_DATE}),?[ T]+)?(\d{{1,2}}[:.]\d{{2}}(?=(?::00)?(?![:.]?\d))|\d{{4}}(?=\s*h(?:(?:ou)?rs?)?\b))"
+    rf"(?::00)?(?:\s*h(?:(?:ou)?rs?)?\b)?(?:\s+on\s+({_DATE}))?(\s*(?:to|until|-|\u2013)\s*)?",
+    re.IGNORECASE,
+)
+_INTERVALS = re.compile(
+    r"\b(?:(?:trading|dispatch|pricing)\s+)?(?:intervals?|DIs?)\b(.*?)(?:\.(?=\s)|\n\s*\n|\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
 _FIVE_MINUTES = timedelta(minutes=5)
 _FORECAST = re.compile(r"\bforecast\b", re.IGNORECASE)
 _LONGEST_AGO = timedelta(days=180)
@@ -177,20 +184,28 @@ def trading_intervals(text: str) -> list[datetime]:
     """The ends of the trading intervals that a notice names, one by one or from one to another. Raises Malformed."""
     found = [when for told in _INTERVALS.findall(text) for when in _ends(told)]
     if not found:
-        raise Malformed(f"expected trading intervals such as 12-May-2024 10:35, got {text:.60}")
+        raise Malformed(f"expected trading intervals such as 12-May-2024 10:35, got {text.strip():.60}")
     return found
 
 
 def _ends(text: str) -> Iterator[datetime]:
-    day, since = "", None
-    for told, clock, to in _STAMP.findall(text):
-        if not (day := told or day):
+    stamps = _STAMP.findall(text)
+    since = None
+    day = next((before or behind for before, _, behind, _ in stamps if before or behind), "")
+    for before, clock, behind, to in stamps:
+        if not (day := before or behind or day):
             continue
-        hour, minute = map(int, clock.split(":"))
-        when = (_midnight(day) + timedelta(hours=hour, minutes=minute)).astimezone(UTC)
+        plain = clock.replace(":", "").replace(".", "")
+        when = (_midnight(day) + timedelta(hours=int(plain[:-2]), minutes=int(plain[-2:]))).astimezone(UTC)
         if since is not None:
             if not since < when <= since + _LONGEST_REVIEW:
                 raise Malformed(f"expected trading intervals in order, got {text:.60}")
             yield from (since + n * _FIVE_MINUTES for n in range(1, (when - since) // _FIVE_MINUTES))
         yield when
         since = when if to else None
+
+
+def ends_near(when: datetime) -> list[datetime]:
+    """The ends of the intervals of an hour before and after a moment."""
+    first = datetime.fromtimestamp(when.timestamp() // 300 * 300, UTC)
+    return [first + n * _FIVE_MINUTES for n in range(-12, 14)]

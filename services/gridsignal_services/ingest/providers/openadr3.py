@@ -19,6 +19,8 @@ from gridsignal_services.ingest.feed import (
     Ask,
     Call,
     Malformed,
+    NotYetAvailable,
+    Outage,
     Provider,
     Refused,
     Signal,
@@ -26,7 +28,7 @@ from gridsignal_services.ingest.feed import (
     refuse_status,
 )
 from gridsignal_services.ingest.figures import json_of, object_of
-from gridsignal_services.ingest.providers.openadr3_event import HIDDEN, event_of, is_undescribed
+from gridsignal_services.ingest.providers.openadr3_event import HIDDEN, Program, event_of, is_undescribed
 from gridsignal_services.ingest.providers.openadr3_requests import asked
 from gridsignal_services.ingest.providers.openadr3_series import series
 from gridsignal_services.ingest.said import said_in
@@ -79,27 +81,37 @@ def _refusal(answer: Answer, ask: Ask) -> str:
 
 def beside(answers: Sequence[Answer], ask: Ask) -> list[Call]:
     """The programs of events that don't describe their payloads themselves: theirs are the defaults."""
-    programs: dict[str, None] = {}
-    for answer in answers:
-        body = json_of(answer.body)
-        for event in body if isinstance(body, list) else []:
-            if isinstance(event, dict) and (program := event.get("programID")) and is_undescribed(event):
-                programs[str(program)] = None
+    bodies = (json_of(answer.body) for answer in answers)
+    events = [event for body in bodies if isinstance(body, list) for event in body]
     headers = {"Authorization": f"Bearer {ask.token or ''}", "Accept": "application/json"}
-    paths = (quote(program, safe="") for program in list(programs)[:_MOST_PROGRAMS])
+    paths = (quote(program, safe="") for program in _asked_for(events))
     return [Call(f"{_address(ask)}/programs/{path}", headers=headers) for path in paths]
 
 
-def _programs(ask: Ask) -> dict[str, dict[str, Any]]:
-    """The programs that were asked for, by id; one that may not be read describes nothing."""
-    found: dict[str, dict[str, Any]] = {}
-    for answer in ask.beside:
-        if answer.status in (HIDDEN, 404):
-            continue
-        refuse_status(answer)
-        program = object_of(json_of(answer.body), "a program")
-        found[str(program.get("id"))] = program
+def _asked_for(events: Sequence[Any]) -> list[str]:
+    """The ids of the programs that events leave their units to, in their order."""
+    programs: dict[str, None] = {}
+    for event in events:
+        if isinstance(event, dict) and (program := event.get("programID")) and is_undescribed(event):
+            programs[str(program)] = None
+    return list(programs)[:_MOST_PROGRAMS]
+
+
+def _programs(events: Sequence[Any], ask: Ask) -> dict[str, Program]:
+    """The programs that were asked for, by id: described, hidden from us, or the reason why nothing is known of it."""
+    found: dict[str, Program] = {}
+    for key, answer in zip(_asked_for(events), ask.beside, strict=False):
+        try:
+            if answer.status != 404:  # nothing describes it
+                found[key] = HIDDEN if answer.status == HIDDEN else _program(answer)
+        except (Malformed, NotYetAvailable, Outage) as fault:
+            found[key] = f"expected program {key:.60} to say its units, got none: {fault}"
     return found
+
+
+def _program(answer: Answer) -> dict[str, Any]:
+    refuse_status(answer)
+    return object_of(json_of(answer.body), "a program")
 
 
 def request(ask: Ask) -> Call:
@@ -142,10 +154,9 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         raise Malformed(f"the VTN answers a problem: {body['status']!s:.3} {body['title']!s:.120}")
     if ask.zone is None:
         raise Unsupported("an event does not name its zone: expected one, got none")
-    programs = _programs(ask)
-    events = each(
-        body if isinstance(body, list) else [body], "event", lambda value: event_of(value, ask, programs), ask
-    )
+    told = body if isinstance(body, list) else [body]
+    programs = _programs(told, ask)
+    events = each(told, "event", lambda value: event_of(value, ask, programs), ask)
     if (count := sum(len(event.spans) for event in events)) > _MOST_INTERVALS:
         raise Malformed(f"expected at most {_MOST_INTERVALS} intervals, got {count}")
     zone = ask.zone

@@ -152,17 +152,24 @@ def _payload(span: Span, own: Described, above: Described, value: object) -> Tol
     return Told(span, kind, payload.get("values"), unit, currency)
 
 
-def event_of(value: object, ask: Ask, programs: Mapping[str, Mapping[str, Any]] | None = None) -> Event:
+Program = dict[str, Any] | str | int
+"""A program as its VTN tells it, why it could not be read, or HIDDEN."""
+
+
+def event_of(value: object, ask: Ask, programs: Mapping[str, Program] | None = None) -> Event:
     """An event out of its JSON; what it leaves out its program says.
 
-    Raises Unsupported for other objects and for OpenADR before 3.1.
+    Raises Unsupported for other objects and for OpenADR before 3.1, Malformed also where its program can't be read.
     """
     body = object_of(value, "an event")
     _must_be_an_event(body)
     told_name, program = name(body.get("eventName")), name(body["programID"])
     if not program:
         raise Malformed("expected a programID, got nothing")
-    usual = (programs or {}).get(str(body["programID"]), {})
+    found = (programs or {}).get(str(body["programID"]), {})
+    if isinstance(found, str):
+        raise Malformed(found)
+    usual = found if isinstance(found, dict) else {}
     own, theirs = _described(body.get("payloadDescriptors")), _described(usual.get("payloadDescriptors"))
     issued_at = _time(body.get("modificationDateTime")) or _time(body.get("createdDateTime"))
     key = str(body.get("id") or told_name or program)[:128]
@@ -176,7 +183,7 @@ def event_of(value: object, ask: Ask, programs: Mapping[str, Mapping[str, Any]] 
         issued_at=issued_at,
         spans=in_order,
         told=tuple(_payloads(in_order, _over(own, theirs), f"event {key:.60}", ask)),
-        units_unknown=not usual and any(answer.status == HIDDEN for answer in ask.beside),
+        units_unknown=found == HIDDEN,
     )
 
 

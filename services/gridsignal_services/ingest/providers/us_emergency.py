@@ -83,7 +83,7 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     messages = [element for element in root.iter() if local_name(element) == "EmergencyMessage"]
     if not messages and len(root):
         raise Malformed(f"expected EmergencyMessage, got {local_name(root[0]):.40}")
-    for alerts in each(messages, "message", lambda message: list(_alerts(message)), ask):
+    for alerts in each(messages, "message", lambda message: list(_alerts(message, ask)), ask):
         for alert in alerts:
             told = found.setdefault(alert.alert_id, alert)
             if told != alert:  # who is warned twice in two ways is warned the harder way
@@ -92,12 +92,14 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     return list(found.values())
 
 
-def _alerts(message: Element) -> Iterator[GridAlert]:
+def _alerts(message: Element, ask: Ask) -> Iterator[GridAlert]:
     fields = {local_name(child): (child.text or "").strip() for child in message if not len(child)}
-    names = [(n.text or "").strip() for n in message.iter() if local_name(n) == "regionName"] or ["PJM-RTO"]
+    names = [(n.text or "").strip() for n in message.iter() if local_name(n) == "regionName"] or [""]
     number, kind = _plain(fields.get("messageId", "")), fields.get("messageType", "")
     if not number:
         raise Malformed("expected a messageId, got none")
+    if not any(names):  # of PJM's zone, and of no part of it that we know
+        ask.left_out.add(f"message {number}: expected a regionName, got none")
     drill = fields.get("pjmDrill", "").lower()
     if drill not in _TRUTHS:
         raise Malformed(f"expected pjmDrill as true or false, got {drill!r:.20}")

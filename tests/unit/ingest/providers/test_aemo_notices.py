@@ -240,6 +240,13 @@ def test_load_that_is_shed_is_told_as_such(text: str, level: int, action: str) -
         ("for trading intervals 12-May-2024 10:35 to 12-May-2024 10:50.", 4),
         ("for trading intervals 12/05/2024 10:35 to 10:45", 3),
         ("for trading interval 12-May-2024 11:35.", 0),
+        ("Prices for interval 12-May-2024 10:35 are subject to review", 1),
+        ("for dispatch interval 10:35 on 12 May 2024", 1),
+        ("for the trading interval ending 1035 hrs on 12 May 2024", 1),
+        ("for the interval 12/05/2024 10:35:00", 1),
+        ("for DI ending 12 May 2024, 10:35", 1),
+        ("for trading interval ending 12-May-2024 10.35", 1),
+        ("for trading intervals 1035 hrs to 1045 hrs on 12 May 2024", 3),
     ],
 )
 def test_prices_of_every_interval_that_is_under_review_are_preliminary(text: str, reviewed: int) -> None:
@@ -249,6 +256,12 @@ def test_prices_of_every_interval_that_is_under_review_are_preliminary(text: str
     assert sum(record.status == "PRELIMINARY" for record in found) == reviewed
     found = prices("aemo", aemo_summary(rows, [review, stand]))
     assert {record.status for record in found} == {"FINAL"}
+
+
+def test_a_review_that_does_not_say_of_what_is_of_all_prices_about_its_time() -> None:
+    rows = [aemo_row(SETTLEMENTDATE=f"2024-05-12T{time}:00") for time in ("08:55", "09:00", "10:35", "11:05", "11:10")]
+    found = prices("aemo", aemo_summary(rows, [aemo_notice(8, "PRICES SUBJECT TO REVIEW", "some of today's prices")]))
+    assert [record.status for record in found] == ["FINAL", "PRELIMINARY", "PRELIMINARY", "PRELIMINARY", "FINAL"]
 
 
 @pytest.mark.parametrize(

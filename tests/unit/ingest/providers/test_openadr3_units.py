@@ -99,6 +99,20 @@ def test_a_limit_whose_program_may_not_be_read_is_told_and_not_taken_for_kilowat
     assert (alert.kind, alert.text) == ("FLEX_ALERT", "IMPORT_CAPACITY_LIMIT 5000000 in an unknown unit: an event")
 
 
+@pytest.mark.parametrize("answer", [Answer(b"", status=500), Answer(b"<html>"), Answer(b"[]"), Answer(b"")])
+def test_a_program_that_can_t_be_read_now_costs_the_events_that_leave_their_units_to_it(answer: Answer) -> None:
+    lost, kept = (openadr_event(interval("PRICE", 0.25), id=name, programID=name) for name in ("lost", "kept"))
+    own = openadr_event(interval("PRICE", 0.5), id="own", payloadDescriptors=[{"payloadType": "PRICE", **KWH}])
+    program = Answer(as_json({"id": "kept", "payloadDescriptors": [{"payloadType": "PRICE", **KWH}]}))
+    ask = Ask("SE-SE2", Signal.EVENT, NOW, beside=(answer, program))
+    found = read(PROVIDER, Answer(as_json([lost, kept, own])), ask)
+    assert sorted((r.dataset, r.currency) for r in found if isinstance(r, SpotPrice)) == [
+        ("kept", "SEK"),
+        ("tariff-1", "SEK"),
+    ]
+    assert ["expected program lost to say its units" in text for text in ask.left_out] == [True]
+
+
 def test_a_price_as_text_is_a_price_and_one_with_a_comma_a_gap() -> None:
     event = openadr_event(interval("PRICE", "0.00125"), interval("PRICE", "0,25"), interval("PRICE", 0.5))
     ask = Ask("SE-SE2", Signal.EVENT, NOW)
