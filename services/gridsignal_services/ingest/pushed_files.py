@@ -11,19 +11,19 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.values import rfc3339, text_of_decimal
-from gridsignal_services.ingest.curves import Curve, by_day
+from gridsignal_services.ingest.curves import Curve, by_day, joined
 from gridsignal_services.ingest.feed import Malformed
 from gridsignal_services.ingest.figures import decimal_of, foreign_kind, instant
 from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.markets import market_of
 from gridsignal_services.ingest.pushed_json import Body, few, of_json
+from gridsignal_services.ingest.schedule import market_day
 from gridsignal_services.ingest.stamps import from_stamps, of_step
 
 VALUES = {"price_per_mwh": "prices", "grams_per_kwh": "carbon"}
@@ -76,12 +76,8 @@ def bodies(
 Row = tuple[datetime, Decimal | None]
 
 
-@dataclass(slots=True)
-class _Series:
-    """The rows of one series, and the step that is given with them."""
-
-    rows: list[Row] = field(default_factory=list)
-    step: str = ""
+_Steps = dict[str, list[Row]]
+"""The rows of one series by the step that is given with each."""
 
 
 def _of_csv(text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: LeftOut | None) -> list[Body]:
@@ -96,10 +92,15 @@ def _of_csv(text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left
         named = dict(zip(names, key, strict=True))
         market_time = timezone or market_of(named["zone"]).timezone
         try:
-            curves = _curves(series, left_out, market_time, ends=stamp == "ends_at")
+            ends = stamp == "ends_at"
+            curves = [
+                one for step, own in series.items() for one in _curves(own, step, left_out, market_time, ends=ends)
+            ]
             days = [day for curve in curves for day in by_day(curve, market_time)]
+            if len(series) > 1:
+                days = _one_a_day(days, market_time, left_out)
         except Malformed as fault:
-            odd += [f"{' '.join(key)}: {fault}"] * len(series.rows)  # as much as if each of them were unreadable
+            odd += [f"{' '.join(key)}: {fault}"] * sum(map(len, series.values()))  # as if each of them were unreadable
         else:
             found += [Body(VALUES[column], named | _figures(column, day)) for day in days]
     few(odd, count, left_out, most=count // ROWS_A_FAULT)
@@ -113,9 +114,9 @@ def _read(
     given: Mapping[str, str],
     timezone: ZoneInfo | None,
     left_out: LeftOut | None,
-) -> tuple[int, dict[tuple[str, ...], _Series]]:
+) -> tuple[int, dict[tuple[str, ...], _Steps]]:
     """How many rows there are, and those of each series."""
-    found: dict[tuple[str, ...], _Series] = {}
+    found: dict[tuple[str, ...], _Steps] = {}
     with_offset: set[bool] = set()
     faults: list[str] = []
     comma, either = "", ""
@@ -131,13 +132,13 @@ def _read(
             with_offset.add(bool(_OFFSET.search(row[stamp].strip())))
             if len(with_offset) > 1:
                 raise _Confused("expected an offset in every time or in none, got both")
-            series = found.setdefault(key, _Series())
-            series.step = row.get("resolution_s") or given.get("resolution_s", "")
-            series.rows.append((when, None))  # a value that can't be read is a gap at a known time
+            step = str(row.get("resolution_s") or given.get("resolution_s", "")).strip()
+            series = found.setdefault(key, {}).setdefault(step, [])
+            series.append((when, None))  # a value that can't be read is a gap at a known time
             value = str(row[column]).strip()
             comma = comma or (f"line {rows.line_num}" if _DECIMAL_COMMA.fullmatch(value) else "")
             either = either or (f"line {rows.line_num}: {value!r}" if _EITHER.fullmatch(value) else "")
-            series.rows[-1] = when, _value(row[column])
+            series[-1] = when, _value(row[column])
         except _Confused as fault:
             raise Malformed(f"line {rows.line_num}: {fault}") from None
         except Malformed as fault:
@@ -225,11 +226,21 @@ def _time(text: str, timezone: ZoneInfo | None) -> datetime:
     return instant(when.isoformat())
 
 
-def _curves(series: _Series, left_out: LeftOut | None, market_time: ZoneInfo, *, ends: bool) -> list[Curve]:
-    stamps, values = [int(when.timestamp()) for when, _ in series.rows], [value for _, value in series.rows]
-    step = series.step
+def _one_a_day(days: Sequence[Curve], market_time: ZoneInfo, left_out: LeftOut | None) -> list[Curve]:
+    """Curves of several steps, of which no two cover the same time."""
+    by_date: dict[date, list[Curve]] = {}
+    for day in days:
+        by_date.setdefault(market_day(day.starts_at, market_time), []).append(day)
+    return [curve for same in by_date.values() for curve in joined(same, left_out)]
+
+
+def _curves(
+    rows: Sequence[Row], step: str, left_out: LeftOut | None, market_time: ZoneInfo, *, ends: bool
+) -> list[Curve]:
+    """The curves of rows with one step, which is read from their stamps where none is given."""
+    stamps, values = [int(when.timestamp()) for when, _ in rows], [value for _, value in rows]
     if step:
-        if not (step.strip().isascii() and step.strip().isdigit() and 0 < (step_s := int(step)) <= LONGEST_S):
+        if not (step.isascii() and step.isdigit() and 0 < (step_s := int(step)) <= LONGEST_S):
             raise Malformed(f"expected resolution_s as whole seconds from 1 to {LONGEST_S}, got {step!r:.20}")
         found = [of_step(stamps, values, step_s, left_out)]
     else:

@@ -67,6 +67,26 @@ def test_a_point_is_no_decimal_one_beside_a_decimal_comma(spelt: str) -> None:
         )
 
 
+def test_each_row_lasts_as_long_as_it_says_itself() -> None:
+    head = "starts_at,price_per_mwh,resolution_s"
+    hours = [f"2024-05-12T{hour:02}:00Z,{hour},3600" for hour in range(4)]
+    quarters = [f"2024-05-12T04:{minute:02}:00Z,5,900" for minute in (0, 15, 30, 45)]
+    for rows in (hours + quarters, quarters + hours):
+        told = LeftOut()
+        found = sorted(
+            bodies(csv(*rows, head=head), GIVEN, None, told), key=lambda body: str(body.content["starts_at"])
+        )
+        assert [(b.content["resolution_s"], b.content["prices_per_mwh"]) for b in found] == [
+            (3600, ["0", "1", "2", "3"]),
+            (900, ["5"] * 4),
+        ]
+        assert len(told) == 0
+    twice = csv(*hours, "2024-05-12T03:00Z,9,900", "2024-05-12T03:15Z,9,900", head=head)
+    found = bodies(twice, GIVEN, None, told)
+    assert "two resolutions disagree at 2024-05-12T03:00:00Z" in str(told)
+    assert ["9" in body.content["prices_per_mwh"] for body in found] == [False] * len(found)
+
+
 def test_an_empty_value_and_a_missing_row_are_gaps() -> None:
     text = csv("2024-05-12T00:00Z,1", "2024-05-12T01:00Z,", "2024-05-12T02:00Z,-3", "2024-05-12T04:00Z,0")
     (body,) = bodies(text, GIVEN | {"resolution_s": "3600"}, None)

@@ -156,7 +156,12 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         raise Unsupported("an event does not name its zone: expected one, got none")
     told = body if isinstance(body, list) else [body]
     programs = _programs(told, ask)
-    events = each(told, "event", lambda value: event_of(value, ask, programs), ask)
+    try:
+        events = each(told, "event", lambda value: event_of(value, ask, programs), ask)
+    except Malformed as fault:
+        if any(answer.status >= 500 for answer in ask.beside):  # all of them wait for what is away
+            raise Outage(str(fault)) from None
+        raise
     if (count := sum(len(event.spans) for event in events)) > _MOST_INTERVALS:
         raise Malformed(f"expected at most {_MOST_INTERVALS} intervals, got {count}")
     zone = ask.zone
