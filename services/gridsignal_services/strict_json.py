@@ -13,9 +13,9 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.rules.shapes import pointer, shape_fault
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -25,12 +25,6 @@ MAX_FAULTS = 50
 """Faults told at once: a body of 64 KiB can hold thousands."""
 MAX_DEPTH = 32
 """Levels of a body; ours have three. How many an interpreter can take differs from one to the next."""
-_CODES = {
-    "extra_forbidden": "UNKNOWN_FIELD",
-    "missing": "MISSING_FIELD",
-    "literal_error": "UNKNOWN_SYMBOL",
-    "enum": "UNKNOWN_SYMBOL",
-}
 
 
 class NotJson(Exception):
@@ -52,7 +46,7 @@ def read(shape: type[M], text: bytes) -> M:
     try:
         return shape.model_validate_json(text)
     except ValidationError as invalid:
-        raise NotTheShape([_fault(error) for error in invalid.errors(include_url=False)]) from None
+        raise NotTheShape([shape_fault(error) for error in invalid.errors(include_url=False)]) from None
 
 
 def faults_of(text: bytes) -> list[Detail]:
@@ -128,38 +122,3 @@ def _twisted(value: Any, at: str, depth: int = 0) -> Iterator[Detail]:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _twisted(inner, pointer(at, index), depth + 1)
-
-
-def pointer(at: str, step: str | int) -> str:
-    """A JSON pointer one step further; a key from outside is cut where it is longer than any of ours."""
-    return f"{at}/{str(step)[:100].replace('~', '~0').replace('/', '~1')}"
-
-
-def _fault(error: ErrorDetails) -> Detail:
-    at = ""
-    for step in error["loc"]:
-        at = pointer(at, step)
-    code = _CODES.get(error["type"], "INVALID_VALUE")
-    return Detail(code=code, pointer=at, message=message_of(error))
-
-
-def message_of(error: ErrorDetails) -> str:
-    """What was expected and what was got, from pydantic's words."""
-    match error["type"]:
-        case "extra_forbidden":
-            return "expected no such field"
-        case "missing":
-            return "expected a value, got nothing"
-        case "json_invalid":
-            return "expected JSON"
-        case _:
-            message = error["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ", 1)
-            message = message[0].lower() + message[1:].replace("'UNKNOWN', ", "", 1)  # on which nobody acts
-            return message if ", got " in message else f"{message}, got {_seen(error['input'])}"
-
-
-def _seen(value: object) -> str:
-    """What was sent, said back briefly; only the sender reads it."""
-    if isinstance(value, str | int | float | bool | None):
-        return f"{value!r:.60}"
-    return "a list" if isinstance(value, list) else "an object"

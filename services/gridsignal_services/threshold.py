@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from structlog.typing import FilteringBoundLogger
 
 from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.rules.shapes import message_of
 from gridsignal_services import problems, strict_json
 from gridsignal_services.access import Principal
 from gridsignal_services.access.tokens import Unauthorized, Verifier
@@ -28,7 +29,7 @@ from gridsignal_services.problems import MEDIA_TYPE, Problem
 from gridsignal_services.registry import Registry
 from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.slots import Slots
-from gridsignal_services.strict_json import MAX_BODY, message_of
+from gridsignal_services.strict_json import MAX_BODY
 from gridsignal_services.work import Work
 
 _AT_ONCE_BYTES = 4 * 1024

@@ -75,6 +75,23 @@ WHOLES: list[dict[str, Any]] = [
     {"flexibility": a_flexibility(kind="SHIFT_SITE")},
     {"options": [an_option(), an_option()]},
 ]
+ASKED: list[dict[str, Any]] = [
+    {},
+    {"zone": "FR"},
+    {"direction": "LOAD_INCREASE"},
+    {"run_mode": "DRY_RUN", "firmness": "MANDATORY"},
+    {"purpose": "UNKNOWN", "visibility": "UNKNOWN"},
+    {"min_quantity_w": 13 * MW},
+    {"step_w": 5 * MW},
+    {"price_cap_per_mwh": "1000001"},
+    {"pricing": "REGULATED", "price_cap_per_mwh": None},
+    {"gate_closure_at": utc("16:00")},
+    {"decision_deadline": BASE.gate_closure_at},
+    {"respond_within_s": 86_400},
+    {"ends_at": BASE.starts_at},
+    {"ends_at": utc("2024-07-12T19:00")},
+    {"starts_at": utc("2026-05-12T18:00"), "ends_at": utc("2026-05-12T19:00")},
+]
 NAMES = ("ours", "second", "third")
 POWERS = (0, 1, 5 * MW, 6 * MW, 8 * MW, 12 * MW, 12 * MW + 1)
 Act = Callable[[Both], None]
@@ -137,7 +154,9 @@ OPERATORS_ACTS: st.SearchStrategy[Act] = st.one_of(
     st.builds(_award, st.sampled_from(POWERS[1:]), st.sampled_from(NAMES)),
     st.builds(lambda cap: _ask(revision=2, price_cap_per_mwh=cap), st.sampled_from(["80", "120"])),
     st.just(_ask(request_id=OTHER)),
-    st.builds(lambda when: _change(ends_at=when), st.sampled_from(MOMENTS)),
+    st.builds(lambda revision, changes: _ask(revision=revision, **changes), MOSTLY_FIRST, st.sampled_from(ASKED)),
+    st.builds(lambda changes: _ask(request_id=OTHER, **changes), st.sampled_from(ASKED)),
+    st.builds(lambda when, which: _change(ends_at=when, which=which), st.sampled_from(MOMENTS), st.integers(1, 3)),
     st.just(_change(state=OrderState.CANCELLED)),
     st.just(Both.cancel),
 )
@@ -170,6 +189,29 @@ CROWDS: dict[str, tuple[list[Act], int, Callable[[int], Act], list[Act]]] = {
     "RESPONSES": (_ORDERED, LIMITS.responses_of_order + 2, lambda n: _RECEIVED, [*_ACCEPTED[2:], *_ACCEPTED[2:]]),
     "BASELINES": ([], LIMITS.baselines_of_site + 4, lambda n: _baseline(30 * MW + n, 900, 86_400 * n), []),
 }
+
+
+def test_an_extension_takes_nothing_that_the_site_has_promised_since() -> None:
+    """The first order ends earlier, another takes what it left, and then it is to last longer again."""
+    both = Both("VOLUNTARY")
+    early, late = utc("18:20"), utc("18:30")
+    first = _offer("ours", 1, {"power_w": 12 * MW, "starts_at": utc("18:00")}, {})
+    big = {"power_w": 20 * MW, "starts_at": late, "full_activation_s": 900, "ramp_down_w_per_min": 20 * MW}
+    acts = [
+        _ask(request_id=OTHER, starts_at=late, ends_at=utc("18:45"), power_w=20 * MW),
+        first,
+        _award(),
+        _answer(ResponseKind.ACCEPTED, 0, None, None, False),
+        _change(ends_at=early),
+        _offer("second", 1, big, {"request_id": OTHER}),
+        _award(20 * MW, "second"),
+        _change(ends_at=late, which=2),
+        _change(ends_at=late + SECOND, which=2),
+    ]
+    for act in acts:
+        act(both)
+    assert len(both.real.ledger.orders) == 2
+    assert "OVERCOMMITTED" in both.codes
 
 
 @pytest.mark.parametrize("code", CROWDS)

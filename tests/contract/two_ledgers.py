@@ -47,7 +47,17 @@ class Both:
     def ask(self, **changes: Any) -> None:
         """The operator asks, or amends what it asked for."""
         request = a_dispatch_request(**{"clearing_mode": "BY_HAND"} | changes)
-        if self.real.add(request, OPERATORS_NAME).accepted:
+        taken, told = self.real.add(request, OPERATORS_NAME), ""
+        try:
+            operating.ask(self.fake.ledger, request, self.real.now)
+        except ValueError as refused:
+            told = str(refused)
+        if taken.code == "ILLEGAL_STATE":  # which one it is, the fake does not know where it takes a clearing
+            assert told.startswith("expected a state that allows 'amend'")
+        elif not taken.duplicate:
+            assert told == _said(taken), request
+        self.codes |= {broken.code for broken in taken.faults}
+        if taken.accepted:
             self.fake.publish(request)
         self.agree()
 
@@ -78,17 +88,19 @@ class Both:
             operating.cancel(self.fake.ledger, self.fake.ledger.asked[REQUEST_ID].request, self.real.now)
         self.agree()
 
-    def change(self, **changes: Any) -> None:
-        """The operator changes its latest order, or takes it back."""
-        if not self.real.ledger.orders:
+    def change(self, *, which: int = 1, **changes: Any) -> None:
+        """The operator changes its latest order, or takes it back; `which` counts from the latest."""
+        orders = [*self.real.ledger.orders.values()]
+        if len(orders) < which:
             return
-        order = [*self.real.ledger.orders.values()][-1].order
+        order = orders[-which].order
         taken, told = self.real.change(order, **changes), ""
         try:
             operating.change(self.fake.ledger, order.order_id, self.real.now, **changes)
         except ValueError as refused:
             told = str(refused)
-        assert told == "; ".join(broken.message for broken in taken.faults)
+        assert told == _said(taken)
+        self.codes |= {broken.code for broken in taken.faults}
         self.agree()
 
     def reach(self, when: datetime) -> None:
@@ -126,6 +138,10 @@ class Both:
             assert (standing.state, standing.offer.revision) == (found.state, found.revision), name
             if standing.state is OfferState.REJECTED:
                 assert standing.codes == found.codes
+
+
+def _said(outcome: Outcome) -> str:
+    return "; ".join(": ".join(filter(None, (broken.pointer, broken.message))) for broken in outcome.faults)
 
 
 def verdict_of(outcome: Outcome) -> tuple[str, bool]:

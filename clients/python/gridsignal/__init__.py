@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from gridsignal.feed import Gap, Message, OrderOver
-    from gridsignal.history import CarbonPoint, PricePoint
+    from gridsignal.history import BaselineStretch, CarbonPoint, PricePoint
     from gridsignal.lines import Limits
     from gridsignal.offers import Terms
     from gridsignal.standing import Listing, OfferStatus, OrderStatus
@@ -100,6 +100,7 @@ __all__ = [
     "AlertAction",
     "AlertKind",
     "BaselineDeclaration",
+    "BaselineStretch",
     "CarbonIntensity",
     "CarbonPoint",
     "CarbonStatus",

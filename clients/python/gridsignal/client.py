@@ -11,7 +11,7 @@ from gridsignal.answers import baseline_body, body_of, reading_body, response_bo
 from gridsignal.clock import Clock
 from gridsignal.errors import UsageError
 from gridsignal.feed import Mode
-from gridsignal.history import Archive, CarbonPoint, PricePoint
+from gridsignal.history import Archive, BaselineStretch, CarbonPoint, PricePoint
 from gridsignal.ids import uuid7
 from gridsignal.lines import Limits
 from gridsignal.offers import SHED, Terms, deadline_of, offer_body, option_for
@@ -218,6 +218,14 @@ class Grid:
         """Declares what the site will draw if nobody asks for anything; the last before a request counts."""
         body = baseline_body(self._site("declare a baseline"), starts_at, power_w, resolution_s, method)
         return await self._wiring.post.submit("baseline", "", "baseline", body)
+
+    async def baseline(self, start: datetime, end: datetime) -> list[BaselineStretch]:
+        """What the site has declared that it draws over [start, end): parts of constant power in order of time.
+
+        Of each moment the newest word; where nothing is declared there is a gap. Needs `connect(api=...)`.
+        Raises UsageError, Unreachable, Unauthorized, NotPermitted.
+        """
+        return await self._archive.declared(self._site("read its baseline"), start, end)
 
     async def meter(self, reading: MeterReading | None = None, /, **fields: Any) -> Receipt:
         """Reports what flowed in one interval: a MeterReading, or its fields by name.

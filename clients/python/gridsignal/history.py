@@ -24,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gridsignal.addresses import refuse_plaintext, split
 from gridsignal.errors import NotPermitted, ProtocolViolation, Unauthorized, Unreachable, UsageError
+from gridsignal.problems import Meaning, meaning_of
 from gridsignal.tls import explained
 from gridsignal.tokens import NoToken, Tokens
 from gridsignal_schemas.frames import Detail
@@ -73,8 +74,21 @@ class CarbonPoint:
     logged_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class BaselineStretch:
+    """A part of a period over which a site has declared one power."""
+
+    starts_at: datetime
+    ends_at: datetime
+    power_w: int
+    method: str
+    declared_at: datetime
+    """When the log had it: for requests that were made before, an earlier declaration counts."""
+
+
 _PRICES = TypeAdapter(list[PricePoint])
 _CARBON = TypeAdapter(list[CarbonPoint])
+_STRETCHES = TypeAdapter(list[BaselineStretch])
 
 
 class _Door(NamedTuple):
@@ -130,6 +144,10 @@ class Archive:
         for since, until in _parts(start, end, _WEEK):
             found += await self._asked("baselines", "stretches", since, until, {"site": site})
         return found
+
+    async def declared(self, site: str, start: datetime, end: datetime) -> list[BaselineStretch]:
+        """The same, as the SDK hands it on."""
+        return _read(_STRETCHES, await self.baseline(site, start, end))
 
     async def _answer(self, door: _Door, path: str) -> dict[str, Any]:
         """One answer. A token that is not taken any more is asked for anew, once."""
@@ -208,15 +226,15 @@ def _answered(status: int, body: bytes) -> dict[str, Any]:
 
 def _refused(status: int, answer: Any) -> Exception:
     told = answer.get("detail") if isinstance(answer, dict) else None
-    match status:
-        case 401:
+    match meaning_of(status, answer):
+        case Meaning.TOKEN:
             return Unauthorized("the dispatch door does not take the token")
-        case 403 | 404:
+        case Meaning.NOT_YOURS:
             why = [Detail(code="NOT_FOUND", message=told)] if told else []
             return NotPermitted("forbidden", why, what="the question")
-        case 400 | 422:
-            return UsageError(f"the dispatch door can't answer this: {told or status}")
-        case 429 | 502 | 503 | 504:
+        case Meaning.QUESTION:
+            return UsageError(f"the dispatch door can't answer this: {told}")
+        case Meaning.AGAIN:
             return Unreachable(f"the dispatch door is busy or away ({status}): try again")
     return ProtocolViolation(f"expected the dispatch door's answer, got status {status} of something else")
 
@@ -225,4 +243,4 @@ def _read(adapter: TypeAdapter[list[Any]], points: list[dict[str, Any]]) -> list
     try:
         return adapter.validate_python(points)
     except ValidationError as error:
-        raise ProtocolViolation(f"expected points as the contract has them: {error.error_count()} faults") from error
+        raise ProtocolViolation(f"expected figures as the contract has them: {error.error_count()} faults") from error

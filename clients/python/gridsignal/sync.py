@@ -93,6 +93,7 @@ class Grid:
     accept = _blocking(client.Grid.accept)
     refuse = _blocking(client.Grid.refuse)
     report = _blocking(client.Grid.report)
+    baseline = _blocking(client.Grid.baseline)
     declare_baseline = _blocking(client.Grid.declare_baseline)
     meter = _blocking(client.Grid.meter)
     ping = _blocking(client.Grid.ping)

@@ -8,14 +8,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from gridsignal_schemas.frames import Detail, Receipt
 from gridsignal_schemas.messages import BaselineDeclaration
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.limits import LIMITS
-from gridsignal_schemas.rules.profile import Profile
+from gridsignal_schemas.rules.profile import Block, Profile
 
 _RUN = 64
 """Intervals whose lowest and highest power are kept as one."""
@@ -88,6 +88,22 @@ def stretches(
     """What counts over a period of those logged before an offset, in no order; None where a part has none."""
     found, is_whole = _covered(declarations[: bisect_left(declarations, before, key=_place)], starts_at, ends_at)
     return found if is_whole else None
+
+
+def counting(declarations: Sequence[Declared], starts_at: datetime, ends_at: datetime) -> list[Stretch]:
+    """What counts over a period, in order of time; where nothing is declared there is a gap."""
+    return sorted(_covered(declarations, starts_at, ends_at)[0], key=lambda stretch: stretch.starts_at)
+
+
+def runs_of(stretch: Stretch) -> Iterator[Block]:
+    """A stretch as parts of constant power."""
+    starts_at, ends_at, declared = stretch
+    step, since = declared.step, declared.starts_at
+    at, end = (starts_at - since) // step, -((since - ends_at) // step)
+    for power_w, same in groupby(declared.baseline.power_w[at:end]):
+        until = at + len(list(same))
+        yield Block(max(starts_at, since + at * step), min(ends_at, since + until * step), power_w)
+        at = until
 
 
 def _covered(declarations: Sequence[Declared], starts_at: datetime, ends_at: datetime) -> tuple[list[Stretch], bool]:

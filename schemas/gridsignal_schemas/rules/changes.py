@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from gridsignal_schemas.frames import Detail
@@ -29,9 +29,36 @@ def latest_end(order: DispatchOrder, option: OfferOption) -> datetime:
 
 
 def change_faults(
+    tracked: Ordered,
+    change: DispatchOrder,
+    option: OfferOption | None,
+    now: datetime,
+    *,
+    room_w: Callable[[datetime, datetime], int | None],
+) -> list[Detail]:
+    """What is wrong with an operator's revision of an order that serves this option of an offer.
+
+    `room_w` is what its site can still promise the order's request over a period, in watts; None without a baseline.
+    """
+    faults = list(_faults_of_itself(tracked, change, option, now))
+    since, until = tracked.order.ends_at, change.ends_at
+    if (
+        not faults
+        and option is not None
+        and since is not None
+        and until is not None
+        and is_later(tracked.order, change)
+    ):
+        room = room_w(since, until)  # an extension takes nothing that the site has promised elsewhere since
+        if room is None or tracked.power_w > room:
+            expected = f"expected headroom at the site for {tracked.power_w} W until then"
+            faults.append(fault("OVERCOMMITTED", "/ends_at", expected))
+    return faults
+
+
+def _faults_of_itself(
     tracked: Ordered, change: DispatchOrder, option: OfferOption | None, now: datetime
 ) -> Iterator[Detail]:
-    """What is wrong with an operator's revision of an order that serves this option of an offer."""
     current = tracked.order
     if change.revision != current.revision + 1:
         yield fault("REVISION", "/revision", f"expected {current.revision + 1}, got {change.revision}")

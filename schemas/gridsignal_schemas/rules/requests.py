@@ -24,9 +24,41 @@ LONGEST_PERIOD = timedelta(days=31)
 FARTHEST_START = timedelta(days=400)
 
 
+_TERMS = (
+    "zone",
+    "operator",
+    "direction",
+    "currency",
+    "pricing",
+    "deficiency_price_per_mwh",
+    "firmness",
+    "run_mode",
+)
+
+
 def request_faults(request: DispatchRequest, now: datetime) -> list[Detail]:
     """Everything that is wrong with a request at this grid time; empty when nothing is."""
     return [*_unknown_symbols(request), *_quantity_faults(request), *_deadline_faults(request, now)]
+
+
+def revision_faults(before: DispatchRequest | None, request: DispatchRequest) -> list[Detail]:
+    """Why this is not the next revision of a request, or not the first where there was none before.
+
+    What an offer was made for can't be changed under it: that is another request.
+    """
+    changed = [name for name in _TERMS if before is not None and getattr(before, name) != getattr(request, name)]
+    if changed:
+        return [
+            fault("NOT_CHANGEABLE", f"/{name}", f"expected {getattr(before, name)} as in the first revision")
+            for name in changed
+        ]
+    expected = 1 if before is None else before.revision + 1
+    if request.revision != expected:
+        return [fault("REVISION", "/revision", f"expected {expected}, got {request.revision}")]
+    if request.revision > LIMITS.revisions_of_request:
+        most = LIMITS.revisions_of_request
+        return [fault("REVISIONS", "/revision", f"expected at most {most}, got {request.revision}")]
+    return []
 
 
 def _unknown_symbols(request: DispatchRequest) -> Iterator[Detail]:

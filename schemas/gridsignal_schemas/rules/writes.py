@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from gridsignal_schemas.frames import Baseline, Detail, Offer, Reading, Respond, Withdraw
 from gridsignal_schemas.messages import BaselineDeclaration, FlexOffer, MeterReading, OfferWithdrawal, OrderResponse
+from gridsignal_schemas.rules.shapes import shape_fault
 from gridsignal_schemas.values import Record
 
 Write = Offer | Withdraw | Respond | Baseline | Reading
@@ -72,11 +73,4 @@ def _contradiction(name: str, known: str, got: Any) -> Detail | None:
 
 def details_of(invalid: ValidationError) -> list[Detail]:
     """Each broken rule of a shape, with a JSON pointer (RFC 6901)."""
-    return [
-        Detail(code="schema", pointer=_pointer(fault["loc"]), message=fault["msg"].removeprefix("Value error, ")[:200])
-        for fault in invalid.errors(include_url=False, include_context=False)[:MAX_DETAILS]
-    ]
-
-
-def _pointer(loc: tuple[int | str, ...]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in loc)
+    return [shape_fault(found) for found in invalid.errors(include_url=False)[:MAX_DETAILS]]

@@ -23,6 +23,7 @@ from gridsignal.cli import arguments
 from gridsignal.cli.connection import DEFAULT_API, add_api, bearer
 from gridsignal.cli.secure import ALLOW, add_tls_options, files_of, plaintext_allowed
 from gridsignal.cli.tables import period, printable
+from gridsignal.problems import Meaning, meaning_of
 from gridsignal.proxies import proxy_for
 from gridsignal.tls import context, explained
 from gridsignal_schemas.values import rfc3339
@@ -57,37 +58,35 @@ def add_options(arguments: argparse.ArgumentParser, *, sheet: bool = False) -> N
 @contextmanager
 def door(args: argparse.Namespace) -> Iterator[httpx2.Client]:
     """The door these options describe. Raises Failed for what keeps it shut."""
-    try:
-        headers = {"Authorization": f"Bearer {bearer(args.token_file)}"}
-    except UsageError as wrong:
-        raise Failed(USAGE, str(wrong)) from None
-    with opened("dispatch", args.api, "--api", DEFAULT_API, headers, files_of(args)) as http:
+    with opened("dispatch", args.api, "--api", DEFAULT_API, args) as http:
         yield http
 
 
 @contextmanager
-def opened(
-    door: str, address: str, option: str, such_as: str, headers: Mapping[str, str], files: Mapping[str, Path | None]
-) -> Iterator[httpx2.Client]:
-    """A REST door at the address of an option: by its own TLS settings, and by a proxy only where one is in the way.
+def opened(door: str, address: str, option: str, such_as: str, args: argparse.Namespace) -> Iterator[httpx2.Client]:
+    """A REST door at the address of an option, for the token and with the TLS settings of the other options.
 
-    Raises Failed for what keeps it shut.
+    A proxy is used only where one is in the way. Raises Failed for what keeps the door shut.
     """
     try:
+        headers = {"Authorization": f"Bearer {bearer(args.token_file)}"}
+    except UsageError as wrong:
+        raise Failed(USAGE, str(wrong)) from None
+    try:
         parts = split(address, ("http", "https"), f"such as {such_as}")
-        if parts.scheme == "http" and "Authorization" in headers:
+        if parts.scheme == "http":
             refuse_plaintext(parts.hostname or "", "https://", allowed=plaintext_allowed(), how=ALLOW)
         proxy = proxy_for(address, os.environ, socks_library="socksio")
     except UsageError as wrong:
         raise Failed(USAGE, f"{option}: {wrong}") from None
     try:
-        secured = context(**files)
+        secured = context(**files_of(args))
     except UsageError as wrong:
         raise Failed(USAGE, str(wrong)) from None
     try:
         with httpx2.Client(
             base_url=address,
-            headers=dict(headers),
+            headers=headers,
             timeout=15,
             verify=secured,
             proxy=proxy.url if proxy else None,
@@ -112,22 +111,32 @@ def exit_code(work: Callable[[argparse.Namespace], int], args: argparse.Namespac
         return failed.code
 
 
-def answer(response: httpx2.Response, options: Options = NONE) -> Any:
+_CODES = {Meaning.QUESTION: USAGE, Meaning.AGAIN: UNAVAILABLE}
+
+
+def answer(response: httpx2.Response, options: Options = NONE, *, door: str = "dispatch") -> Any:
     """The door's answer. Raises Failed with every fault it named, in the words of the options that were typed."""
     if response.is_success and response.headers.get("content-type") == "application/json":
         return response.json()
-    if response.status_code == 401 and (why := expired(response.request.headers["authorization"], datetime.now(UTC))):
+    problem = _json_of(response)
+    meaning = meaning_of(response.status_code, problem)
+    if meaning is Meaning.TOKEN and (why := expired(response.request.headers["authorization"], datetime.now(UTC))):
         raise Failed(FAILED, why)
     try:
-        problem = response.json()
         lines = [in_their_words(fault, options) for fault in problem.get("errors", [])]
         told = "\n  ".join(map(printable, lines or [str(problem["detail"])]))
-    except (ValueError, KeyError, TypeError):
-        told = f"expected an answer of the dispatch door, got HTTP {response.status_code}"
+    except (AttributeError, KeyError, TypeError):
+        told = f"expected an answer of the {door} door, got HTTP {response.status_code}"
         if response.is_redirect:
             told += f": it redirects to {shown(response.headers['location'])}, and the token is not sent there"
-    code = UNAVAILABLE if response.status_code in (429, 503) else FAILED
-    raise Failed(code, told)
+    raise Failed(_CODES.get(meaning, FAILED), told)
+
+
+def _json_of(response: httpx2.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
 
 
 def pages(http: httpx2.Client, collection: str, wanted: Mapping[str, str | None]) -> list[Any]:

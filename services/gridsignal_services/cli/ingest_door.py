@@ -11,11 +11,9 @@ from typing import Any
 
 import httpx2
 
-from gridsignal import UsageError
-from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
-from gridsignal.cli.connection import bearer
-from gridsignal.cli.secure import add_tls_options, files_of
-from gridsignal_services.cli.api import Failed, opened
+from gridsignal.cli.secure import add_tls_options
+from gridsignal_services.cli import api
+from gridsignal_services.cli.api import opened
 
 DEFAULT_INGEST = "http://127.0.0.1:8083"
 
@@ -33,22 +31,10 @@ def add_address(arguments: argparse.ArgumentParser) -> None:
 @contextmanager
 def ingest_door(args: argparse.Namespace) -> Iterator[httpx2.Client]:
     """The door these options describe. Raises Failed for what keeps it shut."""
-    try:
-        headers = {"Authorization": f"Bearer {bearer(args.token_file)}"}
-    except UsageError as wrong:
-        raise Failed(USAGE, str(wrong)) from None
-    with opened("ingest", args.ingest, "--ingest", DEFAULT_INGEST, headers, files_of(args)) as http:
+    with opened("ingest", args.ingest, "--ingest", DEFAULT_INGEST, args) as http:
         yield http
 
 
 def answer(response: httpx2.Response) -> Any:
     """The door's answer. Raises Failed with every fault it named."""
-    try:
-        told = response.json()
-        if response.is_success:
-            return told
-        faults = [f"{fault['pointer'] or fault['code']}: {fault['message']}" for fault in told.get("errors", [])]
-        text = "; ".join(faults) or str(told["detail"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        text = f"expected an answer of the ingest door, got HTTP {response.status_code}"
-    raise Failed(UNAVAILABLE if response.status_code in (429, 503) else FAILED, text)
+    return api.answer(response, door="ingest")

@@ -12,6 +12,7 @@ from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples, power_w
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import printable, show_rows
+from gridsignal_schemas.rules.lifecycle import REQUEST_OVER, RequestState
 from gridsignal_services.cli import amend, create, detail
 from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, pages, period_of, show_json
 from gridsignal_services.cli.sheet import show_csv
@@ -28,8 +29,8 @@ examples:
   gridsignal request amend REQUEST_ID --power 10MW --for 30m
   gridsignal request cancel REQUEST_ID --reason "the line is back"
 """
-_DONE = frozenset({"COMPLETED", "SETTLED", "DISPUTED", "CANCELLED"})
-"""States in which no order stands any more, whatever was awarded."""
+_DONE = REQUEST_OVER - {RequestState.UNMET}
+"""States in which no order stands any more, whatever was awarded; of UNMET it is said that nothing was."""
 _REASON = {"reason": "--reason"}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from gridsignal_schemas.rules.baselines import Declared
+from gridsignal_schemas.rules.baselines import Declared, Stretch, runs_of
+from gridsignal_schemas.rules.profile import Block
 from gridsignal_schemas.values import Identifier, Shape, Timestamp
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.metered import seen_periods
@@ -62,19 +63,14 @@ def stretches(declared: Sequence[Declared], starts_at: datetime, ends_at: dateti
     for since, until, turn in in_force(statements):
         first, last = max(since, starts_at), min(until, ends_at)
         if first < last:
-            yield from _runs(declared[turn], first, last)
+            yield from map(partial(_shown, declared[turn]), runs_of(Stretch(first, last, declared[turn])))
 
 
-def _runs(declared: Declared, starts_at: datetime, ends_at: datetime) -> Iterator[BaselineStretch]:
-    step, since = declared.step, declared.starts_at
-    at, end = (starts_at - since) // step, -((since - ends_at) // step)
-    for power_w, same in groupby(declared.baseline.power_w[at:end]):
-        until = at + len(list(same))
-        yield BaselineStretch(
-            starts_at=max(starts_at, since + at * step),
-            ends_at=min(ends_at, since + until * step),
-            power_w=power_w,
-            method=declared.baseline.method,
-            declared_at=declared.receipt.received_at,
-        )
-        at = until
+def _shown(declared: Declared, run: Block) -> BaselineStretch:
+    return BaselineStretch(
+        starts_at=run.starts_at,
+        ends_at=run.ends_at,
+        power_w=run.power_w,
+        method=declared.baseline.method,
+        declared_at=declared.receipt.received_at,
+    )

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from websockets.datastructures import Headers, MultipleValuesError
 
 from gridsignal_schemas.frames import CloseCode, Error, Filter, Hello, Subscribe
+from gridsignal_schemas.rules.shapes import message_of
 from gridsignal_services.gateway.effects import Close, Effect, Send
 from gridsignal_services.problems import Problem, bad_request, rate_limited, unauthorized, unavailable
 
@@ -42,16 +43,16 @@ def asked(path: str, query: str, headers: Headers) -> Asked:
         wanted["cursor"] = last[0]  # a client that comes back asks with the address it began with
     if "snapshot" in given:
         wanted["snapshot"] = _is_true(given["snapshot"])
-    lists = {name: given[name].split(",") for name in _LISTS if name in given}
+    lists = {name: _names(name, given[name]) for name in _LISTS if name in given}
     try:
         hello = Hello(id=_HELLO_ID, client=_client(headers), site=given.get("site"))
         subscribe = Subscribe.model_validate(
             {"id": _SUBSCRIBE_ID, "stream": "", "filter": Filter.model_validate(lists)} | wanted
         )
     except ValidationError as invalid:
-        fault = invalid.errors(include_url=False, include_input=False)[0]
+        fault = invalid.errors(include_url=False)[0]
         name = next((str(part) for part in fault["loc"] if part != "filter"), "request")
-        raise _wrong(name, fault["msg"]) from None
+        raise _wrong(name, message_of(fault)) from None
     return Asked(hello, subscribe, _wait_s(given.get("wait_s", str(_WAIT_S))) if polls else None)
 
 
@@ -111,6 +112,15 @@ def _parameters(query: str, known: tuple[str, ...]) -> dict[str, str]:
     if "stream" not in given:
         raise _wrong("stream", "expected one, such as ?stream=prices, got none")
     return given
+
+
+def _names(name: str, value: str) -> list[str]:
+    """The names in a list; without the parameter everything is wanted, and an empty one is somebody's mistake."""
+    names = value.split(",")
+    if not all(names):
+        expected = "expected names with commas between, or no such parameter for all of them"
+        raise _wrong(name, f"{expected}, got {value!r:.60}")
+    return names
 
 
 def _is_true(value: str) -> bool:

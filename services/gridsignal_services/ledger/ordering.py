@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from gridsignal_schemas.frames import Detail
@@ -16,7 +15,7 @@ from gridsignal_schemas.messages import (
     ResponseKind,
 )
 from gridsignal_schemas.rules.answers import UNKNOWN_ORDER, answer_fault, event_of, is_so_already, is_to
-from gridsignal_schemas.rules.changes import change_faults, event_of_change, is_later
+from gridsignal_schemas.rules.changes import change_faults, event_of_change
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import (
     OFFER,
@@ -96,21 +95,15 @@ def option_of(book: Book, tracked: TrackedOrder) -> OfferOption | None:
 
 
 def _change_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -> list[Detail]:
-    option = option_of(book, tracked)
-    faults = list(change_faults(tracked, order, option, book.now))
-    if not faults and option is not None and order.ends_at is not None and is_later(tracked.order, order):
-        faults.extend(_headroom_faults(book, tracked, order.ends_at))
-    return faults
+    request = book.requests[tracked.order.request_id]
 
+    def room_w(since: datetime, until: datetime) -> int | None:
+        promised = book.committed(tracked.order.site, request.request)
+        return book.headroom_w(
+            tracked.order.site, request.request, since, until, before=request.place, promised=promised
+        )
 
-def _headroom_faults(book: Book, tracked: TrackedOrder, ends_at: datetime) -> Iterator[Detail]:
-    """An extension takes nothing that the site has promised elsewhere since."""
-    order = tracked.order
-    request, since = book.requests[order.request_id], order.ends_at or ends_at
-    promised = book.committed(order.site, request.request)
-    room = book.headroom_w(order.site, request.request, since, ends_at, before=request.place, promised=promised)
-    if room is None or tracked.power_w > room:
-        yield fault("OVERCOMMITTED", "/ends_at", f"expected headroom at the site for {tracked.power_w} W until then")
+    return change_faults(tracked, order, option_of(book, tracked), book.now, room_w=room_w)
 
 
 # --- responses --------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from gridsignal_schemas.rules.lifecycle import (
     allows,
 )
 from gridsignal_schemas.rules.limits import LIMITS
-from gridsignal_schemas.rules.requests import request_faults
+from gridsignal_schemas.rules.requests import request_faults, revision_faults
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
@@ -38,17 +38,6 @@ from gridsignal_services.ledger.moves import (
 from gridsignal_services.ledger.pieces import Steps, pieces
 from gridsignal_services.ledger.rules import Amended
 from gridsignal_services.ledger.tracked import TrackedOrder, TrackedRequest
-
-_TERMS = (
-    "zone",
-    "operator",
-    "direction",
-    "currency",
-    "pricing",
-    "deficiency_price_per_mwh",
-    "firmness",
-    "run_mode",
-)
 
 
 def audience_of_request(request: DispatchRequest) -> Audience:
@@ -77,11 +66,8 @@ def request(book: Book, entry: Entry, request: DispatchRequest) -> Steps[Outcome
         return Outcome(False, (fault("CONFLICT", "/request_id", "this id and revision already has another content"),))
     if request.request_id in book.past.audiences:
         return _late(book, entry, request)
-    if faults := _term_faults(tracked, request):
+    if faults := revision_faults(None if tracked is None else tracked.request, request):
         return Outcome(False, tuple(faults))
-    expected = 1 if tracked is None else tracked.request.revision + 1
-    if request.revision != expected:
-        return Outcome(False, (fault("REVISION", "/revision", f"expected {expected}, got {request.revision}"),))
     if faults := [*_bounds(book, tracked, request), *request_faults(request, book.now)]:
         return Outcome(False, tuple(faults))
     receipt = receipt_of(book.now, entry, revision=request.revision)
@@ -110,20 +96,7 @@ def _late(book: Book, entry: Entry, request: DispatchRequest) -> Outcome:
 _OVER = fault("ILLEGAL_STATE", "/request_id", "expected a request that is not over")
 
 
-def _term_faults(tracked: TrackedRequest | None, request: DispatchRequest) -> list[Detail]:
-    """What an offer was made for can't be changed under it: that is another request."""
-    if tracked is None:
-        return []
-    changed = [name for name in _TERMS if getattr(tracked.request, name) != getattr(request, name)]
-    return [
-        fault("NOT_CHANGEABLE", f"/{name}", f"expected {getattr(tracked.request, name)} as in the first revision")
-        for name in changed
-    ]
-
-
 def _bounds(book: Book, tracked: TrackedRequest | None, request: DispatchRequest) -> Iterator[Detail]:
-    if request.revision > LIMITS.revisions_of_request:
-        yield fault("REVISIONS", "/revision", f"expected at most {LIMITS.revisions_of_request}, got {request.revision}")
     if tracked is None and book.open_of[request.operator, request.zone] >= LIMITS.requests_open:
         expected = f"expected at most {LIMITS.requests_open} requests of an operator that are not over"
         yield fault("OPEN_REQUESTS", "/request_id", expected)

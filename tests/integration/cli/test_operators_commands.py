@@ -228,5 +228,5 @@ def test_lists_and_totals_are_sheets_of_what_their_json_says(up: Up, operator: O
 
 def test_totals_of_a_period_that_is_none_name_the_option(operator: Operator) -> None:
     wrong = operator("totals --from +2d --to +1d")
-    assert (wrong.code, wrong.err) == (1, "gridsignal: --to: expected after from and at most 31 days later\n")
+    assert (wrong.code, wrong.err) == (2, "gridsignal: --to: expected after from and at most 31 days later\n")
     assert operator("totals --by hour").code == 2

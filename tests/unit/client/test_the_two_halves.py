@@ -17,6 +17,7 @@ from gridsignal.effects import Effect, Hand, Send
 from gridsignal.feed import Feed, Gap
 from gridsignal.session import Session
 from gridsignal.testing import FakeSite
+from gridsignal.testing.allowance import Allowance
 from gridsignal.testing.talk import Talk
 from gridsignal.testing.world import World
 from gridsignal.window import Entry, Settled
@@ -83,7 +84,9 @@ class Conversation:
 
     def connect(self, _: int) -> None:
         """A connection is welcomed; while another one counts this is a drain."""
-        wire = Wire(len(self.wires) + 1, Talk(self.world, lambda: NOW, offer_window=self.window))
+        wire = Wire(
+            len(self.wires) + 1, Talk(self.world, lambda: NOW, Allowance(1000.0, 5000), offer_window=self.window)
+        )
         (welcome,) = wire.talk.receive(self.session.hello())
         assert isinstance(welcome, frames.Welcome)
         self.wires.append(wire)

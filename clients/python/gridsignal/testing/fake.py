@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import http
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -18,7 +17,8 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from gridsignal.clock import wall
-from gridsignal.testing import operating
+from gridsignal.testing import operating, rest
+from gridsignal.testing.allowance import Allowance
 from gridsignal.testing.records import a_request, an_order
 from gridsignal.testing.site import FakeSite
 from gridsignal.testing.talk import Talk
@@ -50,6 +50,7 @@ class FakeGrid:
     `FakeGrid(now=clock.now)`, `connect(..., clock=clock)`, and moves that. `now()` tells grid time: deadlines hold,
     orders begin and end by it.
 
+    It takes `writes_per_s`, and `write_burst` at once, as a gateway does; more is refused with `rate`.
     `sites` are the participant's: each a FakeSite, or its zone alone. What a site can give follows from its baseline,
     its minimum load and its connection; without a word it draws 40 MW, of which 28 MW can be shed.
     """
@@ -63,6 +64,8 @@ class FakeGrid:
         grid_clock: GridClock | None = None,
         offer_window: int = 64,
         now: Callable[[], datetime] = wall,
+        writes_per_s: float = 1000.0,
+        write_burst: int = 5000,
     ) -> None:
         known = {name: FakeSite(zone=of) if isinstance(of, str) else of for name, of in (sites or _SITES).items()}
         self.world = World(now if grid_clock is None else lambda: grid_clock.at(now()), participant, known)
@@ -74,6 +77,7 @@ class FakeGrid:
         """Take writes and answer nothing, as if every receipt were lost."""
         self.unavailable: tuple[int, Mapping[str, str]] | None = None
         """Answer upgrades with this HTTP status and these headers, as something in front of the gateway would."""
+        self.allowance = Allowance(writes_per_s, write_burst)
         self._wall, self._grid_clock, self._offer_window = now, grid_clock, offer_window
         self._ticking: asyncio.Task[None] | None = None
         self._talks: dict[ServerConnection, Talk] = {}
@@ -120,6 +124,11 @@ class FakeGrid:
         """What `connect` takes."""
         return f"ws://127.0.0.1:{self.port}"
 
+    @property
+    def api(self) -> str:
+        """What `connect(api=...)` takes: it answers what a site has declared, and no history."""
+        return f"http://127.0.0.1:{self.port}"
+
     def now(self) -> datetime:
         """Grid time."""
         return self.world.now()
@@ -138,9 +147,15 @@ class FakeGrid:
     def ask(
         self, power_w: int, *, direction: str = "LOAD_DECREASE", in_s: int = 3600, **fields: Any
     ) -> DispatchRequest:
-        """Publishes a request that starts `in_s` seconds from now; every field can be given by name."""
+        """Publishes a request that starts `in_s` seconds from now; every field can be given by name.
+
+        Raises ValueError for one that the operators' door would refuse; `publish` takes whatever is on a log.
+        """
+        self.advance()
         zone = next(iter(self.world.sites.values())).zone
-        return self.publish(a_request(self.now(), zone, power_w, direction, in_s, **fields))
+        request = a_request(self.now(), zone, power_w, direction, in_s, **fields)
+        operating.ask(self.world.ledger, request, self.now())
+        return self.publish(request)
 
     def award(self, offer: FlexOffer, power_w: int | None = None, **fields: Any) -> DispatchOrder:
         """Publishes the order on an offer's first option; every field of the order can be given.
@@ -242,21 +257,17 @@ class FakeGrid:
     # --- the server ----------------------------------------------------------------------------------------------
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        self.upgrades += 1
+        self.upgrades += not rest.is_asked(request.path)
         if self.unavailable is not None:
-            status, headers = self.unavailable
-            response = socket.respond(http.HTTPStatus(status), "unavailable\n")
-            for name, value in headers.items():
-                response.headers[name] = value
-            return response
+            return rest.respond(socket, *self.unavailable, "unavailable\n")
         if request.headers.get("Authorization") not in {f"Bearer {token}" for token in self.tokens}:
-            response = socket.respond(http.HTTPStatus.UNAUTHORIZED, "unauthorized\n")
-            response.headers[frames.ANSWER_HEADER] = "gateway"
-            return response
-        return None
+            return rest.respond(socket, 401, {frames.ANSWER_HEADER: "gateway"}, "unauthorized\n")
+        return rest.answered(self.world, socket, request.path)
 
     async def _serve(self, socket: ServerConnection) -> None:
-        talk = Talk(self.world, self._wall, offer_window=self._offer_window, grid_clock=self._grid_clock)
+        talk = Talk(
+            self.world, self._wall, self.allowance, offer_window=self._offer_window, grid_clock=self._grid_clock
+        )
         try:
             async for text in socket:
                 body = json.loads(text)

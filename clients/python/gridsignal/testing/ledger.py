@@ -71,11 +71,11 @@ class Ledger:
     def _asked(self, request: DispatchRequest) -> None:
         known = self.asked.get(request.request_id)
         if known is None:
-            self.asked[request.request_id] = Asked(request, self.promises.next_place(request))
-            return
-        known.request = request
+            known = Asked(request, self.promises.next_place(request))
+            self.asked[request.request_id] = known
+        known.request = known.revisions[request.revision] = request
         for standing in self._offers_on(request.request_id):
-            faults = fit_faults(request, standing.offer, self._room(standing.offer))
+            faults = fit_faults(request, standing.offer, self.room_of(standing.offer.site, request.request_id))
             if faults and standing.state is OfferState.LIVE:
                 standing.codes = _codes(faults)
                 self._move(standing, Event.FAIL_RULES, Decision.REJECTED, standing.codes, faults[0].message)
@@ -149,7 +149,7 @@ class Ledger:
             None if asked is None else (asked.request, asked.state),
             now,
             crowd=crowd_of(offer, self.offers.values(), self.asked) if known is None else None,
-            room_w=self._room(offer),
+            room_w=self.room_of(offer.site, offer.request_id or ""),
         )
         codes, state = _codes(faults), OfferState.REJECTED if faults else OfferState.LIVE
         turned_down = sum(each.listed and not each.was_good for each in self._offers_on(offer.request_id))
@@ -161,11 +161,12 @@ class Ledger:
         reason = "; ".join(f"{broken.pointer}: {broken.message}" for broken in faults)
         self.owed.append(a_decision(standing, decision, codes, reason))
 
-    def _room(self, offer: FlexOffer) -> Callable[[datetime, datetime], int | None]:
+    def room_of(self, site: str, request_id: str) -> Callable[[datetime, datetime], int | None]:
+        """What a site can still promise a request that is known, over a period."""
+
         def room_w(starts_at: datetime, ends_at: datetime) -> int | None:
-            asked = self.asked[offer.request_id or ""]
-            live = [held for held in self.orders.values() if held.order.site == offer.site and not held.over]
-            return self.promises.headroom_w(offer.site, asked, live, starts_at, ends_at)
+            live = [held for held in self.orders.values() if held.order.site == site and not held.over]
+            return self.promises.headroom_w(site, self.asked[request_id], live, starts_at, ends_at)
 
         return room_w
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from gridsignal.testing.site import FakeSite
@@ -38,6 +38,10 @@ class Promises:
         self._place += 1
         self._questions.append(Question(self._place, request.starts_at, FOR_EVER))
         return self._place
+
+    def declared(self, site: str) -> Sequence[Declared]:
+        """What a site has declared, as far as it can still count."""
+        return self._declared[site]
 
     def receipt_of(self, baseline: BaselineDeclaration) -> Receipt | None:
         """The first receipt of the site's newest declaration, if this is the same again."""

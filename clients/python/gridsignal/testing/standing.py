@@ -50,6 +50,7 @@ class Asked:
     place: int
     """Baselines declared later do not count."""
     state: RequestState = RequestState.OPEN
+    revisions: dict[int, DispatchRequest] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:

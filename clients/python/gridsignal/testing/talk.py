@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gridsignal.testing.allowance import Allowance
 from gridsignal.testing.world import Refusal, World, refused
 from gridsignal_schemas import frames
 from gridsignal_schemas.catalog import TOPICS
@@ -31,11 +32,13 @@ class Talk:
         self,
         world: World,
         wall: Callable[[], datetime],
+        allowance: Allowance,
         *,
         offer_window: int = 64,
         grid_clock: GridClock | None = None,
     ) -> None:
         self._world, self._wall, self._offer_window, self._grid_clock = world, wall, offer_window, grid_clock
+        self._allowance = allowance
         self._subs: dict[str, _Wanted] = {}
         self.site: str | None = None
         self.instance: str | None = None
@@ -115,13 +118,18 @@ class Talk:
     def _write(self, frame: Write) -> Frame:
         offer_id, response_id = getattr(frame, "offer_id", None), getattr(frame, "response_id", None)
         record = self._record(frame)
-        answer = record if isinstance(record, Refusal) else self._world.write(record)
+        answer = record if isinstance(record, Refusal) else self._too_fast() or self._world.write(record)
         if isinstance(answer, Refusal):
             return refused(answer, frame.id, offer_id, response_id)
         receipt, duplicate = answer
         return frames.Received(
             id=frame.id, offer_id=offer_id, response_id=response_id, receipt=receipt, duplicate=duplicate
         )
+
+    def _too_fast(self) -> Refusal | None:
+        wait_ms = self._allowance.wait_ms(self._wall())
+        said = (Detail(code="rate", message="too many writes of this organisation"),)
+        return Refusal("rate", retriable=True, retry_after_ms=wait_ms, details=said) if wait_ms else None
 
     def _record(self, frame: Write) -> Record | Refusal:
         if self.site is None:

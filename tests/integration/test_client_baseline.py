@@ -1,0 +1,93 @@
+"""What a site has declared is read back with the SDK: the same from the stack and from the gateway in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import gridsignal
+from gridsignal import MW, BaselineStretch
+from gridsignal.testing import FakeGrid, FakeSite
+from gridsignal_services.embedded import Stack
+from gridsignal_services.gateway.settings import GatewaySettings
+
+QUARTER = timedelta(minutes=15)
+SOON_S = 30.0
+
+
+@pytest.fixture(params=["stack", "fake"])
+async def where(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, Any]]:
+    """What `connect` takes; of the site nothing is declared yet."""
+    if request.param == "stack":
+        stack: Stack = request.getfixturevalue("stack")
+        yield {"url": stack.gateway_url, "api": stack.api_url, "token": stack.token("participant", "acme-ai")}
+    else:
+        async with FakeGrid(sites={"fra-1": FakeSite(baseline_w=None)}) as fake:
+            yield {"url": fake.url, "api": fake.api, "token": fake.token}
+
+
+def shown(found: list[BaselineStretch], start: datetime) -> list[tuple[timedelta, timedelta, int]]:
+    return [(each.starts_at - start, each.ends_at - start, each.power_w) for each in found]
+
+
+async def test_what_was_declared_is_read_back_as_it_counts(where: dict[str, Any]) -> None:
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
+    async with asyncio.timeout(SOON_S), gridsignal.connect(**where, site="fra-1", outbox=":memory:") as grid:
+        assert await grid.baseline(start, start + 8 * QUARTER) == []
+        await grid.declare_baseline(start, [30 * MW, 30 * MW, 36 * MW, 36 * MW], method="first")
+        await grid.declare_baseline(start + QUARTER, [20 * MW], method="second")
+        await grid.declare_baseline(start + 5 * QUARTER, [10 * MW], method="after a gap")
+        found = await grid.baseline(start - QUARTER, start + 8 * QUARTER)
+        part = await grid.baseline(start + QUARTER / 3, start + QUARTER / 2)
+    assert shown(found, start) == [
+        (0 * QUARTER, 1 * QUARTER, 30 * MW),
+        (1 * QUARTER, 2 * QUARTER, 20 * MW),
+        (2 * QUARTER, 4 * QUARTER, 36 * MW),
+        (5 * QUARTER, 6 * QUARTER, 10 * MW),
+    ]
+    assert [each.method for each in found] == ["first", "second", "first", "after a gap"]
+    assert all(each.declared_at.tzinfo is not None and each.declared_at < start for each in found)
+    assert shown(part, start) == [(QUARTER / 3, QUARTER / 2, 30 * MW)]
+
+
+async def test_it_is_read_back_without_async(where: dict[str, Any]) -> None:
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+    def script() -> list[BaselineStretch]:
+        with gridsignal.sync.connect(**where, site="fra-1", outbox=":memory:") as grid:
+            grid.declare_baseline(start, [30 * MW])
+            return grid.baseline(start, start + QUARTER)
+
+    async with asyncio.timeout(SOON_S):
+        assert shown(await asyncio.to_thread(script), start) == [(0 * QUARTER, QUARTER, 30 * MW)]
+
+
+async def test_what_can_not_be_read_back_is_said(where: dict[str, Any]) -> None:
+    start = datetime.now(UTC)
+    async with asyncio.timeout(SOON_S), gridsignal.connect(**where, site="fra-1", outbox=":memory:") as grid:
+        with pytest.raises(gridsignal.UsageError, match="start before the end"):
+            await grid.baseline(start, start)
+    async with asyncio.timeout(SOON_S), gridsignal.connect(**where) as grid:
+        with pytest.raises(gridsignal.UsageError, match=r"connect\(site="):
+            await grid.baseline(start, start + QUARTER)
+    async with asyncio.timeout(SOON_S), gridsignal.connect(**where | {"api": None}, site="fra-1") as grid:
+        with pytest.raises(gridsignal.UsageError, match=r"connect\(api="):
+            await grid.baseline(start, start + QUARTER)
+
+
+async def test_writes_beyond_the_allowance_of_the_gateway_in_memory_are_put_off() -> None:
+    async with asyncio.timeout(SOON_S), FakeGrid(writes_per_s=20, write_burst=2) as fake:
+        async with gridsignal.connect(fake.url, token=fake.token, site="fra-1", outbox=":memory:") as grid:
+            start = datetime.now(UTC)
+            for day in range(4):
+                await grid.declare_baseline(start + timedelta(days=day), [30 * MW])
+        declared = [await fake.next(gridsignal.BaselineDeclaration) for _ in range(4)]
+    assert len({each.starts_at for each in declared}) == 4
+    settings = GatewaySettings.__dataclass_fields__
+    known = FakeGrid()
+    assert known.allowance.per_s == settings["organisation_writes_per_s"].default
+    assert known.allowance.burst == settings["organisation_write_burst"].default
