@@ -138,6 +138,11 @@ def unsupported_media_type() -> Problem:
     return Problem(415, "unsupported-media-type", "expected content-type application/json")
 
 
+def not_acceptable(types: Sequence[str], got: str) -> Problem:
+    """406: the caller takes none of what there is."""
+    return Problem(406, "not-acceptable", f"expected Accept with {' or '.join(types)}, got {got:.100}")
+
+
 def no_body(length: str | None) -> Problem:
     """413 where nothing but a header is asked for."""
     got = "one without end" if length is None else f"one of {length:.20} bytes"

@@ -20,10 +20,9 @@ SOON_S = 30.0
 
 
 @pytest.fixture(params=["stack", "fake"])
-async def where(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, Any]]:
+async def where(request: pytest.FixtureRequest, stack: Stack) -> AsyncIterator[dict[str, Any]]:
     """What `connect` takes; of the site nothing is declared yet."""
     if request.param == "stack":
-        stack: Stack = request.getfixturevalue("stack")
         yield {"url": stack.gateway_url, "api": stack.api_url, "token": stack.token("participant", "acme-ai")}
     else:
         async with FakeGrid(sites={"fra-1": FakeSite(baseline_w=None)}) as fake:
@@ -67,14 +66,14 @@ async def test_it_is_read_back_without_async(where: dict[str, Any]) -> None:
 
 
 async def test_what_can_not_be_read_back_is_said(where: dict[str, Any]) -> None:
-    start = datetime.now(UTC)
+    start, away = datetime.now(UTC), where | {"api": None}
     async with asyncio.timeout(SOON_S), gridsignal.connect(**where, site="fra-1", outbox=":memory:") as grid:
         with pytest.raises(gridsignal.UsageError, match="start before the end"):
             await grid.baseline(start, start)
     async with asyncio.timeout(SOON_S), gridsignal.connect(**where) as grid:
         with pytest.raises(gridsignal.UsageError, match=r"connect\(site="):
             await grid.baseline(start, start + QUARTER)
-    async with asyncio.timeout(SOON_S), gridsignal.connect(**where | {"api": None}, site="fra-1") as grid:
+    async with asyncio.timeout(SOON_S), gridsignal.connect(**away, site="fra-1", outbox=":memory:") as grid:
         with pytest.raises(gridsignal.UsageError, match=r"connect\(api="):
             await grid.baseline(start, start + QUARTER)
 

@@ -151,6 +151,21 @@ def pages(http: httpx2.Client, collection: str, wanted: Mapping[str, str | None]
     return found
 
 
+def show_sheet(http: httpx2.Client, path: str, wanted: Mapping[str, str | None]) -> None:
+    """Prints a list as the door writes it as CSV: all its pages, below one head line. Raises Failed."""
+    params: dict[str, str] | None = {name: value for name, value in wanted.items() if value is not None}
+    url, is_first = path, True
+    while url:
+        response = http.get(url, params=params, headers={"Accept": "text/csv"})
+        if not (response.is_success and response.headers.get("content-type", "").startswith("text/csv")):
+            answer(response)
+            raise Failed(FAILED, "expected CSV of the dispatch door, got something else")
+        _, _, rows = response.text.partition("\n")
+        sys.stdout.write(response.text if is_first else rows)
+        following = response.links.get("next", {}).get("url", "")
+        url, params, is_first = following and path + following, None, False
+
+
 def cause_of(error: BaseException) -> str:
     """Why a connection failed, in the operating system's or TLS's own words: the innermost cause that has any."""
     innermost = error

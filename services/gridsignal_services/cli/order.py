@@ -12,8 +12,18 @@ import httpx2
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples
 from gridsignal.cli.tables import show_rows, when
-from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, moment, pages, period_of, show_json
-from gridsignal_services.cli.sheet import show_csv
+from gridsignal_services.cli.api import (
+    add_options,
+    answer,
+    below,
+    door,
+    exit_code,
+    moment,
+    pages,
+    period_of,
+    show_json,
+    show_sheet,
+)
 
 EXAMPLE = """\
 examples:
@@ -67,15 +77,16 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     with door(args) as http:
         if args.action == "list":
-            views = pages(http, "orders", {"request_id": args.request, "state": args.state})
+            wanted = {"request_id": args.request, "state": args.state}
+            if args.csv:
+                show_sheet(http, "/v1/orders", wanted)
+                return OK
+            views = pages(http, "orders", wanted)
         else:
             views = [_one(http, args)]
     if args.json:
         for view in views:
             show_json(view)
-        return OK
-    if args.action == "list" and args.csv:
-        show_csv(views, record="order", without=("history", "metered"))
         return OK
     _show(views)
     if args.action == "show":

@@ -14,8 +14,17 @@ from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import printable, show_rows
 from gridsignal_schemas.rules.lifecycle import REQUEST_OVER, RequestState
 from gridsignal_services.cli import amend, create, detail
-from gridsignal_services.cli.api import add_options, answer, below, door, exit_code, pages, period_of, show_json
-from gridsignal_services.cli.sheet import show_csv
+from gridsignal_services.cli.api import (
+    add_options,
+    answer,
+    below,
+    door,
+    exit_code,
+    pages,
+    period_of,
+    show_json,
+    show_sheet,
+)
 
 EXAMPLE = """\
 examples:
@@ -107,12 +116,14 @@ def _create(http: httpx2.Client, args: argparse.Namespace) -> int:
 
 
 def _list(http: httpx2.Client, args: argparse.Namespace) -> int:
-    views = pages(http, "requests", {"zone": args.zone, "state": args.state})
+    wanted = {"zone": args.zone, "state": args.state}
+    if args.csv:
+        show_sheet(http, "/v1/requests", wanted)
+        return OK
+    views = pages(http, "requests", wanted)
     if args.json:
         for view in views:
             show_json(view)
-    elif args.csv:
-        show_csv(views, record="request")
     else:
         _show(views)
     return OK

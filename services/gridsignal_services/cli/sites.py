@@ -9,8 +9,7 @@ from typing import Any
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments
 from gridsignal.cli.tables import show_rows, when
-from gridsignal_services.cli.api import add_options, answer, door, exit_code, show_json
-from gridsignal_services.cli.sheet import show_csv
+from gridsignal_services.cli.api import add_options, answer, door, exit_code, show_json, show_sheet
 
 EXAMPLE = """\
 examples:
@@ -40,13 +39,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     with door(args) as http:
+        if args.csv:
+            show_sheet(http, "/v1/sites", {})
+            return OK
         sites = answer(http.get("/v1/sites"))
     if args.json:
         for site in sites:
             show_json(site)
-        return OK
-    if args.csv:
-        show_csv(sites)
         return OK
     seen = any("baseline_until" in site for site in sites)
     show_rows("sites", _SEEN if seen else _OWN, [_row(site) for site in sites])

@@ -11,8 +11,7 @@ from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, moment
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import show_rows
-from gridsignal_services.cli.api import add_options, answer, door, exit_code, rfc, show_json
-from gridsignal_services.cli.sheet import show_csv
+from gridsignal_services.cli.api import add_options, answer, door, exit_code, rfc, show_json, show_sheet
 
 EXAMPLE = """\
 examples:
@@ -52,12 +51,13 @@ def _run(args: argparse.Namespace) -> int:
     since, until = _period(args.since, args.until, grid_now())
     asked = {"by": args.by, "from": rfc(since), "to": rfc(until)} | ({"zone": args.zone} if args.zone else {})
     with door(args) as http:
+        if args.csv:
+            show_sheet(http, "/v1/totals", asked)
+            return OK
         totals = answer(http.get("/v1/totals", params=asked))["totals"]
     if args.json:
         for total in totals:
             show_json(total)
-    elif args.csv:
-        show_csv(totals)
     else:
         show_rows("totals, MWh", (args.by, *_HEADINGS), [_row(total) for total in totals])
     return OK

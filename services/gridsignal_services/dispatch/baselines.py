@@ -15,6 +15,7 @@ from gridsignal_schemas.values import Identifier, Shape, Timestamp
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.metered import seen_periods
 from gridsignal_services.dispatch.periods import From, To
+from gridsignal_services.dispatch.sheet import Sheet, as_asked
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.in_force import Statement, in_force
 
@@ -39,6 +40,9 @@ class Baselines(Shape):
     stretches: list[BaselineStretch]
 
 
+_STRETCHES = Sheet.of("stretches", BaselineStretch)
+
+
 def add_to(router: APIRouter, door: Door) -> None:
     """Adds /v1/baselines."""
 
@@ -54,7 +58,8 @@ def add_to(router: APIRouter, door: Door) -> None:
             periods = await seen_periods(door, who, site, from_, to, work)
             declared = [each for ledger in door.ledgers() for each in ledger.book.declared.get(site, ())]
             found = (stretch for since, until in periods for stretch in stretches(declared, since, until))
-            return await written(Baselines(site=site, stretches=[]), "stretches", found, lambda each: each, work)
+            answer = await written(Baselines(site=site, stretches=[]), "stretches", found, lambda each: each, work)
+            return await as_asked(request, answer, _STRETCHES, work)
 
 
 def stretches(declared: Sequence[Declared], starts_at: datetime, ends_at: datetime) -> Iterator[BaselineStretch]:

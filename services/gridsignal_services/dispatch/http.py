@@ -9,16 +9,17 @@ from fastapi.security import HTTPBearer
 from prometheus_client import CollectorRegistry, Counter
 
 from gridsignal_services import problems
+from gridsignal_services.accepted import CSV, JSON, preferred
 from gridsignal_services.asgi import add_pages, application
 from gridsignal_services.dispatch import orders, requests, signals, totals
 from gridsignal_services.dispatch.door import Door
-from gridsignal_services.dispatch.shown import show_answers
+from gridsignal_services.dispatch.shown import LISTS, show_answers
 from gridsignal_services.problems import MEDIA_TYPE, ProblemBody
 from gridsignal_services.telemetry import Health, logger
 from gridsignal_services.threshold import add_problems, answer
 
 _log = logger("dispatch")
-_STATUSES = {400, 401, 403, 404, 409, 412, 413, 415, 422, 428, 429, 503}
+_STATUSES = {400, 401, 403, 404, 406, 409, 412, 413, 415, 422, 428, 429, 503}
 
 
 def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
@@ -42,6 +43,12 @@ def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
     return made
 
 
+def _not_acceptable(request: Request) -> problems.Problem | None:
+    accept = request.headers.getlist("accept")
+    types = (JSON, CSV) if request.method in ("GET", "HEAD") and request.url.path in LISTS else (JSON,)
+    return None if preferred(accept, types) else problems.not_acceptable(types, ", ".join(accept))
+
+
 def _front(made: FastAPI) -> None:
     @made.get("/", include_in_schema=False)
     async def front() -> dict[str, str]:
@@ -59,7 +66,12 @@ def _count(made: FastAPI, health: Health, counted: CollectorRegistry) -> None:
 
     @made.middleware("http")
     async def count(request: Request, pass_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        waits = not health.ready and request.url.path.startswith("/v1/")
-        response = answer(problems.unavailable(health.reason)) if waits else await pass_on(request)
+        is_operation = request.url.path.startswith("/v1/")
+        if is_operation and not health.ready:
+            response = answer(problems.unavailable(health.reason))
+        elif is_operation and (unheard := _not_acceptable(request)):
+            response = answer(unheard)
+        else:
+            response = await pass_on(request)
         answered.labels(response.status_code).inc()
         return response

@@ -16,11 +16,13 @@ from gridsignal_services import problems
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch.door import Door, owns
 from gridsignal_services.dispatch.periods import WEEK, From, To, must_be_a_period
+from gridsignal_services.dispatch.sheet import Sheet, as_asked
 from gridsignal_services.dispatch.views import Readings, ignored
 from gridsignal_services.dispatch.written import json_of
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.work import Work
 
+_READINGS = Sheet.of("readings", MeterReading)
 _AROUND = timedelta(hours=1)
 Window = tuple[datetime, datetime]
 
@@ -54,8 +56,8 @@ def add_to(router: APIRouter, door: Door) -> None:
                 if windows is not None:
                     passed_over = [each for each in passed_over if touches(each.reading, windows)]
             texts = await work.each(metered, text)
-        head = Readings(readings=[], ignored=[ignored(each) for each in passed_over])
-        return json_of(head, "readings", filter(None, texts))
+            head = Readings(readings=[], ignored=[ignored(each) for each in passed_over])
+            return await as_asked(request, json_of(head, "readings", filter(None, texts)), _READINGS, work)
 
 
 async def seen_periods(

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 
-from gridsignal_schemas.messages import DispatchOrder, OrderState, SiteRegistration
+from gridsignal_schemas.messages import DispatchOrder, FlexOffer, OrderState, SiteRegistration
 from gridsignal_schemas.values import Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Principal
@@ -26,8 +26,10 @@ from gridsignal_services.dispatch.listing import (
     listed,
 )
 from gridsignal_services.dispatch.shapes import CancelOrderBody, ExtendBody, ReleaseBody
+from gridsignal_services.dispatch.sheet import Sheet, as_asked
 from gridsignal_services.dispatch.views import (
     Offers,
+    OfferView,
     Orders,
     OrderView,
     SiteView,
@@ -42,6 +44,9 @@ from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder
 from gridsignal_services.work import Work
 
+_ORDERS = Sheet.of("orders", DispatchOrder, OrderView, record="order", without="history metered")
+_OFFERS = Sheet.of("offers", FlexOffer, OfferView, record="offer")
+_OWN_SITES, _SEEN_SITES = Sheet.of("", SiteRegistration), Sheet.of("", SiteView)
 MeteredFrom = Annotated[Timestamp | None, Query(examples=["2024-05-12T18:00:00Z"])]
 
 
@@ -102,7 +107,7 @@ def _orders(router: APIRouter, door: Door) -> None:
                 if shown > _INTERVALS and order_id != chosen[-1]:
                     following = order_id  # the page ends early: what follows is asked for like any other page
                     break
-            return json_of(Orders(orders=[], next=following), "orders", texts)
+            return await as_asked(request, json_of(Orders(orders=[], next=following), "orders", texts), _ORDERS, work)
 
 
 def _order(router: APIRouter, door: Door) -> None:
@@ -266,7 +271,8 @@ def _offers(router: APIRouter, door: Door) -> None:
             seen = await listed(entries, keeps, _received_at, work, newest_first=newest_first)
             chosen, following = paged(seen, after, limit)
             page = Offers(offers=[], next=following)
-            return await written(page, "offers", chosen, lambda i: offer_view(seen[i][1]), work)
+            answer = await written(page, "offers", chosen, lambda i: offer_view(seen[i][1]), work)
+            return await as_asked(request, answer, _OFFERS, work)
 
 
 def _sites(router: APIRouter, door: Door) -> None:
@@ -284,8 +290,8 @@ def _sites(router: APIRouter, door: Door) -> None:
             return entry[1].model_dump_json() if entry[1].site in mine.sites else ""
 
         async with door.turn(who) as work:
-            texts = await work.each(known, text)
-        return json(f"[{','.join(filter(None, texts))}]")
+            answer = json(f"[{','.join(filter(None, await work.each(known, text)))}]")
+            return await as_asked(request, answer, _SEEN_SITES if who.role == "operator" else _OWN_SITES, work)
 
 
 def _received_at(entry: tuple[Ledger, TrackedOffer]) -> datetime:

@@ -31,11 +31,14 @@ from gridsignal_services.dispatch.listing import (
     must_be_theirs,
 )
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
+from gridsignal_services.dispatch.sheet import Sheet, as_asked
 from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedRequest
+
+_REQUESTS = Sheet.of("requests", DispatchRequest, RequestView, record="request")
 
 
 def routes(door: Door) -> APIRouter:
@@ -139,7 +142,8 @@ def _listing(router: APIRouter, door: Door) -> None:
             seen = await listed(entries, keeps, _made_at, work, newest_first=newest_first)
             chosen, following = paged(seen, after, limit)
             page = Requests(requests=[], next=following)
-            return await written(page, "requests", chosen, lambda i: _view_of(door, who, seen[i].tracked), work)
+            answer = await written(page, "requests", chosen, lambda i: _view_of(door, who, seen[i].tracked), work)
+            return await as_asked(request, answer, _REQUESTS, work)
 
 
 def _showing(router: APIRouter, door: Door) -> None:

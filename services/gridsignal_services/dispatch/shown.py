@@ -26,6 +26,7 @@ from gridsignal_schemas.messages import (
     SpotPrice,
 )
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
+from gridsignal_services.accepted import CSV
 from gridsignal_services.dispatch import baselines, signals, totals, vintages
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
 from gridsignal_services.dispatch.views import (
@@ -43,6 +44,11 @@ from gridsignal_services.ledger.delivered import DeliveryInterval
 from gridsignal_services.ledger.delivery import amount
 
 R = TypeVar("R", bound=Record)
+LISTS = frozenset(
+    f"/v1/{name}"
+    for name in ("requests", "orders", "offers", "sites", "readings", "baselines", "totals", "prices", "carbon")
+)
+"""What can be had as CSV, too."""
 
 
 def show_answers(router: APIRouter) -> None:
@@ -51,7 +57,10 @@ def show_answers(router: APIRouter) -> None:
     for route in router.routes:
         if isinstance(route, APIRoute) and route.response_model in shown:
             example = TypeAdapter(route.response_model).dump_python(shown[route.response_model], mode="json")
-            route.responses[route.status_code or 200] = {"content": {"application/json": {"example": example}}}
+            content: dict[str, Any] = {"application/json": {"example": example}}
+            if route.path in LISTS and "GET" in (route.methods or ()):
+                content[CSV] = {"schema": {"type": "string"}}
+            route.responses[route.status_code or 200] = {"content": content}
 
 
 def _golden(record: type[R]) -> R:

@@ -15,7 +15,17 @@ from gridsignal_services.access import Audience
 from gridsignal_services.dispatch.archive import TooMuch
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_period
-from gridsignal_services.dispatch.vintages import Best, CarbonCurve, Logged, PriceCurve, curve, point
+from gridsignal_services.dispatch.sheet import Sheet, as_asked
+from gridsignal_services.dispatch.vintages import (
+    Best,
+    CarbonCurve,
+    CarbonPoint,
+    Logged,
+    PriceCurve,
+    PricePoint,
+    curve,
+    point,
+)
 from gridsignal_services.dispatch.written import around, json
 
 ZoneName = Annotated[str, Query(examples=["DE-LU"])]
@@ -55,6 +65,10 @@ def routes(door: Door) -> APIRouter:
     return router
 
 
+_SHEETS = {
+    Prices: Sheet.of("curves", PriceCurve, PricePoint, parts="points"),
+    Carbon: Sheet.of("curves", CarbonCurve, CarbonPoint, parts="points"),
+}
 _Shown = type[Prices] | type[Carbon]
 
 
@@ -75,7 +89,7 @@ async def _answer(
         except TooMuch:
             raise problems.invalid([fault("PERIOD", "?as_of", "expected a moment nearer to from")]) from None
         pieces = await work.each_away(texts(shape(as_of=moment, curves=[]), logged, Best(from_, to, moment)))
-    return json("".join(pieces))
+        return await as_asked(request, json("".join(pieces)), _SHEETS[shape], work)
 
 
 _FEW = 256

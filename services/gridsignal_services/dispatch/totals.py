@@ -20,6 +20,7 @@ from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door, owns
 from gridsignal_services.dispatch.listing import ZoneFilter, must_be_theirs
 from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_period
+from gridsignal_services.dispatch.sheet import Sheet, as_asked
 from gridsignal_services.dispatch.views import overlaps
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.amounts import Amount, exactly
@@ -71,6 +72,9 @@ class Totals(Shape):
     totals: list[Total]
 
 
+_TOTALS = Sheet.of("totals", Total)
+
+
 def routes(door: Door) -> APIRouter:
     """The router of /v1/totals."""
     router = APIRouter(prefix="/v1", tags=["totals"])
@@ -103,7 +107,9 @@ def routes(door: Door) -> APIRouter:
             chosen = [one for one in await work.each(known, lambda e: e if asked(e) else None) if one]
             sums = await _added_up(door, who, chosen, by, work)
             lines = sorted(sums.items())
-            return await written(Totals(by=by, totals=[]), "totals", lines, lambda line: line[1].line(*line[0]), work)
+            head = Totals(by=by, totals=[])
+            answer = await written(head, "totals", lines, lambda line: line[1].line(*line[0]), work)
+            return await as_asked(request, answer, _TOTALS, work)
 
     return router
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from contextlib import redirect_stdout
 from io import StringIO
 from itertools import permutations
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gridsignal_services.cli.sheet import flattened, show_csv
+from gridsignal_services.dispatch.sheet import Sheet, flattened
 
 
 def test_a_record_and_what_is_said_of_it_stand_side_by_side() -> None:
@@ -35,12 +34,10 @@ SITES = ({"external_ids": {}}, {"external_ids": {"name": "Frankfurt", "eic": "11
     ],
     ids=["orders", "sites"],
 )
-def test_the_columns_are_the_same_whatever_a_row_holds(
-    rows: list[dict[str, object]], options: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_columns_are_the_same_whatever_a_row_holds(rows: list[dict[str, object]], options: Any) -> None:
+    made = Sheet("", (), options.get("record", ""), without=frozenset(options.get("without", ())))
     for ordered in permutations(rows):
-        show_csv(ordered, **options)
-        sheet = list(csv.reader(StringIO(capsys.readouterr().out)))
+        sheet = list(csv.reader(StringIO(made.text(ordered))))
         assert sheet == [
             list(flattened(rows[0], **options)),
             *(list(flattened(r, **options).values()) for r in ordered),
@@ -62,10 +59,9 @@ def test_what_a_spreadsheet_would_compute_is_text(text: str) -> None:
 @example(["tutorial\t=1", "\t=1"])
 @example(["two lines,\n=1+1"])
 def test_nor_where_the_spreadsheet_splits_a_line_elsewhere(texts: list[str]) -> None:
-    with redirect_stdout(StringIO(newline="")) as sheet:
-        show_csv([{"id": "a"} | {f"text_{at}": text for at, text in enumerate(texts)}])
+    sheet = Sheet("", ()).text([{"id": "a"} | {f"text_{at}": text for at, text in enumerate(texts)}])
     for delimiter in ",;\t":
-        for cells in csv.reader(StringIO(sheet.getvalue(), newline=""), delimiter=delimiter):
+        for cells in csv.reader(StringIO(sheet, newline=""), delimiter=delimiter):
             computed = [cell for cell in cells if re.match("[=+@\uff1d-]", cell) and not re.fullmatch("-[0-9]+", cell)]
             assert computed == []
 
@@ -75,6 +71,12 @@ def test_everything_else_stays_as_it_is(value: object) -> None:
     assert flattened({"value": value})["value"] == str(value)
 
 
-def test_a_column_that_only_a_later_row_has_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    show_csv([{"id": "a"}, {"id": "b", "paid": "5.00"}])
-    assert capsys.readouterr().out == "id,paid\na,\nb,5.00\n"
+def test_a_column_that_only_a_later_row_has_is_shown() -> None:
+    assert Sheet("", ()).text([{"id": "a"}, {"id": "b", "paid": "5.00"}]) == "id,paid\na,\nb,5.00\n"
+
+
+def test_parts_are_rows_with_what_is_said_of_them_all() -> None:
+    sheet = Sheet("", ("zone", "at", "price"), parts="points", without=frozenset({"points"}))
+    curves = [{"zone": "FR", "points": [{"at": "1", "price": "-5"}, {"at": "2", "price": None}]}]
+    assert sheet.text(curves) == "zone,at,price\nFR,1,-5\nFR,2,\n"
+    assert sheet.text([]) == "zone,at,price\n"
