@@ -99,7 +99,7 @@ class Both:
             operating.change(self.fake.ledger, order.order_id, self.real.now, **changes)
         except ValueError as refused:
             told = str(refused)
-        assert told == _said(taken)
+        assert told == "; ".join(broken.message for broken in taken.faults)
         self.codes |= {broken.code for broken in taken.faults}
         self.agree()
 

@@ -41,7 +41,8 @@ def change(ledger: Ledger, order_id: str, now: datetime, **changes: Any) -> Disp
     standing = ledger.offers.get(held.order.offer_id or "")
     option = None if standing is None else standing.option_named(held.order.option)
     room_w = ledger.room_of(held.order.site, held.order.request_id)
-    _must_be_none(change_faults(held, revised, option, now, room_w=room_w))
+    if faults := change_faults(held, revised, option, now, room_w=room_w):
+        raise ValueError("; ".join(broken.message for broken in faults))
     event = event_of_change(revised)
     try:
         held.state = after(ORDER, held.state, event)
