@@ -135,8 +135,8 @@ async def test_the_training_cluster_pauses_only_what_can_wait_and_only_after_the
                 20 * MW,
                 starts_at=started,
                 ends_at=started + timedelta(hours=2),
-                gate_closure_at=started - timedelta(minutes=30),
-                decision_deadline=started - timedelta(minutes=20),
+                gate_closure_at=started - timedelta(minutes=60),
+                decision_deadline=started - timedelta(minutes=50),
             )
             offer = await fake.next(FlexOffer)
             assert offer.options[0].power_w == 12 * MW  # the job that is due tonight can't wait

@@ -127,8 +127,8 @@ def answer(response: httpx2.Response, options: Options = NONE, *, door: str = "d
         told = "\n  ".join(map(printable, lines or [str(problem["detail"])]))
     except (AttributeError, KeyError, TypeError):
         told = f"expected an answer of the {door} door, got HTTP {response.status_code}"
-        if response.is_redirect:
-            told += f": it redirects to {shown(response.headers['location'])}, and the token is not sent there"
+        if response.is_redirect and (elsewhere := response.headers.get("location")):
+            told += f": it redirects to {shown(elsewhere)}, and the token is not sent there"
     raise Failed(_CODES.get(meaning, FAILED), told)
 
 

@@ -175,10 +175,6 @@ def test_check_config_counts_what_a_good_registry_holds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["request", "list", "--state", "OPENED"],
-        ["request", "list", "--zone", "XX"],
-        ["request", "list", "--zone", "GB"],
-        ["order", "list", "--state", "OPENED"],
         ["order", "show", "never-ordered"],
         ["order", "release", "never-ordered"],
         ["request", "create", "--zone", "GB", "--down", "12MW", "--start", "+3h", "--for", "45m"],
@@ -188,6 +184,25 @@ def test_check_config_counts_what_a_good_registry_holds(tmp_path: Path) -> None:
 def test_what_the_door_refuses_is_one(words: list[str], up: Up) -> None:
     refused = ran(words, **up.towards())
     assert (refused.code, refused.out, bool(refused.err)) == (1, "", True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["request", "list", "--state", "OPENED"],
+        ["request", "list", "--state", "OPENED", "--csv"],
+        ["request", "list", "--zone", "XX"],
+        ["request", "list", "--zone", "GB"],
+        ["order", "list", "--state", "OPENED"],
+        ["totals", "--from", "+2d", "--to", "+1d"],
+        ["prices", "--zone", "DE-LU", "--from", "+2d", "--to", "+1d"],
+        ["baseline", "show", "--site", "fra-1", "--from", "+2d", "--to", "+1d"],
+    ],
+    ids=" ".join,
+)
+def test_a_question_that_no_door_can_answer_is_two(words: list[str], up: Up) -> None:
+    asked = ran(words, **up.towards())
+    assert (asked.code, asked.out, bool(asked.err)) == (2, "", True)
 
 
 @pytest.mark.parametrize("terms", [["--price", "500"], ["--price", "90", "--power", "55MW"]], ids=["cap", "site"])
