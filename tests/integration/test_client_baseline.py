@@ -14,9 +14,9 @@ from gridsignal import MW, BaselineStretch
 from gridsignal.testing import FakeGrid, FakeSite
 from gridsignal_services.embedded import Stack
 from gridsignal_services.gateway.settings import GatewaySettings
+from tests.patience import SOON_S
 
 QUARTER = timedelta(minutes=15)
-SOON_S = 30.0
 
 
 @pytest.fixture(params=["stack", "fake"])
