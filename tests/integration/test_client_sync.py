@@ -88,7 +88,7 @@ async def test_an_iterator_that_timed_out_is_read_on_and_has_lost_nothing(fake: 
         with pytest.raises(TimeoutError):
             await asyncio.to_thread(next, signals)
         await asyncio.to_thread(grid.ping)
-        assert signals.cursor == {}
+        assert signals.cursor in ({}, {"prices": "fake-1-0"})  # a heartbeat may have said that nothing came yet
         curves = [fake.publish(a_spot_price(revision=number)) for number in (1, 2)]
         signals.timeout = SOON_S
         assert [await asyncio.to_thread(next, signals) for _ in curves] == curves
