@@ -48,7 +48,10 @@ _BETWEEN = r"[\s,-]*(?:\(?(?:LOR|MSL|LRC)\)?\s*)?(?:condition\s*)?(?:level[\s-]*
 
 
 def _condition_named(short: str, long: str) -> re.Pattern[str]:
-    """A condition with its level, in its short or long name, the level before or behind."""
+    """A condition with its level, in its short or long name, the level before or behind.
+
+    Not the thresholds of a list: "MSL2 - 1365 MW" says where the level begins, not that it is there.
+    """
     return re.compile(
         rf"\b{short}[\s.-]*(?:condition\s*)?(?:level[\s-]*)?{_STEP}(?!\s*[-\u2013:=]\s*\d)"
         rf"|\b{long}{_BETWEEN}{_STEP}|\blevel[\s-]*{_STEP}[\s-]*(?:{long}|{short}\b)",
@@ -59,7 +62,6 @@ def _condition_named(short: str, long: str) -> re.Pattern[str]:
 _LOR = _condition_named(r"(?:L\.?O\.?R|LRC)", r"(?:Lack Of Reserve|Low Reserve)")
 _MSL = _condition_named("MSL", "Minimum System Load")
 _LOR_AT_ALL = re.compile(r"\bLOR\b|\b(?:lack of|low) reserve\b", re.IGNORECASE)
-"""Not the thresholds of a list: "MSL2 - 1365 MW" says where the level begins, not that it is there."""
 _REFERS = re.compile(r"\b(?:Market\s+Notice|Notice|MN)\s*(?:No\.?|Number|#)?[:\s]*(\d{4,7})\b", re.IGNORECASE)
 _PLACE = re.compile(
     r"\b(?:in|for|of|affecting)\s+(?:all\s+of\s+)?(?:the\s+)?"

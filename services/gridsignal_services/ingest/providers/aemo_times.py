@@ -38,7 +38,7 @@ def _moment(name: str) -> str:
 
 
 _WINDOW = re.compile(
-    r"(?P<opening>\b(?:from|between|commencing|starting|beginning|start|begins?)\b:?(?:\s+at\b)?)?\s*"
+    r"(?:(?P<opening>\b(?:from|between|commencing|starting|beginning|start|begins?)\b:?(?:\s+at\b)?)\s*)?"
     rf"{_moment('begin')}\s*,?\s*"
     r"(?:(?:and\s+|,\s*)?(?:ending|ends?|finish(?:ing)?)\b:?(?:\s+at\b)?|(?:through\s+)?(?:to|until|till)\b:?|and\b|-|\u2013)"
     rf"\s*{_moment('end')}",

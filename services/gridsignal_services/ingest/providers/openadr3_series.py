@@ -62,14 +62,18 @@ def _pieces(event: Event, ask: Ask, market: Market) -> dict[Group, list[Piece]]:
     found: dict[Group, list[Piece]] = {}
     name = f"event {event.key:.60}"
     told = [one for one in event.told if one.kind in ("PRICE", "GHG")]
-    read_one = partial(_series_of, ask=ask, market=market)
+    read_one = partial(_series_of, event, ask=ask, market=market)
     for one, group, parts in each(told, f"{name}, price or GHG", read_one, ask, some=False):
         of_interval = f"{name}, interval {one.span.index + 1}, {one.kind} value"
         found.setdefault(group, []).extend(each(parts, of_interval, partial(_piece, one), ask, some=False))
     return {group: pieces for group, pieces in found.items() if pieces}
 
 
-def _series_of(told: Told, ask: Ask, market: Market) -> tuple[Told, Group, list[tuple[datetime, datetime, Any]]]:
+def _series_of(
+    event: Event, told: Told, ask: Ask, market: Market
+) -> tuple[Told, Group, list[tuple[datetime, datetime, Any]]]:
+    if event.units_unknown and not told.unit:  # per kWh only where nobody says otherwise
+        raise Malformed(f"expected the units of {told.kind}, got none, and program {event.program:.60} may not be read")
     return told, _group(told, ask, market), list(_shares(told))
 
 

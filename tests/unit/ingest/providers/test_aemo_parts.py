@@ -75,6 +75,24 @@ def test_a_region_that_is_called_off_takes_no_other_with_it(over: str, between: 
 
 
 @pytest.mark.parametrize("over", OVER)
+@pytest.mark.parametrize("between", [".\n\n", ".\n \n  ", "\n\n\n", "; "])
+@pytest.mark.parametrize(
+    "window",
+    [
+        FIRST,
+        "1800 hrs to 1930 hrs 12/05/2024",
+        "18:00 hrs until 19:30 hrs AEST on 12/05/2024",
+        "12/05/2024 1800 hrs - 1930 hrs",
+        "On 12/05/2024 at 6 pm to 7:30 pm",
+    ],
+)
+def test_a_window_with_which_a_part_begins_is_of_that_part(over: str, between: str, window: str) -> None:
+    off, on = f"The LOR1 condition in the NSW region {OFF}{over}", "a LOR2 condition is forecast in the QLD region."
+    expected = [("AU-NSW", 0, ""), ("AU-QLD", 2, FIRST)]
+    assert told(f"{off}{between}{window}: {on}") == (expected, [])
+
+
+@pytest.mark.parametrize("over", OVER)
 @pytest.mark.parametrize(
     "text",
     [

@@ -99,6 +99,19 @@ def test_a_limit_whose_program_may_not_be_read_is_told_and_not_taken_for_kilowat
     assert (alert.kind, alert.text) == ("FLEX_ALERT", "IMPORT_CAPACITY_LIMIT 5000000 in an unknown unit: an event")
 
 
+@pytest.mark.parametrize(("kind", "unit"), [("PRICE", "KWH"), ("PRICE", "MWH"), ("GHG", "G/KWH")])
+@pytest.mark.parametrize("level", LEVELS[:3])
+@pytest.mark.parametrize("other", [{}, {"currency": "SEK"}])
+def test_a_price_or_intensity_whose_program_may_not_be_read_is_in_the_unit_told_beside_it_or_refused(
+    kind: str, unit: str, level: str, other: dict[str, str]
+) -> None:
+    expected = f"expected the units of {kind}, got none, and program tariff-1 may not be read"
+    with pytest.raises(Malformed, match=f"event event-1, price or GHG 1: {expected}"):
+        told(kind, 85, {level: other}, status=403)
+    described = {level: {"units": unit, **other}}
+    assert told(kind, 85, described, status=403) == told(kind, 85, described, status=404)
+
+
 @pytest.mark.parametrize("answer", [Answer(b"", status=500), Answer(b"<html>"), Answer(b"[]"), Answer(b"")])
 def test_a_program_that_can_t_be_read_now_costs_the_events_that_leave_their_units_to_it(answer: Answer) -> None:
     lost, kept = (openadr_event(interval("PRICE", 0.25), id=name, programID=name) for name in ("lost", "kept"))
