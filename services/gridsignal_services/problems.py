@@ -19,6 +19,8 @@ from gridsignal_schemas.values import Shape
 
 MEDIA_TYPE = "application/problem+json"
 TYPES = "urn:gridsignal:problem:"
+LOG_AWAY = "the log can't be reached now"
+"""Where it is and what is wrong with it, the operations port and our log say."""
 
 
 class Fault(Shape):
@@ -212,6 +214,16 @@ def rate_limited(retry_after_s: int, detail: str = "expected fewer requests") ->
 def unavailable(detail: str, retry_after_s: int = 1) -> Problem:
     """503: nothing was promised; a write may or may not have been logged, ask again with the same key."""
     return Problem(503, "unavailable", detail, headers={"Retry-After": str(retry_after_s)}, retriable=True)
+
+
+def not_ready() -> Problem:
+    """503: why it waits is for those who run it, at the operations port."""
+    return unavailable("not ready")
+
+
+def log_away() -> Problem:
+    """503: likewise."""
+    return unavailable(LOG_AWAY)
 
 
 def internal() -> Problem:

@@ -35,7 +35,7 @@ from gridsignal_services.registry import Registry
 from gridsignal_services.reloading import Files, Reloading, rules_of, warn_of
 from gridsignal_services.replica import Replica
 from gridsignal_services.restlimits import RestLimits
-from gridsignal_services.settings import ServerSettings
+from gridsignal_services.settings import Check, ServerSettings
 
 Told = Callable[[str, int], None]
 """Is told the host and port of a door that is ready."""
@@ -163,9 +163,9 @@ def feeds_of(settings: ServerSettings) -> Feeds:
     return Feeds.load(settings.feeds, os.environ) if settings.feeds else Feeds()
 
 
-def checks(door: str) -> Sequence[Callable[[ServerSettings], object]]:
-    """What the settings of a door must hold to, before anybody is asked. Each raises ConfigError."""
-    own: dict[str, Sequence[Callable[[ServerSettings], object]]] = {
+def checks(door: str) -> Sequence[Check]:
+    """What the settings of a door must hold to."""
+    own: dict[str, Sequence[Check]] = {
         "gateway": (GatewaySettings.of,),
         "dispatch": (partial(RestLimits.of, prefix="GRIDSIGNAL_DISPATCH_"),),
         "ingest": (feeds_of, partial(IngestLimits.of, prefix="GRIDSIGNAL_INGEST_")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,18 +21,6 @@ class ConfigError(Exception):
         super().__init__(faults[0])
         self.faults = faults
         """Every fault, one line each."""
-
-
-def together(*checks: Callable[[], object]) -> None:
-    """Runs every check. Raises ConfigError with the faults of all of them: nobody mends one to be told the next."""
-    faults: list[str] = []
-    for check in checks:
-        try:
-            check()
-        except ConfigError as error:
-            faults += error.faults
-    if faults:
-        raise ConfigError(*faults)
 
 
 _PREFIX = "GRIDSIGNAL_"
@@ -150,20 +138,32 @@ class ServerSettings:
         return port + _OPS_ABOVE if port + _OPS_ABOVE <= 65535 else port - _OPS_ABOVE
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str], **arguments: object) -> ServerSettings:
-        """The environment's settings; arguments that are not None come before them. Raises ConfigError: all faults."""
-        return cls.of(*given(environment, **arguments))
+    def from_environment(cls, environment: Mapping[str, str], *checks: Check, **arguments: object) -> ServerSettings:
+        """The environment's settings; arguments that are not None come before them. Raises ConfigError as `of` does."""
+        return cls.of(*given(environment, **arguments), checks)
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], faults: Sequence[str] = ()) -> ServerSettings:
-        """The settings with these values. Raises ConfigError with the faults found before and its own."""
-        try:
-            settings = cls(**values)
-        except ConfigError as error:
-            raise ConfigError(*faults, *error.faults) from None
-        if faults:
-            raise ConfigError(*faults)
-        return settings
+    def of(cls, values: Mapping[str, Any], faults: Sequence[str] = (), checks: Sequence[Check] = ()) -> ServerSettings:
+        """The settings with these values, which hold to these checks.
+
+        Raises ConfigError with the faults found before, its own and those of the checks: one start tells all.
+        """
+        unproven = object.__new__(cls)  # the checks look at settings that have faults, too
+        for name, value in ({known.name: known.default for known in fields(cls)} | {"limits": {}, **values}).items():
+            object.__setattr__(unproven, name, value)
+        told = [*faults, *_faults_of_settings(unproven)]
+        for check in checks:
+            try:
+                check(unproven)
+            except ConfigError as error:
+                told += error.faults
+        if told:
+            raise ConfigError(*dict.fromkeys(told))
+        return cls(**values)
+
+
+Check = Callable[[ServerSettings], object]
+"""What settings must hold to before anybody is asked; raises ConfigError."""
 
 
 def given(environment: Mapping[str, str], **arguments: object) -> tuple[dict[str, Any], list[str]]:

@@ -151,7 +151,8 @@ def add_problems(made: FastAPI, log: FilteringBoundLogger) -> None:
 
     @made.exception_handler(LogUnavailable)
     async def away(_: Request, error: LogUnavailable) -> Response:
-        return answer(problems.unavailable(str(error)))
+        log.warning("log away", error=str(error))
+        return answer(problems.log_away())
 
     @made.exception_handler(PositionGone)
     async def passed(_: Request, __: PositionGone) -> Response:

@@ -6,7 +6,6 @@ import ssl
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import Log, LogConfigurationError
@@ -20,31 +19,31 @@ SASL = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
 def brokers_of(settings: ServerSettings) -> Brokers:
-    """How the settings say the brokers are reached. Raises ConfigError."""
+    """How the settings say the brokers are reached. Raises ConfigError with every fault."""
+    faults, tls = [], None
     if settings.kafka is None:
-        raise ConfigError("kafka: expected the brokers, host:port with commas between, got nothing")
+        faults.append("kafka: expected the brokers, host:port with commas between, got nothing")
     if settings.kafka_sasl not in SASL:
-        raise ConfigError(f"kafka_sasl: expected one of {', '.join(SASL)}, got {settings.kafka_sasl!r:.60}")
+        faults.append(f"kafka_sasl: expected one of {', '.join(SASL)}, got {settings.kafka_sasl!r:.60}")
     readable = settings.kafka_username is not None and settings.kafka_ca is None and settings.kafka_sasl == "PLAIN"
     if readable and settings.kafka_in_clear != "allow":
-        raise ConfigError(
+        faults.append(
             "kafka_ca: expected with kafka_username, or the password travels readable; or kafka_sasl=SCRAM-SHA-512,"
             " or kafka_in_clear=allow where nobody can listen"
         )
+    try:
+        tls = None if settings.kafka_ca is None else ssl.create_default_context(cafile=settings.kafka_ca)
+    except OSError as error:
+        faults.append(f"kafka_ca: expected a file of certificates, got: {error.strerror or error}")
+    if faults or settings.kafka is None:
+        raise ConfigError(*faults)
     return Brokers(
         settings.kafka,
-        None if settings.kafka_ca is None else _trusting(settings.kafka_ca),
+        tls,
         settings.kafka_username,
         settings.kafka_password,
         settings.kafka_sasl,
     )
-
-
-def _trusting(authority: Path) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=authority)
-    except OSError as error:
-        raise ConfigError(f"kafka_ca: expected a file of certificates, got: {error.strerror or error}") from None
 
 
 def registry_of(settings: ServerSettings) -> Registry:

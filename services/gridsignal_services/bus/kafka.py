@@ -91,9 +91,9 @@ class KafkaLog(Log):
         for topic in TOPICS.values():
             name = prefix + topic.name
             if name not in found:
-                mend = f"`{apply_command(name, topic, min(brokers_now, REPLICATION))}` makes it"
+                mend = f"`{apply_command(name, topic, min(brokers_now, REPLICATION), brokers.servers)}` makes it"
                 raise LogConfigurationError(f"topic {name}: expected to exist; {mend}")
-            must_be_durable(name, topic, found[name], brokers_now)
+            must_be_durable(name, topic, found[name], brokers_now, brokers.servers)
         log = cls(brokers, prefix, {name: topic.id for name, topic in found.items()}, learn, Condition(now_us=now_us))
         await log._warm()
         return log

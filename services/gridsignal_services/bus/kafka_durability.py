@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gridsignal_schemas.catalog import TOPICS, Topic
@@ -39,11 +40,16 @@ class Change:
     """The topic, where it has to be made."""
     settings: Mapping[str, tuple[str | None, str]]
     """(is, shall be) of each setting that differs."""
+    replicas: tuple[int, int] | None = None
+    """(is, shall be) where a topic that exists has too few."""
 
     def __str__(self) -> str:
-        settings = ", ".join(f"{key}: {old or 'unset'} -> {new}" for key, (old, new) in self.settings.items())
+        more = {} if self.replicas is None else {"replicas": self.replicas}
+        changed = ", ".join(
+            f"{key}: {old or 'unset'} -> {new}" for key, (old, new) in (more | dict(self.settings)).items()
+        )
         verb = f"make with {self.new.partitions} partitions" if self.new else "change"
-        return f"{self.name}: {verb}: {settings}"
+        return f"{self.name}: {verb}: {changed}"
 
 
 def wanted_settings(topic: Topic, replication: int) -> dict[str, str]:
@@ -66,9 +72,9 @@ def wanted_settings(topic: Topic, replication: int) -> dict[str, str]:
 
 
 def changes(found: Mapping[str, Found], prefix: str, replication: int) -> list[Change]:
-    """What `apply` would do, with `replication` copies of what is new.
+    """What `apply` would do, with at least `replication` copies of everything.
 
-    Raises LogConfigurationError for what can't be changed: a number of partitions, and too few replicas.
+    Raises LogConfigurationError for what can't be changed: a number of partitions.
     """
     needed = []
     for topic in TOPICS.values():
@@ -78,39 +84,61 @@ def changes(found: Mapping[str, Found], prefix: str, replication: int) -> list[C
             needed.append(Change(name, topic, {key: (None, value) for key, value in wanted.items()}))
             continue
         must_have_partitions(name, topic, there)
-        _must_have_replicas(name, there, replication)
-        wanted = wanted_settings(topic, there.replicas)  # more in sync than it has copies, and nothing can be written
+        copies = max(there.replicas, replication)
+        wanted = wanted_settings(topic, copies)
         differing = {key: (there.settings.get(key), value) for key, value in wanted.items()}
         differing = {key: (old, new) for key, (old, new) in differing.items() if old != new}
-        if differing:
-            needed.append(Change(name, None, differing))
+        if differing or copies > there.replicas:
+            more = (there.replicas, copies) if copies > there.replicas else None
+            needed.append(Change(name, None, differing, more))
     return needed
 
 
-def must_be_durable(name: str, topic: Topic, found: Found, brokers: int) -> None:
-    """Raises LogConfigurationError for settings that lose or change acknowledged records; stricter ones are fine."""
+def must_be_durable(name: str, topic: Topic, found: Found, brokers: int, servers: str) -> None:
+    """Raises LogConfigurationError for settings that lose or change acknowledged records; stricter ones are fine.
+
+    It names every one, and the command that mends them all.
+    """
     must_have_partitions(name, topic, found)
-    _must_have_replicas(name, found, min(brokers, REPLICATION))
-    weak = [
+    copies = max(found.replicas, min(brokers, REPLICATION))
+    few = [f"{copies} replicas, got {found.replicas}"] if found.replicas < copies else []
+    weak = few + [
         f"{key} {value}, got {found.settings.get(key) or 'none'}"
-        for key, value in wanted_settings(topic, found.replicas).items()
+        for key, value in wanted_settings(topic, copies).items()
         if not _is_as_good(key, found.settings.get(key), value)
     ]
     if weak:
-        mend = f"`{apply_command(name, topic, found.replicas)}` mends it"
+        mend = f"`{apply_command(name, topic, copies, servers)}` mends it"
         raise LogConfigurationError(f"topic {name}: expected {'; '.join(weak)}; {mend}")
 
 
-def apply_command(name: str, topic: Topic, replication: int) -> str:
+def apply_command(name: str, topic: Topic, replication: int, servers: str) -> str:
     """What makes this topic, and the others under its prefix, what they have to be."""
     prefix = name.removesuffix(topic.name)
-    return f"gridsignal topics apply --replication {replication}{f' --prefix {prefix}' if prefix else ''}"
+    words = f"gridsignal topics apply --kafka {servers} --replication {replication}"
+    return f"{words} --prefix {prefix}" if prefix else words
 
 
-def _must_have_replicas(name: str, found: Found, copies: int) -> None:
-    if found.replicas < copies:
-        mend = "Kafka's own kafka-reassign-partitions.sh adds them"
-        raise LogConfigurationError(f"topic {name}: expected {copies} replicas, got {found.replicas}; {mend}")
+def spread(replicas: Mapping[int, Sequence[int]], brokers: Sequence[int], copies: int) -> dict[int, list[int]]:
+    """Where the partitions that have too few copies shall be: where they are, and where the fewest of all are.
+
+    `replicas` are the brokers of each partition, of which the first leads. Raises LogConfigurationError where there
+    are fewer brokers than copies.
+    """
+    if len(brokers) < copies:
+        raise LogConfigurationError(f"expected at least {copies} brokers for {copies} replicas, got {len(brokers)}")
+    load = Counter(dict.fromkeys(brokers, 0))
+    load.update(broker for there in replicas.values() for broker in there)
+    placed = {}
+    for partition, there in sorted(replicas.items()):
+        if len(there) >= copies:
+            continue
+        placed[partition] = list(there)
+        while len(placed[partition]) < copies:
+            broker = min(set(brokers) - set(placed[partition]), key=lambda other: (load[other], other))
+            placed[partition].append(broker)
+            load[broker] += 1
+    return placed
 
 
 def _is_as_good(key: str, value: str | None, wanted: str) -> bool:

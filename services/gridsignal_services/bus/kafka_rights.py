@@ -33,6 +33,18 @@ NEEDS: Mapping[str, Needs] = {
 }
 
 
+OPERATIONS = {
+    "Read": 3,
+    "Write": 4,
+    "Create": 5,
+    "Delete": 6,
+    "Describe": 8,
+    "DescribeConfigs": 10,
+    "AlterConfigs": 11,
+}
+"""Kafka's numbers of the operations that are given."""
+
+
 def owners_group(topic: str) -> str:
     """The consumer group in which candidates stand for a topic's partitions."""
     return f"{topic}.owners"
@@ -46,6 +58,8 @@ class Right:
     operations: tuple[str, ...]
     topics: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    begins: bool = False
+    """On all topics and groups whose names begin like these."""
 
     def command(self, servers: str, config: str | None = None) -> list[str]:
         """Kafka's own command that gives it; `config` is its file of how the brokers are reached."""
@@ -53,7 +67,7 @@ class Right:
         words = ["kafka-acls.sh", *reached, "--add", "--allow-principal", f"User:{self.user}"]
         for option, values in (("operation", self.operations), ("topic", self.topics), ("group", self.groups)):
             words += [word for value in values for word in (f"--{option}", value)]
-        return words
+        return [*words, "--resource-pattern-type", "prefixed"] if self.begins else words
 
 
 def rights(prefix: str, *, feeds_ask: bool = False) -> list[Right]:
@@ -70,6 +84,31 @@ def rights(prefix: str, *, feeds_ask: bool = False) -> list[Right]:
             groups = tuple(owners_group(name) for name in _names(prefix, needs.stands))
             given.append(Right(door, ("Read",), groups=groups))
     return given
+
+
+_MAKES = ("Describe", "DescribeConfigs", "Create", "AlterConfigs", "Read", "Write")
+BESIDE = ("demo", "reader", "registry")
+"""Who else is on a cluster: `gridsignal demo`, whoever looks at the log, an Apicurio registry that keeps its state."""
+
+
+def rights_beside(prefix: str, users: Iterable[str]) -> list[Right]:
+    """What those of BESIDE need who are named: a demo its simulations, a reader the log, a registry its journal."""
+    topics = _names(prefix, TOPICS)
+    known = {
+        "demo": [
+            Right("demo", (*_MAKES, "Delete"), ("simulation-",), begins=True),
+            Right("demo", ("Read",), groups=("simulation-",), begins=True),
+        ],
+        "reader": [
+            Right("reader", ("Describe", "DescribeConfigs", "Read"), topics),
+            Right("reader", ("Read",), groups=("reader-",), begins=True),
+        ],
+        "registry": [
+            Right("registry", _MAKES, ("kafkasql-",), begins=True),
+            Right("registry", ("Describe", "Read"), groups=("kafkasql-",), begins=True),
+        ],
+    }
+    return [right for user in users for right in known[user]]
 
 
 def _names(prefix: str, streams: Iterable[str]) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ from aiokafka.errors import (
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
-from gridsignal_services.bus.kafka_durability import Change, Found, changes
+from gridsignal_services.bus.kafka_durability import Change, Found, changes, spread
+from gridsignal_services.bus.kafka_requests import place
 from gridsignal_services.bus.kafka_topic_ids import topic_ids
 
 REQUEST_TIMEOUT_MS = 10_000
@@ -36,6 +37,8 @@ _TOPIC_OVERRIDE = 1  # the source of a setting that was made for this topic (Des
 _WITHOUT_RIGHT = frozenset({TopicAuthorizationFailedError.errno, ClusterAuthorizationFailedError.errno})
 SPREAD_S = 10.0
 """How long a new topic may take to be known to all brokers."""
+COPIED_S = 600.0
+"""How long more replicas may take to have all that a topic holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,23 +151,56 @@ async def find(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, Found]:
 
 
 async def apply(admin: AIOKafkaAdminClient, prefix: str, replication: int) -> list[Change]:
-    """Makes what is missing and changes what differs; what it did. Again, it does nothing."""
+    """Makes what is missing and changes what differs; what it did. Again, it does nothing.
+
+    Raises LogUnavailable where more replicas are not in sync in COPIED_S: the brokers go on, and it can be run again.
+    """
     found = await find(admin, prefix)
     needed = changes(found, prefix, replication)
     for change in needed:
+        if change.replicas is not None:
+            await _copy(admin, change.name, change.replicas[1])
+        if change.new is None and (more := change.settings.get("min.insync.replicas")) is not None:
+            await _in_sync(admin, change.name, int(more[1]))  # or nothing could be written until they are
         settings = {key: new for key, (_, new) in change.settings.items()}
         if change.new is not None:
             topic = NewTopic(change.name, change.new.partitions, replication, topic_configs=settings)
             response = await admin.create_topics([topic])
             for row in response.topic_errors:
                 _must_be_fine(row[0], row[1])
-        else:  # this call of Kafka's replaces all of a topic's settings: those it had are said again
+        elif settings:  # this call of Kafka's replaces all of a topic's settings: those it had are said again
             merged = dict(found[change.name].overrides) | settings
             for response in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, change.name, merged)]):
                 for code, *_, name in response.resources:
                     _must_be_fine(name, code)
     await _seen(admin, prefix, {change.name for change in needed})
     return needed
+
+
+async def _copy(admin: AIOKafkaAdminClient, name: str, copies: int) -> None:
+    """Has each partition of a topic copied to more brokers."""
+    brokers = [broker["node_id"] for broker in (await admin.describe_cluster())["brokers"]]
+    try:
+        placed = spread(await _partitions(admin, name, "replicas"), brokers, copies)
+    except LogConfigurationError as few:
+        raise LogConfigurationError(f"topic {name}: {few}") from None
+    await place(admin, name, placed)
+
+
+async def _in_sync(admin: AIOKafkaAdminClient, name: str, copies: int) -> None:
+    """Returns once each partition has so many copies in sync."""
+    try:
+        async with asyncio.timeout(COPIED_S):
+            while min(map(len, (await _partitions(admin, name, "isr")).values()), default=0) < copies:  # noqa: ASYNC110 - as below
+                await asyncio.sleep(0.2)
+    except TimeoutError as error:
+        raise LogUnavailable(f"topic {name}: expected {copies} replicas in sync in {COPIED_S:.0f} s") from error
+
+
+async def _partitions(admin: AIOKafkaAdminClient, name: str, which: str) -> dict[int, list[int]]:
+    """The brokers of each partition: all its `replicas`, or those in sync, `isr`."""
+    (topic,) = await admin.describe_topics([name])
+    return {row["partition"]: row[which] for row in topic["partitions"]}
 
 
 async def _seen(admin: AIOKafkaAdminClient, prefix: str, names: set[str]) -> None:

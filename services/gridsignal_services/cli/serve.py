@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import sys
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 from gridsignal.__main__ import OK
@@ -16,7 +16,7 @@ from gridsignal_services.addresses import authority
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.output import say
 from gridsignal_services.reloading import Files, read_files
-from gridsignal_services.settings import ServerSettings, together
+from gridsignal_services.settings import Check, ServerSettings
 from gridsignal_services.telemetry import configure_logging
 from gridsignal_services.work import let_the_loop_in
 
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
     given = {name: value for name, value in vars(args).items() if name not in ("door", "port")}
     given[f"{args.door}_port"] = args.port
     try:
-        settings = ServerSettings.from_environment(os.environ, **given)
-        files = _checked(args.door, settings)
+        settings = ServerSettings.from_environment(os.environ, *_checks(args.door), **given)
+        files = read_files(settings)
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
         let_the_loop_in()
         asyncio.run(_serve(args.door, settings, files))
@@ -72,13 +72,12 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _checked(door: str, settings: ServerSettings) -> Files:
-    """The files, when all that can be known before the brokers are asked is in order. Raises ConfigError."""
+def _checks(door: str) -> Sequence[Check]:
+    """All that can be known before the brokers are asked."""
     # aiokafka comes with the extra `kafka`; the help needs none of it
     from gridsignal_services.serving import checks
 
-    together(*(partial(check, settings) for check in (read_files, *checks(door))))
-    return read_files(settings)
+    return (read_files, *checks(door))
 
 
 async def _serve(door: str, settings: ServerSettings, files: Files) -> None:

@@ -10,12 +10,13 @@ import asyncio
 import json
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples, whole
 from gridsignal_services.bus.kafka_durability import REPLICATION, Change, changes
-from gridsignal_services.bus.kafka_rights import rights
+from gridsignal_services.bus.kafka_rights import BESIDE, Right, rights, rights_beside
 from gridsignal_services.cli.failing import TOLD, failed
 from gridsignal_services.settings import ConfigError, ServerSettings
 
@@ -24,8 +25,11 @@ examples:
   gridsignal topics apply --kafka broker-1:9092,broker-2:9092 --replication 3 --dry-run
   gridsignal topics apply --kafka 127.0.0.1:9092 --replication 1
   gridsignal topics acls --kafka broker-1:9092 --command-config admin.properties | sh
+  gridsignal topics acls --kafka broker-1:9092 --apply
 
-`acls` prints Kafka's own commands that give the users gateway, dispatch and ingest what these doors need and no more.
+`apply` also raises replicas: the brokers copy what is there, and it waits until they have.
+`acls` prints Kafka's own commands that give the users gateway, dispatch and ingest what these doors need and no more,
+or gives it with --apply. No right is ever taken away.
 Exit codes: 0 all is as it should be, 2 it can't be made so, 3 no broker answers: try again.
 """
 
@@ -40,12 +44,22 @@ def parser() -> Arguments:
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
     apply = actions.add_parser("apply", help="make the topics, or their settings, what they have to be")
-    copies = "replicas of a new topic (default: %(default)s)"
+    copies = "replicas of each topic, at least (default: %(default)s)"
     apply.add_argument("--replication", type=whole(1, 32_767), default=REPLICATION, metavar="N", help=copies)
     apply.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
     apply.add_argument("--json", action="store_true", help="one object a change")
-    acls = actions.add_parser("acls", help="print the commands that give each door its rights")
+    acls = actions.add_parser("acls", help="print the commands that give each door its rights, or give them")
     acls.add_argument("--feeds-ask", action="store_true", help="ingest may log the requests of its feeds (OpenADR)")
+    acls.add_argument(
+        "--also",
+        action="append",
+        choices=BESIDE,
+        default=[],
+        help="a user beside the doors; may be given several times",
+    )
+    acls.add_argument(
+        "--apply", action="store_true", help="give the rights; we must be one who may, such as a super user"
+    )
     acls.add_argument("--command-config", metavar="FILE", help="Kafka's file of how its commands reach the brokers")
     acls.add_argument("--json", action="store_true", help="one object a right")
     for action in (apply, acls):
@@ -61,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         settings = ServerSettings.from_environment(os.environ, **given)
         if arguments.action == "acls":
-            return _print_rights(settings, arguments)
+            return _rights(settings, arguments)
         done = asyncio.run(_run(settings, arguments.replication, dry_run=arguments.dry_run))
     except TOLD as error:
         return failed("topics", error)
@@ -72,13 +86,26 @@ def run(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _print_rights(settings: ServerSettings, arguments: argparse.Namespace) -> int:
+def _rights(settings: ServerSettings, arguments: argparse.Namespace) -> int:
     if settings.kafka is None:
         raise ConfigError("kafka: expected the brokers, host:port with commas between, got nothing")
-    for right in rights(settings.topic_prefix, feeds_ask=arguments.feeds_ask):
+    wanted = rights(settings.topic_prefix, feeds_ask=arguments.feeds_ask)
+    wanted += rights_beside(settings.topic_prefix, arguments.also)
+    if arguments.apply:
+        asyncio.run(_give(settings, wanted))
+    for right in wanted:
         command = right.command(settings.kafka, arguments.command_config)
         print(json.dumps(asdict(right)) if arguments.json else shlex.join(command))
     return OK
+
+
+async def _give(settings: ServerSettings, wanted: Sequence[Right]) -> None:
+    from gridsignal_services.bus.cluster import brokers_of
+    from gridsignal_services.bus.kafka_requests import give
+    from gridsignal_services.bus.kafka_topics import administration
+
+    async with administration(brokers_of(settings)) as admin:
+        await give(admin, wanted)
 
 
 async def _run(settings: ServerSettings, replication: int, *, dry_run: bool) -> list[Change]:
@@ -94,4 +121,5 @@ async def _run(settings: ServerSettings, replication: int, *, dry_run: bool) -> 
 
 def _as_json(change: Change) -> dict[str, object]:
     settings = {key: {"is": old, "shall_be": new} for key, (old, new) in change.settings.items()}
-    return {"topic": change.name, "make": change.new is not None, "settings": settings}
+    replicas = {"is": change.replicas[0], "shall_be": change.replicas[1]} if change.replicas else None
+    return {"topic": change.name, "make": change.new is not None, "replicas": replicas, "settings": settings}

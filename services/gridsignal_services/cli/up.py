@@ -32,7 +32,7 @@ from gridsignal_services.output import say
 from gridsignal_services.registry import Registry
 from gridsignal_services.reloading import read_files
 from gridsignal_services.restlimits import RestLimits
-from gridsignal_services.settings import ServerSettings, given, is_loopback, together
+from gridsignal_services.settings import ServerSettings, given, is_loopback
 from gridsignal_services.telemetry import configure_logging
 from gridsignal_services.work import let_the_loop_in
 
@@ -85,13 +85,6 @@ def run(args: argparse.Namespace) -> int:
         settings = _settings_of_one_machine(os.environ, told)
         if asked.is_given and "directory" not in given(os.environ, **told)[0]:
             settings = replace(settings, directory=Path(DIRECTORY))
-        together(
-            partial(read_files, settings),
-            partial(_feeds, settings),
-            partial(GatewaySettings.of, settings),
-            partial(RestLimits.of, settings, "GRIDSIGNAL_DISPATCH_"),
-            partial(IngestLimits.of, settings, "GRIDSIGNAL_INGEST_"),
-        )
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
         let_the_loop_in()
         asyncio.run(_serve(settings, read_files(settings).registry, _feeds(settings), asked))
@@ -120,7 +113,12 @@ def _settings_of_one_machine(environment: Mapping[str, str], arguments: Mapping[
     if "host" in values and not is_loopback(str(values["host"])):
         faults.append(f"host: `gridsignal up` is for this machine alone; {_SERVE}, got {values['host']!r:.60}")
         del values["host"]
-    return ServerSettings.of({name: value for name, value in values.items() if name not in _NOT_HERE}, faults)
+    values = {name: value for name, value in values.items() if name not in _NOT_HERE}
+    limits = (
+        partial(RestLimits.of, prefix="GRIDSIGNAL_DISPATCH_"),
+        partial(IngestLimits.of, prefix="GRIDSIGNAL_INGEST_"),
+    )
+    return ServerSettings.of(values, faults, (read_files, _feeds, GatewaySettings.of, *limits))
 
 
 def _feeds(settings: ServerSettings) -> Feeds:

@@ -68,7 +68,7 @@ def _count(made: FastAPI, health: Health, counted: CollectorRegistry) -> None:
     async def count(request: Request, pass_on: Callable[[Request], Awaitable[Response]]) -> Response:
         is_operation = request.url.path.startswith("/v1/")
         if is_operation and not health.ready:
-            response = answer(problems.unavailable(health.reason))
+            response = answer(problems.not_ready())
         elif is_operation and (unheard := _not_acceptable(request)):
             response = answer(unheard)
         else:

@@ -14,7 +14,7 @@ from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.bucket import Bucket
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.session import House
-from gridsignal_services.problems import Problem, unauthorized, unavailable
+from gridsignal_services.problems import Problem, not_ready, unauthorized, unavailable
 from gridsignal_services.telemetry import Health
 
 _FULL_S = 5
@@ -44,7 +44,7 @@ class Admission:
         """Who it is (None: the hello will say). Raises Problem, or `refusal`, what else is wrong with the request."""
         now_s = asyncio.get_running_loop().time()
         if not self._health.ready:
-            raise unavailable(self._health.reason or "not ready")
+            raise not_ready()
         try:
             if refusal is not None:
                 raise refusal

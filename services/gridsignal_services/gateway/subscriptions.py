@@ -16,7 +16,10 @@ from gridsignal_services.gateway.groupkey import GroupKey
 from gridsignal_services.gateway.hub import Group, Hub
 from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.problems import LOG_AWAY
+from gridsignal_services.telemetry import logger
 
+_log = logger("gateway")
 Start = Callable[[Connection, Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 
 
@@ -60,10 +63,11 @@ class Subscriptions:
         try:
             await self._joins.join(connection, asked, group)
         except LogUnavailable as away:
+            _log.warning("log away", error=str(away))
             self._part(connection, group)
             if connection.session is not None:
                 connection.session.parted(asked.key)
-            connection.send(Error(id=asked.id, code="unavailable", message=str(away), retriable=True))
+            connection.send(Error(id=asked.id, code="unavailable", message=LOG_AWAY, retriable=True))
         finally:
             self._hub.release(group)
             if connection.joins.get(group.sub) is asyncio.current_task():

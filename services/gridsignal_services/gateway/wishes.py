@@ -21,8 +21,8 @@ def fault_of(frame: Subscribe, who: Principal, entitled: Entitlements) -> tuple[
         return "unsupported_mode", f"{frame.stream} is never conflated: mode every only"
     if SIGNAL_READ not in who.scopes:
         return "forbidden", f"the token lacks {SIGNAL_READ}"
-    if not set(frame.filter.zones or ()) <= entitled.zones:
-        return "forbidden", "the filter names a zone that is not yours"
+    if foreign := [zone for zone in frame.filter.zones or () if zone not in entitled.zones]:
+        return "forbidden", f"the filter names a zone that is not yours: {foreign[0]!r:.60}"
     if unknown := _unknown(frame.filter):
         return "schema", f"expected a product or accounting that there is, got {unknown!r:.70}"
     return None

@@ -24,7 +24,8 @@ from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
 from gridsignal_services.bus.cluster import brokers_of
 from gridsignal_services.bus.kafka import KafkaLog
-from gridsignal_services.bus.kafka_rights import NEEDS
+from gridsignal_services.bus.kafka_requests import give
+from gridsignal_services.bus.kafka_rights import BESIDE, NEEDS, rights
 from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
 from gridsignal_services.bus.registry import Registry, register_all
 from gridsignal_services.cli import topics
@@ -143,6 +144,33 @@ async def test_a_user_without_rights_is_sent_to_the_command_that_prints_them(bro
     async with administration(broker.of("gateway")) as admin:
         with pytest.raises(LogConfigurationError, match="gridsignal topics acls"):
             await apply(admin, PREFIX + "more.", replication=1)
+
+
+def _listed(broker: Secured) -> list[str]:
+    """All rights there are, as Kafka's own command lists them."""
+    said = broker.run(["kafka-acls.sh", "--bootstrap-server", broker.unguarded.servers, "--list"])
+    return sorted(line.strip() for line in said.splitlines() if line.strip())
+
+
+def test_rights_that_are_given_at_once_are_those_of_the_commands(broker: Secured) -> None:
+    """Kafka's commands have given the doors theirs; those who are beside are given both ways."""
+    also = [word for user in BESIDE for word in ("--also", user)]
+    words = ["acls", "--kafka", broker.unguarded.servers, "--prefix", PREFIX, "--apply"]
+    before = _listed(broker)
+    assert topics.run(topics.parser().parse_args(words)) == 0
+    assert _listed(broker) == before
+    assert topics.run(topics.parser().parse_args([*words, *also])) == 0
+    given = _listed(broker)
+    assert len(given) > len(before)
+    for command in _commands(broker.unguarded.servers, *also)[len(_commands("b:1")) :]:
+        broker.run(command)
+    assert _listed(broker) == given
+
+
+async def test_whoever_may_not_give_rights_is_told_so(broker: Secured) -> None:
+    async with administration(broker.of("gateway")) as admin:
+        with pytest.raises(LogConfigurationError, match="rights: expected brokers that give them"):
+            await give(admin, rights(PREFIX))
 
 
 def test_a_feed_that_asks_for_power_gets_the_right_on_request_alone() -> None:

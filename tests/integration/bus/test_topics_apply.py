@@ -6,16 +6,20 @@ import asyncio
 import re
 import shlex
 import uuid
+from collections.abc import Iterator
 
 import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import LogConfigurationError
+from gridsignal_services.bus.condition import Condition
 from gridsignal_services.bus.kafka import KafkaLog
 from gridsignal_services.bus.kafka_durability import wanted_settings
+from gridsignal_services.bus.kafka_producer import Producer
 from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
 from gridsignal_services.cli import topics
+from tests.services.kafka import KafkaCluster
 
 
 def _run(kafka: Brokers, *arguments: str) -> int:
@@ -78,11 +82,11 @@ async def test_topics_that_are_not_there_are_made_by_the_command_that_is_named(k
 
 
 async def test_more_copies_than_a_topic_has_are_not_promised(kafka: Brokers) -> None:
-    """`apply` asks for three by default: with min.insync.replicas 2, a topic with one copy takes no record."""
+    """`apply` asks for three by default, and one broker holds one copy: nothing is changed, and records are taken."""
     prefix = f"test-{uuid.uuid4().hex[:12]}."
     async with administration(kafka) as admin:
         await apply(admin, prefix, replication=1)
-        with pytest.raises(LogConfigurationError, match="expected 3 replicas, got 1"):
+        with pytest.raises(LogConfigurationError, match="expected at least 3 brokers for 3 replicas, got 1"):
             await apply(admin, prefix, replication=3)
         assert not await apply(admin, prefix, replication=1)
     log = await KafkaLog.open(kafka, prefix=prefix)
@@ -90,8 +94,41 @@ async def test_more_copies_than_a_topic_has_are_not_promised(kafka: Brokers) -> 
     await log.aclose()
 
 
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
+    """Brokers that may each have a copy. Not async: they start outside of any loop."""
+    started = KafkaCluster(tmp_path_factory.mktemp("brokers"), 3)
+    yield started.brokers
+    started.kill()
+
+
+@pytest.mark.slow
+async def test_topics_that_grew_up_on_one_broker_are_copied_to_three_by_the_command_that_is_named(
+    three: Brokers,
+) -> None:
+    prefix = f"test-{uuid.uuid4().hex[:12]}."
+    async with administration(three) as admin:
+        await apply(admin, prefix, replication=1)
+        producer = Producer(three, Condition(), linger_ms=0)
+        name = prefix + TOPICS["dispatch"].name
+        sent = [await producer.send(name, at % TOPICS["dispatch"].partitions, "k", b"%d" % at, {}) for at in range(30)]
+        await producer.aclose()
+        with pytest.raises(LogConfigurationError, match="expected 3 replicas, got 1; ") as refused:
+            await KafkaLog.open(three, prefix=prefix)
+        assert await _run_as_named(three, str(refused.value)) == 0
+        told = await admin.describe_topics([prefix + topic.name for topic in TOPICS.values()])
+        rows = [row for topic in told for row in topic["partitions"]]
+        assert [(len(row["replicas"]), len(row["isr"]) > 1) for row in rows] == [(3, True)] * len(rows)
+        assert not await apply(admin, prefix, replication=3)
+    log = await KafkaLog.open(three, prefix=prefix)
+    await log.append("dispatch", "DE-LU", b"x", {})
+    assert sum((await log.end_positions("dispatch")).values()) == len(sent) + 1
+    await log.aclose()
+
+
 async def _run_as_named(kafka: Brokers, refusal: str) -> int:
-    """Runs what stands between the backticks, with the brokers that an environment would name."""
+    """Runs what stands between the backticks."""
     (command,) = re.findall("`gridsignal topics (.*)`", refusal)
-    arguments = topics.parser().parse_args([*shlex.split(command), "--kafka", kafka.servers])
+    assert kafka.servers in command
+    arguments = topics.parser().parse_args(shlex.split(command))
     return await asyncio.to_thread(topics.run, arguments)
