@@ -112,6 +112,8 @@ class Inlet(asyncio.BufferedProtocol):
         """Whether the transport stays open: what came before is worked off first, and may wait for its answer."""
         self.is_at_end = True
         if self.transport is None or not self.transport.can_write_eof():  # TLS ends both ways at once
+            while self.early_bytes is not None and self._unread and self.work():
+                pass  # what is answered at once is answered now or never
             self.said_all()
             return False
         return bool(self._unread) or self.said_all()
