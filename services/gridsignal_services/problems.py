@@ -21,6 +21,8 @@ MEDIA_TYPE = "application/problem+json"
 TYPES = "urn:gridsignal:problem:"
 LOG_AWAY = "the log can't be reached now"
 """Where it is and what is wrong with it, the operations port and our log say."""
+WRITE_UNKNOWN = "the log is away or slow: the outcome is unknown; send the same again, or query"
+"""What was asked may be on the log all the same."""
 
 
 class Fault(Shape):
@@ -221,9 +223,9 @@ def not_ready() -> Problem:
     return unavailable("not ready")
 
 
-def log_away() -> Problem:
-    """503: likewise."""
-    return unavailable(LOG_AWAY)
+def log_away(method: str) -> Problem:
+    """503: likewise; who asked for more than to read does not know what became of it."""
+    return unavailable(LOG_AWAY if method in ("GET", "HEAD") else WRITE_UNKNOWN)
 
 
 def internal() -> Problem:

@@ -150,9 +150,9 @@ def add_problems(made: FastAPI, log: FilteringBoundLogger) -> None:
         return answer(problem)
 
     @made.exception_handler(LogUnavailable)
-    async def away(_: Request, error: LogUnavailable) -> Response:
+    async def away(request: Request, error: LogUnavailable) -> Response:
         log.warning("log away", error=str(error))
-        return answer(problems.log_away())
+        return answer(problems.log_away(request.method))
 
     @made.exception_handler(PositionGone)
     async def passed(_: Request, __: PositionGone) -> Response:

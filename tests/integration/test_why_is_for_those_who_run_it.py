@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
+from fastapi import FastAPI
+from structlog import get_logger
 
 from gridsignal_services import embedded
 from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Role
@@ -23,12 +26,14 @@ from gridsignal_services.clock import WallClock
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.problems import LOG_AWAY, WRITE_UNKNOWN
 from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ServerSettings
+from gridsignal_services.threshold import add_problems
 from tests.integration.gateway_stand import open_client
+from tests.patience import SOON_S
 
-SOON_S = 20.0
 CANARY = "kafka at canary-of-the-brokers:9092: no answer"
 PATHS = ("/healthz", "/readyz", "/v1/stream", "/v1/events?stream=prices", "/v1/poll?stream=prices", "/v1/requests", "/")
 
@@ -38,7 +43,7 @@ class Away(AroundLog):
 
     def __init__(self, log: SqliteLog) -> None:
         super().__init__(log)
-        self.reads = self.writes = True
+        self.reads = self.writes = self.tells = True
         self.was_asked = asyncio.Event()
 
     def _must(self, works: bool) -> None:
@@ -50,7 +55,9 @@ class Away(AroundLog):
         self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
     ) -> Appended:
         self._must(self.writes)
-        return await super().append(stream, key, value, headers, partition=partition)
+        appended = await super().append(stream, key, value, headers, partition=partition)
+        self._must(self.tells)
+        return appended
 
     async def start_positions(self, stream: str) -> dict[int, int]:
         self._must(self.reads)
@@ -155,3 +162,38 @@ async def test_a_log_that_goes_away_is_away_and_clients_hear_no_more(tmp_path: P
     assert (again["t"], again["code"], again["retriable"]) == ("error", "unavailable", True)
     assert (asked.status_code, asked.json()["retriable"]) == (503, True)
     assert "canary" not in f"{again} {asked.headers} {asked.text}"
+
+
+async def test_who_is_not_told_that_a_record_is_logged_sends_the_same_again_and_it_counts_once(tmp_path: Path) -> None:
+    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
+    async with a_log(tmp_path / "log") as log:
+        registry = example_registry()
+        circuit = embedded.running(log, tmp_path, registry=registry, clock=WallClock(), settings=settings)
+        async with circuit as stack:
+            headers = {"Authorization": f"Bearer {stack.token('operator', 'tso-north')}", "Idempotency-Key": "one"}
+            async with httpx2.AsyncClient(base_url=stack.api_url, headers=headers, timeout=SOON_S) as operator:
+                body = wanted()
+                log.tells = False
+                unknown = await operator.post("/v1/requests", json=body)
+                log.tells = True
+                again = await operator.post("/v1/requests", json=body)
+                listed = (await operator.get("/v1/requests")).json()["requests"]
+    assert (unknown.status_code, unknown.json()["retriable"]) == (503, True)
+    assert unknown.json()["detail"] == WRITE_UNKNOWN
+    assert again.is_success
+    assert [each["request"]["request_id"] for each in listed] == [again.json()["request"]["request_id"]]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def test_whoever_may_have_written_hears_that_the_outcome_is_unknown(method: str) -> None:
+    app = FastAPI()
+    add_problems(app, get_logger())
+
+    @app.api_route("/", methods=[method])
+    async def away() -> None:
+        raise LogUnavailable(CANARY)
+
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://door") as client:
+        answer = await client.request(method, "/")
+    assert answer.status_code == 503
+    assert answer.json()["detail"] == (LOG_AWAY if method == "GET" else WRITE_UNKNOWN)

@@ -174,6 +174,9 @@ async def apply(admin: AIOKafkaAdminClient, prefix: str, replication: int) -> li
                 for code, *_, name in response.resources:
                     _must_be_fine(name, code)
     await _seen(admin, prefix, {change.name for change in needed})
+    for change in needed:
+        if change.replicas is not None:
+            await _in_sync(admin, change.name, change.replicas[1])
     return needed
 
 
