@@ -11,14 +11,21 @@ import secrets
 from pathlib import Path
 
 ROOT = Path("/secrets")
-BROKER, REGISTRY, DOORS = 1000, 1001, 10001
+BROKER, REGISTRY, OURS = 1000, 1001, 10001
 """As whom the services run: the user numbers of their images, and of ours."""
+USERS = ("setup", "gateway", "dispatch", "ingest", "demo", "reader", "registry")
+"""Of the brokers, beside their own; what each may do, `gridsignal topics acls` says."""
 JAAS = """\
 KafkaServer {{
   org.apache.kafka.common.security.plain.PlainLoginModule required
   username="broker" password="{broker}"
-  user_broker="{broker}" user_gridsignal="{doors}" user_registry="{registry}";
+  user_broker="{broker}" {users};
 }};
+"""
+TOOLS = """\
+security.protocol=SASL_PLAINTEXT
+sasl.mechanism=PLAIN
+sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="setup" password="{setup}";
 """
 CLIENT_JAAS = """\
 KafkaClient {{
@@ -42,16 +49,21 @@ def write(name: str, text: str, owner: int) -> None:
 
 
 def main() -> None:
-    """Makes what is not there; the brokers' file comes last and says that all are."""
-    if (ROOT / "broker" / "jaas.conf").exists():
+    """Makes all of them where they are not there; the file for Kafka's tools comes last and says that they are."""
+    if (ROOT / "broker" / "tools.properties").exists():
         return
-    made = {name: secrets.token_urlsafe(32) for name in ("broker", "doors", "registry", "cache")}
-    write("doors/kafka-password", made["doors"] + "\n", DOORS)
-    write("doors/redis-url", f"redis://:{made['cache']}@cache:6379/0\n", DOORS)
-    write("cache/valkey.conf", f"requirepass {made['cache']}\n", DOORS)
-    write("cache/key", made["cache"] + "\n", DOORS)
+    made = {name: secrets.token_urlsafe(32) for name in ("broker", "cache", *USERS)}
+    for user in ("setup", "gateway", "dispatch", "ingest", "demo"):
+        write(f"{user}/kafka-password", made[user] + "\n", OURS)
+    for door in ("gateway", "ingest"):
+        write(f"{door}/redis-url", f"redis://:{made['cache']}@cache:6379/0\n", OURS)
+    write("cache/valkey.conf", f"requirepass {made['cache']}\n", OURS)
+    write("cache/key", made["cache"] + "\n", OURS)
     write("registry/jaas.conf", CLIENT_JAAS.format(**made), REGISTRY)
-    write("broker/jaas.conf", JAAS.format(**made), BROKER)
+    write("broker/reader-password", made["reader"] + "\n", BROKER)
+    users = " ".join(f'user_{user}="{made[user]}"' for user in USERS)
+    write("broker/jaas.conf", JAAS.format(users=users, **made), BROKER)
+    write("broker/tools.properties", TOOLS.format(**made), BROKER)
 
 
 if __name__ == "__main__":

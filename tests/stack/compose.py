@@ -61,7 +61,7 @@ class Compose(Place):
 
     async def roll(self, service: str) -> None:
         """Replaces one service's container by one of the image and settings that are in force now."""
-        wait = [] if service in ("topics", "schemas") else ["--wait"]
+        wait = [] if service in ("topics", "rights", "schemas") else ["--wait"]
         words = ["up", "--no-build", "--no-deps", "--detach", *wait, "--force-recreate", service]
         await asyncio.to_thread(self.run, *words)
 
@@ -100,9 +100,14 @@ class Compose(Place):
 
     @cache  # noqa: B019 - as above
     def broker_login(self) -> dict[str, str]:
-        """As the README says it: the doors' own, which nobody else on this machine can read."""
-        word = self.run("exec", "--no-TTY", "dispatch", "cat", "/secrets/kafka-password").strip()
-        return {"KAFKA_USERNAME": "gridsignal", "KAFKA_PASSWORD": word}
+        """As the README says it: of whoever looks at the log and writes nothing."""
+        word = self.run("exec", "--no-TTY", "kafka", "cat", "/secrets/reader-password").strip()
+        return {"KAFKA_USERNAME": "reader", "KAFKA_PASSWORD": word}
+
+    def kafka(self, command: str, *words: str) -> str:
+        """What one of Kafka's own commands says to whoever set the stack up."""
+        reached = ["--bootstrap-server", "kafka:9092", "--command-config", "/secrets/tools.properties"]
+        return self.run("exec", "--no-TTY", "kafka", f"/opt/kafka/bin/kafka-{command}.sh", *reached, *words)
 
     async def reachable(self, gateway: str) -> None:
         await self.ready(gateway)

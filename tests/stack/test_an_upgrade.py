@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from tests.load import Load, counts, must_be_whole
 from tests.stack.compose import ROOT, Compose
 
 BEFORE = "before"
+RIGHTS = "services: {{rights: {{image: {image}}}}}\n"
+"""Rights are given by the new version before its doors come, whether or not the older one gave any."""
 
 
 def git(*words: str) -> subprocess.CompletedProcess[bytes]:
@@ -20,7 +23,7 @@ def git(*words: str) -> subprocess.CompletedProcess[bytes]:
 
 @pytest.fixture(scope="module")
 def older(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
-    """The stack of the previous commit's image; the tree's own compose file."""
+    """The stack of the previous commit's image, but for the rights; the tree's own compose file."""
     if git("cat-file", "-e", "HEAD^:deploy/Dockerfile").returncode:
         pytest.skip("needs an older version that could be deployed")
     tree = tmp_path_factory.mktemp("before")
@@ -29,7 +32,10 @@ def older(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comp
     build = ["docker", "build", "--quiet", "--file", "deploy/Dockerfile", "--tag", f"gridsignal:{BEFORE}", "."]
     subprocess.run(build, cwd=tree, check=True, capture_output=True, timeout=600)
     outboxes: Path = tmp_path_factory.mktemp("outboxes")
-    compose = Compose("gridsignal-upgrade-test", outboxes, GRIDSIGNAL_VERSION=BEFORE)
+    rights = outboxes / "rights.yml"
+    rights.write_text(RIGHTS.format(image=image), "utf-8")
+    files = os.pathsep.join(map(str, (ROOT / "docker-compose.yml", rights)))
+    compose = Compose("gridsignal-upgrade-test", outboxes, GRIDSIGNAL_VERSION=BEFORE, COMPOSE_FILE=files)
     compose.down("--volumes")
     try:
         compose.up("--no-build")
@@ -43,7 +49,7 @@ async def test_rolled_service_by_service_nothing_is_lost_and_nothing_repeated(ol
     async with Load.on(older, "dispatch") as load:
         await load.offering.reach(30)
         older.use(GRIDSIGNAL_VERSION=version)
-        for service in ("topics", "schemas", "ingest", "dispatch", "gateway"):
+        for service in ("topics", "rights", "schemas", "ingest", "dispatch", "gateway"):
             await older.roll(service)
             await load.offering.reach(len(load.offering.receipts) + 10)
     found = await older.checked()

@@ -16,7 +16,13 @@ import httpx2
 import pytest
 
 import gridsignal
+from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import DispatchOrder, DispatchRequest
+from gridsignal_services.bus import LogConfigurationError, LogUnavailable
+from gridsignal_services.bus.kafka import KafkaLog
+from gridsignal_services.bus.kafka_requests import give
+from gridsignal_services.bus.kafka_rights import NEEDS, rights
+from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
 from tests.integration.gateway_stand import open_client
 from tests.load import CHECKER, MW, Load, counts, must_be_whole
 from tests.patience import LONG_S, SOON_S
@@ -66,9 +72,6 @@ async def test_a_request_an_offer_an_order_and_a_reading(stack: Compose) -> None
     assert (view["state"], view["order"]["power_w"]) == ("ACCEPTED", 10 * MW)
 
 
-LIST = ("--bootstrap-server", "localhost:19092", "--list")
-
-
 def figures(out: str) -> dict[str, Any]:
     """What a demo prints, but for how long things took."""
     return {name: value for name, value in json.loads(out).items() if name != "latency_ms"}
@@ -79,7 +82,8 @@ def test_a_day_is_replayed_through_it_and_its_figures_are_those_of_one_process(s
     alone = subprocess.run(stepped, capture_output=True, text=True, check=True, timeout=LONG_S).stdout
     here = stack.run("run", "--rm", "--no-TTY", "demo", "--speed", "600", "--json")  # a second for each answer
     assert figures(here) == figures(alone)
-    topics = stack.run("exec", "--no-TTY", "kafka", "/opt/kafka/bin/kafka-topics.sh", *LIST).split()
+    topics = stack.kafka("topics", "--list").split()
+    assert TOPICS["dispatch"].name in topics
     assert [name for name in topics if name.startswith("simulation-")] == []  # they went with it
 
 
@@ -127,7 +131,7 @@ def test_everything_is_published_on_loopback_alone(stack: Compose) -> None:
         assert {place["HostIp"] for places in ports.values() for place in places or []} <= {"127.0.0.1"}
 
 
-ALL = [*DOORS, "kafka", "registry", "cache", "prometheus", "keys", "secrets", "topics", "schemas"]
+ALL = [*DOORS, "kafka", "registry", "cache", "prometheus", "keys", "secrets", "topics", "rights", "schemas"]
 
 
 @pytest.mark.parametrize("service", ALL)
@@ -144,9 +148,7 @@ def test_a_service_has_no_more_rights_than_it_needs(stack: Compose, service: str
 
 @pytest.mark.parametrize("door", list(DOORS))
 def test_a_door_reads_whom_to_trust_and_can_not_change_it(stack: Compose, door: str) -> None:
-    assert (
-        stack.run("exec", "--no-TTY", door, "ls", "/issuer").split() == []
-    )  # the issuer's private key is not for doors
+    assert stack.run("exec", "--no-TTY", door, "ls", "/issuer").split() == []  # its private key is not for doors
     assert stack.run("exec", "--no-TTY", door, "ls", "/trust").split() == ["jwks.json"]
     told = stack.run("exec", "--no-TTY", door, "sh", "-c", "echo {} > /trust/jwks.json || echo refused", check=False)
     assert told.strip() == "refused"
@@ -162,17 +164,60 @@ def test_a_secret_is_readable_by_whoever_needs_it_alone_and_stands_in_no_environ
     for line in listing:
         mode, _, uid, *_ = line.split()
         assert (mode.rstrip("."), uid) == ("-r--------", owner)
-    word = stack.broker_login()["KAFKA_PASSWORD"]
-    assert word not in json.dumps(stack.inspect(service))
+    words = {stack.run("exec", "--no-TTY", door, "cat", "/secrets/kafka-password").strip() for door in DOORS}
+    assert len(words) == len(DOORS)
+    for word in words:
+        assert word not in json.dumps(stack.inspect(service))
 
 
 async def test_neither_the_brokers_nor_the_cache_talk_to_whoever_says_no_word(stack: Compose) -> None:
     assert "NOAUTH" in stack.run("exec", "--no-TTY", "cache", "valkey-cli", "keys", "*", check=False)
-    for login in ({}, {"KAFKA_USERNAME": "gridsignal", "KAFKA_PASSWORD": "guess"}):
+    for login in ({}, {"KAFKA_USERNAME": "reader", "KAFKA_PASSWORD": "guess"}):
         words = [sys.executable, str(CHECKER), stack.servers, ""]
         asked = await asyncio.create_subprocess_exec(*words, env=os.environ | login, stdout=-1, stderr=-1)
         out, _ = await asked.communicate()
         assert (asked.returncode, out) == (1, b"")
+
+
+def brokers(stack: Compose, user: str) -> Brokers:
+    """The way of one user to the brokers, from this machine."""
+    if user == "reader":
+        word = stack.broker_login()["KAFKA_PASSWORD"]
+    else:
+        word = stack.run("exec", "--no-TTY", user, "cat", "/secrets/kafka-password").strip()
+    return Brokers(stack.servers, username=user, password=word)
+
+
+@pytest.mark.parametrize("door", list(DOORS))
+async def test_whoever_has_the_word_of_a_door_writes_what_it_writes_and_nothing_else(stack: Compose, door: str) -> None:
+    """What it may, the doors show with their work."""
+    log = await KafkaLog.open(brokers(stack, door))
+    try:
+        for stream in TOPICS.keys() - NEEDS[door].writes:
+            with pytest.raises(LogUnavailable, match="TopicAuthorizationFailed"):
+                await log.append(stream, "DE-LU", b"x", {})
+    finally:
+        await log.aclose()
+
+
+async def test_a_reader_writes_nothing(stack: Compose) -> None:
+    with pytest.raises(LogUnavailable, match="ClusterAuthorizationFailed"):  # it can't even begin to
+        await KafkaLog.open(brokers(stack, "reader"))
+
+
+@pytest.mark.parametrize("user", [*DOORS, "reader"])
+async def test_only_the_set_up_gives_rights_and_makes_topics(stack: Compose, user: str) -> None:
+    async with administration(brokers(stack, user)) as admin:
+        with pytest.raises(LogConfigurationError, match="rights: expected brokers that give them"):
+            await give(admin, rights(""))
+        with pytest.raises(LogConfigurationError, match="TopicAuthorizationFailed"):
+            await apply(admin, "of-somebody.", replication=1)
+
+
+def test_who_does_not_say_a_name_to_the_brokers_may_nothing(stack: Compose) -> None:
+    """From inside their container, where a port without passwords says whether they are healthy."""
+    words = ("kafka", "/opt/kafka/bin/kafka-topics.sh", "--bootstrap-server", "localhost:19092", "--list")
+    assert stack.run("exec", "--no-TTY", *words).split() == []
 
 
 # --- kills, restarts and wipes while offers flow -----------------------------------------------------------------

@@ -45,6 +45,7 @@ def test_the_settings_of_the_compose_file_start_a_door(tmp_path: Path) -> None:
     given = {key: re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", value) for key, value in found.items()}
     (tmp_path / "word").write_text("a word")
     given |= {key: str(tmp_path / "word") for key in given if key.endswith("_FILE")}
+    given |= {"GRIDSIGNAL_KAFKA_USERNAME": "gateway"}
     settings = ServerSettings.from_environment(given)
     assert (settings.kafka, settings.host, settings.tls) == ("kafka:9092", "0.0.0.0", "proxy")
 
