@@ -49,10 +49,12 @@ _Waiting = tuple[int, int, "asyncio.Future[Outcome | None]"]
 class Replica:
     """Reduces every partition of the dispatch stream."""
 
-    def __init__(self, log: Log, codec: Codec, *, source: str, read_back_s: float = 5.0) -> None:
+    def __init__(
+        self, log: Log, codec: Codec, *, source: str, read_back_s: float = 5.0, breath_s: float = _BREATH_S
+    ) -> None:
         self.ledgers = {partition: Ledger(partition) for partition in range(_DISPATCH.partitions)}
         self._log, self._codec, self._source = log, codec, source
-        self._read_back_s = read_back_s
+        self._read_back_s, self._breath_s = read_back_s, breath_s
         self._listeners: list[Listener] = []
         self._keepers: list[Keeper] = []
         self._waiting: defaultdict[int, list[_Waiting]] = defaultdict(list)
@@ -67,6 +69,9 @@ class Replica:
         """Until the end of the log is reached."""
         self._caught_up = asyncio.Event()
         self._moved = asyncio.Event()
+        self._whole = asyncio.Event()
+        """Cleared while a record is half reduced."""
+        self._whole.set()
         self._breath = 0.0
         """When others get their next turn."""
 
@@ -105,6 +110,13 @@ class Replica:
         """Returns when something has been reduced since the last call."""
         await self._moved.wait()
         self._moved.clear()
+
+    async def whole(self) -> None:
+        """Returns when no record is half reduced: what is read before the next await is the state at one moment.
+
+        It waits for one record at most: whoever waits has a turn before the next begins.
+        """
+        await self._whole.wait()
 
     async def run(self) -> None:
         """Reduces for ever; the log being away is waited for. Raises PositionGone where what was reduced is gone."""
@@ -164,7 +176,7 @@ class Replica:
             )
 
     async def _reduce_all(self, records: list[LogRecord]) -> None:
-        self._breath = time.perf_counter() + _BREATH_S
+        self._breath = time.perf_counter() + self._breath_s
         for record in records:
             await self._reduce(record)
             await self._breathe()
@@ -174,7 +186,7 @@ class Replica:
         """A long catch-up, and a long record, leave room for pings."""
         if time.perf_counter() > self._breath:
             await asyncio.sleep(0)
-            self._breath = time.perf_counter() + _BREATH_S
+            self._breath = time.perf_counter() + self._breath_s
 
     async def _reduce(self, logged: LogRecord) -> None:
         ledger = self.ledgers[logged.partition]
@@ -193,6 +205,9 @@ class Replica:
             for listener in self._listeners:
                 listener(logged, record, outcome)
         self._wake(logged.partition, logged.offset, outcome)
+        if not self._whole.is_set():
+            self._whole.set()
+            await asyncio.sleep(0)  # for those who wait to read
 
     async def _read(self, value: bytes) -> Record:
         """Raises Poison."""
@@ -211,6 +226,7 @@ class Replica:
                 self._hand_over(ledger)
                 outcome: Outcome = over.value
                 return outcome
+            self._whole.clear()
             self._hand_over(ledger)
             await self._breathe()
 

@@ -26,6 +26,7 @@ async def book_answer(
 ) -> Response:
     """The book of one request; with `headers` it answers a write. Raises KeyError, and Problem 429 to a question."""
     async with door.turn(who, is_owed=headers is not None) as work:
+        await door.replica.whole()
         with work.here():
             held = excerpt(book, request_id)
         pieces = await work.each_away(texts(held, request_id))

@@ -139,10 +139,15 @@ class Door:
             raise problems.invalid(faults)
 
     async def catch_up(self, request: Request) -> None:
-        """Waits for the position a read names, on whatever process. Raises Problem 400 or 503."""
-        text = request.headers.get(POSITION)
-        if text is None:
-            return
+        """Waits for the position a read names, on whatever process, and for no record to be half reduced.
+
+        Raises Problem 400 or 503.
+        """
+        if (text := request.headers.get(POSITION)) is not None:
+            await self._reach(text)
+        await self.replica.whole()
+
+    async def _reach(self, text: str) -> None:
         try:
             partition, offset = self._seal.open(text)
         except ValueError as fault:
@@ -212,6 +217,7 @@ class Door:
 
     async def _everywhere(self, past: Callable[[str], Awaitable[Ledger | None]], name: str) -> AsyncIterator[Ledger]:
         """All zones, then the past: what leaves the one meanwhile is in the other."""
+        await self.replica.whole()
         for ledger in self.ledgers():
             yield ledger
         if (found := await past(name)) is not None:

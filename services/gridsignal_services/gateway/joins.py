@@ -154,7 +154,7 @@ class Joins:
     async def _snapshot(self, catching_up: CatchingUp) -> None:
         """The state at one place, then that place."""
         group, stream = catching_up.group, catching_up.stream
-        snapshot = self._sources.snapshot(group.key)
+        snapshot = await self._sources.snapshot(group.key)
         await catching_up.show(snapshot.shown_to(group))
         self.tell_position(catching_up.connection, group, stream, snapshot.place)
         catching_up.place, catching_up.was_shown = snapshot.place, True

@@ -100,4 +100,5 @@ class Pen:
         async with self._looking.place(principal.name):
             for _ in range(slices(query, asker, ledgers, self._settings)):
                 await turn()
+            await self._replica.whole()
             return states(query, asker, ledgers, self._settings)

@@ -182,8 +182,10 @@ class Sources:
             return Entry(logged, None)
         return Entry(logged, record, ledger.audience_of(record))
 
-    def snapshot(self, key: GroupKey) -> Snapshot:
+    async def snapshot(self, key: GroupKey) -> Snapshot:
         """The state of a stream for those who see what this key's viewer sees: of now, or of a moment ago."""
+        if key.stream not in self.tables:
+            await self._replica.whole()
         stream, seen_by = self.streams[key.stream], (key.stream, _visibility(key))
         now, now_s = self._clock.now(), time.monotonic()
         known = self._snapshots.pop(seen_by, None)

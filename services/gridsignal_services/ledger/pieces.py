@@ -1,7 +1,8 @@
 """Long records are reduced piece by piece: where a rule yields, others may read the book, and nobody changes it.
 
 Between two pieces each offer and each order is whole, while the request may be half done: half its offers passed over,
-half its orders cancelled. What it comes to does not depend on whether anybody looks.
+half its orders cancelled. What is to be of one moment is read after `Replica.whole`. What it comes to does not depend
+on whether anybody looks.
 """
 
 from __future__ import annotations
