@@ -15,6 +15,9 @@ from typing import Protocol
 
 from gridsignal_services.bus.condition import Condition
 
+PRINCIPAL = "gridsignal_principal"
+"""The header that names who caused a record."""
+
 
 class LogError(Exception):
     """The log did not do what it was asked; the subclass says what is known about it."""
@@ -107,7 +110,8 @@ class Log(Protocol):
         """Returns when the record is durable. Raises LogUnavailable; then it may or may not have been logged.
 
         The partition is the key's, unless one is given (the grid's clock goes to every partition).
-        Appends of one caller that are awaited one after the other lie in that order.
+        Appends of one caller that are awaited one after the other lie in that order. Where appends wait, those that
+        one principal caused (see PRINCIPAL) keep theirs, and do not keep those of others.
         """
 
     async def reader(self, stream: str, positions: Mapping[int, int]) -> Reader:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from gridsignal_services.bus import Appended, LogUnavailable
+from gridsignal_services.bus import PRINCIPAL, Appended, LogUnavailable
 from gridsignal_services.bus.condition import Condition
 from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_topics import Brokers
@@ -43,7 +43,7 @@ class Producer:
         """Returns when the record is durable. Raises LogUnavailable, MessageSizeTooLargeError."""
         encoded = [(name, text.encode()) for name, text in headers.items()]
         size = len(value) + RECORD_BYTES
-        await self._room.take(size)
+        await self._room.take(size, headers.get(PRINCIPAL, ""))
         client, place = None, f"{topic} {partition}"
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):

@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from gridsignal_schemas.catalog import TOPIC_OF_RECORD
 from gridsignal_schemas.messages import Record
 from gridsignal_schemas.values import rfc3339
-from gridsignal_services.bus import Appended, Log, LogRecord
+from gridsignal_services.bus import PRINCIPAL, Appended, Log, LogRecord
 from gridsignal_services.bus.codec import Codec
-
-PRINCIPAL = "gridsignal_principal"
 
 
 def headers_of(record: Record, *, principal: str, source: str, traceparent: str | None = None) -> dict[str, str]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_services.bus import (
+    PRINCIPAL,
     Appended,
     Election,
     Log,
@@ -31,10 +32,11 @@ from gridsignal_services.bus.condition import Condition
 from gridsignal_services.bus.private_files import make_private
 from gridsignal_services.bus.room import RECORD_BYTES, Room
 from gridsignal_services.bus.sqlite_file import Contents, Lane
+from gridsignal_services.bus.sqlite_lines import Waiting
 from gridsignal_services.bus.sqlite_partitions import Partitions
 from gridsignal_services.bus.sqlite_reader import SqliteReader
 from gridsignal_services.bus.sqlite_threads import ReadingThreads
-from gridsignal_services.bus.sqlite_writer import Listener, Pruning, Waiting, Writer
+from gridsignal_services.bus.sqlite_writer import Listener, Pruning, Writer
 from gridsignal_services.bus.steady_clock import SteadyWall
 from gridsignal_services.telemetry import Outage, logger
 
@@ -121,11 +123,12 @@ class SqliteLog(Log):
         key.encode()  # what can't be written must fail its own caller, not everyone in the same transaction
         headers_text = json.dumps(headers := dict(headers))
         self._partitions.must_be_open()
-        await self._room.take(len(value) + RECORD_BYTES)
+        whose = headers.get(PRINCIPAL, "")
+        await self._room.take(len(value) + RECORD_BYTES, whose)
         self._partitions.must_be_open()  # it may have been closed while we waited for room
         sent_us = self.condition.now_us()
         logged: asyncio.Future[LogRecord] = self._promise()
-        self._writer.queue.put(Waiting(lane, key, headers, headers_text, value, logged))
+        self._writer.queue.put(Waiting(lane, key, headers, headers_text, value, logged, whose))
         record = await logged
         if self._by_the_wall:  # a simulation has a time of its own
             self.condition.stamped(sent_us, record.appended_us)
@@ -288,4 +291,4 @@ def _open(path: Path, prefix: str) -> _Opened:
 
 
 def _size(batch: list[Waiting]) -> int:
-    return sum(len(waiting.value) + RECORD_BYTES for waiting in batch)
+    return sum(waiting.size for waiting in batch)

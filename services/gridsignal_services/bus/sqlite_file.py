@@ -30,7 +30,11 @@ _TABLES = (
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {FORMAT}",
 )
-INSERT = "INSERT INTO records (place, appended_us, key, headers, value) VALUES (?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO records (place, appended_us, key, headers, value) VALUES "
+_ROW = "(?, ?, ?, ?, ?)"
+Row = tuple[int, int, str, str, bytes]
+ROWS_AT_ONCE = 32
+"""Rows of one statement, which are a transaction by themselves."""
 
 GIVEN_BACK = 1000
 """Pages returned at once: appends wait for it."""
@@ -192,6 +196,20 @@ def checkpoint(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     finally:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+
+
+def commit(connection: sqlite3.Connection, rows: list[Row]) -> None:
+    """Writes rows durably, all of them or none. Raises sqlite3.Error; whether they are there is then unknown.
+
+    A few are one statement: with each further step the thread lets go of the interpreter, and those that compute
+    meanwhile give it back milliseconds late.
+    """
+    if len(rows) <= ROWS_AT_ONCE:
+        connection.execute(_INSERT + ", ".join([_ROW] * len(rows)), [field for row in rows for field in row])
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(_INSERT + _ROW, rows)
+    connection.execute("COMMIT")
 
 
 def last_append_us(connection: sqlite3.Connection) -> int:

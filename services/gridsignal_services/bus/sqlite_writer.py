@@ -1,4 +1,4 @@
-"""The embedded log's one writer: a thread that commits whatever has gathered while it committed the last time.
+"""The embedded log's one writer: a thread that commits what has gathered while it committed the last time.
 
 It talks to the event loop by `call_soon_threadsafe` alone, and survives every error of the file: the batch under way
 fails, the next one opens the file anew.
@@ -10,7 +10,8 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -18,26 +19,13 @@ from queue import Empty, SimpleQueue
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import LogRecord, LogUnavailable, sqlite_file
 from gridsignal_services.bus.sqlite_file import Lane
+from gridsignal_services.bus.sqlite_lines import Lines, Waiting
 
-MAX_BATCH = 4096
-"""Records in one transaction: bounds the wait of those who come next."""
 PRUNE_BATCH = 2000
 """Records deleted in one transaction: appends go on in between."""
 CHECKPOINT_BYTES = 16 * 1024 * 1024
 """Values written before the write-ahead file is emptied: it grows to about twice as much."""
 _DAY_US = 86_400_000_000
-
-
-@dataclass(slots=True, eq=False)
-class Waiting:
-    """One append on its way to the file."""
-
-    lane: Lane
-    key: str
-    headers: Mapping[str, str]
-    headers_text: str
-    value: bytes
-    logged: asyncio.Future[LogRecord]
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +82,10 @@ class Writer(threading.Thread):
         self._written_bytes = 0
         self._prune_at_s = time.monotonic() + prune_period_s
         self.queue: SimpleQueue[Waiting | Pruning | None] = SimpleQueue()
-        """What to do next, in order; None ends the thread after all that lies before it."""
+        """What to do next; None ends the thread after all that lies before it."""
+        self._lines = Lines()
+        self._prunings: deque[Pruning] = deque()
+        self._ends_soon = False
 
     def run(self) -> None:
         try:
@@ -112,25 +103,30 @@ class Writer(threading.Thread):
             self._prune(None)
             self._prune_at_s = time.monotonic() + self._prune_period_s
             return True
-        try:
-            first = self.queue.get(timeout=left_s)
-        except Empty:
-            return True
-        batch: list[Waiting] = []
-        last = first
-        while isinstance(last, Waiting):
-            batch.append(last)
-            if len(batch) == MAX_BATCH:
-                break
-            try:
-                last = self.queue.get_nowait()
-            except Empty:
-                break
-        if batch:
+        self._gather(left_s)
+        if batch := self._lines.batch():
             self._append(batch)
-        if isinstance(last, Pruning):
-            self._prune(last)
-        return last is not None
+        if self._prunings:
+            self._prune(self._prunings.popleft())
+        return bool(self._lines) or not self._ends_soon
+
+    def _gather(self, longest_s: float) -> None:
+        """Takes all that has come, and waits for the first of it where nothing is left from before."""
+        wait_s = 0.0 if self._lines or self._prunings or self._ends_soon else longest_s
+        try:
+            self._sort(self.queue.get(timeout=wait_s) if wait_s else self.queue.get_nowait())
+            while True:
+                self._sort(self.queue.get_nowait())
+        except Empty:
+            return
+
+    def _sort(self, wanted: Waiting | Pruning | None) -> None:
+        if isinstance(wanted, Waiting):
+            self._lines.add(wanted)
+        elif isinstance(wanted, Pruning):
+            self._prunings.append(wanted)
+        else:
+            self._ends_soon = True
 
     def _append(self, batch: list[Waiting]) -> None:
         try:
@@ -140,9 +136,7 @@ class Writer(threading.Thread):
                 (w.lane.first + r.offset, r.appended_us, r.key, w.headers_text, r.value)
                 for w, r in zip(batch, records, strict=True)
             ]
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(sqlite_file.INSERT, rows)
-            connection.execute("COMMIT")
+            sqlite_file.commit(connection, rows)
         except Exception as error:  # the thread must outlive whatever the file and the clock do; the callers are told
             self._reopen()
             failure = LogUnavailable(f"the embedded log can't be written now: {error}")

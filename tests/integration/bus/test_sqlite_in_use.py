@@ -6,14 +6,17 @@ import asyncio
 import itertools
 import sqlite3
 import stat
+import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gridsignal_services.bus import Appended, LogUnavailable, sqlite_file
+from gridsignal_services.bus import PRINCIPAL, Appended, LogUnavailable, sqlite_file
 from gridsignal_services.bus.condition import wall_us
 from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.bus.sqlite_lines import BATCH_BYTES
 from tests.patience import SOON_S
 
 DAY_US = 86_400_000_000
@@ -70,7 +73,7 @@ class Failing(sqlite3.Connection):
 
     def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
         done = super().execute(sql, *arguments)
-        if sql == "COMMIT" and type(self).commits_fail:
+        if sql.startswith(("INSERT", "COMMIT")) and type(self).commits_fail:
             type(self).commits_fail -= 1
             raise sqlite3.OperationalError("disk I/O error")
         return done
@@ -98,6 +101,47 @@ async def test_a_commit_that_failed_and_was_done_all_the_same_hangs_nobody(tmp_p
     finally:
         Failing.commits_fail = Failing.opens_fail = 0
         await log.aclose()
+
+
+class Held(sqlite3.Connection):
+    """Commits nothing until it is let go."""
+
+    may_go_on = threading.Event()
+    is_held = threading.Event()
+
+    @classmethod
+    def open(cls, path: Path) -> sqlite3.Connection:
+        return sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=cls)
+
+    def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+        if sql.startswith("INSERT"):
+            self.is_held.set()
+            assert self.may_go_on.wait(SOON_S)
+        return super().execute(sql, *arguments)
+
+
+async def test_a_short_record_behind_many_long_ones_of_another_goes_in_the_next_commit(tmp_path: Path) -> None:
+    commits, long = itertools.count(), bytes(100_000)
+    log = await SqliteLog.open(tmp_path, append_time_us=lambda: DAY_US + next(commits), connect=Held.open)
+
+    def append_of(whose: str, value: bytes) -> asyncio.Task[Appended]:
+        return asyncio.create_task(log.append("prices", "DE-LU", value, {PRINCIPAL: whose}, partition=0))
+
+    try:
+        greedy = [append_of("greedy", long) for _ in range(200)]
+        assert await asyncio.to_thread(Held.is_held.wait, SOON_S)
+        modest = append_of("modest", b"x")
+        await asyncio.sleep(0)
+        Held.may_go_on.set()
+        async with asyncio.timeout(SOON_S):
+            appended = await asyncio.gather(*greedy)
+            assert (await modest).appended_us == DAY_US + 1, "each commit has a time of its own"
+    finally:
+        Held.may_go_on.set()
+        await log.aclose()
+    assert [each.offset for each in appended] == sorted(each.offset for each in appended)
+    together = Counter(each.appended_us for each in appended)
+    assert (max(together.values()) - 1) * len(long) < BATCH_BYTES
 
 
 def test_a_new_file_gives_space_back_to_the_disk(tmp_path: Path) -> None:
