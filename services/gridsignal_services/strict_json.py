@@ -25,6 +25,7 @@ MAX_FAULTS = 50
 """Faults told at once: a body of 64 KiB can hold thousands."""
 MAX_DEPTH = 32
 """Levels of a body; ours have three. How many an interpreter can take differs from one to the next."""
+_TOO_DEEP = f"expected JSON of at most {MAX_DEPTH} levels, got more"
 
 
 class NotJson(Exception):
@@ -53,9 +54,24 @@ def faults_of(text: bytes) -> list[Detail]:
     """What no JSON text may have, whatever its shape. Raises NotJson."""
     reading = _Reading()
     value = reading.value_of(text)
-    if not reading.is_odd and text.count(b"{") + text.count(b"[") <= MAX_DEPTH:
-        return []  # nothing to look for: so it is with all but a few
-    return list(islice(_twisted(value, ""), MAX_FAULTS))
+    if reading.is_odd:
+        return list(islice(_twisted(value, ""), MAX_FAULTS))
+    if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _is_deep(value):
+        raise NotJson(_TOO_DEEP)
+    return []
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether there are more levels than MAX_DEPTH; a level at a time, which a list of thousands does not make slow."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return bool(level)
 
 
 class _Object(dict[str, Any]):
@@ -108,7 +124,7 @@ class _Reading:
 
 def _twisted(value: Any, at: str, depth: int = 0) -> Iterator[Detail]:
     if depth >= MAX_DEPTH:
-        raise NotJson(f"expected JSON of at most {MAX_DEPTH} levels, got more")
+        raise NotJson(_TOO_DEEP)
     if isinstance(value, _NotANumber):
         yield Detail(code="NOT_A_NUMBER", pointer=at, message="expected a number, got NaN or an infinity")
     elif isinstance(value, dict):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal_services.dispatch.shapes import AwardBody, ExtendBody, RequestBody
-from gridsignal_services.strict_json import MAX_FAULTS, NotJson, NotTheShape, faults_of, read
+from gridsignal_services.strict_json import MAX_DEPTH, MAX_FAULTS, NotJson, NotTheShape, faults_of, read
 
 BODY: dict[str, Any] = {
     "zone": "DE-LU",
@@ -85,6 +85,28 @@ def test_a_body_of_many_levels_is_no_json_of_ours_on_any_interpreter(depth: int)
     for text in (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth):
         with pytest.raises(NotJson):
             read(ExtendBody, text)
+
+
+def levels(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(levels, inner), default=0)
+
+
+def wrapped(value: Any, kinds: list[bool]) -> Any:
+    for is_list in kinds:
+        value = [1, value] if is_list else {"a": value, "b": [2]}
+    return value
+
+
+@given(st.lists(st.booleans(), min_size=MAX_DEPTH - 4, max_size=MAX_DEPTH + 2), st.sampled_from([1, [], {}, [1, {}]]))
+def test_the_levels_of_a_body_are_counted_and_nothing_else(kinds: list[bool], inmost: Any) -> None:
+    value = wrapped(inmost, kinds)
+    for body in (value, {"x": [0] * 99, "y": value}):
+        if levels(body) > MAX_DEPTH:
+            with pytest.raises(NotJson, match="levels"):
+                faults_of(json.dumps(body).encode())
+        else:
+            assert faults_of(json.dumps(body).encode()) == []
 
 
 def test_a_thousand_mistakes_are_not_all_told() -> None:

@@ -58,8 +58,14 @@ def record_of(frame: Write, speaker: Speaker) -> Record:
     if found := [fault for fault in faults if fault is not None]:
         forbidden = any(fault.code == "forbidden" for fault in found)
         raise WriteRefused("forbidden" if forbidden else "schema", found)
+    shape = _RECORD_OF[type(frame)]
+    fields = shape.model_fields
+    unknown = [name for name in body if name not in fields]
+    not_told = frozenset(unknown[MAX_DETAILS:])  # each of them would cost as much as those that are told
+    if not_told:
+        body = {name: value for name, value in body.items() if name not in not_told}
     try:
-        return _RECORD_OF[type(frame)].model_validate({**body, **known})
+        return shape.model_validate({**body, **known})
     except ValidationError as invalid:
         raise WriteRefused("schema", details_of(invalid)) from None
 
