@@ -37,7 +37,8 @@ def cost_s(effects: list[Effect]) -> float:
 def delivery_s(entry: Entry) -> float:
     """Seconds of the loop that a record costs whoever's connection it is handed to.
 
-    Only what is addressed to somebody: what an operator or a feed says is for everybody, and nobody pays for it.
+    Only what is addressed to somebody: what an operator or a feed says is for everybody, and whoever says it has paid
+    at their door, by requests and by values (`requests_per_s`, `push_values_per_s`).
     """
     return _DELIVERY_S if entry.name in _ADDRESSED else 0.0
 

@@ -15,6 +15,11 @@ class IngestLimits(RestLimits):
     push_values: int = 3000
     """Values of one push: ten days of five minutes, four months of hours. More: 422; a day at a time always fits, and
     `gridsignal push` cuts what is refused so."""
+    push_values_per_s: float = 5000.0
+    """Values that one organisation pushes, taken or not, and 50 more for each push: every gateway reads and hands on
+    what is published, and whoever pushes pays for it here. Faster: 429 with Retry-After."""
+    push_values_burst: int = 30_000
+    """So many at once: a hundred days of five minutes. The push that goes beyond is taken, the next one is not."""
     push_series: int = 200
     """Kinds of series (zone, product, dataset or basis) that one organisation pushes. One more: 422; values for those
     it has are still taken."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -13,6 +15,7 @@ from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Record, SpotPrice
 from gridsignal_services import problems
 from gridsignal_services.access import SIGNAL_WRITE, Principal
+from gridsignal_services.bucket import Bucket
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.intake import Batch
 from gridsignal_services.ingest.limits import IngestLimits
@@ -26,19 +29,32 @@ from gridsignal_services.threshold import Callers
 Body = TypeVar("Body", PricesBody, CarbonBody, AlertBody)
 
 
+_OF_A_PUSH = 50
+"""What a push costs the gateways beside its values, in values."""
+
+
 class PushDoor:
-    """Who may push what: operators with signal:write, into their own zones."""
+    """Who may push what: operators with signal:write, into their own zones.
+
+    Bounded: a bucket for each operator of the registry. When full: 429 with Retry-After. Conflates: nothing.
+    """
 
     def __init__(self, publishing: Publishing, callers: Callers, clock: Clock, limits: IngestLimits) -> None:
         self._publishing, self._callers, self._clock, self._limits = publishing, callers, clock, limits
+        self._values: dict[str, Bucket] = {}
+        """By organisation, what it may push now."""
 
     async def take(self, request: Request, response: Response, shape: type[Body], signal: str) -> Pushed:
         """Publishes a body if it is news. Raises Problem 401, 403, 409, 422, 429 and LogUnavailable."""
         who = self._callers.principal(request, SIGNAL_WRITE)
         if who.role != "operator":
             raise problems.forbidden(SIGNAL_WRITE)
+        paid = self._must_have_paid(who.organisation)
         body = await self._callers.body(request, shape, who)
+        name, values = _values(body)
+        paid.take(time.monotonic(), _OF_A_PUSH + len(values))
         self._must_be_theirs(who, body.zone)
+        self._must_be_short(name, len(values))
         async with self._callers.turn(who) as work:
             record = await work.away(body.record, who.organisation, self._clock.now())
             self._must_have_room(who.organisation, record)
@@ -47,6 +63,20 @@ class PushDoor:
         response.status_code = 201 if batch.published else 200
         last = self._publishing.intake.revisions.last(record)
         return Pushed(news=_news(batch), revision=getattr(last, "revision", 1), left_out=_left_out(batch))
+
+    def _must_have_paid(self, organisation: str) -> Bucket:
+        now_s, limits = time.monotonic(), self._limits
+        if (paid := self._values.get(organisation)) is None:
+            paid = self._values[organisation] = Bucket(limits.push_values_per_s, limits.push_values_burst, now_s)
+        if not paid.take(now_s, 0.0):
+            most = f"expected at most {limits.push_values_per_s:g} values a second of an organisation, got more"
+            raise problems.rate_limited(math.ceil(paid.wait_s), most)
+        return paid
+
+    def _must_be_short(self, name: str, count: int) -> None:
+        if count > (most := self._limits.push_values):
+            message = f"expected at most {most} values at once, got {count}: push a day at a time"
+            raise problems.invalid([Detail(code="TOO_MANY_VALUES", pointer=f"/{name}", message=message)])
 
     def _must_be_theirs(self, who: Principal, zone: str) -> None:
         zones = self._callers.registry.entitlements(who).zones
@@ -63,10 +93,6 @@ class PushDoor:
             )
         if not isinstance(record, Series):
             return
-        name, values = _values(record)
-        if len(values) > (most := self._limits.push_values):
-            message = f"expected at most {most} values at once, got {len(values)}: push a day at a time"
-            raise problems.invalid([Detail(code="TOO_MANY_VALUES", pointer=f"/{name}", message=message)])
         count, most = intake.kinds_of(organisation), self._limits.push_series
         if count >= most and not intake.knows_kind(record):
             message = f"expected at most {most} series of an organisation, got {record.dataset} beside {count}"
@@ -85,11 +111,15 @@ def _news(batch: Batch) -> str:
     return batch.published[0][0].value if batch.published else "known"
 
 
-def _values(record: Series) -> tuple[str, Sequence[Decimal | None]]:
-    """The values of a curve, and what they are called in its body."""
-    if isinstance(record, SpotPrice):
-        return "prices_per_mwh", record.prices_per_mwh
-    return "grams_per_kwh", record.grams_per_kwh
+def _values(told: Series | PricesBody | CarbonBody | AlertBody) -> tuple[str, Sequence[Decimal | None]]:
+    """The values of a curve, and what they are called in its body; a notice has none."""
+    match told:
+        case SpotPrice() | PricesBody():
+            return "prices_per_mwh", told.prices_per_mwh
+        case AlertBody():
+            return "", ()
+        case _:
+            return "grams_per_kwh", told.grams_per_kwh
 
 
 def _left_out(batch: Batch) -> list[Detail]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import httpx2
 import pytest
 
 from gridsignal_schemas.messages import SpotPrice
+from gridsignal_services.access import SIGNAL_WRITE
 from gridsignal_services.embedded import Stack
 from gridsignal_services.ingest.limits import IngestLimits
 from gridsignal_services.settings import ConfigError, ServerSettings
 from tests.integration.cli.conftest import Ran, ran
-from tests.integration.ingest.test_push_door import TODAY, prices
+from tests.integration.ingest.test_push_door import TODAY, alert, prices
 from tests.integration.ingest.test_replay import records, values_on
 from tests.integration.ingest.test_through_the_door import door
 
@@ -55,6 +56,24 @@ async def test_who_pushes_too_fast_is_told_when_to_come_back(tmp_path: Path) -> 
         refused = await client.post("/v1/signals/prices", json=prices())
     assert refused.status_code == 429
     assert 0 < int(refused.headers["retry-after"]) <= 100
+
+
+@pytest.mark.parametrize("most", [100, 3000])
+async def test_who_pushes_more_values_than_it_may_waits_taken_or_not_and_nobody_else_does(
+    tmp_path: Path, most: int
+) -> None:
+    few = {"GRIDSIGNAL_INGEST_PUSH_VALUES_PER_S": "1", "GRIDSIGNAL_INGEST_PUSH_VALUES_BURST": "2000"}
+    async with door(tmp_path, GRIDSIGNAL_INGEST_PUSH_VALUES=str(most), **few) as (stack, client):
+        long = prices(resolution_s=300, starts_at=(TODAY - timedelta(days=7)).isoformat())
+        first = await client.post("/v1/signals/prices", json=long | {"prices_per_mwh": ["1"] * 2000})
+        assert first.status_code == (422 if most == 100 else 201)
+        refused = await client.post("/v1/signals/alerts", json=alert())
+        assert (refused.status_code, "1 values a second" in refused.json()["detail"]) == (429, True)
+        assert 0 < int(refused.headers["retry-after"]) <= 51  # 2050 were paid of 2000
+        token = stack.issuer.mint("operator", "supplier-one", "t", [SIGNAL_WRITE], 60, datetime.now(UTC))
+        other = {"authorization": f"Bearer {token}"}
+        taken = await client.post("/v1/signals/prices", json=prices(dataset="OTHER"), headers=other)
+        assert taken.status_code == 201
 
 
 async def test_a_push_that_lost_values_to_its_market_s_bounds_is_told_which(tmp_path: Path) -> None:
