@@ -17,6 +17,8 @@ from gridsignal_services.bus.condition import Condition
 
 PRINCIPAL = "gridsignal_principal"
 """The header that names who caused a record."""
+SERVICE = "service:"
+"""What the names of our own services begin with: nobody has such a name at a door."""
 
 
 class LogError(Exception):
@@ -111,7 +113,8 @@ class Log(Protocol):
 
         The partition is the key's, unless one is given (the grid's clock goes to every partition).
         Appends of one caller that are awaited one after the other lie in that order. Where appends wait, those that
-        one principal caused (see PRINCIPAL) keep theirs, and do not keep those of others.
+        one principal caused (see PRINCIPAL) keep theirs, and do not keep those of others; the services (see SERVICE)
+        have their turn however many others there are.
         """
 
     async def reader(self, stream: str, positions: Mapping[int, int]) -> Reader:

@@ -5,29 +5,37 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 
+from gridsignal_services.bus import SERVICE
+
 RECORD_BYTES = 512
 """What a record costs beside its value."""
+
+_Lines = OrderedDict[str, deque[tuple[asyncio.Future[None], int]]]
+"""By who caused them, the one let in longest ago first."""
 
 
 class Room:
     """Counts the bytes of appends that were accepted and are not committed yet.
 
     Bounded: `max_bytes`, and one record more. When full: `take` waits; who caused the appends that wait is let in in
-    turn, one append each, so that nobody waits for all that another has begun. Conflates: nothing.
+    turn, one append each, so that nobody waits for all that another has begun; every other turn is the services', for
+    they act for everybody. Conflates: nothing.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self._left = max_bytes
-        self._lines: OrderedDict[str, deque[tuple[asyncio.Future[None], int]]] = OrderedDict()
-        """By who caused them, the one let in longest ago first."""
+        self._services: _Lines = OrderedDict()
+        self._others: _Lines = OrderedDict()
+        self._services_next = True
 
     async def take(self, size: int, whose: str) -> None:
         """Returns when there is room; give it back with `free`, once. Those of one (`whose`) are let in in order."""
-        if self._left > 0 and not self._lines:
+        if self._left > 0 and not self._services and not self._others:
             self._left -= size
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._lines.setdefault(whose, deque()).append((turn, size))
+        lines = self._services if whose.startswith(SERVICE) else self._others
+        lines.setdefault(whose, deque()).append((turn, size))
         try:
             await turn
         except asyncio.CancelledError:
@@ -38,19 +46,25 @@ class Room:
     def free(self, size: int) -> None:
         """Gives room back and lets those in who fit now."""
         self._left += size
-        while self._lines and self._left > 0:
-            whose, line = self._lines.popitem(last=False)
+        while self._left > 0 and (lines := self._next_lines()):
+            whose, line = lines.popitem(last=False)
             turn, wanted = line.popleft()
             if line:
-                self._lines[whose] = line
+                lines[whose] = line
             if not turn.done():
                 self._left -= wanted
+                self._services_next = lines is self._others
                 turn.set_result(None)
 
     def close(self, reason: Exception) -> None:
         """Turns everyone in line away."""
-        for line in self._lines.values():
-            for turn, _ in line:
-                if not turn.done():
-                    turn.set_exception(reason)
-        self._lines.clear()
+        for lines in (self._services, self._others):
+            for line in lines.values():
+                for turn, _ in line:
+                    if not turn.done():
+                        turn.set_exception(reason)
+            lines.clear()
+
+    def _next_lines(self) -> _Lines:
+        first, second = self._services, self._others
+        return (first or second) if self._services_next else (second or first)

@@ -19,7 +19,7 @@ class IngestLimits(RestLimits):
     """Values that one organisation pushes, taken or not, and 50 more for each push: every gateway reads and hands on
     what is published, and whoever pushes pays for it here. Faster: 429 with Retry-After."""
     push_values_burst: int = 30_000
-    """So many at once: a hundred days of five minutes. The push that goes beyond is taken, the next one is not."""
+    """So many at once: a hundred days of five minutes. A push may overdraw it once; the next gets 429."""
     push_series: int = 200
     """Kinds of series (zone, product, dataset or basis) that one organisation pushes. One more: 422; values for those
     it has are still taken."""

@@ -49,10 +49,10 @@ class PushDoor:
         who = self._callers.principal(request, SIGNAL_WRITE)
         if who.role != "operator":
             raise problems.forbidden(SIGNAL_WRITE)
-        paid = self._must_have_paid(who.organisation)
+        self._pay(who.organisation, 0)
         body = await self._callers.body(request, shape, who)
         name, values = _values(body)
-        paid.take(time.monotonic(), _OF_A_PUSH + len(values))
+        self._pay(who.organisation, _OF_A_PUSH + len(values))
         self._must_be_theirs(who, body.zone)
         self._must_be_short(name, len(values))
         async with self._callers.turn(who) as work:
@@ -64,14 +64,15 @@ class PushDoor:
         last = self._publishing.intake.revisions.last(record)
         return Pushed(news=_news(batch), revision=getattr(last, "revision", 1), left_out=_left_out(batch))
 
-    def _must_have_paid(self, organisation: str) -> Bucket:
+    def _pay(self, organisation: str, values: int) -> None:
+        # asked and taken in one: others pushed while this body came
         now_s, limits = time.monotonic(), self._limits
         if (paid := self._values.get(organisation)) is None:
             paid = self._values[organisation] = Bucket(limits.push_values_per_s, limits.push_values_burst, now_s)
         if not paid.take(now_s, 0.0):
             most = f"expected at most {limits.push_values_per_s:g} values a second of an organisation, got more"
             raise problems.rate_limited(math.ceil(paid.wait_s), most)
-        return paid
+        paid.take(now_s, values)
 
     def _must_be_short(self, name: str, count: int) -> None:
         if count > (most := self._limits.push_values):

@@ -27,7 +27,7 @@ async def append(log: SqliteLog, value: bytes = b"x") -> Appended:
 
 
 async def test_old_records_go_while_others_come(tmp_path: Path) -> None:
-    now_us = itertools.chain([DAY_US] * 5, itertools.repeat(2000 * DAY_US))
+    now_us = itertools.count(DAY_US, 2000 * DAY_US)  # whoever asks first, pruning or an append
     log = await SqliteLog.open(tmp_path, append_time_us=lambda: next(now_us), prune_period_s=0.05)
     try:
         async with asyncio.timeout(SOON_S):
@@ -111,6 +111,8 @@ class Held(sqlite3.Connection):
 
     @classmethod
     def open(cls, path: Path) -> sqlite3.Connection:
+        cls.may_go_on.clear()
+        cls.is_held.clear()
         return sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=cls)
 
     def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
@@ -120,7 +122,14 @@ class Held(sqlite3.Connection):
         return super().execute(sql, *arguments)
 
 
-async def test_a_short_record_behind_many_long_ones_of_another_goes_in_the_next_commit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("busy", "late"),
+    [(["greedy"], ["modest"]), ([f"participant:{number}" for number in range(200)], ["service:dispatch"] * 50)],
+    ids=["one-behind-one", "a-service-behind-many"],
+)
+async def test_short_records_behind_many_long_ones_of_others_go_in_the_next_commit(
+    tmp_path: Path, busy: list[str], late: list[str]
+) -> None:
     commits, long = itertools.count(), bytes(100_000)
     log = await SqliteLog.open(tmp_path, append_time_us=lambda: DAY_US + next(commits), connect=Held.open)
 
@@ -128,14 +137,15 @@ async def test_a_short_record_behind_many_long_ones_of_another_goes_in_the_next_
         return asyncio.create_task(log.append("prices", "DE-LU", value, {PRINCIPAL: whose}, partition=0))
 
     try:
-        greedy = [append_of("greedy", long) for _ in range(200)]
+        greedy = [append_of(whose, long) for whose in busy * (200 // len(busy))]
         assert await asyncio.to_thread(Held.is_held.wait, SOON_S)
-        modest = append_of("modest", b"x")
+        modest = [append_of(whose, b"x") for whose in late]
         await asyncio.sleep(0)
         Held.may_go_on.set()
         async with asyncio.timeout(SOON_S):
             appended = await asyncio.gather(*greedy)
-            assert (await modest).appended_us == DAY_US + 1, "each commit has a time of its own"
+            times = {each.appended_us for each in await asyncio.gather(*modest)}
+            assert times == {DAY_US + 1}, "each commit has a time of its own"
     finally:
         Held.may_go_on.set()
         await log.aclose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,26 @@ async def test_who_pushes_more_values_than_it_may_waits_taken_or_not_and_nobody_
         other = {"authorization": f"Bearer {token}"}
         taken = await client.post("/v1/signals/prices", json=prices(dataset="OTHER"), headers=other)
         assert taken.status_code == 201
+
+
+async def test_who_asks_many_times_at_once_overdraws_no_more_than_who_asks_in_turn(tmp_path: Path) -> None:
+    few = {"GRIDSIGNAL_INGEST_PUSH_VALUES_PER_S": "1", "GRIDSIGNAL_INGEST_PUSH_VALUES_BURST": "2000"}
+    long = prices(resolution_s=300, starts_at=(TODAY - timedelta(days=7)).isoformat(), prices_per_mwh=["1"] * 2000)
+    together = asyncio.Barrier(6)
+
+    async def body(number: int) -> AsyncIterator[bytes]:
+        text = json.dumps(long | {"dataset": f"D{number}"}).encode()
+        yield text[:100]
+        await together.wait()
+        yield text[100:]
+
+    async with door(tmp_path, **few) as (_, client):
+        there = {"content-type": "application/json"}
+        pushes = [client.post("/v1/signals/prices", content=body(n), headers=there) for n in range(together.parties)]
+        answers = await asyncio.gather(*pushes)
+    assert sorted(answer.status_code for answer in answers) == [201, *[429] * 5]
+    waits = [int(answer.headers["retry-after"]) for answer in answers if answer.status_code == 429]
+    assert max(waits) <= 51, "what is refused is not owed"
 
 
 async def test_a_push_that_lost_values_to_its_market_s_bounds_is_told_which(tmp_path: Path) -> None:
