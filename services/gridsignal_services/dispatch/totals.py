@@ -162,14 +162,17 @@ async def _added_up(door: Door, who: Principal, chosen: list[_Asked], by: By, wo
     held: list[tuple[Book, TrackedOrder, _Sum]] = []
     offers = 0
     for ledger, tracked in chosen:
-        mine = await _Mine.of(who, ledger.book, tracked, work)
+        book, mine = await _found(door, who, ledger.book, tracked, work)
         offers += len(mine.offers)
         if len(held) + len(mine.orders) > MOST or offers > MOST:
             expected = f"expected a shorter period, for there are more than {MOST} offers or orders in this one"
             raise problems.invalid([fault("PERIOD", "?to", expected)])
-        held += await _take(sums, door, ledger.book, tracked.request, mine, by, work)
+        held += await _take(sums, door, book, tracked.request, mine, by, work)
     for book, order, line in held:
-        metered = (await door.measuring.of(book, order, work)).totals
+        holder = await _holder(door, book, order.order.request_id)
+        if holder is None:
+            continue
+        metered = (await door.measuring.of(holder, order, work)).totals
         line.metered_s += metered.metered_s
         if metered.delivered_wh is not None:
             line.delivered_wh = (line.delivered_wh or 0) + metered.delivered_wh
@@ -177,6 +180,24 @@ async def _added_up(door: Door, who: Principal, chosen: list[_Asked], by: By, wo
             with exactly():
                 line.amount = (line.amount or Decimal(0)) + metered.amount
     return sums
+
+
+async def _found(door: Door, who: Principal, book: Book, tracked: TrackedRequest, work: Work) -> tuple[Book, _Mine]:
+    """What of a request is theirs, all from one book; nothing where it is in none any more."""
+    mine, name = await _Mine.of(who, book, tracked, work), tracked.request.request_id
+    if (holder := await _holder(door, book, name)) is None:
+        return book, _Mine(False, [], [])
+    if holder is not book:  # it left while it was looked through: what was found may be a part
+        mine = await _Mine.of(who, holder, holder.requests[name], work)
+    return holder, mine
+
+
+async def _holder(door: Door, book: Book, request_id: str) -> Book | None:
+    """The book that holds a request: this one, or where it has left that, its own."""
+    if request_id in book.requests:
+        return book
+    ledgers = await door.ledgers_with(request_id)
+    return next((ledger.book for ledger in ledgers if request_id in ledger.requests), None)
 
 
 class _Mine(NamedTuple):
@@ -193,7 +214,6 @@ class _Mine(NamedTuple):
         def is_theirs(participant: str) -> bool:
             return asks or (who.role == "participant" and participant == who.organisation)
 
-        # what has left the book since it was asked for is not added up
         def offered(key: OfferKey) -> TrackedOffer | None:
             offer = book.offers.get(key) if is_theirs(key[0]) else None
             return None if offer is None or offer.state in _NOT_OFFERED else offer
