@@ -22,7 +22,7 @@ export GRIDSIGNAL_SAMPLES
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv embedded up down logs demo test compose-test check lock docs bench clean
+.PHONY: help venv embedded up down logs demo unit test compose-test check lock docs bench clean
 .SUFFIXES:
 
 help: ## this list
@@ -47,6 +47,9 @@ down: ## stops the local stack and keeps its data (ARGS=--volumes: forgets it)
 
 logs: ## what the local stack says, as it says it (ARGS=gateway)
 	@docker compose logs --follow $(ARGS)
+
+unit: $(VENV)/.dev ## while you write: the unit and contract tests that need no service, each law on a few cases (ARGS=tests/unit/ledger)
+	@$(PY) -m pytest -q --hypothesis-profile=quick -m "not services" $(or $(ARGS),tests/unit tests/contract)
 
 test: $(VENV)/.dev ## the whole suite; it ends with a list of what was tested against what (ARGS='-m "not services"': without Kafka and Redis)
 	@$(PY) -m pytest $(ARGS)

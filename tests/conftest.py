@@ -17,6 +17,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tests.effort import ALL, QUICK
+
 pytest_plugins = [f"tests.services.{name}" for name in ("kafka", "secured_kafka", "registry", "redis")]
 
 ALLOWED_SKIPS = {
@@ -28,7 +30,7 @@ ALLOWED_SKIPS = {
 PARTS = {
     "unit": "decisions: no loop, no socket, no file",
     "contract": "schemas, examples, evolution, ports and their doubles",
-    "integration": "real sockets on 127.0.0.1, real SQLite files",
+    "integration": "real sockets on 127.0.0.1, real SQLite files, processes; ledgers at their full size",
     "journey": "the whole stack, on the embedded log and on Kafka",
     "tidy": "house rules",
 }
@@ -40,8 +42,9 @@ EDGES = {
 RAN_ON = pytest.StashKey[dict[str, str]]()
 """What a fixture that starts an outside service says about it: {"Kafka": "4.3.1, started by the tests"}."""
 
-settings.register_profile("here", deadline=None)  # a busy machine is not a slow program
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("here", deadline=None, max_examples=ALL)  # a busy machine is not a slow program
+settings.register_profile("ci", deadline=None, max_examples=ALL, derandomize=True, print_blob=True)
+settings.register_profile("quick", deadline=None, max_examples=QUICK, derandomize=True)  # `make unit`
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
 

@@ -18,6 +18,7 @@ from gridsignal_schemas.messages import RECORDS, TOLERANT
 from gridsignal_schemas.values import Money, Timestamp, text_of_decimal
 from gridsignal_services.bus.codec import Codec
 from tests.contract.strategies import JSON, MONEY, any_of
+from tests.effort import examples
 
 CODEC = Codec.from_lock()
 FRAMES = {**CLIENT_FRAMES, **SERVER_FRAMES}
@@ -28,7 +29,7 @@ OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(
 
 
 @pytest.mark.parametrize("name", sorted(RECORDS))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(values=st.data())
 def test_any_record_survives_json_and_avro(name: str, values: st.DataObject) -> None:
     record = values.draw(any_of(RECORDS[name]))
@@ -42,7 +43,7 @@ def test_any_record_survives_json_and_avro(name: str, values: st.DataObject) -> 
 
 
 @pytest.mark.parametrize("name", sorted(RECORDS))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(values=st.data())
 def test_a_reader_ignores_what_it_does_not_know_where_it_is_told_to(name: str, values: st.DataObject) -> None:
     record = values.draw(any_of(RECORDS[name]))
@@ -53,7 +54,7 @@ def test_a_reader_ignores_what_it_does_not_know_where_it_is_told_to(name: str, v
 
 
 @pytest.mark.parametrize("name", sorted(FRAMES))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(values=st.data())
 def test_any_frame_survives_the_wire_and_unknown_fields(name: str, values: st.DataObject) -> None:
     frame = values.draw(any_of(FRAMES[name]))

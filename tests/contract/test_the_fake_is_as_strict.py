@@ -26,6 +26,7 @@ from tests.builders import (
     utc,
 )
 from tests.contract.two_ledgers import OURS, Both
+from tests.effort import examples
 
 OTHER = "018f6b3c-7a00-7000-8000-00000000000f"
 SECOND = timedelta(seconds=1)
@@ -169,7 +170,7 @@ BEGINNINGS: list[list[Act]] = [[], _OFFERED, _ORDERED, _PASSED_OVER, _ACCEPTED]
 
 
 @given(st.sampled_from(["VOLUNTARY", "MANDATORY"]), st.sampled_from(BEGINNINGS), st.lists(ACTS, max_size=16))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_every_write_gets_the_answer_the_ledger_gives(firmness: str, beginning: list[Act], acts: list[Act]) -> None:
     both = Both(firmness)
     for act in [*beginning, *acts]:

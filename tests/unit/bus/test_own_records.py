@@ -11,11 +11,12 @@ from gridsignal_schemas.messages import RECORDS, DispatchOrder, OrderState
 from gridsignal_services.bus.codec import Codec
 from tests.builders import a_spot_price, an_order
 from tests.contract.strategies import any_of
+from tests.effort import examples
 
 WRITER, READER = Codec.from_lock(), Codec.from_lock()
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(record=st.one_of(*map(any_of, RECORDS.values())))
 def test_the_record_written_is_the_record_read(record: object) -> None:
     value, written = WRITER.written(record)  # type: ignore[arg-type]  # any record

@@ -25,6 +25,7 @@ from gridsignal_schemas import frames
 from gridsignal_schemas.frames import Filter, Frame, Receipt
 from gridsignal_schemas.messages import FlexOffer, SpotPrice
 from tests.builders import a_flex_offer, a_spot_price, utc
+from tests.effort import examples
 
 NOW = utc("12:00")
 
@@ -146,7 +147,7 @@ STEPS = ("publish", "entrust", "connect", "cut", "move_up", "move_down", "move_a
 steps = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 5)), min_size=20, max_size=120)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(steps=steps, window=st.integers(1, 3))
 def test_nothing_is_lost_and_nothing_repeated(steps: list[tuple[str, int]], window: int) -> None:
     talk = Conversation(window)

@@ -26,6 +26,7 @@ from tests.builders import (
     a_request_cancellation,
     utc,
 )
+from tests.effort import examples
 from tests.unit.ledger.days import REQUESTS, SITES
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 from tests.unit.ledger.stages import opened, running
@@ -158,7 +159,7 @@ class ForgetfulDay(Day):
 
 
 ForgetfulDay.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=examples(60),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

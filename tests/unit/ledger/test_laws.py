@@ -16,6 +16,7 @@ from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.ledger.ranking import call_order
 from gridsignal_services.ledger.tracked import TrackedOrder
 from tests.builders import a_request_cancellation, a_timer_fired, an_offer_withdrawal, utc
+from tests.effort import examples
 from tests.unit.ledger.days import REQUESTS, SITES, an_offered_option, terms, watts
 from tests.unit.ledger.market import OPERATORS_NAME
 from tests.unit.ledger.watched import MINUTE, Watched
@@ -253,6 +254,6 @@ class Day(RuleBasedStateMachine):
 
 
 Day.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(60), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestAnyDay = Day.TestCase

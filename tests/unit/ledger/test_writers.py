@@ -27,6 +27,7 @@ from tests.builders import (
     utc,
 )
 from tests.contract.strategies import any_of
+from tests.effort import examples
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 from tests.unit.ledger.stages import accepted, closed, opened
 
@@ -106,7 +107,7 @@ def test_nothing_starts_or_ends_before_its_period(kind: str) -> None:
 
 
 @given(st.sampled_from(sorted(RECORDS)).flatmap(lambda name: any_of(RECORDS[name])), st.integers(-(2**62), 2**62))
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_record_and_no_append_time_is_a_defect(record: Record, appended_us: int) -> None:
     market = closed()
     for principal in ("service:dispatch", OPERATORS_NAME, "participant:acme"):
@@ -148,7 +149,7 @@ fees = st.sampled_from(["0", "0.0001", "1E+9", "1000000000.0000", "12.50"]).map(
     st.none() | awkward,
     st.sampled_from(["PAY_AS_BID", "PAY_AS_CLEARED", "REGULATED"]),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_price_that_is_taken_can_be_cleared_shown_and_read_again(
     offered: list[Any], cap: Decimal | None, pricing: str
 ) -> None:
