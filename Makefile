@@ -71,7 +71,7 @@ lock: $(VENV)/.dev ## newest versions that pyproject.toml allows, with their has
 docs: $(VENV)/.dev ## write the generated parts of the documentation again
 	@$(PY) docs/generate.py
 
-bench: $(VENV)/.dev ## what one CPU carries (ARGS='fanout', 'offers', 'kafka', 'entsoe' or 'fuzz')
+bench: $(VENV)/.dev ## what one CPU carries (ARGS='fanout', 'offers', 'kafka', 'entsoe', 'fuzz', 'over' or 'coldstart')
 	@$(PY) -m benchmarks $(ARGS)
 
 clean: ## remove caches and builds (.venv stays)

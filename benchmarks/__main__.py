@@ -1,4 +1,4 @@
-"""`python -m benchmarks fanout|offers|neighbours|kafka|entsoe|fuzz|over`."""
+"""`python -m benchmarks fanout|offers|neighbours|kafka|entsoe|fuzz|over|coldstart`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from types import ModuleType
 
-from benchmarks import entsoe, fanout, fuzz, kafka, neighbours, offers, over
+from benchmarks import coldstart, entsoe, fanout, fuzz, kafka, neighbours, offers, over
 
 _BENCHMARKS: dict[str, ModuleType] = {
     "fanout": fanout,
@@ -16,6 +16,7 @@ _BENCHMARKS: dict[str, ModuleType] = {
     "entsoe": entsoe,
     "fuzz": fuzz,
     "over": over,
+    "coldstart": coldstart,
 }
 
 

@@ -6,11 +6,12 @@ The log comes from outside, so that the same circuit runs on any: `gridsignal up
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import BaselineDeclaration, GridClock
@@ -21,6 +22,7 @@ from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.cache.memory import MemoryCache
+from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.example_tokens import example_token, write_tokens
@@ -36,6 +38,8 @@ from gridsignal_services.registry import Registry
 from gridsignal_services.reloading import Reloading, read_files, rules_of
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ServerSettings
+
+Door = Gateway | Dispatch | FeedsDoor
 
 _SOURCE = "/embedded"
 _PRINCIPAL = "service:embedded"
@@ -129,22 +133,30 @@ async def running(
     issuer, refused = LocalIssuer.create_or_open(directory / "issuer"), RefusedTokens()
     revocations = read_files(settings).revocations
     verifier = issuer.verifier(rules_of(settings), revocations=revocations, refused=refused)
-    replica = Replica(log, codec, source=_SOURCE)
-    gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), _alone(settings), clock)
-    dispatch = Dispatch(log, codec, replica, verifier, registry, settings, clock)
-    door = FeedsDoor(log, codec, verifier, registry, settings, clock, feeds=feeds, playback=playback)
-    doors = (gateway, dispatch, door)
-    watched, port = [each.watched for each in doors], settings.ops_port_beside(settings.gateway_port)
-    ops = OpsServer(settings, port, watched, [refused.counted], log=log.condition)
-    ops.listen()
-    reloading = Reloading(settings, verifier, registry, doors, reload_asked)
+    with Checkpoints.opened(directory / "checkpoints", settings.checkpoints, log) as checkpoints:
+        replica = Replica(log, codec, source=_SOURCE, checkpoints=checkpoints)
+        gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), _alone(settings), clock)
+        dispatch = Dispatch(log, codec, replica, verifier, registry, settings, clock)
+        door = FeedsDoor(log, codec, verifier, registry, settings, clock, feeds=feeds, playback=playback)
+        doors = (gateway, dispatch, door)
+        watched, port = [each.watched for each in doors], settings.ops_port_beside(settings.gateway_port)
+        ops = OpsServer(settings, port, watched, [refused.counted], log=log.condition)
+        ops.listen()
+        reloading = Reloading(settings, verifier, registry, doors, reload_asked)
+        lasting = {"ops": ops.serve(), "replica": replica.run(), "saving": replica.save(), "reloading": reloading.run()}
+        async with _serving(doors, lasting):
+            yield Stack(log, codec, replica, gateway, dispatch, door, ops, issuer, registry)
+
+
+@asynccontextmanager
+async def _serving(doors: Sequence[Door], lasting: Mapping[str, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """All doors ready, and drained on leaving; the rest goes on beside them."""
     async with asyncio.TaskGroup() as tasks:
-        lasting = (("ops", ops.serve()), ("replica", replica.run()), ("reloading", reloading.run()))
-        beside = [tasks.create_task(for_ever(*each)) for each in lasting]
+        beside = [tasks.create_task(for_ever(what, work)) for what, work in lasting.items()]
         serving = [tasks.create_task(each.run()) for each in doors]
         await asyncio.gather(*(each.ready() for each in doors))
         try:
-            yield Stack(log, codec, replica, gateway, dispatch, door, ops, issuer, registry)
+            yield
         finally:
             for each in doors:
                 await each.drain()

@@ -20,10 +20,11 @@ from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import FlexOffer, GridClock, Record
 from gridsignal_services.bus import Log, LogConfigurationError, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison, sha256_of
-from gridsignal_services.bus.publish import append, principal_of
-from gridsignal_services.ledger.book import Book
+from gridsignal_services.bus.publish import append
+from gridsignal_services.checkpoints.keeping import Checkpoints
+from gridsignal_services.checkpoints.saving import Keeper, Saving
 from gridsignal_services.ledger.contradicted import Contradicted
-from gridsignal_services.ledger.entry import Entry, Outcome
+from gridsignal_services.ledger.entry import Entry, Outcome, entry_of
 from gridsignal_services.ledger.offering import settled
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.telemetry import Outage, logger
@@ -41,7 +42,7 @@ _LONG_BYTES = 16_384
 """A longer record is read in a thread of its own: a clearing takes up to a tenth of a second."""
 
 Listener = Callable[[LogRecord, Record, Outcome], None]
-Keeper = Callable[[int, Book], None]
+Restored = Callable[[], None]
 _Waiting = tuple[int, int, "asyncio.Future[Outcome | None]"]
 """For which offset, as the how-manieth, who."""
 
@@ -50,13 +51,23 @@ class Replica:
     """Reduces every partition of the dispatch stream."""
 
     def __init__(
-        self, log: Log, codec: Codec, *, source: str, read_back_s: float = 5.0, breath_s: float = _BREATH_S
+        self,
+        log: Log,
+        codec: Codec,
+        *,
+        source: str,
+        read_back_s: float = 5.0,
+        breath_s: float = _BREATH_S,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
+        self.checkpoints = checkpoints
+        """Where it begins, and what it writes as it goes on; None: it begins with the log."""
         self.ledgers = {partition: Ledger(partition) for partition in range(_DISPATCH.partitions)}
         self._log, self._codec, self._source = log, codec, source
         self._read_back_s, self._breath_s = read_back_s, breath_s
         self._listeners: list[Listener] = []
-        self._keepers: list[Keeper] = []
+        self._restored: list[Restored] = []
+        self._saving = Saving(checkpoints, self.ledgers)
         self._waiting: defaultdict[int, list[_Waiting]] = defaultdict(list)
         """Of each partition a heap, the next to be reduced first."""
         self._asked = itertools.count()
@@ -99,8 +110,12 @@ class Replica:
         self._listeners.append(listener)
 
     def keep(self, keeper: Keeper) -> None:
-        """Calls back with each request that a partition's ledger lets go of, as a book of its own."""
-        self._keepers.append(keeper)
+        """Gives it each request that a partition's ledger lets go of, and asks it where a start may begin."""
+        self._saving.keepers.append(keeper)
+
+    def on_restored(self, restored: Restored) -> None:
+        """Calls back when the ledgers are those of checkpoints: what came before their positions is never reduced."""
+        self._restored.append(restored)
 
     async def caught_up(self) -> None:
         """Returns once the end of the log seen at start is reduced."""
@@ -151,7 +166,14 @@ class Replica:
                 f"expected the dispatch stream from its first record, got partition {partition} from offset {offset}"
                 " on: without its beginning the ledger would be another one; restore the log, or start a new one"
             )
+        if await self._saving.restore(goal):
+            for restored in self._restored:
+                restored()
         self._goal = goal
+
+    async def save(self) -> None:
+        """Writes checkpoints for ever, where they are kept."""
+        await self._saving.run()
 
     async def reach_end(self, partitions: Iterable[int] | None = None) -> None:
         """Returns once everything is reduced that was on these partitions (all) when it was called.
@@ -165,6 +187,7 @@ class Replica:
     def _mark_caught_up(self) -> None:
         if all(self.ledgers[partition].position >= offset for partition, offset in (self._goal or {}).items()):
             self._caught_up.set()
+            self._saving.reach_end()
             self._tell_contradicted()
 
     def _tell_contradicted(self) -> None:
@@ -176,10 +199,11 @@ class Replica:
             )
 
     async def _reduce_all(self, records: list[LogRecord]) -> None:
-        self._breath = time.perf_counter() + self._breath_s
-        for record in records:
-            await self._reduce(record)
-            await self._breathe()
+        async with self._saving.reducing:
+            self._breath = time.perf_counter() + self._breath_s
+            for record in records:
+                await self._reduce(record)
+                await self._breathe()
         self._moved.set()
 
     async def _breathe(self) -> None:
@@ -197,13 +221,14 @@ class Replica:
             ledger.skip(logged.offset)
             _log.error("poison record skipped", partition=logged.partition, offset=logged.offset, reason=str(poison))
         else:
-            outcome = await self._outcome_of(ledger, _entry(logged, record))
+            outcome = await self._outcome_of(ledger, entry_of(logged, record))
             if outcome.code == "DEFECT":
                 _log.error("defect", partition=logged.partition, offset=logged.offset, record=record.record_name)
             if self._contradicted is not None:
                 self._contradicted.look(ledger, record, outcome)
             for listener in self._listeners:
                 listener(logged, record, outcome)
+        self._saving.advance(logged)
         self._wake(logged.partition, logged.offset, outcome)
         if not self._whole.is_set():
             self._whole.set()
@@ -223,18 +248,18 @@ class Replica:
             try:
                 next(steps)
             except StopIteration as over:
-                self._hand_over(ledger)
+                self._hand_over(ledger, entry.offset)
                 outcome: Outcome = over.value
                 return outcome
             self._whole.clear()
-            self._hand_over(ledger)
+            self._hand_over(ledger, entry.offset)
             await self._breathe()
 
-    def _hand_over(self, ledger: Ledger) -> None:
+    def _hand_over(self, ledger: Ledger, offset: int) -> None:
         gone, ledger.forgotten[:] = list(ledger.forgotten), []
-        for keeper in self._keepers:
+        for keeper in self._saving.keepers:
             for alone in gone:
-                keeper(ledger.partition, alone)
+                keeper.add(ledger.partition, offset, alone)
 
     def _wake(self, partition: int, offset: int, outcome: Outcome | None) -> None:
         self._recent[partition, offset] = outcome
@@ -285,14 +310,3 @@ class Replica:
             return waiter
         heappush(self._waiting[partition], (offset, next(self._asked), waiter))
         return waiter
-
-
-def _entry(logged: LogRecord, record: Record) -> Entry:
-    return Entry(
-        partition=logged.partition,
-        offset=logged.offset,
-        appended_us=logged.appended_us,
-        record=record,
-        sha256=sha256_of(logged.value),
-        principal=principal_of(logged),
-    )

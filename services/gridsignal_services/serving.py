@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +20,7 @@ from gridsignal_services.bus.grid import grid_clock
 from gridsignal_services.bus.kafka import KafkaLog
 from gridsignal_services.cache import Cache
 from gridsignal_services.cache.memory import MemoryCache
+from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.clock import Clock, ScaledClock, WallClock
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.for_ever import for_ever
@@ -109,16 +110,25 @@ Door = Gateway | Dispatch | FeedsDoor
 
 async def serve_gateway(on: Ground, ended: asyncio.Event, told: Told) -> None:
     """The data centers' door; drains when it is ended."""
-    replica, settings = Replica(on.log, on.codec, source="/gateway"), GatewaySettings.of(on.settings)
-    gateway = Gateway(on.log, on.codec, replica, on.verifier, on.registry, on.cache, settings, on.clock)
-    await _serve(gateway, on, ended, told, replica)
+    settings = GatewaySettings.of(on.settings)
+    with _replica(on, "gateway") as replica:
+        gateway = Gateway(on.log, on.codec, replica, on.verifier, on.registry, on.cache, settings, on.clock)
+        await _serve(gateway, on, ended, told, replica)
 
 
 async def serve_dispatch(on: Ground, ended: asyncio.Event, told: Told) -> None:
     """The operators' door, and a candidate for owning zones."""
-    replica = Replica(on.log, on.codec, source="/dispatch")
-    dispatch = Dispatch(on.log, on.codec, replica, on.verifier, on.registry, on.settings, on.clock)
-    await _serve(dispatch, on, ended, told, replica)
+    with _replica(on, "dispatch") as replica:
+        dispatch = Dispatch(on.log, on.codec, replica, on.verifier, on.registry, on.settings, on.clock)
+        await _serve(dispatch, on, ended, told, replica)
+
+
+@contextmanager
+def _replica(on: Ground, door: str) -> Iterator[Replica]:
+    """Each door's process has checkpoints of its own; the same ones after a restart."""
+    directory = on.settings.directory / "checkpoints" / door
+    with Checkpoints.opened(directory, on.settings.checkpoints, on.log) as checkpoints:
+        yield Replica(on.log, on.codec, source=f"/{door}", checkpoints=checkpoints)
 
 
 async def serve_ingest(on: Ground, ended: asyncio.Event, told: Told) -> None:
@@ -142,6 +152,7 @@ async def _serve(door: Door, on: Ground, ended: asyncio.Event, told: Told, repli
         beside += [tasks.create_task(for_ever(what, work)) for what, work in lasting.items()]
         if replica is not None:
             beside.append(tasks.create_task(for_ever("replica", replica.run())))
+            beside.append(tasks.create_task(for_ever("saving", replica.save())))
         serving = tasks.create_task(door.run())
         await ended.wait()
         if door.health.ready:

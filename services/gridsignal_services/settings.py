@@ -6,12 +6,13 @@ ConfigError   one line naming the key, what was expected and what was found; `fa
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from gridsignal_services.outside import faults_of_the_outside
 
 
 class ConfigError(Exception):
@@ -50,7 +51,10 @@ class ServerSettings:
     """
 
     directory: Path = Path("gridsignal-data")
-    """Where the embedded log and the local issuer keep their files."""
+    """Where the embedded log, the local issuer and the checkpoints keep their files."""
+    checkpoints: int = 2
+    """How many checkpoints of the ledger are kept of each partition, in a folder of the directory for each door: a
+    start reads the log from the newest on. 0: none, a start reads the dispatch stream from its beginning."""
     host: str = "127.0.0.1"
     """The address to listen on."""
     gateway_port: int = 8081
@@ -202,6 +206,7 @@ def _secret(key: str, path: Path) -> str:
 
 _PATHS = frozenset({"directory", "feeds", "registry", "jwks", "revocations", "tls_certificate", "tls_key", "kafka_ca"})
 _COUNTS = frozenset({"jwks_refetch_s", "max_token_life_s", "token_leeway_s", "watch_files_s"})
+_MOST_CHECKPOINTS = 100
 _PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port", "ops_port"})
 _OPS_ABOVE = 1000
 
@@ -212,6 +217,10 @@ def _typed(key: str, name: str, text: str) -> object:
     if name in _PORTS:
         if not (text.isascii() and text.isdigit() and len(text) <= 5):
             raise ConfigError(f"{key}: expected a port from 0 to 65535, got {text!r:.60}")
+        return int(text)
+    if name == "checkpoints":
+        if not (text.isascii() and text.isdigit() and len(text) <= 3):
+            raise ConfigError(f"{key}: expected a number from 0 to {_MOST_CHECKPOINTS}, got {text!r:.60}")
         return int(text)
     if name in _COUNTS:
         if not (text.isascii() and text.isdigit() and len(text) <= 9):
@@ -226,6 +235,8 @@ def _faults_of_settings(settings: ServerSettings) -> list[str]:
         for name in sorted(_PORTS)
         if not 0 <= (getattr(settings, name) or 0) <= 65535
     ]
+    if not 0 <= settings.checkpoints <= _MOST_CHECKPOINTS:
+        faults.append(f"checkpoints: expected 0 to {_MOST_CHECKPOINTS}, got {settings.checkpoints}")
     if settings.log_format not in ("console", "json"):
         faults.append(f"log_format: expected console or json, got {settings.log_format!r:.60}")
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
@@ -243,7 +254,7 @@ def _faults_of_settings(settings: ServerSettings) -> list[str]:
             )
         if settings.jwks is None and settings.jwks_url is None:
             faults.append(f"jwks: expected with a host beyond loopback, got none for {settings.host!r:.60}")
-    return faults + _faults_of_the_outside(settings)
+    return faults + faults_of_the_outside(settings)
 
 
 def _faults_of_the_issuer(settings: ServerSettings) -> list[str]:
@@ -268,28 +279,6 @@ def _is_trustworthy(url: str) -> bool:
         )
     except ValueError:
         return False
-
-
-_SERVERS = re.compile(r"[A-Za-z0-9._-]+:\d{1,5}(,[A-Za-z0-9._-]+:\d{1,5})*")
-_TOPIC_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,64}")
-
-
-def _faults_of_the_outside(settings: ServerSettings) -> list[str]:
-    """Faults in how Kafka, the schema registry and Redis are reached; passwords are not repeated."""
-    faults = []
-    if settings.kafka is not None and not _SERVERS.fullmatch(settings.kafka):
-        faults.append(f"kafka: expected host:port, several with commas, got {settings.kafka!r:.60}")
-    if (settings.kafka_username is None) != (settings.kafka_password is None):
-        faults.append("kafka_password: expected together with kafka_username, got one of them")
-    if settings.schema_registry is not None and not settings.schema_registry.startswith(("http://", "https://")):
-        faults.append("schema_registry: expected a URL with http or https, got something else")
-    if settings.redis is not None and not settings.redis.startswith(("redis://", "rediss://", "unix://")):
-        faults.append("redis: expected a URL with redis, rediss or unix, got something else")
-    if not _TOPIC_PREFIX.fullmatch(settings.topic_prefix):
-        faults.append(
-            f"topic_prefix: expected at most 64 of letters, digits, . _ and -, got {settings.topic_prefix!r:.60}"
-        )
-    return faults
 
 
 def is_loopback(host: str) -> bool:

@@ -124,6 +124,8 @@ def test_the_environment_sets_what_arguments_do_not() -> None:
         ({"GRIDSIGNAL_DISPATCH_PORT": "http"}, "GRIDSIGNAL_DISPATCH_PORT"),
         ({"GRIDSIGNAL_DISPATCH_PORT": "65536"}, "dispatch_port"),
         ({"GRIDSIGNAL_LOG_FORMAT": "xml"}, "log_format"),
+        ({"GRIDSIGNAL_CHECKPOINTS": "many"}, "GRIDSIGNAL_CHECKPOINTS"),
+        ({"GRIDSIGNAL_CHECKPOINTS": "101"}, "checkpoints"),
         ({"GRIDSIGNAL_LOG_LEVEL": "loud"}, "log_level"),
         ({"GRIDSIGNAL_ISSUER": "https://issuer"}, "issuer"),
         ({"GRIDSIGNAL_HOST": "0.0.0.0"}, "tls_certificate"),

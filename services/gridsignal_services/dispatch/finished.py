@@ -1,6 +1,7 @@
-"""Requests that the ledger has let go of, for those who ask about the past: on disk, read from the log at each start.
+"""Requests that the ledger has let go of, for those who ask about the past: on disk, written beside the event loop.
 
-The file is this process's own, begun anew at each start and written beside the event loop.
+The file is this process's own. Where checkpoints are kept it says up to which position of each partition it has all;
+what is written later counts with the next such position, in one transaction. Else it is begun anew at each start.
 
 Bounded: in memory by what waits to be written; on disk by the log, a third of a kilobyte for each offer; an answer by
 `MOST` requests. When full: TooMany; what does not fit the disk is said in the log and not found. Conflates: nothing.
@@ -10,15 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import pickle
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from gridsignal_services.checkpoints.lines import book_of, bytes_of
 from gridsignal_services.clock import micros
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
@@ -30,12 +31,17 @@ T = TypeVar("T")
 MOST = 1000
 _SINCE, _UNTIL = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _TABLES = """
-pragma journal_mode = off;
-pragma synchronous = off;
-create table finished (request_id text primary key, zone text, starts_us integer, ends_us integer, body blob);
+create table stamp (text text);
+create table reach (partition integer primary key, position integer);
+create table finished (
+    request_id text primary key, partition integer, offset integer,
+    zone text, starts_us integer, ends_us integer, body blob
+);
 create index by_end on finished (zone, ends_us);
 create table ordered (order_id text primary key, request_id text) without rowid;
 """
+_UNSAFE = "pragma journal_mode = off; pragma synchronous = off;"
+"""Nobody reads the file after this process."""
 
 
 class TooMany(Exception):
@@ -45,24 +51,39 @@ class TooMany(Exception):
 class Finished:
     """Each request as a ledger of its own, in which it is all there is."""
 
-    def __init__(self, directory: Path, most: int = MOST) -> None:
-        self._path, self._most = directory / "finished.db", most
+    def __init__(self, directory: Path, most: int = MOST, *, stamp: str | None = None) -> None:
+        """`stamp` says of which log and code it is: a file that has it is gone on with. None: no file is."""
+        self._path, self._most, self._stamp = directory / "finished.db", most, stamp
+        self._is_whole = True
         self._worker = ThreadPoolExecutor(1, "finished")
         self._file: sqlite3.Connection | None = None
         self._is_closed = False
 
-    def add(self, partition: int, book: Book) -> None:
-        """Takes in a book that nobody changes any more. Whoever reads afterwards finds it."""
+    def add(self, partition: int, offset: int, book: Book) -> None:
+        """Takes in a book that nobody changes any more, let go of at this offset. Whoever reads afterwards finds it."""
         if not self._is_closed:
-            self._worker.submit(self._write, partition, book).add_done_callback(_tell)
+            self._worker.submit(self._write, partition, offset, book).add_done_callback(self._tell)
+
+    async def reach(self) -> Mapping[int, int]:
+        """Of each partition the position up to which it had all at the end of an earlier start."""
+        return {} if self._stamp is None else await self._beside(self._reach)
+
+    async def begin(self, positions: Mapping[int, int]) -> None:
+        """Forgets what was let go of from these positions on: it is reduced again, if it is still on the log."""
+        if self._stamp is not None:
+            await self._beside(self._begin, positions)
+
+    async def settle(self, partition: int, position: int) -> bool:
+        """Whether from now on it has all before this position for good."""
+        return self._stamp is not None and not self._is_closed and await self._beside(self._settle, partition, position)
 
     async def of_request(self, request_id: str) -> Ledger | None:
         """The ledger that holds the request."""
-        return await self._beside(self._one, "select body from finished where request_id = ?", request_id)
+        return await self._beside(self._one, "select partition, body from finished where request_id = ?", request_id)
 
     async def of_order(self, order_id: str) -> Ledger | None:
         """The ledger that holds the order."""
-        asked = "select body from finished join ordered using (request_id) where order_id = ?"
+        asked = "select partition, body from finished join ordered using (request_id) where order_id = ?"
         return await self._beside(self._one, asked, order_id)
 
     async def touching(self, zones: Iterable[str], from_: datetime | None, to: datetime | None) -> list[Ledger]:
@@ -70,7 +91,7 @@ class Finished:
         return await self._beside(self._touching, list(zones), micros(from_ or _SINCE), micros(to or _UNTIL))
 
     async def aclose(self) -> None:
-        """Forgets it all."""
+        """Forgets it all, but for what was settled."""
         self._is_closed = True
         await self._beside(self._end)
         self._worker.shutdown(wait=False)
@@ -83,52 +104,99 @@ class Finished:
     def _opened(self) -> sqlite3.Connection:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._path.unlink(missing_ok=True)
-            self._path.touch(mode=0o600)
-            self._file = sqlite3.connect(self._path, isolation_level=None)
-            self._file.executescript(_TABLES)
+            self._file = self._gone_on_with() or self._begun()
+            if self._stamp is not None:
+                self._file.execute("begin")
         return self._file
 
-    def _write(self, partition: int, book: Book) -> None:
+    def _gone_on_with(self) -> sqlite3.Connection | None:
+        """The file of an earlier start, if it is of this log and code."""
+        if self._stamp is None or not self._path.exists():
+            return None
+        file = sqlite3.connect(self._path, isolation_level=None)
+        try:
+            if file.execute("select text from stamp").fetchall() == [(self._stamp,)]:
+                return file
+        except sqlite3.DatabaseError as error:
+            _log.warning("finished requests are read from the log again", file=self._path.name, reason=str(error))
+        file.close()
+        return None
+
+    def _begun(self) -> sqlite3.Connection:
+        for suffix in ("", "-journal"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        self._path.touch(mode=0o600)
+        file = sqlite3.connect(self._path, isolation_level=None)
+        if self._stamp is None:
+            file.executescript(_UNSAFE)
+        file.executescript(_TABLES)
+        file.execute("insert into stamp values (?)", (self._stamp,))
+        return file
+
+    def _reach(self) -> dict[int, int]:
+        return dict(self._opened().execute("select partition, position from reach").fetchall())
+
+    def _begin(self, positions: Mapping[int, int]) -> None:
+        file = self._opened()
+        for place in positions.items():
+            later = "select request_id from finished where partition = ? and offset >= ?"
+            file.execute(f"delete from ordered where request_id in ({later})", place)  # noqa: S608 - a text of ours
+            file.execute("delete from finished where partition = ? and offset >= ?", place)
+            file.execute("update reach set position = min(position, ?2) where partition = ?1", place)
+        file.execute("commit")
+        file.execute("begin")
+
+    def _settle(self, partition: int, position: int) -> bool:
+        if self._is_whole:
+            try:
+                self._opened().execute("insert or replace into reach values (?, ?)", (partition, position))
+                self._opened().execute("commit")
+                self._opened().execute("begin")
+            except sqlite3.Error as error:
+                self._is_whole = False
+                _log.error("finished requests can't be kept: the next start reads the whole log", reason=str(error))
+        return self._is_whole
+
+    def _write(self, partition: int, offset: int, book: Book) -> None:
         (tracked,) = book.requests.values()
         request, blocks = tracked.request, [order.block() for order in book.orders.values()]
         starts_at = min([request.starts_at, *(block.starts_at for block in blocks)])
         ends_at = max([request.ends_at, *(block.ends_at for block in blocks)])
-        body = zlib.compress(pickle.dumps((partition, book)), 1)
-        row = (request.request_id, request.zone, micros(starts_at), micros(ends_at), body)
-        self._opened().execute("insert or replace into finished values (?, ?, ?, ?, ?)", row)
+        body = zlib.compress(bytes_of(book), 1)
+        row = (request.request_id, partition, offset, request.zone, micros(starts_at), micros(ends_at), body)
+        self._opened().execute("insert or replace into finished values (?, ?, ?, ?, ?, ?, ?)", row)
         orders = [(order_id, request.request_id) for order_id in book.orders]
         self._opened().executemany("insert or replace into ordered values (?, ?)", orders)
 
     def _one(self, asked: str, name: str) -> Ledger | None:
         row = self._opened().execute(asked, (name,)).fetchone()
-        return None if row is None else _read(row[0])
+        return None if row is None else _read(*row)
 
     def _touching(self, zones: list[str], from_us: int, to_us: int) -> list[Ledger]:
         asked = (
-            "select body from finished where zone in (select value from json_each(?))"
+            "select partition, body from finished where zone in (select value from json_each(?))"
             " and ends_us > ? and starts_us < ? order by ends_us, request_id limit ?"
         )
         rows = self._opened().execute(asked, (json.dumps(zones), from_us, to_us, self._most + 1)).fetchall()
         if len(rows) > self._most:
             raise TooMany
-        return [_read(body) for (body,) in rows]
+        return [_read(*row) for row in rows]
 
     def _end(self) -> None:
         if self._file is not None:
-            self._file.close()
+            self._file.close()  # what is not settled is let go of again
             self._file = None
-            self._path.unlink(missing_ok=True)
+            if self._stamp is None:
+                self._path.unlink(missing_ok=True)
+
+    def _tell(self, written: Future[None]) -> None:
+        """A request that could not be written is not found any more in this process; its records stay on the log."""
+        if not written.cancelled() and (error := written.exception()) is not None:
+            self._is_whole = False
+            _log.error("a finished request is not kept: it can't be read here until the next start", reason=str(error))
 
 
-def _tell(written: Future[None]) -> None:
-    """A request that could not be written is not found any more in this process; its records stay on the log."""
-    if not written.cancelled() and (error := written.exception()) is not None:
-        _log.error("a finished request is not kept: it can't be read here until the next start", reason=str(error))
-
-
-def _read(body: bytes) -> Ledger:
-    partition, book = pickle.loads(zlib.decompress(body))  # noqa: S301 - written by this process since it started
+def _read(partition: int, body: bytes) -> Ledger:
     ledger = Ledger(partition)
-    ledger.book = book
+    ledger.book = book_of(zlib.decompress(body))
     return ledger

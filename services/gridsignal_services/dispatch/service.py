@@ -13,6 +13,7 @@ from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.asgi import HttpServer
 from gridsignal_services.bus import Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec
+from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
@@ -51,8 +52,8 @@ class Dispatch:
         self._readings = Readings(log, codec, registry, lambda: replica.grid)
         seal = Seal(_position_key(settings.directory), log.epoch)
         archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
-        self._finished = Finished(settings.directory)
-        replica.keep(self._finished.add)
+        self._finished = _finished(replica.checkpoints, settings.directory)
+        replica.keep(self._finished)
         self._door = Door(replica, self._readings, archive, self._finished, verifier, registry, seal, clock, limits)
         self._counted = CollectorRegistry()
         self._server = HttpServer(app(self._door, self.health, self._counted), settings, settings.dispatch_port, limits)
@@ -136,6 +137,11 @@ class Dispatch:
         """Takes no more requests, answers those under way; `run` then returns."""
         self.health.set_ready(False, "stopping")
         self._server.stop()
+
+
+def _finished(checkpoints: Checkpoints | None, directory: Path) -> Finished:
+    """Beside the checkpoints, where they are kept: it lasts as they do."""
+    return Finished(directory) if checkpoints is None else Finished(checkpoints.directory, stamp=checkpoints.stamp)
 
 
 def _position_key(directory: Path) -> bytes:

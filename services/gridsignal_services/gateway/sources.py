@@ -75,6 +75,10 @@ class Sources:
         """Those of the states of dispatch that somebody holds, by the identity of their records: written once for all.
         """
         replica.listen(self._reduced)
+        replica.on_restored(self._begin_dispatch)
+
+    def _begin_dispatch(self) -> None:
+        self.streams["dispatch"] = self._stream("dispatch", self._replica.positions)
 
     def _stream(self, name: str, start: dict[int, int]) -> Stream:
         positions = {partition: start.get(partition, 0) for partition in range(TOPICS[name].partitions)}

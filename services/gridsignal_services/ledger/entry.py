@@ -10,6 +10,9 @@ from gridsignal_schemas.frames import Detail, Receipt
 from gridsignal_schemas.messages import Record
 from gridsignal_schemas.rules.lifecycle import OfferState
 from gridsignal_services.access import NOBODY, Audience
+from gridsignal_services.bus import LogRecord
+from gridsignal_services.bus.codec import sha256_of
+from gridsignal_services.bus.publish import principal_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,18 @@ class Entry:
     """Of the Avro value without framing."""
     principal: str
     """Who caused it, as its producer wrote: "participant:acme", "operator:tso", "service:dispatch"."""
+
+
+def entry_of(logged: LogRecord, record: Record) -> Entry:
+    """What was decoded of a record, and where it lies."""
+    return Entry(
+        partition=logged.partition,
+        offset=logged.offset,
+        appended_us=logged.appended_us,
+        record=record,
+        sha256=sha256_of(logged.value),
+        principal=principal_of(logged),
+    )
 
 
 @dataclass(frozen=True, slots=True)

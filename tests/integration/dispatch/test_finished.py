@@ -51,7 +51,7 @@ async def finished(tmp_path: Path) -> AsyncIterator[Finished]:
 async def test_a_request_is_found_by_its_name_and_by_its_order(finished: Finished) -> None:
     (book,) = let_go("one")
     shown, (order_id,) = book_view(book, "one"), book.orders
-    finished.add(3, book)
+    finished.add(3, 7, book)
     for found in (await finished.of_request("one"), await finished.of_order(order_id)):
         assert found is not None
         assert (found.partition, book_view(found.book, "one")) == (3, shown)
@@ -61,7 +61,7 @@ async def test_a_request_is_found_by_its_name_and_by_its_order(finished: Finishe
 
 async def test_a_period_finds_what_touches_it_in_these_zones(finished: Finished) -> None:
     for book in let_go("one", "two", "three"):
-        finished.add(0, book)
+        finished.add(0, 7, book)
 
     async def names(since: str, until: str, *zones: str) -> list[str]:
         found = await finished.touching(zones or ("DE-LU",), utc(since), utc(until))
@@ -77,14 +77,14 @@ async def test_a_period_finds_what_touches_it_in_these_zones(finished: Finished)
 
 async def test_the_file_is_private_and_begun_anew(tmp_path: Path, finished: Finished) -> None:
     (book,) = let_go("one")
-    finished.add(0, book)
+    finished.add(0, 7, book)
     assert await finished.of_request("one") is not None
     path = tmp_path / "new" / "finished.db"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     again = Finished(tmp_path / "new")
     assert await again.of_request("one") is None
     await again.aclose()
-    again.add(0, book)  # whoever still reads the log may go on
+    again.add(0, 7, book)  # whoever still reads the log may go on
     assert not path.exists()
 
 
@@ -92,7 +92,63 @@ async def test_a_request_that_does_not_fit_the_disk_is_missed_aloud(tmp_path: Pa
     (tmp_path / "full").write_bytes(b"")  # no folder, so nothing can be written in it
     finished = Finished(tmp_path / "full")
     with capture_logs() as lines:
-        finished.add(0, let_go("evening")[0])
+        finished.add(0, 7, let_go("evening")[0])
         with pytest.raises(OSError, match="full"):
             await finished.of_request("evening")
     assert [line["log_level"] for line in lines] == ["error"]
+
+
+async def test_what_is_settled_is_there_after_a_restart(tmp_path: Path) -> None:
+    one, two, three = let_go("one", "two", "three")
+    before = Finished(tmp_path, stamp="this log")
+    assert await before.reach() == {}
+    before.add(3, 7, one)
+    before.add(3, 9, two)
+    assert await before.settle(3, 10)
+    before.add(3, 12, three)
+    assert await before.of_request("three") is not None
+    await before.aclose()
+    assert not await before.settle(3, 20)
+
+    again = Finished(tmp_path, stamp="this log")
+    assert await again.reach() == {3: 10}
+    assert await again.of_request("three") is None, "nobody has settled it"
+    await again.begin({3: 8})
+    found = await again.of_request("one")
+    assert found is not None
+    assert (found.partition, found.book) == (3, one)
+    assert await again.of_request("two") is None, "it is reduced again"
+    assert await again.of_order(next(iter(two.orders))) is None
+    assert await again.reach() == {3: 8}
+    await again.aclose()
+
+
+@pytest.mark.parametrize("stamp", ["another log", None])
+async def test_the_file_of_another_log_is_begun_anew(tmp_path: Path, stamp: str | None) -> None:
+    before = Finished(tmp_path, stamp="this log")
+    before.add(3, 7, let_go("one")[0])
+    assert await before.settle(3, 10)
+    await before.aclose()
+    again = Finished(tmp_path, stamp=stamp)
+    assert await again.reach() == {}
+    assert await again.of_request("one") is None
+    await again.aclose()
+
+
+async def test_a_file_that_is_none_is_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / "finished.db").write_bytes(b"no database" * 1000)
+    finished = Finished(tmp_path, stamp="this log")
+    with capture_logs() as lines:
+        assert await finished.reach() == {}
+    assert [line["log_level"] for line in lines] == ["warning"]
+    finished.add(3, 7, let_go("one")[0])
+    assert await finished.settle(3, 10)
+    await finished.aclose()
+
+
+async def test_what_could_not_be_written_is_not_settled(tmp_path: Path) -> None:
+    (tmp_path / "full").write_bytes(b"")  # no folder, so nothing can be written in it
+    finished = Finished(tmp_path / "full", stamp="this log")
+    with capture_logs():
+        finished.add(0, 7, let_go("evening")[0])
+        assert not await finished.settle(0, 10)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from gridsignal_services.checkpoints.files import files_in
+from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.replica import Replica
 from tests.builders import a_dispatch_request, a_grid_alert, a_request_cancellation, a_spot_price
@@ -29,12 +31,14 @@ def names(first: int, last: int) -> list[str]:
 
 
 @asynccontextmanager
-async def a_second_gateway(stand: Stand, **limits: Any) -> AsyncIterator[Gateway]:
+async def a_second_gateway(
+    stand: Stand, checkpoints: Checkpoints | None = None, **limits: Any
+) -> AsyncIterator[Gateway]:
     """Another process would have another replica, too."""
-    replica = Replica(stand.log, stand.codec, source="second")
+    replica = Replica(stand.log, stand.codec, source="second", checkpoints=checkpoints)
     gateway = stand.another(replace(stand.gateway.settings, **limits), replica)
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(replica.run()), tasks.create_task(gateway.run())]
+        running = [tasks.create_task(work) for work in (replica.run(), replica.save(), gateway.run())]
         try:
             async with asyncio.timeout(SOON_S):
                 await gateway.ready()
@@ -83,6 +87,27 @@ async def test_a_replay_from_the_log_skips_what_the_ledger_did_not_accept(stand:
         await client.subscribe("dispatch", cursor=cursor)
         assert [(await client.signal())["type"] for _ in range(2)] == ["DispatchRequest", "RequestCancellation"]
         assert [frame for frame in await client.round_trip() if frame["t"] == "signal"] == []
+
+
+async def test_a_gateway_that_begins_with_a_checkpoint_resumes_from_before_it(stand: Stand, tmp_path: Path) -> None:
+    """What came before was never reduced here; it is read from the log, but for what did not count."""
+    async with stand.client() as client:
+        await client.subscribe("dispatch")
+        cursor = (await client.position())["cursor"]
+    broken = a_dispatch_request(request_id="late", gate_closure_at=stand.clock.now())
+    await stand.publish(a_dispatch_request(), broken, a_dispatch_request(), principal="operator:tso-north")
+    with Checkpoints.opened(tmp_path / "checkpoints", 1, stand.log, every=1) as checkpoints:
+        assert checkpoints is not None
+        async with a_second_gateway(stand, checkpoints):
+            async with asyncio.timeout(SOON_S):
+                for _ in iter(lambda: bool(files_in(checkpoints.directory)), True):
+                    await asyncio.sleep(0)
+        async with a_second_gateway(stand, checkpoints) as second, stand.client(gateway=second) as client:
+            await client.subscribe("dispatch", cursor=cursor)
+            assert (await client.signal())["type"] == "DispatchRequest"
+            await stand.publish(a_request_cancellation(), principal="operator:tso-north")
+            assert (await client.signal())["type"] == "RequestCancellation"
+            assert [frame for frame in await client.round_trip() if frame["t"] == "signal"] == []
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "AQAB" + "A" * 100, "é", "0" * 1000])
