@@ -23,6 +23,14 @@ def test_everything_that_makes_the_state_is_in_the_hash() -> None:
     assert {name for name in missing - BESIDE if name.startswith("gridsignal_services.")} == set()
 
 
+def test_whoever_writes_in_its_form_is_in_the_hash() -> None:
+    """What is kept beside the checkpoints is gone on with by the same code alone, too."""
+    covered = [SERVICES / part for part in PARTS]
+    writers = [each for each in sources("services") if "gridsignal_services.checkpoints.lines" in imported(each)]
+    assert SERVICES / "dispatch" / "finished.py" in [each.path for each in writers]
+    assert [each.path for each in writers if not is_in(each.path, covered)] == []
+
+
 def paths(name: str) -> list[Path]:
     """Where a module may lie."""
     place = SERVICES.parent.joinpath(*name.split("."))

@@ -95,7 +95,7 @@ class Checkpoints:
                 if ledger is not None:
                     ledgers[partition] = ledger
                     found[partition].clear()
-        self._taken.update({partition: ledger.position for partition, ledger in ledgers.items()})
+        self._taken = defaultdict(int, {partition: ledger.position for partition, ledger in ledgers.items()})
         if ledgers:
             took_s, positions = round(time.perf_counter() - began, 2), {at: of.position for at, of in ledgers.items()}
             _log.info("checkpoints taken over", positions=positions, seconds=took_s)

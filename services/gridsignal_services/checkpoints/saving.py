@@ -21,8 +21,8 @@ class Keeper(Protocol):
     async def reach(self) -> Mapping[int, int]:
         """Of each partition the position up to which it keeps all that was let go of before this start."""
 
-    async def begin(self, positions: Mapping[int, int]) -> None:
-        """Forgets what was let go of from these positions on."""
+    async def begin(self, positions: Mapping[int, int]) -> bool:
+        """Forgets what was let go of from these positions on. False: it has nothing of what came before them either."""
 
     async def settle(self, partition: int, position: int) -> bool:
         """Whether a later start will find all that was let go of before this position."""
@@ -54,15 +54,16 @@ class Saving:
         """Puts the ledgers of checkpoints in place, and whether there was one. Raises LogUnavailable."""
         if self._checkpoints is None:
             return False
-        reach = ends
-        for keeper in self.keepers:
-            kept = await keeper.reach()
-            reach = {partition: min(position, kept.get(partition, 0)) for partition, position in reach.items()}
-        restored = await self._checkpoints.restored(ends, reach)
-        self._ledgers.update(restored)
-        for keeper in self.keepers:
-            await keeper.begin({partition: self._ledgers[partition].position for partition in ends})
-        return bool(restored)
+        while True:  # a keeper that has nothing reaches nothing: then none is taken, and each can begin with that
+            reach = ends
+            for keeper in self.keepers:
+                kept = await keeper.reach()
+                reach = {partition: min(position, kept.get(partition, 0)) for partition, position in reach.items()}
+            restored = await self._checkpoints.restored(ends, reach)
+            positions = {partition: restored[partition].position if partition in restored else 0 for partition in ends}
+            if all([await keeper.begin(positions) for keeper in self.keepers]):
+                self._ledgers.update(restored)
+                return bool(restored)
 
     async def run(self) -> None:
         """Writes checkpoints for ever, one after the other; waits for ever where none are kept."""

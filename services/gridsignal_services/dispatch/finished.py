@@ -10,6 +10,7 @@ Bounded: in memory by what waits to be written; on disk by the log, a third of a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 import zlib
@@ -38,8 +39,17 @@ create table finished (
     zone text, starts_us integer, ends_us integer, body blob
 );
 create index by_end on finished (zone, ends_us);
+create index by_place on finished (partition, offset);
 create table ordered (order_id text primary key, request_id text) without rowid;
+create index by_request on ordered (request_id);
 """
+FORGETTING = (
+    "delete from ordered where request_id in (select request_id from finished where partition = ?1 and offset >= ?2)",
+    "delete from finished where partition = ?1 and offset >= ?2",
+    "update reach set position = min(position, ?2) where partition = ?1",
+)
+"""What a start does for each partition and the position where it begins: it costs by what it forgets."""
+_DAMAGES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _UNSAFE = "pragma journal_mode = off; pragma synchronous = off;"
 """Nobody reads the file after this process."""
 
@@ -62,16 +72,18 @@ class Finished:
     def add(self, partition: int, offset: int, book: Book) -> None:
         """Takes in a book that nobody changes any more, let go of at this offset. Whoever reads afterwards finds it."""
         if not self._is_closed:
-            self._worker.submit(self._write, partition, offset, book).add_done_callback(self._tell)
+            self._worker.submit(self._noticing, self._write, partition, offset, book).add_done_callback(self._tell)
 
     async def reach(self) -> Mapping[int, int]:
         """Of each partition the position up to which it had all at the end of an earlier start."""
         return {} if self._stamp is None else await self._beside(self._reach)
 
-    async def begin(self, positions: Mapping[int, int]) -> None:
-        """Forgets what was let go of from these positions on: it is reduced again, if it is still on the log."""
-        if self._stamp is not None:
-            await self._beside(self._begin, positions)
+    async def begin(self, positions: Mapping[int, int]) -> bool:
+        """Forgets what was let go of from these positions on: it is reduced again, if it is still on the log.
+
+        False: its file is damaged, so that it has nothing of what came before them either.
+        """
+        return self._stamp is None or await self._beside(self._begin, positions)
 
     async def settle(self, partition: int, position: int) -> bool:
         """Whether from now on it has all before this position for good."""
@@ -97,9 +109,23 @@ class Finished:
         self._worker.shutdown(wait=False)
 
     async def _beside(self, function: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, function, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._worker, self._noticing, function, *args)
 
     # --- in the worker's thread ----------------------------------------------------------------------------------
+
+    def _noticing(self, function: Callable[..., T], *args: object) -> T:
+        """What finds the file damaged takes it away, so that the next start reads the log and writes another."""
+        try:
+            return function(*args)
+        except (sqlite3.DatabaseError, zlib.error) as error:
+            self._notice(error)
+            raise
+
+    def _notice(self, error: sqlite3.Error | zlib.error) -> None:
+        if isinstance(error, zlib.error) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGES:
+            self._is_whole = False
+            self._path.unlink(missing_ok=True)
+            _log.error("the file of finished requests is damaged: the next start reads the log", reason=str(error))
 
     def _opened(self) -> sqlite3.Connection:
         if self._file is None:
@@ -134,17 +160,33 @@ class Finished:
         return file
 
     def _reach(self) -> dict[int, int]:
-        return dict(self._opened().execute("select partition, position from reach").fetchall())
+        try:
+            return dict(self._opened().execute("select partition, position from reach").fetchall())
+        except (sqlite3.Error, OSError) as error:
+            self._let_go(error)
+            return {}
 
-    def _begin(self, positions: Mapping[int, int]) -> None:
-        file = self._opened()
-        for place in positions.items():
-            later = "select request_id from finished where partition = ? and offset >= ?"
-            file.execute(f"delete from ordered where request_id in ({later})", place)  # noqa: S608 - a text of ours
-            file.execute("delete from finished where partition = ? and offset >= ?", place)
-            file.execute("update reach set position = min(position, ?2) where partition = ?1", place)
-        file.execute("commit")
-        file.execute("begin")
+    def _begin(self, positions: Mapping[int, int]) -> bool:
+        try:
+            file = self._opened()
+            for place in positions.items():
+                for forgetting in FORGETTING:
+                    file.execute(forgetting, place)
+            file.execute("commit")
+            file.execute("begin")
+        except (sqlite3.Error, OSError) as error:
+            self._let_go(error)
+            return not any(positions.values())
+        return True
+
+    def _let_go(self, error: sqlite3.Error | OSError) -> None:
+        """The next use of the file begins it anew."""
+        _log.warning("finished requests are read from the log again", file=self._path.name, reason=str(error))
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
     def _settle(self, partition: int, position: int) -> bool:
         if self._is_whole:
@@ -155,6 +197,7 @@ class Finished:
             except sqlite3.Error as error:
                 self._is_whole = False
                 _log.error("finished requests can't be kept: the next start reads the whole log", reason=str(error))
+                self._notice(error)
         return self._is_whole
 
     def _write(self, partition: int, offset: int, book: Book) -> None:

@@ -141,7 +141,10 @@ class Dispatch:
 
 def _finished(checkpoints: Checkpoints | None, directory: Path) -> Finished:
     """Beside the checkpoints, where they are kept: it lasts as they do."""
-    return Finished(directory) if checkpoints is None else Finished(checkpoints.directory, stamp=checkpoints.stamp)
+    if checkpoints is None:
+        return Finished(directory)
+    (directory / "finished.db").unlink(missing_ok=True)  # of the version before, or of a start without them
+    return Finished(checkpoints.directory, stamp=checkpoints.stamp)
 
 
 def _position_key(directory: Path) -> bytes:

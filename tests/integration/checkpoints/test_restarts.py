@@ -22,6 +22,7 @@ from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.replica import Replica
 from tests.builders import a_dispatch_request, a_site_registration
+from tests.integration.damage import damage
 from tests.patience import SOON_S
 
 CODEC = Codec.from_lock()
@@ -234,6 +235,27 @@ async def test_a_start_begins_where_what_is_over_is_kept_as_well(log: SqliteLog,
     async with counted(log, directory, keepers=[beside]) as (_, offsets):
         assert offsets == []
     await beside.aclose()
+
+
+@pytest.mark.parametrize("part", ["reach", "by_place"])
+async def test_a_damaged_file_of_what_is_over_costs_a_replay(log: SqliteLog, tmp_path: Path, part: str) -> None:
+    """Whether it is found before a checkpoint is chosen, or after."""
+    directory = tmp_path / "checkpoints"
+    await logged_and_saved(log, directory, EVERY)
+    before = Finished(directory, stamp="this log")
+    assert await before.settle(PARTITION, EVERY)
+    await before.aclose()
+    damage(directory / "finished.db", part)
+    after = Finished(directory, stamp="this log")
+    with capture_logs() as lines:
+        async with counted(log, directory, keepers=[after]) as (replica, offsets):
+            assert offsets == list(range(EVERY))
+            await same_as_replayed(log, replica)
+    assert [line["event"] for line in lines if line["log_level"] == "warning"] == [
+        "finished requests are read from the log again"
+    ]
+    assert await after.settle(PARTITION, EVERY)
+    await after.aclose()
 
 
 async def test_a_directory_that_can_t_be_written_costs_the_checkpoints(log: SqliteLog, tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import stat
+import zlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,9 +16,10 @@ from structlog.testing import capture_logs
 
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.book import book_view
-from gridsignal_services.dispatch.finished import Finished, TooMany
+from gridsignal_services.dispatch.finished import FORGETTING, Finished, TooMany
 from gridsignal_services.ledger.book import Book
 from tests.builders import utc
+from tests.integration.damage import damage
 from tests.unit.ledger.market import Market
 
 HOUR = timedelta(hours=1)
@@ -144,6 +148,69 @@ async def test_a_file_that_is_none_is_begun_anew(tmp_path: Path) -> None:
     finished.add(3, 7, let_go("one")[0])
     assert await finished.settle(3, 10)
     await finished.aclose()
+
+
+PARTS = ["reach", "finished", "by_end", "by_place", "sqlite_autoindex_finished_1", "ordered", "by_request"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+async def test_a_damaged_file_costs_a_replay_and_no_more(tmp_path: Path, part: str) -> None:
+    """Whoever finds it, a start or what is written later: the start after that has a whole one."""
+    one, two = let_go("one", "two")
+    before = Finished(tmp_path, stamp="this log")
+    before.add(3, 7, one)
+    assert await before.settle(3, 10)
+    await before.aclose()
+    damage(tmp_path / "finished.db", part)
+
+    with capture_logs() as lines:
+        finding = Finished(tmp_path, stamp="this log")
+        begun_at = await finding.reach()
+        stands = await finding.begin(begun_at)
+        finding.add(3, 12, two)
+        has_all = await finding.settle(3, 20)
+        await finding.aclose()
+    assert {"warning", "error"} & {line["log_level"] for line in lines}
+    assert not (begun_at and stands and has_all), "what it had is gone"
+
+    again = Finished(tmp_path, stamp="this log")
+    replayed_from = await again.reach()
+    assert replayed_from == ({3: 20} if has_all else {})
+    assert await again.begin(replayed_from)
+    again.add(3, 22, one)
+    assert await again.settle(3, 30)
+    assert await again.of_request("one") is not None
+    await again.aclose()
+
+
+async def test_a_body_that_can_t_be_read_costs_a_replay(tmp_path: Path) -> None:
+    before = Finished(tmp_path, stamp="this log")
+    before.add(3, 7, let_go("one")[0])
+    assert await before.settle(3, 10)
+    await before.aclose()
+    with contextlib.closing(sqlite3.connect(tmp_path / "finished.db", isolation_level=None)) as file:
+        file.execute("update finished set body = x'00'")
+    finding = Finished(tmp_path, stamp="this log")
+    with capture_logs() as lines, pytest.raises(zlib.error):
+        await finding.of_request("one")
+    assert [line["log_level"] for line in lines] == ["error"]
+    assert not await finding.settle(3, 20)
+    await finding.aclose()
+    again = Finished(tmp_path, stamp="this log")
+    assert await again.reach() == {}
+    await again.aclose()
+
+
+async def test_a_start_costs_by_what_it_forgets(tmp_path: Path) -> None:
+    """No statement of it reads a whole table."""
+    finished = Finished(tmp_path, stamp="this log")
+    assert await finished.begin({})
+    await finished.aclose()
+    with contextlib.closing(sqlite3.connect(tmp_path / "finished.db")) as file:
+        for forgetting in FORGETTING:
+            steps = [row[3] for row in file.execute(f"explain query plan {forgetting}", (3, 8))]
+            assert steps
+            assert [step for step in steps if "SCAN" in step] == []
 
 
 async def test_what_could_not_be_written_is_not_settled(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import httpx2
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.clock import WallClock
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.registry import example_registry
@@ -39,4 +40,15 @@ async def test_operations_wait_until_it_has_caught_up_and_health_does_not(tmp_pa
         await door.drain()
         await asyncio.wait([serving])
         reading.cancel()
+    await log.aclose()
+
+
+async def test_where_checkpoints_are_kept_no_other_file_of_finished_requests_stays(tmp_path: Path) -> None:
+    log, codec = await SqliteLog.open(tmp_path), Codec.from_lock()
+    verifier = LocalIssuer.create_or_open(tmp_path / "issuer").verifier()
+    (tmp_path / "finished.db").write_bytes(b"of the version before")
+    with Checkpoints.opened(tmp_path / "checkpoints", 1, log) as checkpoints:
+        replica = Replica(log, codec, source="tests", checkpoints=checkpoints)
+        Dispatch(log, codec, replica, verifier, example_registry(), ServerSettings(directory=tmp_path), WallClock())
+    assert not (tmp_path / "finished.db").exists()
     await log.aclose()
