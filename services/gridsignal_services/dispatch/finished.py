@@ -3,8 +3,9 @@
 The file is this process's own. Where checkpoints are kept it says up to which position of each partition it has all;
 what is written later counts with the next such position, in one transaction. Else it is begun anew at each start.
 
-Bounded: in memory by what waits to be written; on disk by the log, a third of a kilobyte for each offer; an answer by
-`MOST` requests. When full: TooMany; what does not fit the disk is said in the log and not found. Conflates: nothing.
+Bounded: in memory by what waits to be written; on disk by the log, some four kilobytes for each request and two thirds
+of one for each further offer; an answer by `MOST` requests. When full: TooMany; what does not fit the disk is said in
+the log and not found. Conflates: nothing.
 """
 
 from __future__ import annotations
