@@ -18,11 +18,11 @@ from heapq import heappop, heappush
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import FlexOffer, GridClock, Record
-from gridsignal_services.bus import Log, LogConfigurationError, LogRecord, LogUnavailable
+from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison, sha256_of
 from gridsignal_services.bus.publish import append
 from gridsignal_services.checkpoints.keeping import Checkpoints
-from gridsignal_services.checkpoints.saving import Keeper, Saving
+from gridsignal_services.checkpoints.saving import Keeper, Restored, Saving, ends_of_whole
 from gridsignal_services.ledger.contradicted import Contradicted
 from gridsignal_services.ledger.entry import Entry, Outcome, entry_of
 from gridsignal_services.ledger.offering import settled
@@ -42,7 +42,6 @@ _LONG_BYTES = 16_384
 """A longer record is read in a thread of its own: a clearing takes up to a tenth of a second."""
 
 Listener = Callable[[LogRecord, Record, Outcome], None]
-Restored = Callable[[], None]
 _Waiting = tuple[int, int, "asyncio.Future[Outcome | None]"]
 """For which offset, as the how-manieth, who."""
 
@@ -66,7 +65,6 @@ class Replica:
         self._log, self._codec, self._source = log, codec, source
         self._read_back_s, self._breath_s = read_back_s, breath_s
         self._listeners: list[Listener] = []
-        self._restored: list[Restored] = []
         self._saving = Saving(checkpoints, self.ledgers)
         self._waiting: defaultdict[int, list[_Waiting]] = defaultdict(list)
         """Of each partition a heap, the next to be reduced first."""
@@ -115,7 +113,7 @@ class Replica:
 
     def on_restored(self, restored: Restored) -> None:
         """Calls back when the ledgers are those of checkpoints: what came before their positions is never reduced."""
-        self._restored.append(restored)
+        self._saving.restored.append(restored)
 
     async def caught_up(self) -> None:
         """Returns once the end of the log seen at start is reduced."""
@@ -145,7 +143,9 @@ class Replica:
 
     async def _read_on(self, outage: Outage) -> None:
         if self._goal is None:
-            await self._begin()
+            goal = await ends_of_whole(self._log)
+            await self._saving.restore(goal)
+            self._goal = goal
         reader = await self._log.reader("dispatch", self.positions)
         try:
             self._mark_caught_up()
@@ -156,20 +156,6 @@ class Replica:
                 self._mark_caught_up()
         finally:
             await reader.aclose()
-
-    async def _begin(self) -> None:
-        start = await self._log.start_positions("dispatch")
-        goal = await self._log.end_positions("dispatch")
-        if gone := {partition: offset for partition, offset in start.items() if offset}:
-            partition, offset = min(gone.items())
-            raise LogConfigurationError(
-                f"expected the dispatch stream from its first record, got partition {partition} from offset {offset}"
-                " on: without its beginning the ledger would be another one; restore the log, or start a new one"
-            )
-        if await self._saving.restore(goal):
-            for restored in self._restored:
-                restored()
-        self._goal = goal
 
     async def save(self) -> None:
         """Writes checkpoints for ever, where they are kept."""

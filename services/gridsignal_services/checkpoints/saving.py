@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from gridsignal_services.bus import LogRecord
+from gridsignal_services.bus import Log, LogConfigurationError, LogRecord
 from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
+
+Restored = Callable[[], None]
 
 
 class Keeper(Protocol):
@@ -33,6 +35,7 @@ class Saving:
 
     def __init__(self, checkpoints: Checkpoints | None, ledgers: dict[int, Ledger]) -> None:
         self.keepers: list[Keeper] = []
+        self.restored: list[Restored] = []
         self.reducing = asyncio.Lock()
         """Who holds it reads a ledger that does not change."""
         self._checkpoints, self._ledgers = checkpoints, ledgers
@@ -50,10 +53,10 @@ class Saving:
         self._caught_up = True
         self._advanced.set()
 
-    async def restore(self, ends: Mapping[int, int]) -> bool:
-        """Puts the ledgers of checkpoints in place, and whether there was one. Raises LogUnavailable."""
+    async def restore(self, ends: Mapping[int, int]) -> None:
+        """Puts the ledgers of checkpoints in place, and calls back if there was one. Raises LogUnavailable."""
         if self._checkpoints is None:
-            return False
+            return
         while True:  # a keeper that has nothing reaches nothing: then none is taken, and each can begin with that
             reach = ends
             for keeper in self.keepers:
@@ -62,8 +65,10 @@ class Saving:
             restored = await self._checkpoints.restored(ends, reach)
             positions = {partition: restored[partition].position if partition in restored else 0 for partition in ends}
             if all([await keeper.begin(positions) for keeper in self.keepers]):
-                self._ledgers.update(restored)
-                return bool(restored)
+                break
+        self._ledgers.update(restored)
+        for tell in self.restored if restored else ():
+            tell()
 
     async def run(self) -> None:
         """Writes checkpoints for ever, one after the other; waits for ever where none are kept."""
@@ -80,3 +85,15 @@ class Saving:
         settled = [await keeper.settle(last.partition, last.offset + 1) for keeper in self.keepers]
         if all(settled):
             await checkpoints.write(held, last)
+
+
+async def ends_of_whole(log: Log) -> dict[int, int]:
+    """The ends of the dispatch stream. Raises LogConfigurationError where its first records are gone."""
+    start, ends = await log.start_positions("dispatch"), await log.end_positions("dispatch")
+    if gone := {partition: offset for partition, offset in start.items() if offset}:
+        partition, offset = min(gone.items())
+        raise LogConfigurationError(
+            f"expected the dispatch stream from its first record, got partition {partition} from offset {offset}"
+            " on: without its beginning the ledger would be another one; restore the log, or start a new one"
+        )
+    return ends
