@@ -111,8 +111,6 @@ class Held(sqlite3.Connection):
 
     @classmethod
     def open(cls, path: Path) -> sqlite3.Connection:
-        cls.may_go_on.clear()
-        cls.is_held.clear()
         return sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=cls)
 
     def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
@@ -130,6 +128,8 @@ class Held(sqlite3.Connection):
 async def test_short_records_behind_many_long_ones_of_others_go_in_the_next_commit(
     tmp_path: Path, busy: list[str], late: list[str]
 ) -> None:
+    Held.may_go_on.clear()  # here, not where the file is opened: the writer does that, in a thread of its own
+    Held.is_held.clear()
     commits, long = itertools.count(), bytes(100_000)
     log = await SqliteLog.open(tmp_path, append_time_us=lambda: DAY_US + next(commits), connect=Held.open)
 
