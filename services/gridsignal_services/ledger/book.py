@@ -53,6 +53,8 @@ class Book:
     """How many each operator has open in each zone."""
     looked_through: dict[str, tuple[datetime, int]] = field(default_factory=dict)
     """When a site's declarations were last looked through, and how many were kept for periods that are over."""
+    ended: list[str] = field(default_factory=list)
+    """Requests that the record being reduced has ended, and whose offers it has still to let go of."""
     expiring: dict[str, OfferKey] = field(default_factory=dict)
     """Offers by their name among the timers."""
     now: datetime = LONG_AGO
@@ -94,15 +96,14 @@ class Book:
             self.offers_on_open_requests.setdefault(key[0], {})[key] = None
 
     def close_request(self, request_id: str) -> None:
-        """A request that is over leaves room for others, and so do the offers on it."""
+        """A request that is over leaves room for others, and so do the offers on it, which are still to be let go."""
         tracked = self.requests[request_id]
         self.await_no_clearing(request_id)
         self.over.append((self.now, request_id))
         del self.open_requests[request_id]
         self.open_of[tracked.request.operator, tracked.request.zone] -= 1
         self.standing.subtract(tracked.offers_of)
-        for key in tracked.offers:
-            self.offers_on_open_requests[key[0]].pop(key)
+        self.ended.append(request_id)
 
     def add_order(self, tracked: TrackedOrder) -> None:
         """Files an order under its site and request."""

@@ -30,6 +30,7 @@ from gridsignal_schemas.rules.profile import Block
 from gridsignal_services.ledger.announcements import Decided, OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import derived_id
+from gridsignal_services.ledger.pieces import Steps, pieces
 from gridsignal_services.ledger.tracked import Step, TrackedOffer, TrackedOrder
 
 _OUTDATES_REASONS = frozenset({Event.SELECT, Event.WITHDRAW, Event.EXPIRE})
@@ -136,12 +137,11 @@ def _is_covered_no_longer(book: Book, request_id: str) -> None:
 
 
 def move_request(book: Book, request_id: str, event: Event) -> None:
-    """Moves a request, and sets the timers its state waits for. Raises IllegalTransition."""
+    """Moves a request, and sets the timers its state waits for; `end_offers` does more. Raises IllegalTransition."""
     tracked = book.requests[request_id]
     tracked.state = after(REQUEST, tracked.state, event)
     if tracked.state in REQUEST_OVER:
         book.close_request(request_id)
-        _end_offers(book, request_id)
     set_request_timers(book, request_id)
 
 
@@ -162,15 +162,25 @@ def set_request_timers(book: Book, request_id: str) -> None:
             book.timers.set(timer, request_id, request.revision, due_at, request.zone)
 
 
-def _end_offers(book: Book, request_id: str) -> None:
-    """What was not called is let go: NOT_SELECTED after a completed request, RELEASED after any other end."""
-    completed = book.requests[request_id].state is RequestState.COMPLETED
-    for key in book.requests[request_id].offers:
-        if book.offers[key].state in OFFER_CALLABLE:
-            if completed:
-                move_offer(book, key, Event.END_STANDBY, Decision.NOT_SELECTED)
-            else:
-                move_offer(book, key, Event.RELEASE, Decision.RELEASED, reason="the request is over")
+def end_offers(book: Book) -> Steps[None]:
+    """Lets go of the offers on requests that this record has ended: what comes last of every record."""
+    while book.ended:
+        tracked = book.requests[book.ended.pop()]
+        for some in pieces(tracked.offers):
+            for key in some:
+                _end_offer(book, key, completed=tracked.state is RequestState.COMPLETED)
+            yield
+
+
+def _end_offer(book: Book, key: OfferKey, *, completed: bool) -> None:
+    """What was not called: NOT_SELECTED after a completed request, RELEASED after any other end."""
+    book.offers_on_open_requests[key[0]].pop(key)
+    if book.offers[key].state not in OFFER_CALLABLE:
+        return
+    if completed:
+        move_offer(book, key, Event.END_STANDBY, Decision.NOT_SELECTED)
+    else:
+        move_offer(book, key, Event.RELEASE, Decision.RELEASED, reason="the request is over")
 
 
 def fall_short(book: Book, request_id: str) -> None:

@@ -34,6 +34,7 @@ from gridsignal_services.ledger.announcements import Announcement, OfferKey
 from gridsignal_services.ledger.book import KEPT, LONG_AGO, Book
 from gridsignal_services.ledger.entry import Entry, Outcome, Standing
 from gridsignal_services.ledger.forgetting import forget
+from gridsignal_services.ledger.moves import end_offers
 from gridsignal_services.ledger.offsets import Offsets
 from gridsignal_services.ledger.ordering import audience_of_site
 from gridsignal_services.ledger.pieces import Steps, in_one_go
@@ -197,10 +198,12 @@ class Ledger:
         if rule is None:
             return Outcome(False, (fault("STRAY", "", f"{entry.record.record_name} has no place on this stream"),))
         try:
-            outcome = rule(self.book, entry, entry.record)
-            return (yield from outcome) if isinstance(outcome, Generator) else outcome
+            ruled = rule(self.book, entry, entry.record)
+            outcome = (yield from ruled) if isinstance(ruled, Generator) else ruled
         except IllegalTransition as illegal:
-            return Outcome(False, (fault("ILLEGAL_STATE", "", str(illegal)),))
+            outcome = Outcome(False, (fault("ILLEGAL_STATE", "", str(illegal)),))
+        yield from end_offers(self.book)
+        return outcome
 
     def _set_clock(self, grid: GridClock, principal: str) -> Outcome:
         if problem := writer_fault(self.book, grid, principal):

@@ -13,7 +13,7 @@ from gridsignal_schemas.messages import DispatchRequest, OfferDecision, Record
 from gridsignal_schemas.values import MW
 from gridsignal_services.clock import micros
 from gridsignal_services.dispatch.book import book_view
-from gridsignal_services.dispatch.timers import AT_ONCE, owed_records
+from gridsignal_services.dispatch.timers import AT_ONCE, due_records, owed_records
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.pieces import A_PIECE
 from gridsignal_services.ledger.reduce import Ledger
@@ -105,12 +105,40 @@ def a_cancellation_of_many_orders() -> tuple[Market, Record, str]:
     return market, a_request_cancellation(), OPERATORS_NAME
 
 
+def a_cancellation_while_all_are_live() -> tuple[Market, Record, str]:
+    return crowded(MW), a_request_cancellation(), OPERATORS_NAME
+
+
+def at_the_gate() -> Market:
+    market = crowded(MW)
+    market.act()
+    market.now = market.request.gate_closure_at
+    (fired,) = due_records(market.ledger, market.now)
+    assert market.add(fired).accepted
+    return market
+
+
+def nothing_awarded() -> tuple[Market, Record, str]:
+    market = at_the_gate()
+    return market, market.by_hand().model_copy(update={"awards": [], "standby": []}), OPERATORS_NAME
+
+
+def undecided_in_time() -> tuple[Market, Record, str]:
+    market = at_the_gate()
+    market.now = market.request.decision_deadline
+    (fired,) = due_records(market.ledger, market.now)
+    return market, fired, "service:test"
+
+
 LONG: list[Callable[[], tuple[Market, Record, str]]] = [
     one_award,
     many_awards,
     an_amendment_that_changes_nothing,
     an_amendment_that_most_break,
     a_cancellation_of_many_orders,
+    a_cancellation_while_all_are_live,
+    nothing_awarded,
+    undecided_in_time,
 ]
 
 
