@@ -127,8 +127,8 @@ class Stand:
     async def announce(self) -> None:
         """Writes what the ledger owes, as the owner of a partition does."""
         for ledger in self.replica.ledgers.values():
-            while ledger.owed:
-                await self.publish(ledger.owed[0])
+            while (owed := next(ledger.next_owed(), None)) is not None:
+                await self.publish(owed)
 
     async def clear(self, request_id: str) -> None:
         """The operator clears the request by hand, and what follows is announced."""

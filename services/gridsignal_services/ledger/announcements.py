@@ -76,13 +76,8 @@ class Announcements:
     _orders_owed: Counter[str] = field(default_factory=Counter)
     """How many orders of each request are owed."""
 
-    @property
-    def owed(self) -> list[Announcement]:
-        """What has to be written, oldest first."""
-        return list(self.next_owed())
-
     def next_owed(self) -> Iterator[Announcement]:
-        """The same one after the other, each put in full when its turn comes."""
+        """What has to be written, oldest first, each put in full when its turn comes."""
         return map(_in_full, self._owed.values())
 
     def owe(self, announcement: _Owed) -> None:

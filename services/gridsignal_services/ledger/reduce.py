@@ -108,13 +108,8 @@ class Ledger:
         """The log clock in grid time; None before the first record."""
         return None if self.book.now is LONG_AGO else self.book.now
 
-    @property
-    def owed(self) -> list[Announcement]:
-        """Announcements that the owner has to write, oldest first."""
-        return self.book.announcements.owed
-
     def next_owed(self) -> Iterator[Announcement]:
-        """The same one after the other: there may be thousands."""
+        """Announcements that the owner has to write, oldest first, one after the other: there may be thousands."""
         return self.book.announcements.next_owed()
 
     def due_clearings(self, now: datetime) -> list[str]:

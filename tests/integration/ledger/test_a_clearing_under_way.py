@@ -69,7 +69,10 @@ async def test_timers_and_announcements_of_others_go_on_while_a_clearing_is_made
             await stage.submit(withdrawn, "participant:acme")
             stage.clock.set(utc("17:05"))
             await stage.until(
-                lambda: stage.state("other") is RequestState.CLEARING and not stage.replica.ledger_of("DE-LU").owed
+                lambda: (
+                    stage.state("other") is RequestState.CLEARING
+                    and not [*stage.replica.ledger_of("DE-LU").next_owed()]
+                )
             )
             assert stage.state("slow") is RequestState.CLEARING
         finally:

@@ -74,7 +74,7 @@ async def test_ten_thousand_and_one_offers_are_decided_and_the_next_start_is_fin
         stage.clock.set(GATE)
         ledger = stage.replica.ledger_of("DE-LU")
         await stage.until(
-            lambda: any(o.state is OfferState.STANDBY for o in ledger.offers.values()) and not ledger.owed
+            lambda: any(o.state is OfferState.STANDBY for o in ledger.offers.values()) and not [*ledger.next_owed()]
         )
         assert len(ledger.offers) == 10_008
     async with running(tmp_path, GATE) as again:

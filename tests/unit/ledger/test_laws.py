@@ -234,7 +234,7 @@ class Day(RuleBasedStateMachine):
         self.market.now = max(self.market.now, self.market.ledger.book.now)
         self.market.run_until(utc("2024-05-14T00:00"))
         book = self.market.ledger.book
-        assert not self.market.ledger.owed
+        assert not list(self.market.ledger.next_owed())
         assert book.timers.next() is None
         assert {tracked.state for tracked in book.requests.values()} <= REQUEST_OVER
         assert {order.state for order in book.orders.values()} <= ORDER_OVER
