@@ -57,9 +57,9 @@ class Found:
                 file.seek(_BEGIN)
                 head = Head(**json.loads(file.readline(_LONGEST_HEAD)))
                 partition, position = path.name.removesuffix(_SUFFIX).split("-")
-                if (int(partition), int(position)) != (head.partition, head.position) or head.position < 1:
+                if (int(partition), int(position)) != (head.partition, head.position) or not _is_offset(head.position):
                     raise Unfit("its name says another position than it does")
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise Unfit("it is torn, or was changed") from None
         return cls(path, head)
 
@@ -72,6 +72,10 @@ class Found:
             file.seek(_BEGIN)
             file.readline()
             yield from file
+
+
+def _is_offset(position: object) -> bool:
+    return type(position) is int and position >= 1
 
 
 def files_in(directory: Path, partition: int | None = None) -> list[Path]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -46,7 +46,7 @@ class Checkpoints:
         """Of which log they are, and by which code."""
 
     @classmethod
-    @contextmanager
+    @contextlib.contextmanager
     def opened(cls, directory: Path, kept: int, log: Log, *, every: int = EVERY) -> Iterator[Self | None]:
         """For as long as the block runs. None where none are to be kept or can be: a start reads the whole log."""
         checkpoints = cls._open(directory, kept, log, every) if kept else None
@@ -66,7 +66,8 @@ class Checkpoints:
             _log.warning("no checkpoints: each start reads the whole dispatch stream", reason=str(error))
             return None
         for draft in directory.glob("*.draft"):
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # such as a folder of that name: it is in nobody's way
+                draft.unlink()
         return cls(directory, kept, log, every, lock)
 
     # --- at a start ----------------------------------------------------------------------------------------------
@@ -144,7 +145,8 @@ class Checkpoints:
 
     def _drop(self, path: Path, reason: str) -> None:
         _log.warning("a checkpoint is not used: what it holds is read from the log", file=path.name, reason=reason)
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
 
     # --- while records are reduced -------------------------------------------------------------------------------
 

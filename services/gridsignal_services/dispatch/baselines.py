@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from gridsignal_schemas.rules.baselines import Declared, Stretch, runs_of
 from gridsignal_schemas.rules.profile import Block
 from gridsignal_schemas.values import Identifier, Shape, Timestamp
-from gridsignal_services.dispatch.door import Door
+from gridsignal_services.dispatch.door import Door, may_read
 from gridsignal_services.dispatch.metered import seen_periods
 from gridsignal_services.dispatch.periods import From, To
 from gridsignal_services.dispatch.sheet import Sheet, as_asked
@@ -56,7 +56,12 @@ def add_to(router: APIRouter, door: Door) -> None:
         door.only(request, "site", "from", "to")
         async with door.turn(who) as work:
             periods = await seen_periods(door, who, site, from_, to, work)
-            declared = [each for ledger in door.ledgers() for each in ledger.book.declared.get(site, ())]
+            declared = [
+                each
+                for ledger in door.ledgers()
+                for each in ledger.book.declared.get(site, ())
+                if may_read(who, each.baseline.participant)
+            ]
             found = (stretch for since, until in periods for stretch in stretches(declared, since, until))
             answer = await written(Baselines(site=site, stretches=[]), "stretches", found, lambda each: each, work)
             return await as_asked(request, answer, _STRETCHES, work)

@@ -240,6 +240,12 @@ def owns(principal: Principal, tracked: TrackedRequest) -> bool:
     return principal.role == "operator" and tracked.request.operator == principal.organisation
 
 
+def may_read(principal: Principal, participant: str) -> bool:
+    """Whether what this participant declared or metered is theirs to read, where the site is: one that changes hands
+    takes nothing along that its last participant said of it."""
+    return principal.role != "participant" or principal.organisation == participant
+
+
 def paged(ids: Iterable[str], after: str | None, limit: int) -> tuple[list[str], str | None]:
     """A page, as `views.page` cuts it. Raises Problem 422 where it can't."""
     try:

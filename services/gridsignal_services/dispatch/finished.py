@@ -195,10 +195,11 @@ class Finished:
                 self._opened().execute("insert or replace into reach values (?, ?)", (partition, position))
                 self._opened().execute("commit")
                 self._opened().execute("begin")
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 self._is_whole = False
                 _log.error("finished requests can't be kept: the next start reads the whole log", reason=str(error))
-                self._notice(error)
+                if isinstance(error, sqlite3.Error):
+                    self._notice(error)
         return self._is_whole
 
     def _write(self, partition: int, offset: int, book: Book) -> None:

@@ -14,7 +14,7 @@ from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_services import problems
 from gridsignal_services.access import Audience, Principal
-from gridsignal_services.dispatch.door import Door, owns
+from gridsignal_services.dispatch.door import Door, may_read, owns
 from gridsignal_services.dispatch.periods import WEEK, From, To, must_be_a_period
 from gridsignal_services.dispatch.sheet import Sheet, as_asked
 from gridsignal_services.dispatch.views import Readings, ignored
@@ -46,13 +46,18 @@ def add_to(router: APIRouter, door: Door) -> None:
         must_be_a_period(from_, to, WEEK)
 
         def text(reading: MeterReading) -> str:
-            return reading.model_dump_json() if windows is None or touches(reading, windows) else ""
+            shown = may_read(who, reading.participant) and (windows is None or touches(reading, windows))
+            return reading.model_dump_json() if shown else ""
 
         async with door.turn(who) as work:
             windows = await _windows_of(door, who, site, from_, to, work)
             with work.here():
                 metered = list(door.readings.meters.between(site, from_, to))
-                passed_over = door.readings.meters.passed_over(site, from_, to)
+                passed_over = [
+                    each
+                    for each in door.readings.meters.passed_over(site, from_, to)
+                    if may_read(who, each.reading.participant)
+                ]
                 if windows is not None:
                     passed_over = [each for each in passed_over if touches(each.reading, windows)]
             texts = await work.each(metered, text)

@@ -15,10 +15,15 @@ from gridsignal_services.ledger.delivered import block_ahead
 from gridsignal_services.ledger.pieces import Steps
 from gridsignal_services.ledger.tracked import TrackedOrder, TrackedRequest
 
+A_RECORD = 4
+"""Requests that one record lets go of: whoever reads waits until a record is whole, and each request had several."""
+
 
 def forget(book: Book, gone: list[Book]) -> Steps[None]:
-    """Adds each request that can go by now, as a book of its own; called before a record is reduced."""
-    while book.over and book.over[0][0] + book.kept <= book.now:
+    """Adds requests that can go by now, each as a book of its own; called before a record is reduced."""
+    for _ in range(A_RECORD):
+        if not book.over or book.over[0][0] + book.kept > book.now:
+            return
         _, request_id = book.over.popleft()
         tracked = book.requests[request_id]
         if _is_needed(book, tracked):
@@ -45,12 +50,14 @@ def _alone(book: Book, tracked: TrackedRequest) -> Book:
     alone = Book(now=book.now)
     alone.requests[tracked.request.request_id] = tracked
     alone.offers = {key: book.offers[key] for key in tracked.offers}
+    beside: dict[str, list[TrackedOrder]] = {}
     for order in _orders(book, tracked):
         site, period = order.order.site, order.block()
-        for other in map(book.orders.__getitem__, book.orders_of_site[site]):
-            if other.order.request_id != tracked.request.request_id:
-                order.ahead += block_ahead(other, order)
-                other.ahead += block_ahead(order, other)
+        if site not in beside:
+            beside[site] = _held_beside(book, site, tracked)
+        for other in () if order.state in ORDER_NEVER_HELD else beside[site]:
+            order.ahead += block_ahead(other, order)
+            other.ahead += block_ahead(order, other)
         alone.orders[order.order.order_id] = order
         alone.orders_of_site.setdefault(site, []).append(order.order.order_id)
         if site in book.sites:
@@ -66,6 +73,13 @@ def _alone(book: Book, tracked: TrackedRequest) -> Book:
         ]
         counted.sort(key=lambda declared: declared.place)
     return alone
+
+
+def _held_beside(book: Book, site: str, tracked: TrackedRequest) -> list[TrackedOrder]:
+    """The site's orders on other requests that deliver something: one that was never held takes nobody's turn."""
+    orders = map(book.orders.__getitem__, book.orders_of_site[site])
+    request_id = tracked.request.request_id
+    return [each for each in orders if each.state not in ORDER_NEVER_HELD and each.order.request_id != request_id]
 
 
 def _orders(book: Book, tracked: TrackedRequest) -> Iterator[TrackedOrder]:

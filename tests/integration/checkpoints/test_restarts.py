@@ -152,6 +152,8 @@ SPOILT: dict[str, Callable[[Path], object]] = {
     "of another type": lambda path: resealed(path, b'["book.last_request",', b'["book.sites",'),
     "of another place": lambda path: path.rename(file_of(path.parent, 3)),
     "beyond the log": lambda path: beyond(path),
+    "of half a record": lambda path: resealed(path, f'"position": {EVERY}'.encode(), f'"position": {EVERY}.0'.encode()),
+    "of many brackets": lambda path: path.write_bytes(b"0" * 64 + b"\n" + b"[" * 3000),
     "nameless": lambda path: path.rename(path.with_name("any.checkpoint")),
 }
 
@@ -208,6 +210,16 @@ async def test_a_draft_that_was_never_finished_is_nothing(log: SqliteLog, tmp_pa
     async with counted(log, directory) as (_, offsets):
         assert offsets == list(range(EVERY))
     assert [found.name for found in directory.iterdir()] == ["lock"]
+
+
+async def test_a_folder_with_the_name_of_a_checkpoint_is_in_nobodys_way(log: SqliteLog, tmp_path: Path) -> None:
+    directory = tmp_path / "checkpoints"
+    await log_some(log, EVERY)
+    file_of(directory, EVERY).mkdir(parents=True)
+    (directory / "any.draft").mkdir()
+    async with counted(log, directory) as (replica, offsets):
+        assert offsets == list(range(EVERY))
+        await same_as_replayed(log, replica)
 
 
 async def test_who_finds_the_directory_taken_reads_the_log(log: SqliteLog, tmp_path: Path) -> None:

@@ -44,6 +44,16 @@ async def test_an_operator_reads_it_from_an_hour_before_its_order_to_an_hour_aft
     assert (ends[0][0], ends[-1][1]) == (starts_at - HOUR, ends_at + HOUR)
 
 
+async def test_who_takes_over_a_site_does_not_read_what_was_said_of_it_before(
+    stack: Stack, body: dict[str, Any], caller: Caller
+) -> None:
+    starts_at = datetime.fromisoformat(body["starts_at"])
+    asked = window(starts_at, starts_at + HOUR)
+    stack.registry.sites["fra-1"] = stack.registry.sites["fra-1"].model_copy(update={"participant": "volt-colo"})
+    answer = await caller("participant", "volt-colo").get("/v1/baselines", params=asked)
+    assert (answer.status_code, answer.json()["stretches"]) == (200, [])
+
+
 async def test_to_others_it_is_a_site_that_is_not_there(body: dict[str, Any], caller: Caller) -> None:
     starts_at = datetime.fromisoformat(body["starts_at"])
     there, nowhere = window(starts_at, starts_at + HOUR), window(starts_at, starts_at + HOUR) | {"site": "no-1"}

@@ -213,6 +213,14 @@ async def test_a_start_costs_by_what_it_forgets(tmp_path: Path) -> None:
             assert [step for step in steps if "SCAN" in step] == []
 
 
+async def test_a_folder_that_is_gone_costs_what_is_kept_in_it_and_not_the_door(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(b"")  # no folder, so nothing can be opened in it
+    finished = Finished(tmp_path / "kept", stamp="this log")
+    with capture_logs() as lines:
+        assert not await finished.settle(0, 10)
+    assert "can't be kept" in lines[-1]["event"]
+
+
 async def test_what_could_not_be_written_is_not_settled(tmp_path: Path) -> None:
     (tmp_path / "full").write_bytes(b"")  # no folder, so nothing can be written in it
     finished = Finished(tmp_path / "full", stamp="this log")

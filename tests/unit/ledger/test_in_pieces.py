@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from gridsignal_services.clock import micros
 from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.dispatch.timers import AT_ONCE, due_records, owed_records
 from gridsignal_services.ledger.entry import Entry, Outcome
+from gridsignal_services.ledger.forgetting import A_RECORD
 from gridsignal_services.ledger.pieces import A_PIECE
 from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import REQUEST_ID, a_dispatch_request, a_request_cancellation
@@ -163,6 +165,23 @@ def test_a_request_that_leaves_the_book_is_handed_over_before_anybody_misses_it(
         gone = [name for book in market.ledger.forgotten for name in book.requests]
         assert (REQUEST_ID in market.ledger.requests) == (gone != [REQUEST_ID])
     assert looks >= OFFERS  # each may have fifty revisions
+
+
+def test_one_record_lets_go_of_few_requests_and_the_next_ones_of_the_rest() -> None:
+    market = Market(kept=timedelta(minutes=10))
+    names = [f"r{number}" for number in range(2 * A_RECORD + 1)]
+    for name in names:
+        assert market.ask(request_id=name).accepted
+    for name in names:
+        market.cancel(name)
+    market.act()
+    market.run_for(minutes=11)
+    left = [sum(name in market.ledger.requests for name in names)]
+    while left[-1]:
+        market.cancel("none")  # whatever comes next
+        left.append(sum(name in market.ledger.requests for name in names))
+    assert [before - after for before, after in pairwise(left)] == [A_RECORD, A_RECORD, 1]
+    market.replayed()
 
 
 def test_the_owner_puts_in_full_only_what_it_writes_next() -> None:

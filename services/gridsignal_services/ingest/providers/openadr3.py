@@ -84,23 +84,27 @@ def beside(answers: Sequence[Answer], ask: Ask) -> list[Call]:
     bodies = (json_of(answer.body) for answer in answers)
     events = [event for body in bodies if isinstance(body, list) for event in body]
     headers = {"Authorization": f"Bearer {ask.token or ''}", "Accept": "application/json"}
-    paths = (quote(program, safe="") for program in _asked_for(events))
+    paths = (quote(program, safe="") for program in _asked_for(events)[:_MOST_PROGRAMS])
     return [Call(f"{_address(ask)}/programs/{path}", headers=headers) for path in paths]
 
 
 def _asked_for(events: Sequence[Any]) -> list[str]:
-    """The ids of the programs that events leave their units to, in their order."""
+    """The ids of the programs that events leave their units to, in their order; of the first ones it is asked."""
     programs: dict[str, None] = {}
     for event in events:
         if isinstance(event, dict) and (program := event.get("programID")) and is_undescribed(event):
             programs[str(program)] = None
-    return list(programs)[:_MOST_PROGRAMS]
+    return list(programs)
 
 
 def _programs(events: Sequence[Any], ask: Ask) -> dict[str, Program]:
     """The programs that were asked for, by id: described, hidden from us, or the reason why nothing is known of it."""
-    found: dict[str, Program] = {}
-    for key, answer in zip(_asked_for(events), ask.beside, strict=False):
+    wanted = _asked_for(events)
+    found: dict[str, Program] = {
+        key: f"expected at most {_MOST_PROGRAMS} programs that events leave their units to, got {len(wanted)}"
+        for key in wanted[_MOST_PROGRAMS:]
+    }
+    for key, answer in zip(wanted, ask.beside, strict=False):
         try:
             if answer.status != 404:  # nothing describes it
                 found[key] = HIDDEN if answer.status == HIDDEN else _program(answer)

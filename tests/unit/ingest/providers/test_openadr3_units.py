@@ -126,6 +126,20 @@ def test_a_program_that_can_t_be_read_now_costs_the_events_that_leave_their_unit
     assert ["expected program lost to say its units" in text for text in ask.left_out] == [True]
 
 
+def test_events_of_programs_beyond_those_that_are_asked_are_in_no_guessed_unit() -> None:
+    events = [openadr_event(interval("PRICE", 85), id=f"e{at}", programID=f"p{at}") for at in range(52)]
+    answer = Answer(as_json(events))
+    assert PROVIDER.beside is not None
+    asked = PROVIDER.beside([answer], Ask("SE-SE2", Signal.EVENT, NOW, settings={"address": "https://vtn.example"}))
+    told = {"payloadDescriptors": [{"payloadType": "PRICE", "units": "MWH", "currency": "SEK"}]}
+    programs = tuple(Answer(as_json({"id": f"p{at}"} | told)) for at in range(len(asked)))
+    ask = Ask("SE-SE2", Signal.EVENT, NOW, beside=programs)
+    found = read(PROVIDER, answer, ask)
+    assert (len(asked), {price for r in found if isinstance(r, SpotPrice) for price in r.prices_per_mwh}) == (50, {85})
+    assert len(found) == 50
+    assert ["expected at most 50 programs" in text and "got 52" in text for text in ask.left_out] == [True, True]
+
+
 def test_a_price_as_text_is_a_price_and_one_with_a_comma_a_gap() -> None:
     event = openadr_event(interval("PRICE", "0.00125"), interval("PRICE", "0,25"), interval("PRICE", 0.5))
     ask = Ask("SE-SE2", Signal.EVENT, NOW)
