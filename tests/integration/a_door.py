@@ -21,7 +21,7 @@ from tests.unit.ledger.zone import CODEC
 def a_door(log: Log, replica: Replica, clock: Clock, directory: Path) -> Door:
     """A door to this replica; what its ledgers let go of is kept in the directory."""
     registry, finished = example_registry(), Finished(directory / "finished")
-    replica.keep(finished.add)
+    replica.keep(finished)
     verifier, seal = LocalIssuer.create_or_open(directory / "issuer").verifier(), Seal(b"0" * 32, log.epoch)
     readings, archive = Readings(log, CODEC, registry, lambda: None), Archive(log, CODEC)
     return Door(replica, readings, archive, finished, verifier, registry, seal, clock, RestLimits())
