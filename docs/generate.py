@@ -100,7 +100,7 @@ def close_codes() -> str:
 
 def _code_rows(codes: Iterable[Code], *, wire: bool = False) -> Iterator[tuple[str, ...]]:
     for code in codes:
-        yield f"`{code.wire if wire else code.name}`", code.meaning, code.todo
+        yield f"`{code.wire if wire else code.name}`", code.meaning, code.remedy
 
 
 def refusal_codes() -> str:

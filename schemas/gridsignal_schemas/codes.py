@@ -22,7 +22,7 @@ class Code:
     told: tuple[Place, ...] = ()
     meaning: str = ""
     lost: str = ""
-    todo: str = ""
+    remedy: str = ""
     error: str = "Refused"
     conflict: bool = False
     retriable: bool = False

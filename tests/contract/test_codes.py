@@ -68,7 +68,7 @@ def test_a_row_says_where_it_is_met_and_what_it_means() -> None:
         assert re.fullmatch(r"[A-Z][A-Z_]+", code.name)
         assert bool(code.told) == bool(code.meaning), code.name
         assert code.meaning or code.lost, code.name
-        assert not re.search(r"[.;] *$", code.meaning + code.lost + code.todo), code.name
+        assert not re.search(r"[.;] *$", code.meaning + code.lost + code.remedy), code.name
 
 
 def test_each_refusal_is_raised_as_what_the_table_says() -> None:
