@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 
 from gridsignal_services.bus.kafka_topics import Brokers
 from tests.conftest import RAN_ON
-from tests.patience import SOON_S
+from tests.patience import LONG_S, SOON_S
 from tests.services.docker import container, docker_answers
 from tests.services.maven import jars, need
 from tests.services.process import Process, free_ports
@@ -75,8 +75,12 @@ class KafkaNode:
         properties.write_text(plan.properties(folder), "utf-8")
         logging.write_text(_LOG4J, "utf-8")
         java = ["java", *_JVM, f"-Dlog4j2.configurationFile={logging}", "-cp", f"{jars(*_ARTIFACTS)}/*"]
-        form = ["kafka.tools.StorageTool", "format", "-t", plan.cluster, "-c", str(properties), "--ignore-formatted"]
-        subprocess.run([*java, *form, *plan.standalone, *plan.made_with], check=True, capture_output=True)
+        # one word, for an id may begin with a dash
+        form = ["kafka.tools.StorageTool", "format", f"--cluster-id={plan.cluster}", "-c", str(properties)]
+        command = [*java, *form, "--ignore-formatted", *plan.standalone, *plan.made_with]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LONG_S)
+        if done.returncode:
+            raise RuntimeError(f"the storage of {plan.address} was not made: {done.stdout[-2000:]}")
         self.process = Process([*java, "kafka.Kafka", str(properties)], "Kafka Server started", folder / "kafka.out")
 
 
