@@ -12,18 +12,20 @@ from datetime import UTC, datetime, timedelta
 
 from gridsignal_schemas.messages import (
     BaselineDeclaration,
+    DispatchOrder,
     DispatchRequest,
     RunMode,
     SiteRegistration,
 )
 from gridsignal_schemas.rules.baselines import Declared
-from gridsignal_schemas.rules.headroom import counts_in, headroom_w, promised
+from gridsignal_schemas.rules.headroom import headroom_w, promised
 from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, ORDER_NEVER_HELD, ORDER_OVER
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_services.ledger.announcements import Announcements, OfferKey
 from gridsignal_services.ledger.entry import SetAside
 from gridsignal_services.ledger.past import Past
+from gridsignal_services.ledger.rests import Activations
 from gridsignal_services.ledger.timers import Timers
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest, TrackedResponse
 
@@ -75,6 +77,8 @@ class Book:
     kept: timedelta = KEPT
     """How long what is over stays."""
     live_of_site: dict[str, dict[str, None]] = field(default_factory=dict)
+    active: dict[tuple[str, bool], Activations] = field(default_factory=dict)
+    """When each site was or will be activated, in earnest and in dry runs, by orders that were let go of, too."""
 
     @property
     def baselines(self) -> dict[str, BaselineDeclaration]:
@@ -112,10 +116,22 @@ class Book:
         self.orders_of_site.setdefault(order.site, []).append(order.order_id)
         self.live_of_site.setdefault(order.site, {})[order.order_id] = None
         self.requests[order.request_id].orders.append(order.order_id)
+        active = self._active_of(tracked)
+        active.drop(self.now)
+        active.add(tracked.block())
+
+    def change_order(self, tracked: TrackedOrder, order: DispatchOrder) -> None:
+        """Its next revision, which may end at another time."""
+        before, tracked.order = tracked.block(), order
+        if tracked.state not in ORDER_NEVER_HELD and tracked.block() != before:
+            self._active_of(tracked).remove(before)
+            self._active_of(tracked).add(tracked.block())
 
     def end_order(self, tracked: TrackedOrder) -> None:
-        """An order that is over holds nothing of its site any more."""
-        self.live_of_site[tracked.order.site].pop(tracked.order.order_id, None)
+        """An order that is over holds nothing of its site any more; one that never held was no activation either."""
+        del self.live_of_site[tracked.order.site][tracked.order.order_id]
+        if tracked.state in ORDER_NEVER_HELD:
+            self._active_of(tracked).remove(tracked.block())
 
     def live_orders(self, order_ids: Iterable[str]) -> Iterator[TrackedOrder]:
         """Those that are not over."""
@@ -135,14 +151,14 @@ class Book:
         """What the site is ordered to do in the request's direction, answered or not."""
         return promised(self.live_orders(self.live_of_site.get(site, ())), request)
 
-    def activations(self, site: str, run_mode: RunMode) -> Iterator[Block]:
+    def activations(self, site: str, run_mode: RunMode) -> list[Activations]:
         """Every period for which the site was or will be activated."""
-        for tracked in map(self.orders.__getitem__, self.orders_of_site.get(site, ())):
-            if tracked.state not in ORDER_NEVER_HELD and counts_in(run_mode, tracked.order):
-                yield tracked.block()
-        yield from self.past.active(site, is_dry=False)
-        if run_mode is RunMode.DRY_RUN:
-            yield from self.past.active(site, is_dry=True)
+        kinds = (False, True) if run_mode is RunMode.DRY_RUN else (False,)
+        return [self.active[site, is_dry] for is_dry in kinds if (site, is_dry) in self.active]
+
+    def _active_of(self, tracked: TrackedOrder) -> Activations:
+        order = tracked.order
+        return self.active.setdefault((order.site, order.run_mode is RunMode.DRY_RUN), Activations())
 
     def served(self, request_id: str) -> Profile:
         """What the request's orders that are not over give it."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
+from itertools import product
 
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.past import Past
 
 
 def excerpt(book: Book, request_id: str) -> Book:
@@ -17,8 +17,8 @@ def excerpt(book: Book, request_id: str) -> Book:
     asked = book.requests[request_id]
     offers = {key: copy(book.offers[key]) for key in asked.offers}
     sites = {offer.offer.site for offer in offers.values()}
-    orders_of_site = {site: list(book.orders_of_site.get(site, ())) for site in sites}
-    orders = {name: copy(book.orders[name]) for names in (asked.orders, *orders_of_site.values()) for name in names}
+    live_of_site = {site: dict(book.live_of_site.get(site, {})) for site in sites}
+    orders = {name: copy(book.orders[name]) for names in (asked.orders, *live_of_site.values()) for name in names}
     held = replace(asked, offers=list(asked.offers), orders=list(asked.orders), clearings=list(asked.clearings))
     return Book(
         requests={request_id: held},
@@ -26,8 +26,7 @@ def excerpt(book: Book, request_id: str) -> Book:
         orders=orders,
         sites={site: book.sites[site] for site in sites if site in book.sites},
         declared={site: list(book.declared.get(site, ())) for site in sites},
-        orders_of_site=orders_of_site,
-        live_of_site={site: dict(book.live_of_site.get(site, {})) for site in sites},
-        past=Past(activations=book.past.activations_of(sites)),
+        live_of_site=live_of_site,
+        active={name: book.active[name].copy() for name in product(sites, (False, True)) if name in book.active},
         now=book.now,
     )

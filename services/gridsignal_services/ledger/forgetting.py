@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gridsignal_schemas.messages import RunMode
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import block_ahead
@@ -110,9 +109,6 @@ def _drop(book: Book, tracked: TrackedRequest) -> None:
 
 def _drop_order(book: Book, tracked: TrackedOrder) -> None:
     order = tracked.order
-    if tracked.state not in ORDER_NEVER_HELD:
-        is_dry = order.run_mode is RunMode.DRY_RUN
-        book.past.activate(order.site, tracked.block(), book.now, is_dry=is_dry)
     for response_id in tracked.response_ids:
         del book.responses[order.participant, response_id]
     book.announcements.drop("order", order.participant, order.order_id)

@@ -16,14 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import chain
 
 from gridsignal_schemas.messages import DispatchRequest, OfferOption
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import LONG_AGO, Book
-from gridsignal_services.ledger.rests import rest_code
+from gridsignal_services.ledger.rests import Activations, rest_code
 from gridsignal_services.ledger.tracked import TrackedOffer
 
 NEXT_CLEARING = "NEXT_CLEARING"
@@ -97,7 +96,7 @@ class Round:
             for block in taken_back:
                 self.spoken_for.add(block)
         self.promised: dict[str, Profile] = {}
-        self.taken: dict[str, list[Block]] = {}
+        self.taken: dict[str, Activations] = {}
         self.lacking_at_first = book.shortfall_w(request_id, now, self.spoken_for)
 
     def lacks_nothing(self) -> bool:
@@ -155,8 +154,8 @@ class Round:
         room = self.book.headroom_w(site, self.request, starts_at, ends_at, before=before, promised=promised)
         if room is None or power > room:
             return "OVERCOMMITTED"
-        activations = self.book.activations(site, self.request.run_mode)
-        return rest_code(option, block, chain(activations, self.taken.get(site, ())))
+        active = self.book.activations(site, self.request.run_mode)
+        return rest_code(option, block, [*active, self.taken[site]] if site in self.taken else active)
 
     def _promised_by(self, site: str) -> Profile:
         if site not in self.promised:
@@ -169,7 +168,7 @@ class Round:
         if self.spoken_for is not self.given:
             self.spoken_for.add(block)
         self._promised_by(site).add(block)
-        self.taken.setdefault(site, []).append(block)
+        self.taken.setdefault(site, Activations()).add(block)
 
 
 def in_merit_order(

@@ -96,7 +96,7 @@ def revise_order(
     book: Book, tracked: TrackedOrder, actor: str, reason_code: str, reason: str, **changes: Any
 ) -> DispatchOrder:
     """The order's next revision in its present state, owed to the site."""
-    tracked.order = tracked.order.model_copy(
+    revised = tracked.order.model_copy(
         update={
             "revision": tracked.order.revision + 1,
             "state": tracked.state,
@@ -106,6 +106,7 @@ def revise_order(
             **changes,
         }
     )
+    book.change_order(tracked, revised)
     set_order_timers(book, tracked)
     book.announcements.owe(tracked.order)
     return tracked.order

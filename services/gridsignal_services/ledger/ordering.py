@@ -77,7 +77,7 @@ def order(book: Book, entry: Entry, order: DispatchOrder) -> Outcome:
     event = event_of_change(order)
     after(ORDER, tracked.state, event)
     until = tracked.block().ends_at
-    tracked.order = order
+    book.change_order(tracked, order)
     take_back(book, tracked, order.starts_at if event is Event.CANCEL else tracked.block().ends_at, until)
     move_order(book, tracked, event, order.actor, order.reason_code, order.reason)
     tracked.changed = receipt_of(book.now, entry, revision=order.revision)

@@ -1,25 +1,20 @@
 """What is kept of requests that the book has let go of: enough to answer a repeat, and what later rules ask for.
 
-Bounded: 32 bytes for each revision of an offer or request, one audience for each request, 16 bytes for each activation
-of a site in a year. Nothing of it goes: whoever asks again is told the same however late.
+Bounded: 32 bytes for each revision of an offer or request, one audience for each request. Nothing of it goes: whoever
+asks again is told the same however late.
 """
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 
-from gridsignal_schemas.rules.profile import Block
 from gridsignal_services.access import Audience
 from gridsignal_services.clock import from_micros, micros
 
-LONGEST_REST = timedelta(days=367)
-"""No option asks for a longer rest, and none counts activations of more than a day."""
 _KEY, _AT, _DIGEST = 12, 7, 13
 _RECORD = _KEY + _AT + _DIGEST
 
@@ -90,8 +85,6 @@ class Past:
     """By request id and revision."""
     audiences: dict[str, Audience] = field(default_factory=dict)
     """Who could see a request, by its id; equal ones are one."""
-    activations: dict[tuple[str, bool], array[int]] = field(default_factory=dict)
-    """Of each site, in earnest and in dry runs: starts and ends by turns, in microseconds since 1970."""
     _shared: dict[Audience, Audience] = field(default_factory=dict)
 
     def knows_offer(self, key: tuple[str, str]) -> bool:
@@ -106,22 +99,3 @@ class Past:
         """Whose request it was."""
         audience = self.audiences.get(request_id)
         return None if audience is None else next(iter(audience.operators), None)
-
-    def activate(self, site: str, block: Block, now: datetime, *, is_dry: bool) -> None:
-        """Remembers when a site was active; what lies too far back for any rest is dropped."""
-        held = self.activations.setdefault((site, is_dry), array("q"))
-        held.extend((micros(block.starts_at), micros(block.ends_at)))
-        oldest = micros(now - LONGEST_REST)
-        while held and held[1] < oldest:
-            del held[:2]
-
-    def activations_of(self, sites: Iterable[str]) -> dict[tuple[str, bool], array[int]]:
-        """A copy of what these sites did."""
-        names = ((site, is_dry) for site in sites for is_dry in (False, True))
-        return {name: self.activations[name][:] for name in names if name in self.activations}
-
-    def active(self, site: str, *, is_dry: bool) -> Iterator[Block]:
-        """When the site was active, in dry runs or in earnest."""
-        held = self.activations.get((site, is_dry), ())
-        for starts_us, ends_us in zip(held[::2], held[1::2], strict=True):
-            yield Block(from_micros(starts_us), from_micros(ends_us), 0)

@@ -1,42 +1,100 @@
-"""Rests: how often, and after which pause, a site can be activated again."""
+"""Rests: how often, and after which pause, a site can be activated again.
+
+What is asked of a site's activations costs by the logarithm of their number, and by those around one day where they are
+about as many as an option allows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from array import array
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
+from operator import sub
 
 from gridsignal_schemas.messages import OfferOption
 from gridsignal_schemas.rules.profile import Block
+from gridsignal_services.clock import micros
 
-_DAY = timedelta(days=1)
+LONGEST_REST = timedelta(days=367)
+"""No option asks for a longer rest, and none counts activations of more than a day."""
+_SECOND, _DAY = 1_000_000, 86_400_000_000
 
 
-def rest_code(option: OfferOption, wanted: Block, activations: Iterable[Block]) -> str | None:
+def _no_moments() -> array[int]:
+    return array("q")
+
+
+@dataclass(slots=True)
+class Activations:
+    """When a site was or will be active: starts and ends, each in order of time, in microseconds since 1970.
+
+    Bounded: 16 bytes for each activation of a year.
+    """
+
+    starts: array[int] = field(default_factory=_no_moments)
+    ends: array[int] = field(default_factory=_no_moments)
+
+    def add(self, block: Block) -> None:
+        """One more."""
+        insort(self.starts, micros(block.starts_at))
+        insort(self.ends, micros(block.ends_at))
+
+    def remove(self, block: Block) -> None:
+        """One less: it will not be, or it is over for so long that it was dropped."""
+        _remove(self.starts, micros(block.starts_at))
+        _remove(self.ends, micros(block.ends_at))
+
+    def drop(self, now: datetime) -> None:
+        """Forgets what lies too far back for any rest."""
+        for moments in (self.starts, self.ends):
+            del moments[: bisect_left(moments, micros(now - LONGEST_REST))]
+
+    def copy(self) -> Activations:
+        """As they are now."""
+        return Activations(self.starts[:], self.ends[:])
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+def _remove(moments: array[int], moment: int) -> None:
+    at = bisect_left(moments, moment)
+    if moments[at : at + 1] == array("q", (moment,)):
+        del moments[at]
+
+
+def rest_code(option: OfferOption, wanted: Block, active: Sequence[Activations]) -> str | None:
     """The rule of the option that one more activation of its site would break; None where it would break none.
 
     Overlapping activations are one stretch of work: what they add up to is for the headroom to say.
     The log knows no zone's calendar, so a day is any twenty-four hours: stricter than midnight to midnight.
     """
-    if option.rest_s is None and option.max_activations_per_day is None:
-        return None
-    others = list(activations)
-    if option.rest_s is not None and _breaks_rest(timedelta(seconds=option.rest_s), wanted, others):
+    if option.rest_s is not None and any(_breaks_rest(option.rest_s * _SECOND, wanted, each) for each in active):
         return "REST"
-    if option.max_activations_per_day is not None:
-        starts = [wanted.starts_at, *(other.starts_at for other in others)]
-        if _most_in_a_day(wanted.starts_at, starts) > option.max_activations_per_day:
-            return "ACTIVATIONS"
+    most = option.max_activations_per_day
+    if most is not None and _is_more_in_a_day(most, micros(wanted.starts_at), active):
+        return "ACTIVATIONS"
     return None
 
 
-def _breaks_rest(rest: timedelta, wanted: Block, others: Iterable[Block]) -> bool:
-    for other in others:
-        after, before = wanted.starts_at - other.ends_at, other.starts_at - wanted.ends_at
-        if timedelta(0) <= max(after, before) < rest:
-            return True
-    return False
+def _breaks_rest(rest: int, wanted: Block, active: Activations) -> bool:
+    since, until = micros(wanted.starts_at), micros(wanted.ends_at)
+    last, following = bisect_right(active.ends, since) - 1, bisect_left(active.starts, until)
+    return (last >= 0 and since - active.ends[last] < rest) or (
+        following < len(active) and active.starts[following] - until < rest
+    )
 
 
-def _most_in_a_day(wanted: datetime, starts: list[datetime]) -> int:
-    anchors = [anchor for anchor in starts if anchor <= wanted < anchor + _DAY]
-    return max(sum(anchor <= start < anchor + _DAY for start in starts) for anchor in anchors)
+def _is_more_in_a_day(most: int, wanted: int, active: Sequence[Activations]) -> bool:
+    """Whether one more start at this moment lies in a day with more than so many."""
+    around = [(bisect_right(a.starts, wanted - _DAY), bisect_left(a.starts, wanted + _DAY)) for a in active]
+    count = sum(until - since for since, until in around)
+    if count < most or count >= 2 * most:
+        return count >= most  # on one side of it lie enough
+    near = list(chain.from_iterable(a.starts[since:until] for a, (since, until) in zip(active, around, strict=True)))
+    near = sorted([wanted, *near])
+    # all lie within a day of it: where a day without it has more, one with it has, too
+    return any(map(_DAY.__gt__, map(sub, near[most:], near)))

@@ -8,12 +8,20 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from gridsignal_schemas.messages import ClearingTrigger, Decision, OfferDecision, OrderState
-from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, ORDER_OVER, ORDER_UNANSWERED, REQUEST_OVER, OfferState
+from gridsignal_schemas.messages import ClearingTrigger, Decision, OfferDecision, OrderState, RunMode
+from gridsignal_schemas.rules.lifecycle import (
+    OFFER_CALLABLE,
+    ORDER_NEVER_HELD,
+    ORDER_OVER,
+    ORDER_UNANSWERED,
+    REQUEST_OVER,
+    OfferState,
+)
 from gridsignal_schemas.values import MW
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.ledger.ranking import call_order
+from gridsignal_services.ledger.rests import Activations
 from gridsignal_services.ledger.tracked import TrackedOrder
 from tests.builders import a_request_cancellation, a_timer_fired, an_offer_withdrawal, utc
 from tests.effort import examples
@@ -227,6 +235,15 @@ class Day(RuleBasedStateMachine):
                 made = self.market.decided(ClearingTrigger.SHORTFALL, request_id, now=book.now)
                 called += [(each.participant, each.offer_id) for each in [*made.awards, *made.standby]]
             assert shown[: len(called)] == called
+
+    @invariant()
+    def a_site_was_or_will_be_active_for_each_order_that_held(self) -> None:
+        found: dict[tuple[str, bool], Activations] = {}
+        for tracked in self.market.remembered.orders.values():
+            made = found.setdefault((tracked.order.site, tracked.order.run_mode is RunMode.DRY_RUN), Activations())
+            if tracked.state not in ORDER_NEVER_HELD:
+                made.add(tracked.block())
+        assert self.market.ledger.book.active == found
 
     def teardown(self) -> None:
         if not hasattr(self, "market"):

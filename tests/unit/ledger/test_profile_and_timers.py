@@ -1,19 +1,17 @@
-"""Step functions against a naive sum, and rests between activations."""
+"""Step functions against a naive sum, and timers in their order."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import Timer
 from gridsignal_schemas.rules.profile import Block, Profile
-from gridsignal_services.ledger.rests import rest_code
 from gridsignal_services.ledger.timers import Timers
-from tests.builders import an_option, utc
+from tests.builders import utc
 
 NOON = utc("12:00")
 
@@ -41,34 +39,6 @@ def test_a_profile_is_the_sum_of_its_blocks(added: list[Block], first: int, leng
     changes = {minute(first + at) for at in range(1, length) if sums[at] != sums[at - 1]}
     assert changes <= set(profile.edges(*over))
     assert all(over[0] < edge < over[1] for edge in profile.edges(*over))
-
-
-WANTED = Block(minute(60), minute(90), 1)
-
-
-@pytest.mark.parametrize(
-    ("first", "until", "code"),
-    [(0, 44, None), (0, 46, "REST"), (0, 60, "REST"), (0, 61, None), (104, 120, "REST"), (105, 120, None)],
-)
-def test_a_pause_is_kept_before_and_after_but_overlapping_activations_are_one(
-    first: int, until: int, code: str | None
-) -> None:
-    option = an_option(rest_s=900)
-    assert rest_code(option, WANTED, [Block(minute(first), minute(until), 1)]) == code
-
-
-@pytest.mark.parametrize(("hours", "code"), [([-24, 24], None), ([-23], "ACTIVATIONS"), ([23], "ACTIVATIONS")])
-def test_a_day_is_any_twenty_four_hours(hours: list[int], code: str | None) -> None:
-    others = [Block(minute(60 + 60 * hour), minute(61 + 60 * hour), 1) for hour in hours]
-    assert rest_code(an_option(max_activations_per_day=1), WANTED, others) == code
-
-
-def test_activations_on_both_sides_count_together_where_one_day_holds_them() -> None:
-    twice = an_option(max_activations_per_day=2)
-    near = [Block(minute(60 + 60 * hour), minute(61 + 60 * hour), 1) for hour in (-12, 6)]
-    far = [Block(minute(60 + 60 * hour), minute(61 + 60 * hour), 1) for hour in (-20, 6)]
-    assert rest_code(twice, WANTED, near) == "ACTIVATIONS"
-    assert rest_code(twice, WANTED, far) is None
 
 
 def test_timers_fire_by_moment_then_kind_then_subject_and_one_moment_at_a_time() -> None:
