@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 
 from gridsignal.__main__ import USAGE
-from gridsignal.cli.arguments import power_w, price, span
-from gridsignal_services.cli.api import Failed, answer, below, moment, rfc
+from gridsignal.cli.arguments import moment, power_w, price, span
+from gridsignal_services.cli.api import Failed, answer, below, rfc
 from gridsignal_services.dispatch.shapes import RequestBody
 
 _FIELDS = {
@@ -51,6 +51,7 @@ def amended(http: httpx2.Client, args: argparse.Namespace) -> dict[str, Any]:
 def changed(current: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
     """The whole body of the amendment. Raises Failed where nothing is to change."""
     changes = {field: value for name, field in _FIELDS.items() if (value := getattr(args, name)) is not None}
+    changes = {field: rfc(value) if isinstance(value, datetime) else value for field, value in changes.items()}
     if not changes and args.length is None:
         raise Failed(USAGE, "expected something to change, got none of the options; see request amend --help")
     body = {name: current[name] for name in RequestBody.model_fields} | changes

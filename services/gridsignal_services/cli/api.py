@@ -19,7 +19,7 @@ from gridsignal import UsageError
 from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
 from gridsignal.addresses import refuse_plaintext, shown, split
 from gridsignal.claims import expired
-from gridsignal.cli import arguments
+from gridsignal.cli.arguments import moment
 from gridsignal.cli.connection import DEFAULT_API, add_api, bearer
 from gridsignal.cli.secure import ALLOW, add_tls_options, files_of, plaintext_allowed
 from gridsignal.cli.tables import period, printable
@@ -186,11 +186,6 @@ def period_of(record: Mapping[str, Any]) -> tuple[str, str]:
     return period(starts_at, ends_at, record["zone"])
 
 
-def moment(text: str) -> str:
-    """A time as people type it, as the door reads it."""
-    return rfc(arguments.moment(text))
-
-
 def below(collection: str, identifier: str) -> str:
     """The path of one thing of a collection.
 
@@ -199,6 +194,17 @@ def below(collection: str, identifier: str) -> str:
     if not _ID.fullmatch(identifier):
         raise Failed(USAGE, f"expected an id of letters, digits, - and _, got {identifier!r:.60}")
     return f"/v1/{collection}/{identifier}"
+
+
+def period_asked(args: argparse.Namespace) -> dict[str, str | None]:
+    """The parameters of a list's --from and --to."""
+    return {"from": args.since and rfc(args.since), "to": args.until and rfc(args.until)}
+
+
+def add_period(arguments: argparse.ArgumentParser, what: str) -> None:
+    """--from and --to of a list."""
+    arguments.add_argument("--from", dest="since", type=moment, metavar="TIME", help=f"{what} that touch this period")
+    arguments.add_argument("--to", dest="until", type=moment, metavar="TIME", help="its end")
 
 
 def rfc(when: datetime) -> str:

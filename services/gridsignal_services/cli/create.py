@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gridsignal.__main__ import USAGE
-from gridsignal.cli.arguments import power_w, price, span
-from gridsignal_services.cli.api import Failed, moment, rfc
+from gridsignal.cli.arguments import moment, power_w, price, span
+from gridsignal_services.cli.api import Failed, rfc
 
 _PURPOSES = ("BALANCING", "CONGESTION", "ADEQUACY", "PORTFOLIO")
 TYPED = {
@@ -64,16 +64,16 @@ def add_arguments(create: argparse.ArgumentParser) -> None:
 
 def body_of(args: argparse.Namespace, now: datetime) -> dict[str, Any]:
     """The request's body. Raises Failed where no deadline fits between now and the start."""
-    starts_at = datetime.fromisoformat(args.start)
+    starts_at: datetime = args.start
     latest = starts_at - args.respond - args.activation
     _must_be_reachable(args, now, latest)
-    gate = datetime.fromisoformat(args.gate) if args.gate else now + (latest - now) / 3
-    decide = datetime.fromisoformat(args.decide) if args.decide else gate + _DECIDE
+    gate = args.gate or now + (latest - now) / 3
+    decide = args.decide or gate + _DECIDE
     body = {
         "zone": args.zone,
         "direction": "LOAD_DECREASE" if args.down else "LOAD_INCREASE",
         "power_w": args.down or args.up,
-        "starts_at": args.start,
+        "starts_at": rfc(starts_at),
         "ends_at": rfc(starts_at + args.length),
         "gate_closure_at": rfc(gate),
         "decision_deadline": rfc(decide),
@@ -97,14 +97,13 @@ def body_of(args: argparse.Namespace, now: datetime) -> dict[str, Any]:
 
 
 def _must_be_reachable(args: argparse.Namespace, now: datetime, latest: datetime) -> None:
-    gate_at_least = datetime.fromisoformat(args.gate) if args.gate else now + _DECIDE / 2
-    decided = datetime.fromisoformat(args.decide) if args.decide else gate_at_least + _DECIDE
+    decided = args.decide or (args.gate or now + _DECIDE / 2) + _DECIDE
     if decided <= latest:
         return
     earliest = decided + args.respond + args.activation + timedelta(seconds=59)
     raise Failed(
         USAGE,
-        f"--start {args.start} is too soon: between decision and start an order needs {_words(args.respond)} to be"
+        f"--start {rfc(args.start)} is too soon: between decision and start an order needs {_words(args.respond)} to be"
         f" answered and {_words(args.activation)} to reach full power; start at {rfc(earliest.replace(second=0))} or"
         " later, or shorten --respond or --activation",
     )

@@ -8,16 +8,16 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from gridsignal.__main__ import FAILED, OK, USAGE
-from gridsignal.cli.arguments import Arguments, give_examples
+from gridsignal.cli.arguments import Arguments, give_examples, moment
 from gridsignal_schemas.messages import Record
-from gridsignal_schemas.values import Zone
+from gridsignal_schemas.values import Zone, rfc3339
 from gridsignal_services.cli.api import Failed
 from gridsignal_services.cli.ingest_door import add_address, answer, ingest_door
 from gridsignal_services.cli.ingest_lines import show, table
@@ -25,7 +25,6 @@ from gridsignal_services.ingest.feed import (
     Answer,
     Ask,
     FeedError,
-    Malformed,
     NotYetAvailable,
     Signal,
     TooLarge,
@@ -34,12 +33,9 @@ from gridsignal_services.ingest.feed import (
 )
 from gridsignal_services.ingest.feeds import Feeds, settings_of
 from gridsignal_services.ingest.fetching import Fetching
-from gridsignal_services.ingest.figures import instant
 from gridsignal_services.ingest.http import LARGEST_BYTES, Http
-from gridsignal_services.ingest.markets import Markets
 from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.quarantine import Limits
-from gridsignal_services.ingest.schedule import day_starts_at
 from gridsignal_services.ingest.scrub import scrubbed_bytes
 from gridsignal_services.settings import ConfigError
 
@@ -61,9 +57,19 @@ The token is an operator's, with signal:read.
 """
 
 
+class _AtMarket(Arguments):
+    """Days are meant as the zone's market has them, by the feeds file where one is named."""
+
+    def market(self, found: argparse.Namespace) -> tzinfo:
+        try:
+            return _feeds(found).markets.of(found.zone or "").timezone
+        except Failed as wrong:
+            self.error(str(wrong))
+
+
 def parser() -> Arguments:
     """The command's arguments."""
-    arguments = Arguments(
+    arguments = _AtMarket(
         prog="gridsignal ingest",
         description="Ask a feed once, read a saved answer, or save one; no services needed.",
         epilog=EXAMPLE,
@@ -73,7 +79,7 @@ def parser() -> Arguments:
     _add_window(fetch)
     parse = _command(commands, "parse", "read a saved answer and show what would be published", _parse)
     parse.add_argument("file", type=Path, metavar="FILE", help="the saved answer")
-    parse.add_argument("--now", type=_moment, help="the time to judge it at, RFC 3339 (default: now)")
+    parse.add_argument("--now", type=moment, metavar="TIME", help="the time to judge it at (default: now)")
     record = _command(commands, "record", "save a raw answer with keys scrubbed", _record)
     _add_window(record)
     status = commands.add_parser("status", help="freshness of every feed of a running ingest door", description=_STATUS)
@@ -103,8 +109,10 @@ def _command(commands: Any, name: str, text: str, act: Callable[[argparse.Namesp
 
 
 def _add_window(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--from", dest="starts", required=True, metavar="DAY", help="first market day, or RFC 3339")
-    command.add_argument("--to", dest="ends", required=True, metavar="DAY", help="day after the last, or RFC 3339")
+    command.add_argument("--from", dest="since", type=moment, required=True, metavar="TIME", help="such as a day")
+    command.add_argument(
+        "--to", dest="until", type=moment, required=True, metavar="TIME", help="the day after the last"
+    )
 
 
 def _zone(text: str) -> str:
@@ -119,14 +127,6 @@ def _signal(text: str) -> Signal:
         return Signal(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected one of {', '.join(Signal)}, got {text!r:.40}") from None
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return instant(text)
-    except Malformed:
-        expected = "expected a time with its offset from UTC such as 2024-12-12T13:00Z"
-        raise argparse.ArgumentTypeError(f"{expected}, got {text!r:.40}") from None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -164,7 +164,7 @@ def _parse(arguments: argparse.Namespace) -> int:
         raise TooLarge(f"expected a file of at most {LARGEST_BYTES} bytes, got more")
     feeds = _feeds(arguments)
     settings = feeds.settings[arguments.provider]
-    signal, now = _signal_asked(arguments), arguments.now or datetime.now(UTC)
+    signal, now = _signal_asked(arguments), (arguments.now or datetime.now(UTC)).astimezone(UTC)
     ask = Ask(zone=arguments.zone, signal=signal, now=now, settings=settings, markets=feeds.markets)
     return _shown(read(PROVIDERS[arguments.provider], Answer(body), ask), arguments, ask)
 
@@ -217,9 +217,9 @@ def _record(arguments: argparse.Namespace) -> int:
 def _question(arguments: argparse.Namespace) -> Ask:
     markets = _feeds(arguments).markets
     signal = _signal_asked(arguments) or next(iter(PROVIDERS[arguments.provider].cadence))
-    starts_at, ends_at = (_edge(text, arguments.zone, markets) for text in (arguments.starts, arguments.ends))
+    starts_at, ends_at = (each.astimezone(UTC) for each in (arguments.since, arguments.until))
     if ends_at <= starts_at:
-        raise Failed(USAGE, f"--to: expected a day after {arguments.starts}, got {arguments.ends}")
+        raise Failed(USAGE, f"--to: expected a time after --from ({rfc3339(starts_at)}), got {rfc3339(ends_at)}")
     now = datetime.now(UTC)
     return Ask(zone=arguments.zone, signal=signal, now=now, starts_at=starts_at, ends_at=ends_at, markets=markets)
 
@@ -241,12 +241,3 @@ def _status(arguments: argparse.Namespace) -> int:
             table(feeds, datetime.now(UTC)) if feeds else "no feeds: name a feeds file with --feeds or GRIDSIGNAL_FEEDS"
         )
     return FAILED if any(feed["stale"] for feed in feeds) else OK
-
-
-def _edge(text: str, zone: str | None, markets: Markets) -> datetime:
-    try:
-        if "T" in text:
-            return _moment(text)
-        return day_starts_at(date.fromisoformat(text), markets.of(zone or "").timezone)
-    except (ValueError, argparse.ArgumentTypeError):
-        raise Failed(USAGE, f"expected a day such as 2024-12-12 or a time with its offset, got {text!r:.40}") from None

@@ -10,17 +10,19 @@ from typing import Any
 import httpx2
 
 from gridsignal.__main__ import OK
-from gridsignal.cli.arguments import Arguments, give_examples
+from gridsignal.cli.arguments import Arguments, give_examples, moment
 from gridsignal.cli.tables import show_rows, when
 from gridsignal_services.cli.api import (
     add_options,
+    add_period,
     answer,
     below,
     door,
     exit_code,
-    moment,
     pages,
+    period_asked,
     period_of,
+    rfc,
     show_json,
     show_sheet,
 )
@@ -28,12 +30,14 @@ from gridsignal_services.cli.api import (
 EXAMPLE = """\
 examples:
   gridsignal order list --request REQUEST_ID
-  gridsignal order list --csv > orders.csv
+  gridsignal order list --from -1d --state completed
+  gridsignal order list --from 2024-05-01 --to 2024-06-01 --csv > orders.csv
   gridsignal order show ORDER_ID
   gridsignal order extend ORDER_ID --end +1h --reason "the peak lasts longer"
   gridsignal order release ORDER_ID --reason "the peak is over"
   gridsignal order cancel ORDER_ID --reason "the line is back"
 """
+_LISTED = "Orders that you may see. Those on requests that have been over for a day need --from, --to or --request."
 
 
 def parser() -> Arguments:
@@ -44,9 +48,10 @@ def parser() -> Arguments:
         epilog=EXAMPLE,
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="orders you may see")
+    listing = actions.add_parser("list", help="orders you may see", description=_LISTED)
     listing.add_argument("--request", metavar="REQUEST_ID")
     listing.add_argument("--state", type=str.upper, help="such as ACTIVE")
+    add_period(listing, "orders")
     add_options(listing, sheet=True)
     for action, told in (
         ("show", "one order"),
@@ -77,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     with door(args) as http:
         if args.action == "list":
-            wanted = {"request_id": args.request, "state": args.state}
+            wanted = {"request_id": args.request, "state": args.state} | period_asked(args)
             if args.csv:
                 show_sheet(http, "/v1/orders", wanted)
                 return OK
@@ -100,7 +105,7 @@ def _one(http: httpx2.Client, args: argparse.Namespace) -> Any:
     if args.action == "show":
         return answer(http.get(path))
     end = getattr(args, "end", None)
-    body = {"reason": args.reason} | ({"ends_at": end} if end else {})
+    body = {"reason": args.reason} | ({"ends_at": rfc(end)} if end else {})
     return answer(http.post(f"{path}/{args.action}", json=body), {"ends_at": "--end", "reason": "--reason"})
 
 

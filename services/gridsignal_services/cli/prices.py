@@ -9,13 +9,14 @@ from typing import Any
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, moment
 from gridsignal.cli.grid_time import grid_now
-from gridsignal.cli.tables import period, show_rows
+from gridsignal.cli.tables import market_time, period, show_rows
 from gridsignal_services.cli.api import add_options, answer, door, exit_code, rfc, show_json, show_sheet
 
 EXAMPLE = """\
 examples:
   gridsignal prices --zone DE-LU
-  gridsignal prices --zone DE-LU --from 2024-05-01T00:00+02:00 --to 2024-06-01T00:00+02:00 --csv > prices.csv
+  gridsignal prices --zone DE-LU --from -1d
+  gridsignal prices --zone DE-LU --from 2024-05-01 --to 2024-06-01 --csv > prices.csv
   gridsignal prices --zone DE-LU --carbon --csv > carbon.csv
 """
 _DAY = timedelta(days=1)
@@ -30,7 +31,9 @@ def parser() -> Arguments:
     )
     arguments.add_argument("--zone", required=True)
     arguments.add_argument("--carbon", action="store_true", help="carbon intensity instead of prices")
-    arguments.add_argument("--from", dest="since", type=moment, metavar="TIME", help="from here on (default: now)")
+    arguments.add_argument(
+        "--from", dest="since", type=moment, metavar="TIME", help="from here on (default: the present day)"
+    )
     arguments.add_argument("--to", dest="until", type=moment, metavar="TIME", help="to here (default: a day later)")
     arguments.add_argument("--as-of", type=moment, metavar="TIME", help="what was known then (default: now)")
     add_options(arguments, sheet=True)
@@ -43,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    since = args.since or grid_now()
-    asked = {"zone": args.zone, "from": rfc(since), "to": rfc(args.until or since + _DAY)}
+    since, until = _period(args)
+    asked = {"zone": args.zone, "from": rfc(since), "to": rfc(until)}
     asked |= {"as_of": rfc(args.as_of)} if args.as_of else {}
     path = "/v1/carbon" if args.carbon else "/v1/prices"
     with door(args) as http:
@@ -60,6 +63,13 @@ def _run(args: argparse.Namespace) -> int:
     rows = [_row(curve, point, unit) for curve in curves for point in curve["points"]]
     show_rows(args.zone, ("from", "to", heading, "basis", "status", "source"), rows)
     return OK
+
+
+def _period(args: argparse.Namespace) -> tuple[datetime, datetime]:
+    """A day, where it is not said otherwise, by the zone's clock: one of 23 or 25 hours, too."""
+    today = grid_now().astimezone(market_time(args.zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    since = args.since or (min(today, args.until - _DAY) if args.until else today)
+    return since, args.until or since.astimezone(market_time(args.zone)) + _DAY
 
 
 def _row(curve: dict[str, Any], point: dict[str, Any], unit: str) -> tuple[str, ...]:

@@ -16,11 +16,13 @@ from gridsignal_schemas.rules.lifecycle import REQUEST_OVER, RequestState
 from gridsignal_services.cli import amend, create, detail
 from gridsignal_services.cli.api import (
     add_options,
+    add_period,
     answer,
     below,
     door,
     exit_code,
     pages,
+    period_asked,
     period_of,
     show_json,
     show_sheet,
@@ -30,7 +32,8 @@ EXAMPLE = """\
 examples:
   gridsignal request create --zone DE-LU --down 12MW --start +2h --for 45m --cap 120 --text "evening peak"
   gridsignal request list --zone DE-LU --state OPEN
-  gridsignal request list --csv > requests.csv
+  gridsignal request list --from -1d
+  gridsignal request list --from 2024-05-01 --to 2024-06-01 --csv > requests.csv
   gridsignal request show REQUEST_ID --json
   gridsignal request book REQUEST_ID
   gridsignal request clear REQUEST_ID --reason "enough offers are in"
@@ -38,6 +41,7 @@ examples:
   gridsignal request amend REQUEST_ID --power 10MW --for 30m
   gridsignal request cancel REQUEST_ID --reason "the line is back"
 """
+_LISTED = "Requests that you may see. Those that have been over for a day need --from or --to."
 _DONE = REQUEST_OVER - {RequestState.UNMET}
 """States in which no order stands any more, whatever was awarded; of UNMET it is said that nothing was."""
 _REASON = {"reason": "--reason"}
@@ -57,9 +61,10 @@ def parser() -> Arguments:
     change = actions.add_parser("amend", help="change an open one: its next revision")
     amend.add_arguments(change)
     add_options(change)
-    listing = actions.add_parser("list", help="requests you may see")
+    listing = actions.add_parser("list", help="requests you may see", description=_LISTED)
     listing.add_argument("--zone")
     listing.add_argument("--state", type=str.upper, help="such as OPEN")
+    add_period(listing, "requests")
     add_options(listing, sheet=True)
     for action, told in (
         ("show", "one request"),
@@ -116,7 +121,7 @@ def _create(http: httpx2.Client, args: argparse.Namespace) -> int:
 
 
 def _list(http: httpx2.Client, args: argparse.Namespace) -> int:
-    wanted = {"zone": args.zone, "state": args.state}
+    wanted = {"zone": args.zone, "state": args.state} | period_asked(args)
     if args.csv:
         show_sheet(http, "/v1/requests", wanted)
         return OK

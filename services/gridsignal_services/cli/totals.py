@@ -16,7 +16,7 @@ from gridsignal_services.cli.api import add_options, answer, door, exit_code, rf
 EXAMPLE = """\
 examples:
   gridsignal totals
-  gridsignal totals --by day --from 2024-05-01T00:00+02:00 --to 2024-06-01T00:00+02:00 --csv
+  gridsignal totals --by day --from 2024-05-01 --to 2024-06-01 --csv
   gridsignal totals --by site --zone DE-LU --json
 """
 _HEADINGS = ("requests", "asked", "offered", "orders", "ordered", "delivered", "metered", "amount")

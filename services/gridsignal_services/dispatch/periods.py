@@ -13,7 +13,8 @@ from gridsignal_services import problems
 
 From = Annotated[Timestamp, Query(alias="from", examples=["2024-05-12T18:00:00Z"])]
 To = Annotated[Timestamp, Query(examples=["2024-05-12T19:00:00Z"])]
-WEEK, MONTH = timedelta(days=7), timedelta(days=31)
+WEEK, MONTH = timedelta(days=7, hours=1), timedelta(days=31, hours=1)
+"""By the clock of a zone: on one of their days it is set back by an hour."""
 
 
 def must_be_a_period(from_: datetime, to: datetime, longest: timedelta) -> None:

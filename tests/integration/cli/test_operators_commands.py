@@ -226,6 +226,27 @@ def test_lists_and_totals_are_sheets_of_what_their_json_says(up: Up, operator: O
     assert (both.code, "not allowed" in both.err) == (2, True)
 
 
+def test_lists_are_of_a_period_and_what_is_over_is_found_in_it(up: Up, operator: Operator, request_id: str) -> None:
+    offer(up, request_id)
+    operator(f"request clear {request_id}")
+    mine = f"order list --request {request_id} --json"
+    for words, found in ((mine, 1), (f"{mine} --to -1d", 0), (f"{mine} --from -1d", 1), (f"{mine} --from +4d", 0)):
+        assert len(operator(words).rows()) == found
+    for period, is_in in (("--from -1d", True), ("--from -1d --to +1d", True), ("--to -1d", False)):
+        rows = operator(f"request list {period} --json").rows()
+        assert (request_id in [row["request"]["request_id"] for row in rows]) == is_in
+        sheet = operator(f"request list {period} --csv")
+        assert (request_id in sheet.out) == is_in
+
+
+def test_prices_are_those_of_the_present_day_unless_it_is_said_otherwise(operator: Operator) -> None:
+    for words in ("", "--carbon", "--from -1d", "--from 2024-05-01 --to 2024-06-01", "--to -1d", "--as-of -1h"):
+        asked = operator(f"prices --zone DE-LU {words}")
+        assert asked.code == 0, asked.err
+    october = operator("prices --zone DE-LU --from 2024-10-01 --to 2024-11-01")
+    assert october.code == 0, october.err  # a month of 31 days and an hour
+
+
 def test_totals_of_a_period_that_is_none_name_the_option(operator: Operator) -> None:
     wrong = operator("totals --from +2d --to +1d")
     assert (wrong.code, wrong.err) == (2, "gridsignal: --to: expected after from and at most 31 days later\n")

@@ -32,7 +32,7 @@ CREATE = ["request", "create", "--zone", "DE-LU", "--down", "12MW", "--for", "45
         [*CREATE, "+3h", "--cap", "90EUR"],
         [*CREATE, "+3h", "--min", "12"],
         [*CREATE, "+99999999999999d"],
-        [*CREATE, "+1h", "--gate", "-1h"],
+        [*CREATE, "+1h", "--gate", "-h"],
         ["request", "create", "--zone", "DE-LU", "--down", "a lot", "--start", "+1h", "--for", "1h"],
         ["request", "create", "--zone", "DE-LU", "--down", "0MW", "--start", "+1h", "--for", "1h"],
         ["request", "create", "--zone", "DE-LU", "--down", "9" * 400, "--start", "+1h", "--for", "1h"],
@@ -178,6 +178,7 @@ def test_check_config_counts_what_a_good_registry_holds(tmp_path: Path) -> None:
         ["order", "show", "never-ordered"],
         ["order", "release", "never-ordered"],
         ["request", "create", "--zone", "GB", "--down", "12MW", "--start", "+3h", "--for", "45m"],
+        [*CREATE, "+3h", "--gate", "-1h"],
     ],
     ids=" ".join,
 )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridsignal.cli.arguments import Arguments, port, power_w, price, span
+from gridsignal.cli.arguments import TIMES, Arguments, moment, port, power_w, price, span
+from gridsignal.cli.grid_time import VARIABLE
 from tests.unit.test_help import parsers
 
+NOW = datetime(2024, 5, 12, 16, 30, tzinfo=UTC)
 NUMBERS = st.decimals(min_value=0, max_value=10**9, places=3).map(str) | st.integers(0, 10**9).map(str)
 
 
@@ -41,7 +43,7 @@ def test_every_option_that_takes_power_asks_for_the_unit(metavar: str) -> None:
 
 def test_every_option_that_names_a_power_takes_it_with_its_unit() -> None:
     """A new option of watts, or of money, goes through the same reading."""
-    for metavar, reading in (("POWER", power_w), ("PRICE", price), ("SPAN", span)):
+    for metavar, reading in (("POWER", power_w), ("PRICE", price), ("SPAN", span), ("TIME", moment)):
         assert {action.type for _, action in quantities(metavar)} == {reading}
 
 
@@ -109,6 +111,69 @@ def test_a_length_of_time_has_its_unit(text: str, read: int) -> None:
 def test_a_length_of_time_without_a_unit_is_a_question(number: int) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"what\?"):
         span(str(number))
+
+
+# --- times ------------------------------------------------------------------------------------------------------
+
+_OF_TIMES = {"--from", "--to", "--until", "--start", "--end", "--gate", "--decide", "--as-of", "--now"}
+
+
+@pytest.fixture
+def _at_half_past_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grid whose clock stands."""
+    monkeypatch.setenv(VARIABLE, f"{NOW.isoformat()} 0 {NOW.isoformat()}")
+
+
+def test_every_option_of_a_time_has_the_one_reader_and_its_help_says_how_times_are_written() -> None:
+    for parser in parsers():
+        times = [action for action in parser._actions if _OF_TIMES & set(action.option_strings)]
+        assert {action.metavar for action in times} <= {"TIME"}
+        assert (TIMES in parser.format_help()) == bool(times)
+
+
+@pytest.mark.usefixtures("_at_half_past_four")
+@pytest.mark.parametrize(
+    ("words", "read"),
+    [
+        (["--from", "-1d"], "2024-05-11T16:30Z"),
+        (["--from=-90m"], "2024-05-12T15:00Z"),
+        (["--from", "+2h"], "2024-05-12T18:30Z"),
+        (["--from", "2024-05-12"], "2024-05-11T22:00Z"),
+        (["--zone", "GB", "--from", "2024-05-12"], "2024-05-11T23:00Z"),
+        (["--from", "2024-05-12", "--zone", "FI"], "2024-05-11T21:00Z"),
+        (["--from", "2024-01-12", "--zone", "DE-LU"], "2024-01-11T23:00Z"),
+        (["--from", "2024-05-12T18:00+02:00"], "2024-05-12T16:00Z"),
+        (["--from", "2024-05-12T18:00Z"], "2024-05-12T18:00Z"),
+        (["--from", "2024-05-12 18:00+0200"], "2024-05-12T16:00Z"),  # as tables show it
+    ],
+)
+def test_a_time_is_read_in_every_way_that_people_write_it(words: list[str], read: str) -> None:
+    arguments = Arguments(prog="gridsignal try")
+    arguments.add_argument("--zone")
+    arguments.add_argument("--from", dest="since", type=moment, metavar="TIME")
+    assert arguments.parse_args(words).since == datetime.fromisoformat(read)
+
+
+@pytest.mark.usefixtures("_at_half_past_four")
+@pytest.mark.parametrize("typed", ["-1d", "2024-05-12"])
+def test_every_command_takes_a_day_and_a_time_that_is_past(typed: str) -> None:
+    """As far as its words go: what makes no sense of it is refused by what follows."""
+    for parser, action in quantities("TIME"):
+        option = action.option_strings[0]
+        alone = type(parser)(prog=parser.prog)
+        alone.add_argument("--zone")
+        alone.add_argument("--feeds")
+        alone.add_argument(option, dest="at", type=action.type, metavar="TIME")
+        assert isinstance(alone.parse_args(["--zone", "DE-LU", option, typed]).at, datetime), (parser.prog, option)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "tomorrow", "2030-01-01T00:00", "2024-13-01", "1h", "+", "-", "--1d", "+-1d", "-0h", "1800-01-01", "20240512"],
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"expected a (time|length of time) such as|what"):
+        moment(text)
 
 
 @pytest.mark.parametrize("parser", list(parsers()), ids=lambda parser: parser.prog)

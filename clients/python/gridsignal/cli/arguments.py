@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -13,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gridsignal.__main__ import USAGE
 from gridsignal.cli.grid_time import grid_now
-from gridsignal.cli.tables import printable
+from gridsignal.cli.tables import market_time, printable
 from gridsignal_schemas.values import MAX_POWER_W, Money, text_of_decimal
 
 _NUMBER = r"[0-9]{1,14}(?:\.[0-9]{1,9})?"
@@ -21,6 +22,22 @@ _QUANTITY = re.compile(rf"({_NUMBER})\s*([^\W\d_]*)")
 _POWER = {"w": 1, "kw": 10**3, "mw": 10**6, "gw": 10**9}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST = timedelta(days=3660)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+TIMES = """\
+A TIME is a day such as 2030-05-12 (its first moment, in the zone's market time),
+a time with its offset such as 2030-05-12T18:00+02:00, or a span from now such as -1d or +2h."""
+"""Below the help of every command that takes a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day as it was typed: when it begins is known once its zone is."""
+
+    date: date
+
+    def begins(self, zone_time: tzinfo) -> datetime:
+        """Its first moment in a zone's time; in UTC, for sums of times in another zone skip the hour of summer."""
+        return datetime.combine(self.date, time(0), zone_time).astimezone(UTC)
 
 
 class Arguments(argparse.ArgumentParser):
@@ -28,6 +45,27 @@ class Arguments(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"formatter_class": argparse.RawDescriptionHelpFormatter} | options)
+        self._negative_number_matcher = re.compile(r"-[0-9]")  # -1d is a value, as -1 is
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]  # its overloads are argparse's own affair
+        """As argparse does; a day that was typed becomes its first moment in market time."""
+        found, rest = super().parse_known_args(args, namespace)
+        days = {name: value for name, value in vars(found).items() if isinstance(value, Day)}
+        if days:
+            zone_time = self.market(found)
+            for name, day in days.items():
+                setattr(found, name, day.begins(zone_time))
+        return found, rest
+
+    def market(self, found: argparse.Namespace) -> tzinfo:
+        """The time that days are meant in: that of the zone which was named, else Central Europe's, as in tables."""
+        zone = getattr(found, "zone", None)
+        return market_time(zone if isinstance(zone, str) else "")
+
+    def format_help(self) -> str:
+        """As argparse does, and how times are written where there are any."""
+        takes_times = any(action.metavar == "TIME" for action in self._actions)
+        return super().format_help() + (f"\n{TIMES}\n" if takes_times else "")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Words that are none of the choices are refused like any other: what was expected, what was got."""
@@ -104,14 +142,17 @@ def span(text: str) -> timedelta:
     return length
 
 
-def moment(text: str) -> datetime:
-    """A time such as 2030-05-12T18:00+02:00, or one that is a span from now on the grid's clock, such as +2h."""
-    if text.startswith("+"):
-        return grid_now() + span(text[1:])
+def moment(text: str) -> datetime | Day:
+    """A time as `TIMES` says it is typed, on the grid's clock. The only reader of times that commands have."""
+    way = {"+": 1, "-": -1}.get(text[:1])
+    if way is not None and not text[1:].startswith(("+", "-")):
+        return grid_now().replace(microsecond=0) + way * span(text[1:])
     try:
-        when = datetime.fromisoformat(text)
+        when = Day(date.fromisoformat(text)) if _DAY.fullmatch(text) else datetime.fromisoformat(text)
     except ValueError:
         when = None
-    if when is None or when.tzinfo is None or not 1900 < when.year < 2200:  # sums of times stay in the calendar
-        raise argparse.ArgumentTypeError(f"expected a time such as 2030-05-12T18:00+02:00 or +2h, got {text!r:.60}")
+    year = when.date.year if isinstance(when, Day) else when.year if when is not None and when.tzinfo else 0
+    if when is None or not 1900 < year < 2200:  # sums of times stay in the calendar
+        expected = "expected a time such as 2030-05-12T18:00+02:00, 2030-05-12, -1d or +2h"
+        raise argparse.ArgumentTypeError(f"{expected}, got {text!r:.60}")
     return when

@@ -18,7 +18,7 @@ EXAMPLE = """\
 examples:
   gridsignal baseline declare --site fra-1 --power 36MW --days 7
   gridsignal baseline show --site fra-1
-  gridsignal baseline show --site fra-1 --from 2030-05-12T00:00+02:00 --to 2030-05-13T00:00+02:00 --json
+  gridsignal baseline show --site fra-1 --from 2030-05-12 --to 2030-05-13 --json
 """
 _DAY_S = 86_400
 _LONGEST_DAYS = 366
