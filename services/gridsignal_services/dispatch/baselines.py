@@ -11,11 +11,12 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.rules.baselines import Declared, Stretch, runs_of
 from gridsignal_schemas.rules.profile import Block
+from gridsignal_schemas.sheets import Sheet
 from gridsignal_schemas.values import Identifier, Shape, Timestamp
 from gridsignal_services.dispatch.door import Door, may_read
 from gridsignal_services.dispatch.metered import seen_periods
 from gridsignal_services.dispatch.periods import From, To
-from gridsignal_services.dispatch.sheet import Sheet, as_asked
+from gridsignal_services.dispatch.sheet import as_asked
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.in_force import Statement, in_force
 

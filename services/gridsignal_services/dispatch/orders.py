@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.messages import DispatchOrder, FlexOffer, OrderState, SiteRegistration
+from gridsignal_schemas.sheets import Sheet
 from gridsignal_schemas.values import Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Principal
@@ -26,7 +27,7 @@ from gridsignal_services.dispatch.listing import (
     listed,
 )
 from gridsignal_services.dispatch.shapes import CancelOrderBody, ExtendBody, ReleaseBody
-from gridsignal_services.dispatch.sheet import Sheet, as_asked
+from gridsignal_services.dispatch.sheet import as_asked
 from gridsignal_services.dispatch.views import (
     Offers,
     OfferView,

@@ -12,6 +12,7 @@ from gridsignal_schemas.messages import DispatchRequest
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_schemas.rules.requests import request_faults
+from gridsignal_schemas.sheets import Sheet
 from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch import commands
@@ -31,7 +32,7 @@ from gridsignal_services.dispatch.listing import (
     must_be_theirs,
 )
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
-from gridsignal_services.dispatch.sheet import Sheet, as_asked
+from gridsignal_services.dispatch.sheet import as_asked
 from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.excerpt import excerpt

@@ -9,13 +9,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.sheets import Sheet
 from gridsignal_schemas.values import Shape, Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Audience
 from gridsignal_services.dispatch.archive import TooMuch
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_period
-from gridsignal_services.dispatch.sheet import Sheet, as_asked
+from gridsignal_services.dispatch.sheet import as_asked
 from gridsignal_services.dispatch.vintages import (
     Best,
     CarbonCurve,

@@ -123,7 +123,7 @@ NEEDS: list[tuple[str, list[Callable[[Stage], None]]]] = [
     ("order extend", [Stage.asked_soon, Stage.offered, Stage.ordered, Stage.accepted, Stage.released]),
     ("order release", [Stage.asked, Stage.offered, Stage.ordered, Stage.accepted]),
     ("respond|order (show|cancel)", [Stage.asked, Stage.offered, Stage.ordered]),
-    ("offer (show|withdraw)|request (clear|award)", [Stage.asked, Stage.offered]),
+    ("offer (show|withdraw|list)|request (clear|award)", [Stage.asked, Stage.offered]),
     ("offer create|request (show|book|amend|cancel)|order list", [Stage.asked]),
 ]  # fmt: skip
 

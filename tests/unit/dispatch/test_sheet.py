@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gridsignal_services.dispatch.sheet import Sheet, flattened
+from gridsignal_schemas.sheets import Sheet, flattened
 
 
 def test_a_record_and_what_is_said_of_it_stand_side_by_side() -> None:

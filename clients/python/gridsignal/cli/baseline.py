@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,12 +14,14 @@ from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, 
 from gridsignal.cli.connection import add_api, add_options, archive, exit_code, open_grid
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import period, show_rows
+from gridsignal.history import BaselineStretch
+from gridsignal_schemas.sheets import Sheet
 
 EXAMPLE = """\
 examples:
   gridsignal baseline declare --site fra-1 --power 36MW --days 7
   gridsignal baseline show --site fra-1
-  gridsignal baseline show --site fra-1 --from 2030-05-12 --to 2030-05-13 --json
+  gridsignal baseline show --site fra-1 --from 2030-05-12 --to 2030-05-13 --csv > baseline.csv
 """
 _DAY_S = 86_400
 _LONGEST_DAYS = 366
@@ -43,7 +46,7 @@ def parser() -> Arguments:
     look = actions.add_parser("show", help="what is declared: the newest word for each moment")
     look.add_argument("--from", dest="since", type=moment, metavar="TIME", help="from here on (default: now)")
     look.add_argument("--to", dest="until", type=moment, metavar="TIME", help="to here (default: seven days later)")
-    add_options(look, site=True, address=add_api)
+    add_options(look, site=True, address=add_api, sheet=True)
     give_examples(actions, EXAMPLE)
     return arguments
 
@@ -72,6 +75,8 @@ async def _show(args: argparse.Namespace) -> int:
     if args.json:
         for stretch in found:
             print(json.dumps(stretch, separators=(",", ":")))
+    elif args.csv:
+        print(Sheet("", tuple(field.name for field in fields(BaselineStretch))).text(found), end="")
     else:
         show_rows(f"baseline of {args.site}", ("from", "to", "power", "method", "declared"), list(map(_row, found)))
     return OK

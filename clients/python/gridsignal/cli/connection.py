@@ -38,7 +38,9 @@ def add_api(group: Any) -> None:
     group.add_argument("--api", default=default, metavar="URL", help="the dispatch door (%(default)s)")
 
 
-def add_options(arguments: argparse.ArgumentParser, *, site: bool, address: Callable[[Any], None] = add_url) -> None:
+def add_options(
+    arguments: argparse.ArgumentParser, *, site: bool, address: Callable[[Any], None] = add_url, sheet: bool = False
+) -> None:
     """The options of every command that talks to a door, the gateway if no other; never a token on the command line."""
     group = arguments.add_argument_group("connection")
     address(group)
@@ -49,7 +51,10 @@ def add_options(arguments: argparse.ArgumentParser, *, site: bool, address: Call
     if site:
         default = os.environ.get("GRIDSIGNAL_SITE")
         group.add_argument("--site", default=default, help="your connection point (default: GRIDSIGNAL_SITE)")
-    arguments.add_argument("--json", action="store_true", help="one JSON object a line, times in UTC")
+    forms = arguments.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="one JSON object a line, times in UTC")
+    if sheet:
+        forms.add_argument("--csv", action="store_true", help="CSV with a head line: times in UTC, power in watts")
 
 
 def open_grid(args: argparse.Namespace, *, for_site: bool = False) -> AbstractAsyncContextManager[gridsignal.Grid]:

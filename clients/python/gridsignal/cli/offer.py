@@ -10,6 +10,7 @@ from typing import Any
 
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
+from gridsignal.cli import offers
 from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, price, span
 from gridsignal.cli.connection import add_options, current, exit_code, open_grid, tell
 from gridsignal.cli.tables import printable, show_rows
@@ -21,6 +22,8 @@ EXAMPLE = """\
 examples:
   gridsignal offer create 018f6b3c-7a00-7000-8000-000000000001 --site fra-1 --power 12MW --price 90
   gridsignal offer create 018f6b3c-7a00-7000-8000-000000000001 --site fra-1 --power 12MW --price 90 --until +5h
+  gridsignal offer list
+  gridsignal offer list --site fra-1 --csv > offers.csv
   gridsignal offer show 018f6b3c-7a00-7000-8000-000000000002
   gridsignal offer withdraw 018f6b3c-7a00-7000-8000-000000000002 --site fra-1 --reason "a job came in"
 """
@@ -51,16 +54,19 @@ def parser() -> Arguments:
     withdraw.add_argument("offer_id", metavar="OFFER_ID")
     withdraw.add_argument("--reason", default="", help="for people")
     add_options(withdraw, site=True)
-    look = actions.add_parser("show", help="where offers stand")
+    look = actions.add_parser("show", help="where offers stand, over or not")
     look.add_argument("offer_id", nargs="+", metavar="OFFER_ID")
     add_options(look, site=True)
+    listing = actions.add_parser("list", help="your offers that are not over, on requests that are not")
+    add_options(listing, site=True, sheet=True)
     give_examples(actions, EXAMPLE)
     return arguments
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    return exit_code({"create": _create, "withdraw": _withdraw, "show": _show}[args.action](args), args)
+    acts = {"create": _create, "withdraw": _withdraw, "show": _show, "list": offers.run}
+    return exit_code(acts[args.action](args), args)
 
 
 async def _create(args: argparse.Namespace) -> int:
