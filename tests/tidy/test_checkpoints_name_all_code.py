@@ -27,7 +27,7 @@ def test_whoever_writes_in_its_form_is_in_the_hash() -> None:
     """What is kept beside the checkpoints is gone on with by the same code alone, too."""
     covered = [SERVICES / part for part in PARTS]
     writers = [each for each in sources("services") if "gridsignal_services.checkpoints.lines" in imported(each)]
-    assert SERVICES / "dispatch" / "finished.py" in [each.path for each in writers]
+    assert SERVICES / "dispatch" / "parts.py" in [each.path for each in writers]
     assert [each.path for each in writers if not is_in(each.path, covered)] == []
 
 

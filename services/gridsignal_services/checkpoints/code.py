@@ -12,7 +12,17 @@ import gridsignal_schemas
 
 _SERVICES = Path(__file__).resolve().parents[1]
 _SCHEMAS = Path(gridsignal_schemas.__file__).resolve().parent
-PARTS = ("access/__init__.py", "bus", "checkpoints", "clock.py", "dispatch/finished.py", "ledger", "replica.py")
+PARTS = (
+    "access/__init__.py",
+    "bus",
+    "checkpoints",
+    "clock.py",
+    "dispatch/finished.py",
+    "dispatch/parts.py",
+    "dispatch/tables.py",
+    "ledger",
+    "replica.py",
+)
 """Of the services, what makes and keeps the ledger's state out of the log; of the schemas it is everything."""
 _LIBRARIES = ("fastavro", "pydantic", "pydantic-core")
 _KINDS = frozenset({".py", ".toml", ".avsc", ".lock"})

@@ -39,7 +39,8 @@ class Form(NamedTuple):
     """None: JSON reads it as it is."""
 
 
-def hints_of(kind: type) -> dict[str, Any]:
+@cache
+def hints_of(kind: Any) -> dict[str, Any]:
     """The types of a class's fields."""
     return get_type_hints(kind, localns={"array": {int: array}})  # Python 3.11 knows no array[int]
 

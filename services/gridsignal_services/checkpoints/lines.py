@@ -10,6 +10,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -47,7 +48,9 @@ def pieces_of(ledger: Ledger) -> Iterator[Piece]:
 def ledger_of(partition: int, position: int, lines: Iterable[bytes]) -> Ledger:
     """The ledger that was written. Raises many things for what was not written by this very code."""
     state, ledger = _State(), Ledger(partition)
-    _fill(state, lines)
+    for line in lines:
+        _take(state, line)
+    _share_audiences(state.book)
     ledger.book, ledger.grid, ledger.refused_offsets = state.book, state.grid, state.refused_offsets
     ledger.position = position
     return ledger
@@ -59,19 +62,32 @@ def written(pieces: Iterable[Piece]) -> Iterator[bytes]:
 
 
 def bytes_of(book: Book) -> bytes:
-    """A book that nobody changes."""
-    return b"".join(written(_pieces(book, "")))
+    """A book that nobody changes; what a new one has, too, is left out."""
+    return b"".join(written(piece for piece in _pieces(book, "") if piece != _new().get(piece.path)))
+
+
+@cache
+def _new() -> dict[str, Piece]:
+    return {piece.path: piece for piece in _pieces(Book(), "")}
 
 
 def book_of(read: bytes) -> Book:
     """The book that was written. Raises as `ledger_of` does."""
     book = Book()
-    _fill(book, read.splitlines())
+    for line in read.splitlines():
+        fill(book, line)
+    _share_audiences(book)
     return book
 
 
+def fill(book: Book, line: bytes) -> None:
+    """Puts a line of `bytes_of` into a book that `book_of` would make of all of them. Raises as `ledger_of` does."""
+    _take(book, line)
+
+
 def _pieces(owner: Any, prefix: str) -> Iterator[Piece]:
-    hints = hints_of(type(owner))
+    owners: Any = type(owner)
+    hints = hints_of(owners)
     for each in fields(owner):
         path, value = prefix + each.name, getattr(owner, each.name)
         if is_dataclass(value):
@@ -89,25 +105,24 @@ def _pieces(owner: Any, prefix: str) -> Iterator[Piece]:
             yield Piece(path, held if hold is None else hold(held))
 
 
-def _fill(owner: Any, lines: Iterable[bytes]) -> None:
-    for line in lines:
-        path, read = json.loads(line)
-        *parents, name = path.split(".")
-        of = owner
-        for parent in parents:
-            of = getattr(of, parent)
-        load = form_of(hints_of(type(of))[name]).load
-        value = read if load is None else load(read)
-        there = getattr(of, name)
-        if isinstance(there, Counter):
-            dict.update(there, value)  # a counter's own would add
-        elif isinstance(there, dict):
-            there.update(value)
-        elif isinstance(there, list | deque):
-            there.extend(value)
-        else:
-            setattr(of, name, value)
-    _share_audiences(owner.book if isinstance(owner, _State) else owner)
+def _take(owner: Any, line: bytes) -> None:
+    path, read = json.loads(line)
+    *parents, name = path.split(".")
+    of = owner
+    for parent in parents:
+        of = getattr(of, parent)
+    kind: Any = type(of)
+    load = form_of(hints_of(kind)[name]).load
+    value = read if load is None else load(read)
+    there = getattr(of, name)
+    if isinstance(there, Counter):
+        dict.update(there, value)  # a counter's own would add
+    elif isinstance(there, dict):
+        there.update(value)
+    elif isinstance(there, list | deque):
+        there.extend(value)
+    else:
+        setattr(of, name, value)
 
 
 def _share_audiences(book: Book) -> None:

@@ -9,27 +9,26 @@ from collections.abc import Iterator, Mapping
 
 from fastapi import Response
 
-from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.book import head, line
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.written import around, json
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.ledger.ranking import call_order
+from gridsignal_services.work import Work
 
 _FEW = 8
 """Offers that are looked up and written in a few milliseconds, whatever they hold."""
 
 
 async def book_answer(
-    door: Door, who: Principal, book: Book, request_id: str, headers: Mapping[str, str] | None = None
+    door: Door, work: Work, book: Book, request_id: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The book of one request; with `headers` it answers a write. Raises KeyError, and Problem 429 to a question."""
-    async with door.turn(who, is_owed=headers is not None) as work:
-        await door.replica.whole()
-        with work.here():
-            held = excerpt(book, request_id)
-        pieces = await work.each_away(texts(held, request_id))
+    """The book of one request, made in a turn; with `headers` it answers a write. Raises KeyError."""
+    await door.replica.whole()
+    with work.here():
+        held = excerpt(book, request_id)
+    pieces = await work.each_away(texts(held, request_id))
     return json("".join(pieces), headers)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import TypeVar
@@ -22,10 +22,13 @@ from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, En
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
-from gridsignal_services.dispatch.finished import MOST, Finished, TooMany
+from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.metering import Measuring
+from gridsignal_services.dispatch.parts import Kind
+from gridsignal_services.dispatch.past import Past
 from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
+from gridsignal_services.dispatch.tables import TooMany
 from gridsignal_services.dispatch.views import page
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
@@ -179,35 +182,59 @@ class Door:
         """All zones."""
         return iter(self.replica.ledgers.values())
 
-    async def ledgers_in(self, principal: Principal, from_: datetime | None, to: datetime | None) -> list[Ledger]:
-        """All zones; with a period also what is over of their zones and touches [from, to). Raises Problem 422."""
+    def past(self, principal: Principal, work: Work) -> Past:
+        """What they may read of what is over, at that work's expense."""
+        return Past(self._finished, principal, self.entitlements(principal), work)
+
+    async def ledgers_in(
+        self,
+        principal: Principal,
+        kinds: Sequence[Kind],
+        from_: datetime | None,
+        to: datetime | None,
+        work: Work,
+        request_id: str | None = None,
+    ) -> list[Ledger]:
+        """All zones; also these parts of a request where it has left them, or of what is over of their zones and
+        touches [from, to), if one is named. Raises Problem 422."""
+        past, live = self.past(principal, work), list(self.ledgers())
+        if request_id is not None:
+            found = await past.of_request(kinds, request_id)
+            return live if found is None else [*live, found]
         if from_ is None and to is None:
-            return list(self.ledgers())
-        zones = self.entitlements(principal).zones
+            return live
         try:
-            return [*self.ledgers(), *await self._finished.touching(zones, from_, to)]
-        except TooMany:
-            expected = f"expected a shorter period: this one has more than {MOST} requests that are over"
+            return [*live, *await past.touching(kinds, self.entitlements(principal).zones, from_, to)]
+        except TooMany as more:
+            expected = f"expected a shorter period: this one has {more}"
             raise problems.invalid([Detail(code="PERIOD", pointer="?from", message=expected)]) from None
 
-    async def ledgers_with(self, request_id: str) -> list[Ledger]:
-        """All zones, and the request where it has left them."""
-        past = await self._finished.of_request(request_id)
-        return [*self.ledgers(), *([] if past is None else [past])]
-
     async def request(
-        self, principal: Principal, request_id: str, *, own: bool = False
+        self,
+        principal: Principal,
+        request_id: str,
+        *,
+        own: bool = False,
+        kinds: Sequence[Kind] = (Kind.REQUEST,),
+        work: Work | None = None,
     ) -> tuple[Ledger, TrackedRequest]:
-        """A request they may see; with `own`, one that is theirs. Raises Problem 404."""
-        async for ledger in self._everywhere(self._finished.of_request, request_id):
+        """A request they may see; with `own`, one that is theirs; where it is over with these parts of it alone.
+
+        Raises Problem 404.
+        """
+        past = self.past(principal, work or self.work(principal))
+        async for ledger in self._everywhere(lambda: past.of_request(kinds, request_id)):
             tracked = ledger.requests.get(request_id)
             if tracked is not None and self.sees_request(principal, ledger, tracked) and _own(own, principal, tracked):
                 return ledger, tracked
         raise problems.not_found("request")
 
-    async def order(self, principal: Principal, order_id: str, *, own: bool = False) -> tuple[Ledger, TrackedOrder]:
+    async def order(
+        self, principal: Principal, order_id: str, *, own: bool = False, work: Work | None = None
+    ) -> tuple[Ledger, TrackedOrder]:
         """An order they may see; with `own`, on a request that is theirs. Raises Problem 404."""
-        async for ledger in self._everywhere(self._finished.of_order, order_id):
+        past = self.past(principal, work or self.work(principal))
+        async for ledger in self._everywhere(lambda: past.of_order(order_id)):
             tracked = ledger.orders.get(order_id)
             if tracked is None or not self.sees(principal, ledger.audience_of(tracked.order)):
                 continue
@@ -215,12 +242,12 @@ class Door:
                 return ledger, tracked
         raise problems.not_found("order")
 
-    async def _everywhere(self, past: Callable[[str], Awaitable[Ledger | None]], name: str) -> AsyncIterator[Ledger]:
+    async def _everywhere(self, past: Callable[[], Awaitable[Ledger | None]]) -> AsyncIterator[Ledger]:
         """All zones, then the past: what leaves the one meanwhile is in the other."""
         await self.replica.whole()
         for ledger in self.ledgers():
             yield ledger
-        if (found := await past(name)) is not None:
+        if (found := await past()) is not None:
             yield found
 
     def sees_request(self, principal: Principal, ledger: Ledger, tracked: TrackedRequest) -> bool:

@@ -3,68 +3,60 @@
 The file is this process's own. Where checkpoints are kept it says up to which position of each partition it has all;
 what is written later counts with the next such position, in one transaction. Else it is begun anew at each start.
 
-Bounded: in memory by what waits to be written; on disk by the log, some four kilobytes for each request and two thirds
-of one for each further offer; an answer by `MOST` requests. When full: TooMany; what does not fit the disk is said in
-the log and not found. Conflates: nothing.
+Bounded: in memory by what waits to be written; on disk by the log, some six kilobytes for each request and half of one
+for each further offer; an answer by `MOST` requests and `MOST_BYTES`. When full: TooMany; what does not fit the
+disk is said in the log and not found. Conflates: nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from gridsignal_services.checkpoints.lines import book_of, bytes_of
 from gridsignal_services.clock import micros
+from gridsignal_services.dispatch.tables import (
+    MOST,
+    MOST_BYTES,
+    TABLES,
+    Kept,
+    Period,
+    Question,
+    fetch,
+    find_order,
+    find_periods,
+    find_request,
+    find_touching,
+    forget,
+    write,
+)
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.telemetry import logger
 
 _log = logger("dispatch")
 T = TypeVar("T")
 
-MOST = 1000
 _SINCE, _UNTIL = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-_TABLES = """
-create table stamp (text text);
-create table reach (partition integer primary key, position integer);
-create table finished (
-    request_id text primary key, partition integer, offset integer,
-    zone text, starts_us integer, ends_us integer, body blob
-);
-create index by_end on finished (zone, ends_us);
-create index by_place on finished (partition, offset);
-create table ordered (order_id text primary key, request_id text) without rowid;
-create index by_request on ordered (request_id);
-"""
-FORGETTING = (
-    "delete from ordered where request_id in (select request_id from finished where partition = ?1 and offset >= ?2)",
-    "delete from finished where partition = ?1 and offset >= ?2",
-    "update reach set position = min(position, ?2) where partition = ?1",
-)
-"""What a start does for each partition and the position where it begins: it costs by what it forgets."""
 _DAMAGES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _UNSAFE = "pragma journal_mode = off; pragma synchronous = off;"
 """Nobody reads the file after this process."""
 
 
-class TooMany(Exception):
-    """The question spans more requests than one answer may read."""
-
-
 class Finished:
-    """Each request as a ledger of its own, in which it is all there is."""
+    """Each request in parts, which are looked up and fetched here and read elsewhere."""
 
-    def __init__(self, directory: Path, most: int = MOST, *, stamp: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, most: int = MOST, *, most_bytes: int = MOST_BYTES, stamp: str | None = None
+    ) -> None:
         """`stamp` says of which log and code it is: a file that has it is gone on with. None: no file is."""
-        self._path, self._most, self._stamp = directory / "finished.db", most, stamp
+        self._path, self._stamp = directory / "finished.db", stamp
+        self._most, self._most_bytes = most, most_bytes
         self._is_whole = True
         self._worker = ThreadPoolExecutor(1, "finished")
         self._file: sqlite3.Connection | None = None
@@ -90,18 +82,32 @@ class Finished:
         """Whether from now on it has all before this position for good."""
         return self._stamp is not None and not self._is_closed and await self._beside(self._settle, partition, position)
 
-    async def of_request(self, request_id: str) -> Ledger | None:
-        """The ledger that holds the request."""
-        return await self._beside(self._one, "select partition, body from finished where request_id = ?", request_id)
+    async def of_request(self, asked: Question, request_id: str) -> Kept | None:
+        """What of a request is asked for. None: nothing is there."""
+        return await self._beside(lambda: find_request(self._opened(), asked, request_id))
 
-    async def of_order(self, order_id: str) -> Ledger | None:
-        """The ledger that holds the order."""
-        asked = "select partition, body from finished join ordered using (request_id) where order_id = ?"
-        return await self._beside(self._one, asked, order_id)
+    async def of_order(self, asked: Question, order_id: str) -> Kept | None:
+        """The part that holds an order. None: it is not there, or concerns others."""
+        return await self._beside(lambda: find_order(self._opened(), asked, order_id))
 
-    async def touching(self, zones: Iterable[str], from_: datetime | None, to: datetime | None) -> list[Ledger]:
-        """Those of these zones whose request or orders touch [from, to), the earliest end first. Raises TooMany."""
-        return await self._beside(self._touching, list(zones), micros(from_ or _SINCE), micros(to or _UNTIL))
+    async def touching(
+        self, asked: Question, zones: Iterable[str], from_: datetime | None, to: datetime | None
+    ) -> list[Kept]:
+        """What is asked for of the requests of these zones that touch [from, to), or whose orders do, the earliest end
+        first. Raises TooMany; one request is never too much."""
+        period = _period(zones, from_, to)
+        return await self._beside(lambda: find_touching(self._opened(), asked, period, self._most, self._most_bytes))
+
+    async def ordered_at(
+        self, asked: Question, zones: Iterable[str], from_: datetime, to: datetime, site: str
+    ) -> list[tuple[datetime, datetime | None]]:
+        """The periods of the orders to a site on requests that touch [from, to), or whose orders do."""
+        period = _period(zones, from_, to)
+        return await self._beside(lambda: find_periods(self._opened(), asked, period, site))
+
+    async def bodies(self, kept: Sequence[Kept]) -> list[tuple[int, list[bytes]]]:
+        """The partition and the parts of each, for `parts.read`."""
+        return await self._beside(lambda: fetch(self._opened(), kept))
 
     async def aclose(self) -> None:
         """Forgets it all, but for what was settled."""
@@ -156,7 +162,7 @@ class Finished:
         file = sqlite3.connect(self._path, isolation_level=None)
         if self._stamp is None:
             file.executescript(_UNSAFE)
-        file.executescript(_TABLES)
+        file.executescript(TABLES)
         file.execute("insert into stamp values (?)", (self._stamp,))
         return file
 
@@ -171,8 +177,7 @@ class Finished:
         try:
             file = self._opened()
             for place in positions.items():
-                for forgetting in FORGETTING:
-                    file.execute(forgetting, place)
+                forget(file, *place)
             file.execute("commit")
             file.execute("begin")
         except (sqlite3.Error, OSError) as error:
@@ -203,29 +208,7 @@ class Finished:
         return self._is_whole
 
     def _write(self, partition: int, offset: int, book: Book) -> None:
-        (tracked,) = book.requests.values()
-        request, blocks = tracked.request, [order.block() for order in book.orders.values()]
-        starts_at = min([request.starts_at, *(block.starts_at for block in blocks)])
-        ends_at = max([request.ends_at, *(block.ends_at for block in blocks)])
-        body = zlib.compress(bytes_of(book), 1)
-        row = (request.request_id, partition, offset, request.zone, micros(starts_at), micros(ends_at), body)
-        self._opened().execute("insert or replace into finished values (?, ?, ?, ?, ?, ?, ?)", row)
-        orders = [(order_id, request.request_id) for order_id in book.orders]
-        self._opened().executemany("insert or replace into ordered values (?, ?)", orders)
-
-    def _one(self, asked: str, name: str) -> Ledger | None:
-        row = self._opened().execute(asked, (name,)).fetchone()
-        return None if row is None else _read(*row)
-
-    def _touching(self, zones: list[str], from_us: int, to_us: int) -> list[Ledger]:
-        asked = (
-            "select partition, body from finished where zone in (select value from json_each(?))"
-            " and ends_us > ? and starts_us < ? order by ends_us, request_id limit ?"
-        )
-        rows = self._opened().execute(asked, (json.dumps(zones), from_us, to_us, self._most + 1)).fetchall()
-        if len(rows) > self._most:
-            raise TooMany
-        return [_read(*row) for row in rows]
+        write(self._opened(), partition, offset, book)
 
     def _end(self) -> None:
         if self._file is not None:
@@ -241,7 +224,5 @@ class Finished:
             _log.error("a finished request is not kept: it can't be read here until the next start", reason=str(error))
 
 
-def _read(partition: int, body: bytes) -> Ledger:
-    ledger = Ledger(partition)
-    ledger.book = book_of(zlib.decompress(body))
-    return ledger
+def _period(zones: Iterable[str], from_: datetime | None, to: datetime | None) -> Period:
+    return Period(list(zones), micros(from_ or _SINCE), micros(to or _UNTIL))

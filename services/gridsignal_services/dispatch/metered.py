@@ -84,9 +84,11 @@ async def _windows_of(
     """The periods around their own orders to a site; None for who may see all of it. Raises Problem 404 or 422."""
     if door.sees(who, Audience(sites=frozenset({site}))):
         return None
-    ledgers = await door.ledgers_in(who, from_ - _AROUND, to + _AROUND)
-    ordered = [(ledger, order_id) for ledger in ledgers for order_id in ledger.book.orders_of_site.get(site, ())]
-    windows = [found for found in await work.each(ordered, lambda each: _window(who, *each)) if found is not None]
+    zones = door.entitlements(who).zones
+    live = [(ledger, order_id) for ledger in door.ledgers() for order_id in ledger.book.orders_of_site.get(site, ())]
+    windows = [found for found in await work.each(live, lambda each: _window(who, *each)) if found is not None]
+    past = await door.past(who, work).ordered_at(site, zones, from_ - _AROUND, to + _AROUND)  # and what left since
+    windows += [_around(*period) for period in past]
     if not windows:
         raise problems.not_found("site")
     with work.here():
@@ -98,8 +100,11 @@ def _window(who: Principal, ledger: Ledger, order_id: str) -> Window | None:
     tracked = ledger.orders.get(order_id)  # it may have left since
     if tracked is None or not owns(who, ledger.requests[tracked.order.request_id]):
         return None
-    order = tracked.order
-    return order.starts_at - _AROUND, order.ends_at + _AROUND if order.ends_at else FOR_EVER
+    return _around(tracked.order.starts_at, tracked.order.ends_at)
+
+
+def _around(starts_at: datetime, ends_at: datetime | None) -> Window:
+    return starts_at - _AROUND, ends_at + _AROUND if ends_at else FOR_EVER
 
 
 def joined(windows: Iterable[Window]) -> list[Window]:

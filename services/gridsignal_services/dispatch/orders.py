@@ -26,6 +26,7 @@ from gridsignal_services.dispatch.listing import (
     Until,
     listed,
 )
+from gridsignal_services.dispatch.parts import OFFERS, ORDERS
 from gridsignal_services.dispatch.shapes import CancelOrderBody, ExtendBody, ReleaseBody
 from gridsignal_services.dispatch.sheet import as_asked
 from gridsignal_services.dispatch.views import (
@@ -95,8 +96,7 @@ def _orders(router: APIRouter, door: Door) -> None:
             )
 
         async with door.turn(who) as work:
-            known = door.ledgers_in(who, from_, to) if request_id is None else door.ledgers_with(request_id)
-            entries = _entries(await known)
+            entries = _entries(await door.ledgers_in(who, ORDERS, from_, to, work, request_id))
             seen = await listed(entries, keeps, _issued_at, work, newest_first=newest_first)
             chosen, following = paged(seen, after, limit)
             texts: list[str] = []
@@ -119,7 +119,7 @@ def _order(router: APIRouter, door: Door) -> None:
         door.only(request, "metered_from")
         await door.catch_up(request)
         async with door.turn(who) as work:
-            ledger, tracked = await door.order(who, order_id)
+            ledger, tracked = await door.order(who, order_id, work=work)
             return json((await _text(door, ledger, tracked, work, metered_from))[0])
 
 
@@ -265,10 +265,10 @@ def _offers(router: APIRouter, door: Door) -> None:
                 and door.sees_offer(who, ledger, tracked)
             )
 
-        ledgers = door.ledgers() if request_id is None else await door.ledgers_with(request_id)
-        known = [(ledger, list(ledger.offers.items())) for ledger in ledgers]
-        entries = ((f"{key[0]}:{key[1]}", (ledger, each)) for ledger, items in known for key, each in items)
         async with door.turn(who) as work:
+            ledgers = await door.ledgers_in(who, OFFERS, None, None, work, request_id)
+            known = [(ledger, list(ledger.offers.items())) for ledger in ledgers]
+            entries = ((f"{key[0]}:{key[1]}", (ledger, each)) for ledger, items in known for key, each in items)
             seen = await listed(entries, keeps, _received_at, work, newest_first=newest_first)
             chosen, following = paged(seen, after, limit)
             page = Offers(offers=[], next=following)

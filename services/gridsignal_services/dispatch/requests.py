@@ -31,6 +31,7 @@ from gridsignal_services.dispatch.listing import (
     listed,
     must_be_theirs,
 )
+from gridsignal_services.dispatch.parts import WHOLE, Kind
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
 from gridsignal_services.dispatch.sheet import as_asked
 from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown
@@ -139,7 +140,7 @@ def _listing(router: APIRouter, door: Door) -> None:
             )
 
         async with door.turn(who) as work:
-            entries = _entries(await door.ledgers_in(who, from_, to))
+            entries = _entries(await door.ledgers_in(who, (Kind.REQUEST,), from_, to, work))
             seen = await listed(entries, keeps, _made_at, work, newest_first=newest_first)
             chosen, following = paged(seen, after, limit)
             page = Requests(requests=[], next=following)
@@ -160,8 +161,9 @@ def _showing(router: APIRouter, door: Door) -> None:
         """Every offer in merit order, where it stands and why it lost; and every clearing."""
         who = door.principal(request)
         await door.catch_up(request)
-        ledger, _ = await door.request(who, request_id, own=True)
-        return await book_answer(door, who, ledger.book, request_id)
+        async with door.turn(who) as work:
+            ledger, _ = await door.request(who, request_id, own=True, kinds=WHOLE, work=work)
+            return await book_answer(door, work, ledger.book, request_id)
 
 
 def _clearing(router: APIRouter, door: Door) -> None:
@@ -197,7 +199,8 @@ def _clearing(router: APIRouter, door: Door) -> None:
 async def _clear(
     door: Door, who: Principal, request_id: str, response: Response, reason: str, picked: AwardBody | None
 ) -> Response:
-    ledger, _ = await door.request(who, request_id, own=True)
+    async with door.turn(who) as work:
+        ledger, _ = await door.request(who, request_id, own=True, kinds=WHOLE, work=work)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             async with door.turn(who) as work:
@@ -213,7 +216,8 @@ async def _clear(
             break
         await door.moved_on(ledger)  # somebody was faster: decide anew from what holds then
     must_be_accepted(outcome)
-    return await book_answer(door, who, ledger.book, request_id, response.headers)
+    async with door.turn(who, is_owed=True) as work:
+        return await book_answer(door, work, ledger.book, request_id, response.headers)
 
 
 _ATTEMPTS = 5

@@ -20,6 +20,7 @@ from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door, owns
 from gridsignal_services.dispatch.listing import ZoneFilter, must_be_theirs
+from gridsignal_services.dispatch.parts import OFFERS
 from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_period
 from gridsignal_services.dispatch.sheet import as_asked
 from gridsignal_services.dispatch.views import overlaps
@@ -104,7 +105,7 @@ def routes(door: Door) -> APIRouter:
             return counts and overlaps(of.starts_at, of.ends_at, from_, to) and door.sees_request(who, *entry)
 
         async with door.turn(who) as work:
-            known = _requests(await door.ledgers_in(who, from_, to))
+            known = _requests(await door.ledgers_in(who, OFFERS, from_, to, work))
             chosen = [one for one in await work.each(known, lambda e: e if asked(e) else None) if one]
             sums = await _added_up(door, who, chosen, by, work)
             lines = sorted(sums.items())
@@ -170,7 +171,7 @@ async def _added_up(door: Door, who: Principal, chosen: list[_Asked], by: By, wo
             raise problems.invalid([fault("PERIOD", "?to", expected)])
         held += await _take(sums, door, book, tracked.request, mine, by, work)
     for book, order, line in held:
-        holder = await _holder(door, book, order.order.request_id)
+        holder = await _holder(door, who, book, order.order.request_id, work)
         if holder is None:
             continue
         metered = (await door.measuring.of(holder, order, work)).totals
@@ -186,18 +187,18 @@ async def _added_up(door: Door, who: Principal, chosen: list[_Asked], by: By, wo
 async def _found(door: Door, who: Principal, book: Book, tracked: TrackedRequest, work: Work) -> tuple[Book, _Mine]:
     """What of a request is theirs, all from one book; nothing where it is in none any more."""
     mine, name = await _Mine.of(who, book, tracked, work), tracked.request.request_id
-    if (holder := await _holder(door, book, name)) is None:
+    if (holder := await _holder(door, who, book, name, work)) is None:
         return book, _Mine(False, [], [])
     if holder is not book:  # it left while it was looked through: what was found may be a part
         mine = await _Mine.of(who, holder, holder.requests[name], work)
     return holder, mine
 
 
-async def _holder(door: Door, book: Book, request_id: str) -> Book | None:
+async def _holder(door: Door, who: Principal, book: Book, request_id: str, work: Work) -> Book | None:
     """The book that holds a request: this one, or where it has left that, its own."""
     if request_id in book.requests:
         return book
-    ledgers = await door.ledgers_with(request_id)
+    ledgers = await door.ledgers_in(who, OFFERS, None, None, work, request_id)
     return next((ledger.book for ledger in ledgers if request_id in ledger.requests), None)
 
 

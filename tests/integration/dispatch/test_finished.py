@@ -16,11 +16,14 @@ from structlog.testing import capture_logs
 
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.book import book_view
-from gridsignal_services.dispatch.finished import FORGETTING, Finished, TooMany
+from gridsignal_services.dispatch.finished import Finished
+from gridsignal_services.dispatch.parts import ORDERS, WHOLE, read
+from gridsignal_services.dispatch.tables import FORGETTING, LOOKING, Kept, Question, TooMany
 from gridsignal_services.ledger.book import Book
+from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import utc
 from tests.integration.damage import damage
-from tests.unit.ledger.market import Market
+from tests.unit.ledger.market import OPERATORS_NAME, Market
 
 HOUR = timedelta(hours=1)
 
@@ -45,6 +48,21 @@ def let_go(*names: str) -> list[Book]:
     return market.ledger.forgotten
 
 
+ALL = Question([OPERATORS_NAME], WHOLE)
+
+
+async def ledger_of(finished: Finished, kept: Kept | None) -> Ledger | None:
+    """As it is read."""
+    if kept is None:
+        return None
+    (ledger,) = (ledger for done in read(await finished.bodies([kept])) for ledger in done)
+    return ledger
+
+
+async def named(finished: Finished, name: str) -> Ledger | None:
+    return await ledger_of(finished, await finished.of_request(ALL, name))
+
+
 @pytest.fixture
 async def finished(tmp_path: Path) -> AsyncIterator[Finished]:
     opened = Finished(tmp_path / "new", most=2)
@@ -56,11 +74,30 @@ async def test_a_request_is_found_by_its_name_and_by_its_order(finished: Finishe
     (book,) = let_go("one")
     shown, (order_id,) = book_view(book, "one"), book.orders
     finished.add(3, 7, book)
-    for found in (await finished.of_request("one"), await finished.of_order(order_id)):
-        assert found is not None
-        assert (found.partition, book_view(found.book, "one")) == (3, shown)
-    assert await finished.of_request("two") is None
-    assert await finished.of_order("none") is None
+    found = await named(finished, "one")
+    assert found is not None
+    assert (found.partition, book_view(found.book, "one")) == (3, shown)
+    ordered = await ledger_of(finished, await finished.of_order(ALL, order_id))
+    assert ordered is not None
+    assert ordered.orders == book.orders
+    assert await finished.of_request(ALL, "two") is None
+    assert await finished.of_order(ALL, "none") is None
+
+
+async def test_nobody_is_given_what_concerns_others(finished: Finished) -> None:
+    (book,) = let_go("one")
+    (order_id,) = book.orders
+    finished.add(3, 7, book)
+    zone, site = Question(["zone:DE-LU"], WHOLE), Question(["participant:acme"], WHOLE)
+    others = Question(["participant:volt", "operator:other", "zone:FR"], WHOLE)
+    for asked, parts, orders in ((zone, 1, 0), (site, 2, 1), (others, 0, 0), (ALL, 3, 1)):
+        found = [await finished.of_request(asked, "one"), *await finished.touching(asked, ["DE-LU"], None, None)]
+        assert {len(kept.parts) for kept in found if kept} == ({parts} if parts else set())
+        assert (await finished.of_order(asked, order_id) is not None) == bool(orders)
+        ordered = await finished.ordered_at(
+            asked._replace(kinds=ORDERS), ["DE-LU"], utc("18:00"), utc("19:00"), "acme-1"
+        )
+        assert len(ordered) == orders
 
 
 async def test_a_period_finds_what_touches_it_in_these_zones(finished: Finished) -> None:
@@ -68,25 +105,36 @@ async def test_a_period_finds_what_touches_it_in_these_zones(finished: Finished)
         finished.add(0, 7, book)
 
     async def names(since: str, until: str, *zones: str) -> list[str]:
-        found = await finished.touching(zones or ("DE-LU",), utc(since), utc(until))
-        return [name for ledger in found for name in ledger.requests]
+        found = await finished.touching(ALL, zones or ("DE-LU",), utc(since), utc(until))
+        return [kept.request_id for kept in found]
 
     assert await names("18:30", "19:30") == ["one", "two"]
     assert await names("18:45", "19:00") == []
     assert await names("20:44", "23:00", "FR", "DE-LU") == ["three"]
     assert await names("18:00", "20:00", "FR") == []
-    with pytest.raises(TooMany):
+    with pytest.raises(TooMany, match="more than 2 requests"):
         await names("18:00", "21:00")
+
+
+async def test_what_an_answer_reads_has_a_size_and_one_request_is_never_too_much(tmp_path: Path) -> None:
+    finished = Finished(tmp_path, most_bytes=0)
+    for book in let_go("one", "two"):
+        finished.add(0, 7, book)
+    (kept,) = await finished.touching(ALL, ["DE-LU"], utc("18:00"), utc("18:30"))
+    assert kept.size == sum(len(body) for _, bodies in await finished.bodies([kept]) for body in bodies)
+    with pytest.raises(TooMany, match="more on requests that are over than the 0 MB"):
+        await finished.touching(ALL, ["DE-LU"], utc("18:00"), utc("20:00"))
+    await finished.aclose()
 
 
 async def test_the_file_is_private_and_begun_anew(tmp_path: Path, finished: Finished) -> None:
     (book,) = let_go("one")
     finished.add(0, 7, book)
-    assert await finished.of_request("one") is not None
+    assert await finished.of_request(ALL, "one") is not None
     path = tmp_path / "new" / "finished.db"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     again = Finished(tmp_path / "new")
-    assert await again.of_request("one") is None
+    assert await again.of_request(ALL, "one") is None
     await again.aclose()
     again.add(0, 7, book)  # whoever still reads the log may go on
     assert not path.exists()
@@ -98,7 +146,7 @@ async def test_a_request_that_does_not_fit_the_disk_is_missed_aloud(tmp_path: Pa
     with capture_logs() as lines:
         finished.add(0, 7, let_go("evening")[0])
         with pytest.raises(OSError, match="full"):
-            await finished.of_request("evening")
+            await finished.of_request(ALL, "evening")
     assert [line["log_level"] for line in lines] == ["error"]
 
 
@@ -110,19 +158,19 @@ async def test_what_is_settled_is_there_after_a_restart(tmp_path: Path) -> None:
     before.add(3, 9, two)
     assert await before.settle(3, 10)
     before.add(3, 12, three)
-    assert await before.of_request("three") is not None
+    assert await before.of_request(ALL, "three") is not None
     await before.aclose()
     assert not await before.settle(3, 20)
 
     again = Finished(tmp_path, stamp="this log")
     assert await again.reach() == {3: 10}
-    assert await again.of_request("three") is None, "nobody has settled it"
+    assert await again.of_request(ALL, "three") is None, "nobody has settled it"
     await again.begin({3: 8})
-    found = await again.of_request("one")
+    found = await named(again, "one")
     assert found is not None
     assert (found.partition, found.book) == (3, one)
-    assert await again.of_request("two") is None, "it is reduced again"
-    assert await again.of_order(next(iter(two.orders))) is None
+    assert await again.of_request(ALL, "two") is None, "it is reduced again"
+    assert await again.of_order(ALL, next(iter(two.orders))) is None
     assert await again.reach() == {3: 8}
     await again.aclose()
 
@@ -135,7 +183,7 @@ async def test_the_file_of_another_log_is_begun_anew(tmp_path: Path, stamp: str 
     await before.aclose()
     again = Finished(tmp_path, stamp=stamp)
     assert await again.reach() == {}
-    assert await again.of_request("one") is None
+    assert await again.of_request(ALL, "one") is None
     await again.aclose()
 
 
@@ -150,7 +198,8 @@ async def test_a_file_that_is_none_is_begun_anew(tmp_path: Path) -> None:
     await finished.aclose()
 
 
-PARTS = ["reach", "finished", "by_end", "by_place", "sqlite_autoindex_finished_1", "ordered", "by_request"]
+PARTS = ["reach", "finished", "by_request", "by_place", "by_length", "part", "by_number"]
+PARTS += ["ordered", "by_part", "concerned", "of_part"]
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -179,7 +228,7 @@ async def test_a_damaged_file_costs_a_replay_and_no_more(tmp_path: Path, part: s
     assert await again.begin(replayed_from)
     again.add(3, 22, one)
     assert await again.settle(3, 30)
-    assert await again.of_request("one") is not None
+    assert await again.of_request(ALL, "one") is not None
     await again.aclose()
 
 
@@ -189,10 +238,10 @@ async def test_a_body_that_can_t_be_read_costs_a_replay(tmp_path: Path) -> None:
     assert await before.settle(3, 10)
     await before.aclose()
     with contextlib.closing(sqlite3.connect(tmp_path / "finished.db", isolation_level=None)) as file:
-        file.execute("update finished set body = x'00'")
+        file.execute("update part set body = x'00'")
     finding = Finished(tmp_path, stamp="this log")
     with capture_logs() as lines, pytest.raises(zlib.error):
-        await finding.of_request("one")
+        await named(finding, "one")
     assert [line["log_level"] for line in lines] == ["error"]
     assert not await finding.settle(3, 20)
     await finding.aclose()
@@ -207,10 +256,25 @@ async def test_a_start_costs_by_what_it_forgets(tmp_path: Path) -> None:
     assert await finished.begin({})
     await finished.aclose()
     with contextlib.closing(sqlite3.connect(tmp_path / "finished.db")) as file:
-        for forgetting in FORGETTING:
-            steps = [row[3] for row in file.execute(f"explain query plan {forgetting}", (3, 8))]
-            assert steps
-            assert [step for step in steps if "SCAN" in step] == []
+        assert [step for forgetting in FORGETTING for step in scans(file, forgetting)] == []
+
+
+async def test_a_question_costs_by_what_it_finds(tmp_path: Path) -> None:
+    """Nor does a statement of these, but for the names and zones that it is asked with."""
+    finished = Finished(tmp_path, stamp="this log")
+    assert await finished.begin({})
+    await finished.aclose()
+    with contextlib.closing(sqlite3.connect(tmp_path / "finished.db")) as file:
+        read = [step for looking in LOOKING for step in scans(file, looking)]
+    assert [step for step in read if "VIRTUAL TABLE" not in step] == []
+
+
+def scans(file: sqlite3.Connection, statement: str) -> list[str]:
+    """The steps of a statement that read a whole table, or all that concerns a name."""
+    given = ["0"] * statement.count("?")
+    steps = [row[3] for row in file.execute(f"explain query plan {statement}", given)]
+    assert steps
+    return [step for step in steps if any(word in step for word in ("SCAN", "TEMP B-TREE", "(name=?)"))]
 
 
 async def test_a_folder_that_is_gone_costs_what_is_kept_in_it_and_not_the_door(tmp_path: Path) -> None:

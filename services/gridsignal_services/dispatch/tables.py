@@ -1,0 +1,218 @@
+"""The tables of the file of finished requests: each request in parts, found by whom they concern and when they end.
+
+Every question goes by an index, and none reads more of it than one answer may be made of.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from gridsignal_services.clock import from_micros, micros
+from gridsignal_services.dispatch.parts import Kind, parts_of
+from gridsignal_services.ledger.book import Book
+
+MOST = 1000
+MOST_BYTES = 16 * 1024 * 1024
+"""Some five thousand offers: less than a second of reading, and four times as much memory while the answer is made."""
+TABLES = """
+create table stamp (text text);
+create table reach (partition integer primary key, position integer);
+create table finished (
+    number integer primary key, request_id text not null, partition integer, offset integer,
+    starts_us integer, ends_us integer
+);
+create unique index by_request on finished (request_id);
+create index by_place on finished (partition, offset);
+create index by_length on finished (ends_us - starts_us);
+create table part (id integer primary key, number integer, kind text, site text, size integer, body blob);
+create index by_number on part (number, kind);
+create table ordered (order_id text primary key, part integer, starts_us integer, ends_us integer) without rowid;
+create index by_part on ordered (part);
+create table concerned (
+    name text, kind text, ends_us integer, number integer, part integer, zone text, starts_us integer, size integer,
+    primary key (name, kind, ends_us, number, part)
+) without rowid;
+create index of_part on concerned (part);
+"""
+
+
+_FROM_HERE_ON = "select number from finished where partition = ? and offset >= ?"
+_BY_NAME = "select number from finished where request_id = ?"
+_DELETING = (
+    "delete from concerned where part in (select id from part where number = ?)",
+    "delete from ordered where part in (select id from part where number = ?)",
+    "delete from part where number = ?",
+    "delete from finished where number = ?",
+)
+_REACH = "update reach set position = min(position, ?) where partition = ?"
+FORGETTING = (_FROM_HERE_ON, *_DELETING, _REACH)
+"""What a start does for each partition and the position where it begins: it costs by what it forgets."""
+_LONGEST = "select max(ends_us - starts_us) from finished"
+_CONCERNED = """
+select number, part, size from concerned
+where name = ? and kind = ? and ends_us > ? and ends_us < ? and starts_us < ?
+and zone in (select value from json_each(?)) order by ends_us, number, part
+"""
+_OF_REQUEST = """
+select concerned.part, concerned.size from finished cross join json_each(?) names cross join json_each(?) kinds
+cross join concerned on concerned.name = names.value and concerned.kind = kinds.value
+and concerned.ends_us = finished.ends_us and concerned.number = finished.number where request_id = ?
+"""
+_OF_ORDER = """
+select concerned.part, concerned.size from ordered join part on part.id = ordered.part join finished using (number)
+cross join json_each(?) names join concerned on concerned.name = names.value and concerned.kind = part.kind
+and concerned.ends_us = finished.ends_us and concerned.number = part.number and concerned.part = part.id
+where order_id = ?
+"""
+_HEAD = """
+select request_id, partition, ends_us, id, size from finished join part using (number) where number = ? and kind = ?
+"""
+LOOKING = (_LONGEST, _CONCERNED, _OF_REQUEST, _OF_ORDER, _HEAD)
+"""What a question does before it reads: it costs by what it finds."""
+
+
+class TooMany(Exception):
+    """The question spans more than one answer may read; the message says more of what."""
+
+
+class Kept(NamedTuple):
+    """As much of a request as an answer reads."""
+
+    request_id: str
+    partition: int
+    ends_us: int
+    parts: tuple[int, ...]
+    """Their ids, the request's own first."""
+    size: int
+    """Of all of them, in bytes of JSON."""
+
+
+class Question(NamedTuple):
+    """Whose parts, and which."""
+
+    names: Sequence[str]
+    """They concern one of these."""
+    kinds: Sequence[Kind]
+
+
+class Period(NamedTuple):
+    """What touches [from, to) in these zones."""
+
+    zones: Sequence[str]
+    from_us: int
+    to_us: int
+
+
+def write(file: sqlite3.Connection, partition: int, offset: int, book: Book) -> None:
+    """Puts a book that holds one request into the tables, in place of what they have of it."""
+    (tracked,) = book.requests.values()
+    request, blocks = tracked.request, {order_id: order.block() for order_id, order in book.orders.items()}
+    starts_us = micros(min([request.starts_at, *(block.starts_at for block in blocks.values())]))
+    ends_us = micros(max([request.ends_at, *(block.ends_at for block in blocks.values())]))
+    _delete(file, file.execute(_BY_NAME, (request.request_id,)).fetchall())
+    row = (request.request_id, partition, offset, starts_us, ends_us)
+    number = file.execute("insert into finished values (null, ?, ?, ?, ?, ?)", row).lastrowid
+    for part in parts_of(book):
+        body = part.body
+        cells = (number, part.kind, part.site, len(body), zlib.compress(body, 1))
+        place = file.execute("insert into part values (null, ?, ?, ?, ?, ?)", cells).lastrowid
+        concerned = [
+            (name, part.kind, ends_us, number, place, request.zone, starts_us, len(body)) for name in part.names
+        ]
+        file.executemany("insert into concerned values (?, ?, ?, ?, ?, ?, ?, ?)", concerned)
+        periods = [
+            (order_id, place, micros(order.order.starts_at), order.order.ends_at and micros(order.order.ends_at))
+            for order_id, order in part.book.orders.items()
+        ]
+        file.executemany("insert into ordered values (?, ?, ?, ?)", periods)
+
+
+def forget(file: sqlite3.Connection, partition: int, position: int) -> None:
+    """Takes out what was let go of from a position on."""
+    _delete(file, file.execute(_FROM_HERE_ON, (partition, position)).fetchall())
+    file.execute(_REACH, (position, partition))
+
+
+def _delete(file: sqlite3.Connection, numbers: Sequence[tuple[int]]) -> None:
+    for deleting in _DELETING:
+        file.executemany(deleting, numbers)
+
+
+def find_request(file: sqlite3.Connection, asked: Question, request_id: str) -> Kept | None:
+    """What of a request is asked for. None: nothing is there."""
+    rows = file.execute(_OF_REQUEST, (json.dumps(asked.names), json.dumps(asked.kinds), request_id)).fetchall()
+    return _kept(file, file.execute(_BY_NAME, (request_id,)).fetchone()[0], dict(rows)) if rows else None
+
+
+def find_order(file: sqlite3.Connection, asked: Question, order_id: str) -> Kept | None:
+    """The part that holds an order. None: it is not there, or concerns others."""
+    row = file.execute(_OF_ORDER, (json.dumps(asked.names), order_id)).fetchone()
+    if row is None:
+        return None
+    (number,) = file.execute("select number from part where id = ?", row[:1]).fetchone()
+    return _kept(file, number, dict([row]))
+
+
+def find_touching(
+    file: sqlite3.Connection, asked: Question, period: Period, most: int = MOST, most_bytes: int = MOST_BYTES
+) -> list[Kept]:
+    """What is asked for of a period, the earliest end first. Raises TooMany; one request is never too much."""
+    found: dict[int, dict[int, int]] = {}
+    size = 0
+    for number, part, part_size in _concerned(file, asked, period):
+        parts = found.setdefault(number, {})
+        size += 0 if part in parts else part_size
+        parts[part] = part_size
+        _must_be_few(len(found), size, most, most_bytes)
+    kept = sorted((_kept(file, number, parts) for number, parts in found.items()), key=lambda one: (one.ends_us, one))
+    _must_be_few(len(kept), sum(one.size for one in kept), most, most_bytes)
+    return kept
+
+
+def find_periods(
+    file: sqlite3.Connection, asked: Question, period: Period, site: str
+) -> list[tuple[datetime, datetime | None]]:
+    """The periods of the orders to a site on the requests of a period."""
+    parts = [part for _, part, _ in _concerned(file, asked, period)]
+    statement = (
+        "select starts_us, ordered.ends_us from json_each(?) join part on part.id = value"
+        " join ordered on ordered.part = part.id where site = ?"
+    )
+    rows = file.execute(statement, (json.dumps(parts), site)).fetchall()
+    return [(from_micros(starts_us), None if ends_us is None else from_micros(ends_us)) for starts_us, ends_us in rows]
+
+
+def fetch(file: sqlite3.Connection, kept: Sequence[Kept]) -> list[tuple[int, list[bytes]]]:
+    """The partition and the parts of each."""
+    return [(one.partition, [_body(file, part) for part in one.parts]) for one in kept]
+
+
+def _body(file: sqlite3.Connection, part: int) -> bytes:
+    return zlib.decompress(file.execute("select body from part where id = ?", (part,)).fetchone()[0])
+
+
+def _concerned(file: sqlite3.Connection, asked: Question, period: Period) -> Iterator[tuple[int, int, int]]:
+    """Number, part and size of what concerns somebody; twice where it does under two names."""
+    longest = file.execute(_LONGEST).fetchone()[0] or 0  # what ends later than that has begun later
+    until_us, zones = period.to_us + longest, json.dumps(period.zones)
+    for name in asked.names:
+        for kind in asked.kinds:
+            yield from file.execute(_CONCERNED, (name, kind, period.from_us, until_us, period.to_us, zones))
+
+
+def _kept(file: sqlite3.Connection, number: int, parts: dict[int, int]) -> Kept:
+    request_id, partition, ends_us, head, size = file.execute(_HEAD, (number, Kind.REQUEST)).fetchone()
+    parts = {head: size, **parts}
+    return Kept(request_id, partition, ends_us, tuple(sorted(parts)), sum(parts.values()))
+
+
+def _must_be_few(requests: int, size: int, most: int, most_bytes: int) -> None:
+    if requests > most:
+        raise TooMany(f"more than {most} requests that are over")
+    if size > most_bytes and requests > 1:
+        raise TooMany(f"more on requests that are over than the {most_bytes >> 20} MB that one answer reads")
