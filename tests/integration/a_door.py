@@ -1,22 +1,48 @@
-"""A REST door without a server: what is asked of it is asked in its own loop."""
+"""A REST door without a server: what is asked of it is asked in its own loop, by code or in HTTP's words."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx2
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from gridsignal_services.access import SIGNAL_READ, Role
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.bus import Log
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
+from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.registry import Registry, example_registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.telemetry import Health
+from tests.patience import SOON_S
 from tests.unit.ledger.zone import CODEC
+
+Caller = Callable[[Role, str], httpx2.AsyncClient]
+
+
+def callers_of(door: Door, directory: Path) -> tuple[FastAPI, Caller]:
+    """The door's application, and clients of it that carry a token of somebody."""
+    health, issuer = Health(), LocalIssuer.create_or_open(directory / "issuer")
+    health.set_ready(True)
+    made = app(door, health, CollectorRegistry())
+
+    def client(role: Role, organisation: str) -> httpx2.AsyncClient:
+        token = issuer.mint(role, organisation, "tests", [SIGNAL_READ], 3600, datetime.now(UTC))
+        headers, transport = {"Authorization": f"Bearer {token}"}, httpx2.ASGITransport(made)
+        return httpx2.AsyncClient(transport=transport, base_url="http://door", headers=headers, timeout=SOON_S)
+
+    return made, client
 
 
 def a_door(

@@ -55,6 +55,7 @@ def add_to(router: APIRouter, door: Door) -> None:
         to it: an operator sees what was declared from an hour before its order to an hour after it."""
         who = door.principal(request)
         door.only(request, "site", "from", "to")
+        await door.catch_up(request)
         async with door.turn(who) as work:
             periods = await seen_periods(door, who, site, from_, to, work)
             declared = [

@@ -45,6 +45,7 @@ def add_to(router: APIRouter, door: Door) -> None:
         who = door.principal(request)
         door.only(request, "site", "from", "to")
         must_be_a_period(from_, to, WEEK)
+        await door.catch_up(request)
 
         def text(reading: MeterReading) -> str:
             shown = may_read(who, reading.participant) and (windows is None or touches(reading, windows))

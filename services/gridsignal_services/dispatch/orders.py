@@ -282,6 +282,7 @@ def _sites(router: APIRouter, door: Door) -> None:
         """Your connection points, as the log knows them; as an operator, those in your zones and whether a baseline is
         declared there."""
         who = door.principal(request)
+        await door.catch_up(request)
         mine, now = door.entitlements(who), door.clock.now()
         known = [(ledger.book, site) for ledger in door.ledgers() for site in ledger.sites.values()]
 

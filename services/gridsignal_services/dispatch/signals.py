@@ -83,6 +83,7 @@ async def _answer(
     must_be_a_period(from_, to, MONTH)
     if not door.sees(who, Audience(zone=zone)):
         raise problems.not_found("zone")
+    await door.catch_up(request)
     stream = "prices" if shape is Prices else "carbon"
     async with door.turn(who) as work:
         try:

@@ -12,18 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx2
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
 
 from gridsignal_schemas.messages import Visibility
 from gridsignal_schemas.values import MW
-from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal
-from gridsignal_services.access.issuer import LocalIssuer
+from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal, Role
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.dispatch.finished import Finished
-from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.parts import OFFERS, ORDERS, parts_of, read
 from gridsignal_services.dispatch.past import Past
 from gridsignal_services.dispatch.tables import Question
@@ -31,11 +27,10 @@ from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.registry import Registry, example_registry_text
 from gridsignal_services.replica import Replica
-from gridsignal_services.telemetry import Health
 from gridsignal_services.work import NOBODYS, Work
 from tests.builders import a_dispatch_request, a_meter_reading, utc
 from tests.effort import examples
-from tests.integration.a_door import a_door
+from tests.integration.a_door import Caller, a_door, callers_of
 from tests.integration.gateway_stand import GridTime
 from tests.patience import SOON_S
 from tests.unit.ledger.market import OPERATORS_NAME, Market
@@ -44,6 +39,8 @@ from tests.unit.ledger.zone import CODEC
 T = TypeVar("T")
 WHO = ("acme", "volt", "hyper")
 OPERATORS = ("tso-north", "supplier-one")
+CALLERS: list[tuple[Role, str]] = [("operator", each) for each in OPERATORS]
+CALLERS += [("participant", each) for each in WHO]
 FOR_EVER = timedelta(days=36_500)
 REGISTRY = example_registry_text()
 for example, ours in {"acme-ai": "acme", "volt-colo": "volt", "hyper-infer": "hyper"}.items():
@@ -110,9 +107,7 @@ def over(requests: list[Asked]) -> tuple[Ledger, Ledger, list[Book], datetime]:
 
 
 @asynccontextmanager
-async def asking(
-    ledger: Ledger, gone: list[Book], now: datetime, directory: Path
-) -> AsyncIterator[Callable[[str, str], httpx2.AsyncClient]]:
+async def asking(ledger: Ledger, gone: list[Book], now: datetime, directory: Path) -> AsyncIterator[Caller]:
     """Clients of a door with this ledger."""
     log = await SqliteLog.open(directory / "log")
     replica = Replica(log, CODEC, source="/tests")
@@ -127,16 +122,7 @@ async def asking(
         times = {"starts_at": starts_at, "ends_at": ends_at, "import_w": 30 * MW, "seq": quarter}
         for who in WHO:
             door.readings.meters.add(a_meter_reading(site=f"{who}-1", participant=who, meter="main", **times))
-    health, issuer = Health(), LocalIssuer.create_or_open(directory / "issuer")
-    health.set_ready(True)
-    transport = httpx2.ASGITransport(app(door, health, CollectorRegistry()))
-
-    def client(role: Any, organisation: str) -> httpx2.AsyncClient:
-        token = issuer.mint(role, organisation, "tests", [SIGNAL_READ], 3600, datetime.now(UTC))
-        headers = {"Authorization": f"Bearer {token}"}
-        return httpx2.AsyncClient(transport=transport, base_url="http://door", headers=headers)
-
-    yield client
+    yield callers_of(door, directory)[1]
     await door._finished.aclose()
     await log.aclose()
 
@@ -162,7 +148,7 @@ async def answers(
     found: dict[tuple[str, str], tuple[int, Any]] = {}
     with tempfile.TemporaryDirectory() as directory:
         async with asking(ledger, gone, now, Path(directory)) as client:
-            for role, name in [*(("operator", each) for each in OPERATORS), *(("participant", each) for each in WHO)]:
+            for role, name in CALLERS:
                 async with client(role, name) as caller:
                     for path in asked:
                         answer = await caller.get(path)
