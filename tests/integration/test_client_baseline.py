@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx2
 import pytest
 
 import gridsignal
@@ -51,6 +52,38 @@ async def test_what_was_declared_is_read_back_as_it_counts(where: dict[str, Any]
     assert [each.method for each in found] == ["first", "second", "first", "after a gap"]
     assert all(each.declared_at.tzinfo is not None and each.declared_at < start for each in found)
     assert shown(part, start) == [(QUARTER / 3, QUARTER / 2, 30 * MW)]
+
+
+async def test_a_baseline_of_weeks_is_one_part_where_it_is_one_power(where: dict[str, Any]) -> None:
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
+    async with asyncio.timeout(SOON_S), gridsignal.connect(**where, site="fra-1", outbox=":memory:") as grid:
+        await grid.declare_baseline(start, [30 * MW] * 30, resolution_s=86_400)
+        await grid.declare_baseline(start + timedelta(days=7), [30 * MW] * 7, resolution_s=86_400, method="another")
+        await grid.declare_baseline(start + timedelta(days=21), [20 * MW], resolution_s=86_400)
+        found = await grid.baseline(start - timedelta(hours=3), start + timedelta(days=40))
+    days = [((each.starts_at - start).days, (each.ends_at - start).days, each.power_w // MW) for each in found]
+    assert days == [(0, 7, 30), (7, 14, 30), (14, 21, 30), (21, 22, 20), (22, 30, 30)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ("from=2024-05-12T18:00:00&to=2024-05-12T19:00:00", "PARAMETER"),
+        ("from=2024-05-12&to=2024-05-13", "PARAMETER"),
+        ("from=2024-05-12T18:00:00Z&to=2024-05-12T19:00:00", "PARAMETER"),
+        ("from=2024-05-12T18:00:00Z", "PARAMETER"),
+        ("from=&to=soon", "PARAMETER"),
+        ("from=2024-05-12T18:00:00Z&to=2024-05-12T18:00:00Z", "PERIOD"),
+        ("from=2024-05-12T18:00:00Z&to=2024-05-22T18:00:00Z", "PERIOD"),
+    ],
+)
+async def test_both_refuse_a_period_that_is_none_alike(asked: str, code: str, where: dict[str, Any]) -> None:
+    async with asyncio.timeout(SOON_S), httpx2.AsyncClient(base_url=where["api"]) as http:
+        for what in ("baselines", "readings"):
+            url, headers = f"/v1/{what}?site=fra-1&{asked}", {"Authorization": f"Bearer {where['token']}"}
+            refused = await http.get(url, headers=headers)
+            assert refused.status_code == 422
+            assert {fault["code"] for fault in refused.json()["errors"]} == {code}
 
 
 async def test_it_is_read_back_without_async(where: dict[str, Any]) -> None:

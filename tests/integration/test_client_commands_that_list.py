@@ -21,7 +21,7 @@ async def fake() -> AsyncIterator[FakeGrid]:
 
 @pytest.fixture
 def typed(fake: FakeGrid, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
-    return typing_at(fake, monkeypatch, capsys)
+    return typing_at({"url": fake.url, "api": fake.api, "token": fake.token}, monkeypatch, capsys)
 
 
 async def test_offers_that_are_not_over_are_listed(fake: FakeGrid, typed: Typed) -> None:

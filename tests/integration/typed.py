@@ -1,17 +1,16 @@
-"""Commands of a data center in this process, against a gateway in memory: what is typed, and what it leaves behind."""
+"""A data center's commands in this process, against a stack or a gateway in memory, and what they leave behind."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from gridsignal.__main__ import run
-from gridsignal.testing import FakeGrid
 
 
 @dataclass(frozen=True)
@@ -29,11 +28,10 @@ class Left:
 Typed = Callable[..., Coroutine[Any, Any, Left]]
 
 
-def typing_at(fake: FakeGrid, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
-    """Runs words of a command to their end, as the data center of a fake grid with the site fra-1."""
-    settings = {"URL": fake.url, "API": fake.api, "TOKEN": fake.token, "SITE": "fra-1"}
-    for name, value in settings.items():
-        monkeypatch.setenv(f"GRIDSIGNAL_{name}", value)
+def typing_at(where: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    """Runs words of a command to their end, as the data center that has the site fra-1; `where` as `connect` has it."""
+    for name, value in ({**where, "site": "fra-1"}).items():
+        monkeypatch.setenv(f"GRIDSIGNAL_{name.upper()}", value)
 
     async def typed(*words: str) -> Left:
         capsys.readouterr()

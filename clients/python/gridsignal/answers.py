@@ -96,6 +96,10 @@ def reading_body(site: str, fields: dict[str, Any]) -> dict[str, Any]:
     filled |= {"quality": "OK", "seq": 0} | fields
     record = checked(MeterReading, filled)
     if "seq" not in fields:
-        length_s = max(1, int((record.ends_at - record.starts_at).total_seconds()))
-        record = record.model_copy(update={"seq": int(record.starts_at.timestamp()) // length_s})
+        record = record.model_copy(update={"seq": number_of(record.starts_at, record.ends_at)})
     return body_of(record, without=("zone", "participant"))
+
+
+def number_of(starts_at: datetime, ends_at: datetime) -> int:
+    """The number of an interval of this length since 1970."""
+    return int(starts_at.timestamp()) // max(1, int((ends_at - starts_at).total_seconds()))

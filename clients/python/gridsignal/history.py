@@ -140,10 +140,18 @@ class Archive:
 
     async def baseline(self, site: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
         """What a site has declared of [start, end), in order of time: starts_at, ends_at, power_w and so on."""
-        found = []
+        found: list[dict[str, Any]] = []
         for since, until in _parts(start, end, _WEEK):
-            found += await self._asked("baselines", "stretches", since, until, {"site": site})
+            for stretch in await self._asked("baselines", "stretches", since, until, {"site": site}):
+                if found and _goes_on(found[-1], stretch):
+                    found[-1] |= {"ends_at": stretch["ends_at"]}
+                else:
+                    found.append(stretch)
         return found
+
+    async def readings(self, site: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        """The meter readings that touch [start, end) and count, of a week at most, as the door answers them."""
+        return await self._asked("readings", "readings", start, end, {"site": site})
 
     async def declared(self, site: str, start: datetime, end: datetime) -> list[BaselineStretch]:
         """The same, as the SDK hands it on."""
@@ -184,6 +192,12 @@ def _parts(start: datetime, end: datetime, longest: timedelta) -> Iterator[tuple
         until = min(start + longest, end)
         yield start, until
         start = until
+
+
+def _goes_on(last: dict[str, Any], stretch: dict[str, Any]) -> bool:
+    """Whether it is one with the last, cut in two by the question."""
+    edges = {"starts_at": last.get("ends_at"), "ends_at": stretch.get("ends_at")}
+    return stretch == last | edges
 
 
 def _door(api: str, context: ssl.SSLContext | None, allow_plaintext: bool) -> _Door:

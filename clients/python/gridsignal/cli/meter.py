@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from gridsignal.__main__ import OK
-from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, span
-from gridsignal.cli.connection import add_options, exit_code, open_grid
+import gridsignal
+from gridsignal.__main__ import FAILED, OK
+from gridsignal.answers import number_of
+from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, span, whole
+from gridsignal.cli.connection import add_api, add_options, add_url, archive, exit_code, open_grid, tell
 from gridsignal.cli.grid_time import grid_now
+from gridsignal.cli.tables import period, printable, when
+from gridsignal.history import Archive
+from gridsignal_schemas.values import EXACT_MAX
 
 EXAMPLE = """\
 examples:
   gridsignal meter report --site fra-1 --import 24MW
+  gridsignal meter report --site fra-1 --import 23.5MW --seq 3000000
   gridsignal meter report --site muc-1 --from 2024-05-12T18:00+02:00 --for 15m --export 2MW --meter battery
+
+Of two readings of the same time the one with the higher --seq counts, of two with the same the first: a correction
+needs a higher one. What is known already is not sent again.
 """
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SAID = ("import_w", "export_w", "quality")
+_SOON_S, _LOOK_S = 5.0, 0.1
+"""How long a command waits until a reading counts, and how often it asks."""
 
 
 def parser() -> Arguments:
     """The command's arguments."""
     arguments = Arguments(
         prog="gridsignal meter",
-        description="Report the mean power of one interval at the site's connection point.",
+        description="Report the mean power of one interval at the site's connection point, and see whether it counts.",
         epilog=EXAMPLE,
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -36,9 +50,16 @@ def parser() -> Arguments:
     way.add_argument("--import", dest="import_w", type=power_w, metavar="POWER", help="taken from the grid")
     way.add_argument("--export", dest="export_w", type=power_w, metavar="POWER", help="given to the grid")
     report.add_argument("--meter", default="main", metavar="NAME", help="the meter (%(default)s)")
-    add_options(report, site=True)
+    number = "of two readings of the same time the higher counts (default: the interval's number since 1970)"
+    report.add_argument("--seq", type=whole(0, EXACT_MAX), metavar="N", help=number)
+    add_options(report, site=True, address=_add_doors)
     give_examples(actions, EXAMPLE)
     return arguments
+
+
+def _add_doors(group: Any) -> None:
+    add_url(group)
+    add_api(group)
 
 
 def _last(length: timedelta, now: datetime) -> datetime:
@@ -52,18 +73,108 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _report(args: argparse.Namespace) -> int:
-    length: timedelta = args.length
-    starts_at = args.starts_at or _last(length, grid_now())
+    reading = _reading(args)
     async with open_grid(args, for_site=True) as grid:
-        receipt = await grid.meter(
-            meter=args.meter,
-            starts_at=starts_at,
-            ends_at=starts_at + length,
-            import_w=args.import_w or 0,
-            export_w=args.export_w or 0,
-        )
+        door = archive(args)
+        known = await _beside(door, args.site, reading)
+        if (same := _same(known or [], reading)) is not None:
+            return _tell(args, "already known", reading, None, same)
+        if known and (contradicting := _counting_before(known, reading)) is not None:
+            return _contradicted(reading, contradicting)
+        receipt = await grid.meter(**reading)
+        if known is None:
+            return _tell(args, "received, whether it counts could not be asked", reading, receipt, None)
+        counted = await _counted(door, args.site, reading)
+    if counted is None:
+        return _tell(args, "received, and not read by the dispatch door yet", reading, receipt, None)
+    if (contradicting := _counting_before(counted, reading)) is not None:
+        return _contradicted(reading, contradicting)
+    return _tell(args, "corrected" if known else "kept", reading, receipt, _same(counted, reading))
+
+
+def _reading(args: argparse.Namespace) -> dict[str, Any]:
+    starts_at = args.starts_at or _last(args.length, grid_now())
+    ends_at = starts_at + args.length
+    return {
+        "meter": args.meter,
+        "point": "CONNECTION",
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+        "import_w": args.import_w or 0,
+        "export_w": args.export_w or 0,
+        "quality": "OK",
+        "seq": number_of(starts_at, ends_at) if args.seq is None else args.seq,
+    }
+
+
+async def _beside(door: Archive, site: str, reading: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """What counts of this meter and time by now; None where that can't be asked."""
+    try:
+        found = await door.readings(site, reading["starts_at"], reading["ends_at"])
+    except (gridsignal.ConnectionFailed, gridsignal.NotPermitted) as error:
+        tell(str(error))
+        return None
+    return [each for each in found if (each["meter"], each["point"]) == (reading["meter"], reading["point"])]
+
+
+def _same(known: list[dict[str, Any]], reading: dict[str, Any]) -> dict[str, Any] | None:
+    """This very reading among them."""
+    return next((each for each in known if _place(each) == _place(reading) and _says(each) == _says(reading)), None)
+
+
+def _counting_before(known: list[dict[str, Any]], reading: dict[str, Any]) -> dict[str, Any] | None:
+    """The one among them that counts in place of this one, for at least a part of its time."""
+    others = [each for each in known if (_place(each), _says(each)) != (_place(reading), _says(reading))]
+    before = [each for each in others if each["seq"] >= reading["seq"]]
+    return max(before, key=lambda each: each["seq"], default=None)
+
+
+def _place(reading: dict[str, Any]) -> tuple[datetime, datetime]:
+    starts_at, ends_at = (reading[name] for name in ("starts_at", "ends_at"))
+    return tuple(datetime.fromisoformat(at) if isinstance(at, str) else at for at in (starts_at, ends_at))  # type: ignore[return-value]  # two of them
+
+
+def _says(reading: dict[str, Any]) -> tuple[Any, ...]:
+    return *(reading[name] for name in _SAID), reading["seq"]
+
+
+async def _counted(door: Archive, site: str, reading: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """What counts once the door has read this reading, or another in its place; None where that takes too long."""
+    for _ in range(int(_SOON_S / _LOOK_S)):
+        known = await _beside(door, site, reading)
+        if known is None or any(each["seq"] >= reading["seq"] for each in known):
+            return known
+        await asyncio.sleep(_LOOK_S)
+    return None
+
+
+def _contradicted(reading: dict[str, Any], other: dict[str, Any]) -> int:
+    starts_at, ends_at = period(*_place(other), other["zone"])
+    counts = f"the reading of {other['meter']} from {starts_at} to {ends_at} that counts says {_power(other)}"
+    higher = f"--seq: expected {other['seq'] + 1} or more in order to correct it, got {reading['seq']}"
+    tell(f"{counts} (seq {other['seq']}); {higher}")
+    return FAILED
+
+
+def _tell(
+    args: argparse.Namespace,
+    became: str,
+    reading: dict[str, Any],
+    receipt: gridsignal.Receipt | None,
+    counts: dict[str, Any] | None,
+) -> int:
+    zone = counts["zone"] if counts else ""
     if args.json:
-        print(json.dumps(receipt.model_dump(mode="json", exclude_none=True)))
+        told = receipt.model_dump(mode="json", exclude_none=True) if receipt else {}
+        print(json.dumps(told | {"state": became, "seq": reading["seq"]}))
     else:
-        print(f"reading of {args.meter} received at {receipt.received_at:%Y-%m-%d %H:%M:%S}Z")
+        starts_at, ends_at = period(*_place(reading), zone)
+        at = f", received at {when(receipt.received_at, zone, seconds=True)}" if receipt else ""
+        what = f"{args.meter} from {starts_at} to {ends_at}: {_power(reading)}, seq {reading['seq']}"
+        print(printable(f"reading of {what}: {became}{at}"))
     return OK
+
+
+def _power(reading: dict[str, Any]) -> str:
+    way = "export" if reading["export_w"] else "import"
+    return f"{way} {reading[f'{way}_w'] / gridsignal.MW:g} MW"

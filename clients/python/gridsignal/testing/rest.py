@@ -1,27 +1,31 @@
-"""The fake grid's REST door, as far as a data center's program asks it: what a site has declared."""
+"""The fake grid's REST door, as far as a data center's program asks it: what a site has declared and metered."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from pydantic import TypeAdapter, ValidationError
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
 from gridsignal.testing.world import World
+from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.baselines import counting, runs_of
-from gridsignal_schemas.values import rfc3339
+from gridsignal_schemas.values import Timestamp, rfc3339
 
-_BASELINES = "/v1/baselines"
+_BASELINES, _READINGS = "/v1/baselines", "/v1/readings"
+_INSTANT = TypeAdapter(Timestamp)
+_WEEK = timedelta(days=7, hours=1)
 
 
 def is_asked(target: str) -> bool:
     """Whether a request is for this door, and not for the gateway."""
-    return urlsplit(target).path == _BASELINES
+    return urlsplit(target).path in (_BASELINES, _READINGS)
 
 
 def answered(world: World, socket: ServerConnection, target: str) -> Response | None:
@@ -44,15 +48,31 @@ def respond(socket: ServerConnection, status: int, headers: Mapping[str, str], t
 
 
 def _answer(world: World, target: str) -> tuple[HTTPStatus, str]:
-    asked = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
-    try:
-        since, until = (datetime.fromisoformat(asked[name]) for name in ("from", "to"))
-    except (KeyError, ValueError):
-        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "expected from and to, times with their offset", "?from")
+    url = urlsplit(target)
+    asked = {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+    instants: dict[str, datetime] = {}
+    wrong = []
+    for name in ("from", "to"):
+        try:
+            instants[name] = _INSTANT.validate_python(asked[name])
+        except (KeyError, ValidationError):
+            wrong.append(f"?{name}")
+    if wrong:
+        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "PARAMETER", "expected a time with its offset", *wrong)
+    since, until = instants["from"], instants["to"]
+    if not since < until <= since + _WEEK:
+        told = f"expected after from and at most {_WEEK.days} days later"
+        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "PERIOD", told, "?to")
     site = asked.get("site", "")
     if site not in world.sites:
-        return _problem(HTTPStatus.NOT_FOUND, "No such site, or you may not see it.")
-    stretches = [
+        return _problem(HTTPStatus.NOT_FOUND, "NOT_FOUND", "No such site, or you may not see it.", "")
+    if url.path == _READINGS:
+        return HTTPStatus.OK, json.dumps({"readings": _readings(world, site, since, until), "ignored": []})
+    return HTTPStatus.OK, json.dumps({"site": site, "stretches": _stretches(world, site, since, until)})
+
+
+def _stretches(world: World, site: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    return [
         {
             "starts_at": rfc3339(starts_at),
             "ends_at": rfc3339(ends_at),
@@ -63,10 +83,22 @@ def _answer(world: World, target: str) -> tuple[HTTPStatus, str]:
         for held in counting(world.ledger.promises.declared(site), since, until)
         for starts_at, ends_at, power_w in runs_of(held)
     ]
-    return HTTPStatus.OK, json.dumps({"site": site, "stretches": stretches})
 
 
-def _problem(status: HTTPStatus, detail: str, *pointers: str) -> tuple[HTTPStatus, str]:
-    errors = [{"code": "PARAMETER", "pointer": pointer, "message": detail} for pointer in pointers]
+def _readings(world: World, site: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    """Of each meter and interval the reading with the highest number, the first of equals; in order of time."""
+    held: dict[tuple[Any, ...], MeterReading] = {}
+    for record in world.written:
+        if not isinstance(record, MeterReading) or record.site != site:
+            continue
+        if since < record.ends_at and record.starts_at < until:
+            place = (record.starts_at, record.ends_at, record.meter, record.point.value)
+            if place not in held or record.seq > held[place].seq:
+                held[place] = record
+    return [held[place].model_dump(mode="json") for place in sorted(held)]
+
+
+def _problem(status: HTTPStatus, code: str, detail: str, *pointers: str) -> tuple[HTTPStatus, str]:
+    errors = [{"code": code, "pointer": pointer, "message": detail} for pointer in pointers]
     told: dict[str, Any] = {"status": status.value, "title": status.phrase, "detail": detail, "errors": errors}
     return status, json.dumps(told)
