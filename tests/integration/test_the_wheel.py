@@ -48,14 +48,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_three_packages_and_the_whole_contract(wheel: Path) -> None:
+def test_the_wheel_holds_four_packages_and_the_whole_contract(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     roots = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert roots == {"gridsignal", "gridsignal_schemas", "gridsignal_services"}
+    assert roots == {"gridsignal", "gridsignal_protocol", "gridsignal_schemas", "gridsignal_services"}
     for record in RECORDS:
         assert f"gridsignal_schemas/avro/{record}.avsc" in names
         assert f"gridsignal_schemas/examples/{record}.ordinary.json" in names
-    assert {"gridsignal_schemas/topics.toml", "gridsignal_schemas/py.typed", "gridsignal/py.typed"} <= set(names)
+    typed = ("gridsignal", "gridsignal_protocol", "gridsignal_schemas")
+    assert {f"{package}/py.typed" for package in typed} <= set(names)
+    assert "gridsignal_schemas/topics.toml" in names
 
 
 @pytest.fixture(scope="module")

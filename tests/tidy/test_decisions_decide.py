@@ -1,7 +1,7 @@
 """A decision is values in, values out: no await, no clock, no chance, no log line, no environment, no file.
 
-Decisions are named after things of the grid, edges after technologies. A new module of ledger/ or ingest/providers/ is
-a decision by where it lies; others are listed below.
+Decisions are named after things of the grid, edges after technologies. A new module of gridsignal_protocol/, ledger/ or
+ingest/providers/ is a decision by where it lies; others are listed below.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ from tests.tidy.sources import ROOT, Source, assert_none, called, sources
 
 DECISIONS = (
     "schemas/gridsignal_schemas/**/*.py",
-    "clients/python/gridsignal/session.py",
-    "clients/python/gridsignal/backoff.py",
+    "schemas/gridsignal_protocol/**/*.py",
+    "clients/python/gridsignal/outcomes.py",
     "clients/python/gridsignal/answers.py",
-    "clients/python/gridsignal/feed.py",
     "clients/python/gridsignal/offers.py",
-    "clients/python/gridsignal/window.py",
     "clients/python/gridsignal/standing.py",
     "clients/python/gridsignal/wanted.py",
     "clients/python/gridsignal/claims.py",

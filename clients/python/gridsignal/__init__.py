@@ -42,12 +42,12 @@ if TYPE_CHECKING:
         Untrusted,
         UsageError,
     )
-    from gridsignal.feed import Gap, Message, OrderOver
     from gridsignal.history import BaselineStretch, CarbonPoint, PricePoint
     from gridsignal.lines import Limits
     from gridsignal.offers import Terms
     from gridsignal.standing import Listing, OfferStatus, OrderStatus
     from gridsignal.subscription import Subscription
+    from gridsignal_protocol.client.messages import Gap, Message, OrderOver
     from gridsignal_schemas.frames import Detail, Receipt, State, States
     from gridsignal_schemas.messages import (
         Accounting,
@@ -185,7 +185,7 @@ __all__ = [
 _HOMES = (
     "gridsignal_schemas.values",
     "gridsignal_schemas.messages",
-    "gridsignal.feed",
+    "gridsignal_protocol.client.messages",
     "gridsignal.errors",
     "gridsignal.history",
     "gridsignal_schemas.frames",

@@ -10,15 +10,15 @@ from typing import Any, Literal, Unpack, overload
 from gridsignal.answers import baseline_body, body_of, reading_body, response_body
 from gridsignal.clock import Clock
 from gridsignal.errors import UsageError
-from gridsignal.feed import Mode
 from gridsignal.history import Archive, BaselineStretch, CarbonPoint, PricePoint
 from gridsignal.ids import uuid7
 from gridsignal.lines import Limits
 from gridsignal.offers import SHED, Terms, deadline_of, offer_body, option_for
 from gridsignal.standing import Listing, OfferStatus, OrderStatus, offers_in, orders_in
 from gridsignal.subscription import Subscription
-from gridsignal.wanted import feeds_of
+from gridsignal.wanted import subscriptions_of
 from gridsignal.wiring import Wiring
+from gridsignal_protocol.client.subscription import Mode
 from gridsignal_schemas.frames import Receipt, States
 from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, Flexibility, FlexOffer, MeterReading
 
@@ -62,7 +62,7 @@ class Grid:
         Yields records, `Gap` where something may be missing, `OrderOver` for orders that ended unseen.
         Raises UsageError here, and SubscriptionRefused or ConnectionFailed from the iterator.
         """
-        feeds = feeds_of(
+        wanted = subscriptions_of(
             streams,
             cursor,
             mode=mode,
@@ -71,7 +71,7 @@ class Grid:
             products=products,
             accounting=accounting,
         )
-        return self._wiring.subscribe(feeds, limit=self._limits.queue)
+        return self._wiring.subscribe(wanted, limit=self._limits.queue)
 
     async def query(
         self, *, offer_ids: Sequence[str] = (), order_ids: Sequence[str] = (), response_ids: Sequence[str] = ()

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from gridsignal.errors import OutboxFailed, TooLarge, UsageError
-from gridsignal.window import Entry
+from gridsignal_protocol.client.entry import Entry
 from gridsignal_schemas.frames import MAX_CLIENT_FRAME
 
 _log = logging.getLogger("gridsignal.outbox")

@@ -22,8 +22,9 @@ from typing import Any, Concatenate, Literal, NoReturn, ParamSpec, Self, TypeVar
 from gridsignal import client, connection, subscription
 from gridsignal.background import Background, outcome
 from gridsignal.errors import GridClosed, Unreachable, UsageError
-from gridsignal.feed import Message, Mode
 from gridsignal.history import CarbonPoint, PricePoint
+from gridsignal_protocol.client.messages import Message
+from gridsignal_protocol.client.subscription import Mode
 
 __all__ = ["Connection", "Grid", "Subscription", "connect"]
 

@@ -1,6 +1,6 @@
-"""What a program wants to hear, checked before anything is asked: the feeds of one subscription.
+"""What a program wants to hear, checked before anything is asked: the wire subscriptions of one iterator.
 
-A decision: the caller's words in, feeds out.
+A decision: the caller's words in, subscriptions out.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gridsignal.errors import UsageError
-from gridsignal.feed import Feed, Mode
+from gridsignal_protocol.client.subscription import Mode, Subscription
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.frames import Filter
 
 
-def feeds_of(
+def subscriptions_of(
     streams: Sequence[str],
     cursor: Mapping[str, str] | str | None,
     *,
@@ -22,11 +22,11 @@ def feeds_of(
     zones: Sequence[str] | None,
     products: Sequence[str] | None,
     accounting: Sequence[str] | None,
-) -> list[Feed]:
-    """A feed for each stream. Raises UsageError for words that can't mean anything."""
+) -> list[Subscription]:
+    """One for each stream. Raises UsageError for words that can't mean anything."""
     positions = _positions(streams, cursor)
     return [
-        Feed(
+        Subscription(
             stream,
             _narrowed(stream, zones, products, accounting),
             mode=mode if mode == "every" or _conflates(stream) else "every",

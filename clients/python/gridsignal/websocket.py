@@ -1,7 +1,7 @@
 """One WebSocket connection to the gateway, by the library `websockets`: frames in and out, pings, its end.
 
-Reading never waits for the user: what he does not take in time is left to the log (see `Feed.parked`), so that pings,
-receipts and orders of other subscriptions keep flowing through the same socket.
+Reading never waits for the user: what he does not take in time is left to the log (see `Reader`), so that
+pings, receipts and orders of other subscriptions keep flowing through the same socket.
 
 Bounded: frames of 4 MiB; outgoing frames are bounded by the offer window, the subscriptions and one token.
 When full: the connection ends (1009) and is not tried again. Conflates: nothing.
@@ -22,10 +22,11 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from gridsignal.clock import steady_s, wall
 from gridsignal.errors import GridsignalError, ProtocolViolation
-from gridsignal.liveness import Liveness
 from gridsignal.route import Route
 from gridsignal.upgrade import CLOSE_S, Ended, Lost, Socket, ended, upgrade, why
-from gridsignal_schemas.frames import SERVER_FRAMES, CloseCode, Frame, Hello, Welcome
+from gridsignal_protocol.client.conversation import Connection
+from gridsignal_protocol.liveness import Liveness
+from gridsignal_schemas.frames import SERVER_FRAMES, CloseCode, Frame, Welcome
 
 _log = logging.getLogger("gridsignal.websocket")
 _NO_LINE = (OSError, TimeoutError, WebSocketException, GridsignalError, ValueError, ImportError)
@@ -35,7 +36,11 @@ _NO_LINE = (OSError, TimeoutError, WebSocketException, GridsignalError, ValueErr
 class Line:
     """One connection: opened, welcomed, read to its end."""
 
-    def __init__(self, socket: Socket, welcome: Welcome, asked_at: datetime, welcomed_at: datetime) -> None:
+    def __init__(
+        self, socket: Socket, connection: Connection, welcome: Welcome, asked_at: datetime, welcomed_at: datetime
+    ) -> None:
+        self.connection = connection
+        """Its part of the conversation."""
         self.welcome = welcome
         self.asked_at, self.welcomed_at = asked_at, welcomed_at
         """Between these moments of our wall clock lies the welcome's `time`, or the clocks differ."""
@@ -45,17 +50,18 @@ class Line:
         self._out_filled = asyncio.Event()
 
     @classmethod
-    async def open(cls, route: Route, token: str, hello: Hello, *, timeout_s: float) -> Line:
+    async def open(cls, route: Route, token: str, connection: Connection, *, timeout_s: float) -> Line:
         """Connects and says hello. Raises Lost when no welcome came of it, and nothing else."""
         opened: list[Socket] = []
         try:
             async with asyncio.timeout(timeout_s):
                 socket = await upgrade(route, token, opened)
                 asked_s = steady_s()
-                await socket.send(hello.encode())
+                for hello in connection.frames_to_send():
+                    await socket.send(hello.encode())
                 welcome, took_s = await _welcome(socket), steady_s() - asked_s
                 welcomed_at = wall()
-                return cls(socket, welcome, welcomed_at - timedelta(seconds=took_s), welcomed_at)
+                return cls(socket, connection, welcome, welcomed_at - timedelta(seconds=took_s), welcomed_at)
         except _NO_LINE as error:
             _abort(opened)
             raise Lost(why(error, opened, route)) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridsignal.liveness import Liveness
+from gridsignal_protocol.liveness import Liveness
 
 
 def verdicts(liveness: Liveness, *steps: tuple[float, bool]) -> list[str]:

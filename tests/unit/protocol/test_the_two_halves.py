@@ -13,28 +13,29 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridsignal.effects import Effect, Hand, Send
-from gridsignal.feed import Feed, Gap
-from gridsignal.session import Session
 from gridsignal.testing import FakeSite
 from gridsignal.testing.allowance import Allowance
 from gridsignal.testing.talk import Talk
 from gridsignal.testing.world import World
-from gridsignal.window import Entry, Settled
-from gridsignal_schemas import frames
+from gridsignal_protocol.client.conversation import Connection, Moment
+from gridsignal_protocol.client.conversation import Conversation as ClientHalf
+from gridsignal_protocol.client.entry import Entry, Settled
+from gridsignal_protocol.client.messages import Gap
+from gridsignal_protocol.client.subscription import Subscription
 from gridsignal_schemas.frames import Filter, Frame, Receipt
 from gridsignal_schemas.messages import FlexOffer, SpotPrice
 from tests.builders import a_flex_offer, a_spot_price, utc
 from tests.effort import examples
 
 NOW = utc("12:00")
+MOMENT = Moment(NOW, 0.0)
 
 
 @dataclass
 class Wire:
     """One connection: frames under way in both directions, and what has arrived already."""
 
-    number: int
+    connection: Connection
     talk: Talk
     up: deque[Frame] = field(default_factory=deque)
     down: deque[Frame] = field(default_factory=deque)
@@ -46,28 +47,24 @@ class Conversation:
 
     def __init__(self, window: int) -> None:
         self.world = World(lambda: NOW, "acme-ai", {"fra-1": FakeSite()})
-        self.session = Session("tests/1", site="fra-1")
+        self.client = ClientHalf("tests/1", site="fra-1")
         self.window = window
         self.wires: list[Wire] = []
-        self.current: Wire | None = None
         self.handed: list[int] = []
         self.gaps: list[Gap] = []
         self.settled: list[Settled] = []
         self.entrusted = 0
-        self.feed = Feed("prices", Filter(), cursor=self.world.cursor(0))
-        self.perform(self.session.subscribe(self.feed))
+        subscription = Subscription("prices", Filter(), cursor=self.world.cursor(0))
+        self.reader = self.client.subscribe([subscription], limit=2)
 
-    def perform(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case Send(frame) if self.current is not None:
-                    self.current.up.append(frame)
-                case Hand(_, handed) if isinstance(handed.message, SpotPrice):
-                    self.handed.append(handed.message.revision)
-                case Hand(_, handed) if isinstance(handed.message, Gap):
-                    self.gaps.append(handed.message)
-                case Settled():
-                    self.settled.append(effect)
+    def flush(self) -> None:
+        self.settled += [event for event in self.client.events_received() if isinstance(event, Settled)]
+        for wire in self.wires:
+            wire.up.extend(wire.connection.frames_to_send())
+
+    @property
+    def current(self) -> Wire | None:
+        return next((wire for wire in self.wires if wire.connection is self.client.current), None)
 
     # --- what can happen ---
 
@@ -81,23 +78,22 @@ class Conversation:
         self.entrusted += 1
         body = a_flex_offer().model_dump(mode="json") | {"offer_id": f"offer-{self.entrusted}"}
         entry = Entry(self.entrusted, "offer", f"offer-{self.entrusted}", f"offer-{self.entrusted}", body)
-        self.perform(self.session.entrust(entry, NOW))
+        self.client.entrust(entry, MOMENT)
+        self.flush()
 
     def connect(self, _: int) -> None:
         """A connection is welcomed; while another one counts this is a drain."""
-        wire = Wire(
-            len(self.wires) + 1, Talk(self.world, lambda: NOW, Allowance(1000.0, 5000), offer_window=self.window)
-        )
-        (welcome,) = wire.talk.receive(self.session.hello())
-        assert isinstance(welcome, frames.Welcome)
+        talk = Talk(self.world, lambda: NOW, Allowance(1000.0, 5000), offer_window=self.window)
+        wire = Wire(self.client.connect(), talk)
+        (hello,) = wire.connection.frames_to_send()
+        (welcome,) = talk.receive(hello)
         self.wires.append(wire)
-        self.current = wire
-        self.perform(self.session.begin(wire.number, welcome, NOW))
+        wire.connection.receive(welcome, MOMENT)
+        self.flush()
 
     def cut(self, _: int) -> None:
-        if self.current is not None:
-            self.session.lost(self.current.number)
-            self.current = None
+        if self.client.current is not None:
+            self.client.current.closed(resume=True)
 
     def move_up(self, pick: int) -> None:
         """A frame reaches the gateway, perhaps on a connection the client has given up."""
@@ -110,7 +106,8 @@ class Conversation:
         if wire is not None and wire.down:
             frame = wire.down.popleft()
             wire.arrived.append(frame)
-            self.perform(self.session.receive(wire.number, frame, NOW))
+            wire.connection.receive(frame, MOMENT)
+            self.flush()
 
     def move_all(self, _: int) -> None:
         while self.current is not None and (self.current.up or self.current.down):
@@ -121,7 +118,8 @@ class Conversation:
         """A frame arrives once more."""
         wire = self._any(pick)
         if wire is not None and wire.arrived:
-            self.perform(self.session.receive(wire.number, wire.arrived[pick % len(wire.arrived)], NOW))
+            wire.connection.receive(wire.arrived[pick % len(wire.arrived)], MOMENT)
+            self.flush()
 
     def lose(self, pick: int) -> None:
         """The rest of what is under way on a dead connection never arrives."""
@@ -130,11 +128,14 @@ class Conversation:
             wire.up.clear()
             wire.down.clear()
 
-    def park(self, _: int) -> None:
-        self.perform(self.session.park(self.feed))
-
-    def unpark(self, _: int) -> None:
-        self.perform(self.session.unpark(self.feed))
+    def take(self, _: int) -> None:
+        """The program takes what waits for it; until then its reader may be full, and is parked."""
+        while (message := self.client.take(self.reader)) is not None:
+            if isinstance(message, SpotPrice):
+                self.handed.append(message.revision)
+            else:
+                self.gaps.append(message)
+        self.flush()
 
     def _any(self, pick: int) -> Wire | None:
         """The current wire (pick 0), or any: those before it still hold delayed frames."""
@@ -143,7 +144,7 @@ class Conversation:
         return self.wires[-1 - pick % len(self.wires)]
 
 
-STEPS = ("publish", "entrust", "connect", "cut", "move_up", "move_down", "move_all", "repeat", "lose", "park", "unpark")
+STEPS = ("publish", "entrust", "connect", "cut", "move_up", "move_down", "move_all", "repeat", "lose", "take")
 steps = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 5)), min_size=20, max_size=120)
 
 
@@ -154,12 +155,14 @@ def test_nothing_is_lost_and_nothing_repeated(steps: list[tuple[str, int]], wind
     for step, pick in steps:
         getattr(talk, step)(pick)
     talk.connect(0)
-    talk.unpark(0)
-    talk.move_all(0)
+    for _ in range(len(talk.world.published) + 2):
+        talk.take(0)
+        talk.move_all(0)
+    talk.take(0)
     assert talk.handed == list(range(1, len(talk.world.published) + 1))
     assert talk.gaps == []
     offers = [record.offer_id for record in talk.world.written if isinstance(record, FlexOffer)]
     assert sorted(offers) == sorted(f"offer-{number}" for number in range(1, talk.entrusted + 1))
     assert sorted(settled.entry.seq for settled in talk.settled) == list(range(1, talk.entrusted + 1))
     assert all(isinstance(settled.outcome, Receipt) for settled in talk.settled)
-    assert talk.session.window.empty
+    assert talk.client.is_settled

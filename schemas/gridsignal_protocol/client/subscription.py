@@ -1,7 +1,12 @@
 """One stream as one subscription on the wire: where it stands, what is a repeat, what a gap leaves behind.
 
-A decision: frames in, what to hand to the user out. The position moves before a message is handed on, so that whatever
-happens to the message, it is never asked for again.
+Frames in, what to hand on out. The position moves before a message is handed on, so that whatever happens to the
+message, it is never asked for again.
+
+    GONE -> ASKED -> REPLAYING -> LIVE        subscribe, subscribed, position
+    REPLAYING, LIVE -> LEAVING -> GONE        unsubscribe, unsubscribed
+    LIVE -> REPLAYING                         gap: the state follows
+    any -> GONE                               the connection ended, or an error
 
 Bounded: the cursors remembered against repeats (the last 1024), the orders held (those of one site that are not over).
 When full: the oldest cursor is forgotten, which could only matter to a repeat from 1024 signals ago.
@@ -13,25 +18,21 @@ from __future__ import annotations
 import enum
 from collections import deque
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from pydantic import ValidationError
 
-from gridsignal_schemas.frames import Filter, Signal, Subscribe, Subscribed
+from gridsignal_protocol.client.messages import YIELDED, Gap, Message, OrderOver
+from gridsignal_schemas.frames import Filter, Signal, Subscribe, Subscribed, Unsubscribe
 from gridsignal_schemas.messages import (
     RECORDS,
     TOLERANT,
-    CarbonIntensity,
     Direction,
     DispatchOrder,
     DispatchRequest,
-    GridAlert,
-    OfferDecision,
     OrderState,
     QuantityKind,
     Record,
-    RequestCancellation,
-    SpotPrice,
 )
 
 Mode = Literal["every", "latest"]
@@ -47,42 +48,7 @@ OVER = frozenset(
 )
 """States an order never leaves."""
 _REMEMBERED = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Messages of this stream may be missing before this point; the gateway or the SDK noticed, and says why.
-
-    Unless the reason is `unreadable`, the current state follows where the subscription asked for snapshots.
-    """
-
-    stream: str
-    reason: str
-    """The gateway's (cursor_expired, cursor_unknown, epoch_changed, retention, too_far, ...) or the SDK's:
-    entitlements_changed, no_position, snapshot_restarted, unreadable."""
-
-
-@dataclass(frozen=True, slots=True)
-class OrderOver:
-    """An order is over that was held before a gap: the snapshot after the gap does not name it. Stop following it."""
-
-    order: DispatchOrder
-    """As it was last seen."""
-
-
-Message: TypeAlias = (
-    SpotPrice
-    | CarbonIntensity
-    | GridAlert
-    | DispatchRequest
-    | RequestCancellation
-    | OfferDecision
-    | DispatchOrder
-    | Gap
-    | OrderOver
-)
-"""What a subscription yields."""
-_YIELDED = (SpotPrice, CarbonIntensity, GridAlert, DispatchRequest, RequestCancellation, OfferDecision, DispatchOrder)
+_RESTARTED = "snapshot_restarted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +60,28 @@ class Handed:
 
 
 class Standing(enum.Enum):
-    """Where a feed stands with the gateway."""
+    """Where a subscription stands with the gateway."""
 
-    OFF = "nothing is subscribed"
+    GONE = "nothing is subscribed"
     ASKED = "subscribe was sent"
-    ON = "subscribed"
+    REPLAYING = "what was missed, or the state, is on its way"
+    LIVE = "everything as it happens"
     LEAVING = "unsubscribe was sent"
 
 
-class Feed:
+_ON = (Standing.REPLAYING, Standing.LIVE)
+
+
+class Subscription:
     """One wire subscription over all the connections of its life."""
 
     def __init__(
         self, stream: str, want: Filter, *, mode: Mode = "every", snapshot: bool = True, cursor: str | None = None
     ) -> None:
         self.stream, self.want, self.mode, self.snapshot = stream, want, mode, snapshot
-        self.standing = Standing.OFF
+        self.standing = Standing.GONE
         self.parked = False
-        """The user's queue is full: the log keeps what comes until there is room."""
+        """Its reader is full: the log keeps what comes until there is room."""
         self.sub: str | None = None
         self.position = cursor
         self.held: dict[str, DispatchOrder] = {}
@@ -127,25 +97,40 @@ class Feed:
         return self.stream, self.want.model_dump_json(exclude_none=True), self.mode
 
     @property
-    def in_snapshot(self) -> bool:
-        """A snapshot is under way: it has no cursor to come back to, so it can't be parked."""
-        return self._in_snapshot
+    def is_on(self) -> bool:
+        """The gateway has answered and sends."""
+        return self.standing in _ON
+
+    @property
+    def can_park(self) -> bool:
+        """A snapshot has no cursor to come back to, so it is taken to its end."""
+        return self.is_on and not self.parked and not self._in_snapshot and self.position is not None
+
+    # --- what is sent ---
 
     def ask(self, request_id: int) -> Subscribe:
-        """The subscribe frame from where this feed stands."""
+        """The subscribe frame from where it stands."""
         self.standing = Standing.ASKED
         return Subscribe(
             id=request_id,
             stream=self.stream,
             filter=self.want,
             mode=self.mode,
-            snapshot=self.snapshot and self.position is None,
+            snapshot=(self.snapshot or self._gap == _RESTARTED) and self.position is None,
             cursor=self.position,
         )
 
+    def leave(self, request_id: int) -> Unsubscribe:
+        """The unsubscribe frame; nothing more of it is handed on."""
+        assert self.sub is not None, "expected a subscription that is on"
+        self.standing = Standing.LEAVING
+        return Unsubscribe(id=request_id, sub=self.sub)
+
+    # --- what comes ---
+
     def subscribed(self, frame: Subscribed) -> list[Handed]:
         """The gateway's answer; a recovery that is not what was asked for is told as a gap."""
-        self.standing, self.sub = Standing.ON, frame.sub
+        self.standing, self.sub = Standing.REPLAYING, frame.sub
         asked_from, gap = self.position, self._gap
         self._gap = None
         self._in_snapshot = frame.recovery == "snapshot"
@@ -168,14 +153,14 @@ class Feed:
             record = RECORDS[frame.type].model_validate(frame.body, extra="ignore", context=TOLERANT)
         except ValidationError:
             return [Handed(Gap(self.stream, "unreadable"), frame.cursor)]
-        if not isinstance(record, _YIELDED) or _names_no_act(record):
+        if not isinstance(record, YIELDED) or _names_no_act(record):
             return [Handed(Gap(self.stream, "unreadable"), frame.cursor)]
         self._hold(record)
         return [Handed(record, frame.cursor)]
 
     def positioned(self, cursor: str) -> list[Handed]:
-        """The stream moved on in silence, or a snapshot is complete: what it did not name is over."""
-        self.position = cursor
+        """The stream moved on in silence, or a replay is complete: what a snapshot did not name is over."""
+        self.position, self.standing = cursor, Standing.LIVE
         handed = []
         if self._in_snapshot:
             self._in_snapshot = False
@@ -186,17 +171,22 @@ class Feed:
         return [*handed, Handed(None, cursor)]
 
     def gap(self, reason: str) -> list[Handed]:
-        """The gateway says that something is missing here."""
+        """Something is missing here, says the gateway, and the state follows."""
+        self.standing, self._in_snapshot, self._named = Standing.REPLAYING, True, set()
         return [Handed(Gap(self.stream, reason), None)]
+
+    def end(self) -> None:
+        """The gateway does not have it any more: nothing of it comes."""
+        self.standing, self.sub = Standing.GONE, None
 
     def lost(self, *, resume: bool) -> None:
         """The connection is gone. Without a position to come back to, what follows is a fresh subscription."""
-        was_on = self.standing is Standing.ON
-        self.standing, self.sub = Standing.OFF, None
+        was_on = self.is_on
+        self.standing, self.sub = Standing.GONE, None
         if not resume and self._began:
             self.position, self._gap = None, "entitlements_changed"
         elif was_on and self._in_snapshot:
-            self.position, self._gap = None, "snapshot_restarted"
+            self.position, self._gap = None, _RESTARTED
         elif was_on and self.position is None:
             self._gap = "no_position"
         self._in_snapshot = False

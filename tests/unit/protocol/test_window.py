@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from datetime import timedelta
 
-from gridsignal.errors import Conflict, DeadlinePassed
-from gridsignal.window import Entry, Retry, Settled, Window
+from gridsignal_protocol.client.entry import DeadlineOver, Entry, Refusal, Settled
+from gridsignal_protocol.client.window import Window
 from gridsignal_schemas import frames
 from gridsignal_schemas.frames import Frame, Receipt, State
 from tests.builders import utc
@@ -65,33 +65,34 @@ def test_a_late_answer_to_a_request_that_was_sent_again_is_ignored() -> None:
 def test_a_final_refusal_is_the_outcome() -> None:
     window = a_window(an_entry(1))
     window.due(NOW)
-    (settled,) = window.refused(frames.Refused(id=1, code="conflict"))
-    assert isinstance(settled, Settled)
-    assert isinstance(settled.outcome, Conflict)
+    (settled,) = window.refused(frames.Refused(id=1, code="conflict"), 0.0)
+    assert settled == Settled(an_entry(1), Refusal("conflict", (), "offer a"))
     assert window.empty
 
 
 def test_a_refusal_for_now_keeps_the_entry_and_tries_again_later() -> None:
     window = a_window(an_entry(1))
     window.due(NOW)
-    assert window.refused(frames.Refused(id=1, code="rate", retriable=True, retry_after_ms=2000)) == [Retry(2.0, 1)]
+    assert window.refused(frames.Refused(id=1, code="rate", retriable=True, retry_after_ms=2000), 7.0) == []
+    assert window.next_due_s == 9.0
+    window.release(8.9)
     assert window.due(NOW) == []
-    window.again(1)
+    window.release(9.0)
     assert sent(window.due(NOW)) == [("a", 2)]
+    assert window.next_due_s is None
 
 
 def test_an_offer_whose_deadline_has_passed_is_not_sent() -> None:
     window = a_window(an_entry(1, deadline=NOW))
     (settled,) = window.due(NOW)
     assert isinstance(settled, Settled)
-    assert isinstance(settled.outcome, DeadlinePassed)
-    assert not settled.outcome.sent
+    assert settled.outcome == DeadlineOver("offer a", was_sent=False)
 
 
 def test_a_deadline_that_passes_without_a_connection_is_told_at_once() -> None:
     window = a_window(an_entry(1, deadline=NOW))
     (settled,) = window.expire(1)
-    assert isinstance(settled.outcome, DeadlinePassed)
+    assert settled.outcome == DeadlineOver("offer a", was_sent=False)
     assert window.expire(1) == []
 
 
@@ -115,9 +116,18 @@ def test_an_offer_that_may_be_on_the_log_is_asked_about_instead_of_sent_too_late
 
 def test_an_offer_that_never_reached_the_log_is_told_as_too_late() -> None:
     window = a_window(an_entry(1, deadline=NOW + timedelta(minutes=1)))
-    outcome = asked_about(window, None).outcome
-    assert isinstance(outcome, DeadlinePassed)
-    assert outcome.sent
+    assert asked_about(window, None).outcome == DeadlineOver("offer a", was_sent=True)
+
+
+def test_a_question_about_an_offer_that_was_not_answered_is_asked_again() -> None:
+    window = a_window(an_entry(1, deadline=NOW, maybe_sent=True))
+    (query,) = window.due(NOW)
+    window.unknown(frames.Error(id=query.id, code="unavailable", message="the log is away", retriable=True), 3.0)
+    assert window.due(NOW) == []
+    assert window.next_due_s == 3.5
+    window.release(3.5)
+    (again,) = window.due(NOW)
+    assert again == frames.Query(id=again.id, offer_ids=["a"])
 
 
 def test_what_an_earlier_run_left_may_have_been_sent() -> None:

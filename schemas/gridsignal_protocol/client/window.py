@@ -9,74 +9,14 @@ When full: later entries wait. Conflates: nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeAlias
 
-from gridsignal.errors import DeadlinePassed, GridsignalError, refusal
+from gridsignal_protocol.client.entry import DeadlineOver, Entry, Refusal, Settled
 from gridsignal_schemas import frames
-from gridsignal_schemas.frames import Receipt
 
 _SHORTEST_RETRY_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One message on its way to the log."""
-
-    seq: int
-    """Its place in the outbox."""
-    kind: str
-    """The frame's type: offer, withdraw, respond, baseline, reading."""
-    ident: str
-    """offer_id or response_id; empty where the frame has no identity."""
-    thread: str
-    """Entries of one thread (an offer, an order) go out one after the other; empty: none."""
-    body: dict[str, Any]
-    deadline: datetime | None = None
-    """Grid time after which it must not be sent any more."""
-    maybe_sent: bool = False
-    """It may have reached the gateway: before a restart, or on a connection that broke."""
-
-    @property
-    def what(self) -> str:
-        """For errors: which message."""
-        return f"{self.kind} {self.ident}".rstrip()
-
-    def frame(self, request_id: int) -> frames.Frame:
-        """The frame that carries it."""
-        match self.kind:
-            case "offer":
-                return frames.Offer(id=request_id, offer_id=self.ident, body=self.body)
-            case "withdraw":
-                return frames.Withdraw(id=request_id, offer_id=self.ident, body=self.body)
-            case "respond":
-                return frames.Respond(id=request_id, response_id=self.ident, body=self.body)
-            case "baseline":
-                return frames.Baseline(id=request_id, body=self.body)
-            case "reading":
-                return frames.Reading(id=request_id, body=self.body)
-        raise ValueError(f"expected a kind of entry, got {self.kind!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """An entry's outcome: it can leave the outbox, and who waits for it is told."""
-
-    entry: Entry
-    outcome: Receipt | GridsignalError
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """Call `again(seq)` after this time."""
-
-    after_s: float
-    seq: int
-
-
-Answer: TypeAlias = Settled | Retry
 
 
 class Window:
@@ -88,7 +28,7 @@ class Window:
         self._entries: dict[int, Entry] = {}  # by seq, oldest first
         self._under_way: dict[int, int] = {}  # request id -> seq
         self._asked: dict[int, int] = {}  # request id of a query -> seq
-        self._held: set[int] = set()  # refused for now
+        self._held: dict[int, float] = {}  # refused for now: seq -> when it may be sent again, by the steady clock
 
     @property
     def empty(self) -> bool:
@@ -102,7 +42,17 @@ class Window:
         if not in_order:
             self._entries = dict(sorted(self._entries.items()))
 
-    def due(self, now: datetime) -> list[frames.Frame | Settled]:
+    @property
+    def next_due_s(self) -> float | None:
+        """When the next of those that were refused for now may be sent again."""
+        return min(self._held.values(), default=None)
+
+    def release(self, now_s: float) -> None:
+        """Lets go of those whose time has come."""
+        for seq in [seq for seq, due_s in self._held.items() if due_s <= now_s]:
+            del self._held[seq]
+
+    def due(self, now: datetime) -> Sequence[frames.Frame | Settled]:
         """The frames to send now, and the entries whose deadline has passed; only while connected."""
         out: list[frames.Frame | Settled] = []
         busy = set(self._under_way.values()) | set(self._asked.values())
@@ -128,28 +78,24 @@ class Window:
             return []
         return [self._too_late(entry)]
 
-    def received(self, frame: frames.Received) -> list[Answer]:
+    def received(self, frame: frames.Received) -> list[Settled]:
         """The log has it."""
         entry = self._answered(frame.id)
         return [Settled(entry, frame.receipt)] if entry else []
 
-    def refused(self, frame: frames.Refused) -> list[Answer]:
+    def refused(self, frame: frames.Refused, now_s: float) -> list[Settled]:
         """The gateway would not have it: for now, or for good."""
         if not frame.retriable:
             entry = self._answered(frame.id)
-            return [Settled(entry, refusal(frame.code, frame.details, entry.what))] if entry else []
+            return [Settled(entry, Refusal(frame.code, tuple(frame.details), entry.what))] if entry else []
         seq = self._under_way.pop(frame.id, None)
         if seq is None:
             return []
-        self._held.add(seq)
+        self._held[seq] = now_s + max(frame.retry_after_ms / 1000, _SHORTEST_RETRY_S)
         self._mark_sent(seq)  # an unavailable log may hold it all the same
-        return [Retry(max(frame.retry_after_ms / 1000, _SHORTEST_RETRY_S), seq)]
+        return []
 
-    def again(self, seq: int) -> None:
-        """The time of a Retry is over."""
-        self._held.discard(seq)
-
-    def states(self, frame: frames.States) -> list[Answer]:
+    def states(self, frame: frames.States) -> list[Settled]:
         """The answer to a query about an entry that was sent, never answered, and is too late to be sent again."""
         seq = self._asked.pop(frame.id, None)
         if seq is None or seq not in self._entries:
@@ -160,6 +106,12 @@ class Window:
             del self._entries[seq]
             return [Settled(entry, state.receipt)]
         return [self._too_late(entry)]
+
+    def unknown(self, frame: frames.Error, now_s: float) -> None:
+        """Such a query was not answered: it is asked again in a while."""
+        seq = None if frame.id is None else self._asked.pop(frame.id, None)
+        if seq is not None and seq in self._entries:
+            self._held[seq] = now_s + _SHORTEST_RETRY_S
 
     def lost(self) -> None:
         """The connection is gone, and with it the answers: whatever was under way is sent again on the next one."""
@@ -184,5 +136,4 @@ class Window:
 
     def _too_late(self, entry: Entry) -> Settled:
         self._entries.pop(entry.seq, None)
-        told = "sent, and the log does not hold it" if entry.maybe_sent else "not sent"
-        return Settled(entry, DeadlinePassed(f"{entry.what}: its deadline has passed, {told}", sent=entry.maybe_sent))
+        return Settled(entry, DeadlineOver(entry.what, was_sent=entry.maybe_sent))

@@ -1,0 +1,1 @@
+"""The data center's half of `gridsignal.v1`."""

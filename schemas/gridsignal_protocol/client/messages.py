@@ -1,0 +1,52 @@
+"""What a subscription yields to a program: the grid's records, and what happened to their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gridsignal_schemas.messages import (
+    CarbonIntensity,
+    DispatchOrder,
+    DispatchRequest,
+    GridAlert,
+    OfferDecision,
+    RequestCancellation,
+    SpotPrice,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Messages of this stream may be missing before this point; the gateway or the SDK noticed, and says why.
+
+    Unless the reason is `unreadable`, the current state follows where the subscription asked for snapshots.
+    """
+
+    stream: str
+    reason: str
+    """The gateway's (cursor_expired, cursor_unknown, epoch_changed, retention, too_far, ...) or the SDK's:
+    entitlements_changed, no_position, snapshot_restarted, unreadable."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderOver:
+    """An order is over that was held before a gap: the snapshot after the gap does not name it. Stop following it."""
+
+    order: DispatchOrder
+    """As it was last seen."""
+
+
+Message: TypeAlias = (
+    SpotPrice
+    | CarbonIntensity
+    | GridAlert
+    | DispatchRequest
+    | RequestCancellation
+    | OfferDecision
+    | DispatchOrder
+    | Gap
+    | OrderOver
+)
+"""What a subscription yields."""
+YIELDED = (SpotPrice, CarbonIntensity, GridAlert, DispatchRequest, RequestCancellation, OfferDecision, DispatchOrder)
