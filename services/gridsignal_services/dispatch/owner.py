@@ -5,13 +5,15 @@ once do no harm: the first valid record counts, the other's is ignored by everyo
 
 A clearing may take a second: it is made beside the loop, from the book as it was when its turn came, while everything
 else goes on. What was logged meanwhile is what the reduce checks it against; one that is overtaken is made anew.
+Nobody puts it off for ever: after two in a row, the next leaves out whose awards did not hold. So each one that is
+overtaken leaves fewer to overtake it, and where nobody is left the request is cleared without an award.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -21,6 +23,7 @@ from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.timers import (
     AT_ONCE,
     PassedOver,
+    Subject,
     Undecidable,
     due_records,
     next_due,
@@ -29,6 +32,7 @@ from gridsignal_services.dispatch.timers import (
     subject_of,
     why,
 )
+from gridsignal_services.ledger.clearing import overtakers
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.ledger.reduce import Ledger
@@ -44,7 +48,7 @@ _IN_ONE_PASS = 4
 _NOT_YET = timedelta(milliseconds=10)
 """A timer that came too early is repeated no sooner than this."""
 _OVERTAKEN = 2
-"""After so many clearings that were overtaken the next is made at once: nobody can put it off by withdrawing."""
+"""After so many clearings that were overtaken, who overtook them is left out: nobody can put it off by withdrawing."""
 _TRUSTED_S = 30.0
 """How long a comparison of our clock with the log's is believed: either may be set."""
 
@@ -55,6 +59,20 @@ class _Ahead(NamedTuple):
     by: timedelta
     until: float
     """By the event loop's time."""
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """The clearings made for one request at one turn of its life, none of which was valid any more when logged."""
+
+    subject: Subject
+    overtaken: int = 0
+    overtakers: set[str] = field(default_factory=set)
+    """The participants whose awards did not hold."""
+
+    def left_out(self) -> frozenset[str]:
+        """Who is not considered any more."""
+        return frozenset(self.overtakers if self.overtaken >= _OVERTAKEN else ())
 
 
 class Owner:
@@ -71,8 +89,8 @@ class Owner:
         self._passed_over: dict[int, PassedOver] = {}
         self._decisions: dict[int, asyncio.Task[None]] = {}
         """The clearing under way on a partition."""
-        self._overtaken: Counter[int] = Counter()
-        """How many clearings of a partition in a row were not valid any more."""
+        self._attempts: dict[int, _Attempts] = {}
+        """At the clearing that each partition is about."""
         self._rests_at: dict[int, int] | None = None
         """The positions it has looked at and found nothing to do; None while it acts."""
 
@@ -135,18 +153,25 @@ class Owner:
             self._decisions[ledger.partition] = asyncio.create_task(self._decide(ledger, passed_over))
 
     async def _decide(self, ledger: Ledger, passed_over: PassedOver) -> None:
+        await self._replica.whole()
         undecided = next_undecided(ledger, self._log_time(ledger), passed_over)
         if undecided is None:
             return
         try:
-            if self._overtaken[ledger.partition] < _OVERTAKEN:
-                clearing = await NOBODYS.away(undecided.decided, excerpt(ledger.book, undecided.request_id))
-            else:
-                clearing = undecided.decided(ledger.book)
+            held, left_out = excerpt(ledger.book, undecided.request_id), self._left_out(ledger, undecided.subject)
+            clearing = await NOBODYS.away(undecided.decided, held, left_out)
         except Undecidable as error:
             self._pass_over(ledger, error.subject, error.reason)
         else:
             await self._append(ledger, [clearing])
+
+    def _left_out(self, ledger: Ledger, subject: Subject) -> frozenset[str]:
+        attempts = self._attempts.get(ledger.partition)
+        if attempts is None or attempts.subject != subject:
+            attempts = self._attempts[ledger.partition] = _Attempts(subject)
+        if left_out := attempts.left_out():
+            _log.warning("left out of a clearing", subject="/".join(subject), participants=sorted(left_out))
+        return left_out
 
     async def _append(self, ledger: Ledger, batch: Sequence[Record]) -> bool:
         """Appended in this order and waited for together; False where the log's clock is not there yet.
@@ -170,10 +195,11 @@ class Owner:
 
     async def _cleared(self, ledger: Ledger, clearing: Clearing, outcome: Outcome) -> None:
         if outcome.accepted:
-            del self._overtaken[ledger.partition]
             return
         # overtaken by what was logged meanwhile, or a defect: neither may fill the log
-        self._overtaken[ledger.partition] += 1
+        attempts = self._attempts[ledger.partition]
+        attempts.overtaken += 1
+        attempts.overtakers |= overtakers(clearing, outcome.faults)
         _log.warning("clearing not valid", request_id=clearing.request_id, code=outcome.code)
         await asyncio.sleep(_RETRY_S)
 
@@ -192,7 +218,7 @@ class Owner:
         """Our clock, set back by what it is ahead of the log's: what comes too early fills the log."""
         return self._clock.now() - self._ahead_of(ledger)
 
-    def _pass_over(self, ledger: Ledger, subject: tuple[str, ...], reason: str) -> None:
+    def _pass_over(self, ledger: Ledger, subject: Subject, reason: str) -> None:
         """One that can't be decided or written stops nobody else."""
         self._passed_over[ledger.partition][subject] = None
         _log.error("passed over: it can't be decided", subject="/".join(subject), reason=reason)

@@ -204,6 +204,7 @@ async def _clear(
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             async with door.turn(who) as work:
+                await door.replica.whole()
                 with work.here():
                     held, now = excerpt(ledger.book, request_id), _now(door, ledger.now)
                 clearing = await work.away(

@@ -46,8 +46,8 @@ class Undecided:
     now: datetime
     trigger: ClearingTrigger
 
-    def decided(self, book: Book) -> Clearing:
-        """The clearing, from the ledger's book or an excerpt of it. Raises Undecidable."""
+    def decided(self, book: Book, left_out: Container[str] = ()) -> Clearing:
+        """The clearing without these participants, from the ledger's book or an excerpt of it. Raises Undecidable."""
         first = self.trigger is ClearingTrigger.GATE_CLOSURE
         try:
             return decide(
@@ -58,6 +58,7 @@ class Undecided:
                 trigger=self.trigger,
                 actor=ACTOR,
                 reason="gate closure" if first else "called from standby",
+                left_out=left_out,
             )
         except Exception as error:  # whatever it is, it concerns one request
             raise Undecidable(self.subject, why(error)) from error

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from gridsignal_schemas.messages import Clearing
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_services.bus import Appended, Log
@@ -31,26 +33,23 @@ class Busy:
 
 
 class Overtaking(AroundLog):
-    """Another log, on which the first clearings come just after the withdrawal of what they award."""
+    """Another log, on which a clearing comes just after these participants have withdrawn what it awards them first."""
 
-    def __init__(self, log: Log, codec: Codec) -> None:
+    def __init__(self, log: Log, codec: Codec, *whose: str) -> None:
         super().__init__(log)
-        self._codec, self.overtaken = codec, list[str]()
-        self.busy: Busy | None = None
+        self._codec, self._whose, self.overtaken = codec, whose, list[str]()
 
     async def append(
         self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
     ) -> Appended:
         record = self._codec.decode(value)
-        if isinstance(record, Clearing) and len(self.overtaken) < 2:
-            award = record.awards[0]
+        awards = record.awards if isinstance(record, Clearing) else []
+        for award in [award for award in awards if award.participant in self._whose][:1]:
             self.overtaken.append(award.offer_id)
             fields = {"offer_id": award.offer_id, "participant": award.participant, "site": f"{award.participant}-1"}
             withdrawn = an_offer_withdrawal(zone=record.zone, **fields)
             principal = f"participant:{award.participant}"
             await append(self.log, withdrawn, self._codec.encode(withdrawn), principal=principal, source="/tests")
-            if len(self.overtaken) == 2:
-                self.busy = Busy()  # what is still decided now is decided by the loop itself
         return await super().append(stream, key, value, headers, partition=partition)
 
 
@@ -81,27 +80,32 @@ async def test_timers_and_announcements_of_others_go_on_while_a_clearing_is_made
         await stage.until(lambda: stage.state("other") is RequestState.UNMET)
 
 
-async def test_withdrawals_put_a_clearing_off_twice_at_most(tmp_path: Path) -> None:
+HOSTILE = ("acme", "bolt")
+
+
+@pytest.mark.parametrize("honest", [("core",), ()])
+async def test_nobody_puts_a_clearing_off_for_ever_by_withdrawing_what_it_awards(
+    tmp_path: Path, honest: tuple[str, ...]
+) -> None:
     logs: list[Overtaking] = []
 
     def around(log: Log, codec: Codec) -> Log:
-        logs.append(Overtaking(log, codec))
+        logs.append(Overtaking(log, codec, *HOSTILE))
         return logs[0]
 
     async with running(tmp_path, utc("16:00"), around=around) as stage:
         request = a_dispatch_request()
-        for who in ("acme", "bolt", "core"):
+        for who in (*HOSTILE, *honest):
             await stage.a_site(who, "DE-LU")
         await stage.submit(request, "operator:tso-north")
-        for who in ("acme", "bolt", "core"):
-            await stage.submit(an_offer(who, request.request_id, "DE-LU", f"of-{who}"), f"participant:{who}")
+        for who in [*(who for who in HOSTILE for _ in range(8)), *honest]:
+            offer = an_offer(who, request.request_id, "DE-LU", f"of-{who}-{len(stage.seen)}")
+            await stage.submit(offer, f"participant:{who}")
         stage.clock.set(GATE)
-        try:
-            await stage.until(lambda: stage.state(request.request_id) is RequestState.PARTIALLY_AWARDED)
-        finally:
-            if logs[0].busy is not None:
-                await logs[0].busy.over()
-        assert logs[0].overtaken == ["of-acme", "of-bolt"]
+        over = RequestState.PARTIALLY_AWARDED if honest else RequestState.UNMET
+        await stage.until(lambda: stage.state(request.request_id) is over)
         clearings = [(record, outcome) for record, outcome in stage.seen if isinstance(record, Clearing)]
-        assert [outcome.accepted for _, outcome in clearings] == [False, False, True]
-        assert [award.offer_id for award in clearings[-1][0].awards] == ["of-core"]
+        # acme twice, then bolt, who was not known to do so
+        assert [outcome.accepted for _, outcome in clearings] == [False, False, False, True]
+        assert [award.participant for award in clearings[-1][0].awards] == [*honest]
+        assert len(logs[0].overtaken) == 3

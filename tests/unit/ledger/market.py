@@ -6,6 +6,7 @@ Every site draws 40 MW of which 12 MW can't be shed, so it can offer 28 MW less;
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -131,7 +132,12 @@ class Market(Zone):
         return self.decided(ClearingTrigger.BY_HAND, request_id, chosen or None)
 
     def decided(
-        self, trigger: ClearingTrigger, request_id: str = REQUEST_ID, picks: Any = None, now: datetime | None = None
+        self,
+        trigger: ClearingTrigger,
+        request_id: str = REQUEST_ID,
+        picks: Any = None,
+        now: datetime | None = None,
+        left_out: Container[str] = (),
     ) -> Clearing:
         """A clearing that somebody else makes of the book as it stands."""
         return decide(
@@ -142,6 +148,7 @@ class Market(Zone):
             trigger=trigger,
             actor="somebody",
             picks=picks,
+            left_out=left_out,
         )
 
     @property
