@@ -15,6 +15,9 @@ LOCKED ?=
 PY  := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 
+# What Python compiled once it need not compile again for each process that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Recorded answers of public feeds, where they lie beside the project: more tests run then.
 ifneq ($(wildcard ../shared/samples),)
 GRIDSIGNAL_SAMPLES ?= $(abspath ../shared/samples)
@@ -48,8 +51,8 @@ down: ## stops the local stack and keeps its data (ARGS=--volumes: forgets it)
 logs: ## what the local stack says, as it says it (ARGS=gateway)
 	@docker compose logs --follow $(ARGS)
 
-unit: $(VENV)/.dev ## while you write: the unit and contract tests that need no service, each law on a few cases (ARGS=tests/unit/ledger)
-	@$(PY) -m pytest -q --hypothesis-profile=quick -m "not services" $(or $(ARGS),tests/unit tests/contract)
+unit: $(VENV)/.dev ## while you write: the unit and contract tests that need no service, on all cores, each law on a few cases (ARGS=tests/unit/ledger)
+	@$(PY) -m pytest -q --hypothesis-profile=quick -m "not services" $(or $(ARGS),-n auto --dist worksteal tests/unit tests/contract)
 
 test: $(VENV)/.dev ## the whole suite; it ends with a list of what was tested against what (ARGS='-m "not services"': without Kafka and Redis)
 	@$(PY) -m pytest $(ARGS)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import gridsignal.errors
 import gridsignal_schemas
@@ -20,13 +22,6 @@ ANSWERS = frozenset({"refused", "_error"})
 """Functions whose second argument is a code."""
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
-    for package in PACKAGES:
-        (root,) = package.__path__
-        for file in sorted(Path(root).rglob("*.py")):
-            yield file, ast.parse(file.read_text("utf-8"))
-
-
 def given_by(call: ast.Call) -> Iterator[ast.expr]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name in GIVERS:
@@ -37,29 +32,37 @@ def given_by(call: ast.Call) -> Iterator[ast.expr]:
         yield from (keyword.value for keyword in call.keywords if keyword.arg == "code")
 
 
-def given() -> dict[str, str]:
-    """Every code that stands where a code is given, and the file in which it does."""
-    found: dict[str, str] = {}
-    for file, tree in trees():
-        for node in ast.walk(tree):
+class Stands(NamedTuple):
+    """What stands in a file: the codes where a code is given, and all words."""
+
+    file: str
+    codes: set[str]
+    words: set[str]
+
+
+@cache
+def files() -> list[Stands]:
+    found = []
+    for file in sorted(file for package in PACKAGES for root in package.__path__ for file in Path(root).rglob("*.py")):
+        stands = Stands(file.name, set(), set())
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                stands.words.add(node.value.upper())
             for code in given_by(node) if isinstance(node, ast.Call) else ():
                 if isinstance(code, ast.Constant) and isinstance(code.value, str):
-                    found[code.value.upper()] = file.name
+                    stands.codes.add(code.value.upper())
+        found.append(stands)
     return found
 
 
 def test_each_code_that_is_given_has_its_row() -> None:
-    codes = given()
-    assert len(codes) > 100
-    assert {code: file for code, file in codes.items() if code not in CODES} == {}
+    assert len(set().union(*(each.codes for each in files()))) > 100
+    unknown = {each.file: each.codes - CODES.keys() for each in files()}
+    assert {file: codes for file, codes in unknown.items() if codes} == {}
 
 
 def test_no_row_is_of_a_code_that_nobody_gives() -> None:
-    words: set[str] = set()
-    for file, tree in trees():
-        if file.name != "codes.py":
-            constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
-            words.update(word.upper() for word in constants if isinstance(word, str))
+    words = set().union(*(each.words for each in files() if each.file != "codes.py"))
     assert CODES.keys() - words == set()
 
 

@@ -17,11 +17,11 @@ from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.ingest.metrics import Metrics as FeedMetrics
 from gridsignal_services.settings import SECRETS, ServerSettings
 from gridsignal_services.telemetry import metrics
-from tests.tidy.sources import ROOT, assert_none
+from tests.tidy.sources import ROOT, assert_none, files
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
-DEPLOYED = [ROOT / "docker-compose.yml", *sorted((ROOT / "deploy").rglob("*.*"))]
+DEPLOYED = [ROOT / "docker-compose.yml", *(path for path in files("deploy") if path.suffix)]
 SECRET = re.compile(
     r"(?:password|secret|private|token)[a-z_]*[\"']?\s*[:=]\s*[\"']?(?P<value>[^\s\"',}\]]+)", re.IGNORECASE
 )

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gridsignal_services.cli import serve, up
+from tests.effort import examples
 
 ANYWHERE = {
     "GRIDSIGNAL_COLOUR=green": "GRIDSIGNAL_COLOUR",
@@ -73,7 +74,7 @@ def start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 
 
 @pytest.mark.parametrize("name", STARTS)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_fault_is_told_at_once_and_no_other(start: Start, name: str, data: st.DataObject) -> None:
     known = STARTS[name][2]

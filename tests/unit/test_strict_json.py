@@ -140,6 +140,6 @@ def test_exactly_the_keys_that_come_twice_are_named(keys: list[str]) -> None:
 
 def test_thousands_of_keys_are_looked_at_once_each() -> None:
     """At a cost for each pair of them this would not end within a test's time."""
-    keys = [f'"{number}": 1' for number in range(300_000)]
+    keys = [f'"{number}": 1' for number in range(100_000)]
     (fault,) = faults_of(("{" + ",".join([*keys, keys[7]]) + "}").encode())
     assert (fault.code, fault.pointer) == ("DUPLICATE_KEY", "/7")

@@ -20,13 +20,16 @@ from gridsignal_services.checkpoints.lines import Piece, book_of, bytes_of, ledg
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import a_grid_clock, utc
+from tests.effort import examples
 from tests.unit.ledger.market import Market
 from tests.unit.ledger.stages import running
 from tests.unit.ledger.test_forgetting import FOR_EVER, SHORT, ForgetfulDay
 from tests.unit.ledger.test_laws import Day
 from tests.unit.ledger.watched import Watched
 
-_FEW = settings(max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+_FEW = settings(
+    max_examples=examples(25), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 def lines_of(ledger: Ledger) -> list[bytes]:

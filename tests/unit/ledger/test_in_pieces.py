@@ -22,12 +22,12 @@ from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import REQUEST_ID, a_dispatch_request, a_request_cancellation
 from tests.unit.ledger.market import OPERATORS_NAME, OWNER, Market
 
-SITES, EACH = 60, 6
+SITES, EACH = 60, 3
 OFFERS = SITES * EACH
 
 
 def crowded(power_w: int, **request: Any) -> Market:
-    """A market in which 60 sites make 6 offers each."""
+    """A market in which 60 sites make 3 offers each."""
     market = Market()
     for number in range(SITES):
         market.site(f"p{number}")

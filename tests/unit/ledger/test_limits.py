@@ -23,7 +23,7 @@ from gridsignal_services.ledger.standing import offers_of
 from tests.builders import a_baseline_declaration, a_dispatch_request, an_offer_withdrawal, utc
 from tests.unit.ledger.market import Market
 from tests.unit.ledger.stages import accepted
-from tests.unit.ledger.watched import MINUTE
+from tests.unit.ledger.watched import MINUTE, minutes
 
 _LEDGER = ("gridsignal_services/ledger", "gridsignal_schemas/rules")
 
@@ -152,7 +152,8 @@ def test_the_room_of_a_site_is_that_of_its_tightest_moment(seed: int) -> None:
         room = book.headroom_w(
             "acme-1", market.ledger.requests["r"].request, since, until, before=place, promised=Profile()
         )
-        moments = [since + timedelta(seconds=second) for second in range(int((until - since).total_seconds()))]
+        # a declaration begins, ends and changes at full minutes
+        moments = [since, *(when for when in minutes(utc("17:00"), until) if when > since)]
         before = [declared for declared in book.declared["acme-1"] if declared.place < place]
         powers = [
             next(declared.at(when) for declared in reversed(before) if declared.starts_at <= when < declared.ends_at)

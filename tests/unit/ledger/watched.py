@@ -5,10 +5,10 @@ What a site has room for and what it draws is read from the log anew, without th
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from gridsignal_schemas.messages import (
     BaselineDeclaration,
@@ -21,13 +21,15 @@ from gridsignal_schemas.messages import (
     RunMode,
 )
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER, OfferState
-from gridsignal_services.ledger.book import Book
+from gridsignal_services.ledger.book import KEPT, Book
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.forgetting import forget
 from gridsignal_services.ledger.merit_order import as_offered, order_window
 from gridsignal_services.ledger.pieces import in_one_go
+from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
 from tests.unit.ledger.market import OPERATORS_NAME, Market
+from tests.unit.ledger.zone import digest
 
 MINUTE = timedelta(minutes=1)
 
@@ -35,24 +37,37 @@ MINUTE = timedelta(minutes=1)
 class Watched(Market):
     """A market that holds every record to the laws at its own offset."""
 
+    def __init__(self, *sites: str, kept: timedelta = KEPT, **request: Any) -> None:
+        self.behind = Ledger(0, kept)
+        """The same, one record behind: how things stood."""
+        super().__init__(*sites, kept=kept, **request)
+
     def add(self, record: Record, principal: str = "service:test") -> Outcome:
-        before = copy.deepcopy(self.ledger.book)
-        known = set(before.orders)
+        before = self.behind.book
         outcome = super().add(record, principal)
+        entry, _ = self.log[-1]
         assert not [fault.message for fault in outcome.faults if "+00:00" in fault.message], "a time is written with Z"
         if not outcome.accepted:
             before.now = self.ledger.book.now  # the log's clock moves with every record
             in_one_go(forget(before, []))
             assert self.ledger.book == before, f"{record.record_name} was refused ({outcome.code}) and changed the book"
-        elif isinstance(record, Clearing):
-            for order_id in set(self.ledger.orders) - known:
+            self.behind.skip(entry.offset)
+            return outcome
+        if isinstance(record, Clearing):
+            for order_id in self.ledger.orders.keys() - before.orders.keys():
                 self._an_award_holds(self.ledger.orders[order_id], record)
             self._the_reasons_are_true(record)
         elif isinstance(record, DispatchOrder) and principal == OPERATORS_NAME:
             tracked, ended_at = self.ledger.orders[record.order_id], before.orders[record.order_id].order.ends_at
             assert ended_at is not None
             self._site_has_room(tracked, since=ended_at)
+        assert self.behind.apply(entry) == outcome
         return outcome
+
+    def replayed(self) -> Ledger:
+        for entry, _ in self.log:
+            assert digest(entry.record) == entry.sha256, "a record was changed after it was logged"
+        return super().replayed()
 
     def _an_award_holds(self, tracked: TrackedOrder, clearing: Clearing) -> None:
         order, book = tracked.order, self.ledger.book

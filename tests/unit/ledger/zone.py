@@ -19,6 +19,11 @@ _STEPS = 500
 """An owner that has not come to rest after so many steps never will."""
 
 
+def digest(record: Record) -> str:
+    """What a record says, in short."""
+    return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
+
+
 class Zone:
     """Applies records at a time of your choosing and lets the owner act."""
 
@@ -34,7 +39,7 @@ class Zone:
             offset=self.ledger.position,
             appended_us=micros(self.now),
             record=record,
-            sha256=hashlib.sha256(record.model_dump_json().encode()).hexdigest(),
+            sha256=digest(record),
             principal=principal,
         )
         outcome = self.ledger.apply(entry)
