@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 
 from gridsignal import MW, FlexOffer
+from gridsignal.cli.grid_time import VARIABLE
 from gridsignal.testing import FakeGrid
 from tests.integration.typed import Typed, typing_at
 
@@ -42,6 +44,20 @@ async def test_offers_that_are_not_over_are_listed(fake: FakeGrid, typed: Typed)
     ]
     assert all(name in table.out for name in ids)
     assert all(cell in table.out for cell in ("89.9", "3 MW", "fra-1"))
+
+
+async def test_the_same_words_with_an_id_are_the_same_offer_an_hour_later(
+    fake: FakeGrid, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = fake.ask(12 * MW).request_id
+    words = ("offer", "create", request_id, "--power", "3MW", "--price", "89.90", "--until", "+9h", "--offer-id", "o-1")
+    first = await typed(*words, "--json")
+    later = fake.now() + timedelta(hours=1)
+    monkeypatch.setenv(VARIABLE, f"{later.isoformat()} 1 {fake.now().isoformat()}")  # of the commands alone
+    again = await typed(*words, "--json")
+    assert (first.code, again.code, again.rows()) == (0, 0, first.rows())
+    other = await typed(*words, "--power", "4MW")
+    assert (other.code, "conflict" in other.err) == (1, True)
 
 
 async def test_no_offer_is_a_head_line(typed: Typed) -> None:

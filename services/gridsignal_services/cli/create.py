@@ -62,6 +62,21 @@ def add_arguments(create: argparse.ArgumentParser) -> None:
     create.add_argument("--key", help="idempotency key (default: a new one; it is printed)")
 
 
+def is_asked_again(args: argparse.Namespace, body: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Whether a request is what these words asked earlier: what is said as a span from now was another time then."""
+    from_now: frozenset[str] = getattr(args, "from_now", frozenset())
+    loose = {"starts_at", "ends_at"} if "start" in from_now else set()
+    loose |= {"gate_closure_at"} if args.gate is None or "gate" in from_now else set()
+    loose |= {"decision_deadline"} if args.decide is None or "decide" in from_now else set()
+    same = all(asked.get(name) == value for name, value in body.items() if name not in loose)
+    return same and _length(asked) == _length(body)
+
+
+def _length(body: dict[str, Any]) -> timedelta:
+    starts_at, ends_at = (datetime.fromisoformat(body[name]) for name in ("starts_at", "ends_at"))
+    return ends_at - starts_at
+
+
 def body_of(args: argparse.Namespace, now: datetime) -> dict[str, Any]:
     """The request's body. Raises Failed where no deadline fits between now and the start."""
     starts_at: datetime = args.start

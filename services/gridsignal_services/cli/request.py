@@ -109,15 +109,28 @@ def _run(args: argparse.Namespace) -> int:
 def _create(http: httpx2.Client, args: argparse.Namespace) -> int:
     key = args.key or uuid.uuid4().hex
     words = create.TYPED | ({"power_w": "--up"} if args.up else {})
-    view = answer(
-        http.post("/v1/requests", json=create.body_of(args, grid_now()), headers={"Idempotency-Key": key}), words
-    )
+    body = create.body_of(args, grid_now())
+    response = http.post("/v1/requests", json=body, headers={"Idempotency-Key": key})
+    view, was_asked = _asked_before(http, args, body, response), "asked already"
+    if view is None:
+        view, was_asked = answer(response, words), "asked already" if response.status_code == 200 else "asked"
     if args.json:
         show_json(view)
     else:
-        print(f"asked: {view['request']['request_id']} (idempotency key {key})")
+        print(f"{was_asked}: {view['request']['request_id']} (idempotency key {key})")
         _show([view])
     return OK
+
+
+def _asked_before(
+    http: httpx2.Client, args: argparse.Namespace, body: dict[str, Any], response: httpx2.Response
+) -> Any:
+    """The request that these very words have made with this key, when +2h was another time; None for any other."""
+    where = response.headers.get("location", "")
+    if response.status_code != 409 or not where.startswith("/v1/requests/"):
+        return None
+    view = answer(http.get(where))
+    return view if create.is_asked_again(args, body, view["request"]) else None
 
 
 def _list(http: httpx2.Client, args: argparse.Namespace) -> int:

@@ -48,6 +48,20 @@ def asked(body: RequestBody, request_id: str, revision: int, operator: str, regi
     return DispatchRequest(request_id=request_id, revision=revision, operator=operator, **fields)
 
 
+def differences(first: DispatchRequest, asked: DispatchRequest) -> list[Detail]:
+    """In what a question differs from the one that its idempotency key has asked already."""
+    pairs = {name: (getattr(first, name), getattr(asked, name)) for name in RequestBody.model_fields}
+    return [
+        _fault("CONFLICT", f"/{name}", f"expected {_told(before)} as this key has asked already, got {_told(now)}")
+        for name, (before, now) in pairs.items()
+        if before != now
+    ]
+
+
+def _told(value: Any) -> str:
+    return rfc3339(value) if isinstance(value, datetime) else f"{value!s:.60}"
+
+
 def body_faults(body: RequestBody, entitlements: Entitlements, registry: Registry) -> list[Detail]:
     """What the registry knows to be wrong with a request; the ledger's rules come after these."""
     faults = []

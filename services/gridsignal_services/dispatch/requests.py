@@ -59,7 +59,8 @@ def _asking(router: APIRouter, door: Door) -> None:
         "", status_code=201, summary="Create a request", openapi_extra=takes(RequestBody, REQUEST, idempotent=True)
     )
     async def ask(request: Request, response: Response) -> RequestView:
-        """Asks for power up or down. The same Idempotency-Key with the same body answers the same request again."""
+        """Asks for power up or down. The same Idempotency-Key with the same body answers the same request again; with
+        another body it is a conflict that says what differs, and `Location` says where the request is."""
         who = door.operator(request)
         key = door.idempotency_key(request)
         body = await door.body(request, RequestBody, who)
@@ -67,6 +68,8 @@ def _asking(router: APIRouter, door: Door) -> None:
         _must_be_free(door, request_id, body.zone)
         record = _checked(door, who, body, request_id, 1)
         outcome = await door.submit(record, who, response)
+        if not outcome.accepted and not outcome.duplicate and outcome.code == "CONFLICT":
+            raise await _another(door, who, record)
         must_be_accepted(outcome)
         response.headers["Location"] = f"/v1/requests/{record.request_id}"
         if outcome.duplicate:
@@ -264,6 +267,16 @@ def _made_at(entry: _Entry) -> datetime:
 
 def _view_of(door: Door, who: Principal, tracked: TrackedRequest) -> RequestView:
     return request_view(tracked, door.clock.now(), own=owns(who, tracked))
+
+
+async def _another(door: Door, who: Principal, asked: DispatchRequest) -> problems.Problem:
+    """The key was used for another question, or the request that it made was amended since."""
+    _, tracked = await door.request(who, asked.request_id, own=True)
+    faults = commands.differences(tracked.request, asked)
+    used = fault("CONFLICT", "Idempotency-Key", "expected a new key, or what this one has asked already")
+    refused = problems.conflict(faults or [used])
+    refused.headers["Location"] = f"/v1/requests/{asked.request_id}"
+    return refused
 
 
 def _must_be_free(door: Door, request_id: str, zone: str) -> None:

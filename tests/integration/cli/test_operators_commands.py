@@ -48,7 +48,24 @@ def test_a_key_with_another_question_is_refused(operator: Operator) -> None:
     first = operator("request create --zone DE-LU --down 1MW --start +4h --for 1h --key once-1 --json")
     other = operator("request create --zone DE-LU --down 2MW --start +4h --for 1h --key once-1 --json")
     assert (first.code, other.code, other.out) == (0, 1, "")
+    assert "--down: expected 1000000 as this key has asked already, got 2000000" in other.err
     operator(f"request cancel {first.rows()[0]['request']['request_id']}")
+
+
+def test_the_same_words_with_a_key_are_the_same_question_a_moment_later(operator: Operator) -> None:
+    """+4h is another time then: whoever repeats a command whose answer was lost asks once."""
+    words = "request create --zone DE-LU --down 1MW --for 1h --cap 120 --key again"
+    for key, times in enumerate(("--start +4h", "--start +4h --gate +1h --decide +2h")):
+        asked = f"{words}-{key} {times}"
+        first, again = operator(f"{asked} --json"), operator(f"{asked} --json")
+        assert (first.code, again.code) == (0, 0), again.err
+        assert first.rows() == again.rows()
+        assert operator(asked).out.startswith("asked already: ")
+        for other in ("--for 2h", "--cap 121"):
+            refused = operator(f"{asked} {other}")
+            assert (refused.code, refused.out) == (1, "")
+            assert f"{other.split()[0]}: expected " in refused.err
+        operator(f"request cancel {first.rows()[0]['request']['request_id']}")
 
 
 def test_a_request_is_listed_and_shown(operator: Operator, request_id: str) -> None:

@@ -40,6 +40,13 @@ class Day:
         return datetime.combine(self.date, time(0), zone_time).astimezone(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class FromNow:
+    """A span before or after now, as it was typed."""
+
+    span: timedelta
+
+
 class Arguments(argparse.ArgumentParser):
     """A command's arguments; its description keeps its lines, and its errors are short."""
 
@@ -48,8 +55,17 @@ class Arguments(argparse.ArgumentParser):
         self._negative_number_matcher = re.compile(r"-[0-9]")  # -1d is a value, as -1 is
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]  # its overloads are argparse's own affair
-        """As argparse does; a day that was typed becomes its first moment in market time."""
+        """As argparse does; a day that was typed becomes its first moment in market time, a span a time.
+
+        `from_now` is then the set of what was typed as a span: the same words mean another time a moment later.
+        """
         found, rest = super().parse_known_args(args, namespace)
+        spans = {name: value for name, value in vars(found).items() if isinstance(value, FromNow)}
+        if spans:
+            found.from_now = frozenset(spans)
+            now = grid_now().replace(microsecond=0)
+            for name, typed in spans.items():
+                setattr(found, name, now + typed.span)
         days = {name: value for name, value in vars(found).items() if isinstance(value, Day)}
         if days:
             zone_time = self.market(found)
@@ -142,11 +158,11 @@ def span(text: str) -> timedelta:
     return length
 
 
-def moment(text: str) -> datetime | Day:
+def moment(text: str) -> datetime | Day | FromNow:
     """A time as `TIMES` says it is typed, on the grid's clock. The only reader of times that commands have."""
     way = {"+": 1, "-": -1}.get(text[:1])
     if way is not None and not text[1:].startswith(("+", "-")):
-        return grid_now().replace(microsecond=0) + way * span(text[1:])
+        return FromNow(way * span(text[1:]))
     try:
         when = Day(date.fromisoformat(text)) if _DAY.fullmatch(text) else datetime.fromisoformat(text)
     except ValueError:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+from decimal import Decimal
 from typing import Any
 
 import gridsignal
@@ -80,7 +81,13 @@ async def _create(args: argparse.Namespace) -> int:
         offer_id = args.offer_id or uuid7()
         if not args.json:
             print(f"offering as {offer_id}", file=sys.stderr)
-        receipt = await grid.offer(request, args.power, args.price, offer_id=offer_id, **terms)
+        try:
+            receipt = await grid.offer(request, args.power, args.price, offer_id=offer_id, **terms)
+        except gridsignal.Conflict:
+            standing = {offer.offer.offer_id: offer for offer in await grid.offers()}.get(offer_id)
+            if standing is None or standing.receipt is None or not _is_offered_again(args, standing.offer):
+                raise
+            receipt = standing.receipt
         return _tell(args, receipt, offer_id, await _became(grid, offer_id))
 
 
@@ -93,6 +100,20 @@ def _terms(args: argparse.Namespace, request: gridsignal.DispatchRequest) -> gri
             raise gridsignal.UsageError(f"--until: expected the request's end ({rfc3339(request.ends_at)}) or later")
         terms["ends_at"] = args.until
     return terms
+
+
+def _is_offered_again(args: argparse.Namespace, offer: gridsignal.FlexOffer) -> bool:
+    """Whether these words have made this offer, when `--until +5h` was another time."""
+    option = offer.options[0]
+    said = [
+        (offer.request_id, args.request_id),
+        (offer.site, args.site),
+        (option.power_w, args.power),
+        (option.price_per_mwh, Decimal(args.price)),
+        (option.divisible, not args.indivisible),
+        (option.notice_s, option.notice_s if args.notice is None else int(args.notice.total_seconds())),
+    ]
+    return "until" in getattr(args, "from_now", ()) and all(was == now for was, now in said)
 
 
 async def _withdraw(args: argparse.Namespace) -> int:
