@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -149,6 +149,11 @@ class Archive:
                     found.append(stretch)
         return found
 
+    async def request(self, request_id: str) -> dict[str, Any]:
+        """A request and where it stands, as the door answers it. Raises NotPermitted for one that may not be seen."""
+        door = self._known_door()
+        return await self._answer(door, f"{door.path}/v1/requests/{quote(request_id, safe='')}")
+
     async def readings(self, site: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
         """The meter readings that touch [start, end) and count, of a week at most, as the door answers them."""
         return await self._asked("readings", "readings", start, end, {"site": site})
@@ -156,6 +161,11 @@ class Archive:
     async def declared(self, site: str, start: datetime, end: datetime) -> list[BaselineStretch]:
         """The same, as the SDK hands it on."""
         return _read(_STRETCHES, await self.baseline(site, start, end))
+
+    def _known_door(self) -> _Door:
+        if self._door is None:
+            raise UsageError(f"expected connect(api=...), the dispatch door's address {_HINT}, in order to ask history")
+        return self._door
 
     async def _answer(self, door: _Door, path: str) -> dict[str, Any]:
         """One answer. A token that is not taken any more is asked for anew, once."""
@@ -176,10 +186,9 @@ class Archive:
         self, what: str, holds: str, since: datetime, until: datetime, named: dict[str, str]
     ) -> list[dict[str, Any]]:
         """The list that one answer holds."""
-        if self._door is None:
-            raise UsageError(f"expected connect(api=...), the dispatch door's address {_HINT}, in order to ask history")
+        door = self._known_door()
         query = urlencode(named | {"from": since.isoformat(), "to": until.isoformat()})
-        answer = await self._answer(self._door, f"{self._door.path}/v1/{what}?{query}")
+        answer = await self._answer(door, f"{door.path}/v1/{what}?{query}")
         if not isinstance(found := answer.get(holds), list):
             raise ProtocolViolation(f"expected the dispatch door's answer with {holds}, got that of something else")
         return found
@@ -240,12 +249,16 @@ def _answered(status: int, body: bytes) -> dict[str, Any]:
 
 def _refused(status: int, answer: Any) -> Exception:
     told = answer.get("detail") if isinstance(answer, dict) else None
+    faults = answer.get("errors") if isinstance(answer, dict) else None
+    codes = {each.get("code") for each in faults if isinstance(each, dict)} if isinstance(faults, list) else set()
     match meaning_of(status, answer):
         case Meaning.TOKEN:
             return Unauthorized("the dispatch door does not take the token")
         case Meaning.NOT_YOURS:
             why = [Detail(code="NOT_FOUND", message=told)] if told else []
             return NotPermitted("forbidden", why, what="the question")
+        case Meaning.QUESTION if codes == {"ZONE_UNKNOWN"}:
+            return NotPermitted("forbidden", [Detail(code="ZONE_UNKNOWN", message=str(told))], what="the question")
         case Meaning.QUESTION:
             return UsageError(f"the dispatch door can't answer this: {told}")
         case Meaning.AGAIN:

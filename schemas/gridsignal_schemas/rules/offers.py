@@ -95,11 +95,11 @@ def revision_fault(offer: FlexOffer, before: FlexOffer | None) -> Detail | None:
 
 
 def _takes_offers(request: DispatchRequest, state: RequestState, offer: FlexOffer, now: datetime) -> Iterator[Detail]:
-    if state is not RequestState.OPEN:
-        yield fault("REQUEST_NOT_OPEN", "/request_id", "expected a request that still takes offers")
-    elif now >= request.gate_closure_at:
+    if now >= request.gate_closure_at and state is not RequestState.CANCELLED:  # whatever has become of it since
         expected = f"expected before {rfc3339(request.gate_closure_at)}, got {rfc3339(now)}"
         yield fault("GATE_CLOSED", "/request_id", expected)
+    elif state is not RequestState.OPEN:
+        yield fault("REQUEST_NOT_OPEN", "/request_id", f"expected a request that still takes offers, got {state}")
     if offer.request_revision != request.revision:
         expected = f"expected revision {request.revision}, got {offer.request_revision}"
         yield fault("REQUEST_REVISION", "/request_revision", expected)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from operator import itemgetter
 from typing import Annotated, Any, TypeVar
@@ -44,6 +44,12 @@ def must_be_theirs(door: Door, who: Principal, zone: str | None) -> None:
     if zone is not None and zone not in mine:
         expected = f"expected one of your zones ({', '.join(sorted(mine)) or 'none'}), got {zone!r:.60}"
         raise problems.invalid([fault("ZONE_UNKNOWN", "?zone", expected)])
+
+
+async def must_be_known(door: Door, who: Principal, request_id: str | None, found: Mapping[str, object]) -> None:
+    """Raises Problem 404 where nothing was found on a request that they may not see: it would look like an answer."""
+    if request_id is not None and not found:
+        await door.request(who, request_id)
 
 
 async def listed(

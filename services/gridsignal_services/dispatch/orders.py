@@ -25,6 +25,7 @@ from gridsignal_services.dispatch.listing import (
     Since,
     Until,
     listed,
+    must_be_known,
 )
 from gridsignal_services.dispatch.parts import OFFERS, ORDERS
 from gridsignal_services.dispatch.shapes import CancelOrderBody, ExtendBody, ReleaseBody
@@ -49,6 +50,7 @@ from gridsignal_services.work import Work
 _ORDERS = Sheet.of("orders", DispatchOrder, OrderView, record="order", without="history metered")
 _OFFERS = Sheet.of("offers", FlexOffer, OfferView, record="offer")
 _OWN_SITES, _SEEN_SITES = Sheet.of("", SiteRegistration), Sheet.of("", SiteView)
+_A_MOMENT = timedelta(seconds=1)
 MeteredFrom = Annotated[Timestamp | None, Query(examples=["2024-05-12T18:00:00Z"])]
 
 
@@ -98,6 +100,7 @@ def _orders(router: APIRouter, door: Door) -> None:
         async with door.turn(who) as work:
             entries = _entries(await door.ledgers_in(who, ORDERS, from_, to, work, request_id))
             seen = await listed(entries, keeps, _issued_at, work, newest_first=newest_first)
+            await must_be_known(door, who, request_id, seen)
             chosen, following = paged(seen, after, limit)
             texts: list[str] = []
             shown = 0
@@ -125,8 +128,6 @@ def _order(router: APIRouter, door: Door) -> None:
 
 _INTERVALS = 2000
 """Metered intervals on one page of orders, give or take one order's."""
-
-
 _ON_THE_SPOT = 64
 """Intervals that are written in less time than it takes to have somebody else do it."""
 
@@ -231,9 +232,6 @@ def _cancelling(router: APIRouter, door: Door) -> None:
         return await _changed(door, who, ledger, tracked, response)
 
 
-_A_MOMENT = timedelta(seconds=1)
-
-
 def _soonest(now: datetime, log_clock: datetime | None, order: DispatchOrder) -> datetime:
     """A moment from now: an order can't end before the log has said so, and the log's clock runs on until then."""
     soonest = max(max(now, log_clock or now) + _A_MOMENT, order.starts_at)
@@ -270,6 +268,7 @@ def _offers(router: APIRouter, door: Door) -> None:
             known = [(ledger, list(ledger.offers.items())) for ledger in ledgers]
             entries = ((f"{key[0]}:{key[1]}", (ledger, each)) for ledger, items in known for key, each in items)
             seen = await listed(entries, keeps, _received_at, work, newest_first=newest_first)
+            await must_be_known(door, who, request_id, seen)
             chosen, following = paged(seen, after, limit)
             page = Offers(offers=[], next=following)
             answer = await written(page, "offers", chosen, lambda i: offer_view(seen[i][1]), work)

@@ -12,9 +12,9 @@ from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.sheets import Sheet
 from gridsignal_schemas.values import Shape, Timestamp
 from gridsignal_services import problems
-from gridsignal_services.access import Audience
 from gridsignal_services.dispatch.archive import TooMuch
 from gridsignal_services.dispatch.door import Door
+from gridsignal_services.dispatch.listing import must_be_theirs
 from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_period
 from gridsignal_services.dispatch.sheet import as_asked
 from gridsignal_services.dispatch.vintages import (
@@ -80,9 +80,8 @@ async def _answer(
     from_, to, moment = asked
     who = door.principal(request)
     door.only(request, "zone", "from", "to", "as_of")
+    must_be_theirs(door, who, zone)
     must_be_a_period(from_, to, MONTH)
-    if not door.sees(who, Audience(zone=zone)):
-        raise problems.not_found("zone")
     await door.catch_up(request)
     stream = "prices" if shape is Prices else "carbon"
     async with door.turn(who) as work:

@@ -22,7 +22,8 @@ def fault_of(frame: Subscribe, who: Principal, entitled: Entitlements) -> tuple[
     if SIGNAL_READ not in who.scopes:
         return "forbidden", f"the token lacks {SIGNAL_READ}"
     if foreign := [zone for zone in frame.filter.zones or () if zone not in entitled.zones]:
-        return "forbidden", f"the filter names a zone that is not yours: {foreign[0]!r:.60}"
+        mine = ", ".join(sorted(entitled.zones)) or "none"
+        return "forbidden", f"expected one of your zones ({mine}), got {foreign[0]!r:.60}"
     if unknown := _unknown(frame.filter):
         return "schema", f"expected a product or accounting that there is, got {unknown!r:.70}"
     return None

@@ -39,7 +39,8 @@ async def test_a_question_that_makes_no_sense_is_told_where(
 async def test_a_zone_that_is_not_yours_looks_like_one_that_does_not_exist(caller: Caller) -> None:
     colo = caller("participant", "volt-colo")
     foreign, nowhere = [await colo.get("/v1/prices", params=DAY | {"zone": zone}) for zone in ("FR", "ATLANTIS")]
-    assert (foreign.status_code, foreign.content) == (404, nowhere.content)
+    assert (foreign.status_code, foreign.text) == (422, nowhere.text.replace("ATLANTIS", "FR"))
+    assert {error["code"] for error in foreign.json()["errors"]} == {"ZONE_UNKNOWN"}
     assert (await colo.get("/v1/prices", params=DAY)).json()["curves"] == []
 
 

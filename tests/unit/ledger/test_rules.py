@@ -131,7 +131,7 @@ def test_an_offer_on_a_request_whose_gate_has_closed_is_late_with_or_without_the
     market.now = utc("17:00")
     assert market.offer("acme").code == "GATE_CLOSED"
     market.act()
-    assert market.offer("volt").code == "REQUEST_NOT_OPEN"
+    assert market.offer("volt").code == "GATE_CLOSED"
 
 
 def test_an_offer_without_a_baseline_declared_before_the_request_has_no_headroom() -> None:

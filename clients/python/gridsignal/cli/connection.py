@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,12 @@ def add_api(group: Any) -> None:
     """The option that says where the dispatch door is."""
     default = os.environ.get("GRIDSIGNAL_API", DEFAULT_API)
     group.add_argument("--api", default=default, metavar="URL", help="the dispatch door (%(default)s)")
+
+
+def add_doors(group: Any) -> None:
+    """The options that say where both are."""
+    add_url(group)
+    add_api(group)
 
 
 def add_options(
@@ -103,11 +109,52 @@ def exit_code(work: Coroutine[None, None, int], args: argparse.Namespace) -> int
 
 
 async def current(grid: gridsignal.Grid, stream: str, zones: list[str] | None = None) -> list[gridsignal.Message]:
-    """What holds now on a stream: its snapshot, and what was published while it came."""
+    """What holds now on a stream, each thing once: its snapshot, and what was published while it came.
+
+    A snapshot may be of a moment ago, before what this site has answered since, of which nothing is published: where
+    orders stand is asked.
+    """
     async with grid.subscribe(stream, zones=zones) as signals:
         reading = asyncio.create_task(_all_of(signals))
         await grid.settled()
-    return await reading
+    found = newest(await reading)
+    if not any(isinstance(message, gridsignal.DispatchOrder) for message in found):
+        return found
+    standing = await grid.orders()
+    orders = {status.order.order_id: status.order for status in standing}
+    return [
+        orders.get(message.order_id, message) if isinstance(message, gridsignal.DispatchOrder) else message
+        for message in found
+        if standing.more or not isinstance(message, gridsignal.DispatchOrder) or message.order_id in orders
+    ]
+
+
+def newest(messages: Iterable[gridsignal.Message]) -> list[gridsignal.Message]:
+    """Of each thing the last word, in the order in which they were first heard of; nothing of what was taken back."""
+    held: dict[tuple[str, ...], gridsignal.Message] = {}
+    for count, message in enumerate(messages):
+        key: tuple[str, ...]
+        match message:
+            case gridsignal.RequestCancellation(request_id=name):
+                held.pop(("request", name), None)
+                continue
+            case gridsignal.OrderOver(order=order):
+                held.pop(("order", order.order_id), None)
+                continue
+            case gridsignal.DispatchRequest(request_id=name):
+                key = ("request", name)
+            case gridsignal.DispatchOrder(order_id=name):
+                key = ("order", name)
+            case gridsignal.OfferDecision(offer_id=name):
+                key = ("offer", name)
+            case gridsignal.GridAlert():
+                key = ("alert", message.provider, message.zone, message.alert_id)
+            case gridsignal.SpotPrice() | gridsignal.CarbonIntensity():
+                key = ("series", message.series_id)
+            case _:
+                key = ("other", str(count))
+        held[key] = message
+    return list(held.values())
 
 
 async def _all_of(signals: gridsignal.Subscription) -> list[gridsignal.Message]:

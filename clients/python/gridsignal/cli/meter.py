@@ -12,7 +12,7 @@ import gridsignal
 from gridsignal.__main__ import FAILED, OK
 from gridsignal.answers import number_of
 from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, span, whole
-from gridsignal.cli.connection import add_api, add_options, add_url, archive, exit_code, open_grid, tell
+from gridsignal.cli.connection import add_doors, add_options, archive, exit_code, open_grid, tell
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import period, printable, when
 from gridsignal.history import Archive
@@ -52,14 +52,9 @@ def parser() -> Arguments:
     report.add_argument("--meter", default="main", metavar="NAME", help="the meter (%(default)s)")
     number = "of two readings of the same time the higher counts (default: the interval's number since 1970)"
     report.add_argument("--seq", type=whole(0, EXACT_MAX), metavar="N", help=number)
-    add_options(report, site=True, address=_add_doors)
+    add_options(report, site=True, address=add_doors)
     give_examples(actions, EXAMPLE)
     return arguments
-
-
-def _add_doors(group: Any) -> None:
-    add_url(group)
-    add_api(group)
 
 
 def _last(length: timedelta, now: datetime) -> datetime:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +14,8 @@ import gridsignal
 from gridsignal.__main__ import FAILED, OK
 from gridsignal.cli import offers
 from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, price, span
-from gridsignal.cli.connection import add_options, current, exit_code, open_grid, tell
-from gridsignal.cli.tables import printable, show_rows
+from gridsignal.cli.connection import add_doors, add_options, archive, current, exit_code, open_grid, tell
+from gridsignal.cli.tables import printable, show_rows, when
 from gridsignal.ids import uuid7
 from gridsignal_schemas.frames import State
 from gridsignal_schemas.values import rfc3339
@@ -50,7 +51,7 @@ def parser() -> Arguments:
     create.add_argument("--until", type=moment, metavar="TIME", help=until)
     create.add_argument("--indivisible", action="store_true", help="all of it or nothing")
     create.add_argument("--offer-id", metavar="ID", help="repeat an offer whose receipt you did not see")
-    add_options(create, site=True)
+    add_options(create, site=True, address=add_doors)
     withdraw = actions.add_parser("withdraw", help="take an offer back")
     withdraw.add_argument("offer_id", metavar="OFFER_ID")
     withdraw.add_argument("--reason", default="", help="for people")
@@ -75,7 +76,7 @@ async def _create(args: argparse.Namespace) -> int:
         found = {m.request_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchRequest)}
         request = found.get(args.request_id)
         if request is None:
-            tell(f"No open request {args.request_id!r:.80}, or you may not see it.")
+            tell(await _why_not(args))
             return FAILED
         terms = _terms(args, request)
         offer_id = args.offer_id or uuid7()
@@ -83,12 +84,35 @@ async def _create(args: argparse.Namespace) -> int:
             print(f"offering as {offer_id}", file=sys.stderr)
         try:
             receipt = await grid.offer(request, args.power, args.price, offer_id=offer_id, **terms)
+        except gridsignal.DeadlinePassed as late:
+            if late.sent or grid.now() < request.gate_closure_at:
+                raise
+            tell(_late(request.request_id, request.gate_closure_at, request.zone))
+            return FAILED
         except gridsignal.Conflict:
             standing = {offer.offer.offer_id: offer for offer in await grid.offers()}.get(offer_id)
             if standing is None or standing.receipt is None or not _is_offered_again(args, standing.offer):
                 raise
             receipt = standing.receipt
         return _tell(args, receipt, offer_id, await _became(grid, offer_id))
+
+
+async def _why_not(args: argparse.Namespace) -> str:
+    """Why there is nothing to offer to, as far as the dispatch door tells."""
+    try:
+        asked = await archive(args).request(args.request_id)
+        request_id, zone = asked["request"]["request_id"], asked["request"]["zone"]
+        gate_closure_at = datetime.fromisoformat(asked["request"]["gate_closure_at"])
+    except (gridsignal.GridsignalError, KeyError, TypeError, ValueError):
+        return f"No open request {args.request_id!r:.80}, or you may not see it."
+    if asked["state"] == "CANCELLED":
+        return f"REQUEST_NOT_OPEN: request {request_id} was taken back"
+    return _late(request_id, gate_closure_at, zone)
+
+
+def _late(request_id: str, gate_closure_at: datetime, zone: str) -> str:
+    closed = f"the gate of request {request_id} closed at {when(gate_closure_at, zone)}"
+    return f"GATE_CLOSED: {closed}; the offer was not sent"
 
 
 def _terms(args: argparse.Namespace, request: gridsignal.DispatchRequest) -> gridsignal.Terms:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import select
 import sys
+from collections.abc import Coroutine
 
 import gridsignal
 from gridsignal.__main__ import OK
@@ -40,7 +42,18 @@ def parser() -> Arguments:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    return exit_code(_once(args) if args.once else _watch(args), args)
+    return exit_code(_in_their_words(_once(args) if args.once else _watch(args), args), args)
+
+
+async def _in_their_words(work: Coroutine[None, None, int], args: argparse.Namespace) -> int:
+    """A zone that is none of yours is wrong usage, as with every command."""
+    try:
+        return await work
+    except gridsignal.NotPermitted as refused:
+        told = re.search(r"expected one of your zones \(.*\), got '.*'", str(refused))
+        if args.zone is None or told is None:
+            raise
+        raise gridsignal.UsageError(f"--zone: {told[0].removesuffix(')')}") from None
 
 
 async def _once(args: argparse.Namespace) -> int:

@@ -126,7 +126,7 @@ class FakeGrid:
 
     @property
     def api(self) -> str:
-        """What `connect(api=...)` takes: it answers what a site has declared and metered, and no history."""
+        """What `connect(api=...)` takes: where a request stands, what a site declared and metered; no history."""
         return f"http://127.0.0.1:{self.port}"
 
     def now(self) -> datetime:

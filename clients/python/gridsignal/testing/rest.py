@@ -16,16 +16,19 @@ from websockets.http11 import Response
 from gridsignal.testing.world import World
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.baselines import counting, runs_of
+from gridsignal_schemas.rules.lifecycle import RequestState
+from gridsignal_schemas.rules.offers import can_see
 from gridsignal_schemas.values import Timestamp, rfc3339
 
-_BASELINES, _READINGS = "/v1/baselines", "/v1/readings"
+_BASELINES, _READINGS, _REQUESTS = "/v1/baselines", "/v1/readings", "/v1/requests/"
 _INSTANT = TypeAdapter(Timestamp)
 _WEEK = timedelta(days=7, hours=1)
 
 
 def is_asked(target: str) -> bool:
     """Whether a request is for this door, and not for the gateway."""
-    return urlsplit(target).path in (_BASELINES, _READINGS)
+    path = urlsplit(target).path
+    return path in (_BASELINES, _READINGS) or path.startswith(_REQUESTS)
 
 
 def answered(world: World, socket: ServerConnection, target: str) -> Response | None:
@@ -49,6 +52,8 @@ def respond(socket: ServerConnection, status: int, headers: Mapping[str, str], t
 
 def _answer(world: World, target: str) -> tuple[HTTPStatus, str]:
     url = urlsplit(target)
+    if url.path.startswith(_REQUESTS):
+        return _request(world, url.path.removeprefix(_REQUESTS))
     asked = {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
     instants: dict[str, datetime] = {}
     wrong = []
@@ -69,6 +74,18 @@ def _answer(world: World, target: str) -> tuple[HTTPStatus, str]:
     if url.path == _READINGS:
         return HTTPStatus.OK, json.dumps({"readings": _readings(world, site, since, until), "ignored": []})
     return HTTPStatus.OK, json.dumps({"site": site, "stretches": _stretches(world, site, since, until)})
+
+
+def _request(world: World, request_id: str) -> tuple[HTTPStatus, str]:
+    """As one sees it who only offers: whether it was met is between its operator and those who offered."""
+    asked = world.ledger.asked.get(request_id)
+    if asked is None or not can_see(asked.request, world.participant):
+        return _problem(HTTPStatus.NOT_FOUND, "NOT_FOUND", "No such request, or you may not see it.", "")
+    state = asked.state
+    if state not in (RequestState.OPEN, RequestState.CANCELLED):
+        state = RequestState.CLEARING if world.now() < asked.request.ends_at else RequestState.COMPLETED
+    told = {"request": asked.request.model_dump(mode="json"), "state": state, "offers": 0, "orders": []}
+    return HTTPStatus.OK, json.dumps(told | {"waits_for_clearing": False})
 
 
 def _stretches(world: World, site: str, since: datetime, until: datetime) -> list[dict[str, Any]]:

@@ -1,0 +1,138 @@
+"""What commands of a data center show is so now, and what is not possible is told as what it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import pytest
+
+from gridsignal import MW
+from gridsignal.testing import FakeGrid
+from gridsignal_schemas.values import rfc3339
+from gridsignal_services import embedded
+from gridsignal_services.embedded import Stack
+from tests.integration.typed import Typed, typing_at
+from tests.patience import SOON_S
+
+
+@pytest.fixture
+async def stack(stack: Stack) -> Stack:
+    """With baselines for every site."""
+    await stack.declare_flat_baselines(embedded.midnight(datetime.now(UTC)), 2, 0.6)
+    return stack
+
+
+@pytest.fixture
+async def operator(stack: Stack) -> AsyncIterator[httpx2.AsyncClient]:
+    headers = {"Authorization": f"Bearer {stack.token('operator', 'tso-north')}"}
+    async with httpx2.AsyncClient(base_url=stack.api_url, headers=headers, timeout=SOON_S) as http:
+        yield http
+
+
+@pytest.fixture
+def typed(stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
+    token = stack.token("participant", "acme-ai")
+    return typing_at({"url": stack.gateway_url, "api": stack.api_url, "token": token}, monkeypatch, capsys)
+
+
+async def asked(operator: httpx2.AsyncClient, *, gate: timedelta, **more: Any) -> str:
+    """A request for 12 MW less in three hours; its id."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    times = {
+        "starts_at": now + timedelta(hours=3),
+        "ends_at": now + timedelta(hours=4),
+        "gate_closure_at": now + gate,
+        "decision_deadline": now + gate + timedelta(seconds=1),
+    }
+    body = {"zone": "DE-LU", "direction": "LOAD_DECREASE", "power_w": 12 * MW}
+    body |= {name: rfc3339(at) for name, at in times.items()} | more
+    made = await operator.post("/v1/requests", json=body, headers={"Idempotency-Key": f"k-{gate}"})
+    assert made.status_code == 201, made.text
+    return str(made.json()["request"]["request_id"])
+
+
+async def test_a_look_shows_what_was_answered_a_moment_ago(typed: Typed, operator: httpx2.AsyncClient) -> None:
+    """Snapshots are shared for a while; nothing is published of an answer."""
+    request_id = await asked(operator, gate=timedelta(hours=1))
+    assert (await typed("offer", "create", request_id, "--power", "12MW", "--price", "80")).code == 0
+    assert (await operator.post(f"/v1/requests/{request_id}/clear", json={})).status_code == 200
+    (order,) = (await operator.get("/v1/orders", params={"request_id": request_id})).json()["orders"]
+    order_id = order["order"]["order_id"]
+
+    async def look() -> list[tuple[str, str, int]]:
+        rows = (await typed("watch", "dispatch", "--once", "--json")).rows()
+        return [(row["order_id"], row["state"], row["power_w"]) for row in rows if row["type"] == "DispatchOrder"]
+
+    async with asyncio.timeout(SOON_S):
+        while (order_id, "ISSUED", 12 * MW) not in await look():
+            pass
+    assert (await typed("respond", "accept", order_id, "--power", "8MW")).code == 0
+    assert await look() == [(order_id, "ACCEPTED", 8 * MW)]
+    assert (await operator.post(f"/v1/orders/{order_id}/cancel", json={})).status_code == 200
+    assert await look() == []
+
+
+async def test_a_late_offer_is_told_that_the_gate_has_closed(typed: Typed, operator: httpx2.AsyncClient) -> None:
+    request_id = await asked(operator, gate=timedelta(seconds=2))
+    late = ("offer", "create", request_id, "--power", "12MW", "--price", "80")
+    async with asyncio.timeout(SOON_S):
+        while (await operator.get(f"/v1/requests/{request_id}")).json()["state"] == "OPEN":
+            pass
+        first = await typed(*late)
+        while (await operator.get(f"/v1/requests/{request_id}")).json()["state"] != "UNMET":
+            pass
+        second = await typed(*late)
+    for told in (first, second):
+        assert (told.code, told.out) == (1, "")
+        assert told.err.startswith(f"gridsignal: GATE_CLOSED: the gate of request {request_id} closed at 20")
+
+
+async def test_an_offer_to_what_was_taken_back_or_never_asked_is_told_so(
+    typed: Typed, operator: httpx2.AsyncClient
+) -> None:
+    request_id = await asked(operator, gate=timedelta(hours=1))
+    assert (await operator.post(f"/v1/requests/{request_id}/cancel", json={})).status_code == 200
+    terms = ("--power", "12MW", "--price", "80")
+    taken = await typed("offer", "create", request_id, *terms)
+    assert (taken.code, f"REQUEST_NOT_OPEN: request {request_id} was taken back" in taken.err) == (1, True)
+    nothing = await typed("offer", "create", "nope", *terms)
+    assert (nothing.code, "No open request 'nope', or you may not see it." in nothing.err) == (1, True)
+
+
+async def test_a_late_offer_at_a_gateway_in_memory_is_told_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with FakeGrid() as fake:
+        where = {"url": fake.url, "api": fake.api, "token": fake.token}
+        typed = typing_at(where, monkeypatch, capsys)
+        request = fake.ask(12 * MW, gate_closure_at=fake.now() + timedelta(seconds=1))
+        async with asyncio.timeout(SOON_S):
+            while fake.now() < request.gate_closure_at:
+                assert (await typed("watch", "requests", "--once")).code == 0
+        late = await typed("offer", "create", request.request_id, "--power", "12MW", "--price", "80")
+        assert (late.code, "GATE_CLOSED" in late.err) == (1, True)
+
+
+UNKNOWN = [
+    (["watch", "prices", "--once", "--zone", "XX"], 2, "--zone: expected one of your zones (DE-LU, FR), got 'XX'"),
+    (["prices", "--zone", "XX"], 2, "--zone: expected one of your zones (DE-LU, FR), got 'XX'"),
+    (["prices", "--carbon", "--zone", "XX"], 2, "--zone: expected one of your zones (DE-LU, FR), got 'XX'"),
+    (["totals", "--zone", "XX"], 2, "--zone: expected one of your zones (DE-LU, FR), got 'XX'"),
+    (["request", "list", "--zone", "XX"], 2, "--zone: expected one of your zones (DE-LU, FR), got 'XX'"),
+    (["order", "list", "--request", "nope"], 1, "No such request, or you may not see it."),
+    (["order", "list", "--request", "nope", "--csv"], 1, "No such request, or you may not see it."),
+    (["request", "show", "nope"], 1, "No such request, or you may not see it."),
+    (["order", "show", "nope"], 1, "No such order, or you may not see it."),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "told"), UNKNOWN, ids=[" ".join(words) for words, _, _ in UNKNOWN])
+async def test_what_is_unknown_is_told_alike_by_every_command(
+    words: list[str], code: int, told: str, typed: Typed
+) -> None:
+    left = await typed(*words)
+    assert (left.code, left.out, left.err) == (code, "", f"gridsignal: {told}\n")
