@@ -69,7 +69,7 @@ class Book:
     """Requests that wait for a clearing, the one that waits longest first."""
     last_request: int = -1
     """Offset of the newest request: no request uses a baseline that a later one has replaced since."""
-    orders_of_site: dict[str, list[str]] = field(default_factory=dict)
+    orders_of_site: dict[str, dict[str, None]] = field(default_factory=dict)
     over: deque[tuple[datetime, str]] = field(default_factory=deque)
     """Requests that are over, and since when; the longest first."""
     past: Past = field(default_factory=Past)
@@ -113,7 +113,7 @@ class Book:
         """Files an order under its site and request."""
         order = tracked.order
         self.orders[order.order_id] = tracked
-        self.orders_of_site.setdefault(order.site, []).append(order.order_id)
+        self.orders_of_site.setdefault(order.site, {})[order.order_id] = None
         self.live_of_site.setdefault(order.site, {})[order.order_id] = None
         self.requests[order.request_id].orders.append(order.order_id)
         active = self._active_of(tracked)

@@ -27,7 +27,7 @@ from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivery import amount, deficiency_w, deviation_w, energy_wh, shared_delivery_w
 from gridsignal_services.ledger.in_force import Statement, in_force
 from gridsignal_services.ledger.means import Gap, Mean, net_means
-from gridsignal_services.ledger.tracked import TrackedOrder, Turn
+from gridsignal_services.ledger.tracked import Ahead, TrackedOrder
 
 _BROKEN_OFF = frozenset({OrderState.COMPLETED, OrderState.ABORTED, OrderState.DEFAULTED})
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -129,7 +129,7 @@ def _ahead_of(book: Book, tracked: TrackedOrder) -> Profile:
     return Profile(block for turn, block in chain(others, tracked.ahead) if turn < tracked.turn)
 
 
-def block_ahead(other: TrackedOrder, tracked: TrackedOrder) -> list[tuple[Turn, Block]]:
+def block_ahead(other: TrackedOrder, tracked: TrackedOrder) -> list[Ahead]:
     """What another order of the site takes of the order's deviation if its turn comes first; nothing for most."""
     order, asked = other.order, tracked.order
     shares = (

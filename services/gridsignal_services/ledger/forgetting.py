@@ -1,19 +1,26 @@
 """Letting go of what is over: a function of the log's own clock, so that every node lets go at the same record.
 
 A request leaves the book when it has been over for a day, nothing of it runs any more and nobody waits for word of it.
-It leaves as a book of its own, with all that a reader of it asks for.
+It leaves as a book of its own, with all that a reader of it asks for. That is put together piece by piece while the
+request is still in the book; then it leaves at once, whole; what nobody finds any more is cleared away piece by piece.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from datetime import datetime
+from itertools import accumulate
 
+from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import block_ahead
-from gridsignal_services.ledger.pieces import Steps
-from gridsignal_services.ledger.tracked import TrackedOrder, TrackedRequest
+from gridsignal_services.ledger.pieces import Steps, pieces
+from gridsignal_services.ledger.tracked import Ahead, TrackedOrder, TrackedRequest
 
+_COMPARED = 256
+"""Pairs of orders in one piece, about a millisecond."""
 A_RECORD = 4
 """Requests that one record lets go of: whoever reads waits until a record is whole, and each request had several."""
 
@@ -27,11 +34,14 @@ def forget(book: Book, gone: list[Book]) -> Steps[None]:
         tracked = book.requests[request_id]
         if _is_needed(book, tracked):
             book.over.append((book.now, request_id))
-        else:
-            yield from _remember(book, tracked)
-            gone.append(_alone(book, tracked))
-            _drop(book, tracked)
             yield
+            continue
+        yield from _remember(book, tracked)
+        alone, taken = yield from _alone(book, tracked)
+        _leave(book, alone, taken)
+        gone.append(alone)
+        yield
+        yield from _clear_away(book, alone)
 
 
 def _is_needed(book: Book, tracked: TrackedRequest) -> bool:
@@ -44,41 +54,84 @@ def _is_needed(book: Book, tracked: TrackedRequest) -> bool:
     )
 
 
-def _alone(book: Book, tracked: TrackedRequest) -> Book:
-    """The request with its offers, orders and sites, and what its orders' delivery is measured by."""
+class _Taken:
+    """What orders take of the delivery of others, to be kept with those."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, tuple[TrackedOrder, list[Ahead]]] = {}
+
+    def take(self, one: TrackedOrder, other: TrackedOrder) -> None:
+        """What the one takes of the other's, if it comes first: who does not will not, for a turn only comes sooner."""
+        if one.turn < other.turn and (found := block_ahead(one, other)):
+            self._of.setdefault(other.order.order_id, (other, []))[1].extend(found)
+
+    def keep(self) -> None:
+        """Whoever asks about an order is told from now on."""
+        for order, taken in self._of.values():
+            order.ahead += taken
+
+
+def _alone(book: Book, tracked: TrackedRequest) -> Steps[tuple[Book, _Taken]]:
+    """The request with its offers, orders and sites; and what takes of the delivery of its and of other orders.
+
+    Changes nothing of the book.
+    """
     alone = Book(now=book.now)
     alone.requests[tracked.request.request_id] = tracked
     alone.offers = {key: book.offers[key] for key in tracked.offers}
-    beside: dict[str, list[TrackedOrder]] = {}
+    yield
+    taken = _Taken()
+    orders_of_site: dict[str, list[TrackedOrder]] = {}
     for order in _orders(book, tracked):
-        site, period = order.order.site, order.block()
-        if site not in beside:
-            beside[site] = _held_beside(book, site, tracked)
-        for other in () if order.state in ORDER_NEVER_HELD else beside[site]:
-            order.ahead += block_ahead(other, order)
-            other.ahead += block_ahead(order, other)
         alone.orders[order.order.order_id] = order
-        alone.orders_of_site.setdefault(site, []).append(order.order.order_id)
+        orders_of_site.setdefault(order.order.site, []).append(order)
+    for site, orders in orders_of_site.items():
+        alone.orders_of_site[site] = dict.fromkeys(order.order.order_id for order in orders)
         if site in book.sites:
             alone.sites[site] = book.sites[site]
-        counted = alone.declared.setdefault(site, [])
-        counted += [
-            declared
-            for declared in book.declared.get(site, ())
-            if declared.place < tracked.place
-            and declared.starts_at < period.ends_at
-            and period.starts_at < declared.ends_at
-            and declared not in counted
-        ]
-        counted.sort(key=lambda declared: declared.place)
-    return alone
+        beside = _Beside(book, site, tracked)
+        declared = [each for each in book.declared.get(site, ()) if each.place < tracked.place]
+        counted: set[int] = set()
+        yield
+        for order in orders:
+            period = order.block()
+            counted |= {
+                each.place for each in declared if each.starts_at < period.ends_at and period.starts_at < each.ends_at
+            }
+            for some in pieces(() if order.state in ORDER_NEVER_HELD else beside.during(order), _COMPARED):
+                for other in some:
+                    taken.take(other, order)
+                    taken.take(order, other)
+                yield
+            yield
+        alone.declared[site] = [each for each in declared if each.place in counted]
+    return alone, taken
 
 
-def _held_beside(book: Book, site: str, tracked: TrackedRequest) -> list[TrackedOrder]:
-    """The site's orders on other requests that deliver something: one that was never held takes nobody's turn."""
-    orders = map(book.orders.__getitem__, book.orders_of_site[site])
-    request_id = tracked.request.request_id
-    return [each for each in orders if each.state not in ORDER_NEVER_HELD and each.order.request_id != request_id]
+class _Beside:
+    """A site's orders on other requests that deliver something: one that was never held takes nobody's turn."""
+
+    def __init__(self, book: Book, site: str, tracked: TrackedRequest) -> None:
+        request_id = tracked.request.request_id
+        orders = map(book.orders.__getitem__, book.orders_of_site[site])
+        held = [each for each in orders if each.state not in ORDER_NEVER_HELD and each.order.request_id != request_id]
+        self._orders = sorted(held, key=_starts_at)
+        self._until = list(accumulate(map(_ends_at, self._orders), max))
+        """How far each of them and those before it reach."""
+
+    def during(self, order: TrackedOrder) -> list[TrackedOrder]:
+        """Those whose period has a moment in common with this order's."""
+        starts_at, ends_at = _starts_at(order), _ends_at(order)
+        first, last = bisect_right(self._until, starts_at), bisect_left(self._orders, ends_at, key=_starts_at)
+        return [other for other in self._orders[first:last] if _ends_at(other) > starts_at]
+
+
+def _starts_at(tracked: TrackedOrder) -> datetime:
+    return tracked.order.starts_at
+
+
+def _ends_at(tracked: TrackedOrder) -> datetime:
+    return tracked.order.ends_at or FOR_EVER
 
 
 def _orders(book: Book, tracked: TrackedRequest) -> Iterator[TrackedOrder]:
@@ -93,24 +146,33 @@ def _remember(book: Book, tracked: TrackedRequest) -> Steps[None]:
         yield
 
 
-def _drop(book: Book, tracked: TrackedRequest) -> None:
-    past, request_id = book.past, tracked.request.request_id
-    for key in tracked.offers:
+def _leave(book: Book, alone: Book, taken: _Taken) -> None:
+    """In one go: from here on nobody finds the request, its offers and its orders in the book."""
+    taken.keep()
+    for site, names in alone.orders_of_site.items():
+        left = book.orders_of_site[site]
+        for order_id in names:
+            del left[order_id], book.orders[order_id]
+    for key in alone.offers:
         del book.offers[key]
-        book.announcements.drop("offer", *key)
-    for order in list(_orders(book, tracked)):
-        _drop_order(book, order)
-    for revision, digest in tracked.digests.items():
-        past.requests.add((request_id, revision), digest, tracked.receipts[revision].received_at)
-    past.keep_audience(request_id, tracked.audience)
-    book.announcements.drop_orders_of(request_id)
-    del book.requests[request_id]
+    for request_id, tracked in alone.requests.items():
+        for revision, digest in tracked.digests.items():
+            book.past.requests.add((request_id, revision), digest, tracked.receipts[revision].received_at)
+        book.past.keep_audience(request_id, tracked.audience)
+        book.announcements.drop_orders_of(request_id)
+        del book.requests[request_id]
 
 
-def _drop_order(book: Book, tracked: TrackedOrder) -> None:
-    order = tracked.order
-    for response_id in tracked.response_ids:
-        del book.responses[order.participant, response_id]
-    book.announcements.drop("order", order.participant, order.order_id)
-    book.orders_of_site[order.site].remove(order.order_id)
-    del book.orders[order.order_id]
+def _clear_away(book: Book, alone: Book) -> Steps[None]:
+    """What was said of offers and orders that nobody finds any more."""
+    for keys in pieces(list(alone.offers)):
+        for key in keys:
+            book.announcements.drop("offer", *key)
+        yield
+    for orders in pieces(list(alone.orders.values())):
+        for tracked in orders:
+            participant = tracked.order.participant
+            book.announcements.drop("order", participant, tracked.order.order_id)
+            for response_id in tracked.response_ids:
+                del book.responses[participant, response_id]
+        yield

@@ -26,6 +26,8 @@ from gridsignal_services.ledger.needs import Needs
 
 Turn = tuple[bool, int, str]
 """Of overlapping orders the smaller comes first."""
+Ahead = tuple[Turn, Block]
+"""What an order takes of a deviation, in its turn."""
 
 
 @dataclass(slots=True)
@@ -119,7 +121,7 @@ class TrackedOrder:
     """The answers it has had."""
     taken_back: Block | None = None
     """What its operator has let go of, by an earlier end or altogether: nobody is called for that unless by hand."""
-    ahead: list[tuple[Turn, Block]] = field(default_factory=list)
+    ahead: list[Ahead] = field(default_factory=list)
     """What orders that the book has let go of take of the same deviation, each in its turn."""
 
     @property

@@ -26,9 +26,9 @@ def lines_of(call: Callable[[], object]) -> int:
     return count
 
 
-def longest_of(steps: Iterator[object]) -> int:
-    """How many lines the longest step runs."""
-    longest, end = 0, object()
+def lines_of_each(steps: Iterator[object]) -> list[int]:
+    """How many lines each step runs."""
+    counts, end = list[int](), object()
     found: object = None
 
     def step() -> None:
@@ -36,5 +36,5 @@ def longest_of(steps: Iterator[object]) -> int:
         found = next(steps, end)
 
     while found is not end:
-        longest = max(longest, lines_of(step))
-    return longest
+        counts.append(lines_of(step))
+    return counts

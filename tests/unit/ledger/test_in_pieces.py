@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
-from gridsignal_schemas.messages import DispatchRequest, OfferDecision, Record
+from gridsignal_schemas.messages import DispatchRequest, OfferDecision, OrderState, Record
 from gridsignal_schemas.values import MW
 from gridsignal_services.clock import micros
 from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.dispatch.timers import AT_ONCE, due_records, owed_records
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.forgetting import A_RECORD
-from gridsignal_services.ledger.pieces import A_PIECE
+from gridsignal_services.ledger.pieces import A_PIECE, Steps
 from gridsignal_services.ledger.reduce import Ledger
-from tests.builders import REQUEST_ID, a_dispatch_request, a_request_cancellation
+from gridsignal_services.ledger.tracked import TrackedOrder
+from tests.builders import REQUEST_ID, a_dispatch_order, a_dispatch_request, a_request_cancellation, utc
+from tests.unit.ledger.cost import lines_of_each
 from tests.unit.ledger.market import OPERATORS_NAME, OWNER, Market
 
 SITES, EACH = 60, 3
@@ -165,6 +167,38 @@ def test_a_request_that_leaves_the_book_is_handed_over_before_anybody_misses_it(
         gone = [name for book in market.ledger.forgotten for name in book.requests]
         assert (REQUEST_ID in market.ledger.requests) == (gone != [REQUEST_ID])
     assert looks >= OFFERS  # each may have fifty revisions
+
+
+def leaving(offers: int, beside: int) -> Steps[Outcome]:
+    """A site's request with so many orders leaves the book; so many that it had before stay."""
+    market = Market("acme", power_w=offers, step_w=None, min_quantity_w=0)
+    for number in range(offers):
+        assert market.offer("acme", 1, offer_id=f"o-{number}").accepted
+    market.close()
+    book, since = market.ledger.book, utc("17:00")
+    for tracked in list(book.orders.values()):
+        assert market.reply(tracked.order, "ACCEPTED").accepted
+    assert market.ask(request_id="beside", gate_closure_at=utc("17:30"), decision_deadline=utc("17:40")).accepted
+    for number in range(beside):
+        since -= timedelta(minutes=1)
+        name, until = f"b-{number}", since + timedelta(minutes=1)
+        fields = {"order_id": name, "request_id": "beside", "starts_at": since, "ends_at": until}
+        book.add_order(TrackedOrder(a_dispatch_order(participant="acme", site="acme-1", **fields), None, "before"))
+    market.run_until(utc("19:00"))
+    assert [tracked.state for tracked in book.orders.values()].count(OrderState.COMPLETED) == offers
+    market.now += book.kept
+    return market.ledger.steps(entry_of(market, a_dispatch_request(request_id="another"), OPERATORS_NAME))
+
+
+def test_a_request_leaves_at_a_cost_that_grows_with_what_it_holds_and_in_short_pieces() -> None:
+    small, large = (lines_of_each(leaving(offers, 10)) for offers in (16, 64))
+    assert max(large) < max(small) + 20 * (64 - 16)
+    assert sum(large) < 5 * sum(small)
+
+
+def test_a_request_leaves_without_a_look_at_every_pair_of_its_site_s_orders() -> None:
+    few, many = (sum(lines_of_each(leaving(40, beside))) for beside in (20, 220))
+    assert many - few < 10 * 200
 
 
 def test_one_record_lets_go_of_few_requests_and_the_next_ones_of_the_rest() -> None:
