@@ -25,7 +25,7 @@ export GRIDSIGNAL_SAMPLES
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv embedded up down logs demo unit test compose-test check lock docs bench clean
+.PHONY: help venv embedded up down logs demo unit test coverage compose-test check lock docs bench clean
 .SUFFIXES:
 
 help: ## this list
@@ -56,6 +56,10 @@ unit: $(VENV)/.dev ## while you write: the unit and contract tests that need no 
 
 test: $(VENV)/.dev ## the whole suite; it ends with a list of what was tested against what (ARGS='-m "not services"': without Kafka and Redis)
 	@$(PY) -m pytest $(ARGS)
+
+coverage: $(VENV)/.dev ## how much of each room `make unit` takes, held to tests/coverage_floors.toml (ARGS=--raise: raises the floors)
+	@$(PY) -m coverage run -m pytest -q --hypothesis-profile=quick -m "not services" tests/unit tests/contract
+	@$(PY) -m tests.floors $(ARGS)
 
 compose-test: $(VENV)/.dev ## the local stack brought up with docker compose and driven from outside (ARGS='-k kill')
 	@$(PY) -m pytest -s -o faulthandler_timeout=400 tests/stack $(ARGS)
