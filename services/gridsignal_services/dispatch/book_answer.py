@@ -9,12 +9,16 @@ from collections.abc import Iterator, Mapping
 
 from fastapi import Response
 
+from gridsignal_services import problems
+from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.book import head, line
 from gridsignal_services.dispatch.door import Door
+from gridsignal_services.dispatch.parts import WHOLE
 from gridsignal_services.dispatch.written import around, json
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.ledger.ranking import call_order
+from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.work import Work
 
 _FEW = 8
@@ -22,14 +26,29 @@ _FEW = 8
 
 
 async def book_answer(
-    door: Door, work: Work, book: Book, request_id: str, headers: Mapping[str, str] | None = None
+    door: Door,
+    who: Principal,
+    work: Work,
+    ledger: Ledger,
+    request_id: str,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The book of one request, made in a turn; with `headers` it answers a write. Raises KeyError."""
-    await door.replica.whole()
-    with work.here():
-        held = excerpt(book, request_id)
+    """The book of one request that is theirs, made in a turn; with `headers` it answers a write. Raises Problem 404."""
+    held = await held_of(door, who, work, ledger, request_id)
     pieces = await work.each_away(texts(held, request_id))
     return json("".join(pieces), headers)
+
+
+async def held_of(door: Door, who: Principal, work: Work, ledger: Ledger, request_id: str) -> Book:
+    """The request's part of the ledger that has it, or had it until a moment ago, as it is between two records.
+
+    Raises Problem 404.
+    """
+    await door.replica.whole()
+    if (holder := await door.past(who, work).holding(ledger, WHOLE, request_id)) is None:
+        raise problems.not_found("request")
+    with work.here():
+        return excerpt(holder.book, request_id)
 
 
 def texts(book: Book, request_id: str) -> Iterator[str]:

@@ -7,7 +7,6 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from typing import TypeVar
 
 from fastapi import Request, Response
@@ -28,7 +27,6 @@ from gridsignal_services.dispatch.parts import Kind
 from gridsignal_services.dispatch.past import Past
 from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
-from gridsignal_services.dispatch.tables import TooMany
 from gridsignal_services.dispatch.views import page
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
@@ -186,29 +184,6 @@ class Door:
         """What they may read of what is over, at that work's expense."""
         return Past(self._finished, principal, self.entitlements(principal), work)
 
-    async def ledgers_in(
-        self,
-        principal: Principal,
-        kinds: Sequence[Kind],
-        from_: datetime | None,
-        to: datetime | None,
-        work: Work,
-        request_id: str | None = None,
-    ) -> list[Ledger]:
-        """All zones; also these parts of a request where it has left them, or of what is over of their zones and
-        touches [from, to), if one is named. Raises Problem 422."""
-        past, live = self.past(principal, work), list(self.ledgers())
-        if request_id is not None:
-            found = await past.of_request(kinds, request_id)
-            return live if found is None else [*live, found]
-        if from_ is None and to is None:
-            return live
-        try:
-            return [*live, *await past.touching(kinds, self.entitlements(principal).zones, from_, to)]
-        except TooMany as more:
-            expected = f"expected a shorter period: this one has {more}"
-            raise problems.invalid([Detail(code="PERIOD", pointer="?from", message=expected)]) from None
-
     async def request(
         self,
         principal: Principal,
@@ -258,8 +233,11 @@ class Door:
         """The participant whose offer it is, and the operator who asked."""
         if principal.role == "participant":
             return tracked.offer.participant == principal.organisation
-        request = ledger.requests.get(tracked.offer.request_id or "")
-        return request is not None and owns(principal, request)
+        request_id = tracked.offer.request_id or ""
+        request = ledger.requests.get(request_id)
+        if request is None:  # it has left since
+            return principal.role == "operator" and principal.organisation == ledger.book.past.operator_of(request_id)
+        return owns(principal, request)
 
 
 def owns(principal: Principal, tracked: TrackedRequest) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -28,6 +27,7 @@ from gridsignal_services.dispatch.listing import (
     must_be_known,
 )
 from gridsignal_services.dispatch.parts import OFFERS, ORDERS
+from gridsignal_services.dispatch.past import Past
 from gridsignal_services.dispatch.shapes import CancelOrderBody, ExtendBody, ReleaseBody
 from gridsignal_services.dispatch.sheet import as_asked
 from gridsignal_services.dispatch.views import (
@@ -40,6 +40,7 @@ from gridsignal_services.dispatch.views import (
     order_view,
     overlaps,
     site_view,
+    with_metered,
 )
 from gridsignal_services.dispatch.written import json, json_of, written
 from gridsignal_services.ledger.book import Book
@@ -87,7 +88,7 @@ def _orders(router: APIRouter, door: Door) -> None:
         door.only(request, "request_id", "state", "from", "to", "newest_first", "after", "limit")
         await door.catch_up(request)
 
-        def keeps(entry: _Entry) -> bool:
+        def keeps(entry: tuple[Ledger, TrackedOrder]) -> bool:
             ledger, tracked = entry
             order = tracked.order
             return (
@@ -98,14 +99,15 @@ def _orders(router: APIRouter, door: Door) -> None:
             )
 
         async with door.turn(who) as work:
-            entries = _entries(await door.ledgers_in(who, ORDERS, from_, to, work, request_id))
-            seen = await listed(entries, keeps, _issued_at, work, newest_first=newest_first)
+            past = door.past(who, work)
+            known = await past.entries(door.ledgers(), lambda ledger: ledger.orders, ORDERS, from_, to, request_id)
+            seen = await listed(known, keeps, _issued_at, work, newest_first=newest_first)
             await must_be_known(door, who, request_id, seen)
             chosen, following = paged(seen, after, limit)
             texts: list[str] = []
             shown = 0
             for order_id in chosen:
-                text, intervals = await _text(door, *seen[order_id], work)
+                text, intervals = await _text(door, past, *seen[order_id], work)
                 texts.append(text)
                 shown += intervals
                 if shown > _INTERVALS and order_id != chosen[-1]:
@@ -123,7 +125,7 @@ def _order(router: APIRouter, door: Door) -> None:
         await door.catch_up(request)
         async with door.turn(who) as work:
             ledger, tracked = await door.order(who, order_id, work=work)
-            return json((await _text(door, ledger, tracked, work, metered_from))[0])
+            return json((await _text(door, door.past(who, work), ledger, tracked, work, metered_from))[0])
 
 
 _INTERVALS = 2000
@@ -133,12 +135,14 @@ _ON_THE_SPOT = 64
 
 
 async def _text(
-    door: Door, ledger: Ledger, tracked: TrackedOrder, work: Work, since: datetime | None = None
+    door: Door, past: Past, ledger: Ledger, tracked: TrackedOrder, work: Work, since: datetime | None = None
 ) -> tuple[str, int]:
-    """An order as JSON, and how many intervals it shows."""
-    delivered = await door.measuring.of(ledger.book, tracked, work, since)
+    """An order as JSON, and how many intervals it shows. Raises Problem 404."""
+    if (holder := await past.holding(ledger, ORDERS, tracked.order.request_id)) is None:
+        raise problems.not_found("order")
     with work.here():
-        view = order_view(ledger.book, tracked, delivered)
+        stands = order_view(holder.book, tracked)
+    view = with_metered(stands, await door.measuring.of(holder.book, tracked, work, since))
     intervals = len(view.metered)
     if intervals > _ON_THE_SPOT:
         return await work.away(view.model_dump_json), intervals
@@ -150,22 +154,12 @@ async def _text(
 
 async def _changed(door: Door, who: Principal, ledger: Ledger, tracked: TrackedOrder, response: Response) -> Response:
     async with door.turn(who, is_owed=True) as work:
-        text, _ = await _text(door, ledger, tracked, work)
+        text, _ = await _text(door, door.past(who, work), ledger, tracked, work)
     return json(text, response.headers)
 
 
-class _Entry(NamedTuple):
-    ledger: Ledger
-    tracked: TrackedOrder
-
-
-def _entries(ledgers: Iterable[Ledger]) -> Iterator[tuple[str, _Entry]]:
-    known = [(ledger, list(ledger.orders.items())) for ledger in ledgers]
-    return ((order_id, _Entry(ledger, tracked)) for ledger, items in known for order_id, tracked in items)
-
-
-def _issued_at(entry: _Entry) -> datetime:
-    return entry.tracked.history[0].at
+def _issued_at(entry: tuple[Ledger, TrackedOrder]) -> datetime:
+    return entry[1].history[0].at
 
 
 def _changes(router: APIRouter, door: Door) -> None:
@@ -264,9 +258,9 @@ def _offers(router: APIRouter, door: Door) -> None:
             )
 
         async with door.turn(who) as work:
-            ledgers = await door.ledgers_in(who, OFFERS, None, None, work, request_id)
-            known = [(ledger, list(ledger.offers.items())) for ledger in ledgers]
-            entries = ((f"{key[0]}:{key[1]}", (ledger, each)) for ledger, items in known for key, each in items)
+            past = door.past(who, work)
+            known = await past.entries(door.ledgers(), lambda ledger: ledger.offers, OFFERS, request_id=request_id)
+            entries = ((f"{key[0]}:{key[1]}", entry) for key, entry in known)
             seen = await listed(entries, keeps, _received_at, work, newest_first=newest_first)
             await must_be_known(door, who, request_id, seen)
             chosen, following = paged(seen, after, limit)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
+from typing import TypeVar
 
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_services import problems
 from gridsignal_services.access import Entitlements, Principal
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.parts import Kind, read, zone_name
-from gridsignal_services.dispatch.tables import Kept, Question
+from gridsignal_services.dispatch.tables import Kept, Question, TooMany
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.work import Work
 
@@ -16,12 +20,55 @@ _TOGETHER_BYTES = 256 * 1024
 """Fetched at once."""
 
 
+K = TypeVar("K")
+V = TypeVar("V")
+
+
 class Past:
     """What one asker may read of the past: each request as a ledger of its own, in which what concerns them is all
-    there is."""
+    there is. What leaves a zone's ledger while an answer is made is found here from then on."""
 
     def __init__(self, finished: Finished, principal: Principal, mine: Entitlements, work: Work) -> None:
         self._finished, self._principal, self._mine, self._work = finished, principal, mine, work
+
+    async def entries(
+        self,
+        ledgers: Iterable[Ledger],
+        of: Callable[[Ledger], Mapping[K, V]],
+        kinds: Sequence[Kind],
+        from_: datetime | None = None,
+        to: datetime | None = None,
+        request_id: str | None = None,
+    ) -> Iterator[tuple[K, tuple[Ledger, V]]]:
+        """What these ledgers have at this moment; also what of these kinds is over on a request, or of their zones in
+        [from, to), if one is named. Each once. Raises Problem 422."""
+        live = [(ledger, list(of(ledger).items())) for ledger in ledgers]
+        over = [(ledger, of(ledger)) for ledger in await self._over(kinds, from_, to, request_id)]
+        left = {key for _, found in over for key in found}
+        there = ((key, (ledger, one)) for ledger, found in live for key, one in found if key not in left)
+        return chain(there, ((key, (ledger, one)) for ledger, found in over for key, one in found.items()))
+
+    async def _over(
+        self, kinds: Sequence[Kind], from_: datetime | None, to: datetime | None, request_id: str | None
+    ) -> list[Ledger]:
+        if request_id is not None:
+            found = await self.of_request(kinds, request_id)
+            return [] if found is None else [found]
+        if from_ is None and to is None:
+            return []
+        try:
+            return await self.touching(kinds, self._mine.zones, from_, to)
+        except TooMany as more:
+            raise problems.invalid(
+                [fault("PERIOD", "?from", f"expected a shorter period: this one has {more}")]
+            ) from None
+
+    async def holding(self, ledger: Ledger, kinds: Sequence[Kind], request_id: str) -> Ledger | None:
+        """The ledger that has a request which this one had: itself, or since the request has left it, its own.
+
+        What is read of it before the next await is there. None: it could not be kept.
+        """
+        return ledger if request_id in ledger.requests else await self.of_request(kinds, request_id)
 
     async def of_request(self, kinds: Sequence[Kind], request_id: str) -> Ledger | None:
         """These parts of a request; None: nothing of it concerns them."""

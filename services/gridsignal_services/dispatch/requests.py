@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import NamedTuple
 
 from fastapi import APIRouter, Request, Response
 
@@ -17,7 +15,7 @@ from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch import commands
 from gridsignal_services.dispatch.book import BookView
-from gridsignal_services.dispatch.book_answer import book_answer
+from gridsignal_services.dispatch.book_answer import book_answer, held_of
 from gridsignal_services.dispatch.door import Door, must_be_accepted, owns, paged
 from gridsignal_services.dispatch.examples import AWARD, CANCEL, REQUEST, takes
 from gridsignal_services.dispatch.listing import (
@@ -36,7 +34,6 @@ from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody
 from gridsignal_services.dispatch.sheet import as_asked
 from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown
 from gridsignal_services.dispatch.written import written
-from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedRequest
 
@@ -133,21 +130,23 @@ def _listing(router: APIRouter, door: Door) -> None:
         await door.catch_up(request)
         now = door.clock.now()
 
-        def keeps(entry: _Entry) -> bool:
-            asked = entry.tracked.request
+        def keeps(entry: tuple[Ledger, TrackedRequest]) -> bool:
+            tracked = entry[1]
+            asked = tracked.request
             return (
                 zone in (None, asked.zone)
                 and overlaps(asked.starts_at, asked.ends_at, from_, to)
                 and door.sees_request(who, *entry)
-                and (state is None or state is state_shown(entry.tracked, now, own=owns(who, entry.tracked)))
+                and (state is None or state is state_shown(tracked, now, own=owns(who, tracked)))
             )
 
         async with door.turn(who) as work:
-            entries = _entries(await door.ledgers_in(who, (Kind.REQUEST,), from_, to, work))
-            seen = await listed(entries, keeps, _made_at, work, newest_first=newest_first)
+            past = door.past(who, work)
+            known = await past.entries(door.ledgers(), lambda ledger: ledger.requests, (Kind.REQUEST,), from_, to)
+            seen = await listed(known, keeps, _made_at, work, newest_first=newest_first)
             chosen, following = paged(seen, after, limit)
             page = Requests(requests=[], next=following)
-            answer = await written(page, "requests", chosen, lambda i: _view_of(door, who, seen[i].tracked), work)
+            answer = await written(page, "requests", chosen, lambda i: _view_of(door, who, seen[i][1]), work)
             return await as_asked(request, answer, _REQUESTS, work)
 
 
@@ -166,7 +165,7 @@ def _showing(router: APIRouter, door: Door) -> None:
         await door.catch_up(request)
         async with door.turn(who) as work:
             ledger, _ = await door.request(who, request_id, own=True, kinds=WHOLE, work=work)
-            return await book_answer(door, work, ledger.book, request_id)
+            return await book_answer(door, who, work, ledger, request_id)
 
 
 def _clearing(router: APIRouter, door: Door) -> None:
@@ -207,9 +206,7 @@ async def _clear(
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             async with door.turn(who) as work:
-                await door.replica.whole()
-                with work.here():
-                    held, now = excerpt(ledger.book, request_id), _now(door, ledger.now)
+                held, now = await held_of(door, who, work, ledger, request_id), _now(door, ledger.now)
                 clearing = await work.away(
                     commands.cleared, held, ledger.position, request_id, now, who, reason, picked
                 )
@@ -221,7 +218,7 @@ async def _clear(
         await door.moved_on(ledger)  # somebody was faster: decide anew from what holds then
     must_be_accepted(outcome)
     async with door.turn(who, is_owed=True) as work:
-        return await book_answer(door, work, ledger.book, request_id, response.headers)
+        return await book_answer(door, who, work, ledger, request_id, response.headers)
 
 
 _ATTEMPTS = 5
@@ -251,18 +248,8 @@ async def _view(door: Door, who: Principal, request_id: str) -> RequestView:
     return _view_of(door, who, (await door.request(who, request_id))[1])
 
 
-class _Entry(NamedTuple):
-    ledger: Ledger
-    tracked: TrackedRequest
-
-
-def _entries(ledgers: Iterable[Ledger]) -> Iterator[tuple[str, _Entry]]:
-    known = [(ledger, list(ledger.requests.items())) for ledger in ledgers]
-    return ((request_id, _Entry(ledger, tracked)) for ledger, items in known for request_id, tracked in items)
-
-
-def _made_at(entry: _Entry) -> datetime:
-    return entry.tracked.receipts[1].received_at
+def _made_at(entry: tuple[Ledger, TrackedRequest]) -> datetime:
+    return entry[1].receipts[1].received_at
 
 
 def _view_of(door: Door, who: Principal, tracked: TrackedRequest) -> RequestView:

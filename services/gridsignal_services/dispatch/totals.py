@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +20,7 @@ from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door, owns
 from gridsignal_services.dispatch.listing import ZoneFilter, must_be_theirs
 from gridsignal_services.dispatch.parts import OFFERS
+from gridsignal_services.dispatch.past import Past
 from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_period
 from gridsignal_services.dispatch.sheet import as_asked
 from gridsignal_services.dispatch.views import overlaps
@@ -105,8 +105,10 @@ def routes(door: Door) -> APIRouter:
             return counts and overlaps(of.starts_at, of.ends_at, from_, to) and door.sees_request(who, *entry)
 
         async with door.turn(who) as work:
-            known = _requests(await door.ledgers_in(who, OFFERS, from_, to, work))
-            chosen = [one for one in await work.each(known, lambda e: e if asked(e) else None) if one]
+            past = door.past(who, work)
+            known = await past.entries(door.ledgers(), lambda ledger: ledger.requests, OFFERS, from_, to)
+            entries = (_Asked(*entry) for _, entry in known)
+            chosen = [one for one in await work.each(entries, lambda e: e if asked(e) else None) if one]
             sums = await _added_up(door, who, chosen, by, work)
             lines = sorted(sums.items())
             head = Totals(by=by, totals=[])
@@ -154,27 +156,23 @@ class _Sum:
 _Sums = dict[tuple[str, str], _Sum]
 
 
-def _requests(ledgers: Iterable[Ledger]) -> Iterator[_Asked]:
-    known = [(ledger, list(ledger.requests.values())) for ledger in ledgers]
-    return (_Asked(ledger, tracked) for ledger, requests in known for tracked in requests)
-
-
 async def _added_up(door: Door, who: Principal, chosen: list[_Asked], by: By, work: Work) -> _Sums:
     sums: _Sums = {}
-    held: list[tuple[Book, TrackedOrder, _Sum]] = []
-    offers = 0
-    for ledger, tracked in chosen:
-        book, mine = await _found(door, who, ledger.book, tracked, work)
+    held: list[tuple[Ledger, TrackedOrder, _Sum]] = []
+    offers, past = 0, door.past(who, work)
+    for entry in chosen:
+        tracked = entry.tracked
+        ledger, mine = await _found(past, who, *entry, work)
         offers += len(mine.offers)
         if len(held) + len(mine.orders) > MOST or offers > MOST:
             expected = f"expected a shorter period, for there are more than {MOST} offers or orders in this one"
             raise problems.invalid([fault("PERIOD", "?to", expected)])
-        held += await _take(sums, door, book, tracked.request, mine, by, work)
-    for book, order, line in held:
-        holder = await _holder(door, who, book, order.order.request_id, work)
+        held += await _take(sums, door, ledger, tracked.request, mine, by, work)
+    for ledger, order, line in held:
+        holder = await past.holding(ledger, OFFERS, order.order.request_id)
         if holder is None:
             continue
-        metered = (await door.measuring.of(holder, order, work)).totals
+        metered = (await door.measuring.of(holder.book, order, work)).totals
         line.metered_s += metered.metered_s
         if metered.delivered_wh is not None:
             line.delivered_wh = (line.delivered_wh or 0) + metered.delivered_wh
@@ -184,22 +182,16 @@ async def _added_up(door: Door, who: Principal, chosen: list[_Asked], by: By, wo
     return sums
 
 
-async def _found(door: Door, who: Principal, book: Book, tracked: TrackedRequest, work: Work) -> tuple[Book, _Mine]:
-    """What of a request is theirs, all from one book; nothing where it is in none any more."""
-    mine, name = await _Mine.of(who, book, tracked, work), tracked.request.request_id
-    if (holder := await _holder(door, who, book, name, work)) is None:
-        return book, _Mine(False, [], [])
-    if holder is not book:  # it left while it was looked through: what was found may be a part
-        mine = await _Mine.of(who, holder, holder.requests[name], work)
+async def _found(
+    past: Past, who: Principal, ledger: Ledger, tracked: TrackedRequest, work: Work
+) -> tuple[Ledger, _Mine]:
+    """What of a request is theirs, all from one ledger; nothing where it is in none any more."""
+    mine, name = await _Mine.of(who, ledger.book, tracked, work), tracked.request.request_id
+    if (holder := await past.holding(ledger, OFFERS, name)) is None:
+        return ledger, _Mine(False, [], [])
+    if holder is not ledger:  # it left while it was looked through: what was found may be a part
+        mine = await _Mine.of(who, holder.book, holder.requests[name], work)
     return holder, mine
-
-
-async def _holder(door: Door, who: Principal, book: Book, request_id: str, work: Work) -> Book | None:
-    """The book that holds a request: this one, or where it has left that, its own."""
-    if request_id in book.requests:
-        return book
-    ledgers = await door.ledgers_in(who, OFFERS, None, None, work, request_id)
-    return next((ledger.book for ledger in ledgers if request_id in ledger.requests), None)
 
 
 class _Mine(NamedTuple):
@@ -231,8 +223,8 @@ class _Mine(NamedTuple):
 
 
 async def _take(
-    sums: _Sums, door: Door, book: Book, request: DispatchRequest, mine: _Mine, by: By, work: Work
-) -> list[tuple[Book, TrackedOrder, _Sum]]:
+    sums: _Sums, door: Door, ledger: Ledger, request: DispatchRequest, mine: _Mine, by: By, work: Work
+) -> list[tuple[Ledger, TrackedOrder, _Sum]]:
     """Adds a request to its lines; what its orders delivered is still to be measured."""
     if not (mine.asks or mine.offers or mine.orders):
         return []
@@ -253,13 +245,13 @@ async def _take(
     def offered(offer: TrackedOffer) -> None:
         line_of(offer.offer.site).offered_ws += _offered_ws(request, offer)
 
-    def ordered(one: TrackedOrder) -> tuple[Book, TrackedOrder, _Sum]:
+    def ordered(one: TrackedOrder) -> tuple[Ledger, TrackedOrder, _Sum]:
         line, order = line_of(one.order.site), one.order
         ends_at = order.ends_at or request.ends_at
         line.orders += 1
         line.ordered_ws += _energy_ws(one.power_w, order.starts_at, ends_at)
         line.ordered_s += int((ends_at - order.starts_at).total_seconds())
-        return book, one, line
+        return ledger, one, line
 
     await work.each(mine.offers, offered)
     return await work.each(mine.orders, ordered)

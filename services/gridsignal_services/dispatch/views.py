@@ -173,8 +173,8 @@ class Metered(NamedTuple):
     next: datetime | None = None
 
 
-def order_view(book: Book, tracked: TrackedOrder, metered: Metered) -> OrderView:
-    """An order with its metered delivery."""
+def order_view(book: Book, tracked: TrackedOrder) -> OrderView:
+    """An order as it stands, nothing of it metered yet."""
     order = tracked.order
     return OrderView(
         order=order,
@@ -185,13 +185,19 @@ def order_view(book: Book, tracked: TrackedOrder, metered: Metered) -> OrderView
             OrderStep(**{name: getattr(step, name) for name in OrderStep.model_fields}) for step in tracked.history
         ],
         ordered_wh=_ordered_wh(tracked),
-        delivered_wh=metered.totals.delivered_wh,
-        amount=metered.totals.amount,
+        delivered_wh=None,
+        amount=None,
         currency=book.requests[order.request_id].request.currency,
-        metered_s=metered.totals.metered_s,
-        metered=list(metered.page),
-        next_metered=metered.next,
+        metered_s=0,
+        metered=[],
+        next_metered=None,
     )
+
+
+def with_metered(view: OrderView, metered: Metered) -> OrderView:
+    """An order with its metered delivery."""
+    sums = {name: getattr(metered.totals, name) for name in ("delivered_wh", "amount", "metered_s")}
+    return view.model_copy(update=sums | {"metered": list(metered.page), "next_metered": metered.next})
 
 
 def _ordered_wh(tracked: TrackedOrder) -> int | None:

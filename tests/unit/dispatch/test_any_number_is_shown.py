@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gridsignal_schemas.values import MAX_POWER_W
 from gridsignal_services.dispatch.book import book_view
-from gridsignal_services.dispatch.views import Metered, order_view
+from gridsignal_services.dispatch.views import Metered, order_view, with_metered
 from gridsignal_services.ledger.delivered import delivery, terms_of, totals
 from gridsignal_services.ledger.ranking import price_of_whole
 from tests.builders import a_dispatch_request, an_option, utc
@@ -49,6 +49,6 @@ def test_every_amount_is_shown(price: Decimal, deficiency: Decimal, power_w: int
     intervals = delivery(zone.ledger.book, tracked, [quarter(0, 34_000_000)])
     terms = terms_of(zone.ledger.book, tracked)
     assert terms is not None
-    view = order_view(zone.ledger.book, tracked, Metered(totals(terms, intervals), intervals))
+    view = with_metered(order_view(zone.ledger.book, tracked), Metered(totals(terms, intervals), intervals))
     assert Decimal(view.model_dump(mode="json")["amount"]) == view.amount
     assert book_view(zone.ledger.book, order.request_id).model_dump_json()

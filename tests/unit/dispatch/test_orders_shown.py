@@ -8,7 +8,7 @@ import pytest
 
 from gridsignal_schemas.messages import OrderState
 from gridsignal_schemas.values import MW
-from gridsignal_services.dispatch.views import Metered, order_view
+from gridsignal_services.dispatch.views import order_view
 from tests.builders import utc
 from tests.unit.ledger.market import Market
 from tests.unit.ledger.stages import accepted, closed
@@ -67,5 +67,5 @@ def test_what_an_order_is_to_deliver(stage: Callable[[], Market], ordered_wh: in
     market = stage()
     if later:
         market.run_until(utc("20:00"))
-    view = order_view(market.ledger.book, market.order("acme"), Metered())
+    view = order_view(market.ledger.book, market.order("acme"))
     assert (view.ordered_wh, view.delivered_wh) == (ordered_wh, None)
