@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from weakref import WeakValueDictionary
 
 from gridsignal_schemas.catalog import TOPICS
@@ -71,6 +72,7 @@ class Sources:
         self._take: Take = lambda stream, entry: None
         self._snapshots: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
         """By stream and visibility, the one that was asked for longest ago first."""
+        self._being_taken: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._states: WeakValueDictionary[int, StateEntry] = WeakValueDictionary()
         """Those of the states of dispatch that somebody holds, by the identity of their records: written once for all.
         """
@@ -188,30 +190,36 @@ class Sources:
 
     async def snapshot(self, key: GroupKey) -> Snapshot:
         """The state of a stream for those who see what this key's viewer sees: of now, or of a moment ago."""
+        seen_by = (key.stream, _visibility(key))
+        async with self._being_taken.setdefault(seen_by, asyncio.Lock()):  # whoever comes meanwhile is shown the same
+            return await self._snapshot(key, seen_by)
+
+    async def _snapshot(self, key: GroupKey, seen_by: tuple[str, str]) -> Snapshot:
         if key.stream not in self.tables:
             await self._replica.whole()
-        stream, seen_by = self.streams[key.stream], (key.stream, _visibility(key))
-        now, now_s = self._clock.now(), time.monotonic()
+        stream, now, now_s = self.streams[key.stream], self._clock.now(), time.monotonic()
         known = self._snapshots.pop(seen_by, None)
         fresh = known is not None and known.is_fresh(now, now_s, self._settings.snapshot_shared_s)
         if known is None or not fresh or not stream.ring.covers(known.place.positions):
             if known is not None:
                 known.retire()
-            known = Snapshot(stream.head, self._state(stream, key.viewer.principal, now), now, now_s)
+            place = stream.head
+            known = Snapshot(place, await self._state(stream, key.viewer.principal, now), now, now_s)
         self._snapshots[seen_by] = known
         if len(self._snapshots) > _SNAPSHOTS:
             _, longest_ago = self._snapshots.popitem(last=False)
             longest_ago.retire()
         return known
 
-    def _state(self, stream: Stream, viewer: Principal, now: datetime) -> Sequence[Entry]:
-        """The present state of a stream; of dispatch what concerns the viewer."""
+    async def _state(self, stream: Stream, viewer: Principal, now: datetime) -> Sequence[Entry]:
+        """The state of a stream at the moment of the call, put together in slices; of dispatch what the viewer sees."""
         if stream.name in self.tables:
             return self.tables[stream.name].current(now)
-        ledgers = self._replica.ledgers.values()
-        return [self._entry_of(*each) for ledger in ledgers for each in ledger.current(viewer)]
+        seen = [ledger.current(viewer) for ledger in self._replica.ledgers.values()]
+        return await NOBODYS.each(chain.from_iterable(seen), self._entry_of)
 
-    def _entry_of(self, record: Record, audience: Audience) -> Entry:
+    def _entry_of(self, seen: tuple[Record, Audience]) -> Entry:
+        record, audience = seen
         entry = self._states.get(id(record))
         if entry is None or entry.of is not record or entry.audience != audience:
             entry = StateEntry(record, audience, self._codec.encode)

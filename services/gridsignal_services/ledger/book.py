@@ -77,6 +77,8 @@ class Book:
     kept: timedelta = KEPT
     """How long what is over stays."""
     live_of_site: dict[str, dict[str, None]] = field(default_factory=dict)
+    live_of: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
+    """The same of each participant they are to, and of each operator whose request they are on."""
     active: dict[tuple[str, bool], Activations] = field(default_factory=dict)
     """When each site was or will be activated, in earnest and in dry runs, by orders that were let go of, too."""
 
@@ -115,6 +117,8 @@ class Book:
         self.orders[order.order_id] = tracked
         self.orders_of_site.setdefault(order.site, {})[order.order_id] = None
         self.live_of_site.setdefault(order.site, {})[order.order_id] = None
+        for who in self._concerned(tracked):
+            self.live_of.setdefault(who, {})[order.order_id] = None
         self.requests[order.request_id].orders.append(order.order_id)
         active = self._active_of(tracked)
         active.drop(self.now)
@@ -130,8 +134,14 @@ class Book:
     def end_order(self, tracked: TrackedOrder) -> None:
         """An order that is over holds nothing of its site any more; one that never held was no activation either."""
         del self.live_of_site[tracked.order.site][tracked.order.order_id]
+        for who in self._concerned(tracked):
+            del self.live_of[who][tracked.order.order_id]
         if tracked.state in ORDER_NEVER_HELD:
             self._active_of(tracked).remove(tracked.block())
+
+    def _concerned(self, tracked: TrackedOrder) -> tuple[tuple[str, str], tuple[str, str]]:
+        order = tracked.order
+        return ("participant", order.participant), ("operator", self.requests[order.request_id].request.operator)
 
     def live_orders(self, order_ids: Iterable[str]) -> Iterator[TrackedOrder]:
         """Those that are not over."""

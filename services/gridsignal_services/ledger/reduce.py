@@ -39,7 +39,7 @@ from gridsignal_services.ledger.offsets import Offsets
 from gridsignal_services.ledger.ordering import audience_of_site
 from gridsignal_services.ledger.pieces import Steps, in_one_go
 from gridsignal_services.ledger.requesting import audience_of_request
-from gridsignal_services.ledger.standing import offers_seen_by, orders_seen_by, told_order
+from gridsignal_services.ledger.standing import Told, seen_by
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest, TrackedResponse
 from gridsignal_services.ledger.writers import writer_fault
 
@@ -144,16 +144,17 @@ class Ledger:
             case _:
                 return NOBODY
 
-    def current(self, viewer: Principal) -> list[tuple[Record, Audience]]:
+    def current(self, viewer: Principal) -> Iterator[tuple[Record, Audience]]:
         """The snapshot of the stream for an organisation: open requests, the decisions on them, orders as they stand.
 
-        Of decisions and orders only those it may see, so that it costs by what is its own.
+        Of decisions and orders only those it may see, so that it costs by what is its own. All are of the moment of the
+        call; each is put in full when its turn comes.
         """
-        records: list[Record] = [self.book.requests[request_id].request for request_id in self.book.open_requests]
-        told = self.book.announcements.last_told
-        records.extend(filter(None, (told("offer", *key) for key in offers_seen_by(self.book, viewer))))
-        records.extend(filter(None, (told_order(self.book, order) for order in orders_seen_by(self.book, viewer))))
-        return [(record, self.audience_of(record)) for record in records]
+        return map(self._in_full, seen_by(self.book, viewer))
+
+    def _in_full(self, seen: Record | Told) -> tuple[Record, Audience]:
+        record = seen.in_full() if isinstance(seen, Told) else seen
+        return record, self.audience_of(record)
 
     def apply(self, entry: Entry) -> Outcome:
         """Reduces one record in one go. Never raises for what it says: it is then not accepted, with the reason."""

@@ -76,7 +76,7 @@ def in_pieces(market: Market, record: Record, principal: str) -> Iterator[int]:
         assert market.ledger.position == entry.offset
         if REQUEST_ID in market.ledger.requests:
             book_view(market.ledger.book, REQUEST_ID)
-        market.ledger.current(OWNER)
+        list(market.ledger.current(OWNER))
 
 
 def one_award() -> tuple[Market, Record, str]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 
 from gridsignal_schemas.messages import DispatchOrder, OfferDecision, Record
 from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal, may_see
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
-from gridsignal_services.ledger.standing import told_order
+from gridsignal_services.ledger.standing import count_of, offers_of, orders_of, seen_by, told_order
 from tests.builders import OPERATOR, a_dispatch_request, utc
-from tests.unit.ledger.market import Market
+from tests.unit.ledger.cost import lines_of
+from tests.unit.ledger.market import OWNER, Market
 
 VIEWERS: list[tuple[Any, str]] = [
     ("participant", "acme"),
@@ -60,7 +63,7 @@ def everything(ledger: Ledger) -> list[Record]:
 def test_the_state_has_all_that_an_organisation_may_see(role: Any, organisation: str, entitled: Entitlements) -> None:
     ledger = two_requests().ledger
     viewer = Principal(role, organisation, "tests", frozenset({SIGNAL_READ}), datetime(2030, 1, 1, tzinfo=UTC))
-    found = ledger.current(viewer)
+    found = list(ledger.current(viewer))
     seen = [record for record, audience in found if may_see(viewer, audience, entitled)]
     expected = [record for record in everything(ledger) if may_see(viewer, ledger.audience_of(record), entitled)]
     assert sorted(map(repr, seen)) == sorted(map(repr, expected))
@@ -73,3 +76,41 @@ def test_the_state_has_all_that_an_organisation_may_see(role: Any, organisation:
 def test_of_each_kind_there_is_something_to_see() -> None:
     kinds = {type(record).__name__ for record in everything(two_requests().ledger)}
     assert kinds == {"DispatchRequest", "OfferDecision", "DispatchOrder"}
+
+
+VOLT = Principal("participant", "volt", "tests", frozenset({SIGNAL_READ}), datetime(2030, 1, 1, tzinfo=UTC))
+
+
+def crowded(offers: int) -> Market:
+    """So many offers of acme, and orders on them, beside one of volt's."""
+    market = Market("acme", "volt", power_w=1 + offers, step_w=None, min_quantity_w=0)
+    assert market.offer("volt", 1).accepted
+    for number in range(offers):
+        assert market.offer("acme", 1, offer_id=f"o-{number}").accepted
+    market.close()
+    return market
+
+
+def test_what_is_one_s_own_costs_nothing_for_what_the_others_have() -> None:
+    costs = []
+    for offers in (4, 60):
+        book = crowded(offers).ledger.book
+        asked = partial(count_of, book, "volt", None), partial(seen_by, book, VOLT), partial(of_volt, book)
+        costs.append([lines_of(ask) for ask in asked])
+    assert costs[0] == costs[1]
+
+
+def of_volt(book: Book) -> None:
+    assert [len(list(found)) for found in (orders_of(book, "volt", None), offers_of(book, "volt", None))] == [1, 1]
+
+
+def test_an_operator_s_state_is_found_at_once_and_put_together_one_by_one() -> None:
+    market = crowded(60)
+    before = [(repr(record), audience) for record, audience in market.ledger.current(OWNER)]
+    assert len(before) == 1 + 2 * 61
+    assert lines_of(partial(market.ledger.current, OWNER)) < 10 * len(before)
+    found = market.ledger.current(OWNER)
+    market.cancel()
+    market.run_for(hours=1)
+    assert [(repr(record), audience) for record, audience in found] == before
+    assert not list(market.ledger.current(OWNER))
