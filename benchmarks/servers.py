@@ -34,6 +34,7 @@ from gridsignal_services.bus.publish import headers_of, publish
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import micros
+from gridsignal_services.collecting import collect_seldom
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.registry import example_registry
@@ -130,7 +131,8 @@ async def _serve_gateway(pipe: Connection, log: SqliteLog, directory: Path) -> N
         log, codec, replica, issuer.verifier(), example_registry(), MemoryCache(), settings, StoppedClock()
     )
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(replica.run()), tasks.create_task(gateway.run())]
+        lasting = (replica.run(), gateway.run(), collect_seldom(replica.caught_up()))
+        running = [tasks.create_task(each) for each in lasting]
         await gateway.ready()
         for record in (SiteRegistration, BaselineDeclaration, DispatchRequest):
             told = example(record)

@@ -24,6 +24,7 @@ from gridsignal_services.bus.publish import publish
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.clock import Clock
+from gridsignal_services.collecting import collect_seldom
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.example_tokens import example_token, write_tokens
 from gridsignal_services.for_ever import for_ever
@@ -144,6 +145,7 @@ async def running(
         ops.listen()
         reloading = Reloading(settings, verifier, registry, doors, reload_asked)
         lasting = {"ops": ops.serve(), "replica": replica.run(), "saving": replica.save(), "reloading": reloading.run()}
+        lasting["collector"] = collect_seldom(replica.caught_up())
         async with _serving(doors, lasting):
             yield Stack(log, codec, replica, gateway, dispatch, door, ops, issuer, registry)
 

@@ -22,6 +22,7 @@ from gridsignal_services.cache import Cache
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.clock import Clock, ScaledClock, WallClock
+from gridsignal_services.collecting import collect_seldom
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.for_ever import for_ever
 from gridsignal_services.gateway.service import Gateway
@@ -147,6 +148,7 @@ async def _serve(door: Door, on: Ground, ended: asyncio.Event, told: Told, repli
     async with asyncio.TaskGroup() as tasks:
         beside = [tasks.create_task(_tell(door, told))]
         lasting = {"watch": on.log.watch(), "ops": ops.serve(), "reloading": reloading.run()}
+        lasting["collector"] = collect_seldom(door.ready() if replica is None else replica.caught_up())
         if on.keys is not None:
             lasting["keys"] = on.keys.keep(reloading.take_keys)
         beside += [tasks.create_task(for_ever(what, work)) for what, work in lasting.items()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import random
 import secrets
 import time
@@ -45,9 +44,6 @@ from gridsignal_services.telemetry import Health, logger
 _TICK_S = 0.25
 _GROUPS = 1000
 """Looked at in one go for whether they are owed a position: about a millisecond."""
-_SELDOM = 100
-"""So many collections of the young come before one of everything, which holds the loop for as long as there is much:
-a tenth of a second for a million objects. Hardly anything but a connection is let go of in a circle."""
 _KEYS_EVERY_S = 3600.0
 
 
@@ -127,11 +123,6 @@ class Gateway:
             ]
             await self._fill()
             background += [tasks.create_task(for_ever(name, self._sources.follow(name))) for name in PUBLIC]
-            gc.collect()
-            gc.freeze()  # what lives now lives for ever: later collections need not look at it
-            collected_after = gc.get_threshold()
-            leaving.callback(gc.set_threshold, *collected_after)
-            gc.set_threshold(*collected_after[:2], _SELDOM)
             self.health.set_ready(True)
             self._ready.set()
             self._logger.info("ready", host=self.address[0], port=self.address[1])
@@ -163,7 +154,6 @@ class Gateway:
         self.health.set_ready(False, "stopping")
         self._doorway.close()
         await self._conversations.stop()
-        gc.unfreeze()
 
     async def drain(self) -> None:
         """Asks everybody to go elsewhere, closes those who stay at a bounded rate, then ends `run`.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import itertools
 import time
 from contextlib import AsyncExitStack
@@ -172,14 +171,6 @@ async def test_handing_out_what_is_addressed_to_somebody_is_charged_to_whose_con
             assert [(await client.signal())["type"] for _ in range(2)] == ["OfferDecision", "DispatchOrder"]
         spent_s = [before_s - share._seconds._level for before_s, share in zip(left_s, shares, strict=True)]
         assert spent_s == [pytest.approx(2 * len(theirs) * _DELIVERY_S, rel=0.01), pytest.approx(0.0, abs=1e-7)]
-
-
-async def test_a_gateway_that_serves_seldom_collects_everything(tmp_path: Path) -> None:
-    before = gc.get_threshold()
-    async with Stand.open(tmp_path):
-        assert gc.get_threshold()[:2] == before[:2]
-        assert gc.get_threshold()[2] > before[2]
-    assert gc.get_threshold() == before
 
 
 def test_a_share_is_refilled_by_time() -> None:

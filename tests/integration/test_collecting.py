@@ -1,0 +1,37 @@
+"""A process that serves seldom looks through all it has for garbage, and leaves the collector as it found it."""
+
+from __future__ import annotations
+
+import gc
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gridsignal_services import embedded
+from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.clock import WallClock
+from gridsignal_services.registry import example_registry
+from gridsignal_services.settings import ServerSettings
+from tests.tidy.sources import sources
+
+
+async def test_a_process_that_serves_seldom_collects_everything(tmp_path: Path) -> None:
+    before = gc.get_threshold(), gc.get_freeze_count()
+    log = await SqliteLog.open(tmp_path)
+    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
+    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
+    async with circuit as stack:
+        await stack.declare_flat_baselines(embedded.midnight(datetime.now(UTC)), 1, 0.5)
+        assert gc.get_threshold()[:2] == before[0][:2]
+        assert gc.get_threshold()[2] > before[0][2]
+        assert gc.get_freeze_count() > before[1]
+    await log.aclose()
+    assert gc.get_threshold() == before[0]
+
+
+def test_one_place_sets_it_for_every_process() -> None:
+    """Whatever reduces for ever does so beside it."""
+    services = sources("services")
+    assert [each.path.stem for each in services if "import gc" in each.text] == ["collecting"]
+    serving = [each.path.stem for each in services if "replica.save()" in each.text]
+    assert sorted(serving) == ["embedded", "serving"]
+    assert sorted(each.path.stem for each in services if "= collect_seldom(" in each.text) == sorted(serving)
