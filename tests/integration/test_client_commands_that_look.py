@@ -126,6 +126,7 @@ UNKNOWN = [
     (["order", "list", "--request", "nope"], 1, "No such request, or you may not see it."),
     (["order", "list", "--request", "nope", "--csv"], 1, "No such request, or you may not see it."),
     (["request", "show", "nope"], 1, "No such request, or you may not see it."),
+    (["baseline", "show", "--site", "nope"], 1, "No such site, or you may not see it."),
     (["order", "show", "nope"], 1, "No such order, or you may not see it."),
 ]
 

@@ -23,7 +23,10 @@ _FIELDS = {
     "text": "text",
 }
 """What an option changes."""
-_TYPED = {"ends_at": "--for"} | {field: f"--{name}" for name, field in _FIELDS.items()}
+WORDS = {"ends_at": "--for", "If-Match": "REQUEST_ID", "request_id": "REQUEST_ID", "revision": "REQUEST_ID"} | {
+    field: f"--{name}" for name, field in _FIELDS.items()
+}
+"""What says each field of an amendment."""
 
 
 def add_arguments(amend: argparse.ArgumentParser) -> None:
@@ -44,7 +47,7 @@ def amended(http: httpx2.Client, args: argparse.Namespace) -> dict[str, Any]:
     path = below("requests", args.request_id)
     current = answer(http.get(path))["request"]
     body = changed(current, args)
-    view: dict[str, Any] = answer(http.put(path, json=body, headers={"If-Match": f'"{current["revision"]}"'}), _TYPED)
+    view: dict[str, Any] = answer(http.put(path, json=body, headers={"If-Match": f'"{current["revision"]}"'}), WORDS)
     return view
 
 

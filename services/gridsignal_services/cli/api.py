@@ -23,11 +23,11 @@ from gridsignal.cli.arguments import moment
 from gridsignal.cli.connection import DEFAULT_API, add_api, bearer
 from gridsignal.cli.secure import ALLOW, add_tls_options, files_of, plaintext_allowed
 from gridsignal.cli.tables import period, printable
+from gridsignal.cli.words import NONE, Options, in_their_words
 from gridsignal.problems import Meaning, meaning_of
 from gridsignal.proxies import proxy_for
 from gridsignal.tls import context, explained
 from gridsignal_schemas.values import rfc3339
-from gridsignal_services.cli.typed import NONE, Options, in_their_words
 
 _ENDS = ("starts_at", "ends_at")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -123,7 +123,8 @@ def answer(response: httpx2.Response, options: Options = NONE, *, door: str = "d
     if meaning is Meaning.TOKEN and (why := expired(response.request.headers["authorization"], datetime.now(UTC))):
         raise Failed(FAILED, why)
     try:
-        lines = [in_their_words(fault, options) for fault in problem.get("errors", [])]
+        faults = problem.get("errors", [])
+        lines = [in_their_words(str(fault["pointer"]), str(fault["message"]), options) for fault in faults]
         told = "\n  ".join(map(printable, lines or [str(problem["detail"])]))
     except (AttributeError, KeyError, TypeError):
         told = f"expected an answer of the {door} door, got HTTP {response.status_code}"

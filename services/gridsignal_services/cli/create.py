@@ -11,7 +11,7 @@ from gridsignal.cli.arguments import moment, power_w, price, span
 from gridsignal_services.cli.api import Failed, rfc
 
 _PURPOSES = ("BALANCING", "CONGESTION", "ADEQUACY", "PORTFOLIO")
-TYPED = {
+WORDS = {
     "zone": "--zone",
     "direction": "--down",
     "power_w": "--down",
@@ -28,10 +28,13 @@ TYPED = {
     "pricing": "--pricing",
     "purpose": "--purpose",
     "audience": "--only",
+    "visibility": "--only",
+    "clearing_mode": "--by-hand",
+    "run_mode": "--dry-run",
     "text": "--text",
     "Idempotency-Key": "--key",
 }
-"""The option that says each field."""
+"""What says each field of a request."""
 _DECIDE = timedelta(minutes=1)
 """From gate closure to the decision, unless it is said."""
 

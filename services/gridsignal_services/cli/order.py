@@ -37,6 +37,17 @@ examples:
   gridsignal order release ORDER_ID --reason "the peak is over"
   gridsignal order cancel ORDER_ID --reason "the line is back"
 """
+WORDS = {
+    "": "ORDER_ID",
+    "order_id": "ORDER_ID",
+    "revision": "ORDER_ID",
+    "state": "ORDER_ID",
+    "power_w": "ORDER_ID",
+    "starts_at": "ORDER_ID",
+    "ends_at": "--end",
+    "reason": "--reason",
+}
+"""What says each field of a change."""
 _LISTED = "Orders that you may see. Those on requests that have been over for a day need --from, --to or --request."
 
 
@@ -106,7 +117,7 @@ def _one(http: httpx2.Client, args: argparse.Namespace) -> Any:
         return answer(http.get(path))
     end = getattr(args, "end", None)
     body = {"reason": args.reason} | ({"ends_at": rfc(end)} if end else {})
-    return answer(http.post(f"{path}/{args.action}", json=body), {"ends_at": "--end", "reason": "--reason"})
+    return answer(http.post(f"{path}/{args.action}", json=body), WORDS)
 
 
 def _show(views: list[Any]) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from gridsignal.cli.arguments import Arguments
+from gridsignal.cli.tables import when
 from gridsignal_schemas.messages import GridClock, Record
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
@@ -154,7 +155,7 @@ async def _tell_progress(counts: Counter[str], total: int, clock: Clock) -> None
     while True:
         await asyncio.sleep(_TERMINAL_S if terminal else _ELSEWHERE_S)
         done = sum(counts.values())
-        told = f"{done * 100 // total:3d} %  {clock.now():%Y-%m-%d %H:%M}Z  {done} of {total}"
+        told = f"{done * 100 // total:3d} %  {when(clock.now(), '')}  {done} of {total}"
         print(f"\r{told}" if terminal else told, end="" if terminal else "\n", file=sys.stderr, flush=True)
 
 

@@ -44,7 +44,18 @@ examples:
 _LISTED = "Requests that you may see. Those that have been over for a day need --from or --to."
 _DONE = REQUEST_OVER - {RequestState.UNMET}
 """States in which no order stands any more, whatever was awarded; of UNMET it is said that nothing was."""
-_REASON = {"reason": "--reason"}
+WORDS = {
+    "": "REQUEST_ID",
+    "request_id": "REQUEST_ID",
+    "request_revision": "REQUEST_ID",
+    "state": "REQUEST_ID",
+    "awards": "REQUEST_ID",
+    "due_at": "REQUEST_ID",
+    "reason": "--reason",
+}
+"""What says each field of a clearing or a cancellation."""
+AWARDED = WORDS | dict.fromkeys(("picks", "awards", "offer_id", "option", "power_w", "participant"), "--pick")
+"""What says each field of an award by hand."""
 
 
 def parser() -> Arguments:
@@ -108,7 +119,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _create(http: httpx2.Client, args: argparse.Namespace) -> int:
     key = args.key or uuid.uuid4().hex
-    words = create.TYPED | ({"power_w": "--up"} if args.up else {})
+    words = create.WORDS | ({"power_w": "--up", "direction": "--up"} if args.up else {})
     body = create.body_of(args, grid_now())
     response = http.post("/v1/requests", json=body, headers={"Idempotency-Key": key})
     view, was_asked = _asked_before(http, args, body, response), "asked already"
@@ -149,7 +160,7 @@ def _list(http: httpx2.Client, args: argparse.Namespace) -> int:
 
 def _cancel(http: httpx2.Client, args: argparse.Namespace) -> int:
     path = below("requests", args.request_id)
-    return _told(args, answer(http.post(f"{path}/cancel", json={"reason": args.reason}), _REASON))
+    return _told(args, answer(http.post(f"{path}/cancel", json={"reason": args.reason}), WORDS))
 
 
 def _one(http: httpx2.Client, args: argparse.Namespace) -> int:
@@ -189,7 +200,7 @@ def _book(http: httpx2.Client, args: argparse.Namespace) -> int:
         view = answer(http.get(f"{path}/book"))
     else:
         body: dict[str, Any] = {"reason": args.reason} | ({"picks": args.pick} if args.action == "award" else {})
-        view = answer(http.post(f"{path}/{args.action}", json=body), _REASON | {"picks": "--pick"})
+        view = answer(http.post(f"{path}/{args.action}", json=body), AWARDED if args.action == "award" else WORDS)
     if args.json:
         show_json(view)
         return OK

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, port
+from gridsignal.cli.tables import when
 from gridsignal_schemas.messages import GridClock
 from gridsignal_services import embedded
 from gridsignal_services.bus.codec import Codec
@@ -179,9 +180,7 @@ async def _greet(stack: Stack, settings: ServerSettings, clock: Clock) -> None:
     say("                  a command takes one with --token-file FILE, or GRIDSIGNAL_TOKEN=$(cat FILE)")
     if isinstance(clock, ScaledClock):
         speed = f"{clock.grid.rate:g} seconds of it in one"
-        say(
-            f"grid time         {clock.now():%Y-%m-%d %H:%M} UTC, {speed}; {day_of(clock.grid)} is played day after day"
-        )
+        say(f"grid time         {when(clock.now(), '')}, {speed}; {day_of(clock.grid)} is played day after day")
     elif settings.registry is None:
         say("example           flat baselines, and a price curve for today and tomorrow")
     say()

@@ -60,9 +60,9 @@ async def test_a_day_is_lived_in_a_minute_and_goes_on_after_a_restart(tmp_path: 
         await next_days_prices(stack)
     with running(folder) as again:
         assert "1800 seconds of it in one" in again.greeting
-        now = re.search(r"grid time +(\S+ \S+) UTC", again.greeting)
+        now = re.search(r"grid time +(\S+ \S+),", again.greeting)
         assert now is not None
-        assert datetime.fromisoformat(f"{now[1]}Z") > BEGINS + timedelta(hours=12)
+        assert datetime.fromisoformat(now[1]) > BEGINS + timedelta(hours=12)
     for words, reason in ((["--speed", "60"], "runs at 1800"), (["--day", "2024-12-12"], "began on 2024-05-12")):
         refused = ran(["up", "--directory", str(folder), *words])
         assert refused.code == 2

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from gridsignal.__main__ import USAGE
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import market_time, printable
-from gridsignal_schemas.values import MAX_POWER_W, Money, text_of_decimal
+from gridsignal_schemas.values import MAX_POWER_W, Code, Identifier, Money, ShortText, text_of_decimal
 
 _NUMBER = r"[0-9]{1,14}(?:\.[0-9]{1,9})?"
 _QUANTITY = re.compile(rf"({_NUMBER})\s*([^\W\d_]*)")
@@ -142,6 +142,24 @@ def price(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"expected a price per MWh such as 89.90, in the request's currency and without its name, got {text!r:.60}"
         ) from None
+
+
+def _of(kind: Any, expected: str) -> Callable[[str], str]:
+    """Reads a text that the contract has a shape for."""
+    shape: TypeAdapter[str] = TypeAdapter(kind)
+
+    def read(text: str) -> str:
+        try:
+            return shape.validate_python(text)
+        except ValidationError:
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r:.60}") from None
+
+    return read
+
+
+identifier = _of(Identifier, "an id of at most 64 letters, digits, - and _")
+code = _of(Code, "a code of at most 64 letters, digits and _.:-")
+words = _of(ShortText, "a text of at most 512 characters that can be printed")
 
 
 def span(text: str) -> timedelta:

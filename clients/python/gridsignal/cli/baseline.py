@@ -13,7 +13,7 @@ from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, whole
 from gridsignal.cli.connection import add_api, add_options, archive, exit_code, open_grid
 from gridsignal.cli.grid_time import grid_now
-from gridsignal.cli.tables import period, show_rows
+from gridsignal.cli.tables import period, show_rows, when
 from gridsignal.history import BaselineStretch
 from gridsignal_schemas.sheets import Sheet
 
@@ -23,6 +23,14 @@ examples:
   gridsignal baseline show --site fra-1
   gridsignal baseline show --site fra-1 --from 2030-05-12 --to 2030-05-13 --csv > baseline.csv
 """
+WORDS = {
+    "power_w": "--power",
+    "starts_at": "--days",
+    "resolution_s": "--days",
+    "method": "--power",
+    "site": "--site",
+}
+"""What says each field of a declaration."""
 _DAY_S = 86_400
 _LONGEST_DAYS = 366
 _AHEAD = timedelta(days=7)
@@ -53,7 +61,7 @@ def parser() -> Arguments:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    return exit_code({"declare": _declare, "show": _show}[args.action](args), args)
+    return exit_code({"declare": _declare, "show": _show}[args.action](args), args, WORDS)
 
 
 async def _declare(args: argparse.Namespace) -> int:
@@ -62,7 +70,7 @@ async def _declare(args: argparse.Namespace) -> int:
         receipt = await grid.declare_baseline(starts_at, [args.power] * args.days, resolution_s=_DAY_S, method="flat")
     told = receipt.model_dump(mode="json", exclude_none=True)
     power = f"{args.power / gridsignal.MW:g} MW"
-    print(json.dumps(told) if args.json else f"the log has it: {power} for {args.days} days from {starts_at:%F}")
+    print(json.dumps(told) if args.json else f"the log has it: {power} for {args.days} days from {when(starts_at, '')}")
     return OK
 
 

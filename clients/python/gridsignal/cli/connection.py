@@ -17,6 +17,7 @@ from gridsignal.__main__ import FAILED, UNAVAILABLE, USAGE
 from gridsignal.claims import expired
 from gridsignal.cli.secure import ALLOW, add_tls_options, files_of, plaintext_allowed
 from gridsignal.cli.tables import printable
+from gridsignal.cli.words import NONE, Options, names_in, refusal_in
 from gridsignal.history import Archive
 from gridsignal.outbox import MEMORY
 from gridsignal.tls import context
@@ -96,12 +97,14 @@ def archive(args: argparse.Namespace) -> Archive:
         raise gridsignal.UsageError(f"--api: {str(wrong).replace('allow_plaintext=True', ALLOW)}") from None
 
 
-def exit_code(work: Coroutine[None, None, int], args: argparse.Namespace) -> int:
-    """Runs a command's work; what goes wrong on the way is one line on stderr and an exit code."""
+def exit_code(work: Coroutine[None, None, int], args: argparse.Namespace, options: Options = NONE) -> int:
+    """Runs a command's work; what goes wrong on the way is told on stderr, in the words that were typed."""
     try:
         return asyncio.run(work)
     except gridsignal.UsageError as error:
-        return _failed(error, USAGE)
+        return _failed(names_in(str(error), options), USAGE)
+    except gridsignal.Refused as error:
+        return _failed(refusal_in(error, options), UNAVAILABLE if error.retriable else FAILED)
     except gridsignal.Unauthorized as error:
         return _failed(expired(bearer(args.token_file), datetime.now(UTC)) or error, FAILED)
     except gridsignal.GridsignalError as error:
@@ -162,8 +165,8 @@ async def _all_of(signals: gridsignal.Subscription) -> list[gridsignal.Message]:
 
 
 def tell(told: str) -> None:
-    """One line on stderr; what it quotes may come from anywhere."""
-    print(f"gridsignal: {printable(told)}", file=sys.stderr)
+    """A line on stderr, or one for each fault; what they quote may come from anywhere."""
+    print("gridsignal: " + "\n".join(map(printable, told.split("\n"))), file=sys.stderr)
 
 
 def _token(file: Path | None) -> str | Callable[[], str]:

@@ -11,7 +11,7 @@ from typing import Any
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
 from gridsignal.answers import number_of
-from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, span, whole
+from gridsignal.cli.arguments import Arguments, give_examples, identifier, moment, power_w, span, whole
 from gridsignal.cli.connection import add_doors, add_options, archive, exit_code, open_grid, tell
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import period, printable, when
@@ -27,6 +27,16 @@ examples:
 Of two readings of the same time the one with the higher --seq counts, of two with the same the first: a correction
 needs a higher one. What is known already is not sent again.
 """
+WORDS = {
+    "meter": "--meter",
+    "starts_at": "--from",
+    "ends_at": "--for",
+    "import_w": "--import",
+    "export_w": "--export",
+    "seq": "--seq",
+    "site": "--site",
+}
+"""What says each field of a reading that is typed."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SAID = ("import_w", "export_w", "quality")
 _SOON_S, _LOOK_S = 5.0, 0.1
@@ -49,7 +59,7 @@ def parser() -> Arguments:
     way = report.add_mutually_exclusive_group(required=True)
     way.add_argument("--import", dest="import_w", type=power_w, metavar="POWER", help="taken from the grid")
     way.add_argument("--export", dest="export_w", type=power_w, metavar="POWER", help="given to the grid")
-    report.add_argument("--meter", default="main", metavar="NAME", help="the meter (%(default)s)")
+    report.add_argument("--meter", type=identifier, default="main", metavar="NAME", help="the meter (%(default)s)")
     number = "of two readings of the same time the higher counts (default: the interval's number since 1970)"
     report.add_argument("--seq", type=whole(0, EXACT_MAX), metavar="N", help=number)
     add_options(report, site=True, address=add_doors)
@@ -64,7 +74,7 @@ def _last(length: timedelta, now: datetime) -> datetime:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    return exit_code(_report(args), args)
+    return exit_code(_report(args), args, WORDS)
 
 
 async def _report(args: argparse.Namespace) -> int:

@@ -13,9 +13,10 @@ from typing import Any
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
 from gridsignal.cli import offers
-from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, price, span
+from gridsignal.cli.arguments import Arguments, give_examples, identifier, moment, power_w, price, span, words
 from gridsignal.cli.connection import add_doors, add_options, archive, current, exit_code, open_grid, tell
 from gridsignal.cli.tables import printable, show_rows, when
+from gridsignal.cli.words import reason_in
 from gridsignal.ids import uuid7
 from gridsignal_schemas.frames import State
 from gridsignal_schemas.values import rfc3339
@@ -29,6 +30,30 @@ examples:
   gridsignal offer show 018f6b3c-7a00-7000-8000-000000000002
   gridsignal offer withdraw 018f6b3c-7a00-7000-8000-000000000002 --site fra-1 --reason "a job came in"
 """
+WORDS = {
+    "": "REQUEST_ID",
+    "request_id": "REQUEST_ID",
+    "request_revision": "REQUEST_ID",
+    "zone": "REQUEST_ID",
+    "offer_id": "--offer-id",
+    "revision": "--offer-id",
+    "site": "--site",
+    "power_w": "--power",
+    "min_power_w": "--power",
+    "price_per_mwh": "--price",
+    "notice_s": "--notice",
+    "full_activation_s": "--notice",
+    "ramp_down_w_per_min": "--notice",
+    "ramp_up_w_per_min": "--notice",
+    "starts_at": "REQUEST_ID",
+    "ends_at": "--until",
+    "max_duration_s": "--until",
+    "expires_at": "REQUEST_ID",
+    "divisible": "--indivisible",
+}
+"""What says each field of an offer."""
+WITHDRAWN = {"": "OFFER_ID", "offer_id": "OFFER_ID", "reason": "--reason", "site": "--site"}
+"""What says each field of a withdrawal."""
 _LOST = ("REJECTED", "EXPIRED")
 _SOON_S, _LOOK_S = 5.0, 0.1
 """How long a command waits for what became of an offer, and how often it asks."""
@@ -43,21 +68,25 @@ def parser() -> Arguments:
     )
     actions = arguments.add_subparsers(dest="action", required=True)
     create = actions.add_parser("create", help="offer power on an open request")
-    create.add_argument("request_id", metavar="REQUEST_ID", help="as `gridsignal watch requests` shows it")
+    create.add_argument(
+        "request_id", type=identifier, metavar="REQUEST_ID", help="as `gridsignal watch requests` shows it"
+    )
     create.add_argument("--power", type=power_w, required=True, metavar="POWER", help="such as 12MW or 500kW")
     create.add_argument("--price", type=price, required=True, metavar="PRICE", help="per MWh, such as 89.90")
     create.add_argument("--notice", type=span, metavar="SPAN", help="warning you need, such as 10m")
     until = "hold it longer if the operator wants: an order may be extended to here (default: the request's end)"
     create.add_argument("--until", type=moment, metavar="TIME", help=until)
     create.add_argument("--indivisible", action="store_true", help="all of it or nothing")
-    create.add_argument("--offer-id", metavar="ID", help="repeat an offer whose receipt you did not see")
+    create.add_argument(
+        "--offer-id", type=identifier, metavar="ID", help="repeat an offer whose receipt you did not see"
+    )
     add_options(create, site=True, address=add_doors)
     withdraw = actions.add_parser("withdraw", help="take an offer back")
-    withdraw.add_argument("offer_id", metavar="OFFER_ID")
-    withdraw.add_argument("--reason", default="", help="for people")
+    withdraw.add_argument("offer_id", type=identifier, metavar="OFFER_ID")
+    withdraw.add_argument("--reason", type=words, default="", help="for people")
     add_options(withdraw, site=True)
     look = actions.add_parser("show", help="where offers stand, over or not")
-    look.add_argument("offer_id", nargs="+", metavar="OFFER_ID")
+    look.add_argument("offer_id", type=identifier, nargs="+", metavar="OFFER_ID")
     add_options(look, site=True)
     listing = actions.add_parser("list", help="your offers that are not over, on requests that are not")
     add_options(listing, site=True, sheet=True)
@@ -68,7 +97,7 @@ def parser() -> Arguments:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     acts = {"create": _create, "withdraw": _withdraw, "show": _show, "list": offers.run}
-    return exit_code(acts[args.action](args), args)
+    return exit_code(acts[args.action](args), args, WITHDRAWN if args.action == "withdraw" else WORDS)
 
 
 async def _create(args: argparse.Namespace) -> int:
@@ -171,7 +200,9 @@ def _standing(state: State | None) -> dict[str, Any]:
 
 
 def _why(state: State) -> str:
-    told = " ".join(filter(None, [" ".join(state.codes or ()), f"({state.reason})" if state.reason else ""]))
+    told = " ".join(
+        filter(None, [" ".join(state.codes or ()), f"({reason_in(state.reason, WORDS)})" if state.reason else ""])
+    )
     return f": {told}" if told else ""
 
 

@@ -7,8 +7,9 @@ import json
 
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
-from gridsignal.cli.arguments import Arguments, give_examples, power_w
+from gridsignal.cli.arguments import Arguments, code, give_examples, identifier, power_w, words
 from gridsignal.cli.connection import add_options, current, exit_code, open_grid, tell
+from gridsignal.cli.tables import when
 
 EXAMPLE = """\
 examples:
@@ -28,6 +29,20 @@ _ACTIONS = {
     "unavailable": "less is possible than was accepted",
     "completed": "the load is back",
 }
+WORDS = {
+    "": "ORDER_ID",
+    "order_id": "ORDER_ID",
+    "revision": "ORDER_ID",
+    "response": "ORDER_ID",
+    "response_id": "ORDER_ID",
+    "request_id": "ORDER_ID",
+    "site": "--site",
+    "accepted_w": "--power",
+    "available_w": "--power",
+    "reason_code": "--code",
+    "reason": "--reason",
+}
+"""What says each field of an answer."""
 _ENDS = {"refuse": "REFUSED", "completed": "COMPLETED"}
 """Where an action leads that ends an order."""
 
@@ -42,11 +57,13 @@ def parser() -> Arguments:
     actions = arguments.add_subparsers(dest="action", required=True)
     for action, told in _ACTIONS.items():
         one = actions.add_parser(action, help=told)
-        one.add_argument("order_id", metavar="ORDER_ID", help="as `gridsignal watch dispatch` shows it")
+        one.add_argument(
+            "order_id", type=identifier, metavar="ORDER_ID", help="as `gridsignal watch dispatch` shows it"
+        )
         if action in ("accept", "unavailable"):
             one.add_argument("--power", type=power_w, metavar="POWER", help="what is possible, such as 8MW")
-        one.add_argument("--code", default="", help="a reason for machines")
-        one.add_argument("--reason", default="", help="a reason for people")
+        one.add_argument("--code", type=code, default="", help="a reason for machines")
+        one.add_argument("--reason", type=words, default="", help="a reason for people")
         add_options(one, site=True)
     give_examples(actions, EXAMPLE)
     return arguments
@@ -54,7 +71,7 @@ def parser() -> Arguments:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    return exit_code(_respond(args), args)
+    return exit_code(_respond(args), args, WORDS)
 
 
 async def _respond(args: argparse.Namespace) -> int:
@@ -69,7 +86,8 @@ async def _respond(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(receipt.model_dump(mode="json", exclude_none=True) | {"state": became}))
     else:
-        print(f"order {args.order_id}: {became}, {args.action} received at {receipt.received_at:%Y-%m-%d %H:%M:%S}Z")
+        received = when(receipt.received_at, order.zone, seconds=True)
+        print(f"order {args.order_id}: {became}, {args.action} received at {received}")
     return OK
 
 

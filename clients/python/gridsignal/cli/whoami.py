@@ -11,7 +11,7 @@ from gridsignal.__main__ import OK
 from gridsignal.claims import claims_of
 from gridsignal.cli.arguments import Arguments
 from gridsignal.cli.connection import add_options, bearer, exit_code, open_grid
-from gridsignal.cli.tables import printable
+from gridsignal.cli.tables import printable, when
 from gridsignal_schemas.values import rfc3339
 
 EXAMPLE = """\
@@ -50,6 +50,8 @@ async def _whoami(args: argparse.Namespace) -> int:
         "issuer": claims.get("iss"),
         "gateway": args.url,
     }
+    if not args.json and isinstance(known["expires_at"], str):
+        known["expires_at"] = when(datetime.fromisoformat(known["expires_at"]), "")
     told = {name: value for name, value in known.items() if value is not None}
     if args.json:
         print(json.dumps(told))

@@ -1,0 +1,58 @@
+"""What was found wrong, in the words of whoever typed the command: options and arguments, not fields of a body."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from gridsignal.errors import Refused
+
+Options = Mapping[str, str]
+"""The option, or the argument, that says each field of a body: {"ends_at": "--end", "order_id": "ORDER_ID"}.
+
+"" says what the whole is about.
+"""
+NONE: Options = {}
+_NAME = re.compile(r"[a-z]+(?:_[a-z]+)+")
+_POINTERS = re.compile(r"(?:(?<=^)|(?<=; ))(/[a-z0-9_/]*|): ")
+
+
+def in_their_words(pointer: str, message: str, options: Options) -> str:
+    """One fault as a line; what no option says keeps the door's own name, and a pointer where there are no options."""
+    where = _where(pointer, options)
+    told = names_in(message, options)
+    return f"{where}: {told}" if where else told
+
+
+def names_in(message: str, options: Options) -> str:
+    """A message with options in place of the fields that they say."""
+    return _NAME.sub(lambda name: options.get(name[0], name[0]), message)
+
+
+def reason_in(text: str, options: Options) -> str:
+    """A reason of several faults, each with its pointer, likewise."""
+    return _POINTERS.sub(lambda found: f"{where}: " if (where := _where(found[1], options)) else "", text)
+
+
+def refusal_in(refused: Refused, options: Options) -> str:
+    """What a door refused: its faults, or its code where it names none."""
+    if not refused.details:
+        return str(refused)
+    lines = (_line(detail.code, detail.pointer, detail.message, options) for detail in refused.details)
+    return "\n  ".join(lines)
+
+
+def _line(code: str, pointer: str, message: str, options: Options) -> str:
+    told = in_their_words(pointer, message, options)
+    return told if code == "NOT_FOUND" else f"{told} ({code})"
+
+
+def _where(pointer: str, options: Options) -> str:
+    """The option of a JSON pointer, a query parameter or a header; the innermost name that has one."""
+    if pointer.startswith("?"):
+        return options.get(pointer[1:], f"--{pointer[1:].replace('_', '-')}")
+    if not options:  # of a file, say, that was not typed: its places are the door's
+        return pointer or "request"
+    names = [name for name in pointer.split("/") if name and not name.isdigit()]
+    known = (options[name] for name in reversed(names) if name in options)
+    return next(known, names[-1] if names else options.get("", ""))
