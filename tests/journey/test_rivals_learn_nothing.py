@@ -6,6 +6,7 @@ cursors, sealed positions) is compared by its length alone; everything else to t
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -185,9 +186,16 @@ def _short(text: str) -> str:
 # --- the law ------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> list[Said]:
+    """The quiet life, lived once: nobody changes what was said."""
+    return asyncio.run(everything_said(tmp_path_factory.mktemp("quiet"), nothing))
+
+
 @pytest.mark.parametrize("activity", [offers_and_loses, declares_and_meters], ids=lambda activity: activity.__name__)
-async def test_everything_is_answered_alike_whatever_a_rival_does(activity: Activity, tmp_path: Path) -> None:
-    quiet = await everything_said(tmp_path / "quiet", nothing)
+async def test_everything_is_answered_alike_whatever_a_rival_does(
+    activity: Activity, quiet: list[Said], tmp_path: Path
+) -> None:
     busy = await everything_said(tmp_path / "busy", activity)
     assert [asked for asked, _ in quiet] == [asked for asked, _ in busy]
     told_apart = [
@@ -198,12 +206,11 @@ async def test_everything_is_answered_alike_whatever_a_rival_does(activity: Acti
     assert told_apart == []
 
 
-async def test_the_comparison_would_notice_an_offer_of_the_probes_own(tmp_path: Path) -> None:
+async def test_the_comparison_would_notice_an_offer_of_the_probes_own(quiet: list[Said], tmp_path: Path) -> None:
     async def another_hand_of_the_probe(world: World, rival: gridsignal.Grid, request: DispatchRequest) -> None:
         async with _probe(world) as hand:
             await hand.hello(site="muc-1")
             await _offers(hand, request, "probe-2", "85")
 
-    quiet = await everything_said(tmp_path / "quiet", nothing)
     busy = await everything_said(tmp_path / "busy", another_hand_of_the_probe)
     assert quiet != busy
