@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel
@@ -30,14 +32,12 @@ class Sheet(NamedTuple):
 
     @classmethod
     def of(cls, rows: str, *shapes: type[BaseModel], record: str = "", parts: str = "", without: str = "") -> Self:
-        """A sheet whose rows have the fields of these shapes; `without`: names with spaces between."""
+        """A sheet whose rows have the fields of these shapes, the record's first; `without`: names between spaces."""
         left_out = frozenset({*without.split(), record, parts})
-        columns: dict[str, None] = {}
-        for shape in shapes:
-            for name in shape.model_fields:
-                if name not in left_out:
-                    columns[f"now_{name}" if name in columns else name] = None
-        return cls(rows, tuple(columns), record, parts, left_out)
+        fields = [[name for name in shape.model_fields if name not in left_out] for shape in shapes]
+        if record:
+            fields[0] = [_of_record(record, name, fields[1]) for name in fields[0]]
+        return cls(rows, tuple(dict.fromkeys(chain.from_iterable(fields))), record, parts, left_out)
 
     def text(self, rows: Sequence[Mapping[str, Any]]) -> str:
         """The CSV of these rows, with a head line."""
@@ -55,24 +55,39 @@ class Sheet(NamedTuple):
 def flattened(row: Mapping[str, Any], record: str = "", without: Collection[str] = ()) -> dict[str, str]:
     """A row as cells: the fields of the record that it holds, then what is said of it, but for the fields `without`.
 
-    Where both have a name, it is the record's, and what is said of it has `now_` before it. Which cells there are does
-    not depend on what is in them.
+    A column means what the field of its name means in JSON: where both have a name, the record's has the name of its
+    field in the row before it, as in `order_state`, what an order was issued with. Which cells there are does not
+    depend on what is in them.
     """
-    cells = {name: _cell(value) for name, value in row[record].items()} if record else {}
-    for name, value in row.items():
-        if name != record and name not in without:
-            cells[f"now_{name}" if name in cells else name] = _cell(value)
-    return cells
+    said = {name: value for name, value in row.items() if name != record and name not in without}
+    cells = {_of_record(record, name, said): _cell(value) for name, value in row[record].items()} if record else {}
+    return cells | {name: _cell(value) for name, value in said.items()}
+
+
+def _of_record(record: str, name: str, said: Collection[str]) -> str:
+    return f"{record}_{name}" if name in said else name
 
 
 def _cell(value: Any) -> str:
-    """A value as text; what a spreadsheet would take for a formula, wherever it splits the line, is marked as text."""
+    """A value as text: plain ones side by side, what holds more as JSON.
+
+    What a spreadsheet would take for a formula, wherever it splits the line, is marked as text.
+    """
+    if isinstance(value, dict | list):
+        held = list(value.values()) if isinstance(value, dict) else value
+        if any(isinstance(each, dict | list) for each in held):
+            text = json.dumps(value, ensure_ascii=False)
+        elif isinstance(value, dict):
+            text = " ".join(f"{name}={_plain(each)}" for name, each in value.items())
+        else:
+            text = " ".join(map(_plain, value))
+        return _FORMULA.sub(r"\1'", text)
+    text = _plain(value)
+    return text if _NUMBER.fullmatch(text) else _FORMULA.sub(r"\1'", text)
+
+
+def _plain(value: Any) -> str:
+    """As JSON has it, without quotes; empty for null."""
     if value is None:
         return ""
-    if isinstance(value, dict):
-        value = [f"{name}={held}" for name, held in value.items()]
-    if isinstance(value, list):
-        value = " ".join(map(str, value))
-    if not isinstance(value, str) or _NUMBER.fullmatch(value):
-        return str(value)
-    return _FORMULA.sub(r"\1'", value)
+    return value if isinstance(value, str) else json.dumps(value)

@@ -11,12 +11,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.rules.baselines import Declared, Stretch, runs_of
 from gridsignal_schemas.rules.profile import Block
-from gridsignal_schemas.sheets import Sheet
 from gridsignal_schemas.values import Identifier, Shape, Timestamp
 from gridsignal_services.dispatch.door import Door, may_read
 from gridsignal_services.dispatch.metered import seen_periods
 from gridsignal_services.dispatch.periods import From, To
-from gridsignal_services.dispatch.sheet import as_asked
+from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.in_force import Statement, in_force
 
@@ -41,7 +40,7 @@ class Baselines(Shape):
     stretches: list[BaselineStretch]
 
 
-_STRETCHES = Sheet.of("stretches", BaselineStretch)
+_STRETCHES = sheet_at("/v1/baselines", BaselineStretch, rows="stretches")
 
 
 def add_to(router: APIRouter, door: Door) -> None:

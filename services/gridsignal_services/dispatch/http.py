@@ -13,13 +13,30 @@ from gridsignal_services.accepted import CSV, JSON, preferred
 from gridsignal_services.asgi import add_pages, application
 from gridsignal_services.dispatch import orders, requests, signals, totals
 from gridsignal_services.dispatch.door import Door
-from gridsignal_services.dispatch.shown import LISTS, show_answers
+from gridsignal_services.dispatch.sheet import LISTS
+from gridsignal_services.dispatch.shown import show_answers
 from gridsignal_services.problems import MEDIA_TYPE, ProblemBody
 from gridsignal_services.telemetry import Health, logger
 from gridsignal_services.threshold import add_problems, answer
 
 _log = logger("dispatch")
 _STATUSES = {400, 401, 403, 404, 406, 409, 412, 413, 415, 422, 428, 429, 503}
+
+_DESCRIPTION = """\
+**After a write.** Each write answers with the header `Gridsignal-Position`. A read that carries it, at whichever
+process, answers once that write is in what it reads.
+
+**Lists** have the rows there are when their turn comes: what comes later is left out. They are read in slices between
+which the market goes on, so a list is not of one moment: each row is as it stands when it is looked at, and may have
+moved on from the state that was asked for by the time it is written. What depends on one row's state is asked of that
+row.
+
+**What is over** leaves the lists a day later: a period (`from`, `to`) or a `request_id` brings it back.
+
+**CSV.** With `Accept: text/csv` a list is a table whose columns mean what the fields of their names mean in JSON. An
+order's `state` is the present one; what it was issued with, JSON's `order.state`, is `order_state`. A cell that holds
+objects is JSON. The next page is in the header `Link`.
+"""
 
 
 def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
@@ -28,6 +45,7 @@ def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
         title="gridsignal dispatch",
         summary="Ask data centers for power up or down, see their offers and why each lost, order, and read what came.",
         version="1",
+        description=_DESCRIPTION,
         redirect_slashes=False,  # a redirect would go where the caller's Host header says
         # for the page's Authorize button; who asks is found out by each operation, with its own answers
         dependencies=[Security(HTTPBearer(auto_error=False, description="A token of your organisation."))],

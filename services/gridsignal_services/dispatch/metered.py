@@ -12,18 +12,17 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.baselines import FOR_EVER
-from gridsignal_schemas.sheets import Sheet
 from gridsignal_services import problems
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch.door import Door, may_read, owns
 from gridsignal_services.dispatch.periods import WEEK, From, To, must_be_a_period
-from gridsignal_services.dispatch.sheet import as_asked
+from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.views import Readings, ignored
 from gridsignal_services.dispatch.written import json_of
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.work import Work
 
-_READINGS = Sheet.of("readings", MeterReading)
+_READINGS = sheet_at("/v1/readings", MeterReading, rows="readings")
 _AROUND = timedelta(hours=1)
 Window = tuple[datetime, datetime]
 

@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.messages import DispatchOrder, FlexOffer, OrderState, SiteRegistration
-from gridsignal_schemas.sheets import Sheet
 from gridsignal_schemas.values import Timestamp
 from gridsignal_services import problems
 from gridsignal_services.access import Principal
@@ -29,7 +28,7 @@ from gridsignal_services.dispatch.listing import (
 from gridsignal_services.dispatch.parts import OFFERS, ORDERS
 from gridsignal_services.dispatch.past import Past
 from gridsignal_services.dispatch.shapes import CancelOrderBody, ExtendBody, ReleaseBody
-from gridsignal_services.dispatch.sheet import as_asked
+from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.views import (
     Offers,
     OfferView,
@@ -48,9 +47,9 @@ from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder
 from gridsignal_services.work import Work
 
-_ORDERS = Sheet.of("orders", DispatchOrder, OrderView, record="order", without="history metered")
-_OFFERS = Sheet.of("offers", FlexOffer, OfferView, record="offer")
-_OWN_SITES, _SEEN_SITES = Sheet.of("", SiteRegistration), Sheet.of("", SiteView)
+_ORDERS = sheet_at("/v1/orders", DispatchOrder, OrderView, rows="orders", record="order", without="history metered")
+_OFFERS = sheet_at("/v1/offers", FlexOffer, OfferView, rows="offers", record="offer")
+_OWN_SITES, _SEEN_SITES = sheet_at("/v1/sites", SiteRegistration), sheet_at("/v1/sites", SiteView)
 _A_MOMENT = timedelta(seconds=1)
 MeteredFrom = Annotated[Timestamp | None, Query(examples=["2024-05-12T18:00:00Z"])]
 

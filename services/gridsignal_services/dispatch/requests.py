@@ -10,7 +10,6 @@ from gridsignal_schemas.messages import DispatchRequest
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_schemas.rules.requests import request_faults
-from gridsignal_schemas.sheets import Sheet
 from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch import commands
@@ -31,13 +30,13 @@ from gridsignal_services.dispatch.listing import (
 )
 from gridsignal_services.dispatch.parts import WHOLE, Kind
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
-from gridsignal_services.dispatch.sheet import as_asked
+from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedRequest
 
-_REQUESTS = Sheet.of("requests", DispatchRequest, RequestView, record="request")
+_REQUESTS = sheet_at("/v1/requests", DispatchRequest, RequestView, rows="requests", record="request")
 
 
 def routes(door: Door) -> APIRouter:

@@ -8,10 +8,20 @@ from __future__ import annotations
 import json
 
 from fastapi import Request, Response
+from pydantic import BaseModel
 
 from gridsignal_schemas.sheets import Sheet
 from gridsignal_services.accepted import CSV, JSON, preferred
 from gridsignal_services.work import Work
+
+LISTS: set[str] = set()
+"""The paths of what can be had as CSV, too."""
+
+
+def sheet_at(path: str, *shapes: type[BaseModel], rows: str = "", **how: str) -> Sheet:
+    """The sheet of a list: `Sheet.of`, and the path is listed as one that has it."""
+    LISTS.add(path)
+    return Sheet.of(rows, *shapes, **how)
 
 
 async def as_asked(request: Request, answer: Response, sheet: Sheet, work: Work) -> Response:

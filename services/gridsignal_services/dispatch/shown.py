@@ -29,6 +29,7 @@ from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_services.accepted import CSV
 from gridsignal_services.dispatch import baselines, signals, totals, vintages
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
+from gridsignal_services.dispatch.sheet import LISTS
 from gridsignal_services.dispatch.views import (
     Offers,
     OfferView,
@@ -44,11 +45,6 @@ from gridsignal_services.ledger.delivered import DeliveryInterval
 from gridsignal_services.ledger.delivery import amount
 
 R = TypeVar("R", bound=Record)
-LISTS = frozenset(
-    f"/v1/{name}"
-    for name in ("requests", "orders", "offers", "sites", "readings", "baselines", "totals", "prices", "carbon")
-)
-"""What can be had as CSV, too."""
 
 
 def show_answers(router: APIRouter) -> None:

@@ -9,14 +9,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.rules.faults import fault
-from gridsignal_schemas.sheets import Sheet
 from gridsignal_schemas.values import Shape, Timestamp
 from gridsignal_services import problems
 from gridsignal_services.dispatch.archive import TooMuch
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.listing import must_be_theirs
 from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_period
-from gridsignal_services.dispatch.sheet import as_asked
+from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.vintages import (
     Best,
     CarbonCurve,
@@ -67,8 +66,8 @@ def routes(door: Door) -> APIRouter:
 
 
 _SHEETS = {
-    Prices: Sheet.of("curves", PriceCurve, PricePoint, parts="points"),
-    Carbon: Sheet.of("curves", CarbonCurve, CarbonPoint, parts="points"),
+    Prices: sheet_at("/v1/prices", PriceCurve, PricePoint, rows="curves", parts="points"),
+    Carbon: sheet_at("/v1/carbon", CarbonCurve, CarbonPoint, rows="curves", parts="points"),
 }
 _Shown = type[Prices] | type[Carbon]
 

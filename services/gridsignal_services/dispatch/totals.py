@@ -13,7 +13,6 @@ from fastapi import APIRouter, Query, Request, Response
 from gridsignal_schemas.messages import DispatchRequest, RunMode
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD, OfferState
-from gridsignal_schemas.sheets import Sheet
 from gridsignal_schemas.values import Currency, Shape
 from gridsignal_services import problems
 from gridsignal_services.access import Principal
@@ -22,7 +21,7 @@ from gridsignal_services.dispatch.listing import ZoneFilter, must_be_theirs
 from gridsignal_services.dispatch.parts import OFFERS
 from gridsignal_services.dispatch.past import Past
 from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_period
-from gridsignal_services.dispatch.sheet import as_asked
+from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.views import overlaps
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.amounts import Amount, exactly
@@ -74,7 +73,7 @@ class Totals(Shape):
     totals: list[Total]
 
 
-_TOTALS = Sheet.of("totals", Total)
+_TOTALS = sheet_at("/v1/totals", Total, rows="totals")
 
 
 def routes(door: Door) -> APIRouter:

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from gridsignal import MW
-from gridsignal_services.dispatch.shown import LISTS
+from gridsignal_services.dispatch.sheet import LISTS
 from gridsignal_services.embedded import Stack
 from tests.integration.dispatch.conftest import Caller
 from tests.integration.dispatch.test_asking import ask, offer
@@ -50,6 +50,7 @@ async def test_lists_have_the_same_columns_empty_and_full(
         assert len(set(columns)) == len(columns)
         records = [row.get("request") or row.get("order") or row.get("offer") or row for row in listed]
         assert [row[key] for row in found] == [record[key] for record in records]
+        assert [row.get("state") for row in found] == [row.get("state") for row in listed], "as it stands"
 
 
 async def test_sites_baselines_readings_and_signals_have_a_head_line(caller: Caller, body: dict[str, Any]) -> None:

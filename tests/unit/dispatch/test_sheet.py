@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from io import StringIO
 from itertools import permutations
@@ -19,7 +20,7 @@ def test_a_record_and_what_is_said_of_it_stand_side_by_side() -> None:
     order = {"id": "a", "state": "ISSUED", "to": ["x", "y"]}
     row = {"order": order, "state": "ACTIVE", "wh": None, "steps": [{"a": 1}]}
     told = flattened(row, "order", without=("steps",))
-    assert told == {"id": "a", "state": "ISSUED", "to": "x y", "now_state": "ACTIVE", "wh": ""}
+    assert told == {"id": "a", "order_state": "ISSUED", "to": "x y", "state": "ACTIVE", "wh": ""}
 
 
 ORDERS = ({"history": [], "metered": []}, {"history": [{"at": "now"}], "metered": [{"gap": "NO_READING"}]})
@@ -46,6 +47,21 @@ def test_the_columns_are_the_same_whatever_a_row_holds(rows: list[dict[str, obje
 
 def test_names_and_what_they_name_share_a_cell() -> None:
     assert flattened(SITES[1]) == {"external_ids": "name=Frankfurt eic=11W"}
+
+
+plain = st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab", min_size=1)
+
+
+@given(st.recursive(plain, lambda held: st.lists(held, min_size=1) | st.dictionaries(st.text("ab"), held, min_size=1)))
+@example([{"option": "all", "levels_w": None, "divisible": True}])
+def test_a_cell_says_what_json_says(value: Any) -> None:
+    """Word for word what is plain, and what holds more as JSON: nothing as this program would print it."""
+    cell = flattened({"cell": value})["cell"]
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if any(isinstance(each, dict | list) for each in held):
+        assert json.loads(cell) == value
+    else:
+        assert not re.search("True|False|None", cell)
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+49", "-cmd", "@SUM(A1)", "\uff1d1+1", "-"])
