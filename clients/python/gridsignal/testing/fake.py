@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from websockets.asyncio.connection import broadcast
@@ -18,10 +17,10 @@ from websockets.typing import Subprotocol
 
 from gridsignal.clock import wall
 from gridsignal.testing import operating, rest
-from gridsignal.testing.allowance import Allowance
+from gridsignal.testing.allowance import FRAME_BURST, FRAMES_PER_S, Allowance
 from gridsignal.testing.records import a_request, an_order
 from gridsignal.testing.site import FakeSite
-from gridsignal.testing.talk import Talk
+from gridsignal.testing.talk import End, Talk
 from gridsignal.testing.world import Refusal, World
 from gridsignal.upgrade import WithoutSecrets
 from gridsignal_schemas import frames
@@ -50,7 +49,8 @@ class FakeGrid:
     `FakeGrid(now=clock.now)`, `connect(..., clock=clock)`, and moves that. `now()` tells grid time: deadlines hold,
     orders begin and end by it.
 
-    It takes `writes_per_s`, and `write_burst` at once, as a gateway does; more is refused with `rate`.
+    It takes `writes_per_s`, and `write_burst` at once, as a gateway does; more is refused with `rate`. So it is with
+    `frames_per_s` of each connection, which ends (4029) where it owes another burst.
     `sites` are the participant's: each a FakeSite, or its zone alone. What a site can give follows from its baseline,
     its minimum load and its connection; without a word it draws 40 MW, of which 28 MW can be shed.
     """
@@ -66,6 +66,8 @@ class FakeGrid:
         now: Callable[[], datetime] = wall,
         writes_per_s: float = 1000.0,
         write_burst: int = 5000,
+        frames_per_s: float = FRAMES_PER_S,
+        frame_burst: int = FRAME_BURST,
     ) -> None:
         known = {name: FakeSite(zone=of) if isinstance(of, str) else of for name, of in (sites or _SITES).items()}
         self.world = World(now if grid_clock is None else lambda: grid_clock.at(now()), participant, known)
@@ -78,6 +80,7 @@ class FakeGrid:
         self.unavailable: tuple[int, Mapping[str, str]] | None = None
         """Answer upgrades with this HTTP status and these headers, as something in front of the gateway would."""
         self.allowance = Allowance(writes_per_s, write_burst)
+        self.frame_rate = frames_per_s, frame_burst
         self._wall, self._grid_clock, self._offer_window = now, grid_clock, offer_window
         self._ticking: asyncio.Task[None] | None = None
         self._talks: dict[ServerConnection, Talk] = {}
@@ -89,9 +92,7 @@ class FakeGrid:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     async def start(self, port: int = 0) -> None:
@@ -265,17 +266,16 @@ class FakeGrid:
         return rest.answered(self.world, socket, request.path)
 
     async def _serve(self, socket: ServerConnection) -> None:
-        talk = Talk(
-            self.world, self._wall, self.allowance, offer_window=self._offer_window, grid_clock=self._grid_clock
-        )
+        more: Any = {"offer_window": self._offer_window, "grid_clock": self._grid_clock, "frame_rate": self.frame_rate}
+        talk = Talk(self.world, self._wall, self.allowance, **more)
         try:
             async for text in socket:
                 body = json.loads(text)
                 frame = frames.CLIENT_FRAMES[body["t"]].model_validate(body)
-                if isinstance(frame, frames.Hello) and frame.site not in {None, *self.world.sites}:
-                    await socket.close(frames.CloseCode.FORBIDDEN, f"{frame.site} is no site of yours")
+                answers = talk.refusal_of(frame, asyncio.get_running_loop().time()) or talk.receive(frame)
+                if isinstance(answers, End):
+                    await socket.close(*answers)
                     return
-                answers = talk.receive(frame)
                 self._news.set()
                 if isinstance(frame, frames.Hello):
                     self._talks[socket] = talk

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from gridsignal.testing.allowance import Allowance
+from gridsignal.testing.allowance import FRAME_BURST, FRAMES_PER_S, Allowance, FrameRate
 from gridsignal.testing.world import Refusal, World, refused
 from gridsignal_schemas import frames
 from gridsignal_schemas.catalog import TOPICS
@@ -25,6 +26,13 @@ class _Wanted:
     want: frames.Filter
 
 
+class End(NamedTuple):
+    """The close of a conversation."""
+
+    code: frames.CloseCode
+    reason: str
+
+
 class Talk:
     """One data center's conversation with the fake gateway."""
 
@@ -34,14 +42,27 @@ class Talk:
         wall: Callable[[], datetime],
         allowance: Allowance,
         *,
+        frame_rate: tuple[float, int] = (FRAMES_PER_S, FRAME_BURST),
         offer_window: int = 64,
         grid_clock: GridClock | None = None,
     ) -> None:
         self._world, self._wall, self._offer_window, self._grid_clock = world, wall, offer_window, grid_clock
-        self._allowance = allowance
+        self._allowance, self._rate = allowance, FrameRate(*frame_rate)
         self._subs: dict[str, _Wanted] = {}
         self.site: str | None = None
         self.instance: str | None = None
+
+    def refusal_of(self, frame: Frame, now_s: float) -> list[Frame] | End | None:
+        """Why a frame is not dealt with, or how it ends the conversation; None where it is to be received.
+
+        `now_s` is the machine's time: frames come as fast as sockets carry them, whatever the clock of a test says.
+        """
+        if wait_ms := self._rate.wait_ms(now_s):
+            flooded = End(frames.CloseCode.RATE_LIMITED, "too many frames")
+            return flooded if self._rate.is_flooded else [_too_many(frame, wait_ms)]
+        if isinstance(frame, frames.Hello) and frame.site not in {None, *self._world.sites}:
+            return End(frames.CloseCode.FORBIDDEN, f"{frame.site} is no site of yours")
+        return None
 
     def receive(self, frame: Frame) -> list[Frame]:
         """What the gateway answers."""
@@ -160,6 +181,15 @@ class Talk:
 
     def _expiry(self) -> datetime:
         return self._wall() + timedelta(hours=1)
+
+
+def _too_many(frame: Frame, wait_ms: int) -> Frame:
+    if isinstance(frame, frames.Offer | frames.Withdraw | frames.Respond | frames.Baseline | frames.Reading):
+        said = (Detail(code="rate", message="too many frames"),)
+        refusal = Refusal("rate", retriable=True, retry_after_ms=wait_ms, details=said)
+        return refused(refusal, frame.id, getattr(frame, "offer_id", None), getattr(frame, "response_id", None))
+    message = f"too many frames: expected none for {wait_ms} ms"
+    return frames.Error(id=getattr(frame, "id", None), code="rate", message=message, retriable=True)
 
 
 def _group(frame: frames.Subscribe) -> str:
