@@ -5,7 +5,7 @@ What is asked of them costs by the declarations and edges in the period, not by 
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
@@ -19,6 +19,7 @@ from gridsignal_schemas.rules.profile import Block, Profile
 
 _RUN = 64
 """Intervals whose lowest and highest power are kept as one."""
+_NOTHING = -1
 FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 NEVER_LOGGED = 2**63
 """An offset that is later than any."""
@@ -163,10 +164,45 @@ def still_asked_for(declarations: Sequence[Declared], questions: Sequence[Questi
         since, until = asked.get(before, (starts_at, ends_at))
         asked[before] = min(since, starts_at), max(until, ends_at)
     counts: set[int] = set()
-    for before, (since, until) in asked.items():
-        found, _ = _covered(declarations[:before], since, until)
-        counts.update(stretch.declared.place for stretch in found)
-    return [declared for declared in declarations if declared.place in counts]
+    on_top, logged = _OnTop(), 0
+    for before, (since, until) in sorted(asked.items()):
+        for index in range(logged, before):
+            on_top.lay(declarations[index].starts_at, declarations[index].ends_at, index)
+        counts |= on_top.during(since, until)
+        logged = before
+    return [declared for index, declared in enumerate(declarations) if index in counts]
+
+
+class _OnTop:
+    """Which of several things that are laid over one another one sees at each moment. One more costs by what it hides.
+
+    Bounded: two edges for each.
+    """
+
+    def __init__(self) -> None:
+        self._edges = [datetime.min.replace(tzinfo=UTC)]
+        self._seen: list[int] = [_NOTHING]
+        """From each edge on."""
+
+    def lay(self, starts_at: datetime, ends_at: datetime, index: int) -> None:
+        """Lays one over all before it, for a period that is not empty."""
+        first = self._edge(starts_at)
+        last = self._edge(ends_at)
+        self._edges[first:last] = [starts_at]
+        self._seen[first:last] = [index]
+
+    def _edge(self, when: datetime) -> int:
+        at = bisect_left(self._edges, when)
+        if at == len(self._edges) or self._edges[at] != when:
+            self._edges.insert(at, when)
+            self._seen.insert(at, self._seen[at - 1])
+        return at
+
+    def during(self, since: datetime, until: datetime) -> set[int]:
+        """What one sees in a period."""
+        if since >= until:
+            return set()
+        return set(self._seen[bisect_right(self._edges, since) - 1 : bisect_left(self._edges, until)])
 
 
 def declaration_fault(baseline: BaselineDeclaration, capacity_w: int) -> Detail | None:

@@ -38,7 +38,7 @@ from gridsignal_services.ledger.merit_order import (
     long_enough,
     order_window,
 )
-from gridsignal_services.ledger.pieces import A_PIECE, Steps, pieces
+from gridsignal_services.ledger.pieces import A_PIECE, Steps, pieces, weighed
 from gridsignal_services.ledger.ranking import Standing, left_over, price_in_full
 from gridsignal_services.ledger.tracked import TrackedOffer
 
@@ -172,7 +172,7 @@ def _stops(lot: Round, keys: Sequence[OfferKey]) -> Steps[dict[OfferKey, str]]:
     # all processes reduce this, with thousands of offers: where nothing fits, the first option's reason is the answer
     most = 1 if lot.lacks_nothing() else None
     stops: dict[OfferKey, str] = {}
-    for some in pieces(keys):
+    for some in weighed(keys, (len(lot.book.offers[key].offer.options[:most]) for key in keys)):
         stops |= {key: _stop(lot, key, lot.book.offers[key], most) for key in some}
         yield
     return stops

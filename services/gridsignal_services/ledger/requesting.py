@@ -35,7 +35,7 @@ from gridsignal_services.ledger.moves import (
     revise_order,
     set_request_timers,
 )
-from gridsignal_services.ledger.pieces import Steps, pieces
+from gridsignal_services.ledger.pieces import Steps, pieces, weighed
 from gridsignal_services.ledger.rules import Amended
 from gridsignal_services.ledger.tracked import TrackedOrder, TrackedRequest
 
@@ -107,7 +107,7 @@ def _amend(book: Book, tracked: TrackedRequest, request: DispatchRequest) -> Ste
     tracked.request = request
     tracked.audience = _widened(tracked.audience, audience_of_request(request))
     amended = Amended(book, tracked)
-    for some in pieces(tracked.offers):
+    for some in weighed(tracked.offers, (len(book.offers[key].offer.options) for key in tracked.offers)):
         for key in some:
             _look_again(book, amended, key)
         yield

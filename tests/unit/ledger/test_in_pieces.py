@@ -9,6 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import DispatchRequest, OfferDecision, OrderState, Record
 from gridsignal_schemas.values import MW
@@ -17,10 +19,10 @@ from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.dispatch.timers import AT_ONCE, due_records, owed_records
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.forgetting import A_RECORD
-from gridsignal_services.ledger.pieces import A_PIECE, Steps
+from gridsignal_services.ledger.pieces import A_PIECE, Steps, weighed
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOrder
-from tests.builders import REQUEST_ID, a_dispatch_order, a_dispatch_request, a_request_cancellation, utc
+from tests.builders import REQUEST_ID, a_dispatch_order, a_dispatch_request, a_request_cancellation, an_option, utc
 from tests.unit.ledger.cost import lines_of_each
 from tests.unit.ledger.market import OPERATORS_NAME, OWNER, Market
 
@@ -167,6 +169,29 @@ def test_a_request_that_leaves_the_book_is_handed_over_before_anybody_misses_it(
         gone = [name for book in market.ledger.forgotten for name in book.requests]
         assert (REQUEST_ID in market.ledger.requests) == (gone != [REQUEST_ID])
     assert looks >= OFFERS  # each may have fifty revisions
+
+
+def looked_at_again(options: int) -> list[int]:
+    """What the steps of an amendment cost that sixty offers of so many options break."""
+    market = Market("acme")
+    for number in range(60):
+        asked = [an_option(option=f"o-{option}", min_power_w=0) for option in range(options)]
+        assert market.offer("acme", offer_id=f"o-{number}", options=asked).accepted
+    terms = {"revision": 2, "price_cap_per_mwh": Decimal(21)}
+    amended = DispatchRequest(**dict(market.request) | terms)
+    return lines_of_each(market.ledger.steps(entry_of(market, amended, OPERATORS_NAME)))
+
+
+def test_a_piece_holds_fewer_offers_where_each_has_more_options() -> None:
+    assert max(looked_at_again(8)) < 1.2 * max(looked_at_again(1))
+
+
+@given(st.lists(st.integers(0, 9)), st.integers(1, 20))
+def test_rows_are_weighed_into_pieces_in_their_order(weights: list[int], most: int) -> None:
+    made = list(weighed(weights, weights, most))
+    assert [row for piece in made for row in piece] == weights
+    assert all(len(piece) == 1 or sum(piece) <= most for piece in made)
+    assert all(sum(piece) + following[0] > most for piece, following in pairwise(made))
 
 
 def leaving(offers: int, beside: int) -> Steps[Outcome]:
