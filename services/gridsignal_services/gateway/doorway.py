@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 
-from gridsignal_services.addresses import taking
+from gridsignal_services.addresses import open_at, taking
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.settings import GatewaySettings
@@ -91,9 +91,7 @@ class Doorway:
     def _listen(self, family: int, address: tuple[object, ...]) -> socket.socket:
         backlog, reuse_port = self._settings.listen_backlog, self._settings.reuse_port
         with taking(str(address[0]), self._settings.port):
-            listening = socket.create_server(address, family=family, backlog=backlog, reuse_port=reuse_port)
-        listening.setblocking(False)
-        return listening
+            return open_at(address, family, backlog=backlog, reuse_port=reuse_port)
 
     def renew_certificate(self) -> None:
         """Reads its certificate again, for connections that come from now on."""
