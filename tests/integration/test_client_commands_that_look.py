@@ -39,8 +39,8 @@ def typed(stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return typing_at({"url": stack.gateway_url, "api": stack.api_url, "token": token}, monkeypatch, capsys)
 
 
-async def asked(operator: httpx2.AsyncClient, *, gate: timedelta, **more: Any) -> str:
-    """A request for 12 MW less in three hours; its id."""
+def a_question(gate: timedelta) -> dict[str, Any]:
+    """12 MW less in three hours, to be asked by POST."""
     now = datetime.now(UTC).replace(microsecond=0)
     times = {
         "starts_at": now + timedelta(hours=3),
@@ -49,15 +49,20 @@ async def asked(operator: httpx2.AsyncClient, *, gate: timedelta, **more: Any) -
         "decision_deadline": now + gate + timedelta(seconds=1),
     }
     body = {"zone": "DE-LU", "direction": "LOAD_DECREASE", "power_w": 12 * MW}
-    body |= {name: rfc3339(at) for name, at in times.items()} | more
-    made = await operator.post("/v1/requests", json=body, headers={"Idempotency-Key": f"k-{gate}"})
+    body |= {name: rfc3339(at) for name, at in times.items()}
+    return {"json": body, "headers": {"Idempotency-Key": f"k-{gate}".replace(" ", "")}}
+
+
+async def asked(operator: httpx2.AsyncClient) -> str:
+    """A request for an hour's offers; its id."""
+    made = await operator.post("/v1/requests", **a_question(timedelta(hours=1)))
     assert made.status_code == 201, made.text
     return str(made.json()["request"]["request_id"])
 
 
 async def test_a_look_shows_what_was_answered_a_moment_ago(typed: Typed, operator: httpx2.AsyncClient) -> None:
     """Snapshots are shared for a while; nothing is published of an answer."""
-    request_id = await asked(operator, gate=timedelta(hours=1))
+    request_id = await asked(operator)
     assert (await typed("offer", "create", request_id, "--power", "12MW", "--price", "80")).code == 0
     assert (await operator.post(f"/v1/requests/{request_id}/clear", json={})).status_code == 200
     (order,) = (await operator.get("/v1/orders", params={"request_id": request_id})).json()["orders"]
@@ -77,13 +82,13 @@ async def test_a_look_shows_what_was_answered_a_moment_ago(typed: Typed, operato
 
 
 async def test_a_late_offer_is_told_that_the_gate_has_closed(typed: Typed, operator: httpx2.AsyncClient) -> None:
-    request_id = await asked(operator, gate=timedelta(seconds=2))
+    request_id = await asked_soon(operator)
     late = ("offer", "create", request_id, "--power", "12MW", "--price", "80")
     async with asyncio.timeout(SOON_S):
-        while (await operator.get(f"/v1/requests/{request_id}")).json()["state"] == "OPEN":
+        while await state_of(operator, request_id) in ("OPEN", None):
             pass
         first = await typed(*late)
-        while (await operator.get(f"/v1/requests/{request_id}")).json()["state"] != "UNMET":
+        while await state_of(operator, request_id) != "UNMET":
             pass
         second = await typed(*late)
     for told in (first, second):
@@ -91,10 +96,25 @@ async def test_a_late_offer_is_told_that_the_gate_has_closed(typed: Typed, opera
         assert told.err.startswith(f"gridsignal: GATE_CLOSED: the gate of request {request_id} closed at 20")
 
 
+async def asked_soon(operator: httpx2.AsyncClient) -> str:
+    """A request whose gate closes as soon as this machine allows."""
+    for seconds in (1, 2, 4, 8, 16):
+        made = await operator.post("/v1/requests", **a_question(timedelta(seconds=seconds)))
+        if made.status_code == 201:
+            return str(made.json()["request"]["request_id"])
+    raise AssertionError(made.text)
+
+
+async def state_of(operator: httpx2.AsyncClient, request_id: str) -> str | None:
+    """Where a request stands; None where the door has had enough questions for a moment."""
+    state: str | None = (await operator.get(f"/v1/requests/{request_id}")).json().get("state")
+    return state
+
+
 async def test_an_offer_to_what_was_taken_back_or_never_asked_is_told_so(
     typed: Typed, operator: httpx2.AsyncClient
 ) -> None:
-    request_id = await asked(operator, gate=timedelta(hours=1))
+    request_id = await asked(operator)
     assert (await operator.post(f"/v1/requests/{request_id}/cancel", json={})).status_code == 200
     terms = ("--power", "12MW", "--price", "80")
     taken = await typed("offer", "create", request_id, *terms)
@@ -131,9 +151,7 @@ UNKNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("words", "code", "told"), UNKNOWN, ids=[" ".join(words) for words, _, _ in UNKNOWN])
-async def test_what_is_unknown_is_told_alike_by_every_command(
-    words: list[str], code: int, told: str, typed: Typed
-) -> None:
-    left = await typed(*words)
-    assert (left.code, left.out, left.err) == (code, "", f"gridsignal: {told}\n")
+async def test_what_is_unknown_is_told_alike_by_every_command(typed: Typed) -> None:
+    for words, code, told in UNKNOWN:
+        left = await typed(*words)
+        assert (left.code, left.out, left.err) == (code, "", f"gridsignal: {told}\n"), words
