@@ -23,7 +23,7 @@ from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.metering import Measuring
-from gridsignal_services.dispatch.parts import Kind
+from gridsignal_services.dispatch.parts import REQUESTS, Kind
 from gridsignal_services.dispatch.past import Past
 from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
@@ -190,7 +190,7 @@ class Door:
         request_id: str,
         *,
         own: bool = False,
-        kinds: Sequence[Kind] = (Kind.REQUEST,),
+        kinds: Sequence[Kind] = REQUESTS,
         work: Work | None = None,
     ) -> tuple[Ledger, TrackedRequest]:
         """A request they may see; with `own`, one that is theirs; where it is over with these parts of it alone.

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     """The request with its clearings, for its operator."""
 
 
+REQUESTS = (Kind.REQUEST,)
 ORDERS = (Kind.ORDERED,)
 OFFERS = (Kind.REQUEST, Kind.ORDERED, Kind.OFFERED)
 WHOLE = tuple(Kind)

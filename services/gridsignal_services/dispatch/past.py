@@ -11,7 +11,7 @@ from gridsignal_schemas.rules.faults import fault
 from gridsignal_services import problems
 from gridsignal_services.access import Entitlements, Principal
 from gridsignal_services.dispatch.finished import Finished
-from gridsignal_services.dispatch.parts import Kind, read, zone_name
+from gridsignal_services.dispatch.parts import ORDERS, REQUESTS, Kind, read, zone_name
 from gridsignal_services.dispatch.tables import Kept, Question, TooMany
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.work import Work
@@ -76,7 +76,7 @@ class Past:
 
     async def of_order(self, order_id: str) -> Ledger | None:
         """The part that holds an order; None: it does not concern them."""
-        return await self._one(await self._finished.of_order(self._asked((Kind.ORDERED,)), order_id))
+        return await self._one(await self._finished.of_order(self._asked(ORDERS), order_id))
 
     async def touching(
         self, kinds: Sequence[Kind], zones: Iterable[str], from_: datetime | None, to: datetime | None
@@ -89,11 +89,11 @@ class Past:
         self, site: str, zones: Iterable[str], from_: datetime, to: datetime
     ) -> list[tuple[datetime, datetime | None]]:
         """The periods of their orders to a site on requests that touch [from, to)."""
-        return await self._finished.ordered_at(self._asked((Kind.ORDERED,)), zones, from_, to, site)
+        return await self._finished.ordered_at(self._asked(ORDERS), zones, from_, to, site)
 
     def _asked(self, kinds: Sequence[Kind]) -> Question:
-        """Of a zone there is the request alone: what was said on it is theirs who said it, and its operator's."""
-        zones = [zone_name(zone) for zone in sorted(self._mine.zones)] if Kind.REQUEST in kinds else []
+        """A zone is shown its requests alone: what was said on them is theirs who said it, and the operator's."""
+        zones = [zone_name(zone) for zone in sorted(self._mine.zones)] if kinds == REQUESTS else []
         return Question([self._principal.name, *zones], kinds)
 
     async def _one(self, kept: Kept | None) -> Ledger | None:

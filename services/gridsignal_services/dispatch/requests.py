@@ -28,7 +28,7 @@ from gridsignal_services.dispatch.listing import (
     listed,
     must_be_theirs,
 )
-from gridsignal_services.dispatch.parts import WHOLE, Kind
+from gridsignal_services.dispatch.parts import REQUESTS, WHOLE
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
 from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown
@@ -141,7 +141,7 @@ def _listing(router: APIRouter, door: Door) -> None:
 
         async with door.turn(who) as work:
             past = door.past(who, work)
-            known = await past.entries(door.ledgers(), lambda ledger: ledger.requests, (Kind.REQUEST,), from_, to)
+            known = await past.entries(door.ledgers(), lambda ledger: ledger.requests, REQUESTS, from_, to)
             seen = await listed(known, keeps, _made_at, work, newest_first=newest_first)
             chosen, following = paged(seen, after, limit)
             page = Requests(requests=[], next=following)

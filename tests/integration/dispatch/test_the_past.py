@@ -20,7 +20,7 @@ from gridsignal_schemas.values import MW
 from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal, Role
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.dispatch.finished import Finished
-from gridsignal_services.dispatch.parts import OFFERS, ORDERS, parts_of, read
+from gridsignal_services.dispatch.parts import OFFERS, ORDERS, REQUESTS, parts_of, read
 from gridsignal_services.dispatch.past import Past
 from gridsignal_services.dispatch.tables import Question
 from gridsignal_services.ledger.book import Book
@@ -179,7 +179,7 @@ def test_all_parts_make_the_whole(requests: list[Asked]) -> None:
 
 # --- what it costs ----------------------------------------------------------------------------------------------
 
-REQUESTS, OFFERS_OF_VOLT = 6, 40
+EVENING, OFFERS_OF_VOLT = 6, 40
 
 
 def a_busy_evening() -> list[Book]:
@@ -187,7 +187,7 @@ def a_busy_evening() -> list[Book]:
     market = Market(kept=timedelta(hours=12))
     market.site("acme")
     market.site("volt")
-    for number in range(REQUESTS):
+    for number in range(EVENING):
         name = f"request-{number}"
         assert market.ask(request_id=name, min_quantity_w=0, step_w=None).accepted
         for offer in range(OFFERS_OF_VOLT):
@@ -219,7 +219,10 @@ async def test_an_answer_costs_by_what_concerns_who_asks(tmp_path: Path) -> None
     assert 0 < acmes < volts / 5
     assert await size("participant:acme", ORDERS) <= acmes
     assert await size(OPERATORS_NAME, OFFERS) < acmes + volts
-    assert await size("participant:hyper", OFFERS) == 0
+    mine = Entitlements(zones=frozenset({"DE-LU"}))
+    others = Past(finished, somebody("participant", "hyper"), mine, NOBODYS)
+    assert await others.touching(OFFERS, mine.zones, utc("16:00"), None) == []
+    assert len(await others.touching(REQUESTS, mine.zones, utc("16:00"), None)) == EVENING
     await finished.aclose()
 
 
@@ -249,9 +252,9 @@ async def test_others_are_answered_between_the_pieces_of_a_long_answer(tmp_path:
         reading = tasks.create_task(long.touching(OFFERS, zones, utc("16:00"), None))
         await work.halted.wait()
         short = Past(finished, somebody("participant", "acme"), mine, NOBODYS)
-        assert len(await short.touching(ORDERS, zones, utc("16:00"), None)) == REQUESTS
+        assert len(await short.touching(ORDERS, zones, utc("16:00"), None)) == EVENING
         assert work.pieces == 1
         work.go_on.set()
-        assert len(await reading) == REQUESTS
-    assert work.pieces > REQUESTS
+        assert len(await reading) == EVENING
+    assert work.pieces > EVENING
     await finished.aclose()
