@@ -6,6 +6,7 @@ Nothing here decides for good: the reduce asks again at the record's own offset.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
@@ -103,8 +104,9 @@ def cleared(
     principal: Principal,
     reason: str,
     award: AwardBody | None = None,
+    left_out: Container[str] = (),
 ) -> Clearing:
-    """A clearing by hand of the book as it was at a position: in merit order, or what was picked.
+    """A clearing by hand of the book as it was at a position: in merit order, less those left out; or what was picked.
 
     Raises ValueError for a pick that can't be called.
     """
@@ -118,6 +120,7 @@ def cleared(
         actor=principal.name,
         reason=reason,
         picks=picks,
+        left_out=left_out if picks is None else (),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gridsignal_schemas.messages import Clearing
+from gridsignal_schemas.messages import Clearing, FlexOffer
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_services.bus import Appended, Log
 from gridsignal_services.bus.around import AroundLog
@@ -38,15 +38,22 @@ class Overtaking(AroundLog):
     def __init__(self, log: Log, codec: Codec, *whose: str) -> None:
         super().__init__(log)
         self._codec, self._whose, self.overtaken = codec, whose, list[str]()
+        self._sites: dict[str, str] = {}
 
     async def append(
         self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
     ) -> Appended:
         record = self._codec.decode(value)
+        if isinstance(record, FlexOffer):
+            self._sites[record.participant] = record.site
         awards = record.awards if isinstance(record, Clearing) else []
         for award in [award for award in awards if award.participant in self._whose][:1]:
             self.overtaken.append(award.offer_id)
-            fields = {"offer_id": award.offer_id, "participant": award.participant, "site": f"{award.participant}-1"}
+            fields = {
+                "offer_id": award.offer_id,
+                "participant": award.participant,
+                "site": self._sites[award.participant],
+            }
             withdrawn = an_offer_withdrawal(zone=record.zone, **fields)
             principal = f"participant:{award.participant}"
             await append(self.log, withdrawn, self._codec.encode(withdrawn), principal=principal, source="/tests")
