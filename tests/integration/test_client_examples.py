@@ -194,15 +194,25 @@ def test_the_sdk_is_what_the_examples_import() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["cheap_hours", "price_follower", "readme", "training_cluster"])
-async def test_who_starts_while_no_gateway_answers_reads_one_line(name: str, tmp_path: Path) -> None:
-    environment = os.environ | {"GRIDSIGNAL_URL": "ws://127.0.0.1:9", "GRIDSIGNAL_TOKEN": "t", "HOME": str(tmp_path)}
-    path = EXAMPLES / f"{name}.py"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, path, stdout=PIPE, stderr=PIPE, env=environment, cwd=tmp_path
-    )
-    async with asyncio.timeout(3 * SOON_S):
+async def test_who_starts_while_no_gateway_answers_reads_one_line(tmp_path: Path) -> None:
+    environment = os.environ | {"GRIDSIGNAL_URL": "ws://127.0.0.1:9", "GRIDSIGNAL_TOKEN": "t"}
+
+    async def started(name: str) -> tuple[int | None, bytes, bytes]:
+        (home := tmp_path / name).mkdir()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, EXAMPLES / f"{name}.py"),
+            stdout=PIPE,
+            stderr=PIPE,
+            env=environment | {"HOME": str(home)},
+            cwd=home,
+        )
         out, err = await process.communicate()
-    assert (process.returncode, out) == (1, b"")
-    assert err.decode().splitlines()[-1].startswith("no gateway within 10 s: ")
-    assert b"Traceback" not in err
+        return process.returncode, out, err
+
+    names = ("cheap_hours", "price_follower", "readme", "training_cluster")
+    async with asyncio.timeout(3 * SOON_S):
+        ended = await asyncio.gather(*map(started, names))  # each waits ten seconds, all of them the same
+    for name, (code, out, err) in zip(names, ended, strict=True):
+        assert (name, code, out) == (name, 1, b"")
+        assert err.decode().splitlines()[-1].startswith("no gateway within 10 s: "), name
+        assert b"Traceback" not in err, name
