@@ -109,16 +109,18 @@ class Period(NamedTuple):
 
 
 def write(file: sqlite3.Connection, partition: int, offset: int, book: Book) -> None:
-    """Puts a book that holds one request into the tables, in place of what they have of it."""
+    """Puts a book that holds one request into the tables, in place of what they have of it.
+
+    Its own row comes last, and nothing is found without that: what could not be written whole is not there.
+    """
     (tracked,) = book.requests.values()
-    request, blocks = tracked.request, {order_id: order.block() for order_id, order in book.orders.items()}
-    starts_us = micros(min([request.starts_at, *(block.starts_at for block in blocks.values())]))
-    ends_us = micros(max([request.ends_at, *(block.ends_at for block in blocks.values())]))
+    request, blocks = tracked.request, [order.block() for order in book.orders.values()]
+    starts_us = micros(min([request.starts_at, *(block.starts_at for block in blocks)]))
+    ends_us = micros(max([request.ends_at, *(block.ends_at for block in blocks)]))
+    written = [(part, part.body) for part in parts_of(book)]
     _delete(file, file.execute(_BY_NAME, (request.request_id,)).fetchall())
-    row = (request.request_id, partition, offset, starts_us, ends_us)
-    number = file.execute("insert into finished values (null, ?, ?, ?, ?, ?)", row).lastrowid
-    for part in parts_of(book):
-        body = part.body
+    (number,) = file.execute("select coalesce(max(id), 0) + 1 from part").fetchone()
+    for part, body in written:
         cells = (number, part.kind, part.site, len(body), zlib.compress(body, 1))
         place = file.execute("insert into part values (null, ?, ?, ?, ?, ?)", cells).lastrowid
         concerned = [
@@ -129,7 +131,9 @@ def write(file: sqlite3.Connection, partition: int, offset: int, book: Book) -> 
             (order_id, place, micros(order.order.starts_at), order.order.ends_at and micros(order.order.ends_at))
             for order_id, order in part.book.orders.items()
         ]
-        file.executemany("insert into ordered values (?, ?, ?, ?)", periods)
+        file.executemany("insert or replace into ordered values (?, ?, ?, ?)", periods)
+    row = (number, request.request_id, partition, offset, starts_us, ends_us)
+    file.execute("insert into finished values (?, ?, ?, ?, ?, ?)", row)
 
 
 def forget(file: sqlite3.Connection, partition: int, position: int) -> None:
@@ -169,7 +173,8 @@ def find_touching(
         size += 0 if part in parts else part_size
         parts[part] = part_size
         _must_be_few(len(found), size, most, most_bytes)
-    kept = sorted((_kept(file, number, parts) for number, parts in found.items()), key=lambda one: (one.ends_us, one))
+    there = filter(None, (_kept(file, number, parts) for number, parts in found.items()))
+    kept = sorted(there, key=lambda one: (one.ends_us, one))
     _must_be_few(len(kept), sum(one.size for one in kept), most, most_bytes)
     return kept
 
@@ -205,8 +210,11 @@ def _concerned(file: sqlite3.Connection, asked: Question, period: Period) -> Ite
             yield from file.execute(_CONCERNED, (name, kind, period.from_us, until_us, period.to_us, zones))
 
 
-def _kept(file: sqlite3.Connection, number: int, parts: dict[int, int]) -> Kept:
-    request_id, partition, ends_us, head, size = file.execute(_HEAD, (number, Kind.REQUEST)).fetchone()
+def _kept(file: sqlite3.Connection, number: int, parts: dict[int, int]) -> Kept | None:
+    row = file.execute(_HEAD, (number, Kind.REQUEST)).fetchone()
+    if row is None:
+        return None
+    request_id, partition, ends_us, head, size = row
     parts = {head: size, **parts}
     return Kept(request_id, partition, ends_us, tuple(sorted(parts)), sum(parts.values()))
 

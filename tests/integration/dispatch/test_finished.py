@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import zlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,19 @@ async def test_a_request_that_does_not_fit_the_disk_is_missed_aloud(tmp_path: Pa
     assert [line["log_level"] for line in lines] == ["error"]
 
 
+async def test_what_can_t_be_written_whole_is_not_there_in_part(finished: Finished) -> None:
+    one, two = let_go("one", "two")
+    spoilt: Any = {"acme-1": "nothing that has a form"}
+    finished.add(0, 7, one)
+    with capture_logs() as lines:
+        finished.add(0, 8, replace(two, orders_of_site=spoilt))
+        assert await finished.of_request(ALL, "two") is None
+    assert [line["log_level"] for line in lines] == ["error"]
+    assert [kept.request_id for kept in await finished.touching(ALL, ["DE-LU"], utc("18:00"), None)] == ["one"]
+    finished.add(0, 8, two)
+    assert await named(finished, "two") is not None
+
+
 async def test_what_is_settled_is_there_after_a_restart(tmp_path: Path) -> None:
     one, two, three = let_go("one", "two", "three")
     before = Finished(tmp_path, stamp="this log")
@@ -250,22 +264,13 @@ async def test_a_body_that_can_t_be_read_costs_a_replay(tmp_path: Path) -> None:
     await again.aclose()
 
 
-async def test_a_start_costs_by_what_it_forgets(tmp_path: Path) -> None:
-    """No statement of it reads a whole table."""
+async def test_a_start_and_a_question_cost_by_what_they_find(tmp_path: Path) -> None:
+    """No statement of them reads a whole table, but for the names and zones that it is given."""
     finished = Finished(tmp_path, stamp="this log")
     assert await finished.begin({})
     await finished.aclose()
     with contextlib.closing(sqlite3.connect(tmp_path / "finished.db")) as file:
-        assert [step for forgetting in FORGETTING for step in scans(file, forgetting)] == []
-
-
-async def test_a_question_costs_by_what_it_finds(tmp_path: Path) -> None:
-    """Nor does a statement of these, but for the names and zones that it is asked with."""
-    finished = Finished(tmp_path, stamp="this log")
-    assert await finished.begin({})
-    await finished.aclose()
-    with contextlib.closing(sqlite3.connect(tmp_path / "finished.db")) as file:
-        read = [step for looking in LOOKING for step in scans(file, looking)]
+        read = [step for statement in (*FORGETTING, *LOOKING) for step in scans(file, statement)]
     assert [step for step in read if "VIRTUAL TABLE" not in step] == []
 
 
