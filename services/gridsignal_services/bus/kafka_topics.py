@@ -173,7 +173,7 @@ async def apply(admin: AIOKafkaAdminClient, prefix: str, replication: int) -> li
             for response in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, change.name, merged)]):
                 for code, *_, name in response.resources:
                     _must_be_fine(name, code)
-    await _seen(admin, prefix, {change.name for change in needed})
+    await _told(admin, prefix, replication)
     for change in needed:
         if change.replicas is not None:
             await _in_sync(admin, change.name, change.replicas[1])
@@ -206,14 +206,16 @@ async def _partitions(admin: AIOKafkaAdminClient, name: str, which: str) -> dict
     return {row["partition"]: row[which] for row in topic["partitions"]}
 
 
-async def _seen(admin: AIOKafkaAdminClient, prefix: str, names: set[str]) -> None:
-    """Returns once the brokers tell of these topics: a new one is not known everywhere at once."""
+async def _told(admin: AIOKafkaAdminClient, prefix: str, replication: int) -> None:
+    """Returns once the brokers tell of it: neither a new topic nor a setting is known everywhere at once."""
+    left: list[Change] = []
     try:
         async with asyncio.timeout(SPREAD_S):
-            while not names <= set(await find(admin, prefix)):  # noqa: ASYNC110 - the brokers send no event for it
+            while left := changes(await find(admin, prefix), prefix, replication):  # noqa: ASYNC110 - the brokers send no event for it
                 await asyncio.sleep(0.05)
     except TimeoutError as error:
-        raise LogUnavailable(f"topics {', '.join(sorted(names))}: not told of within {SPREAD_S:.0f} s") from error
+        names = ", ".join(sorted(change.name for change in left))
+        raise LogUnavailable(f"topics {names}: not told of within {SPREAD_S:.0f} s") from error
 
 
 def _must_be_fine(name: str, code: int) -> None:

@@ -18,8 +18,8 @@ class Conductor:
     """Conducts a day on the embedded log as fast as it will go.
 
     Quiet means: no append under way, every reader at the log's end, the owner waits and nothing is due, every program
-    waits for its next message with an empty outbox and has answered a ping, every actor sleeps on the clock; and all of
-    it still so when it is looked at again, with the log's end where it was.
+    waits for its next message with an empty outbox and has answered a ping, every actor sleeps on the clock, and so
+    does the replay of prices; and all of it still so when it is looked at again, with the log's end where it was.
     """
 
     def __init__(self, stack: Stack, log: SqliteLog, clock: SteppedClock, programs: Sequence[Program]) -> None:
@@ -45,7 +45,8 @@ class Conductor:
 
     async def _still(self, actors: Sequence[asyncio.Task[None]]) -> bool:
         reduced = self._stack.replica.positions == await self._log.end_positions("dispatch")
-        asleep = all(actor.done() or self._clock.sleeps(actor) for actor in actors)
+        playing = self._stack.feeds.ingest.playing
+        asleep = playing is not None and all(actor.done() or self._clock.sleeps(actor) for actor in (*actors, playing))
         if not (asleep and reduced and self._log.at_rest) or self._is_due():
             return False
         return await self._stack.dispatch.at_rest() and await self._stack.gateway.at_rest()

@@ -82,6 +82,8 @@ class Ingest:
         self._mine: frozenset[int] = frozenset()
         self._turned = asyncio.Condition()
         self._recalled = asyncio.Event()
+        self.playing: asyncio.Task[None] | None = None
+        """The replay, once it began: it waits for the clock, publishes, or is over."""
         self._absences = Absences()
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads polling, protects nothing
         self._statuses = {feed: self._first_statuses(feed) for feed in self._feeds}
@@ -92,7 +94,7 @@ class Ingest:
         self.health.set_ready(True)
         self._recalled.set()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(play(self._playback, self.clock, self._play_batch))
+            self.playing = tasks.create_task(play(self._playback, self.clock, self._play_batch))
             if self._feeds:
                 tasks.create_task(self._take_turns())
             for feed in self._feeds:

@@ -17,8 +17,9 @@ from gridsignal_services.bus.condition import Condition
 from gridsignal_services.bus.kafka import KafkaLog
 from gridsignal_services.bus.kafka_durability import wanted_settings
 from gridsignal_services.bus.kafka_producer import Producer
-from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
+from gridsignal_services.bus.kafka_topics import Brokers, administration, apply, find
 from gridsignal_services.cli import topics
+from tests.patience import SOON_S
 from tests.services.kafka import KafkaCluster
 
 
@@ -64,6 +65,9 @@ async def test_each_weak_setting_is_refused_and_the_command_it_names_mends_it(ka
             wrong = wanted_settings(topic, 1) | settings
             name = prefix + topic.name
             await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, wrong)])
+            async with asyncio.timeout(SOON_S):
+                while not settings.items() <= (await find(admin, prefix))[name].settings.items():
+                    continue  # the broker took it, and tells of it a moment later
             with pytest.raises(LogConfigurationError, match=re.escape(f"topic {name}: expected ")) as refused:
                 await KafkaLog.open(kafka, prefix=prefix)
             for key, value in settings.items():
