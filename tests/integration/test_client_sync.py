@@ -232,6 +232,18 @@ except KeyboardInterrupt:
 """
 
 
+INTERRUPTED = """
+import os, signal, sys, threading
+
+def interrupt(*_):
+    sys.setprofile(None), threading.setprofile(None)
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.setprofile(interrupt)
+"""
+"""Ctrl-C by the first step that the connection's thread takes, while whoever starts it waits for that."""
+
+
 async def interrupted(url: str, ready: Callable[[asyncio.StreamReader], Any]) -> tuple[str, str, int | None]:
     """What the script says after Ctrl-C, on both streams, and its exit code."""
     pipe = asyncio.subprocess.PIPE
@@ -260,3 +272,11 @@ async def test_ctrl_c_ends_a_script_that_waits_for_its_connection() -> None:
         assert await interrupted(url, lambda _: came.wait()) == ("left 1\n", "", 0)
         for writer in writers:
             writer.close()
+
+
+async def test_ctrl_c_ends_a_script_whose_connection_has_just_begun(fake: FakeGrid) -> None:
+    pipe = asyncio.subprocess.PIPE
+    command = [sys.executable, "-c", INTERRUPTED + SCRIPT, fake.url]
+    script = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+    said, complaints = await script.communicate()
+    assert (said.decode(), complaints.decode(), script.returncode) == ("left 1\n", "", 0)

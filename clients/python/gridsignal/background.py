@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, suppress
 from threading import Event, RLock, Thread, current_thread
+from threading import enumerate as enumerate_threads
 from typing import Any, TypeVar
 
 from gridsignal.client import Grid
@@ -39,25 +40,19 @@ class Background:
         """Connects; raises what the connection raises."""
         if self._thread.ident is not None:
             raise UsageError("expected each gridsignal.sync.connect(...) to be entered once, got a second time")
-        self._thread.start()
         try:
+            self._thread.start()
             return self._entered.result()
-        except BaseException:  # Ctrl-C too
-            self.leave()
+        except BaseException:  # Ctrl-C too, which may come while the thread starts
+            if self._thread in enumerate_threads():
+                self._leave()
             raise
 
     def leave(self) -> None:
         """Says goodbye and ends the thread; calls under way in other threads raise GridClosed."""
         if self._thread.ident is None:
             raise UsageError("expected `with gridsignal.sync.connect(...)`, got the end of a block never entered")
-        self._begun.wait()
-        with self._lock:  # a call is on the loop before its end, or refused
-            self._closed = True
-        with suppress(RuntimeError):  # the loop is closed: the connection failed
-            self._loop.call_soon_threadsafe(self._life.cancel)
-        self._thread.join(_LEAVE_S)
-        if self._fault is not None:
-            raise self._fault
+        self._leave()
 
     def start(self, call: Callable[[], Coroutine[Any, Any, R]]) -> Future[R]:
         """Begins a call on the loop."""
@@ -67,6 +62,16 @@ class Background:
             if self._closed:
                 raise GridClosed("the grid was closed")
             return asyncio.run_coroutine_threadsafe(call(), self._loop)
+
+    def _leave(self) -> None:
+        self._begun.wait()
+        with self._lock:  # a call is on the loop before its end, or refused
+            self._closed = True
+        with suppress(RuntimeError):  # the loop is closed: the connection failed
+            self._loop.call_soon_threadsafe(self._life.cancel)
+        self._thread.join(_LEAVE_S)
+        if self._fault is not None:
+            raise self._fault
 
     def _run(self) -> None:
         try:

@@ -96,7 +96,9 @@ class Outbox:
         if thread is not None:
             closing = thread.submit(self._close)
             thread.shutdown(wait=False)
-            await asyncio.wait({asyncio.wrap_future(closing)}, timeout=_CLOSE_S)
+            done, _ = await asyncio.wait({asyncio.wrap_future(closing)}, timeout=_CLOSE_S)
+            if done:  # that was its last work: it is over at once
+                thread.shutdown()
 
     async def _call(self, function: Any, *args: Any) -> Any:
         if self._thread is None:
