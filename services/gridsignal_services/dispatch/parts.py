@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_services.access import Audience
 from gridsignal_services.checkpoints.lines import bytes_of, fill
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.requesting import audience_of_request
+from gridsignal_services.ledger.tracked import TrackedOrder, TrackedRequest
 
 _PIECE_BYTES = 64 * 1024
 """Read together: in some ten milliseconds."""
@@ -22,7 +25,9 @@ _PIECE_BYTES = 64 * 1024
 
 class Kind(StrEnum):
     REQUEST = "request"
-    """The request, for whoever may see it."""
+    """The request, for whoever may see it: nothing of what was offered on it or became of that."""
+    OWNED = "owned"
+    """The request with all that hangs on it but its clearings, for its operator."""
     ORDERED = "ordered"
     """A site's offers and orders, where it has an order."""
     OFFERED = "offered"
@@ -31,9 +36,9 @@ class Kind(StrEnum):
     """The request with its clearings, for its operator."""
 
 
-REQUESTS = (Kind.REQUEST,)
+REQUESTS = (Kind.REQUEST, Kind.OWNED)
 ORDERS = (Kind.ORDERED,)
-OFFERS = (Kind.REQUEST, Kind.ORDERED, Kind.OFFERED)
+OFFERS = (*REQUESTS, Kind.ORDERED, Kind.OFFERED)
 WHOLE = tuple(Kind)
 
 
@@ -69,8 +74,10 @@ def parts_of(book: Book) -> Iterator[Part]:
     """The parts of a book that holds one request, the request first."""
     (tracked,) = book.requests.values()
     name, operator = tracked.request.request_id, f"operator:{tracked.request.operator}"
-    head = Book(requests={name: replace(tracked, clearings=[])}, now=book.now)
-    yield Part(Kind.REQUEST, "", names_of(audience_of_request(tracked.request)), head)
+    everybodys = names_of(audience_of_request(tracked.request)) - {operator}
+    yield Part(Kind.REQUEST, "", everybodys, Book(requests={name: _bare(tracked)}))
+    owned = Book(requests={name: replace(tracked, clearings=[])}, now=book.now)
+    yield Part(Kind.OWNED, "", frozenset({operator}), owned)
     sites: dict[str, Book] = {}
     named: dict[str, set[str]] = {}
     for key, offer in book.offers.items():
@@ -85,6 +92,20 @@ def parts_of(book: Book) -> Iterator[Part]:
                 getattr(part, field)[site] = held[site]
         yield Part(Kind.ORDERED if part.orders else Kind.OFFERED, site, frozenset(named[site]), part)
     yield Part(Kind.CLEARED, "", frozenset({operator}), Book(requests={name: tracked}))
+
+
+def _bare(tracked: TrackedRequest) -> TrackedRequest:
+    """As whoever has no part in it may know it: neither its size nor its state says what others offered."""
+    is_cancelled = tracked.state is RequestState.CANCELLED
+    return TrackedRequest(
+        request=tracked.request,
+        place=tracked.place,
+        digests=tracked.digests,
+        receipts=tracked.receipts,
+        audience=tracked.audience,
+        state=RequestState.CANCELLED if is_cancelled else RequestState.COMPLETED,
+        cancelled=tracked.cancelled,
+    )
 
 
 def read(kept: Iterable[tuple[int, Sequence[bytes]]]) -> Iterator[list[Ledger]]:
@@ -107,6 +128,15 @@ def read(kept: Iterable[tuple[int, Sequence[bytes]]]) -> Iterator[list[Ledger]]:
 
 
 def _put_in_order(book: Book) -> None:
+    """By the request's lists, where they are its operator's; else these list what was read."""
     (tracked,) = book.requests.values()
+    tracked.offers = tracked.offers or sorted(book.offers, key=lambda key: book.offers[key].place)
+    tracked.orders = tracked.orders or sorted(book.orders, key=lambda name: _since(book, book.orders[name]))
     book.offers = {key: book.offers[key] for key in tracked.offers if key in book.offers}
     book.orders = {name: book.orders[name] for name in tracked.orders if name in book.orders}
+
+
+def _since(book: Book, order: TrackedOrder) -> tuple[datetime, int]:
+    """When it was issued, and in which turn."""
+    offer = None if order.offer_key is None else book.offers.get(order.offer_key)
+    return order.history[0].at, (offer and offer.rank) or 0

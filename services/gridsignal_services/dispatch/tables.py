@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from gridsignal_services.clock import from_micros, micros
-from gridsignal_services.dispatch.parts import Kind, parts_of
+from gridsignal_services.dispatch.parts import REQUESTS, Kind, parts_of
 from gridsignal_services.ledger.book import Book
 
 MOST = 1000
@@ -70,7 +70,11 @@ and concerned.ends_us = finished.ends_us and concerned.number = part.number and 
 where order_id = ?
 """
 _HEAD = """
-select request_id, partition, ends_us, id, size from finished join part using (number) where number = ? and kind = ?
+select request_id, partition, ends_us, max(part.id), size from finished join part using (number)
+where number = ? and kind in (select value from json_each(?))
+and (kind <> ? or exists (
+    select 1 from concerned where concerned.part = part.id and name in (select value from json_each(?))
+))
 """
 LOOKING = (_LONGEST, _CONCERNED, _OF_REQUEST, _OF_ORDER, _HEAD)
 """What a question does before it reads: it costs by what it finds."""
@@ -150,7 +154,7 @@ def _delete(file: sqlite3.Connection, numbers: Sequence[tuple[int]]) -> None:
 def find_request(file: sqlite3.Connection, asked: Question, request_id: str) -> Kept | None:
     """What of a request is asked for. None: nothing is there."""
     rows = file.execute(_OF_REQUEST, (json.dumps(asked.names), json.dumps(asked.kinds), request_id)).fetchall()
-    return _kept(file, file.execute(_BY_NAME, (request_id,)).fetchone()[0], dict(rows)) if rows else None
+    return _kept(file, asked, file.execute(_BY_NAME, (request_id,)).fetchone()[0], dict(rows)) if rows else None
 
 
 def find_order(file: sqlite3.Connection, asked: Question, order_id: str) -> Kept | None:
@@ -159,7 +163,7 @@ def find_order(file: sqlite3.Connection, asked: Question, order_id: str) -> Kept
     if row is None:
         return None
     (number,) = file.execute("select number from part where id = ?", row[:1]).fetchone()
-    return _kept(file, number, dict([row]))
+    return _kept(file, asked, number, dict([row]))
 
 
 def find_touching(
@@ -173,7 +177,7 @@ def find_touching(
         size += 0 if part in parts else part_size
         parts[part] = part_size
         _must_be_few(len(found), size, most, most_bytes)
-    there = filter(None, (_kept(file, number, parts) for number, parts in found.items()))
+    there = filter(None, (_kept(file, asked, number, parts) for number, parts in found.items()))
     kept = sorted(there, key=lambda one: (one.ends_us, one))
     _must_be_few(len(kept), sum(one.size for one in kept), most, most_bytes)
     return kept
@@ -210,11 +214,12 @@ def _concerned(file: sqlite3.Connection, asked: Question, period: Period) -> Ite
             yield from file.execute(_CONCERNED, (name, kind, period.from_us, until_us, period.to_us, zones))
 
 
-def _kept(file: sqlite3.Connection, number: int, parts: dict[int, int]) -> Kept | None:
-    row = file.execute(_HEAD, (number, Kind.REQUEST)).fetchone()
-    if row is None:
+def _kept(file: sqlite3.Connection, asked: Question, number: int, parts: dict[int, int]) -> Kept | None:
+    """With the request itself, as its operator has it where they are."""
+    wanted = (number, json.dumps(REQUESTS), Kind.OWNED, json.dumps(asked.names))
+    request_id, partition, ends_us, head, size = file.execute(_HEAD, wanted).fetchone()
+    if head is None:
         return None
-    request_id, partition, ends_us, head, size = row
     parts = {head: size, **parts}
     return Kept(request_id, partition, ends_us, tuple(sorted(parts)), sum(parts.values()))
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ from gridsignal_schemas.values import MW
 from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal, Role
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.dispatch.finished import Finished
-from gridsignal_services.dispatch.parts import OFFERS, ORDERS, REQUESTS, parts_of, read
+from gridsignal_services.dispatch.parts import OFFERS, ORDERS, REQUESTS, Kind, parts_of, read, zone_name
 from gridsignal_services.dispatch.past import Past
 from gridsignal_services.dispatch.tables import Question
 from gridsignal_services.ledger.book import Book
@@ -175,6 +176,10 @@ def test_all_parts_make_the_whole(requests: list[Asked]) -> None:
         ((ledger,),) = [done for done in read([(0, [part.body for part in parts_of(book)])]) if done]
         assert ledger.book == book
         assert [list(ledger.orders), list(ledger.offers)] == [list(book.orders), list(book.offers)]
+        bodies = [part.body for part in parts_of(book) if part.kind not in (Kind.OWNED, Kind.CLEARED)]
+        ((theirs,),) = [done for done in read([(0, bodies)]) if done]
+        (listed,) = theirs.requests.values()
+        assert (listed.orders, listed.offers) == (list(book.orders), list(book.offers))
 
 
 # --- what it costs ----------------------------------------------------------------------------------------------
@@ -182,20 +187,32 @@ def test_all_parts_make_the_whole(requests: list[Asked]) -> None:
 EVENING, OFFERS_OF_VOLT = 6, 40
 
 
-def a_busy_evening() -> list[Book]:
+def a_busy_evening(offers_of_volt: int = OFFERS_OF_VOLT) -> list[Book]:
     """Requests with many offers of volt's and one of acme's."""
     market = Market(kept=timedelta(hours=12))
     market.site("acme")
     market.site("volt")
-    for number in range(EVENING):
-        name = f"request-{number}"
+    names = [f"request-{number}" for number in range(EVENING)]
+    for name in names:
         assert market.ask(request_id=name, min_quantity_w=0, step_w=None).accepted
-        for offer in range(OFFERS_OF_VOLT):
+    for name in names:
+        for offer in range(offers_of_volt):
             assert market.offer("volt", MW // 10, "80", offer_id=f"volt-{name}-{offer}", request_id=name).accepted
         assert market.offer("acme", MW // 10, "70", offer_id=f"acme-{name}", request_id=name).accepted
     market.run_until(utc("17:00"))
     for tracked in list(market.ledger.orders.values()):
         market.reply(tracked.order, "ACCEPTED")
+    return left_by(market)
+
+
+def a_still_evening() -> list[Book]:
+    """The same requests, without an offer."""
+    market = Market(kept=timedelta(hours=12))
+    market.site("acme")
+    market.site("volt")
+    for number in range(EVENING):
+        assert market.ask(request_id=f"request-{number}", min_quantity_w=0, step_w=None).accepted
+    market.run_until(utc("17:00"))
     return left_by(market)
 
 
@@ -218,12 +235,30 @@ async def test_an_answer_costs_by_what_concerns_who_asks(tmp_path: Path) -> None
     volts, acmes = await size("participant:volt", OFFERS), await size("participant:acme", OFFERS)
     assert 0 < acmes < volts / 5
     assert await size("participant:acme", ORDERS) <= acmes
-    assert await size(OPERATORS_NAME, OFFERS) < acmes + volts
+    assert volts < await size(OPERATORS_NAME, OFFERS) < 1.1 * (acmes + volts)
     mine = Entitlements(zones=frozenset({"DE-LU"}))
     others = Past(finished, somebody("participant", "hyper"), mine, NOBODYS)
     assert await others.touching(OFFERS, mine.zones, utc("16:00"), None) == []
     assert len(await others.touching(REQUESTS, mine.zones, utc("16:00"), None)) == EVENING
     await finished.aclose()
+
+
+@pytest.mark.parametrize("offers_of_volt", [0, 1, OFFERS_OF_VOLT])
+async def test_nobody_s_list_of_requests_costs_by_what_others_offered(tmp_path: Path, offers_of_volt: int) -> None:
+    """Its bytes are those of an evening that nobody offered anything on, which was not met."""
+    zone = Question(["participant:acme", zone_name("DE-LU")], REQUESTS)
+
+    async def listed(name: str, evening: list[Book]) -> list[tuple[int, list[bytes]]]:
+        finished = Finished(tmp_path / name)
+        for book in evening:
+            finished.add(0, 7, book)
+        kept = await finished.touching(zone, ["DE-LU"], utc("16:00"), None)
+        bodies = await finished.bodies(kept)
+        assert [one.size for one in kept] == [sum(map(len, parts)) for _, parts in bodies]
+        await finished.aclose()
+        return bodies
+
+    assert await listed("busy", a_busy_evening(offers_of_volt)) == await listed("still", a_still_evening())
 
 
 class Halted(Work):
