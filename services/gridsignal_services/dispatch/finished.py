@@ -101,9 +101,9 @@ class Finished:
     async def ordered_at(
         self, asked: Question, zones: Iterable[str], from_: datetime, to: datetime, site: str
     ) -> list[tuple[datetime, datetime | None]]:
-        """The periods of the orders to a site on requests that touch [from, to), or whose orders do."""
+        """The periods of the orders to a site on requests that touch [from, to), or whose orders do. Raises TooMany."""
         period = _period(zones, from_, to)
-        return await self._beside(lambda: find_periods(self._opened(), asked, period, site))
+        return await self._beside(lambda: find_periods(self._opened(), asked, period, site, self._most))
 
     async def bodies(self, kept: Sequence[Kept]) -> list[tuple[int, list[bytes]]]:
         """The partition and the parts of each, for `parts.read`."""

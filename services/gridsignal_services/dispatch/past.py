@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain
 from typing import TypeVar
@@ -56,12 +57,8 @@ class Past:
             return [] if found is None else [found]
         if from_ is None and to is None:
             return []
-        try:
+        with _shorter():
             return await self.touching(kinds, self._mine.zones, from_, to)
-        except TooMany as more:
-            raise problems.invalid(
-                [fault("PERIOD", "?from", f"expected a shorter period: this one has {more}")]
-            ) from None
 
     async def holding(self, ledger: Ledger, kinds: Sequence[Kind], request_id: str) -> Ledger | None:
         """The ledger that has a request which this one had: itself, or since the request has left it, its own.
@@ -88,8 +85,9 @@ class Past:
     async def ordered_at(
         self, site: str, zones: Iterable[str], from_: datetime, to: datetime
     ) -> list[tuple[datetime, datetime | None]]:
-        """The periods of their orders to a site on requests that touch [from, to)."""
-        return await self._finished.ordered_at(self._asked(ORDERS), zones, from_, to, site)
+        """The periods of their orders to a site on requests that touch [from, to). Raises Problem 422."""
+        with _shorter():
+            return await self._finished.ordered_at(self._asked(ORDERS), zones, from_, to, site)
 
     def _asked(self, kinds: Sequence[Kind]) -> Question:
         """A zone is shown its requests alone: what was said on them is theirs who said it, and the operator's."""
@@ -102,6 +100,15 @@ class Past:
     async def _read(self, kept: Sequence[Kept]) -> list[Ledger]:
         pieces = read(await self._finished.bodies(kept))
         return [ledger for done in await self._work.each_away(pieces) for ledger in done]
+
+
+@contextmanager
+def _shorter() -> Iterator[None]:
+    """Raises Problem 422 for TooMany."""
+    try:
+        yield
+    except TooMany as more:
+        raise problems.invalid([fault("PERIOD", "?from", f"expected a shorter period: this one has {more}")]) from None
 
 
 def _batches(kept: Iterable[Kept]) -> Iterator[list[Kept]]:

@@ -10,7 +10,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gridsignal_services.clock import from_micros, micros
 from gridsignal_services.dispatch.parts import REQUESTS, Kind, parts_of
@@ -76,7 +76,14 @@ and (kind <> ? or exists (
     select 1 from concerned where concerned.part = part.id and name in (select value from json_each(?))
 ))
 """
-LOOKING = (_LONGEST, _CONCERNED, _OF_REQUEST, _OF_ORDER, _HEAD)
+_AT_SITE = """
+select concerned.number, ordered.starts_us, ordered.ends_us from concerned
+cross join finished on finished.number = concerned.number cross join part on part.id = concerned.part
+cross join ordered on ordered.part = part.id
+where name = ? and concerned.kind = ? and concerned.ends_us > ? and concerned.ends_us < ? and concerned.starts_us < ?
+and zone in (select value from json_each(?)) and part.site = ?
+"""
+LOOKING = (_LONGEST, _CONCERNED, _OF_REQUEST, _OF_ORDER, _HEAD, _AT_SITE)
 """What a question does before it reads: it costs by what it finds."""
 
 
@@ -172,7 +179,7 @@ def find_touching(
     """What is asked for of a period, the earliest end first. Raises TooMany; one request is never too much."""
     found: dict[int, dict[int, int]] = {}
     size = 0
-    for number, part, part_size in _concerned(file, asked, period):
+    for number, part, part_size in _rows(file, asked, period, _CONCERNED):
         parts = found.setdefault(number, {})
         size += 0 if part in parts else part_size
         parts[part] = part_size
@@ -184,16 +191,16 @@ def find_touching(
 
 
 def find_periods(
-    file: sqlite3.Connection, asked: Question, period: Period, site: str
+    file: sqlite3.Connection, asked: Question, period: Period, site: str, most: int = MOST
 ) -> list[tuple[datetime, datetime | None]]:
-    """The periods of the orders to a site on the requests of a period."""
-    parts = [part for _, part, _ in _concerned(file, asked, period)]
-    statement = (
-        "select starts_us, ordered.ends_us from json_each(?) join part on part.id = value"
-        " join ordered on ordered.part = part.id where site = ?"
-    )
-    rows = file.execute(statement, (json.dumps(parts), site)).fetchall()
-    return [(from_micros(starts_us), None if ends_us is None else from_micros(ends_us)) for starts_us, ends_us in rows]
+    """The periods of the orders to a site on the requests of a period. Raises TooMany."""
+    requests: set[int] = set()
+    found: list[tuple[datetime, datetime | None]] = []
+    for number, starts_us, ends_us in _rows(file, asked, period, _AT_SITE, site):
+        requests.add(number)
+        _must_be_few(len(requests), 0, most, 0)
+        found.append((from_micros(starts_us), None if ends_us is None else from_micros(ends_us)))
+    return found
 
 
 def fetch(file: sqlite3.Connection, kept: Sequence[Kept]) -> list[tuple[int, list[bytes]]]:
@@ -205,13 +212,15 @@ def _body(file: sqlite3.Connection, part: int) -> bytes:
     return zlib.decompress(file.execute("select body from part where id = ?", (part,)).fetchone()[0])
 
 
-def _concerned(file: sqlite3.Connection, asked: Question, period: Period) -> Iterator[tuple[int, int, int]]:
-    """Number, part and size of what concerns somebody; twice where it does under two names."""
+def _rows(
+    file: sqlite3.Connection, asked: Question, period: Period, statement: str, *more: str
+) -> Iterator[tuple[int, Any, Any]]:
+    """What a statement finds of what concerns somebody; twice where it does under two names."""
     longest = file.execute(_LONGEST).fetchone()[0] or 0  # what ends later than that has begun later
     until_us, zones = period.to_us + longest, json.dumps(period.zones)
     for name in asked.names:
         for kind in asked.kinds:
-            yield from file.execute(_CONCERNED, (name, kind, period.from_us, until_us, period.to_us, zones))
+            yield from file.execute(statement, (name, kind, period.from_us, until_us, period.to_us, zones, *more))
 
 
 def _kept(file: sqlite3.Connection, asked: Question, number: int, parts: dict[int, int]) -> Kept | None:
