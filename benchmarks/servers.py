@@ -131,7 +131,7 @@ async def _serve_gateway(pipe: Connection, log: SqliteLog, directory: Path) -> N
         log, codec, replica, issuer.verifier(), example_registry(), MemoryCache(), settings, StoppedClock()
     )
     async with asyncio.TaskGroup() as tasks:
-        lasting = (replica.run(), gateway.run(), collect_seldom(replica.caught_up()))
+        lasting = (replica.run(), gateway.run(), collect_seldom(gateway.ready()))
         running = [tasks.create_task(each) for each in lasting]
         await gateway.ready()
         for record in (SiteRegistration, BaselineDeclaration, DispatchRequest):

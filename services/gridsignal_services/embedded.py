@@ -145,7 +145,7 @@ async def running(
         ops.listen()
         reloading = Reloading(settings, verifier, registry, doors, reload_asked)
         lasting = {"ops": ops.serve(), "replica": replica.run(), "saving": replica.save(), "reloading": reloading.run()}
-        lasting["collector"] = collect_seldom(replica.caught_up())
+        lasting["collector"] = collect_seldom(_ready(doors))
         async with _serving(doors, lasting):
             yield Stack(log, codec, replica, gateway, dispatch, door, ops, issuer, registry)
 
@@ -156,7 +156,7 @@ async def _serving(doors: Sequence[Door], lasting: Mapping[str, Coroutine[Any, A
     async with asyncio.TaskGroup() as tasks:
         beside = [tasks.create_task(for_ever(what, work)) for what, work in lasting.items()]
         serving = [tasks.create_task(each.run()) for each in doors]
-        await asyncio.gather(*(each.ready() for each in doors))
+        await _ready(doors)
         try:
             yield
         finally:
@@ -165,6 +165,11 @@ async def _serving(doors: Sequence[Door], lasting: Mapping[str, Coroutine[Any, A
             await asyncio.wait(serving)
             for task in beside:
                 task.cancel()
+
+
+async def _ready(doors: Sequence[Door]) -> None:
+    """Returns once all have filled what they answer from."""
+    await asyncio.gather(*(each.ready() for each in doors))
 
 
 def _alone(settings: ServerSettings) -> GatewaySettings:

@@ -148,7 +148,7 @@ async def _serve(door: Door, on: Ground, ended: asyncio.Event, told: Told, repli
     async with asyncio.TaskGroup() as tasks:
         beside = [tasks.create_task(_tell(door, told))]
         lasting = {"watch": on.log.watch(), "ops": ops.serve(), "reloading": reloading.run()}
-        lasting["collector"] = collect_seldom(door.ready() if replica is None else replica.caught_up())
+        lasting["collector"] = collect_seldom(door.ready())
         if on.keys is not None:
             lasting["keys"] = on.keys.keep(reloading.take_keys)
         beside += [tasks.create_task(for_ever(what, work)) for what, work in lasting.items()]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gridsignal_services import embedded
 from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.bus.sqlite_reader import SqliteReader
 from gridsignal_services.clock import WallClock
 from gridsignal_services.registry import example_registry
 from gridsignal_services.settings import ServerSettings
+from tests.patience import SOON_S
 from tests.tidy.sources import sources
 
 
@@ -26,6 +30,37 @@ async def test_a_process_that_serves_seldom_collects_everything(tmp_path: Path) 
         assert gc.get_freeze_count() > before[1]
     await log.aclose()
     assert gc.get_threshold() == before[0]
+
+
+class LateMeters(SqliteLog):
+    """Its readings can't be read before they are `given`."""
+
+    asked: asyncio.Event
+    given: asyncio.Event
+
+    async def reader(self, stream: str, positions: Mapping[int, int]) -> SqliteReader:
+        if stream == "readings":
+            self.asked.set()
+            await self.given.wait()
+        return await super().reader(stream, positions)
+
+
+async def test_it_looks_at_all_until_every_door_is_filled(tmp_path: Path) -> None:
+    before = gc.get_freeze_count()
+    log = await LateMeters.open(tmp_path)
+    assert isinstance(log, LateMeters)
+    log.asked, log.given = asyncio.Event(), asyncio.Event()
+    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
+    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
+    async with asyncio.timeout(SOON_S):
+        entering = asyncio.create_task(circuit.__aenter__())
+        await log.asked.wait()  # all that is dispatched is reduced
+        frozen = gc.get_freeze_count()
+        log.given.set()
+        await entering
+        await circuit.__aexit__(None, None, None)
+    await log.aclose()
+    assert frozen == before
 
 
 def test_one_place_sets_it_for_every_process() -> None:

@@ -150,10 +150,13 @@ async def find(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, Found]:
     return found
 
 
-async def apply(admin: AIOKafkaAdminClient, prefix: str, replication: int) -> list[Change]:
+async def apply(
+    admin: AIOKafkaAdminClient, prefix: str, replication: int, *, spread_s: float = SPREAD_S
+) -> list[Change]:
     """Makes what is missing and changes what differs; what it did. Again, it does nothing.
 
-    Raises LogUnavailable where more replicas are not in sync in COPIED_S: the brokers go on, and it can be run again.
+    Raises LogUnavailable where the brokers do not tell of it in `spread_s`, or where more replicas are not in sync in
+    COPIED_S: the brokers go on, and it can be run again.
     """
     found = await find(admin, prefix)
     needed = changes(found, prefix, replication)
@@ -173,7 +176,8 @@ async def apply(admin: AIOKafkaAdminClient, prefix: str, replication: int) -> li
             for response in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, change.name, merged)]):
                 for code, *_, name in response.resources:
                     _must_be_fine(name, code)
-    await _told(admin, prefix, replication)
+    if needed:
+        await _told(admin, prefix, replication, needed, spread_s)
     for change in needed:
         if change.replicas is not None:
             await _in_sync(admin, change.name, change.replicas[1])
@@ -206,16 +210,15 @@ async def _partitions(admin: AIOKafkaAdminClient, name: str, which: str) -> dict
     return {row["partition"]: row[which] for row in topic["partitions"]}
 
 
-async def _told(admin: AIOKafkaAdminClient, prefix: str, replication: int) -> None:
+async def _told(admin: AIOKafkaAdminClient, prefix: str, replication: int, left: list[Change], spread_s: float) -> None:
     """Returns once the brokers tell of it: neither a new topic nor a setting is known everywhere at once."""
-    left: list[Change] = []
     try:
-        async with asyncio.timeout(SPREAD_S):
+        async with asyncio.timeout(spread_s):
             while left := changes(await find(admin, prefix), prefix, replication):  # noqa: ASYNC110 - the brokers send no event for it
                 await asyncio.sleep(0.05)
     except TimeoutError as error:
         names = ", ".join(sorted(change.name for change in left))
-        raise LogUnavailable(f"topics {names}: not told of within {SPREAD_S:.0f} s") from error
+        raise LogUnavailable(f"topics {names}: not told of within {spread_s:.0f} s") from error
 
 
 def _must_be_fine(name: str, code: int) -> None:

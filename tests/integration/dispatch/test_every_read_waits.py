@@ -17,6 +17,7 @@ from gridsignal_services.replica import Replica
 from tests.builders import OPERATOR, utc
 from tests.integration.a_door import a_door, callers_of
 from tests.integration.gateway_stand import GridTime
+from tests.patience import SOON_S
 from tests.unit.ledger.zone import CODEC
 
 GIVEN = {"site": "fra-1", "zone": "DE-LU", "from": "2024-05-12T18:00:00Z", "to": "2024-05-12T19:00:00Z"}
@@ -65,7 +66,7 @@ async def test_no_read_answers_before_the_position_is_reached(reads: Reads) -> N
     """The answer to each is there only once the partition has moved on."""
     ledger = reads.door.replica.ledgers[0]
     header = {POSITION: reads.door._seal.close(0, ledger.position)}
-    async with asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(SOON_S), asyncio.TaskGroup() as tasks:
         asked = {
             path: tasks.create_task(reads.caller.get(path, params=params, headers=header))
             for path, params in reads.every.items()
