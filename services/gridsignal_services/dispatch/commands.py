@@ -6,7 +6,6 @@ Nothing here decides for good: the reduce asks again at the record's own offset.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +31,7 @@ from gridsignal_services.dispatch.shapes import (
 )
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import Pick, decide
+from gridsignal_services.ledger.overtaken import NOTHING, LeftOut
 from gridsignal_services.ledger.tracked import TrackedOrder
 from gridsignal_services.registry import Registry
 
@@ -104,9 +104,9 @@ def cleared(
     principal: Principal,
     reason: str,
     award: AwardBody | None = None,
-    left_out: Container[str] = (),
+    left_out: LeftOut = NOTHING,
 ) -> Clearing:
-    """A clearing by hand of the book as it was at a position: in merit order, less those left out; or what was picked.
+    """A clearing by hand of the book at a position: in merit order, less what is left out; or what was picked.
 
     Raises ValueError for a pick that can't be called.
     """
@@ -120,7 +120,7 @@ def cleared(
         actor=principal.name,
         reason=reason,
         picks=picks,
-        left_out=left_out if picks is None else (),
+        left_out=left_out if picks is None else NOTHING,
     )
 
 

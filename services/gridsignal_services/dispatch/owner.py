@@ -5,8 +5,8 @@ once do no harm: the first valid record counts, the other's is ignored by everyo
 
 A clearing may take a second: it is made beside the loop, from the book as it was when its turn came, while everything
 else goes on. What was logged meanwhile is what the reduce checks it against; one that is overtaken is made anew.
-Nobody puts it off for ever: after two in a row, the next leaves out whose awards did not hold. So each one that is
-overtaken leaves fewer to overtake it, and where nobody is left the request is cleared without an award.
+Nobody puts it off for ever (`ledger.overtaken` says after how many): each one that is overtaken leaves less to overtake
+the next, and where nothing is left the request is cleared without an award.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from gridsignal_services.dispatch.timers import (
     subject_of,
     why,
 )
-from gridsignal_services.ledger.clearing import overtakers
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.excerpt import excerpt
+from gridsignal_services.ledger.overtaken import NOTHING, LeftOut, Overtaken
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Outage, logger
@@ -47,8 +47,6 @@ _IN_ONE_PASS = 4
 """Of them encoded in one pass of the event loop, about a millisecond: others go on in between."""
 _NOT_YET = timedelta(milliseconds=10)
 """A timer that came too early is repeated no sooner than this."""
-_OVERTAKEN = 2
-"""After so many clearings that were overtaken, who overtook them is left out: nobody can put it off by withdrawing."""
 _TRUSTED_S = 30.0
 """How long a comparison of our clock with the log's is believed: either may be set."""
 
@@ -63,16 +61,10 @@ class _Ahead(NamedTuple):
 
 @dataclass(slots=True)
 class _Attempts:
-    """The clearings made for one request at one turn of its life, none of which was valid any more when logged."""
+    """The clearings made for one request at one turn of its life."""
 
     subject: Subject
-    overtaken: int = 0
-    overtakers: set[str] = field(default_factory=set)
-    """The participants whose awards did not hold."""
-
-    def left_out(self) -> frozenset[str]:
-        """Who is not considered any more."""
-        return frozenset(self.overtakers if self.overtaken >= _OVERTAKEN else ())
+    overtaken: Overtaken = field(default_factory=Overtaken)
 
 
 class Owner:
@@ -165,12 +157,14 @@ class Owner:
         else:
             await self._append(ledger, [clearing])
 
-    def _left_out(self, ledger: Ledger, subject: Subject) -> frozenset[str]:
+    def _left_out(self, ledger: Ledger, subject: Subject) -> LeftOut:
         attempts = self._attempts.get(ledger.partition)
         if attempts is None or attempts.subject != subject:
             attempts = self._attempts[ledger.partition] = _Attempts(subject)
-        if left_out := attempts.left_out():
-            _log.warning("left out of a clearing", subject="/".join(subject), participants=sorted(left_out))
+        left_out = attempts.overtaken.left_out()
+        if left_out != NOTHING:
+            told = {"offers": len(left_out.offers), "participants": sorted(left_out.participants)}
+            _log.warning("left out of a clearing", subject="/".join(subject), **told)
         return left_out
 
     async def _append(self, ledger: Ledger, batch: Sequence[Record]) -> bool:
@@ -197,9 +191,7 @@ class Owner:
         if outcome.accepted:
             return
         # overtaken by what was logged meanwhile, or a defect: neither may fill the log
-        attempts = self._attempts[ledger.partition]
-        attempts.overtaken += 1
-        attempts.overtakers |= overtakers(clearing, outcome.faults)
+        self._attempts[ledger.partition].overtaken.add(clearing, outcome.faults)
         _log.warning("clearing not valid", request_id=clearing.request_id, code=outcome.code)
         await asyncio.sleep(_RETRY_S)
 

@@ -33,7 +33,7 @@ from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody
 from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown
 from gridsignal_services.dispatch.written import written
-from gridsignal_services.ledger.clearing import overtakers
+from gridsignal_services.ledger.overtaken import Overtaken
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedRequest
 
@@ -203,29 +203,36 @@ async def _clear(
 ) -> Response:
     async with door.turn(who) as work:
         ledger, _ = await door.request(who, request_id, own=True, kinds=WHOLE, work=work)
-    who_overtook: set[str] = set()
+    overtaken = Overtaken()
     for attempt in range(1, _ATTEMPTS + 1):
-        left_out = frozenset(who_overtook if attempt > _BORNE else ())
         try:
             async with door.turn(who) as work:
                 held, now = await held_of(door, who, work, ledger, request_id), _now(door, ledger.now)
                 clearing = await work.away(
-                    commands.cleared, held, ledger.position, request_id, now, who, reason, picked, left_out
+                    commands.cleared,
+                    held,
+                    ledger.position,
+                    request_id,
+                    now,
+                    who,
+                    reason,
+                    picked,
+                    overtaken.left_out(),
                 )
         except ValueError as unpicked:
             raise problems.invalid([fault("PICK", "/picks", str(unpicked))]) from None
         outcome = await door.submit(clearing, who, response)
         if outcome.code not in _OVERTAKEN or attempt == _ATTEMPTS:
             break
-        who_overtook |= overtakers(clearing, outcome.faults)
+        overtaken.add(clearing, outcome.faults)
         await door.moved_on(ledger)  # somebody was faster: decide anew from what holds then
     must_be_accepted(outcome)
     async with door.turn(who, is_owed=True) as work:
         return await book_answer(door, who, work, ledger, request_id, response.headers)
 
 
-_ATTEMPTS, _BORNE = 5, 2
-"""After so many that were overtaken, those who did so are left out of a merit order: as its owner does."""
+_ATTEMPTS = 5
+"""The last is made without whoever took back what the others awarded, where it is in merit order: as its owner's is."""
 _OVERTAKEN = frozenset({"ANNOUNCEMENT_OWED", "REQUEST_REVISION", "OFFER_NOT_CALLABLE"})
 
 

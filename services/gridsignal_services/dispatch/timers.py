@@ -13,6 +13,7 @@ from gridsignal_schemas.messages import Clearing, ClearingTrigger, DispatchOrder
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import decide
+from gridsignal_services.ledger.overtaken import NOTHING, LeftOut
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.timers import Due
 
@@ -46,8 +47,8 @@ class Undecided:
     now: datetime
     trigger: ClearingTrigger
 
-    def decided(self, book: Book, left_out: Container[str] = ()) -> Clearing:
-        """The clearing without these participants, from the ledger's book or an excerpt of it. Raises Undecidable."""
+    def decided(self, book: Book, left_out: LeftOut = NOTHING) -> Clearing:
+        """The clearing without what is left out, from the ledger's book or an excerpt of it. Raises Undecidable."""
         first = self.trigger is ClearingTrigger.GATE_CLOSURE
         try:
             return decide(

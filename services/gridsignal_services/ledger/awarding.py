@@ -140,7 +140,7 @@ def _stand_by(book: Book, clearing: Clearing, beyond: dict[OfferKey, str]) -> St
     for some in pieces(book.requests[clearing.request_id].offers):
         for key in some:
             offer = book.offers[key]
-            code = codes.get(key, "NOT_CONSIDERED")  # logged while the decision was being made, or expired by then
+            code = codes.get(key, "NOT_CONSIDERED")  # it came or expired meanwhile, or was left out
             if offer.state is OfferState.LIVE:
                 offer.rank = ranks.get(key)
                 move_offer(book, key, Event.PASS_OVER, Decision.STANDBY, (code,))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import uuid
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -38,6 +38,7 @@ from gridsignal_services.ledger.merit_order import (
     long_enough,
     order_window,
 )
+from gridsignal_services.ledger.overtaken import NOTHING, LeftOut
 from gridsignal_services.ledger.pieces import A_PIECE, Steps, pieces, weighed
 from gridsignal_services.ledger.ranking import Standing, left_over, price_in_full
 from gridsignal_services.ledger.tracked import TrackedOffer
@@ -86,16 +87,16 @@ def decide(
     actor: str,
     reason: str = "",
     picks: Sequence[Pick] | None = None,
-    left_out: Container[str] = (),
+    left_out: LeftOut = NOTHING,
 ) -> Clearing:
     """The clearing of a request as the book stands: a pure function of the book, the grid time and the picks.
 
-    `position` is the next offset of the partition: what the decision was made from. Participants who are `left_out` are
-    not considered.
+    `position` is the next offset of the partition: what the decision was made from. What is `left_out` is not
+    considered.
     Raises ValueError for a pick that names no callable offer.
     """
     lot = Round(book, request_id, now, spares=trigger is not ClearingTrigger.BY_HAND)
-    candidates = [(key, offer) for key, offer in book.callable_offers(request_id, now) if key[0] not in left_out]
+    candidates = [(key, offer) for key, offer in book.callable_offers(request_id, now) if not left_out.has(key)]
     if picks is None:
         fits, stopped = in_merit_order(lot, candidates, LIMITS.awards_of_clearing)
     else:
@@ -267,12 +268,6 @@ def clearing_faults(book: Book, clearing: Clearing, now: datetime) -> Steps[list
         if index % A_PIECE == A_PIECE - 1:
             yield
     return faults
-
-
-def overtakers(clearing: Clearing, faults: Sequence[Detail]) -> set[str]:
-    """The participants whose awards did not hold any more when the clearing was logged."""
-    names = {f"/awards/{index}": award.participant for index, award in enumerate(clearing.awards)}
-    return {names[broken.pointer] for broken in faults if broken.pointer in names}
 
 
 def _still_callable(offer: TrackedOffer, clearing: Clearing, award: Award, now: datetime) -> bool:

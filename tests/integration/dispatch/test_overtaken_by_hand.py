@@ -28,7 +28,7 @@ def an_offer(body: dict[str, Any], request_id: str, who: str, site: str, name: s
     return a_flex_offer(offer_id=name, participant=who, site=site, **fields)
 
 
-async def test_a_clearing_by_hand_leaves_out_who_overtook_two(tmp_path: Path, body: dict[str, Any]) -> None:
+async def test_a_clearing_by_hand_leaves_out_who_overtook_four(tmp_path: Path, body: dict[str, Any]) -> None:
     file, codec = await SqliteLog.open(tmp_path), Codec.from_lock()
     log = Overtaking(file, codec, "acme-ai")
     settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
@@ -53,7 +53,7 @@ async def test_a_clearing_by_hand_leaves_out_who_overtook_two(tmp_path: Path, bo
         await file.aclose()
     assert cleared.status_code == 200
     states = {line["offer_id"]: (line["state"], line["codes"]) for line in cleared.json()["offers"]}
-    assert seen == [False, False, True]
+    assert seen == [False, False, False, False, True]
     assert states["hyper"] == ("TENTATIVE", [])
-    assert states["acme-2"] == ("STANDBY", ["NOT_CONSIDERED"])
-    assert log.overtaken == ["acme-0", "acme-1"]
+    assert states["acme-4"] == ("STANDBY", ["NOT_CONSIDERED"])
+    assert log.overtaken == ["acme-0", "acme-1", "acme-2", "acme-3"]

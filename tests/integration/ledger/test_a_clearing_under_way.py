@@ -112,7 +112,7 @@ async def test_nobody_puts_a_clearing_off_for_ever_by_withdrawing_what_it_awards
         over = RequestState.PARTIALLY_AWARDED if honest else RequestState.UNMET
         await stage.until(lambda: stage.state(request.request_id) is over)
         clearings = [(record, outcome) for record, outcome in stage.seen if isinstance(record, Clearing)]
-        # acme twice, then bolt, who was not known to do so
-        assert [outcome.accepted for _, outcome in clearings] == [False, False, False, True]
+        # acme as often as anybody may, then bolt, who was not known to do so
+        assert [outcome.accepted for _, outcome in clearings] == [*[False] * 5, True]
         assert [award.participant for award in clearings[-1][0].awards] == [*honest]
-        assert len(logs[0].overtaken) == 3
+        assert len(logs[0].overtaken) == 5

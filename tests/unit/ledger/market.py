@@ -6,7 +6,6 @@ Every site draws 40 MW of which 12 MW can't be shed, so it can offer 28 MW less;
 
 from __future__ import annotations
 
-from collections.abc import Container
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -27,6 +26,7 @@ from gridsignal_services.access import SIGNAL_READ, Principal
 from gridsignal_services.ledger.book import KEPT
 from gridsignal_services.ledger.clearing import Pick, decide
 from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.ledger.overtaken import NOTHING, LeftOut
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder
 from tests.builders import (
@@ -137,7 +137,7 @@ class Market(Zone):
         request_id: str = REQUEST_ID,
         picks: Any = None,
         now: datetime | None = None,
-        left_out: Container[str] = (),
+        left_out: LeftOut = NOTHING,
     ) -> Clearing:
         """A clearing that somebody else makes of the book as it stands."""
         return decide(

@@ -7,7 +7,7 @@ from gridsignal_schemas.messages import ClearingTrigger, Decision, OfferDecision
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW, rfc3339
 from gridsignal_services.dispatch.book import book_view
-from gridsignal_services.ledger.clearing import overtakers
+from gridsignal_services.ledger.overtaken import LeftOut
 from tests.builders import REQUEST_ID, utc
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 
@@ -84,22 +84,16 @@ def test_order_ids_do_not_tell_how_much_was_logged_before() -> None:
     assert one.order("acme").order.order_id == other.order("acme").order.order_id
 
 
-def test_who_keeps_taking_back_what_was_awarded_is_left_out_and_told_so() -> None:
+def test_who_is_left_out_is_told_so() -> None:
     market = Market("acme", "volt", "hyper")
     for who, price in (("acme", "70"), ("volt", "80"), ("hyper", "90")):
         market.offer(who, 6 * MW, price)
     market.offer("acme", 6 * MW, "60", offer_id="acme-another")
     market.act()
-    overtaken = market.by_hand()
-    market.withdraw("acme")
-    refused = market.add(overtaken, OPERATORS_NAME)
-    assert refused.code == "OFFER_NOT_CALLABLE"
-    who = overtakers(overtaken, refused.faults)
-    assert who == {"acme"}
-    clearing = market.decided(ClearingTrigger.BY_HAND, left_out=who)
+    clearing = market.decided(ClearingTrigger.BY_HAND, left_out=LeftOut(participants=frozenset({"acme"})))
     assert {award.participant for award in clearing.awards} == {"volt", "hyper"}
     assert market.add(clearing, OPERATORS_NAME).accepted
     another = market.ledger.offers["acme", "acme-another"]
     assert (another.state, another.codes) == (OfferState.STANDBY, ("NOT_CONSIDERED",))
-    assert "kept taking back" in why_lost(another.codes)
+    assert "left out" in why_lost(another.codes)
     market.replayed()
