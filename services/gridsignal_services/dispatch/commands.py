@@ -60,7 +60,10 @@ def differences(first: DispatchRequest, asked: DispatchRequest) -> list[Detail]:
 
 
 def _told(value: Any) -> str:
-    return rfc3339(value) if isinstance(value, datetime) else f"{value!s:.60}"
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    told = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str("" if value is None else value)
+    return f"{told:.60}" or "nothing"
 
 
 def body_faults(body: RequestBody, entitlements: Entitlements, registry: Registry) -> list[Detail]:

@@ -31,7 +31,8 @@ which the market goes on, so a list is not of one moment: each row is as it stan
 moved on from the state that was asked for by the time it is written. What depends on one row's state is asked of that
 row.
 
-**What is over** leaves the lists a day later: a period (`from`, `to`) or a `request_id` brings it back.
+**What is over** leaves the lists a day later: a period (`from`, `to`) or a `request_id`, where a list takes
+them, brings it back.
 
 **CSV.** With `Accept: text/csv` a list is a table whose columns mean what the fields of their names mean in JSON. An
 order's `state` is the present one; what it was issued with, JSON's `order.state`, is `order_state`. A cell that holds

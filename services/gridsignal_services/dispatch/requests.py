@@ -270,8 +270,10 @@ def _view_of(door: Door, who: Principal, tracked: TrackedRequest) -> RequestView
 async def _another(door: Door, who: Principal, asked: DispatchRequest) -> problems.Problem:
     """The key was used for another question, or the request that it made was amended since."""
     _, tracked = await door.request(who, asked.request_id, own=True)
-    faults = commands.differences(tracked.request, asked)
-    used = fault("CONFLICT", "Idempotency-Key", "expected a new key, or what this one has asked already")
+    first = tracked.request
+    faults = commands.differences(first, asked) if first.revision == 1 else []
+    since = "" if first.revision == 1 else f"; its request was amended since (revision {first.revision})"
+    used = fault("CONFLICT", "Idempotency-Key", f"expected a new key, or what this one asked first{since}")
     refused = problems.conflict(faults or [used])
     refused.headers["Location"] = f"/v1/requests/{asked.request_id}"
     return refused

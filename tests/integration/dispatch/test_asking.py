@@ -46,6 +46,20 @@ async def test_the_same_key_with_another_body_is_a_conflict(operator: httpx2.Asy
     assert other.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_key_whose_request_was_amended_since_is_not_told_what_it_never_asked(
+    operator: httpx2.AsyncClient, body: dict[str, Any]
+) -> None:
+    first = await ask(operator, body)
+    path, amended = first.headers["Location"], body | {"power_w": 10_000_000}
+    assert (await operator.put(path, json=amended, headers={"If-Match": '"1"'})).status_code == 200
+    assert (await ask(operator, body)).status_code == 200
+    other = await ask(operator, body | {"power_w": 13_000_000})
+    (error,) = other.json()["errors"]
+    assert (other.status_code, error["pointer"], other.headers["Location"]) == (409, "Idempotency-Key", path)
+    assert error["message"].endswith("; its request was amended since (revision 2)")
+    assert "10000000" not in other.text
+
+
 async def test_an_amendment_is_the_next_revision(operator: httpx2.AsyncClient, body: dict[str, Any]) -> None:
     asked = (await ask(operator, body)).json()["request"]
     path = f"/v1/requests/{asked['request_id']}"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gridsignal_services.access import Entitlements, Principal
-from gridsignal_services.dispatch.commands import asked, body_faults, pick_faults, request_id_of
+from gridsignal_services.dispatch.commands import asked, body_faults, differences, pick_faults, request_id_of
 from gridsignal_services.dispatch.shapes import AwardBody, RequestBody
 from gridsignal_services.registry import example_registry
 from tests.unit.test_strict_json import BODY
@@ -48,6 +48,17 @@ def test_an_audience_is_named_by_participants_of_the_zone() -> None:
         ("/audience/1", "AUDIENCE_UNKNOWN"),
     ]
     assert codes(visibility="LISTED") == [("/audience", "AUDIENCE_EMPTY")]
+
+
+def test_a_conflict_says_what_is_not_there_and_lists_in_words() -> None:
+    listed = {"visibility": "LISTED", "audience": ["acme-ai", "volt-colo"], "congestion_point": "line-7"}
+    one, other = (asked(a_body(**more), "r1", 1, "tso-north", REGISTRY) for more in ({}, listed))
+    told = {fault.pointer: fault.message for fault in differences(one, other)}
+    assert told == {
+        "/visibility": "expected PUBLIC as this key has asked already, got LISTED",
+        "/audience": "expected nothing as this key has asked already, got acme-ai, volt-colo",
+        "/congestion_point": "expected nothing as this key has asked already, got line-7",
+    }
 
 
 def test_an_offer_is_picked_once() -> None:
