@@ -41,7 +41,7 @@ class People:
 
 @pytest.fixture
 async def people(stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> People:
-    await stack.declare_flat_baselines(embedded.midnight(datetime.now(UTC)), 2, 0.6)
+    await stack.declare_flat_baselines(embedded.midnight(datetime.now(UTC)), 3, 0.6)
     where = {"url": stack.gateway_url, "api": stack.api_url, "token": "none"}
     return People(stack, typing_at(where, monkeypatch, capsys), monkeypatch)
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
 from gridsignal import MW
+from gridsignal.cli.connection import newest
 from gridsignal.testing import FakeGrid
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services import embedded
 from gridsignal_services.embedded import Stack
+from tests.builders import an_offer_decision
 from tests.integration.typed import Typed, typing_at
 from tests.patience import SOON_S
 
@@ -22,7 +25,7 @@ from tests.patience import SOON_S
 @pytest.fixture
 async def stack(stack: Stack) -> Stack:
     """With baselines for every site."""
-    await stack.declare_flat_baselines(embedded.midnight(datetime.now(UTC)), 2, 0.6)
+    await stack.declare_flat_baselines(embedded.midnight(datetime.now(UTC)), 3, 0.6)
     return stack
 
 
@@ -60,13 +63,18 @@ async def asked(operator: httpx2.AsyncClient) -> str:
     return str(made.json()["request"]["request_id"])
 
 
-async def test_a_look_shows_what_was_answered_a_moment_ago(typed: Typed, operator: httpx2.AsyncClient) -> None:
-    """Snapshots are shared for a while; nothing is published of an answer."""
+async def ordered(typed: Typed, operator: httpx2.AsyncClient) -> tuple[str, str]:
+    """A request that was cleared before its gate closed, and the order on the offer it found; their ids."""
     request_id = await asked(operator)
     assert (await typed("offer", "create", request_id, "--power", "12MW", "--price", "80")).code == 0
     assert (await operator.post(f"/v1/requests/{request_id}/clear", json={})).status_code == 200
     (order,) = (await operator.get("/v1/orders", params={"request_id": request_id})).json()["orders"]
-    order_id = order["order"]["order_id"]
+    return request_id, str(order["order"]["order_id"])
+
+
+async def test_a_look_shows_what_was_answered_a_moment_ago(typed: Typed, operator: httpx2.AsyncClient) -> None:
+    """Snapshots are shared for a while; nothing is published of an answer."""
+    _, order_id = await ordered(typed, operator)
 
     async def look() -> list[tuple[str, str, int]]:
         rows = (await typed("watch", "dispatch", "--once", "--json")).rows()
@@ -81,6 +89,46 @@ async def test_a_look_shows_what_was_answered_a_moment_ago(typed: Typed, operato
     assert await look() == []
 
 
+async def test_an_operator_sees_its_orders_and_a_site_none_that_it_refused_a_moment_ago(
+    typed: Typed, operator: httpx2.AsyncClient, stack: Stack, tmp_path: Path
+) -> None:
+    """A gateway tells no operator where its orders stand: they are shown as they were published."""
+    _, order_id = await ordered(typed, operator)
+    token = tmp_path / "token"
+    token.write_text(stack.token("operator", "tso-north"))
+
+    async def look(*more: str) -> list[str]:
+        rows = (await typed("watch", "dispatch", "--once", "--json", *more)).rows()
+        return [row["order_id"] for row in rows if row["type"] == "DispatchOrder"]
+
+    async with asyncio.timeout(SOON_S):
+        while await look("--token-file", str(token)) != [order_id]:
+            pass
+        while await look() != [order_id]:
+            pass
+    assert (await typed("respond", "refuse", order_id)).code == 0
+    assert await look() == []
+
+
+def test_decisions_on_offers_of_two_participants_with_one_id_are_two() -> None:
+    """An id is unique among its participant's alone."""
+    first = an_offer_decision(participant="acme-ai")
+    again, other = an_offer_decision(participant="acme-ai", decision="RELEASED"), an_offer_decision(participant="volt")
+    assert newest([first, other, again]) == [again, other]
+
+
+async def test_an_offer_to_what_was_decided_before_its_gate_is_not_told_of_a_gate_that_closed(
+    typed: Typed, operator: httpx2.AsyncClient
+) -> None:
+    request_id, order_id = await ordered(typed, operator)
+    assert (await typed("respond", "refuse", order_id)).code == 0  # and nobody else has offered
+    async with asyncio.timeout(SOON_S):
+        while (late := await typed("offer", "create", request_id, "--power", "12MW", "--price", "80")).out:
+            pass  # sent, and rejected: the snapshot was of a moment ago
+    told = f"REQUEST_NOT_OPEN: request {request_id} was decided before its gate closed; the offer was not sent"
+    assert (late.code, late.out, late.err) == (1, "", f"gridsignal: {told}\n")
+
+
 async def test_a_late_offer_is_told_that_the_gate_has_closed(typed: Typed, operator: httpx2.AsyncClient) -> None:
     request_id = await asked_soon(operator)
     late = ("offer", "create", request_id, "--power", "12MW", "--price", "80")
@@ -93,7 +141,7 @@ async def test_a_late_offer_is_told_that_the_gate_has_closed(typed: Typed, opera
         second = await typed(*late)
     for told in (first, second):
         assert (told.code, told.out) == (1, "")
-        assert told.err.startswith(f"gridsignal: GATE_CLOSED: the gate of request {request_id} closed at 20")
+        assert f"gridsignal: GATE_CLOSED: the gate of request {request_id} closed at 20" in told.err
 
 
 async def asked_soon(operator: httpx2.AsyncClient) -> str:

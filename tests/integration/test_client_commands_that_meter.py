@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -46,14 +47,27 @@ async def test_a_reading_is_kept_known_contradicted_or_corrected(typed: Typed) -
 
 async def test_programs_read_what_became_of_it(typed: Typed) -> None:
     first, again = [(await typed(*SAME, "--import", "24MW", "--json")).rows()[0] for _ in range(2)]
-    assert (first["state"], again["state"], first["seq"]) == ("kept", "already known", 1906144)
+    assert (first["state"], again["state"], first["seq"]) == ("KEPT", "KNOWN", 1906144)
     assert "received_at" in first
 
 
 async def test_where_it_can_not_be_asked_whether_a_reading_counts_it_was_received(typed: Typed) -> None:
     left = await typed(*SAME, "--import", "24MW", "--api", "http://127.0.0.1:1")
-    assert (left.code, "received, whether it counts could not be asked" in left.out) == (0, True)
+    assert left.code == 0
+    assert re.search(r", seq 1906144: received at \S+ \S+; whether it counts could not be asked\n$", left.out), left.out
     assert "no dispatch door at 127.0.0.1:1" in left.err
+    (told,) = (await typed(*SAME, "--import", "24MW", "--api", "http://127.0.0.1:1", "--json")).rows()
+    assert told["state"] == "UNKNOWN"
+
+
+async def test_a_door_that_does_not_know_the_site_says_so_in_its_own_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with FakeGrid() as fake, FakeGrid(sites={"muc-1": "DE-LU"}) as other:
+        typed = typing_at({"url": fake.url, "api": other.api, "token": fake.token}, monkeypatch, capsys)
+        left = await typed(*SAME, "--import", "24MW", "--json")
+    assert (left.code, left.rows()[0]["state"]) == (0, "UNKNOWN")
+    assert left.err == "gridsignal: No such site, or you may not see it.\n"
 
 
 async def test_a_reading_that_is_none_is_refused(typed: Typed) -> None:

@@ -58,6 +58,31 @@ async def test_a_token_that_expires_soon_is_refreshed_on_the_same_line(fake: Fak
     assert (tokens.given, fake.upgrades) == (2, 1)
 
 
+async def test_a_line_that_says_so_while_the_one_before_it_is_refreshed_is_refreshed_too(fake: FakeGrid) -> None:
+    asked, fails = [asyncio.Event() for _ in range(3)], asyncio.Event()
+    counted = iter(asked)
+
+    async def token() -> str:
+        this = next(counted)
+        this.set()
+        if this is asked[1]:
+            await fails.wait()
+            raise LookupError("the vault is sealed")
+        return fake.token
+
+    async with connected(fake, token=token) as grid:
+        expiring = frames.TokenExpiring(expires_at=grid.now() + timedelta(seconds=60))
+        fake.tell(expiring)
+        async with asyncio.timeout(SOON_S):
+            await asked[1].wait()
+            fake.break_lines()
+            await grid.ping()  # on the next line
+            fake.tell(expiring)
+            await grid.ping()
+            fails.set()
+            await asked[2].wait()
+
+
 @pytest.mark.parametrize("how", ["close 4005", "401 at the next upgrade"])
 async def test_an_expired_token_is_replaced_before_the_next_line(fake: FakeGrid, how: str) -> None:
     tokens = Tokens(fake)

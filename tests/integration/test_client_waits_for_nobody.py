@@ -148,3 +148,23 @@ async def test_a_refresh_that_fails_is_tried_again(fake: FakeGrid) -> None:
             await fresh.wait()
             await grid.ping()
     assert fake.upgrades == 1
+
+
+class NoLoops(asyncio.DefaultEventLoopPolicy):
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        raise OSError("Too many open files")
+
+
+def test_a_connection_whose_thread_gets_no_loop_fails_and_is_left() -> None:
+    entered = gridsignal.sync.connect("ws://127.0.0.1:1", token="fake-token", outbox=":memory:")
+    before = asyncio.get_event_loop_policy()
+    asyncio.set_event_loop_policy(NoLoops())
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            entered.__enter__()
+    finally:
+        asyncio.set_event_loop_policy(before)
+    leaving = threading.Thread(target=entered.__exit__, args=(None, None, None), daemon=True)
+    leaving.start()
+    leaving.join(SOON_S)
+    assert not leaving.is_alive()

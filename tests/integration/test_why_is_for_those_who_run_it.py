@@ -152,7 +152,7 @@ async def test_a_log_that_goes_away_is_away_and_clients_hear_no_more(tmp_path: P
                 subscribed = await site.subscribe("dispatch", snapshot=True)
                 cursor = (await site.position())["cursor"]
                 await site.ask("unsubscribe", sub=subscribed["sub"])
-                await stack.declare_flat_baselines(embedded.midnight(datetime.now(UTC)), 2, 0.5)
+                await stack.declare_flat_baselines(embedded.midnight(datetime.now(UTC)), 3, 0.5)
                 log.reads = log.writes = False  # and what came after the cursor is not in memory
                 again = await site.subscribe("dispatch", cursor=cursor)
                 headers = {"Authorization": f"Bearer {stack.token('operator', 'tso-north')}"}

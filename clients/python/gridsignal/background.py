@@ -34,7 +34,7 @@ class Background:
         self._lock = RLock()  # the garbage collector may end a subscription in the middle of any call
         self._closed = False
         self._loop: asyncio.AbstractEventLoop
-        self._life: asyncio.Task[None]
+        self._life: asyncio.Task[None] | None = None
 
     def enter(self) -> Grid:
         """Connects; raises what the connection raises."""
@@ -67,8 +67,9 @@ class Background:
         self._begun.wait()
         with self._lock:  # a call is on the loop before its end, or refused
             self._closed = True
-        with suppress(RuntimeError):  # the loop is closed: the connection failed
-            self._loop.call_soon_threadsafe(self._life.cancel)
+        if self._life is not None:  # else there was no loop to be had
+            with suppress(RuntimeError):  # the loop is closed: the connection failed
+                self._loop.call_soon_threadsafe(self._life.cancel)
         self._thread.join(_LEAVE_S)
         if self._fault is not None:
             raise self._fault
@@ -84,6 +85,8 @@ class Background:
                 self._fault = error
             else:
                 self._entered.set_exception(error)
+        finally:
+            self._begun.set()
 
     async def _live(self) -> None:
         life = asyncio.current_task()

@@ -80,11 +80,11 @@ class Lines:
         """Shows the gateway a fresh token whenever the old one expires soon, on the line on which it said so."""
         while True:
             await self._shell.token_expires.wait()
+            self._shell.token_expires.clear()  # before the work: the next line may say so while it is under way
             if not self._tokens.refreshable:
                 _log.warning("the token expires soon and can't be refreshed: pass token= a function")
             elif (line := self._shell.current) is not None:
                 await self._refresh_token(line)
-            self._shell.token_expires.clear()
 
     async def _refresh_token(self, line: Line) -> None:
         """If that fails for as long as the line lives, the close for it will be followed."""

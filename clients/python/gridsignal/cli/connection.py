@@ -22,10 +22,13 @@ from gridsignal.history import Archive
 from gridsignal.outbox import MEMORY
 from gridsignal.tls import context
 from gridsignal.tokens import Tokens, checked
+from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 
 DEFAULT_URL = "ws://127.0.0.1:8081"
 DEFAULT_API = "http://127.0.0.1:8082"
 _ANSWER_S = 15.0
+_ORDERS_A_QUERY = 256
+"""The most that a query may name."""
 
 
 def add_url(group: Any) -> None:
@@ -115,21 +118,31 @@ async def current(grid: gridsignal.Grid, stream: str, zones: list[str] | None = 
     """What holds now on a stream, each thing once: its snapshot, and what was published while it came.
 
     A snapshot may be of a moment ago, before what this site has answered since, of which nothing is published: where
-    orders stand is asked.
+    orders stand is asked. An order of which nothing is told, such as an operator's, is shown as it was published.
     """
     async with grid.subscribe(stream, zones=zones) as signals:
         reading = asyncio.create_task(_all_of(signals))
         await grid.settled()
     found = newest(await reading)
-    if not any(isinstance(message, gridsignal.DispatchOrder) for message in found):
+    names = [message.order_id for message in found if isinstance(message, gridsignal.DispatchOrder)]
+    if not names:
         return found
-    standing = await grid.orders()
-    orders = {status.order.order_id: status.order for status in standing}
+    orders = {status.order.order_id: status.order for status in await grid.orders()}
+    over = await _over(grid, [name for name in names if name not in orders])
     return [
         orders.get(message.order_id, message) if isinstance(message, gridsignal.DispatchOrder) else message
         for message in found
-        if standing.more or not isinstance(message, gridsignal.DispatchOrder) or message.order_id in orders
+        if not isinstance(message, gridsignal.DispatchOrder) or message.order_id not in over
     ]
+
+
+async def _over(grid: gridsignal.Grid, names: list[str]) -> set[str]:
+    """Those of these orders that are told to be over."""
+    over: set[str] = set()
+    for start in range(0, len(names), _ORDERS_A_QUERY):
+        states = (await grid.query(order_ids=names[start : start + _ORDERS_A_QUERY])).orders
+        over |= {name for name, state in states.items() if state is not None and state.state in ORDER_OVER}
+    return over
 
 
 def newest(messages: Iterable[gridsignal.Message]) -> list[gridsignal.Message]:
@@ -148,8 +161,8 @@ def newest(messages: Iterable[gridsignal.Message]) -> list[gridsignal.Message]:
                 key = ("request", name)
             case gridsignal.DispatchOrder(order_id=name):
                 key = ("order", name)
-            case gridsignal.OfferDecision(offer_id=name):
-                key = ("offer", name)
+            case gridsignal.OfferDecision(participant=whose, offer_id=name):
+                key = ("offer", whose, name)  # ids are a participant's own
             case gridsignal.GridAlert():
                 key = ("alert", message.provider, message.zone, message.alert_id)
             case gridsignal.SpotPrice() | gridsignal.CarbonIntensity():

@@ -15,6 +15,7 @@ from gridsignal.cli.arguments import Arguments, give_examples, identifier, momen
 from gridsignal.cli.connection import add_doors, add_options, archive, exit_code, open_grid, tell
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import period, printable, when
+from gridsignal.cli.words import refusal_in
 from gridsignal.history import Archive
 from gridsignal_schemas.values import EXACT_MAX
 
@@ -41,6 +42,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SAID = ("import_w", "export_w", "quality")
 _SOON_S, _LOOK_S = 5.0, 0.1
 """How long a command waits until a reading counts, and how often it asks."""
+_BECAME = {
+    "KEPT": "kept, {received}",
+    "CORRECTED": "corrected, {received}",
+    "KNOWN": "already known",
+    "UNKNOWN": "{received}; whether it counts could not be asked",
+    "NOT_READ_YET": "{received}; the dispatch door has not read it yet",
+}
+"""What became of a reading: a word for programs, and what people are told."""
 
 
 def parser() -> Arguments:
@@ -83,18 +92,18 @@ async def _report(args: argparse.Namespace) -> int:
         door = archive(args)
         known = await _beside(door, args.site, reading)
         if (same := _same(known or [], reading)) is not None:
-            return _tell(args, "already known", reading, None, same)
+            return _tell(args, "KNOWN", reading, None, same)
         if known and (contradicting := _counting_before(known, reading)) is not None:
             return _contradicted(reading, contradicting)
         receipt = await grid.meter(**reading)
-        if known is None:
-            return _tell(args, "received, whether it counts could not be asked", reading, receipt, None)
-        counted = await _counted(door, args.site, reading)
+        counted = None if known is None else await _counted(door, args.site, reading)
     if counted is None:
-        return _tell(args, "received, and not read by the dispatch door yet", reading, receipt, None)
+        return _tell(args, "UNKNOWN", reading, receipt, None)
+    if not _is_read(counted, reading):
+        return _tell(args, "NOT_READ_YET", reading, receipt, None)
     if (contradicting := _counting_before(counted, reading)) is not None:
         return _contradicted(reading, contradicting)
-    return _tell(args, "corrected" if known else "kept", reading, receipt, _same(counted, reading))
+    return _tell(args, "CORRECTED" if known else "KEPT", reading, receipt, _same(counted, reading))
 
 
 def _reading(args: argparse.Namespace) -> dict[str, Any]:
@@ -117,7 +126,7 @@ async def _beside(door: Archive, site: str, reading: dict[str, Any]) -> list[dic
     try:
         found = await door.readings(site, reading["starts_at"], reading["ends_at"])
     except (gridsignal.ConnectionFailed, gridsignal.NotPermitted) as error:
-        tell(str(error))
+        tell(refusal_in(error, WORDS) if isinstance(error, gridsignal.Refused) else str(error))
         return None
     return [each for each in found if (each["meter"], each["point"]) == (reading["meter"], reading["point"])]
 
@@ -144,13 +153,18 @@ def _says(reading: dict[str, Any]) -> tuple[Any, ...]:
 
 
 async def _counted(door: Archive, site: str, reading: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """What counts once the door has read this reading, or another in its place; None where that takes too long."""
+    """What counts once the door has read this reading, or after a while; None where that can't be asked."""
     for _ in range(int(_SOON_S / _LOOK_S)):
         known = await _beside(door, site, reading)
-        if known is None or any(each["seq"] >= reading["seq"] for each in known):
+        if known is None or _is_read(known, reading):
             return known
         await asyncio.sleep(_LOOK_S)
-    return None
+    return known
+
+
+def _is_read(counted: list[dict[str, Any]], reading: dict[str, Any]) -> bool:
+    """Whether the door has read this reading, or another in its place."""
+    return any(each["seq"] >= reading["seq"] for each in counted)
 
 
 def _contradicted(reading: dict[str, Any], other: dict[str, Any]) -> int:
@@ -174,9 +188,9 @@ def _tell(
         print(json.dumps(told | {"state": became, "seq": reading["seq"]}))
     else:
         starts_at, ends_at = period(*_place(reading), zone)
-        at = f", received at {when(receipt.received_at, zone, seconds=True)}" if receipt else ""
+        received = f"received at {when(receipt.received_at, zone, seconds=True)}" if receipt else ""
         what = f"{args.meter} from {starts_at} to {ends_at}: {_power(reading)}, seq {reading['seq']}"
-        print(printable(f"reading of {what}: {became}{at}"))
+        print(printable(f"reading of {what}: {_BECAME[became].format(received=received)}"))
     return OK
 
 

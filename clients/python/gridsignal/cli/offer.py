@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -105,7 +106,7 @@ async def _create(args: argparse.Namespace) -> int:
         found = {m.request_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchRequest)}
         request = found.get(args.request_id)
         if request is None:
-            tell(await _why_not(args))
+            tell(await _why_not(args, grid.now))
             return FAILED
         terms = _terms(args, request)
         offer_id = args.offer_id or uuid7()
@@ -126,7 +127,7 @@ async def _create(args: argparse.Namespace) -> int:
         return _tell(args, receipt, offer_id, await _became(grid, offer_id))
 
 
-async def _why_not(args: argparse.Namespace) -> str:
+async def _why_not(args: argparse.Namespace, now: Callable[[], datetime]) -> str:
     """Why there is nothing to offer to, as far as the dispatch door tells."""
     try:
         asked = await archive(args).request(args.request_id)
@@ -136,6 +137,8 @@ async def _why_not(args: argparse.Namespace) -> str:
         return f"No open request {args.request_id!r:.80}, or you may not see it."
     if asked["state"] == "CANCELLED":
         return f"REQUEST_NOT_OPEN: request {request_id} was taken back"
+    if now() < gate_closure_at:
+        return f"REQUEST_NOT_OPEN: request {request_id} was decided before its gate closed; the offer was not sent"
     return _late(request_id, gate_closure_at, zone)
 
 

@@ -53,7 +53,7 @@ async def _in_their_words(work: Coroutine[None, None, int], args: argparse.Names
         told = re.search(r"expected one of your zones \(.*\), got '.*'", str(refused))
         if args.zone is None or told is None:
             raise
-        raise gridsignal.UsageError(f"--zone: {told[0].removesuffix(')')}") from None
+        raise gridsignal.UsageError(f"--zone: {told[0]}") from None
 
 
 async def _once(args: argparse.Namespace) -> int:
