@@ -12,7 +12,7 @@ import sys
 import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +88,22 @@ def _git(*words: str) -> str:
         return ""
 
 
+def highest(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Of each room the highest floor it ever had."""
+    best: dict[str, int] = {}
+    for floors in tables:
+        for room, floor in floors.items():
+            best[room] = max(floor, best.get(room, 0))
+    return best
+
+
 def _before() -> dict[str, int]:
-    """The table before its last change, as far as the history goes."""
+    """The highest floors that the table ever had, as far as the history goes."""
     name = TABLE.relative_to(ROOT).as_posix()
-    changes = _git("log", "--format=%H", "-2", "--", name).split()
-    last = changes[:1] if _git("status", "--porcelain", "--", name) else changes[1:]
-    text = _git("show", f"{last[0]}:{name}") if last else ""
-    return read(text) if text else {}
+    texts = [_git("show", f"{change}:{name}") for change in _git("log", "--format=%H", "--", name).split()]
+    if not any(texts):
+        print("coverage: no history here: whether a floor has sunk is not known")
+    return highest(read(text) for text in texts if text)
 
 
 def _measured() -> dict[str, float]:

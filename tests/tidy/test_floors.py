@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.floors import TABLE, faults, lowered, per_cent, raised, read, room_of, rooms, written
+from tests.floors import TABLE, faults, highest, lowered, per_cent, raised, read, room_of, rooms, written
 
 
 def test_every_room_has_a_floor() -> None:
@@ -55,3 +55,10 @@ def test_a_floor_only_rises() -> None:
     assert [fault.split(":")[0] for fault in lowered(before, {"gridsignal": 69, "gridsignal_schemas": 80})] == [
         "gridsignal"
     ]
+
+
+def test_a_floor_that_sank_in_two_steps_is_seen() -> None:
+    before = highest([{"gridsignal": 60}, {"gridsignal": 65}, {"gridsignal": 70, "gridsignal_protocol": 91}])
+    assert before == {"gridsignal": 70, "gridsignal_protocol": 91}
+    assert lowered(before, {"gridsignal": 65, "gridsignal_protocol": 91}) == lowered(before, {"gridsignal": 65})
+    assert len(lowered(before, {"gridsignal": 65})) == 1
