@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from gridsignal import MW, FlexOffer
 from gridsignal.cli.grid_time import VARIABLE
 from gridsignal.testing import FakeGrid
+from gridsignal_schemas.values import rfc3339
 from tests.integration.typed import Typed, typing_at
 
 
@@ -67,7 +68,9 @@ async def test_no_offer_is_a_head_line(typed: Typed) -> None:
 
 async def test_a_baseline_is_a_sheet_of_what_its_json_says(typed: Typed) -> None:
     assert (await typed("baseline", "declare", "--power", "36MW", "--days", "2")).code == 0
-    listed, sheet = [await typed("baseline", "show", form) for form in ("--json", "--csv")]
+    now = datetime.now(UTC)
+    period = ["--from", rfc3339(now), "--to", rfc3339(now + timedelta(days=1))]  # each command has a now of its own
+    listed, sheet = [await typed("baseline", "show", *period, form) for form in ("--json", "--csv")]
     assert (listed.code, sheet.code) == (0, 0)
     assert listed.rows()
     rows = list(csv.DictReader(StringIO(sheet.out)))
