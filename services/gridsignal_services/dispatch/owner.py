@@ -6,7 +6,8 @@ once do no harm: the first valid record counts, the other's is ignored by everyo
 A clearing may take a second: it is made beside the loop, from the book as it was when its turn came, while everything
 else goes on. What was logged meanwhile is what the reduce checks it against; one that is overtaken is made anew.
 Nobody puts it off for ever (`ledger.overtaken` says after how many): each one that is overtaken leaves less to overtake
-the next, and where nothing is left the request is cleared without an award.
+the next, and where nothing is left the request is cleared without an award. Meanwhile it rests, and every request that
+was not overtaken comes before it: who is in the way of one holds up no other.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from gridsignal_services.dispatch.timers import (
     PassedOver,
     Subject,
     Undecidable,
+    Undecided,
     due_records,
     next_due,
     next_undecided,
     owed_records,
     subject_of,
+    waiting_for_clearing,
     why,
 )
 from gridsignal_services.ledger.entry import Outcome
@@ -61,16 +64,17 @@ class _Ahead(NamedTuple):
 
 @dataclass(slots=True)
 class _Attempts:
-    """The clearings made for one request at one turn of its life."""
+    """The clearings made for one request at one turn of its life, none of which held."""
 
-    subject: Subject
     overtaken: Overtaken = field(default_factory=Overtaken)
+    again_at: float = 0.0
+    """The next is made from then on, by the event loop's time."""
 
 
 class Owner:
     """Acts on the partitions that an election gives it: all in the embedded stack, some of them on Kafka.
 
-    Bounded: one entry for each subject that can't be written; they are no more than the ledger holds.
+    Bounded: one entry for each subject that can't be written or was overtaken; they are no more than the ledger holds.
     """
 
     def __init__(self, replica: Replica, clock: Clock, election: Election) -> None:
@@ -81,8 +85,12 @@ class Owner:
         self._passed_over: dict[int, PassedOver] = {}
         self._decisions: dict[int, asyncio.Task[None]] = {}
         """The clearing under way on a partition."""
-        self._attempts: dict[int, _Attempts] = {}
-        """At the clearing that each partition is about."""
+        self._under_way: dict[int, Subject] = {}
+        """What that clearing is about."""
+        self._attempts: dict[int, dict[Subject, _Attempts]] = {}
+        """By partition, at what still waits for a clearing."""
+        self._looked_at = 0.0
+        """When it last looked at what is due, by the event loop's time."""
         self._rests_at: dict[int, int] | None = None
         """The positions it has looked at and found nothing to do; None while it acts."""
 
@@ -102,6 +110,7 @@ class Owner:
     async def _act_for_ever(self) -> None:
         outage = Outage(_log, "log", doing="the owner's records")
         while True:
+            self._looked_at = asyncio.get_running_loop().time()
             try:
                 await self._take_over()
                 acted = [await self._act(self._replica.ledgers[partition]) for partition in sorted(self.partitions)]
@@ -141,14 +150,15 @@ class Owner:
             del self._decisions[ledger.partition]
             decision.result()
             decision = None
-        if decision is None and next_undecided(ledger, self._log_time(ledger), passed_over) is not None:
+        if decision is None and self._next_undecided(ledger, passed_over) is not None:
             self._decisions[ledger.partition] = asyncio.create_task(self._decide(ledger, passed_over))
 
     async def _decide(self, ledger: Ledger, passed_over: PassedOver) -> None:
         await self._replica.whole()
-        undecided = next_undecided(ledger, self._log_time(ledger), passed_over)
+        undecided = self._next_undecided(ledger, passed_over)
         if undecided is None:
             return
+        self._under_way[ledger.partition] = undecided.subject
         try:
             held, left_out = excerpt(ledger.book, undecided.request_id), self._left_out(ledger, undecided.subject)
             clearing = await NOBODYS.away(undecided.decided, held, left_out)
@@ -157,10 +167,19 @@ class Owner:
         else:
             await self._append(ledger, [clearing])
 
+    def _next_undecided(self, ledger: Ledger, passed_over: PassedOver) -> Undecided | None:
+        """What was not overtaken yet, else what has rested since."""
+        now, attempts = self._log_time(ledger), self._attempts.get(ledger.partition, {})
+        undecided = next_undecided(ledger, now, passed_over.keys() | attempts.keys())
+        if undecided is not None or not attempts:
+            return undecided
+        resting = {subject for subject, made in attempts.items() if made.again_at > self._looked_at}
+        return next_undecided(ledger, now, passed_over.keys() | resting)
+
     def _left_out(self, ledger: Ledger, subject: Subject) -> LeftOut:
-        attempts = self._attempts.get(ledger.partition)
-        if attempts is None or attempts.subject != subject:
-            attempts = self._attempts[ledger.partition] = _Attempts(subject)
+        attempts = self._attempts.get(ledger.partition, {}).get(subject)
+        if attempts is None:
+            return NOTHING
         left_out = attempts.overtaken.left_out()
         if left_out != NOTHING:
             told = {"offers": len(left_out.offers), "participants": sorted(left_out.participants)}
@@ -180,20 +199,24 @@ class Owner:
             elif isinstance(outcome, BaseException):
                 raise outcome
             elif isinstance(record, Clearing):
-                await self._cleared(ledger, record, outcome)
+                self._cleared(ledger, record, outcome)
         early = any(isinstance(outcome, Outcome) and outcome.code == "TOO_EARLY" for outcome in outcomes)
         if early:
             by = max(self._clock.now() - ledger.book.now, _NOT_YET)
             self._ahead[ledger.partition] = _Ahead(by, asyncio.get_running_loop().time() + _TRUSTED_S)
         return not early
 
-    async def _cleared(self, ledger: Ledger, clearing: Clearing, outcome: Outcome) -> None:
+    def _cleared(self, ledger: Ledger, clearing: Clearing, outcome: Outcome) -> None:
+        waiting, known = waiting_for_clearing(ledger), self._attempts.get(ledger.partition, {})
+        attempts = {subject: made for subject, made in known.items() if subject in waiting}
+        self._attempts[ledger.partition] = attempts
         if outcome.accepted:
             return
         # overtaken by what was logged meanwhile, or a defect: neither may fill the log
-        self._attempts[ledger.partition].overtaken.add(clearing, outcome.faults)
+        made = attempts.setdefault(self._under_way[ledger.partition], _Attempts())
+        made.overtaken.add(clearing, outcome.faults)
+        made.again_at = asyncio.get_running_loop().time() + _RETRY_S
         _log.warning("clearing not valid", request_id=clearing.request_id, code=outcome.code)
-        await asyncio.sleep(_RETRY_S)
 
     async def _submit(self, record: Record, after_passes: int) -> Outcome:
         for _ in range(after_passes):
@@ -224,9 +247,13 @@ class Owner:
             causes.append(self._clock.sleep_until(min(dues)))
         if any(self._ahead_of(ledger) for ledger in ledgers):
             causes.append(asyncio.sleep(_TRUSTED_S))
+        attempts = [made for partition in self.partitions for made in self._attempts.get(partition, {}).values()]
+        resting = [made.again_at for made in attempts if made.again_at > self._looked_at]
+        if resting:
+            causes.append(asyncio.sleep(max(0.0, min(resting) - asyncio.get_running_loop().time())))
         waiting = [asyncio.ensure_future(cause) for cause in causes]
         decisions = [self._decisions[partition] for partition in self.partitions & self._decisions.keys()]
-        self._rests_at = None if decisions else self._replica.positions
+        self._rests_at = None if decisions or resting else self._replica.positions
         try:
             done, _ = await asyncio.wait([*waiting, *decisions], return_when=asyncio.FIRST_COMPLETED)
         finally:

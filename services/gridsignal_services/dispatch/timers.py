@@ -130,6 +130,11 @@ def why(error: Exception) -> str:
     return f"{type(error).__name__}: {error!s:.200}"
 
 
+def waiting_for_clearing(ledger: Ledger) -> set[Subject]:
+    """The requests that wait for one, each at the turn of its life."""
+    return {_turn(ledger, request_id) for request_id in ledger.book.waiting}
+
+
 def _turn(ledger: Ledger, request_id: str) -> Subject:
     """The request as it waits now: after another clearing it may be decided again."""
     return ("request", request_id, str(len(ledger.requests[request_id].clearings)))

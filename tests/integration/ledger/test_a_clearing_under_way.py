@@ -116,3 +116,25 @@ async def test_nobody_puts_a_clearing_off_for_ever_by_withdrawing_what_it_awards
         assert [outcome.accepted for _, outcome in clearings] == [*[False] * 5, True]
         assert [award.participant for award in clearings[-1][0].awards] == [*honest]
         assert len(logs[0].overtaken) == 5
+
+
+async def test_who_overtakes_the_clearings_of_some_requests_holds_up_no_other(tmp_path: Path) -> None:
+    """Each of them is made once before the other's, however often they are made anew after it."""
+    attacked = [f"r{number}" for number in range(5)]
+    async with running(tmp_path, utc("16:00"), around=lambda log, codec: Overtaking(log, codec, "evil")) as stage:
+        for who in ("evil", "acme"):
+            await stage.a_site(who, "DE-LU")
+        for request_id in attacked:
+            await stage.submit(a_dispatch_request(request_id=request_id), "operator:tso-north")
+            for number in range(5):
+                await stage.submit(an_offer("evil", request_id, "DE-LU", f"{request_id}-{number}"), "participant:evil")
+        await stage.submit(a_dispatch_request(request_id="zenith"), "operator:tso-north")
+        await stage.submit(an_offer("acme", "zenith", "DE-LU", "of-acme"), "participant:acme")
+        stage.clock.set(GATE)
+        await stage.until(lambda: stage.state("zenith") is RequestState.PARTIALLY_AWARDED)
+        made = [record.request_id for record, _ in stage.seen if isinstance(record, Clearing)]
+        assert made[: made.index("zenith")] == attacked
+        for request_id in attacked:
+            await stage.until(lambda name=request_id: stage.state(name) is RequestState.UNMET)  # type: ignore[misc]  # bound early
+        made = [record.request_id for record, _ in stage.seen if isinstance(record, Clearing)]
+        assert [made.count(request_id) for request_id in attacked] == [5] * 5
