@@ -189,13 +189,14 @@ def give_back(connection: sqlite3.Connection, pages: int = GIVEN_BACK) -> None:
     connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
 
 
-def checkpoint(connection: sqlite3.Connection) -> None:
-    """Moves the write-ahead file into the main one and empties it, unless readers are in the way for long."""
+def checkpoint(connection: sqlite3.Connection) -> bool:
+    """Moves the write-ahead file into the main one and empties it; False where readers were in the way for long."""
     connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_WAIT_MS}")
     try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        ((is_busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     finally:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    return not is_busy
 
 
 def commit(connection: sqlite3.Connection, rows: list[Row]) -> None:

@@ -152,9 +152,10 @@ class Writer(threading.Thread):
 
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         """Empties the write-ahead file: those who read all the time never leave SQLite a moment to do it by itself."""
-        self._written_bytes = 0
+        self._written_bytes = CHECKPOINT_BYTES // 2  # when it is tried again, unless it is done
         try:
-            sqlite_file.checkpoint(connection)
+            if sqlite_file.checkpoint(connection):
+                self._written_bytes = 0
         except sqlite3.Error:  # readers were in the way, or the disk is full: nothing is lost, and appends would fail
             return
 
