@@ -168,7 +168,10 @@ class Finished:
 
     def _reach(self) -> dict[int, int]:
         try:
-            return dict(self._opened().execute("select partition, position from reach").fetchall())
+            reach = dict(self._opened().execute("select partition, position from reach").fetchall())
+            if not all(isinstance(number, int) for place in reach.items() for number in place):
+                raise sqlite3.DataError("expected whole numbers for how far it reaches")
+            return reach
         except (sqlite3.Error, OSError) as error:
             self._let_go(error)
             return {}
