@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
+from gridsignal_protocol.server.subscription import Subscription
 from gridsignal_schemas.frames import Conflated
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.gateway.connection import Connection
@@ -42,7 +43,7 @@ class Ways(Protocol):
 
     def tell_position(self, connection: Connection, group: Group, stream: Stream, place: Place) -> None: ...
 
-    def attach(self, connection: Connection, group: Group) -> None: ...
+    def attach(self, catching_up: CatchingUp) -> None: ...
 
 
 class CatchingUp:
@@ -51,9 +52,18 @@ class CatchingUp:
     Bounded: a batch at a time; in `latest` one entry a series. When full: waits. Conflates: in `latest`, per series.
     """
 
-    def __init__(self, ways: Ways, connection: Connection, group: Group, stream: Stream, place: Place) -> None:
+    def __init__(
+        self,
+        ways: Ways,
+        connection: Connection,
+        subscription: Subscription,
+        group: Group,
+        stream: Stream,
+        place: Place,
+    ) -> None:
         self._ways = ways
         self.connection = connection
+        self.subscription = subscription
         self.group = group
         self.stream = stream
         self.place = place
@@ -66,7 +76,7 @@ class CatchingUp:
         self._sent = self._sent_bytes = 0
 
     async def run(self) -> None:
-        """Returns when it has joined its group, or its connection has ended."""
+        """Returns when it has joined its group, or is gone."""
         while True:
             await self._has_room(None)
             if not self.stream.ring.covers(self.place.positions):
@@ -75,11 +85,11 @@ class CatchingUp:
                 await self.take(entries)
             elif self._newest:
                 await self._send_newest()
-            elif self.connection.is_live:
+            elif not self.subscription.is_gone:
                 # nothing is awaited from here to the end: this is the tick in which it joins
                 if not self.was_shown:  # a second position would tell that others did something meanwhile
                     self._ways.tell_position(self.connection, self.group, self.stream, self.stream.head)
-                self._ways.attach(self.connection, self.group)
+                self._ways.attach(self)
                 return
             else:
                 return

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Protocol
 
 from websockets.http11 import Request, Response
 
 from gridsignal_schemas.frames import CloseCode, Frame
-from gridsignal_services.gateway.hub import Group
 from gridsignal_services.gateway.inlet import READ_BYTES, Inlet
 from gridsignal_services.gateway.outlet import Outlet
 from gridsignal_services.gateway.rendering import Encoding
@@ -109,9 +109,6 @@ class Connection(Inlet, Outlet):
         self.wire: Wire = RequestWire(self, settings)
         """Of its request, then of what that has become."""
         self.session: Session | None = None
-        self.groups: dict[str, Group] = {}
-        """Joined and being joined, by sub."""
-        self.joins: dict[str, asyncio.Task[None]] = {}
         self.looks: set[asyncio.Task[None]] = set()
         """Questions under way: nobody is told the answer once it has ended."""
         self.unanswered = 0
@@ -159,6 +156,11 @@ class Connection(Inlet, Outlet):
     def send(self, frame: Frame) -> None:
         super().send(frame)
         self.wire.said(frame)
+
+    def tell(self, frames: Iterable[Frame]) -> None:
+        """Sends what the session has decided."""
+        for frame in frames:
+            self.send(frame)
 
     # --- what comes in -------------------------------------------------------------------------------------------
 

@@ -192,9 +192,9 @@ class Conversations:
                 case Announce():
                     self.presence.arrive(connection, effect)
                 case Join():
-                    self._subscriptions.begin(connection, effect)
+                    self._subscriptions.begin(connection, effect.subscription)
                 case Leave():
-                    self._subscriptions.leave(connection, effect)
+                    self._subscriptions.leave(connection, effect.subscription)
                 case Publish():
                     self._answering.write(connection, effect)
                 case Look():

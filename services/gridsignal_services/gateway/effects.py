@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gridsignal_protocol.server.subscription import Subscription
 from gridsignal_schemas.frames import CloseCode, Frame, Query
 from gridsignal_schemas.messages import Record
-from gridsignal_services.gateway.groupkey import GroupKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +36,14 @@ class Announce:
 class Join:
     """A subscription that may be had."""
 
-    id: int
-    key: GroupKey
-    snapshot: bool
-    cursor: str | None
+    subscription: Subscription
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """A subscription that ends."""
+    """A subscription that is over."""
 
-    id: int
-    sub: str
+    subscription: Subscription
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,12 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
-from gridsignal_schemas.frames import Filter
+from gridsignal_protocol.server.subscription import Mode, Want
 from gridsignal_services.access import SIGNAL_READ, Audience, Entitlements, Principal, may_see
 from gridsignal_services.gateway.history import Entry
 from gridsignal_services.gateway.rendering import Encoding
 
-Mode = Literal["every", "latest"]
 Name = tuple[str, str]
 """Of whom a record may concern: ("zone", "DE-LU"), ("site", "fra-1"), ("participant", "acme-ai")."""
 _SUB_BYTES = 9
@@ -83,19 +81,10 @@ def sub_of(key: GroupKey, secret: bytes) -> str:
     return base64.urlsafe_b64encode(digest).decode()
 
 
-def group_key(
-    stream: str, wanted: Filter, mode: Mode, encoding: Encoding, who: Principal, entitled: Entitlements
-) -> GroupKey:
+def group_key(want: Want, encoding: Encoding, who: Principal, entitled: Entitlements) -> GroupKey:
     """The group of a subscription: what does not change the bytes is left out, so that groups are few and large."""
-    facets = {"prices": wanted.products, "carbon": wanted.accounting}.get(stream)
-    return GroupKey(
-        stream,
-        None if wanted.zones is None else frozenset(wanted.zones),
-        None if facets is None else frozenset(facets),
-        mode,
-        encoding,
-        _viewer(stream, who, entitled),
-    )
+    viewer = _viewer(want.stream, who, entitled)
+    return GroupKey(want.stream, want.zones, want.facets, want.mode, encoding, viewer)
 
 
 def _viewer(stream: str, who: Principal, entitled: Entitlements) -> Viewer:

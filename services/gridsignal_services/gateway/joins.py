@@ -11,14 +11,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-from gridsignal_schemas.frames import Gap, Subscribed
+from gridsignal_protocol.server.subscription import Recovery, Subscription
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.gateway.catchingup import CatchingUp
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.cursor import CursorRefused, Place, Seal
-from gridsignal_services.gateway.effects import Join
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.history import Entry, Stream
 from gridsignal_services.gateway.hub import Group, Hub
@@ -31,7 +29,6 @@ _BATCHES = 20
 """Read before a reader gives its place to others who wait."""
 _PATIENCE_S = 0.05
 """How long a reader waits for a client that takes no more."""
-Recovery = Literal["none", "full", "snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +68,14 @@ class Joins:
         self._turns = turns
         self._readers = Slots(settings.catch_up_readers)
 
-    async def join(self, connection: Connection, asked: Join, group: Group) -> None:
+    async def join(self, connection: Connection, asked: Subscription, group: Group) -> None:
         """Returns when the connection is a member. Raises LogUnavailable before the answer was sent."""
-        stream = self._sources.streams[asked.key.stream]
+        assert connection.session is not None
+        stream = self._sources.streams[asked.want.stream]
         start = await self._start(stream, asked, connection.counted_for or "")
         self._gauges.joins.labels(start.recovery, start.reason or "").inc()
-        connection.send(Subscribed(id=asked.id, sub=group.sub, recovery=start.recovery, reason=start.reason))
-        catching_up = CatchingUp(self, connection, group, stream, start.place or stream.head)
+        connection.tell(connection.session.subscriptions.begun(asked, start.recovery, start.reason))
+        catching_up = CatchingUp(self, connection, asked, group, stream, start.place or stream.head)
         if start.recovery == "snapshot":
             await self._snapshot(catching_up)
         while not await self._has_caught_up(catching_up):
@@ -90,14 +88,16 @@ class Joins:
             await asyncio.sleep(self._settings.read_retry_s)
             return False
         except PositionGone:  # retention was faster than this subscription
-            catching_up.connection.send(Gap(sub=catching_up.group.sub, reason="retention"))
+            connection = catching_up.connection
+            assert connection.session is not None
+            connection.tell(connection.session.subscriptions.gap(catching_up.subscription, "retention"))
             await self._snapshot(catching_up)
             return False
         return True
 
     # --- how it begins -------------------------------------------------------------------------------------------
 
-    async def _start(self, stream: Stream, asked: Join, organisation: str) -> Start:
+    async def _start(self, stream: Stream, asked: Subscription, organisation: str) -> Start:
         if asked.cursor is None:
             return Start("snapshot" if asked.snapshot else "none")
         try:
@@ -175,8 +175,11 @@ class Joins:
     def tell_position(self, connection: Connection, group: Group, stream: Stream, place: Place) -> None:
         connection.signal(group.sub, group.position(self.cursor(stream, place)))
 
-    def attach(self, connection: Connection, group: Group) -> None:
-        self._hub.attach(group, connection)
+    def attach(self, catching_up: CatchingUp) -> None:
+        connection = catching_up.connection
+        assert connection.session is not None
+        if connection.session.subscriptions.live(catching_up.subscription):
+            self._hub.attach(catching_up.group, connection)
 
     async def turn(self, connection: Connection) -> None:
         """Returns when a slice of a replay may be done."""

@@ -11,7 +11,6 @@ from urllib.parse import SplitResult, parse_qsl
 
 from websockets.http11 import Request, Response
 
-from gridsignal_schemas.frames import SUBPROTOCOL_AVRO
 from gridsignal_services.access import Principal
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.gateway.admission import Admission
@@ -30,7 +29,6 @@ from gridsignal_services.gateway.http import (
     word,
 )
 from gridsignal_services.gateway.poll import PollWire
-from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.session import House, Session
 from gridsignal_services.gateway.websocket import WebSocketWire, handshake
 from gridsignal_services.problems import (
@@ -128,8 +126,7 @@ class Reception:
         principal = self._admission.admit(connection, request, fault, now)
         assert isinstance(accepted, Response), "admission raises what is wrong"
         wire = partial(WebSocketWire, protocol=protocol, accepted=accepted, settings=self._house.settings)
-        encoding: Encoding = "avro" if protocol.subprotocol == SUBPROTOCOL_AVRO else "json"
-        return Answer(accepted, self._session(encoding, principal, now), wire)
+        return Answer(accepted, self._session(principal, now), wire)
 
     def _events(
         self, connection: Connection, request: Request, url: SplitResult, shared: dict[str, str], now: datetime
@@ -145,7 +142,7 @@ class Reception:
             raise unauthorized()
         wait_s, dead_after_s = wanted.wait_s, self._house.settings.dead_after_s
         polls = self._polls_of(principal)
-        session = self._session("events" if wait_s is None else "frames", principal, now)
+        session = self._session(principal, now)
         effects = [*session.on(wanted.hello, now), *session.on(wanted.subscribe, now)]
         if (refused_so := refusal(effects)) is not None:
             raise refused_so
@@ -162,5 +159,5 @@ class Reception:
         self._polls = {name: polls for name, polls in self._polls.items() if polls}
         return self._polls.setdefault(principal.name, set())
 
-    def _session(self, encoding: Encoding, principal: Principal | None, now: datetime) -> Session:
-        return Session(secrets.token_urlsafe(9), self._house, encoding, principal, now)
+    def _session(self, principal: Principal | None, now: datetime) -> Session:
+        return Session(secrets.token_urlsafe(9), self._house, principal, now)

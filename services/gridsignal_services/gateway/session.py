@@ -9,6 +9,7 @@ from typing import Annotated, assert_never
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from gridsignal_protocol.server.subscriptions import Subscriptions
 from gridsignal_schemas.frames import (
     Baseline,
     CloseCode,
@@ -33,9 +34,7 @@ from gridsignal_services.access import OFFER_WRITE, Entitlements, Principal
 from gridsignal_services.access.tokens import Unauthorized
 from gridsignal_services.gateway.conduct import Conduct, Pace
 from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
-from gridsignal_services.gateway.groupkey import GroupKey, group_key
 from gridsignal_services.gateway.refusals import forbidden, malformed, odd, rate, too_fast
-from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.wishes import fault_of
 
@@ -66,9 +65,7 @@ class Session:
     When full: refused with a code; a flood or the third malformed frame closes. Conflates: nothing.
     """
 
-    def __init__(
-        self, session_id: str, house: House, encoding: Encoding, principal: Principal | None, now: datetime
-    ) -> None:
+    def __init__(self, session_id: str, house: House, principal: Principal | None, now: datetime) -> None:
         self.id = session_id
         self.principal = principal
         self.speaker: Speaker | None = None
@@ -78,9 +75,8 @@ class Session:
         """Whether the hello has been answered."""
         self.is_counted = False
         """Whether it has its place among the organisation's connections."""
+        self.subscriptions = Subscriptions(house.settings.max_subscriptions)
         self._house = house
-        self._encoding = encoding
-        self._wanted: dict[GroupKey, str | None] = {}
         self._unanswered = 0
         self._notice_sent = False
         self._conduct = Conduct(house.settings, now.timestamp())
@@ -140,14 +136,6 @@ class Session:
         return [Close(CloseCode.RATE_LIMITED, pace.value)] if pace.is_the_end else []
 
     # --- what the shell reports ----------------------------------------------------------------------------------
-
-    def joined(self, key: GroupKey, sub: str) -> None:
-        """The subscription has its name."""
-        self._wanted[key] = sub
-
-    def parted(self, key: GroupKey) -> None:
-        """The subscription ended from the gateway's side."""
-        self._wanted.pop(key, None)
 
     def answered(self) -> None:
         """A write or query has its answer: there is room in the window for another."""
@@ -223,21 +211,12 @@ class Session:
         assert self.principal is not None
         if fault := fault_of(frame, self.principal, self.entitlements):
             return [self._error(frame.id, *fault)]
-        if len(self._wanted) >= self._house.settings.max_subscriptions:
-            limit = self._house.settings.max_subscriptions
-            return [self._error(frame.id, "too_many_subscriptions", f"expected at most {limit} subscriptions")]
-        key = group_key(frame.stream, frame.filter, frame.mode, self._encoding, self.principal, self.entitlements)
-        if key in self._wanted:
-            return [self._error(frame.id, "already_subscribed", "this connection has exactly this subscription")]
-        self._wanted[key] = None
-        return [Join(frame.id, key, frame.snapshot, frame.cursor)]
+        asked = self.subscriptions.ask(frame)
+        return [Send(asked)] if isinstance(asked, Error) else [Join(asked)]
 
     def _unsubscribe(self, frame: Unsubscribe) -> list[Effect]:
-        key = next((key for key, sub in self._wanted.items() if sub == frame.sub), None)
-        if key is None:
-            return [self._error(frame.id, "unknown_subscription", f"expected a sub of yours, got {frame.sub!r:.70}")]
-        del self._wanted[key]
-        return [Leave(frame.id, frame.sub)]
+        left, answer = self.subscriptions.leave(frame)
+        return [Send(answer)] if left is None else [Leave(left), Send(answer)]
 
     def _write(self, frame: Write) -> list[Effect]:
         assert self.principal is not None

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
-from gridsignal_schemas.frames import Error, Unsubscribed
+from gridsignal_protocol.server.subscription import Subscription
 from gridsignal_services.bus import LogUnavailable
 from gridsignal_services.gateway.connection import Connection
-from gridsignal_services.gateway.effects import Join, Leave
 from gridsignal_services.gateway.gauges import Gauges
-from gridsignal_services.gateway.groupkey import GroupKey
+from gridsignal_services.gateway.groupkey import GroupKey, group_key
 from gridsignal_services.gateway.hub import Group, Hub
 from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.settings import GatewaySettings
@@ -23,8 +22,15 @@ _log = logger("gateway")
 Start = Callable[[Connection, Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 
 
+class _Seat(NamedTuple):
+    """What a subscription takes up here, while it is not gone."""
+
+    group: Group
+    joining: asyncio.Task[Any]
+
+
 class Subscriptions:
-    """Which connection is in which group, or on its way there.
+    """Brings subscriptions to their groups and out of them; where each stands its session knows.
 
     Bounded: `max_subscriptions` a connection, a task for each that begins; `organisation_subscriptions` and
     `organisation_filters`.
@@ -34,23 +40,27 @@ class Subscriptions:
     def __init__(self, hub: Hub, joins: Joins, gauges: Gauges, settings: GatewaySettings, start: Start) -> None:
         self._hub, self._joins, self._gauges, self._start = hub, joins, gauges, start
         self._settings = settings
+        self._seats: dict[Subscription, _Seat] = {}
         self._held: dict[str, Counter[GroupKey]] = {}
         """How many subscriptions an organisation has, by filter: every other filter is work for each signal."""
 
-    def begin(self, connection: Connection, asked: Join) -> None:
+    def begin(self, connection: Connection, subscription: Subscription) -> None:
         """Brings the connection into the group, which takes a while."""
-        assert connection.session is not None
+        session = connection.session
+        assert session is not None
+        assert session.principal is not None
+        key = group_key(subscription.want, connection.encoding, session.principal, session.entitlements)
         held = self._held.setdefault(connection.counted_for or "", Counter())
-        if refusal := self._refusal(held, asked.key):
-            connection.session.parted(asked.key)
-            connection.send(Error(id=asked.id, code="too_many_subscriptions", message=refusal))
+        if refusal := self._refusal(held, key):
+            connection.tell(session.subscriptions.refused(subscription, "too_many_subscriptions", refusal))
             return
-        held[asked.key] += 1
-        group = self._hub.reserve(asked.key)
-        connection.session.joined(asked.key, group.sub)
-        connection.groups[group.sub] = group
+        held[key] += 1
+        group = self._hub.reserve(key)
+        session.subscriptions.named(subscription, group.sub)
         self._gauges.subscriptions.inc()
-        connection.joins[group.sub] = self._start(connection, self._joined(connection, asked, group))
+        joining = self._start(connection, self._join(connection, subscription, group))
+        joining.add_done_callback(lambda _: self._hub.release(group))  # also of one that never began
+        self._seats[subscription] = _Seat(group, joining)
 
     def _refusal(self, held: Counter[GroupKey], key: GroupKey) -> str | None:
         if held.total() >= self._settings.organisation_subscriptions:
@@ -59,42 +69,34 @@ class Subscriptions:
             return f"expected at most {self._settings.organisation_filters} different filters of an organisation"
         return None
 
-    async def _joined(self, connection: Connection, asked: Join, group: Group) -> None:
+    async def _join(self, connection: Connection, subscription: Subscription, group: Group) -> None:
+        assert connection.session is not None
         try:
-            await self._joins.join(connection, asked, group)
+            await self._joins.join(connection, subscription, group)
         except LogUnavailable as away:
             _log.warning("log away", error=str(away))
-            self._part(connection, group)
-            if connection.session is not None:
-                connection.session.parted(asked.key)
-            connection.send(Error(id=asked.id, code="unavailable", message=LOG_AWAY, retriable=True))
-        finally:
-            self._hub.release(group)
-            if connection.joins.get(group.sub) is asyncio.current_task():
-                del connection.joins[group.sub]
+            refused = connection.session.subscriptions.refused
+            if told := refused(subscription, "unavailable", LOG_AWAY, retriable=True):
+                self.leave(connection, subscription)
+                connection.tell(told)
 
-    def leave(self, connection: Connection, asked: Leave) -> None:
+    def leave(self, connection: Connection, subscription: Subscription) -> None:
         """One subscription ends."""
-        group = connection.groups.get(asked.sub)
-        if group is not None:
-            if (task := connection.joins.pop(asked.sub, None)) is not None:
-                task.cancel()
-            self._part(connection, group)
-        connection.send(Unsubscribed(id=asked.id, sub=asked.sub))
+        group, joining = self._seats.pop(subscription)
+        if joining is not asyncio.current_task():  # which is told nothing of its own refusal
+            joining.cancel()
+        self._gauges.subscriptions.dec()
+        self._forget(connection.counted_for or "", group.key)
+        self._hub.detach(group, connection)
+        connection.forget(group.sub)
 
     def end(self, connection: Connection) -> None:
         """All of a connection's end."""
-        for task in connection.joins.values():
-            task.cancel()
-        for group in list(connection.groups.values()):
-            self._part(connection, group)
-
-    def _part(self, connection: Connection, group: Group) -> None:
-        if connection.groups.pop(group.sub, None) is not None:
-            self._gauges.subscriptions.dec()
-            self._forget(connection.counted_for or "", group.key)
-        self._hub.detach(group, connection)
-        connection.forget(group.sub)
+        if connection.session is None:
+            return
+        for subscription in connection.session.subscriptions:
+            self.leave(connection, subscription)
+        connection.session.subscriptions.end()
 
     def _forget(self, organisation: str, key: GroupKey) -> None:
         held = self._held[organisation]

@@ -80,10 +80,11 @@ class Wire:
         self._protocol.send_request(request)
         self._pass_on()
 
-    def arrive(self, frame: Frame) -> None:
-        """A frame reaches the gateway."""
+    def arrive(self, *frames: Frame) -> None:
+        """Frames reach the gateway at once."""
         if not self._pipe.is_closed and self._protocol.close_rcvd is None:
-            self._protocol.send_text(frame.encode().encode())
+            for frame in frames:
+                self._protocol.send_text(frame.encode().encode())
             self._pass_on()
 
     def hear(self) -> None:
@@ -114,8 +115,8 @@ class Wire:
         self._gateway_side.door.close(self._gateway_side, code, "as the test wants it")
 
     def _pass_on(self) -> None:
-        for data in self._protocol.data_to_send():
-            for start in range(0, len(data), 4096):
-                piece = data[start : start + 4096]
-                self._gateway_side.get_buffer(-1)[: len(piece)] = piece
-                self._gateway_side.buffer_updated(len(piece))
+        data = b"".join(self._protocol.data_to_send())
+        for start in range(0, len(data), 4096):
+            piece = data[start : start + 4096]
+            self._gateway_side.get_buffer(-1)[: len(piece)] = piece
+            self._gateway_side.buffer_updated(len(piece))

@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from gridsignal_protocol.server.subscription import Subscription, Want
+from gridsignal_schemas.frames import Filter, Subscribe
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.gateway.catchingup import CatchingUp
@@ -50,7 +52,8 @@ async def test_a_turn_reads_a_few_thousand_bytes_or_one_record(points: int) -> N
     hub, ways, count = a_hub(), Turns(), 60
     stream = Stream("prices", {0: 0}, records=1, weight=1)
     value = CODEC.encode(a_spot_price(prices_per_mwh=[Decimal("50.0001")] * points, resolution_s=900))
-    catching_up = CatchingUp(cast("Any", ways), cast("Any", Taker()), hub.reserve(a_key()), stream, stream.head)
+    asked = Subscription(Subscribe(id=1, stream="prices"), Want.of("prices", Filter(), "every"))
+    catching_up = CatchingUp(cast("Any", ways), cast("Any", Taker()), asked, hub.reserve(a_key()), stream, stream.head)
     found = [LogRecord("prices", 0, offset, "DE-LU", value, 0) for offset in range(count)]
     assert await catching_up.take(found)
     assert sum(ways.read_bytes) == count * len(value)

@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from gridsignal_protocol.server.subscription import Want
 from gridsignal_schemas.frames import Filter
 from gridsignal_services.access import Audience, Entitlements
 from gridsignal_services.gateway.groupkey import GroupKey, group_key
@@ -77,7 +78,7 @@ def test_a_record_is_found_by_exactly_those_who_want_it(seed: int) -> None:
         wanted = sorted(some(zones)) or None
         entitled = Entitlements(some(zones), some(sites), past_sites=chosen.random() < 0.5)
         stream = chosen.choice(["prices", "dispatch"])
-        key = group_key(stream, Filter(zones=wanted), "every", "json", principal, entitled)
+        key = group_key(Want.of(stream, Filter(zones=wanted), "every"), "json", principal, entitled)
         hub.attach(hub.reserve(key), Reader())
     for _ in range(40):
         stream, zone = chosen.choice(["prices", "dispatch"]), chosen.choice(zones.split())

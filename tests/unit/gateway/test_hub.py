@@ -6,6 +6,7 @@ import itertools
 from datetime import UTC, datetime
 from typing import Any
 
+from gridsignal_protocol.server.subscription import Want
 from gridsignal_schemas.frames import Filter
 from gridsignal_schemas.messages import Record
 from gridsignal_services.access import SIGNAL_READ, Audience, Entitlements, Principal
@@ -42,7 +43,7 @@ def a_key(
     mode: Any = "every",
     **wanted: Any,
 ) -> GroupKey:
-    return group_key(stream, Filter(**wanted), mode, "json", principal or who(), Entitlements(zones, sites))
+    return group_key(Want.of(stream, Filter(**wanted), mode), "json", principal or who(), Entitlements(zones, sites))
 
 
 def an_entry(record: Record, audience: Audience | None = None) -> Entry:
@@ -104,7 +105,9 @@ def test_filter_and_visibility_decide_together() -> None:
 def test_a_zone_filter_never_hides_what_is_addressed_to_ones_own_site() -> None:
     order = an_entry(a_dispatch_order(), Audience(sites=frozenset({"fra-1"})))
     both = frozenset({"DE-LU", "FR"})
-    mine = group_key("dispatch", Filter(zones=["FR"]), "every", "json", who(), Entitlements(both, frozenset({"fra-1"})))
+    mine = group_key(
+        Want.of("dispatch", Filter(zones=["FR"]), "every"), "json", who(), Entitlements(both, frozenset({"fra-1"}))
+    )
     assert mine.wants(order)
     assert not mine.wants(an_entry(a_dispatch_request()))
     theirs = a_key("dispatch", who("volt-colo"), zones=both, sites=frozenset({"muc-1"}))

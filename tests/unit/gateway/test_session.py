@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gridsignal_schemas.frames import CloseCode, Error, Refused, TokenAccepted, TokenExpiring, Welcome
+from gridsignal_schemas.frames import CloseCode, Error, Refused, TokenAccepted, TokenExpiring, Unsubscribed, Welcome
 from gridsignal_schemas.messages import FlexOffer
 from gridsignal_services.access import OFFER_WRITE, SIGNAL_READ, Entitlements, Principal
 from gridsignal_services.access.tokens import Unauthorized
@@ -46,7 +46,7 @@ def a_session(principal: Principal | None = ACME, **limits: Any) -> Session:
         grid_clock=lambda: None,
         has_room=lambda who: who.organisation != "crowded",
     )
-    return Session("session-1", house, "json", principal, NOW)
+    return Session("session-1", house, principal, NOW)
 
 
 def tell(session: Session, t: str, now: datetime = NOW, **fields: Any) -> list[Effect]:
@@ -105,10 +105,11 @@ def test_a_subscription_is_a_join_and_its_end_a_leave() -> None:
     session = an_open_session()
     (join,) = tell(session, "subscribe", stream="prices", snapshot=True, cursor="c")
     assert isinstance(join, Join)
-    assert (join.id, join.snapshot, join.cursor) == (1, True, "c")
-    session.joined(join.key, "s1")
+    asked = join.subscription
+    assert (asked.id, asked.snapshot, asked.cursor) == (1, True, "c")
+    session.subscriptions.named(asked, "s1")
     assert code(tell(session, "subscribe", stream="prices")) == "already_subscribed"
-    assert tell(session, "unsubscribe", sub="s1") == [Leave(1, "s1")]
+    assert tell(session, "unsubscribe", sub="s1") == [Leave(asked), Send(Unsubscribed(id=1, sub="s1"))]
     assert isinstance(tell(session, "subscribe", stream="prices")[0], Join)
 
 
@@ -116,7 +117,8 @@ def test_a_subscription_that_failed_may_be_tried_again() -> None:
     session = an_open_session()
     (join,) = tell(session, "subscribe", stream="prices")
     assert isinstance(join, Join)
-    session.parted(join.key)
+    (error,) = session.subscriptions.refused(join.subscription, "unavailable", "the log is away", retriable=True)
+    assert (error.id, error.code, error.retriable) == (1, "unavailable", True)
     assert isinstance(tell(session, "subscribe", stream="prices")[0], Join)
 
 
