@@ -23,6 +23,7 @@ from gridsignal_schemas.frames import (
     Frame,
 )
 from gridsignal_schemas.messages import RECORDS
+from gridsignal_schemas.records import DELIVERED, RECORD_OF_FRAME, ROWS
 
 Json = dict[str, Any]
 
@@ -30,35 +31,12 @@ REPLIES = {
     "hello": ["welcome"],
     "subscribe": ["subscribed"],
     "unsubscribe": ["unsubscribed"],
-    "offer": ["received", "refused"],
-    "withdraw": ["received", "refused"],
-    "respond": ["received", "refused"],
-    "baseline": ["received", "refused"],
-    "reading": ["received", "refused"],
     "query": ["states"],
     "token": ["token_accepted"],
-}
+} | {frame: ["received", "refused"] for frame in RECORD_OF_FRAME}
 """What answers a client's frame; any of them may be answered by `error` instead."""
 
-BODIES = {
-    "offer": "FlexOffer",
-    "withdraw": "OfferWithdrawal",
-    "respond": "OrderResponse",
-    "baseline": "BaselineDeclaration",
-    "reading": "MeterReading",
-}
-"""The record that a client's frame carries in `body`."""
-KNOWN_TO_THE_SESSION = {"zone", "participant", "site", "offer_id", "response_id"}
-DELIVERED = (
-    "SpotPrice",
-    "CarbonIntensity",
-    "GridAlert",
-    "DispatchRequest",
-    "RequestCancellation",
-    "OfferDecision",
-    "DispatchOrder",
-)
-"""The records that a `signal` carries."""
+KNOWN_TO_THE_SESSION = {"zone", "participant", "site", *(name for row in ROWS.values() for name in row.named_by)}
 
 AVRO = "application/vnd.apache.avro+json;version=1.9.0"
 MS_PER_DAY = 86_400_000
@@ -201,9 +179,9 @@ def _schemas() -> Json:
     schemas: Json = {}
     for name, frame in {**CLIENT_FRAMES, **SERVER_FRAMES}.items():
         schemas[frame.__name__] = _frame_schema(name, frame, schemas)
-    for record in (*DELIVERED, *BODIES.values()):
+    for record in (*DELIVERED, *RECORD_OF_FRAME.values()):
         schemas[record] = _schema(RECORDS[record], schemas)
-    for record in BODIES.values():
+    for record in RECORD_OF_FRAME.values():
         schemas[f"{record}Body"] = _as_sent(record, schemas[record])
     return dict(sorted(schemas.items()))
 
@@ -211,8 +189,8 @@ def _schemas() -> Json:
 def _frame_schema(name: str, frame: type[Frame], schemas: Json) -> Json:
     schema = _schema(frame, schemas)
     schema["required"] = ["t", *schema.get("required", [])]
-    if name in BODIES:
-        schema["properties"]["body"] = {"$ref": f"#/components/schemas/{BODIES[name]}Body"}
+    if name in RECORD_OF_FRAME:
+        schema["properties"]["body"] = {"$ref": f"#/components/schemas/{RECORD_OF_FRAME[name]}Body"}
     if name == "signal":
         schema["properties"]["type"]["examples"] = list(DELIVERED)
         schema["properties"]["body"] = {"anyOf": [{"$ref": f"#/components/schemas/{record}"} for record in DELIVERED]}

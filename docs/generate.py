@@ -24,6 +24,7 @@ from docs import asyncapi  # noqa: E402 - the script is started by its path
 from gridsignal_schemas.catalog import TOPICS, Topic, avro_schema  # noqa: E402 - as above
 from gridsignal_schemas.codes import CODES, Code, told_at  # noqa: E402 - as above
 from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, Frame  # noqa: E402 - as above
+from gridsignal_schemas.records import ROWS, Row  # noqa: E402 - as above
 from gridsignal_schemas.rules.lifecycle import OFFER, ORDER, REQUEST  # noqa: E402 - as above
 from gridsignal_schemas.rules.limits import Limits  # noqa: E402 - as above
 from gridsignal_services.gateway.settings import GatewaySettings  # noqa: E402 - as above
@@ -69,15 +70,36 @@ def topics() -> str:
     )
 
 
+_WORD_OF = {
+    "participant": "the data center",
+    "operator": "the operator",
+    "feed": "the feed",
+    "services": "the services",
+}
+_SEEN_BY = {
+    "zone": "everybody entitled to its zone",
+    "invited": "whom the request is for, and its operator",
+    "site": "the site it is addressed to, and the operator",
+    None: "",
+}
+
+
+def _word_of(row: Row) -> str:
+    by = _WORD_OF[row.word_of] + (", also by a feed" if row.by_feeds else "")
+    return f"{by}, by `{row.frame}`" if row.frame else by
+
+
 def records() -> str:
-    """All records: what they say and where their schema and examples lie."""
+    """All records: what they say, whose word they are, who is sent them, and where schema and examples lie."""
     return _table(
-        ("record", "says", "stream", "examples"),
+        ("record", "says", "stream", "whose word", "sent to", "examples"),
         *(
             (
                 f"[{record}](gridsignal_schemas/avro/{record}.avsc)",
                 " ".join(str(avro_schema(record)["doc"]).split()),
                 topic.stream,
+                _word_of(ROWS[record]),
+                _SEEN_BY[ROWS[record].seen_by],
                 f"[ordinary](gridsignal_schemas/examples/{record}.ordinary.json), "
                 f"[nasty](gridsignal_schemas/examples/{record}.nasty.json)",
             )

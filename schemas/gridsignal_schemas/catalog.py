@@ -12,12 +12,14 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
+from gridsignal_schemas.records import ROWS
+
 _HERE = files("gridsignal_schemas")
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic as topics.toml describes it; `stream` is also the name data centers subscribe to."""
+    """One topic as topics.toml and records.toml describe it; `stream` is also the name data centers subscribe to."""
 
     stream: str
     name: str
@@ -35,7 +37,7 @@ def _topics() -> dict[str, Topic]:
         stream: Topic(
             stream=stream,
             name=row["name"],
-            records=tuple(row["records"]),
+            records=tuple(name for name, record in ROWS.items() if record.stream == stream),
             partitions=row["partitions"],
             retention_days=row["retention_days"],
             subscribable=row["stream"],

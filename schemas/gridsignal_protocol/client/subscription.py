@@ -22,7 +22,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from gridsignal_protocol.client.messages import YIELDED, Gap, Message, OrderOver
+from gridsignal_protocol.client.messages import Delivered, Gap, Message, OrderOver
 from gridsignal_schemas.frames import Filter, Signal, Subscribe, Subscribed, Unsubscribe
 from gridsignal_schemas.messages import (
     RECORDS,
@@ -153,7 +153,7 @@ class Subscription:
             record = RECORDS[frame.type].model_validate(frame.body, extra="ignore", context=TOLERANT)
         except ValidationError:
             return [Handed(Gap(self.stream, "unreadable"), frame.cursor)]
-        if not isinstance(record, YIELDED) or _names_no_act(record):
+        if not isinstance(record, Delivered) or _names_no_act(record):
             return [Handed(Gap(self.stream, "unreadable"), frame.cursor)]
         self._hold(record)
         return [Handed(record, frame.cursor)]

@@ -58,29 +58,10 @@ from gridsignal_schemas.messages.terms import (
     Visibility,
     Workload,
 )
+from gridsignal_schemas.records import ROWS
 from gridsignal_schemas.values import LOGGED, TOLERANT, Record, Shape, Symbol
 
-RECORDS: dict[str, type[Record]] = {
-    record.__name__: record
-    for record in (
-        SpotPrice,
-        CarbonIntensity,
-        GridAlert,
-        DispatchRequest,
-        RequestCancellation,
-        FlexOffer,
-        OfferWithdrawal,
-        OfferDecision,
-        DispatchOrder,
-        OrderResponse,
-        BaselineDeclaration,
-        MeterReading,
-        SiteRegistration,
-        Clearing,
-        TimerFired,
-        GridClock,
-    )
-}
+RECORDS: dict[str, type[Record]] = {name: globals()[name] for name in ROWS}
 """Every record by its name: what the .avsc files, the log and the wire call it."""
 
 __all__ = [

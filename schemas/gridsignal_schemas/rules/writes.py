@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from gridsignal_schemas.frames import Baseline, Detail, Offer, Reading, Respond, Withdraw
-from gridsignal_schemas.messages import BaselineDeclaration, FlexOffer, MeterReading, OfferWithdrawal, OrderResponse
+from gridsignal_schemas.messages import RECORDS
+from gridsignal_schemas.records import RECORD_OF_FRAME, ROWS
 from gridsignal_schemas.rules.shapes import shape_fault
 from gridsignal_schemas.values import Record
 
 Write = Offer | Withdraw | Respond | Baseline | Reading
 MAX_DETAILS = 32
 
-_RECORD_OF: Mapping[type[Write], type[Record]] = {
-    Offer: FlexOffer,
-    Withdraw: OfferWithdrawal,
-    Respond: OrderResponse,
-    Baseline: BaselineDeclaration,
-    Reading: MeterReading,
-}
 _OWN = ("participant", "site")
 
 
@@ -47,10 +40,8 @@ class WriteRefused(Exception):
 def record_of(frame: Write, speaker: Speaker) -> Record:
     """The record that a write frame means. Raises WriteRefused: forbidden or schema, with every fault found."""
     known: dict[str, str] = {"zone": speaker.zone, "participant": speaker.participant, "site": speaker.site}
-    if isinstance(frame, Offer | Withdraw):
-        known["offer_id"] = frame.offer_id
-    if isinstance(frame, Respond):
-        known["response_id"] = frame.response_id
+    record = RECORD_OF_FRAME[frame.t]
+    known |= {name: getattr(frame, name) for name in ROWS[record].named_by}
     body = frame.body
     if isinstance(frame, Withdraw):
         body = {"reason": "", **body}  # its body may be absent
@@ -58,7 +49,7 @@ def record_of(frame: Write, speaker: Speaker) -> Record:
     if found := [fault for fault in faults if fault is not None]:
         forbidden = any(fault.code == "forbidden" for fault in found)
         raise WriteRefused("forbidden" if forbidden else "schema", found)
-    shape = _RECORD_OF[type(frame)]
+    shape = RECORDS[record]
     fields = shape.model_fields
     unknown = [name for name in body if name not in fields]
     not_told = frozenset(unknown[MAX_DETAILS:])  # each of them would cost as much as those that are told

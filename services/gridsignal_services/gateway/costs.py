@@ -7,14 +7,8 @@ than was measured, for who pays too little is waited for by others.
 
 from __future__ import annotations
 
-from gridsignal_schemas.messages import (
-    BaselineDeclaration,
-    DispatchOrder,
-    FlexOffer,
-    MeterReading,
-    OfferDecision,
-    Record,
-)
+from gridsignal_schemas.messages import BaselineDeclaration, FlexOffer, MeterReading, Record
+from gridsignal_schemas.records import ROWS
 from gridsignal_services.gateway.effects import Effect, Join, Look, Publish
 from gridsignal_services.gateway.history import Entry
 
@@ -26,7 +20,6 @@ _TASK_S = 200e-6
 """To begin what goes on by itself and waits for turns of its own."""
 _DELIVERY_S = 10e-6
 """To hand a record to a connection: most of it is the system's, for the write."""
-_ADDRESSED = frozenset({OfferDecision.__name__, DispatchOrder.__name__})
 
 
 def cost_s(effects: list[Effect]) -> float:
@@ -40,7 +33,7 @@ def delivery_s(entry: Entry) -> float:
     Only what is addressed to somebody: what an operator or a feed says is for everybody, and whoever says it has paid
     at their door, by requests and by values (`requests_per_s`, `push_values_per_s`).
     """
-    return _DELIVERY_S if entry.name in _ADDRESSED else 0.0
+    return _DELIVERY_S if ROWS[entry.name].seen_by == "site" else 0.0
 
 
 def _cost_s(effect: Effect) -> float:

@@ -6,7 +6,8 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
+from gridsignal_schemas.messages import GridAlert, Record
+from gridsignal_schemas.records import facet_of, identity_of, row_of
 from gridsignal_services.access import NOBODY, Audience
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.gateway.cursor import Place, advanced, place_of
@@ -36,7 +37,7 @@ class Entry:
         self.name = record.record_name if record is not None else ""
         self.zone: str = getattr(record, "zone", "")
         self.provider: str = getattr(record, "provider", "")
-        self.facet = facet_of(record)
+        self.facet = facet_of(record) if record is not None else None
         self.series = series_of(record)
         self._body: bytes | None = None
 
@@ -92,40 +93,16 @@ def body_of(record: Record) -> bytes:
     return record.model_dump_json(exclude_none=True).encode()
 
 
-def facet_of(record: Record | None) -> str | None:
-    """What a filter distinguishes within a zone: a price's product, carbon's accounting."""
-    match record:
-        case SpotPrice():
-            return str(record.product)
-        case CarbonIntensity():
-            return str(record.accounting)
-        case _:
-            return None
-
-
 def series_of(record: Record | None) -> str | None:
-    """Of which series a newer record makes this one obsolete; None where every record counts.
-
-    A series belongs to its provider: nobody else's record is ever a newer one of it.
-    """
-    match record:
-        case SpotPrice() | CarbonIntensity():
-            return record.series_id
-        case GridAlert():
-            return _alert(record, record.alert_id)
-        case _:
-            return None
+    """Of which series a newer record makes this one obsolete; None where every record counts."""
+    return identity_of(record) if record is not None and row_of(record).newest_until is not None else None
 
 
-def superseded_by(record: Record | None) -> str | None:
-    """The series that this record ends: an alert of the same provider and zone."""
+def ended_by(record: Record | None) -> str | None:
+    """The identity of the alert that this one ends: of the same provider and zone."""
     if isinstance(record, GridAlert) and record.supersedes is not None:
-        return _alert(record, record.supersedes)
+        return identity_of(record.model_copy(update={"alert_id": record.supersedes}))
     return None
-
-
-def _alert(alert: GridAlert, alert_id: str) -> str:
-    return f"{alert.provider}|{alert.zone}|{alert_id}"
 
 
 class Ring:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from gridsignal_schemas.messages import CarbonIntensity, GridAlert, SpotPrice
-from gridsignal_services.gateway.history import Entry, superseded_by
+from gridsignal_schemas.records import ROWS
+from gridsignal_services.gateway.history import Entry, ended_by
 
 DayStart = Callable[[str, datetime], datetime]
 """When the market day that a moment lies in began, in a zone."""
@@ -31,9 +31,9 @@ class LastValues:
         if entry.series is None or entry.record is None:
             return
         self._forget(entry.series)
-        if (ended := superseded_by(entry.record)) is not None:
+        if (ended := ended_by(entry.record)) is not None:
             self._forget(ended)
-        self._newest[entry.series] = (entry, _ends_at(entry))
+        self._newest[entry.series] = (entry, getattr(entry.record, "ends_at", None))
         self._of_provider.setdefault(entry.provider, {})[entry.series] = None
         if len(self._newest) > self._limit:
             largest = max(self._of_provider, key=lambda provider: len(self._of_provider[provider]))
@@ -57,15 +57,7 @@ class LastValues:
     def _is_current(self, entry: Entry, end: datetime | None, now: datetime) -> bool:
         if end is None:
             return True
-        return end > (now if entry.name == GridAlert.__name__ else self._day_start(entry.zone, now))
-
-
-def _ends_at(entry: Entry) -> datetime | None:
-    match entry.record:
-        case SpotPrice() | CarbonIntensity() | GridAlert():
-            return entry.record.ends_at
-        case _:
-            return None
+        return end > (now if ROWS[entry.name].newest_until == "end" else self._day_start(entry.zone, now))
 
 
 def utc_day_start(zone: str, now: datetime) -> datetime:

@@ -9,11 +9,10 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from gridsignal_schemas.frames import Detail, Error, Frame, Refused
+from gridsignal_schemas.records import RECORD_OF_FRAME
 from gridsignal_schemas.rules.writes import MAX_DETAILS, details_of
 from gridsignal_services.strict_json import NotJson, faults_of
 
-WRITES = ("offer", "withdraw", "respond", "baseline", "reading")
-"""Frames that are answered by `refused`; all others by `error`."""
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -27,7 +26,7 @@ def malformed(text: bytes, invalid: ValidationError) -> Frame:
         return Error(code="bad_frame", message=f"expected a JSON object, got: {first}")
     if invalid.errors(include_url=False)[0]["type"].startswith("union_tag"):
         return Error(id=frame_id, code="unknown_frame", message=f"expected a frame of the protocol, got t={kind!r:.60}")
-    if kind in WRITES and frame_id is not None:
+    if kind in RECORD_OF_FRAME and frame_id is not None:
         inside = [detail.model_copy(update={"pointer": detail.pointer.removeprefix(f"/{kind}")}) for detail in details]
         return Refused(id=frame_id, code="schema", details=inside).model_copy(update=_names(told))
     return Error(id=frame_id, code="schema", message=first)
@@ -48,7 +47,7 @@ def _twisted(text: bytes, faults: list[Detail]) -> Frame:
     frame_id, kind = _id(told), told.get("t")
     if not told:
         return Error(code="bad_frame", message=f"expected a JSON object, got: {faults[0].message}")
-    if kind in WRITES and frame_id is not None:
+    if kind in RECORD_OF_FRAME and frame_id is not None:
         inside = [fault.model_copy(update={"pointer": fault.pointer.removeprefix("/body")}) for fault in faults]
         return Refused(id=frame_id, code="schema", details=inside[:MAX_DETAILS]).model_copy(update=_names(told))
     return Error(id=frame_id, code="schema", message=f"{faults[0].pointer} {faults[0].message}"[:300])
@@ -58,7 +57,7 @@ def too_fast(text: bytes, retry_after_ms: int) -> Frame:
     """The answer to a frame for which there was no token."""
     told = _peek(text)
     frame_id = _id(told)
-    if told.get("t") in WRITES and frame_id is not None:
+    if told.get("t") in RECORD_OF_FRAME and frame_id is not None:
         return rate("too many frames", retry_after_ms).model_copy(update={"id": frame_id, **_names(told)})
     message = f"too many frames: expected none for {retry_after_ms} ms"
     return Error(id=frame_id, code="rate", message=message, retriable=True)

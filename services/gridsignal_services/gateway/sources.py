@@ -11,13 +11,8 @@ from itertools import chain
 from weakref import WeakValueDictionary
 
 from gridsignal_schemas.catalog import TOPICS
-from gridsignal_schemas.messages import (
-    DispatchOrder,
-    DispatchRequest,
-    OfferDecision,
-    Record,
-    RequestCancellation,
-)
+from gridsignal_schemas.messages import Record
+from gridsignal_schemas.records import row_of
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.bus.codec import Codec, Poison
@@ -32,8 +27,7 @@ from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Outage, logger
 from gridsignal_services.work import NOBODYS
 
-PUBLIC = ("prices", "carbon", "alerts")
-_DELIVERED = (DispatchRequest, RequestCancellation, OfferDecision, DispatchOrder)
+PUBLIC = tuple(name for name, topic in TOPICS.items() if topic.subscribable and name != "dispatch")
 _SNAPSHOTS = 256
 _LONG_BYTES = 2048
 """A record longer than a day of five minutes takes more than some milliseconds to read, and so is read beside the loop.
@@ -158,7 +152,7 @@ class Sources:
     # --- from the reduce -----------------------------------------------------------------------------------------
 
     def _reduced(self, logged: LogRecord, record: Record, outcome: Outcome) -> None:
-        delivered = outcome.accepted and isinstance(record, _DELIVERED)
+        delivered = outcome.accepted and row_of(record).is_delivered
         self._move("dispatch", Entry(logged, record if delivered else None, outcome.audience))
 
     # --- for those who catch up ----------------------------------------------------------------------------------
@@ -184,7 +178,7 @@ class Sources:
         if logged.stream != "dispatch":
             return Entry(logged, record, Audience(zone=logged.key))
         ledger = self._replica.ledgers[logged.partition]
-        if not isinstance(record, _DELIVERED) or logged.offset in ledger.refused_offsets:
+        if not row_of(record).is_delivered or logged.offset in ledger.refused_offsets:
             return Entry(logged, None)
         return Entry(logged, record, ledger.audience_of(record))
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from gridsignal_schemas.messages import DispatchRequest, GridAlert, Record, RequestCancellation
-from gridsignal_services.ingest.revisions import Revisions, identity
+from gridsignal_schemas.records import identity_of
+from gridsignal_services.ingest.revisions import Revisions
 
 
 def superseded(alert: GridAlert, revisions: Revisions) -> list[Record]:
@@ -51,8 +52,8 @@ class Absences:
         now: datetime,
     ) -> list[Record]:
         """The ends of what a feed (provider, zone) left out of its list for the second time in a row."""
-        listed = {identity(record) for record in told}
-        absent = {key: record for record in standing if (key := identity(record)) is not None and key not in listed}
+        listed = {identity_of(record) for record in told}
+        absent = {key: record for record in standing if (key := identity_of(record)) is not None and key not in listed}
         missed_before = self._missed.get(feed, set())
         self._missed[feed] = absent.keys() - missed_before
         return [ended(record, now) for key, record in absent.items() if key in missed_before]

@@ -23,6 +23,7 @@ from gridsignal_schemas.messages import (
     RequestCancellation,
     SpotPrice,
 )
+from gridsignal_schemas.records import identity_of
 from gridsignal_services.ingest.kept import Kept, weight
 from gridsignal_services.ingest.quarantine import SetAside
 
@@ -54,21 +55,6 @@ _CARBON_RANK = {CarbonStatus.FORECAST: 0, CarbonStatus.ESTIMATED: 1, CarbonStatu
 _NOT_CONTENT = {"revision", "observed_at", "issued_at", "licence", "flags"}
 
 
-def identity(record: Record) -> str | None:
-    """What a revision is a revision of; None for records that have none."""
-    if isinstance(record, SpotPrice):
-        return f"price|{record.series_id}"
-    if isinstance(record, CarbonIntensity):
-        return f"carbon|{record.series_id}"
-    if isinstance(record, GridAlert):
-        return f"alert|{record.provider}|{record.zone}|{record.alert_id}"
-    if isinstance(record, DispatchRequest):
-        return f"request|{record.zone}|{record.request_id}"
-    if isinstance(record, RequestCancellation):
-        return f"cancellation|{record.zone}|{record.request_id}"
-    return None
-
-
 class Revisions:
     """What was published last of each series.
 
@@ -85,7 +71,7 @@ class Revisions:
 
     def learn(self, record: Record) -> None:
         """Takes note of a record that is on the log."""
-        key = identity(record)
+        key = identity_of(record)
         if key is None:
             return
         owner = getattr(record, "provider", "requests")
@@ -96,7 +82,7 @@ class Revisions:
 
     def last(self, record: Record) -> Record | None:
         """What was published last of this record's series."""
-        key = identity(record)
+        key = identity_of(record)
         return None if key is None else self._last.get(key)
 
     def judge(self, record: Record) -> Verdict:
@@ -142,7 +128,7 @@ class Revisions:
     def _cancelled(self, record: Record) -> bool:
         if not isinstance(record, DispatchRequest):
             return False
-        return f"cancellation|{record.zone}|{record.request_id}" in self._last
+        return f"{RequestCancellation.__name__}|{record.zone}|{record.request_id}" in self._last
 
     def _replaced(self, record: Record) -> bool:
         """Whether a newer notice replaced this alert: it goes on being listed with its old end."""

@@ -12,8 +12,10 @@ from gridsignal_schemas.messages import (
     OfferDecision,
     OfferOption,
     OrderResponse,
+    Record,
     ResponseKind,
 )
+from gridsignal_schemas.records import field_of
 from gridsignal_schemas.rules.answers import UNKNOWN_ORDER, answer_fault, event_of, is_so_already, is_to
 from gridsignal_schemas.rules.changes import change_faults, event_of_change
 from gridsignal_schemas.rules.faults import fault
@@ -41,12 +43,14 @@ from gridsignal_services.ledger.moves import (
 from gridsignal_services.ledger.tracked import TrackedOrder, TrackedResponse
 
 
-def audience_of_site(book: Book, record: OfferDecision | DispatchOrder) -> Audience:
+def audience_of_site(book: Book, record: Record) -> Audience:
     """The participant at that site, and the operator who asked: a site may have another owner by now."""
-    tracked = book.requests.get(record.request_id or "")
-    operator = tracked.request.operator if tracked else book.past.operator_of(record.request_id or "")
+    request_id = getattr(record, "request_id", None) or ""
+    tracked = book.requests.get(request_id)
+    operator = tracked.request.operator if tracked else book.past.operator_of(request_id)
     operators = frozenset({operator}) if operator else frozenset()
-    return Audience(participants=frozenset({record.participant}), sites=frozenset({record.site}), operators=operators)
+    participants, sites = frozenset({field_of(record, "participant")}), frozenset({field_of(record, "site")})
+    return Audience(participants=participants, sites=sites, operators=operators)
 
 
 # --- announcements ----------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from gridsignal_schemas.messages import (
     SiteRegistration,
     TimerFired,
 )
+from gridsignal_schemas.records import field_of, row_of
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import IllegalTransition, OfferState, RequestState
 from gridsignal_services.access import NOBODY, Audience, Principal
@@ -132,14 +133,14 @@ class Ledger:
 
     def audience_of(self, record: Record) -> Audience:
         """Who may see a record that was accepted; nobody, for what is never delivered."""
-        match record:
-            case DispatchRequest():
+        match row_of(record).seen_by:
+            case "invited" if isinstance(record, DispatchRequest):
                 return audience_of_request(record)
-            case RequestCancellation() if record.request_id in self.book.requests:
-                return self.book.requests[record.request_id].audience
-            case RequestCancellation():
-                return self.book.past.audiences.get(record.request_id, NOBODY)
-            case OfferDecision() | DispatchOrder():
+            case "invited":
+                request_id = field_of(record, "request_id")
+                tracked = self.book.requests.get(request_id)
+                return self.book.past.audiences.get(request_id, NOBODY) if tracked is None else tracked.audience
+            case "site":
                 return audience_of_site(self.book, record)
             case _:
                 return NOBODY

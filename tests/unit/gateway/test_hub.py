@@ -9,6 +9,7 @@ from typing import Any
 from gridsignal_protocol.server.subscription import Want
 from gridsignal_schemas.frames import Filter
 from gridsignal_schemas.messages import Record
+from gridsignal_schemas.records import identity_of
 from gridsignal_services.access import SIGNAL_READ, Audience, Entitlements, Principal
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.gateway.groupkey import GroupKey, group_key
@@ -186,7 +187,7 @@ def test_a_position_comes_early_when_much_has_passed_unseen() -> None:
 def test_only_the_latest_mode_names_a_series() -> None:
     hub = a_hub()
     entry = an_entry(a_spot_price())
-    assert hub.reserve(a_key(mode="latest")).signal(entry, "c").series == a_spot_price().series_id
+    assert hub.reserve(a_key(mode="latest")).signal(entry, "c").series == identity_of(a_spot_price())
     assert hub.reserve(a_key()).signal(entry, "c").series is None
     assert hub.reserve(a_key(mode="latest")).signal(entry, None).series is None
 

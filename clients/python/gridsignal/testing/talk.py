@@ -17,6 +17,7 @@ from gridsignal_schemas.messages import (
     GridClock,
     Record,
 )
+from gridsignal_schemas.records import RECORD_OF_FRAME
 from gridsignal_schemas.rules.writes import Speaker, Write, WriteRefused, record_of
 
 
@@ -184,12 +185,13 @@ class Talk:
 
 
 def _too_many(frame: Frame, wait_ms: int) -> Frame:
-    if isinstance(frame, frames.Offer | frames.Withdraw | frames.Respond | frames.Baseline | frames.Reading):
+    frame_id = getattr(frame, "id", None)
+    if frame.t in RECORD_OF_FRAME and frame_id is not None:
         said = (Detail(code="rate", message="too many frames"),)
         refusal = Refusal("rate", retriable=True, retry_after_ms=wait_ms, details=said)
-        return refused(refusal, frame.id, getattr(frame, "offer_id", None), getattr(frame, "response_id", None))
+        return refused(refusal, frame_id, getattr(frame, "offer_id", None), getattr(frame, "response_id", None))
     message = f"too many frames: expected none for {wait_ms} ms"
-    return frames.Error(id=getattr(frame, "id", None), code="rate", message=message, retriable=True)
+    return frames.Error(id=frame_id, code="rate", message=message, retriable=True)
 
 
 def _group(frame: frames.Subscribe) -> str:

@@ -27,20 +27,19 @@ from gridsignal_schemas.messages import (
     DispatchRequest,
     FlexOffer,
     GridAlert,
-    OfferDecision,
     OfferWithdrawal,
     OrderResponse,
     Record,
     RequestCancellation,
     SpotPrice,
 )
+from gridsignal_schemas.records import field_of, identity_of, row_of
 from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, OfferState
 from gridsignal_schemas.rules.offers import can_see
 
 _CIRCUMSTANCES = {"actor", "at"}
 """Of an answer: who gave it and when, which differs after a restart."""
 _OFFER_STANDS = OFFER_CALLABLE | {OfferState.TENTATIVE, OfferState.AWARDED}
-DELIVERED = (SpotPrice, CarbonIntensity, GridAlert, DispatchRequest, RequestCancellation, OfferDecision, DispatchOrder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +106,11 @@ class World:
 
     def wanted(self, record: Record, stream: str, want: Filter, site: str | None) -> bool:
         """Whether a subscription sees a record: the right stream, its filter, and nobody else's order or decision."""
-        if TOPIC_OF_RECORD[record.record_name].stream != stream or not isinstance(record, DELIVERED):
+        if TOPIC_OF_RECORD[record.record_name].stream != stream or not row_of(record).is_delivered:
             return False
-        if isinstance(record, DispatchOrder | OfferDecision):
-            return record.site in ({site} if site else self.sites)
-        if want.zones is not None and record.zone not in want.zones:
+        if row_of(record).seen_by == "site":
+            return field_of(record, "site") in ({site} if site else self.sites)
+        if want.zones is not None and field_of(record, "zone") not in want.zones:
             return False
         if isinstance(record, DispatchRequest):
             return can_see(record, self.participant)
@@ -127,10 +126,8 @@ class World:
         newest: dict[str, Record] = {}
         for _, record in self.after(0, stream, want, site):
             match record:
-                case SpotPrice() | CarbonIntensity():
-                    newest[record.series_id] = record
-                case GridAlert():
-                    newest[record.alert_id] = record
+                case SpotPrice() | CarbonIntensity() | GridAlert():
+                    newest[identity_of(record) or ""] = record
                 case DispatchRequest():
                     newest[record.request_id] = record
                 case RequestCancellation():
@@ -242,11 +239,7 @@ def refused(refusal: Refusal, request_id: int, offer_id: str | None, response_id
 
 
 def _identity(record: Record) -> tuple[str, ...] | None:
-    match record:
-        case FlexOffer():
-            return "offer", record.offer_id, str(record.revision)
-        case OrderResponse():
-            return "response", record.response_id
-        case OfferWithdrawal():
-            return "withdrawal", record.offer_id
-    return None
+    identity = identity_of(record)
+    if identity is None:
+        return None
+    return (identity, str(record.revision)) if isinstance(record, FlexOffer) else (identity,)
