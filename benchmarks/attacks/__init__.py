@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from multiprocessing.connection import Connection
 from typing import Any
 
-from benchmarks.attacks import questions, sockets, storms, writes
+from benchmarks.attacks import questions, requests, sockets, storms, writes
 from benchmarks.attacks.play import Play
 from benchmarks.machine import GENERATOR, pin
 from benchmarks.target import Target
@@ -41,6 +41,12 @@ ATTACKS: dict[str, Callable[[Play], Coroutine[Any, Any, str]]] = {
     "idle-at-the-desk": sockets.idle_at_the_desk,
     "never-reading": sockets.never_reading,
     "idle-at-ingest": sockets.idle_at_ingest,
+    "tiny-chunks": requests.tiny_chunks,
+    "tenant-chunks": requests.tiny_chunks_of_a_tenant,
+    "header-lines": requests.empty_header_lines,
+    "bad-tokens": requests.bad_tokens,
+    "descriptions": requests.descriptions,
+    "never-waiting": requests.never_waiting,
 }
 
 

@@ -12,8 +12,10 @@ from functools import partial
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -41,7 +43,20 @@ def application(**described: Any) -> FastAPI:
     # without a validator the page would show a badge that another host draws
     made = FastAPIOffline(redoc_url=None, swagger_ui_parameters={"validatorUrl": None}, **described)
     made.add_middleware(_HeadAsGet)
+    _describe_once(made)
     return made
+
+
+def _describe_once(made: FastAPI) -> None:
+    """/openapi.json as text that is put together once: 150 KiB, for everybody who asks."""
+    written: list[bytes] = []
+
+    async def openapi(_: Request) -> Response:
+        if not written:
+            written.append(bytes(JSONResponse(made.openapi()).body))
+        return Response(written[0], media_type="application/json")
+
+    made.router.routes.insert(0, Route("/openapi.json", openapi))
 
 
 class _HeadAsGet:

@@ -35,11 +35,14 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection: Connection = scope["state"]["connection"]
         headers = dict(scope["headers"])
+        # a token is looked at once on each connection, and nowhere but where one is asked for
+        may_be_known = b"authorization" in headers and scope["path"].startswith("/v1/") and not connection.was_refused
         if b"upgrade" in headers and b"websocket" in headers[b"upgrade"].lower():
             return await _answer(no_websocket(), send)
-        if not connection.is_admitted and b"authorization" not in headers and self._is_flooding(connection.address):
+        if not connection.is_admitted and not may_be_known and self._is_flooding(connection.address):
             return await _answer(rate_limited(1), send, close=True)
         await self._pass_on(scope, receive, send)
+        connection.was_refused = may_be_known and not connection.is_admitted
         if not connection.is_admitted and (wait_s := self._arrivals.wait_s(connection.address, self._now_s())):
             if len(self._flooding) >= MAX_NETWORKS:
                 self._flooding.clear()

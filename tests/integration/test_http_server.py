@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -11,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from gridsignal_services.asgi import HttpServer, add_pages, application
+from gridsignal_services.http_connection import Connection
 from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health, logger
@@ -87,7 +90,7 @@ async def serving(limits: RestLimits) -> AsyncIterator[HttpServer]:
     async def page() -> str:
         return "page"
 
-    @app.get("/secret")
+    @app.get("/v1/secret")
     async def secret(request: Request) -> str:
         if request.headers.get("authorization") == "Bearer good":
             request.state.connection.admit()
@@ -117,16 +120,79 @@ async def status(reader: asyncio.StreamReader) -> int:
     return int(head.split()[1])
 
 
+CHUNKED = b"POST /page HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+POST = b"POST /page HTTP/1.1\r\nHost: x\r\nContent-Length: 30000\r\n\r\n"
+TOO_DEAR = {
+    "chunks of a byte": CHUNKED + b"1\r\nx\r\n" * 65,
+    "chunks of a byte after its answer": CHUNKED + b"1;odd=yes\r\nx\r\n" * 30_000,
+    "empty lines of a header": b"GET /page HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * 14_000 + b"\r\n",
+    "more lines than anybody has": b"GET /page HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 128 + b"\r\n",
+    "lines without an end": b"GET /page HTTP/1.1\n" + b"a:\n" * 129,
+    "one line": b"GET /page HTTP/1.1\r\nHost: x\r\na: " + b"b" * 32_768 + b"\r\n\r\n",
+}
+"""What costs more than its bytes."""
+WORTH_IT = {
+    "a few lines": b"GET /page HTTP/1.1\r\nHost: x\r\n" + b"a: b\r\n" * 126 + b"\r\n",
+    "a long token": b"GET /page HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + b"b" * 8192 + b"\r\n\r\n",
+    "a body": POST + b"x" * 30_000,
+    "a body in pieces": CHUNKED + b"100\r\n" + b"x" * 256 + b"\r\n" + b"0\r\n\r\n",
+    "requests one behind the other": get("/page") * 400,
+}
+
+
+@pytest.mark.parametrize("sent", TOO_DEAR.values(), ids=TOO_DEAR)
+async def test_what_costs_more_than_its_bytes_is_not_read_on(sent: bytes) -> None:
+    async with serving(RestLimits()) as served, connected(served) as (reader, writer):
+        writer.write(sent)
+        with contextlib.suppress(ConnectionError):
+            answered = await reader.read()
+            assert answered == b"" or answered.split(b" ")[1] in (b"400", b"405")
+
+
+@pytest.mark.parametrize("sent", WORTH_IT.values(), ids=WORTH_IT)
+async def test_what_costs_by_its_bytes_is_answered(sent: bytes) -> None:
+    async with serving(RestLimits()) as served, connected(served) as (reader, writer):
+        writer.write(sent)
+        for _ in range(sent.count(b" HTTP/1.1")):
+            assert await status(reader) in (405, 200)
+        writer.write(get("/page"))
+        assert await status(reader) == 200
+
+
+SPOKEN = [b"G", get("/page"), get("/v1/secret", "Authorization: Bearer good"), CHUNKED, *TOO_DEAR.values()]
+
+
+@pytest.mark.parametrize("sent", SPOKEN)
+async def test_a_connection_that_has_ended_is_let_go_of_without_a_collection(sent: bytes) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(RestLimits()) as served:
+            before = set(map(id, living()))
+            async with connected(served) as (_, writer):
+                writer.write(sent)
+                await until(lambda: bool(set(map(id, living())) - before))
+                ended = [weakref.ref(each) for each in living() if id(each) not in before]
+            async with asyncio.timeout(SOON_S):
+                await until(lambda: not any(each() for each in ended))
+    finally:
+        gc.enable()
+
+
+def living() -> list[Connection]:
+    return [each for each in gc.get_objects() if isinstance(each, Connection)]
+
+
 async def test_the_oldest_stranger_goes_and_who_shows_a_token_stays() -> None:
     async with serving(LIMITS) as served, contextlib.AsyncExitStack() as stack:
         reader, writer = await stack.enter_async_context(connected(served))
-        writer.write(get("/secret", "Authorization: Bearer good"))
+        writer.write(get("/v1/secret", "Authorization: Bearer good"))
         assert await status(reader) == 200
         strangers = [
             await stack.enter_async_context(connected(served)) for _ in range(LIMITS.strangers_of_a_network + 1)
         ]
         assert await strangers[0][0].read() == b""
-        writer.write(get("/secret"))
+        writer.write(get("/v1/secret"))
         assert await status(reader) == 200
         newest_reader, newest = strangers[-1]
         newest.write(get("/page"))
@@ -146,10 +212,26 @@ async def test_who_asks_too_much_without_a_token_is_turned_away_and_neighbours_w
                     break
         assert await reader.read() == b""
         known_reader, known = await stack.enter_async_context(connected(served))
-        known.write(get("/secret", "Authorization: Bearer good"))
+        known.write(get("/v1/secret", "Authorization: Bearer good"))
         assert await status(known_reader) == 200
         known.write(get("/page"))
         assert await status(known_reader) == 200
+
+
+@pytest.mark.parametrize(("path", "answers"), [("/page", [429]), ("/v1/secret", [200, 429])])
+async def test_a_bad_token_is_looked_at_once_on_a_connection_of_a_network_that_floods(
+    path: str, answers: list[int]
+) -> None:
+    async with serving(LIMITS) as served, contextlib.AsyncExitStack() as stack:
+        reader, writer = await stack.enter_async_context(connected(served))
+        for _ in range(LIMITS.network_request_burst + 1):
+            writer.write(get("/page"))
+            await status(reader)
+        reader, writer = await stack.enter_async_context(connected(served))
+        asked = get(path, "Authorization: Bearer junk")
+        writer.write(asked * len(answers))
+        assert [await status(reader) for _ in answers] == answers
+        assert await reader.read() == b""
 
 
 async def test_who_does_not_read_an_answer_is_hung_up_on() -> None:
