@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Generic, TypeVar
 
-from gridsignal_services.bucket import Bucket
+from gridsignal_protocol.bucket import Bucket
 
 S = TypeVar("S", bound=Hashable)
 

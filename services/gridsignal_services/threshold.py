@@ -17,19 +17,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from structlog.typing import FilteringBoundLogger
 
+from gridsignal_protocol.bucket import Bucket
+from gridsignal_schemas import strict_json
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.rules.shapes import message_of
-from gridsignal_services import problems, strict_json
+from gridsignal_schemas.strict_json import MAX_BODY
+from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.access.tokens import Unauthorized, Verifier
-from gridsignal_services.bucket import Bucket
 from gridsignal_services.bus import LogUnavailable, PositionGone
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.problems import MEDIA_TYPE, Problem
 from gridsignal_services.registry import Registry
 from gridsignal_services.restlimits import RestLimits
 from gridsignal_services.slots import Slots
-from gridsignal_services.strict_json import MAX_BODY
 from gridsignal_services.work import Work
 
 _AT_ONCE_BYTES = 4 * 1024

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gridsignal.errors
+import gridsignal_protocol
 import gridsignal_schemas
 import gridsignal_services
 from gridsignal_schemas.codes import CODES, why_lost, why_rejected
 
-PACKAGES = (gridsignal, gridsignal_schemas, gridsignal_services)
+PACKAGES = (gridsignal, gridsignal_protocol, gridsignal_schemas, gridsignal_services)
 GIVERS = frozenset({"fault", "_fault", "bad_request", "Reason"})
 """Functions whose first argument is a code."""
 SHAPES = frozenset({"Detail", "Error", "Refused", "Refusal"})

@@ -16,7 +16,7 @@ import gridsignal
 from gridsignal import MW, BaselineStretch
 from gridsignal.testing import FakeGrid, FakeSite
 from gridsignal.testing.allowance import FrameRate
-from gridsignal_services.bucket import Bucket
+from gridsignal_protocol.bucket import Bucket
 from gridsignal_services.embedded import Stack
 from gridsignal_services.gateway.settings import GatewaySettings
 from tests.patience import SOON_S

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from gridsignal_schemas import strict_json
 from gridsignal_schemas.frames import Hello, Subscribe
 from gridsignal_schemas.messages import RECORDS
 from gridsignal_schemas.rules import shapes
 from gridsignal_schemas.rules.writes import details_of
-from gridsignal_services import strict_json
 from gridsignal_services.dispatch.shapes import RequestBody
 
 THEIRS = re.compile(r"\b(should|Input|String|List|Value error|pydantic)\b")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridsignal_schemas.strict_json import MAX_DEPTH, MAX_FAULTS, NotJson, NotTheShape, faults_of, read
 from gridsignal_services.dispatch.shapes import AwardBody, ExtendBody, RequestBody
-from gridsignal_services.strict_json import MAX_DEPTH, MAX_FAULTS, NotJson, NotTheShape, faults_of, read
 
 BODY: dict[str, Any] = {
     "zone": "DE-LU",

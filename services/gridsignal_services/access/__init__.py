@@ -6,55 +6,32 @@ Default deny: an audience nobody is named in is seen by nobody.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Literal
+from dataclasses import dataclass
 
-Role = Literal["operator", "participant", "admin", "service"]
+from gridsignal_schemas.rules.access import (
+    DISPATCH_WRITE,
+    OFFER_WRITE,
+    SCOPES,
+    SIGNAL_READ,
+    SIGNAL_WRITE,
+    Entitlements,
+    Principal,
+    Role,
+)
 
-SIGNAL_READ = "signal:read"
-OFFER_WRITE = "offer:write"
-DISPATCH_WRITE = "dispatch:write"
-SIGNAL_WRITE = "signal:write"
-SCOPES = frozenset({SIGNAL_READ, OFFER_WRITE, DISPATCH_WRITE, SIGNAL_WRITE})
-
-
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who holds a token: one identity in one organisation."""
-
-    role: Role
-    organisation: str
-    """The operator's or participant's id."""
-    subject: str
-    """The person or program, for the record; decides nothing."""
-    scopes: frozenset[str]
-    expires_at: datetime
-    """Wall time."""
-    issued_at: datetime = field(default=_LONG_AGO, compare=False)
-    """Wall time, by the issuer's clock."""
-    token_id: str = field(default="", compare=False)
-    """The token's `jti`, where it has one."""
-    key_id: str = field(default="", compare=False)
-    """Which of the issuer's keys signed it."""
-
-    @property
-    def name(self) -> str:
-        """As it is written beside each record it causes: role:organisation."""
-        return f"{self.role}:{self.organisation}"
-
-
-@dataclass(frozen=True, slots=True)
-class Entitlements:
-    """What the registry says belongs to an organisation."""
-
-    zones: frozenset[str] = frozenset()
-    sites: frozenset[str] = frozenset()
-    past_sites: bool = False
-    """Also what was said to them at sites that were theirs; a connection for one site sees that one alone."""
+__all__ = [
+    "DISPATCH_WRITE",
+    "NOBODY",
+    "OFFER_WRITE",
+    "SCOPES",
+    "SIGNAL_READ",
+    "SIGNAL_WRITE",
+    "Audience",
+    "Entitlements",
+    "Principal",
+    "Role",
+    "may_see",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import httpx2
 
 from gridsignal.__main__ import FAILED, OK, UNAVAILABLE, USAGE
 from gridsignal.cli.arguments import Arguments, span
+from gridsignal_schemas.strict_json import MAX_BODY
 from gridsignal_services.cli.api import Failed, exit_code
 from gridsignal_services.cli.ingest_door import add_address, answer, ingest_door
 from gridsignal_services.ingest.feed import FeedError
@@ -24,7 +25,6 @@ from gridsignal_services.ingest.http import retry_after_s
 from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.pushed_files import bodies, text_of
 from gridsignal_services.ingest.pushed_json import Body, in_days
-from gridsignal_services.strict_json import MAX_BODY
 
 EXAMPLE = """\
 examples:

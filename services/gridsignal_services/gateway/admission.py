@@ -8,12 +8,12 @@ from datetime import datetime
 
 from websockets.http11 import Request
 
+from gridsignal_protocol.bucket import Bucket
 from gridsignal_services.access import Principal
 from gridsignal_services.access.tokens import Unauthorized
 from gridsignal_services.arrivals import Arrivals
-from gridsignal_services.bucket import Bucket
 from gridsignal_services.gateway.connection import Connection
-from gridsignal_services.gateway.session import House
+from gridsignal_services.gateway.house import House
 from gridsignal_services.problems import Problem, not_ready, unauthorized, unavailable
 from gridsignal_services.telemetry import Health
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from gridsignal_protocol.server.events import Look, Publish
 from gridsignal_schemas.frames import Refused
 from gridsignal_services.gateway.connection import Connection
-from gridsignal_services.gateway.effects import Look, Publish
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.pen import Pen
 from gridsignal_services.gateway.turns import Turns
@@ -57,13 +57,13 @@ class Answering:
         assert connection.session.principal is not None
         answer = await self._pen.write(asked, connection.session.principal, connection.turn)
         self._gauges.answers.labels(answer.code if isinstance(answer, Refused) else "received").inc()
-        connection.session.answered()
-        connection.send(answer)
+        connection.session.answer(answer)
+        connection.tell()
 
     async def _look(self, connection: Connection, asked: Look) -> None:
         assert connection.session is not None
         assert connection.session.principal is not None
         turn = partial(self._turns.turn, connection.share, connection)
         answer = await self._pen.look(asked.query, connection.session.principal, asked.site, turn)
-        connection.session.answered()
-        connection.send(answer)
+        connection.session.answer(answer)
+        connection.tell()

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from pydantic_core import to_json
 
-from gridsignal_schemas.frames import Detail, Frame, Query, Receipt, Received, Refused, State, States
+from gridsignal_protocol.server.events import Publish
+from gridsignal_protocol.server.replies import received, refused
+from gridsignal_schemas.frames import Query, Received, Refused, State, States
 from gridsignal_schemas.messages import DispatchOrder
-from gridsignal_services.gateway.effects import Publish
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
@@ -22,31 +23,11 @@ _STATES_A_SLICE = 8
 T = TypeVar("T")
 
 
-def answer(asked: Publish, outcome: Outcome) -> Frame:
+def answer(asked: Publish, outcome: Outcome) -> Received | Refused:
     """`received` where the log holds it and the reduce settled its identity, else `refused` with every reason."""
     if outcome.receipt is None or not (outcome.accepted or outcome.duplicate):
         return refused(asked, outcome.code.lower() or "refused", details=list(outcome.faults))
     return received(asked, outcome.receipt, duplicate=outcome.duplicate)
-
-
-def received(asked: Publish, receipt: Receipt, *, duplicate: bool = False) -> Received:
-    """The log holds it."""
-    return Received(
-        id=asked.id, offer_id=asked.offer_id, response_id=asked.response_id, receipt=receipt, duplicate=duplicate
-    )
-
-
-def refused(asked: Publish, code: str, *, retry_after_ms: int = 0, details: list[Detail] | None = None) -> Refused:
-    """A refusal of one write; a time to wait makes it retriable."""
-    return Refused(
-        id=asked.id,
-        offer_id=asked.offer_id,
-        response_id=asked.response_id,
-        code=code,
-        retriable=retry_after_ms > 0,
-        retry_after_ms=retry_after_ms,
-        details=details or [],
-    )
 
 
 @dataclass(frozen=True, slots=True)

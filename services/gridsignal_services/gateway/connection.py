@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Protocol
 
 from websockets.http11 import Request, Response
 
-from gridsignal_schemas.frames import CloseCode, Frame
+from gridsignal_protocol.server.closing import STALLED, Close
+from gridsignal_protocol.server.session import Session
+from gridsignal_schemas.frames import Frame
 from gridsignal_services.gateway.inlet import READ_BYTES, Inlet
 from gridsignal_services.gateway.outlet import Outlet
 from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.request import RequestWire
-from gridsignal_services.gateway.session import Session
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.turns import Share
 
@@ -157,9 +157,10 @@ class Connection(Inlet, Outlet):
         super().send(frame)
         self.wire.said(frame)
 
-    def tell(self, frames: Iterable[Frame]) -> None:
+    def tell(self) -> None:
         """Sends what the session has decided."""
-        for frame in frames:
+        assert self.session is not None
+        for frame in self.session.frames_to_send():
             self.send(frame)
 
     # --- what comes in -------------------------------------------------------------------------------------------
@@ -204,11 +205,11 @@ class Connection(Inlet, Outlet):
         self.pinged_s = now_s
         self.wire.ping()
 
-    def close(self, code: CloseCode, reason: str) -> None:
+    def close(self, end: Close) -> None:
         """Says goodbye with a code, after everything already on its way; nothing is sent after it."""
         if self.is_live:
-            self.stop(int(code))
-            self.wire.close(int(code), reason)
+            self.stop(int(end.code))
+            self.wire.close(int(end.code), end.reason)
             self.write_all()
 
     def fail(self) -> None:
@@ -251,7 +252,7 @@ class Connection(Inlet, Outlet):
     def stalled(self) -> None:
         """The peer has taken nothing for too long."""
         if self.is_live:
-            self.close(CloseCode.SLOW_CONSUMER, "nothing was taken for too long")
+            self.close(STALLED)
         else:
             self.abort()
 

@@ -10,21 +10,20 @@ from typing import Any, assert_never
 
 from websockets.http11 import Request
 
-from gridsignal_schemas.frames import (
-    CloseCode,
-    Frame,
-    SchemaFrame,
-    TokenAccepted,
-    Welcome,
-)
+from gridsignal_protocol.server import closing
+from gridsignal_protocol.server.closing import Close
+from gridsignal_protocol.server.events import Event, Introduce, Join, Leave, Look, Publish, Renew, Renewed, Welcomed
+from gridsignal_protocol.server.limits import Moment
+from gridsignal_protocol.server.session import Session
+from gridsignal_schemas.frames import SchemaFrame
 from gridsignal_services.access import Principal
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.cache import Cache
 from gridsignal_services.gateway.answering import Answering
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.costs import cost_s
-from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
 from gridsignal_services.gateway.gauges import Gauges
+from gridsignal_services.gateway.house import House
 from gridsignal_services.gateway.hub import Hub
 from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.pen import Pen
@@ -32,7 +31,6 @@ from gridsignal_services.gateway.presence import Presence
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.reception import Reception
 from gridsignal_services.gateway.rendering import frame_message
-from gridsignal_services.gateway.session import House, Session
 from gridsignal_services.gateway.subscriptions import Subscriptions
 from gridsignal_services.gateway.ticker import Ticker
 from gridsignal_services.gateway.turns import Turns
@@ -107,7 +105,10 @@ class Conversations:
             connection.respond(answer.response)
         else:
             connection.wire = answer.wire(connection)
-        self.perform(connection, answer.effects)
+        for frame in answer.frames:
+            connection.send(frame)
+        if answer.session is not None:
+            self._perform(connection, answer.session, answer.events)
 
     def _begin(self, connection: Connection, session: Session) -> None:
         principal, connection.session = session.principal, session
@@ -118,23 +119,24 @@ class Conversations:
 
     def _count(self, connection: Connection, principal: Principal) -> None:
         """From now on it is one of its organisation's connections, read at its expense."""
-        assert connection.session is not None
-        connection.session.is_counted = True
         connection.counted_for = principal.name
         connection.share = self.turns.share_of(principal.name)
         self._quota.arrive(principal)
 
     def received(self, connection: Connection, text: bytes) -> None:
         if connection.session is not None:
-            self.perform(connection, connection.session.receive(text, _now()))
+            connection.session.receive(text, _now())
+            self.follow(connection)
 
     def received_binary(self, connection: Connection) -> None:
         if connection.session is not None:
-            self.perform(connection, connection.session.receive_binary(_now()))
+            connection.session.receive_binary(_now())
+            self.follow(connection)
 
     def counted(self, connection: Connection) -> None:
         if connection.session is not None:
-            self.perform(connection, connection.session.count(_now()))
+            connection.session.count(_now())
+            self.follow(connection)
 
     def has_unread(self, connection: Connection) -> None:
         self.turns.ask(connection)
@@ -177,45 +179,53 @@ class Conversations:
         self._log.error("a conversation failed", exc_info=fault)
         connection.fail()
 
-    # --- effects -------------------------------------------------------------------------------------------------
+    # --- what a session has decided -----------------------------------------------------------------------------
 
-    def perform(self, connection: Connection, effects: list[Effect]) -> None:
-        """Does what a session decided, in that order, at the expense of whoever asked."""
-        connection.owe(cost_s(effects))
-        for effect in effects:
-            match effect:
-                case Send():
-                    connection.send(effect.frame)
-                    self._mark(connection, effect.frame)
-                case Close():
-                    self.close(connection, effect.code, effect.reason)
-                case Announce():
-                    self.presence.arrive(connection, effect)
+    def follow(self, connection: Connection) -> None:
+        """Sends what a session has to say, and does what it asks for."""
+        assert connection.session is not None
+        connection.tell()
+        self._perform(connection, connection.session, connection.session.events_received())
+
+    def _perform(self, connection: Connection, session: Session, events: list[Event]) -> None:
+        """In that order, at the expense of whoever asked."""
+        connection.owe(cost_s(events))
+        for event in events:
+            match event:
+                case Introduce():
+                    is_counted = connection.counted_for is not None
+                    self._house.introduce(session, event.hello, _now(), is_counted=is_counted)
+                    self.follow(connection)
+                case Renew():
+                    self._house.renew(session, event.frame, _now())
+                    self.follow(connection)
+                case Welcomed():
+                    self._welcomed(connection, event.instance)
+                case Renewed():
+                    self.watch.look_in(connection, 0.0)  # another token, another deadline
                 case Join():
-                    self._subscriptions.begin(connection, effect.subscription)
+                    self._subscriptions.begin(connection, event.subscription)
                 case Leave():
-                    self._subscriptions.leave(connection, effect.subscription)
+                    self._subscriptions.leave(connection, event.subscription)
                 case Publish():
-                    self._answering.write(connection, effect)
+                    self._answering.write(connection, event)
                 case Look():
-                    self._answering.look(connection, effect)
+                    self._answering.look(connection, event)
+                case Close():
+                    connection.close(event)
                 case _:
-                    assert_never(effect)
+                    assert_never(event)
 
-    def _mark(self, connection: Connection, frame: Frame) -> None:
-        if isinstance(frame, Welcome | TokenAccepted):
-            self.watch.look_in(connection, 0.0)  # another token, another deadline
-        session = connection.session
-        if isinstance(frame, Welcome) and session is not None and session.principal is not None:
-            if not self.arrivals.admit(connection):
-                self.close(connection, CloseCode.OVERLOADED, "full")
-            elif not session.is_counted:
-                self._count(connection, session.principal)
-
-    def close(self, connection: Connection, code: CloseCode, reason: str) -> None:
-        """Ends a conversation with a code of the protocol."""
-        if connection.is_live:
-            connection.close(code, reason)
+    def _welcomed(self, connection: Connection, instance: str | None) -> None:
+        assert connection.session is not None
+        assert connection.session.principal is not None
+        self.watch.look_in(connection, 0.0)
+        if instance is not None:
+            self.presence.arrive(connection, instance)
+        if not self.arrivals.admit(connection):
+            connection.close(closing.FULL)
+        elif connection.counted_for is None:
+            self._count(connection, connection.session.principal)
 
     def _start(self, connection: Connection, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
@@ -234,8 +244,8 @@ class Conversations:
     def _token_due(self, connection: Connection) -> float:
         """Does what the token's age asks for; in how many seconds to look again."""
         assert connection.session is not None
-        effects, again_s = connection.session.token_due(_now())
-        self.perform(connection, effects)
+        again_s = connection.session.tick(_now())
+        self.follow(connection)
         return again_s
 
     def _flush(self) -> Iterator[int]:
@@ -261,7 +271,7 @@ class Conversations:
     async def stop(self) -> None:
         """Says goodbye to everybody and returns when nothing is under way any more."""
         for connection in list(self.connections):
-            self.close(connection, CloseCode.GOING_AWAY, "the server goes away")
+            connection.close(closing.GOING_AWAY)
             connection.leave()
         await self.gone(_LAST_WORDS_S)
         for connection in list(self.connections):
@@ -275,5 +285,5 @@ class Conversations:
             await asyncio.wait(list(self._tasks))
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _now() -> Moment:
+    return Moment(datetime.now(UTC), asyncio.get_running_loop().time())

@@ -7,9 +7,9 @@ than was measured, for who pays too little is waited for by others.
 
 from __future__ import annotations
 
+from gridsignal_protocol.server.events import Event, Join, Look, Publish
 from gridsignal_schemas.messages import BaselineDeclaration, FlexOffer, MeterReading, Record
 from gridsignal_schemas.records import ROWS
-from gridsignal_services.gateway.effects import Effect, Join, Look, Publish
 from gridsignal_services.gateway.history import Entry
 
 _RECORD_S = 300e-6
@@ -22,9 +22,9 @@ _DELIVERY_S = 10e-6
 """To hand a record to a connection: most of it is the system's, for the write."""
 
 
-def cost_s(effects: list[Effect]) -> float:
-    """Seconds of the loop that these effects take after they are decided."""
-    return sum(_cost_s(effect) for effect in effects)
+def cost_s(events: list[Event]) -> float:
+    """Seconds of the loop that what follows from these takes after they came about."""
+    return sum(_cost_s(event) for event in events)
 
 
 def delivery_s(entry: Entry) -> float:
@@ -36,10 +36,10 @@ def delivery_s(entry: Entry) -> float:
     return _DELIVERY_S if ROWS[entry.name].seen_by == "site" else 0.0
 
 
-def _cost_s(effect: Effect) -> float:
-    match effect:
+def _cost_s(event: Event) -> float:
+    match event:
         case Publish():
-            return _RECORD_S * (1 + _caused_by(effect.record)) + _size_s(effect.record)
+            return _RECORD_S * (1 + _caused_by(event.record)) + _size_s(event.record)
         case Join() | Look():
             return _TASK_S
         case _:

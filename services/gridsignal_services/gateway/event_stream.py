@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from websockets.http11 import Response
 
-from gridsignal_schemas.frames import CloseCode, Error, Frame
+from gridsignal_protocol.server import closing
+from gridsignal_schemas.frames import Error, Frame
 from gridsignal_services.gateway.rendering import Encoding, event
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class EventWire:
 
     def receive_eof(self) -> bool:
         """Who sends nothing more may still read, or has hung up: it gets what there is, and nothing waits for it."""
-        self._connection.close(CloseCode.NORMAL, "the client sends nothing more")
+        self._connection.close(closing.LISTENS_NO_MORE)
         return False
 
     def lost(self) -> None:
@@ -51,7 +52,7 @@ class EventWire:
     def said(self, frame: Frame) -> None:
         """A subscription that failed is the end: nobody can ask for it again on this wire."""
         if isinstance(frame, Error):
-            self._connection.close(CloseCode.OVERLOADED, frame.message[:_REASON])
+            self._connection.close(closing.not_subscribed(frame))
 
     def close(self, code: int, reason: str) -> None:
         said = json.dumps({"t": "close", "code": code, "reason": reason}, separators=(",", ":"))
@@ -60,10 +61,6 @@ class EventWire:
 
     def fail(self, code: int, reason: str) -> None:
         self.close(code, reason)
-
-
-_REASON = 120
-"""Characters of a reason."""
 
 
 def give_up_after(connection: Connection, seconds: float) -> None:

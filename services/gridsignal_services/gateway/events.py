@@ -8,9 +8,10 @@ from urllib.parse import parse_qsl
 from pydantic import ValidationError
 from websockets.datastructures import Headers, MultipleValuesError
 
-from gridsignal_schemas.frames import CloseCode, Error, Filter, Hello, Subscribe
+from gridsignal_protocol.server.closing import Close
+from gridsignal_protocol.server.events import Event
+from gridsignal_schemas.frames import CloseCode, Error, Filter, Frame, Hello, Subscribe
 from gridsignal_schemas.rules.shapes import message_of
-from gridsignal_services.gateway.effects import Close, Effect, Send
 from gridsignal_services.problems import Problem, bad_request, rate_limited, unauthorized, unavailable
 
 EVENTS, POLL = "/v1/events", "/v1/poll"
@@ -56,14 +57,12 @@ def asked(path: str, query: str, headers: Headers) -> Asked:
     return Asked(hello, subscribe, _wait_s(given.get("wait_s", str(_WAIT_S))) if polls else None)
 
 
-def refusal(effects: list[Effect]) -> Problem | None:
+def refusal(frames: list[Frame], events: list[Event]) -> Problem | None:
     """Why a session would not begin like this; None where it would."""
-    for effect in effects:
-        if isinstance(effect, Close):
-            return _of_close(effect)
-        if isinstance(effect, Send) and isinstance(effect.frame, Error):
-            return refusal_of(effect.frame)
-    return None
+    for event in events:
+        if isinstance(event, Close):
+            return _of_close(event)
+    return next((refusal_of(frame) for frame in frames if isinstance(frame, Error)), None)
 
 
 def refusal_of(error: Error) -> Problem:

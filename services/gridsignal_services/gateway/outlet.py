@@ -10,7 +10,8 @@ import termios
 from abc import abstractmethod
 from typing import Protocol
 
-from gridsignal_schemas.frames import CloseCode, Frame
+from gridsignal_protocol.server.closing import SLOW_CONSUMER, Close
+from gridsignal_schemas.frames import Frame
 from gridsignal_services.gateway.backlog import Backlog, Verdict
 from gridsignal_services.gateway.hub import Batch, Prepared
 from gridsignal_services.gateway.rendering import Encoding, rendered
@@ -97,7 +98,7 @@ class Outlet:
         """The socket has taken the last of it."""
 
     @abstractmethod
-    def close(self, code: CloseCode, reason: str) -> None:
+    def close(self, end: Close) -> None:
         """Says goodbye with a code."""
 
     # --- in ------------------------------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ class Outlet:
     def _judge(self) -> None:
         match self._backlog.verdict(self._unsent()):
             case Verdict.OVER:
-                self.close(CloseCode.SLOW_CONSUMER, "slow consumer")
+                self.close(SLOW_CONSUMER)
             case Verdict.LAGGING:
                 for lag in self._backlog.lags():
                     self._backlog.add_control(rendered(self.encoding, lag))

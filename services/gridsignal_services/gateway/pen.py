@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from gridsignal_schemas.frames import Detail, Error, Frame, Query, Receipt
+from gridsignal_protocol.server.events import Publish
+from gridsignal_protocol.server.replies import received, refused
+from gridsignal_schemas.frames import Detail, Error, Query, Receipt, Received, Refused, States
 from gridsignal_schemas.messages import MeterReading, Record
 from gridsignal_schemas.rules.readings import reading_faults
 from gridsignal_services.access import Principal
@@ -13,8 +15,7 @@ from gridsignal_services.bus import Appended, Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec, sha256_of
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.clock import Clock, grid_time
-from gridsignal_services.gateway.answers import Asker, answer, received, refused, slices, states
-from gridsignal_services.gateway.effects import Publish
+from gridsignal_services.gateway.answers import Asker, answer, slices, states
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.replica import Replica
@@ -42,7 +43,7 @@ class Pen:
         self._clock = clock
         self._looking = Slots(_LOOKING, most=1)
 
-    async def write(self, asked: Publish, principal: Principal, turn: asyncio.Lock) -> Frame:
+    async def write(self, asked: Publish, principal: Principal, turn: asyncio.Lock) -> Received | Refused:
         """The answer to one write; `unavailable` means that its outcome is unknown: repeat it or query.
 
         Writes that share a `turn` reach the log in the order of the calls, however long the cache takes.
@@ -57,7 +58,7 @@ class Pen:
             return refused(asked, "rate", retry_after_ms=wait_ms, details=[too_many])
         return await self._written(asked, principal.name)
 
-    async def _written(self, asked: Publish, principal: str) -> Frame:
+    async def _written(self, asked: Publish, principal: str) -> Received | Refused:
         try:
             async with asyncio.timeout(self._settings.answer_timeout_s):
                 if isinstance(asked.record, MeterReading):
@@ -84,7 +85,7 @@ class Pen:
 
     async def look(
         self, query: Query, principal: Principal, site: str | None, turn: Callable[[], Awaitable[None]]
-    ) -> Frame:
+    ) -> States | Error:
         """What the log holds, everything acknowledged before the question included.
 
         An answer is made at once, for it is the state at one moment: first it has as many turns as it takes, one answer

@@ -5,20 +5,23 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from urllib.parse import SplitResult, parse_qsl
 
 from websockets.http11 import Request, Response
 
+from gridsignal_protocol.server.events import Event
+from gridsignal_protocol.server.limits import Moment
+from gridsignal_protocol.server.session import Session
+from gridsignal_schemas.frames import Frame
 from gridsignal_services.access import Principal
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.gateway.admission import Admission
 from gridsignal_services.gateway.connection import Connection, Wire
-from gridsignal_services.gateway.effects import Effect
 from gridsignal_services.gateway.event_stream import EventWire
 from gridsignal_services.gateway.events import EVENTS, POLL, asked, refusal
 from gridsignal_services.gateway.gauges import Gauges
+from gridsignal_services.gateway.house import House
 from gridsignal_services.gateway.http import (
     PREFLIGHT,
     must_ask_for_nothing_more,
@@ -29,7 +32,6 @@ from gridsignal_services.gateway.http import (
     word,
 )
 from gridsignal_services.gateway.poll import PollWire
-from gridsignal_services.gateway.session import House, Session
 from gridsignal_services.gateway.websocket import WebSocketWire, handshake
 from gridsignal_services.problems import (
     Problem,
@@ -59,7 +61,9 @@ class Answer:
     session: Session | None = None
     wire: Callable[[Connection], Wire] | None = None
     """What the connection is from now on."""
-    effects: list[Effect] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    """What its session has decided already."""
 
 
 class Reception:
@@ -67,11 +71,12 @@ class Reception:
 
     def __init__(self, house: House, health: Health, gauges: Gauges, arrivals: Arrivals[Connection]) -> None:
         self._house, self._health = house, health
+        self._limits = house.settings.protocol
         self._admission = Admission(house, health, arrivals, 0.0)
         self._polls: dict[str, set[PollWire]] = {}
         gauges.polls.set_function(lambda: sum(map(len, self._polls.values())))
 
-    def answer(self, connection: Connection, request: Request, now: datetime) -> Answer:
+    def answer(self, connection: Connection, request: Request, now: Moment) -> Answer:
         """The answer to a request."""
         shared: dict[str, str] = {}
         try:
@@ -95,7 +100,7 @@ class Reception:
         return shared_with(origins[0])
 
     def _answer(
-        self, connection: Connection, request: Request, url: SplitResult, shared: dict[str, str], now: datetime
+        self, connection: Connection, request: Request, url: SplitResult, shared: dict[str, str], now: Moment
     ) -> Answer:
         if (allowed := _ALLOWED.get(url.path)) is None:
             raise no_page(f"there are {', '.join(_ALLOWED)}")
@@ -120,16 +125,16 @@ class Reception:
             return word(200, "ok") if self._health.live else word(503, "not ok", Retry_After="1")
         return word(200, "ready") if self._health.ready else word(503, "not ready", Retry_After="1")
 
-    def _websocket(self, connection: Connection, request: Request, now: datetime) -> Answer:
+    def _websocket(self, connection: Connection, request: Request, now: Moment) -> Answer:
         protocol, accepted = handshake(request, self._house.settings)
         fault = accepted if isinstance(accepted, Problem) else None
-        principal = self._admission.admit(connection, request, fault, now)
+        principal = self._admission.admit(connection, request, fault, now.wall)
         assert isinstance(accepted, Response), "admission raises what is wrong"
         wire = partial(WebSocketWire, protocol=protocol, accepted=accepted, settings=self._house.settings)
         return Answer(accepted, self._session(principal, now), wire)
 
     def _events(
-        self, connection: Connection, request: Request, url: SplitResult, shared: dict[str, str], now: datetime
+        self, connection: Connection, request: Request, url: SplitResult, shared: dict[str, str], now: Moment
     ) -> Answer:
         """The same frames as a WebSocket client would send, said for the client."""
         fault: Problem | None = None
@@ -137,27 +142,32 @@ class Reception:
             wanted = asked(url.path, url.query, request.headers)
         except Problem as problem:
             fault = problem
-        principal = self._admission.admit(connection, request, fault, now)
+        principal = self._admission.admit(connection, request, fault, now.wall)
         if principal is None:
             raise unauthorized()
         wait_s, dead_after_s = wanted.wait_s, self._house.settings.dead_after_s
         polls = self._polls_of(principal)
         session = self._session(principal, now)
-        effects = [*session.on(wanted.hello, now), *session.on(wanted.subscribe, now)]
-        if (refused_so := refusal(effects)) is not None:
+        session.received(wanted.hello, now)
+        session.events_received()  # it is introduced at once
+        self._house.introduce(session, wanted.hello, now, is_counted=False)
+        if session.is_open:
+            session.received(wanted.subscribe, now)
+        said = session.frames_to_send(), session.events_received()
+        if (refused_so := refusal(*said)) is not None:
             raise refused_so
         if wait_s is None:
             begun = response(200, "text/event-stream", None, X_Accel_Buffering="no", **shared)
-            return Answer(begun, session, partial(EventWire, begun=begun, dead_after_s=dead_after_s), effects)
+            return Answer(begun, session, partial(EventWire, begun=begun, dead_after_s=dead_after_s), *said)
         if len(polls) >= (most := self._house.settings.organisation_polls):
             raise rate_limited(_POLLS_S, f"expected at most {most} polls of one organisation at once")
         wire = partial(PollWire, dead_after_s=dead_after_s, wait_s=wait_s, polls=polls, headers=shared)
-        return Answer(response(200, None, None), session, wire, effects)
+        return Answer(response(200, None, None), session, wire, *said)
 
     def _polls_of(self, principal: Principal) -> set[PollWire]:
         """Those under way; forgotten when none are."""
         self._polls = {name: polls for name, polls in self._polls.items() if polls}
         return self._polls.setdefault(principal.name, set())
 
-    def _session(self, principal: Principal | None, now: datetime) -> Session:
-        return Session(secrets.token_urlsafe(9), self._house, principal, now)
+    def _session(self, principal: Principal | None, now: Moment) -> Session:
+        return Session(secrets.token_urlsafe(9), self._limits, principal, now)

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from gridsignal_schemas.frames import CloseCode, Drain
+from gridsignal_protocol.server import closing
+from gridsignal_schemas.frames import Drain
 from gridsignal_services.access import Entitlements, Principal
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.bus import Log, LogUnavailable
@@ -26,13 +27,13 @@ from gridsignal_services.gateway.cursor import DAY_S, Seal
 from gridsignal_services.gateway.doorway import Doorway, descriptors, too_few
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.history import Entry
+from gridsignal_services.gateway.house import House
 from gridsignal_services.gateway.hub import Hub
 from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.keyfile import open_keys
 from gridsignal_services.gateway.lastvalues import utc_day_start
 from gridsignal_services.gateway.pen import Pen
 from gridsignal_services.gateway.quota import Quota
-from gridsignal_services.gateway.session import House
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.sources import PUBLIC, Sources
 from gridsignal_services.gateway.turns import Turns
@@ -168,7 +169,7 @@ class Gateway:
         await self._conversations.gone(self.settings.drain_spread_s)
         for connection in staying:
             if connection.is_live:
-                self._conversations.close(connection, CloseCode.DRAIN, "drain")
+                connection.close(closing.DRAIN)
                 await asyncio.sleep(1 / self.settings.drain_per_s)
         await self._conversations.gone(self.settings.close_timeout_s)
         self._over.set()
@@ -196,9 +197,10 @@ class Gateway:
             if session is None or session.principal is None:
                 continue
             if not self._verifier.still_good(session.principal):
-                self._conversations.close(connection, CloseCode.UNAUTHORIZED, "token revoked")
+                connection.close(closing.TOKEN_REVOKED)
             else:
-                self._conversations.perform(connection, session.entitled(entitlements))
+                session.entitled(entitlements(session.principal))
+                self._conversations.follow(connection)
 
     def renew_certificate(self) -> None:
         """Reads its certificate again, for connections that come from now on."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
+from gridsignal_protocol.server.limits import Limits
 from gridsignal_services.arrivals import ArrivalLimits
 from gridsignal_services.limits import limits_of
 from gridsignal_services.settings import ServerSettings
@@ -197,6 +198,11 @@ class GatewaySettings:
             network_handshakes_per_s=chosen.handshakes_per_s,
             network_handshake_burst=chosen.handshake_burst,
         )
+
+    @property
+    def protocol(self) -> Limits:
+        """What bounds a connection's half of the protocol."""
+        return Limits(**{each.name: getattr(self, each.name) for each in fields(Limits)})
 
     @property
     def arrivals(self) -> ArrivalLimits:

@@ -49,14 +49,17 @@ class Subscriptions:
         session = connection.session
         assert session is not None
         assert session.principal is not None
+        if subscription.is_gone:
+            return  # with its connection, meanwhile
         key = group_key(subscription.want, connection.encoding, session.principal, session.entitlements)
         held = self._held.setdefault(connection.counted_for or "", Counter())
         if refusal := self._refusal(held, key):
-            connection.tell(session.subscriptions.refused(subscription, "too_many_subscriptions", refusal))
+            session.refused(subscription, "too_many_subscriptions", refusal)
+            connection.tell()
             return
         held[key] += 1
         group = self._hub.reserve(key)
-        session.subscriptions.named(subscription, group.sub)
+        session.named(subscription, group.sub)
         self._gauges.subscriptions.inc()
         joining = self._start(connection, self._join(connection, subscription, group))
         joining.add_done_callback(lambda _: self._hub.release(group))  # also of one that never began
@@ -75,14 +78,15 @@ class Subscriptions:
             await self._joins.join(connection, subscription, group)
         except LogUnavailable as away:
             _log.warning("log away", error=str(away))
-            refused = connection.session.subscriptions.refused
-            if told := refused(subscription, "unavailable", LOG_AWAY, retriable=True):
-                self.leave(connection, subscription)
-                connection.tell(told)
+            self.leave(connection, subscription)
+            connection.session.refused(subscription, "unavailable", LOG_AWAY, retriable=True)
+            connection.tell()
 
     def leave(self, connection: Connection, subscription: Subscription) -> None:
         """One subscription ends."""
-        group, joining = self._seats.pop(subscription)
+        if (seat := self._seats.pop(subscription, None)) is None:
+            return  # it never had one
+        group, joining = seat
         if joining is not asyncio.current_task():  # which is told nothing of its own refusal
             joining.cancel()
         self._gauges.subscriptions.dec()
@@ -96,7 +100,7 @@ class Subscriptions:
             return
         for subscription in connection.session.subscriptions:
             self.leave(connection, subscription)
-        connection.session.subscriptions.end()
+        connection.session.ended()
 
     def _forget(self, organisation: str, key: GroupKey) -> None:
         held = self._held[organisation]

@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict, deque
 from typing import Protocol
 
-from gridsignal_services.bucket import Bucket
+from gridsignal_protocol.bucket import Bucket
 
 _ROUND_S = 0.002
 """How much of one pass of the event loop goes into what clients sent."""

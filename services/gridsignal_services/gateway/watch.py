@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 from operator import itemgetter
 
-from gridsignal_schemas.frames import CloseCode
+from gridsignal_protocol.server import closing
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.wheel import Wheel
@@ -64,7 +64,7 @@ class Watch:
                 if over <= 0:
                     break
                 over -= size
-                connection.close(CloseCode.SLOW_CONSUMER, "too much is unsent to this organisation")
+                connection.close(closing.TOO_MUCH_UNSENT)
 
     def _look_at(self, connection: Connection, now_s: float) -> float:
         """When to look at the connection again."""
@@ -83,12 +83,12 @@ class Watch:
             connection.is_late()
             return now_s + settings.close_timeout_s
         if not connection.session.is_open and now_s - connection.opened_s >= settings.hello_timeout_s:
-            connection.close(CloseCode.HELLO_TIMEOUT, "no hello in time")
+            connection.close(closing.NO_HELLO)
             return now_s + settings.close_timeout_s
         if connection.is_held:
             connection.sign_of_life()  # it is not silent: we are busy
         if now_s - connection.heard_s >= settings.dead_after_s:
-            connection.close(CloseCode.NO_PONG, "no sign of life")
+            connection.close(closing.NO_PONG)
             connection.closing_s = now_s - settings.close_timeout_s + _DEAD_GRACE_S
             return now_s + _DEAD_GRACE_S
         if now_s - connection.pinged_s >= settings.ping_s:

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from gridsignal_protocol.bucket import Bucket
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Record, SpotPrice
 from gridsignal_services import problems
 from gridsignal_services.access import SIGNAL_WRITE, Principal
-from gridsignal_services.bucket import Bucket
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.intake import Batch
 from gridsignal_services.ingest.limits import IngestLimits

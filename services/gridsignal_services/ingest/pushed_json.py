@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gridsignal_schemas import strict_json
 from gridsignal_schemas.values import rfc3339
-from gridsignal_services import strict_json
 from gridsignal_services.ingest.curves import Curve, by_day
 from gridsignal_services.ingest.feed import Malformed
 from gridsignal_services.ingest.figures import instant, object_of

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gridsignal_schemas.frames import CloseCode
+from gridsignal_protocol.server.closing import DRAIN
 from tests.builders import a_grid_alert
 from tests.integration.gateway.test_floods import certificate
 from tests.integration.gateway.test_odd_requests import parsed
@@ -109,7 +109,7 @@ async def test_each_answer_can_be_gone_on_from(tmp_path: Path, ended: str) -> No
         await until_so(lambda: counted(stand, "polls") == 1)
         (connection,) = stand.gateway._conversations.connections
         if ended == "by the gateway":
-            connection.close(CloseCode.DRAIN, "drain")
+            connection.close(DRAIN)
         try:
             async with asyncio.timeout(SOON_S):
                 got = await reader.read(-1)

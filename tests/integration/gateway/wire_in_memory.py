@@ -15,7 +15,8 @@ from websockets.uri import parse_uri
 
 from gridsignal.websocket import decode
 from gridsignal_protocol.client.conversation import Connection
-from gridsignal_schemas.frames import SUBPROTOCOL_JSON, Frame
+from gridsignal_protocol.server.closing import Close
+from gridsignal_schemas.frames import SUBPROTOCOL_JSON, CloseCode, Frame
 from gridsignal_services.gateway.service import Gateway
 
 _NETWORK = "192.0.2.1"
@@ -110,9 +111,9 @@ class Wire:
             self._pipe.is_closed = True
             self._gateway_side.connection_lost(None)
 
-    def close(self, code: int) -> None:
+    def close(self, code: CloseCode) -> None:
         """The gateway closes it."""
-        self._gateway_side.door.close(self._gateway_side, code, "as the test wants it")
+        self._gateway_side.close(Close(code, "as the test wants it"))
 
     def _pass_on(self) -> None:
         data = b"".join(self._protocol.data_to_send())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from gridsignal_protocol.server.closing import Close
+from gridsignal_protocol.server.events import Event, Look, Publish
 from gridsignal_schemas.frames import CloseCode, Query
 from gridsignal_schemas.messages import Record
 from gridsignal_schemas.records import RECORD_OF_FRAME
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.gateway.costs import cost_s, delivery_s
-from gridsignal_services.gateway.effects import Close, Effect, Look, Publish
 from gridsignal_services.gateway.history import Entry
 from tests import builders
 from tests.builders import a_baseline_declaration, a_flex_offer, an_option
@@ -23,7 +24,7 @@ WRITTEN: dict[str, Record] = {
 }
 
 
-def written(record: Record) -> Effect:
+def written(record: Record) -> Event:
     return Publish(1, record, None, None)
 
 
@@ -40,19 +41,19 @@ def test_what_announces_something_costs_more_than_what_does_not() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_each_option_and_each_point_costs(count: int) -> None:
-    def offer(options: int) -> Effect:
+    def offer(options: int) -> Event:
         return written(a_flex_offer(options=[an_option(option=f"o{number}") for number in range(options)]))
 
-    def baseline(points: int) -> Effect:
+    def baseline(points: int) -> Event:
         return written(a_baseline_declaration(power_w=[1000] * points))
 
     assert cost_s([offer(count + 1)]) > cost_s([offer(count)])
     assert cost_s([baseline(100 * count + 1)]) > cost_s([baseline(100 * count)])
 
 
-def test_many_effects_cost_as_much_as_each_of_them() -> None:
-    effects = [written(record) for record in WRITTEN.values()] + [Look(Query(id=1), None)]
-    assert cost_s(effects) == pytest.approx(sum(cost_s([effect]) for effect in effects))
+def test_many_events_cost_as_much_as_each_of_them() -> None:
+    events = [written(record) for record in WRITTEN.values()] + [Look(Query(id=1), None)]
+    assert cost_s(events) == pytest.approx(sum(cost_s([event]) for event in events))
     assert cost_s([Close(CloseCode.DRAIN, "")]) == 0.0
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from websockets.frames import Frame as WireFrame
 from websockets.frames import Opcode
 
+from gridsignal_protocol.bucket import Bucket
 from gridsignal_schemas.messages import GridAlert, Record, SpotPrice
-from gridsignal_services.bucket import Bucket
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.gateway.cursor import Place
 from gridsignal_services.gateway.history import Entry, Ring, Stream

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from gridsignal_schemas.strict_json import read
 from gridsignal_services.ingest.feed import Malformed
 from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.pushed import CarbonBody, PricesBody
 from gridsignal_services.ingest.pushed_files import bodies, text_of
 from gridsignal_services.ingest.pushed_json import Body, in_days
-from gridsignal_services.strict_json import read
 from tests.builders import utc
 
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")

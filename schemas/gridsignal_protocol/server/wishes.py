@@ -5,7 +5,7 @@ from __future__ import annotations
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.frames import Filter, Subscribe
 from gridsignal_schemas.messages import Accounting, PriceProduct
-from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal
+from gridsignal_schemas.rules.access import SIGNAL_READ, Entitlements, Principal
 
 _STREAMS = ", ".join(sorted(name for name, topic in TOPICS.items() if topic.subscribable))
 _PRODUCTS = frozenset(map(str, PriceProduct))

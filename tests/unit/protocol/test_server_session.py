@@ -1,78 +1,59 @@
-"""A session decides: frames in, effects out, no socket anywhere."""
+"""A session decides: frames and facts in, frames and events out, no socket anywhere."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gridsignal_schemas.frames import CloseCode, Error, Refused, TokenAccepted, TokenExpiring, Unsubscribed, Welcome
+from gridsignal_protocol.server.closing import Close
+from gridsignal_protocol.server.events import Join, Leave, Look, Publish, Renewed, Welcomed
+from gridsignal_protocol.server.limits import Limits
+from gridsignal_protocol.server.session import Session
+from gridsignal_schemas.frames import (
+    CloseCode,
+    Error,
+    Refused,
+    TokenAccepted,
+    TokenExpiring,
+    Unsubscribed,
+    Welcome,
+)
 from gridsignal_schemas.messages import FlexOffer
-from gridsignal_services.access import OFFER_WRITE, SIGNAL_READ, Entitlements, Principal
-from gridsignal_services.access.tokens import Unauthorized
-from gridsignal_services.gateway.effects import Announce, Close, Effect, Join, Leave, Look, Publish, Send
-from gridsignal_services.gateway.session import House, Session
+from gridsignal_schemas.rules.access import Entitlements
 from gridsignal_services.gateway.settings import GatewaySettings
 from tests.builders import a_flex_offer
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ACME = Principal("participant", "acme-ai", "tests", frozenset({SIGNAL_READ, OFFER_WRITE}), NOW + timedelta(hours=1))
-TOKENS = {
-    "acme": ACME,
-    "longer": replace(ACME, expires_at=NOW + timedelta(hours=2)),
-    "reader": replace(ACME, scopes=frozenset({SIGNAL_READ})),
-    "volt": replace(ACME, organisation="volt-colo"),
-}
-OWN = Entitlements(frozenset({"DE-LU", "FR"}), frozenset({"fra-1", "fra-2"}))
-
-
-def verify(token: str, now: datetime) -> Principal:
-    if token not in TOKENS:
-        raise Unauthorized
-    return TOKENS[token]
-
-
-def a_session(principal: Principal | None = ACME, **limits: Any) -> Session:
-    house = House(
-        GatewaySettings(data_directory=Path(), **limits),
-        verify=verify,
-        entitlements=lambda who: OWN if who.organisation == "acme-ai" else Entitlements(),
-        zone_of_site=lambda site: "DE-LU",
-        grid_clock=lambda: None,
-        has_room=lambda who: who.organisation != "crowded",
-    )
-    return Session("session-1", house, principal, NOW)
+from tests.unit.protocol.server_sessions import (
+    ACME,
+    NOW,
+    OWN,
+    TOKENS,
+    Step,
+    a_session,
+    an_open_session,
+    binary,
+    code,
+    count,
+    follow,
+    receive,
+    tell,
+    tick,
+)
 
 
-def tell(session: Session, t: str, now: datetime = NOW, **fields: Any) -> list[Effect]:
-    return session.receive(json.dumps({"t": t, "id": 1, **fields}).encode(), now)
-
-
-def an_open_session(site: str | None = "fra-1", **limits: Any) -> Session:
-    session = a_session(**limits)
-    tell(session, "hello", client="tests", **({"site": site} if site else {}))
-    assert session.is_open
-    return session
-
-
-def code(effects: list[Effect]) -> str:
-    assert isinstance(effects[0], Send)
-    assert isinstance(effects[0].frame, Error | Refused)
-    return effects[0].frame.code
+def test_the_limits_of_a_gateway_are_those_of_the_protocol() -> None:
+    assert GatewaySettings(data_directory=Path()).protocol == Limits()
 
 
 def test_a_hello_is_welcomed_and_announced() -> None:
     session = a_session()
-    announce, send = tell(session, "hello", client="tests", site="fra-1", instance="planner")
-    assert announce == Announce("acme-ai", "planner")
-    assert isinstance(send, Send)
-    assert isinstance(send.frame, Welcome)
-    assert send.frame.token_expires_at == ACME.expires_at
+    welcome, welcomed = tell(session, "hello", client="tests", site="fra-1", instance="planner")
+    assert welcomed == Welcomed("planner")
+    assert isinstance(welcome, Welcome)
+    assert welcome.token_expires_at == ACME.expires_at
 
 
 def test_the_token_of_a_hello_counts() -> None:
@@ -107,9 +88,9 @@ def test_a_subscription_is_a_join_and_its_end_a_leave() -> None:
     assert isinstance(join, Join)
     asked = join.subscription
     assert (asked.id, asked.snapshot, asked.cursor) == (1, True, "c")
-    session.subscriptions.named(asked, "s1")
+    session.named(asked, "s1")
     assert code(tell(session, "subscribe", stream="prices")) == "already_subscribed"
-    assert tell(session, "unsubscribe", sub="s1") == [Leave(asked), Send(Unsubscribed(id=1, sub="s1"))]
+    assert tell(session, "unsubscribe", sub="s1") == [Unsubscribed(id=1, sub="s1"), Leave(asked)]
     assert isinstance(tell(session, "subscribe", stream="prices")[0], Join)
 
 
@@ -117,7 +98,9 @@ def test_a_subscription_that_failed_may_be_tried_again() -> None:
     session = an_open_session()
     (join,) = tell(session, "subscribe", stream="prices")
     assert isinstance(join, Join)
-    (error,) = session.subscriptions.refused(join.subscription, "unavailable", "the log is away", retriable=True)
+    session.refused(join.subscription, "unavailable", "the log is away", retriable=True)
+    (error,) = follow(session)
+    assert isinstance(error, Error)
     assert (error.id, error.code, error.retriable) == (1, "unavailable", True)
     assert isinstance(tell(session, "subscribe", stream="prices")[0], Join)
 
@@ -136,9 +119,10 @@ def test_the_window_bounds_unanswered_writes() -> None:
     session = an_open_session(offer_window=2)
     body = a_flex_offer().model_dump(mode="json")
     told = [tell(session, "offer", offer_id=body["offer_id"], body=body) for _ in range(3)]
-    assert [isinstance(effects[0], Publish) for effects in told] == [True, True, False]
+    assert [isinstance(steps[0], Publish) for steps in told] == [True, True, False]
     assert code(told[2]) == "rate"
-    session.answered()
+    session.answer(away := Refused(id=1, code="unavailable"))
+    assert follow(session) == [away]
     assert isinstance(tell(session, "offer", offer_id=body["offer_id"], body=body)[0], Publish)
 
 
@@ -159,7 +143,8 @@ def test_queries_share_the_window_of_writes() -> None:
     session = an_open_session(offer_window=2)
     assert [isinstance(tell(session, "query")[0], Look) for _ in range(2)] == [True, True]
     assert code(tell(session, "query")) == "rate"
-    session.answered()
+    session.answer(away := Refused(id=1, code="unavailable"))
+    assert follow(session) == [away]
     assert isinstance(tell(session, "query")[0], Look)
 
 
@@ -182,14 +167,14 @@ def test_many_ids_in_a_query_count_as_many_frames() -> None:
     ],
 )
 def test_a_key_that_comes_twice_is_refused_as_the_rest_doors_do(text: bytes, kind: type, pointer: str) -> None:
-    (send,) = an_open_session().receive(text, NOW)
-    assert isinstance(send, Send)
-    assert isinstance(send.frame, kind)
-    assert code([send]) == "schema"
-    if isinstance(send.frame, Refused):
-        assert [(detail.code, detail.pointer) for detail in send.frame.details] == [("DUPLICATE_KEY", pointer)]
+    (told,) = receive(an_open_session(), text)
+    assert isinstance(told, kind)
+    assert code([told]) == "schema"
+    if isinstance(told, Refused):
+        assert [(detail.code, detail.pointer) for detail in told.details] == [("DUPLICATE_KEY", pointer)]
     else:
-        assert pointer in send.frame.message
+        assert isinstance(told, Error)
+        assert pointer in told.message
 
 
 def test_a_filter_names_what_there_is() -> None:
@@ -201,43 +186,44 @@ def test_a_filter_names_what_there_is() -> None:
 
 def test_a_token_is_watched_from_its_notice_to_its_end() -> None:
     session = an_open_session()
-    assert session.token_due(NOW) == ([], 3540.0)
-    effects, again_s = session.token_due(ACME.expires_at - timedelta(seconds=60))
-    assert effects == [Send(TokenExpiring(expires_at=ACME.expires_at))]
+    assert tick(session, NOW) == ([], 3540.0)
+    steps, again_s = tick(session, ACME.expires_at - timedelta(seconds=60))
+    assert steps == [TokenExpiring(expires_at=ACME.expires_at)]
     assert again_s == 60.0
-    assert session.token_due(ACME.expires_at - timedelta(seconds=1)) == ([], 1.0)
-    assert session.token_due(ACME.expires_at)[0] == [Close(CloseCode.TOKEN_EXPIRED, "token expired")]
+    assert tick(session, ACME.expires_at - timedelta(seconds=1)) == ([], 1.0)
+    assert tick(session, ACME.expires_at)[0] == [Close(CloseCode.TOKEN_EXPIRED, "token expired")]
 
 
 def test_a_fresh_token_moves_the_end() -> None:
     session = an_open_session()
-    session.token_due(ACME.expires_at - timedelta(seconds=60))
+    tick(session, ACME.expires_at - timedelta(seconds=60))
     assert tell(session, "token", token="longer") == [
-        Send(TokenAccepted(id=1, token_expires_at=TOKENS["longer"].expires_at))
+        TokenAccepted(id=1, token_expires_at=TOKENS["longer"].expires_at),
+        Renewed(),
     ]
-    assert session.token_due(ACME.expires_at) == ([], 3540.0)
+    assert tick(session, ACME.expires_at) == ([], 3540.0)
     assert code(tell(session, "token", token="volt")) == "forbidden"
     assert code(tell(session, "token", token="bad")) == "unauthorized"
 
 
 def test_a_token_with_other_scopes_means_fresh_subscriptions() -> None:
     accepted, close = tell(an_open_session(), "token", token="reader")
-    assert isinstance(accepted, Send)
+    assert isinstance(accepted, TokenAccepted)
     assert close == Close(CloseCode.ENTITLEMENTS_CHANGED, "scopes changed")
 
 
 def test_changed_entitlements_end_the_session_and_others_do_not() -> None:
     session = an_open_session("fra-1")
-    assert session.entitled(lambda who: Entitlements(OWN.zones, frozenset({"fra-1"}))) == []
-    assert session.entitled(lambda who: Entitlements(frozenset({"FR"}), OWN.sites)) == [
-        Close(CloseCode.ENTITLEMENTS_CHANGED, "entitlements changed")
-    ]
+    session.entitled(Entitlements(OWN.zones, frozenset({"fra-1"})))
+    assert follow(session) == []
+    session.entitled(Entitlements(frozenset({"FR"}), OWN.sites))
+    assert follow(session) == [Close(CloseCode.ENTITLEMENTS_CHANGED, "entitlements changed")]
 
 
 def test_three_strikes_in_a_minute_are_the_end_and_old_ones_are_forgiven() -> None:
     session = an_open_session()
     ends = [
-        any(isinstance(effect, Close) for effect in session.receive(b"{", NOW + timedelta(seconds=second)))
+        any(isinstance(step, Close) for step in receive(session, b"{", NOW + timedelta(seconds=second)))
         for second in (0, 50, 70, 120, 125)
     ]
     assert ends == [False, False, False, False, True]
@@ -251,23 +237,23 @@ def test_a_malformed_body_is_no_strike() -> None:
 
 def test_pings_pongs_and_fragments_count_against_a_flood() -> None:
     session = an_open_session(frames_per_s=0.001, frame_burst=3)
-    effects = [session.count(NOW) for _ in range(8)]
-    assert effects[0] == []
-    assert effects[-1] == [Close(CloseCode.RATE_LIMITED, "too many frames")]
+    steps = [count(session) for _ in range(8)]
+    assert steps[0] == []
+    assert steps[-1] == [Close(CloseCode.RATE_LIMITED, "too many frames")]
 
 
 def test_before_the_hello_a_few_frames_of_any_kind_are_all_there_may_be() -> None:
     early = Close(CloseCode.RATE_LIMITED, "too many frames before the hello")
-    kinds: list[Callable[[Session], list[Effect]]] = [
-        lambda session: session.count(NOW),
-        lambda session: session.receive_binary(NOW),
+    kinds: list[Callable[[Session], list[Step]]] = [
+        count,
+        binary,
         lambda session: tell(session, "subscribe", stream="prices"),
     ]
     for kind in kinds:
         session = a_session(early_frames=3, strikes=9)
-        assert early not in [effect for _ in range(3) for effect in kind(session)]
+        assert early not in [step for _ in range(3) for step in kind(session)]
         assert kind(session) == [early]
     session = a_session(early_frames=3)
-    assert [session.count(NOW) for _ in range(2)] == [[], []]
-    assert isinstance(tell(session, "hello", client="tests")[-1], Send)
-    assert [session.count(NOW) for _ in range(9)] == [[]] * 9
+    assert [count(session) for _ in range(2)] == [[], []]
+    assert isinstance(tell(session, "hello", client="tests")[0], Welcome)
+    assert [count(session) for _ in range(9)] == [[]] * 9

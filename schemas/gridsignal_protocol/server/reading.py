@@ -1,22 +1,61 @@
-"""What a session says to frames it can't or won't act on."""
+"""From a text to the frame it is, or what is said to a text that is none."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from gridsignal_schemas.frames import Detail, Error, Frame, Refused
+from gridsignal_protocol.server.replies import rate
+from gridsignal_schemas.frames import (
+    Baseline,
+    Detail,
+    Error,
+    Hello,
+    Offer,
+    Query,
+    Reading,
+    Refused,
+    Respond,
+    Subscribe,
+    Token,
+    Unsubscribe,
+    Withdraw,
+)
 from gridsignal_schemas.records import RECORD_OF_FRAME
 from gridsignal_schemas.rules.writes import MAX_DETAILS, details_of
-from gridsignal_services.strict_json import NotJson, faults_of
+from gridsignal_schemas.strict_json import NotJson, faults_of
 
+ClientFrame = Hello | Subscribe | Unsubscribe | Offer | Withdraw | Respond | Baseline | Reading | Query | Token
+_FRAMES: TypeAdapter[ClientFrame] = TypeAdapter(Annotated[ClientFrame, Field(discriminator="t")])
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def malformed(text: bytes, invalid: ValidationError) -> Frame:
+def read(text: bytes) -> ClientFrame | Error | Refused:
+    """The frame, or the answer to what is no frame of the protocol, read as exactly as at the REST doors."""
+    try:
+        if faults := faults_of(text):
+            return _twisted(text, faults)
+        return _FRAMES.validate_json(text)
+    except NotJson as fault:
+        return Error(code="bad_frame", message=str(fault))
+    except ValidationError as invalid:
+        return _malformed(text, invalid)
+
+
+def too_fast(text: bytes, retry_after_ms: int) -> Error | Refused:
+    """The answer to a frame for which there was no token."""
+    told = _peek(text)
+    frame_id = _id(told)
+    if told.get("t") in RECORD_OF_FRAME and frame_id is not None:
+        return rate("too many frames", retry_after_ms).model_copy(update={"id": frame_id, **_names(told)})
+    message = f"too many frames: expected none for {retry_after_ms} ms"
+    return Error(id=frame_id, code="rate", message=message, retriable=True)
+
+
+def _malformed(text: bytes, invalid: ValidationError) -> Error | Refused:
     """The answer to a text that is no frame of the protocol; with its id where one can be read."""
     told = _peek(text)
     frame_id, kind = _id(told), told.get("t")
@@ -32,16 +71,7 @@ def malformed(text: bytes, invalid: ValidationError) -> Frame:
     return Error(id=frame_id, code="schema", message=first)
 
 
-def odd(text: bytes) -> Frame | None:
-    """The answer to a text that no JSON should be, read as the REST doors read it; None for one that is in order."""
-    try:
-        faults = faults_of(text)
-    except NotJson as fault:
-        return Error(code="bad_frame", message=str(fault))
-    return _twisted(text, faults) if faults else None
-
-
-def _twisted(text: bytes, faults: list[Detail]) -> Frame:
+def _twisted(text: bytes, faults: list[Detail]) -> Error | Refused:
     """A key came twice, or a number that is none."""
     told = _peek(text)
     frame_id, kind = _id(told), told.get("t")
@@ -51,27 +81,6 @@ def _twisted(text: bytes, faults: list[Detail]) -> Frame:
         inside = [fault.model_copy(update={"pointer": fault.pointer.removeprefix("/body")}) for fault in faults]
         return Refused(id=frame_id, code="schema", details=inside[:MAX_DETAILS]).model_copy(update=_names(told))
     return Error(id=frame_id, code="schema", message=f"{faults[0].pointer} {faults[0].message}"[:300])
-
-
-def too_fast(text: bytes, retry_after_ms: int) -> Frame:
-    """The answer to a frame for which there was no token."""
-    told = _peek(text)
-    frame_id = _id(told)
-    if told.get("t") in RECORD_OF_FRAME and frame_id is not None:
-        return rate("too many frames", retry_after_ms).model_copy(update={"id": frame_id, **_names(told)})
-    message = f"too many frames: expected none for {retry_after_ms} ms"
-    return Error(id=frame_id, code="rate", message=message, retriable=True)
-
-
-def forbidden(message: str) -> Refused:
-    """A refusal that still lacks its ids."""
-    return Refused(id=0, code="forbidden", details=[Detail(code="forbidden", message=message)])
-
-
-def rate(message: str, retry_after_ms: int) -> Refused:
-    """A refusal that still lacks its ids."""
-    details = [Detail(code="rate", message=message)]
-    return Refused(id=0, code="rate", retriable=True, retry_after_ms=retry_after_ms, details=details)
 
 
 def _peek(text: bytes) -> dict[str, Any]:

@@ -1,0 +1,300 @@
+"""One data center's connection to the gateway: no socket, no clock, no task.
+
+What happened goes in, one call after the other: a frame, what the registry, the log or the ledger says, the time.
+What follows waits to be fetched: `frames_to_send`, then `events_received`, which say what is to be found out or done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from gridsignal_protocol.server import closing
+from gridsignal_protocol.server.closing import Close
+from gridsignal_protocol.server.conduct import Conduct, Pace
+from gridsignal_protocol.server.events import Event, Introduce, Join, Leave, Look, Renew, Renewed, Welcomed
+from gridsignal_protocol.server.limits import Limits, Moment
+from gridsignal_protocol.server.reading import ClientFrame, read, too_fast
+from gridsignal_protocol.server.subscription import Recovery, Subscription
+from gridsignal_protocol.server.subscriptions import Subscriptions
+from gridsignal_protocol.server.window import Window
+from gridsignal_protocol.server.wishes import fault_of
+from gridsignal_schemas.frames import (
+    Baseline,
+    Error,
+    Frame,
+    Hello,
+    Offer,
+    Query,
+    Reading,
+    Received,
+    Refused,
+    Respond,
+    States,
+    Subscribe,
+    Token,
+    TokenAccepted,
+    TokenExpiring,
+    Unsubscribe,
+    Welcome,
+    Withdraw,
+)
+from gridsignal_schemas.messages import GridClock
+from gridsignal_schemas.rules.access import Entitlements, Principal
+from gridsignal_schemas.rules.writes import Speaker, Write
+
+_IDS_A_FRAME = 32
+"""So many ids of a query count as one frame more."""
+
+
+class Session:
+    """The server half of `gridsignal.v1`: every call is something that happened.
+
+    Bounded: subscriptions, unanswered writes, frames a second and malformed frames, all by the limits.
+    When full: refused with a code; a flood or the third malformed frame closes. Conflates: nothing.
+    """
+
+    def __init__(self, session_id: str, limits: Limits, principal: Principal | None, now: Moment) -> None:
+        self.id = session_id
+        self.principal = principal
+        """Who holds the token of the upgrade, then of the hello; None while nobody has shown one."""
+        self.entitlements = Entitlements()
+        self.is_open = False
+        """Whether the hello has been answered."""
+        self._limits = limits
+        self._hello: Hello | None = None
+        self._speaker: Speaker | None = None
+        self._subscriptions = Subscriptions(limits.max_subscriptions)
+        self._window = Window(limits.offer_window)
+        self._notice_sent = False
+        self._conduct = Conduct(limits, now.steady_s)
+        self._out: list[Frame] = []
+        self._events: list[Event] = []
+
+    @property
+    def subscriptions(self) -> Sequence[Subscription]:
+        """Those that are not gone."""
+        return list(self._subscriptions)
+
+    def frames_to_send(self) -> list[Frame]:
+        """What is to be written now, in this order; each frame once."""
+        out, self._out = self._out, []
+        return out
+
+    def events_received(self) -> list[Event]:
+        """What came about since the last call, in order; each event once."""
+        events, self._events = self._events, []
+        return events
+
+    # --- what the client says ------------------------------------------------------------------------------------
+
+    def receive(self, text: bytes, now: Moment) -> None:
+        """A text message came."""
+        pace = self._conduct.frame(now.steady_s, is_open=self.is_open)
+        if isinstance(pace, Close):
+            self._follow(pace)
+        elif pace is Pace.TOO_FAST:
+            self._follow(too_fast(text, self._conduct.wait_ms))
+        elif isinstance(frame := read(text), Error | Refused):
+            self._strike(frame, now)
+        else:
+            self.received(frame, now)
+
+    def receive_binary(self, now: Moment) -> None:
+        """A binary message came: clients speak JSON whatever they read."""
+        if self.count(now):
+            self._strike(Error(code="bad_frame", message="expected a text message, got a binary one"), now)
+
+    def count(self, now: Moment) -> bool:
+        """A ping, a pong or a fragment, which has no answer of ours; counts like any other frame. False: the end."""
+        pace = self._conduct.frame(now.steady_s, is_open=self.is_open)
+        self._follow(*([pace] if isinstance(pace, Close) else []))
+        return not isinstance(pace, Close)
+
+    def received(self, frame: ClientFrame, now: Moment) -> None:
+        """A frame that was read came."""
+        if isinstance(frame, Hello):
+            self._greet(frame, now)
+            return
+        if not self.is_open:
+            message = "expected a hello before anything else"
+            self._strike(Error(id=frame.id, code="hello_first", message=message), now)
+            return
+        match frame:
+            case Subscribe():
+                self._subscribe(frame)
+            case Unsubscribe():
+                self._unsubscribe(frame)
+            case Offer() | Withdraw() | Respond() | Baseline() | Reading():
+                self._write(frame)
+            case Query():
+                self._query(frame, now)
+            case Token():
+                self._follow(Renew(frame))
+            case _:
+                assert_never(frame)
+
+    # --- who it is -----------------------------------------------------------------------------------------------
+
+    def turn_away(self, detail: str) -> None:
+        """The hello's token lets nobody in, or there is none."""
+        self._follow(closing.unauthorized(detail))
+
+    def welcome(
+        self,
+        principal: Principal,
+        entitled: Entitlements,
+        now: Moment,
+        *,
+        zone: str | None = None,
+        has_room: bool = True,
+        grid_clock: GridClock | None = None,
+    ) -> None:
+        """The hello's principal is known, what is theirs, the zone of the hello's site if it is one of those, and
+        whether there is room for one more connection of theirs.
+        """
+        assert self._hello is not None, "expected a hello before its welcome"
+        hello, self.principal = self._hello, principal
+        if hello.site is not None:
+            if principal.role != "participant" or hello.site not in entitled.sites or zone is None:
+                self._follow(closing.no_site_of_yours(hello.site))
+                return
+            self._speaker = Speaker(principal.organisation, hello.site, zone)
+        if not has_room:
+            self._follow(closing.TOO_MANY_CONNECTIONS)
+            return
+        self.entitlements = self._narrowed(entitled)
+        self.is_open = True
+        welcome = Welcome(
+            id=hello.id,
+            session=self.id,
+            time=now.wall,
+            ping_s=self._limits.ping_s,
+            grid_clock=grid_clock,
+            max_subscriptions=self._limits.max_subscriptions,
+            offer_window=self._limits.offer_window,
+            token_expires_at=principal.expires_at,
+        )
+        self._follow(welcome, Welcomed(hello.instance))
+
+    def renewed(self, frame: Token, fresh: Principal) -> None:
+        """The token that was shown is good."""
+        assert self.principal is not None
+        if (fresh.role, fresh.organisation) != (self.principal.role, self.principal.organisation):
+            self._error(frame.id, "forbidden", "the token names somebody else")
+            return
+        has_changed = fresh.scopes != self.principal.scopes
+        self.principal = fresh
+        self._notice_sent = False
+        self._follow(TokenAccepted(id=frame.id, token_expires_at=fresh.expires_at))
+        self._follow(closing.SCOPES_CHANGED if has_changed else Renewed())
+
+    def not_renewed(self, frame: Token, detail: str) -> None:
+        """The token that was shown lets nobody in; the one before still counts."""
+        self._error(frame.id, "unauthorized", detail)
+
+    def entitled(self, entitled: Entitlements) -> None:
+        """What the registry says belongs to its organisation, changed or not."""
+        if self.is_open and self._narrowed(entitled) != self.entitlements:
+            self._follow(closing.ENTITLEMENTS_CHANGED)
+
+    def tick(self, now: Moment) -> float:
+        """Time has passed: what the token's age asks for, and in how many seconds to look again."""
+        if self.principal is None:
+            return self._limits.hello_timeout_s
+        left_s = (self.principal.expires_at - now.wall).total_seconds()
+        if left_s <= 0:
+            self._follow(closing.TOKEN_EXPIRED)
+            return 0.0
+        until_notice_s = left_s - self._limits.token_notice_s
+        if until_notice_s > 0:
+            return until_notice_s
+        if self.is_open and not self._notice_sent:
+            self._notice_sent = True
+            self._follow(TokenExpiring(expires_at=self.principal.expires_at))
+        return left_s
+
+    # --- what the log says ---------------------------------------------------------------------------------------
+
+    def answer(self, frame: Received | Refused | States | Error) -> None:
+        """A write or query has its answer: there is room in the window for another."""
+        self._window.answered()
+        self._follow(frame)
+
+    def named(self, subscription: Subscription, sub: str) -> None:
+        """The subscription has its place."""
+        self._subscriptions.named(subscription, sub)
+
+    def begun(self, subscription: Subscription, recovery: Recovery, reason: str | None = None) -> None:
+        """How the subscription begins is known: what it lacks follows."""
+        self._follow(*self._subscriptions.begun(subscription, recovery, reason))
+
+    def gap(self, subscription: Subscription, reason: str) -> None:
+        """Something of the subscription is missing: the state follows."""
+        self._follow(*self._subscriptions.gap(subscription, reason))
+
+    def live(self, subscription: Subscription) -> bool:
+        """The subscription stands at its stream's head; whether it is to be handed what comes from now on."""
+        return self._subscriptions.live(subscription)
+
+    def refused(self, subscription: Subscription, code: str, message: str, *, retriable: bool = False) -> None:
+        """The subscription can't be had, for now or for good."""
+        self._follow(*self._subscriptions.refused(subscription, code, message, retriable=retriable))
+
+    def ended(self) -> None:
+        """Nothing more is sent: everything it had subscribed to is gone."""
+        self._subscriptions.end()
+
+    # --- decisions -----------------------------------------------------------------------------------------------
+
+    def _greet(self, hello: Hello, now: Moment) -> None:
+        if self._hello is not None:
+            self._strike(Error(id=hello.id, code="hello_twice", message="expected one hello"), now)
+            return
+        self._hello = hello
+        self._follow(Introduce(hello))
+
+    def _narrowed(self, entitled: Entitlements) -> Entitlements:
+        if self._speaker is None:
+            return entitled
+        return Entitlements(zones=entitled.zones, sites=entitled.sites & {self._speaker.site})
+
+    def _subscribe(self, frame: Subscribe) -> None:
+        assert self.principal is not None
+        if fault := fault_of(frame, self.principal, self.entitlements):
+            self._error(frame.id, *fault)
+            return
+        asked = self._subscriptions.ask(frame)
+        self._follow(Join(asked) if isinstance(asked, Subscription) else asked)
+
+    def _unsubscribe(self, frame: Unsubscribe) -> None:
+        left, answer = self._subscriptions.leave(frame)
+        self._follow(answer, *([] if left is None else [Leave(left)]))
+
+    def _write(self, frame: Write) -> None:
+        assert self.principal is not None
+        self._follow(self._window.write(frame, self.principal, self._speaker))
+
+    def _query(self, frame: Query, now: Moment) -> None:
+        look = self._window.query(frame, self._speaker)
+        if isinstance(look, Look):
+            asked = len(frame.offer_ids) + len(frame.order_ids) + len(frame.response_ids)
+            self._conduct.charge(now.steady_s, asked / _IDS_A_FRAME)
+        self._follow(look)
+
+    # --- what follows --------------------------------------------------------------------------------------------
+
+    def _follow(self, *steps: Frame | Event) -> None:
+        for step in steps:
+            if isinstance(step, Frame):
+                self._out.append(step)
+            else:
+                self._events.append(step)
+
+    def _strike(self, refusal: Frame, now: Moment) -> None:
+        self._follow(refusal)
+        if self._conduct.strike(now.steady_s):
+            self._follow(closing.malformed(self._limits.strikes))
+
+    def _error(self, frame_id: int, code: str, message: str, *, retriable: bool = False) -> None:
+        self._follow(Error(id=frame_id, code=code, message=message, retriable=retriable))
