@@ -45,8 +45,6 @@ MAX_WAITING_BYTES = 32 * 1024 * 1024
 READING_THREADS = 4
 PRUNE_PERIOD_S = 3600.0
 CLOSE_TIMEOUT_S = 5.0
-_LOCK = "log.lock"
-_FILE = "log.db"
 
 
 Connect = Callable[[Path], sqlite3.Connection]
@@ -110,7 +108,7 @@ class SqliteLog(Log):
         is kept. Without it this machine's clock is asked, and not believed where it leaps. `connect` opens the file to
         write. Raises LogConfigurationError where somebody else owns the log or it was made for other topics.
         """
-        opened = await asyncio.to_thread(_open, directory / _FILE, prefix)
+        opened = await asyncio.to_thread(_open, directory / sqlite_file.FILE, prefix)
         return cls(opened, append_time_us, prune_period_s, connect)
 
     async def append(
@@ -213,11 +211,11 @@ class SqliteLog(Log):
             for waiting, record in zip(batch, records, strict=True):
                 self._settle(waiting.logged, record)
             self._room.free(_size(batch))
-        self.condition.written(_FILE)
+        self.condition.written(sqlite_file.FILE)
         self._outage.over()
 
     def _on_failure(self, batch: list[Waiting], error: LogUnavailable) -> None:
-        self.condition.failed(_FILE, error)
+        self.condition.failed(sqlite_file.FILE, error)
         self._outage.told(error)
         for waiting in batch:
             self._settle(waiting.logged, error)
@@ -273,10 +271,10 @@ class _Opened:
 
 def _open(path: Path, prefix: str) -> _Opened:
     try:
-        make_private(path, path.with_name(_LOCK))
+        make_private(path, path.with_name(sqlite_file.LOCK))
     except OSError as error:
         raise LogUnavailable(f"{path}: the embedded log can't be opened: {error.strerror or error}") from error
-    lock = flock.claim(path.with_name(_LOCK))
+    lock = flock.claim(path.with_name(sqlite_file.LOCK))
     try:
         return _Opened(path, lock, *sqlite_file.inspect(path, prefix))
     except sqlite3.OperationalError as error:

@@ -17,7 +17,10 @@ from pathlib import Path
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import LogConfigurationError, LogRecord
 
+FILE, LOCK = "log.db", "log.lock"
+"""The log in its directory, and what its one owner holds."""
 FORMAT = 1
+_DAY_US = 86_400_000_000
 _APPLICATION = int.from_bytes(b"grid")
 _OFFSET_BITS = 40  # a trillion records a partition
 _PARTITION_BITS = 12
@@ -94,16 +97,29 @@ def inspect(path: Path, prefix: str) -> tuple[Contents, dict[Lane, tuple[int, in
 
 def create_or_check(connection: sqlite3.Connection, prefix: str) -> Contents:
     """Makes the tables of a new file, or proves that an old one is what the contract describes."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables == 0:
         _create(connection)
-    elif application != _APPLICATION or version != FORMAT:
-        raise LogConfigurationError(f"expected a gridsignal log of format {FORMAT}, got format {version}")
+    else:
+        must_be_a_log(connection)
     lanes = _lanes(connection, prefix)
     (epoch,) = connection.execute("SELECT epoch FROM log").fetchone()
     return Contents(epoch, lanes)
+
+
+def must_be_a_log(connection: sqlite3.Connection) -> None:
+    """Raises LogConfigurationError for another program's file, and for a log of another format."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if (application, version) != (_APPLICATION, FORMAT):
+        got = f"format {version}" if application == _APPLICATION else "another program's file"
+        ((_, _, path), *_) = connection.execute("PRAGMA database_list").fetchall()
+        raise LogConfigurationError(f"{path}: expected a gridsignal log of format {FORMAT}, got {got}")
+
+
+def lane_of(stream: str, topic: int, partition: int) -> Lane:
+    """The lane of a partition of the file's topic of this number."""
+    return Lane(stream, partition, topic << _PARTITION_BITS | partition)
 
 
 def _create(connection: sqlite3.Connection) -> None:
@@ -127,8 +143,7 @@ def _lanes(connection: sqlite3.Connection, prefix: str) -> dict[tuple[str, int],
         if partitions != topic.partitions:
             raise LogConfigurationError(f"topic {name}: expected {topic.partitions} partitions, got {partitions}")
         for partition in range(partitions):
-            lane = Lane(topic.stream, partition, number << _PARTITION_BITS | partition)
-            lanes[topic.stream, partition] = lane
+            lanes[topic.stream, partition] = lane_of(topic.stream, number, partition)
     return lanes
 
 
@@ -174,8 +189,14 @@ def offset_at(connection: sqlite3.Connection, lane: Lane, appended_us: int) -> i
     return low
 
 
-def prune(connection: sqlite3.Connection, lane: Lane, before_us: int, limit: int) -> int:
-    """Deletes at most `limit` of the oldest records appended before this time, but never the last; how many."""
+def prune(connection: sqlite3.Connection, lane: Lane, kept_days: int, now_us: int, limit: int) -> int:
+    """Deletes at most `limit` of the oldest records that are older than so many days, never the last; how many.
+
+    Of what is kept for ever, 0 days, none.
+    """
+    if not kept_days:
+        return 0
+    before_us = now_us - kept_days * _DAY_US
     start, end = bounds(connection, lane)
     stop = min(offset_at(connection, lane, before_us), end - 1, start + limit)
     if stop <= start:
@@ -219,7 +240,7 @@ def last_append_us(connection: sqlite3.Connection) -> int:
     newest = 0
     for topic, partitions in topics:
         for partition in range(partitions):
-            lane = Lane("", partition, topic << _PARTITION_BITS | partition)
+            lane = lane_of("", topic, partition)
             row = connection.execute(
                 "SELECT appended_us FROM records WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT 1",
                 (lane.first, lane.beyond),

@@ -25,7 +25,6 @@ PRUNE_BATCH = 2000
 """Records deleted in one transaction: appends go on in between."""
 CHECKPOINT_BYTES = 16 * 1024 * 1024
 """Values written before the write-ahead file is emptied: it grows to about twice as much."""
-_DAY_US = 86_400_000_000
 
 
 @dataclass(slots=True, eq=False)
@@ -204,8 +203,7 @@ class Writer(threading.Thread):
             connection = self._open()
             now_us = max(self._append_time_us(), self._last_us)
             for lane in self._lanes:
-                days = TOPICS[lane.stream].retention_days
-                if days and sqlite_file.prune(connection, lane, now_us - days * _DAY_US, PRUNE_BATCH):
+                if sqlite_file.prune(connection, lane, TOPICS[lane.stream].retention_days, now_us, PRUNE_BATCH):
                     starts[lane] = sqlite_file.bounds(connection, lane)[0]
             if starts:
                 sqlite_file.give_back(connection)
