@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gridsignal_schemas.messages import DispatchOrder, OrderState, Record
-from gridsignal_schemas.rules.lifecycle import OfferState
+from gridsignal_schemas.rules.lifecycle import OFFER_STANDS, RequestState
 from gridsignal_services.access import Principal
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder
-
-_OFFER_STANDS = frozenset({OfferState.LIVE, OfferState.STANDBY, OfferState.TENTATIVE, OfferState.AWARDED})
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
 
 
 class Told(NamedTuple):
@@ -39,15 +37,29 @@ def _told(book: Book, tracked: TrackedOrder) -> Told | None:
 
 
 def seen_by(book: Book, viewer: Principal) -> list[Record | Told]:
-    """The present state of the stream for an organisation: open requests, the decisions on them, orders as they stand.
+    """The present state of the stream for an organisation: requests, the decisions on them, orders as they stand.
 
+    Of others' requests those that take offers and those on which an offer of its own still stands: how long a request
+    lasts after its gate tells whether it was met, which is between its operator and those who offered.
     All of one moment, and each found in a microsecond: the rest of the work can wait.
     """
-    found: list[Record | Told] = [book.requests[request_id].request for request_id in book.open_requests]
+    offered = list(offers_seen_by(book, viewer))
+    standing = {book.offers[key].offer.request_id for key in offered if book.offers[key].state in OFFER_STANDS}
+    asked = [
+        tracked.request
+        for tracked in map(book.requests.__getitem__, book.open_requests)
+        if tracked.state is RequestState.OPEN or tracked.request.request_id in standing or _owns(viewer, tracked)
+    ]
+    shown = {request.request_id for request in asked}
+    found: list[Record | Told] = [*asked]
     told = book.announcements.last_told
-    found.extend(filter(None, [told("offer", *key) for key in offers_seen_by(book, viewer)]))
+    found.extend(filter(None, [told("offer", *key) for key in offered if book.offers[key].offer.request_id in shown]))
     found.extend(filter(None, [_told(book, order) for order in orders_seen_by(book, viewer)]))
     return found
+
+
+def _owns(viewer: Principal, tracked: TrackedRequest) -> bool:
+    return viewer.role == "operator" and tracked.request.operator == viewer.organisation
 
 
 def orders_of(book: Book, participant: str, site: str | None) -> Iterator[tuple[DispatchOrder, TrackedOrder]]:
@@ -63,7 +75,7 @@ def offers_of(book: Book, participant: str, site: str | None) -> Iterator[Tracke
     """A participant's offers that are not over, on requests that are not; the oldest first."""
     for key in book.offers_on_open_requests.get(participant, ()):
         tracked = book.offers[key]
-        if site in (None, tracked.offer.site) and tracked.state in _OFFER_STANDS:
+        if site in (None, tracked.offer.site) and tracked.state in OFFER_STANDS:
             yield tracked
 
 
@@ -73,7 +85,7 @@ def offers_seen_by(book: Book, viewer: Principal) -> Iterator[OfferKey]:
         yield from book.offers_on_open_requests.get(viewer.organisation, ())
     elif viewer.role == "operator":
         for tracked in map(book.requests.__getitem__, book.open_requests):
-            if tracked.request.operator == viewer.organisation:
+            if _owns(viewer, tracked):
                 yield from tracked.offers
 
 

@@ -34,6 +34,7 @@ from gridsignal_schemas.rules.answers import UNKNOWN_ORDER, answer_fault, event_
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import (
     OFFER,
+    OFFER_STANDS,
     ORDER,
     REQUEST,
     Event,
@@ -250,6 +251,12 @@ class Ledger:
             self._move(standing, Event.RELEASE, Decision.RELEASED, (), "the request is over")
 
     # --- what is told --------------------------------------------------------------------------------------------
+
+    def concerns(self, request_id: str) -> bool:
+        """Whether a request takes offers, or one of the participant's still stands on it."""
+        asked = self.asked[request_id]
+        standing = any(each.state in OFFER_STANDS for each in self._offers_on(request_id))
+        return not asked.over and (asked.state is RequestState.OPEN or standing)
 
     def _offers_on(self, request_id: str | None) -> list[Standing]:
         return [standing for standing in self.offers.values() if standing.offer.request_id == request_id]

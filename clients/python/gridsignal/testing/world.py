@@ -34,12 +34,11 @@ from gridsignal_schemas.messages import (
     SpotPrice,
 )
 from gridsignal_schemas.records import field_of, identity_of, row_of
-from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, OfferState
+from gridsignal_schemas.rules.lifecycle import OFFER_STANDS
 from gridsignal_schemas.rules.offers import can_see
 
 _CIRCUMSTANCES = {"actor", "at"}
 """Of an answer: who gave it and when, which differs after a restart."""
-_OFFER_STANDS = OFFER_CALLABLE | {OfferState.TENTATIVE, OfferState.AWARDED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +135,7 @@ class World:
                     newest[record.order_id] = self.ledger.orders[record.order_id].present
         orders = [key for key, record in newest.items() if isinstance(record, DispatchOrder)]
         over = [key for key in orders if self.ledger.orders[key].over]
-        over += [key for key in newest if key in self.ledger.asked and self.ledger.asked[key].over]
+        over += [key for key in newest if key in self.ledger.asked and not self.ledger.concerns(key)]
         ended = [
             key
             for key, record in newest.items()
@@ -209,7 +208,7 @@ class World:
         offers = [
             name
             for name, standing in self.ledger.offers.items()
-            if standing.state in _OFFER_STANDS
+            if standing.state in OFFER_STANDS
             and site in (None, standing.offer.site)
             and not self.ledger.asked[standing.offer.request_id or ""].over
         ]
