@@ -9,14 +9,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import gridsignal
 from gridsignal import MW, BaselineStretch
 from gridsignal.testing import FakeGrid, FakeSite
-from gridsignal.testing.allowance import FrameRate
-from gridsignal_protocol.bucket import Bucket
 from gridsignal_services.embedded import Stack
 from gridsignal_services.gateway.settings import GatewaySettings
 from tests.patience import SOON_S
@@ -127,7 +123,6 @@ async def test_writes_beyond_the_allowance_of_the_gateway_in_memory_are_put_off(
     known = FakeGrid()
     assert known.allowance.per_s == settings["organisation_writes_per_s"].default
     assert known.allowance.burst == settings["organisation_write_burst"].default
-    assert known.frame_rate == (settings["frames_per_s"].default, settings["frame_burst"].default)
 
 
 async def test_frames_that_come_too_fast_for_a_connection_are_put_off_and_a_flood_ends_it() -> None:
@@ -139,16 +134,3 @@ async def test_frames_that_come_too_fast_for_a_connection_are_put_off_and_a_floo
                     tasks.create_task(grid.declare_baseline(start + timedelta(days=day), [30 * MW]))
         declared = [await fake.next(gridsignal.BaselineDeclaration) for _ in range(6)]
     assert len({each.starts_at for each in declared}) == 6
-
-
-@given(
-    st.lists(st.sampled_from([0.0, 0.001, 0.01, 0.1, 1.0, 30.0]), max_size=60), st.integers(1, 8), st.integers(1, 20)
-)
-def test_the_rate_of_frames_is_that_of_a_gateway(pauses: list[float], burst: int, per_s: int) -> None:
-    now_s = 100.0
-    ours, theirs = FrameRate(per_s, burst), Bucket(per_s, burst, now_s)
-    for pause in pauses:
-        now_s += pause
-        waits = ours.wait_ms(now_s)
-        assert (waits == 0, ours.is_flooded) == (theirs.take(now_s), theirs.is_flooded)
-        assert waits in (0, int(theirs.wait_s * 1000) + 1)

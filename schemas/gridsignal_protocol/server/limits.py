@@ -30,3 +30,7 @@ class Limits:
     ping_s: int = 8
     hello_timeout_s: float = 5.0
     token_notice_s: float = 60.0
+
+
+STATED = Limits()
+"""As PROTOCOL.md states them."""

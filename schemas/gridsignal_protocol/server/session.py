@@ -6,7 +6,6 @@ What follows waits to be fetched: `frames_to_send`, then `events_received`, whic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import assert_never
 
 from gridsignal_protocol.server import closing
@@ -15,7 +14,6 @@ from gridsignal_protocol.server.conduct import Conduct, Pace
 from gridsignal_protocol.server.events import Event, Introduce, Join, Leave, Look, Renew, Renewed, Welcomed
 from gridsignal_protocol.server.limits import Limits, Moment
 from gridsignal_protocol.server.reading import ClientFrame, read, too_fast
-from gridsignal_protocol.server.subscription import Recovery, Subscription
 from gridsignal_protocol.server.subscriptions import Subscriptions
 from gridsignal_protocol.server.window import Window
 from gridsignal_protocol.server.wishes import fault_of
@@ -64,21 +62,17 @@ class Session:
         self._limits = limits
         self._hello: Hello | None = None
         self._speaker: Speaker | None = None
-        self._subscriptions = Subscriptions(limits.max_subscriptions)
         self._window = Window(limits.offer_window)
         self._notice_sent = False
         self._conduct = Conduct(limits, now.steady_s)
         self._out: list[Frame] = []
+        self.subscriptions = Subscriptions(limits.max_subscriptions, self._out)
         self._events: list[Event] = []
-
-    @property
-    def subscriptions(self) -> Sequence[Subscription]:
-        """Those that are not gone."""
-        return list(self._subscriptions)
 
     def frames_to_send(self) -> list[Frame]:
         """What is to be written now, in this order; each frame once."""
-        out, self._out = self._out, []
+        out = self._out.copy()
+        self._out.clear()
         return out
 
     def events_received(self) -> list[Event]:
@@ -108,7 +102,8 @@ class Session:
     def count(self, now: Moment) -> bool:
         """A ping, a pong or a fragment, which has no answer of ours; counts like any other frame. False: the end."""
         pace = self._conduct.frame(now.steady_s, is_open=self.is_open)
-        self._follow(*([pace] if isinstance(pace, Close) else []))
+        if isinstance(pace, Close):
+            self._follow(pace)
         return not isinstance(pace, Close)
 
     def received(self, frame: ClientFrame, now: Moment) -> None:
@@ -214,36 +209,16 @@ class Session:
             self._follow(TokenExpiring(expires_at=self.principal.expires_at))
         return left_s
 
-    # --- what the log says ---------------------------------------------------------------------------------------
+    # --- what the log says; of subscriptions it is told to `subscriptions` ----------------------------------------
 
     def answer(self, frame: Received | Refused | States | Error) -> None:
         """A write or query has its answer: there is room in the window for another."""
         self._window.answered()
         self._follow(frame)
 
-    def named(self, subscription: Subscription, sub: str) -> None:
-        """The subscription has its place."""
-        self._subscriptions.named(subscription, sub)
-
-    def begun(self, subscription: Subscription, recovery: Recovery, reason: str | None = None) -> None:
-        """How the subscription begins is known: what it lacks follows."""
-        self._follow(*self._subscriptions.begun(subscription, recovery, reason))
-
-    def gap(self, subscription: Subscription, reason: str) -> None:
-        """Something of the subscription is missing: the state follows."""
-        self._follow(*self._subscriptions.gap(subscription, reason))
-
-    def live(self, subscription: Subscription) -> bool:
-        """The subscription stands at its stream's head; whether it is to be handed what comes from now on."""
-        return self._subscriptions.live(subscription)
-
-    def refused(self, subscription: Subscription, code: str, message: str, *, retriable: bool = False) -> None:
-        """The subscription can't be had, for now or for good."""
-        self._follow(*self._subscriptions.refused(subscription, code, message, retriable=retriable))
-
     def ended(self) -> None:
         """Nothing more is sent: everything it had subscribed to is gone."""
-        self._subscriptions.end()
+        self.subscriptions.end()
 
     # --- decisions -----------------------------------------------------------------------------------------------
 
@@ -263,13 +238,12 @@ class Session:
         assert self.principal is not None
         if fault := fault_of(frame, self.principal, self.entitlements):
             self._error(frame.id, *fault)
-            return
-        asked = self._subscriptions.ask(frame)
-        self._follow(Join(asked) if isinstance(asked, Subscription) else asked)
+        elif (asked := self.subscriptions.ask(frame)) is not None:
+            self._follow(Join(asked))
 
     def _unsubscribe(self, frame: Unsubscribe) -> None:
-        left, answer = self._subscriptions.leave(frame)
-        self._follow(answer, *([] if left is None else [Leave(left)]))
+        if (left := self.subscriptions.leave(frame)) is not None:
+            self._follow(Leave(left))
 
     def _write(self, frame: Write) -> None:
         assert self.principal is not None

@@ -74,7 +74,7 @@ class Joins:
         stream = self._sources.streams[asked.want.stream]
         start = await self._start(stream, asked, connection.counted_for or "")
         self._gauges.joins.labels(start.recovery, start.reason or "").inc()
-        connection.session.begun(asked, start.recovery, start.reason)
+        connection.session.subscriptions.begun(asked, start.recovery, start.reason)
         connection.tell()
         catching_up = CatchingUp(self, connection, asked, group, stream, start.place or stream.head)
         if start.recovery == "snapshot":
@@ -91,7 +91,7 @@ class Joins:
         except PositionGone:  # retention was faster than this subscription
             connection = catching_up.connection
             assert connection.session is not None
-            connection.session.gap(catching_up.subscription, "retention")
+            connection.session.subscriptions.gap(catching_up.subscription, "retention")
             connection.tell()
             await self._snapshot(catching_up)
             return False
@@ -180,7 +180,7 @@ class Joins:
     def attach(self, catching_up: CatchingUp) -> None:
         connection = catching_up.connection
         assert connection.session is not None
-        if connection.session.live(catching_up.subscription):
+        if connection.session.subscriptions.live(catching_up.subscription):
             self._hub.attach(catching_up.group, connection)
 
     async def turn(self, connection: Connection) -> None:

@@ -54,12 +54,12 @@ class Subscriptions:
         key = group_key(subscription.want, connection.encoding, session.principal, session.entitlements)
         held = self._held.setdefault(connection.counted_for or "", Counter())
         if refusal := self._refusal(held, key):
-            session.refused(subscription, "too_many_subscriptions", refusal)
+            session.subscriptions.refused(subscription, "too_many_subscriptions", refusal)
             connection.tell()
             return
         held[key] += 1
         group = self._hub.reserve(key)
-        session.named(subscription, group.sub)
+        session.subscriptions.named(subscription, group.sub)
         self._gauges.subscriptions.inc()
         joining = self._start(connection, self._join(connection, subscription, group))
         joining.add_done_callback(lambda _: self._hub.release(group))  # also of one that never began
@@ -79,7 +79,7 @@ class Subscriptions:
         except LogUnavailable as away:
             _log.warning("log away", error=str(away))
             self.leave(connection, subscription)
-            connection.session.refused(subscription, "unavailable", LOG_AWAY, retriable=True)
+            connection.session.subscriptions.refused(subscription, "unavailable", LOG_AWAY, retriable=True)
             connection.tell()
 
     def leave(self, connection: Connection, subscription: Subscription) -> None:

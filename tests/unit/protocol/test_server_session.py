@@ -11,7 +11,7 @@ import pytest
 
 from gridsignal_protocol.server.closing import Close
 from gridsignal_protocol.server.events import Join, Leave, Look, Publish, Renewed, Welcomed
-from gridsignal_protocol.server.limits import Limits
+from gridsignal_protocol.server.limits import STATED
 from gridsignal_protocol.server.session import Session
 from gridsignal_schemas.frames import (
     CloseCode,
@@ -45,7 +45,7 @@ from tests.unit.protocol.server_sessions import (
 
 
 def test_the_limits_of_a_gateway_are_those_of_the_protocol() -> None:
-    assert GatewaySettings(data_directory=Path()).protocol == Limits()
+    assert GatewaySettings(data_directory=Path()).protocol == STATED
 
 
 def test_a_hello_is_welcomed_and_announced() -> None:
@@ -88,7 +88,7 @@ def test_a_subscription_is_a_join_and_its_end_a_leave() -> None:
     assert isinstance(join, Join)
     asked = join.subscription
     assert (asked.id, asked.snapshot, asked.cursor) == (1, True, "c")
-    session.named(asked, "s1")
+    session.subscriptions.named(asked, "s1")
     assert code(tell(session, "subscribe", stream="prices")) == "already_subscribed"
     assert tell(session, "unsubscribe", sub="s1") == [Unsubscribed(id=1, sub="s1"), Leave(asked)]
     assert isinstance(tell(session, "subscribe", stream="prices")[0], Join)
@@ -98,7 +98,7 @@ def test_a_subscription_that_failed_may_be_tried_again() -> None:
     session = an_open_session()
     (join,) = tell(session, "subscribe", stream="prices")
     assert isinstance(join, Join)
-    session.refused(join.subscription, "unavailable", "the log is away", retriable=True)
+    session.subscriptions.refused(join.subscription, "unavailable", "the log is away", retriable=True)
     (error,) = follow(session)
     assert isinstance(error, Error)
     assert (error.id, error.code, error.retriable) == (1, "unavailable", True)

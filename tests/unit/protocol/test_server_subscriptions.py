@@ -7,73 +7,100 @@ from hypothesis import strategies as st
 
 from gridsignal_protocol.server.subscription import Standing, Subscription, Want
 from gridsignal_protocol.server.subscriptions import Subscriptions
-from gridsignal_schemas.frames import Error, Filter, Frame, Gap, Subscribe, Subscribed, Unsubscribe, Unsubscribed
+from gridsignal_schemas.frames import (
+    Error,
+    Filter,
+    Frame,
+    Gap,
+    PositionFrame,
+    Signal,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Unsubscribed,
+)
+from tests.builders import a_spot_price
 from tests.effort import examples
 
-FACTS = ("named", "begun", "gap", "live", "refused", "unsubscribe", "end")
+FACTS = ("named", "begun", "gap", "live", "signal", "position", "refused", "unsubscribe", "end")
 
 
-def ask(subscriptions: Subscriptions, number: int = 1, **wanted: object) -> Subscription | Error:
-    return subscriptions.ask(Subscribe.model_validate({"id": number, "stream": "prices"} | wanted))
+class Told:
+    """Subscriptions, and what was said since it was last asked."""
 
+    def __init__(self, most: int) -> None:
+        self._out: list[Frame] = []
+        self.all = Subscriptions(most, self._out)
 
-def happen(subscriptions: Subscriptions, subscription: Subscription, fact: str) -> list[Frame]:
-    match fact:
-        case "named":
-            subscriptions.named(subscription, "s1")
-        case "begun":
-            return [*subscriptions.begun(subscription, "none", None)]
-        case "gap":
-            return [*subscriptions.gap(subscription, "retention")]
-        case "live":
-            subscriptions.live(subscription)
-        case "refused":
-            return [*subscriptions.refused(subscription, "unavailable", "the log is away", retriable=True)]
-        case "unsubscribe":
-            return [subscriptions.leave(Unsubscribe(id=9, sub="s1"))[1]]
-        case "end":
-            subscriptions.end()
-    return []
+    def ask(self, number: int = 1, **wanted: object) -> Subscription | None:
+        return self.all.ask(Subscribe.model_validate({"id": number, "stream": "prices"} | wanted))
+
+    def said(self) -> list[Frame]:
+        said = self._out.copy()
+        self._out.clear()
+        return said
+
+    def happen(self, subscription: Subscription, fact: str) -> list[Frame]:
+        match fact:
+            case "named":
+                self.all.named(subscription, "s1")
+            case "begun":
+                self.all.begun(subscription, "none")
+            case "gap":
+                self.all.gap(subscription, "retention")
+            case "live":
+                self.all.live(subscription)
+            case "signal":
+                self.all.signal(subscription, a_spot_price(), "c")
+            case "position":
+                self.all.position(subscription, "c")
+            case "refused":
+                self.all.refused(subscription, "unavailable", "the log is away", retriable=True)
+            case "unsubscribe":
+                self.all.leave(Unsubscribe(id=9, sub="s1"))
+            case "end":
+                self.all.end()
+        return self.said()
 
 
 @settings(max_examples=examples(200))
 @given(st.lists(st.sampled_from(FACTS), max_size=12))
 def test_nothing_is_told_of_what_is_gone_and_its_place_is_free(facts: list[str]) -> None:
-    subscriptions = Subscriptions(1)
-    subscription = ask(subscriptions)
-    assert isinstance(subscription, Subscription)
+    told = Told(1)
+    subscription = told.ask()
+    assert subscription is not None
     was_gone = False
     for fact in facts:
-        told = happen(subscriptions, subscription, fact)
+        said = told.happen(subscription, fact)
         if was_gone:
-            assert [each.code for each in told if isinstance(each, Error)] == [each.code for each in told]
+            assert [each.code for each in said if isinstance(each, Error)] == ["unknown_subscription"] * len(said)
         was_gone = subscription.is_gone
-        assert list(subscriptions) == ([] if was_gone else [subscription])
-    again = ask(subscriptions, 2)
-    assert isinstance(again, Subscription) == was_gone
+        assert list(told.all) == ([] if was_gone else [subscription])
+    assert (told.ask(2) is not None) == was_gone
 
 
 def test_it_is_answered_replayed_and_live_until_it_is_left() -> None:
-    subscriptions = Subscriptions(2)
-    subscription = ask(subscriptions, snapshot=True, cursor="c")
-    assert isinstance(subscription, Subscription)
+    told = Told(2)
+    subscription = told.ask(snapshot=True, cursor="c")
+    assert subscription is not None
     assert (subscription.standing, subscription.snapshot, subscription.cursor) == (Standing.ASKED, True, "c")
-    assert subscriptions.begun(subscription, "full", None) == []  # it has no name yet
-    subscriptions.named(subscription, "s1")
-    assert subscriptions.begun(subscription, "snapshot", "too_far") == [
-        Subscribed(id=1, sub="s1", recovery="snapshot", reason="too_far")
-    ]
+    assert told.happen(subscription, "begun") == []  # it has no name yet
+    told.happen(subscription, "named")
+    told.all.begun(subscription, "snapshot", "too_far")
+    assert told.said() == [Subscribed(id=1, sub="s1", recovery="snapshot", reason="too_far")]
     assert subscription.standing is Standing.REPLAYING
-    assert subscriptions.live(subscription)
+    (signal,) = told.happen(subscription, "signal")
+    assert isinstance(signal, Signal)
+    assert (signal.sub, signal.cursor, signal.type) == ("s1", "c", "SpotPrice")
+    assert subscription.standing is Standing.REPLAYING
+    assert told.happen(subscription, "position") == [PositionFrame(sub="s1", cursor="c")]
     assert subscription.standing is Standing.LIVE
-    assert subscriptions.gap(subscription, "retention") == [Gap(sub="s1", reason="retention")]
+    assert told.happen(subscription, "gap") == [Gap(sub="s1", reason="retention")]
     assert subscription.standing is Standing.REPLAYING
-    assert subscriptions.leave(Unsubscribe(id=2, sub="s1")) == (subscription, Unsubscribed(id=2, sub="s1"))
-    assert subscriptions.live(subscription) is False
-    left, answer = subscriptions.leave(Unsubscribe(id=3, sub="s1"))
-    assert left is None
-    assert isinstance(answer, Error)
-    assert answer.code == "unknown_subscription"
+    assert told.all.live(subscription)
+    assert subscription.standing is Standing.LIVE
+    assert told.happen(subscription, "unsubscribe") == [Unsubscribed(id=9, sub="s1")]
+    assert told.all.live(subscription) is False
 
 
 def test_what_brings_the_same_records_is_the_same() -> None:
@@ -83,12 +110,12 @@ def test_what_brings_the_same_records_is_the_same() -> None:
     assert want(zones=["FR", "DE-LU"]) == want(zones=["DE-LU", "FR"])
     assert want(accounting=["MARGINAL"]) == want()  # prices have none
     assert want("carbon", accounting=["MARGINAL"]) != want("carbon")
-    subscriptions = Subscriptions(2)
-    assert isinstance(ask(subscriptions, filter={"zones": ["FR", "DE-LU"]}), Subscription)
+    told = Told(2)
+    assert told.ask(filter={"zones": ["FR", "DE-LU"]}) is not None
     for wanted, code in (
         ({"filter": {"zones": ["DE-LU", "FR"]}}, "already_subscribed"),
-        ({"mode": "latest"}, None),
+        ({"mode": "latest"}, ""),
         ({}, "too_many_subscriptions"),
     ):
-        told = ask(subscriptions, **wanted)
-        assert (told.code if isinstance(told, Error) else None) == code
+        told.ask(2, **wanted)
+        assert "".join(each.code for each in told.said() if isinstance(each, Error)) == code

@@ -1,4 +1,4 @@
-"""The SDK's half and the gateway's half of a conversation, in memory, with frames delayed, repeated and lost.
+"""The client's half and the gateway's half of a conversation, in memory, with frames delayed, repeated and lost.
 
 The law: whatever happens to the connection, every record published is handed on once and in order, and every offer
 entrusted exists once on the log and is answered once.
@@ -22,6 +22,7 @@ from gridsignal_protocol.client.conversation import Conversation as ClientHalf
 from gridsignal_protocol.client.entry import Entry, Settled
 from gridsignal_protocol.client.messages import Gap
 from gridsignal_protocol.client.subscription import Subscription
+from gridsignal_protocol.server.limits import Limits
 from gridsignal_schemas.frames import Filter, Frame, Receipt
 from gridsignal_schemas.messages import FlexOffer, SpotPrice
 from tests.builders import a_flex_offer, a_spot_price, utc
@@ -72,7 +73,8 @@ class Conversation:
         price = a_spot_price(revision=len(self.world.published) + 1, prices_per_mwh=[Decimal(1)])
         self.world.published.append(price)
         for wire in self.wires:  # the gateway does not know yet which connections are dead
-            wire.down.extend(wire.talk.deliver(len(self.world.published), price))
+            wire.talk.deliver(len(self.world.published), price)
+            wire.down.extend(wire.talk.frames_to_send())
 
     def entrust(self, _: int) -> None:
         self.entrusted += 1
@@ -83,10 +85,11 @@ class Conversation:
 
     def connect(self, _: int) -> None:
         """A connection is welcomed; while another one counts this is a drain."""
-        talk = Talk(self.world, lambda: NOW, Allowance(1000.0, 5000), offer_window=self.window)
+        talk = Talk(self.world, lambda: NOW, Allowance(1000.0, 5000), Limits(offer_window=self.window), 0.0)
         wire = Wire(self.client.connect(), talk)
         (hello,) = wire.connection.frames_to_send()
-        (welcome,) = talk.receive(hello)
+        talk.receive(hello.encode(), 0.0)
+        (welcome,) = talk.frames_to_send()
         self.wires.append(wire)
         wire.connection.receive(welcome, MOMENT)
         self.flush()
@@ -99,7 +102,8 @@ class Conversation:
         """A frame reaches the gateway, perhaps on a connection the client has given up."""
         wire = self._any(pick)
         if wire is not None and wire.up:
-            wire.down.extend(wire.talk.receive(wire.up.popleft()))
+            wire.talk.receive(wire.up.popleft().encode(), 0.0)
+            wire.down.extend(wire.talk.frames_to_send())
 
     def move_down(self, pick: int) -> None:
         wire = self._any(pick)

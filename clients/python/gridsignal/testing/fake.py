@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -17,12 +16,13 @@ from websockets.typing import Subprotocol
 
 from gridsignal.clock import wall
 from gridsignal.testing import operating, rest
-from gridsignal.testing.allowance import FRAME_BURST, FRAMES_PER_S, Allowance
+from gridsignal.testing.allowance import Allowance
 from gridsignal.testing.records import a_request, an_order
 from gridsignal.testing.site import FakeSite
-from gridsignal.testing.talk import End, Talk
+from gridsignal.testing.talk import Talk
 from gridsignal.testing.world import Refusal, World
 from gridsignal.upgrade import WithoutSecrets
+from gridsignal_protocol.server.limits import STATED, Limits
 from gridsignal_schemas import frames
 from gridsignal_schemas.messages import (
     DispatchOrder,
@@ -62,12 +62,12 @@ class FakeGrid:
         sites: Mapping[str, str | FakeSite] | None = None,
         token: str = "fake-token",  # noqa: S107 - it opens nothing
         grid_clock: GridClock | None = None,
-        offer_window: int = 64,
+        offer_window: int = STATED.offer_window,
         now: Callable[[], datetime] = wall,
         writes_per_s: float = 1000.0,
         write_burst: int = 5000,
-        frames_per_s: float = FRAMES_PER_S,
-        frame_burst: int = FRAME_BURST,
+        frames_per_s: float = STATED.frames_per_s,
+        frame_burst: int = STATED.frame_burst,
     ) -> None:
         known = {name: FakeSite(zone=of) if isinstance(of, str) else of for name, of in (sites or _SITES).items()}
         self.world = World(now if grid_clock is None else lambda: grid_clock.at(now()), participant, known)
@@ -80,8 +80,8 @@ class FakeGrid:
         self.unavailable: tuple[int, Mapping[str, str]] | None = None
         """Answer upgrades with this HTTP status and these headers, as something in front of the gateway would."""
         self.allowance = Allowance(writes_per_s, write_burst)
-        self.frame_rate = frames_per_s, frame_burst
-        self._wall, self._grid_clock, self._offer_window = now, grid_clock, offer_window
+        self._wall, self._grid_clock = now, grid_clock
+        self._limits = Limits(offer_window=offer_window, frames_per_s=frames_per_s, frame_burst=frame_burst)
         self._ticking: asyncio.Task[None] | None = None
         self._talks: dict[ServerConnection, Talk] = {}
         self._seen: dict[type[Record], int] = {}
@@ -141,8 +141,8 @@ class FakeGrid:
         self.world.publish(record)
         position = len(self.world.published)
         for socket, talk in self._talks.items():
-            for frame in talk.deliver(position, record):
-                broadcast([socket], frame.encode())
+            talk.deliver(position, record)
+            self._send(socket, talk)
         return record
 
     def ask(
@@ -245,8 +245,8 @@ class FakeGrid:
     def beat(self) -> None:
         """Sends the heartbeat: position frames."""
         for socket, talk in self._talks.items():
-            for frame in talk.beat():
-                broadcast([socket], frame.encode())
+            talk.beat()
+            self._send(socket, talk)
 
     def forget(self, why: Literal["retention", "epoch"] = "retention") -> None:
         """Makes cursors useless: all that are not at the log's end (retention), or all (epoch)."""
@@ -266,28 +266,28 @@ class FakeGrid:
         return rest.answered(self.world, socket, request.path)
 
     async def _serve(self, socket: ServerConnection) -> None:
-        more: Any = {"offer_window": self._offer_window, "grid_clock": self._grid_clock, "frame_rate": self.frame_rate}
-        talk = Talk(self.world, self._wall, self.allowance, **more)
+        now_s = asyncio.get_running_loop().time
+        talk = Talk(self.world, self._wall, self.allowance, self._limits, now_s(), self._grid_clock)
         try:
-            async for text in socket:
-                body = json.loads(text)
-                frame = frames.CLIENT_FRAMES[body["t"]].model_validate(body)
-                answers = talk.refusal_of(frame, asyncio.get_running_loop().time()) or talk.receive(frame)
-                if isinstance(answers, End):
-                    await socket.close(*answers)
-                    return
+            async for message in socket:
+                talk.receive(message, now_s())
                 self._news.set()
-                if isinstance(frame, frames.Hello):
+                if talk.is_open:
                     self._talks[socket] = talk
-                if not (self.hold_answers and isinstance(answers[0], frames.Received | frames.Refused)):
-                    for answer in answers:
-                        broadcast([socket], answer.encode())
+                self._send(socket, talk)
+                if talk.end is not None:
+                    await socket.close(talk.end.code, talk.end.reason)
                 self._publish_owed()
         except ConnectionClosed:
             pass
         finally:
             self._talks.pop(socket, None)
             self._news.set()
+
+    def _send(self, socket: ServerConnection, talk: Talk) -> None:
+        for frame in talk.frames_to_send():
+            if not (self.hold_answers and isinstance(frame, frames.Received | frames.Refused)):
+                broadcast([socket], frame.encode())
 
     def _publish_owed(self) -> None:
         owed, self.world.ledger.owed = self.world.ledger.owed, []

@@ -1,37 +1,32 @@
-"""The fake gateway's half of one conversation: frames in, frames out. No I/O."""
+"""One connection to the fake gateway: the protocol's server half over the fake grid's list. No I/O."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
-from gridsignal.testing.allowance import FRAME_BURST, FRAMES_PER_S, Allowance, FrameRate
-from gridsignal.testing.world import Refusal, World, refused
+from gridsignal.testing.allowance import Allowance
+from gridsignal.testing.world import Refusal, World
+from gridsignal_protocol.server.closing import Close
+from gridsignal_protocol.server.events import Event, Introduce, Join, Look, Publish, Renew
+from gridsignal_protocol.server.limits import Limits, Moment
+from gridsignal_protocol.server.replies import received, refused
+from gridsignal_protocol.server.session import Session
+from gridsignal_protocol.server.subscription import Subscription, Want
 from gridsignal_schemas import frames
-from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.frames import Detail, Frame
-from gridsignal_schemas.messages import (
-    GridClock,
-    Record,
-)
-from gridsignal_schemas.records import RECORD_OF_FRAME
-from gridsignal_schemas.rules.writes import Speaker, Write, WriteRefused, record_of
+from gridsignal_schemas.messages import GridClock, Record
+from gridsignal_schemas.rules.access import OFFER_WRITE, SIGNAL_READ, Entitlements, Principal
+
+_SCOPES = frozenset({SIGNAL_READ, OFFER_WRITE})
 
 
-@dataclass(slots=True)
-class _Wanted:
-    stream: str
-    want: frames.Filter
+class _EveryZone(frozenset[str]):
+    """A fake grid has whatever zone a test publishes for."""
 
-
-class End(NamedTuple):
-    """The close of a conversation."""
-
-    code: frames.CloseCode
-    reason: str
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
 class Talk:
@@ -42,158 +37,121 @@ class Talk:
         world: World,
         wall: Callable[[], datetime],
         allowance: Allowance,
-        *,
-        frame_rate: tuple[float, int] = (FRAMES_PER_S, FRAME_BURST),
-        offer_window: int = 64,
+        limits: Limits,
+        now_s: float,
         grid_clock: GridClock | None = None,
     ) -> None:
-        self._world, self._wall, self._offer_window, self._grid_clock = world, wall, offer_window, grid_clock
-        self._allowance, self._rate = allowance, FrameRate(*frame_rate)
-        self._subs: dict[str, _Wanted] = {}
-        self.site: str | None = None
-        self.instance: str | None = None
+        """`now_s` is the machine's time: frames come as fast as sockets carry them, whatever a test's clock says."""
+        self._world, self._wall, self._allowance, self._grid_clock = world, wall, allowance, grid_clock
+        self._session = Session("fake", limits, self._principal(), Moment(wall(), now_s))
+        self._site: str | None = None
+        self.end: Close | None = None
+        """How the gateway ends it."""
 
-    def refusal_of(self, frame: Frame, now_s: float) -> list[Frame] | End | None:
-        """Why a frame is not dealt with, or how it ends the conversation; None where it is to be received.
+    @property
+    def is_open(self) -> bool:
+        """Whether it was welcomed."""
+        return self._session.is_open
 
-        `now_s` is the machine's time: frames come as fast as sockets carry them, whatever the clock of a test says.
-        """
-        if wait_ms := self._rate.wait_ms(now_s):
-            flooded = End(frames.CloseCode.RATE_LIMITED, "too many frames")
-            return flooded if self._rate.is_flooded else [_too_many(frame, wait_ms)]
-        if isinstance(frame, frames.Hello) and frame.site not in {None, *self._world.sites}:
-            return End(frames.CloseCode.FORBIDDEN, f"{frame.site} is no site of yours")
-        return None
+    def frames_to_send(self) -> list[Frame]:
+        """What is to be written now, in this order; each frame once."""
+        return self._session.frames_to_send()
 
-    def receive(self, frame: Frame) -> list[Frame]:
-        """What the gateway answers."""
-        match frame:
-            case frames.Hello():
-                return [self._welcome(frame)]
-            case frames.Subscribe():
-                return self._subscribe(frame)
-            case frames.Unsubscribe():
-                self._subs.pop(frame.sub, None)
-                return [frames.Unsubscribed(id=frame.id, sub=frame.sub)]
-            case frames.Query():
-                return [self._states(frame)]
-            case frames.Token():
-                return [frames.TokenAccepted(id=frame.id, token_expires_at=self._expiry())]
-            case frames.Offer() | frames.Withdraw() | frames.Respond() | frames.Baseline() | frames.Reading():
-                return [self._write(frame)]
-        return []
+    def receive(self, message: str | bytes, now_s: float) -> None:
+        """A message came: text, or bytes."""
+        now = Moment(self._wall(), now_s)
+        if isinstance(message, str):
+            self._session.receive(message.encode(), now)
+        else:
+            self._session.receive_binary(now)
+        while events := self._session.events_received():
+            for event in events:
+                self._follow(event, now)
 
-    def deliver(self, position: int, record: Record) -> list[Frame]:
+    def deliver(self, position: int, record: Record) -> None:
         """A record was published; `position` is the one after it."""
-        return [
-            self._signal(sub, record, self._world.cursor(position))
-            for sub, wanted in self._subs.items()
-            if self._world.wanted(record, wanted.stream, wanted.want, self.site)
-        ]
+        for subscription in self._session.subscriptions:
+            if self._world.wanted(record, subscription.want, self._site):
+                self._session.subscriptions.signal(subscription, record, self._world.cursor(position))
 
-    def beat(self) -> list[Frame]:
+    def beat(self) -> None:
         """The heartbeat: where each stream stands."""
-        cursor = self._world.cursor(len(self._world.published))
-        return [frames.PositionFrame(sub=sub, cursor=cursor) for sub in self._subs]
+        for subscription in self._session.subscriptions:
+            self._session.subscriptions.position(subscription, self._world.cursor(len(self._world.published)))
 
-    def _welcome(self, hello: frames.Hello) -> frames.Welcome:
-        self.site, self.instance = hello.site, hello.instance
-        return frames.Welcome(
-            id=hello.id,
-            session="fake",
-            time=self._wall(),
-            ping_s=8,
-            grid_clock=self._grid_clock,
-            max_subscriptions=256,
-            offer_window=self._offer_window,
-            token_expires_at=self._expiry(),
-        )
+    def _follow(self, event: Event, now: Moment) -> None:
+        match event:
+            case Introduce():
+                self._introduce(event.hello, now)
+            case Renew():
+                self._session.renewed(event.frame, self._principal())
+            case Join():
+                self._begin(event.subscription)
+            case Publish():
+                self._session.answer(self._written(event))
+            case Look():
+                self._session.answer(self._states(event.query))
+            case Close():
+                self.end = event
+        # welcomed, renewed, left: nothing is kept of it here
 
-    def _subscribe(self, frame: frames.Subscribe) -> list[Frame]:
-        topic = TOPICS.get(frame.stream)
-        if topic is None or not topic.subscribable:
-            return [frames.Error(id=frame.id, code="unknown_stream", message=f"no stream {frame.stream!r}")]
-        if frame.mode == "latest" and not topic.conflates:
-            return [frames.Error(id=frame.id, code="unsupported_mode", message=f"{frame.stream} never conflates")]
-        sub = _group(frame)
-        if sub in self._subs:
-            return [frames.Error(id=frame.id, code="already_subscribed", message="exactly this is subscribed")]
-        self._subs[sub] = _Wanted(frame.stream, frame.filter)
-        end = self._world.cursor(len(self._world.published))
-        reason = None
-        if frame.cursor is not None:
-            position = self._world.position(frame.cursor)
-            if isinstance(position, int):
-                missed = self._world.after(position, frame.stream, frame.filter, self.site)
-                signals = [self._signal(sub, record, self._world.cursor(at)) for at, record in missed]
-                subscribed = frames.Subscribed(id=frame.id, sub=sub, recovery="full")
-                return [subscribed, *signals, frames.PositionFrame(sub=sub, cursor=end)]
-            reason = position
-        if reason is None and not frame.snapshot:
-            subscribed = frames.Subscribed(id=frame.id, sub=sub, recovery="none")
-            return [subscribed, frames.PositionFrame(sub=sub, cursor=end)]
-        current = self._world.snapshot(frame.stream, frame.filter, self.site)
-        subscribed = frames.Subscribed(id=frame.id, sub=sub, recovery="snapshot", reason=reason)
-        signals = [self._signal(sub, record, None) for record in current]
-        return [subscribed, *signals, frames.PositionFrame(sub=sub, cursor=end)]
+    def _introduce(self, hello: frames.Hello, now: Moment) -> None:
+        sites, self._site = self._world.sites, hello.site
+        zone = sites[hello.site].zone if hello.site is not None and hello.site in sites else None
+        theirs = Entitlements(zones=_EveryZone(), sites=frozenset(sites))
+        self._session.welcome(self._principal(), theirs, now, zone=zone, grid_clock=self._grid_clock)
 
-    def _write(self, frame: Write) -> Frame:
-        offer_id, response_id = getattr(frame, "offer_id", None), getattr(frame, "response_id", None)
-        record = self._record(frame)
-        answer = record if isinstance(record, Refusal) else self._too_fast() or self._world.write(record)
+    def _begin(self, subscription: Subscription) -> None:
+        """All it lacks is told at once: the log is a list."""
+        all_of_them, world, want = self._session.subscriptions, self._world, subscription.want
+        all_of_them.named(subscription, _sub_of(want))
+        found = None if subscription.cursor is None else world.position(subscription.cursor)
+        if isinstance(found, int):
+            all_of_them.begun(subscription, "full")
+            for at, record in world.after(found, want, self._site):
+                all_of_them.signal(subscription, record, world.cursor(at))
+        elif found is None and not subscription.snapshot:
+            all_of_them.begun(subscription, "none")
+        else:
+            all_of_them.begun(subscription, "snapshot", found)
+            for record in world.snapshot(want, self._site):
+                all_of_them.signal(subscription, record, None)
+        all_of_them.position(subscription, world.cursor(len(world.published)))
+
+    def _written(self, asked: Publish) -> frames.Received | frames.Refused:
+        answer = self._too_fast() or self._world.write(asked.record)
         if isinstance(answer, Refusal):
-            return refused(answer, frame.id, offer_id, response_id)
+            details = list(answer.details)
+            refusal = refused(asked, answer.code, retry_after_ms=answer.retry_after_ms, details=details)
+            return refusal.model_copy(update={"retriable": answer.retriable})
         receipt, duplicate = answer
-        return frames.Received(
-            id=frame.id, offer_id=offer_id, response_id=response_id, receipt=receipt, duplicate=duplicate
-        )
+        return received(asked, receipt, duplicate=duplicate)
 
     def _too_fast(self) -> Refusal | None:
         wait_ms = self._allowance.wait_ms(self._wall())
         said = (Detail(code="rate", message="too many writes of this organisation"),)
         return Refusal("rate", retriable=True, retry_after_ms=wait_ms, details=said) if wait_ms else None
 
-    def _record(self, frame: Write) -> Record | Refusal:
-        if self.site is None:
-            said = "this connection speaks for no site: say which in the hello"
-            return Refusal("forbidden", details=(Detail(code="forbidden", message=said),))
-        try:
-            return record_of(frame, Speaker(self._world.participant, self.site, self._world.sites[self.site].zone))
-        except WriteRefused as refused:
-            return Refusal(refused.code, details=tuple(refused.details))
-
-    def _states(self, frame: frames.Query) -> frames.States:
+    def _states(self, query: frames.Query) -> frames.States:
         world = self._world
-        offers, orders = world.live(self.site)
-        if not frame.live:
+        offers, orders = world.live(self._site)
+        if not query.live:
             offers, orders = [], []
         return frames.States(
-            id=frame.id,
-            offers={each: world.offer_state(each) for each in frame.offer_ids}
+            id=query.id,
+            offers={each: world.offer_state(each) for each in query.offer_ids}
             | {each: world.offer_state(each, live=True) for each in offers},
-            orders={each: world.order_state(each) for each in frame.order_ids}
+            orders={each: world.order_state(each) for each in query.order_ids}
             | {each: world.order_state(each, live=True) for each in orders},
-            responses={each: world.response_state(each) for each in frame.response_ids},
-            more=False if frame.live else None,
+            responses={each: world.response_state(each) for each in query.response_ids},
+            more=False if query.live else None,
         )
 
-    def _signal(self, sub: str, record: Record, cursor: str | None) -> frames.Signal:
-        return frames.Signal(sub=sub, cursor=cursor, type=record.record_name, body=record.model_dump(mode="json"))
-
-    def _expiry(self) -> datetime:
-        return self._wall() + timedelta(hours=1)
+    def _principal(self) -> Principal:
+        """Who holds the fake's token, good for an hour from now on."""
+        return Principal("participant", self._world.participant, "fake", _SCOPES, self._wall() + timedelta(hours=1))
 
 
-def _too_many(frame: Frame, wait_ms: int) -> Frame:
-    frame_id = getattr(frame, "id", None)
-    if frame.t in RECORD_OF_FRAME and frame_id is not None:
-        said = (Detail(code="rate", message="too many frames"),)
-        refusal = Refusal("rate", retriable=True, retry_after_ms=wait_ms, details=said)
-        return refused(refusal, frame_id, getattr(frame, "offer_id", None), getattr(frame, "response_id", None))
-    message = f"too many frames: expected none for {wait_ms} ms"
-    return frames.Error(id=frame_id, code="rate", message=message, retriable=True)
-
-
-def _group(frame: frames.Subscribe) -> str:
-    said = f"{frame.stream} {frame.filter.model_dump_json()} {frame.mode}"
-    return hashlib.sha256(said.encode()).hexdigest()[:8]
+def _sub_of(want: Want) -> str:
+    names = ["*" if each is None else ",".join(sorted(each)) for each in (want.zones, want.facets)]
+    return hashlib.sha256(" ".join([want.stream, *names, want.mode]).encode()).hexdigest()[:8]

@@ -18,8 +18,9 @@ from datetime import datetime
 from gridsignal.testing.ledger import Ledger
 from gridsignal.testing.promises import Promises
 from gridsignal.testing.site import FakeSite
+from gridsignal_protocol.server.subscription import Want
 from gridsignal_schemas.catalog import TOPIC_OF_RECORD
-from gridsignal_schemas.frames import Detail, Filter, Receipt, Refused, State
+from gridsignal_schemas.frames import Detail, Receipt, State
 from gridsignal_schemas.messages import (
     BaselineDeclaration,
     CarbonIntensity,
@@ -33,7 +34,7 @@ from gridsignal_schemas.messages import (
     RequestCancellation,
     SpotPrice,
 )
-from gridsignal_schemas.records import field_of, identity_of, row_of
+from gridsignal_schemas.records import facet_of, field_of, identity_of, row_of
 from gridsignal_schemas.rules.lifecycle import OFFER_STANDS
 from gridsignal_schemas.rules.offers import can_see
 
@@ -95,17 +96,17 @@ class World:
                 return int(position) if int(position) >= self.kept_from else "cursor_expired"
         return "cursor_unknown"
 
-    def after(self, position: int, stream: str, want: Filter, site: str | None) -> list[tuple[int, Record]]:
+    def after(self, position: int, want: Want, site: str | None) -> list[tuple[int, Record]]:
         """The records of a subscription from a position on, each with the position after it."""
         return [
             (at + 1, record)
             for at, record in enumerate(self.published[position:], start=position)
-            if self.wanted(record, stream, want, site)
+            if self.wanted(record, want, site)
         ]
 
-    def wanted(self, record: Record, stream: str, want: Filter, site: str | None) -> bool:
+    def wanted(self, record: Record, want: Want, site: str | None) -> bool:
         """Whether a subscription sees a record: the right stream, its filter, and nobody else's order or decision."""
-        if TOPIC_OF_RECORD[record.record_name].stream != stream or not row_of(record).is_delivered:
+        if TOPIC_OF_RECORD[record.record_name].stream != want.stream or not row_of(record).is_delivered:
             return False
         if row_of(record).seen_by == "site":
             return field_of(record, "site") in ({site} if site else self.sites)
@@ -113,17 +114,13 @@ class World:
             return False
         if isinstance(record, DispatchRequest):
             return can_see(record, self.participant)
-        if isinstance(record, SpotPrice) and want.products is not None:
-            return record.product in want.products
-        if isinstance(record, CarbonIntensity) and want.accounting is not None:
-            return record.accounting in want.accounting
-        return True
+        return want.facets is None or facet_of(record) in want.facets
 
-    def snapshot(self, stream: str, want: Filter, site: str | None) -> list[Record]:
+    def snapshot(self, want: Want, site: str | None) -> list[Record]:
         """The current state: the newest of each series, open alerts, open requests, orders as they stand."""
         self.ledger.pass_time(self.now())
         newest: dict[str, Record] = {}
-        for _, record in self.after(0, stream, want, site):
+        for _, record in self.after(0, want, site):
             match record:
                 case SpotPrice() | CarbonIntensity() | GridAlert():
                     newest[identity_of(record) or ""] = record
@@ -222,19 +219,6 @@ class World:
                 receipt = self._receipts.get(_identity(record) or ())
                 return State(state=record.response, revision=record.revision, receipt=receipt)
         return None
-
-
-def refused(refusal: Refusal, request_id: int, offer_id: str | None, response_id: str | None) -> Refused:
-    """The frame of a refusal."""
-    return Refused(
-        id=request_id,
-        offer_id=offer_id,
-        response_id=response_id,
-        code=refusal.code,
-        retriable=refusal.retriable,
-        retry_after_ms=refusal.retry_after_ms,
-        details=list(refusal.details),
-    )
 
 
 def _identity(record: Record) -> tuple[str, ...] | None:
