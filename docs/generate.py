@@ -30,7 +30,7 @@ from gridsignal_schemas.rules.limits import Limits  # noqa: E402 - as above
 from gridsignal_services.gateway.settings import GatewaySettings  # noqa: E402 - as above
 from gridsignal_services.ingest.limits import IngestLimits  # noqa: E402 - as above
 from gridsignal_services.limits import LIMIT_TYPES  # noqa: E402 - as above
-from gridsignal_services.restlimits import RestLimits  # noqa: E402 - as above
+from gridsignal_services.rest.limits import RestLimits  # noqa: E402 - as above
 from gridsignal_services.settings import ServerSettings  # noqa: E402 - as above
 
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)

@@ -1,7 +1,8 @@
 """How much of each room the quick tests take, held to a floor that only rises: `make coverage`.
 
 A room is a package: the SDK, the contract, the protocol, each package of the services, and the services' own modules
-together. Counted are statements and branches; the floors lie in coverage_floors.toml, in whole per cent.
+together. Counted are statements and branches; the floors lie in coverage_floors.toml, in whole per cent. Code that
+goes to another room takes its tests along: then the room it left gets a new floor, and the table says which code went.
 """
 
 from __future__ import annotations
@@ -75,9 +76,17 @@ def read(text: str) -> dict[str, int]:
     return floors
 
 
-def written(floors: Mapping[str, int]) -> str:
+def moved(text: str) -> dict[str, str]:
+    """Of rooms with a new floor, which code left them."""
+    reasons: dict[str, str] = tomllib.loads(text).get("moved", {})
+    return reasons
+
+
+def written(floors: Mapping[str, int], reasons: Mapping[str, str]) -> str:
     lines = "".join(f'"{room}" = {floor}\n' for room, floor in sorted(floors.items()))
-    return f"# Per cent of statements and branches; `make coverage ARGS=--raise` raises them.\n[floors]\n{lines}"
+    head = "# Per cent of statements and branches; `make coverage ARGS=--raise` raises them.\n[floors]\n"
+    gone = "".join(f"{json.dumps(room)} = {json.dumps(why)}\n" for room, why in sorted(reasons.items()))
+    return f"{head}{lines}\n# Which code left a room, that has a new floor since.\n[moved]\n{gone}"
 
 
 def _git(*words: str) -> str:
@@ -88,22 +97,24 @@ def _git(*words: str) -> str:
         return ""
 
 
-def highest(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Of each room the highest floor it ever had."""
+def highest(tables: Iterable[str], reasons: Mapping[str, str]) -> dict[str, int]:
+    """Of each room the highest floor it ever had, since code left it."""
     best: dict[str, int] = {}
-    for floors in tables:
-        for room, floor in floors.items():
-            best[room] = max(floor, best.get(room, 0))
+    for text in tables:
+        before = moved(text)
+        for room, floor in read(text).items():
+            if before.get(room) == reasons.get(room):
+                best[room] = max(floor, best.get(room, 0))
     return best
 
 
-def _before() -> dict[str, int]:
+def _before(reasons: Mapping[str, str]) -> dict[str, int]:
     """The highest floors that the table ever had, as far as the history goes."""
     name = TABLE.relative_to(ROOT).as_posix()
     texts = [_git("show", f"{change}:{name}") for change in _git("log", "--format=%H", "--", name).split()]
     if not any(texts):
         print("coverage: no history here: whether a floor has sunk is not known")
-    return highest(read(text) for text in texts if text)
+    return highest(filter(None, texts), reasons)
 
 
 def _measured() -> dict[str, float]:
@@ -120,13 +131,14 @@ def _measured() -> dict[str, float]:
 
 def main(words: list[str]) -> int:
     """0 where each room is at its floor or above it; 1 where one is not, which is named."""
-    floors, measured = read(TABLE.read_text("utf-8")), _measured()
+    text, measured = TABLE.read_text("utf-8"), _measured()
+    floors, reasons = read(text), moved(text)
     if words == ["--raise"]:
         floors = raised(floors, measured)
-        TABLE.write_text(written(floors), "utf-8")
+        TABLE.write_text(written(floors, reasons), "utf-8")
     for room, found in sorted(measured.items()):
         print(f"{room:<36}{found:5.1f} %   floor {floors.get(room, 0):3} %")
-    below = [*faults(floors, measured), *lowered(_before(), floors)]
+    below = [*faults(floors, measured), *lowered(_before(reasons), floors)]
     print("\n".join(f"coverage: {fault}" for fault in below) or "coverage: no room below its floor")
     return bool(below)
 

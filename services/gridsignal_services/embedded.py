@@ -27,7 +27,6 @@ from gridsignal_services.clock import Clock
 from gridsignal_services.collecting import collect_seldom
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.example_tokens import example_token, write_tokens
-from gridsignal_services.for_ever import for_ever
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.door import FeedsDoor
@@ -39,6 +38,7 @@ from gridsignal_services.registry import Registry
 from gridsignal_services.reloading import Reloading, read_files, rules_of
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ServerSettings
+from gridsignal_services.supervised import supervise
 
 Door = Gateway | Dispatch | FeedsDoor
 
@@ -154,7 +154,7 @@ async def running(
 async def _serving(doors: Sequence[Door], lasting: Mapping[str, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """All doors ready, and drained on leaving; the rest goes on beside them."""
     async with asyncio.TaskGroup() as tasks:
-        beside = [tasks.create_task(for_ever(what, work)) for what, work in lasting.items()]
+        beside = [tasks.create_task(supervise(what, work)) for what, work in lasting.items()]
         serving = [tasks.create_task(each.run()) for each in doors]
         await _ready(doors)
         try:

@@ -24,7 +24,6 @@ from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.clock import Clock, ScaledClock, WallClock
 from gridsignal_services.collecting import collect_seldom
 from gridsignal_services.dispatch.service import Dispatch
-from gridsignal_services.for_ever import for_ever
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.door import FeedsDoor
@@ -36,8 +35,9 @@ from gridsignal_services.refused_tokens import RefusedTokens
 from gridsignal_services.registry import Registry
 from gridsignal_services.reloading import Files, Reloading, rules_of, warn_of
 from gridsignal_services.replica import Replica
-from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.settings import Check, ServerSettings
+from gridsignal_services.supervised import supervise
 
 Told = Callable[[str, int], None]
 """Is told the host and port of a door that is ready."""
@@ -151,10 +151,10 @@ async def _serve(door: Door, on: Ground, ended: asyncio.Event, told: Told, repli
         lasting["collector"] = collect_seldom(door.ready())
         if on.keys is not None:
             lasting["keys"] = on.keys.keep(reloading.take_keys)
-        beside += [tasks.create_task(for_ever(what, work)) for what, work in lasting.items()]
+        beside += [tasks.create_task(supervise(what, work)) for what, work in lasting.items()]
         if replica is not None:
-            beside.append(tasks.create_task(for_ever("replica", replica.run())))
-            beside.append(tasks.create_task(for_ever("saving", replica.save())))
+            beside.append(tasks.create_task(supervise("replica", replica.run())))
+            beside.append(tasks.create_task(supervise("saving", replica.save())))
         serving = tasks.create_task(door.run())
         await ended.wait()
         if door.health.ready:

@@ -23,7 +23,7 @@ from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.registry import Registry, example_registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.telemetry import Health
 from tests.patience import SOON_S
 from tests.unit.ledger.zone import CODEC

@@ -12,12 +12,12 @@ import pytest
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
-from gridsignal_services.asgi import HttpServer, add_pages, application
-from gridsignal_services.http_connection import Connection
-from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.rest.asgi import HttpServer, add_pages, application
+from gridsignal_services.rest.callers import add_problems
+from gridsignal_services.rest.connection import Connection
+from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health, logger
-from gridsignal_services.threshold import add_problems
 from tests.patience import SOON_S
 
 GET = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"

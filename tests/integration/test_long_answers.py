@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal_services.access import Principal
-from gridsignal_services.problems import Problem
-from gridsignal_services.restlimits import RestLimits
-from gridsignal_services.threshold import Callers
+from gridsignal_services.rest.callers import Callers
+from gridsignal_services.rest.limits import RestLimits
+from gridsignal_services.rest.problems import Problem
 from gridsignal_services.work import Work
 
 

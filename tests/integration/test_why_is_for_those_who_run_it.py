@@ -26,11 +26,11 @@ from gridsignal_services.clock import WallClock
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.problems import LOG_AWAY, WRITE_UNKNOWN
 from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
+from gridsignal_services.rest.callers import add_problems
+from gridsignal_services.rest.problems import LOG_AWAY, WRITE_UNKNOWN
 from gridsignal_services.settings import ServerSettings
-from gridsignal_services.threshold import add_problems
 from tests.integration.gateway_stand import open_client
 from tests.patience import SOON_S
 

@@ -9,7 +9,7 @@ from gridsignal_services.checkpoints.code import PARTS
 from tests.tidy.sources import ROOT, Source, sources
 
 SERVICES = ROOT / "services" / "gridsignal_services"
-BESIDE = {"gridsignal_services.telemetry", "gridsignal_services.for_ever", "gridsignal_services.settings"}
+BESIDE = {"gridsignal_services.telemetry", "gridsignal_services.supervised", "gridsignal_services.settings"}
 """What writes our own log lines, keeps a task going, says how a broker is reached: no state is made of it."""
 
 

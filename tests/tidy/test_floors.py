@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.floors import TABLE, faults, highest, lowered, per_cent, raised, read, room_of, rooms, written
+from tests.floors import TABLE, faults, highest, lowered, moved, per_cent, raised, read, room_of, rooms, written
 
 
 def test_every_room_has_a_floor() -> None:
     floors = read(TABLE.read_text("utf-8"))
     assert sorted(floors) == sorted(rooms()), "a new room has a line of its own, one that is gone has none"
-    assert TABLE.read_text("utf-8") == written(floors)
+    reasons = moved(TABLE.read_text("utf-8"))
+    assert reasons.keys() <= floors.keys()
+    assert TABLE.read_text("utf-8") == written(floors, reasons)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,16 @@ def test_a_floor_only_rises() -> None:
 
 
 def test_a_floor_that_sank_in_two_steps_is_seen() -> None:
-    before = highest([{"gridsignal": 60}, {"gridsignal": 65}, {"gridsignal": 70, "gridsignal_protocol": 91}])
+    tables = ({"gridsignal": 60}, {"gridsignal": 65}, {"gridsignal": 70, "gridsignal_protocol": 91})
+    before = highest([written(floors, {}) for floors in tables], {})
     assert before == {"gridsignal": 70, "gridsignal_protocol": 91}
     assert lowered(before, {"gridsignal": 65, "gridsignal_protocol": 91}) == lowered(before, {"gridsignal": 65})
     assert len(lowered(before, {"gridsignal": 65})) == 1
+
+
+def test_a_room_that_code_left_has_a_new_floor_that_only_rises_again() -> None:
+    went = {"gridsignal": "the protocol went to gridsignal_protocol"}
+    tables = [written({"gridsignal": 70}, {}), written({"gridsignal": 50}, went), written({"gridsignal": 55}, went)]
+    assert highest(tables, went) == {"gridsignal": 55}
+    assert len(lowered(highest(tables, went), {"gridsignal": 50})) == 1
+    assert highest(tables, {}) == {"gridsignal": 70}, "a reason that is taken back gives nothing"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gridsignal_services.accepted import CSV, JSON, preferred
+from gridsignal_services.rest.accept import CSV, JSON, preferred
 
 
 @pytest.mark.parametrize(

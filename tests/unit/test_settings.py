@@ -10,7 +10,7 @@ import pytest
 from gridsignal_services.access import Entitlements, Principal, Role
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.registry import Registry, example_registry, example_registry_text
-from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.settings import ConfigError, ServerSettings
 
 

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from gridsignal_services.bus import Election, LogUnavailable
 from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_topics import Brokers, administration
-from gridsignal_services.for_ever import for_ever
+from gridsignal_services.supervised import supervise
 from gridsignal_services.telemetry import Outage, logger
 
 SESSION_MS = 6_000
@@ -41,7 +41,7 @@ class KafkaElection(Election, ConsumerRebalanceListener):  # type: ignore[misc] 
         self._changed = asyncio.Event()
         self._consumer: AIOKafkaConsumer | None = None
         self._outage = Outage(logger("election"), "election", topic=topic)
-        self._standing = asyncio.create_task(for_ever("election", self._stand_for_ever()))
+        self._standing = asyncio.create_task(supervise("election", self._stand_for_ever()))
         self._standing.add_done_callback(lambda _: self._changed.set())
 
     @property

@@ -32,7 +32,7 @@ from gridsignal_services.ingest.series import Publication
 from gridsignal_services.output import say
 from gridsignal_services.registry import Registry
 from gridsignal_services.reloading import read_files
-from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.settings import ServerSettings, given, is_loopback
 from gridsignal_services.telemetry import configure_logging
 from gridsignal_services.work import let_the_loop_in

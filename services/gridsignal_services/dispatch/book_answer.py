@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 
 from fastapi import Response
 
-from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.book import head, line
 from gridsignal_services.dispatch.door import Door
@@ -19,6 +18,7 @@ from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.ledger.ranking import call_order
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.rest import problems
 from gridsignal_services.work import Work
 
 _FEW = 8

@@ -16,7 +16,6 @@ from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.codes import CODES
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest, RequestCancellation
-from gridsignal_services import problems
 from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, Entitlements, Principal, may_see
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.clock import Clock
@@ -33,8 +32,9 @@ from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.restlimits import RestLimits
-from gridsignal_services.threshold import Callers
+from gridsignal_services.rest import problems
+from gridsignal_services.rest.callers import Callers
+from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.work import Work
 
 WAIT_S = 5.0

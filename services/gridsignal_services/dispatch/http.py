@@ -8,16 +8,16 @@ from fastapi import FastAPI, Request, Response, Security
 from fastapi.security import HTTPBearer
 from prometheus_client import CollectorRegistry, Counter
 
-from gridsignal_services import problems
-from gridsignal_services.accepted import CSV, JSON, preferred
-from gridsignal_services.asgi import add_pages, application
 from gridsignal_services.dispatch import orders, requests, signals, totals
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.sheet import LISTS
 from gridsignal_services.dispatch.shown import show_answers
-from gridsignal_services.problems import MEDIA_TYPE, ProblemBody
+from gridsignal_services.rest import problems
+from gridsignal_services.rest.accept import CSV, JSON, preferred
+from gridsignal_services.rest.asgi import add_pages, application
+from gridsignal_services.rest.callers import add_problems, answer
+from gridsignal_services.rest.problems import MEDIA_TYPE, ProblemBody
 from gridsignal_services.telemetry import Health, logger
-from gridsignal_services.threshold import add_problems, answer
 
 _log = logger("dispatch")
 _STATUSES = {400, 401, 403, 404, 406, 409, 412, 413, 415, 422, 428, 429, 503}

@@ -14,9 +14,9 @@ from gridsignal_schemas.messages import OrderState
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import Timestamp
-from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door
+from gridsignal_services.rest import problems
 from gridsignal_services.work import Work
 
 T = TypeVar("T")

@@ -12,7 +12,6 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.baselines import FOR_EVER
-from gridsignal_services import problems
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch.door import Door, may_read, owns
 from gridsignal_services.dispatch.periods import WEEK, From, To, must_be_a_period
@@ -20,6 +19,7 @@ from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.views import Readings, ignored
 from gridsignal_services.dispatch.written import json_of
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.rest import problems
 from gridsignal_services.work import Work
 
 _READINGS = sheet_at("/v1/readings", MeterReading, rows="readings")

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.messages import DispatchOrder, FlexOffer, OrderState, SiteRegistration
 from gridsignal_schemas.values import Timestamp
-from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch import baselines, commands, metered
 from gridsignal_services.dispatch.door import Door, must_be_accepted, paged
@@ -45,6 +44,7 @@ from gridsignal_services.dispatch.written import json, json_of, written
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder
+from gridsignal_services.rest import problems
 from gridsignal_services.work import Work
 
 _ORDERS = sheet_at("/v1/orders", DispatchOrder, OrderView, rows="orders", record="order", without="history metered")

@@ -9,12 +9,12 @@ from itertools import chain
 from typing import TypeVar
 
 from gridsignal_schemas.rules.faults import fault
-from gridsignal_services import problems
 from gridsignal_services.access import Entitlements, Principal
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.parts import ORDERS, REQUESTS, Kind, read, zone_name
 from gridsignal_services.dispatch.tables import Kept, Question, TooMany
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.rest import problems
 from gridsignal_services.work import Work
 
 _TOGETHER_BYTES = 256 * 1024

@@ -9,7 +9,7 @@ from fastapi import Query
 
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.values import Timestamp
-from gridsignal_services import problems
+from gridsignal_services.rest import problems
 
 From = Annotated[Timestamp, Query(alias="from", examples=["2024-05-12T18:00:00Z"])]
 To = Annotated[Timestamp, Query(examples=["2024-05-12T19:00:00Z"])]

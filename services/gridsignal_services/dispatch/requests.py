@@ -10,7 +10,6 @@ from gridsignal_schemas.messages import DispatchRequest
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_schemas.rules.requests import request_faults
-from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch import commands
 from gridsignal_services.dispatch.book import BookView
@@ -36,6 +35,7 @@ from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.overtaken import Overtaken
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedRequest
+from gridsignal_services.rest import problems
 
 _REQUESTS = sheet_at("/v1/requests", DispatchRequest, RequestView, rows="requests", record="request")
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from gridsignal_services.access.tokens import Verifier
-from gridsignal_services.asgi import HttpServer
 from gridsignal_services.bus import Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.checkpoints.keeping import Checkpoints
@@ -23,12 +22,13 @@ from gridsignal_services.dispatch.owner import Owner
 from gridsignal_services.dispatch.position import KEY_BYTES, Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.dispatch.registration import register_sites
-from gridsignal_services.for_ever import for_ever
 from gridsignal_services.ops import Watched
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.rest.asgi import HttpServer
+from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.settings import ServerSettings
+from gridsignal_services.supervised import supervise
 from gridsignal_services.telemetry import Health
 
 _RETRY_S = 1.0
@@ -86,7 +86,7 @@ class Dispatch:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(self._server.serve())
                 self._owner = Owner(self._replica, self._clock, election)
-                lasting = for_ever("readings", self._read_meters()), for_ever("owner", self._owner.run())
+                lasting = supervise("readings", self._read_meters()), supervise("owner", self._owner.run())
                 beside = [tasks.create_task(work) for work in (*lasting, self._become_ready())]
                 await serving
                 for task in beside:
@@ -106,7 +106,7 @@ class Dispatch:
         await self._register_sites()
         self.health.set_ready(True)
         self._ready.set()
-        await for_ever("registration", self._keep_registered())
+        await supervise("registration", self._keep_registered())
 
     async def _register_sites(self) -> None:
         while True:

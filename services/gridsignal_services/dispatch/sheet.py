@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel
 
 from gridsignal_schemas.sheets import Sheet
-from gridsignal_services.accepted import CSV, JSON, preferred
+from gridsignal_services.rest.accept import CSV, JSON, preferred
 from gridsignal_services.work import Work
 
 LISTS: set[str] = set()

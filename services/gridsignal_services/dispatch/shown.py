@@ -26,7 +26,6 @@ from gridsignal_schemas.messages import (
     SpotPrice,
 )
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
-from gridsignal_services.accepted import CSV
 from gridsignal_services.dispatch import baselines, signals, totals, vintages
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
 from gridsignal_services.dispatch.sheet import LISTS
@@ -43,6 +42,7 @@ from gridsignal_services.dispatch.views import (
 )
 from gridsignal_services.ledger.delivered import DeliveryInterval
 from gridsignal_services.ledger.delivery import amount
+from gridsignal_services.rest.accept import CSV
 
 R = TypeVar("R", bound=Record)
 

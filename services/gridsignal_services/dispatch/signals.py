@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.values import Shape, Timestamp
-from gridsignal_services import problems
 from gridsignal_services.dispatch.archive import TooMuch
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.listing import must_be_theirs
@@ -27,6 +26,7 @@ from gridsignal_services.dispatch.vintages import (
     point,
 )
 from gridsignal_services.dispatch.written import around, json
+from gridsignal_services.rest import problems
 
 ZoneName = Annotated[str, Query(examples=["DE-LU"])]
 AsOf = Annotated[Timestamp | None, Query(examples=["2024-05-11T12:00:00Z"])]

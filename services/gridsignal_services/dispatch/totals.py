@@ -14,7 +14,6 @@ from gridsignal_schemas.messages import DispatchRequest, RunMode
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD, OfferState
 from gridsignal_schemas.values import Currency, Shape
-from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door, owns
 from gridsignal_services.dispatch.listing import ZoneFilter, must_be_theirs
@@ -29,6 +28,7 @@ from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
+from gridsignal_services.rest import problems
 from gridsignal_services.work import Work
 
 MOST = 2000

@@ -14,7 +14,7 @@ from gridsignal_services.access.tokens import Unauthorized
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.house import House
-from gridsignal_services.problems import Problem, not_ready, unauthorized, unavailable
+from gridsignal_services.rest.problems import Problem, not_ready, unauthorized, unavailable
 from gridsignal_services.telemetry import Health
 
 _FULL_S = 5

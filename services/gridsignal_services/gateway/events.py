@@ -12,7 +12,7 @@ from gridsignal_protocol.server.closing import Close
 from gridsignal_protocol.server.events import Event
 from gridsignal_schemas.frames import CloseCode, Error, Filter, Frame, Hello, Subscribe
 from gridsignal_schemas.rules.shapes import message_of
-from gridsignal_services.problems import Problem, bad_request, rate_limited, unauthorized, unavailable
+from gridsignal_services.rest.problems import Problem, bad_request, rate_limited, unauthorized, unavailable
 
 EVENTS, POLL = "/v1/events", "/v1/poll"
 _LISTS = ("zones", "products", "accounting")

@@ -10,8 +10,8 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from gridsignal_schemas.frames import ANSWER_HEADER
-from gridsignal_services import problems
-from gridsignal_services.problems import MEDIA_TYPE, Problem
+from gridsignal_services.rest import problems
+from gridsignal_services.rest.problems import MEDIA_TYPE, Problem
 
 _LINE_BYTES = 8 * 1024
 """A longer request line: 414; a longer header line: 431."""

@@ -11,7 +11,7 @@ from gridsignal_services.gateway.http import refused, response
 from gridsignal_services.gateway.hub import Batch
 from gridsignal_services.gateway.poll_answer import PollAnswer
 from gridsignal_services.gateway.rendering import Encoding
-from gridsignal_services.problems import Problem, internal
+from gridsignal_services.rest.problems import Problem, internal
 
 if TYPE_CHECKING:
     from gridsignal_services.gateway.connection import Connection

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gridsignal_schemas.frames import Error, Frame, Gap
 from gridsignal_services.gateway.events import refusal_of
 from gridsignal_services.gateway.hub import Prepared
-from gridsignal_services.problems import Problem, bad_request, unavailable
+from gridsignal_services.rest.problems import Problem, bad_request, unavailable
 
 _MOST_BYTES = 1024 * 1024
 

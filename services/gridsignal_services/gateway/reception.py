@@ -33,7 +33,7 @@ from gridsignal_services.gateway.http import (
 )
 from gridsignal_services.gateway.poll import PollWire
 from gridsignal_services.gateway.websocket import WebSocketWire, handshake
-from gridsignal_services.problems import (
+from gridsignal_services.rest.problems import (
     Problem,
     bad_request,
     method_not_allowed,

@@ -11,10 +11,10 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request
 
 from gridsignal_schemas.frames import Frame
-from gridsignal_services import problems
 from gridsignal_services.gateway.http import refused
 from gridsignal_services.gateway.rendering import Encoding
-from gridsignal_services.problems import Problem
+from gridsignal_services.rest import problems
+from gridsignal_services.rest.problems import Problem
 
 if TYPE_CHECKING:
     from gridsignal_services.gateway.connection import Connection

@@ -19,7 +19,6 @@ from gridsignal_services.bus import Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
-from gridsignal_services.for_ever import for_ever
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.conversations import Conversations
 from gridsignal_services.gateway.costs import delivery_s
@@ -40,6 +39,7 @@ from gridsignal_services.gateway.turns import Turns
 from gridsignal_services.ops import Watched
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
+from gridsignal_services.supervised import supervise
 from gridsignal_services.telemetry import Health, logger
 
 _TICK_S = 0.25
@@ -118,12 +118,12 @@ class Gateway:
             tasks = await leaving.enter_async_context(asyncio.TaskGroup())
             presence = self._conversations.presence.keep(self.settings.dead_after_s)
             background = [
-                tasks.create_task(for_ever("time", self._keep_time())),
-                tasks.create_task(for_ever("cursor keys", self._keep_keys())),
-                tasks.create_task(for_ever("presence", presence)),
+                tasks.create_task(supervise("time", self._keep_time())),
+                tasks.create_task(supervise("cursor keys", self._keep_keys())),
+                tasks.create_task(supervise("presence", presence)),
             ]
             await self._fill()
-            background += [tasks.create_task(for_ever(name, self._sources.follow(name))) for name in PUBLIC]
+            background += [tasks.create_task(supervise(name, self._sources.follow(name))) for name in PUBLIC]
             self.health.set_ready(True)
             self._ready.set()
             self._logger.info("ready", host=self.address[0], port=self.address[1])

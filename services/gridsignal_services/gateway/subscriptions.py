@@ -15,7 +15,7 @@ from gridsignal_services.gateway.groupkey import GroupKey, group_key
 from gridsignal_services.gateway.hub import Group, Hub
 from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.problems import LOG_AWAY
+from gridsignal_services.rest.problems import LOG_AWAY
 from gridsignal_services.telemetry import logger
 
 _log = logger("gateway")

@@ -17,7 +17,7 @@ from websockets.server import ServerProtocol
 from gridsignal_schemas.frames import ANSWER_HEADER, SUBPROTOCOL_AVRO, SUBPROTOCOL_JSON, Frame
 from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.problems import Problem
+from gridsignal_services.rest.problems import Problem
 
 if TYPE_CHECKING:
     from websockets.typing import Origin

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterable
 
 from gridsignal_services.access.tokens import Verifier
-from gridsignal_services.asgi import HttpServer
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.cache import Cache
@@ -25,9 +24,10 @@ from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.service import Ingest
 from gridsignal_services.ops import Watched
 from gridsignal_services.registry import Registry
+from gridsignal_services.rest.asgi import HttpServer
+from gridsignal_services.rest.callers import Callers
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health
-from gridsignal_services.threshold import Callers
 
 
 class FeedsDoor:

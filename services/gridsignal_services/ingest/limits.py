@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gridsignal_services.ingest.kept import MOST_POINTS, MOST_POINTS_OF_ONE
-from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.rest.limits import RestLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from pydantic import BaseModel
 from gridsignal_protocol.bucket import Bucket
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Record, SpotPrice
-from gridsignal_services import problems
 from gridsignal_services.access import SIGNAL_WRITE, Principal
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.intake import Batch
@@ -24,7 +23,8 @@ from gridsignal_services.ingest.publishing import Origin, Publishing
 from gridsignal_services.ingest.pushed import AlertBody, CarbonBody, PricesBody, Pushed
 from gridsignal_services.ingest.quarantine import SetAside
 from gridsignal_services.ingest.revisions import Series
-from gridsignal_services.threshold import Callers
+from gridsignal_services.rest import problems
+from gridsignal_services.rest.callers import Callers
 
 Body = TypeVar("Body", PricesBody, CarbonBody, AlertBody)
 

@@ -7,16 +7,16 @@ from datetime import datetime
 from fastapi import FastAPI, Request
 
 from gridsignal_schemas.values import Shape
-from gridsignal_services import problems
 from gridsignal_services.access import SIGNAL_READ
-from gridsignal_services.asgi import add_pages, application
 from gridsignal_services.ingest import push
 from gridsignal_services.ingest.limits import IngestLimits
 from gridsignal_services.ingest.push import PushDoor
 from gridsignal_services.ingest.service import Ingest
-from gridsignal_services.problems import MEDIA_TYPE, ProblemBody
+from gridsignal_services.rest import problems
+from gridsignal_services.rest.asgi import add_pages, application
+from gridsignal_services.rest.callers import Callers, add_problems
+from gridsignal_services.rest.problems import MEDIA_TYPE, ProblemBody
 from gridsignal_services.telemetry import logger
-from gridsignal_services.threshold import Callers, add_problems
 
 _STATUSES = {400, 401, 403, 409, 413, 415, 422, 503}
 

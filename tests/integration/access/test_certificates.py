@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from gridsignal_services.asgi import HttpServer, application
 from gridsignal_services.reloading import read_files
+from gridsignal_services.rest.asgi import HttpServer, application
 from gridsignal_services.settings import ConfigError, ServerSettings
 from tests.integration.gateway_stand import Stand
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from gridsignal_services.bus.kafka_clients import stop
-from gridsignal_services.for_ever import Ended, for_ever
+from gridsignal_services.supervised import Ended, supervise
 from tests.patience import SOON_S
 
 
@@ -67,11 +67,11 @@ async def test_a_client_is_ended_in_time_and_its_connections_are_closed(ends: Ca
 
 async def test_work_for_ever_that_ends_is_told() -> None:
     with pytest.raises(Ended, match="reading: expected to go on"):
-        await for_ever("reading", lets_a_cancellation_out())
+        await supervise("reading", lets_a_cancellation_out())
 
 
 async def test_work_for_ever_is_cancelled_like_any_other() -> None:
-    task = asyncio.create_task(for_ever("reading", waits_for_ever()))
+    task = asyncio.create_task(supervise("reading", waits_for_ever()))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gridsignal_services import problems
 from gridsignal_services.access import Entitlements
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.parts import ORDERS
 from gridsignal_services.dispatch.past import Past
 from gridsignal_services.dispatch.tables import Question
+from gridsignal_services.rest import problems
 from gridsignal_services.work import NOBODYS
 from tests.builders import utc
 from tests.integration.dispatch.test_finished import let_go

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import h11
 import pytest
 
-from gridsignal_services.problems import TYPES
+from gridsignal_services.rest.problems import TYPES
 from tests.integration.gateway_stand import Stand
 from tests.patience import SOON_S
 

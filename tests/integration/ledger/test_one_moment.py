@@ -35,7 +35,7 @@ from gridsignal_services.gateway.sources import Sources
 from gridsignal_services.ledger.pieces import A_PIECE
 from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.rest.limits import RestLimits
 from tests.builders import REQUEST_ID, a_request_cancellation
 from tests.integration.gateway_stand import GridTime
 from tests.unit.ledger.market import OPERATORS_NAME, OWNER, Market

@@ -13,9 +13,9 @@ from gridsignal import GridsignalError, UsageError
 from gridsignal.history import _answered
 from gridsignal.problems import Meaning, meaning_of
 from gridsignal_schemas.frames import Detail
-from gridsignal_services import problems
 from gridsignal_services.cli import api, ingest_door
-from gridsignal_services.problems import Problem
+from gridsignal_services.rest import problems
+from gridsignal_services.rest.problems import Problem
 
 ASKED = Detail(code="PERIOD", pointer="?to", message="expected after from")
 WRITTEN = Detail(code="STEP", pointer="/step_w", message="expected a divisor")

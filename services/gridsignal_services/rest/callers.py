@@ -22,14 +22,14 @@ from gridsignal_schemas import strict_json
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.rules.shapes import message_of
 from gridsignal_schemas.strict_json import MAX_BODY
-from gridsignal_services import problems
 from gridsignal_services.access import Principal
 from gridsignal_services.access.tokens import Unauthorized, Verifier
 from gridsignal_services.bus import LogUnavailable, PositionGone
 from gridsignal_services.cache.memory import MemoryCache
-from gridsignal_services.problems import MEDIA_TYPE, Problem
 from gridsignal_services.registry import Registry
-from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.rest import problems
+from gridsignal_services.rest.limits import RestLimits
+from gridsignal_services.rest.problems import MEDIA_TYPE, Problem
 from gridsignal_services.slots import Slots
 from gridsignal_services.work import Work
 

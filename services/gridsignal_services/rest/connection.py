@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.rest.limits import RestLimits
 
 _HEADER_BYTES = 32 * 1024
 """A longer header is no request. A token of 8 KiB has its place in it, and what proxies add."""

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from gridsignal_services.arrivals import MAX_NETWORKS, Arrivals, network_of
-from gridsignal_services.http_connection import Connection
-from gridsignal_services.problems import MEDIA_TYPE, Problem, busy, no_websocket, rate_limited
+from gridsignal_services.rest.connection import Connection
+from gridsignal_services.rest.problems import MEDIA_TYPE, Problem, busy, no_websocket, rate_limited
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]

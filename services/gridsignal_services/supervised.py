@@ -11,7 +11,7 @@ class Ended(Exception):
     """Work ended that should have gone on: a defect. The service is of no use without it."""
 
 
-async def for_ever(what: str, work: Coroutine[Any, Any, None]) -> None:
+async def supervise(what: str, work: Coroutine[Any, Any, None]) -> None:
     """Awaits the work, which only a cancellation of this task may end. Raises Ended, and what the work raises.
 
     A library that lets a cancellation of its own out would end a task as if somebody had wanted it: a task group goes

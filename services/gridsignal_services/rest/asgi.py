@@ -21,10 +21,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gridsignal_services.addresses import address_of, listening
 from gridsignal_services.arrivals import ArrivalLimits, Arrivals
-from gridsignal_services.http_connection import Connection
-from gridsignal_services.http_doorstep import Waiting
-from gridsignal_services.http_guard import Guard
-from gridsignal_services.restlimits import RestLimits
+from gridsignal_services.rest.connection import Connection
+from gridsignal_services.rest.doorstep import Waiting
+from gridsignal_services.rest.guard import Guard
+from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health
 
