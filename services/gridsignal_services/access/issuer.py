@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from gridsignal_services.access import Role
@@ -32,7 +33,8 @@ class LocalIssuer:
     def create_or_open(cls, directory: Path) -> LocalIssuer:
         """The issuer of this directory; its key is made at first use, readable by the owner alone.
 
-        Raises PermissionError when others may read the key: it is no secret any more, delete it.
+        Raises PermissionError when others may read the key: it is no secret any more, delete it; OSError for a file
+        that holds none.
         """
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = directory / _PRIVATE
@@ -40,7 +42,11 @@ class LocalIssuer:
             _write_private(path)
         if path.stat().st_mode & 0o077:
             raise PermissionError(f"expected {path.name} to be readable by its owner alone (mode 0600); delete it")
-        issuer = cls(ECKey.import_key(json.loads(path.read_text("utf-8"))))
+        try:
+            issuer = cls(ECKey.import_key(json.loads(path.read_bytes())))
+        except (ValueError, TypeError, KeyError, JoseError):
+            told = f"{path}: expected the issuer's key, got something else; without the file a new one is made"
+            raise OSError(f"{told}, and new tokens are needed") from None
         _replace(directory / _PUBLIC, json.dumps(issuer.jwks, indent=2) + "\n")
         return issuer
 

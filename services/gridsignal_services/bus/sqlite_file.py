@@ -36,6 +36,7 @@ _TABLES = (
 _INSERT = "INSERT INTO records (place, appended_us, key, headers, value) VALUES "
 _ROW = "(?, ?, ?, ?, ?)"
 Row = tuple[int, int, str, str, bytes]
+Identity = tuple[int, int]
 ROWS_AT_ONCE = 32
 """Rows of one statement, which are a transaction by themselves."""
 
@@ -86,6 +87,12 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def identity(path: Path) -> Identity:
+    """Which file it is, whatever its name. Raises OSError where there is none."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def inspect(path: Path, prefix: str) -> tuple[Contents, dict[Lane, tuple[int, int]]]:

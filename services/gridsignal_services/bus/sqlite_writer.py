@@ -77,6 +77,7 @@ class Writer(threading.Thread):
         self._listener = listener
         self._prune_period_s = prune_period_s
         self._connection: sqlite3.Connection | None = None
+        self._file: sqlite_file.Identity | None = None
         self._last_us = 0
         self._written_bytes = 0
         self._prune_at_s = time.monotonic() + prune_period_s
@@ -136,6 +137,7 @@ class Writer(threading.Thread):
                 for w, r in zip(batch, records, strict=True)
             ]
             sqlite_file.commit(connection, rows)
+            self._must_be_there()
         except Exception as error:  # the thread must outlive whatever the file and the clock do; the callers are told
             self._reopen()
             failure = LogUnavailable(f"the embedded log can't be written now: {error}")
@@ -174,6 +176,7 @@ class Writer(threading.Thread):
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
+            self._must_be_there()  # or another, empty one would be made in its place
             connection = self._connect(self._path)
             try:
                 for lane in self._lanes:
@@ -182,9 +185,14 @@ class Writer(threading.Thread):
             except sqlite3.Error:
                 connection.close()
                 raise
-            self._connection = connection
+            self._connection, self._file = connection, sqlite_file.identity(self._path)
             self._tell(self._listener.opened, dict(self._ends))  # before anything that is written from here on
         return self._connection
+
+    def _must_be_there(self) -> None:
+        """Raises OSError where the file is no longer the one at its path: what lies in it will not be found again."""
+        if self._file is not None and sqlite_file.identity(self._path) != self._file:
+            raise FileNotFoundError(f"{self._path} was moved or replaced")
 
     def _reopen(self) -> None:
         """Starts afresh after an error."""

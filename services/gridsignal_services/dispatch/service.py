@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 from pathlib import Path
 
@@ -148,14 +149,22 @@ def _finished(checkpoints: Checkpoints | None, directory: Path) -> Finished:
 
 
 def _position_key(directory: Path) -> bytes:
-    """The key that seals positions; made at first use, readable by its owner alone."""
+    """The key that seals positions; made at first use, readable by its owner alone.
+
+    Raises OSError for a file that holds none.
+    """
     path = directory / "position.key"
     if not path.exists():
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = directory / f"position.key.{secrets.token_hex(4)}"
-        draft.touch(mode=0o600)
-        draft.write_bytes(secrets.token_bytes(KEY_BYTES))
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(secrets.token_bytes(KEY_BYTES))
+            out.flush()
+            os.fsync(out.fileno())
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(draft)  # two first starts at once: the first key stays, and it is always whole
         draft.unlink()
-    return path.read_bytes()
+    if len(key := path.read_bytes()) != KEY_BYTES:
+        told = f"{path}: expected a key of {KEY_BYTES} bytes, got {len(key)}; without the file a new one is made"
+        raise OSError(f"{told}, and positions of before are refused")
+    return key

@@ -17,7 +17,7 @@ _NAME = "cursor_keys.json"
 def open_keys(directory: Path, now_s: int, *, rotate_days: int = 30, keep_days: int = 90) -> list[Key]:
     """All keys that may still open a cursor, the newest last; makes one where the newest is too old.
 
-    A key is forgotten `keep_days` after its successor was made.
+    A key is forgotten `keep_days` after its successor was made. Raises OSError for a file that holds none.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with open(directory / f"{_NAME}.lock", "a+b") as lock:
@@ -42,8 +42,12 @@ def rotated(keys: list[Key], now_s: int, fresh: bytes, *, rotate_days: int, keep
 def _read(path: Path) -> list[Key]:
     if not path.exists():
         return []
-    rows = json.loads(path.read_text("utf-8"))["keys"]
-    return [Key(row["id"], base64.b64decode(row["secret"]), row["created_s"]) for row in rows]
+    try:
+        rows = json.loads(path.read_bytes())["keys"]
+        return [Key(int(row["id"]), base64.b64decode(row["secret"]), int(row["created_s"])) for row in rows]
+    except (ValueError, TypeError, KeyError):
+        told = f"{path}: expected the cursors' keys, got something else; without the file new ones are made"
+        raise OSError(f"{told}, and clients begin again with a snapshot") from None
 
 
 def _write(path: Path, keys: list[Key]) -> None:
