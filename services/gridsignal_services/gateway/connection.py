@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from websockets.http11 import Request, Response
+from websockets.http11 import Response
 
 from gridsignal_protocol.server.closing import STALLED, Close
 from gridsignal_protocol.server.session import Session
@@ -16,6 +16,7 @@ from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.request import RequestWire
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.turns import Share
+from gridsignal_services.gateway.wire import Message, Wire
 
 _FAULT_OF_OURS = 1011
 _EARLY_LATE_BYTES, _LATE_BYTES = 512, 64 * 1024
@@ -30,15 +31,8 @@ class Door(Protocol):
     def opened(self, connection: Connection) -> None:
         """A socket is there; nothing has been read."""
 
-    def requested(self, connection: Connection, request: Request) -> None:
-        """An HTTP request has come: it is answered, and what follows belongs to the connection's wire."""
-
-    def received(self, connection: Connection, text: bytes) -> None: ...
-
-    def received_binary(self, connection: Connection) -> None: ...
-
-    def counted(self, connection: Connection) -> None:
-        """Something that asks for nothing: a ping, a pong, a fragment that is not the last."""
+    def heard(self, connection: Connection, message: Message) -> None:
+        """Something has come in whole; after a request, what follows belongs to the connection's wire."""
 
     def has_unread(self, connection: Connection) -> None:
         """Bytes have come, which are worked off when it is the connection's turn."""
@@ -59,35 +53,6 @@ class Door(Protocol):
 
     def broke(self, connection: Connection, fault: Exception) -> None:
         """Something of ours went wrong with what came in."""
-
-
-class Wire(Protocol):
-    """A wire format: what comes in is taken apart, what goes out is put together."""
-
-    @property
-    def encoding(self) -> Encoding:
-        """How groups render what they send to it."""
-
-    def receive(self, piece: bytes) -> None:
-        """The next bytes."""
-
-    def receive_eof(self) -> bool:
-        """The peer sends nothing more; whether it still waits for an answer."""
-
-    def lost(self) -> None:
-        """The socket is gone."""
-
-    def ping(self) -> None:
-        """Asks for a sign of life."""
-
-    def said(self, frame: Frame) -> None:
-        """A frame is on its way to the peer."""
-
-    def close(self, code: int, reason: str) -> None:
-        """Says goodbye, behind everything sent before."""
-
-    def fail(self, code: int, reason: str) -> None:
-        """Says goodbye and takes nothing more."""
 
 
 class Connection(Inlet, Outlet):
@@ -189,7 +154,8 @@ class Connection(Inlet, Outlet):
 
     def take_in(self, piece: bytes) -> None:
         try:
-            self.wire.receive(piece)
+            for message in self.wire.receive(piece):
+                self.door.heard(self, message)
         except Exception as fault:  # one connection's end is not the others': this one comes back, the rest goes on
             self.door.broke(self, fault)
 

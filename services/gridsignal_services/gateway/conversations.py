@@ -35,6 +35,7 @@ from gridsignal_services.gateway.subscriptions import Subscriptions
 from gridsignal_services.gateway.ticker import Ticker
 from gridsignal_services.gateway.turns import Turns
 from gridsignal_services.gateway.watch import Watch
+from gridsignal_services.gateway.wire import Heard, Message
 from gridsignal_services.telemetry import Health, logger
 
 _PRESENT_FOR = 4.0
@@ -96,8 +97,23 @@ class Conversations:
         self._gauges.connections.set(len(self.connections))
         self.watch.look_in(connection, self._settings.header_timeout_s)
 
-    def requested(self, connection: Connection, request: Request) -> None:
-        answer = self._reception.answer(connection, request, _now())
+    def heard(self, connection: Connection, message: Message) -> None:
+        session, now = connection.session, _now()
+        if isinstance(message, Request):
+            self._requested(connection, message, now)
+            return
+        assert session is not None, "expected a request before anything else"
+        match message:
+            case bytes():
+                session.receive(message, now)
+            case Heard.BINARY:
+                session.receive_binary(now)
+            case Heard.NOTHING:
+                session.count(now)
+        self.follow(connection)
+
+    def _requested(self, connection: Connection, request: Request, now: Moment) -> None:
+        answer = self._reception.answer(connection, request, now)
         self._gauges.upgrades.labels(answer.response.status_code).inc()
         if answer.session is not None:
             self._begin(connection, answer.session)
@@ -122,21 +138,6 @@ class Conversations:
         connection.counted_for = principal.name
         connection.share = self.turns.share_of(principal.name)
         self._quota.arrive(principal)
-
-    def received(self, connection: Connection, text: bytes) -> None:
-        if connection.session is not None:
-            connection.session.receive(text, _now())
-            self.follow(connection)
-
-    def received_binary(self, connection: Connection) -> None:
-        if connection.session is not None:
-            connection.session.receive_binary(_now())
-            self.follow(connection)
-
-    def counted(self, connection: Connection) -> None:
-        if connection.session is not None:
-            connection.session.count(_now())
-            self.follow(connection)
 
     def has_unread(self, connection: Connection) -> None:
         self.turns.ask(connection)

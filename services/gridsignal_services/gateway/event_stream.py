@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from websockets.http11 import Response
@@ -12,6 +13,7 @@ from websockets.http11 import Response
 from gridsignal_protocol.server import closing
 from gridsignal_schemas.frames import Error, Frame
 from gridsignal_services.gateway.rendering import Encoding, event
+from gridsignal_services.gateway.wire import Heard, Message
 
 if TYPE_CHECKING:
     from gridsignal_services.gateway.connection import Connection
@@ -33,8 +35,8 @@ class EventWire:
         give_up_after(connection, dead_after_s)
         connection.send_message(begun.serialize() + f"retry: {_RETRY_MS}\n\n".encode())
 
-    def receive(self, piece: bytes) -> None:
-        self._connection.door.counted(self._connection)
+    def receive(self, piece: bytes) -> Iterator[Message]:
+        yield Heard.NOTHING
 
     def receive_eof(self) -> bool:
         """Who sends nothing more may still read, or has hung up: it gets what there is, and nothing waits for it."""

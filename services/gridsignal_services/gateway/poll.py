@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gridsignal_schemas.frames import Frame
@@ -11,6 +12,7 @@ from gridsignal_services.gateway.http import refused, response
 from gridsignal_services.gateway.hub import Batch
 from gridsignal_services.gateway.poll_answer import PollAnswer
 from gridsignal_services.gateway.rendering import Encoding
+from gridsignal_services.gateway.wire import Heard, Message
 from gridsignal_services.rest.problems import Problem, internal
 
 if TYPE_CHECKING:
@@ -83,8 +85,8 @@ class PollWire:
 
     # --- the wire ------------------------------------------------------------------------------------------------
 
-    def receive(self, piece: bytes) -> None:
-        self._connection.door.counted(self._connection)
+    def receive(self, piece: bytes) -> Iterator[Message]:
+        yield Heard.NOTHING
 
     def receive_eof(self) -> bool:
         """Who sends nothing more may still read, or has hung up: it gets the first answer there is."""

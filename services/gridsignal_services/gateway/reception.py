@@ -17,7 +17,7 @@ from gridsignal_schemas.frames import Frame
 from gridsignal_services.access import Principal
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.gateway.admission import Admission
-from gridsignal_services.gateway.connection import Connection, Wire
+from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.event_stream import EventWire
 from gridsignal_services.gateway.events import EVENTS, POLL, asked, refusal
 from gridsignal_services.gateway.gauges import Gauges
@@ -33,6 +33,7 @@ from gridsignal_services.gateway.http import (
 )
 from gridsignal_services.gateway.poll import PollWire
 from gridsignal_services.gateway.websocket import WebSocketWire, handshake
+from gridsignal_services.gateway.wire import Wire
 from gridsignal_services.rest.problems import (
     Problem,
     bad_request,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from websockets.http11 import Request
 from gridsignal_schemas.frames import Frame
 from gridsignal_services.gateway.http import refused
 from gridsignal_services.gateway.rendering import Encoding
+from gridsignal_services.gateway.wire import Message
 from gridsignal_services.rest import problems
 from gridsignal_services.rest.problems import Problem
 
@@ -41,7 +43,7 @@ class RequestWire:
         """Nothing until something comes in: many sockets never say anything."""
         return h11.Connection(h11.SERVER, max_incomplete_event_size=self._settings.header_bytes)
 
-    def receive(self, piece: bytes) -> None:
+    def receive(self, piece: bytes) -> Iterator[Message]:
         if self._is_read:
             return
         self._reader.receive_data(piece)
@@ -52,10 +54,10 @@ class RequestWire:
             return
         if isinstance(event, h11.Request):
             self._is_read = True
-            self._connection.door.requested(self._connection, _request(event))
+            yield _request(event)
             rest, _ = self._reader.trailing_data
             if rest and self._connection.wire is not self:
-                self._connection.wire.receive(rest)
+                yield from self._connection.wire.receive(rest)
 
     def receive_eof(self) -> bool:
         """Half a request is none, and nobody waits for its answer."""

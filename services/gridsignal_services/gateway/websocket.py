@@ -6,6 +6,7 @@ the socket, because what is sent is the same bytes for a whole group and leaves 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from websockets.frames import Frame as WireFrame
@@ -17,6 +18,7 @@ from websockets.server import ServerProtocol
 from gridsignal_schemas.frames import ANSWER_HEADER, SUBPROTOCOL_AVRO, SUBPROTOCOL_JSON, Frame
 from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.gateway.wire import Heard, Message
 from gridsignal_services.rest.problems import Problem
 
 if TYPE_CHECKING:
@@ -72,53 +74,52 @@ class WebSocketWire:
 
     # --- in ------------------------------------------------------------------------------------------------------
 
-    def receive(self, piece: bytes) -> None:
+    def receive(self, piece: bytes) -> Iterator[Message]:
         self._protocol.receive_data(piece)
-        self._react()
+        for event in self._protocol.events_received():
+            if isinstance(event, WireFrame) and self._connection.is_live:
+                message = self._message(event)
+                if message is not None:
+                    yield message
+        self._relay()
 
     def receive_eof(self) -> bool:
         self._protocol.receive_eof()
-        self._react()
+        self._relay()
         return False
 
     def lost(self) -> None:
         self._parts = []
 
-    def _react(self) -> None:
-        for event in self._protocol.events_received():
-            if isinstance(event, WireFrame) and self._connection.is_live:
-                self._take(event)
-        self._relay()
-
-    def _take(self, frame: WireFrame) -> None:
-        door, connection = self._connection.door, self._connection
+    def _message(self, frame: WireFrame) -> Message | None:
+        """What the frame completes; None where the connection ends with it."""
         match frame.opcode:
             case Opcode.TEXT | Opcode.BINARY | Opcode.CONT:
                 if frame.opcode is not Opcode.CONT:
                     self._is_text = frame.opcode is Opcode.TEXT
                 self._parts.append(bytes(frame.data))
                 if frame.fin:
-                    whole, self._parts = b"".join(self._parts), []
-                    self._message(whole)
-                elif len(self._parts) < self._settings.frame_fragments:
-                    door.counted(connection)
-                else:
-                    self._refuse(_TOO_BIG, "too many fragments")
+                    return self._whole()
+                if len(self._parts) < self._settings.frame_fragments:
+                    return Heard.NOTHING
+                self._refuse(_TOO_BIG, "too many fragments")
+                return None
             case Opcode.CLOSE:
-                connection.stop()
+                self._connection.stop()
+                return None
             case _:
-                door.counted(connection)
+                return Heard.NOTHING
 
-    def _message(self, whole: bytes) -> None:
+    def _whole(self) -> Message | None:
+        whole, self._parts = b"".join(self._parts), []
         if not self._is_text:
-            self._connection.door.received_binary(self._connection)
-            return
+            return Heard.BINARY
         try:
             whole.decode("utf-8")
         except UnicodeDecodeError:
             self._refuse(_NOT_UTF8, "expected UTF-8")
-            return
-        self._connection.door.received(self._connection, whole)
+            return None
+        return whole
 
     def _refuse(self, code: int, reason: str) -> None:
         self._connection.stop(code)
