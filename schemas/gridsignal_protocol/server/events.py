@@ -38,6 +38,11 @@ class Renewed:
 
 
 @dataclass(frozen=True, slots=True)
+class Ping:
+    """Ask for a sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
     """A subscription that may be had: it is `named`, then `begun` or `refused`, and `live` once it lacks nothing."""
 
@@ -70,4 +75,4 @@ class Look:
     """For which the connection speaks; None: for all of its organisation."""
 
 
-Event: TypeAlias = Introduce | Renew | Welcomed | Renewed | Join | Leave | Publish | Look | Close
+Event: TypeAlias = Introduce | Renew | Welcomed | Renewed | Ping | Join | Leave | Publish | Look | Close

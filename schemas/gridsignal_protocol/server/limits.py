@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 
 class Moment(NamedTuple):
-    """Now, by both clocks that matter."""
+    """Now, by the clocks that matter."""
 
     wall: datetime
     """Wall time, by which tokens expire."""
     steady_s: float
     """Seconds that nobody sets: what pace and waiting are measured in."""
+    lived_s: float
+    """Those of them in which this program was there to hear: what silence is measured in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Limits:
     max_subscriptions: int = 256
     offer_window: int = 64
     ping_s: int = 8
+    dead_after_s: int = 16
     hello_timeout_s: float = 5.0
     token_notice_s: float = 60.0
 

@@ -12,6 +12,7 @@ from gridsignal_protocol.server import closing
 from gridsignal_protocol.server.closing import Close
 from gridsignal_protocol.server.conduct import Conduct, Pace
 from gridsignal_protocol.server.events import Event, Introduce, Join, Leave, Look, Renew, Renewed, Welcomed
+from gridsignal_protocol.server.life import Life
 from gridsignal_protocol.server.limits import Limits, Moment
 from gridsignal_protocol.server.reading import ClientFrame, read, too_fast
 from gridsignal_protocol.server.subscriptions import Subscriptions
@@ -32,7 +33,6 @@ from gridsignal_schemas.frames import (
     Subscribe,
     Token,
     TokenAccepted,
-    TokenExpiring,
     Unsubscribe,
     Welcome,
     Withdraw,
@@ -63,7 +63,7 @@ class Session:
         self._hello: Hello | None = None
         self._speaker: Speaker | None = None
         self._window = Window(limits.offer_window)
-        self._notice_sent = False
+        self._life = Life(limits, now)
         self._conduct = Conduct(limits, now.steady_s)
         self._out: list[Frame] = []
         self.subscriptions = Subscriptions(limits.max_subscriptions, self._out)
@@ -180,7 +180,7 @@ class Session:
             return
         has_changed = fresh.scopes != self.principal.scopes
         self.principal = fresh
-        self._notice_sent = False
+        self._life.renewed()
         self._follow(TokenAccepted(id=frame.id, token_expires_at=fresh.expires_at))
         self._follow(closing.SCOPES_CHANGED if has_changed else Renewed())
 
@@ -193,21 +193,18 @@ class Session:
         if self.is_open and self._narrowed(entitled) != self.entitlements:
             self._follow(closing.ENTITLEMENTS_CHANGED)
 
+    # --- how long it lasts ---------------------------------------------------------------------------------------
+
+    def heard(self, lived_s: float) -> None:
+        """Something has come, whatever it was."""
+        self._life.heard(lived_s)
+
     def tick(self, now: Moment) -> float:
-        """Time has passed: what the token's age asks for, and in how many seconds to look again."""
-        if self.principal is None:
-            return self._limits.hello_timeout_s
-        left_s = (self.principal.expires_at - now.wall).total_seconds()
-        if left_s <= 0:
-            self._follow(closing.TOKEN_EXPIRED)
-            return 0.0
-        until_notice_s = left_s - self._limits.token_notice_s
-        if until_notice_s > 0:
-            return until_notice_s
-        if self.is_open and not self._notice_sent:
-            self._notice_sent = True
-            self._follow(TokenExpiring(expires_at=self.principal.expires_at))
-        return left_s
+        """Time has passed: does what is due, and says in how many seconds to look again."""
+        expires_at = None if self.principal is None else self.principal.expires_at
+        due, again_s = self._life.tick(now, expires_at, is_open=self.is_open)
+        self._follow(*due)
+        return again_s
 
     # --- what the log says; of subscriptions it is told to `subscriptions` ----------------------------------------
 

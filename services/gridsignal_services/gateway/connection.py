@@ -80,7 +80,7 @@ class Connection(Inlet, Outlet):
         """Writes and questions under way."""
         self.turn = asyncio.Lock()
         """Whose turn it is among its writes: what is sent in an order is logged in it."""
-        self.opened_s = self.heard_s = self.pinged_s = door.now_s()
+        self.opened_s = door.now_s()
         self.closing_s: float | None = None
         """Since when the end is awaited."""
 
@@ -140,7 +140,8 @@ class Connection(Inlet, Outlet):
         return is_full and self.unanswered > 0 and not self.has_ended
 
     def sign_of_life(self) -> None:
-        self.heard_s = self.door.now_s()
+        if self.session is not None:
+            self.session.heard(self.door.now_s())
 
     @property
     def early_bytes(self) -> int | None:
@@ -165,11 +166,6 @@ class Connection(Inlet, Outlet):
     def is_live(self) -> bool:
         """Whether frames may still be sent."""
         return self.session is not None and not self.has_ended
-
-    def ping(self, now_s: float) -> None:
-        """Asks for a sign of life."""
-        self.pinged_s = now_s
-        self.wire.ping()
 
     def close(self, end: Close) -> None:
         """Says goodbye with a code, after everything already on its way; nothing is sent after it."""

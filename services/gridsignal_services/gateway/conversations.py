@@ -10,9 +10,7 @@ from typing import Any, assert_never
 
 from websockets.http11 import Request
 
-from gridsignal_protocol.server import closing
-from gridsignal_protocol.server.closing import Close
-from gridsignal_protocol.server.events import Event, Introduce, Join, Leave, Look, Publish, Renew, Renewed, Welcomed
+from gridsignal_protocol.server import closing, events
 from gridsignal_protocol.server.limits import Moment
 from gridsignal_protocol.server.session import Session
 from gridsignal_schemas.frames import SchemaFrame
@@ -66,7 +64,7 @@ class Conversations:
         schema_text: Callable[[int], str],
     ) -> None:
         self.connections: set[Connection] = set()
-        self.watch = Watch(house.settings, self.connections, self._token_due)
+        self.watch = Watch(house.settings, self.connections, self._session_due)
         self.ticker = Ticker(self._flush, self._has_more, house.settings.tick_s)
         self._house, self._settings = house, house.settings
         self._health, self._gauges = health, gauges
@@ -98,7 +96,7 @@ class Conversations:
         self.watch.look_in(connection, self._settings.header_timeout_s)
 
     def heard(self, connection: Connection, message: Message) -> None:
-        session, now = connection.session, _now()
+        session, now = connection.session, self._now()
         if isinstance(message, Request):
             self._requested(connection, message, now)
             return
@@ -188,32 +186,36 @@ class Conversations:
         connection.tell()
         self._perform(connection, connection.session, connection.session.events_received())
 
-    def _perform(self, connection: Connection, session: Session, events: list[Event]) -> None:
+    def _perform(self, connection: Connection, session: Session, received: list[events.Event]) -> None:
         """In that order, at the expense of whoever asked."""
-        connection.owe(cost_s(events))
-        for event in events:
+        connection.owe(cost_s(received))
+        for event in received:
             match event:
-                case Introduce():
+                case events.Introduce():
                     is_counted = connection.counted_for is not None
-                    self._house.introduce(session, event.hello, _now(), is_counted=is_counted)
+                    self._house.introduce(session, event.hello, self._now(), is_counted=is_counted)
                     self.follow(connection)
-                case Renew():
-                    self._house.renew(session, event.frame, _now())
+                case events.Renew():
+                    self._house.renew(session, event.frame, self._now())
                     self.follow(connection)
-                case Welcomed():
+                case events.Welcomed():
                     self._welcomed(connection, event.instance)
-                case Renewed():
+                case events.Renewed():
                     self.watch.look_in(connection, 0.0)  # another token, another deadline
-                case Join():
+                case events.Ping():
+                    connection.wire.ping()
+                case events.Join():
                     self._subscriptions.begin(connection, event.subscription)
-                case Leave():
+                case events.Leave():
                     self._subscriptions.leave(connection, event.subscription)
-                case Publish():
+                case events.Publish():
                     self._answering.write(connection, event)
-                case Look():
+                case events.Look():
                     self._answering.look(connection, event)
-                case Close():
+                case closing.Close():
                     connection.close(event)
+                    if event is closing.NO_PONG:
+                        self.watch.give_up(connection)
                 case _:
                     assert_never(event)
 
@@ -242,10 +244,10 @@ class Conversations:
 
     # --- the tick ------------------------------------------------------------------------------------------------
 
-    def _token_due(self, connection: Connection) -> float:
-        """Does what the token's age asks for; in how many seconds to look again."""
+    def _session_due(self, connection: Connection) -> float:
+        """Does what is due; in how many seconds to look again."""
         assert connection.session is not None
-        again_s = connection.session.tick(_now())
+        again_s = connection.session.tick(self._now())
         self.follow(connection)
         return again_s
 
@@ -260,6 +262,9 @@ class Conversations:
 
     def _has_more(self) -> bool:
         return bool(self._dirty) or self._hub.has_more
+
+    def _now(self) -> Moment:
+        return Moment(datetime.now(UTC), asyncio.get_running_loop().time(), self.watch.now_s)
 
     # --- the end -------------------------------------------------------------------------------------------------
 
@@ -284,7 +289,3 @@ class Conversations:
             task.cancel()
         if self._tasks:
             await asyncio.wait(list(self._tasks))
-
-
-def _now() -> Moment:
-    return Moment(datetime.now(UTC), asyncio.get_running_loop().time())

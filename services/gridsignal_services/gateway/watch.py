@@ -21,13 +21,13 @@ class Watch:
     """
 
     def __init__(
-        self, settings: GatewaySettings, connections: Set[Connection], token_due_s: Callable[[Connection], float]
+        self, settings: GatewaySettings, connections: Set[Connection], session_due_s: Callable[[Connection], float]
     ) -> None:
         self.stuck: set[Connection] = set()
         """Those whose socket is full."""
         self._settings = settings
         self._connections = connections
-        self._token_due_s = token_due_s
+        self._session_due_s = session_due_s
         self._wheel: Wheel[Connection] = Wheel()
 
     @property
@@ -38,6 +38,10 @@ class Watch:
     def look_in(self, connection: Connection, seconds: float) -> None:
         """Looks at the connection after this time, or before."""
         self._wheel.schedule(connection, self.now_s + seconds)
+
+    def give_up(self, connection: Connection) -> None:
+        """The peer gives no sign of life: it has a little time to read why it is closed."""
+        connection.closing_s = self.now_s - self._settings.close_timeout_s + _DEAD_GRACE_S
 
     def tick(self, elapsed_s: float) -> None:
         """Looks at whoever is due, and at all who are stuck."""
@@ -82,18 +86,6 @@ class Watch:
                 return connection.opened_s + settings.header_timeout_s
             connection.is_late()
             return now_s + settings.close_timeout_s
-        if not connection.session.is_open and now_s - connection.opened_s >= settings.hello_timeout_s:
-            connection.close(closing.NO_HELLO)
-            return now_s + settings.close_timeout_s
         if connection.is_held:
             connection.sign_of_life()  # it is not silent: we are busy
-        if now_s - connection.heard_s >= settings.dead_after_s:
-            connection.close(closing.NO_PONG)
-            connection.closing_s = now_s - settings.close_timeout_s + _DEAD_GRACE_S
-            return now_s + _DEAD_GRACE_S
-        if now_s - connection.pinged_s >= settings.ping_s:
-            connection.ping(now_s)
-        due_s = min(connection.heard_s + settings.dead_after_s, connection.pinged_s + settings.ping_s)
-        if not connection.session.is_open:
-            due_s = min(due_s, connection.opened_s + settings.hello_timeout_s)
-        return min(due_s, now_s + self._token_due_s(connection))
+        return now_s + self._session_due_s(connection)

@@ -32,11 +32,11 @@ Step = Frame | Event
 
 
 def at(now: datetime) -> Moment:
-    return Moment(now, now.timestamp())
+    return Moment(now, now.timestamp(), 0.0)  # nobody is ever silent
 
 
 def a_session(principal: Principal | None = ACME, **limits: Any) -> Session:
-    return Session("session-1", Limits(**limits), principal, at(NOW))
+    return Session("session-1", Limits(**{"ping_s": 10**6, "dead_after_s": 10**6} | limits), principal, at(NOW))
 
 
 def follow(session: Session, now: datetime = NOW) -> list[Step]:

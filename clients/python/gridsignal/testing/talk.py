@@ -43,7 +43,7 @@ class Talk:
     ) -> None:
         """`now_s` is the machine's time: frames come as fast as sockets carry them, whatever a test's clock says."""
         self._world, self._wall, self._allowance, self._grid_clock = world, wall, allowance, grid_clock
-        self._session = Session("fake", limits, self._principal(), Moment(wall(), now_s))
+        self._session = Session("fake", limits, self._principal(), Moment(wall(), now_s, now_s))
         self._site: str | None = None
         self.end: Close | None = None
         """How the gateway ends it."""
@@ -59,7 +59,7 @@ class Talk:
 
     def receive(self, message: str | bytes, now_s: float) -> None:
         """A message came: text, or bytes."""
-        now = Moment(self._wall(), now_s)
+        now = Moment(self._wall(), now_s, now_s)
         if isinstance(message, str):
             self._session.receive(message.encode(), now)
         else:
