@@ -113,8 +113,7 @@ class Outlet:
         if batch.schema_ids and not batch.schema_ids <= self.schemas:
             self._tell_schemas(batch.schema_ids)
         if self._flowing:
-            if not self._out:
-                self.wrote()
+            self._mark()
             self._out.append(batch.chunk)
             return
         for prepared in batch.messages:
@@ -135,16 +134,21 @@ class Outlet:
     def send_message(self, message: bytes) -> None:
         """A finished message in the control lane."""
         if self._flowing:
+            self._mark()
             self._out.append(message)
-            self.wrote()
         elif not self.has_ended:
             self._backlog.add_control(message)
             self._judge()
 
     def send_late(self, message: bytes) -> None:
         """A finished message behind everything sent before it."""
+        self._mark()
         self._late.append(message)
-        self.wrote()
+
+    def _mark(self) -> None:
+        """The tick's one write is asked for once."""
+        if not self._out and not self._late:
+            self.wrote()
 
     def forget(self, sub: str) -> None:
         """Nothing of this subscription is sent any more."""
