@@ -21,6 +21,7 @@ from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
+from gridsignal_services.dispatch.tables import MOST
 from gridsignal_services.registry import Registry, example_registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.rest.limits import RestLimits
@@ -46,10 +47,16 @@ def callers_of(door: Door, directory: Path) -> tuple[FastAPI, Caller]:
 
 
 def a_door(
-    log: Log, replica: Replica, clock: Clock, directory: Path, registry: Registry | None = None, **limits: Any
+    log: Log,
+    replica: Replica,
+    clock: Clock,
+    directory: Path,
+    registry: Registry | None = None,
+    most: int = MOST,
+    **limits: Any,
 ) -> Door:
     """A door to this replica; what its ledgers let go of is kept in the directory."""
-    registry, finished = registry or example_registry(), Finished(directory / "finished")
+    registry, finished = registry or example_registry(), Finished(directory / "finished", most)
     replica.keep(finished)
     verifier, seal = LocalIssuer.create_or_open(directory / "issuer").verifier(), Seal(b"0" * 32, log.epoch)
     readings, archive = Readings(log, CODEC, registry, lambda: None), Archive(log, CODEC)

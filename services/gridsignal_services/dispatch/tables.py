@@ -12,8 +12,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from gridsignal_schemas.messages import DispatchRequest
+from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_services.clock import from_micros, micros
-from gridsignal_services.dispatch.parts import REQUESTS, Kind, parts_of
+from gridsignal_services.dispatch.parts import REQUESTS, Kind, Part, parts_of
 from gridsignal_services.ledger.book import Book
 
 MOST = 1000
@@ -23,12 +25,10 @@ TABLES = """
 create table stamp (text text);
 create table reach (partition integer primary key, position integer);
 create table finished (
-    number integer primary key, request_id text not null, partition integer, offset integer,
-    starts_us integer, ends_us integer
+    number integer primary key, request_id text not null, partition integer, offset integer, ends_us integer
 );
 create unique index by_request on finished (request_id);
 create index by_place on finished (partition, offset);
-create index by_length on finished (ends_us - starts_us);
 create table part (id integer primary key, number integer, kind text, site text, size integer, body blob);
 create index by_number on part (number, kind);
 create table ordered (order_id text primary key, part integer, starts_us integer, ends_us integer) without rowid;
@@ -37,14 +37,16 @@ create table concerned (
     name text, kind text, ends_us integer, number integer, part integer, zone text, starts_us integer, size integer,
     primary key (name, kind, ends_us, number, part)
 ) without rowid;
-create index of_part on concerned (part);
+create index of_request on concerned (number, name, kind);
+create index by_length on concerned (name, kind, ends_us - starts_us);
 """
+"""A row of `concerned` has the period of what its name sees there: others' orders move no bound of an answer."""
 
 
 _FROM_HERE_ON = "select number from finished where partition = ? and offset >= ?"
 _BY_NAME = "select number from finished where request_id = ?"
 _DELETING = (
-    "delete from concerned where part in (select id from part where number = ?)",
+    "delete from concerned where number = ?",
     "delete from ordered where part in (select id from part where number = ?)",
     "delete from part where number = ?",
     "delete from finished where number = ?",
@@ -52,7 +54,7 @@ _DELETING = (
 _REACH = "update reach set position = min(position, ?) where partition = ?"
 FORGETTING = (_FROM_HERE_ON, *_DELETING, _REACH)
 """What a start does for each partition and the position where it begins: it costs by what it forgets."""
-_LONGEST = "select max(ends_us - starts_us) from finished"
+_LONGEST = "select max(ends_us - starts_us) from concerned where name = ? and kind = ?"
 _CONCERNED = """
 select number, part, size from concerned
 where name = ? and kind = ? and ends_us > ? and ends_us < ? and starts_us < ?
@@ -60,20 +62,20 @@ and zone in (select value from json_each(?)) order by ends_us, number, part
 """
 _OF_REQUEST = """
 select concerned.part, concerned.size from finished cross join json_each(?) names cross join json_each(?) kinds
-cross join concerned on concerned.name = names.value and concerned.kind = kinds.value
-and concerned.ends_us = finished.ends_us and concerned.number = finished.number where request_id = ?
+cross join concerned on concerned.number = finished.number and concerned.name = names.value
+and concerned.kind = kinds.value where request_id = ?
 """
 _OF_ORDER = """
 select concerned.part, concerned.size from ordered join part on part.id = ordered.part join finished using (number)
-cross join json_each(?) names join concerned on concerned.name = names.value and concerned.kind = part.kind
-and concerned.ends_us = finished.ends_us and concerned.number = part.number and concerned.part = part.id
-where order_id = ?
+cross join json_each(?) names join concerned on concerned.number = part.number and concerned.name = names.value
+and concerned.kind = part.kind and concerned.part = part.id where order_id = ?
 """
 _HEAD = """
 select request_id, partition, ends_us, max(part.id), size from finished join part using (number)
 where number = ? and kind in (select value from json_each(?))
 and (kind <> ? or exists (
-    select 1 from concerned where concerned.part = part.id and name in (select value from json_each(?))
+    select 1 from json_each(?) names cross join concerned on concerned.number = part.number
+    and concerned.name = names.value and concerned.kind = part.kind
 ))
 """
 _AT_SITE = """
@@ -125,9 +127,7 @@ def write(file: sqlite3.Connection, partition: int, offset: int, book: Book) -> 
     Its own row comes last, and nothing is found without that: what could not be written whole is not there.
     """
     (tracked,) = book.requests.values()
-    request, blocks = tracked.request, [order.block() for order in book.orders.values()]
-    starts_us = micros(min([request.starts_at, *(block.starts_at for block in blocks)]))
-    ends_us = micros(max([request.ends_at, *(block.ends_at for block in blocks)]))
+    request = tracked.request
     written = [(part, part.body) for part in parts_of(book)]
     _delete(file, file.execute(_BY_NAME, (request.request_id,)).fetchall())
     (number,) = file.execute("select coalesce(max(id), 0) + 1 from part").fetchone()
@@ -135,7 +135,8 @@ def write(file: sqlite3.Connection, partition: int, offset: int, book: Book) -> 
         cells = (number, part.kind, part.site, len(body), zlib.compress(body, 1))
         place = file.execute("insert into part values (null, ?, ?, ?, ?, ?)", cells).lastrowid
         concerned = [
-            (name, part.kind, ends_us, number, place, request.zone, starts_us, len(body)) for name in part.names
+            (name, kind, ends_us, number, place, request.zone, starts_us, len(body))
+            for name, kind, starts_us, ends_us in _concerned(part, request)
         ]
         file.executemany("insert into concerned values (?, ?, ?, ?, ?, ?, ?, ?)", concerned)
         periods = [
@@ -143,8 +144,19 @@ def write(file: sqlite3.Connection, partition: int, offset: int, book: Book) -> 
             for order_id, order in part.book.orders.items()
         ]
         file.executemany("insert or replace into ordered values (?, ?, ?, ?)", periods)
-    row = (number, request.request_id, partition, offset, starts_us, ends_us)
-    file.execute("insert into finished values (?, ?, ?, ?, ?, ?)", row)
+    row = (number, request.request_id, partition, offset, micros(request.ends_at))
+    file.execute("insert into finished values (?, ?, ?, ?, ?)", row)
+
+
+def _concerned(part: Part, request: DispatchRequest) -> Iterator[tuple[str, Kind, int, int]]:
+    """Whom a part concerns, with what and when: in the request's period, and as far as their own orders reach."""
+    operator, orders = f"operator:{request.operator}", [tracked.order for tracked in part.book.orders.values()]
+    for name in part.names:
+        own = [order for order in orders if name in (operator, f"participant:{order.participant}")]
+        kind = Kind.OFFERED if part.kind is Kind.ORDERED and not own else part.kind
+        starts_at = min([request.starts_at, *(order.starts_at for order in own)])
+        ends_at = max([request.ends_at, *(order.ends_at or FOR_EVER for order in own)])
+        yield name, kind, micros(starts_at), micros(ends_at)
 
 
 def forget(file: sqlite3.Connection, partition: int, position: int) -> None:
@@ -216,10 +228,11 @@ def _rows(
     file: sqlite3.Connection, asked: Question, period: Period, statement: str, *more: str
 ) -> Iterator[tuple[int, Any, Any]]:
     """What a statement finds of what concerns somebody; twice where it does under two names."""
-    longest = file.execute(_LONGEST).fetchone()[0] or 0  # what ends later than that has begun later
-    until_us, zones = period.to_us + longest, json.dumps(period.zones)
+    zones = json.dumps(period.zones)
     for name in asked.names:
         for kind in asked.kinds:
+            longest = file.execute(_LONGEST, (name, kind)).fetchone()[0] or 0
+            until_us = period.to_us + longest  # what ends later than that has begun later
             yield from file.execute(statement, (name, kind, period.from_us, until_us, period.to_us, zones, *more))
 
 

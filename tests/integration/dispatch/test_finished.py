@@ -212,8 +212,8 @@ async def test_a_file_that_is_none_is_begun_anew(tmp_path: Path) -> None:
     await finished.aclose()
 
 
-PARTS = ["reach", "finished", "by_request", "by_place", "by_length", "part", "by_number"]
-PARTS += ["ordered", "by_part", "concerned", "of_part"]
+PARTS = ["reach", "finished", "by_request", "by_place", "part", "by_number"]
+PARTS += ["ordered", "by_part", "concerned", "of_request", "by_length"]
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -23,7 +23,7 @@ from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.parts import OFFERS, ORDERS, REQUESTS, Kind, parts_of, read, zone_name
 from gridsignal_services.dispatch.past import Past
-from gridsignal_services.dispatch.tables import Question
+from gridsignal_services.dispatch.tables import MOST, Question
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.registry import Registry, example_registry_text
@@ -108,13 +108,15 @@ def over(requests: list[Asked]) -> tuple[Ledger, Ledger, list[Book], datetime]:
 
 
 @asynccontextmanager
-async def asking(ledger: Ledger, gone: list[Book], now: datetime, directory: Path) -> AsyncIterator[Caller]:
-    """Clients of a door with this ledger."""
+async def asking(
+    ledger: Ledger, gone: list[Book], now: datetime, directory: Path, most: int = MOST
+) -> AsyncIterator[Caller]:
+    """Clients of a door with this ledger, whose answers have so many requests that are over."""
     log = await SqliteLog.open(directory / "log")
     replica = Replica(log, CODEC, source="/tests")
     replica.ledgers[0] = ledger
     plenty = {"work_burst_ms": 10**9, "request_burst": 10**6}
-    door = a_door(log, replica, GridTime(now), directory, Registry.parse(REGISTRY, "registry.toml"), **plenty)
+    door = a_door(log, replica, GridTime(now), directory, Registry.parse(REGISTRY, "registry.toml"), most, **plenty)
     for book in gone:
         door._finished.add(0, 7, book)
     for quarter in range(8):
