@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import Record
+from gridsignal_schemas.records import field_of
 from gridsignal_schemas.values import MW
+from gridsignal_services.bus import sqlite_file
 from gridsignal_services.bus.codec import Codec
-from gridsignal_services.bus.publish import append
+from gridsignal_services.bus.private_files import make_private
+from gridsignal_services.bus.publish import headers_of
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.checkpoints.files import files_in
 from gridsignal_services.checkpoints.keeping import EVERY, Checkpoints
@@ -33,8 +36,6 @@ from tests.unit.ledger.market import Market
 
 _SITES = 2
 _PARTITIONS = TOPICS["dispatch"].partitions
-_TOGETHER = 500
-"""Records that are appended at once."""
 
 
 class _Partition(Market):
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="gridsignal-coldstart-") as made:
         directory = args.directory or Path(made)
-        found: dict[str, object] = {"zones": args.zones, "records": asyncio.run(_fill(directory, args))}
+        found: dict[str, object] = {"zones": args.zones, "records": _fill(directory, args)}
         for how in ("replay", "checkpoint"):
             command = [sys.executable, "-m", "benchmarks", "coldstart", "--directory", str(directory), "--start", how]
             said = subprocess.run(command, check=True, capture_output=True).stdout.splitlines()
@@ -114,42 +115,37 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _fill(directory: Path, args: argparse.Namespace) -> int:
-    """The log, and how many records it has."""
+def _fill(directory: Path, args: argparse.Namespace) -> int:
+    """Writes the log's file, in the ledgers' own order; how many records it has."""
     names: list[list[str]] = [[] for _ in range(_PARTITIONS)]
     for number in range(args.zones):
         names[partition_of(f"zone{number}", _PARTITIONS)].append(f"zone{number}")
-    partitions, codec, when, total = [_Partition(zones) for zones in names], Codec.from_lock(), [0], 0
-    log = await SqliteLog.open(directory, append_time_us=lambda: when[0])
-    for partition in partitions:
-        partition.register()
-    day = 0
-    while total < args.records:
+    partitions, codec, day = [_Partition(zones) for zones in names], Codec.from_lock(), 0
+    make_private(directory / sqlite_file.FILE)
+    with closing(sqlite_file.connect(directory / sqlite_file.FILE)) as connection:
+        lanes = sqlite_file.create_or_check(connection, "").lanes
+        next_offsets = [0] * _PARTITIONS
         for partition in partitions:
-            partition.day(day, args.offers)
-        for now, batch in _batches(partitions):
-            when[0], total = micros(now), total + len(batch)
-            appends = (
-                append(log, record, codec.encode(record), principal=who, source="/benchmark") for record, who in batch
-            )
-            await asyncio.gather(*appends)
-        day += 1
-    await log.aclose()
-    return total
-
-
-def _batches(partitions: list[_Partition]) -> Iterator[tuple[datetime, list[tuple[Record, str]]]]:
-    """What was logged at one moment, moment by moment."""
-    logged = sorted((each for of in partitions for each in of.logged), key=lambda each: each[0])
-    for partition in partitions:
-        partition.logged.clear()
-    at = 0
-    while at < len(logged):
-        now, until = logged[at][0], at
-        while until < len(logged) and logged[until][0] == now and until - at < _TOGETHER:
-            until += 1
-        yield now, [each[1:] for each in logged[at:until]]
-        at = until
+            partition.register()
+        while sum(next_offsets) < args.records:
+            for number, partition in enumerate(partitions):
+                partition.day(day, args.offers)
+                first = lanes["dispatch", number].first
+                rows = [
+                    (
+                        first + at,
+                        micros(now),
+                        field_of(record, "zone"),
+                        json.dumps(headers_of(record, principal=principal, source="/benchmark")),
+                        codec.encode(record),
+                    )
+                    for at, (now, record, principal) in enumerate(partition.logged, start=next_offsets[number])
+                ]
+                sqlite_file.commit(connection, rows)
+                next_offsets[number] += len(rows)
+                partition.logged.clear()
+            day += 1
+    return sum(next_offsets)
 
 
 async def _start(directory: Path, how: str) -> dict[str, object]:
@@ -169,7 +165,9 @@ async def _start(directory: Path, how: str) -> dict[str, object]:
             "ready after s": round(time.perf_counter() - began, 2),
             "CPU s": round(time.process_time() - cpu, 2),
             "records reduced": reduced[0],
-            "MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "MB": _resident_mb(),
+            "MB at most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "requests in memory": sum(len(ledger.requests) for ledger in replica.ledgers.values()),
         }
         if how == "replay":
             found |= await _saved(replica, checkpoints)
@@ -180,6 +178,13 @@ async def _start(directory: Path, how: str) -> dict[str, object]:
         await finished.aclose()
     await log.aclose()
     return found
+
+
+def _resident_mb() -> int:
+    """What the process has in memory now, in MB."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * resource.getpagesize() // 1_000_000
 
 
 async def _saved(replica: Replica, checkpoints: Checkpoints) -> dict[str, object]:
