@@ -1,7 +1,7 @@
 """The client's half and the gateway's half of a conversation, in memory, with frames delayed, repeated and lost.
 
 The law: whatever happens to the connection, every record published is handed on once and in order, and every offer
-entrusted exists once on the log and is answered once.
+entrusted exists once on the log and is answered once, as is every question.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from gridsignal.testing import FakeSite
 from gridsignal.testing.allowance import Allowance
 from gridsignal.testing.talk import Talk
-from gridsignal.testing.world import World
+from gridsignal.testing.world import Refusal, World
 from gridsignal_protocol.client.conversation import Connection, Moment
 from gridsignal_protocol.client.conversation import Conversation as ClientHalf
 from gridsignal_protocol.client.entry import Entry, Settled
+from gridsignal_protocol.client.events import Answered
 from gridsignal_protocol.client.messages import Gap
 from gridsignal_protocol.client.subscription import Subscription
 from gridsignal_protocol.server.limits import Limits
@@ -29,7 +30,6 @@ from tests.builders import a_flex_offer, a_spot_price, utc
 from tests.effort import examples
 
 NOW = utc("12:00")
-MOMENT = Moment(NOW, 0.0)
 
 
 @dataclass
@@ -55,13 +55,24 @@ class Conversation:
         self.gaps: list[Gap] = []
         self.settled: list[Settled] = []
         self.entrusted = 0
+        self.asked: list[int] = []
+        self.answered: list[int] = []
+        self.steady_s = 0.0
         subscription = Subscription("prices", Filter(), cursor=self.world.cursor(0))
         self.reader = self.client.subscribe([subscription], limit=2)
 
     def flush(self) -> None:
-        self.settled += [event for event in self.client.events_received() if isinstance(event, Settled)]
+        for event in self.client.events_received():
+            if isinstance(event, Settled):
+                self.settled.append(event)
+            elif isinstance(event, Answered):
+                self.answered.append(event.number)
         for wire in self.wires:
             wire.up.extend(wire.connection.frames_to_send())
+
+    @property
+    def now(self) -> Moment:
+        return Moment(NOW, self.steady_s)
 
     @property
     def current(self) -> Wire | None:
@@ -80,7 +91,21 @@ class Conversation:
         self.entrusted += 1
         body = a_flex_offer().model_dump(mode="json") | {"offer_id": f"offer-{self.entrusted}"}
         entry = Entry(self.entrusted, "offer", f"offer-{self.entrusted}", f"offer-{self.entrusted}", body)
-        self.client.entrust(entry, MOMENT)
+        self.client.entrust(entry, self.now)
+        self.flush()
+
+    def refuse(self, _: int) -> None:
+        """The log takes the next write at another time."""
+        self.world.refusals.append(Refusal("unavailable", retriable=True))
+
+    def ask(self, _: int) -> None:
+        """The program asks what has become of its offers."""
+        self.asked.append(self.client.query([f"offer-{number + 1}" for number in range(self.entrusted)], [], []))
+        self.flush()
+
+    def pass_time(self, _: int) -> None:
+        self.steady_s += 60.0
+        self.client.tick(self.now)
         self.flush()
 
     def connect(self, _: int) -> None:
@@ -91,7 +116,7 @@ class Conversation:
         talk.receive(hello.encode(), 0.0)
         (welcome,) = talk.frames_to_send()
         self.wires.append(wire)
-        wire.connection.receive(welcome, MOMENT)
+        wire.connection.receive(welcome, self.now)
         self.flush()
 
     def cut(self, _: int) -> None:
@@ -110,7 +135,7 @@ class Conversation:
         if wire is not None and wire.down:
             frame = wire.down.popleft()
             wire.arrived.append(frame)
-            wire.connection.receive(frame, MOMENT)
+            wire.connection.receive(frame, self.now)
             self.flush()
 
     def move_all(self, _: int) -> None:
@@ -122,7 +147,7 @@ class Conversation:
         """A frame arrives once more."""
         wire = self._any(pick)
         if wire is not None and wire.arrived:
-            wire.connection.receive(wire.arrived[pick % len(wire.arrived)], MOMENT)
+            wire.connection.receive(wire.arrived[pick % len(wire.arrived)], self.now)
             self.flush()
 
     def lose(self, pick: int) -> None:
@@ -148,7 +173,8 @@ class Conversation:
         return self.wires[-1 - pick % len(self.wires)]
 
 
-STEPS = ("publish", "entrust", "connect", "cut", "move_up", "move_down", "move_all", "repeat", "lose", "take")
+MOVES = ("move_up", "move_down", "move_all", "repeat", "lose")
+STEPS = ("publish", "entrust", "refuse", "ask", "pass_time", "connect", "cut", "take", *MOVES)
 steps = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 5)), min_size=20, max_size=120)
 
 
@@ -159,9 +185,10 @@ def test_nothing_is_lost_and_nothing_repeated(steps: list[tuple[str, int]], wind
     for step, pick in steps:
         getattr(talk, step)(pick)
     talk.connect(0)
-    for _ in range(len(talk.world.published) + 2):
+    for _ in range(len(talk.world.published) + len(talk.world.refusals) + 2):
         talk.take(0)
         talk.move_all(0)
+        talk.pass_time(0)
     talk.take(0)
     assert talk.handed == list(range(1, len(talk.world.published) + 1))
     assert talk.gaps == []
@@ -169,4 +196,5 @@ def test_nothing_is_lost_and_nothing_repeated(steps: list[tuple[str, int]], wind
     assert sorted(offers) == sorted(f"offer-{number}" for number in range(1, talk.entrusted + 1))
     assert sorted(settled.entry.seq for settled in talk.settled) == list(range(1, talk.entrusted + 1))
     assert all(isinstance(settled.outcome, Receipt) for settled in talk.settled)
+    assert sorted(talk.answered) == talk.asked
     assert talk.client.is_settled
