@@ -19,31 +19,27 @@ class Life:
 
     def __init__(self, limits: Limits, now: Moment) -> None:
         self._limits = limits
-        self._opened_s = self._heard_s = self._pinged_s = now.lived_s
+        self._opened_s = self._pinged_s = now.lived_s
         self._notice_sent = False
-
-    def heard(self, lived_s: float) -> None:
-        """Something has come, whatever it was."""
-        self._heard_s = lived_s
 
     def renewed(self) -> None:
         """Another token counts: its end is told of, too."""
         self._notice_sent = False
 
     def tick(
-        self, now: Moment, expires_at: datetime | None, *, is_open: bool
+        self, now: Moment, heard_s: float, expires_at: datetime | None, *, is_open: bool
     ) -> tuple[list[Ping | TokenExpiring | Close], float]:
         """What is due, and in how many seconds to look again; `is_open` once the hello was answered."""
         limits, lived_s = self._limits, now.lived_s
         if not is_open and lived_s - self._opened_s >= limits.hello_timeout_s:
             return [closing.NO_HELLO], 0.0
-        if lived_s - self._heard_s >= limits.dead_after_s:
+        if lived_s - heard_s >= limits.dead_after_s:
             return [closing.NO_PONG], 0.0
         due: list[Ping | TokenExpiring | Close] = []
         if lived_s - self._pinged_s >= limits.ping_s:
             self._pinged_s = lived_s
             due.append(Ping())
-        again_s = min(self._heard_s + limits.dead_after_s, self._pinged_s + limits.ping_s) - lived_s
+        again_s = min(heard_s + limits.dead_after_s, self._pinged_s + limits.ping_s) - lived_s
         if not is_open:
             again_s = min(again_s, self._opened_s + limits.hello_timeout_s - lived_s)
         if expires_at is not None:

@@ -195,14 +195,10 @@ class Session:
 
     # --- how long it lasts ---------------------------------------------------------------------------------------
 
-    def heard(self, lived_s: float) -> None:
-        """Something has come, whatever it was."""
-        self._life.heard(lived_s)
-
-    def tick(self, now: Moment) -> float:
-        """Time has passed: does what is due, and says in how many seconds to look again."""
+    def tick(self, now: Moment, heard_s: float) -> float:
+        """Time has passed; the last sign of life was at `heard_s` of the lived seconds. In how many to look again."""
         expires_at = None if self.principal is None else self.principal.expires_at
-        due, again_s = self._life.tick(now, expires_at, is_open=self.is_open)
+        due, again_s = self._life.tick(now, heard_s, expires_at, is_open=self.is_open)
         self._follow(*due)
         return again_s
 

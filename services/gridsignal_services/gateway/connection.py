@@ -12,10 +12,10 @@ from gridsignal_protocol.server.session import Session
 from gridsignal_schemas.frames import Frame
 from gridsignal_services.gateway.inlet import READ_BYTES, Inlet
 from gridsignal_services.gateway.outlet import Outlet
-from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.request import RequestWire
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.gateway.turns import Share
+from gridsignal_services.gateway.turns import Turns
+from gridsignal_services.gateway.wheel import Lived
 from gridsignal_services.gateway.wire import Message, Wire
 
 _FAULT_OF_OURS = 1011
@@ -25,17 +25,14 @@ _EARLY_LATE_BYTES, _LATE_BYTES = 512, 64 * 1024
 class Door(Protocol):
     """What a connection asks of the gateway."""
 
-    def now_s(self) -> float:
-        """The wheel's time."""
+    turns: Turns
+    lived: Lived
 
     def opened(self, connection: Connection) -> None:
         """A socket is there; nothing has been read."""
 
     def heard(self, connection: Connection, message: Message) -> None:
         """Something has come in whole; after a request, what follows belongs to the connection's wire."""
-
-    def has_unread(self, connection: Connection) -> None:
-        """Bytes have come, which are worked off when it is the connection's turn."""
 
     def wrote(self, connection: Connection) -> None:
         """The connection has something to send in this tick."""
@@ -61,8 +58,8 @@ class Connection(Inlet, Outlet):
     Bounded: what comes in, see Inlet and the wire; what goes out, see Outlet. Conflates: see backlog.
     """
 
-    def __init__(self, door: Door, settings: GatewaySettings, address: str, share: Share) -> None:
-        Inlet.__init__(self, settings, share)
+    def __init__(self, door: Door, settings: GatewaySettings, address: str) -> None:
+        Inlet.__init__(self, settings, door.turns, door.lived)
         Outlet.__init__(self, settings)
         self.door = door
         self.address = address
@@ -80,7 +77,7 @@ class Connection(Inlet, Outlet):
         """Writes and questions under way."""
         self.turn = asyncio.Lock()
         """Whose turn it is among its writes: what is sent in an order is logged in it."""
-        self.opened_s = door.now_s()
+        self.opened_s = door.lived.now_s
         self.closing_s: float | None = None
         """Since when the end is awaited."""
 
@@ -100,17 +97,13 @@ class Connection(Inlet, Outlet):
         return self.wire.receive_eof()
 
     def pause_writing(self) -> None:
-        self.stop_writing(self.door.now_s())
+        self.stop_writing(self.door.lived.now_s)
         self.door.stuck(self)
 
     def resume_writing(self) -> None:
         self.go_on_writing()
 
     # --- what the outlet asks for --------------------------------------------------------------------------------
-
-    @property
-    def encoding(self) -> Encoding:
-        return self.wire.encoding
 
     def wrote(self) -> None:
         self.door.wrote(self)
@@ -128,20 +121,17 @@ class Connection(Inlet, Outlet):
         for frame in self.session.frames_to_send():
             self.send(frame)
 
-    # --- what comes in -------------------------------------------------------------------------------------------
+    def speak(self, wire: Wire) -> None:
+        """What it is from now on."""
+        self.wire, self.encoding = wire, wire.encoding
 
-    def has_unread(self) -> None:
-        self.door.has_unread(self)
+    # --- what comes in -------------------------------------------------------------------------------------------
 
     @property
     def is_held(self) -> bool:
         # one that waits for nothing is read all the same: no sibling is shut out
         is_full = self.share.unanswered >= self._settings.organisation_unanswered
         return is_full and self.unanswered > 0 and not self.has_ended
-
-    def sign_of_life(self) -> None:
-        if self.session is not None:
-            self.session.heard(self.door.now_s())
 
     @property
     def early_bytes(self) -> int | None:
@@ -204,7 +194,7 @@ class Connection(Inlet, Outlet):
     def await_end(self) -> None:
         """From now on only the end is awaited; the wheel drops the socket where it does not come."""
         if self.closing_s is None:
-            self.closing_s = self.door.now_s()
+            self.closing_s = self.door.lived.now_s
 
     def is_late(self) -> None:
         """Its request has not come in time."""

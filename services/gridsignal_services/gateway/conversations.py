@@ -33,6 +33,7 @@ from gridsignal_services.gateway.subscriptions import Subscriptions
 from gridsignal_services.gateway.ticker import Ticker
 from gridsignal_services.gateway.turns import Turns
 from gridsignal_services.gateway.watch import Watch
+from gridsignal_services.gateway.wheel import Lived
 from gridsignal_services.gateway.wire import Heard, Message
 from gridsignal_services.telemetry import Health, logger
 
@@ -65,6 +66,7 @@ class Conversations:
     ) -> None:
         self.connections: set[Connection] = set()
         self.watch = Watch(house.settings, self.connections, self._session_due)
+        self.lived: Lived = self.watch.wheel
         self.ticker = Ticker(self._flush, self._has_more, house.settings.tick_s)
         self._house, self._settings = house, house.settings
         self._health, self._gauges = health, gauges
@@ -85,9 +87,6 @@ class Conversations:
         self._log = logger("gateway")
 
     # --- the door of a connection --------------------------------------------------------------------------------
-
-    def now_s(self) -> float:
-        return self.watch.now_s
 
     def opened(self, connection: Connection) -> None:
         self.connections.add(connection)
@@ -118,7 +117,7 @@ class Conversations:
         if answer.wire is None:
             connection.respond(answer.response)
         else:
-            connection.wire = answer.wire(connection)
+            connection.speak(answer.wire(connection))
         for frame in answer.frames:
             connection.send(frame)
         if answer.session is not None:
@@ -136,9 +135,6 @@ class Conversations:
         connection.counted_for = principal.name
         connection.share = self.turns.share_of(principal.name)
         self._quota.arrive(principal)
-
-    def has_unread(self, connection: Connection) -> None:
-        self.turns.ask(connection)
 
     def wrote(self, connection: Connection) -> None:
         self._dirty.append(connection)
@@ -182,9 +178,12 @@ class Conversations:
 
     def follow(self, connection: Connection) -> None:
         """Sends what a session has to say, and does what it asks for."""
-        assert connection.session is not None
-        connection.tell()
-        self._perform(connection, connection.session, connection.session.events_received())
+        session = connection.session
+        assert session is not None
+        for frame in session.frames_to_send():
+            connection.send(frame)
+        if received := session.events_received():
+            self._perform(connection, session, received)
 
     def _perform(self, connection: Connection, session: Session, received: list[events.Event]) -> None:
         """In that order, at the expense of whoever asked."""
@@ -247,7 +246,7 @@ class Conversations:
     def _session_due(self, connection: Connection) -> float:
         """Does what is due; in how many seconds to look again."""
         assert connection.session is not None
-        again_s = connection.session.tick(self._now())
+        again_s = connection.session.tick(self._now(), connection.heard_s)
         self.follow(connection)
         return again_s
 
@@ -264,7 +263,7 @@ class Conversations:
         return bool(self._dirty) or self._hub.has_more
 
     def _now(self) -> Moment:
-        return Moment(datetime.now(UTC), asyncio.get_running_loop().time(), self.watch.now_s)
+        return Moment(datetime.now(UTC), asyncio.get_running_loop().time(), self.lived.now_s)
 
     # --- the end -------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ import asyncio
 from abc import abstractmethod
 
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.gateway.turns import Share
+from gridsignal_services.gateway.turns import Share, Turns
+from gridsignal_services.gateway.wheel import Lived
 
 READ_BYTES = 16 * 1024
 _SLICE_BYTES = 2 * 1024
@@ -31,9 +32,14 @@ class Inlet(asyncio.BufferedProtocol):
     transport: asyncio.Transport | None
     has_ended: bool
 
-    def __init__(self, settings: GatewaySettings, share: Share) -> None:
-        self.share = share
+    def __init__(self, settings: GatewaySettings, turns: Turns, lived: Lived) -> None:
+        self.share: Share = turns.strangers
         """At whose expense it is read."""
+        self.line: object = self
+        """In which line it waits for its turns: its own."""
+        self.heard_s = lived.now_s
+        """When there was a sign of life."""
+        self._turns, self._lived = turns, lived
         self._limits = settings
         self._unread = bytearray()
         self._owed_s = 0.0
@@ -47,16 +53,8 @@ class Inlet(asyncio.BufferedProtocol):
     # --- what the connection supplies ----------------------------------------------------------------------------
 
     @abstractmethod
-    def has_unread(self) -> None:
-        """Something waits to be worked off."""
-
-    @abstractmethod
     def take_in(self, piece: bytes) -> None:
         """The next bytes."""
-
-    @abstractmethod
-    def sign_of_life(self) -> None:
-        """The peer is there."""
 
     @property
     @abstractmethod
@@ -94,7 +92,7 @@ class Inlet(asyncio.BufferedProtocol):
         if self._unread and self.transport is not None:
             self.transport.pause_reading()  # what came before still waits for its turn
         self._unread += _INTO[:nbytes]
-        self.has_unread()
+        self._turns.ask(self)
 
     def _is_too_much(self, nbytes: int) -> bool:
         """Whether more has come than anybody needs before the hello, or after the end."""
@@ -118,10 +116,9 @@ class Inlet(asyncio.BufferedProtocol):
             return False
         return bool(self._unread) or self.said_all()
 
-    @property
-    def line(self) -> Inlet:
-        """In which line it waits for its turns: its own."""
-        return self
+    def sign_of_life(self) -> None:
+        """The peer is there, or it is we who are busy."""
+        self.heard_s = self._lived.now_s
 
     def owe(self, seconds: float) -> None:
         """What has just been read takes so much more of the loop, later and elsewhere."""
@@ -137,7 +134,7 @@ class Inlet(asyncio.BufferedProtocol):
         """It is held no longer."""
         if self._unread:
             self.sign_of_life()  # it was not silent: we were busy
-            self.has_unread()
+            self._turns.ask(self)
 
     def work(self) -> bool:
         """Works off a slice; whether there is more."""

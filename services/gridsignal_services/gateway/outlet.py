@@ -60,6 +60,8 @@ class Outlet:
     def __init__(self, settings: GatewaySettings) -> None:
         self.transport: asyncio.Transport | None = None
         self.collector: Collector | None = None
+        self.encoding: Encoding = "json"
+        """How frames are written."""
         self.schemas: set[int] = set()
         """Schema ids an Avro client has been told."""
         self.has_ended = False
@@ -79,11 +81,6 @@ class Outlet:
         """Its last may be long, and is waited for as long as it is taken."""
 
     # --- what the connection supplies ----------------------------------------------------------------------------
-
-    @property
-    @abstractmethod
-    def encoding(self) -> Encoding:
-        """How frames are written."""
 
     @abstractmethod
     def wrote(self) -> None:

@@ -137,7 +137,7 @@ class Gateway:
             self._logger.warning("fewer descriptors than connections: raise nofile", expected=wanted, got=allowed)
 
     def _connection(self, address: str) -> Connection:
-        return Connection(self._conversations, self.settings, address, self._conversations.turns.strangers)
+        return Connection(self._conversations, self.settings, address)
 
     async def _fill(self) -> None:
         """Reads the current state before anybody asks for it; waits for a log that is away."""
@@ -210,7 +210,7 @@ class Gateway:
 
     def _deliver(self, stream: str, entry: Entry) -> None:
         self.gauges.signals.labels(stream).inc()
-        reached = self._hub.publish(stream, entry, self._cursor_of(stream), self._conversations.now_s())
+        reached = self._hub.publish(stream, entry, self._cursor_of(stream), self._conversations.lived.now_s)
         if not reached:
             return
         self._conversations.ticker.request()
@@ -246,7 +246,7 @@ class Gateway:
             groups = self._hub.groups(name)
             for first in range(0, len(groups), _GROUPS):
                 # each piece at the head of its moment: the stream goes on in between
-                now_s, cursor = self._conversations.now_s(), self._cursor_of(name)
+                now_s, cursor = self._conversations.lived.now_s, self._cursor_of(name)
                 if self._hub.beat(name, groups[first : first + _GROUPS], cursor, now_s, every_s):
                     self._conversations.ticker.request()
                 await asyncio.sleep(0)

@@ -28,16 +28,16 @@ class Watch:
         self._settings = settings
         self._connections = connections
         self._session_due_s = session_due_s
-        self._wheel: Wheel[Connection] = Wheel()
+        self.wheel: Wheel[Connection] = Wheel()
 
     @property
     def now_s(self) -> float:
         """Seconds that the event loop was there to live through."""
-        return self._wheel.now_s
+        return self.wheel.now_s
 
     def look_in(self, connection: Connection, seconds: float) -> None:
         """Looks at the connection after this time, or before."""
-        self._wheel.schedule(connection, self.now_s + seconds)
+        self.wheel.schedule(connection, self.now_s + seconds)
 
     def give_up(self, connection: Connection) -> None:
         """The peer gives no sign of life: it has a little time to read why it is closed."""
@@ -45,9 +45,9 @@ class Watch:
 
     def tick(self, elapsed_s: float) -> None:
         """Looks at whoever is due, and at all who are stuck."""
-        for connection in self._wheel.advance(elapsed_s):
+        for connection in self.wheel.advance(elapsed_s):
             if connection in self._connections:
-                self._wheel.schedule(connection, self._look_at(connection, self.now_s))
+                self.wheel.schedule(connection, self._look_at(connection, self.now_s))
         for connection in list(self.stuck):
             stalled = connection.is_stalled(self.now_s)
             if stalled is None:

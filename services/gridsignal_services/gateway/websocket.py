@@ -64,20 +64,17 @@ class WebSocketWire:
         self, connection: Connection, protocol: ServerProtocol, accepted: Response, settings: GatewaySettings
     ) -> None:
         self._connection, self._protocol, self._settings = connection, protocol, settings
+        self.encoding: Encoding = "avro" if protocol.subprotocol == SUBPROTOCOL_AVRO else "json"
         self._parts: list[bytes] = []
         self._is_text = True
         connection.send_message(accepted.serialize())
-
-    @property
-    def encoding(self) -> Encoding:
-        return "avro" if self._protocol.subprotocol == SUBPROTOCOL_AVRO else "json"
 
     # --- in ------------------------------------------------------------------------------------------------------
 
     def receive(self, piece: bytes) -> Iterator[Message]:
         self._protocol.receive_data(piece)
         for event in self._protocol.events_received():
-            if isinstance(event, WireFrame) and self._connection.is_live:
+            if isinstance(event, WireFrame) and not self._connection.has_ended:
                 message = self._message(event)
                 if message is not None:
                     yield message

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class Lived(Protocol):
+    """Seconds that the event loop was there to live through."""
+
+    now_s: float
 
 
 class Wheel(Generic[T]):

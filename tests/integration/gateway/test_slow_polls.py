@@ -67,8 +67,8 @@ async def test_who_reads_slowly_gets_all_of_it_and_counts_until_then(tmp_path: P
         Stand.open(tmp_path, tls_certificate=pem, tls_key=secret, **LIMITS) as stand,
         unread(stand, pem) as reader,
     ):
-        begun_s = stand.gateway._conversations.now_s()
-        await until_so(lambda: stand.gateway._conversations.now_s() > begun_s + 5 * LIMITS["close_timeout_s"])
+        begun_s = stand.gateway._conversations.lived.now_s
+        await until_so(lambda: stand.gateway._conversations.lived.now_s > begun_s + 5 * LIMITS["close_timeout_s"])
         assert (counted(stand, "polls"), counted(stand, "subscriptions")) == (1, 0)
         async with asyncio.timeout(SOON_S):
             got = await reader.read(-1)
@@ -82,8 +82,8 @@ async def test_little_by_little_is_progress_though_the_kernel_holds_the_rest(tmp
     async with Stand.open(tmp_path, stall_s=0.5, **LIMITS) as stand, unread(stand, None) as reader:
         got = b""
         for _ in range(12):
-            then_s = stand.gateway._conversations.now_s()
-            await until_so(lambda then_s=then_s: stand.gateway._conversations.now_s() > then_s)
+            then_s = stand.gateway._conversations.lived.now_s
+            await until_so(lambda then_s=then_s: stand.gateway._conversations.lived.now_s > then_s)
             got += await reader.readexactly(8192)
         async with asyncio.timeout(SOON_S):
             got += await reader.read(-1)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from gridsignal_protocol.server.closing import Close
 from gridsignal_services.gateway.hub import Batch, Prepared
 from gridsignal_services.gateway.outlet import Outlet
-from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.settings import GatewaySettings
 from tests.effort import examples
 
@@ -37,10 +36,6 @@ class Counted(Outlet):
         self.socket = Socket()
         self.transport = cast("Any", self.socket)
         self.asked = 0
-
-    @property
-    def encoding(self) -> Encoding:
-        return "json"
 
     def schema_message(self, schema_id: int) -> bytes:
         raise NotImplementedError("nothing here is Avro")

@@ -77,7 +77,7 @@ def tell(session: Session, t: str, now: datetime = NOW, **fields: Any) -> list[S
 
 
 def tick(session: Session, now: datetime) -> tuple[list[Step], float]:
-    again_s = session.tick(at(now))
+    again_s = session.tick(at(now), 0.0)
     return follow(session, now), again_s
 
 

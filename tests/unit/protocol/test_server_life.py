@@ -27,7 +27,7 @@ def at(lived_s: float) -> Moment:
 def test_it_ends_when_nothing_was_heard_for_too_long_and_is_asked_before(heard: set[int], is_open: bool) -> None:
     life, last_s, asked_s = Life(LIMITS, at(0)), 0, 0
     for now_s in range(81):
-        due, again_s = life.tick(at(now_s), None, is_open=is_open)
+        due, again_s = life.tick(at(now_s), last_s, None, is_open=is_open)
         if not is_open and now_s >= LIMITS.hello_timeout_s:
             assert due == [closing.NO_HELLO]
             return
@@ -41,23 +41,21 @@ def test_it_ends_when_nothing_was_heard_for_too_long_and_is_asked_before(heard: 
         assert 0 < again_s <= LIMITS.ping_s
         if now_s in heard:
             last_s = now_s
-            life.heard(now_s)
 
 
 def test_nobody_is_silent_while_the_program_was_away() -> None:
     life = Life(LIMITS, at(0))
     away = Moment(START + timedelta(hours=1), 3600.0, 1.0)  # it has lived a second of that hour
-    assert life.tick(away, None, is_open=True) == ([], 7.0)
+    assert life.tick(away, 0.0, None, is_open=True) == ([], 7.0)
 
 
 def test_whoever_looks_as_late_as_it_is_told_misses_nothing() -> None:
     life, now_s, told = Life(LIMITS, at(0)), 0.0, []
     expires_at = START + timedelta(seconds=90)
     while now_s < 90.0:
-        due, again_s = life.tick(at(now_s), expires_at, is_open=True)
+        due, again_s = life.tick(at(now_s), now_s, expires_at, is_open=True)
         told += [(now_s, type(each).__name__) for each in due]
-        life.heard(now_s)
         now_s += again_s
     assert [name for _, name in told].count("TokenExpiring") == 1
     assert (30.0, "TokenExpiring") in told
-    assert life.tick(at(90.0), expires_at, is_open=True) == ([closing.TOKEN_EXPIRED], 0.0)
+    assert life.tick(at(90.0), 90.0, expires_at, is_open=True) == ([closing.TOKEN_EXPIRED], 0.0)
