@@ -135,13 +135,18 @@ class Owner:
         """Appends what is due on one partition; False when nothing was."""
         passed_over = self._passed_over.setdefault(ledger.partition, {})
         records = owed_records(ledger, passed_over)
-        if not records:
-            self._go_on_deciding(ledger, passed_over)
-            records = due_records(ledger, self._log_time(ledger))
+        if not records or len(records) == AT_ONCE:
+            # what a moment brings is announced before the next is looked at, but not thousands of rejected offers
+            records += self._due(ledger, passed_over)
         for start in range(0, len(records), AT_ONCE):
             if not await self._append(ledger, records[start : start + AT_ONCE]):
                 break
         return bool(records)
+
+    def _due(self, ledger: Ledger, passed_over: PassedOver) -> list[Record]:
+        """The timers that have come; a clearing begins beside them where one is due."""
+        self._go_on_deciding(ledger, passed_over)
+        return due_records(ledger, self._log_time(ledger))
 
     def _go_on_deciding(self, ledger: Ledger, passed_over: PassedOver) -> None:
         """Begins the next clearing, one at a time. Raises LogUnavailable where the last could not be logged."""

@@ -4,6 +4,9 @@ A state changes at its cause's offset; an OfferDecision or DispatchOrder only an
 functions of the cause and the state there, so any owner writes the same bytes and a repeat is recognised. One that was
 overtaken by events before it was written is not written any more.
 
+What is owed to one participant waits for nothing that is owed to another: thousands of rejected offers hold up nobody's
+order. Orders come before decisions, but for the decision on the offer that an order calls, which its site hears first.
+
 Bounded: one owed and one told announcement for each offer and order in the book.
 """
 
@@ -12,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from gridsignal_schemas.messages import Decision, DispatchOrder, FlexOffer, OfferDecision
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER
@@ -45,9 +49,12 @@ class Decided:
 
 
 _Owed = Decided | DispatchOrder
+_Subject = tuple[str, str, str]
+_Queues = dict[str, dict[_Subject, _Owed]]
+"""What is owed to each participant, oldest first; whose turn it is comes first."""
 
 
-def _subject(announcement: Announcement | _Owed) -> tuple[str, str, str]:
+def _subject(announcement: Announcement | _Owed) -> _Subject:
     if isinstance(announcement, Decided):
         return ("offer", announcement.offer.participant, announcement.offer.offer_id)
     if isinstance(announcement, OfferDecision):
@@ -69,16 +76,19 @@ def _what_counts(announcement: Announcement) -> Announcement:
 
 @dataclass(slots=True)
 class Announcements:
-    """What is owed, in the order it came to be owed, and the last one told about each offer and order."""
+    """What is owed, and the last one told about each offer and order."""
 
-    _owed: dict[tuple[str, str, str], _Owed] = field(default_factory=dict)
-    _told: dict[tuple[str, str, str], Announcement] = field(default_factory=dict)
+    _first: _Queues = field(default_factory=dict)
+    """Orders, and decisions that precede them."""
+    _owed: _Queues = field(default_factory=dict)
+    """All others."""
+    _told: dict[_Subject, Announcement] = field(default_factory=dict)
     _orders_owed: Counter[str] = field(default_factory=Counter)
     """How many orders of each request are owed."""
 
     def next_owed(self) -> Iterator[Announcement]:
-        """What has to be written, oldest first, each put in full when its turn comes."""
-        return map(_in_full, self._owed.values())
+        """What has to be written next, a participant's oldest first, each put in full when its turn comes."""
+        return map(_in_full, chain(_in_turn(self._first), _in_turn(self._owed)))
 
     def owe(self, announcement: _Owed) -> None:
         """Replaces what was owed about the same offer or order."""
@@ -87,18 +97,26 @@ class Announcements:
         never_told = subject not in self._told and overtaken is not None
         if never_told and isinstance(announcement, DispatchOrder) and announcement.state in ORDER_OVER:
             return  # the site never heard of the order: there is nothing to take back
-        self._owed[subject] = announcement
-        if isinstance(announcement, DispatchOrder):
-            self._orders_owed[announcement.request_id] += 1
+        if not isinstance(announcement, DispatchOrder):
+            self._owed.setdefault(subject[1], {})[subject] = announcement
+            return
+        queue, offer = self._first.setdefault(subject[1], {}), ("offer", subject[1], announcement.offer_id or "")
+        if (before := _take(self._owed, offer)) is not None:
+            queue[offer] = before
+        queue[subject] = announcement
+        self._orders_owed[announcement.request_id] += 1
 
     def told(self, announcement: Announcement) -> bool:
         """Whether this is the announcement that is owed; then it counts as made."""
         subject = _subject(announcement)
-        owed = self._owed.get(subject)
+        owed = self._find(subject)
         if owed is None or _what_counts(_in_full(owed)) != _what_counts(announcement):
             return False
         self._pop(subject)
         self._told[subject] = announcement
+        for queues in (self._first, self._owed):
+            if (queue := queues.pop(subject[1], None)) is not None:
+                queues[subject[1]] = queue  # the others come first now
         return True
 
     def forget(self, announcement: Announcement) -> None:
@@ -107,7 +125,7 @@ class Announcements:
 
     def owes(self, kind: str, participant: str, subject_id: str) -> bool:
         """Whether something has still to be announced about an offer or order."""
-        return (kind, participant, subject_id) in self._owed
+        return self._find((kind, participant, subject_id)) is not None
 
     def drop(self, kind: str, participant: str, subject_id: str) -> None:
         """Nothing is announced about it any more, so what was said last is not asked for either."""
@@ -130,8 +148,31 @@ class Announcements:
         """Whether an order on this request still has to be announced."""
         return self._orders_owed[request_id] > 0
 
-    def _pop(self, subject: tuple[str, str, str]) -> _Owed | None:
-        owed = self._owed.pop(subject, None)
+    def _find(self, subject: _Subject) -> _Owed | None:
+        found = self._first.get(subject[1], {}).get(subject)
+        return self._owed.get(subject[1], {}).get(subject) if found is None else found
+
+    def _pop(self, subject: _Subject) -> _Owed | None:
+        owed = _take(self._first, subject) or _take(self._owed, subject)
         if isinstance(owed, DispatchOrder):
             self._orders_owed[owed.request_id] -= 1
         return owed
+
+
+def _in_turn(queues: _Queues) -> Iterator[_Owed]:
+    """One of each participant, then the next of each."""
+    waiting = [iter(queue.values()) for queue in queues.values()]
+    while waiting:
+        found = [(queue, next(queue, None)) for queue in waiting]
+        yield from (owed for _, owed in found if owed is not None)
+        waiting = [queue for queue, owed in found if owed is not None]
+
+
+def _take(queues: _Queues, subject: _Subject) -> _Owed | None:
+    """What is owed about it, no longer owed; a participant to whom nothing is owed has no queue."""
+    if (queue := queues.get(subject[1])) is None:
+        return None
+    owed = queue.pop(subject, None)
+    if not queue:
+        del queues[subject[1]]
+    return owed
