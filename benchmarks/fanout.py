@@ -1,4 +1,5 @@
-"""What the gateway delivers per CPU second and how late, beside a plain `websockets.broadcast()` server."""
+"""What the gateway delivers per CPU second and how late, beside a plain `websockets.broadcast()` server and a ceiling:
+bare asyncio that writes what has gathered, joined."""
 
 from __future__ import annotations
 
@@ -8,17 +9,19 @@ import json
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from benchmarks.machine import GENERATOR, described, percentile, pin
-from benchmarks.servers import run_broadcast, run_gateway
-from benchmarks.subscriber import Frame, Subscriber, Tally
+from benchmarks.machine import GENERATOR, described, pin
+from benchmarks.reader import compiled, subscribed
+from benchmarks.servers import run_bare, run_broadcast, run_gateway
+from benchmarks.subscriber import Frame
 
 _TIMED_EVERY = 8
 _BEHIND_MS = 1000.0
+_STILL_UNDER_WAY_S = 5.0
+"""What was published and not yet received has so much time."""
 _HELLO: list[Frame] = [
     {"t": "hello", "id": 1, "client": "bench/1"},
     {"t": "subscribe", "id": 2, "stream": "prices", "filter": {"zones": ["DE-LU"]}, "snapshot": False},
@@ -36,6 +39,7 @@ class Run:
     expected: int
     cpu_s: float
     k_per_cpu_s: float
+    us_per_delivery: float
     p50_ms: float
     p99_ms: float
     frame_bytes: int
@@ -55,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
     loads = [tuple(int(part) for part in load.split("x")) for load in args.load or ["200x200", "500x150"]]
     rows = []
     for subscribers, rate in loads:
-        pairs = [_pair(subscribers, rate, args.seconds, args.profile) for _ in range(args.repeat)]
-        rows += [_median([pair[side] for pair in pairs]) for side in (0, 1)]
+        together = [_together(subscribers, rate, args.seconds, args.profile) for _ in range(args.repeat)]
+        rows += [_median(list(runs)) for runs in zip(*together, strict=True)]
     if args.json:
         print(json.dumps({"machine": machine, "seconds": args.seconds, "runs": [asdict(row) for row in rows]}))
     else:
@@ -64,10 +68,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _pair(subscribers: int, rate: int, seconds: float, profile: str | None) -> tuple[Run, Run]:
-    ours = _measure("gateway", run_gateway, profile, _HELLO, (subscribers, rate, seconds))
-    plain = _measure("broadcast()", run_broadcast, ours.frame_bytes, _HELLO[1:], (subscribers, rate, seconds))
-    return ours, plain
+def _together(subscribers: int, rate: int, seconds: float, profile: str | None) -> tuple[Run, Run, Run]:
+    load = (subscribers, rate, seconds)
+    ours = _measure("gateway", run_gateway, profile, _HELLO, load)
+    plain = _measure("broadcast()", run_broadcast, ours.frame_bytes, _HELLO[1:], load)
+    return ours, plain, _measure("bare, joined", run_bare, ours.frame_bytes, _HELLO[1:], load)
 
 
 def _measure(
@@ -88,44 +93,26 @@ def _measure(
 
 async def _drive(name: str, pipe: Connection, frames: list[Frame], subscribers: int, rate: int, seconds: float) -> Run:
     port, token = await asyncio.to_thread(pipe.recv)
-    loop, tally, transports = asyncio.get_running_loop(), Tally(), []
-    for number in range(subscribers):
-        timed = number % _TIMED_EVERY == 0
-        made = await loop.create_connection(
-            partial(Subscriber, tally, token, frames, subscribers, timed), "127.0.0.1", port
-        )
-        transports.append(made[0])
-    async with asyncio.timeout(30):
-        await tally.all_subscribed.wait()
-    pipe.send(("publish", rate, seconds))
-    sent = await asyncio.to_thread(pipe.recv)
-    expected = int(sent["sent"]) * subscribers
-    for _ in range(100):  # what is still under way: at most five seconds more
-        if tally.received >= expected:
-            break
-        await asyncio.sleep(0.05)
-    pipe.send(("cpu",))
-    cpu_s = await asyncio.to_thread(pipe.recv) - sent["began_cpu_s"]
-    for transport in transports:
-        transport.abort()
-    return _summed_up(name, tally, subscribers, rate, expected, cpu_s)
-
-
-def _summed_up(name: str, tally: Tally, subscribers: int, rate: int, expected: int, cpu_s: float) -> Run:
-    late = sorted(tally.late_ms)
-    p99 = percentile(late, 0.99)
+    async with subscribed(port, token, frames, subscribers, _TIMED_EVERY) as reader:
+        pipe.send(("publish", rate, seconds))
+        sent = await asyncio.to_thread(pipe.recv)
+        expected = int(sent["sent"]) * subscribers
+        found = await reader.read(expected, _STILL_UNDER_WAY_S)
+        pipe.send(("cpu",))
+        cpu_s = await asyncio.to_thread(pipe.recv) - sent["began_cpu_s"]
     return Run(
         server=name,
         subscribers=subscribers,
         rate_per_s=rate,
-        deliveries=tally.received,
+        deliveries=found.received,
         expected=expected,
         cpu_s=cpu_s,
-        k_per_cpu_s=tally.received / cpu_s / 1000,
-        p50_ms=percentile(late, 0.5),
-        p99_ms=p99,
-        frame_bytes=tally.received_bytes // max(1, tally.received),
-        is_behind=tally.received < expected or not p99 < _BEHIND_MS,
+        k_per_cpu_s=found.received / cpu_s / 1000,
+        us_per_delivery=1e6 * cpu_s / max(1, found.received),
+        p50_ms=found.p50_ms,
+        p99_ms=found.p99_ms,
+        frame_bytes=found.received_bytes // max(1, found.received),
+        is_behind=found.received < expected or not found.p99_ms < _BEHIND_MS,
     )
 
 
@@ -140,16 +127,19 @@ def _print(machine: str, args: argparse.Namespace, rows: list[Run]) -> None:
     print("the gateway's CPU includes the publisher, the log's commits and the replica; broadcast() has none of them")
     print("- falls behind: a message is missing five seconds after the load, or p99 is over a second\n")
     print(
-        f"{'server':12} {'load':>10} {'bytes':>6} {'deliveries':>11} {'CPU s':>6} {'k/CPU s':>8}"
+        f"{'server':12} {'load':>10} {'bytes':>6} {'deliveries':>11} {'CPU s':>6} {'k/CPU s':>8} {'us each':>8}"
         f" {'p50':>7} {'p99 ms':>7}"
     )
     for row in rows:
         late = f"{'-':>7} {'-':>7}" if row.is_behind else f"{row.p50_ms:7.1f} {row.p99_ms:7.1f}"
         load = f"{row.subscribers}x{row.rate_per_s}"
         line = f"{row.server:12} {load:>10} {row.frame_bytes:6} {row.deliveries:11} {row.cpu_s:6.2f}"
-        print(f"{line} {row.k_per_cpu_s:8.1f} {late}")
-    for ours, plain in zip(rows[::2], rows[1::2], strict=True):
-        ratio = ours.k_per_cpu_s / plain.k_per_cpu_s
+        print(f"{line} {row.k_per_cpu_s:8.1f} {row.us_per_delivery:8.2f} {late}")
+    for ours, plain, bare in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
+        load = f"{ours.subscribers}x{ours.rate_per_s}"
         print(
-            f"ratio {ours.subscribers}x{ours.rate_per_s}: gateway / broadcast() = {ratio:.2f} deliveries per CPU second"
+            f"ratio {load}: gateway / broadcast() = {ours.k_per_cpu_s / plain.k_per_cpu_s:.2f} deliveries a CPU second"
         )
+        print(f"ratio {load}: gateway / bare = {ours.us_per_delivery / bare.us_per_delivery:.2f} CPU time a delivery")
+    if compiled() is None:
+        print("no C compiler: the subscribers are Python, and may be what was measured")

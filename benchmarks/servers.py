@@ -35,6 +35,7 @@ from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import micros
 from gridsignal_services.collecting import collect_seldom
+from gridsignal_services.gateway.rendering import TEXT, message
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.registry import example_registry
@@ -214,3 +215,62 @@ async def _broadcast(pipe: Connection, frame_bytes: int) -> None:
         await obey(pipe, send)
         for connection in list(connections):
             connection.transport.abort()
+
+
+# --- the ceiling ------------------------------------------------------------------------------------------------
+
+_TICK_S = 0.002
+
+
+def run_bare(pipe: Connection, frame_bytes: int) -> None:
+    """asyncio alone: no WebSocket library, nothing is read, and each tick writes all that has gathered in one piece."""
+    pin(SERVER)
+    asyncio.run(_bare(pipe, frame_bytes))
+
+
+class _Bare(asyncio.Protocol):
+    """Lets everybody in, and has everybody subscribed by their first message."""
+
+    def __init__(self, subscribed: set[asyncio.Transport]) -> None:
+        self._subscribed = subscribed
+        self._is_open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_open:
+            self._is_open = True
+            head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+            self._transport.write(head.encode())
+        elif self._transport not in self._subscribed:
+            self._subscribed.add(self._transport)
+            self._transport.write(message(TEXT, b'{"t":"subscribed"}'))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._subscribed.discard(self._transport)
+
+
+async def _bare(pipe: Connection, frame_bytes: int) -> None:
+    loop, connections, gathered = asyncio.get_running_loop(), set[asyncio.Transport](), list[bytes]()
+
+    def write() -> None:
+        joined = b"".join(gathered)
+        gathered.clear()
+        for transport in connections:
+            transport.write(joined)
+
+    async def send(due_ns: int) -> None:
+        frame = {"t": "signal", "licence": f"due={due_ns}", "filling": ""}
+        frame["filling"] = "x" * max(0, frame_bytes - 4 - len(json.dumps(frame)))
+        if not gathered:
+            loop.call_later(_TICK_S, write)
+        gathered.append(message(TEXT, json.dumps(frame).encode()))
+
+    server = await loop.create_server(lambda: _Bare(connections), "127.0.0.1", 0, backlog=4096)
+    async with server:
+        pipe.send((server.sockets[0].getsockname()[1], ""))
+        await obey(pipe, send)
+        for transport in list(connections):
+            transport.abort()

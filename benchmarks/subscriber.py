@@ -20,6 +20,16 @@ def masked(frame: Frame) -> bytes:
     return struct.pack(">BBH4x", 0x81, 0xFE, len(payload)) + payload
 
 
+def upgrade(key: str, token: str) -> bytes:
+    """The request of a WebSocket; without a token, of a server that knows no protocol of ours."""
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+    protocol = "Sec-WebSocket-Protocol: gridsignal.v1.json\r\n" if token else ""
+    return (
+        "GET /v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{protocol}{authorization}\r\n"
+    ).encode()
+
+
 class Tally:
     """What all subscribers together received.
 
@@ -48,12 +58,7 @@ class Subscriber(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         key = base64.b64encode(os.urandom(16)).decode()
-        authorization = f"Authorization: Bearer {self._token}\r\n" if self._token else ""
-        protocol = "Sec-WebSocket-Protocol: gridsignal.v1.json\r\n" if self._token else ""
-        transport.write(
-            "GET /v1/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{protocol}{authorization}\r\n".encode()
-        )
+        transport.write(upgrade(key, self._token))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._tally.lost += 1
