@@ -69,6 +69,11 @@ class Session:
         self.subscriptions = Subscriptions(limits.max_subscriptions, self._out)
         self._events: list[Event] = []
 
+    @property
+    def unanswered(self) -> int:
+        """Writes and queries that wait for their answers."""
+        return self._window.unanswered
+
     def frames_to_send(self) -> list[Frame]:
         """What is to be written now, in this order; each frame once."""
         out = self._out.copy()

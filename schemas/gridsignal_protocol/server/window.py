@@ -20,11 +20,12 @@ class Window:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._unanswered = 0
+        self.unanswered = 0
+        """Those that have no answer yet."""
 
     @property
     def _is_full(self) -> bool:
-        return self._unanswered >= self._size
+        return self.unanswered >= self._size
 
     def write(self, frame: Write, who: Principal, speaker: Speaker | None) -> Publish | Refused:
         """The record for the log, or why there is none."""
@@ -33,7 +34,7 @@ class Window:
         record = self._record(frame, who, speaker)
         if isinstance(record, Refused):
             return record.model_copy(update={"id": frame.id, "offer_id": offer_id, "response_id": response_id})
-        self._unanswered += 1
+        self.unanswered += 1
         return Publish(frame.id, record, offer_id, response_id)
 
     def query(self, frame: Query, speaker: Speaker | None) -> Look | Error:
@@ -41,12 +42,12 @@ class Window:
         if self._is_full:
             message = f"too many unanswered frames: expected none for {_WAIT_MS} ms"
             return Error(id=frame.id, code="rate", message=message, retriable=True)
-        self._unanswered += 1
+        self.unanswered += 1
         return Look(frame, speaker.site if speaker else None)
 
     def answered(self) -> None:
         """One of them has its answer: there is room for another."""
-        self._unanswered -= 1
+        self.unanswered -= 1
 
     def _record(self, frame: Write, who: Principal, speaker: Speaker | None) -> Record | Refused:
         """The refusal still lacks its ids."""

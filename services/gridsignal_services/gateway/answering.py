@@ -39,13 +39,11 @@ class Answering:
 
     def _begin(self, connection: Connection, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         share = connection.share
-        connection.unanswered += 1
         share.unanswered += 1
 
         def answered(_: asyncio.Task[None]) -> None:
             share.unanswered -= 1
-            connection.unanswered -= 1
-            if not connection.unanswered:
+            if not connection.waits_for_answers:
                 connection.go_on_reading()
 
         task = self._start(connection, work)

@@ -73,8 +73,6 @@ class Connection(Inlet, Outlet):
         self.session: Session | None = None
         self.looks: set[asyncio.Task[None]] = set()
         """Questions under way: nobody is told the answer once it has ended."""
-        self.unanswered = 0
-        """Writes and questions under way."""
         self.turn = asyncio.Lock()
         """Whose turn it is among its writes: what is sent in an order is logged in it."""
         self.opened_s = door.lived.now_s
@@ -128,10 +126,14 @@ class Connection(Inlet, Outlet):
     # --- what comes in -------------------------------------------------------------------------------------------
 
     @property
+    def waits_for_answers(self) -> bool:
+        """Whether something it has written or asked is under way."""
+        return self.session is not None and self.session.unanswered > 0 and not self.has_ended
+
+    @property
     def is_held(self) -> bool:
         # one that waits for nothing is read all the same: no sibling is shut out
-        is_full = self.share.unanswered >= self._settings.organisation_unanswered
-        return is_full and self.unanswered > 0 and not self.has_ended
+        return self.share.unanswered >= self._settings.organisation_unanswered and self.waits_for_answers
 
     @property
     def early_bytes(self) -> int | None:
