@@ -1,4 +1,4 @@
-"""When to write: at once when idle, joined to a few milliseconds under load.
+"""When to write: at once when idle, joined under load for as long as the load asks for (see Pace).
 
 Written after centrifuge's write delay: a system call costs more than anything else on the way of a signal. A flush to
 many goes on in the next pass of the event loop, and others have their turns in between.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+
+from gridsignal_services.gateway.pace import Pace
 
 FEW = 32
 """A flush that wrote to no more connections than these cost too little for the next one to wait."""
@@ -26,7 +28,7 @@ class Ticker:
         self,
         flush: Callable[[], Iterator[int]],
         has_more: Callable[[], bool],
-        tick_s: float,
+        pace: Pace,
         now_s: Callable[[], float] = time.perf_counter,
     ) -> None:
         """`now_s` tells how long the loop has been kept."""
@@ -34,19 +36,19 @@ class Ticker:
         """Writes what waits, piece by piece, and says to how many connections."""
         self._has_more = has_more
         """Whether more has come since the flush began."""
-        self._tick_s = tick_s
+        self._pace = pace
         self._now_s = now_s
         self._last_s = float("-inf")
         self._scheduled: asyncio.Handle | None = None
         self._under_way: Iterator[int] | None = None
-        self._began_s, self._wrote = 0.0, 0
+        self._began_s, self._wrote, self._took_s = 0.0, 0, 0.0
 
     def request(self) -> None:
         """There is something to write."""
         if self._scheduled is not None:
             return
         loop = asyncio.get_running_loop()
-        due_s = self._last_s + self._tick_s
+        due_s = self._last_s + self._pace.tick_s
         if loop.time() >= due_s:
             self._scheduled = loop.call_soon(self._fire)
         else:
@@ -60,15 +62,16 @@ class Ticker:
     def _fire(self) -> None:
         loop = asyncio.get_running_loop()
         if self._under_way is None:
-            self._under_way, self._began_s, self._wrote = self._flush(), loop.time(), 0
-        until_s, is_over = self._now_s() + _SLICE_S, True
+            self._under_way, self._began_s, self._wrote, self._took_s = self._flush(), loop.time(), 0, 0.0
+        began_s, is_over = self._now_s(), True
         try:
             for wrote in self._under_way:
                 self._wrote += wrote
-                if self._now_s() >= until_s:
+                if self._now_s() >= began_s + _SLICE_S:
                     is_over = False
                     break
         finally:
+            self._took_s += self._now_s() - began_s
             if is_over:
                 self._end()
             else:
@@ -78,6 +81,7 @@ class Ticker:
         self._under_way = None
         self._scheduled = None  # only now: what the flush itself hands to connections, it writes itself
         if self._wrote > FEW:
+            self._pace.flushed(self._took_s, asyncio.get_running_loop().time() - self._last_s)
             self._last_s = self._began_s
         if self._has_more():
             self.request()
