@@ -16,6 +16,10 @@ _SPARSE = 64
 """A heap as small as this is not worth clearing out."""
 
 
+_EXPIRE_TOGETHER = 256
+"""Offers that expire at moments of their own, fired together."""
+
+
 class Due(NamedTuple):
     """A moment, and whose it is. Sorted by time, kind, subject: the order in which due timers fire."""
 
@@ -59,13 +63,25 @@ class Timers:
         return self._heap[0] if self._heap else None
 
     def due(self, now: datetime) -> list[Due]:
-        """All of the first moment that has come by now, in the order in which they fire; later moments wait."""
-        first = self.next()
-        if first is None or first.due_at > now:
-            return []
-        together: dict[Due, None] = {}  # a timer moved away and back lies in the heap twice
-        while (due := self.next()) is not None and due.due_at == first.due_at:
+        """All of the first moment that has come by now, in the order in which they fire; later moments wait.
+
+        But for offers that expire one after the other: nothing is to be decided in between, and somebody's thousands
+        must not hold up the gate behind them by a moment each.
+        """
+        first, together = self.next(), dict[Due, None]()  # a timer moved away and back lies in the heap twice
+        until = now if first is None else min(now, first.due_at)
+        while (due := self.next()) is not None and due.due_at <= until:
             together[heapq.heappop(self._heap)] = None
+            following = self.next()
+            if following is not None and _only_expire(together, following) and following.due_at <= now:
+                until = following.due_at
         for due in together:
             heapq.heappush(self._heap, due)
         return list(together)
+
+
+def _only_expire(together: dict[Due, None], following: Due) -> bool:
+    """Whether the next moment may be looked at with these."""
+    first, last = next(iter(together)), next(reversed(together))
+    kinds = {first.timer, last.timer, following.timer}
+    return len(together) < _EXPIRE_TOGETHER and kinds == {Timer.EXPIRY}
