@@ -72,14 +72,20 @@ class Work:
     async def away(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Does a piece of some milliseconds beside the loop, and counts that."""
 
-        def measured() -> tuple[T, float]:
-            began = time.thread_time()
-            result = function(*args, **kwargs)
-            return result, time.thread_time() - began
+        spent_s = 0.0
 
-        result, spent_s = await asyncio.get_running_loop().run_in_executor(_BESIDE, measured)
-        self._spend(spent_s)
-        return result
+        def measured() -> T:
+            nonlocal spent_s
+            began = time.thread_time()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                spent_s = time.thread_time() - began
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(_BESIDE, measured)
+        finally:
+            self._spend(spent_s)
 
     async def each_away(self, pieces: Iterator[T]) -> list[T]:
         """What an iterator gives, each piece of it made beside the loop."""

@@ -18,6 +18,7 @@ PARTS = (
     "checkpoints",
     "clock.py",
     "dispatch/finished.py",
+    "dispatch/kept_file.py",
     "dispatch/parts.py",
     "dispatch/tables.py",
     "ledger",

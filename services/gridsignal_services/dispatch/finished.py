@@ -1,30 +1,33 @@
 """Requests that the ledger has let go of, for those who ask about the past: on disk, written beside the event loop.
 
 The file is this process's own. Where checkpoints are kept it says up to which position of each partition it has all;
-what is written later counts with the next such position, in one transaction. Else it is begun anew at each start.
+what lies beyond that is forgotten at the next start. Else it is begun anew at each start.
+Whoever asks waits for what is written just now where the question may be about that, and for nothing else.
 
-Bounded: in memory by what waits to be written; on disk by the log, some six kilobytes for each request and half of one
-for each further offer; an answer by `MOST` requests and `MOST_BYTES`. When full: TooMany; what does not fit the
-disk is said in the log and not found. Conflates: nothing.
+Bounded: in memory by what waits to be written, `_MOST_UNWRITTEN` requests while the file can't be written; on disk by
+the log, some six kilobytes for each request and half of one for each further offer; an answer by `MOST` requests and
+`MOST_BYTES`. When full: TooMany; what can't be written at all is said in the log and not found until the next start.
+Conflates: nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_services.clock import micros
+from gridsignal_services.dispatch.kept_file import KeptFile
 from gridsignal_services.dispatch.tables import (
     MOST,
     MOST_BYTES,
-    TABLES,
     Kept,
     Period,
     Question,
@@ -38,18 +41,45 @@ from gridsignal_services.dispatch.tables import (
 )
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.telemetry import logger
+from gridsignal_services.work import NOBODYS, Work
 
 _log = logger("dispatch")
 T = TypeVar("T")
 
 _SINCE, _UNTIL = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _DAMAGES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_UNSAFE = "pragma journal_mode = off; pragma synchronous = off;"
-"""Nobody reads the file after this process."""
+_OBSTACLES = (OSError, sqlite3.OperationalError)
+"""What may be gone the next time: a full disk, a folder that is read-only, something that lies in the way."""
+_FAILURES = (OSError, sqlite3.Error, zlib.error)
+_MOST_UNWRITTEN = 1000
+
+
+class Unreadable(Exception):
+    """What is over can't be read just now, or not all of it; the log says why."""
+
+
+class _Unwritten(NamedTuple):
+    partition: int
+    offset: int
+    book: Book
+
+
+class _UnderWay(NamedTuple):
+    """What a question may be about while it is not written yet."""
+
+    request_id: str
+    orders: frozenset[str]
+    zone: str
+    starts_us: int
+    ends_us: int
+    done: Future[None]
+
+    def touches(self, period: Period) -> bool:
+        return self.zone in period.zones and self.starts_us < period.to_us and self.ends_us > period.from_us
 
 
 class Finished:
-    """Each request in parts, which are looked up and fetched here and read elsewhere."""
+    """Each request in parts, which are looked up and fetched here and read elsewhere; at the expense of some work."""
 
     def __init__(
         self, directory: Path, most: int = MOST, *, most_bytes: int = MOST_BYTES, stamp: str | None = None
@@ -59,13 +89,19 @@ class Finished:
         self._most, self._most_bytes = most, most_bytes
         self._is_whole = True
         self._worker = ThreadPoolExecutor(1, "finished")
-        self._file: sqlite3.Connection | None = None
+        self._file = KeptFile(self._path, stamp)
         self._is_closed = False
+        self._under_way: list[_UnderWay] = []
+        self._unwritten: deque[_Unwritten] = deque()
+        self._obstacle = ""
+        """Why the file could not be used the last time."""
 
     def add(self, partition: int, offset: int, book: Book) -> None:
         """Takes in a book that nobody changes any more, let go of at this offset. Whoever reads afterwards finds it."""
         if not self._is_closed:
-            self._worker.submit(self._noticing, self._write, partition, offset, book).add_done_callback(self._tell)
+            done = self._worker.submit(self._keep, _Unwritten(partition, offset, book))
+            self._under_way = [one for one in self._under_way if not one.done.done()]
+            self._under_way.append(_under_way(book, done))
 
     async def reach(self) -> Mapping[int, int]:
         """Of each partition the position up to which it had all at the end of an earlier start."""
@@ -82,32 +118,41 @@ class Finished:
         """Whether from now on it has all before this position for good."""
         return self._stamp is not None and not self._is_closed and await self._beside(self._settle, partition, position)
 
-    async def of_request(self, asked: Question, request_id: str) -> Kept | None:
+    async def of_request(self, asked: Question, request_id: str, work: Work = NOBODYS) -> Kept | None:
         """What of a request is asked for. None: nothing is there."""
-        return await self._beside(lambda: find_request(self._opened(), asked, request_id))
+        await self._written(lambda one: one.request_id == request_id)
+        return await self._read(work, lambda file: find_request(file, asked, request_id))
 
-    async def of_order(self, asked: Question, order_id: str) -> Kept | None:
+    async def of_order(self, asked: Question, order_id: str, work: Work = NOBODYS) -> Kept | None:
         """The part that holds an order. None: it is not there, or concerns others."""
-        return await self._beside(lambda: find_order(self._opened(), asked, order_id))
+        await self._written(lambda one: order_id in one.orders)
+        return await self._read(work, lambda file: find_order(file, asked, order_id))
 
     async def touching(
-        self, asked: Question, zones: Iterable[str], from_: datetime | None, to: datetime | None
+        self,
+        asked: Question,
+        zones: Iterable[str],
+        from_: datetime | None,
+        to: datetime | None,
+        work: Work = NOBODYS,
     ) -> list[Kept]:
         """What is asked for of the requests of these zones that touch [from, to), or whose orders do, the earliest end
         first. Raises TooMany; one request is never too much."""
         period = _period(zones, from_, to)
-        return await self._beside(lambda: find_touching(self._opened(), asked, period, self._most, self._most_bytes))
+        await self._written(lambda one: one.touches(period))
+        return await self._read(work, lambda file: find_touching(file, asked, period, self._most, self._most_bytes))
 
     async def ordered_at(
-        self, asked: Question, zones: Iterable[str], from_: datetime, to: datetime, site: str
+        self, asked: Question, zones: Iterable[str], from_: datetime, to: datetime, site: str, work: Work = NOBODYS
     ) -> list[tuple[datetime, datetime | None]]:
         """The periods of the orders to a site on requests that touch [from, to), or whose orders do. Raises TooMany."""
         period = _period(zones, from_, to)
-        return await self._beside(lambda: find_periods(self._opened(), asked, period, site, self._most))
+        await self._written(lambda one: one.touches(period))
+        return await self._read(work, lambda file: find_periods(file, asked, period, site, self._most))
 
-    async def bodies(self, kept: Sequence[Kept]) -> list[tuple[int, list[bytes]]]:
+    async def bodies(self, kept: Sequence[Kept], work: Work = NOBODYS) -> list[tuple[int, list[bytes]]]:
         """The partition and the parts of each, for `parts.read`."""
-        return await self._beside(lambda: fetch(self._opened(), kept))
+        return await self._read(work, lambda file: fetch(file, kept))
 
     async def aclose(self) -> None:
         """Forgets it all, but for what was settled."""
@@ -115,60 +160,48 @@ class Finished:
         await self._beside(self._end)
         self._worker.shutdown(wait=False)
 
+    async def _written(self, asked: Callable[[_UnderWay], bool]) -> None:
+        """Returns once all is written that this may ask about. Raises Unreadable."""
+        for one in [one for one in self._under_way if not one.done.done() and asked(one)]:
+            await asyncio.shield(asyncio.wrap_future(one.done))
+        if self._obstacle or not self._file.is_open:
+            await self._beside(self._write_on)
+            if self._obstacle:
+                raise Unreadable(self._obstacle)
+
+    async def _read(self, work: Work, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Raises Unreadable, and what the function raises."""
+        try:
+            return await work.away(self._file.read, function)
+        except _FAILURES as error:
+            self._notice(error)
+            raise Unreadable(str(error)) from error
+
     async def _beside(self, function: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, self._noticing, function, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._worker, function, *args)
 
     # --- in the worker's thread ----------------------------------------------------------------------------------
 
-    def _noticing(self, function: Callable[..., T], *args: object) -> T:
+    def _notice(self, error: Exception) -> None:
         """What finds the file damaged takes it away, so that the next start reads the log and writes another."""
-        try:
-            return function(*args)
-        except (sqlite3.DatabaseError, zlib.error) as error:
-            self._notice(error)
-            raise
-
-    def _notice(self, error: sqlite3.Error | zlib.error) -> None:
         if isinstance(error, zlib.error) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGES:
             self._is_whole = False
-            self._path.unlink(missing_ok=True)
+            self._file.take_away()
             _log.error("the file of finished requests is damaged: the next start reads the log", reason=str(error))
 
-    def _opened(self) -> sqlite3.Connection:
-        if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = self._gone_on_with() or self._begun()
-            if self._stamp is not None:
-                self._file.execute("begin")
-        return self._file
-
-    def _gone_on_with(self) -> sqlite3.Connection | None:
-        """The file of an earlier start, if it is of this log and code."""
-        if self._stamp is None or not self._path.exists():
-            return None
-        file = sqlite3.connect(self._path, isolation_level=None)
-        try:
-            if file.execute("select text from stamp").fetchall() == [(self._stamp,)]:
-                return file
-        except sqlite3.DatabaseError as error:
-            _log.warning("finished requests are read from the log again", file=self._path.name, reason=str(error))
-        file.close()
-        return None
-
-    def _begun(self) -> sqlite3.Connection:
-        for suffix in ("", "-journal"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-        self._path.touch(mode=0o600)
-        file = sqlite3.connect(self._path, isolation_level=None)
-        if self._stamp is None:
-            file.executescript(_UNSAFE)
-        file.executescript(TABLES)
-        file.execute("insert into stamp values (?)", (self._stamp,))
-        return file
+    def _hold_up(self, error: Exception) -> None:
+        if self._obstacle != str(error):
+            self._obstacle = str(error) or type(error).__name__
+            _log.error(
+                "finished requests can't be kept: until they can, questions about the past are answered 503;"
+                " make its folder writable, with space, and clear away what lies in the file's place",
+                file=str(self._path),
+                reason=self._obstacle,
+            )
 
     def _reach(self) -> dict[int, int]:
         try:
-            reach = dict(self._opened().execute("select partition, position from reach").fetchall())
+            reach = dict(self._file.opened().execute("select partition, position from reach").fetchall())
             if not all(isinstance(number, int) for place in reach.items() for number in place):
                 raise sqlite3.DataError("expected whole numbers for how far it reaches")
             return reach
@@ -178,11 +211,9 @@ class Finished:
 
     def _begin(self, positions: Mapping[int, int]) -> bool:
         try:
-            file = self._opened()
-            for place in positions.items():
-                forget(file, *place)
-            file.execute("commit")
-            file.execute("begin")
+            with self._file.writing() as file:
+                for place in positions.items():
+                    forget(file, *place)
         except (sqlite3.Error, OSError) as error:
             self._let_go(error)
             return not any(positions.values())
@@ -191,40 +222,71 @@ class Finished:
     def _let_go(self, error: sqlite3.Error | OSError) -> None:
         """The next use of the file begins it anew."""
         _log.warning("finished requests are read from the log again", file=self._path.name, reason=str(error))
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
+        self._file.close()
+        self._file.take_away()
 
     def _settle(self, partition: int, position: int) -> bool:
-        if self._is_whole:
+        self._write_on()
+        if self._is_whole and not self._obstacle:
             try:
-                self._opened().execute("insert or replace into reach values (?, ?)", (partition, position))
-                self._opened().execute("commit")
-                self._opened().execute("begin")
-            except (sqlite3.Error, OSError) as error:
+                with self._file.writing(for_good=True) as file:
+                    file.execute("insert or replace into reach values (?, ?)", (partition, position))
+            except _OBSTACLES as error:
+                self._hold_up(error)
+            except sqlite3.Error as error:
                 self._is_whole = False
-                _log.error("finished requests can't be kept: the next start reads the whole log", reason=str(error))
-                if isinstance(error, sqlite3.Error):
-                    self._notice(error)
-        return self._is_whole
+                self._notice(error)
+        return self._is_whole and not self._obstacle
 
-    def _write(self, partition: int, offset: int, book: Book) -> None:
-        write(self._opened(), partition, offset, book)
+    def _keep(self, one: _Unwritten) -> None:
+        self._unwritten.append(one)
+        self._write_on()
+
+    def _write_on(self) -> None:
+        """Writes what waits for it; what an obstacle keeps from being written is tried again with the next use."""
+        try:
+            self._file.opened()
+            while self._unwritten:
+                self._write(self._unwritten[0])
+                self._unwritten.popleft()
+        except (OSError, sqlite3.Error) as error:
+            self._hold_up(error)
+            if len(self._unwritten) > _MOST_UNWRITTEN:
+                self._unwritten.popleft()
+                self._miss(f"{_MOST_UNWRITTEN} others wait to be written")
+        else:
+            if self._obstacle:
+                _log.info("finished requests are kept again", file=str(self._path))
+                self._obstacle = ""
+
+    def _write(self, one: _Unwritten) -> None:
+        try:
+            with self._file.writing() as file:
+                write(file, *one)
+        except _OBSTACLES:
+            raise
+        except Exception as error:  # whatever has no form: the next request is written all the same
+            self._miss(str(error))
+            self._notice(error)
+
+    def _miss(self, reason: str) -> None:
+        """A request that could not be written is not found any more in this process; its records stay on the log."""
+        self._is_whole = False
+        _log.error("a finished request is not kept: it can't be read here until the next start", reason=reason)
 
     def _end(self) -> None:
-        if self._file is not None:
-            self._file.close()  # what is not settled is let go of again
-            self._file = None
-            if self._stamp is None:
-                self._path.unlink(missing_ok=True)
+        self._file.close()
+        if self._stamp is None:
+            self._file.take_away()
 
-    def _tell(self, written: Future[None]) -> None:
-        """A request that could not be written is not found any more in this process; its records stay on the log."""
-        if not written.cancelled() and (error := written.exception()) is not None:
-            self._is_whole = False
-            _log.error("a finished request is not kept: it can't be read here until the next start", reason=str(error))
+
+def _under_way(book: Book, done: Future[None]) -> _UnderWay:
+    (tracked,) = book.requests.values()
+    request, orders = tracked.request, [order.order for order in book.orders.values()]
+    starts_at = min([request.starts_at, *(order.starts_at for order in orders)])
+    ends_at = max([request.ends_at, *(order.ends_at or FOR_EVER for order in orders)])
+    names = frozenset(order.order_id for order in orders)
+    return _UnderWay(request.request_id, names, request.zone, micros(starts_at), micros(ends_at), done)
 
 
 def _period(zones: Iterable[str], from_: datetime | None, to: datetime | None) -> Period:

@@ -10,13 +10,15 @@ from typing import TypeVar
 
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_services.access import Entitlements, Principal
-from gridsignal_services.dispatch.finished import Finished
+from gridsignal_services.dispatch.finished import Finished, Unreadable
 from gridsignal_services.dispatch.parts import ORDERS, REQUESTS, Kind, read, zone_name
 from gridsignal_services.dispatch.tables import Kept, Question, TooMany
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.rest import problems
 from gridsignal_services.work import Work
 
+NOT_READABLE = "what is over can't be read here just now: ask again later; whoever runs this door finds why in its log"
+_COME_BACK_S = 10
 _TOGETHER_BYTES = 256 * 1024
 """Fetched at once."""
 
@@ -69,25 +71,28 @@ class Past:
 
     async def of_request(self, kinds: Sequence[Kind], request_id: str) -> Ledger | None:
         """These parts of a request; None: nothing of it concerns them."""
-        return await self._one(await self._finished.of_request(self._asked(kinds), request_id))
+        with _readable():
+            return await self._one(await self._finished.of_request(self._asked(kinds), request_id, self._work))
 
     async def of_order(self, order_id: str) -> Ledger | None:
         """The part that holds an order; None: it does not concern them."""
-        return await self._one(await self._finished.of_order(self._asked(ORDERS), order_id))
+        with _readable():
+            return await self._one(await self._finished.of_order(self._asked(ORDERS), order_id, self._work))
 
     async def touching(
         self, kinds: Sequence[Kind], zones: Iterable[str], from_: datetime | None, to: datetime | None
     ) -> list[Ledger]:
         """These parts of what touches [from, to) in these zones, the earliest end first. Raises TooMany."""
-        kept = await self._finished.touching(self._asked(kinds), zones, from_, to)
-        return [ledger for together in _batches(kept) for ledger in await self._read(together)]
+        with _readable():
+            kept = await self._finished.touching(self._asked(kinds), zones, from_, to, self._work)
+            return [ledger for together in _batches(kept) for ledger in await self._read(together)]
 
     async def ordered_at(
         self, site: str, zones: Iterable[str], from_: datetime, to: datetime
     ) -> list[tuple[datetime, datetime | None]]:
         """The periods of their orders to a site on requests that touch [from, to). Raises Problem 422."""
-        with _shorter():
-            return await self._finished.ordered_at(self._asked(ORDERS), zones, from_, to, site)
+        with _shorter(), _readable():
+            return await self._finished.ordered_at(self._asked(ORDERS), zones, from_, to, site, self._work)
 
     def _asked(self, kinds: Sequence[Kind]) -> Question:
         """A zone is shown its requests alone: what was said on them is theirs who said it, and the operator's."""
@@ -98,7 +103,7 @@ class Past:
         return None if kept is None else (await self._read([kept]))[0]
 
     async def _read(self, kept: Sequence[Kept]) -> list[Ledger]:
-        pieces = read(await self._finished.bodies(kept))
+        pieces = read(await self._finished.bodies(kept, self._work))
         return [ledger for done in await self._work.each_away(pieces) for ledger in done]
 
 
@@ -109,6 +114,15 @@ def _shorter() -> Iterator[None]:
         yield
     except TooMany as more:
         raise problems.invalid([fault("PERIOD", "?from", f"expected a shorter period: this one has {more}")]) from None
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Raises Problem 503 for Unreadable."""
+    try:
+        yield
+    except Unreadable:
+        raise problems.unavailable(NOT_READABLE, _COME_BACK_S) from None
 
 
 def _batches(kept: Iterable[Kept]) -> Iterator[list[Kept]]:

@@ -144,7 +144,8 @@ def _finished(checkpoints: Checkpoints | None, directory: Path) -> Finished:
     """Beside the checkpoints, where they are kept: it lasts as they do."""
     if checkpoints is None:
         return Finished(directory)
-    (directory / "finished.db").unlink(missing_ok=True)  # of the version before, or of a start without them
+    with contextlib.suppress(OSError):  # such as a folder of that name: it is in nobody's way
+        (directory / "finished.db").unlink(missing_ok=True)  # of the version before, or of a start without them
     return Finished(checkpoints.directory, stamp=checkpoints.stamp)
 
 
