@@ -15,7 +15,7 @@ from gridsignal_services.rest.problems import MEDIA_TYPE, Problem
 
 _LINE_BYTES = 8 * 1024
 """A longer request line: 414; a longer header line: 431."""
-_LINES = 128
+MAX_LINES = 128
 """More header lines: 431."""
 
 
@@ -73,8 +73,8 @@ def url_of(request: Request) -> SplitResult:
     if len(request.path) > _LINE_BYTES:
         raise problems.target_too_long(_LINE_BYTES, len(request.path))
     lines = list(request.headers.raw_items())
-    if len(lines) > _LINES:
-        raise problems.too_many_headers(_LINES, len(lines))
+    if len(lines) > MAX_LINES:
+        raise problems.too_many_headers(MAX_LINES, len(lines))
     for name, value in lines:
         if (size := len(name) + len(value) + 4) > _LINE_BYTES:  # with the colon and what ends the line
             raise problems.header_too_large(name, _LINE_BYTES, size)

@@ -12,7 +12,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request
 
 from gridsignal_schemas.frames import Frame
-from gridsignal_services.gateway.http import refused
+from gridsignal_services.gateway.http import MAX_LINES, refused
 from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.wire import Message
 from gridsignal_services.rest import problems
@@ -22,19 +22,23 @@ if TYPE_CHECKING:
     from gridsignal_services.gateway.connection import Connection
     from gridsignal_services.gateway.settings import GatewaySettings
 
+_MORE_LINES = 8
+"""The request's own, the empty one, and what looks like lines in the bytes behind them."""
 _QUOTED = re.compile(r":? b(ytearray\(b)?['\"].*", re.DOTALL)
 
 
 class RequestWire:
     """A connection's one request, and all that follows it where it is refused.
 
-    Bounded: a header of `header_bytes`. When full: 431. Conflates: nothing.
+    Bounded: a header of `header_bytes` and MAX_LINES. When full: 431, before its lines are looked at one by one.
+    Conflates: nothing.
     """
 
     encoding: Encoding = "json"
 
     def __init__(self, connection: Connection, settings: GatewaySettings) -> None:
         self._connection, self._settings = connection, settings
+        self._lines = 0
         self._is_read = False
         """The request has come, or what came is none: what follows is thrown away."""
 
@@ -45,6 +49,10 @@ class RequestWire:
 
     def receive(self, piece: bytes) -> Iterator[Message]:
         if self._is_read:
+            return
+        self._lines += piece.count(b"\n")
+        if self._lines > MAX_LINES + _MORE_LINES:
+            self._refuse(problems.too_many_headers(MAX_LINES, self._lines))
             return
         self._reader.receive_data(piece)
         try:

@@ -187,3 +187,10 @@ async def test_a_token_that_is_too_long_says_how_long_it_may_be(stand: Stand) ->
     sent = Odd("GET", DOORS[2], 431, f"Authorization: Bearer {'x' * 9000}\r\n").sent("")
     detail = json.loads(parsed("GET", await answers(stand, sent, half_closed=False))[1])["detail"]
     assert "at most 8192 bytes for authorization, got 9024: the token is too long" in detail
+
+
+async def test_a_header_of_too_many_lines_is_refused_before_it_ends(stand: Stand) -> None:
+    """Thousands of empty lines would be looked at one by one, for somebody without a token."""
+    sent = f"GET {DOORS[2]} HTTP/1.1\r\nHost: x\r\n".encode() + b"a:\r\n" * 200
+    answer, body, _ = parsed("GET", await answers(stand, sent, half_closed=False))
+    assert (answer.status_code, "at most 128 header lines" in json.loads(body)["detail"]) == (431, True)
