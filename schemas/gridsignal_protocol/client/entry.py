@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gridsignal_schemas import frames
-from gridsignal_schemas.frames import Detail, Receipt
+from gridsignal_schemas.frames import CLIENT_FRAMES, Detail, Frame, Receipt
+from gridsignal_schemas.records import RECORD_OF_FRAME, ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Entry:
     seq: int
     """Its place in the outbox."""
     kind: str
-    """The frame's type: offer, withdraw, respond, baseline, reading."""
+    """The frame's type, one of RECORD_OF_FRAME: an offer, an answer, a reading, ..."""
     ident: str
     """offer_id or response_id; empty where the frame has no identity."""
     thread: str
@@ -33,20 +33,10 @@ class Entry:
         """For errors: which message."""
         return f"{self.kind} {self.ident}".rstrip()
 
-    def frame(self, request_id: int) -> frames.Frame:
-        """The frame that carries it."""
-        match self.kind:
-            case "offer":
-                return frames.Offer(id=request_id, offer_id=self.ident, body=self.body)
-            case "withdraw":
-                return frames.Withdraw(id=request_id, offer_id=self.ident, body=self.body)
-            case "respond":
-                return frames.Respond(id=request_id, response_id=self.ident, body=self.body)
-            case "baseline":
-                return frames.Baseline(id=request_id, body=self.body)
-            case "reading":
-                return frames.Reading(id=request_id, body=self.body)
-        raise ValueError(f"expected a kind of entry, got {self.kind!r}")
+    def frame(self, request_id: int) -> Frame:
+        """The frame that carries it. Raises KeyError for a kind that is no write."""
+        named = dict.fromkeys(ROWS[RECORD_OF_FRAME[self.kind]].named_by, self.ident)
+        return CLIENT_FRAMES[self.kind].model_validate({"id": request_id, "body": self.body} | named)
 
 
 @dataclass(frozen=True, slots=True)
