@@ -181,8 +181,7 @@ class Conversations:
         """Sends what a session has to say, and does what it asks for."""
         session = connection.session
         assert session is not None
-        for frame in session.frames_to_send():
-            connection.send(frame)
+        connection.tell()
         if received := session.events_received():
             self._perform(connection, session, received)
 
