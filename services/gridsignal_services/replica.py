@@ -161,6 +161,10 @@ class Replica:
         """Writes checkpoints for ever, where they are kept."""
         await self._saving.run()
 
+    async def finish(self) -> None:
+        """Saves what is reduced by now, if that takes little time: before an orderly end, while `save` goes on."""
+        await self._saving.finish()
+
     async def reach_end(self, partitions: Iterable[int] | None = None) -> None:
         """Returns once everything is reduced that was on these partitions (all) when it was called.
 

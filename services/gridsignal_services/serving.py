@@ -162,6 +162,8 @@ async def _serve(door: Door, on: Ground, ended: asyncio.Event, told: Told, repli
         else:
             serving.cancel()  # it still waits for the log, and nobody has come in
         await asyncio.wait([serving])
+        if replica is not None:
+            await replica.finish()
         for task in beside:
             task.cancel()
 

@@ -11,6 +11,8 @@ from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
 
+WITHIN_S = 3.0
+"""How long an orderly end waits for its checkpoints, which are written in a tenth of that."""
 Restored = Callable[[], None]
 
 
@@ -42,6 +44,7 @@ class Saving:
         self._last: dict[int, LogRecord] = {}
         self._advanced = asyncio.Event()
         self._caught_up = False
+        self._is_ending, self._ended = False, asyncio.Event()
 
     def advance(self, record: LogRecord) -> None:
         """This record has been reduced."""
@@ -75,9 +78,27 @@ class Saving:
         while True:
             await self._advanced.wait()
             self._advanced.clear()
+            at_end = self._is_ending
             for ledger in self._ledgers.values():
-                if self._checkpoints is not None and self._checkpoints.wants(ledger, caught_up=self._caught_up):
+                if self._checkpoints is not None and self._checkpoints.wants(
+                    ledger, caught_up=self._caught_up, at_end=at_end
+                ):
                     await self._save(self._checkpoints, ledger)
+            if at_end:
+                self._ended.set()
+
+    async def finish(self, within_s: float = WITHIN_S) -> None:
+        """Has `run` save what is reduced by now, so that the next start need not; what takes longer is given up."""
+        if self._checkpoints is None or not self._caught_up:
+            return
+        self._is_ending = True
+        self._ended.clear()
+        self._advanced.set()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._ended.wait()
+        except TimeoutError:
+            self._checkpoints.give_up()
 
     async def _save(self, checkpoints: Checkpoints, ledger: Ledger) -> None:
         async with self.reducing:

@@ -90,6 +90,7 @@ class Dispatch:
                 lasting = supervise("readings", self._read_meters()), supervise("owner", self._owner.run())
                 beside = [tasks.create_task(work) for work in (*lasting, self._become_ready())]
                 await serving
+                await self._replica.finish()  # before what is over is closed, for it has to settle
                 for task in beside:
                     task.cancel()
         finally:

@@ -117,6 +117,33 @@ async def test_a_start_reduces_what_came_after_the_checkpoint(log: SqliteLog, tm
         await same_as_replayed(log, replica)
 
 
+async def test_an_orderly_end_leaves_the_next_start_nothing_to_reduce(log: SqliteLog, tmp_path: Path) -> None:
+    directory = tmp_path / "checkpoints"
+    await logged_and_saved(log, directory, EVERY)
+    await log_some(log, 2, first=EVERY)
+    async with started(log, directory) as replica:
+        await replica.finish()
+    assert file_of(directory, EVERY + 2).exists()
+    async with counted(log, directory) as (replica, offsets):
+        assert offsets == []
+        await same_as_replayed(log, replica)
+
+
+async def test_an_end_waits_for_no_checkpoint_that_takes_long(log: SqliteLog, tmp_path: Path) -> None:
+    """What could not be written in time is nowhere, and the start after it reduces what it would have held."""
+    directory = tmp_path / "checkpoints"
+    path = await logged_and_saved(log, directory, EVERY)
+    await log_some(log, 2, first=EVERY)
+    with capture_logs():
+        async with started(log, directory) as replica:
+            await replica._saving.reducing.acquire()  # the state can't be copied
+            await replica._saving.finish(0)
+            replica._saving.reducing.release()
+    assert files_in(directory) == [path]
+    async with counted(log, directory) as (replica, offsets):
+        assert offsets == [EVERY, EVERY + 1]
+
+
 async def test_only_the_newest_are_kept(log: SqliteLog, tmp_path: Path) -> None:
     directory = tmp_path / "checkpoints"
     async with started(log, directory):
