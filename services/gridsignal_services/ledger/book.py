@@ -72,6 +72,8 @@ class Book:
     orders_of_site: dict[str, dict[str, None]] = field(default_factory=dict)
     over: deque[tuple[datetime, str]] = field(default_factory=deque)
     """Requests that are over, and since when; the longest first."""
+    remembered: tuple[int, int] = (0, 0)
+    """Of the request that leaves next: how many revisions of its offers `past` has already, and of how many."""
     past: Past = field(default_factory=Past)
     """What is kept of those that the book has let go of."""
     kept: timedelta = KEPT

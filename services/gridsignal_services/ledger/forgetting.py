@@ -21,22 +21,31 @@ from gridsignal_services.ledger.tracked import Ahead, TrackedOrder, TrackedReque
 
 _COMPARED = 256
 """Pairs of orders in one piece, about a millisecond."""
-A_RECORD = 4
-"""Requests that one record lets go of: whoever reads waits until a record is whole, and each request had several."""
+A_RECORD = 2048
+"""Revisions, offers and orders that one record lets go of, some ten milliseconds: whoever writes or reads waits until a
+record is whole. What is left goes on with the next one; a request's offers and orders go together."""
+_A_REQUEST = 16
+"""What one counts for that has neither."""
 
 
 def forget(book: Book, gone: list[Book]) -> Steps[None]:
     """Adds requests that can go by now, each as a book of its own; called before a record is reduced."""
-    for _ in range(A_RECORD):
-        if not book.over or book.over[0][0] + book.kept > book.now:
-            return
-        _, request_id = book.over.popleft()
+    left = A_RECORD
+    while left > 0 and book.over and book.over[0][0] + book.kept <= book.now:
+        request_id = book.over[0][1]
         tracked = book.requests[request_id]
+        left -= _A_REQUEST + len(tracked.offers) + len(tracked.orders)
         if _is_needed(book, tracked):
+            book.over.popleft()
             book.over.append((book.now, request_id))
+            book.remembered = (0, 0)
             yield
             continue
-        yield from _remember(book, tracked)
+        if (rest := (yield from _remember(book, tracked, left))) is None:
+            return
+        left = rest
+        book.over.popleft()
+        book.remembered = (0, 0)
         alone, taken = yield from _alone(book, tracked)
         _leave(book, alone, taken)
         gone.append(alone)
@@ -138,12 +147,28 @@ def _orders(book: Book, tracked: TrackedRequest) -> Iterator[TrackedOrder]:
     return map(book.orders.__getitem__, tracked.orders)
 
 
-def _remember(book: Book, tracked: TrackedRequest) -> Steps[None]:
-    """Keeps what is kept of its offers, of which there may be fifty revisions each, while they are still there."""
-    for key in tracked.offers:
-        for revision, (digest, received_at) in book.offers[key].digests.items():
+def _remember(book: Book, tracked: TrackedRequest, most: int) -> Steps[int | None]:
+    """Keeps what is kept of its offers, of which there may be fifty revisions each, while they are still there.
+
+    Returns how many of `most` are left; None where there is more of it, which is the next record's to go on with. An
+    offer may still be amended, in vain: then all are looked at again, and of each the first stays.
+    """
+    offers = [(key, book.offers[key].digests) for key in tracked.offers]
+    of, at = sum(len(digests) for _, digests in offers), 0
+    done, before = book.remembered
+    done = done if before == of else 0
+    for key, digests in offers:
+        at += len(digests)
+        if at <= done:
+            continue
+        if most <= 0:
+            book.remembered = (done, of)
+            return None
+        for revision, (digest, received_at) in digests.items():
             book.past.offers.add((*key, revision), digest, received_at)
+        done, most = at, most - len(digests)
         yield
+    return most
 
 
 def _leave(book: Book, alone: Book, taken: _Taken) -> None:

@@ -228,10 +228,9 @@ def test_a_request_leaves_without_a_look_at_every_pair_of_its_site_s_orders() ->
 
 def test_one_record_lets_go_of_few_requests_and_the_next_ones_of_the_rest() -> None:
     market = Market(kept=timedelta(minutes=10))
-    names = [f"r{number}" for number in range(2 * A_RECORD + 1)]
+    names = [f"r{number}" for number in range(300)]
     for name in names:
         assert market.ask(request_id=name).accepted
-    for name in names:
         market.cancel(name)
     market.act()
     market.run_for(minutes=11)
@@ -239,7 +238,55 @@ def test_one_record_lets_go_of_few_requests_and_the_next_ones_of_the_rest() -> N
     while left[-1]:
         market.cancel("none")  # whatever comes next
         left.append(sum(name in market.ledger.requests for name in names))
-    assert [before - after for before, after in pairwise(left)] == [A_RECORD, A_RECORD, 1]
+    assert [before - after for before, after in pairwise(left)] == [
+        A_RECORD // 16,
+        A_RECORD // 16,
+        300 % (A_RECORD // 16),
+    ]
+    market.replayed()
+
+
+def crowd_over(offers: int, revisions: int) -> Market:
+    """A request with so many offers of so many revisions, and another one with a few, that may leave the book."""
+    market = Market("acme", kept=timedelta(minutes=10))
+    assert market.ask(request_id="another").accepted
+    assert market.offer("acme", MW, offer_id="o-another", request_id="another").accepted
+    for number in range(offers):
+        for revision in range(1, revisions + 1):
+            assert market.offer("acme", MW, offer_id=f"o-{number}", revision=revision).accepted
+    market.cancel()
+    market.cancel("another")
+    market.act()
+    market.now += timedelta(minutes=11)
+    return market
+
+
+def test_a_request_of_many_revisions_leaves_over_several_records_and_a_repeat_is_known_all_the_time() -> None:
+    offers, revisions = 60, 50
+    market = crowd_over(offers, revisions)
+    first = market.ledger.book.offers["acme", "o-3"].offer
+    kept = [0]
+    while market.ledger.requests:
+        assert market.add(first, "participant:acme").duplicate
+        kept.append(len(market.ledger.book.past.offers))
+    assert max(after - before for before, after in pairwise(kept)) <= A_RECORD + revisions
+    assert kept[-1] == offers * revisions + 1
+    market.replayed()
+
+
+def test_an_offer_that_is_amended_in_vain_while_its_request_leaves_is_remembered_whole() -> None:
+    market = crowd_over(60, 50)
+    market.cancel("none")
+    assert market.ledger.requests, "it leaves over several records"
+    late = market.ledger.book.offers["acme", "o-0"].offer.model_copy(update={"revision": 51})
+    market.add(late, "participant:acme")
+    market.act()
+    while market.ledger.requests:
+        market.now += timedelta(minutes=11)
+        market.cancel("none")
+        market.act()
+    known = market.ledger.book.past.offers
+    assert all(known.find(("acme", f"o-{at}", revision)) for at in range(60) for revision in range(1, 51))
     market.replayed()
 
 
