@@ -11,15 +11,18 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from benchmarks.machine import GENERATOR, pin
-from benchmarks.target import Target, hello
+from benchmarks.target import Target, hello, write
 
 PROBES = {
     "write": "a meter reading on an open connection, until its receipt (20 a second)",
     "read": "GET /v1/requests on a kept connection of an operator (10 a second)",
     "arrive": "a new connection to the gateway, until its welcome (2 a second)",
     "knock": "GET /v1/requests on a new connection (2 a second)",
+    "order": "from the moment a request's gate closes until its order reaches the site (one in two seconds)",
 }
 _GIVE_UP_S = 10.0
+_GATE_S = 2.0
+"""From a request of the victim's operator to its gate."""
 Took = dict[str, tuple[list[float], int]]
 
 
@@ -30,27 +33,38 @@ def watch(pipe: Connection, target: Target, seconds: float) -> None:
 
 
 async def _watch(pipe: Connection, target: Target, seconds: float) -> Took:
-    async with target.socket("hyper-infer") as connection, target.desk("tso-north") as desk:
+    async with (
+        target.socket("hyper-infer") as connection,
+        target.socket("hyper-infer") as offering,
+        target.desk("tso-north") as desk,
+    ):
         await hello(connection, "ber-1")
-        receipts = Receipts(connection)
-        reading = asyncio.create_task(receipts.read())
+        await hello(offering, "ber-1")
+        receipts, orders = Receipts(connection), Orders(offering, desk)
+        reading = asyncio.gather(receipts.read(), orders.read())
         (await desk.get("/v1/requests?limit=1")).raise_for_status()
         pipe.send("ready")
         await asyncio.to_thread(pipe.recv)
         try:
-            write, read, arrive, knock = await asyncio.gather(
+            write, read, arrive, knock, order = await asyncio.gather(
                 _every(0.05, seconds, receipts.write),
                 _every(0.1, seconds, lambda: _read(desk)),
                 _every(0.5, seconds, lambda: _arrive(target)),
                 _every(0.5, seconds, lambda: _knock(target)),
+                _every(2.0, seconds, orders.wait),
             )
         finally:
             reading.cancel()
-    return {"write": write, "read": read, "arrive": arrive, "knock": knock}
+    return {"write": write, "read": read, "arrive": arrive, "knock": knock, "order": order}
 
 
-async def _every(pause_s: float, seconds: float, probe: Callable[[], Awaitable[None]]) -> tuple[list[float], int]:
-    """Starts a probe whenever one is due, whether those before it have their answers or not."""
+async def _every(
+    pause_s: float, seconds: float, probe: Callable[[], Awaitable[float | None]]
+) -> tuple[list[float], int]:
+    """Starts a probe whenever one is due, whether those before it have their answers or not.
+
+    A probe took what it says, in seconds, or else as long as it was under way.
+    """
     loop, took, unanswered = asyncio.get_running_loop(), [], 0
     began = loop.time()
 
@@ -58,12 +72,12 @@ async def _every(pause_s: float, seconds: float, probe: Callable[[], Awaitable[N
         nonlocal unanswered
         try:
             async with asyncio.timeout_at(due + _GIVE_UP_S):
-                await probe()
+                said_s = await probe()
         except Exception:  # whatever it was, the victim has no answer
             unanswered += 1
             took.append(_GIVE_UP_S * 1000)
         else:
-            took.append((loop.time() - due) * 1000)
+            took.append(1000 * (loop.time() - due if said_s is None else said_s))
 
     async with asyncio.TaskGroup() as tasks:
         for number in range(int(seconds / pause_s)):
@@ -112,6 +126,48 @@ class Receipts:
                 waiting.set_result(None)
             else:
                 waiting.set_exception(RuntimeError(f"expected a receipt, got {answer}"))
+
+
+class Orders:
+    """Requests that are asked, offered on and awarded, one after the other."""
+
+    def __init__(self, connection: Any, desk: Any) -> None:
+        self._connection, self._desk, self._asked = connection, desk, 10
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+
+    async def wait(self) -> float:
+        """Asks, offers, and returns how long after its gate the order came, in seconds."""
+        gate = datetime.now(UTC) + timedelta(seconds=_GATE_S)
+        starts_at, ends_at = gate + timedelta(hours=1), gate + timedelta(hours=2)
+        asked = {"zone": "DE-LU", "direction": "LOAD_DECREASE", "power_w": 1000, "respond_within_s": 60}
+        asked |= {"gate_closure_at": gate.isoformat(), "decision_deadline": (gate + timedelta(seconds=60)).isoformat()}
+        asked |= {"starts_at": starts_at.isoformat(), "ends_at": ends_at.isoformat()}
+        answer = await write(self._desk, "/v1/requests", asked)
+        answer.raise_for_status()
+        request_id = answer.json()["request"]["request_id"]
+        ordered = self._waiting[request_id] = asyncio.get_running_loop().create_future()
+        option = {"option": "all", "power_w": 1000, "price_per_mwh": "1", "notice_s": 60, "full_activation_s": 300}
+        option |= {"starts_at": asked["starts_at"], "ends_at": asked["ends_at"], "divisible": True, "min_power_w": 1}
+        option |= {"min_duration_s": 60, "max_duration_s": 3600}
+        option |= {"ramp_down_w_per_min": 1_000_000, "ramp_up_w_per_min": 1_000_000}
+        body = {"revision": 1, "request_id": request_id, "request_revision": 1, "options": [option]}
+        body |= {"flexibility": {"kind": "SHED", "workload": "TRAINING"}, "expires_at": asked["ends_at"]}
+        self._asked += 1
+        offer = {"t": "offer", "id": self._asked, "offer_id": f"victim-{request_id}", "body": body}
+        await self._connection.send(json.dumps(offer))
+        await ordered
+        return (datetime.now(UTC) - gate).total_seconds()
+
+    async def read(self) -> None:
+        """Settles what is ordered, for as long as the connection lives."""
+        await self._connection.send(json.dumps({"t": "subscribe", "id": 2, "stream": "dispatch"}))
+        async for message in self._connection:
+            heard = json.loads(message)
+            if heard.get("type") != "DispatchOrder":
+                continue
+            waiting = self._waiting.pop(heard["body"]["request_id"], None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
 
 
 async def _read(desk: Any) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from gridsignal_schemas.messages import Clearing, Record, TimerFired
+from gridsignal_schemas.messages import Clearing, DispatchOrder, Record, TimerFired
 from gridsignal_services.bus import Election, LogUnavailable
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.timers import (
@@ -48,6 +48,8 @@ _PRINCIPAL = "service:dispatch"
 _RETRY_S = 0.5
 _IN_ONE_PASS = 4
 """Of them encoded in one pass of the event loop, about a millisecond: others go on in between."""
+_DECISIONS = 16
+"""Of a crowd of decisions written before gates and orders are looked at again."""
 _NOT_YET = timedelta(milliseconds=10)
 """A timer that came too early is repeated no sooner than this."""
 _TRUSTED_S = 30.0
@@ -135,9 +137,12 @@ class Owner:
         """Appends what is due on one partition; False when nothing was."""
         passed_over = self._passed_over.setdefault(ledger.partition, {})
         records = owed_records(ledger, passed_over)
-        if not records or len(records) == AT_ONCE:
+        if not records:
+            records = self._due(ledger, passed_over)
+        elif len(records) == AT_ONCE:
             # what a moment brings is announced before the next is looked at, but not thousands of rejected offers
-            records += self._due(ledger, passed_over)
+            orders = max((at for at, each in enumerate(records, 1) if isinstance(each, DispatchOrder)), default=0)
+            records = [*self._due(ledger, passed_over), *records[: max(orders, _DECISIONS)]]
         for start in range(0, len(records), AT_ONCE):
             if not await self._append(ledger, records[start : start + AT_ONCE]):
                 break
