@@ -30,7 +30,7 @@ from gridsignal_services.dispatch.listing import (
 from gridsignal_services.dispatch.parts import REQUESTS, WHOLE
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
 from gridsignal_services.dispatch.sheet import as_asked, sheet_at
-from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown
+from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown, stays_for
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.overtaken import Overtaken
 from gridsignal_services.ledger.reduce import Ledger
@@ -128,7 +128,7 @@ def _listing(router: APIRouter, door: Door) -> None:
         door.only(request, "zone", "state", "from", "to", "newest_first", "after", "limit")
         must_be_theirs(door, who, zone)
         await door.catch_up(request)
-        now = door.clock.now()
+        now, has_period = door.clock.now(), from_ is not None or to is not None
 
         def keeps(entry: tuple[Ledger, TrackedRequest]) -> bool:
             tracked = entry[1]
@@ -137,6 +137,7 @@ def _listing(router: APIRouter, door: Door) -> None:
                 zone in (None, asked.zone)
                 and overlaps(asked.starts_at, asked.ends_at, from_, to)
                 and door.sees_request(who, *entry)
+                and (has_period or owns(who, tracked) or stays_for(who.name, entry[0].book, tracked, now))
                 and (state is None or state is state_shown(tracked, now, own=owns(who, tracked)))
             )
 

@@ -165,6 +165,17 @@ def state_shown(tracked: TrackedRequest, now: datetime, *, own: bool) -> Request
     return RequestState.CLEARING if now < tracked.request.ends_at else RequestState.COMPLETED
 
 
+def stays_for(name: str, book: Book, tracked: TrackedRequest, now: datetime) -> bool:
+    """Whether a request is listed without a period for a principal of this name, whose it is not: until it, and their
+    own orders on it, have been over for a day. It may be in the book for longer, by what became of others' orders."""
+    since = now - book.kept
+    if tracked.request.ends_at > since:
+        return True
+    orders = [each.order for each in map(book.orders.get, tracked.orders) if each]  # it may leave at any moment
+    own = [order for order in orders if f"participant:{order.participant}" == name]
+    return any(overlaps(order.starts_at, order.ends_at, since, None) for order in own)
+
+
 class Metered(NamedTuple):
     """What is shown of an order's delivery: all of it in the sums, a page of it by interval."""
 

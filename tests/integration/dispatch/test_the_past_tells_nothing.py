@@ -44,8 +44,8 @@ class Rival:
 RIVALS = [Rival(extended=75, losing=3), Rival(extended=70, is_cancelled=True)]
 
 
-def lived(rival: Rival) -> tuple[Ledger, list[Book], datetime]:
-    """An evening of three requests that acme and volt serve, and what was let go of a day later."""
+def lived(rival: Rival, until: datetime | None = None) -> tuple[Ledger, list[Book], datetime]:
+    """An evening of three requests that acme and volt serve, and what was let go of a day later, or by then."""
     market = Market(kept=12 * HOUR)
     for who in ("acme", "volt", "hyper"):
         market.site(who)
@@ -73,6 +73,12 @@ def lived(rival: Rival) -> tuple[Ledger, list[Book], datetime]:
             assert market.reply(order, "ACCEPTED").accepted
         if operator == OWNER:
             _be_busy(market, next(order for order in orders if order.participant == "volt"), rival)
+    if until is not None:
+        market.run_until(utc("23:00"))
+        market.now = until
+        for _ in ASKED:
+            market.cancel("none")  # whatever comes next
+        return market.ledger, market.ledger.forgotten, market.now
     gone = left_by(market)
     assert len(gone) == len(ASKED)
     return market.ledger, gone, market.now
@@ -132,3 +138,23 @@ async def test_whose_orders_they_are_finds_them_as_far_as_they_reach(tmp_path: P
                 assert [(each["order"]["participant"], each["order"]["request_id"]) for each in found] == [
                     ("volt", "three")
                 ]
+
+
+async def listed_next_morning(rival: Rival, directory: Path) -> dict[str, list[str]]:
+    """What each finds without a period once the last request, but no order that was extended, is over for so long."""
+    ledger, _, _ = lived(rival, until=utc("20:45") + 12 * HOUR + 5 * MINUTE)
+    found = {}
+    async with asking(ledger, [], utc("20:45") + 12 * HOUR + 5 * MINUTE, directory) as client:
+        whose: list[tuple[Role, str]] = [*OTHERS, ("operator", OWNER), ("participant", "volt")]
+        for role, name in whose:
+            async with client(role, name) as caller:
+                requests = (await caller.get("/v1/requests")).json()["requests"]
+                found[name] = [each["request"]["request_id"] for each in requests]
+    return found
+
+
+async def test_a_list_without_a_period_says_nothing_of_how_long_others_orders_run(tmp_path: Path) -> None:
+    still = await listed_next_morning(Rival(), tmp_path / "still")
+    busy = await listed_next_morning(RIVALS[0], tmp_path / "busy")
+    assert {name: busy[name] for _, name in OTHERS} == {name: still[name] for _, name in OTHERS}
+    assert busy[OWNER] == busy["volt"] == ["three"]
