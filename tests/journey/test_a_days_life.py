@@ -95,13 +95,16 @@ async def is_void_for_want_of_an_answer(evening: Evening) -> None:
 
 async def was_asked_for_before_the_program_started_and_its_gate_is_closed(evening: Evening) -> None:
     await evening.program.kill()
-    await evening.world.ask()
+    request_id = await evening.world.ask()
     async with evening.world.site("volt-colo", "muc-1") as rival:  # whose order keeps the request open
         request = await evening.hearing(rival.subscribe("dispatch"), DispatchRequest)
         await rival.offer(request, power_w=10 * MW, price_per_mwh="80")
         await evening.world.reach(utc("17:01"))
     await evening.program.start(utc("17:01"))
-    await evening.program.says("deadline has passed" if evening.program.name != "raw_websocket" else "the log has")
+    await evening.program.says("recovery" if evening.program.name == "raw_websocket" else "connected")
+    await evening.next_request_is_answered()
+    offers = evening.taken.all(FlexOffer, request_id=request_id)
+    assert [offer.participant for offer in offers] == ["volt-colo"], "what was met is no longer shown to others"
 
 
 async def waits_for_an_answer_while_the_program_is_killed(evening: Evening) -> None:
@@ -235,6 +238,13 @@ async def test_the_price_follower_goes_on_after_kill_nine_and_at_another_gateway
             assert program.runs, program.story()
 
 
+ANSWERS_THE_NEXT_ITSELF = (
+    runs_while_the_gateway_is_replaced,
+    is_followed_by_two_programs_of_the_site,
+    was_asked_for_before_the_program_started_and_its_gate_is_closed,
+)
+
+
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
 @pytest.mark.parametrize("name", ["readme", "training_cluster", "raw_websocket"])
 async def test_a_program_that_we_ship_goes_on_though_its_order(
@@ -243,5 +253,5 @@ async def test_a_program_that_we_ship_goes_on_though_its_order(
     evening = Evening(world, relay, hearing, tmp_path, name)
     async with running(evening.program, now=utc("12:00")):
         await end(evening)
-        if end not in (runs_while_the_gateway_is_replaced, is_followed_by_two_programs_of_the_site):
+        if end not in ANSWERS_THE_NEXT_ITSELF:
             await evening.next_request_is_answered()
