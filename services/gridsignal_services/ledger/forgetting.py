@@ -34,8 +34,9 @@ def forget(book: Book, gone: list[Book]) -> Steps[None]:
     while left > 0 and book.over and book.over[0][0] + book.kept <= book.now:
         request_id = book.over[0][1]
         tracked = book.requests[request_id]
-        left -= _A_REQUEST + len(tracked.offers) + len(tracked.orders)
+        whole = _A_REQUEST + len(tracked.offers) + len(tracked.orders)
         if _is_needed(book, tracked):
+            left -= whole
             book.over.popleft()
             book.over.append((book.now, request_id))
             book.remembered = (0, 0)
@@ -43,7 +44,7 @@ def forget(book: Book, gone: list[Book]) -> Steps[None]:
             continue
         if (rest := (yield from _remember(book, tracked, left))) is None:
             return
-        left = rest
+        left = rest - whole  # not before: one of more than a record's would never begin
         book.over.popleft()
         book.remembered = (0, 0)
         alone, taken = yield from _alone(book, tracked)

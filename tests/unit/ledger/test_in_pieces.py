@@ -274,6 +274,26 @@ def test_a_request_of_many_revisions_leaves_over_several_records_and_a_repeat_is
     market.replayed()
 
 
+def test_a_request_of_more_offers_than_a_record_lets_go_of_leaves_and_so_do_those_behind_it() -> None:
+    names = [f"p{number}" for number in range(A_RECORD // 64 + 1)]
+    market = Market(*names, kept=timedelta(minutes=10))
+    assert market.ask(request_id="behind").accepted
+    for name in names:
+        for number in range(64):
+            assert market.offer(name, MW, offer_id=f"{name}-{number}").accepted
+    assert len(market.ledger.offers) > A_RECORD
+    market.cancel()
+    market.cancel("behind")
+    market.act()
+    market.now += timedelta(minutes=11)
+    left = [len(market.ledger.requests)]
+    while left[-1]:
+        market.cancel("none")
+        left.append(len(market.ledger.requests))
+        assert len(left) < 6, left
+    assert len(market.ledger.book.past.offers) == 64 * len(names)
+
+
 def test_an_offer_that_is_amended_in_vain_while_its_request_leaves_is_remembered_whole() -> None:
     market = crowd_over(60, 50)
     market.cancel("none")
