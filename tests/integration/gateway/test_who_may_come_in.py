@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from gridsignal_services.access import SIGNAL_READ
+from gridsignal_services.gateway.http import MAX_LINES
 from tests.integration.gateway_stand import Stand, open_client
 from tests.patience import SOON_S
 
@@ -125,7 +126,11 @@ async def test_a_header_that_drips_is_dropped(tmp_path: Path) -> None:
         assert await http(stand, "") == ""
 
 
-async def test_a_header_without_end_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("lines", "bound"),
+    [(f"X-Y: {'z' * 4000}\n", "at most 2000 bytes"), ("X-Y: z\n" * 500, f"at most {MAX_LINES} header")],
+)
+async def test_a_header_without_end_is_refused(tmp_path: Path, lines: str, bound: str) -> None:
     async with Stand.open(tmp_path, header_bytes=2000) as stand:
-        answer = await http(stand, "GET /v1/stream HTTP/1.1\n" + "X-Y: z\n" * 500)
-    assert (answer[:12], "at most 2000 bytes" in answer) == ("HTTP/1.1 431", True)
+        answer = await http(stand, f"GET /v1/stream HTTP/1.1\n{lines}")
+    assert (answer[:12], bound in answer) == ("HTTP/1.1 431", True)
