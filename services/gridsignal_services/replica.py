@@ -13,7 +13,7 @@ import asyncio
 import itertools
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
@@ -23,11 +23,12 @@ from gridsignal_services.bus.codec import Codec, Poison, sha256_of
 from gridsignal_services.bus.publish import append
 from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.checkpoints.saving import Keeper, Restored, Saving, ends_of_whole
+from gridsignal_services.following import Following
 from gridsignal_services.ledger.contradicted import Contradicted
 from gridsignal_services.ledger.entry import Entry, Outcome, entry_of
 from gridsignal_services.ledger.offering import settled
 from gridsignal_services.ledger.reduce import Ledger
-from gridsignal_services.telemetry import Outage, logger
+from gridsignal_services.telemetry import logger
 
 _log = logger("replica")
 _DISPATCH = TOPICS["dispatch"]
@@ -133,29 +134,15 @@ class Replica:
 
     async def run(self) -> None:
         """Reduces for ever; the log being away is waited for. Raises PositionGone where what was reduced is gone."""
-        outage = Outage(_log, "log", stream="dispatch")
-        while True:
-            try:
-                await self._read_on(outage)
-            except LogUnavailable as away:
-                outage.told(away)
-                await asyncio.sleep(_RETRY_S)
+        await Following(self._log, "dispatch", self._reduce_all, _log, begin=self._begin, retry_s=_RETRY_S).run()
 
-    async def _read_on(self, outage: Outage) -> None:
+    async def _begin(self) -> Mapping[int, int]:
         if self._goal is None:
             goal = await ends_of_whole(self._log)
             await self._saving.restore(goal)
             self._goal = goal
-        reader = await self._log.reader("dispatch", self.positions)
-        try:
-            self._mark_caught_up()
-            while True:
-                records = await reader.read()
-                outage.over()
-                await self._reduce_all(records)
-                self._mark_caught_up()
-        finally:
-            await reader.aclose()
+        self._mark_caught_up()
+        return self.positions
 
     async def save(self) -> None:
         """Writes checkpoints for ever, where they are kept."""
@@ -195,6 +182,7 @@ class Replica:
                 await self._reduce(record)
                 await self._breathe()
         self._moved.set()
+        self._mark_caught_up()
 
     async def _breathe(self) -> None:
         """A long catch-up, and a long record, leave room for pings."""

@@ -21,6 +21,7 @@ PARTS = (
     "dispatch/kept_file.py",
     "dispatch/parts.py",
     "dispatch/tables.py",
+    "following.py",
     "ledger",
     "replica.py",
 )

@@ -6,7 +6,7 @@ import errno
 import sys
 
 from gridsignal.__main__ import UNAVAILABLE, USAGE
-from gridsignal_services.bus import LogError, LogUnavailable
+from gridsignal_services.bus import LogError, LogUnavailable, PositionGone
 from gridsignal_services.jwks_url import KeysUnavailable
 from gridsignal_services.settings import ConfigError
 
@@ -29,4 +29,4 @@ def failed(command: str, error: Exception, *, ports: str = "") -> int:
         told = (f"expected a free port, got {cause.filename} in use; name others: {ports} (0: any)",)
     for line in told:
         print(f"gridsignal {command}: {line}", file=sys.stderr)
-    return UNAVAILABLE if isinstance(cause, (LogUnavailable, KeysUnavailable)) else USAGE
+    return UNAVAILABLE if isinstance(cause, (LogUnavailable, PositionGone, KeysUnavailable)) else USAGE

@@ -73,7 +73,7 @@ class Dispatch:
 
     async def at_rest(self) -> bool:
         """Whether its owner has done all that the ledgers ask for by now, and waits; and what meters said was read."""
-        return self._owner is not None and self._owner.at_rest and await self._readings.at_rest()
+        return self._owner is not None and self._owner.at_rest and await self._readings.following.at_rest()
 
     async def ready(self) -> None:
         """Returns once requests are answered."""
@@ -100,11 +100,11 @@ class Dispatch:
 
     async def _read_meters(self) -> None:
         await self._replica.caught_up()  # it knows the grid's clock, by which readings are judged
-        await self._readings.run()
+        await self._readings.following.run()
 
     async def _become_ready(self) -> None:
         await self._replica.caught_up()
-        await self._readings.caught_up()
+        await self._readings.following.caught_up()
         await self._register_sites()
         self.health.set_ready(True)
         self._ready.set()

@@ -34,7 +34,7 @@ from gridsignal_services.gateway.lastvalues import utc_day_start
 from gridsignal_services.gateway.pen import Pen
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.gateway.sources import PUBLIC, Sources
+from gridsignal_services.gateway.sources import Sources
 from gridsignal_services.gateway.turns import Turns
 from gridsignal_services.ops import Watched
 from gridsignal_services.registry import Registry
@@ -71,7 +71,7 @@ class Gateway:
         self._log, self._replica, self._verifier, self._registry = log, replica, verifier, registry
         self._seal = self._fresh_seal()
         self._hub = Hub(secrets.token_bytes(32), position_every=settings.position_every)
-        self._sources = Sources(log, codec, replica, clock, self._day_start, settings)
+        self._sources = Sources(log, codec, replica, clock, self._day_start, settings, self._log_is_away)
         self._turns = Turns(settings.organisation_share)
         joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges, self._turns)
         quota = Quota(cache, settings)
@@ -122,8 +122,11 @@ class Gateway:
                 tasks.create_task(supervise("cursor keys", self._keep_keys())),
                 tasks.create_task(supervise("presence", presence)),
             ]
-            await self._fill()
-            background += [tasks.create_task(supervise(name, self._sources.follow(name))) for name in PUBLIC]
+            followed = self._sources.followed
+            background += [tasks.create_task(supervise(name, each.run())) for name, each in followed.items()]
+            for each in followed.values():
+                await each.caught_up()
+            await self._replica.caught_up()
             self.health.set_ready(True)
             self._ready.set()
             self._logger.info("ready", host=self.address[0], port=self.address[1])
@@ -139,17 +142,9 @@ class Gateway:
     def _connection(self, address: str) -> Connection:
         return Connection(self._conversations, self.settings, address)
 
-    async def _fill(self) -> None:
-        """Reads the current state before anybody asks for it; waits for a log that is away."""
-        for name in PUBLIC:
-            while True:
-                try:
-                    await self._sources.fill(name)
-                    break
-                except LogUnavailable as away:
-                    self.health.set_ready(False, f"{name}: {away}")
-                    await asyncio.sleep(self.settings.read_retry_s)
-        await self._replica.caught_up()
+    def _log_is_away(self, stream: str, away: LogUnavailable) -> None:
+        if not self._ready.is_set():  # what was read can still be given
+            self.health.set_ready(False, f"{stream}: {away}")
 
     async def _stop(self) -> None:
         self.health.set_ready(False, "stopping")

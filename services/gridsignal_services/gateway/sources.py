@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from weakref import WeakValueDictionary
 
@@ -14,9 +15,10 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import Record
 from gridsignal_schemas.records import row_of
 from gridsignal_services.access import Audience, Principal
-from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
+from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.clock import Clock, micros
+from gridsignal_services.following import Away, Following
 from gridsignal_services.gateway.groupkey import GroupKey
 from gridsignal_services.gateway.history import Entry, StateEntry, Stream
 from gridsignal_services.gateway.lastvalues import DayStart, LastValues
@@ -24,7 +26,7 @@ from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.snapshots import Snapshot
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.replica import Replica
-from gridsignal_services.telemetry import Outage, logger
+from gridsignal_services.telemetry import logger
 from gridsignal_services.work import NOBODYS
 
 PUBLIC = tuple(name for name, topic in TOPICS.items() if topic.subscribable and name != "dispatch")
@@ -50,8 +52,16 @@ class Sources:
     """
 
     def __init__(
-        self, log: Log, codec: Codec, replica: Replica, clock: Clock, day_start: DayStart, settings: GatewaySettings
+        self,
+        log: Log,
+        codec: Codec,
+        replica: Replica,
+        clock: Clock,
+        day_start: DayStart,
+        settings: GatewaySettings,
+        away: Away = lambda stream, why: None,
     ) -> None:
+        """`away` is told when the log can't be read."""
         self._log = log
         self._codec = codec
         self._replica = replica
@@ -60,6 +70,8 @@ class Sources:
         self._log_out = logger("gateway")
         self.streams: dict[str, Stream] = {"dispatch": self._stream("dispatch", replica.positions)}
         self.tables = {name: LastValues(day_start) for name in PUBLIC}
+        self.followed = {name: self._following(name, away) for name in PUBLIC}
+        """The public streams, as far as they are read."""
         self.poison = 0
         """Records that could not be read; the partition goes on."""
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -86,46 +98,32 @@ class Sources:
 
     # --- from the log --------------------------------------------------------------------------------------------
 
-    async def fill(self, name: str) -> None:
-        """Reads what a public stream's state is made of. Raises LogUnavailable."""
+    def _following(self, name: str, away: Away) -> Following:
+        # whoever resumed inside a hole would be given later records: where one comes to be, the process begins anew
+        return Following(
+            self._log,
+            name,
+            partial(self._all_arrived, name),
+            self._log_out,
+            begin=partial(self._begin, name),
+            batch=self._settings.catch_up_batch,
+            retry_s=self._settings.read_retry_s,
+            away=away,
+        )
+
+    async def _begin(self, name: str) -> Mapping[int, int]:
+        """Where a public stream's present state begins."""
         start = await self._log.start_positions(name)
         if TOPICS[name].conflates:
             recent = await self._log.position_at(name, self._some_days_ago_us())
             start = {partition: max(position, recent[partition]) for partition, position in start.items()}
         self.streams[name] = self._stream(name, start)
-        ends = await self._log.end_positions(name)
-        reader = await self._log.reader(name, start)
-        try:
-            while any(reader.positions[partition] < end for partition, end in ends.items()):
-                await self._all_arrived(name, await reader.read(self._settings.catch_up_batch))
-                await asyncio.sleep(0)
-        finally:
-            await reader.aclose()
+        return start
 
     def _some_days_ago_us(self) -> int:
         # append times are the wall's, or in a stepped simulation the grid's: the earlier of the two is safe in both
         now = min(self._clock.now(), datetime.now(UTC))
         return micros(now - timedelta(days=self._settings.snapshot_days))
-
-    async def follow(self, name: str) -> None:
-        """Takes in a public stream for ever; fan-out from memory goes on while the log is away."""
-        outage = Outage(self._log_out, "log", stream=name)
-        while True:
-            try:
-                await self._follow_once(name, outage)
-            except (LogUnavailable, PositionGone) as away:
-                outage.told(away)
-                await asyncio.sleep(self._settings.read_retry_s)
-
-    async def _follow_once(self, name: str, outage: Outage) -> None:
-        reader = await self._log.reader(name, dict(enumerate(self.streams[name].head.positions)))
-        try:
-            while True:
-                await self._all_arrived(name, await reader.read(self._settings.catch_up_batch))
-                outage.over()
-                await asyncio.sleep(0)  # a burst leaves the loop to the writes in between
-        finally:
-            await reader.aclose()
 
     async def _all_arrived(self, name: str, batch: Iterable[LogRecord]) -> None:
         left = _AT_ONCE_BYTES
@@ -135,6 +133,7 @@ class Sources:
                 await asyncio.sleep(0)
             left -= max(_LEAST_BYTES, len(logged.value))
             await self._arrived(name, logged)
+        await asyncio.sleep(0)  # a burst leaves the loop to the writes in between
 
     async def _arrived(self, name: str, logged: LogRecord) -> None:
         # in a thread of its own: what is live waits for nobody's answers

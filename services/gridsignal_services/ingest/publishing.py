@@ -6,7 +6,7 @@ Bounded: one batch at a time, everybody else waits. When full: as above. Conflat
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gridsignal_schemas.catalog import TOPIC_OF_RECORD
@@ -16,6 +16,7 @@ from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.bus.publish import append
 from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
+from gridsignal_services.following import read_between
 from gridsignal_services.ingest.closing import superseded
 from gridsignal_services.ingest.intake import Batch, Intake
 from gridsignal_services.ingest.metrics import Metrics
@@ -74,28 +75,15 @@ class Publishing:
         for stream, known in self._known.items():
             starts, ends = await self._log.start_positions(stream), await self._log.end_positions(stream)
             at = {partition: max(start, known.get(partition, 0)) for partition, start in starts.items()}
-            await self._learn_between(stream, at, ends)
-
-    async def _learn_between(self, stream: str, starts: Mapping[int, int], ends: Mapping[int, int]) -> None:
-        known = self._known[stream]
-        known.update(starts)
-        open_partitions = {p: start for p, start in starts.items() if start < ends[p]}
-        if not open_partitions:
-            return
-        reader = await self._log.reader(stream, open_partitions)
-        try:
-            while any(reader.positions[p] < ends[p] for p in open_partitions):
-                for logged in await reader.read():
-                    self._learn(logged)
-                known.update(reader.positions)
-        finally:
-            await reader.aclose()
+            known.update(at)
+            known.update(await read_between(self._log, stream, at, ends, self._learn))
 
     def _learn(self, logged: LogRecord) -> None:
         try:
             self.intake.learn(self._codec.decode(logged.value))
         except Poison as fault:
             _log.warning("poison on the log", stream=logged.stream, offset=logged.offset, reason=fault.reason)
+        self._known[logged.stream][logged.partition] = logged.offset + 1
 
     async def take(self, records: Iterable[Record], origin: Origin, work: Work = NOBODYS) -> Batch:
         """Judges a batch and publishes what is new in it, at the expense of `work`; returns once all of it is logged.

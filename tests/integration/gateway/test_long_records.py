@@ -54,10 +54,10 @@ async def gateway_sources(directory: Path) -> AsyncIterator[tuple[SqliteLog, Hel
 
 async def test_what_arrives_keeps_its_order_and_holds_no_loop(tmp_path: Path) -> None:
     async with gateway_sources(tmp_path) as (log, codec, sources):
-        await sources.fill("prices")
         seen: list[Entry] = []
         sources.deliver_to(lambda _, entry: seen.append(entry))
-        following = asyncio.create_task(sources.follow("prices"))
+        following = asyncio.create_task(sources.followed["prices"].run())
+        await sources.followed["prices"].caught_up()
         for values in ([Decimal(1)], LONG, [Decimal(2)]):
             record = a_spot_price(prices_per_mwh=values, resolution_s=300)
             await publish(log, codec, record, principal="service:tests", source="tests")
