@@ -28,6 +28,8 @@ examples:
 `stat` and `export` may run beside `gridsignal up`; a backup is one moment of the log, checked and durable.
 `import` makes a directory's log of a backup. Clients then start from the present state, for what was logged after the
 backup is not in it; --same-log says that nothing was, as where a log moves to another machine.
+A backup holds the log alone. Keys, tokens and the registry are files beside it: copy the folder's `issuer` for tokens
+that were given out to go on, and start `up` with the same registry.
 `compact` lets go of what is older than its topic's retention and returns all free space. What the ledger rests on is
 kept for ever.
 Exit codes: 0 done, 2 it can't be done so, 3 the file can't be read or written now: try again.
