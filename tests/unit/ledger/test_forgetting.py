@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from gridsignal_schemas.messages import DispatchRequest, FlexOffer, OfferWithdrawal, OrderResponse, OrderState
+from gridsignal_schemas.messages import DispatchRequest, FlexOffer, OrderResponse, OrderState
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.ledger.announcements import Announcement
@@ -71,8 +71,6 @@ class TwoLedgers(Watched):
 def is_late(book: Book, entry: Entry) -> bool:
     """Whether a record is about a request that the book has let go of."""
     key = (getattr(entry.record, "participant", ""), getattr(entry.record, "offer_id", ""))
-    if isinstance(entry.record, OfferWithdrawal):  # it is about its offer, whatever request it names
-        return book.past.knows_offer(key)
     return getattr(entry.record, "request_id", None) in book.past.audiences or book.past.knows_offer(key)
 
 

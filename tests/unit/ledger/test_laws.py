@@ -132,8 +132,8 @@ class Day(RuleBasedStateMachine):
 
     @rule(who=sites, request_id=requests)
     def withdraw(self, who: str, request_id: str) -> None:
-        offer_id = f"{who}-{request_id}"
-        self.market.add(an_offer_withdrawal(offer_id=offer_id, participant=who, site=f"{who}-1"))
+        named = {"offer_id": f"{who}-{request_id}", "request_id": request_id}
+        self.market.add(an_offer_withdrawal(participant=who, site=f"{who}-1", **named))
 
     @rule(who=sites, at=st.integers(0, 5), kind=st.sampled_from(ANSWERS), stale=seldom)
     def answer(self, who: str, at: int, kind: str, stale: bool) -> None:
