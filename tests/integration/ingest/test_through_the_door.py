@@ -15,6 +15,7 @@ import pytest
 
 from gridsignal_services import embedded
 from gridsignal_services.access import SIGNAL_READ, SIGNAL_WRITE
+from gridsignal_services.bus import Log
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
@@ -53,6 +54,16 @@ async def door(
     await log.aclose()
 
 
+async def logged(log: Log, dataset: str) -> None:
+    """Returns once prices of this dataset are on the log."""
+    reader = await log.reader("prices", await log.start_positions("prices"))
+    try:
+        while not any(price.dataset == dataset for price in records([each.value for each in await reader.read()])):  # type: ignore[attr-defined]  # all of them are prices
+            pass
+    finally:
+        await reader.aclose()
+
+
 def today_and_tomorrow() -> tuple[datetime, datetime]:
     day = market_day(WallClock().now())
     return day_starts_at(day), day_starts_at(day + timedelta(days=2))
@@ -79,6 +90,7 @@ async def test_while_the_first_feed_has_another_auction_alone_the_next_one_gives
         """
         feeds = Feeds.parse(text, {"GRIDSIGNAL_FEED_ENTSOE_TOKEN": "hush"})
         async with door(tmp_path, feeds) as (stack, client), asyncio.timeout(SOON_S):
+            await logged(stack.log, "SDAC")  # the door is asked when there is something to say: questions have a quota
             told: dict[str, Any] = {}
             while not told.get("energy_charts", {}).get("published"):
                 told = {feed["provider"]: feed for feed in (await client.get("/v1/feeds")).json()}
