@@ -92,9 +92,10 @@ class Stage:
         began_s = time.monotonic()
         self.done("gridsignal request list --json")
         slow = max(1.0, time.monotonic() - began_s)
-        start, gate, decide, respond = (f"{slow * seconds:.0f}s" for seconds in (12, 5, 6, 5))
-        create = f"gridsignal request create --zone DE-LU --down 12MW --start +{start} --for 2h --activation 1s"
-        asked = self.done(f"{create} --gate +{gate} --decide +{decide} --respond {respond} --json")
+        gate, decide, respond = (round(slow * seconds) for seconds in (5, 6, 5))
+        start = max(round(slow * 12), decide + respond + 1)  # a second for the activation, however they were rounded
+        create = f"gridsignal request create --zone DE-LU --down 12MW --start +{start}s --for 2h --activation 1s"
+        asked = self.done(f"{create} --gate +{gate}s --decide +{decide}s --respond {respond}s --json")
         self.ids["request"] = asked.rows()[0]["request"]["request_id"]
 
     def offered(self) -> None:
