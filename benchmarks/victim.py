@@ -41,7 +41,7 @@ async def _watch(pipe: Connection, target: Target, seconds: float) -> Took:
         await hello(connection, "ber-1")
         await hello(offering, "ber-1")
         receipts, orders = Receipts(connection), Orders(offering, desk)
-        reading = asyncio.gather(receipts.read(), orders.read())
+        reading = [asyncio.create_task(each.read()) for each in (receipts, orders)]
         (await desk.get("/v1/requests?limit=1")).raise_for_status()
         pipe.send("ready")
         await asyncio.to_thread(pipe.recv)
@@ -54,7 +54,9 @@ async def _watch(pipe: Connection, target: Target, seconds: float) -> Took:
                 _every(2.0, seconds, orders.wait),
             )
         finally:
-            reading.cancel()
+            for task in reading:
+                task.cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
     return {"write": write, "read": read, "arrive": arrive, "knock": knock, "order": order}
 
 

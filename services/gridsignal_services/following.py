@@ -77,11 +77,6 @@ class Following:
         async with self._moved:
             await self._moved.wait_for(lambda: self._goal is not None and self._is_beyond(self._goal))
 
-    async def passed(self, partition: int, offset: int) -> None:
-        """Returns once the record at this offset has been taken."""
-        async with self._moved:
-            await self._moved.wait_for(lambda: self.positions.get(partition, 0) > offset)
-
     async def at_rest(self) -> bool:
         """Whether all that is on the log has been taken. Raises LogUnavailable."""
         return self.positions == await self._log.end_positions(self._stream)

@@ -268,5 +268,5 @@ class Session:
         if self._conduct.strike(now.steady_s):
             self._follow(closing.malformed(self._limits.strikes))
 
-    def _error(self, frame_id: int, code: str, message: str, *, retriable: bool = False) -> None:
-        self._follow(Error(id=frame_id, code=code, message=message, retriable=retriable))
+    def _error(self, frame_id: int, code: str, message: str) -> None:
+        self._follow(Error(id=frame_id, code=code, message=message))

@@ -24,6 +24,15 @@ def make_private(*paths: Path) -> None:
                 _close(name, 0o600)
 
 
+def sync(path: Path) -> None:
+    """Returns when a file's bytes, or a folder's names, outlast a loss of power. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _close_folder(folder: Path) -> None:
     found = folder.stat()
     if found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable, flock, sqlite_file
-from gridsignal_services.bus.private_files import make_private
+from gridsignal_services.bus.private_files import make_private, sync
 from gridsignal_services.bus.sqlite_file import FILE, LOCK, Lane
 from gridsignal_services.clock import from_micros
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Is told now and then how many bytes of how many are written; the total is what it will be at most."""
 _STEPS = 100_000
 """Of SQLite's virtual machine, between two words about progress: some milliseconds."""
@@ -110,7 +110,7 @@ def _appended(reading: sqlite3.Connection, lane: Lane, offset: int) -> datetime:
     return from_micros(appended_us)
 
 
-def back_up(directory: Path, target: Path, progress: Progress) -> int:
+def back_up(directory: Path, target: Path, progress: OnProgress) -> int:
     """Writes the log as of now into one new file, checked and durable, for its owner alone; its bytes.
 
     It may go on being written to; it takes longer to empty its write-ahead file meanwhile. Raises
@@ -140,20 +140,12 @@ def _draft_of(target: Path) -> Iterator[Path]:
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
         yield draft
-        _sync(draft)
+        sync(draft)
         draft.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _must_be_whole(reading: sqlite3.Connection, path: Path) -> None:
@@ -162,7 +154,7 @@ def _must_be_whole(reading: sqlite3.Connection, path: Path) -> None:
         raise LogConfigurationError(f"{path}: expected a whole log, got: {found}")
 
 
-def restore(source: Path, directory: Path, progress: Progress, *, same: bool = False) -> LogSize:
+def restore(source: Path, directory: Path, progress: OnProgress, *, same: bool = False) -> LogSize:
     """Makes the log of a directory that has none out of a backup, checked before; what it then holds.
 
     It gets an epoch of its own: what was appended after the backup is not in it, and a reader who has seen that must

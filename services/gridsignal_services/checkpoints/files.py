@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from gridsignal_services.bus import LogRecord
+from gridsignal_services.bus.private_files import sync
 from gridsignal_services.checkpoints.lines import Piece, written
 
 _HASH = 64
@@ -97,15 +98,7 @@ def write(directory: Path, head: Head, pieces: Iterable[Piece]) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.rename(directory / head.name)
-    _sync(directory)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(directory)
 
 
 def digest_of(record: LogRecord) -> str:

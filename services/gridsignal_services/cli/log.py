@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
-import time
 from pathlib import Path
 
 from gridsignal.__main__ import OK
@@ -15,6 +13,7 @@ from gridsignal.cli.tables import show_rows, when
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.bus.sqlite_keeping import LogSize, TopicSize, back_up, compact, measure, restore
 from gridsignal_services.cli.failing import TOLD, failed
+from gridsignal_services.cli.progress import Progress
 from gridsignal_services.settings import ServerSettings
 
 EXAMPLE = """\
@@ -34,8 +33,6 @@ that were given out to go on, and start `up` with the same registry.
 kept for ever.
 Exit codes: 0 done, 2 it can't be done so, 3 the file can't be read or written now: try again.
 """
-_TERMINAL_S, _ELSEWHERE_S = 0.5, 5.0
-"""Seconds between two words about progress."""
 
 
 def parser() -> Arguments:
@@ -82,12 +79,12 @@ def _done(args: argparse.Namespace, directory: Path) -> dict[str, object]:
                 _show(directory, size)
             return {"directory": str(directory), **_plain(size)}
         case "export":
-            written = back_up(directory, args.file, progress)
+            written = back_up(directory, args.file, progress.tell)
             progress.end()
             said(f"{args.file}: the log of {directory}, {_bytes(written)}")
             return {"directory": str(directory), "file": str(args.file), "bytes": written}
         case "import":
-            size = restore(args.file, directory, progress, same=args.same_log)
+            size = restore(args.file, directory, progress.tell, same=args.same_log)
             progress.end()
             said(f"{directory}: the log of {args.file}, {sum(topic.records for topic in size.topics)} records")
             return {"directory": str(directory), "file": str(args.file), **_plain(size)}
@@ -139,28 +136,3 @@ def _plain(size: LogSize) -> dict[str, object]:
 
 def _bytes(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
-
-
-class Progress:
-    """How far long work is, on stderr: one line written over at a terminal, a line now and then elsewhere."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._next_s = time.monotonic() + self._period_s
-        self._wrote = False
-
-    @property
-    def _period_s(self) -> float:
-        return _TERMINAL_S if self._terminal else _ELSEWHERE_S
-
-    def __call__(self, done: int, total: int) -> None:
-        if (now_s := time.monotonic()) < self._next_s:
-            return
-        self._next_s, self._wrote = now_s + self._period_s, True
-        told = f"{min(100, done * 100 // max(1, total)):3d} %"
-        print(f"\r{told}" if self._terminal else told, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        """The next line is not this one."""
-        if self._terminal and self._wrote:
-            print(file=sys.stderr)

@@ -17,6 +17,7 @@ from gridsignal_schemas.values import rfc3339
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.cli.progress import Progress
 from gridsignal_services.clock import Clock, ScaledClock, micros
 from gridsignal_services.ingest.feed import FeedError
 from gridsignal_services.ingest.publishing import Origin, Publishing
@@ -32,8 +33,7 @@ FILE is a CSV of the columns zone,start_utc,price,currency_per_mwh,price_flag,ci
 ci_estimated (one row an hour), or the name of a day that comes with the product.
 What lies on the log already is not published again.
 """
-_TERMINAL_S, _ELSEWHERE_S = 0.5, 5.0
-"""Wall seconds between two words about progress."""
+_LOOK_S = 0.25
 
 
 def parser() -> Arguments:
@@ -150,13 +150,14 @@ class Jumping:
 
 
 async def _tell_progress(counts: Counter[str], total: int, clock: Clock) -> None:
-    """On stderr: one line that is written over at a terminal, a line now and then elsewhere."""
-    terminal = sys.stderr.isatty()
-    while True:
-        await asyncio.sleep(_TERMINAL_S if terminal else _ELSEWHERE_S)
-        done = sum(counts.values())
-        told = f"{done * 100 // total:3d} %  {when(clock.now(), '')}  {done} of {total}"
-        print(f"\r{told}" if terminal else told, end="" if terminal else "\n", file=sys.stderr, flush=True)
+    progress = Progress()
+    try:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            done = sum(counts.values())
+            progress.tell(done, total, f"{when(clock.now(), '')}  {done} of {total}")
+    finally:
+        progress.end()
 
 
 def _tell(counts: Counter[str], plan: list[Publication], arguments: argparse.Namespace) -> None:
@@ -172,8 +173,6 @@ def _tell(counts: Counter[str], plan: list[Publication], arguments: argparse.Nam
         "already_there": counts["known"],
         "set_aside": counts["set_aside"],
     }
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
     if arguments.json:
         print(json.dumps(told))
         return

@@ -24,13 +24,13 @@ from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.house import House
 from gridsignal_services.gateway.hub import Hub
 from gridsignal_services.gateway.joins import Joins
-from gridsignal_services.gateway.pace import Pace
 from gridsignal_services.gateway.pen import Pen
 from gridsignal_services.gateway.presence import Presence
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.reception import Reception
 from gridsignal_services.gateway.rendering import frame_message
 from gridsignal_services.gateway.subscriptions import Subscriptions
+from gridsignal_services.gateway.tick import Tick
 from gridsignal_services.gateway.ticker import Ticker
 from gridsignal_services.gateway.turns import Turns
 from gridsignal_services.gateway.watch import Watch
@@ -68,7 +68,7 @@ class Conversations:
         self.connections: set[Connection] = set()
         self.watch = Watch(house.settings, self.connections, self._session_due)
         self.lived: Lived = self.watch.wheel
-        self.ticker = Ticker(self._flush, self._has_more, Pace(house.settings.tick_s, house.settings.longest_tick_s))
+        self.ticker = Ticker(self._flush, self._has_more, Tick(house.settings.tick_s, house.settings.longest_tick_s))
         self._house, self._settings = house, house.settings
         self._health, self._gauges = health, gauges
         self._hub, self._quota = hub, quota

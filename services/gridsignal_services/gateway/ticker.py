@@ -1,4 +1,4 @@
-"""When to write: at once when idle, joined under load for as long as the load asks for (see Pace).
+"""When to write: at once when idle, joined under load for as long as the load asks for (see Tick).
 
 Written after centrifuge's write delay: a system call costs more than anything else on the way of a signal. A flush to
 many goes on in the next pass of the event loop, and others have their turns in between.
@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 
-from gridsignal_services.gateway.pace import Pace
+from gridsignal_services.gateway.tick import Tick
 
 FEW = 32
 """A flush that wrote to no more connections than these cost too little for the next one to wait."""
@@ -28,7 +28,7 @@ class Ticker:
         self,
         flush: Callable[[], Iterator[int]],
         has_more: Callable[[], bool],
-        pace: Pace,
+        tick: Tick,
         now_s: Callable[[], float] = time.perf_counter,
     ) -> None:
         """`now_s` tells how long the loop has been kept."""
@@ -36,7 +36,7 @@ class Ticker:
         """Writes what waits, piece by piece, and says to how many connections."""
         self._has_more = has_more
         """Whether more has come since the flush began."""
-        self._pace = pace
+        self._tick = tick
         self._now_s = now_s
         self._last_s = float("-inf")
         self._scheduled: asyncio.Handle | None = None
@@ -48,7 +48,7 @@ class Ticker:
         if self._scheduled is not None:
             return
         loop = asyncio.get_running_loop()
-        due_s = self._last_s + self._pace.tick_s
+        due_s = self._last_s + self._tick.length_s
         if loop.time() >= due_s:
             self._scheduled = loop.call_soon(self._fire)
         else:
@@ -81,7 +81,7 @@ class Ticker:
         self._under_way = None
         self._scheduled = None  # only now: what the flush itself hands to connections, it writes itself
         if self._wrote > FEW:
-            self._pace.flushed(self._took_s, asyncio.get_running_loop().time() - self._last_s)
+            self._tick.flushed(self._took_s, asyncio.get_running_loop().time() - self._last_s)
             self._last_s = self._began_s
         if self._has_more():
             self.request()

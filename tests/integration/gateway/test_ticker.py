@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Iterator
 
-from gridsignal_services.gateway.pace import Pace
+from gridsignal_services.gateway.tick import Tick
 from gridsignal_services.gateway.ticker import FEW, Ticker
 from tests.patience import SOON_S
 
@@ -26,7 +26,7 @@ async def test_what_a_flush_hands_out_asks_for_no_other() -> None:
         ticker.request()  # as each connection does that gets something from its group
         yield FEW + 1
 
-    ticker = Ticker(flush, lambda: False, pace=Pace(0.001, 0.001))
+    ticker = Ticker(flush, lambda: False, tick=Tick(0.001, 0.001))
     for number in range(1, 4):
         ticker.request()
         await until_at_rest(ticker)
@@ -43,7 +43,7 @@ async def test_a_flush_that_fails_is_not_the_last() -> None:
             raise ValueError("expected by this test")
         yield 0
 
-    ticker = Ticker(flush, lambda: False, pace=Pace(0.001, 0.001))
+    ticker = Ticker(flush, lambda: False, tick=Tick(0.001, 0.001))
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda loop, context: None)
     for _ in range(2):
@@ -61,7 +61,7 @@ async def test_a_long_flush_leaves_the_loop_to_others_and_is_one_flush() -> None
             written.append(number)
             yield 1
 
-    ticker = Ticker(flush, lambda: False, pace=Pace(0.001, 0.001), now_s=lambda: next(seconds))
+    ticker = Ticker(flush, lambda: False, tick=Tick(0.001, 0.001), now_s=lambda: next(seconds))
     ticker.request()
     seen = []
     async with asyncio.timeout(SOON_S):
@@ -81,7 +81,7 @@ async def test_what_comes_while_a_flush_is_under_way_is_flushed_after_it() -> No
         flushes += 1
         yield 0
 
-    ticker = Ticker(flush, lambda: more.pop(0), pace=Pace(0.001, 0.001))
+    ticker = Ticker(flush, lambda: more.pop(0), tick=Tick(0.001, 0.001))
     ticker.request()
     await until_at_rest(ticker)
     assert flushes == 2

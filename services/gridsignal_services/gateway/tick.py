@@ -7,7 +7,7 @@ _BUSY, _IDLE = 0.4, 0.2
 _STEP = 1.5
 
 
-class Pace:
+class Tick:
     """The time from the beginning of one flush to that of the next.
 
     A flush costs by the connections, whatever it joins: where flushes take most of the time, fewer of them carry the
@@ -17,12 +17,12 @@ class Pace:
 
     def __init__(self, least_s: float, most_s: float) -> None:
         self._least_s, self._most_s = least_s, max(least_s, most_s)
-        self.tick_s = least_s
+        self.length_s = least_s
 
     def flushed(self, took_s: float, since_s: float) -> None:
         """A flush kept the loop for `took_s`; the one before it began `since_s` before this one's end."""
         share = took_s / max(since_s, took_s, 1e-9)
         if share > _BUSY:
-            self.tick_s = min(self._most_s, self.tick_s * _STEP)
+            self.length_s = min(self._most_s, self.length_s * _STEP)
         elif share < _IDLE:
-            self.tick_s = max(self._least_s, self.tick_s / _STEP)
+            self.length_s = max(self._least_s, self.length_s / _STEP)
