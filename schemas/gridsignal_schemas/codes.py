@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
-Place = Literal["frame", "write", "offer", "rest", "log"]
+Place = Literal["frame", "filter", "write", "offer", "rest", "log"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Code:
     error: str = "Refused"
     conflict: bool = False
     retriable: bool = False
+    usage: bool = False
 
     @property
     def wire(self) -> str:

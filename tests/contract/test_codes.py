@@ -79,7 +79,7 @@ def test_each_refusal_is_raised_as_what_the_table_says() -> None:
     for code in CODES.values():
         raised = gridsignal.errors.refusal(code.wire, (), what="the offer")
         assert type(raised) is getattr(gridsignal.errors, code.error)
-        assert not raised.retriable or code.retriable
+        assert raised.retriable == code.retriable
 
 
 def test_a_code_of_a_newer_version_speaks_for_itself() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ import httpx2
 import pytest
 
 from gridsignal import MW
+from gridsignal.__main__ import COMMANDS
 from gridsignal.cli.connection import newest
 from gridsignal.testing import FakeGrid
+from gridsignal_schemas.rules.access import OFFER_WRITE, SCOPES
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services import embedded
 from gridsignal_services.embedded import Stack
@@ -185,18 +189,63 @@ async def test_a_late_offer_at_a_gateway_in_memory_is_told_the_same(
         assert (late.code, "GATE_CLOSED" in late.err) == (1, True)
 
 
+ASK = ["request", "create", "--down", "12MW", "--start", "+3h", "--for", "45m"]
+NO_ZONE = [
+    ["watch", "prices", "--once"],
+    ["watch", "requests", "--once"],
+    ["watch", "carbon", "--once", "--zone", "DE-LU"],
+    ["prices"],
+    ["prices", "--carbon"],
+    ["prices", "--csv"],
+    ["totals"],
+    ["request", "list"],
+    ASK,
+    ["push", "prices.csv", "--dataset", "X", "--currency", "EUR", "--timezone", "UTC"],
+]
+"""Each command that asks a door about a zone."""
+ELSEWHERE = {("ingest", "fetch"), ("ingest", "parse"), ("ingest", "record"), ("replay",)}
+"""Commands whose zone is a feed's or a file's, of which no door says whose it is."""
 UNKNOWN = [
-    (["watch", "prices", "--once", "--zone", "XX"], 2, "--zone: expected one of your zones (DE-LU, FR), got 'XX'"),
-    (["prices", "--zone", "XX"], 2, "--zone: expected one of your zones (DE-LU, FR), got 'XX'"),
-    (["prices", "--carbon", "--zone", "XX"], 2, "--zone: expected one of your zones (DE-LU, FR), got 'XX'"),
-    (["totals", "--zone", "XX"], 2, "--zone: expected one of your zones (DE-LU, FR), got 'XX'"),
-    (["request", "list", "--zone", "XX"], 2, "--zone: expected one of your zones (DE-LU, FR), got 'XX'"),
     (["order", "list", "--request", "nope"], 1, "No such request, or you may not see it."),
     (["order", "list", "--request", "nope", "--csv"], 1, "No such request, or you may not see it."),
     (["request", "show", "nope"], 1, "No such request, or you may not see it."),
     (["baseline", "show", "--site", "nope"], 1, "No such site, or you may not see it."),
     (["order", "show", "nope"], 1, "No such order, or you may not see it."),
 ]
+
+
+async def test_a_zone_that_is_none_of_yours_is_wrong_usage_of_every_command(
+    typed: Typed, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code of the refusal decides, at whichever door and wherever the zone stood."""
+    now, scopes = datetime.now(UTC), SCOPES - {OFFER_WRITE}
+    token = stack.issuer.mint("operator", "tso-north", "planner", scopes, 3600, now)
+    (tmp_path / "token").write_text(token)
+    (tmp_path / "prices.csv").write_text("starts_at,price_per_mwh\n2026-01-01 00:00,1\n2026-01-01 01:00,2\n")
+    monkeypatch.chdir(tmp_path)
+    for words in NO_ZONE:
+        to = ["--ingest", stack.feeds_url] if words[0] == "push" else []
+        left = await typed(*words, "--zone", "XX", "--token-file", "token", *to)
+        assert (left.code, left.out) == (2, ""), words
+        where = "XX X 2026-01-01T00:00:00Z: /zone" if words[0] == "push" else "--zone"
+        assert left.err == f"gridsignal: {where}: expected one of your zones (DE-LU, FR), got 'XX'\n", words
+
+
+def test_every_command_with_a_zone_is_held_to_that() -> None:
+    known = {tuple(words[:2]) for words in NO_ZONE} | {tuple(words[:1]) for words in NO_ZONE} | ELSEWHERE
+    assert set(with_a_zone()) <= known
+
+
+def with_a_zone() -> Iterator[tuple[str, ...]]:
+    """The words of each command that has --zone."""
+    waiting = [((name,), import_module(command.module).parser()) for name, command in COMMANDS.items()]
+    while waiting:
+        words, parser = waiting.pop()
+        for action in parser._actions:
+            if "--zone" in action.option_strings:
+                yield words
+            if isinstance(action, argparse._SubParsersAction):
+                waiting += [((*words, name), inner) for name, inner in action.choices.items()]
 
 
 async def test_what_is_unknown_is_told_alike_by_every_command(typed: Typed) -> None:

@@ -22,7 +22,8 @@ GridsignalError
     └── SubscriptionRefused    the gateway does not serve this stream, filter or mode
 
 `retriable` says whether the same call can succeed later. The SDK retries by itself what is retriable on the way to the
-log, so a Refused that reaches the caller is final, but for TooEarly.
+log, and subscriptions: of a Refused that reaches the caller, TooEarly and what `grid.query`, `grid.orders` and
+`grid.offers` asked too fast or while the log was away (`rate`, `unavailable`) can succeed later.
 """
 
 from __future__ import annotations
@@ -94,11 +95,16 @@ class DeadlinePassed(GridsignalError):
 
 
 class Refused(GridsignalError):
-    """The gateway said no: nothing was done, and asking again would get the same answer."""
+    """The gateway said no: nothing was done, and unless it is `retriable` asking again would get the same answer."""
 
-    def __init__(self, code: str, details: Sequence[Detail] = (), *, what: str = "the message") -> None:
+    def __init__(
+        self, code: str, details: Sequence[Detail] = (), *, what: str = "the message", is_retriable: bool = False
+    ) -> None:
+        """`is_retriable`: what the gateway said of a code; of those that this version knows the table says it."""
+        known = CODES.get(code.upper())
         self.code = code
         self.details = tuple(details)
+        self.retriable = is_retriable if known is None else known.retriable
         told = "; ".join(f"{d.code} at {d.pointer or '/'}: {d.message}" for d in self.details)
         super().__init__(f"{what} was refused: {code}" + (f" ({told})" if told else ""))
 
@@ -113,8 +119,6 @@ class Conflict(Refused):
 
 class TooEarly(Refused):
     """STARTED, SUSTAINING or COMPLETED before the order's period; the same report is taken once it has begun."""
-
-    retriable = True
 
 
 class TooLate(Refused):
@@ -133,6 +137,6 @@ _BY_NAME = {error.__name__: error for error in (Refused, Invalid, Conflict, TooE
 _BY_CODE = {code.wire: _BY_NAME[code.error] for code in CODES.values()}
 
 
-def refusal(code: str, details: Sequence[Detail], what: str) -> Refused:
+def refusal(code: str, details: Sequence[Detail], what: str, *, is_retriable: bool = False) -> Refused:
     """The typed error of a refusal's code; codes this version does not know are a plain Refused."""
-    return _BY_CODE.get(code, Refused)(code, details, what=what)
+    return _BY_CODE.get(code, Refused)(code, details, what=what, is_retriable=is_retriable)

@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gridsignal.addresses import refuse_plaintext, split
 from gridsignal.errors import NotPermitted, ProtocolViolation, Unauthorized, Unreachable, UsageError
-from gridsignal.problems import Meaning, meaning_of
+from gridsignal.problems import Meaning, is_usage, meaning_of
 from gridsignal.tls import explained
 from gridsignal.tokens import NoToken, Tokens
 from gridsignal_schemas.frames import Detail
@@ -250,20 +250,25 @@ def _answered(status: int, body: bytes) -> dict[str, Any]:
 def _refused(status: int, answer: Any) -> Exception:
     told = answer.get("detail") if isinstance(answer, dict) else None
     faults = answer.get("errors") if isinstance(answer, dict) else None
-    codes = {each.get("code") for each in faults if isinstance(each, dict)} if isinstance(faults, list) else set()
+    details = [_detail(each) for each in faults if isinstance(each, dict)] if isinstance(faults, list) else []
     match meaning_of(status, answer):
         case Meaning.TOKEN:
             return Unauthorized("the dispatch door does not take the token")
         case Meaning.NOT_YOURS:
             why = [Detail(code="NOT_FOUND", message=told)] if told else []
             return NotPermitted("forbidden", why, what="the question")
-        case Meaning.QUESTION if codes == {"ZONE_UNKNOWN"}:
-            return NotPermitted("forbidden", [Detail(code="ZONE_UNKNOWN", message=str(told))], what="the question")
+        case Meaning.QUESTION if is_usage(details):
+            return NotPermitted("forbidden", details, what="the question")
         case Meaning.QUESTION:
             return UsageError(f"the dispatch door can't answer this: {told}")
         case Meaning.AGAIN:
             return Unreachable(f"the dispatch door is busy or away ({status}): try again")
     return ProtocolViolation(f"expected the dispatch door's answer, got status {status} of something else")
+
+
+def _detail(fault: dict[str, Any]) -> Detail:
+    code, pointer, message = (str(fault.get(name, "")) for name in ("code", "pointer", "message"))
+    return Detail(code=code, pointer=pointer, message=message)
 
 
 def _read(adapter: TypeAdapter[list[Any]], points: list[dict[str, Any]]) -> list[Any]:

@@ -38,8 +38,8 @@ def error_of(outcome: Refusal | DeadlineOver) -> GridsignalError:
         return DeadlinePassed(f"{outcome.what}: its deadline has passed, {told}", sent=outcome.was_sent)
     if outcome.is_subscription:
         kind = NotPermitted if outcome.code == "forbidden" else SubscriptionRefused
-        return kind(outcome.code, what=outcome.what)
-    return refusal(outcome.code, outcome.details, outcome.what)
+        return kind(outcome.code, outcome.details, what=outcome.what)
+    return refusal(outcome.code, outcome.details, outcome.what, is_retriable=outcome.is_retriable)
 
 
 def failure_of(verdict: Verdict | None) -> GridsignalError | None:

@@ -1,13 +1,16 @@
-"""What a REST door's refusal means to whoever asked: read once, for the SDK and for all commands.
+"""What a door's refusal means to whoever asked: read once, for the SDK and for all commands.
 
-A decision: status and problem+json in, a meaning out.
+A decision: status and problem+json in, a meaning out; or what the gateway has told, already read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
+
+from gridsignal_schemas.codes import CODES
+from gridsignal_schemas.frames import Detail
 
 
 class Meaning(Enum):
@@ -18,7 +21,7 @@ class Meaning(Enum):
     NOT_YOURS = auto()
     """It is not there, or not theirs."""
     QUESTION = auto()
-    """Ask otherwise: the address has what can't be answered."""
+    """Ask otherwise: the address has what can't be answered, or what was named is not there to be named."""
     AGAIN = auto()
     """Try again: the door is busy or away."""
     REFUSED = auto()
@@ -39,10 +42,22 @@ def meaning_of(status: int, problem: Any) -> Meaning:
     if status in (403, 404):
         return Meaning.NOT_YOURS
     faults = told.get("errors")
-    if status in _QUESTION and isinstance(faults, list) and faults and all(map(_is_of_the_address, faults)):
+    if status in _QUESTION and isinstance(faults, list) and faults and all(map(_is_of_the_question, faults)):
         return Meaning.QUESTION
     return Meaning.REFUSED
 
 
-def _is_of_the_address(fault: Any) -> bool:
-    return isinstance(fault, Mapping) and str(fault.get("pointer", "")).startswith("?")
+def is_usage(details: Sequence[Detail]) -> bool:
+    """Whether a refusal, of whichever door, tells of wrong usage alone: its codes decide, not its words."""
+    return bool(details) and all(_is_usage(detail.code) for detail in details)
+
+
+def _is_usage(code: object) -> bool:
+    known = CODES.get(code) if isinstance(code, str) else None
+    return known is not None and known.usage
+
+
+def _is_of_the_question(fault: Any) -> bool:
+    if not isinstance(fault, Mapping):
+        return False
+    return str(fault.get("pointer", "")).startswith("?") or _is_usage(fault.get("code"))

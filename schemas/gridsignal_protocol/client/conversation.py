@@ -216,7 +216,7 @@ class Conversation:
 
     def _error(self, frame: frames.Error, now: Moment) -> None:
         if frame.id is not None and self._queries.pop(frame.id, None) is not None:
-            self._events.append(Answered(frame.id, Refusal(frame.code, (), f"the query ({frame.message})")))
+            self._events.append(Answered(frame.id, Refusal.of(frame, "the query")))
             return
         self._window.unknown(frame, now.steady_s)
         self._follow(self._subscriptions.refused(frame, now.steady_s))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gridsignal_schemas.frames import CLIENT_FRAMES, Detail, Frame, Receipt
+from gridsignal_schemas.frames import CLIENT_FRAMES, Detail, Error, Frame, Receipt
 from gridsignal_schemas.records import RECORD_OF_FRAME, ROWS
 
 
@@ -41,13 +41,21 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The gateway's answer is no, and will stay no."""
+    """The gateway's answer is no."""
 
     code: str
     details: tuple[Detail, ...]
     what: str
     """For people: what was refused."""
     is_subscription: bool = False
+    is_retriable: bool = False
+    """The same can succeed later, the frame says; of writes and subscriptions it is asked again, and nobody is told."""
+
+    @classmethod
+    def of(cls, error: Error, what: str, *, is_subscription: bool = False) -> Refusal:
+        """What an error answers to what was asked; its sentence stands for details where it has none."""
+        told = what if error.details else f"{what} ({error.message})"
+        return cls(error.code, tuple(error.details or ()), told, is_subscription, error.retriable)
 
 
 @dataclass(frozen=True, slots=True)

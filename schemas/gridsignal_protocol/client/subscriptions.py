@@ -164,8 +164,7 @@ class Subscriptions:
             self._refused[subscription] = now_s + _RETRY_S
             return []
         reader = self._readers[subscription]
-        what = f"the subscription to {subscription.stream!r} ({frame.message})"
-        reader.end(Refusal(frame.code, (), what, is_subscription=True))
+        reader.end(Refusal.of(frame, f"the subscription to {subscription.stream!r}", is_subscription=True))
         return [*self.end(reader), Filled(reader)]
 
     # --- what follows --------------------------------------------------------------------------------------------

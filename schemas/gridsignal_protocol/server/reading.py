@@ -65,10 +65,10 @@ def _malformed(text: bytes, invalid: ValidationError) -> Error | Refused:
         return Error(code="bad_frame", message=f"expected a JSON object, got: {first}")
     if invalid.errors(include_url=False)[0]["type"].startswith("union_tag"):
         return Error(id=frame_id, code="unknown_frame", message=f"expected a frame of the protocol, got t={kind!r:.60}")
+    inside = [detail.model_copy(update={"pointer": detail.pointer.removeprefix(f"/{kind}")}) for detail in details]
     if kind in RECORD_OF_FRAME and frame_id is not None:
-        inside = [detail.model_copy(update={"pointer": detail.pointer.removeprefix(f"/{kind}")}) for detail in details]
         return Refused(id=frame_id, code="schema", details=inside).model_copy(update=_names(told))
-    return Error(id=frame_id, code="schema", message=first)
+    return Error(id=frame_id, code="schema", message=first, details=inside)
 
 
 def _twisted(text: bytes, faults: list[Detail]) -> Error | Refused:
@@ -80,7 +80,8 @@ def _twisted(text: bytes, faults: list[Detail]) -> Error | Refused:
     if kind in RECORD_OF_FRAME and frame_id is not None:
         inside = [fault.model_copy(update={"pointer": fault.pointer.removeprefix("/body")}) for fault in faults]
         return Refused(id=frame_id, code="schema", details=inside[:MAX_DETAILS]).model_copy(update=_names(told))
-    return Error(id=frame_id, code="schema", message=f"{faults[0].pointer} {faults[0].message}"[:300])
+    message = f"{faults[0].pointer} {faults[0].message}"[:300]
+    return Error(id=frame_id, code="schema", message=message, details=faults[:MAX_DETAILS])
 
 
 def _peek(text: bytes) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from gridsignal_protocol.server.limits import Limits, Moment
 from gridsignal_protocol.server.reading import ClientFrame, read, too_fast
 from gridsignal_protocol.server.subscriptions import Subscriptions
 from gridsignal_protocol.server.window import Window
-from gridsignal_protocol.server.wishes import fault_of
+from gridsignal_protocol.server.wishes import refusal_of
 from gridsignal_schemas.frames import (
     Baseline,
     Error,
@@ -234,8 +234,8 @@ class Session:
 
     def _subscribe(self, frame: Subscribe) -> None:
         assert self.principal is not None
-        if fault := fault_of(frame, self.principal, self.entitlements):
-            self._error(frame.id, *fault)
+        if refused := refusal_of(frame, self.principal, self.entitlements):
+            self._follow(refused)
         elif (asked := self.subscriptions.ask(frame)) is not None:
             self._follow(Join(asked))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gridsignal_schemas.catalog import TOPICS
-from gridsignal_schemas.frames import Filter, Subscribe
+from gridsignal_schemas.frames import Detail, Error, Filter, Subscribe
 from gridsignal_schemas.messages import Accounting, PriceProduct
 from gridsignal_schemas.rules.access import SIGNAL_READ, Entitlements, Principal
 
@@ -12,25 +12,42 @@ _PRODUCTS = frozenset(map(str, PriceProduct))
 _ACCOUNTINGS = frozenset(map(str, Accounting))
 
 
-def fault_of(frame: Subscribe, who: Principal, entitled: Entitlements) -> tuple[str, str] | None:
-    """The code and the message of what is wrong with it; None where it may be had."""
+def refusal_of(frame: Subscribe, who: Principal, entitled: Entitlements) -> Error | None:
+    """The answer to what may not be had, with what is wrong in its details; None where it may."""
     topic = TOPICS.get(frame.stream)
     if topic is None or not topic.subscribable:
-        return "unknown_stream", f"expected one of {_STREAMS}, got {frame.stream!r:.70}"
+        message = f"expected one of {_STREAMS}, got {frame.stream!r:.70}"
+        return Error(id=frame.id, code="unknown_stream", message=message)
     if frame.mode == "latest" and not topic.conflates:
-        return "unsupported_mode", f"{frame.stream} is never conflated: mode every only"
+        message = f"{frame.stream} is never conflated: mode every only"
+        return Error(id=frame.id, code="unsupported_mode", message=message)
     if SIGNAL_READ not in who.scopes:
-        return "forbidden", f"the token lacks {SIGNAL_READ}"
-    if foreign := [zone for zone in frame.filter.zones or () if zone not in entitled.zones]:
-        mine = ", ".join(sorted(entitled.zones)) or "none"
-        return "forbidden", f"expected one of your zones ({mine}), got {foreign[0]!r:.60}"
-    if unknown := _unknown(frame.filter):
-        return "schema", f"expected a product or accounting that there is, got {unknown!r:.70}"
+        return Error(id=frame.id, code="forbidden", message=f"the token lacks {SIGNAL_READ}")
+    if fault := _foreign(frame.filter, entitled):
+        return Error(id=frame.id, code="forbidden", message=fault.message, details=[fault])
+    if fault := _unknown(frame.filter):
+        return Error(id=frame.id, code="schema", message=fault.message, details=[fault])
     return None
 
 
-def _unknown(wanted: Filter) -> str | None:
+def _foreign(wanted: Filter, entitled: Entitlements) -> Detail | None:
+    """The first zone of a filter that is none of theirs."""
+    for place, zone in enumerate(wanted.zones or ()):
+        if zone not in entitled.zones:
+            mine = ", ".join(sorted(entitled.zones)) or "none"
+            message = f"expected one of your zones ({mine}), got {zone!r:.60}"
+            return Detail(code="ZONE_UNKNOWN", pointer=f"/filter/zones/{place}", message=message)
+    return None
+
+
+def _unknown(wanted: Filter) -> Detail | None:
     """The first product or accounting of a filter that no signal can have: each filter is work for every signal."""
-    products = set(wanted.products or ()) - _PRODUCTS
-    accountings = set(wanted.accounting or ()) - _ACCOUNTINGS
-    return min(products | accountings, default=None)
+    for name, values, known in (
+        ("products", wanted.products, _PRODUCTS),
+        ("accounting", wanted.accounting, _ACCOUNTINGS),
+    ):
+        for place, value in enumerate(values or ()):
+            if value not in known:
+                message = f"expected a product or accounting that there is, got {value!r:.70}"
+                return Detail(code="UNKNOWN_SYMBOL", pointer=f"/filter/{name}/{place}", message=message)
+    return None

@@ -175,7 +175,10 @@ class Error(Frame):
     id: RequestId | None = None
     code: str
     message: str
+    """For people."""
     retriable: bool = False
+    details: list[Detail] | None = None
+    """What is wrong with the frame that it answers, each with a pointer into it; absent where the code says it all."""
 
 
 class SchemaFrame(Frame):

@@ -9,7 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from gridsignal import GridsignalError, UsageError
+from gridsignal import GridsignalError
+from gridsignal.cli import connection
 from gridsignal.history import _answered
 from gridsignal.problems import Meaning, meaning_of
 from gridsignal_schemas.frames import Detail
@@ -19,12 +20,16 @@ from gridsignal_services.rest.problems import Problem
 
 ASKED = Detail(code="PERIOD", pointer="?to", message="expected after from")
 WRITTEN = Detail(code="STEP", pointer="/step_w", message="expected a divisor")
+ZONE = Detail(code="ZONE_UNKNOWN", pointer="?zone", message="expected one of yours")
 TOLD: dict[str, tuple[Problem, Meaning, int]] = {
     "no good token": (problems.unauthorized(), Meaning.TOKEN, 1),
     "not theirs": (problems.not_found("site"), Meaning.NOT_YOURS, 1),
     "not for them": (problems.operators_only(), Meaning.NOT_YOURS, 1),
     "a period that is none": (problems.invalid([ASKED]), Meaning.QUESTION, 2),
     "a parameter that is none": (problems.bad_request("PARAMETER", "?zones", "expected names"), Meaning.QUESTION, 2),
+    "a zone in the address": (problems.invalid([ZONE]), Meaning.QUESTION, 2),
+    "a zone in a body": (problems.invalid([ZONE.model_copy(update={"pointer": "/zone"})]), Meaning.QUESTION, 2),
+    "a zone and more": (problems.invalid([ZONE, WRITTEN]), Meaning.REFUSED, 1),
     "a body with a fault": (problems.invalid([WRITTEN]), Meaning.REFUSED, 1),
     "both": (problems.invalid([ASKED, WRITTEN]), Meaning.REFUSED, 1),
     "a header that is none": (problems.bad_request("POSITION", "Gridsignal-Position", "expected"), Meaning.REFUSED, 1),
@@ -52,7 +57,7 @@ def code_of_sdk(status: int, body: bytes) -> int:
     """The same where the SDK asked for it, as all commands of data centers end."""
     with pytest.raises(GridsignalError) as raised:
         _answered(status, body)
-    return 2 if isinstance(raised.value, UsageError) else 3 if raised.value.retriable else 1
+    return connection.code_of(raised.value)
 
 
 @pytest.mark.parametrize("of", TOLD)

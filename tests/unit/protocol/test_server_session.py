@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -175,6 +176,7 @@ def test_a_key_that_comes_twice_is_refused_as_the_rest_doors_do(text: bytes, kin
     else:
         assert isinstance(told, Error)
         assert pointer in told.message
+        assert [(detail.code, detail.pointer) for detail in told.details or ()] == [("DUPLICATE_KEY", pointer)]
 
 
 def test_a_filter_names_what_there_is() -> None:
@@ -182,6 +184,30 @@ def test_a_filter_names_what_there_is() -> None:
     assert code(tell(session, "subscribe", stream="prices", filter={"products": ["DAY_AHEAD", "p17"]})) == "schema"
     assert code(tell(session, "subscribe", stream="carbon", filter={"accounting": ["GUESSED"]})) == "schema"
     assert isinstance(tell(session, "subscribe", stream="carbon", filter={"accounting": ["MARGINAL"]})[0], Join)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "detail", "at"),
+    [
+        ({"zones": ["DE-LU", "XX", "YY"]}, "ZONE_UNKNOWN", "/filter/zones/1"),
+        ({"products": ["DAY_AHEAD", "p17"]}, "UNKNOWN_SYMBOL", "/filter/products/1"),
+        ({"accounting": ["GUESSED"]}, "UNKNOWN_SYMBOL", "/filter/accounting/0"),
+        ({"zones": [7]}, "INVALID_VALUE", "/filter/zones/0"),
+        ({"colour": "green"}, "UNKNOWN_FIELD", "/filter/colour"),
+    ],
+)
+def test_what_is_wrong_with_a_filter_is_told_by_a_code_and_a_pointer(
+    wanted: dict[str, object], detail: str, at: str
+) -> None:
+    (error,) = tell(an_open_session(), "subscribe", stream="prices", filter=wanted)
+    assert isinstance(error, Error)
+    assert [(fault.code, fault.pointer) for fault in error.details or ()] == [(detail, at)]
+
+
+def test_an_error_whose_code_says_it_all_has_no_details() -> None:
+    (error,) = tell(an_open_session(), "subscribe", stream="weather")
+    assert isinstance(error, Error)
+    assert "details" not in json.loads(error.encode())
 
 
 def test_a_token_is_watched_from_its_notice_to_its_end() -> None:

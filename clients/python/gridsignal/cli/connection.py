@@ -20,6 +20,7 @@ from gridsignal.cli.tables import printable
 from gridsignal.cli.words import NONE, Options, names_in, refusal_in
 from gridsignal.history import Archive
 from gridsignal.outbox import MEMORY
+from gridsignal.problems import is_usage
 from gridsignal.tls import context
 from gridsignal.tokens import Tokens, checked
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER
@@ -104,14 +105,24 @@ def exit_code(work: Coroutine[None, None, int], args: argparse.Namespace, option
     """Runs a command's work; what goes wrong on the way is told on stderr, in the words that were typed."""
     try:
         return asyncio.run(work)
-    except gridsignal.UsageError as error:
-        return _failed(names_in(str(error), options), USAGE)
-    except gridsignal.Refused as error:
-        return _failed(refusal_in(error, options), UNAVAILABLE if error.retriable else FAILED)
-    except gridsignal.Unauthorized as error:
-        return _failed(expired(bearer(args.token_file), datetime.now(UTC)) or error, FAILED)
     except gridsignal.GridsignalError as error:
-        return _failed(error, UNAVAILABLE if error.retriable else FAILED)
+        match error:
+            case gridsignal.UsageError():
+                tell(names_in(str(error), options))
+            case gridsignal.Refused():
+                tell(refusal_in(error, options))
+            case gridsignal.Unauthorized():
+                tell(expired(bearer(args.token_file), datetime.now(UTC)) or str(error))
+            case _:
+                tell(str(error))
+        return code_of(error)
+
+
+def code_of(error: gridsignal.GridsignalError) -> int:
+    """With which code a command ends on this error."""
+    if isinstance(error, gridsignal.UsageError) or (isinstance(error, gridsignal.Refused) and is_usage(error.details)):
+        return USAGE
+    return UNAVAILABLE if error.retriable else FAILED
 
 
 async def current(grid: gridsignal.Grid, stream: str, zones: list[str] | None = None) -> list[gridsignal.Message]:
@@ -198,8 +209,3 @@ def bearer(file: Path | None) -> str:
         if not token:
             raise gridsignal.UsageError("expected a token in GRIDSIGNAL_TOKEN or --token-file, got neither")
     return checked(token, where)
-
-
-def _failed(error: Exception | str, code: int) -> int:
-    tell(str(error))
-    return code

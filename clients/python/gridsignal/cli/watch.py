@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
 import select
 import sys
-from collections.abc import Coroutine
 
 import gridsignal
 from gridsignal.__main__ import OK
@@ -23,6 +21,8 @@ examples:
 """
 _STREAMS = {"prices": "prices", "carbon": "carbon", "alerts": "alerts", "requests": "dispatch", "dispatch": "dispatch"}
 _ONLY_REQUESTS = (gridsignal.DispatchRequest, gridsignal.RequestCancellation, gridsignal.Gap)
+_WORDS = {"zones": "--zone"}
+"""What says each field of a subscription."""
 _LOOK_S = 0.25
 
 
@@ -42,18 +42,7 @@ def parser() -> Arguments:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    return exit_code(_in_their_words(_once(args) if args.once else _watch(args), args), args)
-
-
-async def _in_their_words(work: Coroutine[None, None, int], args: argparse.Namespace) -> int:
-    """A zone that is none of yours is wrong usage, as with every command."""
-    try:
-        return await work
-    except gridsignal.NotPermitted as refused:
-        told = re.search(r"expected one of your zones \(.*\), got '.*'", str(refused))
-        if args.zone is None or told is None:
-            raise
-        raise gridsignal.UsageError(f"--zone: {told[0]}") from None
+    return exit_code(_once(args) if args.once else _watch(args), args, _WORDS)
 
 
 async def _once(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from gridsignal.errors import Refused
+from gridsignal_schemas.codes import CODES
 
 Options = Mapping[str, str]
 """The option, or the argument, that says each field of a body: {"ends_at": "--end", "order_id": "ORDER_ID"}.
@@ -44,7 +45,8 @@ def refusal_in(refused: Refused, options: Options) -> str:
 
 def _line(code: str, pointer: str, message: str, options: Options) -> str:
     told = in_their_words(pointer, message, options)
-    return told if code == "NOT_FOUND" else f"{told} ({code})"
+    known = CODES.get(code)
+    return told if code == "NOT_FOUND" or (known is not None and known.usage) else f"{told} ({code})"
 
 
 def _where(pointer: str, options: Options) -> str:
