@@ -28,6 +28,9 @@ class Limits:
     """Rejected offers of one participant that a request's book lists; more are kept as digest and receipt alone."""
     offers_set_aside: int = 4096
     """Of one participant, rejected and kept as digest and receipt; then the oldest is forgotten."""
+    decisions_owed: int = 4096
+    """Not yet announced to one participant; until some are, its offers that break rules are refused with
+    DECISIONS_OWED."""
     revisions_of_offer: int = 50
     """More are refused with REVISIONS: make another offer."""
     revisions_of_request: int = 100

@@ -86,7 +86,7 @@ def owed_records(ledger: Ledger, passed_over: Container[Subject] = ()) -> list[R
 
 
 def next_undecided(ledger: Ledger, now: datetime, passed_over: Container[Subject] = ()) -> Undecided | None:
-    """The request that has waited longest for a clearing; None where none waits."""
+    """The request whose turn it is to be cleared; None where none waits."""
     now = max(now, ledger.book.now)
     for request_id in ledger.due_clearings(now):
         if (subject := _turn(ledger, request_id)) not in passed_over:
@@ -132,7 +132,7 @@ def why(error: Exception) -> str:
 
 def waiting_for_clearing(ledger: Ledger) -> set[Subject]:
     """The requests that wait for one, each at the turn of its life."""
-    return {_turn(ledger, request_id) for request_id in ledger.book.waiting}
+    return {_turn(ledger, request_id) for request_id in ledger.book.waiting_in_turn()}
 
 
 def _turn(ledger: Ledger, request_id: str) -> Subject:

@@ -20,6 +20,7 @@ from itertools import chain
 from gridsignal_schemas.messages import Decision, DispatchOrder, FlexOffer, OfferDecision
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 from gridsignal_schemas.rules.offers import decision_on
+from gridsignal_services.ledger.in_turn import in_turn
 
 OfferKey = tuple[str, str]
 """(participant, offer_id)."""
@@ -88,7 +89,8 @@ class Announcements:
 
     def next_owed(self) -> Iterator[Announcement]:
         """What has to be written next, a participant's oldest first, each put in full when its turn comes."""
-        return map(_in_full, chain(_in_turn(self._first), _in_turn(self._owed)))
+        queues = (in_turn(queue.values() for queue in each.values()) for each in (self._first, self._owed))
+        return map(_in_full, chain.from_iterable(queues))
 
     def owe(self, announcement: _Owed) -> None:
         """Replaces what was owed about the same offer or order."""
@@ -127,6 +129,10 @@ class Announcements:
         """Whether something has still to be announced about an offer or order."""
         return self._find((kind, participant, subject_id)) is not None
 
+    def decisions_owed(self, participant: str) -> int:
+        """How many are owed to a participant, beside those that precede orders."""
+        return len(self._owed.get(participant, ()))
+
     def drop(self, kind: str, participant: str, subject_id: str) -> None:
         """Nothing is announced about it any more, so what was said last is not asked for either."""
         self._told.pop((kind, participant, subject_id), None)
@@ -157,15 +163,6 @@ class Announcements:
         if isinstance(owed, DispatchOrder):
             self._orders_owed[owed.request_id] -= 1
         return owed
-
-
-def _in_turn(queues: _Queues) -> Iterator[_Owed]:
-    """One of each participant, then the next of each."""
-    waiting = [iter(queue.values()) for queue in queues.values()]
-    while waiting:
-        found = [(queue, next(queue, None)) for queue in waiting]
-        yield from (owed for _, owed in found if owed is not None)
-        waiting = [queue for queue, owed in found if owed is not None]
 
 
 def _take(queues: _Queues, subject: _Subject) -> _Owed | None:

@@ -24,6 +24,7 @@ from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_services.ledger.announcements import Announcements, OfferKey
 from gridsignal_services.ledger.entry import SetAside
+from gridsignal_services.ledger.in_turn import in_turn
 from gridsignal_services.ledger.past import Past
 from gridsignal_services.ledger.rests import Activations
 from gridsignal_services.ledger.timers import Timers
@@ -65,8 +66,8 @@ class Book:
     """Who caused the record that is being reduced."""
     announcements: Announcements = field(default_factory=Announcements)
     timers: Timers = field(default_factory=Timers)
-    waiting: dict[str, None] = field(default_factory=dict)
-    """Requests that wait for a clearing, the one that waits longest first."""
+    waiting: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Requests that wait for a clearing, by their operator: whose turn it is comes first, of his the longest wait."""
     last_request: int = -1
     """Offset of the newest request: no request uses a baseline that a later one has replaced since."""
     orders_of_site: dict[str, dict[str, None]] = field(default_factory=dict)
@@ -151,13 +152,24 @@ class Book:
 
     def await_clearing(self, request_id: str) -> None:
         """From now on the request waits for a clearing."""
-        self.requests[request_id].wants_clearing = True
-        self.waiting[request_id] = None
+        tracked = self.requests[request_id]
+        tracked.wants_clearing = True
+        self.waiting.setdefault(tracked.request.operator, {})[request_id] = None
 
     def await_no_clearing(self, request_id: str) -> None:
-        """It was cleared, or is over."""
-        self.requests[request_id].wants_clearing = False
-        self.waiting.pop(request_id, None)
+        """It was cleared, or is over; other operators come first now."""
+        tracked = self.requests[request_id]
+        tracked.wants_clearing = False
+        operator = tracked.request.operator
+        if request_id in self.waiting.get(operator, ()):
+            others = self.waiting.pop(operator)
+            del others[request_id]
+            if others:
+                self.waiting[operator] = others
+
+    def waiting_in_turn(self) -> Iterator[str]:
+        """Requests that wait for a clearing: one of each operator, then the next of each."""
+        return in_turn(self.waiting.values())
 
     def committed(self, site: str, request: DispatchRequest) -> Profile:
         """What the site is ordered to do in the request's direction, answered or not."""

@@ -43,6 +43,8 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
         after(OFFER, before.state if before is not None else OfferState.REJECTED, Event.AMEND)
     receipt = receipt_of(book.now, entry, offer_id=offer.offer_id, revision=offer.revision)
     faults = offer_faults(book, offer)
+    if faults and book.announcements.decisions_owed(offer.participant) >= LIMITS.decisions_owed:
+        return Outcome(False, (_CROWDED,))
     codes = tuple(dict.fromkeys(broken.code for broken in faults))
     timer_id = offer_timer_id(key) if before is None else before.timer_id
     tracked = TrackedOffer(offer, entry.offset, receipt, {}, timer_id, offer.request_revision, codes=codes)
@@ -62,6 +64,9 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
 
 
 _OVER = fault("ILLEGAL_STATE", "/offer_id", "expected an offer on a request that is not over")
+_CROWDED = fault(
+    "DECISIONS_OWED", "", f"expected fewer than {LIMITS.decisions_owed} decisions on your offers still to be announced"
+)
 
 
 def settled(book: Book, offer: FlexOffer, sha256: Callable[[], str]) -> Outcome | None:

@@ -114,8 +114,9 @@ class Ledger:
         return self.book.announcements.next_owed()
 
     def due_clearings(self, now: datetime) -> list[str]:
-        """Requests that wait for a clearing, the longest wait first; not those that can't be decided any more."""
-        return [request_id for request_id in self.book.waiting if self._can_be_decided(request_id, now)]
+        """Requests that wait for a clearing, each operator's longest wait first and the operators in turn; not those
+        that can't be decided any more."""
+        return [request_id for request_id in self.book.waiting_in_turn() if self._can_be_decided(request_id, now)]
 
     def _can_be_decided(self, request_id: str, now: datetime) -> bool:
         tracked = self.book.requests[request_id]

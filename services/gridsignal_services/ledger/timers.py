@@ -16,8 +16,10 @@ _SPARSE = 64
 """A heap as small as this is not worth clearing out."""
 
 
-_EXPIRE_TOGETHER = 256
-"""Offers that expire at moments of their own, fired together."""
+_TOGETHER = 256
+"""Moments of one kind that are fired together."""
+_INDEPENDENT = frozenset({Timer.EXPIRY, Timer.GATE_CLOSURE})
+"""Of these one changes nothing that the next one of its kind asks about."""
 
 
 class Due(NamedTuple):
@@ -65,23 +67,23 @@ class Timers:
     def due(self, now: datetime) -> list[Due]:
         """All of the first moment that has come by now, in the order in which they fire; later moments wait.
 
-        But for offers that expire one after the other: nothing is to be decided in between, and somebody's thousands
-        must not hold up the gate behind them by a moment each.
+        But for offers that expire one after the other, and for gates that close so: nothing is to be decided in
+        between, and somebody's hundreds must not hold up the gate behind them by a moment each.
         """
         first, together = self.next(), dict[Due, None]()  # a timer moved away and back lies in the heap twice
         until = now if first is None else min(now, first.due_at)
         while (due := self.next()) is not None and due.due_at <= until:
             together[heapq.heappop(self._heap)] = None
             following = self.next()
-            if following is not None and _only_expire(together, following) and following.due_at <= now:
+            if following is not None and _goes_with(together, following) and following.due_at <= now:
                 until = following.due_at
         for due in together:
             heapq.heappush(self._heap, due)
         return list(together)
 
 
-def _only_expire(together: dict[Due, None], following: Due) -> bool:
+def _goes_with(together: dict[Due, None], following: Due) -> bool:
     """Whether the next moment may be looked at with these."""
     first, last = next(iter(together)), next(reversed(together))
     kinds = {first.timer, last.timer, following.timer}
-    return len(together) < _EXPIRE_TOGETHER and kinds == {Timer.EXPIRY}
+    return len(together) < _TOGETHER and len(kinds) == 1 and kinds <= _INDEPENDENT

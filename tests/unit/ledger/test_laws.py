@@ -217,7 +217,7 @@ class Day(RuleBasedStateMachine):
             if tracked.state in REQUEST_OVER:
                 assert not any(book.offers[key].state in OFFER_CALLABLE for key in tracked.offers)
                 assert not tracked.wants_clearing
-            assert tracked.wants_clearing == (request_id in book.waiting)
+            assert tracked.wants_clearing == (request_id in book.waiting_in_turn())
 
     @invariant()
     def an_offer_is_called_once_at_most(self) -> None:

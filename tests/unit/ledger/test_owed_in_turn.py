@@ -1,17 +1,19 @@
-"""What is owed to one participant waits for nothing that is owed to another."""
+"""What is owed to one waits for nothing that is owed to another: announcements, and clearings."""
 
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from itertools import islice
 
 import pytest
 
-from gridsignal_schemas.messages import Decision, DispatchOrder, OfferDecision
+from gridsignal_schemas.messages import Clearing, Decision, DispatchOrder, OfferDecision
+from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.timers import AT_ONCE, owed_records
 from gridsignal_services.ledger.announcements import Announcement, Announcements, Decided
-from tests.builders import a_dispatch_order, a_flex_offer
+from tests.builders import REQUEST_ID, a_dispatch_order, a_dispatch_request, a_flex_offer
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 
 _SEEDS = range(20)
@@ -71,3 +73,37 @@ def test_thousands_of_rejected_offers_hold_up_nobodys_order() -> None:
     market.act()
     assert not list(market.ledger.next_owed())
     market.replayed()
+
+
+def test_operators_requests_are_cleared_in_turn_and_each_operators_by_the_longest_wait() -> None:
+    market = Market("acme")
+    theirs = [f"theirs-{number}" for number in range(5)]
+    gate = market.request.gate_closure_at
+    for number, request_id in enumerate(theirs):
+        at = gate - timedelta(microseconds=5 - number)
+        asked = a_dispatch_request(request_id=request_id, operator="rival", gate_closure_at=at)
+        assert market.add(asked, "operator:rival").accepted
+    market.now = gate
+    waiting = [record.request_id for record in market.act() if isinstance(record, Clearing)]
+    assert waiting.index(REQUEST_ID) <= 1
+    assert [request_id for request_id in waiting if request_id != REQUEST_ID] == theirs
+    market.replayed()
+
+
+def test_so_many_decisions_are_owed_to_a_participant_and_offers_that_break_rules_wait_for_them() -> None:
+    announcements = Announcements()
+    for number in range(3):
+        announcements.owe(decided("acme", f"acme-{number}"))
+    announcements.owe(decided("volt", "volt-0"))
+    assert (announcements.decisions_owed("acme"), announcements.decisions_owed("volt")) == (3, 1)
+
+    market = Market("acme", "volt")
+    for number in range(LIMITS.decisions_owed):
+        assert market.offer("acme", offer_id=f"lost-{number}", request_id="nowhere").accepted
+    refused = market.offer("acme", offer_id="once-too-often", request_id="nowhere")
+    assert (refused.accepted, refused.code, refused.receipt) == (False, "DECISIONS_OWED", None)
+    assert market.offer("acme").accepted, "a good offer"
+    assert market.offer("volt", offer_id="lost", request_id="nowhere").accepted, "somebody else's"
+    market.act()
+    again = market.offer("acme", offer_id="once-too-often", request_id="nowhere")
+    assert again.accepted, "the same, once the others are told"
