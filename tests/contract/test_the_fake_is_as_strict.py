@@ -17,6 +17,7 @@ from gridsignal_schemas.messages import (
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.values import MAX_ACTIVATION_FEE, MW
 from tests.builders import (
+    REQUEST_ID,
     a_baseline_declaration,
     a_dispatch_request,
     a_flex_offer,
@@ -118,8 +119,8 @@ def _award(power_w: int = 12 * MW, name: str = "ours") -> Act:
     return lambda both: both.award(name, power_w)
 
 
-def _withdraw(name: str) -> Act:
-    return lambda both: both.write(an_offer_withdrawal(**OURS, offer_id=name))
+def _withdraw(name: str, request_id: str | None = REQUEST_ID) -> Act:
+    return lambda both: both.write(an_offer_withdrawal(**OURS, offer_id=name, request_id=request_id))
 
 
 def _reach(when: datetime) -> Act:
@@ -138,7 +139,7 @@ MOSTLY_FIRST = st.sampled_from([1, 1, 1, 1, 2, 3])
 OFFERS: st.SearchStrategy[Act] = st.one_of(
     st.builds(_offer, st.sampled_from(NAMES), MOSTLY_FIRST, st.sampled_from(OPTIONS), st.just({})),
     st.builds(_offer, st.sampled_from(NAMES), MOSTLY_FIRST, st.just({}), st.sampled_from(WHOLES)),
-    st.builds(_withdraw, st.sampled_from(NAMES)),
+    st.builds(_withdraw, st.sampled_from(NAMES), st.sampled_from([REQUEST_ID, OTHER, "no-such-request", None])),
 )
 ANSWERS: st.SearchStrategy[Act] = st.builds(
     _answer,

@@ -76,7 +76,11 @@ class Grid:
     async def query(
         self, *, offer_ids: Sequence[str] = (), order_ids: Sequence[str] = (), response_ids: Sequence[str] = ()
     ) -> States:
-        """Where offers, orders and responses stand in the log; None for those it does not hold."""
+        """Where offers, orders and responses stand in the log; None for those it does not hold.
+
+        It is asked once: Refused is raised with `retriable` where it came too fast (`rate`) or while the log was away
+        (`unavailable`), by `orders` and `offers` likewise.
+        """
         return await self._wiring.query(offer_ids, order_ids, response_ids)
 
     async def orders(self) -> Listing[OrderStatus]:

@@ -41,6 +41,37 @@ NAMES = {
 }
 
 
+SAID_OF_ITS_REQUEST: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "its own": {"request_id": OFFER["request_id"]},
+    "another": {"request_id": "another"},
+    "none that there is": {"request_id": "no-such-request"},
+}
+
+
+@pytest.mark.parametrize("request_named", SAID_OF_ITS_REQUEST)
+async def test_a_withdrawal_takes_back_the_offer_that_it_names_whatever_request_it_names(
+    stage: Stage, request_named: str
+) -> None:
+    """An offer has one identity, and a receipt is the same for ever: whoever repeats may say less, or other things."""
+    url, named = f"ws://127.0.0.1:{stage.relay.port}/v1/stream", {"offer_id": OFFER["offer_id"]}
+    await stage.ask(a_dispatch_request())
+    await stage.ask(a_dispatch_request(request_id="another"))
+    async with open_client(url, stage.token()) as client:
+        await client.hello(site="fra-1")
+        assert (await client.ask("offer", body=OFFER, **named))["t"] == "received"
+        first = await client.ask("withdraw", body=SAID_OF_ITS_REQUEST[request_named], **named)
+        again = [await client.ask("withdraw", body=body, **named) for body in SAID_OF_ITS_REQUEST.values()]
+        standing = (await client.ask("query", offer_ids=[OFFER["offer_id"]]))["offers"][OFFER["offer_id"]]
+        stranger = await client.ask("withdraw", offer_id="no-such-offer", body={"request_id": OFFER["request_id"]})
+    assert (first["t"], first["duplicate"]) == ("received", False)
+    assert [(each["t"], each["duplicate"], each["receipt"]) for each in again] == [
+        ("received", True, first["receipt"])
+    ] * len(again)
+    assert standing["state"] == "WITHDRAWN"
+    assert (stranger["t"], stranger["code"]) == ("refused", "offer_unknown")
+
+
 @pytest.mark.parametrize("what", FRAMES)
 async def test_a_frame_that_can_not_be_meant_is_refused_with_its_code_and_place(stage: Stage, what: str) -> None:
     kind, site, body, code, places = FRAMES[what]
