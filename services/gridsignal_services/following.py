@@ -1,30 +1,37 @@
 """One way to read the log: a stream's records from a position on, up to an end or for ever.
 
 Whoever follows a stream fills up to the end that the log had at first, has then caught up, and goes on as records come.
-Three things are the same for everybody:
+The same holds for everybody:
 
 - The log is away: that is told once in a while, and tried again from where it stands.
+- A partition is stuck: that is told. The others go on.
 - What comes next is no longer kept: who can begin at the first record that is, does, and says so. Who must not miss any
   ends, and its process with it: the next one begins anew, and tells its clients.
-- A record that can't be decoded is its taker's to pass over: the partition goes on.
+- A record can't be read: it is counted, the first of its kind is told of, and the partition goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
-from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
+from gridsignal_schemas.catalog import TOPICS
+from gridsignal_schemas.messages import Record
+from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone, Reader
+from gridsignal_services.bus.codec import Codec, Poison
+from gridsignal_services.headway import STUCK_S, Headway
 from gridsignal_services.telemetry import Outage
 
 Take = Callable[[list[LogRecord]], Awaitable[None]]
 """Takes in some records, those of each partition in their order."""
 Begin = Callable[[], Awaitable[Mapping[int, int]]]
 """The position in each partition where reading begins. Raises LogUnavailable, and is then asked again."""
-Away = Callable[[str, LogUnavailable], None]
-"""Is told which stream can't be read, and why."""
+_LONG_BYTES = 2048
+"""A record longer than a day of five minutes takes more than some milliseconds to read, a clearing a tenth of a second:
+they are read beside the loop."""
 
 
 class Following:
@@ -36,88 +43,144 @@ class Following:
     def __init__(
         self,
         log: Log,
+        codec: Codec,
         stream: str,
         take: Take,
         out: structlog.typing.FilteringBoundLogger,
         *,
+        by: str,
         begin: Begin | None = None,
         begins_again: bool = False,
         batch: int = 1000,
         retry_s: float = 1.0,
-        away: Away = lambda stream, why: None,
+        look_s: float = 5.0,
+        stuck_s: float = STUCK_S,
     ) -> None:
-        """Without `begin` it begins with the first kept record; `begins_again` where that is no longer kept."""
-        self._log, self._stream, self._take, self._out = log, stream, take, out
+        """`by` names who follows. Without `begin` it begins with the first kept record; `begins_again` where that is no
+        longer kept. Every `look_s` the log is asked for its end."""
+        self._log, self._codec, self._stream, self._take = log, codec, stream, take
+        self._out = out.bind(stream=stream)
         self._begin, self._begins_again = begin or self._first_kept, begins_again
-        self._batch, self._retry_s, self._away = batch, retry_s, away
-        self.positions: dict[int, int] = {}
-        """The next offset of each partition: what lies before it was taken, or was not wanted."""
-        self._goal: dict[int, int] | None = None
-        """The end of the log as it was at first."""
+        self._batch, self._retry_s, self._look_s = batch, retry_s, look_s
+        self.headway = Headway(by, stream, TOPICS[stream].partitions, now_s=time.monotonic, stuck_s=stuck_s)
+        """How far it is."""
+        self._outage = Outage(self._out, "log")
         self._moved = asyncio.Condition()
 
     async def run(self) -> None:
         """For ever. Raises PositionGone where what comes next is not kept, and it may not begin again."""
-        outage = Outage(self._out, "log", stream=self._stream)
-        while True:
-            try:
-                await self._read_on(outage)
-            except LogUnavailable as away:
-                outage.told(away)
-                self._away(self._stream, away)
-                await asyncio.sleep(self._retry_s)
-            except PositionGone as gone:
-                if not self._begins_again:
-                    raise
-                self._out.warning("begins again", stream=self._stream, reason=str(gone))
-                await asyncio.sleep(self._retry_s)
+        both = [asyncio.create_task(self._read_for_ever()), asyncio.create_task(self._look_for_ever())]
+        try:
+            ended, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.wait(both)
 
     async def caught_up(self) -> None:
         """Returns once everything has been taken that was there when reading began."""
         async with self._moved:
-            await self._moved.wait_for(lambda: self._goal is not None and self._is_beyond(self._goal))
+            await self._moved.wait_for(lambda: self.headway.has_caught_up)
 
     async def at_rest(self) -> bool:
         """Whether all that is on the log has been taken. Raises LogUnavailable."""
-        return self.positions == await self._log.end_positions(self._stream)
+        return self.headway.positions == await self._log.end_positions(self._stream)
 
-    def _is_beyond(self, ends: Mapping[int, int]) -> bool:
-        return all(self.positions.get(partition, 0) >= end for partition, end in ends.items())
+    async def read(self, logged: LogRecord) -> Record | None:
+        """What was logged. None where that is no record of ours: it is counted, and the first of its kind told of."""
+        try:
+            if len(logged.value) > _LONG_BYTES:
+                return await asyncio.to_thread(self._codec.decode, logged.value)
+            return self._codec.decode(logged.value)
+        except Poison as poison:
+            if self.headway.pass_over(poison.reason):
+                where = {"partition": logged.partition, "offset": logged.offset, "reason": poison.reason}
+                self._out.warning("passed over what can't be read: more of its kind is counted, not told", **where)
+            return None
 
-    async def _first_kept(self) -> Mapping[int, int]:
-        return await self._log.start_positions(self._stream)
+    # --- reading -------------------------------------------------------------------------------------------------
 
-    async def _read_on(self, outage: Outage) -> None:
-        if self._goal is None:
-            begins, goal = await self._begin(), await self._log.end_positions(self._stream)
-            self.positions, self._goal = dict(begins), goal
+    async def _read_for_ever(self) -> None:
+        while True:
+            try:
+                await self._read_on()
+            except LogUnavailable as away:
+                await self._is_away(away)
+            except PositionGone as gone:
+                self.headway.lose(gone)
+                if not self._begins_again:
+                    raise
+                self._out.warning("begins again", reason=str(gone))
+                await asyncio.sleep(self._retry_s)
+
+    async def _read_on(self) -> None:
+        if not self.headway.positions:
+            begins = await self._begin()
+            self.headway.begin(begins, await self._log.end_positions(self._stream))
         elif self._begins_again:
             await self._pass_over_what_is_gone()
-        reader = await self._log.reader(self._stream, self.positions)
+        reader = await self._log.reader(self._stream, self.headway.positions)
         try:
-            await self._move(self.positions)
+            await self._move(self.headway.positions)
             while True:
-                records = await reader.read(self._batch)
-                outage.over()
-                await self._take(records)
+                await self._take(await self._next(reader))
                 await self._move(reader.positions)
         finally:
             await reader.aclose()
 
+    async def _next(self, reader: Reader) -> list[LogRecord]:
+        # the reader is kept while the log is away: another one needs an answer for every partition
+        while True:
+            try:
+                records = await reader.read(self._batch)
+            except LogUnavailable as away:
+                await self._is_away(away)
+            else:
+                self._outage.over()
+                return records
+
+    async def _is_away(self, away: LogUnavailable) -> None:
+        self._outage.told(away)
+        self.headway.away(away)
+        await asyncio.sleep(self._retry_s)
+
+    async def _first_kept(self) -> Mapping[int, int]:
+        return await self._log.start_positions(self._stream)
+
     async def _pass_over_what_is_gone(self) -> None:
         starts, ends = await self._log.start_positions(self._stream), await self._log.end_positions(self._stream)
+        positions = dict(self.headway.positions)
         for partition, start in starts.items():
-            position = self.positions.get(partition, 0)
+            position = positions.get(partition, 0)
             if position < start:
-                gone = start - position
-                self._out.warning("records are gone unread", stream=self._stream, partition=partition, records=gone)
+                self._out.warning("records are gone unread", partition=partition, records=start - position)
             if not start <= position <= ends[partition]:  # beyond the end: the log was cut off, or is another one
-                self.positions[partition] = start
+                positions[partition] = start
+        await self._move(positions)
 
     async def _move(self, positions: Mapping[int, int]) -> None:
         async with self._moved:
-            self.positions = dict(positions)
+            self.headway.move(positions)
             self._moved.notify_all()
+
+    # --- looking whether it gets on ------------------------------------------------------------------------------
+
+    async def _look_for_ever(self) -> None:
+        told = frozenset[int]()
+        while True:
+            await asyncio.sleep(self._look_s)
+            try:
+                self.headway.look(await self._log.end_positions(self._stream))
+            except LogUnavailable as away:
+                self.headway.away(away)
+            stuck = self.headway.stuck()
+            for partition in stuck - told:
+                self._out.error("stuck: the log has more and nothing comes", **self.headway.place(partition))
+            for partition in told - stuck:
+                self._out.info("goes on", **self.headway.place(partition))
+            told = stuck
 
 
 async def read_between(

@@ -14,15 +14,18 @@ import contextlib
 import hmac
 import json
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import h11
 from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from gridsignal_services import output
 from gridsignal_services.addresses import address_of, authority, listening
 from gridsignal_services.bus.condition import Condition
+from gridsignal_services.headway import Headway
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import METRICS_CONTENT_TYPE, Health, metrics
 
@@ -47,11 +50,37 @@ class Watched:
     counted: CollectorRegistry
     trouble: Callable[[], str] = str
     """Why a door that runs is of no use now, or nothing. It is told and no more: a restart would not mend it."""
+    followed: Sequence[Headway] = ()
+    """What it reads of the log."""
 
     @property
     def state(self) -> dict[str, object]:
         """Whether it lives and is ready, and the reason where it does not or is not."""
-        return {"live": self.health.live, "ready": self.health.ready, "reason": self.health.reason or self.trouble()}
+        reasons = [self.health.reason or self.trouble(), *(each.trouble for each in self.followed)]
+        return {"live": self.health.live, "ready": self.health.ready, "reason": "; ".join(filter(None, reasons))}
+
+
+class Headways(Collector):
+    """What Prometheus is told of all who follow a stream in one process. Bounded: as many lines as partitions."""
+
+    def __init__(self, headways: Iterable[Headway]) -> None:
+        self._headways = tuple(headways)
+
+    def collect(self) -> Iterable[Metric]:
+        """See Collector.collect."""
+        labels = ("by", "stream", "partition")
+        position = GaugeMetricFamily("gridsignal_follow_position", "The offset that is read next.", labels=labels)
+        behind = GaugeMetricFamily("gridsignal_follow_behind", "Offsets on the log, not read yet.", labels=labels)
+        state = GaugeMetricFamily("gridsignal_follow_state", "1 for the state it is in.", labels=(*labels, "state"))
+        poison = CounterMetricFamily("gridsignal_follow_poison", "Records passed over, unreadable.", labels=labels[:2])
+        for each in self._headways:
+            poison.add_metric((each.by, each.stream), each.poison)
+            for partition, now in each.phases():
+                whose = (each.by, each.stream, str(partition))
+                position.add_metric(whose, each.positions.get(partition, 0))
+                behind.add_metric(whose, each.behind(partition))
+                state.add_metric((*whose, now), 1)
+        return position, behind, state, poison
 
 
 class OpsServer:
@@ -77,6 +106,7 @@ class OpsServer:
         self._open: set[asyncio.StreamWriter] = set()
         process = CollectorRegistry()
         ProcessCollector(registry=process)
+        process.register(Headways(dict.fromkeys(each for door in doors for each in door.followed)))
         of_log = [log.counted] if log is not None else []
         self._counted = [process, output.counted, *of_log, *beside, *(door.counted for door in doors)]
 

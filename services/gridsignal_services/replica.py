@@ -19,11 +19,12 @@ from heapq import heappop, heappush
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import FlexOffer, GridClock, Record
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable
-from gridsignal_services.bus.codec import Codec, Poison, sha256_of
+from gridsignal_services.bus.codec import Codec, sha256_of
 from gridsignal_services.bus.publish import append
 from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.checkpoints.saving import Keeper, Restored, Saving, ends_of_whole
 from gridsignal_services.following import Following
+from gridsignal_services.headway import Headway
 from gridsignal_services.ledger.contradicted import Contradicted
 from gridsignal_services.ledger.entry import Entry, Outcome, entry_of
 from gridsignal_services.ledger.offering import settled
@@ -39,8 +40,6 @@ _OWN = 1024
 """Own records kept until they are reduced; one pushed out is decoded like anybody's."""
 _BREATH_S = 0.002
 """How long reducing may keep the event loop before others get a turn."""
-_LONG_BYTES = 16_384
-"""A longer record is read in a thread of its own: a clearing takes up to a tenth of a second."""
 
 Listener = Callable[[LogRecord, Record, Outcome], None]
 _Waiting = tuple[int, int, "asyncio.Future[Outcome | None]"]
@@ -64,6 +63,9 @@ class Replica:
         """Where it begins, and what it writes as it goes on; None: it begins with the log."""
         self.ledgers = {partition: Ledger(partition) for partition in range(_DISPATCH.partitions)}
         self._log, self._codec, self._source = log, codec, source
+        self._following = Following(
+            log, codec, "dispatch", self._reduce_all, _log, by="ledger", begin=self._begin, retry_s=_RETRY_S
+        )
         self._read_back_s, self._breath_s = read_back_s, breath_s
         self._listeners: list[Listener] = []
         self._saving = Saving(checkpoints, self.ledgers)
@@ -89,6 +91,11 @@ class Replica:
     def positions(self) -> dict[int, int]:
         """The next offset of each partition: everything before it is reduced."""
         return {partition: ledger.position for partition, ledger in self.ledgers.items()}
+
+    @property
+    def headway(self) -> Headway:
+        """How far it is."""
+        return self._following.headway
 
     @property
     def grid(self) -> GridClock | None:
@@ -134,7 +141,7 @@ class Replica:
 
     async def run(self) -> None:
         """Reduces for ever; the log being away is waited for. Raises PositionGone where what was reduced is gone."""
-        await Following(self._log, "dispatch", self._reduce_all, _log, begin=self._begin, retry_s=_RETRY_S).run()
+        await self._following.run()
 
     async def _begin(self) -> Mapping[int, int]:
         if self._goal is None:
@@ -193,11 +200,10 @@ class Replica:
     async def _reduce(self, logged: LogRecord) -> None:
         ledger = self.ledgers[logged.partition]
         outcome: Outcome | None = None
-        try:
-            record = await self._read(logged.value)
-        except Poison as poison:
+        # what this process wrote need not be read from its bytes again
+        record = self._own.pop(logged.value, None) or await self._following.read(logged)
+        if record is None:
             ledger.skip(logged.offset)
-            _log.error("poison record skipped", partition=logged.partition, offset=logged.offset, reason=str(poison))
         else:
             outcome = await self._outcome_of(ledger, entry_of(logged, record))
             if outcome.code == "DEFECT":
@@ -211,14 +217,6 @@ class Replica:
         if not self._whole.is_set():
             self._whole.set()
             await asyncio.sleep(0)  # for those who wait to read
-
-    async def _read(self, value: bytes) -> Record:
-        """Raises Poison."""
-        if (own := self._own.pop(value, None)) is not None:
-            return own  # what this process wrote need not be read from its bytes again
-        if len(value) > _LONG_BYTES:
-            return await asyncio.to_thread(self._codec.decode, value)
-        return self._codec.decode(value)
 
     async def _outcome_of(self, ledger: Ledger, entry: Entry) -> Outcome:
         steps = ledger.steps(entry)

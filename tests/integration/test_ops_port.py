@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from gridsignal_services.embedded import Stack
+from gridsignal_services.headway import Headway
 from gridsignal_services.ops import CONNECTIONS, HEADER_BYTES, OpsServer, Watched
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health
@@ -62,6 +63,8 @@ async def test_the_operations_port_shows_all_doors_of_the_process(stack: Stack) 
         assert (await ours.get("/readyz")).text == "ready\n"
     for name in ("gridsignal_gateway_connections", "gridsignal_dispatch_answers", "gridsignal_feed_", "process_"):
         assert name in counted
+    for by, stream in [("ledger", "dispatch"), ("gateway", "prices"), ("gateway", "alerts"), ("meters", "readings")]:
+        assert f'gridsignal_follow_state{{by="{by}",partition="0",state="live",stream="{stream}"}} 1.0' in counted
     assert state == {
         name: {"live": True, "ready": True, "reason": ""} for name in ("gateway", "dispatch", "ingest", "log")
     }
@@ -79,6 +82,16 @@ async def test_a_door_that_is_no_use_is_named_with_its_reason() -> None:
     assert (health.status_code, ready.status_code) == (503, 503)
     assert health.json()["ill"] == {"live": False, "ready": False, "reason": "the log was made again"}
     assert health.json()["well"]["live"]
+
+
+async def test_a_door_that_is_not_ready_names_the_stream_and_the_partition() -> None:
+    headway = Headway("tests", "prices", 2, now_s=float)
+    headway.begin({0: 0, 1: 3}, {0: 4, 1: 3})
+    door = Watched("one", Health(), CollectorRegistry(), followed=[headway])
+    async with serving(ServerSettings(), door) as ops, httpx2.AsyncClient(base_url=ops.url) as ours:
+        assert (await ours.get("/healthz")).json()["one"]["reason"] == "starting; prices 0: filling"
+        headway.move({0: 4, 1: 3})
+        assert (await ours.get("/healthz")).json()["one"]["reason"] == "starting"
 
 
 @pytest.mark.parametrize("given", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic right"}])

@@ -87,7 +87,7 @@ async def waiting(log: Away, door: Gateway | Dispatch, *beside: Replica) -> Asyn
     async with asyncio.timeout(SOON_S), asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(each.run()) for each in (door, *beside)]
         await log.was_asked.wait()
-        while CANARY not in door.health.reason:  # noqa: ASYNC110 - who asked has the answer, and is about to say so
+        while CANARY not in str(door.watched.state):  # noqa: ASYNC110 - who asked has the answer, and is about to say so
             await asyncio.sleep(0)
         yield "{}:{}".format(*door.address)
         for each in running:

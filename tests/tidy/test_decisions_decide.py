@@ -32,6 +32,7 @@ DECISIONS = (
     "services/gridsignal_services/access/keys.py",
     "services/gridsignal_services/access/revocations.py",
     "services/gridsignal_services/arrivals.py",
+    "services/gridsignal_services/headway.py",
     "services/gridsignal_services/ledger/*.py",
     "services/gridsignal_services/ingest/providers/*.py",
     "services/gridsignal_services/ingest/revisions.py",

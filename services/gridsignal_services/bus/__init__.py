@@ -75,7 +75,8 @@ class Reader(Protocol):
     async def read(self, limit: int = 1000) -> list[LogRecord]:
         """At least one record, as soon as there is one; at most `limit`.
 
-        Raises PositionGone when retention has passed a position, LogUnavailable when the log is away.
+        Raises PositionGone when retention has passed a position, LogUnavailable when the log is away; then it may be
+        called again, and goes on where it was.
         """
 
     async def aclose(self) -> None: ...

@@ -60,7 +60,7 @@ class KafkaReader(Reader):
         return dict(self._next)
 
     async def read(self, limit: int = 1000) -> list[LogRecord]:
-        """See Reader.read. After LogUnavailable it may be called again, and goes on where it was."""
+        """See Reader.read."""
         while True:
             if self._closed:
                 raise LogUnavailable("the log was closed")

@@ -22,6 +22,7 @@ PARTS = (
     "dispatch/parts.py",
     "dispatch/tables.py",
     "following.py",
+    "headway.py",
     "ledger",
     "replica.py",
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gridsignal_schemas.messages import GridClock, MeterReading
 from gridsignal_schemas.rules.readings import reading_faults
 from gridsignal_services.bus import Log, LogRecord
-from gridsignal_services.bus.codec import Codec, Poison
+from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import grid_time
 from gridsignal_services.dispatch.meters import Meters
 from gridsignal_services.following import Following
@@ -27,9 +27,10 @@ class Readings:
         """`grid` is the simulation's clock, once the ledger knows it."""
         self.meters = Meters()
         self._grid = grid
-        self._codec, self._registry = codec, registry
-        self._out = logger("dispatch")
-        self.following = Following(log, STREAM, self._take_all, self._out, begins_again=True)
+        self._registry = registry
+        self.following = Following(
+            log, codec, STREAM, self._take_all, logger("dispatch"), by="meters", begins_again=True
+        )
         """How far it has read."""
 
     def entitle(self, registry: Registry) -> None:
@@ -38,17 +39,11 @@ class Readings:
 
     async def _take_all(self, records: list[LogRecord]) -> None:
         for record in records:
-            self._take(record)
+            reading = await self.following.read(record)
+            if isinstance(reading, MeterReading):
+                self._take(record, reading)
 
-    def _take(self, record: LogRecord) -> None:
-        try:
-            reading = self._codec.decode(record.value)
-        except Poison as poison:
-            where = {"partition": record.partition, "offset": record.offset}
-            self._out.warning("a reading can't be decoded", reason=str(poison), **where)
-            return
-        if not isinstance(reading, MeterReading):
-            return
+    def _take(self, record: LogRecord, reading: MeterReading) -> None:
         site = self._registry.sites.get(reading.site)
         if site is None or (site.participant, site.zone) != (reading.participant, reading.zone):
             return

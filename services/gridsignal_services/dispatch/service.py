@@ -69,7 +69,8 @@ class Dispatch:
     @property
     def watched(self) -> Watched:
         """What the operations port shows of it."""
-        return Watched("dispatch", self.health, self._counted)
+        followed = (self._replica.headway, self._readings.following.headway)
+        return Watched("dispatch", self.health, self._counted, followed=followed)
 
     async def at_rest(self) -> bool:
         """Whether its owner has done all that the ledgers ask for by now, and waits; and what meters said was read."""

@@ -15,7 +15,7 @@ from gridsignal_protocol.server import closing
 from gridsignal_schemas.frames import Drain
 from gridsignal_services.access import Entitlements, Principal
 from gridsignal_services.access.tokens import Verifier
-from gridsignal_services.bus import Log, LogUnavailable
+from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
@@ -71,7 +71,7 @@ class Gateway:
         self._log, self._replica, self._verifier, self._registry = log, replica, verifier, registry
         self._seal = self._fresh_seal()
         self._hub = Hub(secrets.token_bytes(32), position_every=settings.position_every)
-        self._sources = Sources(log, codec, replica, clock, self._day_start, settings, self._log_is_away)
+        self._sources = Sources(log, codec, replica, clock, self._day_start, settings)
         self._turns = Turns(settings.organisation_share)
         joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges, self._turns)
         quota = Quota(cache, settings)
@@ -103,7 +103,8 @@ class Gateway:
     @property
     def watched(self) -> Watched:
         """What the operations port shows of it."""
-        return Watched("gateway", self.health, self.gauges.registry)
+        followed = [following.headway for following in self._sources.followed.values()]
+        return Watched("gateway", self.health, self.gauges.registry, followed=(self._replica.headway, *followed))
 
     async def ready(self) -> None:
         """Returns once connections are served."""
@@ -141,10 +142,6 @@ class Gateway:
 
     def _connection(self, address: str) -> Connection:
         return Connection(self._conversations, self.settings, address)
-
-    def _log_is_away(self, stream: str, away: LogUnavailable) -> None:
-        if not self._ready.is_set():  # what was read can still be given
-            self.health.set_ready(False, f"{stream}: {away}")
 
     async def _stop(self) -> None:
         self.health.set_ready(False, "stopping")

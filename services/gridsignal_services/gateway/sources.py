@@ -18,7 +18,7 @@ from gridsignal_services.access import Audience, Principal
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.clock import Clock, micros
-from gridsignal_services.following import Away, Following
+from gridsignal_services.following import Following
 from gridsignal_services.gateway.groupkey import GroupKey
 from gridsignal_services.gateway.history import Entry, StateEntry, Stream
 from gridsignal_services.gateway.lastvalues import DayStart, LastValues
@@ -59,21 +59,16 @@ class Sources:
         clock: Clock,
         day_start: DayStart,
         settings: GatewaySettings,
-        away: Away = lambda stream, why: None,
     ) -> None:
-        """`away` is told when the log can't be read."""
         self._log = log
         self._codec = codec
         self._replica = replica
         self._clock = clock
         self._settings = settings
-        self._log_out = logger("gateway")
         self.streams: dict[str, Stream] = {"dispatch": self._stream("dispatch", replica.positions)}
         self.tables = {name: LastValues(day_start) for name in PUBLIC}
-        self.followed = {name: self._following(name, away) for name in PUBLIC}
+        self.followed = {name: self._following(name) for name in PUBLIC}
         """The public streams, as far as they are read."""
-        self.poison = 0
-        """Records that could not be read; the partition goes on."""
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._take: Take = lambda stream, entry: None
         self._snapshots: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
@@ -98,17 +93,18 @@ class Sources:
 
     # --- from the log --------------------------------------------------------------------------------------------
 
-    def _following(self, name: str, away: Away) -> Following:
+    def _following(self, name: str) -> Following:
         # whoever resumed inside a hole would be given later records: where one comes to be, the process begins anew
         return Following(
             self._log,
+            self._codec,
             name,
             partial(self._all_arrived, name),
-            self._log_out,
+            logger("gateway"),
+            by="gateway",
             begin=partial(self._begin, name),
             batch=self._settings.catch_up_batch,
             retry_s=self._settings.read_retry_s,
-            away=away,
         )
 
     async def _begin(self, name: str) -> Mapping[int, int]:
@@ -136,9 +132,8 @@ class Sources:
         await asyncio.sleep(0)  # a burst leaves the loop to the writes in between
 
     async def _arrived(self, name: str, logged: LogRecord) -> None:
-        # in a thread of its own: what is live waits for nobody's answers
-        is_long = len(logged.value) > _LONG_BYTES
-        entry = self._entry(logged, await asyncio.to_thread(self._read, logged) if is_long else self._read(logged))
+        # not as `entry` does: what is live waits for nobody's answers
+        entry = self._entry(logged, await self.followed[name].read(logged))
         self.tables[name].add(entry)
         self._move(name, entry)
 
@@ -161,18 +156,14 @@ class Sources:
         is_long = len(logged.value) > _LONG_BYTES
         return self._entry(logged, await NOBODYS.away(self._read, logged) if is_long else self._read(logged))
 
-    def _read(self, logged: LogRecord) -> Record | Poison:
+    def _read(self, logged: LogRecord) -> Record | None:
         try:
             return self._codec.decode(logged.value)
-        except Poison as poison:
-            return poison
+        except Poison:
+            return None  # it was counted when it was live
 
-    def _entry(self, logged: LogRecord, record: Record | Poison) -> Entry:
-        if isinstance(record, Poison):
-            self.poison += 1
-            self._log_out.warning(
-                "poison", stream=logged.stream, partition=logged.partition, offset=logged.offset, reason=record.reason
-            )
+    def _entry(self, logged: LogRecord, record: Record | None) -> Entry:
+        if record is None:
             return Entry(logged, None)
         if logged.stream != "dispatch":
             return Entry(logged, record, Audience(zone=logged.key))

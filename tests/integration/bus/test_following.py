@@ -12,13 +12,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from gridsignal_schemas.catalog import partition_of
-from gridsignal_services.bus import LogRecord, LogUnavailable, PositionGone, Reader
+from gridsignal_schemas.messages import Record
+from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone, Reader
 from gridsignal_services.bus.around import AroundLog
+from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
-from gridsignal_services.following import Following, read_between
+from gridsignal_services.following import Following, Take, read_between
 from gridsignal_services.telemetry import logger
+from tests.builders import a_spot_price
 from tests.patience import SOON_S
 
+CODEC = Codec.from_lock()
 FR = partition_of("FR", 6)
 DAY_US = 86_400_000_000
 
@@ -33,6 +37,72 @@ class Away(AroundLog):
             self.times -= 1
             raise LogUnavailable("expected by this test")
         return await super().reader(stream, positions)
+
+
+class Silent(Reader):
+    """A reader whose one partition stands still, as behind a broker that is alive and answers nothing."""
+
+    def __init__(self, within: Reader, partition: int, position: int) -> None:
+        self._within, self._still = within, {partition: position}
+
+    @property
+    def positions(self) -> Mapping[int, int]:
+        return {**self._within.positions, **self._still}
+
+    async def read(self, limit: int = 1000) -> list[LogRecord]:
+        return await self._within.read(limit)
+
+    async def aclose(self) -> None:
+        await self._within.aclose()
+
+
+class Stuck(AroundLog):
+    """A log of which nothing is read from one partition until it is let go on."""
+
+    still = True
+
+    async def reader(self, stream: str, positions: Mapping[int, int]) -> Reader:
+        if not self.still:
+            return await super().reader(stream, positions)
+        others = {partition: at for partition, at in positions.items() if partition != FR}
+        return Silent(await super().reader(stream, others), FR, positions[FR])
+
+
+class Leaderless(AroundLog):
+    """A log that says neither where it begins nor where it ends, once it was read from: one partition has no leader.
+
+    Its first read fails, too.
+    """
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(log)
+        self.begun = False
+
+    async def reader(self, stream: str, positions: Mapping[int, int]) -> Reader:
+        await self.end_positions(stream)
+        reader = await super().reader(stream, positions)
+        self.begun = True
+        return FailsFirst(reader)
+
+    async def end_positions(self, stream: str) -> dict[int, int]:
+        if self.begun:
+            raise LogUnavailable("expected by this test")
+        return await super().end_positions(stream)
+
+
+class FailsFirst(Silent):
+    """Fails once."""
+
+    def __init__(self, within: Reader) -> None:
+        super().__init__(within, FR, within.positions[FR])
+        self._still = {}
+        self._has_failed = False
+
+    async def read(self, limit: int = 1000) -> list[LogRecord]:
+        if not self._has_failed:
+            self._has_failed = True
+            raise LogUnavailable("expected by this test")
+        return await super().read(limit)
 
 
 class Taken:
@@ -73,12 +143,22 @@ async def run(following: Following) -> AsyncIterator[asyncio.Task[None]]:
 
 
 def followed(log: Away, taken: Taken, **options: Any) -> Following:
-    return Following(log, "prices", taken.take, logger("tests"), retry_s=0.01, **options)
+    return following_of(log, taken.take, **options)
 
 
-async def append(log: Away, *values: bytes) -> None:
+def following_of(log: Log, take: Take, **options: Any) -> Following:
+    return Following(log, CODEC, "prices", take, logger("tests"), by="tests", **({"retry_s": 0.01} | options))
+
+
+async def append(log: Log, *values: bytes, zone: str = "FR") -> None:
     for value in values:
-        await log.append("prices", "FR", value, {})
+        await log.append("prices", zone, value, {})
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SOON_S):
+        while not condition():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
 
 
 async def test_it_fills_has_caught_up_and_goes_on_as_records_come(tmp_path: Path) -> None:
@@ -102,17 +182,16 @@ async def test_an_empty_stream_has_caught_up(tmp_path: Path) -> None:
 
 
 async def test_a_log_that_is_away_is_told_of_and_nothing_is_missed_or_taken_twice(tmp_path: Path) -> None:
-    taken, told = Taken(), list[str]()
+    taken = Taken()
     async with a_log(tmp_path) as log:
         await append(log, b"0")
         log.times = 3
-        following = followed(log, taken, away=lambda stream, why: told.append(f"{stream}: {why}"))
+        following = followed(log, taken)
         with capture_logs() as lines:
             async with run(following):
                 await taken.until(1)
                 await append(log, b"1")
                 assert await taken.until(2) == [b"0", b"1"]
-    assert told == ["prices: expected by this test"] * 3
     assert [(line["event"], line["stream"]) for line in lines] == [("away, trying again", "prices"), ("back", "prices")]
 
 
@@ -148,7 +227,7 @@ async def test_who_may_begins_again_where_records_are_gone_and_others_end(tmp_pa
         await append(log, b"new")
         embedded = log.log
         assert isinstance(embedded, SqliteLog)
-        following = Following(log, "prices", take, logger("tests"), retry_s=0.01, begins_again=begins_again)
+        following = following_of(log, take, begins_again=begins_again)
         with capture_logs() as lines:
             async with run(following) as task:
                 if not begins_again:
@@ -171,6 +250,56 @@ async def test_a_position_beyond_the_end_of_a_log_that_was_cut_off_is_begun_agai
             async with run(followed(log, taken, begin=begin, begins_again=True)):
                 assert await taken.until(1) == [b"0"]
     assert [line["event"] for line in lines] == ["begins again"]
+
+
+async def test_a_partition_that_is_stuck_is_told_of_and_the_others_go_on(tmp_path: Path) -> None:
+    taken = Taken()
+    async with a_log(tmp_path) as embedded:
+        log = Stuck(embedded)
+        await append(log, b"stuck")
+        following = following_of(log, taken.take, look_s=0.001, stuck_s=0.0)
+        with capture_logs() as lines:
+            async with run(following):
+                await append(log, b"0", zone="DE-LU")
+                await until(lambda: len(lines) == 1)
+                await append(log, b"1", zone="DE-LU")
+                assert await taken.until(2) == [b"0", b"1"]
+                assert following.headway.trouble == f"prices {FR}: stuck"
+    told = {"event": "stuck: the log has more and nothing comes", "partition": FR, "position": 0, "behind": 1}
+    assert [{name: line[name] for name in told} for line in lines] == [told]
+
+
+async def test_a_partition_without_a_leader_keeps_no_other_from_being_read(tmp_path: Path) -> None:
+    """Nobody who asks for the ends of a stream is answered then, and so nobody gets a new reader."""
+    taken = Taken()
+    async with a_log(tmp_path) as embedded:
+        following = following_of(Leaderless(embedded), taken.take, look_s=0.001)
+        async with run(following):
+            await append(embedded, b"0")
+            assert await taken.until(1) == [b"0"]
+            await until(lambda: "away" in following.headway.trouble)
+            await append(embedded, b"1")
+            assert await taken.until(2) == [b"0", b"1"]
+
+
+async def test_what_is_no_record_is_counted_and_the_first_of_its_kind_told_with_its_place(tmp_path: Path) -> None:
+    read: list[Record | None] = []
+
+    async def take(records: list[LogRecord]) -> None:
+        read.extend([await following.read(record) for record in records])
+
+    async with a_log(tmp_path) as log:
+        await append(log, b"0", b"", CODEC.encode(a_spot_price()), b"\0" * 5000, b"\0" * 5000)
+        following = following_of(log, take)
+        with capture_logs() as lines:
+            async with run(following), asyncio.timeout(SOON_S):
+                await following.caught_up()
+    assert read == [None, None, a_spot_price(), None, None]
+    assert following.headway.poison == 4
+    assert [(line["stream"], line["partition"], line["offset"]) for line in lines] == [
+        ("prices", FR, 0),
+        ("prices", FR, 3),
+    ]
 
 
 async def test_what_lies_between_two_positions_is_read_once(tmp_path: Path) -> None:
