@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from base64 import urlsafe_b64encode
@@ -162,7 +163,8 @@ async def test_watching_requests_shows_nothing_else(fake: FakeGrid) -> None:
     assert row["type"] == "DispatchRequest"
 
 
-async def test_watching_follows_what_is_new_until_it_is_interrupted(fake: FakeGrid) -> None:
+@pytest.mark.parametrize(("name", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+async def test_watching_follows_what_is_new_until_it_is_ended(fake: FakeGrid, name: signal.Signals, code: int) -> None:
     fake.publish(a_spot_price())
     watching = await started("watch", "prices", "--json", **towards(fake))
     assert watching.stdout is not None
@@ -170,9 +172,9 @@ async def test_watching_follows_what_is_new_until_it_is_interrupted(fake: FakeGr
         assert json.loads(await watching.stdout.readline())["revision"] == 1
         fake.publish(a_spot_price(revision=2))
         assert json.loads(await watching.stdout.readline())["revision"] == 2
-        watching.send_signal(2)
+        watching.send_signal(name)
         _, err = await watching.communicate()
-    assert watching.returncode == 130
+    assert watching.returncode == code
     assert err == b""
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from gridsignal.__main__ import FAILED, INTERRUPTED, OK, UNAVAILABLE, USAGE
 from tests.patience import SOON_S
 
+README = Path(__file__).parents[2] / "README.md"
 _SAYS = "import sys; from gridsignal.__main__ import _use_any_output; _use_any_output(); "
 ASCII = [
     {"PYTHONIOENCODING": "ascii"},
@@ -41,6 +46,23 @@ def test_what_a_terminal_can_not_show_is_escaped_as_json_escapes_it(environment:
 def test_a_stream_that_is_closed_is_nowhere(closed: str) -> None:
     line = f'exec "{sys.executable}" -m gridsignal --help {closed}'
     assert subprocess.run(line, shell=True, capture_output=True, timeout=SOON_S).returncode == 0
+
+
+def test_a_command_whose_output_nobody_reads_any_more_ends_with_one_and_without_a_word() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [sys.executable, "-W", "error", "-m", "gridsignal", "--help"]
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=SOON_S)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_the_readme_tells_every_code_that_a_command_ends_with() -> None:
+    rows = re.findall(r"^\| ([\d, ]+) \|", README.read_text("utf-8"), re.MULTILINE)
+    told = {int(code) for row in rows for code in row.split(",")}
+    assert told == {OK, FAILED, USAGE, UNAVAILABLE, INTERRUPTED, 128 + signal.SIGTERM}
 
 
 @pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-"])

@@ -4,6 +4,7 @@ Standard library only, so that `gridsignal --help` answers at once and the base 
 with `parser() -> argparse.ArgumentParser` and `run(args) -> int`.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 unavailable (try again), 130 interrupted.
+Who no longer reads the output ends a command with 1, SIGTERM as it ends any process (a shell says 143).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import httpx2
 
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples, moment
-from gridsignal.cli.tables import show_rows, when
+from gridsignal.cli.tables import in_mwh, show_rows, when
 from gridsignal_services.cli.api import (
     add_options,
     add_period,
@@ -152,7 +152,7 @@ def _show_limit(view: dict[str, Any]) -> None:
 
 def _delivered(view: dict[str, Any]) -> str:
     if view["delivered_wh"] is not None:
-        return f"{view['delivered_wh'] / 1e6:.3f} MWh"
+        return f"{in_mwh(view['delivered_wh'])} MWh"
     return "nothing to deliver" if view["ordered_wh"] == 0 else "not metered yet"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, moment
 from gridsignal.cli.grid_time import grid_now
-from gridsignal.cli.tables import show_rows
+from gridsignal.cli.tables import in_mwh, show_rows
 from gridsignal_services.cli.api import add_options, answer, door, exit_code, rfc, show_json, show_sheet
 
 EXAMPLE = """\
@@ -86,4 +86,4 @@ def _row(total: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _mwh(energy_wh: int | None) -> str:
-    return "" if energy_wh is None else f"{energy_wh / 1e6:.3f}"
+    return "" if energy_wh is None else in_mwh(energy_wh)

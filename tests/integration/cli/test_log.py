@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from gridsignal_services.cli.log import EXAMPLE
 from tests.integration.cli.conftest import Up, ran
+
+README = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,18 @@ def test_what_cannot_be_done_is_one_line_and_a_code(replayed: Path, words: list[
     told = ran(["log", *words], cwd=replayed)
     assert (told.code, told.out, told.err.count("\n")) == (2, "", 1)
     assert said in told.err
+
+
+def test_the_readme_backs_up_a_running_stack_and_restores_it_with_its_tokens(up: Up, tmp_path: Path) -> None:
+    (block,) = (block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "log export" in block)
+    (tmp_path / "gridsignal-data").symlink_to(up.directory)
+    lines = block.splitlines()
+    assert lines.pop() == "gridsignal up --directory restored"
+    for line in lines:
+        told = ran(line, cwd=tmp_path)
+        assert (told.code, told.err) == (0, ""), line
+    token = (up.directory / "tokens" / "operator-tso-north.token").read_bytes()
+    assert ran(["token", "show", "--directory", "restored"], stdin=token, cwd=tmp_path).code == 0
 
 
 def test_a_running_stack_is_measured_and_backed_up_and_not_compacted(up: Up, tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ SHORTER = {"+3m": 40, "+100s": 20, "+105s": 21, "--respond 1m": 12}
 """A person needs minutes to type what a test types in seconds."""
 
 
+LOOK = "gridsignal watch dispatch --once"
+
+
 def commands() -> Iterator[tuple[str, str]]:
     """Who types what, in the page's order."""
     for block in re.findall(r"```sh\n# (\S+)\n(.*?)```", PAGE, re.DOTALL):
@@ -66,10 +69,15 @@ class Reader:
         shown: dict[str, dict[str, str]] = json.loads(rows.splitlines()[0])
         return shown
 
+    def _has_begun(self) -> bool:
+        """As the page's own command shows it to the site."""
+        shown = ran(f"{self._typed['acme-ai']}\n{LOOK}", cwd=self._folder).out
+        return any(self._found["ORDER_ID"] in line and "ACTIVE" in line for line in shown.splitlines())
+
     def _wait_for_its_moment(self, line: str) -> None:
         """As the page says: STARTED when the period has begun, a reading when its interval is over."""
         last = time.monotonic() + LONG_S
-        while "respond started" in line and self._order()["state"] != "ACTIVE":
+        while "respond started" in line and not self._has_begun():
             assert time.monotonic() < last, "the period never began"
         if "meter report" in line:
             over = datetime.fromisoformat(self._found["STARTS_AT"]) + timedelta(seconds=10)
@@ -85,7 +93,23 @@ def test_the_tutorial_earns_three_euros(up: Up, tmp_path: Path) -> None:
     assert "fra-1" in shown[2]
     assert any(": LIVE" in out for out in shown)
     assert any(": ACCEPTED" in out for out in shown)
-    assert any("0.033 MWh" in out and "3.00 EUR" in out for out in shown)
+    assert any("0.033333 MWh" in out and "3.00 EUR" in out for out in shown)
+
+
+def test_the_times_it_names_are_those_it_asks_for() -> None:
+    asked = next(line for _, line in commands() if "request create" in line)
+    gate_s, decide_s, respond, start, long = (
+        int(re.search(rf"--{option} \+?(\d+)", asked)[1])  # type: ignore[index]  # the line has each
+        for option in ("gate", "decide", "respond", "start", "for")
+    )
+    rows = re.findall(r"^\| (until|from) (.*?) \|", PAGE, re.MULTILINE)
+    assert [said for _, said in rows][:4] == [
+        f"{gate_s} s",
+        f"the offer on, by itself at {decide_s} s",
+        f"{respond} min after the clearing",
+        f"{start} min to {start + long} min",
+    ]
+    assert LOOK in [line for _, line in commands()]
 
 
 def test_its_commands_are_all_of_the_page(up: Up) -> None:

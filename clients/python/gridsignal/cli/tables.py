@@ -52,6 +52,12 @@ def show(message: Message, *, as_json: bool) -> None:
         print(printable(_line(message)), flush=True)
 
 
+def in_mwh(energy_wh: int) -> str:
+    """Energy in MWh, to the watt-hour: times its price it is the amount that stands beside it."""
+    whole, rest = divmod(abs(energy_wh), MW)
+    return f"{'-' if energy_wh < 0 else ''}{whole}.{f'{rest:06}'.rstrip('0'):0<3}"
+
+
 def show_rows(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A small table: by rich in a terminal, aligned columns elsewhere. Cells may come from anywhere."""
     title, rows = printable(title), [[printable(cell) for cell in row] for row in rows]

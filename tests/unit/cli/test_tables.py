@@ -1,0 +1,27 @@
+"""What stands in a table is as exact as what stands beside it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridsignal.cli.tables import in_mwh
+from gridsignal_schemas.values import MW
+from gridsignal_services.ledger.delivery import amount, energy_wh
+
+CENT = Decimal("0.01")
+
+
+@given(st.integers(-(10**12), 10**12))
+def test_energy_is_shown_to_the_watt_hour_and_with_three_places_at_least(energy: int) -> None:
+    shown = Decimal(in_mwh(energy))
+    assert shown * MW == energy
+    assert -6 <= int(shown.as_tuple().exponent) <= -3
+
+
+@given(st.integers(0, 1000 * MW), st.integers(1, 86_400), st.decimals(-5000, 5000, places=2))
+def test_energy_as_shown_times_its_price_is_the_amount_beside_it(power_w: int, seconds: int, price: Decimal) -> None:
+    beside = amount(power_w, seconds, price).quantize(CENT)
+    assert abs(Decimal(in_mwh(energy_wh(power_w, seconds))) * price - beside) < CENT
