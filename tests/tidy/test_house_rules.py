@@ -17,6 +17,7 @@ NOBODYS_TASK = re.compile(
 )  # a group holds its own
 BROAD = {"Exception", "BaseException"}
 TOPIC_NAMES = {topic.name for topic in TOPICS.values()}
+WORDS_FOR_PEOPLE = {"message", "detail", "text", "verify_message", "strerror"}
 # `
 NOQA = re.compile(r"#\s*noqa\b(?!: [A-Z0-9, ]+ - \S)")
 TYPE_IGNORE = re.compile(r"#\s*type:\s*ignore(?!\[[a-z, -]+\]\s+(?:#|-) ?\S)")
@@ -73,6 +74,30 @@ def unexplained_ignores(source: Source) -> list[str]:
     ]
 
 
+def decisions_by_words(source: Source) -> list[str]:
+    """Looks for words in what an error or an answer says to people: its code, status or type decides."""
+    caught = {node.name for node in ast.walk(source.tree) if isinstance(node, ast.ExceptHandler) and node.name}
+
+    def is_for_people(part: ast.expr) -> bool:
+        if isinstance(part, ast.Attribute):
+            return part.attr in WORDS_FOR_PEOPLE
+        is_text = isinstance(part, ast.Call) and called(part) in ("str", "repr") and len(part.args) == 1
+        return is_text and isinstance(part.args[0], ast.Name) and part.args[0].id in caught  # type: ignore[attr-defined]  # a call
+
+    found = []
+    for node in ast.walk(source.tree):
+        looked_at: list[ast.expr] = []
+        if isinstance(node, ast.Compare) and any(isinstance(way, ast.In | ast.NotIn) for way in node.ops):
+            looked_at = node.comparators
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr in ("startswith", "endswith", "find", "count"):
+                looked_at = [node.func.value]
+            elif node.func.attr in ("search", "match", "fullmatch", "findall"):
+                looked_at = node.args
+        found += [source.where(node) for part in looked_at if is_for_people(part)]
+    return found
+
+
 def test_a_function_fits_on_a_screen() -> None:
     assert_none(fault for source in sources(*ALL) for fault in too_long(source))
 
@@ -94,6 +119,11 @@ def test_every_ignore_carries_its_reason() -> None:
     assert_none(fault for source in ours for fault in unexplained_ignores(source))
 
 
+def test_nobody_decides_by_the_words_of_a_message() -> None:
+    ours = sources("clients", "services/gridsignal_services/cli", "schemas")
+    assert_none(fault for source in ours for fault in decisions_by_words(source))
+
+
 def test_annotations_cost_nothing_at_run_time() -> None:
     lacking = [
         source.name
@@ -111,6 +141,13 @@ BAD = {
     "a catch of everything": (broad_catches, "try:\n    x()\nexcept Exception:\n    pass\n"),
     "a bare except": (broad_catches, "try:\n    x()\nexcept:\n    pass\n"),
     "a topic's name": (topic_names, "topic = 'gridsignal.prices'\n"),
+    "a word of an error": (decisions_by_words, "try:\n    x()\nexcept OSError as e:\n    y('full' in str(e))\n"),
+    "a word of an answer": (decisions_by_words, "if 'TOO_MANY' in response.text:\n    x()\n"),
+    "a pattern of an error": (
+        decisions_by_words,
+        "try:\n    x()\nexcept OSError as e:\n    y(re.search('full', str(e)))\n",
+    ),
+    "a beginning": (decisions_by_words, "if fault.message.startswith('expected'):\n    x()\n"),
     "a bare noqa": (unexplained_ignores, "x = 1  # noqa: E501\n"),
     "a bare type: ignore": (unexplained_ignores, "x = 1  # type: ignore[misc]\n"),
 }
@@ -123,6 +160,8 @@ GOOD = {
     ),
     "a catch that raises again": (broad_catches, "try:\n    x()\nexcept BaseException:\n    y()\n    raise\n"),
     "a narrow catch": (broad_catches, "try:\n    x()\nexcept (ValueError, OSError):\n    y()\n"),
+    "a code of an answer": (decisions_by_words, "if 'TOO_MANY' in refused.codes:\n    x()\n"),
+    "an error that is told": (decisions_by_words, "try:\n    x()\nexcept OSError as e:\n    print(str(e))\n"),
     "a noqa with its reason": (unexplained_ignores, "x = 1  # noqa: S105 - a frame's name\n"),
     "a type: ignore with its reason": (unexplained_ignores, "x = 1  # type: ignore[misc]  # the stub is wrong\n"),
 }

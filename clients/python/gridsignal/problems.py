@@ -47,6 +47,13 @@ def meaning_of(status: int, problem: Any) -> Meaning:
     return Meaning.REFUSED
 
 
+def codes_of(problem: Any) -> frozenset[str]:
+    """The codes of a problem's faults; none of what is no problem."""
+    faults = problem.get("errors") if isinstance(problem, Mapping) else None
+    named = [fault.get("code") for fault in faults if isinstance(fault, Mapping)] if isinstance(faults, list) else []
+    return frozenset(code for code in named if isinstance(code, str))
+
+
 def is_usage(details: Sequence[Detail]) -> bool:
     """Whether a refusal, of whichever door, tells of wrong usage alone: its codes decide, not its words."""
     return bool(details) and all(_is_usage(detail.code) for detail in details)

@@ -10,6 +10,11 @@ from gridsignal.errors import UsageError
 
 _WHAT_HELPS = "a private certificate authority goes in cafile= (in the commands: --ca, GRIDSIGNAL_CA)"
 _WHAT_THEY_WANT = "it asks for a client certificate: certfile= and keyfile= (in the commands: --cert, --cert-key)"
+_NOBODY_KNOWN = frozenset({2, 18, 19, 20, 21, 27})
+"""OpenSSL's verify codes of a chain that ends in nobody who is trusted: X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
+DEPTH_ZERO_SELF_SIGNED_CERT, SELF_SIGNED_CERT_IN_CHAIN, UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+UNABLE_TO_VERIFY_LEAF_SIGNATURE, CERT_UNTRUSTED.
+"""
 
 
 def context(
@@ -52,8 +57,7 @@ def explained(error: BaseException) -> str | None:
 
 def _verdict(error: ssl.SSLCertVerificationError) -> str:
     told = error.verify_message or str(error)
-    unknown = ("unable to get", "self-signed", "self signed")
-    return f"{told}; {_WHAT_HELPS}" if any(word in told for word in unknown) else told
+    return f"{told}; {_WHAT_HELPS}" if error.verify_code in _NOBODY_KNOWN else told
 
 
 def _alert(error: ssl.SSLError) -> str | None:

@@ -24,7 +24,7 @@ from gridsignal.cli.connection import DEFAULT_API, add_api, bearer
 from gridsignal.cli.secure import ALLOW, add_tls_options, files_of, plaintext_allowed
 from gridsignal.cli.tables import period, printable
 from gridsignal.cli.words import NONE, Options, in_their_words
-from gridsignal.problems import Meaning, meaning_of
+from gridsignal.problems import Meaning, codes_of, meaning_of
 from gridsignal.proxies import proxy_for
 from gridsignal.tls import context, explained
 from gridsignal_schemas.values import rfc3339
@@ -34,11 +34,11 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Failed(Exception):
-    """The command can't go on; its exit code, and one line about why."""
+    """The command can't go on; its exit code, one line about why, and the codes of the faults that a door named."""
 
-    def __init__(self, code: int, told: str) -> None:
+    def __init__(self, code: int, told: str, faults: frozenset[str] = frozenset()) -> None:
         super().__init__(told)
-        self.code = code
+        self.code, self.faults = code, faults
 
 
 def add_options(arguments: argparse.ArgumentParser, *, sheet: bool = False) -> None:
@@ -130,7 +130,7 @@ def answer(response: httpx2.Response, options: Options = NONE, *, door: str = "d
         told = f"expected an answer of the {door} door, got HTTP {response.status_code}"
         if response.is_redirect and (elsewhere := response.headers.get("location")):
             told += f": it redirects to {shown(elsewhere)}, and the token is not sent there"
-    raise Failed(_CODES.get(meaning, FAILED), told)
+    raise Failed(_CODES.get(meaning, FAILED), told, codes_of(problem))
 
 
 def _json_of(response: httpx2.Response) -> Any:

@@ -144,7 +144,7 @@ def _read_answer(response: httpx2.Response) -> dict[str, Any]:
         told: dict[str, Any] = answer(response)
     except Failed as refused:
         # or something in front of the door takes no body of this length
-        if response.status_code == 413 or (response.status_code == 422 and '"TOO_MANY_VALUES"' in response.text):
+        if response.status_code == 413 or "TOO_MANY_VALUES" in refused.faults:
             raise _TooLong(FAILED, str(refused)) from None
         raise
     return told

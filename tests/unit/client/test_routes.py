@@ -182,6 +182,19 @@ def test_tls_is_always_verified() -> None:
     assert made.verify_mode is ssl.CERT_REQUIRED
 
 
+@pytest.mark.parametrize(("code", "helps"), [(18, True), (19, True), (20, True), (10, False), (62, False), (64, False)])
+@pytest.mark.parametrize("words", ["self-signed certificate", "expired", "in words of tomorrow"])
+def test_a_private_authority_is_named_by_what_openssl_found_and_not_by_its_words(
+    code: int, helps: bool, words: str
+) -> None:
+    found = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    found.verify_code, found.verify_message = code, words
+    told = explained(found)
+    assert told is not None
+    assert words in told
+    assert ("cafile=" in told) is helps
+
+
 def test_what_is_no_fault_of_tls_is_not_explained_as_one() -> None:
     assert explained(OSError("no route")) is None
     assert explained(TimeoutError()) is None
