@@ -66,18 +66,26 @@ def refusal(frames: list[Frame], events: list[Event]) -> Problem | None:
 
 
 def refusal_of(error: Error) -> Problem:
-    """What an HTTP client is told in place of an error."""
+    """What an HTTP client is told in place of an error, with its details as the address says them."""
+    faults = [fault.model_copy(update={"pointer": _parameter(fault.pointer)}) for fault in error.details or ()]
     match error.code:
         case "forbidden":
-            return Problem(403, "forbidden", error.message)
+            return Problem(403, "forbidden", error.message, faults)
         case "unknown_stream":
             return Problem(404, "not-found", error.message)
         case "rate" | "too_many_subscriptions":
             return rate_limited(_COME_BACK_S, error.message)
         case "unavailable":
             return unavailable(error.message, _COME_BACK_S)
+        case _ if faults:
+            return Problem(400, "bad-request", error.message, faults)
         case _:
             return bad_request("PARAMETER", "", error.message)
+
+
+def _parameter(pointer: str) -> str:
+    """The parameter that says a field of a subscribe: "?zones" of /filter/zones/0."""
+    return "?" + next((name for name in pointer.split("/") if name in (*_LISTS, *_WORDS)), "")
 
 
 def _of_close(close: Close) -> Problem:

@@ -250,6 +250,25 @@ async def test_a_wrong_request_is_refused_with_a_sentence(
 
 
 @pytest.mark.parametrize("door", ["events", "poll"])
+@pytest.mark.parametrize(
+    ("query", "status", "code", "where"),
+    [
+        ("zones=DE-LU,GB", 403, "ZONE_UNKNOWN", "?zones"),
+        ("products=DAY_AHEAD,p17", 400, "UNKNOWN_SYMBOL", "?products"),
+        ("accounting=GUESSED", 400, "UNKNOWN_SYMBOL", "?accounting"),
+    ],
+)
+async def test_what_is_wrong_with_a_filter_has_a_code_and_its_parameter(
+    stand: Stand, door: str, query: str, status: int, code: str, where: str
+) -> None:
+    async with desk(stand) as client:
+        answer = await client.get(f"/v1/{door}?stream=prices&{query}")
+    (fault,) = answer.json()["errors"]
+    assert (answer.status_code, fault["code"], fault["pointer"]) == (status, code, where)
+    assert fault["message"] == answer.json()["detail"]
+
+
+@pytest.mark.parametrize("door", ["events", "poll"])
 async def test_two_places_to_go_on_from_are_refused(stand: Stand, door: str) -> None:
     async with desk(stand) as client:
         twice = [("Last-Event-ID", "one"), ("Last-Event-ID", "two")]
