@@ -6,15 +6,15 @@ The log comes from outside, so that the same circuit runs on any: `gridsignal up
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import BaselineDeclaration, GridClock
+from gridsignal_services import composition
 from gridsignal_services.access import Role
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.addresses import authority
@@ -24,7 +24,7 @@ from gridsignal_services.bus.publish import publish
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.clock import Clock
-from gridsignal_services.collecting import collect_seldom
+from gridsignal_services.composition import Resources
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.example_tokens import example_token, write_tokens
 from gridsignal_services.gateway.service import Gateway
@@ -35,12 +35,9 @@ from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ops import OpsServer
 from gridsignal_services.refused_tokens import RefusedTokens
 from gridsignal_services.registry import Registry
-from gridsignal_services.reloading import Reloading, read_files, rules_of
+from gridsignal_services.reloading import read_files, rules_of
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ServerSettings
-from gridsignal_services.supervised import supervise
-
-Door = Gateway | Dispatch | FeedsDoor
 
 _SOURCE = "/embedded"
 _PRINCIPAL = "service:embedded"
@@ -134,42 +131,16 @@ async def running(
     issuer, refused = LocalIssuer.create_or_open(directory / "issuer"), RefusedTokens()
     revocations = read_files(settings).revocations
     verifier = issuer.verifier(rules_of(settings), revocations=revocations, refused=refused)
+    reload_asked = reload_asked or asyncio.Event()
+    on = Resources(log, codec, clock, MemoryCache(), verifier, registry, settings, refused, reload_asked)
     with Checkpoints.opened(directory / "checkpoints", settings.checkpoints, log) as checkpoints:
         replica = Replica(log, codec, source=_SOURCE, checkpoints=checkpoints)
-        gateway = Gateway(log, codec, replica, verifier, registry, MemoryCache(), _alone(settings), clock)
-        dispatch = Dispatch(log, codec, replica, verifier, registry, settings, clock)
-        door = FeedsDoor(log, codec, verifier, registry, settings, clock, feeds=feeds, playback=playback)
-        doors = (gateway, dispatch, door)
-        watched, port = [each.watched for each in doors], settings.ops_port_beside(settings.gateway_port)
-        ops = OpsServer(settings, port, watched, [refused.counted], log=log.condition)
-        ops.listen()
-        reloading = Reloading(settings, verifier, registry, doors, reload_asked)
-        lasting = {"ops": ops.serve(), "replica": replica.run(), "saving": replica.save(), "reloading": reloading.run()}
-        lasting["collector"] = collect_seldom(_ready(doors))
-        async with _serving(doors, lasting):
-            yield Stack(log, codec, replica, gateway, dispatch, door, ops, issuer, registry)
-
-
-@asynccontextmanager
-async def _serving(doors: Sequence[Door], lasting: Mapping[str, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """All doors ready, and drained on leaving; the rest goes on beside them."""
-    async with asyncio.TaskGroup() as tasks:
-        beside = [tasks.create_task(supervise(what, work)) for what, work in lasting.items()]
-        serving = [tasks.create_task(each.run()) for each in doors]
-        await _ready(doors)
-        try:
-            yield
-        finally:
-            for each in doors:
-                await each.drain()
-            await asyncio.wait(serving)
-            for task in beside:
-                task.cancel()
-
-
-async def _ready(doors: Sequence[Door]) -> None:
-    """Returns once all have filled what they answer from."""
-    await asyncio.gather(*(each.ready() for each in doors))
+        gateway, dispatch = on.gateway(replica, _alone(settings)), on.dispatch(replica)
+        ingest = on.ingest(feeds or Feeds(), playback)
+        services, ops_port = (gateway, dispatch, ingest), settings.ops_port_beside(settings.gateway_port)
+        async with composition.running(on, services, ops_port=ops_port, replica=replica) as ops:
+            await composition.ready(services)
+            yield Stack(log, codec, replica, gateway, dispatch, ingest, ops, issuer, registry)
 
 
 def _alone(settings: ServerSettings) -> GatewaySettings:

@@ -67,6 +67,5 @@ def test_one_place_sets_it_for_every_process() -> None:
     """Whatever reduces for ever does so beside it."""
     services = sources("services")
     assert [each.path.stem for each in services if "import gc" in each.text] == ["collecting"]
-    serving = [each.path.stem for each in services if "replica.save()" in each.text]
-    assert sorted(serving) == ["embedded", "serving"]
-    assert sorted(each.path.stem for each in services if "= collect_seldom(" in each.text) == sorted(serving)
+    assert [each.path.stem for each in services if "replica.save()" in each.text] == ["composition"]
+    assert [each.path.stem for each in services if "collect_seldom(ready(" in each.text] == ["composition"]

@@ -82,7 +82,7 @@ def _checks(door: str) -> Sequence[Check]:
 
 async def _serve(door: str, settings: ServerSettings, files: Files) -> None:
     from gridsignal_services.serving import DOORS as SERVED
-    from gridsignal_services.serving import ground
+    from gridsignal_services.serving import resources
 
     ended, reload_asked = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -90,8 +90,8 @@ async def _serve(door: str, settings: ServerSettings, files: Files) -> None:
         loop.add_signal_handler(name, ended.set)
     loop.add_signal_handler(signal.SIGHUP, reload_asked.set)
 
-    def told(host: str, port: int) -> None:
+    def announce(host: str, port: int) -> None:
         say(f"{door} ready at {authority(host, port)}")
 
-    async with ground(settings, files, reload_asked) as on:
-        await SERVED[door](on, ended, told)
+    async with resources(settings, files, reload_asked) as on:
+        await SERVED[door](on, ended, announce)

@@ -177,7 +177,6 @@ def test_check_config_counts_what_a_good_registry_holds(tmp_path: Path) -> None:
     [
         ["order", "show", "never-ordered"],
         ["order", "release", "never-ordered"],
-        ["request", "create", "--zone", "GB", "--down", "12MW", "--start", "+3h", "--for", "45m"],
         [*CREATE, "+3h", "--gate", "-1h"],
     ],
     ids=" ".join,
@@ -193,6 +192,7 @@ def test_what_the_door_refuses_is_one(words: list[str], up: Up) -> None:
         ["request", "list", "--state", "OPENED"],
         ["request", "list", "--state", "OPENED", "--csv"],
         ["request", "list", "--zone", "XX"],
+        ["request", "create", "--zone", "GB", "--down", "12MW", "--start", "+3h", "--for", "45m"],
         ["request", "list", "--zone", "GB"],
         ["order", "list", "--state", "OPENED"],
         ["totals", "--from", "+2d", "--to", "+1d"],
