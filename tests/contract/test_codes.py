@@ -62,6 +62,21 @@ def test_each_code_that_is_given_has_its_row() -> None:
     assert {file: codes for file, codes in unknown.items() if codes} == {}
 
 
+def test_codes_in_details_are_in_capitals_as_the_protocol_says() -> None:
+    given = [
+        (file.name, keyword.value.value)
+        for package in PACKAGES
+        for root in package.__path__
+        for file in sorted(Path(root).rglob("*.py"))
+        for call in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Detail"
+        for keyword in call.keywords
+        if keyword.arg == "code" and isinstance(keyword.value, ast.Constant)
+    ]
+    assert len(given) > 10
+    assert [(file, code) for file, code in given if code not in CODES] == []
+
+
 def test_no_row_is_of_a_code_that_nobody_gives() -> None:
     words = set().union(*(each.words for each in files() if each.file != "codes.py"))
     assert CODES.keys() - words == set()

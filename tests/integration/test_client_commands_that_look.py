@@ -192,7 +192,7 @@ async def test_a_late_offer_at_a_gateway_in_memory_is_told_the_same(
 ASK = ["request", "create", "--down", "12MW", "--start", "+3h", "--for", "45m"]
 NO_ZONE = [
     ["watch", "prices", "--once"],
-    ["watch", "requests", "--once"],
+    ["watch", "requests"],
     ["watch", "carbon", "--once", "--zone", "DE-LU"],
     ["prices"],
     ["prices", "--carbon"],

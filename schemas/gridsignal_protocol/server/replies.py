@@ -28,10 +28,10 @@ def refused(asked: Publish, code: str, *, retry_after_ms: int = 0, details: list
 
 def forbidden(message: str) -> Refused:
     """A refusal that still lacks its ids."""
-    return Refused(id=0, code="forbidden", details=[Detail(code="forbidden", message=message)])
+    return Refused(id=0, code="forbidden", details=[Detail(code="FORBIDDEN", message=message)])
 
 
 def rate(message: str, retry_after_ms: int) -> Refused:
     """A refusal that still lacks its ids."""
-    details = [Detail(code="rate", message=message)]
+    details = [Detail(code="RATE", message=message)]
     return Refused(id=0, code="rate", retriable=True, retry_after_ms=retry_after_ms, details=details)

@@ -47,7 +47,7 @@ def record_of(frame: Write, speaker: Speaker) -> Record:
         body = {"reason": "", **body}  # its body may be absent
     faults = [_contradiction(name, value, body[name]) for name, value in known.items() if name in body]
     if found := [fault for fault in faults if fault is not None]:
-        forbidden = any(fault.code == "forbidden" for fault in found)
+        forbidden = any(fault.code == "FORBIDDEN" for fault in found)
         raise WriteRefused("forbidden" if forbidden else "schema", found)
     shape = RECORDS[record]
     fields = shape.model_fields
@@ -64,7 +64,7 @@ def record_of(frame: Write, speaker: Speaker) -> Record:
 def _contradiction(name: str, known: str, got: Any) -> Detail | None:
     if got == known:
         return None
-    code = "forbidden" if name in _OWN else "schema"
+    code = "FORBIDDEN" if name in _OWN else "SCHEMA"
     return Detail(code=code, pointer=f"/{name}", message=f"expected {known} or nothing, got {got!r:.60}")
 
 

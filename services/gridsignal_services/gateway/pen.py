@@ -54,7 +54,7 @@ class Pen:
         async with turn:
             wait_ms = await answer_to_come
         if wait_ms:
-            too_many = Detail(code="rate", message="too many writes of this organisation")
+            too_many = Detail(code="RATE", message="too many writes of this organisation")
             return refused(asked, "rate", retry_after_ms=wait_ms, details=[too_many])
         return await self._written(asked, principal.name)
 
@@ -69,7 +69,7 @@ class Pen:
         except (LogUnavailable, TimeoutError):
             return refused(asked, "unavailable", retry_after_ms=self._settings.unavailable_retry_ms)
         except ValueError as broken:  # a record that can't be written, such as one that is too long
-            return refused(asked, "schema", details=[Detail(code="schema", message=str(broken)[:200])])
+            return refused(asked, "schema", details=[Detail(code="SCHEMA", message=str(broken)[:200])])
 
     def _reading_faults(self, reading: MeterReading) -> list[Detail]:
         site = self._replica.ledger_of(reading.zone).sites.get(reading.site)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from gridsignal_protocol.server.closing import Close
 from gridsignal_protocol.server.events import Join, Leave, Look, Publish
 from gridsignal_protocol.server.subscription import Subscription
+from gridsignal_schemas.codes import CODES
 from gridsignal_schemas.frames import Error, Frame, Refused, Signal, States
 from tests.builders import a_flex_offer, a_spot_price
 from tests.effort import examples
@@ -29,6 +30,9 @@ SAID: dict[str, dict[str, Any]] = {
     "no stream": {"t": "subscribe", "stream": "weather"},
     "leave": {"t": "unsubscribe", "sub": "prices every"},
     "offer": {"t": "offer", "offer_id": OFFER["offer_id"], "body": OFFER},
+    "somebody's offer": {"t": "offer", "offer_id": OFFER["offer_id"], "body": OFFER | {"participant": "volt"}},
+    "another zone": {"t": "offer", "offer_id": OFFER["offer_id"], "body": OFFER | {"zone": "FR"}},
+    "a foreign zone": {"t": "subscribe", "stream": "prices", "filter": {"zones": ["XX"]}},
     "no offer": {"t": "offer", "offer_id": "o-1", "body": {}},
     "query": {"t": "query", "offer_ids": ["o-1"]},
     "token": {"t": "token", "token": "longer"},
@@ -64,6 +68,10 @@ class Game:
                     self.left.add(step.subscription.id)
                 case Frame():
                     self.answers.append(step)
+                    details = step.details or () if isinstance(step, Error | Refused) else ()
+                    assert all(detail.code in CODES for detail in details), (
+                        "details have codes of the table, in capitals"
+                    )
                 case Close():
                     raise AssertionError(f"expected a session that goes on, got {step}")
 

@@ -77,8 +77,13 @@ async def _follow(grid: gridsignal.Grid, args: argparse.Namespace) -> None:
 
 async def _stdout_closed() -> None:
     """Returns once nobody reads stdout any more: the next signal, whose write would fail, may be a day away."""
+    try:
+        written_to = sys.stdout.fileno()
+    except OSError:  # a notebook's: it has no reader that could go
+        await asyncio.Event().wait()
+        return
     pipe = select.poll()
-    pipe.register(sys.stdout.fileno(), 0)  # errors and hang-ups are told without being asked for
+    pipe.register(written_to, 0)  # errors and hang-ups are told without being asked for
     while not pipe.poll(0):  # noqa: ASYNC110 - a pipe sets no event
         await asyncio.sleep(_LOOK_S)
 

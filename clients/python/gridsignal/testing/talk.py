@@ -129,7 +129,7 @@ class Talk:
 
     def _too_fast(self) -> Refusal | None:
         wait_ms = self._allowance.wait_ms(self._wall())
-        said = (Detail(code="rate", message="too many writes of this organisation"),)
+        said = (Detail(code="RATE", message="too many writes of this organisation"),)
         return Refusal("rate", retriable=True, retry_after_ms=wait_ms, details=said) if wait_ms else None
 
     def _states(self, query: frames.Query) -> frames.States:
