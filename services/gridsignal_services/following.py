@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
 
@@ -32,6 +32,10 @@ Begin = Callable[[], Awaitable[Mapping[int, int]]]
 _LONG_BYTES = 2048
 """A record longer than a day of five minutes takes more than some milliseconds to read, a clearing a tenth of a second:
 they are read beside the loop."""
+_AT_ONCE_BYTES = 8192
+"""What is read of a burst before others have a turn, about a millisecond."""
+_LEAST_BYTES = 160
+"""What a record counts for at least."""
 
 
 class Following:
@@ -65,6 +69,7 @@ class Following:
         self.headway = Headway(by, stream, TOPICS[stream].partitions, now_s=time.monotonic, stuck_s=stuck_s)
         """How far it is."""
         self._outage = Outage(self._out, "log")
+        self._at_once = _AT_ONCE_BYTES
         self._moved = asyncio.Condition()
 
     async def run(self) -> None:
@@ -84,12 +89,36 @@ class Following:
         async with self._moved:
             await self._moved.wait_for(lambda: self.headway.has_caught_up)
 
+    async def reach_end(self, partitions: Iterable[int], within_s: float) -> None:
+        """Returns once everything has been taken that is on these partitions now.
+
+        Raises LogUnavailable where that takes too long, or the log can't be asked for its end.
+        """
+        ends = await self._log.end_positions(self._stream)
+        await self.reach({partition: ends[partition] for partition in partitions}, within_s)
+
+    async def reach(self, ends: Mapping[int, int], within_s: float) -> None:
+        """Returns once everything before these offsets has been taken. Raises LogUnavailable: it takes too long."""
+        try:
+            async with asyncio.timeout(within_s), self._moved:
+                await self._moved.wait_for(lambda: self.headway.has_passed(ends))
+        except TimeoutError:
+            told = f"expected to have read {self._stream} up to its end within {within_s:g} s, did not get there"
+            raise LogUnavailable(told) from None
+
     async def at_rest(self) -> bool:
         """Whether all that is on the log has been taken. Raises LogUnavailable."""
         return self.headway.positions == await self._log.end_positions(self._stream)
 
     async def read(self, logged: LogRecord) -> Record | None:
-        """What was logged. None where that is no record of ours: it is counted, and the first of its kind told of."""
+        """What was logged. None where that is no record of ours: it is counted, and the first of its kind told of.
+
+        Others have their turn where much is read at once.
+        """
+        self._at_once -= max(_LEAST_BYTES, len(logged.value))
+        if self._at_once < 0:
+            self._at_once = _AT_ONCE_BYTES
+            await asyncio.sleep(0)
         try:
             if len(logged.value) > _LONG_BYTES:
                 return await asyncio.to_thread(self._codec.decode, logged.value)

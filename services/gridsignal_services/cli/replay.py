@@ -115,18 +115,18 @@ async def _replayed(plan: list[Publication], directory: Path, speed: float | Non
     counts: Counter[str] = Counter()
     try:
         publishing = Publishing(log, Codec.from_lock(), clock)
-        await publishing.recall()
 
         async def publish(records: list[Record]) -> None:
             batch = await publishing.take(records, Origin("replay", "recorded"))
             counts.update(record.record_name for _, record in batch.published)
             counts.update({"set_aside": len(batch.set_aside), "known": batch.known + batch.lower})
 
-        telling = asyncio.create_task(_tell_progress(counts, len(plan), clock))
-        try:
+        async with asyncio.TaskGroup() as tasks:
+            beside = [tasks.create_task(publishing.run())]
+            beside += [tasks.create_task(_tell_progress(counts, len(plan), clock))]
             await play(plan, clock, publish)
-        finally:
-            telling.cancel()
+            for task in beside:
+                task.cancel()
     finally:
         await log.aclose()
     return counts

@@ -35,11 +35,6 @@ _LONG_BYTES = 2048
 """A record longer than a day of five minutes takes more than some milliseconds to read, and so is read beside the loop.
 """
 
-_AT_ONCE_BYTES = 8192
-"""What is read of a burst before others have a turn, about a millisecond."""
-_LEAST_BYTES = 160
-"""What a record counts for at least."""
-
 Take = Callable[[str, Entry], None]
 """Gets every record of a stream, in order, in the tick in which it is known."""
 
@@ -122,12 +117,7 @@ class Sources:
         return micros(now - timedelta(days=self._settings.snapshot_days))
 
     async def _all_arrived(self, name: str, batch: Iterable[LogRecord]) -> None:
-        left = _AT_ONCE_BYTES
         for logged in batch:
-            if left <= 0:
-                left = _AT_ONCE_BYTES
-                await asyncio.sleep(0)
-            left -= max(_LEAST_BYTES, len(logged.value))
             await self._arrived(name, logged)
         await asyncio.sleep(0)  # a burst leaves the loop to the writes in between
 

@@ -72,7 +72,8 @@ class FeedsDoor:
     @property
     def watched(self) -> Watched:
         """What the operations port shows of it."""
-        return Watched("ingest", self.health, self.ingest.metrics.registry, self.ingest.all_stale)
+        followed = [following.headway for following in self.ingest.publishing.followed.values()]
+        return Watched("ingest", self.health, self.ingest.metrics.registry, self.ingest.all_stale, followed)
 
     async def ready(self) -> None:
         """Returns once feeds are read."""

@@ -1,6 +1,7 @@
 """From records to the log: each is judged, what is new is appended, what it replaces is ended.
 
-Bounded: one batch at a time, everybody else waits. When full: as above. Conflates: nothing.
+Bounded: one batch at a time, everybody else waits; of what was published here, what is not read back yet. When full: as
+above. Conflates: nothing.
 """
 
 from __future__ import annotations
@@ -8,20 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from gridsignal_schemas.catalog import TOPIC_OF_RECORD
+from gridsignal_schemas.catalog import TOPIC_OF_RECORD, TOPICS, partition_of
 from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable
-from gridsignal_services.bus.codec import Codec, Poison
+from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import append
 from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
-from gridsignal_services.following import read_between
+from gridsignal_services.following import Following
 from gridsignal_services.ingest.closing import superseded
 from gridsignal_services.ingest.intake import Batch, Intake
 from gridsignal_services.ingest.metrics import Metrics
 from gridsignal_services.ingest.quarantine import SetAside
 from gridsignal_services.ingest.revisions import News
+from gridsignal_services.supervised import supervise
 from gridsignal_services.telemetry import logger
 from gridsignal_services.work import NOBODYS, Work
 
@@ -30,6 +33,8 @@ SIGNALS = ("prices", "carbon", "alerts")
 LATEST_S = 3 * 86_400.0
 """How long the newest revision of a series stays in the cache."""
 _LOG_PAUSE_S = 1.0
+_READ_BACK_S = 10.0
+"""So long a batch waits for all to be known that was published before it."""
 
 _log = logger("ingest")
 
@@ -45,7 +50,7 @@ class Origin:
 
 
 class Publishing:
-    """Judges records and puts them on the log. `streams` are read back, at the start and before each batch.
+    """Judges records and puts them on the log, while it runs. `streams` are followed.
 
     So several processes may publish: each judges by what all of them have published. The newest revision of each series
     is noted in the `cache`, where there is one, for readers who don't follow the log.
@@ -67,33 +72,54 @@ class Publishing:
         self.metrics = metrics or Metrics()
         self._cache = cache
         self._turn = asyncio.Lock()
-        self._known: dict[str, dict[int, int]] = {stream: {} for stream in streams}
-        """By stream and partition, the offset up to which we know the log."""
+        self.followed = {
+            stream: Following(log, codec, stream, partial(self._learn, stream), _log, by="feeds", begins_again=True)
+            for stream in streams
+        }
+        self._known: dict[tuple[str, int], int] = {}
+        """By stream and partition, the offset up to which the log was read."""
+        self._ahead: set[tuple[str, int, int]] = set()
+        """By stream, partition and offset, what was published here and is not read back yet."""
 
-    async def recall(self) -> None:
-        """Reads what has come onto the log since the last time, so that nothing is repeated. Raises LogUnavailable."""
-        for stream, known in self._known.items():
-            starts, ends = await self._log.start_positions(stream), await self._log.end_positions(stream)
-            at = {partition: max(start, known.get(partition, 0)) for partition, start in starts.items()}
-            known.update(at)
-            known.update(await read_between(self._log, stream, at, ends, self._learn))
+    async def run(self) -> None:
+        """Learns for ever what is published, by whomever."""
+        async with asyncio.TaskGroup() as tasks:
+            for stream, each in self.followed.items():
+                tasks.create_task(supervise(stream, each.run()))
 
-    def _learn(self, logged: LogRecord) -> None:
-        try:
-            self.intake.learn(self._codec.decode(logged.value))
-        except Poison as fault:
-            _log.warning("poison on the log", stream=logged.stream, offset=logged.offset, reason=fault.reason)
-        self._known[logged.stream][logged.partition] = logged.offset + 1
+    async def caught_up(self) -> None:
+        """Returns once everything is known that was published when it began to run."""
+        for each in self.followed.values():
+            await each.caught_up()
+
+    async def _know(self, zones: Iterable[str]) -> None:
+        """Returns once all is known that was published of these zones, so that nothing is repeated.
+
+        Raises LogUnavailable.
+        """
+        together = frozenset(zones)
+        for stream, each in self.followed.items():
+            count = TOPICS[stream].partitions
+            await each.reach_end({partition_of(zone, count) for zone in together}, _READ_BACK_S)
+
+    async def _learn(self, stream: str, records: list[LogRecord]) -> None:
+        for logged in records:
+            record, place = await self.followed[stream].read(logged), (stream, logged.partition, logged.offset)
+            if place in self._ahead:
+                self._ahead.remove(place)
+            elif record is not None:
+                self.intake.learn(record)
+            self._known[stream, logged.partition] = logged.offset + 1
 
     async def take(self, records: Iterable[Record], origin: Origin, work: Work = NOBODYS) -> Batch:
         """Judges a batch and publishes what is new in it, at the expense of `work`; returns once all of it is logged.
 
         Raises LogUnavailable when the log is away; what was acknowledged until then stays.
         """
-        batch = Batch()
+        batch, together = Batch(), _oldest_notice_first(records)
+        await self._know(map(zone_of, together))
         async with self._turn:
-            await self.recall()
-            for record in _oldest_notice_first(records):
+            for record in together:
                 await self._take(record, origin, batch, work)
                 if isinstance(record, GridAlert):
                     for over in superseded(record, self.intake.revisions):
@@ -122,31 +148,38 @@ class Publishing:
         source = f"/ingest/{origin.provider}"
         value = await work.away(self._codec.encode, record)
         appended = await append(self._log, record, value, principal=origin.principal, source=source)
-        self.intake.learn(record)
-        known = self._known.get(TOPIC_OF_RECORD[record.record_name].stream, {})
-        if known.get(appended.partition) == appended.offset:  # else somebody's came between, and is still to be read
-            known[appended.partition] += 1
+        stream = TOPIC_OF_RECORD[record.record_name].stream
+        if self._known.get((stream, appended.partition), 0) <= appended.offset:  # else it was read back by now
+            self.intake.learn(record)
+            if stream in self.followed:
+                self._ahead.add((stream, appended.partition, appended.offset))
         if self._cache is not None and isinstance(record, SpotPrice | CarbonIntensity):
             await self._cache.note(f"{record.record_name}|{record.series_id}", record.model_dump_json(), LATEST_S)
-        self.metrics.published(origin.provider, getattr(record, "zone", ""), origin.signal, news)
+        self.metrics.published(origin.provider, zone_of(record), origin.signal, news)
 
     def _tell_set_aside(self, aside: SetAside, origin: Origin) -> None:
-        zone = getattr(aside.record, "zone", "")
+        zone = zone_of(aside.record)
         self.metrics.quarantined(origin.provider, zone, origin.signal, aside.reasons)
         _log.warning(
             "set aside", provider=origin.provider, zone=zone, reasons=[reason.text for reason in aside.reasons]
         )
 
-    async def until_the_log_is_back(self, fault: LogUnavailable) -> None:
+    async def until_the_log_is_back(self, fault: LogUnavailable, zones: Iterable[str]) -> None:
         """Waits and reads back: whether the append under way was logged is unknown until then."""
         _log.warning("the log is away", reason=str(fault))
+        together = frozenset(zones)
         while True:
             await asyncio.sleep(_LOG_PAUSE_S)
             try:
-                await self.recall()
-                return
+                return await self._know(together)
             except LogUnavailable:
                 continue
+
+
+def zone_of(record: Record) -> str:
+    """The zone it is of, or nothing."""
+    zone: str = getattr(record, "zone", "")
+    return zone
 
 
 def _oldest_notice_first(records: Iterable[Record]) -> list[Record]:

@@ -35,7 +35,7 @@ from gridsignal_services.ingest.fetching import Fetching
 from gridsignal_services.ingest.intake import Batch, Intake
 from gridsignal_services.ingest.metrics import Metrics
 from gridsignal_services.ingest.providers import PROVIDERS
-from gridsignal_services.ingest.publishing import SIGNALS, Origin, Publishing
+from gridsignal_services.ingest.publishing import SIGNALS, Origin, Publishing, zone_of
 from gridsignal_services.ingest.replay import play
 from gridsignal_services.ingest.revisions import News
 from gridsignal_services.ingest.schedule import is_deep, window
@@ -89,11 +89,12 @@ class Ingest:
         self._statuses = {feed: self._first_statuses(feed) for feed in self._feeds}
 
     async def run(self) -> None:
-        """Rebuilds the state from the log, then reads feeds until cancelled; without feeds returns after the replay."""
-        await self.publishing.recall()
-        self.health.set_ready(True)
-        self._recalled.set()
+        """Rebuilds the state from the log and keeps it, plays what is recorded, reads feeds; until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.publishing.run())
+            await self.publishing.caught_up()
+            self.health.set_ready(True)
+            self._recalled.set()
             self.playing = tasks.create_task(play(self._playback, self.clock, self._play_batch))
             if self._feeds:
                 tasks.create_task(self._take_turns())
@@ -161,7 +162,7 @@ class Ingest:
                 await self.publishing.take(records, _REPLAY)
                 return
             except LogUnavailable as fault:
-                await self.publishing.until_the_log_is_back(fault)
+                await self.publishing.until_the_log_is_back(fault, map(zone_of, records))
 
     async def _read_for_ever(self, feed: Feed) -> None:
         statuses = self._statuses[feed]
@@ -172,7 +173,7 @@ class Ingest:
             try:
                 await self._round(feed)
             except LogUnavailable as fault:
-                await self.publishing.until_the_log_is_back(fault)
+                await self.publishing.until_the_log_is_back(fault, [feed.zone])
 
     async def _round(self, feed: Feed) -> None:
         """Asks the preferred provider if it is due, and the next ones while one before them fails."""

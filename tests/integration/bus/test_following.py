@@ -11,98 +11,18 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gridsignal_schemas.catalog import partition_of
 from gridsignal_schemas.messages import Record
-from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone, Reader
-from gridsignal_services.bus.around import AroundLog
+from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.following import Following, Take, read_between
 from gridsignal_services.telemetry import logger
 from tests.builders import a_spot_price
+from tests.integration.failing_logs import FR, Away, Leaderless, Stuck
 from tests.patience import SOON_S
 
 CODEC = Codec.from_lock()
-FR = partition_of("FR", 6)
 DAY_US = 86_400_000_000
-
-
-class Away(AroundLog):
-    """A log that can't be read so many times."""
-
-    times = 0
-
-    async def reader(self, stream: str, positions: Mapping[int, int]) -> Reader:
-        if self.times:
-            self.times -= 1
-            raise LogUnavailable("expected by this test")
-        return await super().reader(stream, positions)
-
-
-class Silent(Reader):
-    """A reader whose one partition stands still, as behind a broker that is alive and answers nothing."""
-
-    def __init__(self, within: Reader, partition: int, position: int) -> None:
-        self._within, self._still = within, {partition: position}
-
-    @property
-    def positions(self) -> Mapping[int, int]:
-        return {**self._within.positions, **self._still}
-
-    async def read(self, limit: int = 1000) -> list[LogRecord]:
-        return await self._within.read(limit)
-
-    async def aclose(self) -> None:
-        await self._within.aclose()
-
-
-class Stuck(AroundLog):
-    """A log of which nothing is read from one partition until it is let go on."""
-
-    still = True
-
-    async def reader(self, stream: str, positions: Mapping[int, int]) -> Reader:
-        if not self.still:
-            return await super().reader(stream, positions)
-        others = {partition: at for partition, at in positions.items() if partition != FR}
-        return Silent(await super().reader(stream, others), FR, positions[FR])
-
-
-class Leaderless(AroundLog):
-    """A log that says neither where it begins nor where it ends, once it was read from: one partition has no leader.
-
-    Its first read fails, too.
-    """
-
-    def __init__(self, log: Log) -> None:
-        super().__init__(log)
-        self.begun = False
-
-    async def reader(self, stream: str, positions: Mapping[int, int]) -> Reader:
-        await self.end_positions(stream)
-        reader = await super().reader(stream, positions)
-        self.begun = True
-        return FailsFirst(reader)
-
-    async def end_positions(self, stream: str) -> dict[int, int]:
-        if self.begun:
-            raise LogUnavailable("expected by this test")
-        return await super().end_positions(stream)
-
-
-class FailsFirst(Silent):
-    """Fails once."""
-
-    def __init__(self, within: Reader) -> None:
-        super().__init__(within, FR, within.positions[FR])
-        self._still = {}
-        self._has_failed = False
-
-    async def read(self, limit: int = 1000) -> list[LogRecord]:
-        if not self._has_failed:
-            self._has_failed = True
-            raise LogUnavailable("expected by this test")
-        return await super().read(limit)
 
 
 class Taken:

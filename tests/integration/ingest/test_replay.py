@@ -25,12 +25,14 @@ async def played(directory: Path, until: datetime, day: str = "2024-05-12") -> l
     log = await SqliteLog.open(directory, append_time_us=lambda: micros(clock.now()))
     try:
         ingest = Ingest(log, Codec.from_lock(), clock, playback=[p for p in shipped(day) if p.at <= until])
-        await ingest.publishing.recall()
-        waiting = asyncio.create_task(ingest.run())
-        while not waiting.done() and (clock.next_due is None or clock.next_due <= until):
+        running = asyncio.create_task(ingest.run())
+        await ingest.recalled()
+        while ingest.playing is None or not ingest.playing.done():
             await asyncio.sleep(0)  # lets the replay reach its next wait
-            clock.step()
-        await asyncio.wait_for(waiting, 20)
+            if clock.next_due is not None and clock.next_due <= until:
+                clock.step()
+        running.cancel()
+        await asyncio.wait([running])
         return [value for stream in ("prices", "carbon") for value in await values_on(log, stream)]
     finally:
         await log.aclose()
