@@ -13,7 +13,6 @@ from pydantic import BeforeValidator
 from gridsignal_schemas.messages import OrderState
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
-from gridsignal_schemas.values import Timestamp
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.rest import problems
@@ -30,8 +29,6 @@ _Capitals = BeforeValidator(_in_capitals)
 Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
 After = Annotated[str | None, Query(description="The `next` of the page before, which had the same filters.")]
 NewestFirst = Annotated[bool, Query(description="Begin with what came last.")]
-Since = Annotated[Timestamp | None, Query(alias="from", description="Only what touches [from, to).")]
-Until = Annotated[Timestamp | None, Query(alias="to", description="Only what touches [from, to).")]
 ZoneFilter = Annotated[str | None, Query(examples=["DE-LU"])]
 RequestStates = Annotated[RequestState | None, _Capitals, Query(description="Capitals or not.")]
 OfferStates = Annotated[OfferState | None, _Capitals, Query(description="Capitals or not.")]

@@ -19,13 +19,12 @@ from gridsignal_services.dispatch.listing import (
     NewestFirst,
     OfferStates,
     OrderStates,
-    Since,
-    Until,
     listed,
     must_be_known,
 )
 from gridsignal_services.dispatch.parts import OFFERS, ORDERS
 from gridsignal_services.dispatch.past import Past
+from gridsignal_services.dispatch.periods import Since, Until, must_not_be_reversed
 from gridsignal_services.dispatch.shapes import CancelOrderBody, ExtendBody, ReleaseBody
 from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.views import (
@@ -85,6 +84,7 @@ def _orders(router: APIRouter, door: Door) -> None:
         With `request_id`, `from` or `to` also those of requests that have been over for more than a day."""
         who = door.principal(request)
         door.only(request, "request_id", "state", "from", "to", "newest_first", "after", "limit")
+        must_not_be_reversed(from_, to)
         await door.catch_up(request)
 
         def keeps(entry: tuple[Ledger, TrackedOrder]) -> bool:
@@ -103,8 +103,7 @@ def _orders(router: APIRouter, door: Door) -> None:
             seen = await listed(known, keeps, _issued_at, work, newest_first=newest_first)
             await must_be_known(door, who, request_id, seen)
             chosen, following = paged(seen, after, limit)
-            texts: list[str] = []
-            shown = 0
+            texts, shown = list[str](), 0
             for order_id in chosen:
                 text, intervals = await _text(door, past, *seen[order_id], work)
                 texts.append(text)

@@ -21,13 +21,12 @@ from gridsignal_services.dispatch.listing import (
     Limit,
     NewestFirst,
     RequestStates,
-    Since,
-    Until,
     ZoneFilter,
     listed,
     must_be_theirs,
 )
 from gridsignal_services.dispatch.parts import REQUESTS, WHOLE
+from gridsignal_services.dispatch.periods import Since, Until, must_not_be_reversed
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
 from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown, stays_for
@@ -127,6 +126,7 @@ def _listing(router: APIRouter, door: Door) -> None:
         who = door.principal(request)
         door.only(request, "zone", "state", "from", "to", "newest_first", "after", "limit")
         must_be_theirs(door, who, zone)
+        must_not_be_reversed(from_, to)
         await door.catch_up(request)
         now, has_period = door.clock.now(), from_ is not None or to is not None
 

@@ -114,3 +114,23 @@ async def test_a_participant_asks_for_nothing(caller: Caller, body: dict[str, An
 async def test_unknown_parameters_values_are_named(operator: httpx2.AsyncClient) -> None:
     answer = await operator.get("/v1/requests", params={"limit": 0})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "?limit")
+
+
+async def test_a_period_that_ends_before_it_begins_is_a_mistake_wherever_one_is_asked(
+    stack: Stack, operator: httpx2.AsyncClient
+) -> None:
+    described = (await operator.get("/openapi.json")).json()
+    named = {"zone": "DE-LU", "site": "fra-1", "from": "2024-05-12T19:00:00Z"}
+    asked = 0
+    for path, operations in described["paths"].items():
+        parameters = {each["name"]: each for each in operations.get("get", {}).get("parameters", ())}
+        if not {"from", "to"} <= parameters.keys():
+            continue
+        asked += 1
+        needed = {name: named[name] for name, each in parameters.items() if each["required"] and name in named}
+        for to in ("2024-05-12T18:00:00Z", named["from"]):
+            answer = await operator.get(path, params=needed | {"from": named["from"], "to": to})
+            (found,) = answer.json()["errors"]
+            assert (answer.status_code, found["code"], found["pointer"]) == (422, "PERIOD", "?to"), path
+            assert "expected after" in found["message"]
+    assert asked >= 6  # requests, orders, prices, carbon, totals, readings, baselines
