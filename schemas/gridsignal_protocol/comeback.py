@@ -95,7 +95,7 @@ def after_status(
         delay_s = min(delay_s, _FRONT_S * draw)
     if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
         delay_s += min(float(retry_after), _LONGEST_RETRY_AFTER_S)
-    verdict = _meaning(status)
+    verdict = _meaning(status, marked=marked)
     final = verdict is not None and not welcomed and (marked or status == TOO_LARGE)
     if status == _NO_TOKEN:
         return Plan(delay_s, needs_token=True, verdict=verdict, final=marked)
@@ -159,15 +159,15 @@ class Returning:
         return plan
 
 
-def _meaning(status: int) -> Verdict | None:
+def _meaning(status: int, *, marked: bool) -> Verdict | None:
     match status:
         case 401:
             return Verdict(Fault.UNAUTHORIZED, "the gateway does not take the token (HTTP 401)")
         case 403:
             return Verdict(Fault.FORBIDDEN, "the gateway forbids this token or origin (HTTP 403)")
-        case 400 | 426:
+        case 400 | 426 if marked:
             return Verdict(Fault.PROTOCOL, f"the gateway speaks no gridsignal.v1 (HTTP {status})")
-        case 404 | 405 | 410:
+        case 400 | 404 | 405 | 410 | 426:
             return Verdict(Fault.ELSEWHERE, f"no gateway at this url (HTTP {status})")
         case 431:
             told = "the token is too large for the gateway, or for something in front of it (HTTP 431)"

@@ -20,13 +20,13 @@ def claims_of(token: str) -> dict[str, Any]:
     return claims if isinstance(claims, dict) else {}
 
 
-def expired(token: str, now: datetime) -> str | None:
+def expired(token: str, now: datetime, what: str = "the token") -> str | None:
     """One line on when a token expired; None for one that has not, or that is no dated token."""
     try:
         ended = datetime.fromtimestamp(int(claims_of(token)["exp"]), UTC)
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None
-    return f"the token expired at {ended:%Y-%m-%dT%H:%M:%SZ}" if ended <= now else None
+    return f"{what} expired at {ended:%Y-%m-%dT%H:%M:%SZ}" if ended <= now else None
 
 
 def whose(token: str) -> str | None:

@@ -154,6 +154,11 @@ class Archive:
         door = self._known_door()
         return await self._answer(door, f"{door.path}/v1/requests/{quote(request_id, safe='')}")
 
+    async def order(self, order_id: str) -> dict[str, Any]:
+        """An order and where it stands, likewise."""
+        door = self._known_door()
+        return await self._answer(door, f"{door.path}/v1/orders/{quote(order_id, safe='')}")
+
     async def readings(self, site: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
         """The meter readings that touch [start, end) and count, of a week at most, as the door answers them."""
         return await self._asked("readings", "readings", start, end, {"site": site})

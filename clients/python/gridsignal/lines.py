@@ -150,7 +150,7 @@ class Lines:
             plan, failure = self._returning.failed(draw), ended.fault
         elif ended.status is not None:
             plan = self._returning.answered(ended.status, ended.retry_after, draw, marked=ended.marked)
-            self.trouble, failure = f"HTTP {ended.status}", failure_of(plan.verdict)
+            self.trouble, failure = self._said(ended, plan), failure_of(plan.verdict)
             if ended.location is not None and failure is not None:
                 self.trouble += f", a redirect to {shown(ended.location)}"
                 failure = UsageError(f"{failure}: it redirects to {shown(ended.location)}")
@@ -159,9 +159,21 @@ class Lines:
             plan = self._returning.turned_away(ended.code, ended.reason, draw)
             failure = failure_of(plan.verdict)
         self.failure = self._explained(failure, ended)
-        if not plan.final:
+        if not plan.final and not self._is_told_next(plan, ended):
             self._note(unusual=ended.status is not None or ended.fault is not None)
         return plan
+
+    def _said(self, ended: Ended, plan: Plan) -> str:
+        """What an HTTP answer means, for the log."""
+        if not ended.marked:
+            return f"HTTP {ended.status} of something that is no gateway"
+        if plan.needs_token and self._tokens.awaited:
+            return self._tokens.awaited
+        return f"HTTP {ended.status}" if plan.verdict is None else plan.verdict.text
+
+    def _is_told_next(self, plan: Plan, ended: Ended) -> bool:
+        """Whether the next attempt is the last one, with a fresh token: what comes of it is said then, and once."""
+        return ended.marked and plan.needs_token and not self._returning.welcomed
 
     def _explained(self, failure: GridsignalError | None, ended: Ended) -> GridsignalError | None:
         """The failure with what is known of the token, where that explains it."""
@@ -177,7 +189,7 @@ class Lines:
 
     def _note(self, *, unusual: bool) -> None:
         level, away_s = self._absence.noted(self.trouble, _now_s(), unusual=unusual)
-        _log.log(level, "no connection for %.0f s (%s), trying again", away_s, self.trouble)
+        _log.log(level, "no connection for %.0f s, trying again: %s", away_s, self.trouble)
 
     # --- a line's life -------------------------------------------------------------------------------------------
 

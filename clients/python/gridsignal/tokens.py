@@ -8,7 +8,9 @@ import inspect
 import logging
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from gridsignal.claims import expired, whose
@@ -35,6 +37,17 @@ def checked(token: object, where: str = "token=") -> str:
     if not all("!" <= character <= "~" for character in bare):
         raise UsageError(f"expected one bearer token in {where}, got spaces or characters that no token has")
     return bare
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFile:
+    """A source that reads a file each time it is asked: whoever writes another token into it needs no restart."""
+
+    path: Path
+    read: Callable[[Path], str]
+
+    def __call__(self) -> str:
+        return self.read(self.path)
 
 
 class NoToken(Exception):
@@ -85,6 +98,15 @@ class Tokens:
     def expired(self) -> str:
         """For errors: that the last token has expired, and when; empty where it has not, or does not say."""
         return expired(self._token or "", datetime.now(UTC)) or ""
+
+    @property
+    def awaited(self) -> str:
+        """For the log: that the last token has expired, and where another is looked for; empty as `expired` is."""
+        told, of_another = "the token", "asking the token function for another"
+        if isinstance(self._source, TokenFile):
+            told, of_another = f"the token in {self._source.path}", "waiting for another in that file"
+        said = expired(self._token or "", datetime.now(UTC), told)
+        return f"{said}; {of_another}" if said else ""
 
     @property
     def owner(self) -> str:

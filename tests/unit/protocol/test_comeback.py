@@ -97,6 +97,13 @@ def test_a_refused_upgrade_says_whose_fault_it_is(status: int, fault: Fault) -> 
     assert (plan.verdict.fault, plan.final) == (fault, True)
 
 
+@pytest.mark.parametrize("status", [400, 426, 404, 405, 410])
+def test_who_answers_without_the_gateways_mark_is_no_gateway(status: int) -> None:
+    plan = answered(status)
+    assert plan.verdict is not None
+    assert plan.verdict.fault is Fault.ELSEWHERE
+
+
 @given(status=st.integers(200, 599).filter(lambda status: status != 431), marked=st.booleans())
 def test_what_may_be_said_by_something_in_front_of_the_gateway_is_never_the_last_word(
     status: int, marked: bool

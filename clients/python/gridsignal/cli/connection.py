@@ -22,7 +22,7 @@ from gridsignal.history import Archive
 from gridsignal.outbox import MEMORY
 from gridsignal.problems import is_usage
 from gridsignal.tls import context
-from gridsignal.tokens import Tokens, checked
+from gridsignal.tokens import TokenFile, Tokens, checked
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 
 DEFAULT_URL = "ws://127.0.0.1:8081"
@@ -68,9 +68,12 @@ def add_options(
         forms.add_argument("--csv", action="store_true", help="CSV with a head line: times in UTC, power in watts")
 
 
-def open_grid(args: argparse.Namespace, *, for_site: bool = False) -> AbstractAsyncContextManager[gridsignal.Grid]:
+def open_grid(
+    args: argparse.Namespace, *, for_site: bool = False, to_read: bool = False
+) -> AbstractAsyncContextManager[gridsignal.Grid]:
     """The connection these options describe. What is sent is not kept over the end of the command.
 
+    `to_read`: for nobody's site, so that no order is acknowledged which nobody has looked at.
     Raises UsageError where the command speaks for a site and none is named.
     """
     if for_site and not args.site:
@@ -80,7 +83,7 @@ def open_grid(args: argparse.Namespace, *, for_site: bool = False) -> AbstractAs
         return gridsignal.connect(
             args.url,
             token=_token(args.token_file),
-            site=getattr(args, "site", None),
+            site=None if to_read else getattr(args, "site", None),
             outbox=MEMORY,
             limits=gridsignal.Limits(first_connect_s=5.0),
             allow_plaintext=plaintext_allowed(),
@@ -125,12 +128,18 @@ def code_of(error: gridsignal.GridsignalError) -> int:
     return UNAVAILABLE if error.retriable else FAILED
 
 
-async def current(grid: gridsignal.Grid, stream: str, zones: list[str] | None = None) -> list[gridsignal.Message]:
+async def current(args: argparse.Namespace, stream: str, zones: list[str] | None = None) -> list[gridsignal.Message]:
     """What holds now on a stream, each thing once: its snapshot, and what was published while it came.
 
-    A snapshot may be of a moment ago, before what this site has answered since, of which nothing is published: where
+    A snapshot may be of a moment ago, before what a site has answered since, of which nothing is published: where
     orders stand is asked. An order of which nothing is told, such as an operator's, is shown as it was published.
+    None of them is acknowledged by that.
     """
+    async with open_grid(args, to_read=True) as grid:
+        return await _current(grid, stream, zones)
+
+
+async def _current(grid: gridsignal.Grid, stream: str, zones: list[str] | None) -> list[gridsignal.Message]:
     async with grid.subscribe(stream, zones=zones) as signals:
         reading = asyncio.create_task(_all_of(signals))
         await grid.settled()
@@ -195,7 +204,7 @@ def tell(told: str) -> None:
 
 def _token(file: Path | None) -> str | Callable[[], str]:
     token = bearer(file)
-    return token if file is None else lambda: bearer(file)  # read again when the token expires
+    return token if file is None else TokenFile(file, bearer)
 
 
 def bearer(file: Path | None) -> str:

@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _create(args: argparse.Namespace) -> int:
     async with open_grid(args, for_site=True) as grid:
-        found = {m.request_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchRequest)}
+        found = {m.request_id: m for m in await current(args, "dispatch") if isinstance(m, gridsignal.DispatchRequest)}
         request = found.get(args.request_id)
         if request is None:
             tell(await _why_not(args, grid.now))

@@ -8,8 +8,9 @@ import json
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
 from gridsignal.cli.arguments import Arguments, code, give_examples, identifier, power_w, words
-from gridsignal.cli.connection import add_options, current, exit_code, open_grid, tell
+from gridsignal.cli.connection import add_doors, add_options, archive, current, exit_code, open_grid, tell
 from gridsignal.cli.tables import when
+from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 
 EXAMPLE = """\
 examples:
@@ -64,7 +65,7 @@ def parser() -> Arguments:
             one.add_argument("--power", type=power_w, metavar="POWER", help="what is possible, such as 8MW")
         one.add_argument("--code", type=code, default="", help="a reason for machines")
         one.add_argument("--reason", type=words, default="", help="a reason for people")
-        add_options(one, site=True)
+        add_options(one, site=True, address=add_doors)
     give_examples(actions, EXAMPLE)
     return arguments
 
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _respond(args: argparse.Namespace) -> int:
     async with open_grid(args, for_site=True) as grid:
-        found = {m.order_id: m for m in await current(grid, "dispatch") if isinstance(m, gridsignal.DispatchOrder)}
+        found = {m.order_id: m for m in await current(args, "dispatch") if isinstance(m, gridsignal.DispatchOrder)}
         order = found.get(args.order_id)
         if order is None:
             return await _over(grid, args)
@@ -92,16 +93,26 @@ async def _respond(args: argparse.Namespace) -> int:
 
 
 async def _over(grid: gridsignal.Grid, args: argparse.Namespace) -> int:
-    """The answer to an order that is over, or that is none: what is so already is no failure."""
-    state = (await grid.query(order_ids=[args.order_id])).orders.get(args.order_id)
-    if state is None:
+    """The answer to an order that is over, or that is none: what is so already is no failure, however long it is so."""
+    known = (await grid.query(order_ids=[args.order_id])).orders.get(args.order_id)
+    state = await _long_over(args) if known is None else known.state
+    if state not in ORDER_OVER:
         tell(f"No order {args.order_id!r:.80} for {args.site}, or you may not see it.")
         return FAILED
-    if state.state != _ENDS.get(args.action):
-        tell(f"order {args.order_id} is {state.state}: it takes no answer any more")
+    if state != _ENDS.get(args.action):
+        tell(f"order {args.order_id} is {state}: it takes no answer any more")
         return FAILED
-    print(json.dumps({"state": state.state}) if args.json else f"order {args.order_id}: {state.state} already")
+    print(json.dumps({"state": state}) if args.json else f"order {args.order_id}: {state} already")
     return OK
+
+
+async def _long_over(args: argparse.Namespace) -> str | None:
+    """Where an order stands that the gateway has let go of, as far as the dispatch door tells of it."""
+    try:
+        shown = await archive(args).order(args.order_id)
+        return str(shown["state"]) if shown["order"]["site"] == args.site else None
+    except (gridsignal.GridsignalError, KeyError, TypeError):
+        return None
 
 
 async def _answer(

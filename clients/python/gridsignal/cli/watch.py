@@ -46,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _once(args: argparse.Namespace) -> int:
-    async with open_grid(args) as grid:
-        found = [signal for signal in await current(grid, _STREAMS[args.what], args.zone) if _wanted(signal, args)]
+    found = [signal for signal in await current(args, _STREAMS[args.what], args.zone) if _wanted(signal, args)]
     for signal in found:
         show(signal, as_json=args.json)
     if not found:
