@@ -1,4 +1,4 @@
-"""One way to read the log: a stream's records from a position on, up to an end or for ever.
+"""One way to follow the log: a stream's records from a position on, for ever. Up to an end, see bus/between.py.
 
 Whoever follows a stream fills up to the end that the log had at first, has then caught up, and goes on as records come.
 The same holds for everybody:
@@ -210,23 +210,3 @@ class Following:
             for partition in told - stuck:
                 self._out.info("goes on", **self.headway.place(partition))
             told = stuck
-
-
-async def read_between(
-    log: Log, stream: str, starts: Mapping[int, int], ends: Mapping[int, int], take: Callable[[LogRecord], None]
-) -> dict[int, int]:
-    """Takes every record of [start, end) of each partition, and maybe some that came since; where it stands then.
-
-    Raises LogUnavailable, and PositionGone where retention went by meanwhile.
-    """
-    wanted = {partition: start for partition, start in starts.items() if start < ends[partition]}
-    if not wanted:
-        return dict(starts)
-    reader = await log.reader(stream, wanted)
-    try:
-        while any(reader.positions[partition] < ends[partition] for partition in wanted):
-            for record in await reader.read():
-                take(record)
-        return {**starts, **reader.positions}
-    finally:
-        await reader.aclose()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import GridClock
-from gridsignal_services.bus import Log
+from gridsignal_services.bus import Log, LogRecord
+from gridsignal_services.bus.between import read_between
 from gridsignal_services.bus.codec import Codec, Poison
 
 
@@ -21,12 +20,11 @@ async def grid_clock(log: Log, codec: Codec) -> GridClock | None:
     begun = [partition for partition in range(TOPICS["dispatch"].partitions) if starts[partition] < ends[partition]]
     if not begun:
         return None
-    reader = await log.reader("dispatch", {begun[0]: starts[begun[0]]})
+    at = begun[0]
+    found: list[LogRecord] = []
+    await read_between(log, "dispatch", {at: starts[at]}, {at: starts[at] + 1}, found.append, batch=1)
     try:
-        async with asyncio.timeout(10):
-            first = codec.decode((await reader.read(1))[0].value)
+        first = codec.decode(found[0].value)
     except Poison:  # whatever somebody wrote there, it is no clock, and it is not the first record any more
         return None
-    finally:
-        await reader.aclose()
     return first if isinstance(first, GridClock) else None

@@ -13,6 +13,7 @@ from typing import Self
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import Log, LogConfigurationError, LogRecord, PositionGone
+from gridsignal_services.bus.between import read_between
 from gridsignal_services.bus.flock import claim, release
 from gridsignal_services.checkpoints.code import code_digest
 from gridsignal_services.checkpoints.files import Found, Head, Unfit, digest_of, files_in, write
@@ -122,18 +123,12 @@ class Checkpoints:
     async def _last_of(self, positions: Mapping[int, int]) -> dict[int, str]:
         """The digest of the record before each position, as the log has it now."""
         found: dict[int, str] = {}
-        try:
-            reader = await self._log.reader("dispatch", {partition: at - 1 for partition, at in positions.items()})
-        except PositionGone:
-            return found
-        try:
-            while len(found) < len(positions):
-                for record in await reader.read():
-                    if record.offset == positions[record.partition] - 1:
-                        found[record.partition] = digest_of(record)
-                    found.setdefault(record.partition, "")
-        finally:
-            await reader.aclose()
+
+        def take(record: LogRecord) -> None:
+            found[record.partition] = digest_of(record)
+
+        with contextlib.suppress(PositionGone):
+            await read_between(self._log, "dispatch", {at: end - 1 for at, end in positions.items()}, positions, take)
         return found
 
     def _ledger(self, file: Found) -> Ledger | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gridsignal_schemas.messages import GridClock, Record, SpotPrice
 from gridsignal_services import embedded
-from gridsignal_services.bus import Log
+from gridsignal_services.bus import Log, LogRecord
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.condition import wall_us
 from gridsignal_services.bus.sqlite import SqliteLog
@@ -28,9 +28,11 @@ from gridsignal_services.demo.story import AFTER, BEFORE, Story
 from gridsignal_services.demo.timed_log import TimedLog
 from gridsignal_services.demo.training import Training
 from gridsignal_services.embedded import Stack
+from gridsignal_services.following import Following
 from gridsignal_services.ingest import replay
 from gridsignal_services.registry import example_registry
 from gridsignal_services.settings import ServerSettings
+from gridsignal_services.telemetry import logger
 
 SHORTEST_DEADLINE_S = 0.5
 """Wall seconds: a site's program gets at least so long to answer."""
@@ -195,13 +197,12 @@ async def _work(
 
 
 async def _watch_prices(stack: Stack, clock: Clock, watch: Watcher) -> None:
-    reader = await stack.log.reader("prices", await stack.log.start_positions("prices"))
-    try:
-        while True:
-            for record in await reader.read():
-                watch(stack.codec.decode(record.value), clock.now())
-    finally:
-        await reader.aclose()
+    async def take(records: list[LogRecord]) -> None:
+        for record in records:
+            watch(await following.read(record), clock.now())
+
+    following = Following(stack.log, stack.codec, "prices", take, logger("demo"), by="demo")
+    await following.run()
 
 
 async def _watch_clock(clock: Clock, watch: Watcher) -> None:

@@ -8,12 +8,14 @@ that no record can come between (the splice that mercure#178 got wrong).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gridsignal_protocol.server.subscription import Recovery, Subscription
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
+from gridsignal_services.bus.between import read_between
 from gridsignal_services.gateway.catchingup import CatchingUp
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.cursor import CursorRefused, Place, Seal
@@ -142,16 +144,13 @@ class Joins:
             raise CursorRefused("epoch_changed")
 
     async def _appended_us(self, stream: str, partition: int, offset: int, organisation: str) -> int | None:
+        found: list[LogRecord] = []
         async with self._readers.place(organisation):
-            try:
-                reader = await self._log.reader(stream, {partition: offset})
-            except PositionGone:
-                return None  # retention has just passed it; what follows is still whole
-            try:
-                found = await reader.read(1)
-            finally:
-                await reader.aclose()
-        return found[0].appended_us if found[0].offset == offset else None
+            bounds, patience_s = ({partition: offset}, {partition: offset + 1}), self._settings.answer_timeout_s
+            # where retention has just passed it, what follows is still whole
+            with contextlib.suppress(PositionGone):
+                await read_between(self._log, stream, *bounds, found.append, batch=1, silence_s=patience_s)
+        return found[0].appended_us if found else None
 
     async def _snapshot(self, catching_up: CatchingUp) -> None:
         """The state at one place, then that place."""

@@ -13,9 +13,10 @@ from structlog.testing import capture_logs
 
 from gridsignal_schemas.messages import Record
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
+from gridsignal_services.bus.between import read_between
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
-from gridsignal_services.following import Following, Take, read_between
+from gridsignal_services.following import Following, Take
 from gridsignal_services.telemetry import logger
 from tests.builders import a_spot_price
 from tests.integration.failing_logs import FR, Away, Leaderless, Stuck
@@ -222,12 +223,23 @@ async def test_what_is_no_record_is_counted_and_the_first_of_its_kind_told_with_
     ]
 
 
-async def test_what_lies_between_two_positions_is_read_once(tmp_path: Path) -> None:
+async def test_what_lies_between_two_positions_is_read_and_no_more(tmp_path: Path) -> None:
     seen: list[bytes] = []
     async with a_log(tmp_path) as log:
-        await append(log, b"0", b"1", b"2")
+        await append(log, b"0", b"1", b"2", b"3")
         starts, ends = dict.fromkeys(range(6), 0), await log.end_positions("prices")
-        stands = await read_between(log, "prices", starts | {FR: 1}, ends, lambda record: seen.append(record.value))
-        assert (seen, stands) == ([b"1", b"2"], starts | {FR: 3})
-        assert await read_between(log, "prices", stands, ends, lambda record: seen.append(record.value)) == stands
+        await read_between(log, "prices", starts | {FR: 1}, ends | {FR: 3}, lambda record: seen.append(record.value))
+        assert seen == [b"1", b"2"]
+        await read_between(log, "prices", ends, ends, lambda record: seen.append(record.value))
     assert len(seen) == 2
+
+
+async def test_who_reads_up_to_an_end_does_not_wait_for_ever_for_what_does_not_come(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+    async with a_log(tmp_path) as embedded:
+        log = Stuck(embedded)
+        await append(log, b"stuck")
+        await append(log, b"0", zone="DE-LU")
+        starts, ends = await log.start_positions("prices"), await log.end_positions("prices")
+        with pytest.raises(LogUnavailable, match="nothing more"):
+            await read_between(log, "prices", starts, ends, lambda record: seen.append(record.value), silence_s=0.05)
