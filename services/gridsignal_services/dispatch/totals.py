@@ -26,6 +26,7 @@ from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.amounts import Amount, exactly
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
+from gridsignal_services.ledger.delivered import ordered_ws
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.rest import problems
@@ -248,7 +249,7 @@ async def _take(
         line, order = line_of(one.order.site), one.order
         ends_at = order.ends_at or request.ends_at
         line.orders += 1
-        line.ordered_ws += _energy_ws(one.power_w, order.starts_at, ends_at)
+        line.ordered_ws += ordered_ws(one, ends_at)
         line.ordered_s += int((ends_at - order.starts_at).total_seconds())
         return ledger, one, line
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from gridsignal_schemas.frames import Receipt
@@ -22,12 +22,10 @@ from gridsignal_schemas.values import Currency, Identifier, Shape, Timestamp, Zo
 from gridsignal_services.dispatch.meters import PassedOver
 from gridsignal_services.ledger.amounts import Amount
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.delivered import DeliveryInterval, Totals
+from gridsignal_services.ledger.delivered import DeliveryInterval, Totals, ordered_ws
 from gridsignal_services.ledger.delivery import energy_wh
 from gridsignal_services.ledger.ordering import option_of
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
-
-_SECOND = timedelta(seconds=1)
 
 
 class RequestView(Shape):
@@ -213,9 +211,9 @@ def with_metered(view: OrderView, metered: Metered) -> OrderView:
 
 def _ordered_wh(tracked: TrackedOrder) -> int | None:
     order = tracked.order
-    if order.quantity_kind is not QuantityKind.DELTA or tracked.state in ORDER_NEVER_HELD or not tracked.power_w:
+    if order.quantity_kind is not QuantityKind.DELTA or tracked.state in ORDER_NEVER_HELD:
         return 0
-    return None if order.ends_at is None else energy_wh(tracked.power_w, (order.ends_at - order.starts_at) // _SECOND)
+    return None if order.ends_at is None else energy_wh(ordered_ws(tracked, order.ends_at), 1)
 
 
 def _extendable_until(book: Book, tracked: TrackedOrder) -> datetime | None:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from gridsignal_schemas.messages import Direction, MeterReading, OrderState, QuantityKind, RunMode
 from gridsignal_schemas.rules.baselines import Declared
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
-from gridsignal_schemas.rules.profile import Block, Profile
+from gridsignal_schemas.rules.profile import Profile
 from gridsignal_schemas.values import Shape, Timestamp
 from gridsignal_services.ledger.amounts import Amount, exactly
 from gridsignal_services.ledger.book import Book
@@ -71,7 +71,8 @@ class Terms:
     over_at: datetime
     """From here on it delivers nothing, for its site has ended it; what it owes stays."""
     direction: Direction
-    ordered_w: int
+    ordered: Profile
+    """In watts, at each moment."""
     ahead: Profile
     """What orders that were accepted before it take of the same deviation."""
     baselines: tuple[Declared, ...]
@@ -101,7 +102,7 @@ def terms_of(book: Book, tracked: TrackedOrder) -> Terms | None:
         ends_at=ends_at,
         over_at=_over_at(tracked),
         direction=order.direction,
-        ordered_w=tracked.power_w,
+        ordered=Profile(tracked.blocks()),
         ahead=_ahead_of(book, tracked),
         baselines=tuple(
             declared
@@ -140,7 +141,16 @@ def block_ahead(other: TrackedOrder, tracked: TrackedOrder) -> list[Ahead]:
         and order.starts_at < (asked.ends_at or _NEVER)
         and asked.starts_at < _over_at(other)
     )
-    return [(other.turn, Block(order.starts_at, _over_at(other), other.power_w))] if shares else []
+    if not shares:
+        return []
+    over_at = _over_at(other)
+    return [(other.turn, block._replace(ends_at=min(block.ends_at, over_at))) for block in other.blocks()]
+
+
+def ordered_ws(tracked: TrackedOrder, until: datetime) -> int:
+    """The energy ordered until a moment, in watt-seconds."""
+    blocks = (block._replace(ends_at=min(block.ends_at, until)) for block in tracked.blocks())
+    return sum(_joules(block.power_w, max(block.ends_at - block.starts_at, timedelta(0))) for block in blocks)
 
 
 def delivery(book: Book, tracked: TrackedOrder, readings: Iterable[MeterReading]) -> list[DeliveryInterval]:
@@ -217,7 +227,8 @@ def _stretches(terms: Terms, baseline: _Curve, mean: Mean) -> Iterator[Mean]:
     starts_at, ends_at = max(terms.starts_at, mean.starts_at), min(terms.ends_at, mean.ends_at)
     if starts_at >= ends_at:
         return
-    edges = {starts_at, ends_at, *terms.ahead.edges(starts_at, ends_at), *baseline.edges(starts_at, ends_at)}
+    edges = {starts_at, ends_at, *baseline.edges(starts_at, ends_at)}
+    edges.update(terms.ordered.edges(starts_at, ends_at), terms.ahead.edges(starts_at, ends_at))
     if starts_at < terms.over_at < ends_at:
         edges.add(terms.over_at)
     for since, until in pairwise(sorted(edges)):
@@ -226,10 +237,14 @@ def _stretches(terms: Terms, baseline: _Curve, mean: Mean) -> Iterator[Mean]:
 
 def _interval(terms: Terms, stretch: Mean, baseline_w: int | None) -> DeliveryInterval:
     starts_at, ends_at, actual_w, gap = stretch
+    ordered_w = terms.ordered.at(starts_at)
     delivered = missing = energy = worth = None
     if baseline_w is not None and actual_w is not None:
         ahead_w = terms.ahead.at(starts_at)
-        delivered, missing = _shares(terms, baseline_w, actual_w, ahead_w, is_over=starts_at >= terms.over_at)
+        if starts_at >= terms.over_at:
+            delivered, missing = 0, ordered_w
+        else:
+            delivered, missing = _shares(terms.direction, ordered_w, baseline_w, actual_w, ahead_w)
         span = ends_at - starts_at
         energy = energy_wh(_joules(delivered, span), 1)
         worth = _worth(terms, _joules(delivered, span), _joules(missing, span))
@@ -238,7 +253,7 @@ def _interval(terms: Terms, stretch: Mean, baseline_w: int | None) -> DeliveryIn
         ends_at=ends_at,
         baseline_w=baseline_w,
         actual_w=actual_w,
-        ordered_w=terms.ordered_w,
+        ordered_w=ordered_w,
         delivered_w=delivered,
         deficiency_w=missing,
         delivered_wh=energy,
@@ -247,15 +262,12 @@ def _interval(terms: Terms, stretch: Mean, baseline_w: int | None) -> DeliveryIn
     )
 
 
-def _shares(terms: Terms, baseline_w: int, actual_w: int, ahead_w: int, *, is_over: bool) -> tuple[int, int]:
+def _shares(direction: Direction, ordered_w: int, baseline_w: int, actual_w: int, ahead_w: int) -> tuple[int, int]:
     """What the order gets of the deviation, and what it lacks."""
-    if is_over:
-        return 0, terms.ordered_w
-    deviation = deviation_w(terms.direction, baseline_w, actual_w)
-    _, delivered = shared_delivery_w(deviation, (ahead_w, terms.ordered_w))
+    _, delivered = shared_delivery_w(deviation_w(direction, baseline_w, actual_w), (ahead_w, ordered_w))
     if ahead_w:  # a move the wrong way is missing once: from the order accepted first
-        return delivered, terms.ordered_w - delivered
-    return delivered, deficiency_w(terms.direction, baseline_w, actual_w, terms.ordered_w)
+        return delivered, ordered_w - delivered
+    return delivered, deficiency_w(direction, baseline_w, actual_w, ordered_w)
 
 
 def _joules(power_w: int, span: timedelta) -> int:

@@ -216,10 +216,10 @@ def ended(book: Book, tracked: TrackedOrder) -> None:
 
 
 def _derate(book: Book, tracked: TrackedOrder, response: OrderResponse) -> None:
-    """Less than was accepted is possible: the order is revised, and the rest goes on to the STANDBY offers."""
+    """Less than was accepted is possible from now on: the order is revised, the rest goes on to the STANDBY offers."""
     available = response.available_w or 0
     move_order(book, tracked, event_of(response), response.actor, response.reason_code, response.reason)
-    tracked.accepted_w = available
+    tracked.derate(book.now, available)
     code = response.reason_code or ("DERATED" if available else "ABORTED")
     revise_order(book, tracked, response.actor, code, response.reason, power_w=available)
     if not available and tracked.offer_key is not None:

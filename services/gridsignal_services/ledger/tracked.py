@@ -121,6 +121,8 @@ class TrackedOrder:
     """The answers it has had."""
     taken_back: Block | None = None
     """What its operator has let go of, by an earlier end or altogether: nobody is called for that unless by hand."""
+    derated: list[tuple[datetime, int]] = field(default_factory=list)
+    """Until when how much was ordered, before its site said that less is possible; oldest first, in watts."""
     ahead: list[Ahead] = field(default_factory=list)
     """What orders that the book has let go of take of the same deviation, each in its turn."""
 
@@ -140,8 +142,25 @@ class TrackedOrder:
         return self.order.power_w if self.accepted_w is None else min(self.accepted_w, self.order.power_w)
 
     def block(self) -> Block:
-        """The order as power over time."""
+        """The order as power over time, as it stands now."""
         return block_of(self)
+
+    def derate(self, now: datetime, available_w: int) -> None:
+        """Less is ordered from now on; what was ordered until now stays."""
+        if self.order.starts_at < now:
+            self.derated.append((now, self.power_w))
+        self.accepted_w = available_w
+
+    def blocks(self) -> list[Block]:
+        """What was ordered at each moment of its period: a derating counts from when it was said."""
+        since, ends_at, power_w = self.block()
+        blocks = []
+        for until, before_w in [*self.derated, (ends_at, power_w)]:
+            until = min(until, ends_at)
+            if since < until:
+                blocks.append(Block(since, until, before_w))
+                since = until
+        return blocks
 
 
 @dataclass(frozen=True, slots=True)

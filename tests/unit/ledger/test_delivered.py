@@ -155,3 +155,15 @@ def test_the_meters_of_a_connection_point_are_added_and_others_left_out() -> Non
 
 def period(starts_at: str, ends_at: str) -> tuple[datetime, datetime]:
     return utc(starts_at), utc(ends_at)
+
+
+def test_what_an_order_takes_first_is_what_was_ordered_then() -> None:
+    zone = a_zone()
+    first, second = two_orders(zone)
+    zone.run_until(utc("18:15"))
+    broken_off = answer(first, 3).model_copy(
+        update={"response": ResponseKind.UNAVAILABLE, "accepted_w": None, "available_w": 0}
+    )
+    assert zone.add(broken_off, "participant:acme-ai").accepted
+    intervals = delivered(zone, second, quarter(0, 20 * MW), quarter(15, 20 * MW))
+    assert [each.delivered_w for each in intervals] == [8 * MW, 10 * MW]

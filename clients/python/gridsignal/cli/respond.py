@@ -20,6 +20,7 @@ examples:
   gridsignal respond started 018f6b3c-7a00-7000-8000-000000000003 --site fra-1
   gridsignal respond sustaining 018f6b3c-7a00-7000-8000-000000000003 --site fra-1
   gridsignal respond unavailable 018f6b3c-7a00-7000-8000-000000000003 --site fra-1 --power 5MW --reason "too hot"
+  gridsignal respond unavailable 018f6b3c-7a00-7000-8000-000000000003 --site fra-1 --reason "fire alarm"
   gridsignal respond completed 018f6b3c-7a00-7000-8000-000000000003 --site fra-1
 """
 _ACTIONS = {
@@ -27,8 +28,12 @@ _ACTIONS = {
     "refuse": "refuse an order: the next in merit order is asked",
     "started": "the power has begun to change",
     "sustaining": "the power is held",
-    "unavailable": "less is possible than was accepted",
+    "unavailable": "from now on less is possible than was accepted, or nothing",
     "completed": "the load is back",
+}
+_POWERS = {
+    "accept": "what is possible, such as 8MW (default: all of it)",
+    "unavailable": "what is still possible, such as 8MW (default: nothing, and the order ends)",
 }
 WORDS = {
     "": "ORDER_ID",
@@ -61,8 +66,8 @@ def parser() -> Arguments:
         one.add_argument(
             "order_id", type=identifier, metavar="ORDER_ID", help="as `gridsignal watch dispatch` shows it"
         )
-        if action in ("accept", "unavailable"):
-            one.add_argument("--power", type=power_w, metavar="POWER", help="what is possible, such as 8MW")
+        if action in _POWERS:
+            one.add_argument("--power", type=power_w, metavar="POWER", help=_POWERS[action])
         one.add_argument("--code", type=code, default="", help="a reason for machines")
         one.add_argument("--reason", type=words, default="", help="a reason for people")
         add_options(one, site=True, address=add_doors)
