@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from tests.patience import SOON_S
+
+ROOT = Path(__file__).parents[2]
+_HELPED = re.compile(r"help\(gridsignal\.([\w.]+)\)")
+_PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+_USED = re.compile(r"\bgridsignal\.((?:sync\.|frames\.)?[a-zA-Z]\w*)\b(?=[(),:\]]| as )")
 pytest_plugins = ["pytester"]
 
 A_PROGRAMS_TEST = """
@@ -40,6 +51,26 @@ def test_pytest_finds_the_fixtures_by_itself(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(A_PROGRAMS_TEST)
     pytester.makeini("[pytest]\nasyncio_mode = auto")
     pytester.runpytest_subprocess().assert_outcomes(passed=2)
+
+
+def test_the_page_on_clients_has_a_test_that_runs(pytester: pytest.Pytester) -> None:
+    page = (ROOT / "docs" / "clients.md").read_text("utf-8")
+    (example,) = [part for part in page.split("```python\n")[1:] if "async def test_" in part]
+    pytester.makepyfile(example.split("```")[0])
+    pytester.makeini("[pytest]\nasyncio_mode = auto")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_what_the_pages_name_is_there_once_the_sdk_is_imported() -> None:
+    """In a process of its own: here others have imported the rest."""
+    pages = "".join((ROOT / page).read_text("utf-8") for page in ("README.md", "docs/clients.md", "docs/tutorial.md"))
+    named = sorted(
+        {*_HELPED.findall(pages), *(name for part in _PYTHON.findall(pages) for name in _USED.findall(part))}
+    )
+    assert {"pytest_plugin", "connect", "GridsignalError"} <= set(named)
+    code = f"import gridsignal, operator\nfor name in {named}: operator.attrgetter(name)(gridsignal)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=SOON_S, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_a_program_without_it_loads_nothing_of_it(pytester: pytest.Pytester) -> None:

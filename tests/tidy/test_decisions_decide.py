@@ -53,7 +53,7 @@ DECISIONS = (
     "services/gridsignal_services/dispatch/book.py",
     "services/gridsignal_services/dispatch/contents.py",
     "services/gridsignal_services/dispatch/commands.py",
-    "services/gridsignal_services/dispatch/vintages.py",
+    "schemas/gridsignal_schemas/rules/vintages.py",
     "services/gridsignal_services/gateway/answers.py",
     "services/gridsignal_services/gateway/history.py",
     "services/gridsignal_services/gateway/lastvalues.py",

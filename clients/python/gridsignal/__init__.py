@@ -199,8 +199,11 @@ _HOMES = (
 )
 
 
+_MODULES = ("frames", "pytest_plugin", "sync", "testing")
+
+
 def __getattr__(name: str) -> object:
-    if name in ("frames", "sync"):
+    if name in _MODULES:
         return import_module(f"gridsignal.{name}")
     if name in __all__:
         for home in map(import_module, _HOMES):

@@ -13,11 +13,11 @@ import asyncio
 import http.client
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 from pydantic import TypeAdapter, ValidationError
@@ -30,6 +30,7 @@ from gridsignal.tokens import NoToken, Tokens
 from gridsignal_schemas.frames import Detail
 
 Signal = Literal["prices", "carbon"]
+_Point = TypeVar("_Point")
 _MONTH, _WEEK = timedelta(days=31), timedelta(days=7)  # the most that one question may ask for
 _MOST_BYTES = 64 * 1024 * 1024
 _HINT = "such as http://127.0.0.1:8082 or https://operators.grid.example"
@@ -72,6 +73,14 @@ class CarbonPoint:
     revision: int
     issued_at: datetime | None
     logged_at: datetime
+
+
+class Points(list[_Point]):
+    """Points of one kind, which is known of none of them, too."""
+
+    def __init__(self, of: type[_Point], found: Iterable[_Point]) -> None:
+        super().__init__(found)
+        self.of = of
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +127,12 @@ class Archive:
     async def prices(self, zone: str, start: datetime, end: datetime, as_of: datetime | None) -> list[PricePoint]:
         """The best known prices of the intervals that touch [start, end)."""
         points = await self._points("prices", zone, start, end, as_of)
-        return _read(_PRICES, points)
+        return Points(PricePoint, _read(_PRICES, points))
 
     async def carbon(self, zone: str, start: datetime, end: datetime, as_of: datetime | None) -> list[CarbonPoint]:
         """The best known carbon intensities, likewise."""
         points = await self._points("carbon", zone, start, end, as_of)
-        return _read(_CARBON, points)
+        return Points(CarbonPoint, _read(_CARBON, points))
 
     async def _points(
         self, signal: Signal, zone: str, start: datetime, end: datetime, as_of: datetime | None

@@ -128,7 +128,8 @@ class Outbox:
             db.close()
             if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise OutboxFailed(
-                    f"the outbox {self.path} belongs to a running program; give each program its own instance="
+                    f"another program that runs has the outbox {self.path}; programs of one site on one machine need"
+                    ' a name each: connect(..., instance="meters")'
                 ) from error
             raise
         self._db = db

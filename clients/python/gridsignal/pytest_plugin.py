@@ -4,8 +4,10 @@
         async with gridsignal.connect(fake_grid.url, token=fake_grid.token, site="fra-1", outbox=":memory:") as grid:
             ...
 
-A test that moves time asks for `fake_clock` as well and connects with `clock=fake_clock`. The fixture is asynchronous:
-it needs pytest-asyncio, or anyio's plugin in a test marked with it.
+The fixture is asynchronous: it needs pytest-asyncio (`pip install pytest pytest-asyncio`), with `asyncio_mode = auto`
+in pytest's settings or a mark at each test, or anyio's plugin in a test marked with it. A test that moves time asks for
+`fake_clock` as well and connects with `clock=fake_clock`; `grid.history` tells what the test has published, with
+`api=fake_grid.api`.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import CarbonIntensity, GridClock, SpotPrice
+from gridsignal_schemas.rules.vintages import Logged
 from gridsignal_services.bus import Log, LogRecord, Reader
 from gridsignal_services.bus.codec import Codec, Poison, UnknownSchema
 from gridsignal_services.clock import append_us, grid_time, micros
 from gridsignal_services.dispatch.contents import BLOCK, Contents, Entry
-from gridsignal_services.dispatch.vintages import Logged
 from gridsignal_services.work import NOBODYS, Work
 
 AHEAD = timedelta(days=14)

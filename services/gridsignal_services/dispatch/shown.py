@@ -25,8 +25,9 @@ from gridsignal_schemas.messages import (
     SiteRegistration,
     SpotPrice,
 )
+from gridsignal_schemas.rules import vintages
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
-from gridsignal_services.dispatch import baselines, signals, totals, vintages
+from gridsignal_services.dispatch import baselines, signals, totals
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
 from gridsignal_services.dispatch.sheet import LISTS
 from gridsignal_services.dispatch.views import (

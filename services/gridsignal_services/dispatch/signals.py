@@ -9,13 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.rules.faults import fault
-from gridsignal_schemas.values import Shape, Timestamp
-from gridsignal_services.dispatch.archive import TooMuch
-from gridsignal_services.dispatch.door import Door
-from gridsignal_services.dispatch.listing import must_be_theirs
-from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_period
-from gridsignal_services.dispatch.sheet import as_asked, sheet_at
-from gridsignal_services.dispatch.vintages import (
+from gridsignal_schemas.rules.vintages import (
     Best,
     CarbonCurve,
     CarbonPoint,
@@ -25,6 +19,12 @@ from gridsignal_services.dispatch.vintages import (
     curve,
     point,
 )
+from gridsignal_schemas.values import Shape, Timestamp
+from gridsignal_services.dispatch.archive import TooMuch
+from gridsignal_services.dispatch.door import Door
+from gridsignal_services.dispatch.listing import must_be_theirs
+from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_period
+from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.written import around, json
 from gridsignal_services.rest import problems
 

@@ -13,6 +13,7 @@ import pytest
 
 from gridsignal import CarbonPoint, PricePoint
 from gridsignal.frames import history_frame
+from gridsignal.history import Points
 from tests.builders import utc
 
 HOUR = timedelta(hours=1)
@@ -75,9 +76,19 @@ def test_a_gap_is_nan_and_figures_are_computed_with() -> None:
     assert history_frame([gap])["price_per_mwh"].dtype == "float64"
 
 
-def test_no_points_are_an_empty_frame() -> None:
-    frame = history_frame([])
-    assert (len(frame), frame.index.name, str(frame.index.tz)) == (0, "starts_at", "UTC")
+@pytest.mark.parametrize("point", [PRICE, CARBON])
+def test_a_frame_of_no_points_is_a_full_one_without_its_rows(point: PricePoint | CarbonPoint) -> None:
+    full = history_frame([point])  # type: ignore[list-item]  # of one kind in each case
+    empty = history_frame(Points(type(point), []))
+    assert (len(empty), empty.index.name) == (0, full.index.name)
+    assert (list(empty.columns), empty.index.dtype) == (list(full.columns), full.index.dtype)
+    figures = [name for name in full.columns if name in ("price_per_mwh", "grams_per_kwh")]
+    assert dict(empty.dtypes) == dict(full.dtypes)
+    assert empty[figures].resample("1D").mean().empty
+
+
+def test_a_list_that_nobody_asked_for_is_one_of_prices() -> None:
+    assert list(history_frame([]).columns) == list(history_frame([PRICE]).columns)
 
 
 def test_without_pandas_the_error_names_the_extra() -> None:

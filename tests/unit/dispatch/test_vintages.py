@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from gridsignal_services.dispatch.vintages import Logged, carbon, prices
+from gridsignal_schemas.rules.vintages import Logged, carbon, prices
 from tests.builders import a_carbon_intensity, a_spot_price, utc
 
 FROM, TO = utc("18:00"), utc("20:00")

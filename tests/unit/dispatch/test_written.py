@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridsignal_services.dispatch import vintages
+from gridsignal_schemas.rules import vintages
+from gridsignal_schemas.rules.vintages import Best, Logged
 from gridsignal_services.dispatch.signals import Carbon, Prices, texts
-from gridsignal_services.dispatch.vintages import Best, Logged
 from gridsignal_services.dispatch.written import around
 from tests.builders import a_carbon_intensity, a_spot_price, utc
 

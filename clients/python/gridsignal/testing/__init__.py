@@ -14,7 +14,8 @@ test decides who is awarded what, and what breaks when.
 
 from gridsignal.testing.clock import ManualClock
 from gridsignal.testing.fake import FakeGrid
+from gridsignal.testing.records import spot_prices
 from gridsignal.testing.site import FakeSite
 from gridsignal.testing.world import Refusal
 
-__all__ = ["FakeGrid", "FakeSite", "ManualClock", "Refusal"]
+__all__ = ["FakeGrid", "FakeSite", "ManualClock", "Refusal", "spot_prices"]

@@ -127,7 +127,7 @@ class FakeGrid:
 
     @property
     def api(self) -> str:
-        """What `connect(api=...)` takes: where a request stands, what a site declared and metered; no history."""
+        """What `connect(api=...)` takes: prices and carbon that were published, what a site declared, its readings."""
         return f"http://127.0.0.1:{self.port}"
 
     def now(self) -> datetime:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from gridsignal.ids import uuid7
 from gridsignal.testing.standing import Standing
-from gridsignal_schemas.messages import Decision, DispatchOrder, DispatchRequest, FlexOffer, OfferDecision
+from gridsignal_schemas.messages import Decision, DispatchOrder, DispatchRequest, FlexOffer, OfferDecision, SpotPrice
 from gridsignal_schemas.rules.offers import decision_on
 
 
@@ -42,6 +43,31 @@ def a_request(now: datetime, zone: str, power_w: int, direction: str, in_s: int,
         "run_mode": "LIVE",
     }
     return DispatchRequest(**filled | fields)
+
+
+def spot_prices(
+    prices_per_mwh: Sequence[str | int | None], *, starts_at: datetime, zone: str = "DE-LU", **fields: Any
+) -> SpotPrice:
+    """A curve of day-ahead prices in EUR/MWh, one for each quarter of an hour from `starts_at` on; None is a gap.
+
+    For `FakeGrid.publish`; every field of a SpotPrice can be given. Of two curves of one time the one that was
+    published later holds.
+    """
+    filled: dict[str, Any] = {
+        "zone": zone,
+        "product": "DAY_AHEAD",
+        "dataset": "FAKE",
+        "provider": "fake",
+        "currency": "EUR",
+        "starts_at": starts_at,
+        "resolution_s": 900,
+        "prices_per_mwh": [None if price is None else Decimal(price) for price in prices_per_mwh],
+        "status": "FINAL",
+        "flags": [],
+        "observed_at": starts_at,
+        "revision": 1,
+    }
+    return SpotPrice(**filled | fields)
 
 
 def an_order(

@@ -1,4 +1,5 @@
-"""The fake grid's REST door, as far as a data center's program asks it: what a site has declared and metered."""
+"""The fake grid's REST door, as far as a data center's program asks it: what was published of prices and carbon, what a
+site has declared and metered, where a request stands."""
 
 from __future__ import annotations
 
@@ -15,20 +16,24 @@ from websockets.http11 import Response
 
 from gridsignal.testing.world import World
 from gridsignal_schemas.messages import MeterReading
+from gridsignal_schemas.rules import vintages
 from gridsignal_schemas.rules.baselines import counting, runs_of
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_schemas.rules.offers import can_see
 from gridsignal_schemas.values import Timestamp, rfc3339
 
+_PRICES, _CARBON = "/v1/prices", "/v1/carbon"
 _BASELINES, _READINGS, _REQUESTS = "/v1/baselines", "/v1/readings", "/v1/requests/"
+_OF_PERIODS = {path: timedelta(days=31, hours=1) for path in (_PRICES, _CARBON)}
+_OF_PERIODS |= {path: timedelta(days=7, hours=1) for path in (_BASELINES, _READINGS)}
+"""What is asked of a period, and how long that may be."""
 _INSTANT = TypeAdapter(Timestamp)
-_WEEK = timedelta(days=7, hours=1)
 
 
 def is_asked(target: str) -> bool:
     """Whether a request is for this door, and not for the gateway."""
     path = urlsplit(target).path
-    return path in (_BASELINES, _READINGS) or path.startswith(_REQUESTS)
+    return path in _OF_PERIODS or path.startswith(_REQUESTS)
 
 
 def answered(world: World, socket: ServerConnection, target: str) -> Response | None:
@@ -57,7 +62,7 @@ def _answer(world: World, target: str) -> tuple[HTTPStatus, str]:
     asked = {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
     instants: dict[str, datetime] = {}
     wrong = []
-    for name in ("from", "to"):
+    for name in ("from", "to", *({"as_of"} & asked.keys())):
         try:
             instants[name] = _INSTANT.validate_python(asked[name])
         except (KeyError, ValidationError):
@@ -65,15 +70,26 @@ def _answer(world: World, target: str) -> tuple[HTTPStatus, str]:
     if wrong:
         return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "PARAMETER", "expected a time with its offset", *wrong)
     since, until = instants["from"], instants["to"]
-    if not since < until <= since + _WEEK:
-        told = f"expected after from and at most {_WEEK.days} days later"
+    if not since < until <= since + (longest := _OF_PERIODS[url.path]):
+        told = f"expected after from and at most {longest.days} days later"
         return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "PERIOD", told, "?to")
+    if url.path in (_PRICES, _CARBON):
+        return HTTPStatus.OK, _curves(world, url.path, asked.get("zone"), (since, until, instants.get("as_of")))
     site = asked.get("site", "")
     if site not in world.sites:
         return _problem(HTTPStatus.NOT_FOUND, "NOT_FOUND", "No such site, or you may not see it.", "")
     if url.path == _READINGS:
         return HTTPStatus.OK, json.dumps({"readings": _readings(world, site, since, until), "ignored": []})
     return HTTPStatus.OK, json.dumps({"site": site, "stretches": _stretches(world, site, since, until)})
+
+
+def _curves(world: World, path: str, zone: str | None, asked: tuple[datetime, datetime, datetime | None]) -> str:
+    """What was known of a zone, by the rules of the real door; nothing of one for which nothing was published."""
+    since, until, moment = asked
+    as_of = moment or world.now()
+    logged = [known for known in world.series if known.series.zone == zone]
+    curves = (vintages.prices if path == _PRICES else vintages.carbon)(logged, since, until, as_of)
+    return json.dumps({"as_of": rfc3339(as_of), "curves": [curve.model_dump(mode="json") for curve in curves]})
 
 
 def _request(world: World, request_id: str) -> tuple[HTTPStatus, str]:

@@ -37,6 +37,7 @@ from gridsignal_schemas.messages import (
 from gridsignal_schemas.records import facet_of, field_of, identity_of, row_of
 from gridsignal_schemas.rules.lifecycle import OFFER_STANDS
 from gridsignal_schemas.rules.offers import can_see
+from gridsignal_schemas.rules.vintages import Logged
 
 _CIRCUMSTANCES = {"actor", "at"}
 """Of an answer: who gave it and when, which differs after a restart."""
@@ -61,6 +62,8 @@ class World:
     sites: Mapping[str, FakeSite]
     """The participant's."""
     published: list[Record] = field(default_factory=list)
+    series: list[Logged] = field(default_factory=list)
+    """Prices and carbon among them, and when each was published."""
     written: list[Record] = field(default_factory=list)
     """What data centers wrote and the log took, in order."""
     refusals: deque[Refusal] = field(default_factory=deque)
@@ -79,6 +82,8 @@ class World:
     def publish(self, record: Record) -> None:
         """Puts a record on the log."""
         self.published.append(record)
+        if isinstance(record, SpotPrice | CarbonIntensity):
+            self.series.append(Logged(self.now(), record))
         self.ledger.published(record)
 
     def cursor(self, position: int) -> str:
