@@ -5,7 +5,7 @@ A transition that is not in a table is refused with the current state; nothing i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
@@ -23,6 +23,23 @@ class RequestState(StrEnum):
     SETTLED = "SETTLED"
     DISPUTED = "DISPUTED"
     CANCELLED = "CANCELLED"
+
+
+class RequestShown(StrEnum):
+    """What is read of a request: its state, or of one that is another's no more than `shown` knows."""
+
+    OPEN = "OPEN"
+    CLEARING = "CLEARING"
+    AWARDED = "AWARDED"
+    PARTIALLY_AWARDED = "PARTIALLY_AWARDED"
+    UNMET = "UNMET"
+    ACTIVE = "ACTIVE"
+    COMPLETED = "COMPLETED"
+    SETTLED = "SETTLED"
+    DISPUTED = "DISPUTED"
+    CANCELLED = "CANCELLED"
+    OVER = "OVER"
+    """Its period has passed. Whether it was met is between its operator and those who offered."""
 
 
 class OfferState(StrEnum):
@@ -179,7 +196,27 @@ ORDER_UNANSWERED = frozenset({_S.ISSUED, _S.RECEIVED})
 OFFER_CALLABLE = frozenset({_O.LIVE, _O.STANDBY})
 OFFER_STANDS = OFFER_CALLABLE | {_O.TENTATIVE, _O.AWARDED}
 
+_SHOWN_TO_ALL = frozenset({_R.OPEN, _R.CANCELLED})
+_HAS_BEGUN = frozenset({_S.ACTIVE, _S.SUSTAINING, _S.RECOVERING})
 State = TypeVar("State", bound=StrEnum)
+
+
+def shown(
+    state: RequestState, power_w: int, own_orders: Iterable[tuple[OrderState, int]], *, is_past: bool
+) -> RequestShown:
+    """What a participant reads of a request: nothing but what its times and the participant's own orders tell.
+
+    `power_w` is what is asked, `own_orders` the states and powers of their orders, `is_past` whether its period is.
+    """
+    if state in _SHOWN_TO_ALL:
+        return RequestShown(state)
+    live = [(order, held_w) for order, held_w in own_orders if order not in ORDER_OVER]
+    if any(order in _HAS_BEGUN for order, _ in live):
+        return RequestShown.ACTIVE
+    if live:
+        is_all = sum(held_w for _, held_w in live) >= power_w
+        return RequestShown.AWARDED if is_all else RequestShown.PARTIALLY_AWARDED
+    return RequestShown.OVER if is_past else RequestShown.CLEARING
 
 
 class IllegalTransition(Exception):

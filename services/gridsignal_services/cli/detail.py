@@ -7,7 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from gridsignal.cli.tables import when
+from gridsignal_schemas.rules.lifecycle import RequestShown
 from gridsignal_services.cli.api import period_of
+
+_OVER = ": whether it was met is between its operator and those who offered"
 
 
 def lines_of(view: dict[str, Any], orders: list[dict[str, Any]]) -> Iterator[str]:
@@ -24,7 +27,7 @@ def lines_of(view: dict[str, Any], orders: list[dict[str, Any]]) -> Iterator[str
 def _terms(request: dict[str, Any], view: dict[str, Any]) -> Iterator[tuple[str, str]]:
     zone = request["zone"]
     way = "down" if request["direction"] == "LOAD_DECREASE" else "up"
-    yield "state", view["state"]
+    yield "state", view["state"] + (_OVER if view["state"] == RequestShown.OVER else "")
     yield "asked", f"{_mw(request['power_w'])} {way} in {zone}, for {request['purpose']}, by {request['operator']}"
     yield "text", request["text"]
     yield "from", " to ".join(period_of(request))

@@ -8,13 +8,14 @@ from typing import Any
 
 import httpx2
 
-from gridsignal.__main__ import OK
+from gridsignal.__main__ import FAILED, OK
 from gridsignal.cli.arguments import Arguments, give_examples, power_w
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import printable, show_rows
 from gridsignal_schemas.rules.lifecycle import REQUEST_OVER, RequestState
 from gridsignal_services.cli import amend, create, detail
 from gridsignal_services.cli.api import (
+    Failed,
     add_options,
     add_period,
     answer,
@@ -41,7 +42,11 @@ examples:
   gridsignal request amend REQUEST_ID --power 10MW --for 30m
   gridsignal request cancel REQUEST_ID --reason "the line is back"
 """
-_LISTED = "Requests that you may see. Those that have been over for a day need --from or --to."
+_OTHERS = (
+    "Of a request that is another's you read OPEN or CANCELLED, what your own orders tell (AWARDED, PARTIALLY_AWARDED, "
+    "ACTIVE), else CLEARING, and OVER after its end: whether it was met is between its operator and those who offered."
+)
+_LISTED = f"Requests that you may see. Those that have been over for a day need --from or --to. {_OTHERS}"
 _DONE = REQUEST_OVER - {RequestState.UNMET}
 """States in which no order stands any more, whatever was awarded; of UNMET it is said that nothing was."""
 WORDS = {
@@ -197,7 +202,10 @@ def _show(views: list[Any]) -> None:
 def _book(http: httpx2.Client, args: argparse.Namespace) -> int:
     path = below("requests", args.request_id)
     if args.action == "book":
-        view = answer(http.get(f"{path}/book"))
+        response = http.get(f"{path}/book")
+        if response.status_code == 404:
+            _must_be_its_operators(http, path)
+        view = answer(response)
     else:
         body: dict[str, Any] = {"reason": args.reason} | ({"picks": args.pick} if args.action == "award" else {})
         view = answer(http.post(f"{path}/{args.action}", json=body), AWARDED if args.action == "award" else WORDS)
@@ -205,11 +213,19 @@ def _book(http: httpx2.Client, args: argparse.Namespace) -> int:
         show_json(view)
         return OK
     asked, awarded = view["request"]["power_w"] / 1e6, view["awarded_w"] / 1e6
-    stands = f"{awarded:g} of {asked:g} MW awarded, {view['offered_w'] / 1e6:g} offered"
+    stands = f"{awarded:g} of {asked:g} MW awarded, {view['offered_w'] / 1e6:g} MW offered"
     title = f"{args.request_id}: {view['state']}, {f'{asked:g} MW asked' if view['state'] in _DONE else stands}"
     rows = [_line(offer) for offer in view["offers"]]
     show_rows(title, ("", "site", "offer", "price", "power", "state", "awarded", "order", "why"), rows)
     return OK
+
+
+def _must_be_its_operators(http: httpx2.Client, path: str) -> None:
+    """Raises Failed for the book of a request that can be seen, and is another's."""
+    if (shown := http.get(path)).is_success:
+        of = shown.json()["request"]
+        told = f"the book of request {of['request_id']} is for {of['operator']}, who asked, alone"
+        raise Failed(FAILED, f"{told}; `gridsignal offer list` and `gridsignal order list` show what is yours")
 
 
 def _line(offer: dict[str, Any]) -> tuple[str, ...]:

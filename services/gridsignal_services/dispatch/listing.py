@@ -12,7 +12,7 @@ from pydantic import BeforeValidator
 
 from gridsignal_schemas.messages import OrderState
 from gridsignal_schemas.rules.faults import fault
-from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.rest import problems
@@ -30,7 +30,7 @@ Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
 After = Annotated[str | None, Query(description="The `next` of the page before, which had the same filters.")]
 NewestFirst = Annotated[bool, Query(description="Begin with what came last.")]
 ZoneFilter = Annotated[str | None, Query(examples=["DE-LU"])]
-RequestStates = Annotated[RequestState | None, _Capitals, Query(description="Capitals or not.")]
+RequestStates = Annotated[RequestShown | None, _Capitals, Query(description="Capitals or not.")]
 OfferStates = Annotated[OfferState | None, _Capitals, Query(description="Capitals or not.")]
 OrderStates = Annotated[OrderState | None, _Capitals, Query(description="Capitals or not.")]
 

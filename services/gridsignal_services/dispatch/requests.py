@@ -131,14 +131,14 @@ def _listing(router: APIRouter, door: Door) -> None:
         now, has_period = door.clock.now(), from_ is not None or to is not None
 
         def keeps(entry: tuple[Ledger, TrackedRequest]) -> bool:
-            tracked = entry[1]
+            tracked, own = entry[1], owns(who, entry[1])
             asked = tracked.request
             return (
                 zone in (None, asked.zone)
                 and overlaps(asked.starts_at, asked.ends_at, from_, to)
                 and door.sees_request(who, *entry)
-                and (has_period or owns(who, tracked) or stays_for(who.name, entry[0].book, tracked, now))
-                and (state is None or state is state_shown(tracked, now, own=owns(who, tracked)))
+                and (has_period or own or stays_for(who.name, entry[0].book, tracked, now))
+                and (state is None or state is state_shown(who.name, entry[0].book, tracked, now, own=own))
             )
 
         async with door.turn(who) as work:
@@ -147,7 +147,7 @@ def _listing(router: APIRouter, door: Door) -> None:
             seen = await listed(known, keeps, _made_at, work, newest_first=newest_first)
             chosen, following = paged(seen, after, limit)
             page = Requests(requests=[], next=following)
-            answer = await written(page, "requests", chosen, lambda i: _view_of(door, who, seen[i][1]), work)
+            answer = await written(page, "requests", chosen, lambda i: _view_of(door, who, seen[i]), work)
             return await as_asked(request, answer, _REQUESTS, work)
 
 
@@ -257,15 +257,15 @@ def _checked(door: Door, who: Principal, body: RequestBody, request_id: str, rev
 
 
 async def _view(door: Door, who: Principal, request_id: str) -> RequestView:
-    return _view_of(door, who, (await door.request(who, request_id))[1])
+    return _view_of(door, who, await door.request(who, request_id))
 
 
 def _made_at(entry: tuple[Ledger, TrackedRequest]) -> datetime:
     return entry[1].receipts[1].received_at
 
 
-def _view_of(door: Door, who: Principal, tracked: TrackedRequest) -> RequestView:
-    return request_view(tracked, door.clock.now(), own=owns(who, tracked))
+def _view_of(door: Door, who: Principal, entry: tuple[Ledger, TrackedRequest]) -> RequestView:
+    return request_view(who.name, entry[0].book, entry[1], door.clock.now(), own=owns(who, entry[1]))
 
 
 async def _another(door: Door, who: Principal, asked: DispatchRequest) -> problems.Problem:

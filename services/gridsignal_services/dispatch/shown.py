@@ -26,7 +26,7 @@ from gridsignal_schemas.messages import (
     SpotPrice,
 )
 from gridsignal_schemas.rules import vintages
-from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown, RequestState
 from gridsignal_services.dispatch import baselines, signals, totals
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
 from gridsignal_services.dispatch.sheet import LISTS
@@ -104,7 +104,7 @@ def _baselines() -> baselines.Baselines:
 def _request() -> RequestView:
     return RequestView(
         request=_golden(DispatchRequest),
-        state=RequestState.AWARDED,
+        state=RequestShown.AWARDED,
         waits_for_clearing=False,
         offers=1,
         orders=[_golden(DispatchOrder).order_id],

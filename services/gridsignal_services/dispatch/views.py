@@ -17,7 +17,7 @@ from gridsignal_schemas.messages import (
     SiteRegistration,
 )
 from gridsignal_schemas.rules.changes import latest_end
-from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD, ORDER_OVER, OfferState, RequestState
+from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD, ORDER_OVER, OfferState, RequestShown, shown
 from gridsignal_schemas.values import Currency, Identifier, Shape, Timestamp, Zone
 from gridsignal_services.dispatch.meters import PassedOver
 from gridsignal_services.ledger.amounts import Amount
@@ -32,15 +32,16 @@ class RequestView(Shape):
     """A request and where it stands."""
 
     request: DispatchRequest
-    state: RequestState
-    """Who only sees it reads OPEN, CLEARING once offers are no longer taken, COMPLETED after its end, or CANCELLED:
-    whether it was met is between its operator and those who offered."""
+    state: RequestShown
+    """Who only sees it reads OPEN or CANCELLED; ACTIVE, AWARDED or PARTIALLY_AWARDED by their own orders alone; else
+    CLEARING once offers are no longer taken, and OVER after its end: whether it was met is between its operator and
+    those who offered."""
     waits_for_clearing: bool
     """True between gate closure, or a shortfall, and the clearing that answers it; for its operator alone."""
     offers: int
-    """How many offers its operator has; participants see 0 here."""
+    """How many offers its operator has; participants see 0 here, and theirs at /v1/offers."""
     orders: list[str]
-    """Orders its operator has; participants see none here."""
+    """Orders its operator has; participants see their own here that are not over, and all of theirs at /v1/orders."""
 
 
 class OrderStep(Shape):
@@ -145,22 +146,30 @@ class Readings(Shape):
     """The newest of those that count for nothing, and why; a hundred at most."""
 
 
-def request_view(tracked: TrackedRequest, now: datetime, *, own: bool) -> RequestView:
-    """`own`: for its operator; others see the request, and as much of its state as its own times tell."""
+def request_view(name: str, book: Book, tracked: TrackedRequest, now: datetime, *, own: bool) -> RequestView:
+    """`own`: for its operator; a principal of another name sees the request, and what its own orders tell."""
+    theirs = [] if own else _orders_of(name, book, tracked)
     return RequestView(
         request=tracked.request,
-        state=state_shown(tracked, now, own=own),
+        state=state_shown(name, book, tracked, now, own=own),
         waits_for_clearing=own and tracked.wants_clearing,
         offers=len(tracked.offers) if own else 0,
-        orders=list(tracked.orders) if own else [],
+        orders=list(tracked.orders) if own else [o.order.order_id for o in theirs if o.state not in ORDER_OVER],
     )
 
 
-def state_shown(tracked: TrackedRequest, now: datetime, *, own: bool) -> RequestState:
-    """A request's state as its operator, or somebody else, may know it."""
-    if own or tracked.state in (RequestState.OPEN, RequestState.CANCELLED):
-        return tracked.state
-    return RequestState.CLEARING if now < tracked.request.ends_at else RequestState.COMPLETED
+def state_shown(name: str, book: Book, tracked: TrackedRequest, now: datetime, *, own: bool) -> RequestShown:
+    """A request's state as its operator, or a principal of another name, may know it."""
+    if own:
+        return RequestShown(tracked.state)
+    request, theirs = tracked.request, _orders_of(name, book, tracked)
+    held = [(each.state, each.power_w) for each in theirs]
+    return shown(tracked.state, request.power_w, held, is_past=request.ends_at <= now)
+
+
+def _orders_of(name: str, book: Book, tracked: TrackedRequest) -> list[TrackedOrder]:
+    orders = [each for each in map(book.orders.get, tracked.orders) if each]  # it may leave at any moment
+    return [each for each in orders if f"participant:{each.order.participant}" == name]
 
 
 def stays_for(name: str, book: Book, tracked: TrackedRequest, now: datetime) -> bool:
@@ -169,8 +178,7 @@ def stays_for(name: str, book: Book, tracked: TrackedRequest, now: datetime) -> 
     since = now - book.kept
     if tracked.request.ends_at > since:
         return True
-    orders = [each.order for each in map(book.orders.get, tracked.orders) if each]  # it may leave at any moment
-    own = [order for order in orders if f"participant:{order.participant}" == name]
+    own = [each.order for each in _orders_of(name, book, tracked)]
     return any(overlaps(order.starts_at, order.ends_at, since, None) for order in own)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -27,7 +27,7 @@ SAID: list[Record] = [
     spot_prices([8], starts_at=NOON, zone="FR"),
     a_carbon_intensity(),
 ]
-Points = list[PricePoint] | list[CarbonPoint]
+Points = Sequence[PricePoint | CarbonPoint]
 
 
 async def asked(grid: Grid) -> list[Points]:
@@ -40,8 +40,7 @@ async def asked(grid: Grid) -> list[Points]:
         await grid.history("carbon", "DE-LU", NOON - timedelta(days=40), ends_at),
         await grid.history("prices", "DE-LU", NOON + timedelta(days=9), NOON + timedelta(days=10)),
     ]
-    bare: Callable[[Points], Points] = lambda points: [replace(point, logged_at=NOON) for point in points]  # type: ignore[assignment]  # noqa: E731
-    return list(map(bare, found))
+    return [[replace(point, logged_at=NOON) for point in points] for points in found]
 
 
 async def test_both_doors_know_the_same_of_what_was_published(stack: Stack) -> None:

@@ -10,7 +10,15 @@ import pytest
 
 from gridsignal_schemas.messages import Decision, OrderState
 from gridsignal_schemas.rules import lifecycle
-from gridsignal_schemas.rules.lifecycle import Event, IllegalTransition, OfferState, RequestState, after
+from gridsignal_schemas.rules.lifecycle import (
+    Event,
+    IllegalTransition,
+    OfferState,
+    RequestShown,
+    RequestState,
+    after,
+    shown,
+)
 from gridsignal_schemas.values import MW
 from tests.builders import a_request_cancellation, utc
 from tests.unit.ledger.market import Market, told_decisions, told_orders
@@ -33,6 +41,32 @@ def test_every_state_can_be_reached(table: Table, first: list[Any], never: froze
         reached |= following
         frontier += following
     assert reached == set(type(first[0])) - never
+
+
+def test_what_is_read_of_anothers_request_tells_nothing_of_others() -> None:
+    """Whatever became of it, those who have no order on it read the same; and so do those who have one."""
+    assert [*RequestShown] == [*RequestState, "OVER"]
+    hidden = set(RequestState) - {RequestState.OPEN, RequestState.CANCELLED}
+    for own in ([], [(OrderState.ACCEPTED, 5)], [(OrderState.ACTIVE, 5)], [(OrderState.COMPLETED, 9)]):
+        for is_past in (False, True):
+            (told,) = {shown(state, 9, own, is_past=is_past) for state in hidden}
+            assert (told == "OVER") is (is_past and all(state in lifecycle.ORDER_OVER for state, _ in own))
+    for state in (RequestState.OPEN, RequestState.CANCELLED):
+        assert shown(state, 9, [(OrderState.ACTIVE, 9)], is_past=True) == state.value
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ([OrderState.ISSUED], "PARTIALLY_AWARDED"),
+        ([OrderState.ACCEPTED, OrderState.RECEIVED], "AWARDED"),
+        ([OrderState.ACCEPTED, OrderState.SUSTAINING], "ACTIVE"),
+        ([OrderState.REFUSED, OrderState.VOIDED], "CLEARING"),
+    ],
+)
+def test_ones_own_orders_say_what_is_true_of_a_request(own: list[OrderState], told: str) -> None:
+    orders = [(state, 6 * MW) for state in own]
+    assert shown(RequestState.PARTIALLY_AWARDED, 12 * MW, orders, is_past=False) == told
 
 
 @pytest.mark.parametrize(("table", "first", "never"), TABLES)

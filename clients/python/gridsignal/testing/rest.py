@@ -18,7 +18,7 @@ from gridsignal.testing.world import World
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules import vintages
 from gridsignal_schemas.rules.baselines import counting, runs_of
-from gridsignal_schemas.rules.lifecycle import RequestState
+from gridsignal_schemas.rules.lifecycle import shown
 from gridsignal_schemas.rules.offers import can_see
 from gridsignal_schemas.values import Timestamp, rfc3339
 
@@ -70,7 +70,8 @@ def _answer(world: World, target: str) -> tuple[HTTPStatus, str]:
     if wrong:
         return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "PARAMETER", "expected a time with its offset", *wrong)
     since, until = instants["from"], instants["to"]
-    if not since < until <= since + (longest := _OF_PERIODS[url.path]):
+    longest = _OF_PERIODS[url.path]
+    if not since < until <= since + longest:
         told = f"expected after from and at most {longest.days} days later"
         return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "PERIOD", told, "?to")
     if url.path in (_PRICES, _CARBON):
@@ -93,14 +94,15 @@ def _curves(world: World, path: str, zone: str | None, asked: tuple[datetime, da
 
 
 def _request(world: World, request_id: str) -> tuple[HTTPStatus, str]:
-    """As one sees it who only offers: whether it was met is between its operator and those who offered."""
+    """As one sees it who only offers."""
     asked = world.ledger.asked.get(request_id)
     if asked is None or not can_see(asked.request, world.participant):
         return _problem(HTTPStatus.NOT_FOUND, "NOT_FOUND", "No such request, or you may not see it.", "")
-    state = asked.state
-    if state not in (RequestState.OPEN, RequestState.CANCELLED):
-        state = RequestState.CLEARING if world.now() < asked.request.ends_at else RequestState.COMPLETED
-    told = {"request": asked.request.model_dump(mode="json"), "state": state, "offers": 0, "orders": []}
+    held = [each for each in world.ledger.orders.values() if each.order.request_id == request_id]
+    orders, request = [each.order.order_id for each in held if not each.over], asked.request
+    is_past = request.ends_at <= world.now()
+    state = shown(asked.state, request.power_w, [(each.state, each.power_w) for each in held], is_past=is_past)
+    told = {"request": request.model_dump(mode="json"), "state": state, "offers": 0, "orders": orders}
     return HTTPStatus.OK, json.dumps(told | {"waits_for_clearing": False})
 
 
