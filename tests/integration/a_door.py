@@ -59,5 +59,5 @@ def a_door(
     registry, finished = registry or example_registry(), Finished(directory / "finished", most)
     replica.keep(finished)
     verifier, seal = LocalIssuer.create_or_open(directory / "issuer").verifier(), Seal(b"0" * 32, log.epoch)
-    readings, archive = Readings(log, CODEC, registry, lambda: None), Archive(log, CODEC)
+    readings, archive = Readings(log, CODEC, registry, lambda: None, directory), Archive(log, CODEC)
     return Door(replica, readings, archive, finished, verifier, registry, seal, clock, RestLimits(**limits))

@@ -24,10 +24,11 @@ from typing import NamedTuple, TypeVar
 
 from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_services.clock import micros
-from gridsignal_services.dispatch.kept_file import KeptFile
+from gridsignal_services.dispatch.kept_file import KeptFile, Unreadable
 from gridsignal_services.dispatch.tables import (
     MOST,
     MOST_BYTES,
+    TABLES,
     Kept,
     Period,
     Question,
@@ -52,10 +53,6 @@ _OBSTACLES = (OSError, sqlite3.OperationalError)
 """What may be gone the next time: a full disk, a folder that is read-only, something that lies in the way."""
 _FAILURES = (OSError, sqlite3.Error, zlib.error)
 _MOST_UNWRITTEN = 1000
-
-
-class Unreadable(Exception):
-    """What is over can't be read just now, or not all of it; the log says why."""
 
 
 class _Unwritten(NamedTuple):
@@ -89,7 +86,7 @@ class Finished:
         self._most, self._most_bytes = most, most_bytes
         self._is_whole = True
         self._worker = ThreadPoolExecutor(1, "finished")
-        self._file = KeptFile(self._path, stamp)
+        self._file = KeptFile(self._path, stamp, TABLES)
         self._is_closed = False
         self._under_way: list[_UnderWay] = []
         self._unwritten: deque[_Unwritten] = deque()

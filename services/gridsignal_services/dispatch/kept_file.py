@@ -1,4 +1,4 @@
-"""The file of finished requests as a file: opened, gone on with or begun anew, written by one thread, read by others.
+"""A file of tables made from the log: opened, gone on with or begun anew, written by one thread, read by others.
 
 Whoever reads has a connection of its own, which a write does not hold up, and sees the file as it is at one moment.
 """
@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from gridsignal_services.dispatch.tables import TABLES
 from gridsignal_services.telemetry import logger
 
 _log = logger("dispatch")
@@ -27,12 +26,19 @@ _NEVER_READ_AGAIN = "pragma synchronous = off;"
 """Nobody reads the file after this process."""
 
 
+class Unreadable(Exception):
+    """What is kept can't be read just now, or not all of it; the log says why."""
+
+
 class KeptFile:
     """Written by one thread at a time. Bounded: one connection for each thread that reads at once."""
 
-    def __init__(self, path: Path, stamp: str | None) -> None:
-        """`stamp` says of which log and code it is: a file that has it is gone on with. None: no file is."""
-        self._path, self._stamp = path, stamp
+    def __init__(self, path: Path, stamp: str | None, tables: str) -> None:
+        """`stamp` says of which log and code it is: a file that has it is gone on with. None: no file is.
+
+        `tables` is the SQL that makes them; one of them is `stamp (text)`.
+        """
+        self._path, self._stamp, self._tables = path, stamp, tables
         self._file: sqlite3.Connection | None = None
         self._readers: deque[sqlite3.Connection] = deque()
 
@@ -129,7 +135,7 @@ class KeptFile:
             file.executescript(_WRITTEN_BESIDE_READERS)
             if self._stamp is None:
                 file.executescript(_NEVER_READ_AGAIN)
-            file.executescript(f"begin; {TABLES} commit;")
+            file.executescript(f"begin; {self._tables} commit;")
             file.execute("insert into stamp values (?)", (self._stamp,))
         except BaseException:
             file.close()

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_services.dispatch.meters import Meters
+from gridsignal_services.dispatch.past import readable
 from gridsignal_services.dispatch.views import Metered
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import DeliveryInterval, Terms, measured, terms_of, totals
@@ -33,13 +34,14 @@ class Measuring:
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def of(self, book: Book, tracked: TrackedOrder, work: Work, since: datetime | None = None) -> Metered:
-        """The order's delivery as far as it is metered; its intervals from `since` on."""
+        """The order's delivery as far as it is metered; its intervals from `since` on. Raises Problem 503."""
         order = tracked.order
         with work.here():
             terms = terms_of(book, tracked)
             if terms is None:
                 return Metered()
-            readings = self._meters.in_order_of_log(order.site, order.starts_at, order.ends_at)
+        with readable():
+            readings = await self._meters.in_order_of_log(order.site, order.starts_at, order.ends_at, work)
         if len(readings) + sum(len(each.baseline.power_w) for each in terms.baselines) <= _FEW:
             with work.here():
                 return _page(terms, readings, since)

@@ -1,21 +1,24 @@
-"""Meter readings by site and time, as many as there is room for."""
+"""Meter readings by site and time: the newest in memory, older ones on disk."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
+from pathlib import Path
 from typing import NamedTuple
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import MeterReading
+from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_schemas.rules.readings import LONGEST_READING, is_interval
+from gridsignal_services.dispatch.older_readings import AT_ONCE, Held, OlderReadings, Place, newest, place_of
+from gridsignal_services.work import NOBODYS, Work
 
-Place = tuple[datetime, datetime, str, str]
-"""(starts_at, ends_at, meter, point): what a later reading of the same interval replaces."""
+PER_SITE = 2000
+"""Some days of quarter hours, some hours of ten seconds."""
 _PASSED_OVER = 100
 
 
@@ -29,8 +32,9 @@ class PassedOver(NamedTuple):
 @dataclass(slots=True)
 class _Site:
     places: list[Place] = field(default_factory=list)
-    readings: dict[Place, tuple[int, MeterReading]] = field(default_factory=dict)
-    """Each with its turn: how many had been read before it."""
+    readings: dict[Place, Held] = field(default_factory=dict)
+    is_full: bool = False
+    """Whether some of it are on disk: all that are older than the oldest here."""
     passed_over: deque[PassedOver] = field(default_factory=lambda: deque(maxlen=_PASSED_OVER))
 
 
@@ -39,50 +43,59 @@ class Meters:
 
     Bounded: `per_site` intervals of each site and the newest 100 that were passed over; sites by the registry, which
     the caller asks first.
-    When full: the oldest interval is forgotten; the log still has it.
+    When full: the oldest interval goes to disk.
     Conflates: readings of one meter and interval, to the highest `seq`.
     """
 
-    def __init__(self, per_site: int = 20_000) -> None:
+    def __init__(self, directory: Path, per_site: int = PER_SITE, at_once: int = AT_ONCE) -> None:
+        """Older ones lie in `directory`, so many written at once."""
         self._per_site = per_site
         self._sites: dict[str, _Site] = {}
+        self._older = OlderReadings(directory, at_once)
         self._turn = 0
 
-    def add(self, reading: MeterReading) -> bool:
-        """Remembers a reading; False for one that is no interval, is older than its successor, or has no room.
+    def add(self, reading: MeterReading) -> None:
+        """Remembers a reading that is an interval, unless another word on the same interval counts.
 
         Readings are added in the order of the log: of two with one `seq` the first counts.
         """
         if not is_interval(reading):
-            return False
+            return
         self._turn += 1
         site = self._sites.setdefault(reading.site, _Site())
-        place = (reading.starts_at, reading.ends_at, reading.meter, reading.point.value)
-        known = site.readings.get(place)
-        if known is not None:
-            if reading.seq > known[1].seq:
-                site.readings[place] = (self._turn, reading)
-            return reading.seq > known[1].seq
-        if len(site.places) >= self._per_site:
-            if place < site.places[0]:
-                return False
-            del site.readings[site.places.pop(0)]
-        insort(site.places, place)
-        site.readings[place] = (self._turn, reading)
-        return True
+        place, held = place_of(reading), (self._turn, reading)
+        if place in site.readings:
+            if newest(site.readings, held):
+                site.readings[place] = held
+        elif site.is_full and place < site.places[0]:
+            self._older.keep(held)
+        else:
+            insort(site.places, place)
+            site.readings[place] = held
+            if len(site.places) > self._per_site:
+                site.is_full = True
+                self._older.keep(site.readings.pop(site.places.pop(0)))
 
     def pass_over(self, reading: MeterReading, fault: Detail) -> None:
         """Remembers why a reading counts for nothing, for those who look for it."""
         self._sites.setdefault(reading.site, _Site()).passed_over.append(PassedOver(reading, fault))
 
-    def between(self, site: str, starts_at: datetime, ends_at: datetime | None = None) -> Iterator[MeterReading]:
-        """Readings that overlap [starts_at, ends_at), oldest first; an open end takes all that follow."""
-        return (reading for _, reading in self._between(site, starts_at, ends_at))
+    async def between(
+        self, site: str, starts_at: datetime, ends_at: datetime | None = None, work: Work = NOBODYS
+    ) -> list[MeterReading]:
+        """Readings that overlap [starts_at, ends_at), oldest first; an open end takes all that follow.
 
-    def in_order_of_log(self, site: str, starts_at: datetime, ends_at: datetime | None = None) -> list[MeterReading]:
+        Raises Unreadable.
+        """
+        found = await self._between(site, starts_at, ends_at, work)
+        return [found[place][1] for place in sorted(found)]
+
+    async def in_order_of_log(
+        self, site: str, starts_at: datetime, ends_at: datetime | None = None, work: Work = NOBODYS
+    ) -> list[MeterReading]:
         """The same readings as they came."""
-        found = sorted(self._between(site, starts_at, ends_at), key=itemgetter(0))
-        return [reading for _, reading in found]
+        found = await self._between(site, starts_at, ends_at, work)
+        return [reading for _, reading in sorted(found.values(), key=itemgetter(0))]
 
     def passed_over(self, site: str, starts_at: datetime, ends_at: datetime) -> list[PassedOver]:
         """The newest readings that count for nothing and touch [starts_at, ends_at)."""
@@ -90,10 +103,30 @@ class Meters:
         said = held.passed_over if held else ()
         return [each for each in said if each.reading.starts_at < ends_at and each.reading.ends_at >= starts_at]
 
-    def _between(self, site: str, starts_at: datetime, ends_at: datetime | None) -> list[tuple[int, MeterReading]]:
+    async def write(self) -> None:
+        """Writes what goes to disk: called now and then while readings are added."""
+        await self._older.write()
+
+    def close(self) -> None:
+        """Forgets what is on disk."""
+        self._older.close()
+
+    async def _between(self, site: str, starts_at: datetime, ends_at: datetime | None, work: Work) -> dict[Place, Held]:
         held = self._sites.get(site)
         if held is None:
-            return []
-        first = bisect_left(held.places, (starts_at - LONGEST_READING,))
-        last = len(held.places) if ends_at is None else bisect_left(held.places, (ends_at,))
-        return [held.readings[place] for place in held.places[first:last] if place[1] > starts_at]
+            return {}
+        until = ends_at or FOR_EVER
+        with work.here():
+            first = bisect_left(held.places, (starts_at - LONGEST_READING,))
+            last = bisect_left(held.places, (until,))
+            found = {place: held.readings[place] for place in held.places[first:last] if place[1] > starts_at}
+            if not held.is_full or first > 0:
+                return found
+            older = self._older.waiting(site, starts_at, until)
+        # what goes to disk meanwhile is found twice, and nothing is missed
+        older += await work.away(self._older.read, site, starts_at, until)
+        with work.here():
+            for each in older:
+                if newest(found, each):
+                    found[place_of(each[1])] = each
+        return found

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_services.access import Entitlements, Principal
-from gridsignal_services.dispatch.finished import Finished, Unreadable
+from gridsignal_services.dispatch.finished import Finished
+from gridsignal_services.dispatch.kept_file import Unreadable
 from gridsignal_services.dispatch.parts import ORDERS, REQUESTS, Kind, read, zone_name
 from gridsignal_services.dispatch.tables import Kept, Question, TooMany
 from gridsignal_services.ledger.reduce import Ledger
@@ -71,19 +72,19 @@ class Past:
 
     async def of_request(self, kinds: Sequence[Kind], request_id: str) -> Ledger | None:
         """These parts of a request; None: nothing of it concerns them."""
-        with _readable():
+        with readable():
             return await self._one(await self._finished.of_request(self._asked(kinds), request_id, self._work))
 
     async def of_order(self, order_id: str) -> Ledger | None:
         """The part that holds an order; None: it does not concern them."""
-        with _readable():
+        with readable():
             return await self._one(await self._finished.of_order(self._asked(ORDERS), order_id, self._work))
 
     async def touching(
         self, kinds: Sequence[Kind], zones: Iterable[str], from_: datetime | None, to: datetime | None
     ) -> list[Ledger]:
         """These parts of what touches [from, to) in these zones, the earliest end first. Raises TooMany."""
-        with _readable():
+        with readable():
             kept = await self._finished.touching(self._asked(kinds), zones, from_, to, self._work)
             return [ledger for together in _batches(kept) for ledger in await self._read(together)]
 
@@ -91,7 +92,7 @@ class Past:
         self, site: str, zones: Iterable[str], from_: datetime, to: datetime
     ) -> list[tuple[datetime, datetime | None]]:
         """The periods of their orders to a site on requests that touch [from, to). Raises Problem 422."""
-        with _shorter(), _readable():
+        with _shorter(), readable():
             return await self._finished.ordered_at(self._asked(ORDERS), zones, from_, to, site, self._work)
 
     def _asked(self, kinds: Sequence[Kind]) -> Question:
@@ -117,7 +118,7 @@ def _shorter() -> Iterator[None]:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def readable() -> Iterator[None]:
     """Raises Problem 503 for Unreadable."""
     try:
         yield

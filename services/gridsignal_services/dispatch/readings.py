@@ -1,8 +1,9 @@
-"""Reads the readings stream into memory, for the door to answer from."""
+"""Reads the readings stream, for the door to answer from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from gridsignal_schemas.messages import GridClock, MeterReading
 from gridsignal_schemas.rules.readings import reading_faults
@@ -23,9 +24,11 @@ class Readings:
     Poison and strangers' readings are passed over, and so is what was no measurement when it was logged.
     """
 
-    def __init__(self, log: Log, codec: Codec, registry: Registry, grid: Callable[[], GridClock | None]) -> None:
-        """`grid` is the simulation's clock, once the ledger knows it."""
-        self.meters = Meters()
+    def __init__(
+        self, log: Log, codec: Codec, registry: Registry, grid: Callable[[], GridClock | None], directory: Path
+    ) -> None:
+        """`grid` is the simulation's clock, once the ledger knows it; older readings lie in `directory`."""
+        self.meters = Meters(directory)
         self._grid = grid
         self._registry = registry
         self.following = Following(
@@ -42,6 +45,7 @@ class Readings:
             reading = await self.following.read(record)
             if isinstance(reading, MeterReading):
                 self._take(record, reading)
+        await self.meters.write()
 
     def _take(self, record: LogRecord, reading: MeterReading) -> None:
         site = self._registry.sites.get(reading.site)

@@ -50,7 +50,8 @@ class Dispatch:
     ) -> None:
         self.health = Health()
         self._log, self._replica, self._registry, self._clock = log, replica, registry, clock
-        self._readings = Readings(log, codec, registry, lambda: replica.grid)
+        own = replica.checkpoints.directory if replica.checkpoints is not None else settings.directory
+        self._readings = Readings(log, codec, registry, lambda: replica.grid, own)
         seal = Seal(_position_key(settings.directory), log.epoch)
         archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
         self._finished = _finished(replica.checkpoints, settings.directory)
@@ -97,6 +98,7 @@ class Dispatch:
         finally:
             self.health.set_ready(False, "stopped")
             await election.aclose()
+            self._readings.meters.close()
             await self._finished.aclose()
 
     async def _read_meters(self) -> None:

@@ -65,7 +65,7 @@ class Stage:
         registry = example_registry()
         self.door = Door(
             self.replica,
-            Readings(log, CODEC, registry, lambda: None),
+            Readings(log, CODEC, registry, lambda: None, directory),
             Archive(log, CODEC),
             Finished(directory / "finished"),
             LocalIssuer.create_or_open(directory / "issuer").verifier(),

@@ -1,0 +1,150 @@
+"""Readings by time, the newest in memory and older ones on disk; the later word on the same interval counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gridsignal_schemas.messages import MeterReading
+from gridsignal_services.dispatch.kept_file import Unreadable
+from gridsignal_services.dispatch.meters import Meters
+from tests.builders import a_meter_reading, utc
+
+QUARTER = timedelta(minutes=15)
+
+
+@pytest.fixture
+def meters(tmp_path: Path) -> Iterator[Meters]:
+    made = Meters(tmp_path)
+    yield made
+    made.close()
+
+
+def reading(minutes: int, **changes: object) -> MeterReading:
+    starts_at = utc("18:00") + timedelta(minutes=minutes)
+    return a_meter_reading(**{"starts_at": starts_at, "ends_at": starts_at + QUARTER, "seq": minutes + 1000} | changes)
+
+
+def files_in(directory: Path) -> list[Path]:
+    return list(directory.iterdir())
+
+
+def damage(directory: Path) -> None:
+    """Something else lies where the file was."""
+    for file in directory.iterdir():
+        file.unlink()
+    (directory / "readings.db").write_bytes(b"no tables at all" * 1000)
+
+
+async def starts(meters: Meters, from_: str, to: str | None, site: str = "fra-1") -> list[str]:
+    found = await meters.between(site, utc(from_), utc(to) if to else None)
+    return [f"{each.starts_at:%H:%M}" for each in found]
+
+
+async def test_readings_come_in_the_order_of_time_whenever_they_arrived(meters: Meters) -> None:
+    for minutes in (30, 0, 45, 15):
+        meters.add(reading(minutes))
+    assert await starts(meters, "17:00", "20:00") == ["18:00", "18:15", "18:30", "18:45"]
+
+
+async def test_a_period_takes_what_touches_it(meters: Meters) -> None:
+    for minutes in (0, 15, 30, 45):
+        meters.add(reading(minutes))
+    assert await starts(meters, "18:14", "18:30") == ["18:00", "18:15"]
+    assert await starts(meters, "18:15", "18:16") == ["18:15"]
+    assert await starts(meters, "18:31", None) == ["18:30", "18:45"]
+    assert await starts(meters, "17:00", "18:00") == []
+    assert await starts(meters, "17:00", None, site="ber-1") == []
+
+
+async def test_the_later_word_on_an_interval_counts(meters: Meters) -> None:
+    for seq, import_w in ((5, 1), (6, 2), (4, 3), (6, 4)):
+        meters.add(reading(0, seq=seq, import_w=import_w))
+    assert [each.import_w for each in await meters.between("fra-1", utc("18:00"))] == [2]
+
+
+async def test_two_meters_of_a_site_stand_beside_each_other(meters: Meters) -> None:
+    meters.add(reading(0, meter="north"))
+    meters.add(reading(0, meter="south"))
+    assert len(await meters.between("fra-1", utc("18:00"))) == 2
+
+
+async def test_what_is_no_interval_is_not_remembered(meters: Meters) -> None:
+    starts_at = utc("18:00")
+    for ends_at in (starts_at, starts_at - QUARTER, starts_at + timedelta(days=2)):
+        meters.add(reading(0, ends_at=ends_at))
+    assert await meters.between("fra-1", utc("2024-05-01T00:00")) == []
+
+
+said = st.lists(
+    st.tuples(st.integers(0, 14), st.sampled_from([5, 15, 40]), st.integers(1, 3), st.sampled_from(["fra-1", "ber-1"])),
+    max_size=60,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(said, st.integers(1, 5), st.integers(0, 300), st.integers(1, 300))
+async def test_it_makes_no_difference_how_many_there_is_room_for(
+    tmp_path: Path, said: list[tuple[int, int, int, str]], room: int, since: int, length: int
+) -> None:
+    """Whatever the order they came in, corrected or not, written by then or not."""
+    all_of_them, few = Meters(tmp_path / "all"), Meters(tmp_path / "few", per_site=room, at_once=7)
+    try:
+        for number, (quarter, minutes, seq, site) in enumerate(said):
+            starts_at = utc("18:00") + quarter * QUARTER
+            times = {"starts_at": starts_at, "ends_at": starts_at + timedelta(minutes=minutes)}
+            one = a_meter_reading(site=site, seq=seq, import_w=number, **times)
+            for meters in (all_of_them, few):
+                meters.add(one)
+            if number % 5 == 0:
+                await few.write()
+        from_ = utc("17:30") + timedelta(minutes=since)
+        for site in ("fra-1", "ber-1"):
+            for to in (from_ + timedelta(minutes=length), None):
+                assert await few.between(site, from_, to) == await all_of_them.between(site, from_, to)
+                assert await few.in_order_of_log(site, from_, to) == await all_of_them.in_order_of_log(site, from_, to)
+    finally:
+        all_of_them.close()
+        few.close()
+
+
+async def test_what_has_no_room_is_on_disk_and_not_in_memory(tmp_path: Path) -> None:
+    meters = Meters(tmp_path, per_site=2, at_once=1)
+    for quarter in range(100):
+        meters.add(reading(15 * quarter))
+        await meters.write()
+    held = meters._sites["fra-1"]
+    assert (len(held.places), len(held.readings), len(meters._older._waiting)) == (2, 2, 0)
+    found = await meters.between("fra-1", utc("18:00"))
+    assert [each.starts_at for each in found] == [utc("18:00") + quarter * QUARTER for quarter in range(100)]
+    meters.close()
+    assert files_in(tmp_path) == []
+
+
+async def test_a_file_that_cannot_be_read_is_said_and_newer_readings_go_on(tmp_path: Path) -> None:
+    meters = Meters(tmp_path, per_site=2, at_once=1)
+    for quarter in range(100):
+        meters.add(reading(15 * quarter))
+    await meters.write()
+    damage(tmp_path)
+    with pytest.raises(Unreadable):
+        await meters.between("fra-1", utc("18:00"))
+    assert len(await meters.between("fra-1", utc("18:00") + 99 * QUARTER + timedelta(days=1))) == 0
+    meters.close()
+
+
+async def test_a_folder_that_takes_no_file_costs_the_oldest_readings_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    meters = Meters(tmp_path / "taken", per_site=2, at_once=1)
+    for quarter in range(10):
+        meters.add(reading(15 * quarter))
+        await meters.write()
+    assert len(await meters.between("fra-1", utc("18:00"))) == 10
+    meters.close()
