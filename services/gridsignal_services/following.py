@@ -54,6 +54,7 @@ class Following:
         *,
         by: str,
         begin: Begin | None = None,
+        filled: Callable[[], None] = lambda: None,
         begins_again: bool = False,
         batch: int = 1000,
         retry_s: float = 1.0,
@@ -61,14 +62,17 @@ class Following:
         stuck_s: float = STUCK_S,
     ) -> None:
         """`by` names who follows. Without `begin` it begins with the first kept record; `begins_again` where that is no
-        longer kept. Every `look_s` the log is asked for its end."""
+        longer kept. `filled` is called once, when it has caught up. Every `look_s` the log is asked for its end."""
         self._log, self._codec, self._stream, self._take = log, codec, stream, take
         self._out = out.bind(stream=stream)
         self._begin, self._begins_again = begin or self._first_kept, begins_again
+        self._filled, self._is_filled = filled, False
         self._batch, self._retry_s, self._look_s = batch, retry_s, look_s
         self.headway = Headway(by, stream, TOPICS[stream].partitions, now_s=time.monotonic, stuck_s=stuck_s)
         """How far it is."""
         self._outage = Outage(self._out, "log")
+        self._is_in_doubt = False
+        """Whether its reader may be what is stuck: another one is to read on."""
         self._at_once = _AT_ONCE_BYTES
         self._moved = asyncio.Condition()
 
@@ -146,16 +150,17 @@ class Following:
 
     async def _read_on(self) -> None:
         if not self.headway.positions:
-            begins = await self._begin()
-            self.headway.begin(begins, await self._log.end_positions(self._stream))
+            ends = await self._log.end_positions(self._stream)
+            self.headway.begin(await self._begin(), ends)
         elif self._begins_again:
             await self._pass_over_what_is_gone()
         reader = await self._log.reader(self._stream, self.headway.positions)
         try:
             await self._move(self.headway.positions)
-            while True:
+            while not self._is_in_doubt:
                 await self._take(await self._next(reader))
                 await self._move(reader.positions)
+            self._is_in_doubt = False
         finally:
             await reader.aclose()
 
@@ -192,6 +197,9 @@ class Following:
     async def _move(self, positions: Mapping[int, int]) -> None:
         async with self._moved:
             self.headway.move(positions)
+            if not self._is_filled and self.headway.has_caught_up:
+                self._is_filled = True
+                self._filled()
             self._moved.notify_all()
 
     # --- looking whether it gets on ------------------------------------------------------------------------------
@@ -204,6 +212,7 @@ class Following:
                 self.headway.look(await self._log.end_positions(self._stream))
             except LogUnavailable as away:
                 self.headway.away(away)
+            self._is_in_doubt = self._is_in_doubt or self.headway.doubt()
             stuck = self.headway.stuck()
             for partition in stuck - told:
                 self._out.error("stuck: the log has more and nothing comes", **self.headway.place(partition))

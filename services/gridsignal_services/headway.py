@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
+from math import inf
 
 STUCK_S = 30.0
 """So long with records ahead and none taken."""
@@ -58,6 +59,7 @@ class Headway:
         """The end of the log as it was last told."""
         self._waits_since_s: dict[int, float] = {}
         """Of those with records ahead, since when none was taken."""
+        self._doubted_s = -inf
         self._away: dict[int, str] = {}
         """Those that were not read since the log did not answer, and why it did not."""
         self._lost = ""
@@ -104,6 +106,13 @@ class Headway:
         if is_new:
             self._kinds.add(kind)
         return is_new
+
+    def doubt(self) -> bool:
+        """Whether to try another reader: something is stuck, and none was tried for a while."""
+        if not self.stuck() or self._now_s() - self._doubted_s < self._stuck_s:
+            return False
+        self._doubted_s = self._now_s()
+        return True
 
     # --- how it is -----------------------------------------------------------------------------------------------
 

@@ -64,7 +64,15 @@ class Replica:
         self.ledgers = {partition: Ledger(partition) for partition in range(_DISPATCH.partitions)}
         self._log, self._codec, self._source = log, codec, source
         self._following = Following(
-            log, codec, "dispatch", self._reduce_all, _log, by="ledger", begin=self._begin, retry_s=_RETRY_S
+            log,
+            codec,
+            "dispatch",
+            self._reduce_all,
+            _log,
+            by="ledger",
+            begin=self._begin,
+            filled=self._reach_end_of_start,
+            retry_s=_RETRY_S,
         )
         self._read_back_s, self._breath_s = read_back_s, breath_s
         self._listeners: list[Listener] = []
@@ -73,13 +81,10 @@ class Replica:
         """Of each partition a heap, the next to be reduced first."""
         self._asked = itertools.count()
         self._recent: OrderedDict[tuple[int, int], Outcome | None] = OrderedDict()
-        self._goal: dict[int, int] | None = None
-        """The end of the log as it was at start."""
         self._own: OrderedDict[bytes, Record] = OrderedDict()
         """Records submitted here and not reduced yet, by their bytes."""
         self._contradicted: Contradicted | None = Contradicted()
         """Until the end of the log is reached."""
-        self._caught_up = asyncio.Event()
         self._moved = asyncio.Event()
         self._whole = asyncio.Event()
         """Cleared while a record is half reduced."""
@@ -102,11 +107,6 @@ class Replica:
         """The simulation's clock; None where grid time is wall time."""
         return next((ledger.grid for ledger in self.ledgers.values() if ledger.grid), None)
 
-    @property
-    def ready(self) -> bool:
-        """Whether it has reached the end of the log it saw at start."""
-        return self._caught_up.is_set()
-
     def ledger_of(self, zone: str) -> Ledger:
         """The ledger that holds a zone."""
         return self.ledgers[partition_of(zone, _DISPATCH.partitions)]
@@ -125,7 +125,7 @@ class Replica:
 
     async def caught_up(self) -> None:
         """Returns once the end of the log seen at start is reduced."""
-        await self._caught_up.wait()
+        await self._following.caught_up()
 
     async def moved(self) -> None:
         """Returns when something has been reduced since the last call."""
@@ -144,11 +144,7 @@ class Replica:
         await self._following.run()
 
     async def _begin(self) -> Mapping[int, int]:
-        if self._goal is None:
-            goal = await ends_of_whole(self._log)
-            await self._saving.restore(goal)
-            self._goal = goal
-        self._mark_caught_up()
+        await self._saving.restore(await ends_of_whole(self._log))
         return self.positions
 
     async def save(self) -> None:
@@ -168,13 +164,8 @@ class Replica:
         for partition in ends if partitions is None else partitions:
             await self.passed(partition, ends[partition] - 1)
 
-    def _mark_caught_up(self) -> None:
-        if all(self.ledgers[partition].position >= offset for partition, offset in (self._goal or {}).items()):
-            self._caught_up.set()
-            self._saving.reach_end()
-            self._tell_contradicted()
-
-    def _tell_contradicted(self) -> None:
+    def _reach_end_of_start(self) -> None:
+        self._saving.reach_end()
         contradicted, self._contradicted = self._contradicted, None
         if contradicted is not None and (counts := contradicted.counts()):
             _log.warning(
@@ -189,7 +180,6 @@ class Replica:
                 await self._reduce(record)
                 await self._breathe()
         self._moved.set()
-        self._mark_caught_up()
 
     async def _breathe(self) -> None:
         """A long catch-up, and a long record, leave room for pings."""

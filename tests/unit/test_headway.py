@@ -66,6 +66,18 @@ def test_a_partition_with_records_ahead_and_none_taken_is_stuck_and_no_other_is(
     assert headway.trouble == ""
 
 
+def test_another_reader_is_tried_once_in_a_while_as_long_as_something_is_stuck() -> None:
+    clock = Ticks()
+    headway = begun([0, 0, 0], [1, 0, 0], clock)
+    tried = []
+    for _ in range(6):
+        tried.append(headway.doubt())
+        clock.now_s += STUCK_S / 2
+    assert tried == [False, False, True, False, True, False]
+    headway.move({0: 1, 1: 0, 2: 0})
+    assert not headway.doubt()
+
+
 def test_a_partition_that_is_never_at_the_end_and_always_moves_is_not_stuck() -> None:
     clock = Ticks()
     headway = begun([0, 0, 0], [0, 0, 0], clock)
