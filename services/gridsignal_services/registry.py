@@ -75,10 +75,10 @@ class Registry(Shape):
     def load(cls, path: Path) -> Registry:
         """Reads a registry file. Raises ConfigError."""
         try:
-            return cls.parse(path.read_text("utf-8"), path.name)
+            return cls.parse(path.read_text("utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as unreadable:
             reason = getattr(unreadable, "strerror", None) or "it is not UTF-8 text"
-            raise ConfigError(f"{path.name}: expected a readable registry file, got: {reason}") from None
+            raise ConfigError(f"{path}: expected a readable registry file, got: {reason}") from None
 
     @classmethod
     def parse(cls, text: str, file: str = "registry") -> Registry:

@@ -90,7 +90,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _write_no_more()
         return FAILED
     except OSError as error:
-        if error.errno not in _FULL or error.filename is not None:  # a file of its own is for the command to tell
+        if error.filename is not None:  # a path that was typed: the output has none
+            paths = import_module("gridsignal.cli.paths")
+            print(f"gridsignal: {paths.sentence(error)}", file=sys.stderr)
+            code: int = paths.code(error)
+            return code
+        if error.errno not in _FULL:
             raise
         print(f"gridsignal: the output can't be written: {error.strerror}", file=sys.stderr)
         _write_no_more()

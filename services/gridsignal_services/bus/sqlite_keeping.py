@@ -136,8 +136,11 @@ def _draft_of(target: Path) -> Iterator[Path]:
     Whoever finds the name finds all of it.
     """
     draft = target.with_name(f"{target.name}.part")
-    draft.unlink(missing_ok=True)  # of somebody who was ended while writing
-    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
+        draft.unlink(missing_ok=True)  # of somebody who was ended while writing
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from None  # the name that was given, and not ours
     try:
         yield draft
         sync(draft)

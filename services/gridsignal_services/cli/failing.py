@@ -6,6 +6,7 @@ import errno
 import sys
 
 from gridsignal.__main__ import UNAVAILABLE, USAGE
+from gridsignal.cli import paths
 from gridsignal_services.bus import LogError, LogUnavailable, PositionGone
 from gridsignal_services.jwks_url import KeysUnavailable
 from gridsignal_services.settings import ConfigError
@@ -24,9 +25,24 @@ def failed(command: str, error: Exception, *, ports: str = "") -> int:
         cause = cause.exceptions[0]
     if not isinstance(cause, FORESEEN):
         raise error
-    told = cause.faults if isinstance(cause, ConfigError) else (str(cause),)
-    if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
-        told = (f"expected a free port, got {cause.filename} in use; name others: {ports} (0: any)",)
-    for line in told:
+    for line in _told(cause, ports):
         print(f"gridsignal {command}: {line}", file=sys.stderr)
+    return code_of(cause)
+
+
+def _told(cause: Exception, ports: str) -> tuple[str, ...]:
+    if isinstance(cause, ConfigError):
+        return cause.faults
+    if not isinstance(cause, OSError):
+        return (str(cause),)
+    if cause.errno == errno.EADDRINUSE:
+        return (f"expected a free port, got {cause.filename} in use; name others: {ports} (0: any)",)
+    return (paths.sentence(cause),)
+
+
+def code_of(cause: Exception) -> int:
+    """With which code a command ends on a foreseen error; a log's that comes of its path is the path's."""
+    of_path = cause.__cause__ if isinstance(cause, LogUnavailable) else cause
+    if isinstance(of_path, OSError):
+        return USAGE if of_path.errno == errno.EADDRINUSE else paths.code(of_path)
     return UNAVAILABLE if isinstance(cause, (LogUnavailable, PositionGone, KeysUnavailable)) else USAGE

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from gridsignal.__main__ import FAILED, OK, USAGE
+from gridsignal.cli import paths
 from gridsignal.cli.arguments import Arguments, give_examples, moment
 from gridsignal_schemas.messages import Record
 from gridsignal_schemas.values import Zone, rfc3339
@@ -145,8 +146,8 @@ def run(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise  # who reads us has seen enough: main() knows what to do
     except OSError as fault:
-        print(f"{fault.filename}: {fault.strerror}", file=sys.stderr)
-        return 2
+        print(paths.sentence(fault), file=sys.stderr)
+        return paths.code(fault)
 
 
 def _trouble(arguments: argparse.Namespace, fault: FeedError, code: int) -> int:

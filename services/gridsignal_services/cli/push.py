@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx2
 
-from gridsignal.__main__ import FAILED, OK, UNAVAILABLE, USAGE
+from gridsignal.__main__ import FAILED, OK, UNAVAILABLE
+from gridsignal.cli import paths
 from gridsignal.cli.arguments import Arguments, span
 from gridsignal_schemas.strict_json import MAX_BODY
 from gridsignal_services.cli.api import Failed, exit_code
@@ -98,7 +99,7 @@ def _read(args: argparse.Namespace) -> tuple[list[Body], LeftOut]:
     try:
         return bodies(text_of(args.file.read_bytes()), given, args.timezone, left_out), left_out
     except OSError as unreadable:
-        raise Failed(USAGE, f"{args.file}: {unreadable.strerror}") from None
+        raise Failed(paths.code(unreadable), paths.sentence(unreadable)) from None
     except FeedError as fault:
         raise Failed(FAILED, f"{args.file}: {fault}") from None
 

@@ -17,6 +17,7 @@ from gridsignal_schemas.values import rfc3339
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.cli.failing import failed
 from gridsignal_services.cli.progress import Progress
 from gridsignal_services.clock import Clock, ScaledClock, micros
 from gridsignal_services.ingest.feed import FeedError
@@ -82,7 +83,7 @@ def _day(text: str) -> date:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 when all is on the log; 1 for a file or log that can't be used, 3 when the log went away."""
+    """0 when all is on the log; 1 for a file or log that can't be used, 2 for a path, 3 when the log went away."""
     try:
         text = _text(arguments.file)
         plan = publications(hours(text), selection(arguments.zone, arguments.day))
@@ -91,12 +92,13 @@ def run(arguments: argparse.Namespace) -> int:
             return 1
         arguments.log.mkdir(parents=True, exist_ok=True)
         counts = asyncio.run(_replayed(plan, arguments.log, arguments.speed))
-    except (FeedError, LogConfigurationError, OSError, UnicodeDecodeError) as fault:
+    except (FeedError, LogConfigurationError, UnicodeDecodeError) as fault:
         print(f"{arguments.file}: {fault}", file=sys.stderr)
         return 1
-    except LogUnavailable as fault:
-        print(f"the log is not available: {fault}", file=sys.stderr)
-        return 3
+    except BrokenPipeError:
+        raise  # who reads us has seen enough: main() knows what to do
+    except (OSError, LogUnavailable) as fault:
+        return failed("replay", fault)
     _tell(counts, plan, arguments)
     return 0
 

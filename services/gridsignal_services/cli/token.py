@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gridsignal.__main__ import FAILED, OK, USAGE
 from gridsignal.claims import expired
+from gridsignal.cli import paths
 from gridsignal.cli.arguments import Arguments, give_examples, span
 from gridsignal_schemas.values import Identifier, rfc3339
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, SIGNAL_WRITE
@@ -95,9 +96,8 @@ def run(args: argparse.Namespace) -> int:
         return USAGE
     try:
         issuer = LocalIssuer.create_or_open(folder)
-    except PermissionError as error:
-        print(f"gridsignal: {error}", file=sys.stderr)
-        return USAGE
+    except OSError as error:
+        return _unusable(error)
     return _mint(issuer, args) if args.action == "mint" else _show(issuer)
 
 
@@ -109,8 +109,7 @@ def _init(folder: Path, args: argparse.Namespace) -> int:
         if args.jwks is not None:
             args.jwks.write_text(json.dumps(issuer.jwks, indent=2) + "\n", "utf-8")
     except (ConfigError, OSError) as error:
-        print(f"gridsignal: {error}", file=sys.stderr)
-        return USAGE
+        return _unusable(error)
     for who, file in sorted(files.items()):
         print(f"{who:<26}{file}")
     return OK
@@ -160,9 +159,14 @@ def _revoke(args: argparse.Namespace) -> int:
     try:
         print(revoke(args.file, sys.stdin.read().strip(), args.reason), end="")
     except (ConfigError, OSError) as error:
-        print(f"gridsignal: {error}", file=sys.stderr)
-        return USAGE
+        return _unusable(error)
     return OK
+
+
+def _unusable(error: ConfigError | OSError) -> int:
+    told, code = (paths.sentence(error), paths.code(error)) if isinstance(error, OSError) else (str(error), USAGE)
+    print(f"gridsignal: {told}", file=sys.stderr)
+    return code
 
 
 def _show(issuer: LocalIssuer) -> int:

@@ -49,10 +49,10 @@ class Feeds:
     def load(cls, path: Path, environment: Mapping[str, str]) -> Feeds:
         """Reads a feeds file. Raises ConfigError naming every key that is wrong or missing."""
         try:
-            return cls.parse(path.read_text("utf-8"), environment, path.name)
+            return cls.parse(path.read_text("utf-8"), environment, str(path))
         except (OSError, UnicodeDecodeError) as unreadable:
             reason = getattr(unreadable, "strerror", None) or "it is not UTF-8 text"
-            raise ConfigError(f"{path.name}: expected a readable feeds file, got: {reason}") from None
+            raise ConfigError(f"{path}: expected a readable feeds file, got: {reason}") from None
 
     @classmethod
     def parse(cls, text: str, environment: Mapping[str, str], file: str = "feeds") -> Feeds:
