@@ -20,9 +20,9 @@ from gridsignal_services.collecting import collect_seldom
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.ingest.door import FeedsDoor
 from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.series import Publication
+from gridsignal_services.ingest.service import FeedsDoor
 from gridsignal_services.jwks_url import KeysAtUrl
 from gridsignal_services.ops import OpsServer, Watched
 from gridsignal_services.refused_tokens import RefusedTokens

@@ -29,9 +29,9 @@ from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.example_tokens import example_token, write_tokens
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.ingest.door import FeedsDoor
 from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.series import Publication
+from gridsignal_services.ingest.service import FeedsDoor
 from gridsignal_services.ops import OpsServer
 from gridsignal_services.refused_tokens import RefusedTokens
 from gridsignal_services.registry import Registry

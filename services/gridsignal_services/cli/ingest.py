@@ -34,10 +34,10 @@ from gridsignal_services.ingest.feed import (
 )
 from gridsignal_services.ingest.feeds import Feeds, settings_of
 from gridsignal_services.ingest.fetching import Fetching
-from gridsignal_services.ingest.http import LARGEST_BYTES, Http
 from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.quarantine import Limits
 from gridsignal_services.ingest.scrub import scrubbed_bytes
+from gridsignal_services.ingest.transport import LARGEST_BYTES, Http
 from gridsignal_services.settings import ConfigError
 
 EXAMPLE = """\

@@ -22,10 +22,10 @@ from gridsignal_schemas.strict_json import MAX_BODY
 from gridsignal_services.cli.api import Failed, exit_code
 from gridsignal_services.cli.ingest_door import add_address, answer, ingest_door
 from gridsignal_services.ingest.feed import FeedError
-from gridsignal_services.ingest.http import retry_after_s
 from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.pushed_files import bodies, text_of
 from gridsignal_services.ingest.pushed_json import Body, in_days
+from gridsignal_services.ingest.transport import retry_after_s
 
 EXAMPLE = """\
 examples:

@@ -13,7 +13,7 @@ from gridsignal_services.access import Principal
 from gridsignal_services.access.tokens import Unauthorized
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.gateway.connection import Connection
-from gridsignal_services.gateway.house import House
+from gridsignal_services.gateway.credentials import Credentials
 from gridsignal_services.rest.problems import Problem, not_ready, unauthorized, unavailable
 from gridsignal_services.telemetry import Health
 
@@ -30,11 +30,11 @@ class Admission:
     When full: 503 with Retry-After; fan-out keeps its share of the loop in a reconnect storm. Conflates: nothing.
     """
 
-    def __init__(self, house: House, health: Health, arrivals: Arrivals[Connection], now_s: float) -> None:
-        self._house = house
+    def __init__(self, credentials: Credentials, health: Health, arrivals: Arrivals[Connection], now_s: float) -> None:
+        self._credentials = credentials
         self._health = health
         self._arrivals = arrivals
-        settings = house.settings
+        settings = credentials.settings
         self._pace = Bucket(settings.handshakes_per_s, settings.handshake_burst, now_s)
         self._pace_of: OrderedDict[str, Bucket] = OrderedDict()
 
@@ -68,11 +68,11 @@ class Admission:
         for pace in (own, self._pace):  # its own first: what is refused there takes nothing from the others
             if not pace.take(now_s):
                 raise unavailable("too many handshakes", 1 + int(pace.wait_s))
-        if self._house.has_room(principal) and not self._arrivals.admit(connection):
+        if self._credentials.has_room(principal) and not self._arrivals.admit(connection):
             raise unavailable("full", _FULL_S)
 
     def _own_pace(self, principal: Principal, now_s: float) -> Bucket:
-        settings = self._house.settings
+        settings = self._credentials.settings
         pace = self._pace_of.pop(principal.name, None)
         if pace is None:
             pace = Bucket(settings.organisation_handshakes_per_s, settings.organisation_handshake_burst, now_s)
@@ -89,6 +89,6 @@ class Admission:
         if scheme.lower() != "bearer":  # nor with two: a proxy in front may have read the other one
             raise unauthorized()
         try:
-            return self._house.verify(token.strip(), now)
+            return self._credentials.verify(token.strip(), now)
         except Unauthorized as untrusted:
             raise unauthorized(untrusted.detail) from None

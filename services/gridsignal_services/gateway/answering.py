@@ -11,7 +11,7 @@ from gridsignal_protocol.server.events import Look, Publish
 from gridsignal_schemas.frames import Refused
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.gauges import Gauges
-from gridsignal_services.gateway.pen import Pen
+from gridsignal_services.gateway.log_access import LogAccess
 from gridsignal_services.gateway.turns import Turns
 
 Start = Callable[[Connection, Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -24,8 +24,8 @@ class Answering:
     When full: refused with `rate`; a connection is not read. Conflates: nothing.
     """
 
-    def __init__(self, pen: Pen, turns: Turns, gauges: Gauges, start: Start) -> None:
-        self._pen, self._turns, self._gauges, self._start = pen, turns, gauges, start
+    def __init__(self, log_access: LogAccess, turns: Turns, gauges: Gauges, start: Start) -> None:
+        self._log_access, self._turns, self._gauges, self._start = log_access, turns, gauges, start
 
     def write(self, connection: Connection, asked: Publish) -> None:
         """Logs a record and answers."""
@@ -53,7 +53,7 @@ class Answering:
     async def _write(self, connection: Connection, asked: Publish) -> None:
         assert connection.session is not None
         assert connection.session.principal is not None
-        answer = await self._pen.write(asked, connection.session.principal, connection.turn)
+        answer = await self._log_access.write(asked, connection.session.principal, connection.turn)
         self._gauges.answers.labels(answer.code if isinstance(answer, Refused) else "received").inc()
         connection.session.answer(answer)
         connection.tell()
@@ -62,6 +62,6 @@ class Answering:
         assert connection.session is not None
         assert connection.session.principal is not None
         turn = partial(self._turns.turn, connection.share, connection)
-        answer = await self._pen.look(asked.query, connection.session.principal, asked.site, turn)
+        answer = await self._log_access.look(asked.query, connection.session.principal, asked.site, turn)
         connection.session.answer(answer)
         connection.tell()

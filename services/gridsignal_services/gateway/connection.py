@@ -10,8 +10,8 @@ from websockets.http11 import Response
 from gridsignal_protocol.server.closing import STALLED, Close
 from gridsignal_protocol.server.session import Session
 from gridsignal_schemas.frames import Frame
-from gridsignal_services.gateway.inlet import READ_BYTES, Inlet
-from gridsignal_services.gateway.outlet import Outlet
+from gridsignal_services.gateway.incoming import READ_BYTES, Incoming
+from gridsignal_services.gateway.outgoing import Outgoing
 from gridsignal_services.gateway.request import RequestWire
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.turns import Turns
@@ -52,15 +52,15 @@ class Door(Protocol):
         """Something of ours went wrong with what came in."""
 
 
-class Connection(Inlet, Outlet):
+class Connection(Incoming, Outgoing):
     """A socket between a client and its session.
 
-    Bounded: what comes in, see Inlet and the wire; what goes out, see Outlet. Conflates: see backlog.
+    Bounded: what comes in, see Incoming and the wire; what goes out, see Outgoing. Conflates: see backlog.
     """
 
     def __init__(self, door: Door, settings: GatewaySettings, address: str) -> None:
-        Inlet.__init__(self, settings, door.turns, door.lived)
-        Outlet.__init__(self, settings)
+        Incoming.__init__(self, settings, door.turns, door.lived)
+        Outgoing.__init__(self, settings)
         self.door = door
         self.address = address
         """Where it comes from."""
@@ -101,7 +101,7 @@ class Connection(Inlet, Outlet):
     def resume_writing(self) -> None:
         self.go_on_writing()
 
-    # --- what the outlet asks for --------------------------------------------------------------------------------
+    # --- what the outgoing half asks for -------------------------------------------------------------------------
 
     def wrote(self) -> None:
         self.door.wrote(self)

@@ -20,11 +20,11 @@ from gridsignal_services.cache import Cache
 from gridsignal_services.gateway.answering import Answering
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.costs import cost_s
+from gridsignal_services.gateway.credentials import Credentials
 from gridsignal_services.gateway.gauges import Gauges
-from gridsignal_services.gateway.house import House
 from gridsignal_services.gateway.hub import Hub
 from gridsignal_services.gateway.joins import Joins
-from gridsignal_services.gateway.pen import Pen
+from gridsignal_services.gateway.log_access import LogAccess
 from gridsignal_services.gateway.presence import Presence
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.reception import Reception
@@ -54,33 +54,35 @@ class Conversations:
 
     def __init__(
         self,
-        house: House,
+        credentials: Credentials,
         health: Health,
         gauges: Gauges,
         hub: Hub,
         joins: Joins,
-        pen: Pen,
+        log_access: LogAccess,
         quota: Quota,
         cache: Cache,
         turns: Turns,
         schema_text: Callable[[int], str],
     ) -> None:
         self.connections: set[Connection] = set()
-        self.watch = Watch(house.settings, self.connections, self._session_due)
+        self.watch = Watch(credentials.settings, self.connections, self._session_due)
         self.lived: Lived = self.watch.wheel
-        self.ticker = Ticker(self._flush, self._has_more, Tick(house.settings.tick_s, house.settings.longest_tick_s))
-        self._house, self._settings = house, house.settings
+        self.ticker = Ticker(
+            self._flush, self._has_more, Tick(credentials.settings.tick_s, credentials.settings.longest_tick_s)
+        )
+        self._credentials, self._settings = credentials, credentials.settings
         self._health, self._gauges = health, gauges
         self._hub, self._quota = hub, quota
-        self._answering = Answering(pen, turns, gauges, self._start)
-        self._subscriptions = Subscriptions(hub, joins, gauges, house.settings, self._start)
-        self.presence = Presence(cache, self._start, _PRESENT_FOR * house.settings.dead_after_s)
+        self._answering = Answering(log_access, turns, gauges, self._start)
+        self._subscriptions = Subscriptions(hub, joins, gauges, credentials.settings, self._start)
+        self.presence = Presence(cache, self._start, _PRESENT_FOR * credentials.settings.dead_after_s)
         self._schema_text = schema_text
         self._schemas: dict[int, bytes] = {}
-        self.arrivals: Arrivals[Connection] = Arrivals(house.settings.arrivals)
+        self.arrivals: Arrivals[Connection] = Arrivals(credentials.settings.arrivals)
         self.turns = turns
         gauges.strangers.set_function(lambda: self.arrivals.strangers)
-        self._reception = Reception(house, health, gauges, self.arrivals)
+        self._reception = Reception(credentials, health, gauges, self.arrivals)
         self._dirty: list[Connection] = []
         self._tasks: dict[asyncio.Task[Any], Connection] = {}
         self._empty = asyncio.Event()
@@ -192,10 +194,10 @@ class Conversations:
             match event:
                 case events.Introduce():
                     is_counted = connection.counted_for is not None
-                    self._house.introduce(session, event.hello, self._now(), is_counted=is_counted)
+                    self._credentials.introduce(session, event.hello, self._now(), is_counted=is_counted)
                     self.follow(connection)
                 case events.Renew():
-                    self._house.renew(session, event.frame, self._now())
+                    self._credentials.renew(session, event.frame, self._now())
                     self.follow(connection)
                 case events.Welcomed():
                     self._welcomed(connection, event.instance)

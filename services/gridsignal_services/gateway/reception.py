@@ -18,10 +18,10 @@ from gridsignal_services.access import Principal
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.gateway.admission import Admission
 from gridsignal_services.gateway.connection import Connection
+from gridsignal_services.gateway.credentials import Credentials
 from gridsignal_services.gateway.event_stream import EventWire
 from gridsignal_services.gateway.events import EVENTS, POLL, asked, refusal
 from gridsignal_services.gateway.gauges import Gauges
-from gridsignal_services.gateway.house import House
 from gridsignal_services.gateway.http import (
     PREFLIGHT,
     must_ask_for_nothing_more,
@@ -70,10 +70,12 @@ class Answer:
 class Reception:
     """Answers requests. Bounded: see Admission; `organisation_polls`. When full: 429. Conflates: nothing."""
 
-    def __init__(self, house: House, health: Health, gauges: Gauges, arrivals: Arrivals[Connection]) -> None:
-        self._house, self._health = house, health
-        self._limits = house.settings.protocol
-        self._admission = Admission(house, health, arrivals, 0.0)
+    def __init__(
+        self, credentials: Credentials, health: Health, gauges: Gauges, arrivals: Arrivals[Connection]
+    ) -> None:
+        self._credentials, self._health = credentials, health
+        self._limits = credentials.settings.protocol
+        self._admission = Admission(credentials, health, arrivals, 0.0)
         self._polls: dict[str, set[PollWire]] = {}
         gauges.polls.set_function(lambda: sum(map(len, self._polls.values())))
 
@@ -96,7 +98,7 @@ class Reception:
         origins = request.headers.get_all("Origin")
         if not origins:
             return {}
-        if len(origins) > 1 or origins[0] not in self._house.settings.origins:
+        if len(origins) > 1 or origins[0] not in self._credentials.settings.origins:
             raise Problem(403, "forbidden", f"expected an origin that is allowed, got {', '.join(origins)!r:.100}")
         return shared_with(origins[0])
 
@@ -127,11 +129,11 @@ class Reception:
         return word(200, "ready") if self._health.ready else word(503, "not ready", Retry_After="1")
 
     def _websocket(self, connection: Connection, request: Request, now: Moment) -> Answer:
-        protocol, accepted = handshake(request, self._house.settings)
+        protocol, accepted = handshake(request, self._credentials.settings)
         fault = accepted if isinstance(accepted, Problem) else None
         principal = self._admission.admit(connection, request, fault, now.wall)
         assert isinstance(accepted, Response), "admission raises what is wrong"
-        wire = partial(WebSocketWire, protocol=protocol, accepted=accepted, settings=self._house.settings)
+        wire = partial(WebSocketWire, protocol=protocol, accepted=accepted, settings=self._credentials.settings)
         return Answer(accepted, self._session(principal, now), wire)
 
     def _events(
@@ -146,12 +148,12 @@ class Reception:
         principal = self._admission.admit(connection, request, fault, now.wall)
         if principal is None:
             raise unauthorized()
-        wait_s, dead_after_s = wanted.wait_s, self._house.settings.dead_after_s
+        wait_s, dead_after_s = wanted.wait_s, self._credentials.settings.dead_after_s
         polls = self._polls_of(principal)
         session = self._session(principal, now)
         session.received(wanted.hello, now)
         session.events_received()  # it is introduced at once
-        self._house.introduce(session, wanted.hello, now, is_counted=False)
+        self._credentials.introduce(session, wanted.hello, now, is_counted=False)
         if session.is_open:
             session.received(wanted.subscribe, now)
         said = session.frames_to_send(), session.events_received()
@@ -160,7 +162,7 @@ class Reception:
         if wait_s is None:
             begun = response(200, "text/event-stream", None, X_Accel_Buffering="no", **shared)
             return Answer(begun, session, partial(EventWire, begun=begun, dead_after_s=dead_after_s), *said)
-        if len(polls) >= (most := self._house.settings.organisation_polls):
+        if len(polls) >= (most := self._credentials.settings.organisation_polls):
             raise rate_limited(_POLLS_S, f"expected at most {most} polls of one organisation at once")
         wire = partial(PollWire, dead_after_s=dead_after_s, wait_s=wait_s, polls=polls, headers=shared)
         return Answer(response(200, None, None), session, wire, *said)

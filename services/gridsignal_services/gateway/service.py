@@ -22,16 +22,16 @@ from gridsignal_services.clock import Clock
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.conversations import Conversations
 from gridsignal_services.gateway.costs import delivery_s
+from gridsignal_services.gateway.credentials import Credentials
 from gridsignal_services.gateway.cursor import DAY_S, Seal
 from gridsignal_services.gateway.doorway import Doorway, descriptors, too_few
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.history import Entry
-from gridsignal_services.gateway.house import House
 from gridsignal_services.gateway.hub import Hub
 from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.keyfile import open_keys
 from gridsignal_services.gateway.lastvalues import utc_day_start
-from gridsignal_services.gateway.pen import Pen
+from gridsignal_services.gateway.log_access import LogAccess
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.sources import Sources
@@ -72,11 +72,11 @@ class Gateway:
         self._seal = self._fresh_seal()
         self._hub = Hub(secrets.token_bytes(32), position_every=settings.position_every)
         self._sources = Sources(log, codec, replica, clock, self._day_start, settings)
-        self._turns = Turns(settings.organisation_share)
-        joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges, self._turns)
+        self._turns = turns = Turns(settings.organisation_share)
+        joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges, turns)
         quota = Quota(cache, settings)
-        pen = Pen(log, codec, replica, quota, settings, clock)
-        house = House(
+        log_access = LogAccess(log, codec, replica, quota, settings, clock)
+        credentials = Credentials(
             settings,
             verify=verifier.verify,
             entitlements=lambda principal: self._registry.entitlements(principal),
@@ -85,7 +85,7 @@ class Gateway:
             has_room=quota.has_room,
         )
         self._conversations = Conversations(
-            house, self.health, self.gauges, self._hub, joins, pen, quota, cache, self._turns, codec.schema_text
+            credentials, self.health, self.gauges, self._hub, joins, log_access, quota, cache, turns, codec.schema_text
         )
         self._sources.deliver_to(self._deliver)
         self._doorway = Doorway(self._conversations.arrivals, self._conversations.turns, self._connection, settings)

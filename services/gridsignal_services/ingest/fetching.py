@@ -21,11 +21,11 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     read,
 )
-from gridsignal_services.ingest.http import Http
 from gridsignal_services.ingest.left_out import LeftOut
 from gridsignal_services.ingest.markets import DEFAULTS, Markets
 from gridsignal_services.ingest.schedule import cut
 from gridsignal_services.ingest.scrub import scrubbed
+from gridsignal_services.ingest.transport import Http
 
 LARGEST_PAGES = 100
 _TOKEN_MARGIN = timedelta(seconds=60)

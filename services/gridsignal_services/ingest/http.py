@@ -1,164 +1,91 @@
-"""The HTTP edge to the feeds (httpx2): bounded in time and size, on a leash in redirects, silent about secrets.
-
-Bounded: one answer by `largest_bytes` after decompression and `timeout_s` in all; requests by each feed's budget.
-When full: TooLarge, Outage; over budget the caller waits. Conflates: nothing.
-"""
+"""The ingest door's own pages: health, each feed's freshness for operators, and the push door."""
 
 from __future__ import annotations
 
-import asyncio
-import zlib
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from types import TracebackType
-from typing import Self
+from datetime import datetime
 
-import httpx2
+from fastapi import FastAPI, Request
 
-from gridsignal_services.ingest.budget import Budget
-from gridsignal_services.ingest.feed import Answer, Call, Malformed, Outage, TooLarge
-from gridsignal_services.ingest.scrub import scrubbed
+from gridsignal_schemas.values import Shape
+from gridsignal_services.access import SIGNAL_READ
+from gridsignal_services.ingest import push
+from gridsignal_services.ingest.feeding import Ingest
+from gridsignal_services.ingest.limits import IngestLimits
+from gridsignal_services.ingest.push import PushDoor
+from gridsignal_services.rest import problems
+from gridsignal_services.rest.asgi import add_pages, application
+from gridsignal_services.rest.callers import Callers, add_problems
+from gridsignal_services.rest.problems import MEDIA_TYPE, ProblemBody
+from gridsignal_services.telemetry import logger
 
-LARGEST_BYTES = 32 << 20
-TIMEOUT_S = 30.0
-REDIRECTS = 3
-ATTEMPTS = 2
-AGENT = "gridsignal-ingest"
-_LONGEST_RETRY_AFTER_S = 6 * 3600.0
+_STATUSES = {400, 401, 403, 409, 413, 415, 422, 503}
+
+_log = logger("ingest")
 
 
-class Http:
-    """Fetches answers of feeds. Every failure is a FeedError without a secret in it."""
+class FeedView(Shape):
+    """One provider of one feed, as of now."""
 
-    def __init__(
-        self, *, timeout_s: float = TIMEOUT_S, largest_bytes: int = LARGEST_BYTES, trust_env: bool = True
-    ) -> None:
-        self._timeout_s = timeout_s
-        self._largest_bytes = largest_bytes
-        self._budgets: dict[str, Budget] = {}
-        self._client = httpx2.AsyncClient(
-            timeout=httpx2.Timeout(timeout_s, connect=min(10.0, timeout_s)),
-            follow_redirects=False,
-            trust_env=trust_env,
-            headers={"User-Agent": AGENT, "Accept-Encoding": "gzip"},
-        )
+    provider: str
+    zone: str
+    signal: str
+    last_success_at: datetime | None
+    newest_ends_at: datetime | None
+    """The end of the newest figure."""
+    next_due_at: datetime
+    stale: bool
+    """Silent for longer than its cadence allows: what was published last still stands."""
+    published: int
+    revisions: int
+    quarantined: int
+    trouble: str
+    """The last failure in words, or what the last answer lacked; empty after a success."""
+    left_out: str
+    """What of the last answer could not be read while the rest was."""
 
-    async def __aenter__(self) -> Self:
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
+def app(ingest: Ingest, *, callers: Callers, limits: IngestLimits) -> FastAPI:
+    """/healthz, /readyz, /v1/feeds, and /v1/signals for those who push."""
+    made = application(
+        title="gridsignal ingest",
+        summary="Freshness of the feeds, and the door for markets and operators without a public one.",
+        version="1",
+        redirect_slashes=False,  # a redirect would go where the caller's Host header says
+        responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
+    )
+    add_pages(made, ingest.health)
+    add_problems(made, _log)
+    made.include_router(push.routes(PushDoor(ingest.publishing, callers, ingest.clock, limits)))
 
-    async def aclose(self) -> None:
-        """Closes all connections."""
-        await self._client.aclose()
+    @made.get("/v1/feeds")
+    async def feeds(request: Request) -> list[FeedView]:
+        """Every feed: its last success, the end of its newest figure, when it is due, what was set aside.
 
-    async def fetch(self, call: Call, *, provider: str, per_minute: int) -> Answer:
-        """The answer to a call, whatever its status. Raises Outage, TooLarge or Malformed.
-
-        A dropped connection is tried once more at once; everything else is the schedule's business.
+        For operators with signal:read: it names sources, and repeats what they answered.
         """
-        for attempt in range(1, ATTEMPTS + 1):
-            await self._within_budget(provider, per_minute)
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    return await self._follow(call)
-            except TimeoutError:
-                raise Outage(f"{provider} did not answer within {self._timeout_s:g} s") from None
-            except httpx2.TimeoutException:
-                raise Outage(f"{provider} did not answer in time") from None
-            except (httpx2.NetworkError, httpx2.RemoteProtocolError) as fault:
-                if attempt == ATTEMPTS:
-                    raise Outage(_told(provider, fault, call)) from None
-            except (httpx2.HTTPError, httpx2.InvalidURL) as fault:
-                raise Outage(_told(provider, fault, call)) from None
-        raise AssertionError("unreachable")
+        if callers.principal(request, SIGNAL_READ).role != "operator":
+            raise problems.operators_only()
+        return views(ingest)
 
-    async def _within_budget(self, provider: str, per_minute: int) -> None:
-        now_s = asyncio.get_running_loop().time()
-        budget = self._budgets.setdefault(provider, Budget(per_minute, now_s))
-        await asyncio.sleep(budget.wait_s(now_s))
+    return made
 
-    async def _follow(self, call: Call) -> Answer:
-        url = httpx2.URL(call.url)
-        if call.params or call.secret_params:
-            url = url.copy_merge_params({**call.params, **call.secret_params})
-        for _ in range(REDIRECTS + 1):
-            request = self._client.build_request(call.method, url, headers=dict(call.headers), data=_form(call))
-            response = await self._client.send(request, stream=True)
-            try:
-                if not response.is_redirect:
-                    return await self._read(response)
-                url = _same_origin(url, response.headers.get("location", ""))
-            finally:
-                await response.aclose()
-        raise Outage(f"more than {REDIRECTS} redirects")
 
-    async def _read(self, response: httpx2.Response) -> Answer:
-        raw = bytearray()
-        async for part in response.aiter_raw():
-            raw += part
-            if len(raw) > self._largest_bytes:
-                raise TooLarge(f"expected at most {self._largest_bytes} bytes, got more")
-        body = _decoded(bytes(raw), response.headers.get("content-encoding", ""), self._largest_bytes)
-        return Answer(
-            body=body,
-            status=response.status_code,
-            content_type=response.headers.get("content-type", ""),
-            retry_after_s=retry_after_s(response.headers.get("retry-after"), datetime.now(UTC)),
+def views(ingest: Ingest) -> list[FeedView]:
+    """Every provider of every feed, in order."""
+    return [
+        FeedView(
+            provider=status.provider,
+            zone=status.zone,
+            signal=status.signal.value,
+            last_success_at=status.last_success_at,
+            newest_ends_at=status.newest_ends_at,
+            next_due_at=status.next_due_at,
+            stale=ingest.is_stale(status),
+            published=status.published,
+            revisions=status.revisions,
+            quarantined=status.quarantined,
+            trouble=status.trouble,
+            left_out=status.left_out,
         )
-
-
-def _form(call: Call) -> Mapping[str, str] | None:
-    return dict(call.form) if call.form is not None else None
-
-
-def _told(provider: str, fault: Exception, call: Call) -> str:
-    return f"{provider} can't be reached: {type(fault).__name__} {scrubbed(str(fault), call.secrets)[:160]}".rstrip()
-
-
-def _same_origin(url: httpx2.URL, location: str) -> httpx2.URL:
-    """The redirect's target, if it stays with the feed: a key must not travel to somebody else."""
-    try:
-        target = url.join(location)
-    except httpx2.InvalidURL:
-        raise Outage("the feed redirects to no address") from None
-    if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
-        raise Outage(f"the feed redirects elsewhere ({target.scheme}://{target.host}): not followed")
-    return target
-
-
-def _decoded(raw: bytes, encoding: str, largest_bytes: int) -> bytes:
-    """The body without its compression, never more than `largest_bytes` of it: a bomb is cut off while it unfolds."""
-    encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
-        return raw
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise Malformed(f"expected gzip or no compression, got {encoding:.20}")
-    unfolding = zlib.decompressobj(wbits=47 if encoding != "deflate" else 15)
-    try:
-        body = unfolding.decompress(raw, largest_bytes + 1)
-    except zlib.error:
-        raise Malformed("the answer's compression is broken") from None
-    if len(body) > largest_bytes:
-        raise TooLarge(f"expected at most {largest_bytes} bytes unpacked, got more")
-    if not unfolding.eof:
-        raise Outage("the answer was cut off")
-    return body
-
-
-def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """Retry-After as seconds or as a date; None where it is neither."""
-    if value is None:
-        return None
-    try:
-        seconds = float(int(value))
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value) - now).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER_S)
+        for status in ingest.statuses()
+    ]

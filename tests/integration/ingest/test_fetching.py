@@ -12,8 +12,8 @@ import pytest
 from gridsignal_schemas.messages import Record, SpotPrice
 from gridsignal_services.ingest.feed import Answer, Ask, Malformed, NotYetAvailable, Outage, Refused, Signal
 from gridsignal_services.ingest.fetching import Fetching
-from gridsignal_services.ingest.http import Http
 from gridsignal_services.ingest.providers import PROVIDERS
+from gridsignal_services.ingest.transport import Http
 from tests.builders import utc
 from tests.feed_documents import acknowledgement, as_json, half_hours, interval, openadr_event, watttime
 from tests.integration.ingest.fake_provider import Question, Reply, fake_provider

@@ -17,11 +17,11 @@ from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import SteppedClock, micros
 from gridsignal_services.ingest import watch
 from gridsignal_services.ingest.feed import Signal
+from gridsignal_services.ingest.feeding import Ingest
 from gridsignal_services.ingest.fetching import Fetching
-from gridsignal_services.ingest.http import Http
+from gridsignal_services.ingest.http import views
 from gridsignal_services.ingest.providers import PROVIDERS
-from gridsignal_services.ingest.service import Ingest
-from gridsignal_services.ingest.status import views
+from gridsignal_services.ingest.transport import Http
 from gridsignal_services.ingest.watch import Feed, Status
 from tests.builders import utc
 from tests.feed_documents import acknowledgement, energy_charts, interval, openadr_event

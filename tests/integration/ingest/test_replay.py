@@ -11,8 +11,8 @@ from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import SteppedClock, micros
+from gridsignal_services.ingest.feeding import Ingest
 from gridsignal_services.ingest.replay import shipped
-from gridsignal_services.ingest.service import Ingest
 from tests.builders import utc
 from tests.patience import SOON_S
 

@@ -17,8 +17,8 @@ from gridsignal_services.bus.around import AroundLog
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.cache.memory import MemoryCache
+from gridsignal_services.ingest.feeding import Ingest
 from gridsignal_services.ingest.publishing import Origin, Publishing
-from gridsignal_services.ingest.service import Ingest
 from tests.builders import a_spot_price, utc
 from tests.integration.failing_logs import Away, Silent, Stuck
 from tests.integration.gateway_stand import GridTime

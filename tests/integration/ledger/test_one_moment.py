@@ -28,7 +28,7 @@ from gridsignal_services.dispatch.position import Seal
 from gridsignal_services.dispatch.readings import Readings
 from gridsignal_services.gateway.groupkey import GroupKey, Viewer
 from gridsignal_services.gateway.lastvalues import utc_day_start
-from gridsignal_services.gateway.pen import Pen
+from gridsignal_services.gateway.log_access import LogAccess
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.sources import Sources
@@ -61,7 +61,7 @@ class Stage:
         self.ledger = self.replica.ledgers[0] = self.market.ledger
         settings, clock = GatewaySettings(data_directory=directory, port=0), GridTime(self.market.now)
         self.sources = Sources(log, CODEC, self.replica, clock, utc_day_start, settings)
-        self.pen = Pen(log, CODEC, self.replica, Quota(MemoryCache(), settings), settings, clock)
+        self.log_access = LogAccess(log, CODEC, self.replica, Quota(MemoryCache(), settings), settings, clock)
         registry = example_registry()
         self.door = Door(
             self.replica,
@@ -104,7 +104,7 @@ async def told(stage: Stage) -> Seen:
     async def turn() -> None:
         pass
 
-    answer = await stage.pen.look(Query(id=1, live=True), ACME, None, turn)
+    answer = await stage.log_access.look(Query(id=1, live=True), ACME, None, turn)
     assert isinstance(answer, States)
     return stage.ledger.position, len(answer.orders)
 

@@ -16,7 +16,7 @@ from gridsignal_services.gateway.settings import GatewaySettings
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Credentials:
     """What every session of a gateway has to be told; pure functions all."""
 
     settings: GatewaySettings

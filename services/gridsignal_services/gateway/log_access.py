@@ -26,7 +26,7 @@ _LOOKING = 8
 """Organisations whose questions are answered at the same time."""
 
 
-class Pen:
+class LogAccess:
     """`received` only after the log has it and, for what the ledger reduces, after our own reduce has passed it.
 
     Bounded: by the sessions' windows and the organisations' quota. When full: refused with `rate`. Conflates: nothing.

@@ -50,7 +50,7 @@ class Collector(Protocol):
         """The tick is over."""
 
 
-class Outlet:
+class Outgoing:
     """What waits for a socket.
 
     Bounded: the socket's buffer by `conflate_bytes` and one tick, the rest by the backlog; see there.

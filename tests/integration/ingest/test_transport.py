@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from gridsignal_services.ingest.feed import Call, FeedError, Malformed, Outage, TooLarge
-from gridsignal_services.ingest.http import Http
+from gridsignal_services.ingest.transport import Http
 from tests.integration.ingest.fake_provider import Reply, fake_provider, gzipped
 
 SECRET = "s3cret/+key"

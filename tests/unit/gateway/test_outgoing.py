@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gridsignal_protocol.server.closing import Close
 from gridsignal_services.gateway.hub import Batch, Prepared
-from gridsignal_services.gateway.outlet import Outlet
+from gridsignal_services.gateway.outgoing import Outgoing
 from gridsignal_services.gateway.settings import GatewaySettings
 from tests.effort import examples
 
@@ -28,7 +28,7 @@ class Socket:
         return False
 
 
-class Counted(Outlet):
+class Counted(Outgoing):
     """Counts how often it asks for a tick."""
 
     def __init__(self) -> None:
@@ -51,25 +51,25 @@ class Counted(Outlet):
 @settings(max_examples=examples(100))
 @given(st.lists(st.sampled_from(("send", "late", "batch", "tick")), max_size=20))
 def test_a_tick_is_asked_for_once_and_only_where_something_waits(acts: list[str]) -> None:
-    outlet = Counted()
+    outgoing = Counted()
     waits: list[bytes] = []
     late: list[bytes] = []
     for number, act in enumerate([*acts, "tick"]):
         message = b"%d;" % number
         match act:
             case "send":
-                outlet.send_message(message)
+                outgoing.send_message(message)
                 waits.append(message)
             case "batch":
-                outlet.accept(Batch("s", [Prepared(message)]))
+                outgoing.accept(Batch("s", [Prepared(message)]))
                 waits.append(message)
             case "late":
-                outlet.send_late(message)
+                outgoing.send_late(message)
                 late.append(message)
             case "tick":
-                outlet.flush()
+                outgoing.flush()
                 said = b"".join(waits + late)
-                assert outlet.socket.writes == ([said] if said else [])
-                outlet.socket.writes.clear()
-                waits, late, outlet.asked = [], [], 0
-        assert outlet.asked == bool(waits or late)
+                assert outgoing.socket.writes == ([said] if said else [])
+                outgoing.socket.writes.clear()
+                waits, late, outgoing.asked = [], [], 0
+        assert outgoing.asked == bool(waits or late)

@@ -21,7 +21,7 @@ _INTO = memoryview(bytearray(READ_BYTES))
 """What every socket is read into, and taken out of in the same call."""
 
 
-class Inlet(asyncio.BufferedProtocol):
+class Incoming(asyncio.BufferedProtocol):
     """What has come in and was not looked at yet.
 
     Bounded: two reads, also while too much of its organisation is unanswered; before the hello `early_reads` and
