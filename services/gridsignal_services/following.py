@@ -157,10 +157,11 @@ class Following:
         reader = await self._log.reader(self._stream, self.headway.positions)
         try:
             await self._move(self.headway.positions)
-            while not self._is_in_doubt:
+            while True:
                 await self._take(await self._next(reader))
                 await self._move(reader.positions)
-            self._is_in_doubt = False
+                if self._is_in_doubt:
+                    reader = await self._another(reader)
         finally:
             await reader.aclose()
 
@@ -174,6 +175,16 @@ class Following:
             else:
                 self._outage.over()
                 return records
+
+    async def _another(self, reader: Reader) -> Reader:
+        """One in the place of this one, where there is one to be had."""
+        self._is_in_doubt = False
+        try:
+            other = await self._log.reader(self._stream, self.headway.positions)
+        except LogUnavailable:
+            return reader
+        await reader.aclose()
+        return other
 
     async def _is_away(self, away: LogUnavailable) -> None:
         self._outage.told(away)
@@ -205,13 +216,16 @@ class Following:
     # --- looking whether it gets on ------------------------------------------------------------------------------
 
     async def _look_for_ever(self) -> None:
-        told = frozenset[int]()
+        told, took_s = frozenset[int](), 0.0
         while True:
-            await asyncio.sleep(self._look_s)
+            # others ask the log, too, and one after the other: who waits long for an answer asks seldom
+            await asyncio.sleep(max(self._look_s, 3 * took_s))
+            began_s = time.monotonic()
             try:
                 self.headway.look(await self._log.end_positions(self._stream))
             except LogUnavailable as away:
                 self.headway.away(away)
+            took_s = time.monotonic() - began_s
             self._is_in_doubt = self._is_in_doubt or self.headway.doubt()
             stuck = self.headway.stuck()
             for partition in stuck - told:

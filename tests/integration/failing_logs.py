@@ -42,13 +42,18 @@ class Silent(Reader):
 
 
 class Stuck(AroundLog):
-    """A log of which nothing is read from one partition until it is let go on."""
+    """A log of which nothing is read from one partition, and which gives no second reader, until it is let go on."""
 
-    still = True
+    def __init__(self, log: Log) -> None:
+        super().__init__(log)
+        self.still, self._begun = True, set[str]()
 
     async def reader(self, stream: str, positions: Mapping[int, int]) -> Reader:
         if not self.still:
             return await super().reader(stream, positions)
+        if stream in self._begun:
+            raise LogUnavailable("expected by this test")
+        self._begun.add(stream)
         others = {partition: at for partition, at in positions.items() if partition != FR}
         return Silent(await super().reader(stream, others), {FR: positions[FR]})
 

@@ -25,7 +25,7 @@ from gridsignal_services.ingest.metrics import Metrics
 from gridsignal_services.ingest.quarantine import SetAside
 from gridsignal_services.ingest.revisions import News
 from gridsignal_services.supervised import supervise
-from gridsignal_services.telemetry import logger
+from gridsignal_services.telemetry import Outage, logger
 from gridsignal_services.work import NOBODYS, Work
 
 PRINCIPAL = "service:ingest"
@@ -166,14 +166,17 @@ class Publishing:
 
     async def until_the_log_is_back(self, fault: LogUnavailable, zones: Iterable[str]) -> None:
         """Waits and reads back: whether the append under way was logged is unknown until then."""
-        _log.warning("the log is away", reason=str(fault))
-        together = frozenset(zones)
+        together = sorted(set(zones))
+        outage = Outage(_log, "log", zones=together)
+        outage.told(fault)
         while True:
             await asyncio.sleep(_LOG_PAUSE_S)
             try:
-                return await self._know(together)
-            except LogUnavailable:
-                continue
+                await self._know(together)
+            except LogUnavailable as still:
+                outage.told(still)
+            else:
+                return outage.over()
 
 
 def zone_of(record: Record) -> str:
