@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         "entsoe_py_s": _summary(theirs),
         "same_prices": peer is not None and _same(body, peer(text)),
     }
-    print(json.dumps(found) if args.json else _told(found))
+    print(json.dumps(found) if args.json else _table(found))
     return 0
 
 
@@ -102,14 +102,14 @@ def _summary(runs: list[float]) -> dict[str, float] | None:
     return {"min": min(runs), "median": median(runs), "max": max(runs)} if runs else None
 
 
-def _same(body: bytes, told: Any) -> bool:
+def _same(body: bytes, parsed: Any) -> bool:
     """Whether both read the same price for every instant."""
     mine = {start: value for record in _read(body) for start, _, value in record.intervals()}
-    peers = {stamp.to_pydatetime().astimezone(UTC): Decimal(str(value)) for stamp, value in told["15min"].items()}
+    peers = {stamp.to_pydatetime().astimezone(UTC): Decimal(str(value)) for stamp, value in parsed["15min"].items()}
     return mine == peers
 
 
-def _told(found: dict[str, Any]) -> str:
+def _table(found: dict[str, Any]) -> str:
     lines = [
         found["machine"],
         f"{found['points']} points, {found['bytes'] / 1e6:.1f} MB, one core; seconds of CPU time",

@@ -136,9 +136,9 @@ async def _serve_gateway(pipe: Connection, log: SqliteLog, directory: Path) -> N
         running = [tasks.create_task(each) for each in lasting]
         await gateway.ready()
         for record in (SiteRegistration, BaselineDeclaration, DispatchRequest):
-            told = example(record)
-            principal = f"operator:{told.operator}" if isinstance(told, DispatchRequest) else _PRINCIPAL
-            await replica.submit(told, principal)
+            first = example(record)
+            principal = f"operator:{first.operator}" if isinstance(first, DispatchRequest) else _PRINCIPAL
+            await replica.submit(first, principal)
         token = issuer.mint("participant", "acme-ai", "bench", [SIGNAL_READ, OFFER_WRITE], 3600, datetime.now(UTC))
         pipe.send((gateway.address[1], token))
         await obey(pipe, _price_publisher(log, codec), lambda load: _bare_appends(codec, directory, *load))

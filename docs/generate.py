@@ -22,7 +22,7 @@ if __name__ == "__main__":
 
 from docs import asyncapi  # noqa: E402 - the script is started by its path
 from gridsignal_schemas.catalog import TOPICS, Topic, avro_schema  # noqa: E402 - as above
-from gridsignal_schemas.codes import CODES, Code, told_at  # noqa: E402 - as above
+from gridsignal_schemas.codes import CODES, Code, met_at  # noqa: E402 - as above
 from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, Frame  # noqa: E402 - as above
 from gridsignal_schemas.records import ROWS, Row  # noqa: E402 - as above
 from gridsignal_schemas.rules.lifecycle import OFFER, ORDER, REQUEST  # noqa: E402 - as above
@@ -127,15 +127,15 @@ def _code_rows(codes: Iterable[Code], *, wire: bool = False) -> Iterator[tuple[s
 
 def refusal_codes() -> str:
     """What `refused` and `error` say, and what the SDK raises for it."""
-    known = [code for code in CODES.values() if {"frame", "write"} & set(code.told)]
+    known = [code for code in CODES.values() if {"frame", "write"} & set(code.places)]
     rows = zip(_code_rows(known, wire=True), known, strict=True)
-    raised = ((*row, f"`{code.error}`" if "write" in code.told else "") for row, code in rows)
+    raised = ((*row, f"`{code.error}`" if "write" in code.places else "") for row, code in rows)
     return _table(("code", "meaning", "what to do", "the SDK raises"), *raised)
 
 
 def offer_codes() -> str:
     """The rules that an offer can break."""
-    return _table(("code", "meaning", "what to do"), *_code_rows(told_at("offer")))
+    return _table(("code", "meaning", "what to do"), *_code_rows(met_at("offer")))
 
 
 def loss_codes() -> str:
@@ -145,7 +145,7 @@ def loss_codes() -> str:
 
 def rest_codes() -> str:
     """What the REST doors say."""
-    rest = told_at("rest")
+    rest = met_at("rest")
     rows = zip(_code_rows(rest), rest, strict=True)
     return _table(
         ("code", "meaning", "what to do", "409"), *((*row, "yes" if code.conflict else "") for row, code in rows)

@@ -170,11 +170,11 @@ def _meaning(status: int, *, marked: bool) -> Verdict | None:
         case 400 | 404 | 405 | 410 | 426:
             return Verdict(Fault.ELSEWHERE, f"no gateway at this url (HTTP {status})")
         case 431:
-            told = "the token is too large for the gateway, or for something in front of it (HTTP 431)"
-            return Verdict(Fault.UNAUTHORIZED, told)
+            message = "the token is too large for the gateway, or for something in front of it (HTTP 431)"
+            return Verdict(Fault.UNAUTHORIZED, message)
         case 301 | 302 | 303 | 307 | 308:
-            told = f"the url leads elsewhere (HTTP {status}), and the token is not sent there"
-            return Verdict(Fault.ELSEWHERE, told)
+            message = f"the url leads elsewhere (HTTP {status}), and the token is not sent there"
+            return Verdict(Fault.ELSEWHERE, message)
     return None
 
 
@@ -187,6 +187,6 @@ def _last_word(code: int, meaning: str) -> Verdict:
         case CloseCode.FORBIDDEN:
             return Verdict(Fault.FORBIDDEN, f"the gateway forbids this ({code}: {meaning})")
         case CloseCode.REPLACED:
-            told = f"a newer session of this participant and instance took over ({code}: {meaning})"
-            return Verdict(Fault.REPLACED, told)
+            message = f"a newer session of this participant and instance took over ({code}: {meaning})"
+            return Verdict(Fault.REPLACED, message)
     return Verdict(Fault.PROTOCOL, f"the connection was closed for good ({code}: {meaning})")

@@ -19,7 +19,7 @@ class Code:
     """One row of codes.toml, where each field is explained."""
 
     name: str
-    told: tuple[Place, ...] = ()
+    places: tuple[Place, ...] = ()
     meaning: str = ""
     lost: str = ""
     remedy: str = ""
@@ -36,16 +36,16 @@ class Code:
 
 def _codes() -> dict[str, Code]:
     table = tomllib.loads(files("gridsignal_schemas").joinpath("codes.toml").read_text("utf-8"))
-    return {name: Code(name, **row | {"told": tuple(row.get("told", ()))}) for name, row in table.items()}
+    return {name: Code(name, **row | {"places": tuple(row.get("places", ()))}) for name, row in table.items()}
 
 
 CODES: dict[str, Code] = _codes()
 """Every code by its name, in capitals."""
 
 
-def told_at(place: Place) -> list[Code]:
+def met_at(place: Place) -> list[Code]:
     """The codes that are met there, in the order of the table."""
-    return [code for code in CODES.values() if place in code.told]
+    return [code for code in CODES.values() if place in code.places]
 
 
 def why_lost(names: Iterable[str]) -> str:

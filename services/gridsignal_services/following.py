@@ -107,8 +107,8 @@ class Following:
             async with asyncio.timeout(within_s), self._moved:
                 await self._moved.wait_for(lambda: self.headway.has_passed(ends))
         except TimeoutError:
-            told = f"expected to have read {self._stream} up to its end within {within_s:g} s, did not get there"
-            raise LogUnavailable(told) from None
+            message = f"expected to have read {self._stream} up to its end within {within_s:g} s, did not get there"
+            raise LogUnavailable(message) from None
 
     async def at_rest(self) -> bool:
         """Whether all that is on the log has been taken. Raises LogUnavailable."""
@@ -187,7 +187,7 @@ class Following:
         return other
 
     async def _is_away(self, away: LogUnavailable) -> None:
-        self._outage.told(away)
+        self._outage.say(away)
         self.headway.away(away)
         await asyncio.sleep(self._retry_s)
 
@@ -216,7 +216,7 @@ class Following:
     # --- looking whether it gets on ------------------------------------------------------------------------------
 
     async def _look_for_ever(self) -> None:
-        told, took_s = frozenset[int](), 0.0
+        known_stuck, took_s = frozenset[int](), 0.0
         while True:
             # others ask the log, too, and one after the other: who waits long for an answer asks seldom
             await asyncio.sleep(max(self._look_s, 3 * took_s))
@@ -228,8 +228,8 @@ class Following:
             took_s = time.monotonic() - began_s
             self._is_in_doubt = self._is_in_doubt or self.headway.doubt()
             stuck = self.headway.stuck()
-            for partition in stuck - told:
+            for partition in stuck - known_stuck:
                 self._out.error("stuck: the log has more and nothing comes", **self.headway.place(partition))
-            for partition in told - stuck:
+            for partition in known_stuck - stuck:
                 self._out.info("goes on", **self.headway.place(partition))
-            told = stuck
+            known_stuck = stuck

@@ -160,10 +160,10 @@ class Headway:
         found: dict[str, list[str]] = {}
         for partition in self._partitions:
             if (phase := self.phase(partition)) not in (Phase.LIVE, Phase.CAUGHT_UP):
-                found.setdefault(self._told(partition, phase), []).append(str(partition))
-        return "; ".join(f"{self.stream} {', '.join(those)}: {told}" for told, those in found.items())
+                found.setdefault(self._reason(partition, phase), []).append(str(partition))
+        return "; ".join(f"{self.stream} {', '.join(those)}: {reason}" for reason, those in found.items())
 
-    def _told(self, partition: int, phase: Phase) -> str:
+    def _reason(self, partition: int, phase: Phase) -> str:
         reason = self._lost or self._away.get(partition, "")
         return f"{phase} ({reason})" if reason else str(phase)
 

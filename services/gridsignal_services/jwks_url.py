@@ -60,8 +60,8 @@ class KeysAtUrl:
                     raise KeysUnavailable(f"expected status 200, got {answer.status_code}")
                 keys = TrustedKeys.parse(await _bounded(answer))
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError) as fault:
-            told = str(fault) if isinstance(fault, ValueError) else type(fault).__name__
-            raise KeysUnavailable(f"jwks_url: expected a key set at {self._url}, got: {told:.200}") from None
+            reason = str(fault) if isinstance(fault, ValueError) else type(fault).__name__
+            raise KeysUnavailable(f"jwks_url: expected a key set at {self._url}, got: {reason:.200}") from None
         self._etag = answer.headers.get("etag", "")
         return keys
 
@@ -76,7 +76,7 @@ class KeysAtUrl:
                 self._outage.over()
             except KeysUnavailable as away:
                 self._age_s = LEAST_AGE_S
-                self._outage.told(away)
+                self._outage.say(away)
 
     async def _until_due(self) -> None:
         fetched_s = time.monotonic()

@@ -101,8 +101,8 @@ class Output:
                 self._news.wait()
             data = self._waiting.popleft()
             if self._dropped:
-                told, self._dropped = self._notice(self._dropped), 0
-                data = told.encode("utf-8", "backslashreplace") + data
+                notice, self._dropped = self._notice(self._dropped), 0
+                data = notice.encode("utf-8", "backslashreplace") + data
             return data
 
 

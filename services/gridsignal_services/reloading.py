@@ -173,8 +173,8 @@ def _state(paths: Sequence[Path]) -> Mapping[Path, tuple[int, ...] | None]:
     found: dict[Path, tuple[int, ...] | None] = {}
     for path in paths:
         try:
-            told = path.stat()
-            found[path] = (told.st_mtime_ns, told.st_size, told.st_ino)
+            found_file = path.stat()
+            found[path] = (found_file.st_mtime_ns, found_file.st_size, found_file.st_ino)
         except OSError:
             found[path] = None
     return found

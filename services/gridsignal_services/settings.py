@@ -155,14 +155,14 @@ class ServerSettings:
         unproven = object.__new__(cls)  # the checks look at settings that have faults, too
         for name, value in ({known.name: known.default for known in fields(cls)} | {"limits": {}, **values}).items():
             object.__setattr__(unproven, name, value)
-        told = [*faults, *_faults_of_settings(unproven)]
+        all_faults = [*faults, *_faults_of_settings(unproven)]
         for check in checks:
             try:
                 check(unproven)
             except ConfigError as error:
-                told += error.faults
-        if told:
-            raise ConfigError(*dict.fromkeys(told))
+                all_faults += error.faults
+        if all_faults:
+            raise ConfigError(*dict.fromkeys(all_faults))
         return cls(**values)
 
 

@@ -41,9 +41,9 @@ def configure_logging(json: bool, level: str, stream: TextIO | None = None) -> N
         logger_factory=structlog.WriteLoggerFactory(_output(json, stream or sys.stderr)),
         cache_logger_on_first_use=False,
     )
-    told = _Told(logging.WARNING)
-    told.addFilter(_Seldom())
-    logging.basicConfig(handlers=[told], level=logging.WARNING, force=True)
+    shown = _Shown(logging.WARNING)
+    shown.addFilter(_Seldom())
+    logging.basicConfig(handlers=[shown], level=logging.WARNING, force=True)
 
 
 def _output(json: bool, stream: TextIO | None) -> TextIO:
@@ -88,7 +88,7 @@ class Outage:
         self._since_s: float | None = None
         self._told_s = 0.0
 
-    def told(self, reason: object) -> None:
+    def say(self, reason: object) -> None:
         """It is away, for this reason."""
         now_s = self._now_s()
         if self._since_s is None:
@@ -124,12 +124,12 @@ class _Seldom(logging.Filter):
         return True
 
 
-class _Told(logging.Handler):
+class _Shown(logging.Handler):
     """What libraries log becomes one of our lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        told = logger("library").bind(library=record.name)
-        told.log(record.levelno, record.getMessage()[:500])
+        of_library = logger("library").bind(library=record.name)
+        of_library.log(record.levelno, record.getMessage()[:500])
 
 
 class Health:

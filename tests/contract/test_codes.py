@@ -85,7 +85,7 @@ def test_no_row_is_of_a_code_that_nobody_gives() -> None:
 def test_a_row_says_where_it_is_met_and_what_it_means() -> None:
     for code in CODES.values():
         assert re.fullmatch(r"[A-Z][A-Z_]+", code.name)
-        assert bool(code.told) == bool(code.meaning), code.name
+        assert bool(code.places) == bool(code.meaning), code.name
         assert code.meaning or code.lost, code.name
         assert not re.search(r"[.;] *$", code.meaning + code.lost + code.remedy), code.name
 

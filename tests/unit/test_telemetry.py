@@ -57,7 +57,7 @@ def test_an_outage_is_told_at_once_then_once_in_a_while_and_when_it_is_over() ->
     outage = Outage(logger("replica"), "log", every_s=30.0, now_s=lambda: now_s[0], stream="dispatch")
     outage.over()  # it never was away: nothing to tell
     for now_s[0] in (0.0, 1.0, 29.0, 30.0, 31.0):
-        outage.told("kafka can't be read now")
+        outage.say("kafka can't be read now")
     now_s[0] = 42.0
     outage.over()
     outage.over()

@@ -34,7 +34,7 @@ class Command:
     module: str
     extra: str
     """The extra of the distribution that brings what it needs."""
-    told: str
+    summary: str
 
 
 GROUPS: dict[str, tuple[Command, ...]] = {
@@ -175,7 +175,7 @@ def table() -> str:
     lines = ["usage: gridsignal COMMAND [...]", "", "The wire between power grids and data centers."]
     width = max(map(len, COMMANDS)) + 2
     for group, commands in GROUPS.items():
-        lines += ["", f"{group}:", *(f"  {command.name:<{width}}{command.told}" for command in commands)]
+        lines += ["", f"{group}:", *(f"  {command.name:<{width}}{command.summary}" for command in commands)]
     lines += ["", "and:", f"  {'completion':<{width}}the completion script of a shell: bash or zsh"]
     lines += [f"  {'--version':<{width}}the version", "", "`gridsignal COMMAND --help` tells more.", "", EXAMPLE]
     return "\n".join(lines)
@@ -205,7 +205,7 @@ def _whole() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(dest="command")
     for command in COMMANDS.values():
         if (module := _installed(command)) is not None:
-            commands.add_parser(command.name, help=command.told, parents=[module.parser()], add_help=False)
+            commands.add_parser(command.name, help=command.summary, parents=[module.parser()], add_help=False)
     shells = commands.add_parser("completion", help="the completion script of a shell")
     shells.add_argument("shell", choices=("bash", "zsh"))
     return whole
@@ -218,8 +218,8 @@ def _installed(command: Command) -> ModuleType | None:
         return None
 
 
-def _wrong(told: str) -> int:
-    print(f"gridsignal: {told}", file=sys.stderr)
+def _wrong(message: str) -> int:
+    print(f"gridsignal: {message}", file=sys.stderr)
     return USAGE
 
 

@@ -39,8 +39,8 @@ def split(url: str, schemes: tuple[str, ...], hint: str) -> SplitResult:
 def refuse_plaintext(host: str, instead: str, *, allowed: bool, how: str) -> None:
     """Raises UsageError where a token would cross a network for everybody to read."""
     if not allowed and not is_loopback(host):
-        told = f"expected {instead} for {host}, for the token can be read on the way without TLS"
-        raise UsageError(f"{told}; {how} allows that")
+        message = f"expected {instead} for {host}, for the token can be read on the way without TLS"
+        raise UsageError(f"{message}; {how} allows that")
 
 
 def is_loopback(host: str) -> bool:

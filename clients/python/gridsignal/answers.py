@@ -25,8 +25,8 @@ def checked(kind: type[_R], fields: dict[str, Any]) -> _R:
     try:
         return kind(**fields)
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
-        raise UsageError(f"the {kind.__name__} breaks the contract: {told}") from error
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        raise UsageError(f"the {kind.__name__} breaks the contract: {faults}") from error
 
 
 def body_of(record: Record, *, without: Sequence[str] = ()) -> dict[str, Any]:

@@ -35,5 +35,5 @@ def whose(token: str) -> str | None:
     role, organisation = claims.get("role"), claims.get("org")
     if not isinstance(organisation, str) or not isinstance(role, str):
         return None
-    told = f"the {role} {organisation}"
-    return told if told.isprintable() and len(told) <= _LONGEST else None
+    name = f"the {role} {organisation}"
+    return name if name.isprintable() and len(name) <= _LONGEST else None

@@ -40,15 +40,15 @@ def steady_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-def skew(sent_at: datetime, told: datetime, heard_at: datetime) -> timedelta:
+def skew(sent_at: datetime, grid_at: datetime, heard_at: datetime) -> timedelta:
     """How far the gateway's clock is ahead of ours; zero where its time lies between our question and its answer.
 
     The best estimate is the middle of the round trip (Cristian's algorithm), and it is only used where the two clocks
     surely differ: else a jittery network would move a good clock.
     """
-    if sent_at <= told <= heard_at:
+    if sent_at <= grid_at <= heard_at:
         return timedelta(0)
-    return told - (sent_at + (heard_at - sent_at) / 2)
+    return grid_at - (sent_at + (heard_at - sent_at) / 2)
 
 
 class GatewayClock:

@@ -105,8 +105,8 @@ class Refused(GridsignalError):
         self.code = code
         self.details = tuple(details)
         self.retriable = is_retriable if known is None else known.retriable
-        told = "; ".join(f"{d.code} at {d.pointer or '/'}: {d.message}" for d in self.details)
-        super().__init__(f"{what} was refused: {code}" + (f" ({told})" if told else ""))
+        faults = "; ".join(f"{d.code} at {d.pointer or '/'}: {d.message}" for d in self.details)
+        super().__init__(f"{what} was refused: {code}" + (f" ({faults})" if faults else ""))
 
 
 class Invalid(Refused):

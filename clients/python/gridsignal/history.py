@@ -244,8 +244,8 @@ def _get(door: _Door, path: str, token: str, timeout_s: float) -> dict[str, Any]
         response = connection.getresponse()
         body = response.read(_MOST_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:
-        told = explained(error) or type(error).__name__
-        raise Unreachable(f"no dispatch door at {door.host}:{door.port}: {told}") from error
+        reason = explained(error) or type(error).__name__
+        raise Unreachable(f"no dispatch door at {door.host}:{door.port}: {reason}") from error
     finally:
         connection.close()
     return _answered(response.status, body)
@@ -262,19 +262,19 @@ def _answered(status: int, body: bytes) -> dict[str, Any]:
 
 
 def _refused(status: int, answer: Any) -> Exception:
-    told = answer.get("detail") if isinstance(answer, dict) else None
+    detail = answer.get("detail") if isinstance(answer, dict) else None
     faults = answer.get("errors") if isinstance(answer, dict) else None
     details = [_detail(each) for each in faults if isinstance(each, dict)] if isinstance(faults, list) else []
     match meaning_of(status, answer):
         case Meaning.TOKEN:
             return Unauthorized("the dispatch door does not take the token")
         case Meaning.NOT_YOURS:
-            why = [Detail(code="NOT_FOUND", message=told)] if told else []
+            why = [Detail(code="NOT_FOUND", message=detail)] if detail else []
             return NotPermitted("forbidden", why, what="the question")
         case Meaning.QUESTION if is_usage(details):
             return NotPermitted("forbidden", details, what="the question")
         case Meaning.QUESTION:
-            return UsageError(f"the dispatch door can't answer this: {told}")
+            return UsageError(f"the dispatch door can't answer this: {detail}")
         case Meaning.AGAIN:
             return Unreachable(f"the dispatch door is busy or away ({status}): try again")
     return ProtocolViolation(f"expected the dispatch door's answer, got status {status} of something else")

@@ -109,7 +109,7 @@ def option_for(request: DispatchRequest, power_w: int, price_per_mwh: Decimal | 
     try:
         return OfferOption(power_w=power_w, price_per_mwh=money(price_per_mwh, "price_per_mwh"), **filled)
     except ValidationError as error:
-        raise UsageError(f"the offer's terms break the contract: {_told(error)}") from error
+        raise UsageError(f"the offer's terms break the contract: {_reason(error)}") from error
 
 
 def _notice_s(request: DispatchRequest, power_w: int, full_activation_s: int) -> int:
@@ -126,5 +126,5 @@ def _ramp_w_per_min(power_w: int, ramp_s: int, most: int | None) -> int:
     return max(1, min(needed, most or MAX_POWER_W, MAX_POWER_W))
 
 
-def _told(error: ValidationError) -> str:
+def _reason(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))

@@ -34,8 +34,8 @@ _RAISED: dict[Fault, type[GridsignalError]] = {
 def error_of(outcome: Refusal | DeadlineOver) -> GridsignalError:
     """What is raised where something was refused for good, or came too late."""
     if isinstance(outcome, DeadlineOver):
-        told = "sent, and the log does not hold it" if outcome.was_sent else "not sent"
-        return DeadlinePassed(f"{outcome.what}: its deadline has passed, {told}", sent=outcome.was_sent)
+        fate = "sent, and the log does not hold it" if outcome.was_sent else "not sent"
+        return DeadlinePassed(f"{outcome.what}: its deadline has passed, {fate}", sent=outcome.was_sent)
     if outcome.is_subscription:
         kind = NotPermitted if outcome.code == "forbidden" else SubscriptionRefused
         return kind(outcome.code, outcome.details, what=outcome.what)

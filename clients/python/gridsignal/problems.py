@@ -34,14 +34,14 @@ _QUESTION = frozenset({400, 422})
 
 def meaning_of(status: int, problem: Any) -> Meaning:
     """The meaning of an answer that is no success; `problem` is its JSON, or None where it has none."""
-    told: Mapping[str, Any] = problem if isinstance(problem, Mapping) else {}
+    fields: Mapping[str, Any] = problem if isinstance(problem, Mapping) else {}
     if status == 401:
         return Meaning.TOKEN
-    if status in _AGAIN or told.get("retriable") is True:
+    if status in _AGAIN or fields.get("retriable") is True:
         return Meaning.AGAIN
     if status in (403, 404):
         return Meaning.NOT_YOURS
-    faults = told.get("errors")
+    faults = fields.get("errors")
     if status in _QUESTION and isinstance(faults, list) and faults and all(map(_is_of_the_question, faults)):
         return Meaning.QUESTION
     return Meaning.REFUSED

@@ -56,8 +56,8 @@ def explained(error: BaseException) -> str | None:
 
 
 def _verdict(error: ssl.SSLCertVerificationError) -> str:
-    told = error.verify_message or str(error)
-    return f"{told}; {_WHAT_HELPS}" if error.verify_code in _NOBODY_KNOWN else told
+    reason = error.verify_message or str(error)
+    return f"{reason}; {_WHAT_HELPS}" if error.verify_code in _NOBODY_KNOWN else reason
 
 
 def _alert(error: ssl.SSLError) -> str | None:

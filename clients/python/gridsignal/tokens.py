@@ -78,8 +78,8 @@ class Tokens:
         Unauthorized where the token is a text.
         """
         if self._source is None:
-            told = self.expired or "the token has expired"
-            raise Unauthorized(f"{told}: pass token= a function that returns a fresh one")
+            message = self.expired or "the token has expired"
+            raise Unauthorized(f"{message}: pass token= a function that returns a fresh one")
         asking = asyncio.ensure_future(_answer(self._source))
         try:
             await asyncio.wait({asking}, timeout=self._answer_s)  # `timeout()` would wait for a function deaf to it
@@ -102,10 +102,10 @@ class Tokens:
     @property
     def awaited(self) -> str:
         """For the log: that the last token has expired, and where another is looked for; empty as `expired` is."""
-        told, of_another = "the token", "asking the token function for another"
+        what, of_another = "the token", "asking the token function for another"
         if isinstance(self._source, TokenFile):
-            told, of_another = f"the token in {self._source.path}", "waiting for another in that file"
-        said = expired(self._token or "", datetime.now(UTC), told)
+            what, of_another = f"the token in {self._source.path}", "waiting for another in that file"
+        said = expired(self._token or "", datetime.now(UTC), what)
         return f"{said}; {of_another}" if said else ""
 
     @property

@@ -54,8 +54,8 @@ class Refusal:
     @classmethod
     def of(cls, error: Error, what: str, *, is_subscription: bool = False) -> Refusal:
         """What an error answers to what was asked; its sentence stands for details where it has none."""
-        told = what if error.details else f"{what} ({error.message})"
-        return cls(error.code, tuple(error.details or ()), told, is_subscription, error.retriable)
+        message = what if error.details else f"{what} ({error.message})"
+        return cls(error.code, tuple(error.details or ()), message, is_subscription, error.retriable)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,8 @@ class Subscriptions:
         known = {each.group for each in self._readers}
         for each in reader.subscriptions:
             if each.group in known:
-                told = f"expected one subscription to {each.stream!r} with this filter and mode, got a second"
-                raise AlreadySubscribed(told)
+                message = f"expected one subscription to {each.stream!r} with this filter and mode, got a second"
+                raise AlreadySubscribed(message)
             known.add(each.group)
         for subscription in reader.subscriptions:
             self._readers[subscription] = reader

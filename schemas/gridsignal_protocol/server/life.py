@@ -43,8 +43,8 @@ class Life:
         if not is_open:
             again_s = min(again_s, self._opened_s + limits.hello_timeout_s - lived_s)
         if expires_at is not None:
-            told, look_s = self._token(now, expires_at, is_open=is_open)
-            due += told
+            due_events, look_s = self._token(now, expires_at, is_open=is_open)
+            due += due_events
             again_s = min(again_s, look_s)
         return due, again_s
 

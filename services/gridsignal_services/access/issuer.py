@@ -45,8 +45,8 @@ class LocalIssuer:
         try:
             issuer = cls(ECKey.import_key(json.loads(path.read_bytes())))
         except (ValueError, TypeError, KeyError, JoseError):
-            told = f"{path}: expected the issuer's key, got something else; without the file a new one is made"
-            raise OSError(f"{told}, and new tokens are needed") from None
+            message = f"{path}: expected the issuer's key, got something else; without the file a new one is made"
+            raise OSError(f"{message}, and new tokens are needed") from None
         _replace(directory / _PUBLIC, json.dumps(issuer.jwks, indent=2) + "\n")
         return issuer
 

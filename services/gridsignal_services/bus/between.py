@@ -38,8 +38,8 @@ async def read_between(
                 if _left(reader.positions, ends) != left:
                     silence.reschedule(asyncio.get_running_loop().time() + silence_s)
     except TimeoutError:
-        told = f"{stream}: expected to read up to an end, got nothing more in {silence_s:g} s"
-        raise LogUnavailable(told) from None
+        message = f"{stream}: expected to read up to an end, got nothing more in {silence_s:g} s"
+        raise LogUnavailable(message) from None
     finally:
         await reader.aclose()
 

@@ -87,7 +87,7 @@ class Condition:
     def _agree(self, ahead_us: int) -> None:
         self._skew_s = ahead_us / 1e6
         if abs(self._skew_s) > SKEW_S:
-            self._clock.told(self._of_clock())
+            self._clock.say(self._of_clock())
         else:
             self._clock.over()
 

@@ -85,7 +85,7 @@ class KafkaElection(Election, ConsumerRebalanceListener):  # type: ignore[misc] 
             try:
                 await self._stand()
             except (LogUnavailable, KafkaError, OSError, TimeoutError) as error:
-                self._outage.told(error)
+                self._outage.say(error)
                 await asyncio.sleep(RETRY_S)
 
     async def _stand(self) -> None:

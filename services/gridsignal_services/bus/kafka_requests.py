@@ -52,8 +52,8 @@ async def place(admin: AIOKafkaAdminClient, name: str, replicas: Mapping[int, Se
     """Has partitions of a topic copied to these brokers. Raises LogConfigurationError where they refuse."""
     asked: list[Any] = [(name, [(partition, list(brokers), {}) for partition, brokers in sorted(replicas.items())], {})]
     response: Any = await admin._send_request(AlterPartitionReassignmentsRequest(_TIMEOUT_MS, asked, {}))
-    told = response.to_object()
-    rows = [told, *(row for topic in told["responses"] for row in topic["partitions"])]
+    answer = response.to_object()
+    rows = [answer, *(row for topic in answer["responses"] for row in topic["partitions"])]
     for row in rows:
         if row["error_code"]:
             why = row["error_message"] or for_code(row["error_code"]).__name__

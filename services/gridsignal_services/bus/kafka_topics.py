@@ -177,7 +177,7 @@ async def apply(
                 for code, *_, name in response.resources:
                     _must_be_fine(name, code)
     if needed:
-        await _told(admin, prefix, replication, needed, spread_s)
+        await _spread(admin, prefix, replication, needed, spread_s)
     for change in needed:
         if change.replicas is not None:
             await _in_sync(admin, change.name, change.replicas[1])
@@ -210,7 +210,9 @@ async def _partitions(admin: AIOKafkaAdminClient, name: str, which: str) -> dict
     return {row["partition"]: row[which] for row in topic["partitions"]}
 
 
-async def _told(admin: AIOKafkaAdminClient, prefix: str, replication: int, left: list[Change], spread_s: float) -> None:
+async def _spread(
+    admin: AIOKafkaAdminClient, prefix: str, replication: int, left: list[Change], spread_s: float
+) -> None:
     """Returns once the brokers tell of it: neither a new topic nor a setting is known everywhere at once."""
     try:
         async with asyncio.timeout(spread_s):

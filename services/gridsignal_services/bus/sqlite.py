@@ -216,7 +216,7 @@ class SqliteLog(Log):
 
     def _on_failure(self, batch: list[Waiting], error: LogUnavailable) -> None:
         self.condition.failed(sqlite_file.FILE, error)
-        self._outage.told(error)
+        self._outage.say(error)
         for waiting in batch:
             self._settle(waiting.logged, error)
         self._room.free(_size(batch))

@@ -46,7 +46,7 @@ class SteadyWall:
         if ahead_us > LEAP_US:
             self._leapt_us = steady_us if self._leapt_us is None else self._leapt_us
             if steady_us - self._leapt_us < LASTING_US:
-                self._leap.told(
+                self._leap.say(
                     f"this machine's clock is {ahead_us // 1_000_000} s ahead; append times go on without it"
                 )
                 return steady_us + self._offset_us

@@ -1,6 +1,6 @@
 """The state of a ledger as pieces, each small: JSON lines of a path and what lies there.
 
-The fields of the book and of what it is made of are paths, such as "book.announcements._told"; what is a list or a dict
+The fields of the book and of what it is made of are paths, such as "book.announcements._last"; what is a list or a dict
 there comes in several pieces.
 """
 

@@ -36,8 +36,8 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 class Failed(Exception):
     """The command can't go on; its exit code, one line about why, and the codes of the faults that a door named."""
 
-    def __init__(self, code: int, told: str, faults: frozenset[str] = frozenset()) -> None:
-        super().__init__(told)
+    def __init__(self, code: int, message: str, faults: frozenset[str] = frozenset()) -> None:
+        super().__init__(message)
         self.code, self.faults = code, faults
 
 
@@ -125,12 +125,12 @@ def answer(response: httpx2.Response, options: Options = NONE, *, door: str = "d
     try:
         faults = problem.get("errors", [])
         lines = [in_their_words(str(fault["pointer"]), str(fault["message"]), options) for fault in faults]
-        told = "\n  ".join(map(printable, lines or [str(problem["detail"])]))
+        message = "\n  ".join(map(printable, lines or [str(problem["detail"])]))
     except (AttributeError, KeyError, TypeError):
-        told = f"expected an answer of the {door} door, got HTTP {response.status_code}"
+        message = f"expected an answer of the {door} door, got HTTP {response.status_code}"
         if response.is_redirect and (elsewhere := response.headers.get("location")):
-            told += f": it redirects to {shown(elsewhere)}, and the token is not sent there"
-    raise Failed(_CODES.get(meaning, FAILED), told, codes_of(problem))
+            message += f": it redirects to {shown(elsewhere)}, and the token is not sent there"
+    raise Failed(_CODES.get(meaning, FAILED), message, codes_of(problem))
 
 
 def _json_of(response: httpx2.Response) -> Any:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from gridsignal.__main__ import OK, USAGE
 from gridsignal.cli.arguments import Arguments, whole
-from gridsignal_services.cli.failing import TOLD, failed
+from gridsignal_services.cli.failing import REPORTED, failed
 from gridsignal_services.demo.narration import Narrator
 from gridsignal_services.demo.numbers import as_json
 from gridsignal_services.demo.run import Result, SpeedRefused, Watcher, play_day
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     except SpeedRefused as refused:
         print(f"gridsignal demo: {refused}", file=sys.stderr)
         return USAGE
-    except TOLD as error:
+    except REPORTED as error:
         return failed("demo", error)
     if args.json:
         print(json.dumps(as_json(result)))

@@ -17,9 +17,9 @@ def lines_of(view: dict[str, Any], orders: list[dict[str, Any]]) -> Iterator[str
     """A request as the door shows it, with the orders on it that its reader may see."""
     request = view["request"]
     yield f"request {request['request_id']}, revision {request['revision']}"
-    for name, told in _terms(request, view):
-        if told:
-            yield f"  {name:<12}{told}"
+    for name, text in _terms(request, view):
+        if text:
+            yield f"  {name:<12}{text}"
     for order in orders:
         yield from _order(order)
 

@@ -12,7 +12,7 @@ from gridsignal_services.jwks_url import KeysUnavailable
 from gridsignal_services.settings import ConfigError
 
 FORESEEN = (ConfigError, LogError, OSError, KeysUnavailable)
-TOLD = (*FORESEEN, ExceptionGroup)
+REPORTED = (*FORESEEN, ExceptionGroup)
 
 
 def failed(command: str, error: Exception, *, ports: str = "") -> int:
@@ -25,12 +25,12 @@ def failed(command: str, error: Exception, *, ports: str = "") -> int:
         cause = cause.exceptions[0]
     if not isinstance(cause, FORESEEN):
         raise error
-    for line in _told(cause, ports):
+    for line in _sentences(cause, ports):
         print(f"gridsignal {command}: {line}", file=sys.stderr)
     return code_of(cause)
 
 
-def _told(cause: Exception, ports: str) -> tuple[str, ...]:
+def _sentences(cause: Exception, ports: str) -> tuple[str, ...]:
     if isinstance(cause, ConfigError):
         return cause.faults
     if not isinstance(cause, OSError):

@@ -181,8 +181,8 @@ def _feeds(arguments: argparse.Namespace) -> Feeds:
 def _signal_asked(arguments: argparse.Namespace) -> Signal | None:
     able: list[Signal] = list(PROVIDERS[arguments.provider].cadence)
     if arguments.signal not in (None, *able):
-        told = f"--signal: expected one of {', '.join(able)} from {arguments.provider}, got {arguments.signal}"
-        raise Failed(USAGE, told)
+        message = f"--signal: expected one of {', '.join(able)} from {arguments.provider}, got {arguments.signal}"
+        raise Failed(USAGE, message)
     chosen: Signal | None = arguments.signal
     return chosen
 

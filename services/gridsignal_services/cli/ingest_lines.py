@@ -67,12 +67,12 @@ def _series(record: SpotPrice | CarbonIntensity) -> str:
     values = [value for _, _, value in record.intervals()]
     known = [value for value in values if value is not None]
     unit = f"{record.currency}/MWh" if isinstance(record, SpotPrice) else "g/kWh"
-    told = f"{text_of_decimal(min(known))}..{text_of_decimal(max(known))} {unit}" if known else "nothing but gaps"
+    text = f"{text_of_decimal(min(known))}..{text_of_decimal(max(known))} {unit}" if known else "nothing but gaps"
     gaps = f", {len(values) - len(known)} gaps" if len(known) < len(values) else ""
     step = timedelta(seconds=record.resolution_s)
     basis = "" if isinstance(record, SpotPrice) else f" {record.scope.lower()}"
     what = f"{record.dataset + basis:24} {record.status:11} {_local(record.starts_at, record.zone)}"
-    return f"{record.zone:{_WIDE}} {what} {len(values):4} x {step}  {told}{gaps}"
+    return f"{record.zone:{_WIDE}} {what} {len(values):4} x {step}  {text}{gaps}"
 
 
 def _span(record: GridAlert | DispatchRequest) -> str:
@@ -91,8 +91,8 @@ def table(feeds: Iterable[Mapping[str, Any]], now: datetime) -> str:
     """Feeds as a running door tells them, a line each; ages seen from `now`."""
     rows = [_HEAD, *(_row(feed, now) for feed in feeds)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-    told = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in told)
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _row(feed: Mapping[str, Any], now: datetime) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from gridsignal.cli.arguments import Arguments, give_examples
 from gridsignal.cli.tables import show_rows, when
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.bus.sqlite_keeping import LogSize, TopicSize, back_up, compact, measure, restore
-from gridsignal_services.cli.failing import TOLD, failed
+from gridsignal_services.cli.failing import REPORTED, failed
 from gridsignal_services.cli.progress import Progress
 from gridsignal_services.settings import ServerSettings
 
@@ -62,11 +62,11 @@ def run(args: argparse.Namespace) -> int:
     """0 when done, 2 where it can't be done like this, 3 where the file can't be read or written now."""
     try:
         directory = ServerSettings.from_environment(os.environ, directory=args.directory).directory
-        told = _done(args, directory)
-    except TOLD as error:
+        result = _done(args, directory)
+    except REPORTED as error:
         return failed(f"log {args.action}", error)
     if args.json:
-        print(json.dumps(told))
+        print(json.dumps(result))
     return OK
 
 

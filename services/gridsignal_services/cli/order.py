@@ -64,13 +64,13 @@ def parser() -> Arguments:
     listing.add_argument("--state", type=str.upper, help="such as ACTIVE")
     add_period(listing, "orders")
     add_options(listing, sheet=True)
-    for action, told in (
+    for action, summary in (
         ("show", "one order"),
         ("extend", "let it end later"),
         ("release", "let it end now or earlier"),
         ("cancel", "take it back before it begins; it is ordered elsewhere only if you clear the request again"),
     ):
-        one = actions.add_parser(action, help=told)
+        one = actions.add_parser(action, help=summary)
         one.add_argument("order_id", metavar="ORDER_ID")
         if action == "extend":
             one.add_argument(

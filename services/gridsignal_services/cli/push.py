@@ -142,13 +142,13 @@ class _Pace:
 
 def _read_answer(response: httpx2.Response) -> dict[str, Any]:
     try:
-        told: dict[str, Any] = answer(response)
+        answered: dict[str, Any] = answer(response)
     except Failed as refused:
         # or something in front of the door takes no body of this length
         if response.status_code == 413 or "TOO_MANY_VALUES" in refused.faults:
             raise _TooLong(FAILED, str(refused)) from None
         raise
-    return told
+    return answered
 
 
 def _pushed(pace: _Pace, found: list[Body], *, as_json: bool) -> Iterator[int]:
@@ -172,9 +172,9 @@ def _pushed(pace: _Pace, found: list[Body], *, as_json: bool) -> Iterator[int]:
             return
 
 
-def _shown(body: Body, told: dict[str, Any], *, as_json: bool) -> int:
-    line = f"{body.name}: {told['news']}, revision {told['revision']}"
-    print(json.dumps({"body": body.name, **told}) if as_json else line)
-    for lost in told["left_out"]:
+def _shown(body: Body, answer: dict[str, Any], *, as_json: bool) -> int:
+    line = f"{body.name}: {answer['news']}, revision {answer['revision']}"
+    print(json.dumps({"body": body.name, **answer}) if as_json else line)
+    for lost in answer["left_out"]:
         print(f"gridsignal: {body.name}: left out: {lost['pointer']}: {lost['message']}", file=sys.stderr)
-    return FAILED if told["left_out"] else OK
+    return FAILED if answer["left_out"] else OK

@@ -164,7 +164,7 @@ async def _tell_progress(counts: Counter[str], total: int, clock: Clock) -> None
 
 def _tell(counts: Counter[str], plan: list[Publication], arguments: argparse.Namespace) -> None:
     zones = sorted({str(getattr(publication.record, "zone", "")) for publication in plan})
-    told = {
+    summary = {
         "file": arguments.file,
         "log": str(arguments.log),
         "zones": zones,
@@ -176,10 +176,10 @@ def _tell(counts: Counter[str], plan: list[Publication], arguments: argparse.Nam
         "set_aside": counts["set_aside"],
     }
     if arguments.json:
-        print(json.dumps(told))
+        print(json.dumps(summary))
         return
-    print(f"{arguments.file} -> {arguments.log}: {', '.join(zones)}, {told['from']} to {told['to']}")
+    print(f"{arguments.file} -> {arguments.log}: {', '.join(zones)}, {summary['from']} to {summary['to']}")
     print(
-        f"published {told['spot_prices']} price curves and {told['carbon_intensities']} carbon figures, "
-        f"{told['already_there']} were there already, {told['set_aside']} were set aside"
+        f"published {summary['spot_prices']} price curves and {summary['carbon_intensities']} carbon figures, "
+        f"{summary['already_there']} were there already, {summary['set_aside']} were set aside"
     )

@@ -82,14 +82,14 @@ def parser() -> Arguments:
     listing.add_argument("--state", type=str.upper, help="such as OPEN")
     add_period(listing, "requests")
     add_options(listing, sheet=True)
-    for action, told in (
+    for action, summary in (
         ("show", "one request"),
         ("book", "its offers in merit order, and why each lost"),
         ("clear", "clear it now"),
         ("award", "award by hand"),
         ("cancel", "take it back"),
     ):
-        one = actions.add_parser(action, help=told)
+        one = actions.add_parser(action, help=summary)
         one.add_argument("request_id", metavar="REQUEST_ID")
         if action in ("clear", "award", "cancel"):
             one.add_argument("--reason", default="", required=action == "award", help="why, for the record")
@@ -114,7 +114,7 @@ def _run(args: argparse.Namespace) -> int:
             case "list":
                 return _list(http, args)
             case "amend":
-                return _told(args, amend.amended(http, args))
+                return _shown(args, amend.amended(http, args))
             case "show":
                 return _one(http, args)
             case "cancel":
@@ -165,7 +165,7 @@ def _list(http: httpx2.Client, args: argparse.Namespace) -> int:
 
 def _cancel(http: httpx2.Client, args: argparse.Namespace) -> int:
     path = below("requests", args.request_id)
-    return _told(args, answer(http.post(f"{path}/cancel", json={"reason": args.reason}), WORDS))
+    return _shown(args, answer(http.post(f"{path}/cancel", json={"reason": args.reason}), WORDS))
 
 
 def _one(http: httpx2.Client, args: argparse.Namespace) -> int:
@@ -179,7 +179,7 @@ def _one(http: httpx2.Client, args: argparse.Namespace) -> int:
     return OK
 
 
-def _told(args: argparse.Namespace, view: dict[str, Any]) -> int:
+def _shown(args: argparse.Namespace, view: dict[str, Any]) -> int:
     if args.json:
         show_json(view)
     else:
@@ -224,8 +224,8 @@ def _must_be_its_operators(http: httpx2.Client, path: str) -> None:
     """Raises Failed for the book of a request that can be seen, and is another's."""
     if (shown := http.get(path)).is_success:
         of = shown.json()["request"]
-        told = f"the book of request {of['request_id']} is for {of['operator']}, who asked, alone"
-        raise Failed(FAILED, f"{told}; `gridsignal offer list` and `gridsignal order list` show what is yours")
+        message = f"the book of request {of['request_id']} is for {of['operator']}, who asked, alone"
+        raise Failed(FAILED, f"{message}; `gridsignal offer list` and `gridsignal order list` show what is yours")
 
 
 def _line(offer: dict[str, Any]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments
 from gridsignal_schemas.catalog import SUBJECTS
 from gridsignal_services.bus.registry import NotRegistered, Registry, register_all
-from gridsignal_services.cli.failing import TOLD, failed
+from gridsignal_services.cli.failing import REPORTED, failed
 from gridsignal_services.settings import ConfigError, ServerSettings
 
 EXAMPLE = """\
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in ("schema_registry", "kafka", "topic_prefix")}
     try:
         registered = asyncio.run(_run(ServerSettings.from_environment(os.environ, **given)))
-    except TOLD as error:
+    except REPORTED as error:
         return failed("schemas", error)
     if arguments.json:
         print(json.dumps(registered))

@@ -13,7 +13,7 @@ from pathlib import Path
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, port
 from gridsignal_services.addresses import authority
-from gridsignal_services.cli.failing import TOLD, failed
+from gridsignal_services.cli.failing import REPORTED, failed
 from gridsignal_services.output import say
 from gridsignal_services.reloading import Files, read_files
 from gridsignal_services.settings import Check, ServerSettings
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
         let_the_loop_in()
         asyncio.run(_serve(args.door, settings, files))
-    except TOLD as error:
+    except REPORTED as error:
         return failed("serve", error, ports="--port, --ops-port")
     return OK
 

@@ -135,20 +135,20 @@ def _mint(issuer: LocalIssuer, args: argparse.Namespace) -> int:
 
 def _longest_s() -> int:
     """The longest life that doors with this environment take."""
-    told = os.environ.get("GRIDSIGNAL_MAX_TOKEN_LIFE_S", "")
-    return int(told) if told.isdecimal() else TokenRules().max_life_s
+    given = os.environ.get("GRIDSIGNAL_MAX_TOKEN_LIFE_S", "")
+    return int(given) if given.isdecimal() else TokenRules().max_life_s
 
 
 def _stranger(file: Path | None, role: str, name: str) -> str:
     """Why a token for this organisation would be refused at every door; nothing where the registry has it."""
-    told = file or (Path(path) if (path := os.environ.get("GRIDSIGNAL_REGISTRY")) else None)
+    named = file or (Path(path) if (path := os.environ.get("GRIDSIGNAL_REGISTRY")) else None)
     try:
-        registry = Registry.load(told) if told else example_registry()
+        registry = Registry.load(named) if named else example_registry()
     except ConfigError as error:
         return str(error)
     if name in (registry.operators if role == "operator" else registry.participants):
         return ""
-    where = told or "the shipped example registry"
+    where = named or "the shipped example registry"
     return (
         f"--{role}: {name!r} is no {role} of {where}, and doors that go by it would refuse the token;"
         " name your own with --registry FILE, or mint it all the same with --force"
@@ -164,8 +164,8 @@ def _revoke(args: argparse.Namespace) -> int:
 
 
 def _unusable(error: ConfigError | OSError) -> int:
-    told, code = (paths.sentence(error), paths.code(error)) if isinstance(error, OSError) else (str(error), USAGE)
-    print(f"gridsignal: {told}", file=sys.stderr)
+    message, code = (paths.sentence(error), paths.code(error)) if isinstance(error, OSError) else (str(error), USAGE)
+    print(f"gridsignal: {message}", file=sys.stderr)
     return code
 
 
@@ -177,14 +177,14 @@ def _show(issuer: LocalIssuer) -> int:
         why = expired(token, _now()) or "expected a valid token of this issuer on stdin"
         print(f"gridsignal: {why}", file=sys.stderr)
         return FAILED
-    told = {
+    shown = {
         "role": who.role,
         "organisation": who.organisation,
         "subject": who.subject,
         "scopes": sorted(who.scopes),
         "expires_at": rfc3339(who.expires_at),
     }
-    print(json.dumps(told))
+    print(json.dumps(shown))
     return OK
 
 

@@ -17,7 +17,7 @@ from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments, give_examples, whole
 from gridsignal_services.bus.kafka_durability import REPLICATION, Change, changes
 from gridsignal_services.bus.kafka_rights import BESIDE, Right, rights, rights_beside
-from gridsignal_services.cli.failing import TOLD, failed
+from gridsignal_services.cli.failing import REPORTED, failed
 from gridsignal_services.settings import ConfigError, ServerSettings
 
 EXAMPLE = """\
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.action == "acls":
             return _rights(settings, arguments)
         done = asyncio.run(_run(settings, arguments.replication, dry_run=arguments.dry_run))
-    except TOLD as error:
+    except REPORTED as error:
         return failed("topics", error)
     for change in done:
         print(json.dumps(_as_json(change)) if arguments.json else change)

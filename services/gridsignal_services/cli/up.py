@@ -20,7 +20,7 @@ from gridsignal_services import embedded
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.cli.accelerated import DIRECTORY, SPEED, Asked, clock_for, day_of
-from gridsignal_services.cli.failing import TOLD, failed
+from gridsignal_services.cli.failing import REPORTED, failed
 from gridsignal_services.cli.first_steps import first_steps, write_environments
 from gridsignal_services.clock import Clock, ScaledClock, WallClock
 from gridsignal_services.embedded import Stack
@@ -81,15 +81,15 @@ def _speed(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     """0 after an orderly end, 2 when it can't start like this, 3 when the log is away."""
     asked = Asked(args.speed, args.day)
-    told = {name: value for name, value in vars(args).items() if name not in ("speed", "day")}
+    given_here = {name: value for name, value in vars(args).items() if name not in ("speed", "day")}
     try:
-        settings = _settings_of_one_machine(os.environ, told)
-        if asked.is_given and "directory" not in given(os.environ, **told)[0]:
+        settings = _settings_of_one_machine(os.environ, given_here)
+        if asked.is_given and "directory" not in given(os.environ, **given_here)[0]:
             settings = replace(settings, directory=Path(DIRECTORY))
         configure_logging(json=settings.log_format == "json", level=settings.log_level, stream=sys.stderr)
         let_the_loop_in()
         asyncio.run(_serve(settings, read_files(settings).registry, _feeds(settings), asked))
-    except TOLD as error:
+    except REPORTED as error:
         return failed("up", error, ports="--gateway-port, --dispatch-port, --ingest-port, --ops-port")
     return OK
 

@@ -55,12 +55,12 @@ def _adds_up(day: figures.Day, request: DispatchRequest) -> str:
     orders = [order for order in day.orders.values() if order.issued.request_id == request.request_id]
     ordered, accepted = sum(o.issued.power_w for o in orders), sum(o.accepted_w or 0 for o in orders)
     lacking, again = lacking_w(day, request), ordered - accepted
-    told = f"  {mw(accepted)} of {mw(request.power_w)} MW accepted"
+    line = f"  {mw(accepted)} of {mw(request.power_w)} MW accepted"
     if again:
-        told += f"; {mw(ordered)} MW ordered in all, {mw(again)} MW of it not taken on and called elsewhere"
+        line += f"; {mw(ordered)} MW ordered in all, {mw(again)} MW of it not taken on and called elsewhere"
     if lacking:
-        told += f"; {mw(lacking)} MW lacking: nobody was left on standby, and an offer is called once"
-    return f"{told}."
+        line += f"; {mw(lacking)} MW lacking: nobody was left on standby, and an offer is called once"
+    return f"{line}."
 
 
 def _fate(day: figures.Day, offer: FlexOffer, order: figures.Order | None) -> Text:

@@ -46,20 +46,20 @@ class Narrator:
             return None
         due = [(self._story.midnight + timedelta(minutes=m), what) for m, what in self._story.turns]
         coming = next(((when, what) for when, what in due if when > now), None)
-        told = f"... {coming[1]} at {clock(coming[0])}" if coming else "... the last meters are read"
-        return Text(f"{now.astimezone(MARKET):%d %b %H:%M}  {told}", "dim")
+        line = f"... {coming[1]} at {clock(coming[0])}" if coming else "... the last meters are read"
+        return Text(f"{now.astimezone(MARKET):%d %b %H:%M}  {line}", "dim")
 
 
 def line_of(record: Record, now: datetime) -> Text | None:
     """One line about a record as it happens; None for what is not worth one."""
-    told = _told(record)
-    if told is None:
+    said = _shown(record)
+    if said is None:
         return None
-    style, who, what = told
+    style, who, what = said
     return Text.assemble((f"{now.astimezone(MARKET):%d %b %H:%M}  ", "dim"), (f"{who:<13}", style), what)
 
 
-def _told(record: Record) -> tuple[str, str, str] | None:
+def _shown(record: Record) -> tuple[str, str, str] | None:
     match record:
         case SpotPrice():
             low, high = span(record)

@@ -179,8 +179,8 @@ def _latency(measured_ms: Sequence[float], tail: str) -> dict[str, Any]:
     """n, p50 and the tail; below a hundred measurements the maximum stands for a percentile, and says so."""
     if not measured_ms:
         return {"n": 0, "p50": None, tail: None}
-    told = {"n": len(measured_ms), "p50": round(median(measured_ms), 2)}
+    figures = {"n": len(measured_ms), "p50": round(median(measured_ms), 2)}
     if tail == "p99" and len(measured_ms) >= 100:
-        return told | {"p99": round(quantiles(measured_ms, n=100)[98], 2)}
+        return figures | {"p99": round(quantiles(measured_ms, n=100)[98], 2)}
     worst = round(max(measured_ms), 2)
-    return told | ({"max": worst} if tail == "max" else {"p99": None, "max": worst})
+    return figures | ({"max": worst} if tail == "max" else {"p99": None, "max": worst})

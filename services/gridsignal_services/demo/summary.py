@@ -158,10 +158,10 @@ def _pair(with_: Any, without: Any, unit: str, scale: int = 1) -> Iterator[str]:
     yield f"without orders {else_:,.{places}f} {unit}: {ours - else_:+,.{places}f}"
 
 
-def _latency_cells(told: dict[str, Any]) -> Iterator[str]:
-    yield f"p50 {told['p50']} ms"
-    tail = f"p99 {told['p99']} ms" if told.get("p99") is not None else f"max {told.get('max')} ms"
-    yield f"{tail}, n = {told['n']}"
+def _latency_cells(figures: dict[str, Any]) -> Iterator[str]:
+    yield f"p50 {figures['p50']} ms"
+    tail = f"p99 {figures['p99']} ms" if figures.get("p99") is not None else f"max {figures.get('max')} ms"
+    yield f"{tail}, n = {figures['n']}"
 
 
 def _small_print(numbers: dict[str, Any]) -> Text:

@@ -53,17 +53,19 @@ def differences(first: DispatchRequest, asked: DispatchRequest) -> list[Detail]:
     """In what a question differs from the one that its idempotency key has asked already."""
     pairs = {name: (getattr(first, name), getattr(asked, name)) for name in RequestBody.model_fields}
     return [
-        _fault("CONFLICT", f"/{name}", f"expected {_told(before)} as this key has asked already, got {_told(now)}")
+        _fault(
+            "CONFLICT", f"/{name}", f"expected {_text_of(before)} as this key has asked already, got {_text_of(now)}"
+        )
         for name, (before, now) in pairs.items()
         if before != now
     ]
 
 
-def _told(value: Any) -> str:
+def _text_of(value: Any) -> str:
     if isinstance(value, datetime):
         return rfc3339(value)
-    told = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str("" if value is None else value)
-    return f"{told:.60}" or "nothing"
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str("" if value is None else value)
+    return f"{text:.60}" or "nothing"
 
 
 def body_faults(body: RequestBody, entitlements: Entitlements, registry: Registry) -> list[Detail]:

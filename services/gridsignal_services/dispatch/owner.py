@@ -117,7 +117,7 @@ class Owner:
                 await self._take_over()
                 acted = [await self._act(self._replica.ledgers[partition]) for partition in sorted(self.partitions)]
             except LogUnavailable as away:
-                outage.told(away)
+                outage.say(away)
                 await asyncio.sleep(_RETRY_S)
                 continue
             outage.over()
@@ -192,8 +192,8 @@ class Owner:
             return NOTHING
         left_out = attempts.overtaken.left_out()
         if left_out != NOTHING:
-            told = {"offers": len(left_out.offers), "participants": sorted(left_out.participants)}
-            _log.warning("left out of a clearing", subject="/".join(subject), **told)
+            named = {"offers": len(left_out.offers), "participants": sorted(left_out.participants)}
+            _log.warning("left out of a clearing", subject="/".join(subject), **named)
         return left_out
 
     async def _append(self, ledger: Ledger, batch: Sequence[Record]) -> bool:

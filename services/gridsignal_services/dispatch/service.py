@@ -170,6 +170,6 @@ def _position_key(directory: Path) -> bytes:
             path.hardlink_to(draft)  # two first starts at once: the first key stays, and it is always whole
         draft.unlink()
     if len(key := path.read_bytes()) != KEY_BYTES:
-        told = f"{path}: expected a key of {KEY_BYTES} bytes, got {len(key)}; without the file a new one is made"
-        raise OSError(f"{told}, and positions of before are refused")
+        message = f"{path}: expected a key of {KEY_BYTES} bytes, got {len(key)}; without the file a new one is made"
+        raise OSError(f"{message}, and positions of before are refused")
     return key

@@ -120,8 +120,8 @@ def _offer(ledger: Ledger, participant: str, offer_id: str) -> State | None:
     found = ledger.offer_state(participant, offer_id)
     if found is None:
         return None
-    told = ledger.book.announcements.last_told("offer", participant, offer_id)
-    reason = told.reason if told is not None and told.revision == found.revision else ""
+    decision = ledger.book.announcements.last_announced("offer", participant, offer_id)
+    reason = decision.reason if decision is not None and decision.revision == found.revision else ""
     return State(
         state=str(found.state),
         revision=found.revision,

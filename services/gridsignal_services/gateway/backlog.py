@@ -43,7 +43,7 @@ class Backlog:
         self._last: dict[str, int] = {}
         self._skipped: Counter[str] = Counter()
         self._order = 0
-        self._told = False
+        self._is_said = False
         self.bytes = 0
 
     def __bool__(self) -> bool:
@@ -94,7 +94,7 @@ class Backlog:
             if room <= 0:
                 break
         if not self:
-            self._told = False  # the next lag is another one
+            self._is_said = False  # the next lag is another one
         return taken
 
     def _next(self, encoding: Encoding) -> Iterator[bytes]:
@@ -113,8 +113,8 @@ class Backlog:
         total = self.bytes + unsent_bytes
         if total >= self._close_bytes:
             return Verdict.OVER
-        if total >= self._lag_bytes and not self._told:
-            self._told = True
+        if total >= self._lag_bytes and not self._is_said:
+            self._is_said = True
             return Verdict.LAGGING
         return Verdict.FINE
 

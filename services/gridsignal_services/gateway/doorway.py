@@ -154,7 +154,7 @@ class Doorway:
             arrived.close()
 
     def _make_room(self, listening: socket.socket, failed: OSError) -> None:
-        self._no_place.told(failed.strerror)
+        self._no_place.say(failed.strerror)
         if (dropped := self._arrivals.make_room()) is not None:
             dropped.abort()
         loop = asyncio.get_running_loop()

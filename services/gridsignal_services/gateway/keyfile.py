@@ -46,8 +46,8 @@ def _read(path: Path) -> list[Key]:
         rows = json.loads(path.read_bytes())["keys"]
         return [Key(int(row["id"]), base64.b64decode(row["secret"]), int(row["created_s"])) for row in rows]
     except (ValueError, TypeError, KeyError):
-        told = f"{path}: expected the cursors' keys, got something else; without the file new ones are made"
-        raise OSError(f"{told}, and clients begin again with a snapshot") from None
+        message = f"{path}: expected the cursors' keys, got something else; without the file new ones are made"
+        raise OSError(f"{message}, and clients begin again with a snapshot") from None
 
 
 def _write(path: Path, keys: list[Key]) -> None:

@@ -48,11 +48,11 @@ class Absences:
         self,
         feed: tuple[str, str],
         standing: Iterable[Standing],
-        told: Iterable[Record],
+        in_force: Iterable[Record],
         now: datetime,
     ) -> list[Record]:
         """The ends of what a feed (provider, zone) left out of its list for the second time in a row."""
-        listed = {identity_of(record) for record in told}
+        listed = {identity_of(record) for record in in_force}
         absent = {key: record for record in standing if (key := identity_of(record)) is not None and key not in listed}
         missed_before = self._missed.get(feed, set())
         self._missed[feed] = absent.keys() - missed_before

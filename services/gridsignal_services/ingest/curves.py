@@ -104,10 +104,10 @@ def _merged(curves: Sequence[Curve], left_out: LeftOut | None) -> list[Curve]:
     return merged
 
 
-def _refused(told: str, left_out: LeftOut | None) -> None:
+def _refused(message: str, left_out: LeftOut | None) -> None:
     if left_out is None:
-        raise Malformed(told)
-    left_out.add(told)
+        raise Malformed(message)
+    left_out.add(message)
 
 
 def _same_grid(one: Curve, other: Curve) -> bool:

@@ -217,8 +217,8 @@ def read(provider: Provider, answer: Answer, ask: Ask) -> list[Record]:
         raise
     except BODY_FAULTS as fault:
         # a body that breaks a parser's assumption is the body's fault; the batch is rejected as a whole
-        told = Malformed(f"the answer is not what the feed documents: {first_line(fault)}")
-        raise _in_its_words(answer, told) from None
+        malformed = Malformed(f"the answer is not what the feed documents: {first_line(fault)}")
+        raise _in_its_words(answer, malformed) from None
     if not found and len(ask.left_out) > before:
         raise Malformed(str(ask.left_out))
     return found

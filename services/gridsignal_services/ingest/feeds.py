@@ -58,19 +58,19 @@ class Feeds:
     def parse(cls, text: str, environment: Mapping[str, str], file: str = "feeds") -> Feeds:
         """The feeds that a TOML text describes. Raises ConfigError."""
         try:
-            told = tomllib.loads(text, parse_float=Decimal)
+            tables = tomllib.loads(text, parse_float=Decimal)
         except tomllib.TOMLDecodeError as broken:
             raise ConfigError(f"{file}: expected TOML, got: {broken}") from None
-        table = told.get("markets", {})
+        table = tables.get("markets", {})
         markets, wrong = markets_of(table) if isinstance(table, dict) else (Markets(), ["markets: expected a table"])
-        if faults := [f"{file}: {fault}" for fault in (*_faults(told), *wrong)]:
+        if faults := [f"{file}: {fault}" for fault in (*_faults(tables), *wrong)]:
             raise ConfigError(*faults)
         feeds = tuple(
             Feed(zone, Signal(signal), tuple(names))
-            for zone, signals in told["zones"].items()
+            for zone, signals in tables["zones"].items()
             for signal, names in signals.items()
         )
-        settings = _together(told.get("providers", {}), settings_of(environment))
+        settings = _together(tables.get("providers", {}), settings_of(environment))
         if missing := list(_missing(feeds, settings)):
             raise ConfigError(*missing)
         return cls(feeds, settings, markets)
@@ -87,8 +87,8 @@ def settings_of(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _together(told: Mapping[str, Any], environment: Settings) -> dict[str, dict[str, str]]:
-    return {name: dict(_flat(told.get(name, {}))) | dict(environment[name]) for name in PROVIDERS}
+def _together(tables: Mapping[str, Any], environment: Settings) -> dict[str, dict[str, str]]:
+    return {name: dict(_flat(tables.get(name, {}))) | dict(environment[name]) for name in PROVIDERS}
 
 
 def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
@@ -100,10 +100,10 @@ def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str
             yield f"{before}{key}", str(value)
 
 
-def _faults(told: Mapping[str, Any]) -> Iterator[str]:
-    for key in told.keys() - {"zones", "providers", "markets"}:
+def _faults(tables: Mapping[str, Any]) -> Iterator[str]:
+    for key in tables.keys() - {"zones", "providers", "markets"}:
         yield f"{key:.60}: expected zones, providers and markets only"
-    zones, providers = told.get("zones"), told.get("providers", {})
+    zones, providers = tables.get("zones"), tables.get("providers", {})
     if not isinstance(zones, dict):  # an empty table is somebody's word that nothing is to be read
         yield "zones: expected a table for each zone, got none"
     elif not isinstance(providers, dict):

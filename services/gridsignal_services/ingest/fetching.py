@@ -95,10 +95,10 @@ class Fetching:
         """All pages as one, with what they point to."""
         assert provider.merge is not None
         try:
-            told = replace(ask, token=await self._token(name, provider, ask))
-            calls = provider.beside(answers, told) if provider.beside else []
+            ask_with_token = replace(ask, token=await self._token(name, provider, ask))
+            calls = provider.beside(answers, ask_with_token) if provider.beside else []
             beside = [await self._beside(name, provider, call) for call in calls]
-            return read(provider, provider.merge(answers), replace(told, beside=tuple(beside)))
+            return read(provider, provider.merge(answers), replace(ask_with_token, beside=tuple(beside)))
         except FeedError as fault:
             raise _without_secrets(fault, ask, provider) from None
 
@@ -113,9 +113,9 @@ class Fetching:
         """One page; an expired token is renewed once, a second refusal stands."""
         for attempt in (1, 2):
             try:
-                told = replace(ask, token=await self._token(name, provider, ask))
-                answer = await self._asked(name, provider, told)
-                return answer, _of_page(provider, answer, told)
+                ask_with_token = replace(ask, token=await self._token(name, provider, ask))
+                answer = await self._asked(name, provider, ask_with_token)
+                return answer, _of_page(provider, answer, ask_with_token)
             except Refused as fault:
                 if not fault.expired or attempt == 2 or name not in self._tokens:
                     raise _without_secrets(fault, ask, provider) from None

@@ -71,13 +71,13 @@ class Intake:
 
         Of a curve with a few values out of bounds the others are published, and the verdict tells what was set aside.
         """
-        told, outliers = without_outliers(record, self.limits)
-        reasons = faults(told, asked_zone, now, self.limits, self._compared_with(told))
-        if self._confirmed(told, reasons):
+        cleaned, outliers = without_outliers(record, self.limits)
+        reasons = faults(cleaned, asked_zone, now, self.limits, self._compared_with(cleaned))
+        if self._confirmed(cleaned, reasons):
             reasons = []
         if reasons:
             return self._set_aside(record, reasons, now)
-        verdict = self.revisions.judge(told)
+        verdict = self.revisions.judge(cleaned)
         if isinstance(verdict.publish, DispatchRequest) and (broken := request_faults(verdict.publish, now)):
             return self._set_aside(record, [Reason(fault.code.lower(), fault.message) for fault in broken], now)
         return replace(verdict, outliers=self._set_aside(record, [outliers], now)) if outliers else verdict

@@ -62,10 +62,10 @@ def markets_of(tables: Mapping[str, Any]) -> tuple[Markets, list[str]]:
 
 def _market(table: Mapping[str, Any], usual: Market) -> Market:
     currency = _matching(table.get("currency", usual.currency), _CURRENCY, "a currency such as EUR")
-    told = tuple(_limit(row, currency) for row in _rows(table.get("limits", []), "limits"))
+    limits = tuple(_limit(row, currency) for row in _rows(table.get("limits", []), "limits"))
     # from its first day on a table's word counts, also before a default that begins later
     begun: dict[tuple[str, str], date] = {}
-    for limit in told:
+    for limit in limits:
         key = limit.product, limit.currency
         begun[key] = min(limit.since, begun.get(key, date.max))
     kept = (one for one in usual.limits if one.since < begun.get((one.product, one.currency), date.max))
@@ -73,7 +73,7 @@ def _market(table: Mapping[str, Any], usual: Market) -> Market:
         timezone=_timezone(table["timezone"]) if "timezone" in table else usual.timezone,
         currency=currency,
         dataset=str(table.get("dataset", usual.dataset)),
-        limits=(*kept, *told),
+        limits=(*kept, *limits),
     )
 
 
@@ -90,8 +90,8 @@ def _limit(row: Mapping[str, Any], currency: str) -> PriceLimit:
     product = str(row.get("product", "DAY_AHEAD"))
     if product not in _PRODUCTS:
         raise _Wrong(f"limits: expected a product of {', '.join(_PRODUCTS)}, got {product:.30}")
-    told = _matching(row.get("currency", currency), _CURRENCY, "a currency such as EUR")
-    return PriceLimit(_day(row.get("since", date.min)), bounds, told, product)
+    code = _matching(row.get("currency", currency), _CURRENCY, "a currency such as EUR")
+    return PriceLimit(_day(row.get("since", date.min)), bounds, code, product)
 
 
 def _change(row: Mapping[str, Any]) -> tuple[date, str]:

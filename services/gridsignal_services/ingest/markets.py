@@ -49,11 +49,11 @@ class Market:
         """What a price may be. A currency without a limit of its own gets another's at a generous rate of exchange."""
         begun = sorted((one for one in self.limits if one.since <= day), key=lambda one: one.since)
         of_product = [one for one in begun if one.product == product] or begun
-        told = [one for one in of_product if one.currency == currency] or of_product
-        if not told:
+        limits = [one for one in of_product if one.currency == currency] or of_product
+        if not limits:
             return _ANYTHING
-        factor = _per_euro(currency) / _per_euro(told[-1].currency)
-        return Bounds(told[-1].bounds.lowest * factor, told[-1].bounds.highest * factor)
+        factor = _per_euro(currency) / _per_euro(limits[-1].currency)
+        return Bounds(limits[-1].bounds.lowest * factor, limits[-1].bounds.highest * factor)
 
 
 PER_EURO = {
@@ -155,8 +155,8 @@ class Markets:
 
     def changes_to(self, currency: str, zone: str, day: date) -> bool:
         """Whether a zone trades in a currency on a day by a change of a known date."""
-        told = self.currencies.get(zone) or _CURRENCIES.get(zone.split("-")[0], ())
-        begun = sorted(change for change in told if change[0] <= day)
+        codes = self.currencies.get(zone) or _CURRENCIES.get(zone.split("-")[0], ())
+        begun = sorted(change for change in codes if change[0] <= day)
         return bool(begun) and begun[-1][1] == currency
 
     def _known(self, zone: str) -> Market | None:

@@ -168,13 +168,13 @@ class Publishing:
         """Waits and reads back: whether the append under way was logged is unknown until then."""
         together = sorted(set(zones))
         outage = Outage(_log, "log", zones=together)
-        outage.told(fault)
+        outage.say(fault)
         while True:
             await asyncio.sleep(_LOG_PAUSE_S)
             try:
                 await self._know(together)
             except LogUnavailable as still:
-                outage.told(still)
+                outage.say(still)
             else:
                 return outage.over()
 

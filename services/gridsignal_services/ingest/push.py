@@ -112,15 +112,15 @@ def _news(batch: Batch) -> str:
     return batch.published[0][0].value if batch.published else "known"
 
 
-def _values(told: Series | PricesBody | CarbonBody | AlertBody) -> tuple[str, Sequence[Decimal | None]]:
+def _values(content: Series | PricesBody | CarbonBody | AlertBody) -> tuple[str, Sequence[Decimal | None]]:
     """The values of a curve, and what they are called in its body; a notice has none."""
-    match told:
+    match content:
         case SpotPrice() | PricesBody():
-            return "prices_per_mwh", told.prices_per_mwh
+            return "prices_per_mwh", content.prices_per_mwh
         case AlertBody():
             return "", ()
         case _:
-            return "grams_per_kwh", told.grams_per_kwh
+            return "grams_per_kwh", content.grams_per_kwh
 
 
 def _left_out(batch: Batch) -> list[Detail]:
@@ -136,8 +136,8 @@ def _details(aside: SetAside, most: int | None = _MOST_DETAILS) -> list[Detail]:
     name = _values(aside.record)[0] if isinstance(aside.record, Series) else ""
     found: list[Detail] = []
     for reason in aside.reasons:
-        told = [(f"/{name}/{index}", text) for index, text in reason.points[:most]] or [("", reason.text)]
-        found += [Detail(code=reason.code.upper(), pointer=pointer, message=text) for pointer, text in told]
+        faults = [(f"/{name}/{index}", text) for index, text in reason.points[:most]] or [("", reason.text)]
+        found += [Detail(code=reason.code.upper(), pointer=pointer, message=text) for pointer, text in faults]
     return found
 
 

@@ -87,8 +87,8 @@ def _of_csv(text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left
     names = _NAMES[VALUES[column]]
     found: list[Body] = []
     odd: list[str] = []
-    count, told = _read(rows, column, stamp, given, timezone, left_out)
-    for key, series in told.items():
+    count, series_of = _read(rows, column, stamp, given, timezone, left_out)
+    for key, series in series_of.items():
         named = dict(zip(names, key, strict=True))
         market_time = timezone or market_of(named["zone"]).timezone
         try:

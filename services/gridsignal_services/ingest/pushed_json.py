@@ -40,12 +40,12 @@ def of_json(text: str, left_out: LeftOut | None) -> list[Body]:
     """
     try:
         twisted = strict_json.faults_of(text.encode())
-        told = json.loads(text)
+        value = json.loads(text)
     except (strict_json.NotJson, ValueError, RecursionError) as fault:
         raise Malformed(f"expected one JSON body or a list of them: {fault!s:.80}") from None
     if twisted:
         raise Malformed(f"{twisted[0].pointer}: {twisted[0].message}")
-    contents = told if isinstance(told, list) else [told]
+    contents = value if isinstance(value, list) else [value]
     if not contents:
         raise Malformed("expected at least one body, got an empty list")
     found: list[Body] = []
@@ -61,10 +61,10 @@ def of_json(text: str, left_out: LeftOut | None) -> list[Body]:
 
 
 def _signal_of(content: Mapping[str, Any]) -> str:
-    told = [name for name in _SIGNALS if name in content]
-    if len(told) != 1:
-        raise Malformed(f"expected {' or '.join(_SIGNALS)}, got {', '.join(told or content)[:80]}")
-    return _SIGNALS[told[0]]
+    named = [name for name in _SIGNALS if name in content]
+    if len(named) != 1:
+        raise Malformed(f"expected {' or '.join(_SIGNALS)}, got {', '.join(named or content)[:80]}")
+    return _SIGNALS[named[0]]
 
 
 def in_days(body: Body) -> list[Body]:

@@ -95,8 +95,8 @@ def without_outliers(record: Record, limits: Limits) -> tuple[Record, Reason | N
         return record, None
     reasons = _bound_faults(record, values, bounds, unit)
     kept = [value if value is not None and bounds.lowest <= value <= bounds.highest else None for value in values]
-    good, told = (sum(value is not None for value in some) for some in (kept, values))
-    if not reasons or good < limits.fewest_good * told:
+    good, given = (sum(value is not None for value in some) for some in (kept, values))
+    if not reasons or good < limits.fewest_good * given:
         return record, None
     flags = list(dict.fromkeys([*record.flags, "gap", "out_of_bounds"]))
     return record.model_copy(update={name: kept, "flags": flags}), reasons[0]

@@ -37,12 +37,12 @@ def cause_in(said: str) -> Cause | None:
 def said_in(body: bytes) -> str:
     """What a JSON body says of an error, to be told after its status; empty where it has none of the usual shapes."""
     try:
-        told = json.loads(body) if body.lstrip().startswith(b"{") else {}
+        fields = json.loads(body) if body.lstrip().startswith(b"{") else {}
     except (ValueError, RecursionError):
         return ""
-    several = told.get("errors")
-    inner = (told.get("error"), *(several[:3] if isinstance(several, list) else ()))
-    found = [str(one[name]) for one in (told, *inner) if isinstance(one, dict) for name in _NAMES if one.get(name)]
+    several = fields.get("errors")
+    inner = (fields.get("error"), *(several[:3] if isinstance(several, list) else ()))
+    found = [str(one[name]) for one in (fields, *inner) if isinstance(one, dict) for name in _NAMES if one.get(name)]
     texts = [*found, *(one for one in inner[1:] if isinstance(one, str))]
     return _after_colon("; ".join(text for text in texts if not text.startswith("{")))
 

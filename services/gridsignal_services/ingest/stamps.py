@@ -56,8 +56,10 @@ def from_stamps(
             curves.append(_run(rows[first:i], steps[first]))
             if 2 * (i - first) <= len(curves[-1].values):
                 missing = len(curves[-1].values) - (i - first)
-                told = f"{steps[first]} s would leave {missing} of {len(curves[-1].values)} intervals without a row"
-                raise Malformed(f"expected stamps that tell their step, got some of which {told}: resolution_s says it")
+                message = f"{steps[first]} s would leave {missing} of {len(curves[-1].values)} intervals without a row"
+                raise Malformed(
+                    f"expected stamps that tell their step, got some of which {message}: resolution_s says it"
+                )
             first = i
     return curves
 

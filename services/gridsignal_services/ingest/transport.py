@@ -72,9 +72,9 @@ class Http:
                 raise Outage(f"{provider} did not answer in time") from None
             except (httpx2.NetworkError, httpx2.RemoteProtocolError) as fault:
                 if attempt == ATTEMPTS:
-                    raise Outage(_told(provider, fault, call)) from None
+                    raise Outage(_reason(provider, fault, call)) from None
             except (httpx2.HTTPError, httpx2.InvalidURL) as fault:
-                raise Outage(_told(provider, fault, call)) from None
+                raise Outage(_reason(provider, fault, call)) from None
         raise AssertionError("unreachable")
 
     async def _within_budget(self, provider: str, per_minute: int) -> None:
@@ -116,7 +116,7 @@ def _form(call: Call) -> Mapping[str, str] | None:
     return dict(call.form) if call.form is not None else None
 
 
-def _told(provider: str, fault: Exception, call: Call) -> str:
+def _reason(provider: str, fault: Exception, call: Call) -> str:
     return f"{provider} can't be reached: {type(fault).__name__} {scrubbed(str(fault), call.secrets)[:160]}".rstrip()
 
 

@@ -97,12 +97,12 @@ def _next(day: date) -> date:
 
 def _is_whole(prices: Iterable[SpotPrice], starts_at: datetime, ends_at: datetime) -> bool:
     """Whether prices are told for all of a day; a few gaps between them are the feed's own."""
-    told = timedelta(0)
+    covered = timedelta(0)
     for record in prices:
         for start, end, value in record.intervals():
             if value is not None and starts_at <= start and end <= ends_at:
-                told += end - start
-    return told >= (ends_at - starts_at) * 0.9
+                covered += end - start
+    return covered >= (ends_at - starts_at) * 0.9
 
 
 def wanted(feed: Feed, records: Iterable[Record], market: Market) -> list[Record]:

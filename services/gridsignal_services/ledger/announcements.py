@@ -83,7 +83,7 @@ class Announcements:
     """Orders, and decisions that precede them."""
     _owed: _Queues = field(default_factory=dict)
     """All others."""
-    _told: dict[_Subject, Announcement] = field(default_factory=dict)
+    _last: dict[_Subject, Announcement] = field(default_factory=dict)
     _orders_owed: Counter[str] = field(default_factory=Counter)
     """How many orders of each request are owed."""
 
@@ -96,8 +96,8 @@ class Announcements:
         """Replaces what was owed about the same offer or order."""
         subject = _subject(announcement)
         overtaken = self._pop(subject)
-        never_told = subject not in self._told and overtaken is not None
-        if never_told and isinstance(announcement, DispatchOrder) and announcement.state in ORDER_OVER:
+        is_new = subject not in self._last and overtaken is not None
+        if is_new and isinstance(announcement, DispatchOrder) and announcement.state in ORDER_OVER:
             return  # the site never heard of the order: there is nothing to take back
         if not isinstance(announcement, DispatchOrder):
             self._owed.setdefault(subject[1], {})[subject] = announcement
@@ -108,14 +108,14 @@ class Announcements:
         queue[subject] = announcement
         self._orders_owed[announcement.request_id] += 1
 
-    def told(self, announcement: Announcement) -> bool:
+    def announced(self, announcement: Announcement) -> bool:
         """Whether this is the announcement that is owed; then it counts as made."""
         subject = _subject(announcement)
         owed = self._find(subject)
         if owed is None or _what_counts(_in_full(owed)) != _what_counts(announcement):
             return False
         self._pop(subject)
-        self._told[subject] = announcement
+        self._last[subject] = announcement
         for queues in (self._first, self._owed):
             if (queue := queues.pop(subject[1], None)) is not None:
                 queues[subject[1]] = queue  # the others come first now
@@ -123,7 +123,7 @@ class Announcements:
 
     def forget(self, announcement: Announcement) -> None:
         """Of what no book lists nothing is remembered: nobody asks for it again."""
-        self._told.pop(_subject(announcement), None)
+        self._last.pop(_subject(announcement), None)
 
     def owes(self, kind: str, participant: str, subject_id: str) -> bool:
         """Whether something has still to be announced about an offer or order."""
@@ -135,7 +135,7 @@ class Announcements:
 
     def drop(self, kind: str, participant: str, subject_id: str) -> None:
         """Nothing is announced about it any more, so what was said last is not asked for either."""
-        self._told.pop((kind, participant, subject_id), None)
+        self._last.pop((kind, participant, subject_id), None)
 
     def drop_orders_of(self, request_id: str) -> None:
         """No order on this request will be owed again."""
@@ -144,11 +144,11 @@ class Announcements:
     def decided(self, order: DispatchOrder) -> None:
         """An operator's own order on the log is its announcement, too."""
         self._pop(_subject(order))
-        self._told[_subject(order)] = order
+        self._last[_subject(order)] = order
 
-    def last_told(self, kind: str, participant: str, subject_id: str) -> Announcement | None:
+    def last_announced(self, kind: str, participant: str, subject_id: str) -> Announcement | None:
         """What the site heard last about an offer or order."""
-        return self._told.get((kind, participant, subject_id))
+        return self._last.get((kind, participant, subject_id))
 
     def owes_order_of(self, request_id: str) -> bool:
         """Whether an order on this request still has to be announced."""

@@ -58,7 +58,7 @@ def audience_of_site(book: Book, record: Record) -> Audience:
 
 def decision(book: Book, entry: Entry, decision: OfferDecision) -> Outcome:
     """Accepted only as the announcement that is owed: a repeat or a second decision reaches nobody."""
-    if not book.announcements.told(decision):
+    if not book.announcements.announced(decision):
         return Outcome(False, (fault("NOT_OWED", "", "expected the announcement that is owed"),))
     if (decision.participant, decision.offer_id) not in book.offers:
         book.announcements.forget(decision)
@@ -68,7 +68,7 @@ def decision(book: Book, entry: Entry, decision: OfferDecision) -> Outcome:
 def order(book: Book, entry: Entry, order: DispatchOrder) -> Outcome:
     """The announcement that is owed, or an operator's change of an order that stands."""
     audience = audience_of_site(book, order)
-    if not entry.principal.startswith("operator:") and book.announcements.told(order):
+    if not entry.principal.startswith("operator:") and book.announcements.announced(order):
         return Outcome(True, audience=audience)
     tracked = book.orders.get(order.order_id)
     operator = book.requests[order.request_id].request.operator if order.request_id in book.requests else ""

@@ -40,7 +40,7 @@ from gridsignal_services.ledger.offsets import Offsets
 from gridsignal_services.ledger.ordering import audience_of_site
 from gridsignal_services.ledger.pieces import Steps, in_one_go
 from gridsignal_services.ledger.requesting import audience_of_request
-from gridsignal_services.ledger.standing import Told, seen_by
+from gridsignal_services.ledger.standing import Announced, seen_by
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest, TrackedResponse
 from gridsignal_services.ledger.writers import writer_fault
 
@@ -154,8 +154,8 @@ class Ledger:
         """
         return map(self._in_full, seen_by(self.book, viewer))
 
-    def _in_full(self, seen: Record | Told) -> tuple[Record, Audience]:
-        record = seen.in_full() if isinstance(seen, Told) else seen
+    def _in_full(self, seen: Record | Announced) -> tuple[Record, Audience]:
+        record = seen.in_full() if isinstance(seen, Announced) else seen
         return record, self.audience_of(record)
 
     def apply(self, entry: Entry) -> Outcome:

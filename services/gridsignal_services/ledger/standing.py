@@ -13,7 +13,7 @@ from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
 
 
-class Told(NamedTuple):
+class Announced(NamedTuple):
     """An order as its site was told of it, and where it stands: put together when somebody wants it."""
 
     order: DispatchOrder
@@ -25,18 +25,18 @@ class Told(NamedTuple):
         return self.order.model_copy(update={"state": self.state, "power_w": self.power_w})
 
 
-def told_order(book: Book, tracked: TrackedOrder) -> DispatchOrder | None:
+def announced_order(book: Book, tracked: TrackedOrder) -> DispatchOrder | None:
     """The order as its site was told of it, in its present state and with the power that was accepted since."""
-    told = _told(book, tracked)
-    return None if told is None else told.in_full()
+    announced = _announced(book, tracked)
+    return None if announced is None else announced.in_full()
 
 
-def _told(book: Book, tracked: TrackedOrder) -> Told | None:
-    told = book.announcements.last_told("order", tracked.order.participant, tracked.order.order_id)
-    return Told(told, tracked.state, tracked.power_w) if isinstance(told, DispatchOrder) else None
+def _announced(book: Book, tracked: TrackedOrder) -> Announced | None:
+    announced = book.announcements.last_announced("order", tracked.order.participant, tracked.order.order_id)
+    return Announced(announced, tracked.state, tracked.power_w) if isinstance(announced, DispatchOrder) else None
 
 
-def seen_by(book: Book, viewer: Principal) -> list[Record | Told]:
+def seen_by(book: Book, viewer: Principal) -> list[Record | Announced]:
     """The present state of the stream for an organisation: requests, the decisions on them, orders as they stand.
 
     Of others' requests those that take offers and those on which an offer of its own still stands: how long a request
@@ -51,10 +51,12 @@ def seen_by(book: Book, viewer: Principal) -> list[Record | Told]:
         if tracked.state is RequestState.OPEN or tracked.request.request_id in standing or _owns(viewer, tracked)
     ]
     shown = {request.request_id for request in asked}
-    found: list[Record | Told] = [*asked]
-    told = book.announcements.last_told
-    found.extend(filter(None, [told("offer", *key) for key in offered if book.offers[key].offer.request_id in shown]))
-    found.extend(filter(None, [_told(book, order) for order in orders_seen_by(book, viewer)]))
+    found: list[Record | Announced] = [*asked]
+    last_announced = book.announcements.last_announced
+    found.extend(
+        filter(None, [last_announced("offer", *key) for key in offered if book.offers[key].offer.request_id in shown])
+    )
+    found.extend(filter(None, [_announced(book, order) for order in orders_seen_by(book, viewer)]))
     return found
 
 
@@ -67,7 +69,7 @@ def orders_of(book: Book, participant: str, site: str | None) -> Iterator[tuple[
     for tracked in map(book.orders.__getitem__, book.live_of.get(("participant", participant), ())):
         name = tracked.order.site
         wanted = name == site if site is not None else book.sites[name].participant == participant
-        if wanted and (order := told_order(book, tracked)) is not None:
+        if wanted and (order := announced_order(book, tracked)) is not None:
             yield order, tracked
 
 

@@ -147,7 +147,7 @@ def add_problems(made: FastAPI, log: FilteringBoundLogger) -> None:
     """Every error of an application becomes problem+json; what nobody foresaw goes to the log."""
 
     @made.exception_handler(Problem)
-    async def told(_: Request, problem: Problem) -> Response:
+    async def answer_problem(_: Request, problem: Problem) -> Response:
         return answer(problem)
 
     @made.exception_handler(LogUnavailable)

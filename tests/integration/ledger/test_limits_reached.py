@@ -34,7 +34,7 @@ def test_offers_to_nowhere_leave_digest_and_receipt_alone() -> None:
     other = market.offer("acme", price="91", offer_id="first", request_id="nowhere")
     assert other.code == "CONFLICT"
     market.act()
-    assert not book.announcements._told
+    assert not book.announcements._last
     market.offer("acme", offer_id="one-more", request_id="nowhere")
     assert len(book.set_aside["acme"]) == LIMITS.offers_set_aside
     market.replayed()

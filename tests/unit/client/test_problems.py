@@ -21,7 +21,7 @@ from gridsignal_services.rest.problems import Problem
 ASKED = Detail(code="PERIOD", pointer="?to", message="expected after from")
 WRITTEN = Detail(code="STEP", pointer="/step_w", message="expected a divisor")
 ZONE = Detail(code="ZONE_UNKNOWN", pointer="?zone", message="expected one of yours")
-TOLD: dict[str, tuple[Problem, Meaning, int]] = {
+REPORTED: dict[str, tuple[Problem, Meaning, int]] = {
     "no good token": (problems.unauthorized(), Meaning.TOKEN, 1),
     "not theirs": (problems.not_found("site"), Meaning.NOT_YOURS, 1),
     "not for them": (problems.operators_only(), Meaning.NOT_YOURS, 1),
@@ -60,9 +60,9 @@ def code_of_sdk(status: int, body: bytes) -> int:
     return connection.code_of(raised.value)
 
 
-@pytest.mark.parametrize("of", TOLD)
+@pytest.mark.parametrize("of", REPORTED)
 def test_a_problem_means_the_same_whoever_asked(of: str) -> None:
-    problem, meaning, code = TOLD[of]
+    problem, meaning, code = REPORTED[of]
     body = problem.body.model_dump_json().encode()
     assert meaning_of(problem.status, json.loads(body)) is meaning
     assert code_of(api.answer, problem.status, body) == code

@@ -40,7 +40,7 @@ def test_every_frame_has_an_example() -> None:
 def test_every_refusal_code_is_in_the_table_with_its_meaning() -> None:
     table = PAGE.split("### Refusal codes")[1].split("### Close codes")[0]
     told = dict(re.findall(r"^\| `([a-z_]+)` \| ([^|]+) \|", table, re.MULTILINE))
-    assert told == {code.wire: code.meaning for code in CODES.values() if {"frame", "write"} & set(code.told)}
+    assert told == {code.wire: code.meaning for code in CODES.values() if {"frame", "write"} & set(code.places)}
 
 
 def test_every_close_code_is_in_the_table() -> None:

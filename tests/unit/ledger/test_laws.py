@@ -260,7 +260,7 @@ class Day(RuleBasedStateMachine):
 
     def _everyone_knows_where_they_stand(self) -> None:
         book = self.market.ledger.book
-        told = book.announcements.last_told
+        told = book.announcements.last_announced
         for key, offer in book.offers.items():
             heard = told("offer", *key)
             assert isinstance(heard, OfferDecision)

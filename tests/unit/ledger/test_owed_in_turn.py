@@ -32,7 +32,7 @@ def written(announcements: Announcements, at_once: int = 3) -> list[Announcement
     """All that is owed, as an owner writes it."""
     said: list[Announcement] = []
     while batch := list(islice(announcements.next_owed(), at_once)):
-        assert all(announcements.told(each) for each in batch)
+        assert all(announcements.announced(each) for each in batch)
         said += batch
     return said
 

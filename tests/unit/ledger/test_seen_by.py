@@ -12,7 +12,7 @@ from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, OfferDec
 from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal, may_see
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
-from gridsignal_services.ledger.standing import count_of, offers_of, orders_of, seen_by, told_order
+from gridsignal_services.ledger.standing import announced_order, count_of, offers_of, orders_of, seen_by
 from tests.builders import OPERATOR, a_dispatch_request, utc
 from tests.unit.ledger.cost import lines_of
 from tests.unit.ledger.market import OWNER, Market
@@ -53,8 +53,8 @@ def everything(ledger: Ledger) -> list[Record]:
     book = ledger.book
     asked = [book.requests[request_id] for request_id in book.open_requests]
     records: list[Any] = [tracked.request for tracked in asked]
-    records += [book.announcements.last_told("offer", *key) for tracked in asked for key in tracked.offers]
-    records += [told_order(book, order) for order in book.live_orders(book.orders)]
+    records += [book.announcements.last_announced("offer", *key) for tracked in asked for key in tracked.offers]
+    records += [announced_order(book, order) for order in book.live_orders(book.orders)]
     return [record for record in records if record is not None]
 
 

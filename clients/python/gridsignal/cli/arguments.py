@@ -91,8 +91,8 @@ class Arguments(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the process with 2: one line on what is wrong, one on where to read more."""
-        told = printable(message.removeprefix("argument "))
-        self.exit(USAGE, f"{self.prog}: {told}\nTry: {self.prog} --help\n")
+        message_shown = printable(message.removeprefix("argument "))
+        self.exit(USAGE, f"{self.prog}: {message_shown}\nTry: {self.prog} --help\n")
 
 
 def give_examples(actions: Any, examples: str) -> None:

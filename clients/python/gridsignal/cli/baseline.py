@@ -68,9 +68,11 @@ async def _declare(args: argparse.Namespace) -> int:
     starts_at = grid_now().replace(hour=0, minute=0, second=0, microsecond=0)
     async with open_grid(args, for_site=True) as grid:
         receipt = await grid.declare_baseline(starts_at, [args.power] * args.days, resolution_s=_DAY_S, method="flat")
-    told = receipt.model_dump(mode="json", exclude_none=True)
+    answer = receipt.model_dump(mode="json", exclude_none=True)
     power = f"{args.power / gridsignal.MW:g} MW"
-    print(json.dumps(told) if args.json else f"the log has it: {power} for {args.days} days from {when(starts_at, '')}")
+    print(
+        json.dumps(answer) if args.json else f"the log has it: {power} for {args.days} days from {when(starts_at, '')}"
+    )
     return OK
 
 

@@ -197,9 +197,9 @@ async def _all_of(signals: gridsignal.Subscription) -> list[gridsignal.Message]:
     return [signal async for signal in signals]
 
 
-def tell(told: str) -> None:
+def tell(message: str) -> None:
     """A line on stderr, or one for each fault; what they quote may come from anywhere."""
-    print("gridsignal: " + "\n".join(map(printable, told.split("\n"))), file=sys.stderr)
+    print("gridsignal: " + "\n".join(map(printable, message.split("\n"))), file=sys.stderr)
 
 
 def _token(file: Path | None) -> str | Callable[[], str]:

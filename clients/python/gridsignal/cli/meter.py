@@ -184,8 +184,8 @@ def _tell(
 ) -> int:
     zone = counts["zone"] if counts else ""
     if args.json:
-        told = receipt.model_dump(mode="json", exclude_none=True) if receipt else {}
-        print(json.dumps(told | {"state": became, "seq": reading["seq"]}))
+        answer = receipt.model_dump(mode="json", exclude_none=True) if receipt else {}
+        print(json.dumps(answer | {"state": became, "seq": reading["seq"]}))
     else:
         starts_at, ends_at = period(*_place(reading), zone)
         received = f"received at {when(receipt.received_at, zone, seconds=True)}" if receipt else ""

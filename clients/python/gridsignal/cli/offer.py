@@ -203,10 +203,10 @@ def _standing(state: State | None) -> dict[str, Any]:
 
 
 def _why(state: State) -> str:
-    told = " ".join(
+    where = " ".join(
         filter(None, [" ".join(state.codes or ()), f"({reason_in(state.reason, WORDS)})" if state.reason else ""])
     )
-    return f": {told}" if told else ""
+    return f": {where}" if where else ""
 
 
 async def _show(args: argparse.Namespace) -> int:

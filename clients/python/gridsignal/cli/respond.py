@@ -61,8 +61,8 @@ def parser() -> Arguments:
         epilog=EXAMPLE,
     )
     actions = arguments.add_subparsers(dest="action", required=True)
-    for action, told in _ACTIONS.items():
-        one = actions.add_parser(action, help=told)
+    for action, summary in _ACTIONS.items():
+        one = actions.add_parser(action, help=summary)
         one.add_argument(
             "order_id", type=identifier, metavar="ORDER_ID", help="as `gridsignal watch dispatch` shows it"
         )

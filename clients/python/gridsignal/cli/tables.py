@@ -135,8 +135,8 @@ def _line(message: Message) -> str:
             return f"cancelled {message.request_id}  {message.reason_code} {message.reason}".rstrip()
         case OfferDecision():
             power = f"  {_power(message.power_w)}" if message.power_w is not None else ""
-            told = f"decision  {message.offer_id} rev {message.revision}  {message.decision}{power}"
-            return f"{told}  {' '.join(message.codes)}  {message.reason}".rstrip()
+            line = f"decision  {message.offer_id} rev {message.revision}  {message.decision}{power}"
+            return f"{line}  {' '.join(message.codes)}  {message.reason}".rstrip()
         case DispatchOrder(zone=zone):
             span = " to ".join(period(message.starts_at, message.ends_at, zone))
             return (
@@ -146,8 +146,8 @@ def _line(message: Message) -> str:
         case GridAlert(zone=zone):
             drill = "DRILL " if message.is_drill else ""
             span = " to ".join(period(message.starts_at, message.ends_at, zone))
-            told = f"alert     {drill}{message.kind} level {message.level} {message.action}"
-            return f"{told}  {zone}  {span}  {message.text}"
+            line = f"alert     {drill}{message.kind} level {message.level} {message.action}"
+            return f"{line}  {zone}  {span}  {message.text}"
         case Gap():
             return f"gap       {message.stream}: {message.reason}"
         case OrderOver():

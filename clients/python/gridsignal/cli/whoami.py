@@ -52,11 +52,11 @@ async def _whoami(args: argparse.Namespace) -> int:
     }
     if not args.json and isinstance(known["expires_at"], str):
         known["expires_at"] = when(datetime.fromisoformat(known["expires_at"]), "")
-    told = {name: value for name, value in known.items() if value is not None}
+    shown = {name: value for name, value in known.items() if value is not None}
     if args.json:
-        print(json.dumps(told))
+        print(json.dumps(shown))
     else:
-        for name, value in told.items():
+        for name, value in shown.items():
             print(printable(f"{name:<14}{value}"))
     return OK
 

@@ -21,8 +21,8 @@ _POINTERS = re.compile(r"(?:(?<=^)|(?<=; ))(/[a-z0-9_/]*|): ")
 def in_their_words(pointer: str, message: str, options: Options) -> str:
     """One fault as a line; what no option says keeps the door's own name, and a pointer where there are no options."""
     where = _where(pointer, options)
-    told = names_in(message, options)
-    return f"{where}: {told}" if where else told
+    named = names_in(message, options)
+    return f"{where}: {named}" if where else named
 
 
 def names_in(message: str, options: Options) -> str:
@@ -44,9 +44,9 @@ def refusal_in(refused: Refused, options: Options) -> str:
 
 
 def _line(code: str, pointer: str, message: str, options: Options) -> str:
-    told = in_their_words(pointer, message, options)
+    shown = in_their_words(pointer, message, options)
     known = CODES.get(code)
-    return told if code == "NOT_FOUND" or (known is not None and known.usage) else f"{told} ({code})"
+    return shown if code == "NOT_FOUND" or (known is not None and known.usage) else f"{shown} ({code})"
 
 
 def _where(pointer: str, options: Options) -> str:

@@ -72,8 +72,8 @@ def _answer(world: World, target: str) -> tuple[HTTPStatus, str]:
     since, until = instants["from"], instants["to"]
     longest = _OF_PERIODS[url.path]
     if not since < until <= since + longest:
-        told = f"expected after from and at most {longest.days} days later"
-        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "PERIOD", told, "?to")
+        expected = f"expected after from and at most {longest.days} days later"
+        return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "PERIOD", expected, "?to")
     if url.path in (_PRICES, _CARBON):
         return HTTPStatus.OK, _curves(world, url.path, asked.get("zone"), (since, until, instants.get("as_of")))
     site = asked.get("site", "")
@@ -102,8 +102,8 @@ def _request(world: World, request_id: str) -> tuple[HTTPStatus, str]:
     orders, request = [each.order.order_id for each in held if not each.over], asked.request
     is_past = request.ends_at <= world.now()
     state = shown(asked.state, request.power_w, [(each.state, each.power_w) for each in held], is_past=is_past)
-    told = {"request": request.model_dump(mode="json"), "state": state, "offers": 0, "orders": orders}
-    return HTTPStatus.OK, json.dumps(told | {"waits_for_clearing": False})
+    view = {"request": request.model_dump(mode="json"), "state": state, "offers": 0, "orders": orders}
+    return HTTPStatus.OK, json.dumps(view | {"waits_for_clearing": False})
 
 
 def _stretches(world: World, site: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
@@ -135,5 +135,5 @@ def _readings(world: World, site: str, since: datetime, until: datetime) -> list
 
 def _problem(status: HTTPStatus, code: str, detail: str, *pointers: str) -> tuple[HTTPStatus, str]:
     errors = [{"code": code, "pointer": pointer, "message": detail} for pointer in pointers]
-    told: dict[str, Any] = {"status": status.value, "title": status.phrase, "detail": detail, "errors": errors}
-    return status, json.dumps(told)
+    body: dict[str, Any] = {"status": status.value, "title": status.phrase, "detail": detail, "errors": errors}
+    return status, json.dumps(body)

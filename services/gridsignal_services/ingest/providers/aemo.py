@@ -65,9 +65,9 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     if not any(name in body for name in wanted):
         raise Malformed(f"expected {' or '.join(wanted)}, got {', '.join(sorted(body))[:100]}")
     rows = list_of(body.get(_ROWS) or [], "regions")
-    told = list_of(body.get(_NOTICES) or [], "notices")
+    notice_rows = list_of(body.get(_NOTICES) or [], "notices")
     alone = ask.signal is Signal.ALERT
-    notices = each(told, "notice", lambda row: object_of(row, "a notice"), ask, some=alone)
+    notices = each(notice_rows, "notice", lambda row: object_of(row, "a notice"), ask, some=alone)
     found: list[Record] = []
     if ask.signal in (None, Signal.PRICE):
         when = each(notices, "notice", partial(aemo_notices.reviewed, ask=ask), ask, some=False)
@@ -88,8 +88,8 @@ def _wanted(found: list[Record], ask: Ask) -> list[Record]:
     return wanted
 
 
-def _spot_price(told: object, reviewed: set[datetime], ask: Ask) -> SpotPrice:
-    row = object_of(told, "a region")
+def _spot_price(interval: object, reviewed: set[datetime], ask: Ask) -> SpotPrice:
+    row = object_of(interval, "a region")
     region = str(row.get("REGIONID")).strip().upper()
     zone = ask.settings.get(f"region.{region}") or ZONE_OF_REGION.get(region)
     if zone is None:

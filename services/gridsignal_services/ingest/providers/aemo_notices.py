@@ -110,14 +110,14 @@ def from_row(row: dict[str, Any], ask: Ask) -> Iterator[GridAlert]:
 def from_text(text: str, ask: Ask) -> Iterator[GridAlert]:
     """The alerts of a notice file: number, type, local time, then the title and the notice."""
     lines = [line.strip() for line in text.strip().splitlines()]
-    told = [at for at, line in enumerate(lines) if line]
-    head = _HEAD.fullmatch(lines[told[2]]) if len(told) > 3 else None
+    filled = [at for at, line in enumerate(lines) if line]
+    head = _HEAD.fullmatch(lines[filled[2]]) if len(filled) > 3 else None
     if head is None or not lines[0].isdigit():
         raise Malformed("expected a notice: its number, type and time, then its text")
     when = datetime.strptime(head[0], "%d/%m/%Y %I:%M:%S %p").replace(tzinfo=MARKET_TIME)
-    title = lines[told[3]] if len(told) > 4 else ""
-    body = "\n".join(lines[told[3] :])
-    yield from _alerts(_Notice(int(lines[0]), lines[told[1]], when.astimezone(UTC), title, body), ask)
+    title = lines[filled[3]] if len(filled) > 4 else ""
+    body = "\n".join(lines[filled[3] :])
+    yield from _alerts(_Notice(int(lines[0]), lines[filled[1]], when.astimezone(UTC), title, body), ask)
 
 
 def reviewed(row: dict[str, Any], ask: Ask) -> tuple[bool, list[datetime]]:
@@ -145,16 +145,16 @@ def _alerts(notice: _Notice, ask: Ask) -> Iterator[GridAlert]:
     zones = _zones(notice.title, notice.text)
     if not zones and _meaning(notice.kind, notice.title, notice.whole)[0]:
         raise Malformed(f"expected a region in notice {notice.number}, got none: {notice.title or notice.text:.60}")
-    told = parts(notice.text)
+    found_parts = parts(notice.text)
     named = windows(notice.text, notice.whole, notice.issued_at, ask, f"notice {notice.number}, window")
     whole_over = all_over(notice.title, notice.text)
-    some_over = whole_over or any(part.over for part in told)
-    own = by_zone(zones, named, notice.text, told)
+    some_over = whole_over or any(part.over for part in found_parts)
+    own = by_zone(zones, named, notice.text, found_parts)
     for zone in zones:
-        gone = whole_over or called_off(zone, zones, told, named)
-        kept = [window for window in own[zone] if _holds(part_of(window, told), gone=gone)]
+        gone = whole_over or called_off(zone, zones, found_parts, named)
+        kept = [window for window in own[zone] if _holds(part_of(window, found_parts), gone=gone)]
         if not kept and not gone and not own[zone]:
-            kept = _unnamed(notice, told) if not named else []
+            kept = _unnamed(notice, found_parts) if not named else []
             if not kept and not some_over and not named:
                 on_a_day = forecast_day(notice.whole, notice.issued_at)
                 kept = [on_a_day or Window(notice.issued_at, None, 0, len(notice.text))]
@@ -162,12 +162,14 @@ def _alerts(notice: _Notice, ask: Ask) -> Iterator[GridAlert]:
                 expected = f"expected a time beside the name of {zone}, got none"
                 ask.left_out.add(f"notice {notice.number}: {expected}")
                 continue
-        meanings = [_of_window(window, named, notice, told, some_over=some_over, over=whole_over) for window in kept]
+        meanings = [
+            _of_window(window, named, notice, found_parts, some_over=some_over, over=whole_over) for window in kept
+        ]
         if not kept:
             over = Window(notice.issued_at, notice.issued_at, 0, len(notice.text))
             kept, meanings = [over], [(0, _meaning(notice.kind, notice.title, notice.whole)[1], "INFORM")]
         for i, (window, meaning) in enumerate(zip(kept, meanings, strict=True), 1):
-            yield _alert(notice, zone, i, window, meaning, _replaces(notice, zone, zones, told))
+            yield _alert(notice, zone, i, window, meaning, _replaces(notice, zone, zones, found_parts))
 
 
 def _holds(part: Part, *, gone: bool) -> bool:
@@ -175,16 +177,16 @@ def _holds(part: Part, *, gone: bool) -> bool:
     return not part.over and (part.stands or not gone)
 
 
-def _unnamed(notice: _Notice, told: Sequence[Part]) -> list[Window]:
+def _unnamed(notice: _Notice, all_parts: Sequence[Part]) -> list[Window]:
     """Since when and until when a condition is there that has no window, from what is not called off."""
-    text = "".join(part.text for part in told if not part.over)
+    text = "".join(part.text for part in all_parts if not part.over)
     found = condition(text, notice.whole, notice.issued_at)
     return [found] if found else []
 
 
-def _replaces(notice: _Notice, zone: str, zones: Sequence[str], told: Sequence[Part]) -> str | None:
+def _replaces(notice: _Notice, zone: str, zones: Sequence[str], all_parts: Sequence[Part]) -> str | None:
     """The older notice that this one tells of: beside the name of the zone, else anywhere."""
-    beside = "\n".join(part.text for part in told if zone in regions_in(part.text, zones))
+    beside = "\n".join(part.text for part in all_parts if zone in regions_in(part.text, zones))
     numbers = (found for text in (beside, notice.whole) for found in _REFERS.findall(text))
     return next((f"aemo-{found}" for found in numbers if int(found) != notice.number), None)
 
@@ -213,14 +215,14 @@ def _alert(
 
 
 def _of_window(
-    window: Window, named: Sequence[Window], notice: _Notice, told: Sequence[Part], *, some_over: bool, over: bool
+    window: Window, named: Sequence[Window], notice: _Notice, all_parts: Sequence[Part], *, some_over: bool, over: bool
 ) -> tuple[int, str, str]:
     """(level, kind, action) of a window: what its own words tell, where the title does not tell one level for all.
 
     What is called off tells nothing of what stands.
     """
     title = "" if over else notice.title
-    standing = "".join(part.text for part in told if not part.over)
+    standing = "".join(part.text for part in all_parts if not part.over)
     level, kind, action = _meaning(notice.kind, title, f"{title}\n{standing}")
     if not level:
         level, kind, action = _meaning(notice.kind, title, notice.whole)
@@ -228,7 +230,7 @@ def _of_window(
     if pattern is None or (not some_over and (len(named) < 2 or len(_levels(pattern, title)) == 1)):
         return level, kind, action
     since = max((other.stops for other in named if other.stops <= window.begins), default=0)
-    edges = ((max(since, part.begins), min(part.ends, window.begins)) for part in told if not part.over)
+    edges = ((max(since, part.begins), min(part.ends, window.begins)) for part in all_parts if not part.over)
     levels = _levels(pattern, "\n".join(notice.text[begins:ends] for begins, ends in edges if begins < ends))
     if len(levels) == 1:
         level = levels.pop()

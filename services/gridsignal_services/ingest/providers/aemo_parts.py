@@ -95,18 +95,18 @@ def all_over(title: str, text: str) -> bool:
     return bool((_OVER.search(title) and not _IN_PART.search(title)) or _RESTORED.search(text))
 
 
-def called_off(zone: str, zones: Sequence[str], told: Sequence[Part], named: Sequence[Window]) -> bool:
+def called_off(zone: str, zones: Sequence[str], all_parts: Sequence[Part], named: Sequence[Window]) -> bool:
     """Whether a sentence calls off the whole condition of a zone: it names the zone or nobody, and no window."""
     return any(
         zone in (regions_in(part.text, zones) or zones)
-        for part in told
+        for part in all_parts
         if part.over and not any(part.begins <= window.begins < part.ends for window in named)
     )
 
 
-def part_of(window: Window, told: Sequence[Part]) -> Part:
+def part_of(window: Window, all_parts: Sequence[Part]) -> Part:
     """The sentence that names a window."""
-    return next(part for part in told if part.begins <= window.begins < part.ends)
+    return next(part for part in all_parts if part.begins <= window.begins < part.ends)
 
 
 def regions_in(text: str, zones: Collection[str]) -> list[str]:
@@ -115,12 +115,12 @@ def regions_in(text: str, zones: Collection[str]) -> list[str]:
 
 
 def by_zone(
-    zones: Sequence[str], named: Sequence[Window], text: str, told: Sequence[Part]
+    zones: Sequence[str], named: Sequence[Window], text: str, all_parts: Sequence[Part]
 ) -> Mapping[str, list[Window]]:
     """The windows of each region; none for one beside whose name none stands, where others have theirs."""
     own: dict[str, list[Window]] = {zone: [] for zone in zones}
     last: list[str] = []
-    for part in told:
+    for part in all_parts:
         inside = [window for window in named if part.begins <= window.begins < part.ends]
         for window, beside in zip(inside, _beside(part, inside, text, zones), strict=True):
             last = beside or last

@@ -105,8 +105,8 @@ def forecast_day(whole: str, issued_at: datetime) -> Window | None:
 
 def _is_time(match: re.Match[str], name: str) -> bool:
     """Whether a number is said to be a time of day, not megawatts or a year."""
-    told = (match[f"{name}_{part}"] for part in ("unit", "zone", "day", "first"))
-    return any(told) or ":" in match[name]
+    marks = (match[f"{name}_{part}"] for part in ("unit", "zone", "day", "first"))
+    return any(marks) or ":" in match[name]
 
 
 def _is_window(match: re.Match[str]) -> bool:
@@ -146,15 +146,15 @@ def condition(text: str, whole: str, issued_at: datetime) -> Window | None:
 
 def _instant(match: re.Match[str], name: str, day: str, issued_at: datetime) -> datetime:
     unit = (match[f"{name}_unit"] or "").lower().replace(".", "")
-    zone, told = (match[f"{name}_zone"] or "").upper(), match[name].replace(".", ":")
-    plain = told.replace(":", "") if ":" in told or len(told) > 2 else f"{told}00"
+    zone, clock = (match[f"{name}_zone"] or "").upper(), match[name].replace(".", ":")
+    plain = clock.replace(":", "") if ":" in clock or len(clock) > 2 else f"{clock}00"
     hour, minute = int(plain[:-2]), int(plain[-2:])
     if unit in ("am", "pm"):
         if not 1 <= hour <= 12:
-            raise Malformed(f"expected a time of day, got {told} {unit}")
+            raise Malformed(f"expected a time of day, got {clock} {unit}")
         hour = hour % 12 + (12 if unit == "pm" else 0)
     if hour > 24 or minute > 59:
-        raise Malformed(f"expected a time of day, got {told}")
+        raise Malformed(f"expected a time of day, got {clock}")
     summer = timedelta(hours=1 if zone == "AEDT" else 0)
     return (_midnight(day, issued_at) + timedelta(hours=hour, minutes=minute) - summer).astimezone(UTC)
 
@@ -182,7 +182,7 @@ def _midnight(day: str, issued_at: datetime | None = None) -> datetime:
 
 def trading_intervals(text: str) -> list[datetime]:
     """The ends of the trading intervals that a notice names, one by one or from one to another. Raises Malformed."""
-    found = [when for told in _INTERVALS.findall(text) for when in _ends(told)]
+    found = [when for match in _INTERVALS.findall(text) for when in _ends(match)]
     if not found:
         raise Malformed(f"expected trading intervals such as 12-May-2024 10:35, got {text.strip():.60}")
     return found

@@ -59,10 +59,10 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         return _forecast(body, ask)
     single = [body] if "carbonIntensity" in body else None
     rows = list_of(body.get("history", body.get("data", single)), "hours")
-    told = each(rows, "hour", lambda row: _hour(object_of(row, "an hour"), body, ask), ask)
-    for step_s in {hour.resolution_s for hour in told if hour}:
-        _must_fit([hour.starts_at for hour in told if hour and hour.resolution_s == step_s], step_s)
-    known = sorted((hour for hour in told if hour and _asked(hour, ask)), key=lambda hour: hour.starts_at)
+    hours = each(rows, "hour", lambda row: _hour(object_of(row, "an hour"), body, ask), ask)
+    for step_s in {hour.resolution_s for hour in hours if hour}:
+        _must_fit([hour.starts_at for hour in hours if hour and hour.resolution_s == step_s], step_s)
+    known = sorted((hour for hour in hours if hour and _asked(hour, ask)), key=lambda hour: hour.starts_at)
     if not known:
         raise NotYetAvailable("electricitymaps has no figures for this window yet")
     return list(known)
@@ -70,9 +70,9 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
 
 def _step_s(row: dict[str, Any], body: dict[str, Any]) -> int:
     """The granularity that an interval says, else the answer, else an hour."""
-    told = row.get("temporalGranularity") or body.get("temporalGranularity") or "hourly"
-    if (step_s := _STEPS_S.get(str(told).lower())) is None:
-        raise Malformed(f"expected a granularity of {', '.join(_STEPS_S)}, got {told!r:.30}")
+    named = row.get("temporalGranularity") or body.get("temporalGranularity") or "hourly"
+    if (step_s := _STEPS_S.get(str(named).lower())) is None:
+        raise Malformed(f"expected a granularity of {', '.join(_STEPS_S)}, got {named!r:.30}")
     return step_s
 
 
@@ -113,10 +113,10 @@ def _forecast(body: dict[str, Any], ask: Ask) -> list[Record]:
 
 
 def _point(row: dict[str, Any], ask: Ask) -> tuple[int, Value]:
-    told = row.get("datetime")
+    stamp = row.get("datetime")
     if "carbonIntensity" not in row:
         raise Malformed(f"expected carbonIntensity, got {', '.join(sorted(row))[:80]}")
-    return int(instant(told).timestamp()), figure(row["carbonIntensity"], f"carbonIntensity of {told}", ask)
+    return int(instant(stamp).timestamp()), figure(row["carbonIntensity"], f"carbonIntensity of {stamp}", ask)
 
 
 def _hour(row: dict[str, Any], body: dict[str, Any], ask: Ask) -> CarbonIntensity | None:

@@ -87,9 +87,9 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         return [_spot_price(day, body, ask) for day in _days(stamps, body, "price", ask)]
     if _unit(body) and not is_grams_per_kwh(_unit(body)):
         raise Malformed(f"expected the unit g/kWh, got {body['unit']!r:.40}")
-    told = [name for name in _CARBON if body.get(name) is not None]
+    names = [name for name in _CARBON if body.get(name) is not None]
     read = each(
-        told, "series", lambda name: [_intensity(day, body, ask, name) for day in _days(stamps, body, name, ask)], ask
+        names, "series", lambda name: [_intensity(day, body, ask, name) for day in _days(stamps, body, name, ask)], ask
     )
     found: list[Record] = [record for records in read for record in records]
     if not found:
@@ -102,8 +102,8 @@ def _days(stamps: list[Any], body: dict[str, Any], name: str, ask: Ask) -> list[
     if len(values) != len(stamps):
         raise Malformed(f"expected as many values of {name} as stamps ({len(stamps)}), got {len(values)}")
     rows = list(zip(stamps, values, strict=True))
-    told = each(rows, "stamp", lambda row: (epoch_s(row[0]), figure(row[1], f"{name} at {row[0]}", ask)), ask)
-    curves = from_stamps([stamp for stamp, _ in told], [value for _, value in told], ask.left_out, MARKET_TIME)
+    points = each(rows, "stamp", lambda row: (epoch_s(row[0]), figure(row[1], f"{name} at {row[0]}", ask)), ask)
+    curves = from_stamps([stamp for stamp, _ in points], [value for _, value in points], ask.left_out, MARKET_TIME)
     asked = [clipped(curve, *ask.span) for curve in curves]
     days = [day for curve in asked if curve for day in by_day(curve, MARKET_TIME)]
     known = [day for curve in days if (day := so_far(curve)) is not None]

@@ -67,12 +67,14 @@ def document(body: bytes, ask: Ask) -> Document:
     if not name.endswith("_MarketDocument") or name not in _ROOTS:
         raise Malformed(f"expected one of {', '.join(_ROOTS)}, got {name:.60}")
     kind = next((child.text or "" for child in root if local_name(child) == "type"), "").strip()
-    told = [child for child in root if local_name(child) == "TimeSeries"]
+    time_series = [child for child in root if local_name(child) == "TimeSeries"]
     usual = _fields(root)
     if kind == _GENERATION:  # a mix without one of its types would be another mix
-        series = tuple(_series(child, usual, ask) for child in told if not _is_storage(child) and _has_points(child))
+        series = tuple(
+            _series(child, usual, ask) for child in time_series if not _is_storage(child) and _has_points(child)
+        )
     else:
-        series = tuple(each(told, "series", lambda child: _series(child, usual, ask), ask))
+        series = tuple(each(time_series, "series", lambda child: _series(child, usual, ask), ask))
     if not series:
         raise NotYetAvailable(f"the {kind} document holds no series")
     return Document(name, kind, series)
@@ -205,9 +207,9 @@ def _points(period: Element, ask: Ask, *, repeats: bool) -> Iterator[tuple[int, 
     # by name through the whole period: lxml does that in C, three times as fast as looking into each point
     positions = list(period.iter(f"{namespace}position"))
     values = list(period.iter(f"{namespace}price.amount", f"{namespace}quantity"))
-    told = zip(points, positions, values, strict=False)
+    triples = zip(points, positions, values, strict=False)
     if len(points) == len(positions) == len(values) and all(
-        position.getparent() is point is value.getparent() for point, position, value in told
+        position.getparent() is point is value.getparent() for point, position, value in triples
     ):
         both = zip(positions, values, strict=True)
         texts: list[tuple[str, str | None]] = [(position.text or "", value.text or "") for position, value in both]

@@ -62,12 +62,12 @@ def records(one: Document, ask: Ask) -> Iterator[CarbonIntensity]:
     """
     zone = _zone(one, ask)
     generated, consumed = _by_type(one, ask)
-    told = {kind: sorted(hours) for kind, hours in generated.items()}
+    hours_of = {kind: sorted(hours) for kind, hours in generated.items()}
     found = False
     for hour in sorted({hour for hours in generated.values() for hour in hours}):
         if not _asked(hour, ask):
             continue
-        expected = {kind for kind, hours in told.items() if _reports(hours, hour)}
+        expected = {kind for kind, hours in hours_of.items() if _reports(hours, hour)}
         step_s, mixes = _mixes(hour, expected, generated, consumed)
         whole = all(not mix or mix.keys() == expected for mix in mixes)
         for scope, factors in (("LIFECYCLE", LIFECYCLE), ("DIRECT", DIRECT)):
@@ -131,22 +131,22 @@ def _asked(hour: int, ask: Ask) -> bool:
     return ask.ends_at is None or (hour + 1) * _HOUR_S <= ask.ends_at.timestamp()
 
 
-def _reports(told: list[int], hour: int) -> bool:
+def _reports(hours: list[int], hour: int) -> bool:
     """Whether a type reported in the day before an hour, or in it."""
-    at = bisect_right(told, hour)
-    return at > 0 and hour - told[at - 1] <= _LOOK_BACK
+    at = bisect_right(hours, hour)
+    return at > 0 and hour - hours[at - 1] <= _LOOK_BACK
 
 
 def _mixes(
     hour: int, expected: set[str], generated: dict[str, Hours], consumed: dict[str, Hours]
 ) -> tuple[int, list[Mix]]:
     """The coarsest step of an hour's types in seconds, and what each generated, net, in each step."""
-    told = {kind: steps for kind in expected if (steps := generated[kind].get(hour))}
-    drawn = {kind: steps for kind in told if (steps := consumed.get(kind, {}).get(hour))}
-    step_s = max(length for steps in (*told.values(), *drawn.values()) for length, _ in steps.values())
+    steps_of = {kind: steps for kind in expected if (steps := generated[kind].get(hour))}
+    drawn = {kind: steps for kind in steps_of if (steps := consumed.get(kind, {}).get(hour))}
+    step_s = max(length for steps in (*steps_of.values(), *drawn.values()) for length, _ in steps.values())
     mixes: list[Mix] = []
     for second in range(0, _HOUR_S, step_s):
-        mix = {kind: mean for kind, steps in told.items() if (mean := _mean(steps, second, step_s)) is not None}
+        mix = {kind: mean for kind, steps in steps_of.items() if (mean := _mean(steps, second, step_s)) is not None}
         for kind in mix.keys() & drawn.keys():
             mix[kind] -= _mean(drawn[kind], second, step_s) or 0
         mixes.append(mix)

@@ -29,7 +29,7 @@ def records(one: Document, ask: Ask) -> Iterator[SpotPrice]:
     filled: dict[Key, bool] = {}
     kinds: set[str] = set()
     auctions = [(series, kind) for series in one.series if (kind := _auction(series, kinds))]
-    named = each(auctions, "series", lambda told: (*told, _zone(told[0], ask), _currency(told[0])), ask)
+    named = each(auctions, "series", lambda one: (*one, _zone(one[0], ask), _currency(one[0])), ask)
     for series, kind, zone, currency in named:
         for curve in series.curves:
             for day in _days(curve):

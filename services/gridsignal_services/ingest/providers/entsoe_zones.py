@@ -73,6 +73,6 @@ def area_of(ask: Ask) -> str | None:
 
 def zone_of(area: str, ask: Ask) -> str | None:
     """The zone of an area. One that nobody knows is the zone asked for, if that has no other area."""
-    told = next((zone for zone, code in ask.markets.areas.items() if code == area), None)
-    found = told or ZONE_OF_EIC.get(area)
+    known_zone = next((zone for zone, code in ask.markets.areas.items() if code == area), None)
+    found = known_zone or ZONE_OF_EIC.get(area)
     return ask.zone if found is None and area_of(ask) in (None, area) else found

@@ -91,9 +91,9 @@ def _raise_error(body: dict[str, Any]) -> None:
 def _by_zone(rows: object, ask: Ask) -> dict[str, list[Any]]:
     """The half hours of each zone, whichever of the three nestings the route uses."""
     # a regional route with one region answers an object instead of a list
-    told = list_of([rows] if isinstance(rows, dict) else rows, "half hours")
+    half_hours = list_of([rows] if isinstance(rows, dict) else rows, "half hours")
     zones: dict[str, list[Any]] = {}
-    for some in each(told, "half hour", lambda row: _zones_of(row, ask), ask):
+    for some in each(half_hours, "half hour", lambda row: _zones_of(row, ask), ask):
         for zone, row in some:
             zones.setdefault(zone, []).append(row)
     return zones
@@ -125,14 +125,14 @@ _FIGURES = ("forecast", "actual")
 
 
 def _zone_records(zone: str, rows: list[Any], ask: Ask) -> list[Record]:
-    told = each(rows, f"{zone} half hour", lambda row: _half_hour(row, ask), ask, some=False)
-    if not told:
+    half_hours = each(rows, f"{zone} half hour", lambda row: _half_hour(row, ask), ask, some=False)
+    if not half_hours:
         return []
-    stamps = [stamp for stamp, _ in told]
+    stamps = [stamp for stamp, _ in half_hours]
     return [
         _intensity(zone, day, name, ask)
         for i, name in enumerate(_FIGURES)
-        if (asked := clipped(of_step(stamps, [row[i] for _, row in told], 1800, ask.left_out), *ask.span))
+        if (asked := clipped(of_step(stamps, [row[i] for _, row in half_hours], 1800, ask.left_out), *ask.span))
         for part in by_day(asked, _DAY)
         if (day := so_far(part))
     ]

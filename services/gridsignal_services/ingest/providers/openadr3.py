@@ -158,10 +158,10 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         raise Malformed(f"the VTN answers a problem: {body['status']!s:.3} {body['title']!s:.120}")
     if ask.zone is None:
         raise Unsupported("an event does not name its zone: expected one, got none")
-    told = body if isinstance(body, list) else [body]
-    programs = _programs(told, ask)
+    event_list = body if isinstance(body, list) else [body]
+    programs = _programs(event_list, ask)
     try:
-        events = each(told, "event", lambda value: event_of(value, ask, programs), ask)
+        events = each(event_list, "event", lambda value: event_of(value, ask, programs), ask)
     except Malformed as fault:
         if any(answer.status >= 500 for answer in ask.beside):  # all of them wait for what is away
             raise Outage(str(fault)) from None

@@ -33,7 +33,7 @@ Described = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Payload:
     """One payload: what it says, and in which unit and currency, told by itself, its interval, event or program."""
 
     span: Span
@@ -65,7 +65,7 @@ class Event:
     """Empty: everybody."""
     issued_at: datetime | None
     spans: tuple[Span, ...]
-    told: tuple[Told, ...]
+    payloads: tuple[Payload, ...]
     """Every payload that can be read."""
     units_unknown: bool = False
     """The program, which may say the units, may not be read by us."""
@@ -94,10 +94,10 @@ def _first(name: str, sources: Iterable[Mapping[str, Any]]) -> str:
     return next((str(source[name]).strip().upper() for source in sources if source.get(name)), "")
 
 
-def _described(told: object) -> dict[str, Mapping[str, Any]]:
+def _described(descriptors: object) -> dict[str, Mapping[str, Any]]:
     """Descriptors of events by their type. Raises Malformed where two of one type disagree: either were a guess."""
     found: dict[str, Mapping[str, Any]] = {}
-    for one in (object_of(d, "a payloadDescriptor") for d in list_of(told or [], "payloadDescriptors")):
+    for one in (object_of(d, "a payloadDescriptor") for d in list_of(descriptors or [], "payloadDescriptors")):
         if _kind(one.get("objectType")).startswith("REPORT"):
             continue
         kind = _kind(one.get("payloadType"))
@@ -135,21 +135,21 @@ def _over(own: Described, usual: Described) -> Described:
     return merged
 
 
-def _payloads(spans: Iterable[Span], above: Described, name: str, ask: Ask) -> Iterator[Told]:
+def _payloads(spans: Iterable[Span], above: Described, name: str, ask: Ask) -> Iterator[Payload]:
     described = each(spans, f"{name}, interval", lambda span: (span, _described(span.descriptors)), ask, some=False)
     for span, own in described:
         read = partial(_payload, span, own, above)
         yield from each(span.payloads, f"{name}, interval {span.index + 1}, payload", read, ask, some=False)
 
 
-def _payload(span: Span, own: Described, above: Described, value: object) -> Told:
+def _payload(span: Span, own: Described, above: Described, value: object) -> Payload:
     payload = object_of(value, "a payload")
     kind = _kind(payload.get("type"))
     if not kind:
         raise Malformed(f"expected the type of a payload, got none beside {', '.join(sorted(payload))[:60]}")
     sources = (payload, own.get(kind, {}), above.get(kind, {}))
     unit, currency = (_first(name, sources) for name in ("units", "currency"))
-    return Told(span, kind, payload.get("values"), unit, currency)
+    return Payload(span, kind, payload.get("values"), unit, currency)
 
 
 Program = dict[str, Any] | str | int
@@ -182,7 +182,7 @@ def event_of(value: object, ask: Ask, programs: Mapping[str, Program] | None = N
         targets=_targets(body.get("targets")) or _targets(usual.get("targets")),
         issued_at=issued_at,
         spans=in_order,
-        told=tuple(_payloads(in_order, _over(own, theirs), f"event {key:.60}", ask)),
+        payloads=tuple(_payloads(in_order, _over(own, theirs), f"event {key:.60}", ask)),
         units_unknown=found == HIDDEN,
     )
 

@@ -17,7 +17,7 @@ from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import Ask, Malformed
 from gridsignal_services.ingest.figures import decimal_of, list_of, name, words
 from gridsignal_services.ingest.markets import market_of
-from gridsignal_services.ingest.providers.openadr3_event import Event, Told, number
+from gridsignal_services.ingest.providers.openadr3_event import Event, Payload, number
 from gridsignal_services.ingest.providers.openadr3_timeline import Span
 
 _ALERTS = {
@@ -42,21 +42,21 @@ _TOLD_ONLY = frozenset({"CONTROL_SETPOINT", "DISPATCH_INSTRUCTION"})
 def asked(event: Event, zone: str, ask: Ask) -> list[DispatchRequest | GridAlert]:
     """What an event asks of sites: a GridAlert or DispatchRequest for each interval that asks something."""
     name = f"event {event.key:.60}, payload"
-    read = each(event.told, name, lambda told: _asked(event, told, zone, ask), ask, some=False)
+    read = each(event.payloads, name, lambda one: _asked(event, one, zone, ask), ask, some=False)
     return [found for found in read if found is not None]
 
 
-def _asked(event: Event, told: Told, zone: str, ask: Ask) -> DispatchRequest | GridAlert | None:
-    kind, values = told.kind, list_of(told.values, "values")
+def _asked(event: Event, payload: Payload, zone: str, ask: Ask) -> DispatchRequest | GridAlert | None:
+    kind, values = payload.kind, list_of(payload.values, "values")
     if kind.startswith("ALERT_"):
-        return _alert(event, told, _ALERTS.get(kind, _ANY_ALERT), _words(values), zone, ask)
+        return _alert(event, payload, _ALERTS.get(kind, _ANY_ALERT), _words(values), zone, ask)
     if kind == "SIMPLE":
-        return _alert(event, told, _simple(values), event.name, zone, ask)
+        return _alert(event, payload, _simple(values), event.name, zone, ask)
     if kind in _TOLD_ONLY:
-        return _alert(event, told, ("OTHER", 1, "PREPARE"), f"{kind} {_words(values)}", zone, ask)
+        return _alert(event, payload, ("OTHER", 1, "PREPARE"), f"{kind} {_words(values)}", zone, ask)
     if kind in _ABSOLUTE or kind in _RELATIVE:
-        change_w = _change_w(event, told, values, ask)
-        return _power(event, told, change_w, values, zone, ask) if change_w != 0 else None
+        change_w = _change_w(event, payload, values, ask)
+        return _power(event, payload, change_w, values, zone, ask) if change_w != 0 else None
     return None
 
 
@@ -65,50 +65,50 @@ def _words(values: list[Any]) -> str:
 
 
 def _simple(values: list[Any]) -> tuple[str, int, str]:
-    level = int(told := number(values, "SIMPLE"))
-    if not 0 <= level <= 3 or level != told:
-        raise Malformed(f"expected a SIMPLE level from 0 to 3, got {told}")
+    level = int(number_given := number(values, "SIMPLE"))
+    if not 0 <= level <= 3 or level != number_given:
+        raise Malformed(f"expected a SIMPLE level from 0 to 3, got {number_given}")
     kind, action = _SIMPLE[level]
     return kind, level, action
 
 
-def _change_w(event: Event, told: Told, values: list[Any], ask: Ask) -> int | None:
+def _change_w(event: Event, payload: Payload, values: list[Any], ask: Ask) -> int | None:
     """The change of load in watts, less is negative; None where it can't be told."""
-    number(values, told.kind)
-    if event.units_unknown and not told.unit:
+    number(values, payload.kind)
+    if event.units_unknown and not payload.unit:
         return None
-    wanted_w = told.watts(values[0])
-    if told.kind in _RELATIVE:
+    wanted_w = payload.watts(values[0])
+    if payload.kind in _RELATIVE:
         return wanted_w
     if "reference_kw" not in ask.settings:
         return None
     change_w = wanted_w - int(decimal_of(ask.settings["reference_kw"]) * 1000)
-    return min(0, change_w) if told.kind == "IMPORT_CAPACITY_LIMIT" else change_w
+    return min(0, change_w) if payload.kind == "IMPORT_CAPACITY_LIMIT" else change_w
 
 
 def _power(
-    event: Event, told: Told, change_w: int | None, values: list[Any], zone: str, ask: Ask
+    event: Event, payload: Payload, change_w: int | None, values: list[Any], zone: str, ask: Ask
 ) -> DispatchRequest | GridAlert:
-    span, text = told.span, _setpoint(event, told, values)
+    span, text = payload.span, _setpoint(event, payload, values)
     if change_w is None or span.ends_at is None:
-        return _alert(event, told, ("FLEX_ALERT", 2, "PREPARE"), text, zone, ask)
+        return _alert(event, payload, ("FLEX_ALERT", 2, "PREPARE"), text, zone, ask)
     gate, deadline = _deadlines(span.starts_at, ask)
     if (event.issued_at or ask.now) >= gate:
         action = "SHED" if change_w < 0 else "RAISE"
-        return _alert(event, told, ("FLEX_ALERT", 2, action), text, zone, ask)
+        return _alert(event, payload, ("FLEX_ALERT", 2, action), text, zone, ask)
     return _request(event, span, change_w, (gate, deadline), zone, ask)
 
 
-def _setpoint(event: Event, told: Told, values: list[Any]) -> str:
-    unit = told.unit or ("in an unknown unit" if event.units_unknown else "KW")
-    return f"{told.kind} {_words(values)} {unit}: {event.name}"
+def _setpoint(event: Event, payload: Payload, values: list[Any]) -> str:
+    unit = payload.unit or ("in an unknown unit" if event.units_unknown else "KW")
+    return f"{payload.kind} {_words(values)} {unit}: {event.name}"
 
 
-def _alert(event: Event, told: Told, meaning: tuple[str, int, str], text: str, zone: str, ask: Ask) -> GridAlert:
+def _alert(event: Event, payload: Payload, meaning: tuple[str, int, str], text: str, zone: str, ask: Ask) -> GridAlert:
     alert_kind, level, action = meaning
     return GridAlert.model_validate(
         {
-            "alert_id": event.unique(told.span, told.kind),
+            "alert_id": event.unique(payload.span, payload.kind),
             "revision": 1,
             "zone": zone,
             "area": name(", ".join(event.targets)) or None,
@@ -116,10 +116,10 @@ def _alert(event: Event, told: Told, meaning: tuple[str, int, str], text: str, z
             "level": level,
             "action": action,
             "issued_at": min(event.issued_at or ask.now, ask.now),
-            "starts_at": told.span.starts_at,
-            "ends_at": told.span.ends_at,
+            "starts_at": payload.span.starts_at,
+            "ends_at": payload.span.ends_at,
             "is_drill": False,
-            "text": words(text or event.name or told.kind),
+            "text": words(text or event.name or payload.kind),
             "provider": "openadr3",
         }
     )

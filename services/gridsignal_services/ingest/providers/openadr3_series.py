@@ -17,7 +17,7 @@ from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import Ask, Malformed
 from gridsignal_services.ingest.figures import decimal_of, is_grams_per_kwh, list_of
 from gridsignal_services.ingest.markets import Market, market_of
-from gridsignal_services.ingest.providers.openadr3_event import Event, Told
+from gridsignal_services.ingest.providers.openadr3_event import Event, Payload
 from gridsignal_services.ingest.schedule import day_starts_at, market_day
 
 _PER_MWH = {"KWH": 1000, "MWH": 1}
@@ -61,34 +61,36 @@ def _pieces(event: Event, ask: Ask, market: Market) -> dict[Group, list[Piece]]:
     """Each value with its time; several values share their interval evenly. One that can't be read is a gap."""
     found: dict[Group, list[Piece]] = {}
     name = f"event {event.key:.60}"
-    told = [one for one in event.told if one.kind in ("PRICE", "GHG")]
+    payloads = [one for one in event.payloads if one.kind in ("PRICE", "GHG")]
     read_one = partial(_series_of, event, ask=ask, market=market)
-    for one, group, parts in each(told, f"{name}, price or GHG", read_one, ask, some=False):
+    for one, group, parts in each(payloads, f"{name}, price or GHG", read_one, ask, some=False):
         of_interval = f"{name}, interval {one.span.index + 1}, {one.kind} value"
         found.setdefault(group, []).extend(each(parts, of_interval, partial(_piece, one), ask, some=False))
     return {group: pieces for group, pieces in found.items() if pieces}
 
 
 def _series_of(
-    event: Event, told: Told, ask: Ask, market: Market
-) -> tuple[Told, Group, list[tuple[datetime, datetime, Any]]]:
-    if event.units_unknown and not told.unit:  # per kWh only where nobody says otherwise
-        raise Malformed(f"expected the units of {told.kind}, got none, and program {event.program:.60} may not be read")
-    return told, _group(told, ask, market), list(_shares(told))
+    event: Event, payload: Payload, ask: Ask, market: Market
+) -> tuple[Payload, Group, list[tuple[datetime, datetime, Any]]]:
+    if event.units_unknown and not payload.unit:  # per kWh only where nobody says otherwise
+        raise Malformed(
+            f"expected the units of {payload.kind}, got none, and program {event.program:.60} may not be read"
+        )
+    return payload, _group(payload, ask, market), list(_shares(payload))
 
 
-def _group(told: Told, ask: Ask, market: Market) -> Group:
-    if told.kind != "PRICE":
-        return told.kind, "", False
-    given = told.currency or str(ask.settings.get("currency") or "").strip().upper()
+def _group(payload: Payload, ask: Ask, market: Market) -> Group:
+    if payload.kind != "PRICE":
+        return payload.kind, "", False
+    given = payload.currency or str(ask.settings.get("currency") or "").strip().upper()
     currency = given or market.currency
     if not _CURRENCY.fullmatch(currency):
         raise Malformed(f"expected a currency such as EUR, got {currency!r:.20}")
-    return told.kind, currency, not given
+    return payload.kind, currency, not given
 
 
-def _shares(told: Told) -> Iterator[tuple[datetime, datetime, Any]]:
-    span, values = told.span, list_of(told.values, "values")
+def _shares(payload: Payload) -> Iterator[tuple[datetime, datetime, Any]]:
+    span, values = payload.span, list_of(payload.values, "values")
     if span.ends_at is None:
         raise Malformed("expected a duration, or an interval after it, got neither")
     step_s, rest = divmod(span.ends_at - span.starts_at, max(1, len(values)) * timedelta(seconds=1))
@@ -99,13 +101,13 @@ def _shares(told: Told) -> Iterator[tuple[datetime, datetime, Any]]:
         yield starts_at, starts_at + timedelta(seconds=step_s), value
 
 
-def _piece(told: Told, part: tuple[datetime, datetime, Any]) -> Piece:
-    return Piece(part[0], part[1], _scaled(told, part[2]))
+def _piece(payload: Payload, part: tuple[datetime, datetime, Any]) -> Piece:
+    return Piece(part[0], part[1], _scaled(payload, part[2]))
 
 
-def _scaled(told: Told, value: object) -> Decimal:
-    unit = told.unit.replace(" ", "")
-    if told.kind == "GHG":
+def _scaled(payload: Payload, value: object) -> Decimal:
+    unit = payload.unit.replace(" ", "")
+    if payload.kind == "GHG":
         if unit not in _GRAMS and not is_grams_per_kwh(unit):
             raise Malformed(f"expected GHG in g/kWh, got {unit:.20}")
         return decimal_of(value)

@@ -70,10 +70,10 @@ def _own_spans(event: dict[str, Any], name: str, meant_now: datetime, ask: Ask) 
         raise Malformed(f"expected at most {MOST_SPANS} intervals, got {len(intervals)}")
     follows = _start(default, meant_now)
 
-    def read(told: tuple[int, Any]) -> Span:
+    def read(numbered: tuple[int, Any]) -> Span:
         nonlocal follows
         begins, follows = follows, None  # what follows one that can't be read begins nobody knows when
-        interval = object_of(told[1], "an interval")
+        interval = object_of(numbered[1], "an interval")
         period = _period(interval, "an interval's intervalPeriod")
         starts_at = _start(period, meant_now) or begins
         if starts_at is None:
@@ -82,7 +82,7 @@ def _own_spans(event: dict[str, Any], name: str, meant_now: datetime, ask: Ask) 
         follows = ends_at if ends_at != starts_at else None  # until the next one begins, which has to say when
         payloads = tuple(list_of(interval.get("payloads"), "payloads"))
         randomized = bool(period.get("randomizeStart") or default.get("randomizeStart"))
-        return Span(told[0], starts_at, ends_at, payloads, randomized, interval.get("payloadDescriptors"))
+        return Span(numbered[0], starts_at, ends_at, payloads, randomized, interval.get("payloadDescriptors"))
 
     return each(enumerate(intervals), name, read, ask)
 

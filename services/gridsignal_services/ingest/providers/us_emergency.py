@@ -85,10 +85,10 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
         raise Malformed(f"expected EmergencyMessage, got {local_name(root[0]):.40}")
     for alerts in each(messages, "message", lambda message: list(_alerts(message, ask)), ask):
         for alert in alerts:
-            told = found.setdefault(alert.alert_id, alert)
-            if told != alert:  # who is warned twice in two ways is warned the harder way
+            known = found.setdefault(alert.alert_id, alert)
+            if known != alert:  # who is warned twice in two ways is warned the harder way
                 ask.left_out.add(f"two messages {alert.alert_id}")
-                found[alert.alert_id] = max((told, alert), key=lambda one: (one.issued_at, one.level))
+                found[alert.alert_id] = max((known, alert), key=lambda one: (one.issued_at, one.level))
     return list(found.values())
 
 
@@ -196,8 +196,8 @@ def _ercot_meaning(current: dict[str, Any]) -> tuple[str, str, int, str]:
     meaning = _condition_in(said)
     # a state of emergency, or one we don't know, leaves the step of an alert to the title
     texts = (said, title, f"{title} {said}") if meaning is None or meaning[0] == "GRID_EMERGENCY" else (said,)
-    told = _STEP.fullmatch(_plain_words(current.get("eea_level")))
-    if step := told or next((found for text in texts if (found := _EEA.search(text))), None):
+    step_named = _STEP.fullmatch(_plain_words(current.get("eea_level")))
+    if step := step_named or next((found for text in texts if (found := _EEA.search(text))), None):
         level, kind, action = _emergency(3 if _SHED_NOW.search(said) else _STEPS[step[1]])
         return f"eea{_STEPS[step[1]]}", kind, level, action
     spelt_out = _condition_in(title) if meaning is None or meaning[0] == "GRID_EMERGENCY" else None

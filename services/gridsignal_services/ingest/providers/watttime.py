@@ -93,8 +93,8 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     if not rows:
         raise NotYetAvailable("watttime has no points for this window yet")
     if any(isinstance(row, dict) and "forecast" in row for row in rows):
-        told = each(rows, "forecast", lambda row: _forecast(object_of(row, "a forecast"), meta, ask), ask)
-        found = [record for records in told for record in records]
+        found_rows = each(rows, "forecast", lambda row: _forecast(object_of(row, "a forecast"), meta, ask), ask)
+        found = [record for records in found_rows for record in records]
         if not found:
             raise NotYetAvailable("watttime's forecasts are empty")
         return found
