@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.machine import SERVER, described, pin
 from gridsignal_schemas.messages import SpotPrice
-from gridsignal_services.ingest.feed import Answer, Ask, read
+from gridsignal_services.ingest.feed import Ask, FeedAnswer, read
 from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.schedule import day_starts_at
 
@@ -88,7 +88,7 @@ def _peer() -> Callable[[str], Any] | None:
 
 
 def _read(body: bytes) -> list[SpotPrice]:
-    records = read(PROVIDERS["entsoe"], Answer(body), Ask(zone="BE", signal=None, now=NOW))
+    records = read(PROVIDERS["entsoe"], FeedAnswer(body), Ask(zone="BE", signal=None, now=NOW))
     return [record for record in records if isinstance(record, SpotPrice)]
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.machine import described
 from gridsignal_schemas.messages import CarbonIntensity, Record, SpotPrice
 from gridsignal_services.bus.codec import Codec
-from gridsignal_services.ingest.feed import Answer, Ask, FeedError, read
+from gridsignal_services.ingest.feed import Ask, FeedAnswer, FeedError, read
 from gridsignal_services.ingest.intake import Intake
 from gridsignal_services.ingest.providers import PROVIDERS
 from tests.feed_documents import one_of_each
@@ -90,7 +90,7 @@ def fuzzed(seeds: Mapping[str, list[bytes]], count: int, seed: int) -> tuple[Cou
         begin = time.perf_counter()
         try:
             records = read(
-                PROVIDERS[provider], Answer(body), Ask(zone=dice.choice((None, "DE-LU")), signal=None, now=NOW)
+                PROVIDERS[provider], FeedAnswer(body), Ask(zone=dice.choice((None, "DE-LU")), signal=None, now=NOW)
             )
             outcomes["figures" if records else "nothing"] += 1
             faults += [f"{provider} body {n}: {fault}" for fault in broken_laws(records, codec)]

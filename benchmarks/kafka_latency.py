@@ -21,7 +21,7 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import SpotPrice
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import headers_of
-from gridsignal_services.bus.registry import Registry, ids
+from gridsignal_services.bus.registry import SchemaRegistry, ids
 
 _TOPIC = TOPICS["prices"]
 _STAMP = b"due="
@@ -44,7 +44,7 @@ class Late:
 
 async def measured(stand: Stand, registry: str, rate_per_s: float, seconds: float) -> Late:
     """Sends at a rate; both receivers, each a process of its own, read each record's stamp."""
-    async with Registry(registry) as schemas:
+    async with SchemaRegistry(registry) as schemas:
         codec = Codec(await ids(schemas, stand.fleet.prefix))
     address = (stand.fleet.port("gateway-1"), stand.fleet.token("participant", "acme-ai"))
     topic = f"{stand.fleet.prefix}{_TOPIC.name}"

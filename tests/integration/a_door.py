@@ -19,8 +19,8 @@ from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.http import app
-from gridsignal_services.dispatch.position import Seal
-from gridsignal_services.dispatch.readings import Readings
+from gridsignal_services.dispatch.position import PositionSeal
+from gridsignal_services.dispatch.readings import ReadingsReader
 from gridsignal_services.dispatch.tables import MOST
 from gridsignal_services.registry import Registry, example_registry
 from gridsignal_services.replica import Replica
@@ -58,6 +58,6 @@ def a_door(
     """A door to this replica; what its ledgers let go of is kept in the directory."""
     registry, finished = registry or example_registry(), Finished(directory / "finished", most)
     replica.keep(finished)
-    verifier, seal = LocalIssuer.create_or_open(directory / "issuer").verifier(), Seal(b"0" * 32, log.epoch)
-    readings, archive = Readings(log, CODEC, registry, lambda: None, directory), Archive(log, CODEC)
+    verifier, seal = LocalIssuer.create_or_open(directory / "issuer").verifier(), PositionSeal(b"0" * 32, log.epoch)
+    readings, archive = ReadingsReader(log, CODEC, registry, lambda: None, directory), Archive(log, CODEC)
     return Door(replica, readings, archive, finished, verifier, registry, seal, clock, RestLimits(**limits))

@@ -16,7 +16,7 @@ from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, Role
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
-from gridsignal_services.bus.registry import Registry, register_all
+from gridsignal_services.bus.registry import SchemaRegistry, register_all
 from tests.load import Place
 from tests.patience import LONG_S
 from tests.services.process import Process, free_ports
@@ -93,7 +93,7 @@ class Fleet(Place):
     ) -> AsyncIterator[Fleet]:
         """All these doors, ready, for as long as the block runs; `env` is added to their environment."""
         prefix = f"test-{datetime.now(UTC):%H%M%S%f}."
-        async with administration(brokers) as admin, Registry(registry) as schemas:
+        async with administration(brokers) as admin, SchemaRegistry(registry) as schemas:
             await apply(admin, prefix, replication)
             await register_all(schemas, prefix)
         fleet = cls(directory, brokers, registry, prefix, env)

@@ -12,7 +12,7 @@ from gridsignal_services.bus import Log, LogConfigurationError
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.kafka import KafkaLog
 from gridsignal_services.bus.kafka_topics import Brokers, administration, apply, brokers_there
-from gridsignal_services.bus.registry import NotRegistered, Registry, Schemas, ids, register_all
+from gridsignal_services.bus.registry import NotRegistered, SchemaRegistry, Schemas, ids, register_all
 from gridsignal_services.settings import ConfigError, ServerSettings
 
 SASL = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -46,9 +46,9 @@ def brokers_of(settings: ServerSettings) -> Brokers:
     )
 
 
-def registry_of(settings: ServerSettings) -> Registry:
+def registry_of(settings: ServerSettings) -> SchemaRegistry:
     """The schema registry, and how we show who we are. Raises ConfigError where the settings don't say where it is."""
-    return Registry(
+    return SchemaRegistry(
         registry_url(settings), username=settings.schema_registry_username, password=settings.schema_registry_password
     )
 

@@ -12,7 +12,7 @@ from gridsignal_schemas.catalog import TOPICS
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class RightsNeeded:
     """What a door does with the streams."""
 
     reads: frozenset[str]
@@ -23,13 +23,13 @@ class Needs:
 
 _SIGNALS = frozenset({"prices", "carbon", "alerts"})
 _DISPATCH = frozenset({"dispatch"})
-NEEDS: Mapping[str, Needs] = {
-    "gateway": Needs(reads=_SIGNALS | _DISPATCH, writes=frozenset({"dispatch", "readings"})),
-    "dispatch": Needs(
+NEEDS: Mapping[str, RightsNeeded] = {
+    "gateway": RightsNeeded(reads=_SIGNALS | _DISPATCH, writes=frozenset({"dispatch", "readings"})),
+    "dispatch": RightsNeeded(
         reads=frozenset({"prices", "carbon", "dispatch", "readings"}), writes=_DISPATCH, stands=_DISPATCH
     ),
     # every door reads the ledger's first record, which may be a simulation's clock
-    "ingest": Needs(reads=_SIGNALS | _DISPATCH, writes=_SIGNALS, stands=frozenset({"prices"})),
+    "ingest": RightsNeeded(reads=_SIGNALS | _DISPATCH, writes=_SIGNALS, stands=frozenset({"prices"})),
 }
 
 

@@ -30,7 +30,7 @@ class NotRegistered(LogConfigurationError):
     """The registry does not know this subject, schema or id."""
 
 
-class Registry:
+class SchemaRegistry:
     """One registry at one address. Raises LogUnavailable where it can't be reached or fails."""
 
     def __init__(self, url: str, *, username: str | None = None, password: str | None = None) -> None:
@@ -102,7 +102,7 @@ class Schemas:
     Bounded: _MAX_STRANGE ids that the registry does not know. When full: they are asked for again. Conflates: nothing.
     """
 
-    def __init__(self, registry: Registry, codec: Codec) -> None:
+    def __init__(self, registry: SchemaRegistry, codec: Codec) -> None:
         self._registry, self._codec = registry, codec
         self._strange: set[int] = set()
 
@@ -130,7 +130,7 @@ def _id_in(value: bytes) -> int | None:
         return None
 
 
-async def register_all(registry: Registry, prefix: str = "") -> dict[str, int]:
+async def register_all(registry: SchemaRegistry, prefix: str = "") -> dict[str, int]:
     """Registers every subject's schema; its id by subject. In this order always: empty registries give the same ids.
 
     Raises LogConfigurationError where one is not compatible with those before it.
@@ -142,7 +142,7 @@ async def register_all(registry: Registry, prefix: str = "") -> dict[str, int]:
     return registered
 
 
-async def ids(registry: Registry, prefix: str = "") -> dict[str, int]:
+async def ids(registry: SchemaRegistry, prefix: str = "") -> dict[str, int]:
     """The id of the contract's schema of each subject, as Codec takes them. Raises NotRegistered for a missing one."""
     found = {}
     for subject in SUBJECTS:

@@ -10,7 +10,7 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import Log, LogConfigurationError, LogRecord
 from gridsignal_services.bus.between import read_between
 from gridsignal_services.bus.codec import Poison, schema_id_of
-from gridsignal_services.bus.registry import NotRegistered, Registry
+from gridsignal_services.bus.registry import NotRegistered, SchemaRegistry
 
 LOOK_AT = 500
 """Records looked at from each end of each partition: every one would take as long as the log is."""
@@ -38,7 +38,7 @@ async def written_ids(log: Log) -> dict[int, str]:
     return found
 
 
-async def must_agree(registry: Registry, written: Mapping[int, str]) -> None:
+async def must_agree(registry: SchemaRegistry, written: Mapping[int, str]) -> None:
     """Raises LogConfigurationError where the registry's ids are not those the log was written with."""
     faults = []
     for schema_id, record in sorted(written.items()):

@@ -23,8 +23,8 @@ from gridsignal_services.cli.api import Failed
 from gridsignal_services.cli.ingest_door import add_address, answer, ingest_door
 from gridsignal_services.cli.ingest_lines import show, table
 from gridsignal_services.ingest.feed import (
-    Answer,
     Ask,
+    FeedAnswer,
     FeedError,
     NotYetAvailable,
     Signal,
@@ -35,7 +35,7 @@ from gridsignal_services.ingest.feed import (
 from gridsignal_services.ingest.feeds import Feeds, settings_of
 from gridsignal_services.ingest.fetching import Fetching
 from gridsignal_services.ingest.providers import PROVIDERS
-from gridsignal_services.ingest.quarantine import Limits
+from gridsignal_services.ingest.quarantine import FeedLimits
 from gridsignal_services.ingest.scrub import scrubbed_bytes
 from gridsignal_services.ingest.transport import LARGEST_BYTES, Http
 from gridsignal_services.settings import ConfigError
@@ -167,7 +167,7 @@ def _parse(arguments: argparse.Namespace) -> int:
     settings = feeds.settings[arguments.provider]
     signal, now = _signal_asked(arguments), (arguments.now or datetime.now(UTC)).astimezone(UTC)
     ask = Ask(zone=arguments.zone, signal=signal, now=now, settings=settings, markets=feeds.markets)
-    return _shown(read(PROVIDERS[arguments.provider], Answer(body), ask), arguments, ask)
+    return _shown(read(PROVIDERS[arguments.provider], FeedAnswer(body), ask), arguments, ask)
 
 
 def _feeds(arguments: argparse.Namespace) -> Feeds:
@@ -194,7 +194,7 @@ def _shown(records: list[Record], arguments: argparse.Namespace, ask: Ask) -> in
         print(f"left out: {more} more", file=sys.stderr)
     if not records:
         print("a good answer with nothing to publish", file=sys.stderr)
-    limits = Limits(markets=ask.markets)
+    limits = FeedLimits(markets=ask.markets)
     return show(records, asked_zone=arguments.zone, now=ask.now, as_json=arguments.json, limits=limits)
 
 
@@ -225,7 +225,9 @@ def _question(arguments: argparse.Namespace) -> Ask:
     return Ask(zone=arguments.zone, signal=signal, now=now, starts_at=starts_at, ends_at=ends_at, markets=markets)
 
 
-async def _asked(arguments: argparse.Namespace, ask: Ask, keep: Callable[[str, Answer], None] | None) -> list[Record]:
+async def _asked(
+    arguments: argparse.Namespace, ask: Ask, keep: Callable[[str, FeedAnswer], None] | None
+) -> list[Record]:
     settings = _feeds(arguments).settings
     async with Http() as http:
         return await Fetching(http, PROVIDERS, settings, keep, markets=ask.markets).fetch(arguments.provider, ask)

@@ -12,20 +12,20 @@ from gridsignal_schemas.messages import CarbonIntensity, DispatchRequest, GridAl
 from gridsignal_schemas.values import text_of_decimal
 from gridsignal_services.ingest.intake import Intake
 from gridsignal_services.ingest.markets import timezone_of
-from gridsignal_services.ingest.quarantine import Limits, SetAside
+from gridsignal_services.ingest.quarantine import FeedLimits, QuarantinedRecord
 
 _WIDE = 12
 
 
 def show(
-    records: Iterable[Record], *, asked_zone: str | None, now: datetime, as_json: bool, limits: Limits | None = None
+    records: Iterable[Record], *, asked_zone: str | None, now: datetime, as_json: bool, limits: FeedLimits | None = None
 ) -> int:
     """Prints what would be published and what is set aside: 0, or 1 where anything is."""
     intake = Intake(limits)
     code = 0
     for record in records:
         verdict = intake.judge(record, asked_zone, now)
-        if isinstance(verdict, SetAside):
+        if isinstance(verdict, QuarantinedRecord):
             code = 1
             print(_set_aside_json(verdict) if as_json else _set_aside(verdict))
             continue
@@ -38,12 +38,12 @@ def show(
     return code
 
 
-def _set_aside_json(aside: SetAside) -> str:
+def _set_aside_json(aside: QuarantinedRecord) -> str:
     reasons = [{"code": reason.code, "text": reason.text} for reason in aside.reasons]
     return json.dumps({"quarantined": json.loads(aside.record.model_dump_json()), "reasons": reasons})
 
 
-def _set_aside(aside: SetAside) -> str:
+def _set_aside(aside: QuarantinedRecord) -> str:
     return f"SET ASIDE {line(aside.record)}: {'; '.join(reason.text for reason in aside.reasons)}"
 
 

@@ -22,7 +22,7 @@ from gridsignal_schemas.strict_json import MAX_BODY
 from gridsignal_services.cli.api import Failed, exit_code
 from gridsignal_services.cli.ingest_door import add_address, answer, ingest_door
 from gridsignal_services.ingest.feed import FeedError
-from gridsignal_services.ingest.left_out import LeftOut
+from gridsignal_services.ingest.left_out import LeftOutRows
 from gridsignal_services.ingest.pushed_files import bodies, text_of
 from gridsignal_services.ingest.pushed_json import Body, in_days
 from gridsignal_services.ingest.transport import retry_after_s
@@ -92,10 +92,10 @@ def _push(args: argparse.Namespace) -> int:
         return max(read, *_pushed(_Pace(http, args.wait), found, as_json=args.json))
 
 
-def _read(args: argparse.Namespace) -> tuple[list[Body], LeftOut]:
+def _read(args: argparse.Namespace) -> tuple[list[Body], LeftOutRows]:
     """The bodies of a file, and what of it can't be read."""
     given = {name: value for name in _GIVEN if (value := getattr(args, name)) is not None}
-    left_out = LeftOut()
+    left_out = LeftOutRows()
     try:
         return bodies(text_of(args.file.read_bytes()), given, args.timezone, left_out), left_out
     except OSError as unreadable:

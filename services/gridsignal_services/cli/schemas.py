@@ -10,7 +10,7 @@ import os
 from gridsignal.__main__ import OK
 from gridsignal.cli.arguments import Arguments
 from gridsignal_schemas.catalog import SUBJECTS
-from gridsignal_services.bus.registry import NotRegistered, Registry, register_all
+from gridsignal_services.bus.registry import NotRegistered, SchemaRegistry, register_all
 from gridsignal_services.cli.failing import REPORTED, failed
 from gridsignal_services.settings import ConfigError, ServerSettings
 
@@ -60,7 +60,7 @@ async def _run(settings: ServerSettings) -> dict[str, int]:
     if settings.schema_registry is None:
         raise ConfigError("schema_registry: expected the registry's URL, got nothing")
     asks_as = {"username": settings.schema_registry_username, "password": settings.schema_registry_password}
-    async with Registry(settings.schema_registry, **asks_as) as registry:
+    async with SchemaRegistry(settings.schema_registry, **asks_as) as registry:
         if settings.kafka is None:
             registered = await register_all(registry, settings.topic_prefix)
         else:
@@ -68,7 +68,7 @@ async def _run(settings: ServerSettings) -> dict[str, int]:
     return {settings.topic_prefix + subject: schema_id for subject, schema_id in registered.items()}
 
 
-async def _register_for(settings: ServerSettings, registry: Registry) -> dict[str, int]:
+async def _register_for(settings: ServerSettings, registry: SchemaRegistry) -> dict[str, int]:
     # aiokafka comes with the extra `kafka`; a registry alone needs none of it
     from gridsignal_services.bus.cluster import brokers_of
     from gridsignal_services.bus.kafka import KafkaLog
@@ -92,7 +92,7 @@ async def _register_for(settings: ServerSettings, registry: Registry) -> dict[st
     return registered
 
 
-async def _is_empty(registry: Registry, prefix: str) -> bool:
+async def _is_empty(registry: SchemaRegistry, prefix: str) -> bool:
     for subject in SUBJECTS:
         try:
             await registry.latest(prefix + subject)

@@ -13,7 +13,7 @@ from gridsignal_schemas.rules.vintages import Logged
 from gridsignal_services.bus import Log, LogRecord, Reader
 from gridsignal_services.bus.codec import Codec, Poison, UnknownSchema
 from gridsignal_services.clock import append_us, grid_time, micros
-from gridsignal_services.dispatch.contents import BLOCK, Contents, Entry
+from gridsignal_services.dispatch.contents import BLOCK, Contents, ListedSeries
 from gridsignal_services.work import NOBODYS, Work
 
 AHEAD = timedelta(days=14)
@@ -98,7 +98,7 @@ class _Lane:
         self._log, self._codec, self._partition, self._work = log, codec, partition, work
         self._reader: Reader | None = None
 
-    async def entries(self, first: int, last: int) -> tuple[list[Entry], bool]:
+    async def entries(self, first: int, last: int) -> tuple[list[ListedSeries], bool]:
         """The entries of [first, last), and whether they will always be the same."""
         records = await self._records(first, last, lambda record: record.key == self.zone)
         listed = await self._work.each_away(map(self._listed, _pieces(records)))
@@ -125,7 +125,7 @@ class _Lane:
             await self._reader.aclose()
             self._reader = None
 
-    def _listed(self, records: list[LogRecord]) -> tuple[list[Entry], bool]:
+    def _listed(self, records: list[LogRecord]) -> tuple[list[ListedSeries], bool]:
         entries, is_final = [], True
         for record in records:
             try:
@@ -137,7 +137,7 @@ class _Lane:
                 continue
             if isinstance(series, SpotPrice | CarbonIntensity):
                 intervals = series.intervals()
-                entries.append(Entry(record.offset, micros(intervals[0][0]), micros(intervals[-1][1])))
+                entries.append(ListedSeries(record.offset, micros(intervals[0][0]), micros(intervals[-1][1])))
         return entries, is_final
 
     def _logged(self, records: list[LogRecord], grid: GridClock | None) -> list[Logged]:

@@ -18,7 +18,7 @@ Place = tuple[str, str, int]
 """Stream, zone, and the number of a block of the zone's partition."""
 
 
-class Entry(NamedTuple):
+class ListedSeries(NamedTuple):
     """One series: where it lies, and the period it speaks of, in microseconds since 1970."""
 
     offset: int
@@ -47,7 +47,7 @@ class Contents:
         triples = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
         return [offset for offset, starts_us, ends_us in triples if starts_us < to_us and ends_us > from_us]
 
-    def keep(self, place: Place, entries: Iterable[Entry]) -> None:
+    def keep(self, place: Place, entries: Iterable[ListedSeries]) -> None:
         """Remembers the entries of a whole block."""
         numbers = array("q")
         for entry in entries:

@@ -23,9 +23,9 @@ from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.metering import Measuring
 from gridsignal_services.dispatch.parts import REQUESTS, Kind
-from gridsignal_services.dispatch.past import Past
-from gridsignal_services.dispatch.position import Seal
-from gridsignal_services.dispatch.readings import Readings
+from gridsignal_services.dispatch.past import PastReader
+from gridsignal_services.dispatch.position import PositionSeal
+from gridsignal_services.dispatch.readings import ReadingsReader
 from gridsignal_services.dispatch.views import page
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
@@ -54,12 +54,12 @@ class Door:
     def __init__(
         self,
         replica: Replica,
-        readings: Readings,
+        readings: ReadingsReader,
         archive: Archive,
         finished: Finished,
         verifier: Verifier,
         registry: Registry,
-        seal: Seal,
+        seal: PositionSeal,
         clock: Clock,
         limits: RestLimits,
     ) -> None:
@@ -180,9 +180,9 @@ class Door:
         """All zones."""
         return iter(self.replica.ledgers.values())
 
-    def past(self, principal: Principal, work: Work) -> Past:
+    def past(self, principal: Principal, work: Work) -> PastReader:
         """What they may read of what is over, at that work's expense."""
-        return Past(self._finished, principal, self.entitlements(principal), work)
+        return PastReader(self._finished, principal, self.entitlements(principal), work)
 
     async def request(
         self,

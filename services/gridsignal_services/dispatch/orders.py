@@ -23,7 +23,7 @@ from gridsignal_services.dispatch.listing import (
     must_be_known,
 )
 from gridsignal_services.dispatch.parts import OFFERS, ORDERS
-from gridsignal_services.dispatch.past import Past
+from gridsignal_services.dispatch.past import PastReader
 from gridsignal_services.dispatch.periods import Since, Until, must_not_be_reversed
 from gridsignal_services.dispatch.shapes import CancelOrderBody, ExtendBody, ReleaseBody
 from gridsignal_services.dispatch.sheet import as_asked, sheet_at
@@ -133,7 +133,7 @@ _ON_THE_SPOT = 64
 
 
 async def _text(
-    door: Door, past: Past, ledger: Ledger, tracked: TrackedOrder, work: Work, since: datetime | None = None
+    door: Door, past: PastReader, ledger: Ledger, tracked: TrackedOrder, work: Work, since: datetime | None = None
 ) -> tuple[str, int]:
     """An order as JSON, and how many intervals it shows. Raises Problem 404."""
     if (holder := await past.holding(ledger, ORDERS, tracked.order.request_id)) is None:

@@ -28,7 +28,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Past:
+class PastReader:
     """What one asker may read of the past: each request as a ledger of its own, in which what concerns them is all
     there is. What leaves a zone's ledger while an answer is made is found here from then on."""
 

@@ -19,7 +19,7 @@ _SALT = 8
 _LENGTH = 16 + _SALT + 4 + 8
 
 
-class Seal:
+class PositionSeal:
     """Seals and opens positions of one incarnation of the log. The key has KEY_BYTES bytes."""
 
     def __init__(self, key: bytes, epoch: str) -> None:

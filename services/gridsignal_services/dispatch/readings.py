@@ -18,7 +18,7 @@ from gridsignal_services.telemetry import logger
 STREAM = "readings"
 
 
-class Readings:
+class ReadingsReader:
     """What the meters said, read from the first kept record on.
 
     Poison and strangers' readings are passed over, and so is what was no measurement when it was logged.

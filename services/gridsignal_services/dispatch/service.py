@@ -20,8 +20,8 @@ from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.owner import Owner
-from gridsignal_services.dispatch.position import KEY_BYTES, Seal
-from gridsignal_services.dispatch.readings import Readings
+from gridsignal_services.dispatch.position import KEY_BYTES, PositionSeal
+from gridsignal_services.dispatch.readings import ReadingsReader
 from gridsignal_services.dispatch.registration import register_sites
 from gridsignal_services.ops import Watched
 from gridsignal_services.registry import Registry
@@ -51,8 +51,8 @@ class Dispatch:
         self.health = Health()
         self._log, self._replica, self._registry, self._clock = log, replica, registry, clock
         own = replica.checkpoints.directory if replica.checkpoints is not None else settings.directory
-        self._readings = Readings(log, codec, registry, lambda: replica.grid, own)
-        seal = Seal(_position_key(settings.directory), log.epoch)
+        self._readings = ReadingsReader(log, codec, registry, lambda: replica.grid, own)
+        seal = PositionSeal(_position_key(settings.directory), log.epoch)
         archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
         self._finished = _finished(replica.checkpoints, settings.directory)
         replica.keep(self._finished)

@@ -15,7 +15,7 @@ from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import decide
 from gridsignal_services.ledger.overtaken import NOTHING, LeftOut
 from gridsignal_services.ledger.reduce import Ledger
-from gridsignal_services.ledger.timers import Due
+from gridsignal_services.ledger.timers import DueTimer
 
 ACTOR = "ledger"
 AT_ONCE = 64
@@ -140,7 +140,7 @@ def _turn(ledger: Ledger, request_id: str) -> Subject:
     return ("request", request_id, str(len(ledger.requests[request_id].clearings)))
 
 
-def _fired(timer: Due) -> TimerFired:
+def _fired(timer: DueTimer) -> TimerFired:
     return TimerFired(
         zone=timer.zone,
         timer=timer.timer,

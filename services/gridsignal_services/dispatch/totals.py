@@ -18,7 +18,7 @@ from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door, owns
 from gridsignal_services.dispatch.listing import ZoneFilter, must_be_theirs
 from gridsignal_services.dispatch.parts import OFFERS
-from gridsignal_services.dispatch.past import Past
+from gridsignal_services.dispatch.past import PastReader
 from gridsignal_services.dispatch.periods import MONTH, From, To, must_be_a_period
 from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.views import overlaps
@@ -183,7 +183,7 @@ async def _added_up(door: Door, who: Principal, chosen: list[_Asked], by: By, wo
 
 
 async def _found(
-    past: Past, who: Principal, ledger: Ledger, tracked: TrackedRequest, work: Work
+    past: PastReader, who: Principal, ledger: Ledger, tracked: TrackedRequest, work: Work
 ) -> tuple[Ledger, _Mine]:
     """What of a request is theirs, all from one ledger; nothing where it is in none any more."""
     mine, name = await _Mine.of(who, ledger.book, tracked, work), tracked.request.request_id

@@ -22,7 +22,7 @@ from gridsignal_schemas.values import Currency, Identifier, Shape, Timestamp, Zo
 from gridsignal_services.dispatch.meters import PassedOver
 from gridsignal_services.ledger.amounts import Amount
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.delivered import DeliveryInterval, Totals, ordered_ws
+from gridsignal_services.ledger.delivered import DeliveryInterval, OrderTotals, ordered_ws
 from gridsignal_services.ledger.delivery import energy_wh
 from gridsignal_services.ledger.ordering import option_of
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
@@ -185,7 +185,7 @@ def stays_for(name: str, book: Book, tracked: TrackedRequest, now: datetime) -> 
 class Metered(NamedTuple):
     """What is shown of an order's delivery: all of it in the sums, a page of it by interval."""
 
-    totals: Totals = Totals(None, None, 0)
+    totals: OrderTotals = OrderTotals(None, None, 0)
     page: Sequence[DeliveryInterval] = ()
     next: datetime | None = None
 

@@ -14,7 +14,7 @@ from gridsignal_services.gateway.hub import Prepared
 from gridsignal_services.gateway.rendering import Encoding, rendered
 
 
-class Verdict(Enum):
+class Overflow(Enum):
     """What is to be done about the connection."""
 
     FINE = "fine"
@@ -108,15 +108,15 @@ class Backlog:
             self._remove(order)
             yield prepared.message
 
-    def verdict(self, unsent_bytes: int) -> Verdict:
+    def verdict(self, unsent_bytes: int) -> Overflow:
         """What is to be done, where the socket's buffer holds `unsent_bytes` besides; LAGGING once an episode."""
         total = self.bytes + unsent_bytes
         if total >= self._close_bytes:
-            return Verdict.OVER
+            return Overflow.OVER
         if total >= self._lag_bytes and not self._is_said:
             self._is_said = True
-            return Verdict.LAGGING
-        return Verdict.FINE
+            return Overflow.LAGGING
+        return Overflow.FINE
 
     def lags(self) -> list[Lag]:
         """How far each subscription is behind."""

@@ -12,7 +12,7 @@ from gridsignal_schemas.frames import Conflated
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.cursor import Place, advanced
-from gridsignal_services.gateway.history import Entry, Stream
+from gridsignal_services.gateway.history import Stream, StreamEntry
 from gridsignal_services.gateway.hub import Group
 from gridsignal_services.gateway.snapshots import Shown
 
@@ -37,7 +37,7 @@ class Ways(Protocol):
     async def read(self, catching_up: CatchingUp) -> None:
         """Reads the log on."""
 
-    async def entry(self, logged: LogRecord) -> Entry: ...
+    async def entry(self, logged: LogRecord) -> StreamEntry: ...
 
     def cursor(self, stream: Stream, place: Place) -> str: ...
 
@@ -69,9 +69,9 @@ class CatchingUp:
         self.place = place
         self.was_shown = False
         """Whether it began with a state, whose position was told."""
-        self._left: deque[Entry | LogRecord] = deque()
+        self._left: deque[StreamEntry | LogRecord] = deque()
         """Found and not yet looked at."""
-        self._newest: dict[str, tuple[Entry, Place]] = {}
+        self._newest: dict[str, tuple[StreamEntry, Place]] = {}
         self._skipped = 0
         self._sent = self._sent_bytes = 0
 
@@ -94,8 +94,8 @@ class CatchingUp:
             else:
                 return
 
-    def _from_memory(self) -> list[Entry]:
-        found: list[Entry] = []
+    def _from_memory(self) -> list[StreamEntry]:
+        found: list[StreamEntry] = []
         for partition, position in enumerate(self.place.positions):
             found += self.stream.ring.after(partition, position, 500)
         return found
@@ -119,7 +119,7 @@ class CatchingUp:
                 self._sent_bytes += len(batch.chunk)
         return at
 
-    async def take(self, found: Sequence[Entry | LogRecord], patience_s: float | None = None) -> bool:
+    async def take(self, found: Sequence[StreamEntry | LogRecord], patience_s: float | None = None) -> bool:
         """Takes in what comes next; False where the client took no more for so long: the rest is to be found again."""
         self._left.extend(found)
         while self._left:
@@ -131,7 +131,7 @@ class CatchingUp:
             while self._left and left > 0 and self._sent < _SLICE:
                 known = self._left.popleft()
                 left -= max(_LEAST_BYTES, len(known.value))
-                self._take(known if isinstance(known, Entry) else await self._ways.entry(known))
+                self._take(known if isinstance(known, StreamEntry) else await self._ways.entry(known))
             self._sent = 0
         return True
 
@@ -153,7 +153,7 @@ class CatchingUp:
             self._sent_bytes = 0
         return True
 
-    def _take(self, entry: Entry) -> None:
+    def _take(self, entry: StreamEntry) -> None:
         self.place = advanced(self.place, entry.partition, entry.offset, entry.appended_us)
         if not entry.is_deliverable or not self.group.key.wants(entry):
             return
@@ -172,7 +172,7 @@ class CatchingUp:
             await self._pause()
             self._send(entry, self._ways.cursor(self.stream, place))
 
-    def _send(self, entry: Entry, cursor: str | None) -> None:
+    def _send(self, entry: StreamEntry, cursor: str | None) -> None:
         prepared = self.group.signal(entry, cursor)
         self.connection.signal(self.group.sub, prepared)
         self._sent += 1

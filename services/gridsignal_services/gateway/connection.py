@@ -22,7 +22,7 @@ _FAULT_OF_OURS = 1011
 _EARLY_LATE_BYTES, _LATE_BYTES = 512, 64 * 1024
 
 
-class Door(Protocol):
+class ConnectionHost(Protocol):
     """What a connection asks of the gateway."""
 
     turns: Turns
@@ -58,7 +58,7 @@ class Connection(Incoming, Outgoing):
     Bounded: what comes in, see Incoming and the wire; what goes out, see Outgoing. Conflates: see backlog.
     """
 
-    def __init__(self, door: Door, settings: GatewaySettings, address: str) -> None:
+    def __init__(self, door: ConnectionHost, settings: GatewaySettings, address: str) -> None:
         Incoming.__init__(self, settings, door.turns, door.lived)
         Outgoing.__init__(self, settings)
         self.door = door

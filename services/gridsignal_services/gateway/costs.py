@@ -10,7 +10,7 @@ from __future__ import annotations
 from gridsignal_protocol.server.events import Event, Join, Look, Publish
 from gridsignal_schemas.messages import BaselineDeclaration, FlexOffer, MeterReading, Record
 from gridsignal_schemas.records import ROWS
-from gridsignal_services.gateway.history import Entry
+from gridsignal_services.gateway.history import StreamEntry
 
 _RECORD_S = 300e-6
 """To encode a record, log it, reduce it and tell of it."""
@@ -27,7 +27,7 @@ def cost_s(events: list[Event]) -> float:
     return sum(_cost_s(event) for event in events)
 
 
-def delivery_s(entry: Entry) -> float:
+def delivery_s(entry: StreamEntry) -> float:
     """Seconds of the loop that a record costs whoever's connection it is handed to.
 
     Only what is addressed to somebody: what an operator or a feed says is for everybody, and whoever says it has paid

@@ -51,7 +51,7 @@ class CursorRefused(Exception):
         self.reason = reason
 
 
-class Seal:
+class CursorSeal:
     """Seals places with the newest key and opens what any kept key sealed.
 
     Bounded by the number of keys: one for each rotation within the time that cursors are kept.

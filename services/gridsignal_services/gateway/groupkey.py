@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from gridsignal_protocol.server.subscription import Mode, Want
 from gridsignal_services.access import SIGNAL_READ, Audience, Entitlements, Principal, may_see
-from gridsignal_services.gateway.history import Entry
+from gridsignal_services.gateway.history import StreamEntry
 from gridsignal_services.gateway.rendering import Encoding
 
 Name = tuple[str, str]
@@ -26,7 +26,7 @@ class Viewer:
     principal: Principal
     entitlements: Entitlements
 
-    def may_see(self, entry: Entry) -> bool:
+    def may_see(self, entry: StreamEntry) -> bool:
         return may_see(self.principal, entry.audience, self.entitlements)
 
 
@@ -42,7 +42,7 @@ class GroupKey:
     encoding: Encoding
     viewer: Viewer
 
-    def wants(self, entry: Entry) -> bool:
+    def wants(self, entry: StreamEntry) -> bool:
         """Filter and visibility; a zone filter never hides what is addressed to one's own site."""
         if self.facets is not None and entry.facet not in self.facets:
             return False

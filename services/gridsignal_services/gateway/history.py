@@ -16,7 +16,7 @@ _WEIGHT_OF_OBJECTS = 600
 _WEIGHT_OF_VALUE = 20  # a decoded record and its JSON, in multiples of the Avro value; measured on prices
 
 
-class Entry:
+class StreamEntry:
     """One record of a stream as the gateway keeps it; one that is delivered to nobody is only an offset.
 
     The JSON of the body is made once, when somebody first needs it, and then takes the record's place.
@@ -68,7 +68,7 @@ class Entry:
         return _WEIGHT_OF_OBJECTS + _WEIGHT_OF_VALUE * len(self.value)
 
 
-class StateEntry(Entry):
+class StateEntry(StreamEntry):
     """One record of a stream's present state, which is on no log as it is: its Avro is made when somebody needs it."""
 
     __slots__ = ("__weakref__", "_encode", "of")
@@ -114,14 +114,14 @@ class Ring:
 
     def __init__(self, start: Mapping[int, int], *, records: int, weight: int) -> None:
         self.low = dict(start)
-        self._kept: dict[int, list[Entry]] = {partition: [] for partition in start}
+        self._kept: dict[int, list[StreamEntry]] = {partition: [] for partition in start}
         self._first = dict.fromkeys(start, 0)
         self._arrival: deque[int] = deque()
         self._records = records
         self._weight = weight
         self._weighs = 0
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: StreamEntry) -> None:
         """Offsets of a partition only grow; one seen before is ignored."""
         kept = self._kept[entry.partition]
         if entry.offset < self.low[entry.partition] or (kept and entry.offset <= kept[-1].offset):
@@ -145,7 +145,7 @@ class Ring:
         """Whether everything from these positions on is here."""
         return all(positions[partition] >= low for partition, low in self.low.items())
 
-    def after(self, partition: int, position: int, limit: int) -> list[Entry]:
+    def after(self, partition: int, position: int, limit: int) -> list[StreamEntry]:
         """At most `limit` entries of a partition from this position on."""
         kept = self._kept[partition]
         at = bisect_left(kept, position, lo=self._first[partition], key=_offset)
@@ -157,7 +157,7 @@ class Ring:
         return found[0].appended_us if found and found[0].offset == offset else None
 
 
-def _offset(entry: Entry) -> int:
+def _offset(entry: StreamEntry) -> int:
     return entry.offset
 
 
@@ -173,7 +173,7 @@ class Stream:
         """Behind the last record read: where every group of the stream stands."""
         self.ring = Ring(start, records=records, weight=weight)
 
-    def move(self, entry: Entry) -> None:
+    def move(self, entry: StreamEntry) -> None:
         """Takes in the next record of its partition."""
         self.ring.add(entry)
         self.head = advanced(self.head, entry.partition, entry.offset, entry.appended_us)

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.frames import PositionFrame
 from gridsignal_services.gateway.groupkey import GroupKey, Name, names_of, sub_of
-from gridsignal_services.gateway.history import Entry
+from gridsignal_services.gateway.history import StreamEntry
 from gridsignal_services.gateway.rendering import rendered, signal_avro, signal_json
 
 _A_PIECE = 32
@@ -83,15 +83,15 @@ class Group:
         """When the members last got a cursor."""
         self.told_after = 0
         """How many records of the stream had passed then."""
-        self._pending: list[tuple[Entry | None, str]] = []
+        self._pending: list[tuple[StreamEntry | None, str]] = []
         """What has come since the last batch: an entry and its cursor; without an entry a position."""
-        self._closed: deque[tuple[int, list[tuple[Entry | None, str]]]] = deque()
+        self._closed: deque[tuple[int, list[tuple[StreamEntry | None, str]]]] = deque()
         """Batches that are on their way, by number, each for those who were members when it was closed."""
         self._number = 0
         """Of the batch that is pending."""
         self._order: list[Member] | None = None
 
-    def signal(self, entry: Entry, cursor: str | None) -> Prepared:
+    def signal(self, entry: StreamEntry, cursor: str | None) -> Prepared:
         """An entry as this group's message; without a cursor inside a snapshot."""
         series = entry.series if self.key.mode == "latest" and cursor is not None else None
         if self.key.encoding == "avro":
@@ -104,7 +104,7 @@ class Group:
         frame = PositionFrame(sub=self.sub, cursor=cursor)
         return Prepared(rendered(self.key.encoding, frame), is_position=True, cursor=cursor)
 
-    def note(self, entry: Entry | None, cursor: str) -> None:
+    def note(self, entry: StreamEntry | None, cursor: str) -> None:
         """An entry, or the position alone, for all who are members now."""
         self._pending.append((entry, cursor))
 
@@ -217,7 +217,7 @@ class Hub:
             if not named:
                 del self._named[key.stream, name]
 
-    def publish(self, stream: str, entry: Entry, cursor: Callable[[], str], now_s: float) -> list[Group]:
+    def publish(self, stream: str, entry: StreamEntry, cursor: Callable[[], str], now_s: float) -> list[Group]:
         """Notes an entry for every group that wants it; returns these."""
         self._passed[stream] += 1
         if not entry.is_deliverable:
@@ -243,7 +243,7 @@ class Hub:
                 self._note(group, None, cursor(), now_s)
         return self.has_more
 
-    def _note(self, group: Group, entry: Entry | None, cursor: str, now_s: float) -> None:
+    def _note(self, group: Group, entry: StreamEntry | None, cursor: str, now_s: float) -> None:
         group.note(entry, cursor)
         group.told_at_s = now_s
         group.told_after = self._passed[group.key.stream]

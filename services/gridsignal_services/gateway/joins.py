@@ -18,9 +18,9 @@ from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.bus.between import read_between
 from gridsignal_services.gateway.catchingup import CatchingUp
 from gridsignal_services.gateway.connection import Connection
-from gridsignal_services.gateway.cursor import CursorRefused, Place, Seal
+from gridsignal_services.gateway.cursor import CursorRefused, CursorSeal, Place
 from gridsignal_services.gateway.gauges import Gauges
-from gridsignal_services.gateway.history import Entry, Stream
+from gridsignal_services.gateway.history import Stream, StreamEntry
 from gridsignal_services.gateway.hub import Group, Hub
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.sources import Sources
@@ -56,7 +56,7 @@ class Joins:
         log: Log,
         hub: Hub,
         sources: Sources,
-        seal: Callable[[], Seal],
+        seal: Callable[[], CursorSeal],
         settings: GatewaySettings,
         gauges: Gauges,
         turns: Turns,
@@ -167,7 +167,7 @@ class Joins:
 
     # --- for those who catch up ----------------------------------------------------------------------------------
 
-    async def entry(self, logged: LogRecord) -> Entry:
+    async def entry(self, logged: LogRecord) -> StreamEntry:
         return await self._sources.entry(logged)
 
     def cursor(self, stream: Stream, place: Place) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from gridsignal_schemas.records import ROWS
-from gridsignal_services.gateway.history import Entry, ended_by
+from gridsignal_services.gateway.history import StreamEntry, ended_by
 
 DayStart = Callable[[str, datetime], datetime]
 """When the market day that a moment lies in began, in a zone."""
@@ -22,11 +22,11 @@ class LastValues:
     def __init__(self, day_start: DayStart, *, limit: int = 50_000) -> None:
         self._day_start = day_start
         self._limit = limit
-        self._newest: dict[str, tuple[Entry, datetime | None]] = {}
+        self._newest: dict[str, tuple[StreamEntry, datetime | None]] = {}
         self._of_provider: dict[str, dict[str, None]] = {}
         """The same series by who provides them, the one written longest ago first."""
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: StreamEntry) -> None:
         """Takes in the next record of the stream."""
         if entry.series is None or entry.record is None:
             return
@@ -47,14 +47,14 @@ class LastValues:
         if not self._of_provider[provider]:
             del self._of_provider[provider]
 
-    def current(self, now: datetime) -> list[Entry]:
+    def current(self, now: datetime) -> list[StreamEntry]:
         """Series of the current and coming market days, alerts that have not ended; forgets the others."""
         over = [series for series, (entry, end) in self._newest.items() if not self._is_current(entry, end, now)]
         for series in over:
             self._forget(series)
         return [entry for entry, _ in self._newest.values()]
 
-    def _is_current(self, entry: Entry, end: datetime | None, now: datetime) -> bool:
+    def _is_current(self, entry: StreamEntry, end: datetime | None, now: datetime) -> bool:
         if end is None:
             return True
         return end > (now if ROWS[entry.name].newest_until == "end" else self._day_start(entry.zone, now))

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from gridsignal_protocol.server.closing import SLOW_CONSUMER, Close
 from gridsignal_schemas.frames import Frame
-from gridsignal_services.gateway.backlog import Backlog, Verdict
+from gridsignal_services.gateway.backlog import Backlog, Overflow
 from gridsignal_services.gateway.hub import Batch, Prepared
 from gridsignal_services.gateway.rendering import Encoding, rendered
 from gridsignal_services.gateway.settings import GatewaySettings
@@ -158,12 +158,12 @@ class Outgoing:
 
     def _judge(self) -> None:
         match self._backlog.verdict(self._unsent()):
-            case Verdict.OVER:
+            case Overflow.OVER:
                 self.close(SLOW_CONSUMER)
-            case Verdict.LAGGING:
+            case Overflow.LAGGING:
                 for lag in self._backlog.lags():
                     self._backlog.add_control(rendered(self.encoding, lag))
-            case Verdict.FINE:
+            case Overflow.FINE:
                 pass
 
     # --- out -----------------------------------------------------------------------------------------------------

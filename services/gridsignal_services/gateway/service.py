@@ -23,10 +23,10 @@ from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.conversations import Conversations
 from gridsignal_services.gateway.costs import delivery_s
 from gridsignal_services.gateway.credentials import Credentials
-from gridsignal_services.gateway.cursor import DAY_S, Seal
+from gridsignal_services.gateway.cursor import DAY_S, CursorSeal
 from gridsignal_services.gateway.doorway import Doorway, descriptors, too_few
 from gridsignal_services.gateway.gauges import Gauges
-from gridsignal_services.gateway.history import Entry
+from gridsignal_services.gateway.history import StreamEntry
 from gridsignal_services.gateway.hub import Hub
 from gridsignal_services.gateway.joins import Joins
 from gridsignal_services.gateway.keyfile import open_keys
@@ -200,7 +200,7 @@ class Gateway:
 
     # --- wires ---------------------------------------------------------------------------------------------------
 
-    def _deliver(self, stream: str, entry: Entry) -> None:
+    def _deliver(self, stream: str, entry: StreamEntry) -> None:
         self.gauges.signals.labels(stream).inc()
         reached = self._hub.publish(stream, entry, self._cursor_of(stream), self._conversations.lived.now_s)
         if not reached:
@@ -249,11 +249,11 @@ class Gateway:
             # another process may hold the lock: its slowness is not the loop's
             self._seal = await asyncio.to_thread(self._fresh_seal)
 
-    def _fresh_seal(self) -> Seal:
+    def _fresh_seal(self) -> CursorSeal:
         settings = self.settings
         days = {"rotate_days": settings.cursor_rotate_days, "keep_days": settings.cursor_keep_days}
         keys = open_keys(settings.data_directory, int(time.time()), **days)
-        return Seal(
+        return CursorSeal(
             keys, self._log.epoch, salt=lambda: secrets.token_bytes(16), keep_s=settings.cursor_keep_days * DAY_S
         )
 

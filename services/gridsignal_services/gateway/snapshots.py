@@ -12,7 +12,7 @@ from datetime import datetime
 
 from gridsignal_services.gateway.cursor import Place
 from gridsignal_services.gateway.groupkey import GroupKey
-from gridsignal_services.gateway.history import Entry
+from gridsignal_services.gateway.history import StreamEntry
 from gridsignal_services.gateway.hub import Batch, Group, Prepared
 
 _TOGETHER = 25
@@ -30,7 +30,7 @@ class Snapshot:
     Conflates: nothing.
     """
 
-    def __init__(self, place: Place, entries: Sequence[Entry], taken_at: datetime, taken_s: float) -> None:
+    def __init__(self, place: Place, entries: Sequence[StreamEntry], taken_at: datetime, taken_s: float) -> None:
         self.place = place
         """Everything before it is in the state, nothing behind it."""
         self.entries = entries

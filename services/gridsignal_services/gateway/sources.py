@@ -20,7 +20,7 @@ from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.clock import Clock, micros
 from gridsignal_services.following import Following
 from gridsignal_services.gateway.groupkey import GroupKey
-from gridsignal_services.gateway.history import Entry, StateEntry, Stream
+from gridsignal_services.gateway.history import StateEntry, Stream, StreamEntry
 from gridsignal_services.gateway.lastvalues import DayStart, LastValues
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.snapshots import Snapshot
@@ -35,7 +35,7 @@ _LONG_BYTES = 2048
 """A record longer than a day of five minutes takes more than some milliseconds to read, and so is read beside the loop.
 """
 
-Take = Callable[[str, Entry], None]
+Take = Callable[[str, StreamEntry], None]
 """Gets every record of a stream, in order, in the tick in which it is known."""
 
 
@@ -127,7 +127,7 @@ class Sources:
         self.tables[name].add(entry)
         self._move(name, entry)
 
-    def _move(self, name: str, entry: Entry) -> None:
+    def _move(self, name: str, entry: StreamEntry) -> None:
         self.streams[name].move(entry)
         self._take(name, entry)
         if self._waiting:
@@ -137,11 +137,11 @@ class Sources:
 
     def _reduced(self, logged: LogRecord, record: Record, outcome: Outcome) -> None:
         delivered = outcome.accepted and row_of(record).is_delivered
-        self._move("dispatch", Entry(logged, record if delivered else None, outcome.audience))
+        self._move("dispatch", StreamEntry(logged, record if delivered else None, outcome.audience))
 
     # --- for those who catch up ----------------------------------------------------------------------------------
 
-    async def entry(self, logged: LogRecord) -> Entry:
+    async def entry(self, logged: LogRecord) -> StreamEntry:
         """A record read again, as it was when it was live: a long one beside the loop."""
         is_long = len(logged.value) > _LONG_BYTES
         return self._entry(logged, await NOBODYS.away(self._read, logged) if is_long else self._read(logged))
@@ -152,15 +152,15 @@ class Sources:
         except Poison:
             return None  # it was counted when it was live
 
-    def _entry(self, logged: LogRecord, record: Record | None) -> Entry:
+    def _entry(self, logged: LogRecord, record: Record | None) -> StreamEntry:
         if record is None:
-            return Entry(logged, None)
+            return StreamEntry(logged, None)
         if logged.stream != "dispatch":
-            return Entry(logged, record, Audience(zone=logged.key))
+            return StreamEntry(logged, record, Audience(zone=logged.key))
         ledger = self._replica.ledgers[logged.partition]
         if not row_of(record).is_delivered or logged.offset in ledger.refused_offsets:
-            return Entry(logged, None)
-        return Entry(logged, record, ledger.audience_of(record))
+            return StreamEntry(logged, None)
+        return StreamEntry(logged, record, ledger.audience_of(record))
 
     async def snapshot(self, key: GroupKey) -> Snapshot:
         """The state of a stream for those who see what this key's viewer sees: of now, or of a moment ago."""
@@ -185,14 +185,14 @@ class Sources:
             longest_ago.retire()
         return known
 
-    async def _state(self, stream: Stream, viewer: Principal, now: datetime) -> Sequence[Entry]:
+    async def _state(self, stream: Stream, viewer: Principal, now: datetime) -> Sequence[StreamEntry]:
         """The state of a stream at the moment of the call, put together in slices; of dispatch what the viewer sees."""
         if stream.name in self.tables:
             return self.tables[stream.name].current(now)
         seen = [ledger.current(viewer) for ledger in self._replica.ledgers.values()]
         return await NOBODYS.each(chain.from_iterable(seen), self._entry_of)
 
-    def _entry_of(self, seen: tuple[Record, Audience]) -> Entry:
+    def _entry_of(self, seen: tuple[Record, Audience]) -> StreamEntry:
         record, audience = seen
         entry = self._states.get(id(record))
         if entry is None or entry.of is not record or entry.audience != audience:

@@ -11,10 +11,10 @@ from datetime import datetime
 
 from gridsignal_schemas.messages import DispatchRequest, GridAlert, Record, RequestCancellation
 from gridsignal_schemas.records import identity_of
-from gridsignal_services.ingest.revisions import Revisions
+from gridsignal_services.ingest.revisions import SeriesRevisions
 
 
-def superseded(alert: GridAlert, revisions: Revisions) -> list[Record]:
+def superseded(alert: GridAlert, revisions: SeriesRevisions) -> list[Record]:
     """The ends of those published alerts that this one replaces."""
     return [ended(older, alert.issued_at) for older in revisions.replaced_by(alert)]
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.feed import Malformed
-from gridsignal_services.ingest.left_out import LeftOut
+from gridsignal_services.ingest.left_out import LeftOutRows
 from gridsignal_services.ingest.schedule import day_starts_at, market_day
 
 Value = Decimal | None
@@ -73,7 +73,7 @@ def by_day(curve: Curve, market_time: ZoneInfo) -> list[Curve]:
     return days
 
 
-def joined(curves: Iterable[Curve], left_out: LeftOut | None = None) -> list[Curve]:
+def joined(curves: Iterable[Curve], left_out: LeftOutRows | None = None) -> list[Curve]:
     """Curves of one day: those of one resolution become one curve, with gaps where nothing was said.
 
     Repeats of equal values are dropped; two values for one instant are a gap. Where two resolutions cover the same time
@@ -91,7 +91,7 @@ def joined(curves: Iterable[Curve], left_out: LeftOut | None = None) -> list[Cur
     return sorted(result, key=lambda c: c.starts_at)
 
 
-def _merged(curves: Sequence[Curve], left_out: LeftOut | None) -> list[Curve]:
+def _merged(curves: Sequence[Curve], left_out: LeftOutRows | None) -> list[Curve]:
     merged: list[Curve] = []
     disputed: set[datetime] = set()
     for curve in curves:
@@ -104,7 +104,7 @@ def _merged(curves: Sequence[Curve], left_out: LeftOut | None) -> list[Curve]:
     return merged
 
 
-def _refused(message: str, left_out: LeftOut | None) -> None:
+def _refused(message: str, left_out: LeftOutRows | None) -> None:
     if left_out is None:
         raise Malformed(message)
     left_out.add(message)
@@ -114,7 +114,7 @@ def _same_grid(one: Curve, other: Curve) -> bool:
     return not (other.starts_at - one.starts_at) % timedelta(seconds=one.resolution_s)
 
 
-def _overlaid(one: Curve, other: Curve, disputed: set[datetime], left_out: LeftOut | None) -> Curve:
+def _overlaid(one: Curve, other: Curve, disputed: set[datetime], left_out: LeftOutRows | None) -> Curve:
     offset = one.index_of(other.starts_at)
     values = list(one.values) + [None] * (offset + len(other.values) - len(one.values))
     for i, value in enumerate(other.values, offset):
@@ -128,7 +128,7 @@ def _overlaid(one: Curve, other: Curve, disputed: set[datetime], left_out: LeftO
     return Curve(one.starts_at, one.resolution_s, tuple(values))
 
 
-def _not_covered(coarse: Curve, finer: list[Curve], left_out: LeftOut | None) -> tuple[list[Curve], list[Curve]]:
+def _not_covered(coarse: Curve, finer: list[Curve], left_out: LeftOutRows | None) -> tuple[list[Curve], list[Curve]]:
     """The runs of a coarser curve that no finer one covers, and the finer ones without what the coarser one denies."""
     step = timedelta(seconds=coarse.resolution_s)
     runs: list[Curve] = []
@@ -159,6 +159,6 @@ def _without(curve: Curve, start: datetime, end: datetime) -> Curve:
     return Curve(curve.starts_at, curve.resolution_s, tuple(kept))
 
 
-def contradicted(when: datetime, one: Value, other: Value, left_out: LeftOut | None) -> None:
+def contradicted(when: datetime, one: Value, other: Value, left_out: LeftOutRows | None) -> None:
     """Notes that a time was told in two ways: a gap. Raises Malformed where nobody takes note."""
     _refused(f"two values for {rfc3339(when)}: {one} and {other}", left_out)

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from gridsignal_schemas.values import Record
-from gridsignal_services.ingest.left_out import LeftOut
+from gridsignal_services.ingest.left_out import LeftOutRows
 from gridsignal_services.ingest.markets import DEFAULTS, Markets
 from gridsignal_services.ingest.overlaps import distinct
 from gridsignal_services.ingest.said import Cause, cause_in, said_in, titled
@@ -109,9 +109,9 @@ class Ask:
     settings: Mapping[str, str] = field(default_factory=dict)
     """What the operator of this service configured for the provider: addresses, names, secrets."""
     markets: Markets = DEFAULTS
-    beside: tuple[Answer, ...] = ()
+    beside: tuple[FeedAnswer, ...] = ()
     """The answers to `Provider.beside`."""
-    left_out: LeftOut = field(default_factory=LeftOut, compare=False)
+    left_out: LeftOutRows = field(default_factory=LeftOutRows, compare=False)
     """What a parser could not read of an answer whose rest it read, in words."""
 
     @property
@@ -145,7 +145,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FeedAnswer:
     """What came back, any status; also a saved body (then status 200)."""
 
     body: bytes
@@ -167,7 +167,7 @@ class Provider:
     """
 
     request: Callable[[Ask], Call]
-    parse: Callable[[Answer, Ask], list[Record]]
+    parse: Callable[[FeedAnswer, Ask], list[Record]]
     cadence: Mapping[Signal, Cadence]
     """The signals this feed has, and when each is due."""
     needs: tuple[str, ...] = ()
@@ -184,13 +184,13 @@ class Provider:
     """A window across New Year loses figures: ask for each side."""
     login: Callable[[Ask], Call] | None = None
     """The call that brings a short-lived token, for feeds that need one."""
-    token: Callable[[Answer, Ask], tuple[str, datetime]] | None = None
+    token: Callable[[FeedAnswer, Ask], tuple[str, datetime]] | None = None
     """Reads it: the token and when it expires."""
-    next_page: Callable[[Answer, Ask], int | None] | None = None
+    next_page: Callable[[FeedAnswer, Ask], int | None] | None = None
     """The page to ask for next; None after the last."""
-    merge: Callable[[Sequence[Answer]], Answer] | None = None
+    merge: Callable[[Sequence[FeedAnswer]], FeedAnswer] | None = None
     """All pages as one answer, for feeds whose pages can't be read one by one."""
-    beside: Callable[[Sequence[Answer], Ask], list[Call]] | None = None
+    beside: Callable[[Sequence[FeedAnswer], Ask], list[Call]] | None = None
     """What else has to be asked to understand all pages: descriptions that answers only point to."""
     complete: bool = False
     """An answer lists everything that is in force: what is missing from it has been cancelled."""
@@ -200,7 +200,7 @@ BODY_FAULTS = (ValueError, KeyError, TypeError, IndexError, AttributeError, Arit
 """What a parser raises whose assumption a body breaks."""
 
 
-def read(provider: Provider, answer: Answer, ask: Ask) -> list[Record]:
+def read(provider: Provider, answer: FeedAnswer, ask: Ask) -> list[Record]:
     """All records of an answer, or a FeedError: whatever the bytes are, nothing else is raised.
 
     An answer of which nothing can be read is Malformed, with the first of its faults; one that is an error of the feed
@@ -224,7 +224,7 @@ def read(provider: Provider, answer: Answer, ask: Ask) -> list[Record]:
     return found
 
 
-def _in_its_words(answer: Answer, fault: FeedError) -> FeedError:
+def _in_its_words(answer: FeedAnswer, fault: FeedError) -> FeedError:
     """What an answer without figures is by what it says for itself; the fault that was found in it where it is mute."""
     said = said_in(answer.body)
     text = f"the feed answers with status {answer.status}{said or titled(answer.body)}"
@@ -252,7 +252,7 @@ def first_line(fault: BaseException) -> str:
     return f"{type(fault).__name__}: {lines[0]:.120}"
 
 
-def refuse_status(answer: Answer) -> None:
+def refuse_status(answer: FeedAnswer) -> None:
     """Raises what an HTTP status means where the feed has no meaning of its own for it."""
     status, said = answer.status, said_in(answer.body)
     if 200 <= status < 300:

@@ -32,7 +32,7 @@ from gridsignal_services.ingest.feed import (
     newest,
 )
 from gridsignal_services.ingest.fetching import Fetching
-from gridsignal_services.ingest.intake import Batch, Intake
+from gridsignal_services.ingest.intake import Intake, IntakeBatch
 from gridsignal_services.ingest.metrics import Metrics
 from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.publishing import SIGNALS, Origin, Publishing, zone_of
@@ -223,7 +223,9 @@ class Ingest:
         standing = self.publishing.intake.revisions.standing(name, feed.zone, now)
         return self._absences.closings((name, feed.zone), standing, records, now)
 
-    def _noted(self, status: Status, feed: Feed, batch: Batch, records: Sequence[Record], *, deep: bool) -> Status:
+    def _noted(
+        self, status: Status, feed: Feed, batch: IntakeBatch, records: Sequence[Record], *, deep: bool
+    ) -> Status:
         now = self.clock.now()
         status = watch.counted(
             status,

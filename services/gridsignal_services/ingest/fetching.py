@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from gridsignal_schemas.messages import Record
 from gridsignal_services.ingest.feed import (
-    Answer,
     Ask,
     Call,
+    FeedAnswer,
     FeedError,
     Malformed,
     NotYetAvailable,
@@ -21,7 +21,7 @@ from gridsignal_services.ingest.feed import (
     Unsupported,
     read,
 )
-from gridsignal_services.ingest.left_out import LeftOut
+from gridsignal_services.ingest.left_out import LeftOutRows
 from gridsignal_services.ingest.markets import DEFAULTS, Markets
 from gridsignal_services.ingest.schedule import cut
 from gridsignal_services.ingest.scrub import scrubbed
@@ -42,7 +42,7 @@ class Fetching:
         http: Http,
         providers: Mapping[str, Provider],
         settings: Mapping[str, Mapping[str, str]] | None = None,
-        keep: Callable[[str, Answer], None] | None = None,
+        keep: Callable[[str, FeedAnswer], None] | None = None,
         markets: Markets = DEFAULTS,
     ) -> None:
         self._http = http
@@ -78,9 +78,9 @@ class Fetching:
 
     async def _pages(self, name: str, provider: Provider, ask: Ask) -> list[Record]:
         found: list[Record] = []
-        answers: list[Answer] = []
+        answers: list[FeedAnswer] = []
         # pages that are read as one are looked at alone for refusals, not for what can't be read of them
-        page_ask = ask if provider.merge is None else replace(ask, left_out=LeftOut())
+        page_ask = ask if provider.merge is None else replace(ask, left_out=LeftOutRows())
         for _ in range(LARGEST_PAGES):
             answer, records = await self._answered(name, provider, page_ask)
             found += records
@@ -91,7 +91,7 @@ class Fetching:
             page_ask = replace(page_ask, page=page)
         raise Malformed(f"expected at most {LARGEST_PAGES} pages of {name}, got more")
 
-    async def _together(self, name: str, provider: Provider, answers: list[Answer], ask: Ask) -> list[Record]:
+    async def _together(self, name: str, provider: Provider, answers: list[FeedAnswer], ask: Ask) -> list[Record]:
         """All pages as one, with what they point to."""
         assert provider.merge is not None
         try:
@@ -102,14 +102,14 @@ class Fetching:
         except FeedError as fault:
             raise _without_secrets(fault, ask, provider) from None
 
-    async def _beside(self, name: str, provider: Provider, call: Call) -> Answer:
+    async def _beside(self, name: str, provider: Provider, call: Call) -> FeedAnswer:
         """A description, or a status that says that it is away: it is missed by what needs it alone."""
         try:
             return await self._http.fetch(call, provider=name, per_minute=provider.per_minute)
         except Outage:
-            return Answer(b"", status=503)
+            return FeedAnswer(b"", status=503)
 
-    async def _answered(self, name: str, provider: Provider, ask: Ask) -> tuple[Answer, list[Record]]:
+    async def _answered(self, name: str, provider: Provider, ask: Ask) -> tuple[FeedAnswer, list[Record]]:
         """One page; an expired token is renewed once, a second refusal stands."""
         for attempt in (1, 2):
             try:
@@ -124,7 +124,7 @@ class Fetching:
                 raise _without_secrets(fault, ask, provider) from None
         raise AssertionError("unreachable")
 
-    async def _asked(self, name: str, provider: Provider, ask: Ask) -> Answer:
+    async def _asked(self, name: str, provider: Provider, ask: Ask) -> FeedAnswer:
         answer = await self._http.fetch(provider.request(ask), provider=name, per_minute=provider.per_minute)
         self._keep(name, answer)
         return answer
@@ -141,7 +141,7 @@ class Fetching:
             return self._tokens[name][0]
 
 
-def _of_page(provider: Provider, answer: Answer, ask: Ask) -> list[Record]:
+def _of_page(provider: Provider, answer: FeedAnswer, ask: Ask) -> list[Record]:
     """What one page holds. Of pages that are read as one a page may be all unreadable, while another is not."""
     try:
         return read(provider, answer, ask)
@@ -151,7 +151,7 @@ def _of_page(provider: Provider, answer: Answer, ask: Ask) -> list[Record]:
         return []
 
 
-def _forget(name: str, answer: Answer) -> None:
+def _forget(name: str, answer: FeedAnswer) -> None:
     """Nobody keeps raw answers unless asked to."""
 
 

@@ -10,19 +10,26 @@ from datetime import datetime
 from gridsignal_schemas.messages import CarbonIntensity, DispatchRequest, Record, SpotPrice
 from gridsignal_schemas.rules.requests import request_faults
 from gridsignal_services.ingest.kept import Kept, weight
-from gridsignal_services.ingest.quarantine import Limits, Reason, SetAside, confirms, faults, without_outliers
-from gridsignal_services.ingest.revisions import News, Revisions, Series, Verdict
+from gridsignal_services.ingest.quarantine import (
+    FeedLimits,
+    QuarantinedRecord,
+    Reason,
+    confirms,
+    faults,
+    without_outliers,
+)
+from gridsignal_services.ingest.revisions import News, RevisionVerdict, Series, SeriesRevisions
 
 KEPT_REASONS = 200
 
 
 @dataclass(slots=True)
-class Batch:
+class IntakeBatch:
     """What came of the records of one answer."""
 
     published: list[tuple[News, Record]] = field(default_factory=list)
-    set_aside: list[SetAside] = field(default_factory=list)
-    outliers: list[SetAside] = field(default_factory=list)
+    set_aside: list[QuarantinedRecord] = field(default_factory=list)
+    outliers: list[QuarantinedRecord] = field(default_factory=list)
     """Curves that were published without some of their values."""
     known: int = 0
     lower: int = 0
@@ -45,11 +52,14 @@ class Intake:
     """
 
     def __init__(
-        self, limits: Limits | None = None, revisions: Revisions | None = None, kinds: Kept[Last] | None = None
+        self,
+        limits: FeedLimits | None = None,
+        revisions: SeriesRevisions | None = None,
+        kinds: Kept[Last] | None = None,
     ) -> None:
-        self.limits = limits or Limits()
-        self.revisions = revisions or Revisions()
-        self.quarantine: deque[SetAside] = deque(maxlen=KEPT_REASONS)
+        self.limits = limits or FeedLimits()
+        self.revisions = revisions or SeriesRevisions()
+        self.quarantine: deque[QuarantinedRecord] = deque(maxlen=KEPT_REASONS)
         self._kinds: Kept[Last] = Kept() if kinds is None else kinds
 
     def learn(self, record: Record) -> None:
@@ -66,7 +76,7 @@ class Intake:
         """How many kinds of series a provider has published."""
         return self._kinds.count(provider)
 
-    def judge(self, record: Record, asked_zone: str | None, now: datetime) -> Verdict | SetAside:
+    def judge(self, record: Record, asked_zone: str | None, now: datetime) -> RevisionVerdict | QuarantinedRecord:
         """Sets a record aside with its reasons, or says whether it is new, a correction or nothing new.
 
         Of a curve with a few values out of bounds the others are published, and the verdict tells what was set aside.
@@ -82,8 +92,8 @@ class Intake:
             return self._set_aside(record, [Reason(fault.code.lower(), fault.message) for fault in broken], now)
         return replace(verdict, outliers=self._set_aside(record, [outliers], now)) if outliers else verdict
 
-    def _set_aside(self, record: Record, reasons: list[Reason], now: datetime) -> SetAside:
-        aside = SetAside(record, reasons, now)
+    def _set_aside(self, record: Record, reasons: list[Reason], now: datetime) -> QuarantinedRecord:
+        aside = QuarantinedRecord(record, reasons, now)
         self.quarantine.append(aside)
         return aside
 

@@ -9,7 +9,7 @@ KEPT_TEXTS = 20
 
 
 @dataclass(slots=True)
-class LeftOut:
+class LeftOutRows:
     """Elements without a figure, each in words.
 
     Bounded: KEPT_TEXTS texts. When full: the others are counted. Conflates: nothing.

@@ -13,7 +13,7 @@ from decimal import Decimal
 from gridsignal_schemas.messages import CarbonIntensity, CarbonStatus, PriceStatus, Record, SpotPrice
 from gridsignal_schemas.messages.signals import MAX_POINTS
 from gridsignal_schemas.values import rfc3339
-from gridsignal_services.ingest.left_out import LeftOut
+from gridsignal_services.ingest.left_out import LeftOutRows
 
 Series = SpotPrice | CarbonIntensity
 _RANK = {
@@ -22,7 +22,7 @@ _RANK = {
 }  # fmt: skip
 
 
-def distinct(records: Iterable[Record], left_out: LeftOut) -> list[Record]:
+def distinct(records: Iterable[Record], left_out: LeftOutRows) -> list[Record]:
     """The records without repeats, in their order; where two series of one kind disagree about a time, it is a gap."""
     found: list[Record] = []
     alike: dict[tuple[str, object], list[Record]] = {}
@@ -44,7 +44,7 @@ def distinct(records: Iterable[Record], left_out: LeftOut) -> list[Record]:
     return [record for record in kept if record is not None]
 
 
-def _one_after_the_other(series: Sequence[Series], left_out: LeftOut) -> dict[int, Series | None]:
+def _one_after_the_other(series: Sequence[Series], left_out: LeftOutRows) -> dict[int, Series | None]:
     """What each series becomes so that none overlaps another, by identity; None for one of which nothing is left."""
     become: dict[int, Series | None] = {}
     before: Series | None = None

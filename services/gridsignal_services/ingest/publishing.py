@@ -20,9 +20,9 @@ from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
 from gridsignal_services.following import Following
 from gridsignal_services.ingest.closing import superseded
-from gridsignal_services.ingest.intake import Batch, Intake
+from gridsignal_services.ingest.intake import Intake, IntakeBatch
 from gridsignal_services.ingest.metrics import Metrics
-from gridsignal_services.ingest.quarantine import SetAside
+from gridsignal_services.ingest.quarantine import QuarantinedRecord
 from gridsignal_services.ingest.revisions import News
 from gridsignal_services.supervised import supervise
 from gridsignal_services.telemetry import Outage, logger
@@ -111,12 +111,12 @@ class Publishing:
                 self.intake.learn(record)
             self._known[stream, logged.partition] = logged.offset + 1
 
-    async def take(self, records: Iterable[Record], origin: Origin, work: Work = NOBODYS) -> Batch:
+    async def take(self, records: Iterable[Record], origin: Origin, work: Work = NOBODYS) -> IntakeBatch:
         """Judges a batch and publishes what is new in it, at the expense of `work`; returns once all of it is logged.
 
         Raises LogUnavailable when the log is away; what was acknowledged until then stays.
         """
-        batch, together = Batch(), _oldest_notice_first(records)
+        batch, together = IntakeBatch(), _oldest_notice_first(records)
         await self._know(map(zone_of, together))
         async with self._turn:
             for record in together:
@@ -126,11 +126,11 @@ class Publishing:
                         await self._take(over, origin, batch, work)
         return batch
 
-    async def _take(self, record: Record, origin: Origin, batch: Batch, work: Work) -> None:
+    async def _take(self, record: Record, origin: Origin, batch: IntakeBatch, work: Work) -> None:
         with work.here():
             verdict = self.intake.judge(record, origin.zone, self._clock.now())
         await work.breath()
-        if isinstance(verdict, SetAside):
+        if isinstance(verdict, QuarantinedRecord):
             batch.set_aside.append(verdict)
             self._tell_set_aside(verdict, origin)
             return
@@ -157,7 +157,7 @@ class Publishing:
             await self._cache.note(f"{record.record_name}|{record.series_id}", record.model_dump_json(), LATEST_S)
         self.metrics.published(origin.provider, zone_of(record), origin.signal, news)
 
-    def _tell_set_aside(self, aside: SetAside, origin: Origin) -> None:
+    def _tell_set_aside(self, aside: QuarantinedRecord, origin: Origin) -> None:
         zone = zone_of(aside.record)
         self.metrics.quarantined(origin.provider, zone, origin.signal, aside.reasons)
         _log.warning(

@@ -16,12 +16,12 @@ from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Record, SpotPrice
 from gridsignal_services.access import SIGNAL_WRITE, Principal
 from gridsignal_services.clock import Clock
-from gridsignal_services.ingest.intake import Batch
+from gridsignal_services.ingest.intake import IntakeBatch
 from gridsignal_services.ingest.limits import IngestLimits
 from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.publishing import Origin, Publishing
 from gridsignal_services.ingest.pushed import AlertBody, CarbonBody, PricesBody, Pushed
-from gridsignal_services.ingest.quarantine import SetAside
+from gridsignal_services.ingest.quarantine import QuarantinedRecord
 from gridsignal_services.ingest.revisions import Series
 from gridsignal_services.rest import problems
 from gridsignal_services.rest.callers import Callers
@@ -100,7 +100,7 @@ class PushDoor:
             raise problems.invalid([Detail(code="TOO_MANY_DATASETS", pointer="/dataset", message=message)])
 
 
-def _news(batch: Batch) -> str:
+def _news(batch: IntakeBatch) -> str:
     if batch.set_aside:
         raise problems.invalid(_details(batch.set_aside[0]))
     if batch.lower:
@@ -123,7 +123,7 @@ def _values(content: Series | PricesBody | CarbonBody | AlertBody) -> tuple[str,
             return "grams_per_kwh", content.grams_per_kwh
 
 
-def _left_out(batch: Batch) -> list[Detail]:
+def _left_out(batch: IntakeBatch) -> list[Detail]:
     """What of a curve was published as gaps."""
     return [detail for aside in batch.outliers for detail in _details(aside, most=None)]
 
@@ -131,7 +131,7 @@ def _left_out(batch: Batch) -> list[Detail]:
 _MOST_DETAILS = 20
 
 
-def _details(aside: SetAside, most: int | None = _MOST_DETAILS) -> list[Detail]:
+def _details(aside: QuarantinedRecord, most: int | None = _MOST_DETAILS) -> list[Detail]:
     """Why a record was set aside: each value that is out of bounds, or a sentence about all of it."""
     name = _values(aside.record)[0] if isinstance(aside.record, Series) else ""
     found: list[Detail] = []

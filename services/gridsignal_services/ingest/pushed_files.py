@@ -20,7 +20,7 @@ from gridsignal_schemas.values import rfc3339, text_of_decimal
 from gridsignal_services.ingest.curves import Curve, by_day, joined
 from gridsignal_services.ingest.feed import Malformed
 from gridsignal_services.ingest.figures import decimal_of, foreign_kind, instant
-from gridsignal_services.ingest.left_out import LeftOut
+from gridsignal_services.ingest.left_out import LeftOutRows
 from gridsignal_services.ingest.markets import market_of
 from gridsignal_services.ingest.pushed_json import Body, few, of_json
 from gridsignal_services.ingest.schedule import market_day
@@ -55,7 +55,7 @@ def text_of(content: bytes) -> str:
 
 
 def bodies(
-    text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: LeftOut | None = None
+    text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: LeftOutRows | None = None
 ) -> list[Body]:
     """What a file says, a body for each series and market day. Raises Malformed naming the line.
 
@@ -80,7 +80,7 @@ _Steps = dict[str, list[Row]]
 """The rows of one series by the step that is given with each."""
 
 
-def _of_csv(text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: LeftOut | None) -> list[Body]:
+def _of_csv(text: str, given: Mapping[str, str], timezone: ZoneInfo | None, left_out: LeftOutRows | None) -> list[Body]:
     rows = csv.DictReader(io.StringIO(text, newline=None), skipinitialspace=True)
     rows.fieldnames = [name.strip() for name in rows.fieldnames or []]
     column, stamp = _columns(rows.fieldnames, given)
@@ -113,7 +113,7 @@ def _read(
     stamp: str,
     given: Mapping[str, str],
     timezone: ZoneInfo | None,
-    left_out: LeftOut | None,
+    left_out: LeftOutRows | None,
 ) -> tuple[int, dict[tuple[str, ...], _Steps]]:
     """How many rows there are, and those of each series."""
     found: dict[tuple[str, ...], _Steps] = {}
@@ -226,7 +226,7 @@ def _time(text: str, timezone: ZoneInfo | None) -> datetime:
     return instant(when.isoformat())
 
 
-def _one_a_day(days: Sequence[Curve], market_time: ZoneInfo, left_out: LeftOut | None) -> list[Curve]:
+def _one_a_day(days: Sequence[Curve], market_time: ZoneInfo, left_out: LeftOutRows | None) -> list[Curve]:
     """Curves of several steps, of which no two cover the same time."""
     by_date: dict[date, list[Curve]] = {}
     for day in days:
@@ -235,7 +235,7 @@ def _one_a_day(days: Sequence[Curve], market_time: ZoneInfo, left_out: LeftOut |
 
 
 def _curves(
-    rows: Sequence[Row], step: str, left_out: LeftOut | None, market_time: ZoneInfo, *, ends: bool
+    rows: Sequence[Row], step: str, left_out: LeftOutRows | None, market_time: ZoneInfo, *, ends: bool
 ) -> list[Curve]:
     """The curves of rows with one step, which is read from their stamps where none is given."""
     stamps, values = [int(when.timestamp()) for when, _ in rows], [value for _, value in rows]

@@ -12,7 +12,7 @@ from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.curves import Curve, by_day
 from gridsignal_services.ingest.feed import Malformed
 from gridsignal_services.ingest.figures import instant, object_of
-from gridsignal_services.ingest.left_out import LeftOut
+from gridsignal_services.ingest.left_out import LeftOutRows
 from gridsignal_services.ingest.markets import market_of
 
 _VALUES = {"prices": "prices_per_mwh", "carbon": "grams_per_kwh"}
@@ -33,7 +33,7 @@ class Body:
         return f"{self.content.get('zone')} {what} {self.content.get('starts_at')}"
 
 
-def of_json(text: str, left_out: LeftOut | None) -> list[Body]:
+def of_json(text: str, left_out: LeftOutRows | None) -> list[Body]:
     """The bodies of a JSON text, one or a list of them. Raises Malformed.
 
     With `left_out` one that is none is told there, as long as another is left.
@@ -83,7 +83,7 @@ def in_days(body: Body) -> list[Body]:
     return [Body(body.signal, {**body.content, **part}) for part in parts]
 
 
-def few(faults: Sequence[str], count: int, left_out: LeftOut | None, most: int) -> None:
+def few(faults: Sequence[str], count: int, left_out: LeftOutRows | None, most: int) -> None:
     """Notes what is left out. Raises the first of the faults where they are too many of `count`, or nobody notes."""
     if faults and (left_out is None or len(faults) > most):
         others = f" ({len(faults)} of {count})" if len(faults) > 1 else ""

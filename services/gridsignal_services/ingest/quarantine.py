@@ -40,7 +40,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class QuarantinedRecord:
     """A record in quarantine, and why."""
 
     record: Record
@@ -52,7 +52,7 @@ _CARBON, _CLEAN = Bounds(Decimal(0), Decimal(2500)), Bounds(Decimal(10), Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class FeedLimits:
     """Settings of the quarantine. Price bounds per (zone, product) where the market's own do not fit."""
 
     markets: Markets = DEFAULTS
@@ -82,7 +82,7 @@ class Published(Protocol):
     def last(self, record: Record) -> Record | None: ...
 
 
-def without_outliers(record: Record, limits: Limits) -> tuple[Record, Reason | None]:
+def without_outliers(record: Record, limits: FeedLimits) -> tuple[Record, Reason | None]:
     """A curve whose few values out of bounds are gaps, and the reason; any other record as it is.
 
     A forecast is judged as a whole: a model that is wrong for one hour is no good for the next.
@@ -105,7 +105,9 @@ def without_outliers(record: Record, limits: Limits) -> tuple[Record, Reason | N
 PRICE_UNIT, CARBON_UNIT = "price per MWh", "g/kWh"
 
 
-def faults(record: Record, asked_zone: str | None, now: datetime, limits: Limits, good: Record | None) -> list[Reason]:
+def faults(
+    record: Record, asked_zone: str | None, now: datetime, limits: FeedLimits, good: Record | None
+) -> list[Reason]:
     """Every reason to set a record aside; empty for a good one. `good` is a recent good record of the same series."""
     found = _zone_faults(record, asked_zone) + _symbol_faults(record)
     if isinstance(record, SpotPrice):
@@ -138,7 +140,7 @@ def _symbol_faults(record: Record) -> list[Reason]:
     return [Reason("unknown_symbol", f"expected a symbol this version knows for {name}") for name in unknown]
 
 
-def confirms(record: Record, doubted: Record, limits: Limits) -> bool:
+def confirms(record: Record, doubted: Record, limits: FeedLimits) -> bool:
     """Whether a record says again what another was set aside for: a currency in a later answer, a level of other hours.
 
     A slip of units stands in an answer however often it is read; another day at the same level is how things are now.
@@ -154,21 +156,21 @@ def confirms(record: Record, doubted: Record, limits: Limits) -> bool:
     return not _flip_faults(*levels, limits)
 
 
-def _market_day(record: SpotPrice, limits: Limits) -> date:
+def _market_day(record: SpotPrice, limits: FeedLimits) -> date:
     return market_day(record.starts_at, limits.markets.of(record.zone).timezone)
 
 
-def _price_bounds(record: SpotPrice, limits: Limits) -> Bounds:
+def _price_bounds(record: SpotPrice, limits: FeedLimits) -> Bounds:
     product = str(record.product)
     chosen = limits.price_bounds.get((record.zone, product))
     return chosen or limits.markets.of(record.zone).bounds(product, record.currency, _market_day(record, limits))
 
 
-def _changes_currency(record: SpotPrice, limits: Limits) -> bool:
+def _changes_currency(record: SpotPrice, limits: FeedLimits) -> bool:
     return limits.markets.changes_to(record.currency, record.zone, _market_day(record, limits))
 
 
-def _price_faults(record: SpotPrice, now: datetime, limits: Limits) -> list[Reason]:
+def _price_faults(record: SpotPrice, now: datetime, limits: FeedLimits) -> list[Reason]:
     ends_at = rfc3339(record.ends_at)
     settled = record.status in (PriceStatus.FINAL, PriceStatus.CORRECTED)
     ahead = limits.settled_ahead if settled else limits.furthest_ahead
@@ -180,7 +182,7 @@ def _price_faults(record: SpotPrice, now: datetime, limits: Limits) -> list[Reas
     return found + _empty_faults(record.prices_per_mwh)
 
 
-def _carbon_faults(record: CarbonIntensity, now: datetime, limits: Limits) -> list[Reason]:
+def _carbon_faults(record: CarbonIntensity, now: datetime, limits: FeedLimits) -> list[Reason]:
     ends_at = rfc3339(record.ends_at)
     found = _bound_faults(record, record.grams_per_kwh, limits.carbon_bounds, CARBON_UNIT)
     ahead = limits.furthest_ahead if record.status is CarbonStatus.FORECAST else limits.clock_slack
@@ -191,7 +193,7 @@ def _carbon_faults(record: CarbonIntensity, now: datetime, limits: Limits) -> li
     return found + _empty_faults(record.grams_per_kwh) + _stuck_faults(record, limits)
 
 
-def _alert_faults(record: GridAlert, now: datetime, limits: Limits) -> list[Reason]:
+def _alert_faults(record: GridAlert, now: datetime, limits: FeedLimits) -> list[Reason]:
     found = []
     if record.ends_at is not None and record.ends_at < record.starts_at:
         found.append(Reason("ends_first", f"ends {rfc3339(record.ends_at)} before it starts"))
@@ -219,7 +221,7 @@ def _empty_faults(values: Sequence[Decimal | None]) -> list[Reason]:
     return [Reason("empty", f"all {len(values)} values are missing")]
 
 
-def _stuck_faults(record: CarbonIntensity, limits: Limits) -> list[Reason]:
+def _stuck_faults(record: CarbonIntensity, limits: FeedLimits) -> list[Reason]:
     values = [v for v in record.grams_per_kwh if v is not None]
     covers = timedelta(seconds=record.resolution_s * len(values))
     if len(values) < limits.stuck_points or covers < limits.stuck_for or len(set(values)) > 1:
@@ -231,7 +233,7 @@ def _stuck_faults(record: CarbonIntensity, limits: Limits) -> list[Reason]:
     return [Reason("stuck", f"{len(values)} times {values[0]} g/kWh in a row")]
 
 
-def _flip_faults(values: Sequence[Decimal | None], good: Sequence[Decimal | None], limits: Limits) -> list[Reason]:
+def _flip_faults(values: Sequence[Decimal | None], good: Sequence[Decimal | None], limits: FeedLimits) -> list[Reason]:
     """A whole curve, from its low values to its largest, a hundred times larger or smaller than the last good one.
 
     All of them, because prices near zero after a dear day have a small median too, but not a small maximum; and no

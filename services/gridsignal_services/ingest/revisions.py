@@ -25,7 +25,7 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.records import identity_of
 from gridsignal_services.ingest.kept import Kept, weight
-from gridsignal_services.ingest.quarantine import SetAside
+from gridsignal_services.ingest.quarantine import QuarantinedRecord
 
 Series = SpotPrice | CarbonIntensity
 
@@ -41,12 +41,12 @@ class News(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RevisionVerdict:
     """What to do with a record: `publish` is the record with its revision, None where there is nothing to say."""
 
     news: News
     publish: Record | None = None
-    outliers: SetAside | None = None
+    outliers: QuarantinedRecord | None = None
     """What of the record was set aside: it is published with gaps instead."""
 
 
@@ -55,7 +55,7 @@ _CARBON_RANK = {CarbonStatus.FORECAST: 0, CarbonStatus.ESTIMATED: 1, CarbonStatu
 _NOT_CONTENT = {"revision", "observed_at", "issued_at", "licence", "flags"}
 
 
-class Revisions:
+class SeriesRevisions:
     """What was published last of each series.
 
     Bounded: points in all and of each provider (kept.py). When full: a provider's series not touched for longest is
@@ -85,20 +85,20 @@ class Revisions:
         key = identity_of(record)
         return None if key is None else self._last.get(key)
 
-    def judge(self, record: Record) -> Verdict:
+    def judge(self, record: Record) -> RevisionVerdict:
         """Compares a record that was just read with what was published; changes nothing."""
         last = self.last(record)
         if self._cancelled(record) or (self._replaced(record) and not _ends(record, last)):
-            return Verdict(News.KNOWN)
+            return RevisionVerdict(News.KNOWN)
         if last is None:
-            return Verdict(News.NEW, _with(record, revision=1))
+            return RevisionVerdict(News.NEW, _with(record, revision=1))
         if isinstance(record, SpotPrice) and isinstance(last, SpotPrice):
             return _judge_price(record, last)
         if isinstance(record, CarbonIntensity) and isinstance(last, CarbonIntensity):
             return _judge_carbon(record, last)
         if _content(record) == _content(last) or _still_open(record, last):
-            return Verdict(News.KNOWN)
-        return Verdict(News.CORRECTED, _with(record, revision=_revision(last) + 1))
+            return RevisionVerdict(News.KNOWN)
+        return RevisionVerdict(News.CORRECTED, _with(record, revision=_revision(last) + 1))
 
     def standing(self, provider: str, zone: str, now: datetime) -> list[GridAlert | DispatchRequest]:
         """Published alerts and requests of a provider and zone that are not over: no end, or one to come."""
@@ -149,7 +149,7 @@ def _notices(alert: GridAlert) -> tuple[str, str]:
     return alert.alert_id, alert.alert_id.rpartition("-")[0]
 
 
-def _judge_price(record: SpotPrice, last: SpotPrice) -> Verdict:
+def _judge_price(record: SpotPrice, last: SpotPrice) -> RevisionVerdict:
     values = _kept(record.prices_per_mwh, last.prices_per_mwh, same_grid=record.resolution_s == last.resolution_s)
     same = values == last.prices_per_mwh and _price_grid(record) == _price_grid(last)
     rank, last_rank = _PRICE_RANK.get(record.status, 0), _PRICE_RANK.get(last.status, 0)
@@ -159,28 +159,28 @@ def _judge_price(record: SpotPrice, last: SpotPrice) -> Verdict:
     if settled and record.status in (PriceStatus.FINAL, PriceStatus.CORRECTED):
         status = PriceStatus.CORRECTED
     elif rank < last_rank:
-        return Verdict(News.LOWER)
+        return RevisionVerdict(News.LOWER)
     else:
         status = record.status
     changed = _with(record, prices_per_mwh=values, status=status, revision=last.revision + 1)
-    return Verdict(News.CORRECTED, changed)
+    return RevisionVerdict(News.CORRECTED, changed)
 
 
-def _judge_carbon(record: CarbonIntensity, last: CarbonIntensity) -> Verdict:
+def _judge_carbon(record: CarbonIntensity, last: CarbonIntensity) -> RevisionVerdict:
     values = _kept(record.grams_per_kwh, last.grams_per_kwh, same_grid=record.resolution_s == last.resolution_s)
     same = values == last.grams_per_kwh and record.resolution_s == last.resolution_s
     rank, last_rank = _CARBON_RANK.get(record.status, 0), _CARBON_RANK.get(last.status, 0)
     if same:
         return _same_values(record, rank, last_rank, _revision(last))
     if rank < last_rank:
-        return Verdict(News.LOWER)
-    return Verdict(News.CORRECTED, _with(record, grams_per_kwh=values, revision=last.revision + 1))
+        return RevisionVerdict(News.LOWER)
+    return RevisionVerdict(News.CORRECTED, _with(record, grams_per_kwh=values, revision=last.revision + 1))
 
 
-def _same_values(record: Record, rank: int, last_rank: int, revision: int) -> Verdict:
+def _same_values(record: Record, rank: int, last_rank: int, revision: int) -> RevisionVerdict:
     if rank <= last_rank:
-        return Verdict(News.KNOWN if rank == last_rank else News.LOWER)
-    return Verdict(News.CORRECTED, _with(record, revision=revision + 1))
+        return RevisionVerdict(News.KNOWN if rank == last_rank else News.LOWER)
+    return RevisionVerdict(News.CORRECTED, _with(record, revision=revision + 1))
 
 
 def _price_grid(record: SpotPrice) -> tuple[str, int]:

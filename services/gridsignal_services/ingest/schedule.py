@@ -45,7 +45,7 @@ DAY_AHEAD = Cadence(
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastRuns:
     """What happened at a feed so far, as far as the schedule cares."""
 
     last_attempt_at: datetime | None = None
@@ -57,7 +57,7 @@ class Past:
     """The next day's figures are all here."""
 
 
-def next_due(cadence: Cadence, past: Past, now: datetime, jitter: float) -> datetime:
+def next_due(cadence: Cadence, past: PastRuns, now: datetime, jitter: float) -> datetime:
     """When to read next. `jitter` in [0, 1) spreads the readers; the result is never before now.
 
     Not-yet keeps the cadence, an outage backs off exponentially, and what the feed asked for is always respected.
@@ -79,7 +79,7 @@ def back_off_s(failures: int, jitter: float) -> float:
     return ceiling * (0.5 + jitter / 2)
 
 
-def _regular(cadence: Cadence, past: Past, jitter: float) -> datetime:
+def _regular(cadence: Cadence, past: PastRuns, jitter: float) -> datetime:
     assert past.last_attempt_at is not None
     last = past.last_attempt_at
     if not past.complete and _is_busy(cadence, last):

@@ -18,8 +18,8 @@ from gridsignal_services.ingest.intake import Intake
 from gridsignal_services.ingest.kept import Kept
 from gridsignal_services.ingest.limits import IngestLimits
 from gridsignal_services.ingest.providers import PROVIDERS
-from gridsignal_services.ingest.quarantine import Limits
-from gridsignal_services.ingest.revisions import Revisions
+from gridsignal_services.ingest.quarantine import FeedLimits
+from gridsignal_services.ingest.revisions import SeriesRevisions
 from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.transport import Http
 from gridsignal_services.ops import Watched
@@ -51,7 +51,7 @@ class FeedsDoor:
         fetching = Fetching(self._http, PROVIDERS, feeds.settings, markets=feeds.markets)
         limits = IngestLimits.of(settings, "GRIDSIGNAL_INGEST_")
         bounds = limits.kept_values, limits.kept_values_of_one
-        intake = Intake(Limits(markets=feeds.markets), Revisions(Kept(*bounds)), Kept(*bounds))
+        intake = Intake(FeedLimits(markets=feeds.markets), SeriesRevisions(Kept(*bounds)), Kept(*bounds))
         self.ingest = Ingest(
             log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching, intake=intake, cache=cache
         )

@@ -10,7 +10,7 @@ from itertools import groupby, pairwise
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.curves import Curve, Value, contradicted
 from gridsignal_services.ingest.feed import Malformed
-from gridsignal_services.ingest.left_out import LeftOut
+from gridsignal_services.ingest.left_out import LeftOutRows
 
 Row = tuple[int, Value]
 """A start stamp (seconds since 1970) and its value."""
@@ -28,7 +28,7 @@ _DAY_S = 86_400
 def from_stamps(
     stamps: Sequence[int],
     values: Sequence[Value],
-    left_out: LeftOut | None = None,
+    left_out: LeftOutRows | None = None,
     market_time: tzinfo | None = None,
 ) -> list[Curve]:
     """Curves from start stamps (seconds since 1970): the step is what most of them say, what is not there is a gap.
@@ -64,7 +64,7 @@ def from_stamps(
     return curves
 
 
-def of_step(stamps: Sequence[int], values: Sequence[Value], step_s: int, left_out: LeftOut | None = None) -> Curve:
+def of_step(stamps: Sequence[int], values: Sequence[Value], step_s: int, left_out: LeftOutRows | None = None) -> Curve:
     """One curve from start stamps where the feed's step is known; what is not there, or told in two ways, is a gap."""
     rows = _in_order(stamps, values, left_out)
     if not rows:
@@ -72,7 +72,7 @@ def of_step(stamps: Sequence[int], values: Sequence[Value], step_s: int, left_ou
     return _run(_on_grid(rows, step_s, left_out), step_s)
 
 
-def _on_grid(rows: list[Row], step_s: int, left_out: LeftOut | None) -> list[Row]:
+def _on_grid(rows: list[Row], step_s: int, left_out: LeftOutRows | None) -> list[Row]:
     """The rows on the grid of most of them and near them; a stamp of its own is left out, where somebody takes note.
 
     Raises Malformed where they are too many: then the step is another one.
@@ -96,7 +96,7 @@ def _on_grid(rows: list[Row], step_s: int, left_out: LeftOut | None) -> list[Row
     return kept
 
 
-def _in_order(stamps: Sequence[int], values: Sequence[Value], left_out: LeftOut | None) -> list[Row]:
+def _in_order(stamps: Sequence[int], values: Sequence[Value], left_out: LeftOutRows | None) -> list[Row]:
     rows: dict[int, Value] = {}
     disputed: set[int] = set()
     for stamp, value in sorted(zip(stamps, values, strict=True), key=lambda row: row[0]):

@@ -17,7 +17,7 @@ from typing import Self
 import httpx2
 
 from gridsignal_services.ingest.budget import Budget
-from gridsignal_services.ingest.feed import Answer, Call, Malformed, Outage, TooLarge
+from gridsignal_services.ingest.feed import Call, FeedAnswer, Malformed, Outage, TooLarge
 from gridsignal_services.ingest.scrub import scrubbed
 
 LARGEST_BYTES = 32 << 20
@@ -56,7 +56,7 @@ class Http:
         """Closes all connections."""
         await self._client.aclose()
 
-    async def fetch(self, call: Call, *, provider: str, per_minute: int) -> Answer:
+    async def fetch(self, call: Call, *, provider: str, per_minute: int) -> FeedAnswer:
         """The answer to a call, whatever its status. Raises Outage, TooLarge or Malformed.
 
         A dropped connection is tried once more at once; everything else is the schedule's business.
@@ -82,7 +82,7 @@ class Http:
         budget = self._budgets.setdefault(provider, Budget(per_minute, now_s))
         await asyncio.sleep(budget.wait_s(now_s))
 
-    async def _follow(self, call: Call) -> Answer:
+    async def _follow(self, call: Call) -> FeedAnswer:
         url = httpx2.URL(call.url)
         if call.params or call.secret_params:
             url = url.copy_merge_params({**call.params, **call.secret_params})
@@ -97,14 +97,14 @@ class Http:
                 await response.aclose()
         raise Outage(f"more than {REDIRECTS} redirects")
 
-    async def _read(self, response: httpx2.Response) -> Answer:
+    async def _read(self, response: httpx2.Response) -> FeedAnswer:
         raw = bytearray()
         async for part in response.aiter_raw():
             raw += part
             if len(raw) > self._largest_bytes:
                 raise TooLarge(f"expected at most {self._largest_bytes} bytes, got more")
         body = _decoded(bytes(raw), response.headers.get("content-encoding", ""), self._largest_bytes)
-        return Answer(
+        return FeedAnswer(
             body=body,
             status=response.status_code,
             content_type=response.headers.get("content-type", ""),

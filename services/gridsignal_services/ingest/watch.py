@@ -10,9 +10,9 @@ from gridsignal_schemas.messages import CarbonIntensity, Record, SpotPrice
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.feed import Banned, FeedError, NotYetAvailable, Outage, Provider, Signal
 from gridsignal_services.ingest.markets import COUPLED, Market
-from gridsignal_services.ingest.schedule import MARKET_TIME, Past, day_starts_at, is_stale, market_day, next_due
+from gridsignal_services.ingest.schedule import MARKET_TIME, PastRuns, day_starts_at, is_stale, market_day, next_due
 
-_NO_PAST = Past()
+_NO_PAST = PastRuns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Status:
     signal: Signal
     started_at: datetime
     next_due_at: datetime
-    past: Past = _NO_PAST
+    past: PastRuns = _NO_PAST
     last_success_at: datetime | None = None
     newest_ends_at: datetime | None = None
     last_deep_day: date | None = None
@@ -56,7 +56,7 @@ def succeeded(status: Status, now: datetime, newest_ends_at: datetime | None, *,
     newest = max(ends, default=None)
     return replace(
         status,
-        past=Past(last_attempt_at=now, complete=is_complete(newest, now)),
+        past=PastRuns(last_attempt_at=now, complete=is_complete(newest, now)),
         last_success_at=now,
         newest_ends_at=newest,
         last_deep_day=market_day(now) if deep else status.last_deep_day,
@@ -116,13 +116,15 @@ def failed(status: Status, fault: FeedError, now: datetime) -> Status:
     """The feed gave none. Not-yet is no failure: it keeps the cadence and does not count."""
     complete = is_complete(status.newest_ends_at, now)
     if isinstance(fault, NotYetAvailable):
-        past = Past(last_attempt_at=now, complete=complete)
+        past = PastRuns(last_attempt_at=now, complete=complete)
     else:
         wait_s = fault.retry_after_s if isinstance(fault, (Banned, Outage)) else None
         if isinstance(fault, Banned) and wait_s is None:
             wait_s = 600.0  # the longest ban we know of that names no end
         not_before = now + timedelta(seconds=wait_s) if wait_s is not None else None
-        past = Past(last_attempt_at=now, failures=status.past.failures + 1, not_before=not_before, complete=complete)
+        past = PastRuns(
+            last_attempt_at=now, failures=status.past.failures + 1, not_before=not_before, complete=complete
+        )
     return replace(status, past=past, trouble=f"{type(fault).__name__}: {fault}"[:240])
 
 

@@ -53,7 +53,7 @@ class DeliveryInterval(Shape):
     """Why there is no figure; null where there is one."""
 
 
-class Totals(NamedTuple):
+class OrderTotals(NamedTuple):
     """What the intervals of an order add up to; None where none of them has a figure."""
 
     delivered_wh: int | None
@@ -172,7 +172,7 @@ def measured(terms: Terms, readings: Iterable[MeterReading]) -> list[DeliveryInt
     ]
 
 
-def totals(terms: Terms, intervals: Iterable[DeliveryInterval]) -> Totals:
+def totals(terms: Terms, intervals: Iterable[DeliveryInterval]) -> OrderTotals:
     """The sums, rounded once: a thousand short intervals are worth no more than the long one they make up."""
     delivered = missing = 0
     metered = timedelta(0)
@@ -183,9 +183,9 @@ def totals(terms: Terms, intervals: Iterable[DeliveryInterval]) -> Totals:
             delivered += interval.delivered_w * (span // _MICROSECOND)
             missing += interval.deficiency_w * (span // _MICROSECOND)
     if not metered:
-        return Totals(None, None, 0)
+        return OrderTotals(None, None, 0)
     worth = _worth(terms, delivered // _MICRO, missing // _MICRO)
-    return Totals(energy_wh(delivered // _MICRO, 1), worth, metered // _SECOND)
+    return OrderTotals(energy_wh(delivered // _MICRO, 1), worth, metered // _SECOND)
 
 
 _MICROSECOND, _MICRO = timedelta(microseconds=1), 1_000_000

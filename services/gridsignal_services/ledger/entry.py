@@ -72,7 +72,7 @@ class SetAside(NamedTuple):
     """The rules it broke."""
 
 
-class Standing(NamedTuple):
+class OfferStanding(NamedTuple):
     """Where an offer stands."""
 
     state: OfferState

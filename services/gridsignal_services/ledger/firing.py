@@ -10,12 +10,12 @@ from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request
 from gridsignal_services.ledger.ordering import ended, silent, started
-from gridsignal_services.ledger.timers import Due
+from gridsignal_services.ledger.timers import DueTimer
 
 
 def fire(book: Book, entry: Entry, fired: TimerFired) -> Outcome:
     """Ignored when it is not the timer that is set, or when the log's clock is not there yet."""
-    if not book.timers.is_set(Due(fired.due_at, fired.timer, fired.subject_id, fired.revision, fired.zone)):
+    if not book.timers.is_set(DueTimer(fired.due_at, fired.timer, fired.subject_id, fired.revision, fired.zone)):
         return Outcome(False, (fault("NOT_SET", "/subject_id", "expected a timer that is set"),))
     if book.now < fired.due_at:
         expected = f"expected the log's clock at {rfc3339(fired.due_at)}, got {rfc3339(book.now)}"

@@ -33,7 +33,7 @@ from gridsignal_services.access import NOBODY, Audience, Principal
 from gridsignal_services.ledger import awarding, firing, offering, ordering, requesting, sites
 from gridsignal_services.ledger.announcements import Announcement, OfferKey
 from gridsignal_services.ledger.book import KEPT, LONG_AGO, Book
-from gridsignal_services.ledger.entry import Entry, Outcome, Standing
+from gridsignal_services.ledger.entry import Entry, OfferStanding, Outcome
 from gridsignal_services.ledger.forgetting import forget
 from gridsignal_services.ledger.moves import end_offers
 from gridsignal_services.ledger.offsets import Offsets
@@ -123,14 +123,14 @@ class Ledger:
         in_time = tracked.state is not RequestState.CLEARING or now <= tracked.request.decision_deadline
         return in_time and not self.book.announcements.owes_order_of(request_id)
 
-    def offer_state(self, participant: str, offer_id: str) -> Standing | None:
+    def offer_state(self, participant: str, offer_id: str) -> OfferStanding | None:
         """Where an offer stands; None for one the log does not hold."""
         if (tracked := self.book.offers.get((participant, offer_id))) is not None:
-            return Standing(tracked.state, tracked.offer.revision, tracked.receipt, tracked.codes)
+            return OfferStanding(tracked.state, tracked.offer.revision, tracked.receipt, tracked.codes)
         if (aside := offering.aside_of(self.book, (participant, offer_id))) is None:
             return None
         receipt = Receipt(offer_id=offer_id, revision=1, sha256=aside.digest, received_at=aside.received_at)
-        return Standing(OfferState.REJECTED, 1, receipt, aside.codes)
+        return OfferStanding(OfferState.REJECTED, 1, receipt, aside.codes)
 
     def audience_of(self, record: Record) -> Audience:
         """Who may see a record that was accepted; nobody, for what is never delivered."""

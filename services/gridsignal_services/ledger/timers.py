@@ -22,7 +22,7 @@ _INDEPENDENT = frozenset({Timer.EXPIRY, Timer.GATE_CLOSURE})
 """Of these one changes nothing that the next one of its kind asks about."""
 
 
-class Due(NamedTuple):
+class DueTimer(NamedTuple):
     """A moment, and whose it is. Sorted by time, kind, subject: the order in which due timers fire."""
 
     due_at: datetime
@@ -36,12 +36,12 @@ class Due(NamedTuple):
 class Timers:
     """Set, moved and cleared by the reduce; read by the owner's shell."""
 
-    _set: dict[tuple[Timer, str], Due] = field(default_factory=dict)
-    _heap: list[Due] = field(default_factory=list, compare=False)
+    _set: dict[tuple[Timer, str], DueTimer] = field(default_factory=dict)
+    _heap: list[DueTimer] = field(default_factory=list, compare=False)
 
     def set(self, timer: Timer, subject_id: str, revision: int, due_at: datetime, zone: str) -> None:
         """Sets or moves the subject's timer of this kind."""
-        due = Due(due_at, timer, subject_id, revision, zone)
+        due = DueTimer(due_at, timer, subject_id, revision, zone)
         if self._set.get((timer, subject_id)) != due:
             self._set[timer, subject_id] = due
             if len(self._heap) > _SPARSE + 2 * len(self._set):
@@ -54,23 +54,23 @@ class Timers:
         """Forgets it; nothing where it was not set."""
         self._set.pop((timer, subject_id), None)
 
-    def is_set(self, due: Due) -> bool:
+    def is_set(self, due: DueTimer) -> bool:
         """Whether exactly this timer is waited for."""
         return self._set.get((due.timer, due.subject_id)) == due
 
-    def next(self) -> Due | None:
+    def next(self) -> DueTimer | None:
         """The first that is waited for; None where nothing is."""
         while self._heap and not self.is_set(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0] if self._heap else None
 
-    def due(self, now: datetime) -> list[Due]:
+    def due(self, now: datetime) -> list[DueTimer]:
         """All of the first moment that has come by now, in the order in which they fire; later moments wait.
 
         But for offers that expire one after the other, and for gates that close so: nothing is to be decided in
         between, and somebody's hundreds must not hold up the gate behind them by a moment each.
         """
-        first, together = self.next(), dict[Due, None]()  # a timer moved away and back lies in the heap twice
+        first, together = self.next(), dict[DueTimer, None]()  # a timer moved away and back lies in the heap twice
         until = now if first is None else min(now, first.due_at)
         while (due := self.next()) is not None and due.due_at <= until:
             together[heapq.heappop(self._heap)] = None
@@ -82,7 +82,7 @@ class Timers:
         return list(together)
 
 
-def _goes_with(together: dict[Due, None], following: Due) -> bool:
+def _goes_with(together: dict[DueTimer, None], following: DueTimer) -> bool:
     """Whether the next moment may be looked at with these."""
     first, last = next(iter(together)), next(reversed(together))
     kinds = {first.timer, last.timer, following.timer}

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gridsignal_services.bus import LogUnavailable
-from gridsignal_services.bus.registry import Registry
+from gridsignal_services.bus.registry import SchemaRegistry
 
 PAGE = b"<h1>Welcome</h1>"
 
 
 @pytest.fixture
-async def registry() -> AsyncIterator[Registry]:
+async def registry() -> AsyncIterator[SchemaRegistry]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(PAGE), PAGE))
@@ -22,11 +22,11 @@ async def registry() -> AsyncIterator[Registry]:
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
-        async with Registry(f"http://{host}:{port}") as asked:
+        async with SchemaRegistry(f"http://{host}:{port}") as asked:
             yield asked
 
 
-async def test_an_answer_that_is_not_a_registrys_counts_as_none(registry: Registry) -> None:
+async def test_an_answer_that_is_not_a_registrys_counts_as_none(registry: SchemaRegistry) -> None:
     with pytest.raises(LogUnavailable, match="expected an answer with schema"):
         await registry.schema(1)
     with pytest.raises(LogUnavailable, match="expected an answer with id"):

@@ -16,7 +16,7 @@ from gridsignal_services.bus.codec import Codec, UnknownSchema
 from gridsignal_services.bus.kafka import KafkaLog, Learn
 from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
 from gridsignal_services.bus.publish import headers_of, publish
-from gridsignal_services.bus.registry import Registry, Schemas, ids, register_all, text_of
+from gridsignal_services.bus.registry import SchemaRegistry, Schemas, ids, register_all, text_of
 from gridsignal_services.bus.written import must_agree, written_ids
 from gridsignal_services.cli import schemas
 from tests.builders import a_spot_price
@@ -42,7 +42,7 @@ async def a_log(kafka: Brokers, prefix: str, learn: Learn | None = None) -> Asyn
         await log.aclose()
 
 
-async def newer(registry: Registry, prefix: str) -> tuple[int, Codec, str]:
+async def newer(registry: SchemaRegistry, prefix: str) -> tuple[int, Codec, str]:
     """A version of us that writes prices with a field we have never heard of: its schema's id, and what we know."""
     await register_all(registry, prefix)
     known = await ids(registry, prefix)
@@ -64,7 +64,7 @@ def written_by_the_newer(value: bytes, schema_id: int) -> bytes:
 async def test_a_schema_of_a_newer_version_is_learned_before_its_record_is_handed_out(
     kafka: Brokers, schema_registry: str, prefix: str
 ) -> None:
-    async with Registry(schema_registry) as registry:
+    async with SchemaRegistry(schema_registry) as registry:
         schema_id, codec, _ = await newer(registry, prefix)
         price = a_spot_price(zone="FR")
         value = written_by_the_newer(codec.encode(price), schema_id)
@@ -81,7 +81,7 @@ async def test_while_the_registry_is_away_an_unknown_schema_is_waited_for_and_no
     kafka: Brokers, schema_registry: str, prefix: str
 ) -> None:
     (port,) = free_ports(1)
-    async with Registry(schema_registry) as registry, Registry(f"http://127.0.0.1:{port}") as away:
+    async with SchemaRegistry(schema_registry) as registry, SchemaRegistry(f"http://127.0.0.1:{port}") as away:
         schema_id, codec, _ = await newer(registry, prefix)
         answering = away
 
@@ -104,7 +104,7 @@ async def test_while_the_registry_is_away_an_unknown_schema_is_waited_for_and_no
 
 
 async def test_ids_on_the_log_are_those_its_records_say(kafka: Brokers, schema_registry: str, prefix: str) -> None:
-    async with Registry(schema_registry) as registry, a_log(kafka, prefix) as log:
+    async with SchemaRegistry(schema_registry) as registry, a_log(kafka, prefix) as log:
         await register_all(registry, prefix)
         known = await ids(registry, prefix)
         assert await written_ids(log) == {}
@@ -116,7 +116,7 @@ async def test_ids_on_the_log_are_those_its_records_say(kafka: Brokers, schema_r
 @pytest.fixture
 async def strange(kafka: Brokers, schema_registry: str, prefix: str) -> str:
     """The prefix of a log that was written with the ids of a registry in which all was registered in another order."""
-    async with Registry(schema_registry) as registry, a_log(kafka, prefix) as log:
+    async with SchemaRegistry(schema_registry) as registry, a_log(kafka, prefix) as log:
         await register_all(registry, prefix)
         known = await ids(registry, prefix)
         swapped = dict(zip(known, reversed(known.values()), strict=True))

@@ -27,7 +27,7 @@ from gridsignal_services.bus.kafka import KafkaLog
 from gridsignal_services.bus.kafka_requests import give
 from gridsignal_services.bus.kafka_rights import BESIDE, NEEDS, rights
 from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
-from gridsignal_services.bus.registry import Registry, register_all
+from gridsignal_services.bus.registry import SchemaRegistry, register_all
 from gridsignal_services.cli import topics
 from gridsignal_services.settings import ConfigError, ServerSettings
 from tests.journey.fleet import Door
@@ -185,7 +185,7 @@ def test_a_feed_that_asks_for_power_gets_the_right_on_request_alone() -> None:
 @asynccontextmanager
 async def _serving(broker: Secured, registry: str, directory: Path) -> AsyncIterator[dict[str, Door]]:
     """One process of each door, with the password of its own user."""
-    async with Registry(registry) as schemas:
+    async with SchemaRegistry(registry) as schemas:
         await register_all(schemas, PREFIX)
 
     def start(door: str) -> Door:

@@ -22,7 +22,7 @@ from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal, Rol
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.parts import OFFERS, ORDERS, REQUESTS, Kind, parts_of, read, zone_name
-from gridsignal_services.dispatch.past import Past
+from gridsignal_services.dispatch.past import PastReader
 from gridsignal_services.dispatch.tables import MOST, Question
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
@@ -239,7 +239,7 @@ async def test_an_answer_costs_by_what_concerns_who_asks(tmp_path: Path) -> None
     assert await size("participant:acme", ORDERS) <= acmes
     assert volts < await size(OPERATORS_NAME, OFFERS) < 1.1 * (acmes + volts)
     mine = Entitlements(zones=frozenset({"DE-LU"}))
-    others = Past(finished, somebody("participant", "hyper"), mine, NOBODYS)
+    others = PastReader(finished, somebody("participant", "hyper"), mine, NOBODYS)
     assert await others.touching(OFFERS, mine.zones, utc("16:00"), None) == []
     assert len(await others.touching(REQUESTS, mine.zones, utc("16:00"), None)) == EVENING
     await finished.aclose()
@@ -284,11 +284,11 @@ async def test_others_are_answered_between_the_pieces_of_a_long_answer(tmp_path:
     for book in a_busy_evening():
         finished.add(0, 7, book)
     mine = Entitlements(zones=frozenset(zones))
-    long = Past(finished, somebody("participant", "volt"), mine, work)
+    long = PastReader(finished, somebody("participant", "volt"), mine, work)
     async with asyncio.timeout(SOON_S), asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(long.touching(OFFERS, zones, utc("16:00"), None))
         await work.halted.wait()
-        short = Past(finished, somebody("participant", "acme"), mine, NOBODYS)
+        short = PastReader(finished, somebody("participant", "acme"), mine, NOBODYS)
         assert len(await short.touching(ORDERS, zones, utc("16:00"), None)) == EVENING
         assert work.pieces == 1
         work.go_on.set()

@@ -13,7 +13,7 @@ from gridsignal_schemas.messages import Record
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.bus.sqlite import SqliteLog
-from gridsignal_services.gateway.history import Entry
+from gridsignal_services.gateway.history import StreamEntry
 from gridsignal_services.gateway.lastvalues import utc_day_start
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.sources import Sources
@@ -54,7 +54,7 @@ async def gateway_sources(directory: Path) -> AsyncIterator[tuple[SqliteLog, Hel
 
 async def test_what_arrives_keeps_its_order_and_holds_no_loop(tmp_path: Path) -> None:
     async with gateway_sources(tmp_path) as (log, codec, sources):
-        seen: list[Entry] = []
+        seen: list[StreamEntry] = []
         sources.deliver_to(lambda _, entry: seen.append(entry))
         following = asyncio.create_task(sources.followed["prices"].run())
         await sources.followed["prices"].caught_up()

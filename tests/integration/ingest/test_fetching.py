@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gridsignal_schemas.messages import Record, SpotPrice
-from gridsignal_services.ingest.feed import Answer, Ask, Malformed, NotYetAvailable, Outage, Refused, Signal
+from gridsignal_services.ingest.feed import Ask, FeedAnswer, Malformed, NotYetAvailable, Outage, Refused, Signal
 from gridsignal_services.ingest.fetching import Fetching
 from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.transport import Http
@@ -221,7 +221,7 @@ async def test_a_long_window_is_asked_in_parts_and_one_without_figures_does_no_h
 
 
 async def test_raw_answers_can_be_kept() -> None:
-    kept: list[Answer] = []
+    kept: list[FeedAnswer] = []
     async with fake_provider(Reply(as_json({"data": half_hours(utc("10:00"), [(1, None)])}))) as fake:
         await fetched("gb_carbon", ask(Signal.CARBON, "GB"), {"address": fake.address}, lambda _, a: kept.append(a))
     assert len(kept) == 1

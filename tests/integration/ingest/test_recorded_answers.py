@@ -12,9 +12,9 @@ import pytest
 
 from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
 from gridsignal_services.ingest.feed import (
-    Answer,
     Ask,
     Banned,
+    FeedAnswer,
     FeedError,
     Malformed,
     NotYetAvailable,
@@ -31,7 +31,7 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def told(provider: str, file: Path, status: int = 200, zone: str | None = None) -> list[Record]:
-    return read(PROVIDERS[provider], Answer(file.read_bytes(), status=status), Ask(zone=zone, signal=None, now=NOW))
+    return read(PROVIDERS[provider], FeedAnswer(file.read_bytes(), status=status), Ask(zone=zone, signal=None, now=NOW))
 
 
 def lengths(records: list[Record]) -> list[tuple[str, int, int]]:

@@ -24,8 +24,8 @@ from gridsignal_services.clock import micros
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
-from gridsignal_services.dispatch.position import Seal
-from gridsignal_services.dispatch.readings import Readings
+from gridsignal_services.dispatch.position import PositionSeal
+from gridsignal_services.dispatch.readings import ReadingsReader
 from gridsignal_services.gateway.groupkey import GroupKey, Viewer
 from gridsignal_services.gateway.lastvalues import utc_day_start
 from gridsignal_services.gateway.log_access import LogAccess
@@ -65,12 +65,12 @@ class Stage:
         registry = example_registry()
         self.door = Door(
             self.replica,
-            Readings(log, CODEC, registry, lambda: None, directory),
+            ReadingsReader(log, CODEC, registry, lambda: None, directory),
             Archive(log, CODEC),
             Finished(directory / "finished"),
             LocalIssuer.create_or_open(directory / "issuer").verifier(),
             registry,
-            Seal(b"0" * 32, log.epoch),
+            PositionSeal(b"0" * 32, log.epoch),
             clock,
             RestLimits(),
         )

@@ -9,7 +9,7 @@ import pytest
 
 from gridsignal_schemas.catalog import SUBJECTS
 from gridsignal_services.bus import LogConfigurationError
-from gridsignal_services.bus.registry import Registry
+from gridsignal_services.bus.registry import SchemaRegistry
 from gridsignal_services.cli import schemas
 from tests.services.registry import Identities, RegistryNode
 
@@ -38,7 +38,7 @@ async def test_who_says_no_password_gets_nothing(guarded: tuple[str, Identities]
     url, _ = guarded
     async with httpx2.AsyncClient() as client:
         assert (await client.get(f"{url}/subjects")).status_code == 401
-    async with Registry(url) as registry:
+    async with SchemaRegistry(url) as registry:
         with pytest.raises(LogConfigurationError, match="401"):
             await registry.latest(SUBJECTS[0])
 

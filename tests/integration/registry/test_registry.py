@@ -10,7 +10,7 @@ import pytest
 from gridsignal_schemas.catalog import SUBJECTS
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
 from gridsignal_services.bus.codec import Codec, schema_id_of
-from gridsignal_services.bus.registry import NotRegistered, Registry, ids, text_of
+from gridsignal_services.bus.registry import NotRegistered, SchemaRegistry, ids, text_of
 from gridsignal_services.cli import schemas
 from tests.builders import a_spot_price
 from tests.services.process import free_ports
@@ -34,7 +34,7 @@ def registered(schema_registry: str, prefix: str, capsys: pytest.CaptureFixture[
 
 @pytest.mark.usefixtures("registered")
 async def test_the_codec_writes_with_the_registrys_ids(schema_registry: str, prefix: str) -> None:
-    async with Registry(schema_registry) as registry:
+    async with SchemaRegistry(schema_registry) as registry:
         found = await ids(registry, prefix)
         codec, price = Codec(found), a_spot_price()
         value = codec.encode(price)
@@ -50,7 +50,7 @@ async def test_a_schema_that_breaks_readers_is_refused(schema_registry: str, pre
     schema = json.loads(text_of(SUBJECTS[0]))
     grown = schema | {"fields": [*schema["fields"], {"name": "colour", "type": ["null", "string"], "default": None}]}
     broken = schema | {"fields": [*schema["fields"], {"name": "colour", "type": "string"}]}
-    async with Registry(schema_registry) as registry:
+    async with SchemaRegistry(schema_registry) as registry:
         assert await registry.is_compatible(subject, json.dumps(grown))
         assert not await registry.is_compatible(subject, json.dumps(broken))
         with pytest.raises(LogConfigurationError, match="409"):
@@ -58,7 +58,7 @@ async def test_a_schema_that_breaks_readers_is_refused(schema_registry: str, pre
 
 
 async def test_what_is_not_registered_is_told_apart(schema_registry: str, prefix: str) -> None:
-    async with Registry(schema_registry) as registry:
+    async with SchemaRegistry(schema_registry) as registry:
         with pytest.raises(NotRegistered):
             await ids(registry, prefix)
         with pytest.raises(NotRegistered):
@@ -67,6 +67,6 @@ async def test_what_is_not_registered_is_told_apart(schema_registry: str, prefix
 
 async def test_a_registry_that_is_away_is_unavailable() -> None:
     (port,) = free_ports(1)
-    async with Registry(f"http://127.0.0.1:{port}") as registry:
+    async with SchemaRegistry(f"http://127.0.0.1:{port}") as registry:
         with pytest.raises(LogUnavailable, match="schema registry"):
             await registry.latest("x")

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridsignal_services.dispatch.position import KEY_BYTES, Seal
+from gridsignal_services.dispatch.position import KEY_BYTES, PositionSeal
 
 KEY = bytes(range(KEY_BYTES))
-SEAL = Seal(KEY, "epoch-1")
+SEAL = PositionSeal(KEY, "epoch-1")
 
 
 @given(st.integers(0, 2**31), st.integers(0, 2**62))
@@ -31,7 +31,7 @@ def test_any_other_text_opens_nothing(text: str) -> None:
         SEAL.open(text)
 
 
-@pytest.mark.parametrize("seal", [Seal(KEY, "epoch-2"), Seal(bytes(KEY_BYTES), "epoch-1")])
-def test_another_log_or_key_opens_nothing(seal: Seal) -> None:
+@pytest.mark.parametrize("seal", [PositionSeal(KEY, "epoch-2"), PositionSeal(bytes(KEY_BYTES), "epoch-1")])
+def test_another_log_or_key_opens_nothing(seal: PositionSeal) -> None:
     with pytest.raises(ValueError, match="expected a position"):
         seal.open(SEAL.close(1, 2))

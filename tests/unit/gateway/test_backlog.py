@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridsignal_services.gateway.backlog import Backlog, Verdict
+from gridsignal_services.gateway.backlog import Backlog, Overflow
 from gridsignal_services.gateway.hub import Prepared
 
 
@@ -75,14 +75,14 @@ def test_nothing_of_a_forgotten_subscription_is_sent() -> None:
 def test_it_lags_once_an_episode_and_is_over_at_its_budget() -> None:
     backlog = a_backlog()
     backlog.add_signal("s", Prepared(b"x" * 255))
-    assert backlog.verdict(0) is Verdict.FINE
-    assert backlog.verdict(1) is Verdict.LAGGING
-    assert backlog.verdict(500) is Verdict.FINE
+    assert backlog.verdict(0) is Overflow.FINE
+    assert backlog.verdict(1) is Overflow.LAGGING
+    assert backlog.verdict(500) is Overflow.FINE
     assert [(lag.sub, lag.behind) for lag in backlog.lags()] == [("s", 1)]
-    assert backlog.verdict(1024 - 255) is Verdict.OVER
+    assert backlog.verdict(1024 - 255) is Overflow.OVER
     backlog.take(1000)
     backlog.add_signal("s", Prepared(b"x" * 300))
-    assert backlog.verdict(0) is Verdict.LAGGING
+    assert backlog.verdict(0) is Overflow.LAGGING
 
 
 def test_room_bounds_what_is_taken_at_once() -> None:

@@ -13,7 +13,7 @@ from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.gateway.catchingup import CatchingUp
 from gridsignal_services.gateway.connection import Connection
-from gridsignal_services.gateway.history import Entry, Stream
+from gridsignal_services.gateway.history import Stream, StreamEntry
 from tests.builders import a_spot_price
 from tests.unit.gateway.test_hub import a_hub, a_key, an_entry
 
@@ -39,7 +39,7 @@ class Turns:
     async def turn(self, connection: Connection) -> None:
         self.read_bytes.append(0)
 
-    async def entry(self, logged: LogRecord) -> Entry:
+    async def entry(self, logged: LogRecord) -> StreamEntry:
         self.read_bytes[-1] += len(logged.value)
         return an_entry(CODEC.decode(logged.value))
 

@@ -11,7 +11,7 @@ from gridsignal_schemas.messages import Record
 from gridsignal_schemas.records import RECORD_OF_FRAME
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.gateway.costs import cost_s, delivery_s
-from gridsignal_services.gateway.history import Entry
+from gridsignal_services.gateway.history import StreamEntry
 from tests import builders
 from tests.builders import a_baseline_declaration, a_flex_offer, an_option
 
@@ -59,7 +59,7 @@ def test_many_events_cost_as_much_as_each_of_them() -> None:
 
 def test_only_what_is_addressed_to_somebody_is_charged_by_the_connection() -> None:
     def spent_s(record: Record) -> float:
-        return delivery_s(Entry(LogRecord("dispatch", 0, 0, "", b"value", 0), record))
+        return delivery_s(StreamEntry(LogRecord("dispatch", 0, 0, "", b"value", 0), record))
 
     for record in (builders.an_offer_decision(), builders.a_dispatch_order()):
         assert spent_s(record) > 0

@@ -25,12 +25,12 @@ places = st.builds(
 )
 
 
-def a_seal(keys: list[Key], epoch: str) -> cursor.Seal:
+def a_seal(keys: list[Key], epoch: str) -> cursor.CursorSeal:
     salts = itertools.count()
-    return cursor.Seal(keys, epoch, salt=lambda: next(salts).to_bytes(8, "big"))
+    return cursor.CursorSeal(keys, epoch, salt=lambda: next(salts).to_bytes(8, "big"))
 
 
-def refusal(seal: cursor.Seal, text: str, *, stream: str = "prices", now_s: int = NOW_S) -> str:
+def refusal(seal: cursor.CursorSeal, text: str, *, stream: str = "prices", now_s: int = NOW_S) -> str:
     with pytest.raises(CursorRefused) as refused:
         seal.open(stream, text, now_s)
     return refused.value.reason

@@ -15,18 +15,18 @@ from gridsignal_protocol.bucket import Bucket
 from gridsignal_schemas.messages import GridAlert, Record, SpotPrice
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.gateway.cursor import Place
-from gridsignal_services.gateway.history import Entry, Ring, Stream
+from gridsignal_services.gateway.history import Ring, Stream, StreamEntry
 from gridsignal_services.gateway.lastvalues import LastValues, utc_day_start
 from gridsignal_services.gateway.rendering import BINARY, TEXT, message, signal_avro, signal_json
 from gridsignal_services.gateway.wheel import Wheel
 from tests.builders import a_carbon_intensity, a_grid_alert, a_spot_price, utc
 
 
-def an_entry(offset: int, record: Record | None = None, partition: int = 0) -> Entry:
-    return Entry(LogRecord("prices", partition, offset, "", b"\0\0\0\0\1x", 1000 + offset), record)
+def an_entry(offset: int, record: Record | None = None, partition: int = 0) -> StreamEntry:
+    return StreamEntry(LogRecord("prices", partition, offset, "", b"\0\0\0\0\1x", 1000 + offset), record)
 
 
-def offsets(entries: list[Entry]) -> list[int]:
+def offsets(entries: list[StreamEntry]) -> list[int]:
     return [entry.offset for entry in entries]
 
 

@@ -13,7 +13,7 @@ from gridsignal_schemas.records import identity_of
 from gridsignal_services.access import SIGNAL_READ, Audience, Entitlements, Principal
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.gateway.groupkey import GroupKey, group_key
-from gridsignal_services.gateway.history import Entry
+from gridsignal_services.gateway.history import StreamEntry
 from gridsignal_services.gateway.hub import Batch, Group, Hub
 from tests.builders import a_carbon_intensity, a_dispatch_order, a_dispatch_request, a_spot_price
 
@@ -47,10 +47,10 @@ def a_key(
     return group_key(Want.of(stream, Filter(**wanted), mode), "json", principal or who(), Entitlements(zones, sites))
 
 
-def an_entry(record: Record, audience: Audience | None = None) -> Entry:
+def an_entry(record: Record, audience: Audience | None = None) -> StreamEntry:
     zone = getattr(record, "zone", "")
     logged = LogRecord("prices", 0, next(offsets), zone, b"\0\0\0\0\1avro", 0)
-    return Entry(logged, record, audience or Audience(zone=zone))
+    return StreamEntry(logged, record, audience or Audience(zone=zone))
 
 
 def a_hub(**limits: Any) -> Hub:

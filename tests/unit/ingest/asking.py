@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
-from gridsignal_services.ingest.feed import Answer, Ask, Signal, read
+from gridsignal_services.ingest.feed import Ask, FeedAnswer, Signal, read
 from gridsignal_services.ingest.providers import PROVIDERS
 from tests.builders import utc
 
@@ -26,7 +26,7 @@ def told(
     """What an answer of a provider holds. Raises FeedError."""
     starts_at, ends_at = window or (None, None)
     ask = Ask(zone=zone, signal=signal, now=now, starts_at=starts_at, ends_at=ends_at, settings=settings or {})
-    return read(PROVIDERS[provider], Answer(body, status=status), ask)
+    return read(PROVIDERS[provider], FeedAnswer(body, status=status), ask)
 
 
 def prices(provider: str, body: bytes, zone: str | None = None, **ask: object) -> list[SpotPrice]:

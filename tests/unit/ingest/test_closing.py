@@ -7,8 +7,8 @@ from datetime import timedelta
 from gridsignal_schemas.messages import DispatchRequest, GridAlert, Record, RequestCancellation
 from gridsignal_services.ingest.closing import Absences, superseded
 from gridsignal_services.ingest.intake import Intake
-from gridsignal_services.ingest.quarantine import SetAside
-from gridsignal_services.ingest.revisions import News, Revisions
+from gridsignal_services.ingest.quarantine import QuarantinedRecord
+from gridsignal_services.ingest.revisions import News, SeriesRevisions
 from tests.builders import a_dispatch_request, a_grid_alert, utc
 
 NOW = utc("16:00")
@@ -23,8 +23,8 @@ def a_request(**changes: object) -> DispatchRequest:
     return a_dispatch_request(request_id="openadr3-1", **changes)
 
 
-def published(*records: Record) -> Revisions:
-    revisions = Revisions()
+def published(*records: Record) -> SeriesRevisions:
+    revisions = SeriesRevisions()
     for record in records:
         revisions.learn(record)
     return revisions
@@ -54,7 +54,7 @@ def test_an_alert_that_had_not_begun_begins_and_ends_now() -> None:
     for _ in range(2):
         over = absences.closings(FEED, revisions.standing(*FEED, NOW), [], NOW)
     verdict = Intake(revisions=revisions).judge(over[0], "DE-LU", NOW)
-    assert not isinstance(verdict, SetAside)
+    assert not isinstance(verdict, QuarantinedRecord)
     assert isinstance(verdict.publish, GridAlert)
     assert (verdict.publish.starts_at, verdict.publish.ends_at) == (NOW, NOW)
 
@@ -105,5 +105,5 @@ def test_a_replaced_notice_stays_ended_although_the_feed_still_lists_it() -> Non
 
 def test_a_request_that_the_ledger_would_refuse_is_set_aside_with_its_rule() -> None:
     aside = Intake().judge(a_request(), "DE-LU", utc("17:30"))
-    assert isinstance(aside, SetAside)
+    assert isinstance(aside, QuarantinedRecord)
     assert [reason.code for reason in aside.reasons] == ["gate_closure"]

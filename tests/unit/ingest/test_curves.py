@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gridsignal_services.ingest.curves import Curve, by_day, clipped, joined, so_far
 from gridsignal_services.ingest.feed import Malformed
-from gridsignal_services.ingest.left_out import LeftOut
+from gridsignal_services.ingest.left_out import LeftOutRows
 from gridsignal_services.ingest.schedule import MARKET_TIME, day_starts_at, market_day
 from gridsignal_services.ingest.stamps import from_stamps, of_step
 
@@ -124,7 +124,7 @@ def test_a_step_that_would_be_a_guess_is_asked_for(runs: list[tuple[int, int]]) 
 
 
 def test_a_stamp_told_in_two_ways_is_a_gap_where_somebody_takes_note() -> None:
-    left_out = LeftOut()
+    left_out = LeftOutRows()
     found = of_step(stamps(0, 1, 1, 2, 2), [Decimal(v) for v in (1, 2, 3, 4, 4)], 3600, left_out)
     assert (found, len(left_out)) == (curve(1, None, 4), 1)
     assert left_out.texts[0].startswith("two values for 2024-05-11T23:00:00Z: 2 and 3")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gridsignal_services.ingest.intake import Intake
 from gridsignal_services.ingest.kept import Kept
-from gridsignal_services.ingest.revisions import Revisions
+from gridsignal_services.ingest.revisions import SeriesRevisions
 from tests.builders import a_spot_price
 
 
@@ -24,7 +24,7 @@ def test_whatever_is_put_the_budget_holds_and_the_newest_is_there(puts: list[tup
 
 
 def test_who_pushes_much_forgets_its_own_and_nobody_else_s() -> None:
-    revisions = Revisions(Kept(most=1_000, most_of_one=400))
+    revisions = SeriesRevisions(Kept(most=1_000, most_of_one=400))
     modest = a_spot_price(provider="modest")
     revisions.learn(modest)
     for number in range(500):

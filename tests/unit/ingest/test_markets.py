@@ -11,7 +11,7 @@ import pytest
 
 from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.markets import Bounds, Markets, market_of, timezone_of
-from gridsignal_services.ingest.quarantine import Limits, faults
+from gridsignal_services.ingest.quarantine import FeedLimits, faults
 from gridsignal_services.settings import ConfigError
 from tests.builders import a_spot_price
 
@@ -116,9 +116,9 @@ def test_the_quarantine_judges_by_the_limits_of_the_delivery_day() -> None:
     now = datetime(2026, 10, 10, 12, tzinfo=UTC)
     prices = [Decimal(-550), Decimal(10), Decimal(20), Decimal(30)]
     record = a_spot_price(starts_at=datetime(2026, 10, 10, 22, tzinfo=UTC), prices_per_mwh=prices)
-    assert faults(record, None, now, Limits(), None) == []
+    assert faults(record, None, now, FeedLimits(), None) == []
     floor = told("[markets.SDAC]\nlimits = [{ lowest = -100, highest = 100 }]")
-    assert [r.code for r in faults(record, None, now, Limits(markets=floor), None)] == ["out_of_bounds"]
+    assert [r.code for r in faults(record, None, now, FeedLimits(markets=floor), None)] == ["out_of_bounds"]
 
 
 def test_the_readme_s_feeds_file_is_read_with_its_markets() -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
-from gridsignal_services.ingest.feed import Answer, Ask, Malformed, read
+from gridsignal_services.ingest.feed import Ask, FeedAnswer, Malformed, read
 from gridsignal_services.ingest.providers import PROVIDERS
 from tests.feed_documents import (
     aemo_notice,
@@ -48,7 +48,7 @@ def figures(records: list[Record]) -> list[Decimal | None]:
 def asked(provider: str, body: bytes) -> tuple[list[Record], Ask]:
     names_zone = provider not in ("energy_charts", "openadr3")
     ask = Ask(zone=None if names_zone else "DE-LU", signal=None, now=NOW)
-    return read(PROVIDERS[provider], Answer(body), ask), ask
+    return read(PROVIDERS[provider], FeedAnswer(body), ask), ask
 
 
 def a44(old: str = "", new: str = "", *, curve: str = "A01") -> bytes:

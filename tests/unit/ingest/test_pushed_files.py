@@ -11,7 +11,7 @@ import pytest
 
 from gridsignal_schemas.strict_json import read
 from gridsignal_services.ingest.feed import Malformed
-from gridsignal_services.ingest.left_out import LeftOut
+from gridsignal_services.ingest.left_out import LeftOutRows
 from gridsignal_services.ingest.pushed import CarbonBody, PricesBody
 from gridsignal_services.ingest.pushed_files import bodies, text_of
 from gridsignal_services.ingest.pushed_json import Body, in_days
@@ -58,7 +58,7 @@ def test_rows_of_several_zones_and_days_are_a_body_for_each() -> None:
 def test_a_point_is_no_decimal_one_beside_a_decimal_comma(spelt: str) -> None:
     """In such a file 1.234 is a thousand, in any other a little more than one."""
     rows = [f"2024-05-12T{hour:02}:00Z,{hour}" for hour in range(24)]
-    told = LeftOut()
+    told = LeftOutRows()
     found = bodies(csv(*rows[:-1], "2024-05-12T23:00Z,1.234"), GIVEN, None, told)
     assert (found[-1].content["prices_per_mwh"][-1], len(told)) == ("1.234", 0)
     with pytest.raises(Malformed, match=r"line 24: '1\.234' is thousands or decimals: line 6 has a decimal comma"):
@@ -72,7 +72,7 @@ def test_each_row_lasts_as_long_as_it_says_itself() -> None:
     hours = [f"2024-05-12T{hour:02}:00Z,{hour},3600" for hour in range(4)]
     quarters = [f"2024-05-12T04:{minute:02}:00Z,5,900" for minute in (0, 15, 30, 45)]
     for rows in (hours + quarters, quarters + hours):
-        told = LeftOut()
+        told = LeftOutRows()
         found = sorted(
             bodies(csv(*rows, head=head), GIVEN, None, told), key=lambda body: str(body.content["starts_at"])
         )
@@ -106,7 +106,7 @@ def test_an_empty_value_and_a_missing_row_are_gaps() -> None:
 )
 def test_a_file_as_spreadsheets_save_it_is_read(spoil: Callable[[str], str]) -> None:
     plain = csv("2024-05-12T00:00Z,1", "2024-05-12T01:00Z,2", "2024-05-12T02:00Z,-3")
-    assert bodies(spoil(plain), GIVEN, None, LeftOut()) == bodies(plain, GIVEN, None)
+    assert bodies(spoil(plain), GIVEN, None, LeftOutRows()) == bodies(plain, GIVEN, None)
 
 
 def test_a_comma_at_the_end_of_each_line_is_called_a_column_without_a_name() -> None:
@@ -186,7 +186,7 @@ def a_day(*changes: tuple[int, str]) -> str:
     ],
 )
 def test_one_bad_line_is_a_gap_that_is_told_and_the_rest_is_read(line: str, complaint: str) -> None:
-    left_out = LeftOut()
+    left_out = LeftOutRows()
     (body,) = bodies(a_day((5, line)), GIVEN, ZoneInfo("UTC"), left_out)
     values = body.content["prices_per_mwh"]
     assert (len(values), values[5], values[6], values[3]) == (24, None, "6.5", "3.5")
@@ -196,13 +196,13 @@ def test_one_bad_line_is_a_gap_that_is_told_and_the_rest_is_read(line: str, comp
 def test_a_file_of_which_much_can_t_be_read_is_refused_with_its_first_line() -> None:
     text = a_day(*((row, f'2024-05-12T{row:02}:00Z,"2,41{row % 10}"') for row in range(3, 7)))
     with pytest.raises(Malformed, match=r"line 5: expected a number .* got '2,413' \(4 of 24\)"):
-        bodies(text, GIVEN, None, LeftOut())
+        bodies(text, GIVEN, None, LeftOutRows())
 
 
 def test_local_times_that_are_none_or_two_refuse_the_file_however_few() -> None:
     rows = [f"2024-10-27T{n // 4:02}:{n % 4 * 15:02},1" for n in range(96)]
     with pytest.raises(Malformed, match="line 10: expected an offset"):
-        bodies(csv(*rows), GIVEN, BERLIN, LeftOut())
+        bodies(csv(*rows), GIVEN, BERLIN, LeftOutRows())
 
 
 @pytest.mark.parametrize(("mark", "name"), [(";", "semicolon"), ("\t", "tab"), ("|", "vertical bar")])
@@ -234,7 +234,7 @@ def test_a_file_that_is_no_text_of_ours_is_called_by_its_name(content: bytes, na
 
 
 def test_one_body_of_a_list_that_is_none_is_told_and_the_others_are_pushed() -> None:
-    left_out = LeftOut()
+    left_out = LeftOutRows()
     found = bodies(json.dumps([{"alert_id": "1"}, 5, {"zone": "FR"}]), {}, None, left_out)
     assert [body.signal for body in found] == ["alerts"]
     assert [text.split(":")[0] for text in left_out] == ["body 2", "body 3"]
@@ -245,18 +245,18 @@ def test_a_resolution_is_whole_seconds(step: str) -> None:
     with pytest.raises(
         Malformed, match=f"SHANDONG-DA.*expected resolution_s as whole seconds .* got '{re.escape(step)}'"
     ):
-        bodies(a_day(), GIVEN | {"resolution_s": step}, None, LeftOut())
+        bodies(a_day(), GIVEN | {"resolution_s": step}, None, LeftOutRows())
 
 
 def test_a_resolution_that_the_stamps_deny_is_refused() -> None:
     with pytest.raises(Malformed, match="expected stamps at steps of 7200 s, got 12 of 24 elsewhere"):
-        bodies(a_day(), GIVEN | {"resolution_s": "7200"}, None, LeftOut())
+        bodies(a_day(), GIVEN | {"resolution_s": "7200"}, None, LeftOutRows())
 
 
 @pytest.mark.parametrize(("column", "other"), [("zone", "FR"), ("currency", "EUR"), ("dataset", "Y")])
 def test_a_row_that_went_astray_into_another_series_costs_itself_and_is_named(column: str, other: str) -> None:
     rows = [f"{other if hour == 5 else GIVEN[column]},2024-05-12T{hour:02}:00Z,{hour}" for hour in range(24)]
-    left_out = LeftOut()
+    left_out = LeftOutRows()
     (body,) = bodies(csv(*rows, head=f"{column},starts_at,price_per_mwh"), GIVEN, ZoneInfo("UTC"), left_out)
     assert body.content["prices_per_mwh"][4:7] == ["4", None, "6"]
     assert len(left_out) == 1 and f"{other} " in left_out.texts[0]  # noqa: PT018 - one fact

@@ -8,17 +8,17 @@ from decimal import Decimal
 from gridsignal_schemas.messages import CarbonIntensity, Record, SpotPrice
 from gridsignal_services.ingest.intake import Intake
 from gridsignal_services.ingest.markets import Bounds
-from gridsignal_services.ingest.quarantine import Limits, SetAside, faults
-from gridsignal_services.ingest.revisions import Verdict
+from gridsignal_services.ingest.quarantine import FeedLimits, QuarantinedRecord, faults
+from gridsignal_services.ingest.revisions import RevisionVerdict
 from tests.builders import a_carbon_intensity, a_grid_alert, a_spot_price, utc
 
 NOW = utc("22:30")
 
 
 def codes(
-    record: Record, *, zone: str | None = None, good: Record | None = None, limits: Limits | None = None
+    record: Record, *, zone: str | None = None, good: Record | None = None, limits: FeedLimits | None = None
 ) -> list[str]:
-    return [reason.code for reason in faults(record, zone, NOW, limits or Limits(), good)]
+    return [reason.code for reason in faults(record, zone, NOW, limits or FeedLimits(), good)]
 
 
 def prices(*values: str) -> SpotPrice:
@@ -34,13 +34,13 @@ def test_a_negative_price_and_a_spike_are_prices() -> None:
 
 
 def test_a_price_beyond_the_market_s_limits_is_set_aside_with_the_figure() -> None:
-    reasons = faults(prices("10", "-501", "9999"), None, NOW, Limits(), None)
+    reasons = faults(prices("10", "-501", "9999"), None, NOW, FeedLimits(), None)
     assert [reason.code for reason in reasons] == ["out_of_bounds"]
     assert reasons[0].text == "expected -500..5000 price per MWh, got -501 at 2024-05-11T23:00:00Z (2 of 3)"
 
 
 def test_bounds_are_settings_per_zone_and_product() -> None:
-    limits = Limits(price_bounds={("DE-LU", "DAY_AHEAD"): Bounds(Decimal(-10), Decimal(10))})
+    limits = FeedLimits(price_bounds={("DE-LU", "DAY_AHEAD"): Bounds(Decimal(-10), Decimal(10))})
     assert codes(prices("11"), limits=limits) == ["out_of_bounds"]
     assert codes(a_spot_price(zone="AU-NSW1", currency="AUD", prices_per_mwh=[Decimal(-1000), Decimal(20_000)])) == []
 
@@ -101,7 +101,7 @@ def test_the_last_good_figures_stay_when_a_batch_is_set_aside() -> None:
     intake = Intake()
     intake.learn(a_spot_price())
     bad = a_spot_price(prices_per_mwh=[Decimal(99_999)] * 24)
-    assert isinstance(intake.judge(bad, "DE-LU", NOW), SetAside)
+    assert isinstance(intake.judge(bad, "DE-LU", NOW), QuarantinedRecord)
     assert intake.revisions.last(bad) == a_spot_price()
     assert [aside.record for aside in intake.quarantine] == [bad]
 
@@ -109,7 +109,7 @@ def test_the_last_good_figures_stay_when_a_batch_is_set_aside() -> None:
 def judged(intake: Intake, record: Record) -> list[str]:
     """The reasons a record was set aside for; published, and known from then on, where there are none."""
     verdict = intake.judge(record, None, utc("2024-05-14T23:00"))
-    if isinstance(verdict, SetAside):
+    if isinstance(verdict, QuarantinedRecord):
         return [reason.code for reason in verdict.reasons]
     if verdict.publish is not None:
         intake.learn(verdict.publish)
@@ -127,7 +127,7 @@ def a_day(day: int, *values: str, read_at: int = 0, **changes: object) -> SpotPr
 def test_a_few_values_out_of_bounds_are_gaps_and_the_rest_is_published() -> None:
     intake = Intake()
     verdict = intake.judge(prices(*["50"] * 90, *["-600.01"] * 6), None, NOW)
-    assert isinstance(verdict, Verdict)
+    assert isinstance(verdict, RevisionVerdict)
     assert isinstance(verdict.publish, SpotPrice)
     assert verdict.publish.prices_per_mwh == [Decimal(50)] * 90 + [None] * 6
     assert set(verdict.publish.flags) >= {"gap", "out_of_bounds"}
@@ -166,7 +166,7 @@ def test_a_land_that_changes_its_currency_on_a_known_day_is_read_from_the_first_
     old = a_spot_price(zone="BG", currency="BGN", starts_at=start - timedelta(days=1))
     for starts_at, codes in ((start, ["currency_changed"]), (start + timedelta(days=1), [])):
         new = a_spot_price(zone="BG", currency="EUR", starts_at=starts_at)
-        assert [reason.code for reason in faults(new, None, now, Limits(), old)] == codes
+        assert [reason.code for reason in faults(new, None, now, FeedLimits(), old)] == codes
 
 
 def test_a_new_level_is_how_it_is_now_once_another_day_has_it_too() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
-from gridsignal_services.ingest.feed import Answer, Ask, FeedError, Malformed, NotYetAvailable, Signal, read
+from gridsignal_services.ingest.feed import Ask, FeedAnswer, FeedError, Malformed, NotYetAvailable, Signal, read
 from gridsignal_services.ingest.providers import PROVIDERS
 from tests.builders import utc
 from tests.feed_documents import (
@@ -37,7 +37,7 @@ DOMAINS = [f"<{name}_Domain.mRID>{BE}</{name}_Domain.mRID>" for name in ("in", "
 
 def of(provider: str, body: bytes, signal: Signal | None) -> tuple[list[Record], list[str]]:
     ask = Ask(zone=None, signal=signal, now=NOW)
-    return read(PROVIDERS[provider], Answer(body), ask), list(ask.left_out)
+    return read(PROVIDERS[provider], FeedAnswer(body), ask), list(ask.left_out)
 
 
 # --- documents of the transparency platform ---------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_a_list_that_is_not_there_yet_is_awaited() -> None:
 
 def events(*told_of: dict[str, Any]) -> tuple[list[Record], list[str]]:
     ask = Ask(zone="DE-LU", signal=Signal.EVENT, now=NOW)
-    return read(PROVIDERS["openadr3"], Answer(as_json(list(told_of))), ask), list(ask.left_out)
+    return read(PROVIDERS["openadr3"], FeedAnswer(as_json(list(told_of))), ask), list(ask.left_out)
 
 
 @pytest.mark.parametrize("payload", [None, "x", 5, {}, {"values": [1]}, {"type": "", "values": [1]}])

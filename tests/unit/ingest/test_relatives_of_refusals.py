@@ -6,7 +6,15 @@ import gzip
 
 import pytest
 
-from gridsignal_services.ingest.feed import Banned, FeedError, Malformed, NotYetAvailable, Outage, Refused, Signal
+from gridsignal_services.ingest.feed import (
+    Banned,
+    FeedError,
+    Malformed,
+    NotYetAvailable,
+    Outage,
+    Refused,
+    Signal,
+)
 from gridsignal_services.ingest.providers import PROVIDERS
 from tests.feed_documents import acknowledgement, as_json, energy_charts, minutes, one_of_each
 from tests.unit.ingest.asking import told
@@ -14,7 +22,11 @@ from tests.unit.ingest.asking import told
 TOO_OFTEN = "Too Many Requests", "API rate limit exceeded", "Your quota is used up", "Max 2 requests per second"
 AWAY = "502 Bad Gateway", "Service temporarily unavailable", "Down for maintenance", "Please try again later"
 NOT_ENTITLED = "Unauthorized", "Invalid auth-token", "Access denied", "You need a subscription", "expired API key"
-CAUSES: list[tuple[type[FeedError], tuple[str, ...]]] = [(Banned, TOO_OFTEN), (Outage, AWAY), (Refused, NOT_ENTITLED)]
+CAUSES: list[tuple[type[FeedError], tuple[str, ...]]] = [
+    (Banned, TOO_OFTEN),
+    (Outage, AWAY),
+    (Refused, NOT_ENTITLED),
+]
 WORDS = [(cause, text) for cause, texts in CAUSES for text in texts]
 
 

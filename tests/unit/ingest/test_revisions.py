@@ -6,19 +6,19 @@ from decimal import Decimal
 
 from gridsignal_schemas.messages import CarbonIntensity, SpotPrice
 from gridsignal_services.ingest.kept import Kept, weight
-from gridsignal_services.ingest.revisions import News, Revisions
+from gridsignal_services.ingest.revisions import News, SeriesRevisions
 from tests.builders import a_carbon_intensity, a_grid_alert, a_spot_price, utc
 
 
-def published(*records: SpotPrice | CarbonIntensity) -> Revisions:
-    revisions = Revisions()
+def published(*records: SpotPrice | CarbonIntensity) -> SeriesRevisions:
+    revisions = SeriesRevisions()
     for record in records:
         revisions.learn(record)
     return revisions
 
 
 def test_a_series_never_seen_is_new_and_gets_revision_one() -> None:
-    verdict = Revisions().judge(a_spot_price(revision=7))
+    verdict = SeriesRevisions().judge(a_spot_price(revision=7))
     assert verdict.news is News.NEW
     assert verdict.publish == a_spot_price(revision=1)
 
@@ -93,7 +93,7 @@ def test_series_of_different_basis_vintage_or_provider_are_never_compared() -> N
 
 
 def test_an_alert_is_compared_by_its_content() -> None:
-    revisions = Revisions()
+    revisions = SeriesRevisions()
     revisions.learn(a_grid_alert())
     assert revisions.judge(a_grid_alert()).news is News.KNOWN
     verdict = revisions.judge(a_grid_alert(text="over", ends_at=utc("23:00")))
@@ -102,7 +102,7 @@ def test_an_alert_is_compared_by_its_content() -> None:
 
 
 def test_the_oldest_series_is_forgotten_when_there_are_too_many() -> None:
-    revisions = Revisions(Kept(most=2 * weight(a_spot_price())))
+    revisions = SeriesRevisions(Kept(most=2 * weight(a_spot_price())))
     for zone in ("DE-LU", "FR", "NL"):
         revisions.learn(a_spot_price(zone=zone))
     assert len(revisions) == 2

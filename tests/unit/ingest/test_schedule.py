@@ -12,7 +12,7 @@ from gridsignal_services.ingest.schedule import (
     DAY_AHEAD,
     LONGEST_BACK_OFF_S,
     Cadence,
-    Past,
+    PastRuns,
     back_off_s,
     cut,
     day_starts_at,
@@ -31,46 +31,46 @@ def at(text: str) -> datetime:
 
 def test_a_feed_never_asked_is_due_within_two_seconds() -> None:
     now = at("2024-05-11T09:00")
-    assert next_due(DAY_AHEAD, Past(), now, 0.0) == now
-    assert next_due(DAY_AHEAD, Past(), now, 0.99) < now + timedelta(seconds=2)
+    assert next_due(DAY_AHEAD, PastRuns(), now, 0.0) == now
+    assert next_due(DAY_AHEAD, PastRuns(), now, 0.99) < now + timedelta(seconds=2)
 
 
 def test_a_half_hourly_feed_is_read_two_minutes_after_each_half_hour() -> None:
-    past = Past(last_attempt_at=at("2024-05-11T09:02:30"))
+    past = PastRuns(last_attempt_at=at("2024-05-11T09:02:30"))
     assert next_due(HALF_HOURLY, past, at("2024-05-11T09:03"), 0.0) == at("2024-05-11T09:32")
 
 
 def test_around_publication_a_day_ahead_feed_is_read_every_few_minutes_until_tomorrow_is_here() -> None:
     asked = at("2024-05-11T10:45")  # 12:45 market time
-    waiting = next_due(DAY_AHEAD, Past(last_attempt_at=asked), asked, 0.5)
+    waiting = next_due(DAY_AHEAD, PastRuns(last_attempt_at=asked), asked, 0.5)
     assert waiting - asked == timedelta(seconds=180)
-    complete = next_due(DAY_AHEAD, Past(last_attempt_at=asked, complete=True), asked, 0.0)
+    complete = next_due(DAY_AHEAD, PastRuns(last_attempt_at=asked, complete=True), asked, 0.0)
     assert complete == at("2024-05-11T11:00")
 
 
 def test_the_window_opens_in_market_time_in_summer_and_in_winter() -> None:
     summer, winter = at("2024-07-01T10:05"), at("2024-12-12T11:05")
-    assert next_due(DAY_AHEAD, Past(last_attempt_at=summer), summer, 0.0) == at("2024-07-01T10:40")
-    assert next_due(DAY_AHEAD, Past(last_attempt_at=winter), winter, 0.0) == at("2024-12-12T11:40")
+    assert next_due(DAY_AHEAD, PastRuns(last_attempt_at=summer), summer, 0.0) == at("2024-07-01T10:40")
+    assert next_due(DAY_AHEAD, PastRuns(last_attempt_at=winter), winter, 0.0) == at("2024-12-12T11:40")
 
 
 def test_readers_are_spread_by_their_jitter() -> None:
     asked = at("2024-05-11T10:05")
-    dues = {next_due(DAY_AHEAD, Past(last_attempt_at=asked), asked, j / 10) for j in range(10)}
+    dues = {next_due(DAY_AHEAD, PastRuns(last_attempt_at=asked), asked, j / 10) for j in range(10)}
     assert len(dues) == 10
     assert max(dues) - min(dues) > timedelta(minutes=2)
 
 
 def test_an_outage_backs_off_and_not_yet_does_not() -> None:
     asked = at("2024-05-11T10:45")
-    assert next_due(DAY_AHEAD, Past(asked, failures=1), asked, 1.0) == asked + timedelta(seconds=15)
-    assert next_due(DAY_AHEAD, Past(asked, failures=5), asked, 1.0) == asked + timedelta(seconds=240)
+    assert next_due(DAY_AHEAD, PastRuns(asked, failures=1), asked, 1.0) == asked + timedelta(seconds=15)
+    assert next_due(DAY_AHEAD, PastRuns(asked, failures=5), asked, 1.0) == asked + timedelta(seconds=240)
     assert back_off_s(1000, 1.0) == LONGEST_BACK_OFF_S
 
 
 def test_what_the_feed_asked_for_is_respected_even_where_we_would_be_due() -> None:
     asked = at("2024-05-11T10:45")
-    banned = Past(asked, failures=1, not_before=at("2024-05-11T10:55"))
+    banned = PastRuns(asked, failures=1, not_before=at("2024-05-11T10:55"))
     assert next_due(DAY_AHEAD, banned, asked, 0.0) == at("2024-05-11T10:55")
 
 
@@ -85,7 +85,7 @@ def test_due_is_never_in_the_past_and_never_more_than_a_period_away(
     failures: int, jitter: float, after_s: int, cadence: Cadence, complete: bool
 ) -> None:
     asked = at("2024-03-31T00:00") + timedelta(seconds=after_s)
-    due = next_due(cadence, Past(asked, failures=failures, complete=complete), asked, jitter)
+    due = next_due(cadence, PastRuns(asked, failures=failures, complete=complete), asked, jitter)
     assert asked <= due <= asked + timedelta(seconds=max(cadence.period_s * 1.1, LONGEST_BACK_OFF_S))
 
 

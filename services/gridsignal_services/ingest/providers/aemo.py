@@ -14,9 +14,9 @@ from typing import Any
 from gridsignal_schemas.messages import Record, SpotPrice
 from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import (
-    Answer,
     Ask,
     Call,
+    FeedAnswer,
     Malformed,
     NotYetAvailable,
     Provider,
@@ -48,7 +48,7 @@ def request(ask: Ask) -> Call:
     return Call(ask.settings.get("address", ADDRESS), headers={"Accept": "application/json"})
 
 
-def parse(answer: Answer, ask: Ask) -> list[Record]:
+def parse(answer: FeedAnswer, ask: Ask) -> list[Record]:
     """A SpotPrice per region and interval and a GridAlert per notice, region and window; or what a notice file says."""
     refuse_status(answer)
     if kind := foreign_kind(answer.body):

@@ -17,9 +17,9 @@ from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.curves import Curve, Value, so_far
 from gridsignal_services.ingest.elements import each, figure
 from gridsignal_services.ingest.feed import (
-    Answer,
     Ask,
     Call,
+    FeedAnswer,
     Malformed,
     NotYetAvailable,
     Provider,
@@ -47,7 +47,7 @@ def request(ask: Ask) -> Call:
     return Call(f"{address}/carbon-intensity/{route}", {"zone": ask.zone}, headers=headers)
 
 
-def parse(answer: Answer, ask: Ask) -> list[Record]:
+def parse(answer: FeedAnswer, ask: Ask) -> list[Record]:
     """One CarbonIntensity an hour, ESTIMATED or MEASURED; of a forecast one curve with the vintage of the answer."""
     if answer.status == 404:
         raise NotYetAvailable("electricitymaps has no figures for this zone (status 404)")

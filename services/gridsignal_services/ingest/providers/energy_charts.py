@@ -14,9 +14,9 @@ from gridsignal_schemas.messages import CarbonIntensity, Record, SpotPrice
 from gridsignal_services.ingest.curves import Curve, by_day, clipped, so_far
 from gridsignal_services.ingest.elements import each, figure
 from gridsignal_services.ingest.feed import (
-    Answer,
     Ask,
     Call,
+    FeedAnswer,
     Malformed,
     NotYetAvailable,
     Provider,
@@ -65,7 +65,7 @@ def _bidding_zone(ask: Ask) -> str:
     return ask.settings.get(f"bzn.{zone}") or _BIDDING_ZONES.get(zone, zone)
 
 
-def parse(answer: Answer, ask: Ask) -> list[Record]:
+def parse(answer: FeedAnswer, ask: Ask) -> list[Record]:
     """One SpotPrice per market day, or one CarbonIntensity per day for history and one for the forecast."""
     if answer.status == 404:
         raise NotYetAvailable("energy_charts has no content for this window (status 404)")

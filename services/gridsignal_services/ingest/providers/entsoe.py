@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from gridsignal_schemas.messages import Record
 from gridsignal_services.ingest.feed import (
-    Answer,
     Ask,
     Call,
+    FeedAnswer,
     FeedError,
     Malformed,
     NotYetAvailable,
@@ -46,7 +46,7 @@ def request(ask: Ask) -> Call:
     return Call(address, params, secret_params={"securityToken": ask.settings.get("token", "")})
 
 
-def parse(answer: Answer, ask: Ask) -> list[Record]:
+def parse(answer: FeedAnswer, ask: Ask) -> list[Record]:
     """SpotPrices of an A44 or CarbonIntensities computed from an A75, also out of a zip of several documents."""
     raise_refusal(answer)
     found: list[Record] = []

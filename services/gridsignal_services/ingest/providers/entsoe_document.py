@@ -11,9 +11,9 @@ from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.curves import Curve, Value, contradicted
 from gridsignal_services.ingest.elements import each, figure
 from gridsignal_services.ingest.feed import (
-    Answer,
     Ask,
     Banned,
+    FeedAnswer,
     Malformed,
     NotYetAvailable,
     Outage,
@@ -80,7 +80,7 @@ def document(body: bytes, ask: Ask) -> Document:
     return Document(name, kind, series)
 
 
-def raise_refusal(answer: Answer) -> None:
+def raise_refusal(answer: FeedAnswer) -> None:
     """What statuses and bodies that are no document mean at this platform."""
     text = answer.body[:4000].decode("utf-8", "replace")
     if answer.status == 429 or "Max allowed requests per minute" in text:

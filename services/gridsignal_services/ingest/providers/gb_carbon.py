@@ -17,9 +17,9 @@ from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.curves import Curve, Value, by_day, clipped, so_far
 from gridsignal_services.ingest.elements import each, figure
 from gridsignal_services.ingest.feed import (
-    Answer,
     Ask,
     Call,
+    FeedAnswer,
     Malformed,
     NotYetAvailable,
     Outage,
@@ -53,7 +53,7 @@ def request(ask: Ask) -> Call:
     return Call(path, headers={"Accept": "application/json"})
 
 
-def parse(answer: Answer, ask: Ask) -> list[Record]:
+def parse(answer: FeedAnswer, ask: Ask) -> list[Record]:
     """Per zone and UTC day one CarbonIntensity of forecasts and one of actuals, each with revisions of its own."""
     body = _body(answer)
     if "data" not in body or not body["data"]:
@@ -66,7 +66,7 @@ def parse(answer: Answer, ask: Ask) -> list[Record]:
     return found
 
 
-def _body(answer: Answer) -> dict[str, Any]:
+def _body(answer: FeedAnswer) -> dict[str, Any]:
     if answer.status in (200, 400, 404, 500) and answer.body.lstrip().startswith(b"{"):
         body = object_of(json_of(answer.body), "the answer")
         _raise_error(body)

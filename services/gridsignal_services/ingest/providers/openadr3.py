@@ -15,9 +15,9 @@ from urllib.parse import quote
 from gridsignal_schemas.messages import Record
 from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import (
-    Answer,
     Ask,
     Call,
+    FeedAnswer,
     Malformed,
     NotYetAvailable,
     Outage,
@@ -54,7 +54,7 @@ def login(ask: Ask) -> Call:
     return Call(address, method="POST", form=form)
 
 
-def token(answer: Answer, ask: Ask) -> tuple[str, datetime]:
+def token(answer: FeedAnswer, ask: Ask) -> tuple[str, datetime]:
     """The access token, and when it expires."""
     if answer.status in (400, 401, 403):
         raise Refused(_refusal(answer, ask))
@@ -68,7 +68,7 @@ def token(answer: Answer, ask: Ask) -> tuple[str, datetime]:
     return text, ask.now + timedelta(seconds=min(lives_s, 86_400))
 
 
-def _refusal(answer: Answer, ask: Ask) -> str:
+def _refusal(answer: FeedAnswer, ask: Ask) -> str:
     """Why a token endpoint gives no token, in its own words (RFC 6749) and with the setting that changes it."""
     said = said_in(answer.body)
     scope = ask.settings.get("scope", _SCOPE)
@@ -79,7 +79,7 @@ def _refusal(answer: Answer, ask: Ask) -> str:
     return f"the VTN gives no token (status {answer.status}){said}"
 
 
-def beside(answers: Sequence[Answer], ask: Ask) -> list[Call]:
+def beside(answers: Sequence[FeedAnswer], ask: Ask) -> list[Call]:
     """The programs of events that don't describe their payloads themselves: theirs are the defaults."""
     bodies = (json_of(answer.body) for answer in answers)
     events = [event for body in bodies if isinstance(body, list) for event in body]
@@ -113,7 +113,7 @@ def _programs(events: Sequence[Any], ask: Ask) -> dict[str, Program]:
     return found
 
 
-def _program(answer: Answer) -> dict[str, Any]:
+def _program(answer: FeedAnswer) -> dict[str, Any]:
     refuse_status(answer)
     return object_of(json_of(answer.body), "a program")
 
@@ -131,19 +131,19 @@ def _address(ask: Ask) -> str:
     return ask.settings.get("address", "").rstrip("/")
 
 
-def next_page(answer: Answer, ask: Ask) -> int | None:
+def next_page(answer: FeedAnswer, ask: Ask) -> int | None:
     """Where to go on: an empty page ends the list, a short one need not."""
     body = json_of(answer.body)
     return ask.page + len(body) if isinstance(body, list) and body else None
 
 
-def merge(answers: Sequence[Answer]) -> Answer:
+def merge(answers: Sequence[FeedAnswer]) -> FeedAnswer:
     """All pages as one: which event holds is decided among all of them."""
     pages = (answer.body.strip()[1:-1].strip() for answer in answers)
-    return Answer(b"[" + b",".join(page for page in pages if page) + b"]")
+    return FeedAnswer(b"[" + b",".join(page for page in pages if page) + b"]")
 
 
-def parse(answer: Answer, ask: Ask) -> list[Record]:
+def parse(answer: FeedAnswer, ask: Ask) -> list[Record]:
     """SpotPrices, CarbonIntensities, GridAlerts and DispatchRequests of a list of events, or of one."""
     if answer.status == 401:
         raise Refused("the VTN refuses the token: expired", expired=True)

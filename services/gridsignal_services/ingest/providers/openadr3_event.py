@@ -52,7 +52,7 @@ class Payload:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class OpenAdrEvent:
     """One event: who it is for, how urgent, and its spans."""
 
     key: str
@@ -156,7 +156,7 @@ Program = dict[str, Any] | str | int
 """A program as its VTN tells it, why it could not be read, or HIDDEN."""
 
 
-def event_of(value: object, ask: Ask, programs: Mapping[str, Program] | None = None) -> Event:
+def event_of(value: object, ask: Ask, programs: Mapping[str, Program] | None = None) -> OpenAdrEvent:
     """An event out of its JSON; what it leaves out its program says.
 
     Raises Unsupported for other objects and for OpenADR before 3.1, Malformed also where its program can't be read.
@@ -174,7 +174,7 @@ def event_of(value: object, ask: Ask, programs: Mapping[str, Program] | None = N
     issued_at = _time(body.get("modificationDateTime")) or _time(body.get("createdDateTime"))
     key = str(body.get("id") or told_name or program)[:128]
     in_order = tuple(spans(body, issued_at, ask))
-    return Event(
+    return OpenAdrEvent(
         key=key,
         program=program,
         name=told_name,

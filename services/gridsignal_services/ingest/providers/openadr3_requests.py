@@ -17,7 +17,7 @@ from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import Ask, Malformed
 from gridsignal_services.ingest.figures import decimal_of, list_of, name, words
 from gridsignal_services.ingest.markets import market_of
-from gridsignal_services.ingest.providers.openadr3_event import Event, Payload, number
+from gridsignal_services.ingest.providers.openadr3_event import OpenAdrEvent, Payload, number
 from gridsignal_services.ingest.providers.openadr3_timeline import Span
 
 _ALERTS = {
@@ -39,14 +39,14 @@ _RELATIVE = frozenset({"DISPATCH_SETPOINT_RELATIVE"})
 _TOLD_ONLY = frozenset({"CONTROL_SETPOINT", "DISPATCH_INSTRUCTION"})
 
 
-def asked(event: Event, zone: str, ask: Ask) -> list[DispatchRequest | GridAlert]:
+def asked(event: OpenAdrEvent, zone: str, ask: Ask) -> list[DispatchRequest | GridAlert]:
     """What an event asks of sites: a GridAlert or DispatchRequest for each interval that asks something."""
     name = f"event {event.key:.60}, payload"
     read = each(event.payloads, name, lambda one: _asked(event, one, zone, ask), ask, some=False)
     return [found for found in read if found is not None]
 
 
-def _asked(event: Event, payload: Payload, zone: str, ask: Ask) -> DispatchRequest | GridAlert | None:
+def _asked(event: OpenAdrEvent, payload: Payload, zone: str, ask: Ask) -> DispatchRequest | GridAlert | None:
     kind, values = payload.kind, list_of(payload.values, "values")
     if kind.startswith("ALERT_"):
         return _alert(event, payload, _ALERTS.get(kind, _ANY_ALERT), _words(values), zone, ask)
@@ -72,7 +72,7 @@ def _simple(values: list[Any]) -> tuple[str, int, str]:
     return kind, level, action
 
 
-def _change_w(event: Event, payload: Payload, values: list[Any], ask: Ask) -> int | None:
+def _change_w(event: OpenAdrEvent, payload: Payload, values: list[Any], ask: Ask) -> int | None:
     """The change of load in watts, less is negative; None where it can't be told."""
     number(values, payload.kind)
     if event.units_unknown and not payload.unit:
@@ -87,7 +87,7 @@ def _change_w(event: Event, payload: Payload, values: list[Any], ask: Ask) -> in
 
 
 def _power(
-    event: Event, payload: Payload, change_w: int | None, values: list[Any], zone: str, ask: Ask
+    event: OpenAdrEvent, payload: Payload, change_w: int | None, values: list[Any], zone: str, ask: Ask
 ) -> DispatchRequest | GridAlert:
     span, text = payload.span, _setpoint(event, payload, values)
     if change_w is None or span.ends_at is None:
@@ -99,12 +99,14 @@ def _power(
     return _request(event, span, change_w, (gate, deadline), zone, ask)
 
 
-def _setpoint(event: Event, payload: Payload, values: list[Any]) -> str:
+def _setpoint(event: OpenAdrEvent, payload: Payload, values: list[Any]) -> str:
     unit = payload.unit or ("in an unknown unit" if event.units_unknown else "KW")
     return f"{payload.kind} {_words(values)} {unit}: {event.name}"
 
 
-def _alert(event: Event, payload: Payload, meaning: tuple[str, int, str], text: str, zone: str, ask: Ask) -> GridAlert:
+def _alert(
+    event: OpenAdrEvent, payload: Payload, meaning: tuple[str, int, str], text: str, zone: str, ask: Ask
+) -> GridAlert:
     alert_kind, level, action = meaning
     return GridAlert.model_validate(
         {
@@ -138,7 +140,7 @@ def _deadlines(starts_at: datetime, ask: Ask) -> tuple[datetime, datetime]:
 
 
 def _request(
-    event: Event, span: Span, change_w: int, deadlines: tuple[datetime, datetime], zone: str, ask: Ask
+    event: OpenAdrEvent, span: Span, change_w: int, deadlines: tuple[datetime, datetime], zone: str, ask: Ask
 ) -> DispatchRequest:
     settings = ask.settings
     heard = [settings[f"target.{target}"] for target in event.targets if f"target.{target}" in settings]

@@ -17,7 +17,7 @@ from gridsignal_services.ingest.elements import each
 from gridsignal_services.ingest.feed import Ask, Malformed
 from gridsignal_services.ingest.figures import decimal_of, is_grams_per_kwh, list_of
 from gridsignal_services.ingest.markets import Market, market_of
-from gridsignal_services.ingest.providers.openadr3_event import Event, Payload
+from gridsignal_services.ingest.providers.openadr3_event import OpenAdrEvent, Payload
 from gridsignal_services.ingest.schedule import day_starts_at, market_day
 
 _PER_MWH = {"KWH": 1000, "MWH": 1}
@@ -39,7 +39,7 @@ class Piece:
     value: Decimal
 
 
-def series(events: Iterable[Event], zone: str, ask: Ask) -> Iterator[SpotPrice | CarbonIntensity]:
+def series(events: Iterable[OpenAdrEvent], zone: str, ask: Ask) -> Iterator[SpotPrice | CarbonIntensity]:
     """The prices and marginal intensities of events, each program a dataset; no instant is told twice."""
     market = market_of(zone)
     taken: dict[tuple[str, str, str], list[Stretch]] = {}
@@ -57,7 +57,7 @@ Group = tuple[str, str, bool]
 """Kind, currency (of a price), whether the currency is assumed."""
 
 
-def _pieces(event: Event, ask: Ask, market: Market) -> dict[Group, list[Piece]]:
+def _pieces(event: OpenAdrEvent, ask: Ask, market: Market) -> dict[Group, list[Piece]]:
     """Each value with its time; several values share their interval evenly. One that can't be read is a gap."""
     found: dict[Group, list[Piece]] = {}
     name = f"event {event.key:.60}"
@@ -70,7 +70,7 @@ def _pieces(event: Event, ask: Ask, market: Market) -> dict[Group, list[Piece]]:
 
 
 def _series_of(
-    event: Event, payload: Payload, ask: Ask, market: Market
+    event: OpenAdrEvent, payload: Payload, ask: Ask, market: Market
 ) -> tuple[Payload, Group, list[tuple[datetime, datetime, Any]]]:
     if event.units_unknown and not payload.unit:  # per kWh only where nobody says otherwise
         raise Malformed(
@@ -179,7 +179,7 @@ def _curve(run: list[Piece]) -> Curve:
 
 
 def _record(
-    kind: str, curve: Curve, event: Event, names: dict[str, str], ask: Ask, *, assumed: bool
+    kind: str, curve: Curve, event: OpenAdrEvent, names: dict[str, str], ask: Ask, *, assumed: bool
 ) -> SpotPrice | CarbonIntensity:
     randomized = any(span.randomized for span in event.spans)
     flags = [name for name, is_so in (("randomized_start", randomized), ("currency_assumed", assumed)) if is_so]

@@ -13,7 +13,16 @@ from typing import Any
 
 from gridsignal_schemas.messages import GridAlert, Record
 from gridsignal_services.ingest.elements import each
-from gridsignal_services.ingest.feed import Answer, Ask, Call, Malformed, Provider, Signal, Unsupported, refuse_status
+from gridsignal_services.ingest.feed import (
+    Ask,
+    Call,
+    FeedAnswer,
+    Malformed,
+    Provider,
+    Signal,
+    Unsupported,
+    refuse_status,
+)
 from gridsignal_services.ingest.figures import (
     Element,
     epoch_s,
@@ -71,7 +80,7 @@ def request(ask: Ask) -> Call:
     return Call(ask.settings.get("pjm_address", PJM_ADDRESS), days, headers={"Accept": "application/xml"})
 
 
-def parse(answer: Answer, ask: Ask) -> list[Record]:
+def parse(answer: FeedAnswer, ask: Ask) -> list[Record]:
     """A GridAlert per PJM message and region, or one for ERCOT's condition. No message is good news: an empty list."""
     refuse_status(answer)
     if answer.body.lstrip()[:1] == b"{":

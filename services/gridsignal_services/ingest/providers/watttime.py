@@ -19,9 +19,9 @@ from gridsignal_schemas.messages import CarbonIntensity, Record
 from gridsignal_services.ingest.curves import Curve, Value, by_day, clipped, so_far
 from gridsignal_services.ingest.elements import each, figure
 from gridsignal_services.ingest.feed import (
-    Answer,
     Ask,
     Call,
+    FeedAnswer,
     Malformed,
     NotYetAvailable,
     Provider,
@@ -51,7 +51,7 @@ def login(ask: Ask) -> Call:
     return Call(f"{ask.settings.get('address', ADDRESS)}/login", headers={"Authorization": f"Basic {basic}"})
 
 
-def token(answer: Answer, ask: Ask) -> tuple[str, datetime]:
+def token(answer: FeedAnswer, ask: Ask) -> tuple[str, datetime]:
     """The token, and when it expires."""
     if answer.status in (401, 403):
         raise Refused("watttime refuses the user name and password")
@@ -81,7 +81,7 @@ def _region(ask: Ask) -> str:
     return ask.settings.get(f"region.{ask.zone}", ask.zone or "")
 
 
-def parse(answer: Answer, ask: Ask) -> list[Record]:
+def parse(answer: FeedAnswer, ask: Ask) -> list[Record]:
     """One CarbonIntensity per forecast vintage, or per UTC day of history."""
     _raise_refusal(answer)
     body = object_of(json_of(answer.body), "the answer")
@@ -107,7 +107,7 @@ def _nothing() -> list[Record]:
     raise NotYetAvailable("watttime's forecast is empty")
 
 
-def _raise_refusal(answer: Answer) -> None:
+def _raise_refusal(answer: FeedAnswer) -> None:
     text = answer.body.lstrip()[:200]
     if answer.status in (401, 403) or b"403 Forbidden" in answer.body[:400] or b"Invalid scope" in answer.body[:400]:
         if answer.status != 401 and text.startswith(b"{"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gridsignal_schemas.messages import GridAlert
-from gridsignal_services.ingest.feed import Answer, Ask, read
+from gridsignal_services.ingest.feed import Ask, FeedAnswer, read
 from gridsignal_services.ingest.providers import PROVIDERS
 from tests.builders import utc
 from tests.unit.ingest.asking import NOW
@@ -20,7 +20,7 @@ Told = list[tuple[str, int, str]]
 def told(text: str, title: str = "") -> tuple[Told, list[str]]:
     """(zone, level, window) of each alert, the window empty for one that is over; and what was left out."""
     ask = Ask(zone=None, signal=None, now=NOW)
-    found = read(PROVIDERS["aemo"], Answer(notice(text, title)), ask)
+    found = read(PROVIDERS["aemo"], FeedAnswer(notice(text, title)), ask)
     names = {(utc(begin), utc(end)): name for name, (begin, end) in SPANS.items()}
     shown = [
         (alert.zone, alert.level, "" if alert.starts_at == alert.ends_at else names[alert.starts_at, alert.ends_at])
@@ -127,7 +127,7 @@ def test_each_region_replaces_the_notice_that_is_named_beside_it() -> None:
         "The LOR1 condition in the NSW region advised in MN 117998 is cancelled. "
         f"The LOR1 condition in the QLD region advised in MN 117999 is now {FIRST}."
     )
-    found = read(PROVIDERS["aemo"], Answer(notice(text, TITLE)), Ask(zone=None, signal=None, now=NOW))
+    found = read(PROVIDERS["aemo"], FeedAnswer(notice(text, TITLE)), Ask(zone=None, signal=None, now=NOW))
     assert [alert.supersedes for alert in found if isinstance(alert, GridAlert)] == ["aemo-117998", "aemo-117999"]
 
 

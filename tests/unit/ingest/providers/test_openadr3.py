@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import DispatchRequest, GridAlert, Record
 from gridsignal_schemas.rules.requests import request_faults
-from gridsignal_services.ingest.feed import Answer, Ask, FeedError, Malformed, Refused, Signal, Unsupported
+from gridsignal_services.ingest.feed import Ask, FeedAnswer, FeedError, Malformed, Refused, Signal, Unsupported
 from gridsignal_services.ingest.providers.openadr3 import PROVIDER, login, merge, next_page, token
 from tests.builders import utc
 from tests.feed_documents import as_json, interval, openadr_event
@@ -200,7 +200,7 @@ def test_client_credentials_travel_in_the_body_and_the_token_in_a_header() -> No
     assert call.form == {
         "grant_type": "client_credentials", "client_id": "us", "client_secret": "hush", "scope": "read_all"
     }  # fmt: skip
-    given = token(Answer(as_json({"access_token": "t", "token_type": "Bearer", "expires_in": 60})), ask())
+    given = token(FeedAnswer(as_json({"access_token": "t", "token_type": "Bearer", "expires_in": 60})), ask())
     assert given == ("t", NOW + timedelta(seconds=60))
     events = PROVIDER.request(ask(token="t", page=50))
     assert events.url == "https://vtn.example/3.1.0/events"
@@ -209,9 +209,9 @@ def test_client_credentials_travel_in_the_body_and_the_token_in_a_header() -> No
 
 def test_a_short_page_need_not_be_the_last_but_an_empty_one_is() -> None:
     page = as_json([openadr_event()] * 3)
-    assert next_page(Answer(page), ask(page=50)) == 53
-    assert next_page(Answer(b"[]"), ask(page=53)) is None
-    assert merge([Answer(page), Answer(b" [ ] "), Answer(page)]).body.count(b"programID") == 6
+    assert next_page(FeedAnswer(page), ask(page=50)) == 53
+    assert next_page(FeedAnswer(b"[]"), ask(page=53)) is None
+    assert merge([FeedAnswer(page), FeedAnswer(b" [ ] "), FeedAnswer(page)]).body.count(b"programID") == 6
 
 
 # --- whatever an event says -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gridsignal_schemas.messages import DispatchRequest, GridAlert, Record, SpotPrice
-from gridsignal_services.ingest.feed import Answer, Ask, Malformed, Signal, read
+from gridsignal_services.ingest.feed import Ask, FeedAnswer, Malformed, Signal, read
 from gridsignal_services.ingest.providers.openadr3 import PROVIDER
 from tests.builders import utc
 from tests.feed_documents import as_json, interval, openadr_event
@@ -28,11 +28,11 @@ def told(
     one: dict[str, Any] = interval(kind, value)
     one["payloads"][0] |= by_level.get("payload", {})
     one["payloadDescriptors"] = of_kind.get("interval")
-    answer = Answer(as_json([openadr_event(one, payloadDescriptors=of_kind.get("event"), **event)]))
+    answer = FeedAnswer(as_json([openadr_event(one, payloadDescriptors=of_kind.get("event"), **event)]))
     ask = Ask("SE-SE2", Signal.EVENT, NOW, settings={"reference_kw": "20000", "address": "https://vtn.example"})
     assert PROVIDER.beside is not None
     programs = [
-        Answer(as_json({"id": "tariff-1", "payloadDescriptors": of_kind.get("program")}), status=status)
+        FeedAnswer(as_json({"id": "tariff-1", "payloadDescriptors": of_kind.get("program")}), status=status)
         for _ in PROVIDER.beside([answer], ask)
     ]
     ask = Ask("SE-SE2", Signal.EVENT, NOW, settings=ask.settings, beside=tuple(programs))
@@ -112,13 +112,15 @@ def test_a_price_or_intensity_whose_program_may_not_be_read_is_in_the_unit_told_
     assert told(kind, 85, described, status=403) == told(kind, 85, described, status=404)
 
 
-@pytest.mark.parametrize("answer", [Answer(b"", status=500), Answer(b"<html>"), Answer(b"[]"), Answer(b"")])
-def test_a_program_that_can_t_be_read_now_costs_the_events_that_leave_their_units_to_it(answer: Answer) -> None:
+@pytest.mark.parametrize(
+    "answer", [FeedAnswer(b"", status=500), FeedAnswer(b"<html>"), FeedAnswer(b"[]"), FeedAnswer(b"")]
+)
+def test_a_program_that_can_t_be_read_now_costs_the_events_that_leave_their_units_to_it(answer: FeedAnswer) -> None:
     lost, kept = (openadr_event(interval("PRICE", 0.25), id=name, programID=name) for name in ("lost", "kept"))
     own = openadr_event(interval("PRICE", 0.5), id="own", payloadDescriptors=[{"payloadType": "PRICE", **KWH}])
-    program = Answer(as_json({"id": "kept", "payloadDescriptors": [{"payloadType": "PRICE", **KWH}]}))
+    program = FeedAnswer(as_json({"id": "kept", "payloadDescriptors": [{"payloadType": "PRICE", **KWH}]}))
     ask = Ask("SE-SE2", Signal.EVENT, NOW, beside=(answer, program))
-    found = read(PROVIDER, Answer(as_json([lost, kept, own])), ask)
+    found = read(PROVIDER, FeedAnswer(as_json([lost, kept, own])), ask)
     assert sorted((r.dataset, r.currency) for r in found if isinstance(r, SpotPrice)) == [
         ("kept", "SEK"),
         ("tariff-1", "SEK"),
@@ -128,11 +130,11 @@ def test_a_program_that_can_t_be_read_now_costs_the_events_that_leave_their_unit
 
 def test_events_of_programs_beyond_those_that_are_asked_are_in_no_guessed_unit() -> None:
     events = [openadr_event(interval("PRICE", 85), id=f"e{at}", programID=f"p{at}") for at in range(52)]
-    answer = Answer(as_json(events))
+    answer = FeedAnswer(as_json(events))
     assert PROVIDER.beside is not None
     asked = PROVIDER.beside([answer], Ask("SE-SE2", Signal.EVENT, NOW, settings={"address": "https://vtn.example"}))
     told = {"payloadDescriptors": [{"payloadType": "PRICE", "units": "MWH", "currency": "SEK"}]}
-    programs = tuple(Answer(as_json({"id": f"p{at}"} | told)) for at in range(len(asked)))
+    programs = tuple(FeedAnswer(as_json({"id": f"p{at}"} | told)) for at in range(len(asked)))
     ask = Ask("SE-SE2", Signal.EVENT, NOW, beside=programs)
     found = read(PROVIDER, answer, ask)
     assert (len(asked), {price for r in found if isinstance(r, SpotPrice) for price in r.prices_per_mwh}) == (50, {85})
@@ -143,6 +145,6 @@ def test_events_of_programs_beyond_those_that_are_asked_are_in_no_guessed_unit()
 def test_a_price_as_text_is_a_price_and_one_with_a_comma_a_gap() -> None:
     event = openadr_event(interval("PRICE", "0.00125"), interval("PRICE", "0,25"), interval("PRICE", 0.5))
     ask = Ask("SE-SE2", Signal.EVENT, NOW)
-    found = read(PROVIDER, Answer(as_json([event])), ask)
+    found = read(PROVIDER, FeedAnswer(as_json([event])), ask)
     assert [r.prices_per_mwh for r in found if isinstance(r, SpotPrice)] == [[Decimal("1.25")], [500]]
     assert ["0,25" in text for text in ask.left_out] == [True]
