@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,7 @@ import pytest
 import gridsignal
 from gridsignal import MW, DispatchOrder, FlexOffer, OrderResponse
 from gridsignal.clock import wall
-from gridsignal.testing import FakeGrid
+from gridsignal.testing import FakeGrid, ManualClock
 from gridsignal_schemas.messages import GridClock
 from tests.builders import a_spot_price
 from tests.patience import SOON_S
@@ -94,6 +95,24 @@ async def test_the_readmes_program_follows_prices_requests_and_orders(
         accepted = await fake.next(OrderResponse, response="ACCEPTED")
     assert accepted.order_id == order.order_id
     assert offer.options[0].power_w == 12 * MW
+
+
+async def test_the_readmes_program_leaves_a_request_alone_whose_gate_has_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After each restart the snapshot has it again, as long as an offer of this site stands there."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    program, clock = example("readme"), ManualClock(wall() - timedelta(minutes=20))
+    async with FakeGrid(now=clock.now) as fake:
+        running_again = partial(program.follow_the_grid, fake.url, fake.token, Scheduler())
+        fake.ask(12 * MW, in_s=3600)  # its gate closes after fifteen minutes
+        async with running(running_again()):
+            await fake.next(FlexOffer)
+        clock.move_to(wall())
+        request = fake.ask(12 * MW, in_s=6 * 3600)
+        async with running(running_again()):
+            assert (await fake.next(FlexOffer)).request_id == request.request_id
+    assert capsys.readouterr().out == ""
 
 
 async def test_the_price_follower_goes_on_where_it_stopped(tmp_path: Path) -> None:

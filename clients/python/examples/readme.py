@@ -32,9 +32,9 @@ async def follow_the_grid(url: str, token: str, scheduler: Scheduler, instance: 
                 match signal:
                     case SpotPrice() as prices if (prices.at(grid.now()) or 0) < 0:
                         scheduler.start_deferred_jobs()
-                    case DispatchRequest(direction="LOAD_DECREASE", request_id=name) as request:
+                    case DispatchRequest(direction="LOAD_DECREASE") as asked if grid.now() < asked.gate_closure_at:
                         # one offer, however often this program is restarted; returns once the log has it
-                        await grid.offer(request, power_w=12 * MW, price_per_mwh="90", offer_id=f"fra-1-{name}")
+                        await grid.offer(asked, 12 * MW, price_per_mwh="90", offer_id=f"fra-1-{asked.request_id}")
                     case DispatchOrder(state="ISSUED" | "RECEIVED") as order:
                         await grid.accept(order)  # a site starts only after this returns
                         scheduler.follow(order)  # until order.ends_at

@@ -143,7 +143,9 @@ def let_go(cluster: Cluster, order: DispatchOrder, following: Following) -> None
 
 
 async def offer(grid: Grid, cluster: Cluster, request: DispatchRequest, site: str) -> None:
-    """Offers what can wait, at the price of waiting; nothing where nothing can."""
+    """Offers what can wait, at the price of waiting; nothing where nothing can, or where the gate closed meanwhile."""
+    if grid.now() >= request.gate_closure_at:
+        return
     power_w = min(request.power_w, cluster.flexible_w(request.starts_at, request.ends_at))
     if power_w < max(1, request.min_quantity_w) or request.request_id in cluster.promised:
         return

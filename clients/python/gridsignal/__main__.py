@@ -189,7 +189,7 @@ def completion(rest: list[str]) -> int:
         epilog='example:\n  eval "$(gridsignal completion bash)"',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    arguments.add_argument("shell", choices=("bash", "zsh"))
+    arguments.add_argument("shell", choices=("bash", "zsh"), metavar="SHELL", help="bash or zsh")
     shell = arguments.parse_args(rest).shell
     try:
         shtab = import_module("shtab")

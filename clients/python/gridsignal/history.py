@@ -53,6 +53,7 @@ class PricePoint:
     revision: int
     issued_at: datetime | None
     logged_at: datetime
+    """When the log had it, in grid time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class CarbonPoint:
     revision: int
     issued_at: datetime | None
     logged_at: datetime
+    """When the log had it, in grid time."""
 
 
 class Points(list[_Point]):

@@ -58,7 +58,8 @@ def first_steps(stack: Stack, files: Mapping[str, Path]) -> Iterator[str]:
     yield f"  gridsignal request create --zone {entry.zone} --down 12MW {_spans(stack)}"
     yield "in the first again, after the watch is stopped"
     yield "  gridsignal offer create REQUEST_ID --power 12MW --price 90"
-    yield "two minutes later, when the gate has closed: the order must be accepted within five minutes"
+    whose = "" if stack.replica.grid is None else ", all by your own clock and not the grid's"
+    yield f"two minutes later, when the gate has closed: the order must be accepted within five minutes{whose}"
     yield "  gridsignal watch dispatch --once"
     yield "  gridsignal respond accept ORDER_ID"
 

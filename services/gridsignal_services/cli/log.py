@@ -104,6 +104,7 @@ def _show(directory: Path, size: LogSize) -> None:
         for topic in size.topics
     ]
     show_rows(f"the log in {directory}", ("topic", "records", "oldest", "newest", "kept"), rows)
+    print("oldest, newest: when the log had it, by its own clock: this machine's, also where `up --speed` is set")
     print(f"on disk: {_bytes(size.file_bytes)}, {_bytes(size.free_bytes)} of it free; {_ahead(size)}")
 
 

@@ -31,7 +31,7 @@ def parser() -> Arguments:
         description="Register the schemas of all records. Again, it does nothing.",
         epilog=EXAMPLE,
     )
-    arguments.add_argument("action", choices=["register"])
+    arguments.add_argument("action", metavar="ACTION", choices=["register"], help="register: write them there")
     arguments.add_argument(
         "--schema-registry", metavar="URL", help="a Confluent-compatible one (GRIDSIGNAL_SCHEMA_REGISTRY)"
     )

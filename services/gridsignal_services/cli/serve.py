@@ -42,7 +42,8 @@ def parser() -> Arguments:
         description="Run one door as a service: several of each may run, anywhere the brokers are reached.",
         epilog=EXAMPLE,
     )
-    arguments.add_argument("door", choices=DOORS, help="for data centers, for operators, for feeds")
+    told = "gateway (for data centers), dispatch (for operators) or ingest (for feeds)"
+    arguments.add_argument("door", metavar="DOOR", choices=DOORS, help=told)
     arguments.add_argument("--kafka", metavar="HOST:PORT,...", help="the brokers")
     arguments.add_argument("--schema-registry", metavar="URL", help="a Confluent-compatible schema registry")
     arguments.add_argument("--prefix", dest="topic_prefix", help="before each topic's name: a simulation has its own")

@@ -124,7 +124,7 @@ def _mint(issuer: LocalIssuer, args: argparse.Namespace) -> int:
         scopes.append(SIGNAL_WRITE)
     lives_s, longest_s = int(args.lives.total_seconds()), _longest_s()
     if lives_s > longest_s:
-        print(f"gridsignal: --for: expected at most {longest_s} s, for no door takes more", file=sys.stderr)
+        print(f"gridsignal: --for: expected at most {_span(longest_s)}, for no door takes more", file=sys.stderr)
         return USAGE
     if not args.force and (fault := _stranger(args.registry, role, name)):
         print(f"gridsignal: {fault}", file=sys.stderr)
@@ -137,6 +137,15 @@ def _longest_s() -> int:
     """The longest life that doors with this environment take."""
     given = os.environ.get("GRIDSIGNAL_MAX_TOKEN_LIFE_S", "")
     return int(given) if given.isdecimal() else TokenRules().max_life_s
+
+
+def _span(seconds: int) -> str:
+    """As --for takes it, in the largest unit that gives a whole number."""
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0)
+    return f"{seconds // size}{unit}"
+
+
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def _stranger(file: Path | None, role: str, name: str) -> str:

@@ -38,7 +38,8 @@ def test_a_token_for_nobody_is_refused_unless_it_is_forced(issuer: Path, who: li
 
 def test_a_token_that_no_door_would_take_is_not_minted(issuer: Path) -> None:
     mint = ["token", "mint", "--participant", "acme-ai", "--for"]
-    assert ran([*mint, "32d"], GRIDSIGNAL_DIRECTORY=str(issuer)).code == 2
+    wrong = ran([*mint, "32d"], GRIDSIGNAL_DIRECTORY=str(issuer))
+    assert (wrong.code, wrong.err) == (2, "gridsignal: --for: expected at most 31d, for no door takes more\n")
     assert ran([*mint, "31d"], GRIDSIGNAL_DIRECTORY=str(issuer)).code == 0
     longer = {"GRIDSIGNAL_DIRECTORY": str(issuer), "GRIDSIGNAL_MAX_TOKEN_LIFE_S": str(40 * 86_400)}
     assert ran([*mint, "32d"], **longer).code == 0

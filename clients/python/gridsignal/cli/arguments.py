@@ -60,6 +60,8 @@ class Arguments(argparse.ArgumentParser):
         `from_now` is then the set of what was typed as a span: the same words mean another time a moment later.
         """
         found, rest = super().parse_known_args(args, namespace)
+        if rest:  # told by the action that has no such option, and not by the whole command
+            self.error(f"expected nothing more than its options and arguments, got {' '.join(rest):.200}")
         spans = {name: value for name, value in vars(found).items() if isinstance(value, FromNow)}
         if spans:
             found.from_now = frozenset(spans)

@@ -67,7 +67,7 @@ def parser() -> Arguments:
         description="Offer flexible load to a grid operator, take it back, see where it stands.",
         epilog=EXAMPLE,
     )
-    actions = arguments.add_subparsers(dest="action", required=True)
+    actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
     create = actions.add_parser("create", help="offer power on an open request")
     create.add_argument(
         "request_id", type=identifier, metavar="REQUEST_ID", help="as `gridsignal watch requests` shows it"

@@ -60,7 +60,7 @@ def parser() -> Arguments:
         description="Answer an order, and report how it goes. Start only when accept has answered.",
         epilog=EXAMPLE,
     )
-    actions = arguments.add_subparsers(dest="action", required=True)
+    actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
     for action, summary in _ACTIONS.items():
         one = actions.add_parser(action, help=summary)
         one.add_argument(

@@ -33,7 +33,8 @@ def parser() -> Arguments:
         description="Follow a stream: first what holds now, then everything new.",
         epilog=EXAMPLE,
     )
-    arguments.add_argument("what", choices=tuple(_STREAMS), help="what to follow; dispatch is requests and your orders")
+    told = f"what to follow: {', '.join(_STREAMS)}; dispatch is requests and your orders"
+    arguments.add_argument("what", choices=tuple(_STREAMS), metavar="STREAM", help=told)
     arguments.add_argument("--zone", action="append", metavar="ZONE", help="only this zone (may be repeated)")
     arguments.add_argument("--once", action="store_true", help="show what holds now and end")
     add_options(arguments, site=False)
