@@ -97,7 +97,7 @@ def next_undecided(ledger: Ledger, now: datetime, passed_over: Container[Subject
 
 
 def due_records(ledger: Ledger, now: datetime) -> list[Record]:
-    """The timers of the first moment that has come, in the order in which they fire."""
+    """The first timers that have come, in the order in which they fire."""
     return [_fired(timer) for timer in ledger.book.timers.due(max(now, ledger.book.now))]
 
 

@@ -17,9 +17,7 @@ _SPARSE = 64
 
 
 _TOGETHER = 256
-"""Moments of one kind that are fired together."""
-_INDEPENDENT = frozenset({Timer.EXPIRY, Timer.GATE_CLOSURE})
-"""Of these one changes nothing that the next one of its kind asks about."""
+"""Timers fired at once, and those of the same moment as the last of them."""
 
 
 class DueTimer(NamedTuple):
@@ -65,25 +63,18 @@ class Timers:
         return self._heap[0] if self._heap else None
 
     def due(self, now: datetime) -> list[DueTimer]:
-        """All of the first moment that has come by now, in the order in which they fire; later moments wait.
+        """The first that have come by now, in the order in which they fire: whole moments.
 
-        But for offers that expire one after the other, and for gates that close so: nothing is to be decided in
-        between, and somebody's hundreds must not hold up the gate behind them by a moment each.
+        Several moments together, for somebody's hundreds must not hold up the gate behind them by a commit each. They
+        come to the same as one after the other: what was to be decided in between is decided later than all of them
+        anyway, and one that an earlier one has made void is passed over.
         """
-        first, together = self.next(), dict[DueTimer, None]()  # a timer moved away and back lies in the heap twice
-        until = now if first is None else min(now, first.due_at)
+        together = dict[DueTimer, None]()  # a timer moved away and back lies in the heap twice
+        until = now
         while (due := self.next()) is not None and due.due_at <= until:
             together[heapq.heappop(self._heap)] = None
-            following = self.next()
-            if following is not None and _goes_with(together, following) and following.due_at <= now:
-                until = following.due_at
+            if len(together) >= _TOGETHER:
+                until = min(until, due.due_at)
         for due in together:
             heapq.heappush(self._heap, due)
         return list(together)
-
-
-def _goes_with(together: dict[DueTimer, None], following: DueTimer) -> bool:
-    """Whether the next moment may be looked at with these."""
-    first, last = next(iter(together)), next(reversed(together))
-    kinds = {first.timer, last.timer, following.timer}
-    return len(together) < _TOGETHER and len(kinds) == 1 and kinds <= _INDEPENDENT
