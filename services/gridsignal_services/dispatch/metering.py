@@ -41,7 +41,8 @@ class Measuring:
             if terms is None:
                 return Metered()
         with readable():
-            readings = await self._meters.in_order_of_log(order.site, order.starts_at, order.ends_at, work)
+            said = self._meters.in_order_of_log(order.site, order.participant, order.starts_at, order.ends_at, work)
+            readings = await said
         if len(readings) + sum(len(each.baseline.power_w) for each in terms.baselines) <= _FEW:
             with work.here():
                 return _page(terms, readings, since)

@@ -91,11 +91,17 @@ class Meters:
         return [found[place][1] for place in sorted(found)]
 
     async def in_order_of_log(
-        self, site: str, starts_at: datetime, ends_at: datetime | None = None, work: Work = NOBODYS
+        self,
+        site: str,
+        participant: str,
+        starts_at: datetime,
+        ends_at: datetime | None = None,
+        work: Work = NOBODYS,
     ) -> list[MeterReading]:
-        """The same readings as they came."""
+        """What a participant said of the period, as it came."""
         found = await self._between(site, starts_at, ends_at, work)
-        return [reading for _, reading in sorted(found.values(), key=itemgetter(0))]
+        own = (held for held in found.values() if held[1].participant == participant)
+        return [reading for _, reading in sorted(own, key=itemgetter(0))]
 
     def passed_over(self, site: str, starts_at: datetime, ends_at: datetime) -> list[PassedOver]:
         """The newest readings that count for nothing and touch [starts_at, ends_at)."""

@@ -23,8 +23,9 @@ from gridsignal_services.telemetry import logger
 
 _log = logger("dispatch")
 
-Place = tuple[datetime, datetime, str, str]
-"""(starts_at, ends_at, meter, point): what a later reading of the same interval replaces."""
+Place = tuple[datetime, datetime, str, str, str]
+"""(starts_at, ends_at, meter, point, participant): what a later reading of the same interval replaces. Whose site it is
+by now says nothing of what it was before."""
 Held = tuple[int, MeterReading]
 """A reading with its turn: how many had been read before it."""
 
@@ -34,12 +35,12 @@ _MOST = 10_000
 _TABLES = """
 create table stamp (text text);
 create table reading (
-    site text, starts_us integer, ends_us integer, meter text, point text, seq integer, turn integer, body text,
-    primary key (site, starts_us, ends_us, meter, point)
+    site text, starts_us integer, ends_us integer, meter text, point text, participant text, seq integer, turn integer,
+    body text, primary key (site, starts_us, ends_us, meter, point, participant)
 ) without rowid;
 """
 _KEEP = """
-insert into reading values (?, ?, ?, ?, ?, ?, ?, ?) on conflict do update
+insert into reading values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do update
 set seq = excluded.seq, turn = excluded.turn, body = excluded.body where excluded.seq > seq
 """
 _BETWEEN = """
@@ -49,7 +50,7 @@ select turn, body from reading where site = ? and starts_us > ? and starts_us < 
 
 def place_of(reading: MeterReading) -> Place:
     """What it says something about."""
-    return reading.starts_at, reading.ends_at, reading.meter, reading.point.value
+    return reading.starts_at, reading.ends_at, reading.meter, reading.point.value, reading.participant
 
 
 class OlderReadings:
@@ -123,7 +124,7 @@ class OlderReadings:
 def _row(held: Held) -> tuple[str | int, ...]:
     turn, reading = held
     starts_us, ends_us = micros(reading.starts_at), micros(reading.ends_at)
-    place = (reading.site, starts_us, ends_us, reading.meter, reading.point.value)
+    place = (reading.site, starts_us, ends_us, reading.meter, reading.point.value, reading.participant)
     return (*place, reading.seq, turn, reading.model_dump_json())
 
 

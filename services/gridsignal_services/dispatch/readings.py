@@ -21,7 +21,8 @@ STREAM = "readings"
 class ReadingsReader:
     """What the meters said, read from the first kept record on.
 
-    Poison and strangers' readings are passed over, and so is what was no measurement when it was logged.
+    A site's readings are those of whoever had it when they came: its next owner changes nothing of them. Poison and
+    strangers' readings are passed over, and so is what was no measurement when it was logged.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class ReadingsReader:
         """How far it has read."""
 
     def entitle(self, registry: Registry) -> None:
-        """Takes a changed registry: a site's readings are those of whoever runs it now."""
+        """Takes a changed registry: what comes from now on is held against it."""
         self._registry = registry
 
     async def _take_all(self, records: list[LogRecord]) -> None:
@@ -49,7 +50,8 @@ class ReadingsReader:
 
     def _take(self, record: LogRecord, reading: MeterReading) -> None:
         site = self._registry.sites.get(reading.site)
-        if site is None or (site.participant, site.zone) != (reading.participant, reading.zone):
+        is_known = reading.participant in self._registry.participants  # who had the site before has said it, too
+        if site is None or site.zone != reading.zone or not is_known:
             return
         if faults := reading_faults(reading, grid_time(self._grid(), record.appended_us), site.capacity_w):
             self.meters.pass_over(reading, faults[0])

@@ -74,6 +74,21 @@ async def test_two_meters_of_a_site_stand_beside_each_other(meters: Meters) -> N
     assert len(await meters.between("fra-1", utc("18:00"))) == 2
 
 
+async def test_the_next_owner_of_a_site_changes_nothing_of_what_was_said_before(tmp_path: Path) -> None:
+    meters = Meters(tmp_path, per_site=1, at_once=1)
+    for quarter in range(4):
+        meters.add(reading(15 * quarter, seq=1, import_w=28, participant="acme-ai"))
+        await meters.write()
+    for quarter in range(4):
+        meters.add(reading(15 * quarter, seq=2, import_w=60, participant="volt-dc"))
+        await meters.write()
+    for who, import_w in (("acme-ai", 28), ("volt-dc", 60)):
+        said = await meters.in_order_of_log("fra-1", who, utc("18:00"))
+        assert [each.import_w for each in said] == [import_w] * 4
+    assert len(await meters.between("fra-1", utc("18:00"))) == 8
+    meters.close()
+
+
 async def test_what_is_no_interval_is_not_remembered(meters: Meters) -> None:
     starts_at = utc("18:00")
     for ends_at in (starts_at, starts_at - QUARTER, starts_at + timedelta(days=2)):
@@ -107,7 +122,8 @@ async def test_it_makes_no_difference_how_many_there_is_room_for(
         for site in ("fra-1", "ber-1"):
             for to in (from_ + timedelta(minutes=length), None):
                 assert await few.between(site, from_, to) == await all_of_them.between(site, from_, to)
-                assert await few.in_order_of_log(site, from_, to) == await all_of_them.in_order_of_log(site, from_, to)
+                in_order = [await each.in_order_of_log(site, "acme-ai", from_, to) for each in (few, all_of_them)]
+                assert in_order[0] == in_order[1]
     finally:
         all_of_them.close()
         few.close()
