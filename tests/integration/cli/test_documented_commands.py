@@ -122,6 +122,7 @@ class Stage:
 NEEDS: list[tuple[str, list[Callable[[Stage], None]]]] = [
     ("order extend", [Stage.asked_soon, Stage.offered, Stage.ordered, Stage.accepted, Stage.released]),
     ("order release", [Stage.asked, Stage.offered, Stage.ordered, Stage.accepted]),
+    ("respond unavailable", [Stage.asked, Stage.offered, Stage.ordered, Stage.accepted]),
     ("respond|order (show|cancel)", [Stage.asked, Stage.offered, Stage.ordered]),
     ("offer (show|withdraw|list)|request (clear|award)", [Stage.asked, Stage.offered]),
     ("offer create|request (show|book|amend|cancel)|order list", [Stage.asked]),
@@ -129,6 +130,8 @@ NEEDS: list[tuple[str, list[Callable[[Stage], None]]]] = [
 
 
 OF_A_RUNNING_ORDER = re.compile("respond (started|sustaining|unavailable|completed)")
+BREAKS_OFF = re.compile("respond unavailable(?!.* --power)")
+"""Where nothing is possible any more the order is over: it is one of its own."""
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +166,7 @@ def stage(up: Up, tmp_path: Path) -> Iterator[Stage]:
 def test_it_does_what_it_says(line: str, stage: Stage, request: pytest.FixtureRequest) -> None:
     command = " ".join(words_of(line)[:2])
     steps = next((steps for pattern, steps in NEEDS if re.match(pattern, command)), [])
-    if OF_A_RUNNING_ORDER.match(command):
+    if OF_A_RUNNING_ORDER.match(command) and not BREAKS_OFF.search(line):
         stage, steps = request.getfixturevalue("running_order"), []
     for step in steps:
         step(stage)
