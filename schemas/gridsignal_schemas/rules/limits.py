@@ -51,6 +51,8 @@ class Limits:
     """A finer baseline is refused with RESOLUTION."""
     kept_when_over_s: int = 86_400
     """A request that has been over for so long leaves memory; it is read from disk, and a repeat is still known."""
+    requests_kept: int = 2000
+    """Of one operator that are over; of more the one that ended first leaves memory before its time."""
     price_per_mwh: int = MAX_PRICE_PER_MWH
     """A price further from zero is rejected with PRICE."""
     activation_fee: int = MAX_ACTIVATION_FEE

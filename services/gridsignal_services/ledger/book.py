@@ -71,9 +71,9 @@ class Book:
     last_request: int = -1
     """Offset of the newest request: no request uses a baseline that a later one has replaced since."""
     orders_of_site: dict[str, dict[str, None]] = field(default_factory=dict)
-    over: deque[tuple[datetime, str]] = field(default_factory=deque)
-    """Requests that are over, and since when; the longest first."""
-    remembered: tuple[int, int] = (0, 0)
+    over: dict[str, deque[tuple[datetime, str]]] = field(default_factory=dict)
+    """Each operator's requests that are over, and since when; the longest first."""
+    remembered: tuple[str, int, int] = ("", 0, 0)
     """Of the request that leaves next: how many revisions of its offers `past` has already, and of how many."""
     past: Past = field(default_factory=Past)
     """What is kept of those that the book has let go of."""
@@ -108,7 +108,7 @@ class Book:
         """A request that is over leaves room for others, and so do the offers on it, which are still to be let go."""
         tracked = self.requests[request_id]
         self.await_no_clearing(request_id)
-        self.over.append((self.now, request_id))
+        self.over.setdefault(tracked.request.operator, deque()).append((self.now, request_id))
         del self.open_requests[request_id]
         self.open_of[tracked.request.operator, tracked.request.zone] -= 1
         self.standing.subtract(tracked.offers_of)

@@ -1,6 +1,7 @@
 """Letting go of what is over: a function of the log's own clock, so that every node lets go at the same record.
 
-A request leaves the book when it has been over for a day, nothing of it runs any more and nobody waits for word of it.
+A request leaves the book when it has been over for a day, or its operator has too many of them, nothing of it runs any
+more and nobody waits for word of it.
 It leaves as a book of its own, with all that a reader of it asks for. That is put together piece by piece while the
 request is still in the book; then it leaves at once, whole; what nobody finds any more is cleared away piece by piece.
 """
@@ -8,12 +9,14 @@ request is still in the book; then it leaves at once, whole; what nobody finds a
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import accumulate
 
 from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
+from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import block_ahead
 from gridsignal_services.ledger.pieces import Steps, pieces
@@ -31,27 +34,38 @@ _A_REQUEST = 16
 def forget(book: Book, gone: list[Book]) -> Steps[None]:
     """Adds requests that can go by now, each as a book of its own; called before a record is reduced."""
     left = A_RECORD
-    while left > 0 and book.over and book.over[0][0] + book.kept <= book.now:
-        request_id = book.over[0][1]
+    while left > 0 and (queue := _next_queue(book)) is not None:
+        since, request_id = queue[0]
         tracked = book.requests[request_id]
         whole = _A_REQUEST + len(tracked.offers) + len(tracked.orders)
         if _is_needed(book, tracked):
             left -= whole
-            book.over.popleft()
-            book.over.append((book.now, request_id))
-            book.remembered = (0, 0)
+            queue.popleft()
+            queue.append((book.now, request_id))
             yield
+            if since + book.kept > book.now:
+                return  # one too many, but all of them may be needed: not each is looked at with each record
             continue
         if (rest := (yield from _remember(book, tracked, left))) is None:
             return
         left = rest - whole  # not before: one of more than a record's would never begin
-        book.over.popleft()
-        book.remembered = (0, 0)
+        queue.popleft()
+        if not queue:
+            del book.over[tracked.request.operator]
+        book.remembered = ("", 0, 0)
         alone, taken = yield from _alone(book, tracked)
         _leave(book, alone, taken)
         gone.append(alone)
         yield
         yield from _clear_away(book, alone)
+
+
+def _next_queue(book: Book) -> deque[tuple[datetime, str]] | None:
+    """An operator's requests that are over, the first of which has had its time, or is one too many."""
+    for queue in book.over.values():
+        if queue[0][0] + book.kept <= book.now or len(queue) > LIMITS.requests_kept:
+            return queue
+    return None
 
 
 def _is_needed(book: Book, tracked: TrackedRequest) -> bool:
@@ -156,14 +170,15 @@ def _remember(book: Book, tracked: TrackedRequest, most: int) -> Steps[int | Non
     """
     offers = [(key, book.offers[key].digests) for key in tracked.offers]
     of, at = sum(len(digests) for _, digests in offers), 0
-    done, before = book.remembered
-    done = done if before == of else 0
+    request_id = tracked.request.request_id
+    whose, done, before = book.remembered
+    done = done if (whose, before) == (request_id, of) else 0
     for key, digests in offers:
         at += len(digests)
         if at <= done:
             continue
         if most <= 0:
-            book.remembered = (done, of)
+            book.remembered = (request_id, done, of)
             return None
         for revision, (digest, received_at) in digests.items():
             book.past.offers.add((*key, revision), digest, received_at)
