@@ -40,6 +40,7 @@ EXACT_MAX = 2**53 - 1
 
 UNPRINTABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 """Characters that move a terminal's cursor, colour it, or turn the direction of writing."""
+_OF_NO_AGE = "expected a time between the years 1901 and 2199 in UTC"
 _DECIMAL = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,4})?")
 
 
@@ -47,9 +48,13 @@ def as_utc(value: datetime) -> datetime:
     """The same instant in UTC; a naive datetime names no instant and is refused."""
     if value.tzinfo is None:
         raise ValueError("expected a time with its offset from UTC, got a naive datetime")
-    if not 1900 < value.year < 2200:  # beyond them sums of times leave the calendar, and nobody trades power there
-        raise ValueError("expected a time between the years 1901 and 2199")
-    return value.astimezone(UTC)
+    try:
+        instant = value.astimezone(UTC)
+    except OverflowError:  # its offset takes it out of the calendar
+        raise ValueError(_OF_NO_AGE) from None
+    if not 1900 < instant.year < 2200:  # beyond them sums of times leave the calendar, and nobody trades power there
+        raise ValueError(_OF_NO_AGE)
+    return instant
 
 
 def rfc3339(value: datetime) -> str:

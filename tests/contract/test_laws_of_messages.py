@@ -12,11 +12,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from gridsignal_schemas import strict_json
 from gridsignal_schemas.catalog import partition_of
 from gridsignal_schemas.frames import CLIENT_FRAMES, SERVER_FRAMES
 from gridsignal_schemas.messages import RECORDS, TOLERANT
 from gridsignal_schemas.values import Money, Timestamp, text_of_decimal
 from gridsignal_services.bus.codec import Codec
+from tests.builders import BUILDERS
 from tests.contract.strategies import JSON, MONEY, any_of
 from tests.effort import examples
 
@@ -93,6 +95,57 @@ def test_what_is_no_amount_is_refused(amount: object) -> None:
 def test_a_time_outside_the_age_of_power_grids_is_refused(text: str) -> None:
     with pytest.raises(ValidationError, match="between the years"):
         TIME_OF_JSON.validate_python(text)
+
+
+AGE = datetime(1901, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""The first instant that is taken, and the first that is not any more."""
+AT_A_BOUND = st.builds(
+    lambda bound, seconds: bound + timedelta(seconds=seconds), st.sampled_from(AGE), st.integers(-86_400, 86_400)
+)
+ANY_OFFSET = st.integers(-1439, 1439)
+"""Minutes: what RFC 3339 can spell."""
+
+
+def spelled(instant: datetime, minutes: int) -> str:
+    return instant.astimezone(timezone(timedelta(minutes=minutes))).isoformat()
+
+
+@example(instant=AGE[0], minutes=-60)
+@example(instant=AGE[0] - timedelta(seconds=1), minutes=60)
+@example(instant=AGE[1] - timedelta(seconds=1), minutes=60)
+@example(instant=AGE[1], minutes=-60)
+@given(instant=AT_A_BOUND, minutes=ANY_OFFSET)
+def test_an_instant_is_of_the_age_or_not_whatever_its_offset(instant: datetime, minutes: int) -> None:
+    if AGE[0] <= instant < AGE[1]:
+        assert TIME_OF_JSON.validate_python(spelled(instant, minutes)) == instant
+    else:
+        with pytest.raises(ValidationError, match="between the years 1901 and 2199 in UTC"):
+            TIME_OF_JSON.validate_python(spelled(instant, minutes))
+
+
+TIMES_OF = {
+    name: times
+    for name in sorted(RECORDS)
+    if (times := [field for field, at in BUILDERS[name]() if isinstance(at, datetime)])
+}
+
+
+@pytest.mark.parametrize("name", TIMES_OF)
+@settings(max_examples=examples(25))
+@given(values=st.data(), instant=AT_A_BOUND, minutes=ANY_OFFSET)
+def test_what_is_read_with_a_time_at_the_bounds_can_be_written(
+    name: str, values: st.DataObject, instant: datetime, minutes: int
+) -> None:
+    changed = values.draw(st.sampled_from(TIMES_OF[name]))
+    body = BUILDERS[name]().model_dump(mode="json") | {changed: spelled(instant, minutes)}
+    wrong: list[str] = []
+    try:
+        read = strict_json.read(RECORDS[name], json.dumps(body).encode())
+    except strict_json.NotTheShape as refused:
+        wrong = [fault.pointer for fault in refused.faults]
+    else:
+        assert CODEC.decode(CODEC.encode(read)) == read
+    assert AGE[0] <= instant < AGE[1] or f"/{changed}" in wrong
 
 
 @given(when=st.datetimes(min_value=datetime(1901, 1, 2), max_value=datetime(2199, 12, 30), timezones=OFFSETS))  # noqa: DTZ001 - hypothesis adds the offsets

@@ -47,7 +47,7 @@ ODDITIES: dict[str, tuple[str, str]] = {
 
 
 def odd(body: dict[str, Any], number: str, written: str) -> str:
-    """The body with an integer field written otherwise, and what comes with it."""
+    """The body with a field written otherwise, and what comes with it."""
     rest = json.dumps({name: value for name, value in body.items() if name != number})
     escaped = f"\\u{ord(number[0]):04x}{number[1:]}"
     return f"{rest[:-1]}, {written.replace('escaped', escaped).replace('number', number)}}}"
@@ -61,35 +61,37 @@ async def posted(url: str, token: str, text: str) -> list[str]:
     return [error["pointer"] for error in answer.json()["errors"]]
 
 
-async def over_rest(stack: Stack, written: str) -> list[str]:
+async def over_rest(stack: Stack, written: str, field: str = "power_w") -> list[str]:
     body = {
         "zone": "DE-LU",
         "direction": "LOAD_DECREASE",
+        "power_w": 12_000_000,
         "starts_at": "2030-05-12T18:00:00Z",
         "ends_at": "2030-05-12T18:45:00Z",
         "gate_closure_at": "2030-05-12T17:00:00Z",
         "decision_deadline": "2030-05-12T17:10:00Z",
     }
     token = stack.token("operator", "tso-north")
-    return await posted(f"{stack.api_url}/v1/requests", token, odd(body, "power_w", written))
+    return await posted(f"{stack.api_url}/v1/requests", token, odd(body, field, written))
 
 
-async def pushed(stack: Stack, written: str) -> list[str]:
+async def pushed(stack: Stack, written: str, field: str = "resolution_s") -> list[str]:
     body = {
         "zone": "DE-LU",
         "product": "DAY_AHEAD",
         "dataset": "TEST",
         "currency": "EUR",
         "starts_at": "2024-05-12T00:00:00Z",
+        "resolution_s": 3600,
         "prices_per_mwh": ["1"],
     }
     token = stack.issuer.mint("operator", "tso-north", "t", [SIGNAL_WRITE], 60, datetime.now(UTC))
-    return await posted(f"{stack.feeds_url}/v1/signals/prices", token, odd(body, "resolution_s", written))
+    return await posted(f"{stack.feeds_url}/v1/signals/prices", token, odd(body, field, written))
 
 
-async def over_websocket(stack: Stack, written: str) -> list[str]:
+async def over_websocket(stack: Stack, written: str, field: str = "revision") -> list[str]:
     offer = a_flex_offer(site="fra-1", participant="acme-ai")
-    body = odd(offer.model_dump(mode="json"), "revision", written)
+    body = odd(offer.model_dump(mode="json"), field, written)
     headers = {"Authorization": f"Bearer {stack.token('participant', 'acme-ai')}"}
     protocols = [Subprotocol("gridsignal.v1.json")]
     async with connect(f"{stack.gateway_url}/v1/stream", additional_headers=headers, subprotocols=protocols) as socket:
@@ -111,3 +113,13 @@ async def test_what_is_odd_is_refused_at_its_place(stack: Stack, door: Any, numb
     found = {name: await door(stack, written) for name, (written, _) in ODDITIES.items()}
     at = {NUMBER: f"/{number}"}
     assert found == {name: [at.get(expected, expected)] for name, (_, expected) in ODDITIES.items()}
+
+
+@pytest.mark.parametrize(
+    ("door", "time"), [(over_rest, "starts_at"), (pushed, "starts_at"), (over_websocket, "expires_at")]
+)
+async def test_a_time_that_its_offset_takes_out_of_the_age_is_refused_at_its_place(
+    stack: Stack, door: Any, time: str
+) -> None:
+    for text in ("2199-12-31T23:59:59-23:59", "1901-01-01T00:30:00+01:00", "0001-01-01T00:00:00+14:00"):
+        assert await door(stack, f'"number": "{text}"', time) == [f"/{time}"]

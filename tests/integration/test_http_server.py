@@ -8,16 +8,19 @@ import gc
 import weakref
 from collections.abc import AsyncIterator, Callable
 
+import httpx2
 import pytest
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
+from gridsignal_services.bus.codec import Codec
 from gridsignal_services.rest.asgi import HttpServer, add_pages, application
 from gridsignal_services.rest.callers import add_problems
 from gridsignal_services.rest.connection import Connection
 from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health, logger
+from tests.builders import a_dispatch_request
 from tests.patience import SOON_S
 
 GET = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -294,3 +297,19 @@ async def test_head_is_answered_as_get_without_a_body_and_another_method_is_told
             assert all(b"content-length: 3\r\n" in answer for answer in answers[:2])
             assert all(b"allow: GET, HEAD\r\n" in answer.replace(b"Allow", b"allow") for answer in answers[2:])
         served.stop()
+
+
+async def test_a_record_that_no_log_takes_is_the_callers_fault_and_says_what_is_wrong() -> None:
+    app = FastAPI()
+    add_problems(app, logger("test"))
+
+    @app.post("/{power_w}")
+    async def write(power_w: int) -> None:
+        Codec.from_lock().encode(a_dispatch_request().model_copy(update={"power_w": power_w}))
+
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://door") as client:
+        taken, refused = await client.post("/12"), await client.post("/-12")
+    assert (taken.status_code, refused.status_code) == (200, 422)
+    (fault,) = refused.json()["errors"]
+    assert fault["code"] == "INVALID_VALUE"
+    assert fault["message"].startswith("expected a valid DispatchRequest, got power_w: ")

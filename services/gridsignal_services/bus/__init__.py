@@ -37,6 +37,10 @@ class LogConfigurationError(LogError):
     """The log is not what the contract describes (partitions, schema ids, owner): refuse to start."""
 
 
+class Unwritable(ValueError):
+    """A record that no log takes: it breaks its own rules or is too long. The message says how; nothing was logged."""
+
+
 class PositionGone(LogError):
     """Records from the asked position on are no longer kept, or never were."""
 

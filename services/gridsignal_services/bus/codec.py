@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from gridsignal_schemas.catalog import SUBJECTS, avro_schema
 from gridsignal_schemas.messages import LOGGED, RECORDS, TOLERANT, Record
-from gridsignal_services.bus import LogConfigurationError
+from gridsignal_services.bus import LogConfigurationError, Unwritable
 from gridsignal_services.bus.schema_ids import canonical_text, read_lock, record_of
 
 MAX_VALUE_BYTES = 1_000_000
@@ -129,20 +129,23 @@ class Codec:
         return self._shapes[schema_id].text
 
     def encode(self, record: Record) -> bytes:
-        """The framed bytes. Raises ValueError for a record that breaks its own rules or is too long."""
+        """The framed bytes. Raises Unwritable for a record that breaks its own rules or is too long."""
         return self.written(record)[0]
 
     def written(self, record: Record) -> tuple[bytes, Record]:
         """The framed bytes, and the record as whoever decodes them gets it. Raises as `encode` does."""
         framing, schema = self._framing[type(record)]
         fields = record.model_dump(warnings=False)
-        valid = type(record).model_validate(fields)  # model_copy and model_construct validate nothing
+        try:
+            valid = type(record).model_validate(fields)  # model_copy and model_construct validate nothing
+        except ValidationError as error:
+            raise Unwritable(f"expected a valid {type(record).__name__}, got {_faults(error)}") from error
         out = io.BytesIO()
         out.write(framing)
         fastavro.schemaless_writer(out, schema, fields)
         value = out.getvalue()
         if len(value) > MAX_VALUE_BYTES:
-            raise ValueError(f"expected a record of at most {MAX_VALUE_BYTES} bytes, got {len(value)}")
+            raise Unwritable(f"expected a record of at most {MAX_VALUE_BYTES} bytes, got {len(value)}")
         if _LONG_BYTES < len(value) <= _KEPT_BYTES:
             self._keep(value, valid)
         return value, valid

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from gridsignal_schemas.catalog import TOPICS, Topic, partition_of
-from gridsignal_services.bus import Appended, Log, LogConfigurationError, LogUnavailable, PositionGone
+from gridsignal_services.bus import Appended, Log, LogConfigurationError, LogUnavailable, PositionGone, Unwritable
 from gridsignal_services.bus.codec import MAX_VALUE_BYTES
 from gridsignal_services.bus.condition import Condition, wall_us
 from gridsignal_services.bus.kafka_clients import stop
@@ -125,17 +125,17 @@ class KafkaLog(Log):
     async def append(
         self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
     ) -> Appended:
-        """See Log.append. Raises ValueError for a stream or partition that isn't there and for too long a value."""
+        """See Log.append. Raises ValueError for a stream or partition that isn't there, Unwritable for a long value."""
         self._must_be_open()
         topic = _topic(stream, partition)
         if len(value) > MAX_VALUE_BYTES:
-            raise ValueError(f"expected a value of at most {MAX_VALUE_BYTES} bytes, got {len(value)}")
+            raise Unwritable(f"expected a value of at most {MAX_VALUE_BYTES} bytes, got {len(value)}")
         place = partition_of(key, topic.partitions) if partition is None else partition
         producer = self._urgent if topic.subscribable else self._bulk
         try:
             return await producer.send(self._prefix + topic.name, place, key, value, headers)
         except MessageSizeTooLargeError as error:
-            raise ValueError(f"expected a record the broker takes, got {len(value)} bytes and headers") from error
+            raise Unwritable(f"expected a record the broker takes, got {len(value)} bytes and headers") from error
 
     async def reader(self, stream: str, positions: Mapping[int, int]) -> KafkaReader:
         """See Log.reader."""

@@ -46,7 +46,7 @@ async def publish(
 ) -> Appended:
     """Returns when the record is durable. Its key is its zone; a GridClock has none and names its partition.
 
-    Raises ValueError for a record that breaks its own rules, LogUnavailable when it may or may not have been logged.
+    Raises Unwritable for a record that breaks its own rules, LogUnavailable when it may or may not have been logged.
     """
     value = codec.encode(record)
     return await append(

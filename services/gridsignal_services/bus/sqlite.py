@@ -24,6 +24,7 @@ from gridsignal_services.bus import (
     LogConfigurationError,
     LogRecord,
     LogUnavailable,
+    Unwritable,
     flock,
     sqlite_file,
 )
@@ -114,10 +115,10 @@ class SqliteLog(Log):
     async def append(
         self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
     ) -> Appended:
-        """See Log.append. Raises ValueError for a stream or partition that isn't there and for too long a value."""
+        """See Log.append. Raises ValueError for a stream or partition that isn't there, Unwritable for a long value."""
         lane = self._lane(stream, self._partition_of(stream, key) if partition is None else partition)
         if len(value) > MAX_VALUE_BYTES:
-            raise ValueError(f"expected a value of at most {MAX_VALUE_BYTES} bytes, got {len(value)}")
+            raise Unwritable(f"expected a value of at most {MAX_VALUE_BYTES} bytes, got {len(value)}")
         key.encode()  # what can't be written must fail its own caller, not everyone in the same transaction
         headers_text = json.dumps(headers := dict(headers))
         self._partitions.must_be_open()

@@ -11,7 +11,7 @@ from gridsignal_schemas.frames import Detail, Error, Query, Receipt, Received, R
 from gridsignal_schemas.messages import MeterReading, Record
 from gridsignal_schemas.rules.readings import reading_faults
 from gridsignal_services.access import Principal
-from gridsignal_services.bus import Appended, Log, LogUnavailable
+from gridsignal_services.bus import Appended, Log, LogUnavailable, Unwritable
 from gridsignal_services.bus.codec import Codec, sha256_of
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.clock import Clock, grid_time
@@ -68,7 +68,7 @@ class LogAccess:
                 return answer(asked, await self._replica.submit(asked.record, principal))
         except (LogUnavailable, TimeoutError):
             return refused(asked, "unavailable", retry_after_ms=self._settings.unavailable_retry_ms)
-        except ValueError as broken:  # a record that can't be written, such as one that is too long
+        except Unwritable as broken:
             return refused(asked, "schema", details=[Detail(code="SCHEMA", message=str(broken)[:200])])
 
     def _reading_faults(self, reading: MeterReading) -> list[Detail]:

@@ -24,7 +24,7 @@ from gridsignal_schemas.rules.shapes import message_of
 from gridsignal_schemas.strict_json import MAX_BODY
 from gridsignal_services.access import Principal
 from gridsignal_services.access.tokens import Unauthorized, Verifier
-from gridsignal_services.bus import LogUnavailable, PositionGone
+from gridsignal_services.bus import LogUnavailable, PositionGone, Unwritable
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.registry import Registry
 from gridsignal_services.rest import problems
@@ -150,14 +150,7 @@ def add_problems(made: FastAPI, log: FilteringBoundLogger) -> None:
     async def answer_problem(_: Request, problem: Problem) -> Response:
         return answer(problem)
 
-    @made.exception_handler(LogUnavailable)
-    async def away(request: Request, error: LogUnavailable) -> Response:
-        log.warning("log away", error=str(error))
-        return answer(problems.log_away(request.method))
-
-    @made.exception_handler(PositionGone)
-    async def passed(_: Request, __: PositionGone) -> Response:
-        return answer(problems.unavailable("retention went by while the log was read: ask again"))
+    _add_problems_of_the_log(made, log)
 
     @made.exception_handler(ClientDisconnect)
     async def gone(_: Request, __: ClientDisconnect) -> Response:
@@ -185,6 +178,21 @@ def add_problems(made: FastAPI, log: FilteringBoundLogger) -> None:
     async def unforeseen(request: Request, error: Exception) -> Response:
         log.error("an operation failed", path=request.url.path, error=type(error).__name__, exc_info=error)
         return answer(problems.internal())
+
+
+def _add_problems_of_the_log(made: FastAPI, log: FilteringBoundLogger) -> None:
+    @made.exception_handler(LogUnavailable)
+    async def away(request: Request, error: LogUnavailable) -> Response:
+        log.warning("log away", error=str(error))
+        return answer(problems.log_away(request.method))
+
+    @made.exception_handler(Unwritable)
+    async def unwritable(_: Request, error: Unwritable) -> Response:
+        return answer(problems.invalid([Detail(code="INVALID_VALUE", message=f"{error!s:.200}")]))
+
+    @made.exception_handler(PositionGone)
+    async def passed(_: Request, __: PositionGone) -> Response:
+        return answer(problems.unavailable("retention went by while the log was read: ask again"))
 
 
 def answer(problem: Problem) -> Response:

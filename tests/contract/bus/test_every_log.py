@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
-from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone, Reader
+from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone, Reader, Unwritable
 from tests.patience import SOON_S
 
 STREAM = "dispatch"
@@ -80,7 +80,7 @@ async def test_a_place_that_is_not_there_is_refused(log: Log, stream: str, parti
 async def test_a_value_of_nearly_a_megabyte_is_kept_and_a_longer_one_refused(log: Log) -> None:
     value = bytes(range(250)) * 4000
     await log.append(STREAM, "FR", value, {})
-    with pytest.raises(ValueError, match="at most 1000000 bytes"):
+    with pytest.raises(Unwritable, match="at most 1000000 bytes"):
         await log.append(STREAM, "FR", value + b"x", {})
     reader = await _from_start(log)
     (record,) = await _read(reader, 1)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
 from gridsignal_services.access import Entitlements, Principal
+from gridsignal_services.bus.codec import Codec
 from gridsignal_services.dispatch.commands import asked, body_faults, differences, pick_faults, request_id_of
 from gridsignal_services.dispatch.shapes import AwardBody, RequestBody
 from gridsignal_services.registry import example_registry
 from tests.unit.test_strict_json import BODY
 
+CODEC = Codec.from_lock()
 REGISTRY = example_registry()
 TSO = Principal("operator", "tso-north", "desk", frozenset(), datetime(2030, 1, 1, tzinfo=UTC))
 MINE: Entitlements = REGISTRY.entitlements(TSO)
@@ -66,3 +72,20 @@ def test_an_offer_is_picked_once() -> None:
     other = pick | {"participant": "volt-colo"}
     award = AwardBody.model_validate({"picks": [pick, other, pick | {"option": "b"}], "reason": "x"})
     assert [(fault.pointer, fault.code) for fault in pick_faults(award)] == [("/picks/2", "PICKED_TWICE")]
+
+
+@given(
+    bound=st.sampled_from([datetime(1901, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)]),
+    seconds=st.integers(-86_400, 86_400),
+    minutes=st.integers(-1439, 1439),
+    field=st.sampled_from(["starts_at", "ends_at", "gate_closure_at", "decision_deadline"]),
+)
+def test_a_body_that_can_be_read_makes_a_record_that_can_be_written(
+    bound: datetime, seconds: int, minutes: int, field: str
+) -> None:
+    at = (bound + timedelta(seconds=seconds)).astimezone(timezone(timedelta(minutes=minutes)))
+    try:
+        body = a_body(**{field: at.isoformat()})
+    except ValidationError:
+        return
+    CODEC.encode(asked(body, "r1", 1, "tso-north", REGISTRY))
