@@ -173,8 +173,12 @@ class Connection(Incoming, Outgoing):
 
     def respond(self, response: Response) -> None:
         """The last that is said over HTTP, behind everything sent before."""
+        self.say_last(response.serialize())
+
+    def say_last(self, data: bytes) -> None:
+        """Likewise, as bytes: what is left of an answer that has begun."""
         self.stop()
-        self.pour(response.serialize())
+        self.pour(data)
 
     def poured(self) -> None:
         self.finish()

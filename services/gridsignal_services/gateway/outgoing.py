@@ -188,6 +188,16 @@ class Outgoing:
         self._out = []
         self.transport.write(out[0] if len(out) == 1 else b"".join(out))
 
+    @property
+    def takes_more(self) -> bool:
+        """Whether the socket does; where not, `room` tells when."""
+        return self._flowing
+
+    def write_at_once(self, data: bytes) -> None:
+        """A collector's bytes, to a socket that takes more."""
+        self._out.append(data)
+        self.write_all()
+
     def _hold_back(self) -> None:
         # the socket filled up after these were queued: their order holds, and a pong stays behind all of them
         for message in (*self._out, *self._late):
@@ -242,7 +252,8 @@ class Outgoing:
         size = self._settings.conflate_bytes
         for start in range(0, len(data), size):
             self._backlog.add_control(data[start : start + size])
-        self.go_on_writing()
+        if not self._paused:  # else once what was sent before is taken
+            self.go_on_writing()
 
     def is_stalled(self, now_s: float) -> bool | None:
         """Whether the peer has taken nothing for too long; None where nothing waits for it any more."""

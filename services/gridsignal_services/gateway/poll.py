@@ -67,6 +67,8 @@ class PollWire:
         self._is_dirty = False
         if self._answer.is_complete:
             self._give()
+        elif self._answer.is_long and self._connection.takes_more and not self._is_given:
+            self._give_part()
 
     def _time_is_over(self) -> None:
         self._answer.is_over = True
@@ -76,12 +78,34 @@ class PollWire:
         if self._is_given:
             return
         self._is_given = True
-        give_up_after(self._connection, 0)  # not the system, which takes a window that opens seldom for a dead peer
+        self._wait_for_the_reader()
         try:
-            given = response(200, "application/json", self._answer.body(), **self._headers)
+            body = self._answer.body()
         except Problem as problem:
-            given = refused(problem, **self._headers)
-        self._connection.respond(given)
+            self._refuse(problem)
+        else:
+            if self._answer.has_begun:
+                self._connection.say_last(body)
+            else:
+                self._connection.respond(response(200, "application/json", body, **self._headers))
+
+    def _give_part(self) -> None:
+        """Of a long answer; its length nobody knows yet, so the connection's end is its end."""
+        begun = b""
+        if not self._answer.has_begun:
+            self._wait_for_the_reader()
+            begun = response(200, "application/json", None, **self._headers).serialize()
+        self._connection.write_at_once(begun + self._answer.part())
+
+    def _wait_for_the_reader(self) -> None:
+        give_up_after(self._connection, 0)  # not the system, which takes a window that opens seldom for a dead peer
+
+    def _refuse(self, problem: Problem) -> None:
+        if self._answer.has_begun:  # what was given is cut short, and so no JSON: the caller asks again and is told
+            self._connection.stop()
+            self._connection.finish()
+        else:
+            self._connection.respond(refused(problem, **self._headers))
 
     # --- the wire ------------------------------------------------------------------------------------------------
 
@@ -109,4 +133,4 @@ class PollWire:
 
     def fail(self, code: int, reason: str) -> None:
         self._is_given = True
-        self._connection.respond(refused(internal(), **self._headers))
+        self._refuse(internal())

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from gridsignal_schemas.messages import DispatchRequest
+from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_services.access import OFFER_WRITE
 from tests.builders import a_dispatch_request, a_grid_alert, a_spot_price
 from tests.integration.gateway_stand import Stand
@@ -175,11 +177,31 @@ async def test_a_poll_of_the_present_state_is_the_snapshot(stand: Stand) -> None
     assert answer["frames"][-1]["cursor"] == answer["cursor"]
 
 
-async def test_a_snapshot_that_is_no_single_answer_is_refused_and_no_piece_of_it_given(stand: Stand) -> None:
-    await stand.publish(*(a_grid_alert(alert_id=f"a-{number}", text="x" * 512) for number in range(1600)))
-    async with desk(stand) as client:
-        answer = await client.get("/v1/poll?stream=alerts&snapshot=true")
-    assert (answer.status_code, "snapshot: expected" in answer.text) == (400, True), answer.text[-200:]
+def asking_for_all_one_may() -> Iterator[DispatchRequest]:
+    """As many open requests as one operator may have in a zone, of the longest texts a person can write."""
+    words = dict.fromkeys(("product", "control_area", "congestion_point"), "\U0001f600" * 128)
+    for number in range(LIMITS.requests_open):
+        request_id = f"{number:064}"
+        yield a_dispatch_request(request_id=request_id, operator="tso-north", text="\U0001f600" * 512, **words)
+
+
+async def test_one_operators_open_requests_close_the_poll_to_nobody(tmp_path: Path) -> None:
+    """The state is longer than an answer is cut at: it comes whole, and what follows comes with the next, once."""
+    async with Stand.open(tmp_path, organisation_polls=1) as stand:
+        asked = list(asking_for_all_one_may())
+        async with asyncio.TaskGroup() as tasks:
+            for request in asked:
+                tasks.create_task(stand.publish(request, principal="operator:tso-north"))
+        victim = stand.token("volt-colo")
+        answer = await poll(stand, "stream=dispatch&snapshot=true&wait_s=0", victim)
+        assert sum(len(json.dumps(frame, ensure_ascii=False).encode()) for frame in answer["frames"]) > 2**20
+        shown = [frame["body"]["request_id"] for frame in answer["frames"] if frame["t"] == "signal"]
+        assert sorted(shown) == [request.request_id for request in asked]
+        assert answer["frames"][-1]["cursor"] == answer["cursor"]
+        await stand.publish(a_dispatch_request(request_id="later", operator="supplier-one"))
+        following = await poll(stand, f"stream=dispatch&cursor={answer['cursor']}", victim)
+        came = [frame["body"]["request_id"] for frame in following["frames"] if frame["t"] == "signal"]
+        assert came == ["later"]
 
 
 def counted(stand: Stand, name: str) -> float | None:

@@ -20,6 +20,9 @@ from tests.integration.gateway.test_odd_requests import parsed
 from tests.integration.gateway_stand import Stand
 from tests.patience import SOON_S
 
+MIB = 1024 * 1024
+LONG = 700, "\U0001f600"
+"""So many alerts of such letters come to more than 1.5 MiB."""
 LIMITS = {"close_timeout_s": 0.3, "organisation_polls": 1}
 
 
@@ -38,9 +41,11 @@ def asking(stand: Stand, query: str) -> bytes:
 
 
 @asynccontextmanager
-async def unread(stand: Stand, trusted: Path | None) -> AsyncIterator[asyncio.StreamReader]:
-    """A poll of about 1 MiB whose answer has begun to come, over a socket that takes little at once."""
-    await stand.publish(*(a_grid_alert(alert_id=f"a-{number}", text="x" * 512) for number in range(1200)))
+async def unread(
+    stand: Stand, trusted: Path | None, alerts: int = 1200, letter: str = "x"
+) -> AsyncIterator[asyncio.StreamReader]:
+    """A poll, of about 1 MiB or more, whose answer has begun to come, over a socket that takes little at once."""
+    await stand.publish(*(a_grid_alert(alert_id=f"a-{number}", text=letter * 512) for number in range(alerts)))
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     narrow.setblocking(False)
@@ -52,9 +57,7 @@ async def unread(stand: Stand, trusted: Path | None) -> AsyncIterator[asyncio.St
     try:
         writer.write(asking(stand, "stream=alerts&snapshot=true"))
         connections = stand.gateway._conversations.connections
-        await until_so(lambda: any(each.has_ended for each in connections))
-        (connection,) = connections
-        assert connection.unsent_bytes > 0
+        await until_so(lambda: any(each.unsent_bytes > 0 for each in connections))
         yield reader
     finally:
         writer.transport.abort()
@@ -91,8 +94,49 @@ async def test_little_by_little_is_progress_though_the_kernel_holds_the_rest(tmp
         assert sum(frame["t"] == "signal" for frame in frames) == 1200
 
 
-async def test_who_reads_nothing_of_it_is_dropped(tmp_path: Path) -> None:
-    async with Stand.open(tmp_path, stall_s=0.5, **LIMITS) as stand, unread(stand, None):
+@pytest.mark.parametrize("secure", [False, True])
+async def test_of_a_longer_one_no_more_waits_here_and_its_reader_gets_all_of_it(tmp_path: Path, secure: bool) -> None:
+    pem, secret = certificate(tmp_path) if secure else (None, None)
+    async with (
+        Stand.open(tmp_path, tls_certificate=pem, tls_key=secret, **LIMITS) as stand,
+        unread(stand, pem, *LONG) as reader,
+    ):
+        (connection,) = stand.gateway._conversations.connections
+        most, got = 0, b""
+        async with asyncio.timeout(SOON_S):
+            while piece := await reader.read(65_536):
+                got += piece
+                most = max(most, connection.unsent_bytes)
+        answer, body, _ = parsed("GET", got)
+        said = json.loads(body)
+        assert (answer.status_code, len(got) > 1.5 * MIB) == (200, True)
+        assert 0 < most < 1.25 * MIB
+        shown = [frame["body"]["alert_id"] for frame in said["frames"] if frame["t"] == "signal"]
+        assert sorted(shown) == sorted(f"a-{number}" for number in range(LONG[0]))
+        assert said["cursor"] == said["frames"][-1]["cursor"]
+        await until_so(lambda: counted(stand, "polls") == 0)
+
+
+@pytest.mark.parametrize("fault", [False, True])
+async def test_a_longer_one_that_is_ended_midway_is_no_json(tmp_path: Path, fault: bool) -> None:
+    async with Stand.open(tmp_path, **LIMITS) as stand, unread(stand, None, *LONG) as reader:
+        (connection,) = stand.gateway._conversations.connections
+        if fault:
+            connection.fail()
+        else:
+            connection.close(DRAIN)
+        async with asyncio.timeout(SOON_S):
+            got = await reader.read(-1)
+        assert got.startswith(b"HTTP/1.1 200 ")
+        assert b'"t":"signal"' in got
+        assert b'"cursor"' not in got
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(got.partition(b"\r\n\r\n")[2])
+
+
+@pytest.mark.parametrize("what", [(1200, "x"), LONG])
+async def test_who_reads_nothing_of_it_is_dropped(tmp_path: Path, what: tuple[int, str]) -> None:
+    async with Stand.open(tmp_path, stall_s=0.5, **LIMITS) as stand, unread(stand, None, *what):
         assert counted(stand, "polls") == 1
         await until_so(lambda: counted(stand, "polls") == 0)
 
