@@ -14,7 +14,7 @@ from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch.door import Door, may_read, owns
-from gridsignal_services.dispatch.past import readable
+from gridsignal_services.dispatch.past import readable, shorter
 from gridsignal_services.dispatch.periods import WEEK, From, To, must_be_a_period
 from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.views import Readings, ignored
@@ -53,7 +53,7 @@ def add_to(router: APIRouter, door: Door) -> None:
 
         async with door.turn(who) as work:
             windows = await _windows_of(door, who, site, from_, to, work)
-            with readable():
+            with shorter(), readable():
                 metered = await door.readings.meters.between(site, from_, to, work)
             with work.here():
                 passed_over = [

@@ -9,9 +9,11 @@ from datetime import datetime
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_services.dispatch.meters import Meters
 from gridsignal_services.dispatch.past import readable
+from gridsignal_services.dispatch.tables import TooMany
 from gridsignal_services.dispatch.views import Metered
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.delivered import DeliveryInterval, Terms, measured, terms_of, totals
+from gridsignal_services.ledger.delivered import DeliveryInterval, Terms, measured, terms_of, totals, unmeasured
+from gridsignal_services.ledger.means import Gap
 from gridsignal_services.ledger.tracked import TrackedOrder
 from gridsignal_services.work import Work
 
@@ -25,8 +27,8 @@ _FEW = 100
 class Measuring:
     """What orders delivered.
 
-    Bounded: two long sums at once, each over what the meters hold of one site; PAGE intervals an answer.
-    When full: the third waits. Conflates: nothing.
+    Bounded: two long sums at once, each over as many readings of one site as Meters reads; PAGE intervals an answer.
+    When full: the third waits; of more readings there is a gap that says so. Conflates: nothing.
     """
 
     def __init__(self, meters: Meters) -> None:
@@ -36,18 +38,24 @@ class Measuring:
     async def of(self, book: Book, tracked: TrackedOrder, work: Work, since: datetime | None = None) -> Metered:
         """The order's delivery as far as it is metered; its intervals from `since` on. Raises Problem 503."""
         order = tracked.order
+        period = order.site, order.participant, order.starts_at, order.ends_at
         with work.here():
-            terms = terms_of(book, tracked)
-            if terms is None:
+            if (terms := terms_of(book, tracked)) is None:
                 return Metered()
-        with readable():
-            said = self._meters.in_order_of_log(order.site, order.participant, order.starts_at, order.ends_at, work)
-            readings = await said
-        if len(readings) + sum(len(each.baseline.power_w) for each in terms.baselines) <= _FEW:
-            with work.here():
+            readings = self._meters.at_hand(*period)
+            if readings is not None and _are_few(terms, readings):
                 return _page(terms, readings, since)
         async with self._turns:
+            try:
+                with readable():
+                    readings = await self._meters.in_order_of_log(*period, work) if readings is None else readings
+            except TooMany:
+                return Metered(page=unmeasured(terms, Gap.TOO_MANY_READINGS))
             return await work.away(_page, terms, readings, since)
+
+
+def _are_few(terms: Terms, readings: list[MeterReading]) -> bool:
+    return len(readings) + sum(len(each.baseline.power_w) for each in terms.baselines) <= _FEW
 
 
 def _page(terms: Terms, readings: list[MeterReading], since: datetime | None) -> Metered:

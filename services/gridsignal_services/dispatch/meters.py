@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
@@ -14,7 +15,7 @@ from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_schemas.rules.readings import LONGEST_READING, is_interval
-from gridsignal_services.dispatch.older_readings import AT_ONCE, Held, OlderReadings, Place, newest, place_of
+from gridsignal_services.dispatch.older_readings import AT_ONCE, MOST_READ, Held, OlderReadings, Place, newest, place_of
 from gridsignal_services.work import NOBODYS, Work
 
 PER_SITE = 2000
@@ -47,9 +48,11 @@ class Meters:
     Conflates: readings of one meter and interval, to the highest `seq`.
     """
 
-    def __init__(self, directory: Path, per_site: int = PER_SITE, at_once: int = AT_ONCE) -> None:
-        """Older ones lie in `directory`, so many written at once."""
-        self._per_site = per_site
+    def __init__(
+        self, directory: Path, per_site: int = PER_SITE, at_once: int = AT_ONCE, most_read: int = MOST_READ
+    ) -> None:
+        """Older ones lie in `directory`; so many are written at once, and read for one answer."""
+        self._per_site, self._most_read = per_site, most_read
         self._sites: dict[str, _Site] = {}
         self._older = OlderReadings(directory, at_once)
         self._turn = 0
@@ -85,9 +88,9 @@ class Meters:
     ) -> list[MeterReading]:
         """Readings that overlap [starts_at, ends_at), oldest first; an open end takes all that follow.
 
-        Raises Unreadable.
+        Raises Unreadable, TooMany.
         """
-        found = await self._between(site, starts_at, ends_at, work)
+        found = await self._between(site, starts_at, ends_at or FOR_EVER, work)
         return [found[place][1] for place in sorted(found)]
 
     async def in_order_of_log(
@@ -98,10 +101,15 @@ class Meters:
         ends_at: datetime | None = None,
         work: Work = NOBODYS,
     ) -> list[MeterReading]:
-        """What a participant said of the period, as it came."""
-        found = await self._between(site, starts_at, ends_at, work)
-        own = (held for held in found.values() if held[1].participant == participant)
-        return [reading for _, reading in sorted(own, key=itemgetter(0))]
+        """What a participant said of the period, as it came. Raises Unreadable, TooMany."""
+        return _as_it_came(await self._between(site, starts_at, ends_at or FOR_EVER, work), participant)
+
+    def at_hand(
+        self, site: str, participant: str, starts_at: datetime, ends_at: datetime | None = None
+    ) -> list[MeterReading] | None:
+        """The same where all of it is in memory; None where some may be on disk."""
+        found, is_all = self._in_memory(site, starts_at, ends_at or FOR_EVER)
+        return _as_it_came(found, participant) if is_all else None
 
     def passed_over(self, site: str, starts_at: datetime, ends_at: datetime) -> list[PassedOver]:
         """The newest readings that count for nothing and touch [starts_at, ends_at)."""
@@ -117,22 +125,31 @@ class Meters:
         """Forgets what is on disk."""
         self._older.close()
 
-    async def _between(self, site: str, starts_at: datetime, ends_at: datetime | None, work: Work) -> dict[Place, Held]:
+    def _in_memory(self, site: str, starts_at: datetime, ends_at: datetime) -> tuple[dict[Place, Held], bool]:
+        """What touches [starts_at, ends_at), and whether that is all there is."""
         held = self._sites.get(site)
         if held is None:
-            return {}
-        until = ends_at or FOR_EVER
+            return {}, True
+        first = bisect_left(held.places, (starts_at - LONGEST_READING,))
+        last = bisect_left(held.places, (ends_at,))
+        found = {place: held.readings[place] for place in held.places[first:last] if place[1] > starts_at}
+        return found, first > 0 or not held.is_full
+
+    async def _between(self, site: str, starts_at: datetime, ends_at: datetime, work: Work) -> dict[Place, Held]:
         with work.here():
-            first = bisect_left(held.places, (starts_at - LONGEST_READING,))
-            last = bisect_left(held.places, (until,))
-            found = {place: held.readings[place] for place in held.places[first:last] if place[1] > starts_at}
-            if not held.is_full or first > 0:
+            found, is_all = self._in_memory(site, starts_at, ends_at)
+            if is_all:
                 return found
-            older = self._older.waiting(site, starts_at, until)
+            older = self._older.waiting(site, starts_at, ends_at)
         # what goes to disk meanwhile is found twice, and nothing is missed
-        older += await work.away(self._older.read, site, starts_at, until)
+        older += await work.away(self._older.read, site, starts_at, ends_at, self._most_read)
         with work.here():
             for each in older:
                 if newest(found, each):
                     found[place_of(each[1])] = each
         return found
+
+
+def _as_it_came(found: Mapping[Place, Held], participant: str) -> list[MeterReading]:
+    own = (held for held in found.values() if held[1].participant == participant)
+    return [reading for _, reading in sorted(own, key=itemgetter(0))]

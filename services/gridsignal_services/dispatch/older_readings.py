@@ -19,6 +19,7 @@ from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.readings import LONGEST_READING
 from gridsignal_services.clock import micros
 from gridsignal_services.dispatch.kept_file import KeptFile, Unreadable
+from gridsignal_services.dispatch.tables import TooMany
 from gridsignal_services.telemetry import logger
 
 _log = logger("dispatch")
@@ -44,8 +45,10 @@ insert into reading values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do update
 set seq = excluded.seq, turn = excluded.turn, body = excluded.body where excluded.seq > seq
 """
 _BETWEEN = """
-select turn, body from reading where site = ? and starts_us > ? and starts_us < ? and ends_us > ? order by starts_us
+select turn, body from reading where site = ? and starts_us > ? and starts_us < ? and ends_us > ? limit ?
 """
+MOST_READ = 50_000
+"""Readings of a site that one answer reads: half a day of seconds, some days of ten; tens of megabytes meanwhile."""
 
 
 def place_of(reading: MeterReading) -> Place:
@@ -90,15 +93,18 @@ class OlderReadings:
             if at == site and place[0] < ends_at and place[1] > starts_at
         ]
 
-    def read(self, site: str, starts_at: datetime, ends_at: datetime) -> list[Held]:
-        """Those in the file; called beside the loop. Raises Unreadable."""
+    def read(self, site: str, starts_at: datetime, ends_at: datetime, most: int) -> list[Held]:
+        """Those in the file; called beside the loop. Raises Unreadable, TooMany."""
         if not self._file.is_open:
             return []
-        period = (site, micros(starts_at - LONGEST_READING), micros(ends_at), micros(starts_at))
+        period = (site, micros(starts_at - LONGEST_READING), micros(ends_at), micros(starts_at), most + 1)
         try:
-            return self._file.read(lambda file: [_held(row) for row in file.execute(_BETWEEN, period)])
+            rows = self._file.read(lambda file: file.execute(_BETWEEN, period).fetchall())
         except (OSError, sqlite3.Error) as error:
             raise Unreadable(str(error)) from error
+        if len(rows) > most:
+            raise TooMany(f"more than {most} readings")
+        return list(map(_held, rows))
 
     def close(self) -> None:
         """Forgets them all."""

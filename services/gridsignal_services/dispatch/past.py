@@ -60,7 +60,7 @@ class PastReader:
             return [] if found is None else [found]
         if from_ is None and to is None:
             return []
-        with _shorter():
+        with shorter():
             return await self.touching(kinds, self._mine.zones, from_, to)
 
     async def holding(self, ledger: Ledger, kinds: Sequence[Kind], request_id: str) -> Ledger | None:
@@ -92,7 +92,7 @@ class PastReader:
         self, site: str, zones: Iterable[str], from_: datetime, to: datetime
     ) -> list[tuple[datetime, datetime | None]]:
         """The periods of their orders to a site on requests that touch [from, to). Raises Problem 422."""
-        with _shorter(), readable():
+        with shorter(), readable():
             return await self._finished.ordered_at(self._asked(ORDERS), zones, from_, to, site, self._work)
 
     def _asked(self, kinds: Sequence[Kind]) -> Question:
@@ -109,7 +109,7 @@ class PastReader:
 
 
 @contextmanager
-def _shorter() -> Iterator[None]:
+def shorter() -> Iterator[None]:
     """Raises Problem 422 for TooMany."""
     try:
         yield

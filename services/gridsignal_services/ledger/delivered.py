@@ -172,6 +172,14 @@ def measured(terms: Terms, readings: Iterable[MeterReading]) -> list[DeliveryInt
     ]
 
 
+def unmeasured(terms: Terms, gap: Gap) -> list[DeliveryInterval]:
+    """The order's whole period as a gap; nothing for an order without an end."""
+    if terms.ends_at >= _NEVER:
+        return []
+    edges = [terms.starts_at, *terms.ordered.edges(terms.starts_at, terms.ends_at), terms.ends_at]
+    return [_interval(terms, Mean(since, until, None, gap), None) for since, until in pairwise(edges)]
+
+
 def totals(terms: Terms, intervals: Iterable[DeliveryInterval]) -> OrderTotals:
     """The sums, rounded once: a thousand short intervals are worth no more than the long one they make up."""
     delivered = missing = 0

@@ -31,6 +31,8 @@ class Gap(StrEnum):
     """One of the connection point's meters has said nothing of it."""
     ABOVE_CAPACITY = "ABOVE_CAPACITY"
     """The meters together say more than the connection carries."""
+    TOO_MANY_READINGS = "TOO_MANY_READINGS"
+    """The site has said more of it than is added up."""
     NO_BASELINE = "NO_BASELINE"
     """No baseline was declared for it before the request."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import MeterReading
+from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.kept_file import Unreadable
+from gridsignal_services.dispatch.metering import Measuring
 from gridsignal_services.dispatch.meters import Meters
+from gridsignal_services.dispatch.tables import TooMany
+from gridsignal_services.ledger.means import Gap
+from gridsignal_services.work import NOBODYS
 from tests.builders import a_meter_reading, utc
+from tests.unit.ledger.market import Market
 
 QUARTER = timedelta(minutes=15)
 
@@ -122,6 +129,8 @@ async def test_it_makes_no_difference_how_many_there_is_room_for(
         for site in ("fra-1", "ber-1"):
             for to in (from_ + timedelta(minutes=length), None):
                 assert await few.between(site, from_, to) == await all_of_them.between(site, from_, to)
+                at_hand = few.at_hand(site, "acme-ai", from_, to)
+                assert at_hand in (None, all_of_them.at_hand(site, "acme-ai", from_, to))
                 in_order = [await each.in_order_of_log(site, "acme-ai", from_, to) for each in (few, all_of_them)]
                 assert in_order[0] == in_order[1]
     finally:
@@ -163,4 +172,46 @@ async def test_a_folder_that_takes_no_file_costs_the_oldest_readings_and_says_so
         meters.add(reading(15 * quarter))
         await meters.write()
     assert len(await meters.between("fra-1", utc("18:00"))) == 10
+    meters.close()
+
+
+def an_order() -> Market:
+    """12 MW for 45 minutes at 90 EUR, accepted."""
+    market = Market("acme")
+    assert market.offer("acme", 12 * MW, "90").accepted
+    market.close()
+    assert market.answer("acme").accepted
+    return market
+
+
+def said(quarter: int) -> MeterReading:
+    starts_at = utc("18:00") + quarter * QUARTER
+    times = {"starts_at": starts_at, "ends_at": starts_at + QUARTER, "seq": quarter}
+    return a_meter_reading(site="acme-1", participant="acme", import_w=28 * MW, **times)
+
+
+@pytest.mark.parametrize(("room", "most", "worth"), [(100, 0, "810"), (1, 100, "810"), (1, 1, None)])
+async def test_an_order_is_measured_by_all_that_was_said_and_by_nothing_where_that_is_too_much(
+    tmp_path: Path, room: int, most: int, worth: str | None
+) -> None:
+    market, meters = an_order(), Meters(tmp_path, per_site=room, at_once=1, most_read=most)
+    for quarter in range(5):
+        meters.add(said(quarter))
+        await meters.write()
+    metered = await Measuring(meters).of(market.ledger.book, market.order("acme"), NOBODYS)
+    assert metered.totals.amount == (None if worth is None else Decimal(worth))
+    gap = None if worth else Gap.TOO_MANY_READINGS
+    assert {each.gap for each in metered.page} == {gap}
+    assert (metered.page[0].starts_at, metered.page[-1].ends_at) == (utc("18:00"), utc("18:45"))
+    assert {each.ordered_w for each in metered.page} == {12 * MW}
+    meters.close()
+
+
+async def test_a_list_of_more_readings_than_are_read_is_refused(tmp_path: Path) -> None:
+    meters = Meters(tmp_path, per_site=1, at_once=1, most_read=3)
+    for quarter in range(10):
+        meters.add(said(quarter))
+        await meters.write()
+    with pytest.raises(TooMany, match="more than 3 readings"):
+        await meters.between("acme-1", utc("18:00"))
     meters.close()
