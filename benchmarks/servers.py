@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from websockets.asyncio.server import broadcast, serve
 
 from benchmarks.machine import SERVER, cpu_s, percentile, pin
+from gridsignal.testing import ManualClock
 from gridsignal_schemas.messages import (
     BaselineDeclaration,
     DispatchRequest,
@@ -46,16 +47,6 @@ R = TypeVar("R", bound=Record)
 NOON = datetime(2024, 5, 12, 12, tzinfo=UTC)
 _PRINCIPAL, _SOURCE = "service:benchmarks", "/benchmarks"
 Publish = Callable[[int], Awaitable[None]]
-
-
-class StoppedClock:
-    """Grid time stands at noon: the example request stays open."""
-
-    def now(self) -> datetime:
-        return NOON
-
-    async def sleep_until(self, when: datetime) -> None:
-        raise NotImplementedError("nothing here waits for grid time")
 
 
 def example(record: type[R]) -> R:
@@ -129,7 +120,7 @@ async def _serve_gateway(pipe: Connection, log: SqliteLog, directory: Path) -> N
     limits |= {"organisation_connections": 20_000, "organisation_handshakes_per_s": 1e6}
     settings = GatewaySettings(directory / "gateway", port=0, **limits)
     gateway = Gateway(
-        log, codec, replica, issuer.verifier(), example_registry(), MemoryCache(), settings, StoppedClock()
+        log, codec, replica, issuer.verifier(), example_registry(), MemoryCache(), settings, ManualClock(NOON)
     )
     async with asyncio.TaskGroup() as tasks:
         lasting = (replica.run(), gateway.run(), collect_seldom(gateway.ready()))

@@ -16,6 +16,7 @@ from typing import Any, Self
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from gridsignal.testing import ManualClock
 from gridsignal_schemas.messages import ClearingTrigger, Record
 from gridsignal_services.access import OFFER_WRITE, SIGNAL_READ, Role
 from gridsignal_services.access.issuer import LocalIssuer
@@ -38,27 +39,11 @@ AVRO = "gridsignal.v1.avro"
 Frame = dict[str, Any]
 
 
-class GridTime:
-    """Grid time that stands still until a test moves it."""
-
-    def __init__(self, now: datetime) -> None:
-        self._now = now
-
-    def now(self) -> datetime:
-        return self._now
-
-    def move_to(self, now: datetime) -> None:
-        self._now = now
-
-    async def sleep_until(self, when: datetime) -> None:
-        raise NotImplementedError("nothing in the gateway waits for grid time")
-
-
 class Stand:
     """Log, replica and gateway in one loop."""
 
     def __init__(
-        self, log: SqliteLog, directory: Path, clock: GridTime, settings: GatewaySettings, cache: Cache | None = None
+        self, log: SqliteLog, directory: Path, clock: ManualClock, settings: GatewaySettings, cache: Cache | None = None
     ) -> None:
         self.log, self.directory, self.clock = log, directory, clock
         self.codec = Codec.from_lock()
@@ -84,7 +69,7 @@ class Stand:
     @classmethod
     @asynccontextmanager
     async def open(cls, directory: Path, *, cache: Cache | None = None, **limits: Any) -> AsyncIterator[Self]:
-        clock = GridTime(utc("12:00"))
+        clock = ManualClock(utc("12:00"))
         log = await SqliteLog.open(directory / "log", append_time_us=lambda: micros(clock.now()))
         settings = GatewaySettings(**{"data_directory": directory / "gateway", "port": 0} | limits)
         try:

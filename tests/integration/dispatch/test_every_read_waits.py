@@ -11,12 +11,12 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from gridsignal.testing import ManualClock
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.dispatch.door import POSITION, Door
 from gridsignal_services.replica import Replica
 from tests.builders import OPERATOR, utc
 from tests.integration.a_door import a_door, callers_of
-from tests.integration.gateway_stand import GridTime
 from tests.patience import SOON_S
 from tests.unit.ledger.zone import CODEC
 
@@ -46,7 +46,7 @@ def reads_of(made: FastAPI) -> dict[str, dict[str, str]]:
 @pytest.fixture
 async def reads(tmp_path: Path) -> AsyncIterator[Reads]:
     log = await SqliteLog.open(tmp_path / "log")
-    door = a_door(log, Replica(log, CODEC, source="/tests"), GridTime(utc("17:00")), tmp_path)
+    door = a_door(log, Replica(log, CODEC, source="/tests"), ManualClock(utc("17:00")), tmp_path)
     made, caller = callers_of(door, tmp_path)
     async with caller("operator", OPERATOR) as operator:
         yield Reads(door, operator, reads_of(made))

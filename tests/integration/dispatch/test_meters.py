@@ -184,7 +184,7 @@ def an_order() -> Market:
     return market
 
 
-def said(quarter: int) -> MeterReading:
+def in_quarter(quarter: int) -> MeterReading:
     starts_at = utc("18:00") + quarter * QUARTER
     times = {"starts_at": starts_at, "ends_at": starts_at + QUARTER, "seq": quarter}
     return a_meter_reading(site="acme-1", participant="acme", import_w=28 * MW, **times)
@@ -196,7 +196,7 @@ async def test_an_order_is_measured_by_all_that_was_said_and_by_nothing_where_th
 ) -> None:
     market, meters = an_order(), Meters(tmp_path, per_site=room, at_once=1, most_read=most)
     for quarter in range(5):
-        meters.add(said(quarter))
+        meters.add(in_quarter(quarter))
         await meters.write()
     metered = await Measuring(meters).of(market.ledger.book, market.order("acme"), NOBODYS)
     assert metered.totals.amount == (None if worth is None else Decimal(worth))
@@ -210,7 +210,7 @@ async def test_an_order_is_measured_by_all_that_was_said_and_by_nothing_where_th
 async def test_a_list_of_more_readings_than_are_read_is_refused(tmp_path: Path) -> None:
     meters = Meters(tmp_path, per_site=1, at_once=1, most_read=3)
     for quarter in range(10):
-        meters.add(said(quarter))
+        meters.add(in_quarter(quarter))
         await meters.write()
     with pytest.raises(TooMany, match="more than 3 readings"):
         await meters.between("acme-1", utc("18:00"))

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridsignal.testing import ManualClock
 from gridsignal_schemas.messages import Visibility
 from gridsignal_schemas.values import MW
 from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal, Role
@@ -32,7 +33,6 @@ from gridsignal_services.work import NOBODYS, Work
 from tests.builders import a_dispatch_request, a_meter_reading, utc
 from tests.effort import examples
 from tests.integration.a_door import Caller, a_door, callers_of
-from tests.integration.gateway_stand import GridTime
 from tests.patience import SOON_S
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 from tests.unit.ledger.zone import CODEC
@@ -116,7 +116,7 @@ async def asking(
     replica = Replica(log, CODEC, source="/tests")
     replica.ledgers[0] = ledger
     plenty = {"work_burst_ms": 10**9, "request_burst": 10**6}
-    door = a_door(log, replica, GridTime(now), directory, Registry.parse(REGISTRY, "registry.toml"), most, **plenty)
+    door = a_door(log, replica, ManualClock(now), directory, Registry.parse(REGISTRY, "registry.toml"), most, **plenty)
     for book in gone:
         door._finished.add(0, 7, book)
     for quarter in range(8):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gridsignal.testing import ManualClock
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.publish import headers_of
 from gridsignal_services.bus.sqlite import SqliteLog
@@ -19,7 +20,6 @@ from gridsignal_services.replica import Replica
 from gridsignal_services.work import Work
 from tests.builders import a_request_cancellation, utc
 from tests.integration.a_door import a_door
-from tests.integration.gateway_stand import GridTime
 from tests.unit.ledger.market import OPERATORS_NAME, OWNER, Market
 from tests.unit.ledger.zone import CODEC
 
@@ -45,7 +45,7 @@ async def added_up(market: Market, by: By, leaves_after: int, log: SqliteLog, di
     """The lines, the request leaving the book after so many turns; and whether it left before they were there."""
     replica = Replica(log, CODEC, source="/tests")
     replica.ledgers[0] = ledger = market.ledger
-    door = a_door(log, replica, GridTime(market.now), directory)
+    door = a_door(log, replica, ManualClock(market.now), directory)
     seconds = itertools.count()
     work = Work(lambda _: None, lambda: float(next(seconds)))  # each row keeps the loop for a second
     chosen = [_Asked(ledger, tracked) for tracked in ledger.requests.values()]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gridsignal.testing import ManualClock
 from gridsignal_schemas.values import MW
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.publish import headers_of
@@ -20,7 +21,6 @@ from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.replica import Replica
 from tests.builders import OPERATOR, REQUEST_ID, a_meter_reading, a_request_cancellation, utc
 from tests.integration.a_door import a_door, callers_of
-from tests.integration.gateway_stand import GridTime
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 from tests.unit.ledger.zone import CODEC
 
@@ -49,7 +49,7 @@ class Stage:
         self._evening, self._directory, self._again = an_evening(), directory, 0
         self.orders = list(self._evening.ledger.orders)
         self.replica = Replica(log, CODEC, source="/tests")
-        clock = GridTime(self._evening.now)
+        clock = ManualClock(self._evening.now)
         self.door = a_door(log, self.replica, clock, directory, work_burst_ms=10**6)
         self.caller = callers_of(self.door, directory)[1]
         for number in range(9):  # with the baseline's so many figures that they are added up beside the loop

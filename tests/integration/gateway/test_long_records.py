@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
+from gridsignal.testing import ManualClock
 from gridsignal_schemas.messages import Record
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.bus.publish import publish
@@ -19,7 +20,6 @@ from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.sources import Sources
 from gridsignal_services.replica import Replica
 from tests.builders import a_spot_price, utc
-from tests.integration.gateway_stand import GridTime
 from tests.patience import SOON_S
 
 LONG = [Decimal("50.0001")] * 3000
@@ -43,7 +43,7 @@ class Held(Codec):
 @asynccontextmanager
 async def gateway_sources(directory: Path) -> AsyncIterator[tuple[SqliteLog, Held, Sources]]:
     log, codec = await SqliteLog.open(directory / "log"), Held.from_lock()
-    settings, clock = GatewaySettings(data_directory=directory / "gateway", port=0), GridTime(utc("12:00"))
+    settings, clock = GatewaySettings(data_directory=directory / "gateway", port=0), ManualClock(utc("12:00"))
     replica = Replica(log, codec, source="tests")
     try:
         yield log, codec, Sources(log, codec, replica, clock, utc_day_start, settings)

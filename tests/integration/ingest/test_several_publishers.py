@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gridsignal.testing import ManualClock
 from gridsignal_schemas.catalog import partition_of
 from gridsignal_schemas.messages import SpotPrice
 from gridsignal_services.bus import Log, LogRecord, Reader
@@ -21,7 +22,6 @@ from gridsignal_services.ingest.feeding import Ingest
 from gridsignal_services.ingest.publishing import Origin, Publishing
 from tests.builders import a_spot_price, utc
 from tests.integration.failing_logs import Away, Silent, Stuck
-from tests.integration.gateway_stand import GridTime
 from tests.patience import SOON_S
 
 FEED = Origin("replay", "price", "DE-LU")
@@ -45,7 +45,7 @@ async def embedded(tmp_path: Path) -> AsyncIterator[SqliteLog]:
 
 @pytest.fixture
 async def doors(embedded: SqliteLog) -> AsyncIterator[Two]:
-    codec, clock = Codec.from_lock(), GridTime(utc("12:00"))
+    codec, clock = Codec.from_lock(), ManualClock(utc("12:00"))
     async with run(Publishing(embedded, codec, clock)) as one, run(Publishing(embedded, codec, clock)) as other:
         yield one, other
 
@@ -70,14 +70,14 @@ async def test_a_correction_is_the_next_revision_whoever_gets_it(doors: Two) -> 
 async def test_a_partition_that_is_stuck_keeps_no_other_zone_from_being_published(embedded: SqliteLog) -> None:
     log = Stuck(embedded)
     await log.append("prices", "FR", b"", {})
-    async with run(Publishing(log, Codec.from_lock(), GridTime(utc("12:00")))) as publishing:
+    async with run(Publishing(log, Codec.from_lock(), ManualClock(utc("12:00")))) as publishing:
         assert len((await publishing.take([a_spot_price()], FEED)).published) == 1
 
 
 async def test_a_door_that_starts_while_the_log_is_away_waits_for_it(embedded: SqliteLog) -> None:
     log = Away(embedded)
     log.times = 1
-    ingest = Ingest(log, Codec.from_lock(), GridTime(utc("12:00")))
+    ingest = Ingest(log, Codec.from_lock(), ManualClock(utc("12:00")))
     async with asyncio.timeout(SOON_S), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(ingest.run())
         await ingest.recalled()
@@ -128,7 +128,7 @@ async def test_what_comes_back_from_the_log_takes_no_place_of_what_was_published
     log = OneByOne(embedded)
     cache = Between(log)
     changing = [a_spot_price(status="CORRECTED", prices_per_mwh=[Decimal(n)] * 24) for n in range(4)]
-    async with run(Publishing(log, Codec.from_lock(), GridTime(utc("12:00")), cache=cache)) as publishing:
+    async with run(Publishing(log, Codec.from_lock(), ManualClock(utc("12:00")), cache=cache)) as publishing:
 
         async def look() -> None:
             prices = publishing.followed["prices"]
@@ -145,7 +145,7 @@ async def test_what_comes_back_from_the_log_takes_no_place_of_what_was_published
 async def test_the_newest_of_a_series_is_noted_for_readers_of_the_cache(embedded: SqliteLog) -> None:
     cache = MemoryCache()
     price = a_spot_price()
-    async with run(Publishing(embedded, Codec.from_lock(), GridTime(utc("12:00")), cache=cache)) as publishing:
+    async with run(Publishing(embedded, Codec.from_lock(), ManualClock(utc("12:00")), cache=cache)) as publishing:
         await publishing.take([price], FEED)
         await publishing.take([a_spot_price(status="CORRECTED", prices_per_mwh=[Decimal(7)] * 24)], FEED)
     text = await cache.recall(f"SpotPrice|{price.series_id}")

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from gridsignal.testing import ManualClock
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import Record
 from gridsignal_schemas.rules.lifecycle import RequestState
@@ -26,29 +27,10 @@ ALL = frozenset(range(TOPICS["dispatch"].partitions))
 GATE = utc("17:00")
 
 
-class SetClock:
-    """Grid time that stands still until it is set."""
-
-    def __init__(self, now: datetime) -> None:
-        self._now, self._set = now, asyncio.Event()
-
-    def now(self) -> datetime:
-        return self._now
-
-    def set(self, now: datetime) -> None:
-        self._now = now
-        self._set.set()
-        self._set = asyncio.Event()
-
-    async def sleep_until(self, when: datetime) -> None:
-        while self._now < when:
-            await self._set.wait()
-
-
 class Stage:
     """A log, a replica and an owner on one clock; the log's own clock may be another."""
 
-    def __init__(self, log: Log, codec: Codec, clock: SetClock, replica: Replica) -> None:
+    def __init__(self, log: Log, codec: Codec, clock: ManualClock, replica: Replica) -> None:
         self.log, self.codec, self.clock, self.replica = log, codec, clock, replica
         self.seen: list[tuple[Record, Outcome]] = []
         self._moved = asyncio.Event()
@@ -90,7 +72,7 @@ async def running(
     lag_s: float = 0,
     around: Callable[[Log, Codec], Log] = lambda log, _: log,
 ) -> AsyncIterator[Stage]:
-    clock = SetClock(now)
+    clock = ManualClock(now)
     codec = codec or Codec.from_lock()
     file = await SqliteLog.open(directory, append_time_us=lambda: micros(clock.now() - timedelta(seconds=lag_s)))
     log = around(file, codec)

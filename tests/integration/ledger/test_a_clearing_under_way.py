@@ -69,11 +69,11 @@ async def test_timers_and_announcements_of_others_go_on_while_a_clearing_is_made
             await stage.submit(an_offer("acme", request_id, "DE-LU", request_id), "participant:acme")
         busy = Busy()
         try:
-            stage.clock.set(GATE)
+            stage.clock.move_to(GATE)
             await stage.until(lambda: stage.state("slow") is RequestState.CLEARING)
             withdrawn = an_offer_withdrawal(offer_id="other", participant="acme", site="acme-1")
             await stage.submit(withdrawn, "participant:acme")
-            stage.clock.set(utc("17:05"))
+            stage.clock.move_to(utc("17:05"))
             await stage.until(
                 lambda: (
                     stage.state("other") is RequestState.CLEARING
@@ -108,7 +108,7 @@ async def test_nobody_puts_a_clearing_off_for_ever_by_withdrawing_what_it_awards
         for who in [*(who for who in HOSTILE for _ in range(8)), *honest]:
             offer = an_offer(who, request.request_id, "DE-LU", f"of-{who}-{len(stage.seen)}")
             await stage.submit(offer, f"participant:{who}")
-        stage.clock.set(GATE)
+        stage.clock.move_to(GATE)
         over = RequestState.PARTIALLY_AWARDED if honest else RequestState.UNMET
         await stage.until(lambda: stage.state(request.request_id) is over)
         clearings = [(record, outcome) for record, outcome in stage.seen if isinstance(record, Clearing)]
@@ -130,7 +130,7 @@ async def test_who_overtakes_the_clearings_of_some_requests_holds_up_no_other(tm
                 await stage.submit(an_offer("evil", request_id, "DE-LU", f"{request_id}-{number}"), "participant:evil")
         await stage.submit(a_dispatch_request(request_id="zenith"), "operator:tso-north")
         await stage.submit(an_offer("acme", "zenith", "DE-LU", "of-acme"), "participant:acme")
-        stage.clock.set(GATE)
+        stage.clock.move_to(GATE)
         await stage.until(lambda: stage.state("zenith") is RequestState.PARTIALLY_AWARDED)
         made = [record.request_id for record, _ in stage.seen if isinstance(record, Clearing)]
         assert made[: made.index("zenith")] == attacked

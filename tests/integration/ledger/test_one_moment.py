@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from gridsignal.testing import ManualClock
 from gridsignal_schemas.frames import Query, States
 from gridsignal_schemas.messages import DispatchOrder, OrderState
 from gridsignal_schemas.rules.lifecycle import RequestState
@@ -37,7 +38,6 @@ from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.rest.limits import RestLimits
 from tests.builders import REQUEST_ID, a_request_cancellation
-from tests.integration.gateway_stand import GridTime
 from tests.unit.ledger.market import OPERATORS_NAME, OWNER, Market
 from tests.unit.ledger.zone import CODEC
 
@@ -59,7 +59,7 @@ class Stage:
         assert len(self.market.ledger.orders) == ORDERS
         self.replica = Replica(log, CODEC, source="/tests", breath_s=0)  # others have their turn after each piece
         self.ledger = self.replica.ledgers[0] = self.market.ledger
-        settings, clock = GatewaySettings(data_directory=directory, port=0), GridTime(self.market.now)
+        settings, clock = GatewaySettings(data_directory=directory, port=0), ManualClock(self.market.now)
         self.sources = Sources(log, CODEC, self.replica, clock, utc_day_start, settings)
         self.log_access = LogAccess(log, CODEC, self.replica, Quota(MemoryCache(), settings), settings, clock)
         registry = example_registry()

@@ -71,7 +71,7 @@ async def test_ten_thousand_and_one_offers_are_decided_and_the_next_start_is_fin
                 )
             )
         await stage.replica.reach_end()
-        stage.clock.set(GATE)
+        stage.clock.move_to(GATE)
         ledger = stage.replica.ledger_of("DE-LU")
         await stage.until(
             lambda: any(o.state is OfferState.STANDBY for o in ledger.offers.values()) and not [*ledger.next_owed()]
@@ -90,7 +90,7 @@ async def test_a_request_that_cannot_be_decided_stops_nobody_else_and_is_tried_o
         for request_id, zone in (("bad", "DE-LU"), ("good", "DE-LU"), ("other", "FR")):
             await stage.submit(a_dispatch_request(request_id=request_id, zone=zone), "operator:tso-north")
             await stage.submit(an_offer(f"acme-{zone}", request_id, zone, request_id), f"participant:acme-{zone}")
-        stage.clock.set(GATE)
+        stage.clock.move_to(GATE)
         await stage.until(
             lambda: (
                 stage.state("good") is RequestState.PARTIALLY_AWARDED
@@ -101,7 +101,7 @@ async def test_a_request_that_cannot_be_decided_stops_nobody_else_and_is_tried_o
     codec.tried.clear()
     async with running(tmp_path, GATE, codec) as again, asyncio.timeout(SOON_S):
         await codec.tried.wait()
-        again.clock.set(utc("17:11"))
+        again.clock.move_to(utc("17:11"))
         await again.until(lambda: again.state("bad") is RequestState.UNMET)
         assert codec.tries == 2
 
@@ -113,11 +113,11 @@ async def test_a_clock_ahead_of_the_logs_fills_no_log(tmp_path: Path) -> None:
         def early() -> list[str]:
             return [o.code for record, o in stage.seen if isinstance(record, TimerFired) and not o.accepted]
 
-        stage.clock.set(GATE)
+        stage.clock.move_to(GATE)
         await stage.until(lambda: bool(early()))
         await stage.a_site("acme", "DE-LU")  # the owner was told before
         for tenths in range(51):
-            stage.clock.set(GATE + timedelta(seconds=tenths / 10))
+            stage.clock.move_to(GATE + timedelta(seconds=tenths / 10))
         await stage.until(lambda: stage.state(a_dispatch_request().request_id) is not RequestState.OPEN)
         assert early() == ["TOO_EARLY"]
 
