@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.values import MW
-from tests.builders import an_option, utc
-from tests.unit.ledger.market import Market
+from tests.builders import REQUEST_ID, a_dispatch_request, a_request_cancellation, an_option, utc
+from tests.unit.ledger.market import OPERATORS_NAME, Market
 from tests.unit.ledger.test_limits import counted_work, declared, offers
 from tests.unit.ledger.watched import MINUTE
 
@@ -54,4 +54,54 @@ def test_thousands_of_declarations_leave_a_few_and_cost_the_offers_behind_them_l
     with counted_work() as lines:
         assert market.offer("acme", offer_id="late", request_id="late", options=options).code == ""
         assert lines() < 8 * plain
+    market.replayed()
+
+
+def test_offers_that_break_rules_wait_for_thousands_of_decisions_that_are_owed() -> None:
+    market = Market("acme", "volt")
+    for number in range(LIMITS.decisions_owed):
+        assert market.offer("acme", offer_id=f"lost-{number}", request_id="nowhere").accepted
+    refused = market.offer("acme", offer_id="once-too-often", request_id="nowhere")
+    assert (refused.accepted, refused.code, refused.receipt) == (False, "DECISIONS_OWED", None)
+    assert market.offer("acme").accepted, "a good offer"
+    assert market.offer("volt", offer_id="lost", request_id="nowhere").accepted, "somebody else's"
+    market.act()
+    again = market.offer("acme", offer_id="once-too-often", request_id="nowhere")
+    assert again.accepted, "the same, once the others are told"
+
+
+def test_of_one_operator_so_many_are_kept_and_none_of_anothers_leaves_for_it() -> None:
+    market = Market("acme")
+    assert market.cancel().accepted
+    for number in range(LIMITS.requests_kept + 300):
+        request_id = f"theirs-{number}"
+        asked = a_dispatch_request(request_id=request_id, operator="rival")
+        assert market.add(asked, "operator:rival").accepted
+        assert market.add(a_request_cancellation(request_id=request_id), "operator:rival").accepted
+    book = market.ledger.book
+    assert len(book.requests) == LIMITS.requests_kept + 2  # the newest, and the one that leaves with the next record
+    assert REQUEST_ID in book.requests
+    assert "theirs-0" not in book.requests
+    assert "theirs-0" in book.past.audiences
+    again = market.add(a_dispatch_request(request_id="theirs-0", operator="rival"), "operator:rival")
+    assert again.duplicate
+    market.replayed()
+
+
+def test_one_too_many_that_is_needed_stays_and_is_not_looked_at_for_ever() -> None:
+    market = Market("acme", "volt")
+    assert market.offer("acme", 12 * MW).accepted
+    market.close()
+    for number in range(LIMITS.requests_kept + 2):  # nothing of what is owed is written: all of them are needed
+        request_id = f"theirs-{number}"
+        times = {"gate_closure_at": utc("20:00"), "decision_deadline": utc("20:10")}
+        period = {"starts_at": utc("21:00"), "ends_at": utc("21:45")}
+        assert market.add(a_dispatch_request(request_id=request_id, **times, **period), OPERATORS_NAME).accepted
+        offer = {"request_id": request_id, "offer_id": f"lost-{number}"}
+        assert market.offer("volt", MW, starts_at=utc("21:00"), ends_at=utc("21:45"), **offer).accepted
+        assert market.cancel(request_id).accepted
+    assert len(market.ledger.requests) == LIMITS.requests_kept + 3
+    market.act()
+    assert market.ask(request_id="one-more", **times, **period).accepted
+    assert len(market.ledger.requests) < LIMITS.requests_kept + 4
     market.replayed()

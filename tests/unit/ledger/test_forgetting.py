@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from gridsignal_schemas.messages import DispatchRequest, FlexOffer, OrderResponse, OrderState
-from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.ledger.announcements import Announcement
@@ -23,7 +22,6 @@ from gridsignal_services.ledger.past import Revisions
 from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import (
     REQUEST_ID,
-    a_dispatch_request,
     a_meter_reading,
     a_request_cancellation,
     utc,
@@ -289,40 +287,3 @@ def test_an_announcement_that_is_owed_keeps_its_request() -> None:
     market.now += timedelta(hours=5)
     market.cancel("none")
     assert REQUEST_ID in market.ledger.requests
-
-
-def test_of_one_operator_so_many_are_kept_and_none_of_anothers_leaves_for_it() -> None:
-    market = Market("acme")
-    assert market.cancel().accepted
-    for number in range(LIMITS.requests_kept + 300):
-        request_id = f"theirs-{number}"
-        asked = a_dispatch_request(request_id=request_id, operator="rival")
-        assert market.add(asked, "operator:rival").accepted
-        assert market.add(a_request_cancellation(request_id=request_id), "operator:rival").accepted
-    book = market.ledger.book
-    assert len(book.requests) == LIMITS.requests_kept + 2  # the newest, and the one that leaves with the next record
-    assert REQUEST_ID in book.requests
-    assert "theirs-0" not in book.requests
-    assert "theirs-0" in book.past.audiences
-    again = market.add(a_dispatch_request(request_id="theirs-0", operator="rival"), "operator:rival")
-    assert again.duplicate
-    market.replayed()
-
-
-def test_one_too_many_that_is_needed_stays_and_is_not_looked_at_for_ever() -> None:
-    market = Market("acme", "volt")
-    assert market.offer("acme", 12 * MW).accepted
-    market.close()
-    for number in range(LIMITS.requests_kept + 2):  # nothing of what is owed is written: all of them are needed
-        request_id = f"theirs-{number}"
-        times = {"gate_closure_at": utc("20:00"), "decision_deadline": utc("20:10")}
-        period = {"starts_at": utc("21:00"), "ends_at": utc("21:45")}
-        assert market.add(a_dispatch_request(request_id=request_id, **times, **period), OPERATORS_NAME).accepted
-        offer = {"request_id": request_id, "offer_id": f"lost-{number}"}
-        assert market.offer("volt", MW, starts_at=utc("21:00"), ends_at=utc("21:45"), **offer).accepted
-        assert market.cancel(request_id).accepted
-    assert len(market.ledger.requests) == LIMITS.requests_kept + 3
-    market.act()
-    assert market.ask(request_id="one-more", **LATER).accepted
-    assert len(market.ledger.requests) < LIMITS.requests_kept + 4
-    market.replayed()

@@ -9,7 +9,6 @@ from itertools import islice
 import pytest
 
 from gridsignal_schemas.messages import Clearing, Decision, DispatchOrder, OfferDecision
-from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.timers import AT_ONCE, owed_records
 from gridsignal_services.ledger.announcements import Announcement, Announcements, Decided
@@ -90,20 +89,9 @@ def test_operators_requests_are_cleared_in_turn_and_each_operators_by_the_longes
     market.replayed()
 
 
-def test_so_many_decisions_are_owed_to_a_participant_and_offers_that_break_rules_wait_for_them() -> None:
+def test_what_is_owed_to_each_is_counted_by_itself() -> None:
     announcements = Announcements()
     for number in range(3):
         announcements.owe(decided("acme", f"acme-{number}"))
     announcements.owe(decided("volt", "volt-0"))
     assert (announcements.decisions_owed("acme"), announcements.decisions_owed("volt")) == (3, 1)
-
-    market = Market("acme", "volt")
-    for number in range(LIMITS.decisions_owed):
-        assert market.offer("acme", offer_id=f"lost-{number}", request_id="nowhere").accepted
-    refused = market.offer("acme", offer_id="once-too-often", request_id="nowhere")
-    assert (refused.accepted, refused.code, refused.receipt) == (False, "DECISIONS_OWED", None)
-    assert market.offer("acme").accepted, "a good offer"
-    assert market.offer("volt", offer_id="lost", request_id="nowhere").accepted, "somebody else's"
-    market.act()
-    again = market.offer("acme", offer_id="once-too-often", request_id="nowhere")
-    assert again.accepted, "the same, once the others are told"
