@@ -15,7 +15,15 @@ from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_schemas.rules.readings import LONGEST_READING, is_interval
-from gridsignal_services.dispatch.older_readings import AT_ONCE, MOST_READ, Held, OlderReadings, Place, newest, place_of
+from gridsignal_services.dispatch.older_readings import (
+    AT_ONCE,
+    MOST_READ,
+    Held,
+    OlderReadings,
+    Place,
+    place_of,
+    says_more,
+)
 from gridsignal_services.work import NOBODYS, Work
 
 PER_SITE = 2000
@@ -68,7 +76,7 @@ class Meters:
         site = self._sites.setdefault(reading.site, _Site())
         place, held = place_of(reading), (self._turn, reading)
         if place in site.readings:
-            if newest(site.readings, held):
+            if says_more(site.readings, held):
                 site.readings[place] = held
         elif site.is_full and place < site.places[0]:
             self._older.keep(held)
@@ -145,7 +153,7 @@ class Meters:
         older += await work.away(self._older.read, site, starts_at, ends_at, self._most_read)
         with work.here():
             for each in older:
-                if newest(found, each):
+                if says_more(found, each):
                     found[place_of(each[1])] = each
         return found
 

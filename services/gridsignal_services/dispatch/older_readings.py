@@ -138,7 +138,7 @@ def _held(row: tuple[int, str]) -> Held:
     return row[0], MeterReading.model_validate_json(row[1])
 
 
-def newest(found: Mapping[Place, Held], held: Held) -> bool:
+def says_more(found: Mapping[Place, Held], held: Held) -> bool:
     """Whether it says more of its interval than what was found so far."""
     known = found.get(place_of(held[1]))
     return known is None or held[1].seq > known[1].seq
