@@ -248,10 +248,12 @@ class Outgoing:
         if self.transport is None or self.transport.is_closing():
             return
         self._is_pouring = self.has_poured = True
-        self.transport.set_write_buffer_limits(high=1, low=0)  # it is poured when all of it is written
         size = self._settings.conflate_bytes
         for start in range(0, len(data), size):
             self._backlog.add_control(data[start : start + size])
+        if not self._paused:  # before the limits fall: TLS that has words of its own left would count as a full socket
+            self.transport.write(b"".join(self._backlog.take(size, self.encoding)))
+        self.transport.set_write_buffer_limits(high=1, low=0)  # it is poured when all of it is written
         if not self._paused:  # else once what was sent before is taken
             self.go_on_writing()
 
