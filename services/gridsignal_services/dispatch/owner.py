@@ -91,6 +91,8 @@ class Owner:
         """What that clearing is about."""
         self._attempts: dict[int, dict[Subject, _Attempts]] = {}
         """By partition, at what still waits for a clearing."""
+        self._announced: set[int] = set()
+        """The partitions where nothing but announcements was written last: what is due there has its turn next."""
         self._looked_at = 0.0
         """When it last looked at what is due, by the event loop's time."""
         self._rests_at: dict[int, int] | None = None
@@ -137,10 +139,11 @@ class Owner:
         """Appends what is due on one partition; False when nothing was."""
         passed_over = self._passed_over.setdefault(ledger.partition, {})
         records = owed_records(ledger, passed_over)
-        if not records:
-            records = self._due(ledger, passed_over)
-        elif len(records) == AT_ONCE:
-            # what a moment brings is announced before the next is looked at, but not thousands of rejected offers
+        if 0 < len(records) < AT_ONCE and ledger.partition not in self._announced:
+            self._announced.add(ledger.partition)
+        else:
+            # what a moment brings is announced before the next is looked at, but not all that comes to be rejected
+            self._announced.discard(ledger.partition)
             orders = max((at for at, each in enumerate(records, 1) if isinstance(each, DispatchOrder)), default=0)
             records = [*self._due(ledger, passed_over), *records[: max(orders, _DECISIONS)]]
         for start in range(0, len(records), AT_ONCE):

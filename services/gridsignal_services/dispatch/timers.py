@@ -18,7 +18,7 @@ from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.timers import DueTimer
 
 ACTOR = "ledger"
-AT_ONCE = 64
+AT_ONCE = 32
 """Records appended before any of them is waited for."""
 
 Subject = tuple[str, ...]

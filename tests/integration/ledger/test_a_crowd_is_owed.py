@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from gridsignal_schemas.messages import OfferDecision, Record, TimerFired
+import pytest
+
+from gridsignal_schemas.messages import DispatchOrder, OfferDecision, Record, TimerFired
+from gridsignal_services.bus import Appended, Log
+from gridsignal_services.bus.around import AroundLog
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import append
 from gridsignal_services.bus.sqlite import SqliteLog
@@ -31,3 +36,44 @@ async def test_a_gate_does_not_wait_for_thousands_of_rejected_offers(tmp_path: P
         closed = next(at for at, (record, _) in enumerate(stage.seen) if isinstance(record, TimerFired))
         announced = sum(isinstance(record, OfferDecision) for record, _ in stage.seen[:closed])
     assert announced == 0
+
+
+class Flooded(AroundLog):
+    """Another log, on which a lost offer comes just before each rejection of one, until there were `most`."""
+
+    def __init__(self, log: Log, codec: Codec, most: int) -> None:
+        super().__init__(log)
+        self._codec, self._most, self.lost = codec, most, 0
+
+    async def append(
+        self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
+    ) -> Appended:
+        record = self._codec.decode(value)
+        if isinstance(record, OfferDecision) and record.request_id == "nowhere" and self.lost < self._most:
+            await self.flood()
+        return await super().append(stream, key, value, headers, partition=partition)
+
+    async def flood(self) -> None:
+        self.lost += 1
+        offer = an_offer("acme", "nowhere", "DE-LU", f"lost-{self.lost}")
+        await append(self.log, offer, self._codec.encode(offer), principal="participant:acme", source="/tests")
+
+
+@pytest.mark.parametrize("at_once", [1, 15, AT_ONCE - 1, AT_ONCE, 2 * AT_ONCE])
+async def test_an_order_does_not_wait_for_a_flood_of_rejected_offers_to_end(tmp_path: Path, at_once: int) -> None:
+    logs: list[Flooded] = []
+
+    def around(log: Log, codec: Codec) -> Log:
+        logs.append(Flooded(log, codec, most=20 * AT_ONCE))
+        return logs[0]
+
+    async with running(tmp_path, utc("16:00"), around=around) as stage:
+        await stage.a_site("acme", "DE-LU")
+        await stage.a_site("hyper", "DE-LU")
+        await stage.submit(a_dispatch_request(request_id="heard", gate_closure_at=GATE), "operator:tso-north")
+        await stage.submit(an_offer("hyper", "heard", "DE-LU", "cheap"), "participant:hyper")
+        for _ in range(at_once):
+            await logs[0].flood()
+        stage.clock.move_to(GATE)
+        await stage.until(lambda: any(isinstance(record, DispatchOrder) for record, _ in stage.seen))
+        assert logs[0].lost < 20 * AT_ONCE
