@@ -136,7 +136,7 @@ def _put_in_order(book: Book) -> None:
     book.orders = {name: book.orders[name] for name in tracked.orders if name in book.orders}
 
 
-def _since(book: Book, order: TrackedOrder) -> tuple[datetime, int]:
-    """When it was issued, and in which turn."""
+def _since(book: Book, order: TrackedOrder) -> tuple[datetime, int, int]:
+    """When it was issued, by which of the clearings of that moment, and in which turn."""
     offer = None if order.offer_key is None else book.offers.get(order.offer_key)
-    return order.history[0].at, (offer and offer.rank) or 0
+    return order.history[0].at, order.issued_place, (offer and offer.rank) or 0

@@ -54,7 +54,7 @@ def clear(book: Book, entry: Entry, clearing: Clearing) -> Steps[Outcome]:
     codes = (yield from stopped_at_once(book, clearing, beyond)) if beyond else {}
     for some in pieces(list(enumerate(clearing.awards, start=1))):
         for rank, award in some:
-            _award(book, clearing, award, rank)
+            _award(book, entry, clearing, award, rank)
         yield
     if beyond:
         codes |= yield from stopped_in_the_end(book, clearing, [key for key in beyond if key not in codes])
@@ -69,14 +69,14 @@ def _want_again(book: Book, tracked: TrackedRequest) -> None:
         book.orders[order_id].taken_back = None
 
 
-def _award(book: Book, clearing: Clearing, award: Award, rank: int) -> None:
+def _award(book: Book, entry: Entry, clearing: Clearing, award: Award, rank: int) -> None:
     key: OfferKey = (award.participant, award.offer_id)
     offer = book.offers[key]
     offer.option, offer.power_w, offer.rank = award.option, award.power_w, rank
     offer.order_id = derived_id(clearing.clearing_id, *key)
     move_offer(book, key, Event.SELECT)
     order = _order(book, clearing, award, offer.order_id)
-    tracked = TrackedOrder(order, key, clearing.clearing_id)
+    tracked = TrackedOrder(order, key, clearing.clearing_id, issued_place=entry.offset)
     cause = (clearing.actor, str(clearing.trigger), clearing.reason, book.principal)
     tracked.history.append(Step(book.now, OrderState.ISSUED, *cause))
     book.add_order(tracked)

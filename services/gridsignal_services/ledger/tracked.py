@@ -110,6 +110,8 @@ class TrackedOrder:
     offer_key: OfferKey | None
     clearing_id: str
     state: OrderState = OrderState.ISSUED
+    issued_place: int = 0
+    """Offset of the clearing."""
     accepted_w: int | None = None
     accepted_place: int | None = None
     """Offset of the acceptance."""
