@@ -29,9 +29,10 @@ MAX_VALUE_BYTES = 1_000_000
 _FRAMING = struct.Struct(">bI")
 _MAX_DECIMAL_BYTES = 8  # 18 digits
 _UNSUSPICIOUS_BYTES = 4096  # a decimal as long as this costs a millisecond
-_LONG_BYTES = 2048
 _KEPT_BYTES = 256 * 1024
-"""Of long records that were written here: in memory they take some twenty times as much."""
+"""Of records that were written here: in memory they take some twenty times as much."""
+_LEAST_BYTES = 128
+"""What a record counts for at least among them."""
 
 # what fastavro and the conversions under it raise for bytes that are no such record
 _UNREADABLE = (ValueError, EOFError, ArithmeticError, LookupError, TypeError, MemoryError, RecursionError, struct.error)
@@ -83,10 +84,10 @@ class _Shape:
 class Codec:
     """Writes the contract's own schemas; reads them, and others it was told of.
 
-    What it wrote itself, and is long, it knows again for a while: doors of one process read what another has written,
-    and a curve of some thousand points takes twenty milliseconds to read.
+    What it wrote itself it knows again for a while: doors of one process read what another has written, and to read a
+    price takes as long as to hand it to twenty sockets, a curve of some thousand points twenty milliseconds.
 
-    Bounded: one schema per id; the last long records by `_KEPT_BYTES`. When full: the oldest is read from its bytes
+    Bounded: one schema per id; the last records written by `_KEPT_BYTES`. When full: the oldest is read from its bytes
     like anybody's. Conflates: nothing.
     """
 
@@ -146,7 +147,7 @@ class Codec:
         value = out.getvalue()
         if len(value) > MAX_VALUE_BYTES:
             raise Unwritable(f"expected a record of at most {MAX_VALUE_BYTES} bytes, got {len(value)}")
-        if _LONG_BYTES < len(value) <= _KEPT_BYTES:
+        if len(value) <= _KEPT_BYTES:
             self._keep(value, valid)
         return value, valid
 
@@ -155,16 +156,16 @@ class Codec:
             if value in self._own:
                 return
             self._own[value] = record
-            self._own_bytes += len(value)
+            self._own_bytes += max(_LEAST_BYTES, len(value))
             while self._own_bytes > _KEPT_BYTES:
                 oldest, _ = self._own.popitem(last=False)
-                self._own_bytes -= len(oldest)
+                self._own_bytes -= max(_LEAST_BYTES, len(oldest))
 
     def decode(self, value: bytes) -> Record:
         """The record. Raises Poison for anything that is not byte for byte what its writer's codec would write."""
         if len(value) > MAX_VALUE_BYTES:
             raise Poison(f"expected at most {MAX_VALUE_BYTES} bytes, got {len(value)}")
-        if len(value) > _LONG_BYTES and (own := self._own.get(value)) is not None:
+        if (own := self._own.get(value)) is not None:
             return own
         schema_id = schema_id_of(value)
         if (shape := self._shapes.get(schema_id)) is None:

@@ -33,6 +33,13 @@ def test_what_a_copy_left_unvalidated_is_validated_on_the_way() -> None:
     assert written.state is OrderState.VOIDED
 
 
+def test_what_was_written_here_is_known_again_whatever_its_length() -> None:
+    codec = Codec.from_lock()
+    value, written = codec.written(a_spot_price())
+    assert codec.decode(value) is written
+    assert READER.decode(value) == written
+
+
 def test_a_long_record_written_here_is_known_again_and_others_are_read() -> None:
     codec = Codec.from_lock()
     curves = [a_spot_price(prices_per_mwh=[Decimal(n)] * 3000, dataset=f"d{n}") for n in range(24)]
@@ -45,3 +52,10 @@ def test_a_long_record_written_here_is_known_again_and_others_are_read() -> None
     assert known[-1]
     assert not known[0]
     assert sum(len(value) for value, is_known in zip(values, known, strict=True) if is_known) <= 256 * 1024
+
+
+def test_of_short_records_no_more_are_known_than_their_bytes_allow() -> None:
+    codec = Codec.from_lock()
+    for revision in range(1, 3001):
+        codec.encode(a_spot_price(revision=revision))
+    assert 1000 < len(codec._own) <= 2048
