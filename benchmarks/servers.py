@@ -42,6 +42,7 @@ from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import configure_logging
+from gridsignal_services.work import let_the_loop_in
 
 R = TypeVar("R", bound=Record)
 NOON = datetime(2024, 5, 12, 12, tzinfo=UTC)
@@ -88,6 +89,7 @@ async def obey(pipe: Connection, send: Publish, extra: Callable[[Any], Awaitable
 def run_gateway(pipe: Connection, profile: str | None) -> None:
     """A gateway around an embedded log and a replica; `profile` is a file for cProfile."""
     pin(SERVER)
+    let_the_loop_in()  # as `gridsignal up` does
     configure_logging(json=False, level="WARNING")
     if profile is None:
         asyncio.run(_gateway(pipe))

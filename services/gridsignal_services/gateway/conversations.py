@@ -252,14 +252,14 @@ class Conversations:
         self.follow(connection)
         return again_s
 
-    def _flush(self) -> Iterator[int]:
+    def _flush(self) -> Iterator[None]:
         for deliveries in self._hub.flush():
             self._gauges.deliveries.inc(deliveries)
-            yield 0
+            yield
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
             connection.flush()
-            yield 1
+            yield
 
     def _has_more(self) -> bool:
         return bool(self._dirty) or self._hub.has_more

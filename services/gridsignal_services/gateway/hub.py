@@ -44,26 +44,24 @@ class Batch:
     Bounded by a tick's messages. When full: never. Conflates: nothing here, see backlog.
     """
 
-    __slots__ = ("_chunk", "messages", "schema_ids", "sub")
+    __slots__ = ("chunk", "messages", "schema_ids", "sub")
 
     def __init__(self, sub: str, messages: list[Prepared]) -> None:
         self.sub = sub
         self.messages = messages
         self.schema_ids = frozenset(m.schema_id for m in messages if m.schema_id is not None)
-        self._chunk: bytes | None = None
-
-    @property
-    def chunk(self) -> bytes:
+        self.chunk = b"".join([prepared.message for prepared in messages])
         """All messages joined, once for all members."""
-        if self._chunk is None:
-            self._chunk = b"".join([prepared.message for prepared in self.messages])
-        return self._chunk
 
 
 class Member(Protocol):
     """A connection, as the hub knows it."""
 
-    def accept(self, batch: Batch) -> None: ...
+    def accept(self, batch: Batch) -> None:
+        """Messages of this tick; more may follow."""
+
+    def accept_last(self, batch: Batch) -> None:
+        """Likewise; no group has more for it in this tick."""
 
 
 class Group:
@@ -89,7 +87,10 @@ class Group:
         """Batches that are on their way, by number, each for those who were members when it was closed."""
         self._number = 0
         """Of the batch that is pending."""
+        self._joined = 0
+        """The first batch that all of them get."""
         self._order: list[Member] | None = None
+        """Them all, until one comes or goes."""
 
     def signal(self, entry: StreamEntry, cursor: str | None) -> Prepared:
         """An entry as this group's message; without a cursor inside a snapshot."""
@@ -108,9 +109,9 @@ class Group:
         """An entry, or the position alone, for all who are members now."""
         self._pending.append((entry, cursor))
 
-    def distribute(self, turn: int) -> Iterator[int]:
+    def distribute(self, turn: int, *, is_last: bool) -> Iterator[int]:
         """Gives what waits to its members, beginning with another one each time; yields the deliveries piece by piece:
-        none, where more has to be rendered first.
+        none, where more has to be rendered first. `is_last`: no other group follows in this tick.
 
         Members may come and go in between.
         """
@@ -126,21 +127,26 @@ class Group:
                     left = _RENDERED_BYTES
                     yield 0
             batch = Batch(self.sub, messages)
-            if self._order is None:
-                self._order = list(self.members)
-            order = self._order
+            order = self._order = self._order or list(self.members)
             start = turn % len(order) if order else 0
+            is_end = is_last and not self._closed
             for begin, end in ((start, len(order)), (0, start)):
                 for at in range(begin, end, _A_PIECE):
-                    yield len(messages) * self._hand(batch, number, order[at : min(at + _A_PIECE, end)])
+                    members = order[at : min(at + _A_PIECE, end)]
+                    if order is not self._order or number < self._joined:
+                        members = self._of(number, members)
+                    if is_end:
+                        for member in members:
+                            member.accept_last(batch)
+                    else:
+                        for member in members:
+                            member.accept(batch)
+                    yield len(messages) * len(members)
 
-    def _hand(self, batch: Batch, number: int, members: list[Member]) -> int:
-        handed = 0
-        for member in members:
-            if self.members.get(member, number + 1) <= number:  # it was there before, and still is
-                member.accept(batch)
-                handed += 1
-        return handed
+    def _of(self, number: int, members: list[Member]) -> list[Member]:
+        """Those who were there when the batch of this number was closed, and still are."""
+        since, after = self.members.get, number + 1
+        return [member for member in members if since(member, after) <= number]
 
     def _close(self) -> None:
         if self._pending:
@@ -151,8 +157,11 @@ class Group:
     def add(self, member: Member) -> None:
         """From now on; what waits already belongs to those before."""
         self._close()
-        self.members[member] = self._number
+        self.members[member] = self._joined = self._number
         self._order = None
+
+    def size(self) -> int:
+        return len(self.members)
 
     def remove(self, member: Member) -> None:
         self.members.pop(member, None)
@@ -257,13 +266,14 @@ class Hub:
     def flush(self) -> Iterator[int]:
         """Hands out everything noted since the last flush; yields the number of deliveries piece by piece.
 
-        One flush ends before the next begins: each member gets all in order.
+        One flush ends before the next begins: each member gets all in order. The largest group comes last: its members
+        need not wait for what other groups have for them.
         """
-        dirty, self._dirty = self._dirty, {}
+        dirty, self._dirty = sorted(self._dirty, key=Group.size), {}
         self._turn += 1
         turn = self._turn
         for group in dirty:
-            yield from group.distribute(turn)
+            yield from group.distribute(turn, is_last=group is dirty[-1])
 
     def groups(self, stream: str) -> list[Group]:
         return list(self._groups[stream].values())

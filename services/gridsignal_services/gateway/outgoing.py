@@ -59,7 +59,6 @@ class Outgoing:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.transport: asyncio.Transport | None = None
-        self.collector: Collector | None = None
         self.encoding: Encoding = "json"
         """How frames are written."""
         self.schemas: set[int] = set()
@@ -67,8 +66,11 @@ class Outgoing:
         self.has_ended = False
         """Nothing more is sent."""
         self._settings = settings
+        self._collector: Collector | None = None
         self._flowing = True
         self._paused = False
+        self._clear: asyncio.Transport | None = None
+        """The socket, while it takes more and nothing waits before what comes next."""
         self._backlog = Backlog(lag_bytes=settings.lag_bytes, close_bytes=settings.close_bytes)
         self._out: list[bytes] = []
         self._late: list[bytes] = []
@@ -104,8 +106,8 @@ class Outgoing:
         """A group's messages of this tick."""
         if self.has_ended:
             return
-        if self.collector is not None:
-            self.collector.collect(batch)
+        if self._collector is not None:
+            self._collector.collect(batch)
             return
         if batch.schema_ids and not batch.schema_ids <= self.schemas:
             self._tell_schemas(batch.schema_ids)
@@ -117,16 +119,24 @@ class Outgoing:
             self._backlog.add_signal(batch.sub, prepared)
         self._judge()
 
+    def accept_last(self, batch: Batch) -> None:
+        """Likewise, and nothing more comes in this tick: written at once where nothing waits before it."""
+        transport = self._clear
+        if transport is None or (batch.schema_ids and not batch.schema_ids <= self.schemas):
+            self.accept(batch)
+        elif not transport.is_closing():
+            transport.write(batch.chunk)
+
     def signal(self, sub: str, prepared: Prepared) -> None:
         """One message of a subscription that is catching up."""
         self.accept(Batch(sub, [prepared]))
 
     def send(self, frame: Frame) -> None:
         """A frame in the control lane."""
-        if self.collector is None:
+        if self._collector is None:
             self.send_message(rendered(self.encoding, frame))
         elif not self.has_ended:
-            self.collector.collect_frame(frame)
+            self._collector.collect_frame(frame)
 
     def send_message(self, message: bytes) -> None:
         """A finished message in the control lane."""
@@ -145,6 +155,7 @@ class Outgoing:
     def _mark(self) -> None:
         """The tick's one write is asked for once."""
         if not self._out and not self._late:
+            self._clear = None
             self.wrote()
 
     def forget(self, sub: str) -> None:
@@ -170,8 +181,8 @@ class Outgoing:
 
     def flush(self) -> None:
         """The tick's one write."""
-        if self.collector is not None:
-            self.collector.settle()
+        if self._collector is not None:
+            self._collector.settle()
         elif self._paused and not self.has_ended:
             self._hold_back()
         else:
@@ -187,6 +198,7 @@ class Outgoing:
             return
         self._out = []
         self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+        self._look()
 
     @property
     def takes_more(self) -> bool:
@@ -197,6 +209,11 @@ class Outgoing:
         """A collector's bytes, to a socket that takes more."""
         self._out.append(data)
         self.write_all()
+
+    def _look(self) -> None:
+        """Whether what comes next may be written at once."""
+        is_clear = self._flowing and not self._out and not self._late and self._collector is None
+        self._clear = self.transport if is_clear else None
 
     def _hold_back(self) -> None:
         # the socket filled up after these were queued: their order holds, and a pong stays behind all of them
@@ -219,11 +236,18 @@ class Outgoing:
         self.transport = transport
         bound_the_kernel(transport.get_extra_info("socket"), self._settings.kernel_bytes)
         transport.set_write_buffer_limits(high=self._settings.conflate_bytes, low=self._settings.conflate_bytes // 4)
+        self._look()
+
+    def collect_with(self, collector: Collector) -> None:
+        """From now on it takes the messages."""
+        self._collector = collector
+        self._look()
 
     def stop_writing(self, now_s: float) -> None:
         """The socket's buffer is full."""
         self._paused = True
         self._flowing = False
+        self._look()
         self._untaken = self._untaken_now()
         self._drained_s = now_s
 
@@ -237,6 +261,7 @@ class Outgoing:
             return
         if not self.has_ended:
             self._flowing = True
+            self._look()
             self._wake()
         elif self._is_pouring:
             self._is_pouring = False
@@ -280,6 +305,7 @@ class Outgoing:
             return False
         self.has_ended = True
         self._flowing = False
+        self._look()
         self._backlog = Backlog(lag_bytes=self._settings.lag_bytes, close_bytes=self._settings.close_bytes)
         self._wake()
         return True

@@ -45,7 +45,7 @@ class PollWire:
         self._answer = PollAnswer()
         self._is_dirty = self._is_given = False
         self._until = asyncio.get_running_loop().call_later(wait_s, self._time_is_over)
-        connection.collector = self
+        connection.collect_with(self)
 
     # --- what its connection would send --------------------------------------------------------------------------
 

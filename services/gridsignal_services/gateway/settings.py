@@ -124,9 +124,9 @@ class GatewaySettings:
 
     # --- sending ---
     tick_s: float = 0.005
-    """Under load frames are joined for so long and written at once; when idle they leave at once."""
+    """Where many are written to, frames are joined for so long and written at once; when idle they leave at once."""
     longest_tick_s: float = 0.02
-    """Where writing takes most of the time, frames are joined for longer, up to so long."""
+    """Where the event loop has much to do, frames are joined for longer, up to so long."""
     kernel_bytes: int = 128 * KIB
     """Given to the kernel and not yet on the wire (Linux): more waits here, where it is counted."""
     conflate_bytes: int = 64 * KIB

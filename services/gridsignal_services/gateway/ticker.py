@@ -12,36 +12,42 @@ from collections.abc import Callable, Iterator
 
 from gridsignal_services.gateway.tick import Tick
 
-FEW = 32
-"""A flush that wrote to no more connections than these cost too little for the next one to wait."""
+_SHORT_S = 0.0005
+"""A flush that took no longer, to some dozens of connections, costs too little for the next one to wait."""
 _SLICE_S = 0.002
 """How long a flush keeps the event loop."""
 
 
 class Ticker:
-    """Calls `flush` soon after it is asked to; after one that wrote to many connections, not before a tick has passed.
+    """Calls `flush` soon after it is asked to; after one that took a while, not before a tick has passed.
 
     Bounded: one flush under way. When full: never. Conflates: requests within one tick are one flush.
     """
 
     def __init__(
         self,
-        flush: Callable[[], Iterator[int]],
+        flush: Callable[[], Iterator[object]],
         has_more: Callable[[], bool],
         tick: Tick,
         now_s: Callable[[], float] = time.perf_counter,
+        spent_s: Callable[[], float] = time.thread_time,
     ) -> None:
-        """`now_s` tells how long the loop has been kept."""
+        """`now_s` tells how long the loop has been kept, `spent_s` how long it has computed."""
         self._flush = flush
-        """Writes what waits, piece by piece, and says to how many connections."""
+        """Writes what waits, piece by piece."""
         self._has_more = has_more
         """Whether more has come since the flush began."""
         self._tick = tick
-        self._now_s = now_s
+        self._now_s, self._spent_s = now_s, spent_s
         self._last_s = float("-inf")
+        """When the last flush began that took a while."""
         self._scheduled: asyncio.Handle | None = None
-        self._under_way: Iterator[int] | None = None
-        self._began_s, self._wrote, self._took_s = 0.0, 0, 0.0
+        self._under_way: Iterator[object] | None = None
+        self._began_s, self._took_s = 0.0, 0.0
+        self._ended_s, self._computed_s = now_s(), spent_s()
+        """When that flush was over, and how long the loop had computed by then."""
+        self._own_s = 0.0
+        """What flushes have computed since."""
 
     def request(self) -> None:
         """There is something to write."""
@@ -62,16 +68,16 @@ class Ticker:
     def _fire(self) -> None:
         loop = asyncio.get_running_loop()
         if self._under_way is None:
-            self._under_way, self._began_s, self._wrote, self._took_s = self._flush(), loop.time(), 0, 0.0
-        began_s, is_over = self._now_s(), True
+            self._under_way, self._began_s, self._took_s = self._flush(), loop.time(), 0.0
+        began_s, computed_s, is_over = self._now_s(), self._spent_s(), True
         try:
-            for wrote in self._under_way:
-                self._wrote += wrote
+            for _ in self._under_way:
                 if self._now_s() >= began_s + _SLICE_S:
                     is_over = False
                     break
         finally:
             self._took_s += self._now_s() - began_s
+            self._own_s += self._spent_s() - computed_s
             if is_over:
                 self._end()
             else:
@@ -80,8 +86,11 @@ class Ticker:
     def _end(self) -> None:
         self._under_way = None
         self._scheduled = None  # only now: what the flush itself hands to connections, it writes itself
-        if self._wrote > FEW:
-            self._tick.flushed(self._took_s, asyncio.get_running_loop().time() - self._last_s)
+        if self._took_s > _SHORT_S:
+            now_s, computed_s = self._now_s(), self._spent_s()
+            others_s = max(0.0, computed_s - self._computed_s - self._own_s)
+            self._tick.flushed(self._took_s, others_s, now_s - self._ended_s)
+            self._ended_s, self._computed_s, self._own_s = now_s, computed_s, 0.0
             self._last_s = self._began_s
         if self._has_more():
             self.request()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Iterator
+from functools import partial
 
 from gridsignal_services.gateway.tick import Tick
-from gridsignal_services.gateway.ticker import FEW, Ticker
+from gridsignal_services.gateway.ticker import Ticker
 from tests.patience import SOON_S
 
 
@@ -20,13 +21,13 @@ async def until_at_rest(ticker: Ticker) -> None:
 async def test_what_a_flush_hands_out_asks_for_no_other() -> None:
     flushes = 0
 
-    def flush() -> Iterator[int]:
+    def flush() -> Iterator[None]:
         nonlocal flushes
         flushes += 1
         ticker.request()  # as each connection does that gets something from its group
-        yield FEW + 1
+        yield
 
-    ticker = Ticker(flush, lambda: False, tick=Tick(0.001, 0.001))
+    ticker = Ticker(flush, lambda: False, tick=Tick(0.001, 0.001), now_s=partial(next, itertools.count()))
     for number in range(1, 4):
         ticker.request()
         await until_at_rest(ticker)
@@ -71,6 +72,25 @@ async def test_a_long_flush_leaves_the_loop_to_others_and_is_one_flush() -> None
             await asyncio.sleep(0)
     assert written == list(range(10))
     assert seen == [0, 2, 4, 6, 8, 10]
+
+
+async def test_a_flush_that_cost_little_makes_none_wait_and_one_that_cost_much_does() -> None:
+    costs = iter((0.0, 1.0, 0.0))
+    passed_s, flushes = 0.0, 0
+
+    def flush() -> Iterator[None]:
+        nonlocal passed_s, flushes
+        passed_s, flushes = passed_s + next(costs), flushes + 1
+        yield
+
+    ticker = Ticker(flush, lambda: False, tick=Tick(3600, 3600), now_s=lambda: passed_s)
+    for expected in (1, 2, 2):  # the second is soon behind the first, the third an hour behind the second
+        ticker.request()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert flushes == expected
+    assert ticker.pending
+    ticker.stop()
 
 
 async def test_what_comes_while_a_flush_is_under_way_is_flushed_after_it() -> None:

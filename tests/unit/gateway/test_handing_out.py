@@ -7,6 +7,8 @@ import random
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gridsignal_protocol.server.subscription import Want
 from gridsignal_schemas.frames import Filter
@@ -62,6 +64,37 @@ def test_who_leaves_and_comes_back_while_it_is_handed_out_gets_nothing_from_befo
     sum(flush)
     assert (gone.got, back.got) == ([], [])
     assert all(len(reader.got) == 1 for reader in readers if reader not in (gone, back))
+
+
+@given(
+    st.lists(st.frozensets(st.integers(0, 9), min_size=1), min_size=1, max_size=4),
+    st.lists(st.one_of(st.integers(0, 3), st.none(), st.tuples(st.integers(0, 3), st.integers(0, 9))), max_size=12),
+)
+def test_only_the_last_of_a_flush_is_said_to_be_it_and_one_group_alone_always_is(
+    groups: list[frozenset[int]], acts: list[int | tuple[int, int] | None]
+) -> None:
+    """An act is a record for a group, a flush, or somebody who joins a group."""
+    hub, readers, revisions = a_hub(), [Reader() for _ in range(10)], itertools.count(1)
+    zones = [f"Z{number}" for number in range(len(groups))]
+    keys = [a_key(zones=frozenset({zone})) for zone in zones]
+    made = [joined(hub, key, *(readers[name] for name in names)) for key, names in zip(keys, groups, strict=True)]
+    dirty = set[int]()
+    for act in [*acts, None]:
+        match act:
+            case int():
+                number = act % len(groups)
+                record = a_spot_price(zone=zones[number], revision=next(revisions))
+                hub.publish("prices", an_entry(record), lambda: "c", 0.0)
+                dirty.add(number)
+            case (number, name) if readers[name] not in made[number % len(groups)].members:
+                hub.attach(made[number % len(groups)], readers[name])
+            case None:
+                sum(hub.flush())
+                for reader in readers:
+                    assert not any(reader.is_last[:-1]), "something came behind what was said to be the last"
+                    assert len(dirty) > 1 or not reader.is_last or reader.is_last[-1]
+                    reader.is_last.clear()
+                dirty.clear()
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -26,10 +26,16 @@ class Reader:
     def __init__(self, name: str = "", order: list[str] | None = None) -> None:
         self.name, self.order = name, order if order is not None else []
         self.got: list[bytes] = []
+        self.is_last: list[bool] = []
 
     def accept(self, batch: Batch) -> None:
         self.order.append(self.name)
         self.got.append(batch.chunk)
+        self.is_last.append(False)
+
+    def accept_last(self, batch: Batch) -> None:
+        self.accept(batch)
+        self.is_last[-1] = True
 
 
 def who(organisation: str = "acme-ai", role: Any = "participant") -> Principal:
