@@ -97,7 +97,6 @@ class Resources:
             self.clock,
             feeds=feeds,
             playback=playback,
-            cache=self.cache,
         )
 
 

@@ -1,4 +1,4 @@
-"""The port to the cache: who is present, how much somebody may still do, what was seen lately.
+"""The port to the cache: who is present, and how much somebody may still do.
 
 Everything in it can be rebuilt or forgotten: wiping it changes latencies, never a result, and nothing waits for it.
 So no call raises for a cache that is away; it answers as an empty cache would.
@@ -23,7 +23,7 @@ class Limit:
 
 
 class Cache(Protocol):
-    """One namespace of names; presence, buckets and notes of one name have nothing to do with each other."""
+    """One namespace of names; presence and bucket of one name have nothing to do with each other."""
 
     async def take(self, bucket: str, limit: Limit, tokens: int = 1) -> float:
         """Takes tokens if there are enough: 0.0, or how many seconds to wait before asking again (then none are taken).
@@ -42,11 +42,5 @@ class Cache(Protocol):
 
     async def leave(self, name: str, session: str) -> None:
         """`session` is gone; one that has replaced it stays."""
-
-    async def note(self, name: str, text: str, ttl_s: float) -> None:
-        """Keeps a text for whoever asks within the ttl: a hint, such as a latest value or a receipt given."""
-
-    async def recall(self, name: str) -> str | None:
-        """The text noted last; None when there is none any more. None proves nothing."""
 
     async def aclose(self) -> None: ...

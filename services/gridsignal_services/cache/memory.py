@@ -70,7 +70,6 @@ class MemoryCache(Cache):
     def __init__(self, *, now_s: Callable[[], float] = time.monotonic, max_names: int = MAX_NAMES) -> None:
         """`now_s`: seconds of a clock that never goes back."""
         self._sessions = _Fading(max_names, now_s)
-        self._notes = _Fading(max_names, now_s)
         self._buckets = _Buckets(max_names, now_s)
 
     async def take(self, bucket: str, limit: Limit, tokens: int = 1) -> float:
@@ -103,14 +102,6 @@ class MemoryCache(Cache):
         """See Cache.leave."""
         if self._sessions.read(name) == session:
             self._sessions.erase(name)
-
-    async def note(self, name: str, text: str, ttl_s: float) -> None:
-        """See Cache.note."""
-        self._notes.write(name, text, ttl_s)
-
-    async def recall(self, name: str) -> str | None:
-        """See Cache.recall."""
-        return self._notes.read(name)
 
     async def aclose(self) -> None:
         """See Cache.aclose: there is nothing to let go of."""

@@ -95,15 +95,6 @@ class RedisCache(Cache):
         """See Cache.leave."""
         await self._call(lambda: self._leave(keys=[self._key("present", name)], args=[session]), None)
 
-    async def note(self, name: str, text: str, ttl_s: float) -> None:
-        """See Cache.note."""
-        await self._call(lambda: self._redis.set(self._key("note", name), text, px=_ms(ttl_s)), None)
-
-    async def recall(self, name: str) -> str | None:
-        """See Cache.recall."""
-        text: str | None = await self._call(lambda: self._redis.get(self._key("note", name)), None)
-        return text
-
     async def aclose(self) -> None:
         """See Cache.aclose."""
         await self._redis.aclose()

@@ -17,7 +17,6 @@ from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import Record
 from gridsignal_services.bus import Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec
-from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest import watch
 from gridsignal_services.ingest.closing import Absences
@@ -68,7 +67,6 @@ class Ingest:
         health: Health | None = None,
         metrics: Metrics | None = None,
         jitter: random.Random | None = None,
-        cache: Cache | None = None,
     ) -> None:
         self.clock, self._feeds, self._playback = clock, tuple(feeds), playback
         self._fetching = fetching
@@ -76,7 +74,7 @@ class Ingest:
         self.health = health or Health()
         asks = any(feed.signal is Signal.EVENT for feed in feeds)
         streams = (*SIGNALS, "dispatch") if asks else SIGNALS  # only who asks for power has to know what it asked
-        self.publishing = Publishing(log, codec, clock, intake=intake, metrics=metrics, streams=streams, cache=cache)
+        self.publishing = Publishing(log, codec, clock, intake=intake, metrics=metrics, streams=streams)
         self.metrics = self.publishing.metrics
         self._log = log
         self._mine: frozenset[int] = frozenset()

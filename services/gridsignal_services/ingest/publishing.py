@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from gridsignal_schemas.catalog import TOPIC_OF_RECORD, TOPICS, partition_of
-from gridsignal_schemas.messages import CarbonIntensity, GridAlert, Record, SpotPrice
+from gridsignal_schemas.messages import GridAlert, Record
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import append
-from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
 from gridsignal_services.following import Following
 from gridsignal_services.ingest.closing import superseded
@@ -30,8 +29,6 @@ from gridsignal_services.work import NOBODYS, Work
 
 PRINCIPAL = "service:ingest"
 SIGNALS = ("prices", "carbon", "alerts")
-LATEST_S = 3 * 86_400.0
-"""How long the newest revision of a series stays in the cache."""
 _LOG_PAUSE_S = 1.0
 _READ_BACK_S = 10.0
 """So long a batch waits for all to be known that was published before it."""
@@ -52,8 +49,7 @@ class Origin:
 class Publishing:
     """Judges records and puts them on the log, while it runs. `streams` are followed.
 
-    So several processes may publish: each judges by what all of them have published. The newest revision of each series
-    is noted in the `cache`, where there is one, for readers who don't follow the log.
+    So several processes may publish: each judges by what all of them have published.
     """
 
     def __init__(
@@ -65,12 +61,10 @@ class Publishing:
         intake: Intake | None = None,
         metrics: Metrics | None = None,
         streams: Sequence[str] = SIGNALS,
-        cache: Cache | None = None,
     ) -> None:
         self._log, self._codec, self._clock = log, codec, clock
         self.intake = intake or Intake()
         self.metrics = metrics or Metrics()
-        self._cache = cache
         self._turn = asyncio.Lock()
         self.followed = {
             stream: Following(log, codec, stream, partial(self._learn, stream), _log, by="feeds", begins_again=True)
@@ -153,8 +147,6 @@ class Publishing:
             self.intake.learn(record)
             if stream in self.followed:
                 self._ahead.add((stream, appended.partition, appended.offset))
-        if self._cache is not None and isinstance(record, SpotPrice | CarbonIntensity):
-            await self._cache.note(f"{record.record_name}|{record.series_id}", record.model_dump_json(), LATEST_S)
         self.metrics.published(origin.provider, zone_of(record), origin.signal, news)
 
     def _tell_set_aside(self, aside: QuarantinedRecord, origin: Origin) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
-from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest import http
 from gridsignal_services.ingest.feeding import Ingest
@@ -44,7 +43,6 @@ class FeedsDoor:
         *,
         feeds: Feeds | None = None,
         playback: Iterable[Publication] = (),
-        cache: Cache | None = None,
     ) -> None:
         self._http = Http()
         feeds = feeds or Feeds()
@@ -52,9 +50,7 @@ class FeedsDoor:
         limits = IngestLimits.of(settings, "GRIDSIGNAL_INGEST_")
         bounds = limits.kept_values, limits.kept_values_of_one
         intake = Intake(FeedLimits(markets=feeds.markets), SeriesRevisions(Kept(*bounds)), Kept(*bounds))
-        self.ingest = Ingest(
-            log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching, intake=intake, cache=cache
-        )
+        self.ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching, intake=intake)
         self._callers = Callers(verifier, limits, registry)
         pages = http.app(self.ingest, callers=self._callers, limits=limits)
         self._server = HttpServer(pages, settings, settings.ingest_port, limits)

@@ -106,24 +106,7 @@ async def test_after_a_wipe_who_stays_is_present_again(cache: Cache) -> None:
     assert await cache.present("acme/one") == "s1"
 
 
-async def test_a_note_is_recalled_until_it_fades(subject: Any) -> None:
-    assert await subject.cache.recall("DE-LU") is None
-    await subject.cache.note("DE-LU", "135.45 €", LONG_S)
-    await subject.cache.note("FR", "39.53", SHORT_S)
-    assert await subject.cache.recall("DE-LU") == "135.45 €"
-    await subject.pass_s(SHORT_S * 1.5)
-    assert await subject.cache.recall("DE-LU") == "135.45 €"
-    assert await subject.cache.recall("FR") is None
-
-
-async def test_a_newer_note_replaces_an_older_one(cache: Cache) -> None:
-    await cache.note("DE-LU", "1", LONG_S)
-    await cache.note("DE-LU", "2", LONG_S)
-    assert await cache.recall("DE-LU") == "2"
-
-
-async def test_presence_notes_and_buckets_of_one_name_are_apart(cache: Cache) -> None:
+async def test_presence_and_bucket_of_one_name_are_apart(cache: Cache) -> None:
     await cache.arrive("acme", "s1", LONG_S)
-    await cache.note("acme", "text", LONG_S)
-    await cache.take("acme", SLOW)
-    assert (await cache.present("acme"), await cache.recall("acme")) == ("s1", "text")
+    assert await cache.take("acme", SLOW) == 0.0
+    assert await cache.present("acme") == "s1"

@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 from gridsignal.testing import ManualClock
-from gridsignal_schemas.catalog import partition_of
 from gridsignal_schemas.messages import SpotPrice
-from gridsignal_services.bus import Log, LogRecord, Reader
+from gridsignal_services.bus import Appended, Log, LogRecord, Reader
 from gridsignal_services.bus.around import AroundLog
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
-from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.ingest.feeding import Ingest
+from gridsignal_services.ingest.intake import IntakeBatch
 from gridsignal_services.ingest.publishing import Origin, Publishing
 from tests.builders import a_spot_price, utc
 from tests.integration.failing_logs import Away, Silent, Stuck
@@ -85,70 +84,63 @@ async def test_a_door_that_starts_while_the_log_is_away_waits_for_it(embedded: S
         running.cancel()
 
 
-class OneByOne(AroundLog):
-    """A log that hands out one price each time it may."""
+class OneBehind(AroundLog):
+    """A log that takes no price before all of `publishers` know what it has, and whose reader is one behind."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(log)
-        self.may = asyncio.Semaphore(0)
+        self.publishers, self._all_asked = set[asyncio.Task[IntakeBatch] | None](), asyncio.Event()
+        self._in_hand, self._may_go_on = asyncio.Semaphore(0), asyncio.Semaphore(0)
+        self._appended = 0
+
+    async def end_positions(self, stream: str) -> dict[int, int]:
+        ends = await super().end_positions(stream)
+        asking = asyncio.current_task()
+        if stream == "alerts" and asking in self.publishers:  # the last one that they ask about
+            self.publishers.remove(asking)
+            if not self.publishers:
+                self._all_asked.set()
+        return ends
+
+    async def append(
+        self, stream: str, key: str, value: bytes, headers: Mapping[str, str], *, partition: int | None = None
+    ) -> Appended:
+        await self._all_asked.wait()
+        if self._appended:
+            await self._in_hand.acquire()
+        appended = await super().append(stream, key, value, headers, partition=partition)
+        if self._appended:
+            self._may_go_on.release()
+        self._appended += 1
+        return appended
 
     async def reader(self, stream: str, positions: Mapping[int, int]) -> Reader:
         reader = await super().reader(stream, positions)
-        return Hesitant(reader, self.may) if stream == "prices" else reader
+        return Hesitant(reader, self._in_hand, self._may_go_on) if stream == "prices" else reader
 
 
 class Hesitant(Silent):
-    """Reads one record each time it may."""
+    """Has one record in hand, and gives it when it may."""
 
-    def __init__(self, within: Reader, may: asyncio.Semaphore) -> None:
+    def __init__(self, within: Reader, in_hand: asyncio.Semaphore, may_go_on: asyncio.Semaphore) -> None:
         super().__init__(within, {})
-        self._may = may
+        self._in_hand, self._may_go_on = in_hand, may_go_on
 
     async def read(self, limit: int = 1000) -> list[LogRecord]:
-        await self._may.acquire()
-        return await super().read(1)
-
-
-class Between(MemoryCache):
-    """A cache that takes its time: meanwhile, what was published before the last comes back from the log."""
-
-    def __init__(self, log: OneByOne) -> None:
-        super().__init__()
-        self._log, self.came_back, self._noted = log, asyncio.Event(), 0
-
-    async def note(self, name: str, text: str, keep_s: float) -> None:
-        self._noted += 1
-        if self._noted > 1:
-            self.came_back.clear()
-            self._log.may.release()
-            await self.came_back.wait()
+        records = await super().read(1)
+        if records:
+            self._in_hand.release()
+            await self._may_go_on.acquire()
+        return records
 
 
 async def test_what_comes_back_from_the_log_takes_no_place_of_what_was_published_after_it(embedded: SqliteLog) -> None:
-    log = OneByOne(embedded)
-    cache = Between(log)
     changing = [a_spot_price(status="CORRECTED", prices_per_mwh=[Decimal(n)] * 24) for n in range(4)]
-    async with run(Publishing(log, Codec.from_lock(), ManualClock(utc("12:00")), cache=cache)) as publishing:
-
-        async def look() -> None:
-            prices = publishing.followed["prices"]
-            for count in range(1, len(changing)):
-                await prices.reach({partition_of("DE-LU", 6): count}, SOON_S)
-                cache.came_back.set()
-
-        async with asyncio.timeout(SOON_S), asyncio.TaskGroup() as tasks:
-            tasks.create_task(look())
-            published = (await publishing.take(changing, FEED)).published
-    assert [record.revision for _, record in published if isinstance(record, SpotPrice)] == [1, 2, 3, 4]
-
-
-async def test_the_newest_of_a_series_is_noted_for_readers_of_the_cache(embedded: SqliteLog) -> None:
-    cache = MemoryCache()
-    price = a_spot_price()
-    async with run(Publishing(embedded, Codec.from_lock(), ManualClock(utc("12:00")), cache=cache)) as publishing:
-        await publishing.take([price], FEED)
-        await publishing.take([a_spot_price(status="CORRECTED", prices_per_mwh=[Decimal(7)] * 24)], FEED)
-    text = await cache.recall(f"SpotPrice|{price.series_id}")
-    assert text is not None
-    noted = SpotPrice.model_validate_json(text)
-    assert (noted.revision, noted.prices_per_mwh[0]) == (2, Decimal(7))
+    log = OneBehind(embedded)
+    codec, clock = Codec.from_lock(), ManualClock(utc("12:00"))
+    async with asyncio.timeout(SOON_S), run(Publishing(log, codec, clock)) as publishing:
+        publishers = [asyncio.create_task(publishing.take([each], FEED)) for each in changing]
+        log.publishers.update(publishers)
+        batches = await asyncio.gather(*publishers)
+    published = [record for batch in batches for _, record in batch.published]
+    assert [record.revision for record in published if isinstance(record, SpotPrice)] == [1, 2, 3, 4]

@@ -22,19 +22,20 @@ def _now(call: Coroutine[Any, Any, T]) -> T:
     raise AssertionError(f"{call} waits: {inspect.getcoroutinestate(call)}")
 
 
-def test_the_oldest_note_goes_first() -> None:
+def test_the_session_heard_of_longest_ago_goes_first() -> None:
     cache = MemoryCache(now_s=lambda: 0.0, max_names=3)
     for name in "abcd":
-        _now(cache.note(name, name, 10))
-    assert [_now(cache.recall(name)) for name in "abcd"] == [None, "b", "c", "d"]
+        _now(cache.arrive(name, name, 10))
+    assert [_now(cache.present(name)) for name in "abcd"] == [None, "b", "c", "d"]
 
 
-def test_a_note_written_again_is_the_newest() -> None:
+def test_a_session_that_says_it_is_still_there_is_the_newest() -> None:
     cache = MemoryCache(now_s=lambda: 0.0, max_names=2)
-    for name in "aba":
-        _now(cache.note(name, name, 10))
-    _now(cache.note("c", "c", 10))
-    assert [_now(cache.recall(name)) for name in "abc"] == ["a", None, "c"]
+    for name in "ab":
+        _now(cache.arrive(name, name, 10))
+    assert _now(cache.stay("a", "a", 10))
+    _now(cache.arrive("c", "c", 10))
+    assert [_now(cache.present(name)) for name in "abc"] == ["a", None, "c"]
 
 
 def test_a_forgotten_bucket_is_full_again() -> None:
