@@ -29,6 +29,7 @@ MW = 1_000_000
 """Watts in a megawatt, so that `12 * MW` reads as it is spoken."""
 KW = 1_000
 """Watts in a kilowatt."""
+WATT_SECONDS_PER_MWH = 3_600 * MW
 
 MAX_POWER_W = 10_000 * MW
 """Ten gigawatts: more than any connection point on earth carries, so more is a unit mistake."""

@@ -26,9 +26,8 @@ from gridsignal_schemas.messages import (
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_schemas.rules.limits import LIMITS
-from gridsignal_schemas.values import rfc3339, text_of_decimal
+from gridsignal_schemas.values import WATT_SECONDS_PER_MWH, rfc3339, text_of_decimal
 
-_WATT_SECONDS_PER_MWH = 3_600_000_000
 UNSEEN = fault("REQUEST_UNKNOWN", "/request_id", "expected an open request you can see")
 """To the letter the same for a request that does not exist and for one that is not for this participant."""
 _CAPS = frozenset({"OFFERS_OF_SITE", "OFFERS_OF_PARTICIPANT", "OFFERS_OF_REQUEST", "OFFERS_STANDING"})
@@ -203,7 +202,7 @@ def _money_faults(option: OfferOption, at: str) -> Iterator[Detail]:
     if not 0 <= fee <= LIMITS.activation_fee:
         expected = f"expected 0 to {LIMITS.activation_fee}, got {text_of_decimal(fee)}"
         yield fault("FEE", f"{at}/activation_fee", expected)
-    elif seconds > 0 and fee * _WATT_SECONDS_PER_MWH > LIMITS.fee_per_mwh * option.power_w * seconds:
+    elif seconds > 0 and fee * WATT_SECONDS_PER_MWH > LIMITS.fee_per_mwh * option.power_w * seconds:
         yield fault("FEE", f"{at}/activation_fee", f"expected at most {LIMITS.fee_per_mwh} for each MWh of the option")
 
 

@@ -28,8 +28,7 @@ from gridsignal_schemas.messages import (
     Scope,
     SpotPrice,
 )
-
-_WATT_SECONDS_PER_MWH = Decimal(3_600_000_000)
+from gridsignal_schemas.values import WATT_SECONDS_PER_MWH
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +197,7 @@ def _settle(day: Day, order: Order, start: datetime, delivered_w: int, deficienc
 
 def amount(power_w: int, seconds: int, price: Decimal) -> Decimal:
     """What a mean power over a time is worth, to four places."""
-    return (Decimal(power_w) * seconds / _WATT_SECONDS_PER_MWH * price).quantize(Decimal("0.0001"))
+    return (Decimal(power_w) * seconds / WATT_SECONDS_PER_MWH * price).quantize(Decimal("0.0001"))
 
 
 def offer_of(day: Day, order: Order) -> FlexOffer:

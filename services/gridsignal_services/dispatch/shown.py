@@ -123,7 +123,7 @@ def _order() -> OrderView:
         delivered_w=order.power_w,
         deficiency_w=0,
         delivered_wh=order.power_w // 4,
-        amount=amount(order.power_w, 900, price),
+        amount=amount(order.power_w * 900, price),
     )
     step = OrderStep(
         at=_issued_at(order),

@@ -26,7 +26,8 @@ from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.amounts import Amount, exactly
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.delivered import ordered_ws
+from gridsignal_services.ledger.delivered import OrderTotals, ordered_ws
+from gridsignal_services.ledger.delivery import wh_of
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.rest import problems
@@ -35,7 +36,6 @@ from gridsignal_services.work import Work
 MOST = 2000
 """Orders, and offers, that one answer adds up."""
 _NOT_OFFERED = frozenset({OfferState.REJECTED, OfferState.WITHDRAWN})
-_HOUR_S = 3600
 
 
 class By(StrEnum):
@@ -45,7 +45,7 @@ class By(StrEnum):
 
 
 class Total(Shape):
-    """One line: energies in watt-hours, whole; money in its currency. Dry runs take no part."""
+    """One line: energies in whole watt-hours, each sum rounded once; money in its currency. Dry runs take no part."""
 
     key: str
     """The request's id, the site, or the day on which the request starts, by its zone's time."""
@@ -124,7 +124,7 @@ class _Asked(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Sum:
+class Sum:
     """One line while it is added up; energies in watt-seconds."""
 
     asked_ws: int | None
@@ -134,31 +134,47 @@ class _Sum:
     ordered_ws: int = 0
     ordered_s: int = 0
     metered_s: int = 0
-    delivered_wh: int | None = None
+    delivered_ws: int | None = None
     amount: Decimal | None = None
 
+    def add_ordered(self, ordered_ws: int, seconds: int) -> None:
+        """Adds an order."""
+        self.orders += 1
+        self.ordered_ws += ordered_ws
+        self.ordered_s += seconds
+
+    def add_metered(self, metered: OrderTotals) -> None:
+        """Adds what is metered of an order."""
+        self.metered_s += metered.metered_s
+        if metered.delivered_ws is not None:
+            self.delivered_ws = (self.delivered_ws or 0) + metered.delivered_ws
+        if metered.amount is not None:
+            with exactly():
+                self.amount = (self.amount or Decimal(0)) + metered.amount
+
     def line(self, key: str, currency: str) -> Total:
+        """The sums as they are shown."""
         return Total(
             key=key,
             currency=currency,
             requests=len(self.requests),
-            asked_wh=None if self.asked_ws is None else self.asked_ws // _HOUR_S,
-            offered_wh=self.offered_ws // _HOUR_S,
+            asked_wh=None if self.asked_ws is None else wh_of(self.asked_ws),
+            offered_wh=wh_of(self.offered_ws),
             orders=self.orders,
-            ordered_wh=self.ordered_ws // _HOUR_S,
-            delivered_wh=self.delivered_wh,
+            ordered_wh=wh_of(self.ordered_ws),
+            delivered_wh=None if self.delivered_ws is None else wh_of(self.delivered_ws),
             amount=self.amount,
             ordered_s=self.ordered_s,
             metered_s=self.metered_s,
         )
 
 
-_Sums = dict[tuple[str, str], _Sum]
+_Sums = dict[tuple[str, str], Sum]
 
 
 async def _added_up(door: Door, who: Principal, chosen: list[_Asked], by: By, work: Work) -> _Sums:
     sums: _Sums = {}
-    held: list[tuple[Ledger, TrackedOrder, _Sum]] = []
+    held: list[tuple[Ledger, TrackedOrder, Sum]] = []
     offers, past = 0, door.past(who, work)
     for entry in chosen:
         tracked = entry.tracked
@@ -172,13 +188,7 @@ async def _added_up(door: Door, who: Principal, chosen: list[_Asked], by: By, wo
         holder = await past.holding(ledger, OFFERS, order.order.request_id)
         if holder is None:
             continue
-        metered = (await door.measuring.of(holder.book, order, work)).totals
-        line.metered_s += metered.metered_s
-        if metered.delivered_wh is not None:
-            line.delivered_wh = (line.delivered_wh or 0) + metered.delivered_wh
-        if metered.amount is not None:
-            with exactly():
-                line.amount = (line.amount or Decimal(0)) + metered.amount
+        line.add_metered((await door.measuring.of(holder.book, order, work)).totals)
     return sums
 
 
@@ -224,16 +234,16 @@ class _Mine(NamedTuple):
 
 async def _take(
     sums: _Sums, door: Door, ledger: Ledger, request: DispatchRequest, mine: _Mine, by: By, work: Work
-) -> list[tuple[Ledger, TrackedOrder, _Sum]]:
+) -> list[tuple[Ledger, TrackedOrder, Sum]]:
     """Adds a request to its lines; what its orders delivered is still to be measured."""
     if not (mine.asks or mine.offers or mine.orders):
         return []
     market = door.registry.zones.get(request.zone)  # a zone may have left the registry since
     day = request.starts_at.astimezone(market.tz if market else UTC).date().isoformat()
 
-    def line_of(site: str) -> _Sum:
+    def line_of(site: str) -> Sum:
         key = {By.REQUEST: request.request_id, By.SITE: site, By.DAY: day}[by]
-        line = sums.setdefault((key, request.currency), _Sum(None if by is By.SITE else 0))
+        line = sums.setdefault((key, request.currency), Sum(None if by is By.SITE else 0))
         if line.asked_ws is not None and request.request_id not in line.requests:
             line.asked_ws += _energy_ws(request.power_w, request.starts_at, request.ends_at)
         line.requests.add(request.request_id)
@@ -245,12 +255,10 @@ async def _take(
     def offered(offer: TrackedOffer) -> None:
         line_of(offer.offer.site).offered_ws += _offered_ws(request, offer)
 
-    def ordered(one: TrackedOrder) -> tuple[Ledger, TrackedOrder, _Sum]:
+    def ordered(one: TrackedOrder) -> tuple[Ledger, TrackedOrder, Sum]:
         line, order = line_of(one.order.site), one.order
         ends_at = order.ends_at or request.ends_at
-        line.orders += 1
-        line.ordered_ws += ordered_ws(one, ends_at)
-        line.ordered_s += int((ends_at - order.starts_at).total_seconds())
+        line.add_ordered(ordered_ws(one, ends_at), int((ends_at - order.starts_at).total_seconds()))
         return ledger, one, line
 
     await work.each(mine.offers, offered)
@@ -274,7 +282,7 @@ def _energy_ws(power_w: int, starts_at: datetime, ends_at: datetime) -> int:
 
 def an_evening(request: DispatchRequest) -> Totals:
     """What the OpenAPI document shows: one request, met in full."""
-    energy = _energy_ws(request.power_w, request.starts_at, request.ends_at) // _HOUR_S
+    energy = wh_of(_energy_ws(request.power_w, request.starts_at, request.ends_at))
     length_s = int((request.ends_at - request.starts_at).total_seconds())
     line = Total(
         key=request.request_id,

@@ -23,7 +23,7 @@ from gridsignal_services.dispatch.meters import PassedOver
 from gridsignal_services.ledger.amounts import Amount
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import DeliveryInterval, OrderTotals, ordered_ws
-from gridsignal_services.ledger.delivery import energy_wh
+from gridsignal_services.ledger.delivery import wh_of
 from gridsignal_services.ledger.ordering import option_of
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
 
@@ -221,7 +221,7 @@ def _ordered_wh(tracked: TrackedOrder) -> int | None:
     order = tracked.order
     if order.quantity_kind is not QuantityKind.DELTA or tracked.state in ORDER_NEVER_HELD:
         return 0
-    return None if order.ends_at is None else energy_wh(ordered_ws(tracked, order.ends_at), 1)
+    return None if order.ends_at is None else wh_of(ordered_ws(tracked, order.ends_at))
 
 
 def _extendable_until(book: Book, tracked: TrackedOrder) -> datetime | None:

@@ -24,7 +24,7 @@ from gridsignal_schemas.rules.profile import Profile
 from gridsignal_schemas.values import Shape, Timestamp
 from gridsignal_services.ledger.amounts import Amount, exactly
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.delivery import amount, deficiency_w, deviation_w, energy_wh, shared_delivery_w
+from gridsignal_services.ledger.delivery import amount, deficiency_w, deviation_w, shared_delivery_w, wh_of
 from gridsignal_services.ledger.in_force import Statement, in_force
 from gridsignal_services.ledger.means import Gap, Mean, net_means
 from gridsignal_services.ledger.tracked import Ahead, TrackedOrder
@@ -56,10 +56,16 @@ class DeliveryInterval(Shape):
 class OrderTotals(NamedTuple):
     """What the intervals of an order add up to; None where none of them has a figure."""
 
-    delivered_wh: int | None
+    delivered_ws: int | None
+    """In watt-seconds, so that sums of several orders are rounded once, too."""
     amount: Decimal | None
     metered_s: int
     """How much of the period has a figure."""
+
+    @property
+    def delivered_wh(self) -> int | None:
+        """In whole watt-hours, as one order is shown."""
+        return None if self.delivered_ws is None else wh_of(self.delivered_ws)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +156,8 @@ def block_ahead(other: TrackedOrder, tracked: TrackedOrder) -> list[Ahead]:
 def ordered_ws(tracked: TrackedOrder, until: datetime) -> int:
     """The energy ordered until a moment, in watt-seconds."""
     blocks = (block._replace(ends_at=min(block.ends_at, until)) for block in tracked.blocks())
-    return sum(_joules(block.power_w, max(block.ends_at - block.starts_at, timedelta(0))) for block in blocks)
+    spans = ((block.power_w, max(block.ends_at - block.starts_at, timedelta(0))) for block in blocks)
+    return sum(power_w * (span // _MICROSECOND) for power_w, span in spans) // _MICRO
 
 
 def delivery(book: Book, tracked: TrackedOrder, readings: Iterable[MeterReading]) -> list[DeliveryInterval]:
@@ -193,7 +200,7 @@ def totals(terms: Terms, intervals: Iterable[DeliveryInterval]) -> OrderTotals:
     if not metered:
         return OrderTotals(None, None, 0)
     worth = _worth(terms, delivered // _MICRO, missing // _MICRO)
-    return OrderTotals(energy_wh(delivered // _MICRO, 1), worth, metered // _SECOND)
+    return OrderTotals(delivered // _MICRO, worth, metered // _SECOND)
 
 
 _MICROSECOND, _MICRO = timedelta(microseconds=1), 1_000_000
@@ -254,8 +261,8 @@ def _interval(terms: Terms, stretch: Mean, baseline_w: int | None) -> DeliveryIn
         else:
             delivered, missing = _shares(terms.direction, ordered_w, baseline_w, actual_w, ahead_w)
         span = ends_at - starts_at
-        energy = energy_wh(_joules(delivered, span), 1)
-        worth = _worth(terms, _joules(delivered, span), _joules(missing, span))
+        energy = wh_of(_watt_seconds(delivered, span))
+        worth = _worth(terms, _watt_seconds(delivered, span), _watt_seconds(missing, span))
     return DeliveryInterval(
         starts_at=starts_at,
         ends_at=ends_at,
@@ -278,7 +285,7 @@ def _shares(direction: Direction, ordered_w: int, baseline_w: int, actual_w: int
     return delivered, deficiency_w(direction, baseline_w, actual_w, ordered_w)
 
 
-def _joules(power_w: int, span: timedelta) -> int:
+def _watt_seconds(power_w: int, span: timedelta) -> int:
     return power_w * (span // _MICROSECOND) // _MICRO
 
 
@@ -286,5 +293,5 @@ def _worth(terms: Terms, delivered_ws: int, missing_ws: int) -> Decimal | None:
     if not terms.is_paid:
         return None
     with exactly():
-        owed = amount(missing_ws, 1, terms.deficiency_price_per_mwh)
-        return amount(delivered_ws, 1, terms.price_per_mwh) - owed
+        owed = amount(missing_ws, terms.deficiency_price_per_mwh)
+        return amount(delivered_ws, terms.price_per_mwh) - owed

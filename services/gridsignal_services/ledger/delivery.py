@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from gridsignal_schemas.messages import Direction
+from gridsignal_schemas.values import WATT_SECONDS_PER_MWH
 
 _CENT_OF_CENT = Decimal("0.0001")
-_WATT_SECONDS_PER_MWH = Decimal(3_600_000_000)
 
 
 def deviation_w(direction: Direction, baseline_w: int, actual_w: int) -> int:
@@ -41,12 +41,12 @@ def shared_delivery_w(deviation: int, ordered_w: Sequence[int]) -> list[int]:
     return shares
 
 
-def energy_wh(power_w: int, seconds: int) -> int:
-    """Watt-hours of a mean power over an interval, rounded half up."""
-    return (power_w * seconds + 1800) // 3600
+def wh_of(watt_seconds: int) -> int:
+    """Whole watt-hours, rounded half up. A sum is rounded once: add watt-seconds up, never watt-hours."""
+    return (watt_seconds + 1800) // 3600
 
 
-def amount(power_w: int, seconds: int, price_per_mwh: Decimal) -> Decimal:
-    """Money for a mean power over an interval, in the price's currency, four places."""
-    value = Decimal(power_w) * seconds / _WATT_SECONDS_PER_MWH * price_per_mwh
+def amount(watt_seconds: int, price_per_mwh: Decimal) -> Decimal:
+    """Money for an energy, in the price's currency, four places."""
+    value = Decimal(watt_seconds) / WATT_SECONDS_PER_MWH * price_per_mwh
     return value.quantize(_CENT_OF_CENT, ROUND_HALF_EVEN)

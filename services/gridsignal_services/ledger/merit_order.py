@@ -20,6 +20,7 @@ from decimal import Decimal
 from gridsignal_schemas.messages import DispatchRequest, OfferOption
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block, Profile
+from gridsignal_schemas.values import WATT_SECONDS_PER_MWH
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import LONG_AGO, Book
 from gridsignal_services.ledger.rests import Activations, rest_code
@@ -28,7 +29,6 @@ from gridsignal_services.ledger.tracked import TrackedOffer
 NEXT_CLEARING = "NEXT_CLEARING"
 """It would be called, and this clearing has no room for more."""
 _FIVE_MINUTES = timedelta(minutes=5)
-_WATT_SECONDS_PER_MWH = Decimal(3_600_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def effective_price(option: OfferOption, block: Block) -> Decimal:
     """(price x MWh + fee) / MWh of an award."""
     fee = option.activation_fee or Decimal(0)
     watt_seconds = block.power_w * int((block.ends_at - block.starts_at).total_seconds())
-    return option.price_per_mwh + (fee * _WATT_SECONDS_PER_MWH / watt_seconds if watt_seconds > 0 else Decimal(0))
+    return option.price_per_mwh + (fee * WATT_SECONDS_PER_MWH / watt_seconds if watt_seconds > 0 else Decimal(0))
 
 
 def long_enough(option: OfferOption, starts_at: datetime, ends_at: datetime) -> bool:

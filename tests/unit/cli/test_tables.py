@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gridsignal.cli.tables import in_mwh
 from gridsignal_schemas.values import MW
-from gridsignal_services.ledger.delivery import amount, energy_wh
+from gridsignal_services.ledger.delivery import amount, wh_of
 
 CENT = Decimal("0.01")
 
@@ -23,5 +23,5 @@ def test_energy_is_shown_to_the_watt_hour_and_with_three_places_at_least(energy:
 
 @given(st.integers(0, 1000 * MW), st.integers(1, 86_400), st.decimals(-5000, 5000, places=2))
 def test_energy_as_shown_times_its_price_is_the_amount_beside_it(power_w: int, seconds: int, price: Decimal) -> None:
-    beside = amount(power_w, seconds, price).quantize(CENT)
-    assert abs(Decimal(in_mwh(energy_wh(power_w, seconds))) * price - beside) < CENT
+    beside = amount(power_w * seconds, price).quantize(CENT)
+    assert abs(Decimal(in_mwh(wh_of(power_w * seconds))) * price - beside) < CENT

@@ -10,7 +10,7 @@ from gridsignal_schemas.messages import Decision, Direction, DispatchOrder, Orde
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.timers import next_records
-from gridsignal_services.ledger.delivery import amount, deficiency_w, delivered_w, energy_wh
+from gridsignal_services.ledger.delivery import amount, deficiency_w, delivered_w, wh_of
 from tests.builders import an_option, utc
 from tests.unit.ledger.market import Market, told_decisions, told_orders
 
@@ -28,8 +28,8 @@ def test_scenario_1_twelve_megawatts_for_45_minutes_are_worth_810_euros() -> Non
     assert order.price_per_mwh is not None
     seconds = int((order.ends_at - order.starts_at).total_seconds())
     delivered = delivered_w(order.direction, 40 * MW, 28 * MW, order.power_w)
-    assert amount(delivered, seconds, order.price_per_mwh) == Decimal("810.0000")
-    assert energy_wh(delivered, seconds) == 9_000_000
+    assert amount(delivered * seconds, order.price_per_mwh) == Decimal("810.0000")
+    assert wh_of(delivered * seconds) == 9_000_000
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_scenario_2_the_worked_example_of_uftp(actual: int, delivered: int, defi
     given = (Direction.LOAD_DECREASE, 10 * MW, actual * MW, 2 * MW)
     assert delivered_w(*given) == delivered * MW
     assert deficiency_w(*given) == deficiency * MW
-    paid = amount(delivered_w(*given), 900, Decimal(28)) - amount(deficiency_w(*given), 900, Decimal(44))
+    paid = amount(delivered_w(*given) * 900, Decimal(28)) - amount(deficiency_w(*given) * 900, Decimal(44))
     assert paid == Decimal(settlement)
 
 
@@ -65,7 +65,7 @@ def test_scenario_3_six_megawatts_are_awarded_pro_rata() -> None:
     market.close()
     order = market.order("acme").order
     assert (order.power_w, order.price_per_mwh) == (6 * MW, Decimal(90))
-    assert amount(order.power_w, 2700, Decimal(90)) == Decimal("405.0000")
+    assert amount(order.power_w * 2700, Decimal(90)) == Decimal("405.0000")
 
 
 def test_scenario_4_of_exclusive_options_only_one_is_ever_ordered() -> None:
