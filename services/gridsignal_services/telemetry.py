@@ -133,14 +133,13 @@ class _Shown(logging.Handler):
 
 
 class Health:
-    """Whether a service lives, and whether it should be sent work.
+    """Whether a service should be sent work: it has caught up with the log and is not draining.
 
-    Live: restarting it would not help. Ready: it has caught up with the log and is not draining.
+    Whether it lives needs no word: what a restart would mend ends the process.
     """
 
     def __init__(self, reason: str = "starting") -> None:
         self._ready = False
-        self._live = True
         self.reason = reason
         """Why it is not ready, or empty."""
 
@@ -148,19 +147,10 @@ class Health:
     def ready(self) -> bool:
         return self._ready
 
-    @property
-    def live(self) -> bool:
-        return self._live
-
     def set_ready(self, ready: bool, reason: str = "") -> None:
         """Says whether to send work here; a reason goes with no."""
         self._ready = ready
         self.reason = "" if ready else reason
-
-    def set_dead(self, reason: str) -> None:
-        """Says that only a restart can help."""
-        self._live = self._ready = False
-        self.reason = reason
 
 
 def metrics(registry: CollectorRegistry) -> bytes:

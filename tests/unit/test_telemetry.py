@@ -31,16 +31,13 @@ def test_a_log_line_is_one_json_object_that_hides_secrets() -> None:
 
 def test_a_service_is_ready_when_it_says_so_and_tells_why_not() -> None:
     health = Health()
-    assert (health.live, health.ready, health.reason) == (True, False, "starting")
+    assert (health.ready, health.reason) == (False, "starting")
 
     health.set_ready(True)
     assert (health.ready, health.reason) == (True, "")
 
     health.set_ready(False, "draining")
-    assert (health.live, health.ready, health.reason) == (True, False, "draining")
-
-    health.set_dead("the log's epoch changed")
-    assert (health.live, health.ready) == (False, False)
+    assert (health.ready, health.reason) == (False, "draining")
 
 
 def test_metrics_of_one_service_are_its_own() -> None:

@@ -125,7 +125,7 @@ class Reception:
 
     def _page(self, path: str) -> Response:
         if path == "/healthz":
-            return word(200, "ok") if self._health.live else word(503, "not ok", Retry_After="1")
+            return word(200, "ok")
         return word(200, "ready") if self._health.ready else word(503, "not ready", Retry_After="1")
 
     def _websocket(self, connection: Connection, request: Request, now: Moment) -> Answer:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from statistics import median, quantiles
-from typing import Protocol
 
 from gridsignal_schemas.messages import (
     Accounting,
@@ -74,12 +73,6 @@ class FeedLimits:
     aside."""
     unit_flips: tuple[int, ...] = (100, 1000)
     """Factors between units that feeds confuse: p and GBP, kWh and MWh. Ten (ct/kWh) is also what a windy day does."""
-
-
-class Published(Protocol):
-    """What was published before (revisions.Revisions)."""
-
-    def last(self, record: Record) -> Record | None: ...
 
 
 def without_outliers(record: Record, limits: FeedLimits) -> tuple[Record, Reason | None]:
