@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, Protocol
 from gridsignal_schemas.messages import GridClock
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST, LATEST = datetime(1901, 1, 1, tzinfo=UTC), datetime(2190, 1, 1, tzinfo=UTC)
+"""Grid time stops here: a record can hold it, and what is due a year later, too."""
 _LONGEST_SLEEP_S = 3600.0  # a wall clock can be set; look again every hour
 
 
@@ -38,14 +40,20 @@ def from_micros(us: int) -> datetime:
 
 
 def grid_time(grid: GridClock | None, appended_us: int) -> datetime:
-    """Grid time of an append time; without a GridClock they are the same."""
-    appended = from_micros(appended_us)
-    return appended if grid is None else grid.at(appended)
+    """Grid time of an append time, from EARLIEST to LATEST; without a GridClock they are the same."""
+    try:
+        appended = from_micros(appended_us)
+        return min(max(appended if grid is None else grid.at(appended), EARLIEST), LATEST)
+    except OverflowError:  # a clock that fast or that far off has left the calendar
+        return EARLIEST if appended_us < (0 if grid is None else micros(grid.epoch)) else LATEST
 
 
 def append_us(grid: GridClock | None, when: datetime) -> int:
     """The append time at which the grid shows `when`, 0 at least: the inverse of `grid_time`."""
-    return max(0, micros(when if grid is None else grid.epoch + (when - grid.origin) / grid.rate))
+    try:
+        return max(0, micros(when if grid is None else grid.epoch + (when - grid.origin) / grid.rate))
+    except OverflowError:  # a clock that slow shows it never
+        return 0 if grid is not None and when < grid.origin else micros(LATEST)
 
 
 class WallClock:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from gridsignal_schemas.messages import (
     BaselineDeclaration,
@@ -22,6 +22,7 @@ from gridsignal_schemas.rules.headroom import headroom_w, promised
 from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, ORDER_NEVER_HELD, ORDER_OVER
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block, Profile
+from gridsignal_services.clock import EPOCH
 from gridsignal_services.ledger.announcements import Announcements, OfferKey
 from gridsignal_services.ledger.entry import SetAside
 from gridsignal_services.ledger.in_turn import in_turn
@@ -30,7 +31,6 @@ from gridsignal_services.ledger.rests import Activations
 from gridsignal_services.ledger.timers import Timers
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest, TrackedResponse
 
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 KEPT = timedelta(seconds=LIMITS.kept_when_over_s)
 
 
@@ -60,8 +60,8 @@ class Book:
     """Requests that the record being reduced has ended, and whose offers it has still to let go of."""
     expiring: dict[str, OfferKey] = field(default_factory=dict)
     """Offers by their name among the timers."""
-    now: datetime = LONG_AGO
-    """The log clock in grid time: the running maximum of the append times."""
+    now: datetime = EPOCH
+    """The log clock in grid time: the running maximum of the append times; EPOCH before the first record."""
     principal: str = field(default="", compare=False)
     """Who caused the record that is being reduced."""
     announcements: Announcements = field(default_factory=Announcements)

@@ -21,8 +21,9 @@ from gridsignal_schemas.messages import DispatchRequest, OfferOption
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_schemas.values import WATT_SECONDS_PER_MWH
+from gridsignal_services.clock import EPOCH
 from gridsignal_services.ledger.announcements import OfferKey
-from gridsignal_services.ledger.book import LONG_AGO, Book
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.rests import Activations, rest_code
 from gridsignal_services.ledger.tracked import TrackedOffer
 
@@ -53,7 +54,7 @@ def order_window(request: DispatchRequest, option: OfferOption, now: datetime) -
     ready = now + timedelta(seconds=request.respond_within_s + option.full_activation_s)
     starts_at = max(request.starts_at, option.starts_at)
     if ready > starts_at:
-        starts_at = LONG_AGO - (LONG_AGO - ready) // _FIVE_MINUTES * _FIVE_MINUTES  # rounded up
+        starts_at = EPOCH - (EPOCH - ready) // _FIVE_MINUTES * _FIVE_MINUTES  # rounded up
     ends_at = min(request.ends_at, option.ends_at)
     return starts_at, min(ends_at, starts_at + timedelta(seconds=option.max_duration_s))
 

@@ -7,7 +7,7 @@ The only clock is the log's: the running maximum of the append times, in grid ti
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from gridsignal_schemas.frames import Receipt
@@ -30,9 +30,10 @@ from gridsignal_schemas.records import field_of, row_of
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import IllegalTransition, OfferState, RequestState
 from gridsignal_services.access import NOBODY, Audience, Principal
+from gridsignal_services.clock import EPOCH, grid_time
 from gridsignal_services.ledger import awarding, firing, offering, ordering, requesting, sites
 from gridsignal_services.ledger.announcements import Announcement, OfferKey
-from gridsignal_services.ledger.book import KEPT, LONG_AGO, Book
+from gridsignal_services.ledger.book import KEPT, Book
 from gridsignal_services.ledger.entry import Entry, OfferStanding, Outcome
 from gridsignal_services.ledger.forgetting import forget
 from gridsignal_services.ledger.moves import end_offers
@@ -57,10 +58,6 @@ _RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome | Steps[Outcome]
     Clearing: awarding.clear,
     TimerFired: firing.fire,
 }
-
-
-_LATEST = datetime(2190, 1, 1, tzinfo=UTC)
-"""The log's clock stops here: what is due a year later can still be written."""
 
 
 class Ledger:
@@ -107,7 +104,7 @@ class Ledger:
     @property
     def now(self) -> datetime | None:
         """The log clock in grid time; None before the first record."""
-        return None if self.book.now is LONG_AGO else self.book.now
+        return None if self.book.now == EPOCH else self.book.now
 
     def next_owed(self) -> Iterator[Announcement]:
         """Announcements that the owner has to write, oldest first, one after the other: there may be thousands."""
@@ -186,7 +183,7 @@ class Ledger:
     def _reduce(self, entry: Entry) -> Steps[Outcome]:
         if isinstance(entry.record, GridClock):
             return self._set_clock(entry.record, entry.principal)
-        self.book.now = max(self.book.now, self._grid_time(entry.appended_us))
+        self.book.now = max(self.book.now, grid_time(self.grid, entry.appended_us))
         self.book.principal = entry.principal
         self.forgotten = []
         yield from forget(self.book, self.forgotten)
@@ -210,10 +207,3 @@ class Ledger:
             return Outcome(False, (fault("CLOCK_SET", "", "expected the grid's clock as the first record, once"),))
         self.grid = grid
         return Outcome(True)
-
-    def _grid_time(self, appended_us: int) -> datetime:
-        try:
-            appended = LONG_AGO + timedelta(microseconds=appended_us)
-            return min(_LATEST, appended if self.grid is None else self.grid.at(appended))
-        except OverflowError:  # a clock that fast or that far off has left the calendar
-            return _LATEST

@@ -19,7 +19,8 @@ from gridsignal_schemas.rules.baselines import (
 )
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.limits import LIMITS
-from gridsignal_services.ledger.book import LONG_AGO, Book
+from gridsignal_services.clock import EPOCH
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 
 _LOOK_THROUGH_AGAIN = timedelta(minutes=1)
@@ -73,7 +74,7 @@ def _keep(book: Book, declared: Declared) -> bool:
 
 def _has_room(book: Book, declared: Declared) -> bool:
     site = declared.baseline.site
-    at, past = book.looked_through.get(site, (LONG_AGO, 0))
+    at, past = book.looked_through.get(site, (EPOCH, 0))
     if _is_full(book, declared, past) and book.now - at >= _LOOK_THROUGH_AGAIN:
         book.declared[site] = still_asked_for(book.declared[site], list(_questions(book, site)))
         past = sum(kept.ends_at <= book.now for kept in book.declared[site])

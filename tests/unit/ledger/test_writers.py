@@ -116,15 +116,6 @@ def test_no_record_and_no_append_time_is_a_defect(record: Record, appended_us: i
     next_records(market.ledger, market.now)
 
 
-@pytest.mark.parametrize("rate", [1e6, 1e-9])
-def test_a_grid_that_leaves_the_calendar_stays_at_its_end(rate: float) -> None:
-    ledger = Ledger(0)
-    clock = GridClock(origin=utc("16:00"), epoch=utc("16:00"), rate=rate)
-    assert ledger.apply(Entry(0, 0, 0, clock, "0" * 64, "service:embedded")).accepted
-    for appended_us in (0, 2**60, -(2**60), 2**62):
-        ledger.apply(Entry(0, ledger.position, appended_us, a_site_registration(), "0" * 64, "service:dispatch"))
-
-
 awkward = st.sampled_from(
     [
         "0",
