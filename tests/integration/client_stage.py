@@ -16,12 +16,13 @@ import gridsignal
 from gridsignal.testing import FakeGrid, ManualClock
 from gridsignal_schemas.messages import DispatchOrder, FlexOffer, OrderState, Record, RequestCancellation
 from gridsignal_services.bus import LogRecord
-from gridsignal_services.dispatch.timers import next_due, next_records
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.owning.due import next_due
 from tests.builders import REQUEST_ID, utc
 from tests.integration.gateway_stand import Stand
 from tests.integration.relay import Relay
+from tests.owning import next_records
 from tests.patience import SOON_S
 
 NOON = utc("12:00")

@@ -20,12 +20,12 @@ from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import SteppedClock, micros
 from gridsignal_services.demo.conductor import Conductor
-from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.embedded import Stack
 from gridsignal_services.registry import example_registry
 from gridsignal_services.settings import ServerSettings
 from tests.builders import MARKET_DAY, utc
 from tests.journey.hand_stamped import HandStamped
+from tests.owning import next_records
 from tests.patience import LONG_S, SOON_S
 
 R = TypeVar("R", bound=Record)

@@ -20,8 +20,8 @@ from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.kafka_topics import Brokers
 from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
 from gridsignal_services.clock import WallClock
-from gridsignal_services.dispatch.owner import Owner
 from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.owning.owner import Owner
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ServerSettings
 from tests.builders import a_baseline_declaration, a_dispatch_request, a_flex_offer, a_site_registration, an_option

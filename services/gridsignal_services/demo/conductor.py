@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.clock import SteppedClock
 from gridsignal_services.demo.program import Program
-from gridsignal_services.dispatch.timers import next_due
 from gridsignal_services.embedded import Stack
+from gridsignal_services.owning.due import next_due
 
 _STREAMS = ("prices", "carbon", "alerts", "dispatch", "readings")
 

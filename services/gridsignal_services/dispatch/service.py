@@ -19,11 +19,11 @@ from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.http import app
-from gridsignal_services.dispatch.owner import Owner
 from gridsignal_services.dispatch.position import KEY_BYTES, PositionSeal
 from gridsignal_services.dispatch.readings import ReadingsReader
 from gridsignal_services.dispatch.registration import register_sites
 from gridsignal_services.ops import Watched
+from gridsignal_services.owning.owner import Owner
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.rest.asgi import HttpServer

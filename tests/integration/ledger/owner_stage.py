@@ -17,8 +17,8 @@ from gridsignal_services.bus import Log, LogRecord
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
 from gridsignal_services.clock import micros
-from gridsignal_services.dispatch.owner import Owner
 from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.owning.owner import Owner
 from gridsignal_services.replica import Replica
 from tests.builders import a_baseline_declaration, a_flex_offer, a_site_registration, an_option, utc
 from tests.patience import SOON_S

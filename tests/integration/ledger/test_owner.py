@@ -15,7 +15,7 @@ from gridsignal_services.bus.around import AroundLog
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import append
 from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
-from gridsignal_services.dispatch.owner import _IN_ONE_PASS, Owner
+from gridsignal_services.owning.owner import _IN_ONE_PASS, Owner
 from gridsignal_services.replica import Replica
 from tests.builders import a_dispatch_request, utc
 from tests.integration.ledger.owner_stage import ALL, GATE, an_offer, running

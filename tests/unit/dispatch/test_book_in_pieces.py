@@ -11,9 +11,9 @@ from gridsignal_schemas.messages import ClearingTrigger, DispatchRequest
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.dispatch.book_answer import texts
-from gridsignal_services.dispatch.timers import due_records, next_undecided
 from gridsignal_services.ledger.clearing import decide
 from gridsignal_services.ledger.excerpt import excerpt
+from gridsignal_services.owning.due import due_records, next_undecided
 from tests.builders import utc
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 

@@ -16,12 +16,12 @@ from gridsignal_schemas.messages import DispatchRequest, OfferDecision, OrderSta
 from gridsignal_schemas.values import MW
 from gridsignal_services.clock import micros
 from gridsignal_services.dispatch.book import book_view
-from gridsignal_services.dispatch.timers import AT_ONCE, due_records, owed_records
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.forgetting import A_RECORD
 from gridsignal_services.ledger.pieces import A_PIECE, Steps, weighed
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOrder
+from gridsignal_services.owning.due import AT_ONCE, due_records, owed_records
 from tests.builders import REQUEST_ID, a_dispatch_order, a_dispatch_request, a_request_cancellation, an_option, utc
 from tests.unit.ledger.cost import lines_of_each
 from tests.unit.ledger.market import OPERATORS_NAME, OWNER, Market

@@ -19,12 +19,12 @@ from gridsignal_schemas.rules.lifecycle import (
 )
 from gridsignal_schemas.values import MW
 from gridsignal_services.bus.codec import Codec
-from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.ledger.ranking import call_order
 from gridsignal_services.ledger.rests import Activations
 from gridsignal_services.ledger.tracked import TrackedOrder
 from tests.builders import a_request_cancellation, a_timer_fired, an_offer_withdrawal, utc
 from tests.effort import examples
+from tests.owning import next_records
 from tests.unit.ledger.days import REQUESTS, SITES, an_offered_option, terms, watts
 from tests.unit.ledger.market import OPERATORS_NAME
 from tests.unit.ledger.watched import MINUTE, Watched

@@ -10,9 +10,9 @@ import pytest
 from gridsignal_schemas.messages import Decision, OrderState
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
-from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.ledger.entry import Outcome
 from tests.builders import an_offer_decision, utc
+from tests.owning import next_records
 from tests.unit.ledger import stages
 from tests.unit.ledger.market import OPERATORS_NAME, Market, told_decisions, told_orders
 from tests.unit.ledger.stages import closed, running

@@ -10,8 +10,8 @@ import pytest
 
 from gridsignal_schemas.messages import Clearing, Decision, DispatchOrder, OfferDecision
 from gridsignal_schemas.values import MW
-from gridsignal_services.dispatch.timers import AT_ONCE, owed_records
 from gridsignal_services.ledger.announcements import Announcement, Announcements, Decided
+from gridsignal_services.owning.due import AT_ONCE, owed_records
 from tests.builders import REQUEST_ID, a_dispatch_order, a_dispatch_request, a_flex_offer
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 

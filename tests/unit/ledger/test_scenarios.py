@@ -9,9 +9,9 @@ import pytest
 from gridsignal_schemas.messages import Decision, Direction, DispatchOrder, OrderState, RunMode
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
-from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.ledger.delivery import amount, deficiency_w, delivered_w, wh_of
 from tests.builders import an_option, utc
+from tests.owning import next_records
 from tests.unit.ledger.market import Market, told_decisions, told_orders
 
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from gridsignal_schemas.messages import ClearingTrigger, OrderState
 from gridsignal_schemas.values import MW
-from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.ledger.clearing import decide
 from tests.builders import REQUEST_ID, utc
+from tests.owning import next_records
 from tests.unit.ledger.market import Market, told_orders
 
 

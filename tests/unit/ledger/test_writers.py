@@ -14,7 +14,6 @@ from gridsignal_schemas.messages import RECORDS, ClearingTrigger, GridClock, Rec
 from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.book import book_view
-from gridsignal_services.dispatch.timers import next_records
 from gridsignal_services.ledger.entry import Entry
 from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import (
@@ -28,6 +27,7 @@ from tests.builders import (
 )
 from tests.contract.strategies import any_of
 from tests.effort import examples
+from tests.owning import next_records
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 from tests.unit.ledger.stages import accepted, closed, opened
 

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from gridsignal_schemas.messages import Record
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import micros
-from gridsignal_services.dispatch.timers import next_due, next_records
 from gridsignal_services.ledger.book import KEPT
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.owning.due import next_due
+from tests.owning import next_records
 
 CODEC = Codec.from_lock()
 _STEPS = 500

@@ -6,6 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -20,6 +21,8 @@ from gridsignal_services.ledger.timers import DueTimer
 ACTOR = "ledger"
 AT_ONCE = 32
 """Records appended before any of them is waited for."""
+_DECISIONS = 16
+"""Of a crowd of decisions written before gates and orders are looked at again."""
 
 Subject = tuple[str, ...]
 """What a record of the owner is about, at this turn of its life."""
@@ -65,18 +68,28 @@ class Undecided:
             raise Undecidable(self.subject, why(error)) from error
 
 
-def next_records(ledger: Ledger, now: datetime, passed_over: Container[Subject] = ()) -> list[Record]:
-    """What to append now, in this order; empty when there is nothing to do before `next_due`.
+class Step(NamedTuple):
+    """What is appended together, in this order."""
 
-    Announcements precede the next clearing, a clearing precedes the next timers, so that what a moment brings is
-    decided before the following moment is looked at. One automatic decision at a time.
-    Raises Undecidable for a request that is to be passed over from now on.
+    records: list[Record]
+    is_telling: bool
+    """Announcements alone; what is due has its turn with the next step."""
+
+
+def next_step(ledger: Ledger, now: datetime, passed_over: Container[Subject] = (), *, has_told: bool = False) -> Step:
+    """What an owner appends now; without records where nothing is to be done before `next_due` but a clearing.
+
+    What a moment brings is announced before the next is looked at. But offers that are rejected as fast as they come
+    put off nobody's gate: where that was done in the step before (`has_told`), or a crowd is owed, the timers that have
+    come go with the orders that are owed, and with a few of the decisions.
     """
-    if owed := owed_records(ledger, passed_over):
-        return owed
-    if (undecided := next_undecided(ledger, now, passed_over)) is not None:
-        return [undecided.decided(ledger.book)]
-    return due_records(ledger, now)
+    owed = owed_records(ledger, passed_over)
+    if 0 < len(owed) < AT_ONCE and not has_told:
+        return Step(owed, is_telling=True)
+    if due := due_records(ledger, now):
+        orders = max((at for at, each in enumerate(owed, 1) if isinstance(each, DispatchOrder)), default=0)
+        owed = owed[: max(orders, _DECISIONS)]
+    return Step([*due, *owed], is_telling=False)
 
 
 def owed_records(ledger: Ledger, passed_over: Container[Subject] = ()) -> list[Record]:

@@ -1,6 +1,6 @@
 """The owner of zones: writes the announcements, clearings and timers that the ledger says are due.
 
-An owner decides nothing itself: what to append is in `timers`, whether it counts is the reduce's to say. Two owners at
+An owner decides nothing itself: what to append is in `due`, whether it counts is the reduce's to say. Two owners at
 once do no harm: the first valid record counts, the other's is ignored by everyone.
 
 A clearing may take a second: it is made beside the loop, from the book as it was when its turn came, while everything
@@ -18,27 +18,26 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from gridsignal_schemas.messages import Clearing, DispatchOrder, Record, TimerFired
+from gridsignal_schemas.messages import Clearing, Record, TimerFired
 from gridsignal_services.bus import Election, LogUnavailable
 from gridsignal_services.clock import Clock
-from gridsignal_services.dispatch.timers import (
+from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.ledger.excerpt import excerpt
+from gridsignal_services.ledger.overtaken import NOTHING, LeftOut, Overtaken
+from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.owning.due import (
     AT_ONCE,
     PassedOver,
     Subject,
     Undecidable,
     Undecided,
-    due_records,
     next_due,
+    next_step,
     next_undecided,
-    owed_records,
     subject_of,
     waiting_for_clearing,
     why,
 )
-from gridsignal_services.ledger.entry import Outcome
-from gridsignal_services.ledger.excerpt import excerpt
-from gridsignal_services.ledger.overtaken import NOTHING, LeftOut, Overtaken
-from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Outage, logger
 from gridsignal_services.work import NOBODYS
@@ -48,8 +47,6 @@ _PRINCIPAL = "service:dispatch"
 _RETRY_S = 0.5
 _IN_ONE_PASS = 4
 """Of them encoded in one pass of the event loop, about a millisecond: others go on in between."""
-_DECISIONS = 16
-"""Of a crowd of decisions written before gates and orders are looked at again."""
 _NOT_YET = timedelta(milliseconds=10)
 """A timer that came too early is repeated no sooner than this."""
 _TRUSTED_S = 30.0
@@ -91,8 +88,8 @@ class Owner:
         """What that clearing is about."""
         self._attempts: dict[int, dict[Subject, _Attempts]] = {}
         """By partition, at what still waits for a clearing."""
-        self._announced: set[int] = set()
-        """The partitions where nothing but announcements was written last: what is due there has its turn next."""
+        self._has_told: set[int] = set()
+        """The partitions where nothing but announcements was written last."""
         self._looked_at = 0.0
         """When it last looked at what is due, by the event loop's time."""
         self._rests_at: dict[int, int] | None = None
@@ -138,23 +135,17 @@ class Owner:
     async def _act(self, ledger: Ledger) -> bool:
         """Appends what is due on one partition; False when nothing was."""
         passed_over = self._passed_over.setdefault(ledger.partition, {})
-        records = owed_records(ledger, passed_over)
-        if 0 < len(records) < AT_ONCE and ledger.partition not in self._announced:
-            self._announced.add(ledger.partition)
+        has_told = ledger.partition in self._has_told
+        step = next_step(ledger, self._log_time(ledger), passed_over, has_told=has_told)
+        if step.is_telling:
+            self._has_told.add(ledger.partition)
         else:
-            # what a moment brings is announced before the next is looked at, but not all that comes to be rejected
-            self._announced.discard(ledger.partition)
-            orders = max((at for at, each in enumerate(records, 1) if isinstance(each, DispatchOrder)), default=0)
-            records = [*self._due(ledger, passed_over), *records[: max(orders, _DECISIONS)]]
-        for start in range(0, len(records), AT_ONCE):
-            if not await self._append(ledger, records[start : start + AT_ONCE]):
+            self._has_told.discard(ledger.partition)
+            self._go_on_deciding(ledger, passed_over)
+        for start in range(0, len(step.records), AT_ONCE):
+            if not await self._append(ledger, step.records[start : start + AT_ONCE]):
                 break
-        return bool(records)
-
-    def _due(self, ledger: Ledger, passed_over: PassedOver) -> list[Record]:
-        """The timers that have come; a clearing begins beside them where one is due."""
-        self._go_on_deciding(ledger, passed_over)
-        return due_records(ledger, self._log_time(ledger))
+        return bool(step.records)
 
     def _go_on_deciding(self, ledger: Ledger, passed_over: PassedOver) -> None:
         """Begins the next clearing, one at a time. Raises LogUnavailable where the last could not be logged."""
