@@ -23,6 +23,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from gridsignal_services import output
+from gridsignal_services.access.bearer import bearer_of
 from gridsignal_services.addresses import address_of, authority, listening
 from gridsignal_services.bus.condition import Condition
 from gridsignal_services.headway import Headway
@@ -190,6 +191,5 @@ class OpsServer:
 
 
 def _carries(request: h11.Request, token: str) -> bool:
-    given = [value for name, value in request.headers if name == b"authorization"]
-    scheme, _, carried = (given[0] if len(given) == 1 else b"").partition(b" ")
-    return scheme.lower() == b"bearer" and hmac.compare_digest(carried.strip(), token.encode())
+    carried = bearer_of([value.decode("latin-1") for name, value in request.headers if name == b"authorization"])
+    return carried is not None and hmac.compare_digest(carried.encode("latin-1"), token.encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.frames import Detail, Error, Filter, Subscribe
 from gridsignal_schemas.messages import Accounting, PriceProduct
-from gridsignal_schemas.rules.access import SIGNAL_READ, Entitlements, Principal
+from gridsignal_schemas.rules.access import SIGNAL_READ, Entitlements, Principal, zone_fault
 
 _STREAMS = ", ".join(sorted(name for name, topic in TOPICS.items() if topic.subscribable))
 _PRODUCTS = frozenset(map(str, PriceProduct))
@@ -32,12 +32,8 @@ def refusal_of(frame: Subscribe, who: Principal, entitled: Entitlements) -> Erro
 
 def _foreign(wanted: Filter, entitled: Entitlements) -> Detail | None:
     """The first zone of a filter that is none of theirs."""
-    for place, zone in enumerate(wanted.zones or ()):
-        if zone not in entitled.zones:
-            mine = ", ".join(sorted(entitled.zones)) or "none"
-            message = f"expected one of your zones ({mine}), got {zone!r:.60}"
-            return Detail(code="ZONE_UNKNOWN", pointer=f"/filter/zones/{place}", message=message)
-    return None
+    found = (zone_fault(zone, f"/filter/zones/{place}", entitled) for place, zone in enumerate(wanted.zones or ()))
+    return next(filter(None, found), None)
 
 
 def _unknown(wanted: Filter) -> Detail | None:

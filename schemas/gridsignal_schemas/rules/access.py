@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.rules.faults import fault
+
 Role = Literal["operator", "participant", "admin", "service"]
 
 SIGNAL_READ = "signal:read"
@@ -50,3 +53,14 @@ class Entitlements:
     sites: frozenset[str] = frozenset()
     past_sites: bool = False
     """Also what was said to them at sites that were theirs; a connection for one site sees that one alone."""
+
+
+def zone_fault(zone: str, pointer: str, entitled: Entitlements) -> Detail | None:
+    """What every door says of a zone that is none of theirs, known or not; None where it is theirs.
+
+    What was sent is said back cut: it may be of any length.
+    """
+    if zone in entitled.zones:
+        return None
+    mine = ", ".join(sorted(entitled.zones)) or "none"
+    return fault("ZONE_UNKNOWN", pointer, f"expected one of your zones ({mine}), got {zone!r:.60}")

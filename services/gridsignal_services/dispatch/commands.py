@@ -18,6 +18,8 @@ from gridsignal_schemas.messages import (
     RequestCancellation,
     Visibility,
 )
+from gridsignal_schemas.rules.access import zone_fault
+from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import ORDER, ORDER_OVER, Event, allows
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.access import Entitlements, Principal
@@ -53,9 +55,7 @@ def differences(first: DispatchRequest, asked: DispatchRequest) -> list[Detail]:
     """In what a question differs from the one that its idempotency key has asked already."""
     pairs = {name: (getattr(first, name), getattr(asked, name)) for name in RequestBody.model_fields}
     return [
-        _fault(
-            "CONFLICT", f"/{name}", f"expected {_text_of(before)} as this key has asked already, got {_text_of(now)}"
-        )
+        fault("CONFLICT", f"/{name}", f"expected {_text_of(before)} as this key has asked already, got {_text_of(now)}")
         for name, (before, now) in pairs.items()
         if before != now
     ]
@@ -70,18 +70,16 @@ def _text_of(value: Any) -> str:
 
 def body_faults(body: RequestBody, entitlements: Entitlements, registry: Registry) -> list[Detail]:
     """What the registry knows to be wrong with a request; the ledger's rules come after these."""
-    faults = []
-    if body.zone not in entitlements.zones:
-        mine = ", ".join(sorted(entitlements.zones)) or "none"
-        faults.append(_fault("ZONE_UNKNOWN", "/zone", f"expected one of your zones ({mine}), got {body.zone!r}"))
+    foreign = zone_fault(body.zone, "/zone", entitlements)
+    faults = [] if foreign is None else [foreign]
     unknown = [
         f"/audience/{index}" for index, name in enumerate(body.audience) if not _may_hear(name, body.zone, registry)
     ]
     faults += [
-        _fault("AUDIENCE_UNKNOWN", where, "expected a participant that is entitled to the zone") for where in unknown
+        fault("AUDIENCE_UNKNOWN", where, "expected a participant that is entitled to the zone") for where in unknown
     ]
     if body.visibility is Visibility.LISTED and not body.audience:
-        faults.append(_fault("AUDIENCE_EMPTY", "/audience", "expected somebody, or nobody sees a LISTED request"))
+        faults.append(fault("AUDIENCE_EMPTY", "/audience", "expected somebody, or nobody sees a LISTED request"))
     return faults
 
 
@@ -136,7 +134,7 @@ def pick_faults(award: AwardBody) -> list[Detail]:
     for index, pick in enumerate(award.picks):
         key = (pick.participant, pick.offer_id)
         if key in seen:
-            faults.append(_fault("PICKED_TWICE", f"/picks/{index}", "expected each offer once"))
+            faults.append(fault("PICKED_TWICE", f"/picks/{index}", "expected each offer once"))
         seen.add(key)
     return faults
 
@@ -146,9 +144,9 @@ def extension_faults(tracked: TrackedOrder, body: ExtendBody) -> list[Detail]:
     faults = _change_faults(tracked, body.revision)
     ends_at = tracked.order.ends_at
     if ends_at is None:
-        faults.append(_fault("OPEN_ENDED", "/ends_at", "expected an order with an end, got one that is open"))
+        faults.append(fault("OPEN_ENDED", "/ends_at", "expected an order with an end, got one that is open"))
     elif body.ends_at < ends_at:
-        faults.append(_fault("NOT_LATER", "/ends_at", f"expected a time after {rfc3339(ends_at)}; release it instead"))
+        faults.append(fault("NOT_LATER", "/ends_at", f"expected a time after {rfc3339(ends_at)}; release it instead"))
     return faults
 
 
@@ -158,20 +156,20 @@ def release_faults(tracked: TrackedOrder, ends_at: datetime, body: ReleaseBody) 
     current = tracked.order.ends_at
     if current is not None and ends_at > current:
         expected = f"expected a time before {rfc3339(current)}; extend it instead"
-        faults.append(_fault("NOT_EARLIER", "/ends_at", expected))
+        faults.append(fault("NOT_EARLIER", "/ends_at", expected))
     if body.ends_at is not None and ends_at <= tracked.order.starts_at:
         expected = f"expected a time after starts_at ({rfc3339(tracked.order.starts_at)})"
-        faults.append(_fault("BEFORE_START", "/ends_at", expected))
+        faults.append(fault("BEFORE_START", "/ends_at", expected))
     return faults
 
 
 def _change_faults(tracked: TrackedOrder, revision: int | None) -> list[Detail]:
     faults = []
     if tracked.state in ORDER_OVER:
-        faults.append(_fault("ORDER_OVER", "", f"expected an order that is not over, got {tracked.state}"))
+        faults.append(fault("ORDER_OVER", "", f"expected an order that is not over, got {tracked.state}"))
     if revision is not None and revision != tracked.order.revision:
         expected = f"expected the current revision ({tracked.order.revision}), got {revision}"
-        faults.append(_fault("ORDER_REVISION", "/revision", expected))
+        faults.append(fault("ORDER_REVISION", "/revision", expected))
     return faults
 
 
@@ -180,7 +178,7 @@ def cancellation_faults(tracked: TrackedOrder, body: CancelOrderBody) -> list[De
     faults = _change_faults(tracked, body.revision)
     if not faults and not allows(ORDER, tracked.state, Event.CANCEL):
         expected = f"expected an order that has not begun, got {tracked.state}; release it instead"
-        faults.append(_fault("ORDER_RUNS", "", expected))
+        faults.append(fault("ORDER_RUNS", "", expected))
     return faults
 
 
@@ -198,7 +196,3 @@ def revised(
         "reason": body.reason,
     }
     return DispatchOrder(**dict(order) | changes | changed)
-
-
-def _fault(code: str, pointer: str, message: str) -> Detail:
-    return Detail(code=code, pointer=pointer, message=message)

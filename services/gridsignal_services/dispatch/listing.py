@@ -11,7 +11,7 @@ from fastapi import Query
 from pydantic import BeforeValidator
 
 from gridsignal_schemas.messages import OrderState
-from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.access import zone_fault
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door
@@ -37,10 +37,8 @@ OrderStates = Annotated[OrderState | None, _Capitals, Query(description="Capital
 
 def must_be_theirs(door: Door, who: Principal, zone: str | None) -> None:
     """Raises Problem 422 for a zone that is none of theirs: an empty list would look like an answer."""
-    mine = door.entitlements(who).zones
-    if zone is not None and zone not in mine:
-        expected = f"expected one of your zones ({', '.join(sorted(mine)) or 'none'}), got {zone!r:.60}"
-        raise problems.invalid([fault("ZONE_UNKNOWN", "?zone", expected)])
+    if zone is not None and (foreign := zone_fault(zone, "?zone", door.entitlements(who))):
+        raise problems.invalid([foreign])
 
 
 async def must_be_known(door: Door, who: Principal, request_id: str | None, found: Mapping[str, object]) -> None:

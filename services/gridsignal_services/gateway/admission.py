@@ -10,6 +10,7 @@ from websockets.http11 import Request
 
 from gridsignal_protocol.bucket import Bucket
 from gridsignal_services.access import Principal
+from gridsignal_services.access.bearer import bearer_of
 from gridsignal_services.access.tokens import Unauthorized
 from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.gateway.connection import Connection
@@ -85,10 +86,9 @@ class Admission:
         tokens = request.headers.get_all("Authorization")
         if not tokens:
             return None
-        scheme, _, token = (tokens[0] if len(tokens) == 1 else "").partition(" ")
-        if scheme.lower() != "bearer":  # nor with two: a proxy in front may have read the other one
+        if (token := bearer_of(tokens)) is None:
             raise unauthorized()
         try:
-            return self._credentials.verify(token.strip(), now)
+            return self._credentials.verify(token, now)
         except Unauthorized as untrusted:
             raise unauthorized(untrusted.detail) from None

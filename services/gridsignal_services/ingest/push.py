@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from gridsignal_protocol.bucket import Bucket
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Record, SpotPrice
+from gridsignal_schemas.rules.access import zone_fault
 from gridsignal_services.access import SIGNAL_WRITE, Principal
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.intake import IntakeBatch
@@ -80,11 +81,8 @@ class PushDoor:
             raise problems.invalid([Detail(code="TOO_MANY_VALUES", pointer=f"/{name}", message=message)])
 
     def _must_be_theirs(self, who: Principal, zone: str) -> None:
-        zones = self._callers.registry.entitlements(who).zones
-        if zone not in zones:
-            mine = ", ".join(sorted(zones)) or "none"
-            message = f"expected one of your zones ({mine}), got {zone!r}"
-            raise problems.invalid([Detail(code="ZONE_UNKNOWN", pointer="/zone", message=message)])
+        if foreign := zone_fault(zone, "/zone", self._callers.registry.entitlements(who)):
+            raise problems.invalid([foreign])
 
     def _must_have_room(self, organisation: str, record: Record) -> None:
         intake = self._publishing.intake

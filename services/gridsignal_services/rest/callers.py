@@ -23,6 +23,7 @@ from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.rules.shapes import message_of
 from gridsignal_schemas.strict_json import MAX_BODY
 from gridsignal_services.access import Principal
+from gridsignal_services.access.bearer import bearer_of
 from gridsignal_services.access.tokens import Unauthorized, Verifier
 from gridsignal_services.bus import LogUnavailable, PositionGone, Unwritable
 from gridsignal_services.cache.memory import MemoryCache
@@ -118,12 +119,10 @@ class Callers:
 
 
 def _principal(request: Request, verifier: Verifier, scope: str) -> Principal:
-    given = request.headers.getlist("authorization")
-    scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
-    if scheme.lower() != "bearer":  # nor with two: a proxy in front may have read the other one
+    if (token := bearer_of(request.headers.getlist("authorization"))) is None:
         raise problems.unauthorized()
     try:
-        found = verifier.verify(token.strip(), datetime.now(UTC))
+        found = verifier.verify(token, datetime.now(UTC))
     except Unauthorized as refusal:
         raise problems.unauthorized(refusal.detail) from None
     if scope not in found.scopes:
