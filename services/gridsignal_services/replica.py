@@ -242,15 +242,15 @@ class Replica:
         if self.ledgers[partition].position <= offset:
             await self._outcome(partition, offset)
 
-    async def submit(self, record: Record, principal: str) -> Outcome:
+    async def submit(self, record: Record, principal: str, *, is_valid: bool = False) -> Outcome:
         """Appends a record and answers what the reduce made of it.
 
-        An offer that is on the log already is answered without being logged again.
+        An offer that is on the log already is answered without being logged again. `is_valid`: see Codec.written.
 
         Raises LogUnavailable when the log is away or the read-back takes too long: whether it counts is then unknown,
         and the same record again, or a query by its id, settles it.
         """
-        value, written = self._codec.written(record)
+        value, written = self._codec.written(record, is_valid=is_valid)
         if isinstance(record, FlexOffer):
             known = settled(self.ledger_of(record.zone).book, record, lambda: sha256_of(value))
             if known is not None:

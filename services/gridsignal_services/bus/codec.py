@@ -12,7 +12,7 @@ import json
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from gridsignal_schemas.catalog import SUBJECTS, avro_schema
 from gridsignal_schemas.messages import LOGGED, RECORDS, TOLERANT, Record
 from gridsignal_services.bus import LogConfigurationError, Unwritable
+from gridsignal_services.bus.avro_writer import writer_of
 from gridsignal_services.bus.schema_ids import canonical_text, read_lock, record_of
 
 MAX_VALUE_BYTES = 1_000_000
@@ -72,8 +73,10 @@ class _Shape:
     """One schema, parsed once."""
 
     model: type[Record]
-    writer: Any
-    """The schema the bytes were written with."""
+    schema: Any
+    """What the bytes were written with."""
+    write: Callable[[Any], bytes]
+    """Writes fields with it."""
     bare: Any
     """The same without logical types: reads hostile decimals without converting them."""
     text: str
@@ -98,11 +101,11 @@ class Codec:
         self._own: OrderedDict[bytes, Record] = OrderedDict()
         self._own_bytes, self._changing_own = 0, threading.Lock()
         self._shapes: dict[int, _Shape] = {}
-        self._framing: dict[type[Record], tuple[bytes, Any]] = {}
+        self._framing: dict[type[Record], tuple[bytes, Callable[[Any], bytes]]] = {}
         for subject in SUBJECTS:
             shape = _shape(avro_schema(record_of(subject)), ours=True)
             self._shapes[ids[subject]] = shape
-            self._framing[shape.model] = (_FRAMING.pack(0, ids[subject]), shape.writer)
+            self._framing[shape.model] = (_FRAMING.pack(0, ids[subject]), shape.write)
         if len(self._shapes) != len(SUBJECTS):
             raise LogConfigurationError("expected a schema id of its own for each subject, got one twice")
 
@@ -133,18 +136,15 @@ class Codec:
         """The framed bytes. Raises Unwritable for a record that breaks its own rules or is too long."""
         return self.written(record)[0]
 
-    def written(self, record: Record) -> tuple[bytes, Record]:
-        """The framed bytes, and the record as whoever decodes them gets it. Raises as `encode` does."""
-        framing, schema = self._framing[type(record)]
+    def written(self, record: Record, *, is_valid: bool = False) -> tuple[bytes, Record]:
+        """The framed bytes, and the record as whoever decodes them gets it. Raises as `encode` does.
+
+        `is_valid` says that its fields were just validated: they are not once more.
+        """
+        framing, write = self._framing[type(record)]
         fields = record.model_dump(warnings=False)
-        try:
-            valid = type(record).model_validate(fields)  # model_copy and model_construct validate nothing
-        except ValidationError as error:
-            raise Unwritable(f"expected a valid {type(record).__name__}, got {_faults(error)}") from error
-        out = io.BytesIO()
-        out.write(framing)
-        fastavro.schemaless_writer(out, schema, fields)
-        value = out.getvalue()
+        valid = record if is_valid else _validated(type(record), fields)
+        value = framing + write(fields)
         if len(value) > MAX_VALUE_BYTES:
             raise Unwritable(f"expected a record of at most {MAX_VALUE_BYTES} bytes, got {len(value)}")
         if len(value) <= _KEPT_BYTES:
@@ -178,10 +178,20 @@ class Codec:
             raise Poison(f"expected a {shape.model.__name__}, got {type(error).__name__}: {error!s:.200}") from error
 
 
+def _validated(shape: type[Record], fields: dict[str, Any]) -> Record:
+    """model_copy and model_construct validate nothing."""
+    try:
+        return shape.model_validate(fields)
+    except ValidationError as error:
+        raise Unwritable(f"expected a valid {shape.__name__}, got {_faults(error)}") from error
+
+
 def _shape(schema: dict[str, Any], *, ours: bool) -> _Shape:
+    parsed = fastavro.parse_schema(schema)
     return _Shape(
         model=RECORDS[schema["name"]],
-        writer=fastavro.parse_schema(schema),
+        schema=parsed,
+        write=writer_of(parsed),
         bare=fastavro.parse_schema(_bare(schema)),
         text=canonical_text(schema),
         ours=ours,
@@ -191,10 +201,8 @@ def _shape(schema: dict[str, Any], *, ours: bool) -> _Shape:
 def _read(shape: _Shape, body: bytes) -> Record:
     if len(body) > _UNSUSPICIOUS_BYTES:
         _must_have_short_decimals(fastavro.schemaless_reader(io.BytesIO(body), shape.bare))
-    fields: Any = fastavro.schemaless_reader(io.BytesIO(body), shape.writer)
-    again = io.BytesIO()
-    fastavro.schemaless_writer(again, shape.writer, fields)
-    if again.getvalue() != body:
+    fields: Any = fastavro.schemaless_reader(io.BytesIO(body), shape.schema)
+    if shape.write(fields) != body:
         raise Poison(f"expected a {shape.model.__name__} written canonically, got other bytes for the same fields")
     if shape.ours:
         return shape.model.model_validate(fields, context=LOGGED)

@@ -65,7 +65,8 @@ class LogAccess:
                     if faults := self._reading_faults(asked.record):
                         return refused(asked, faults[0].code.lower(), details=faults)
                     return received(asked, await self._log_reading(asked.record, principal))
-                return answer(asked, await self._replica.submit(asked.record, principal))
+                # the session has made the record of what was said, and validated it
+                return answer(asked, await self._replica.submit(asked.record, principal, is_valid=True))
         except (LogUnavailable, TimeoutError):
             return refused(asked, "unavailable", retry_after_ms=self._settings.unavailable_retry_ms)
         except Unwritable as broken:

@@ -29,12 +29,12 @@ class Unwritable(Codec):
     tries = 0
     tried: asyncio.Event
 
-    def written(self, record: Record) -> tuple[bytes, Record]:
+    def written(self, record: Record, *, is_valid: bool = False) -> tuple[bytes, Record]:
         if isinstance(record, Clearing) and record.request_id == self.request_id:
             self.tries += 1
             self.tried.set()
             raise ValueError("expected a record of at most 1000000 bytes, got 1049781")
-        return super().written(record)
+        return super().written(record, is_valid=is_valid)
 
 
 class Noting(Codec):
@@ -43,9 +43,9 @@ class Noting(Codec):
     passes = 0
     at: list[int]
 
-    def written(self, record: Record) -> tuple[bytes, Record]:
+    def written(self, record: Record, *, is_valid: bool = False) -> tuple[bytes, Record]:
         self.at.append(self.passes)
-        return super().written(record)
+        return super().written(record, is_valid=is_valid)
 
     async def count(self) -> None:
         while True:

@@ -20,6 +20,7 @@ WRITER, READER = Codec.from_lock(), Codec.from_lock()
 @given(record=st.one_of(*map(any_of, RECORDS.values())))
 def test_the_record_written_is_the_record_read(record: object) -> None:
     value, written = WRITER.written(record)  # type: ignore[arg-type]  # any record
+    assert WRITER.written(record, is_valid=True) == (value, written)  # type: ignore[arg-type]  # any record
     read = READER.decode(value)
     assert written == read
     assert written.model_dump_json() == read.model_dump_json()
