@@ -43,7 +43,7 @@ def test_an_organisation_has_what_the_registry_says_and_nothing_else() -> None:
         ("operator", "hyper-infer"),
         ("participant", "tso-north"),
         ("participant", "nobody"),
-        ("admin", "tso-north"),
+        ("service", "tso-north"),
         ("service", "acme-ai"),
     ]
     for role, organisation in strangers:

@@ -11,7 +11,7 @@ from gridsignal_schemas.values import Money, Shape, Timestamp
 from gridsignal_services.ledger.amounts import Amount
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.ranking import call_order, price_of_whole, priced_at
+from gridsignal_services.ledger.ranking import price_of_whole, priced_at
 
 
 class OptionLine(Shape):
@@ -68,13 +68,6 @@ class BookView(Shape):
     offers: list[OfferLine]
     clearings: list[Clearing]
     """Every valid clearing, oldest first."""
-
-
-def book_view(book: Book, request_id: str) -> BookView:
-    """The book of one request. Raises KeyError for a request this book doesn't hold."""
-    lines = [line(book, key, place) for place, key in enumerate(call_order(book, request_id), 1)]
-    clearings = list(book.requests[request_id].clearings)
-    return head(book, request_id).model_copy(update={"offers": lines, "clearings": clearings})
 
 
 def head(book: Book, request_id: str) -> BookView:

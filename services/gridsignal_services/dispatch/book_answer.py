@@ -52,7 +52,10 @@ async def held_of(door: Door, who: Principal, work: Work, ledger: Ledger, reques
 
 
 def texts(book: Book, request_id: str) -> Iterator[str]:
-    """The JSON of `book_view`, in pieces of a few offers; empty where nothing is written yet."""
+    """The JSON of a BookView, in pieces of a few offers; empty where nothing is written yet.
+
+    Raises KeyError for a request this book doesn't hold.
+    """
     keys = call_order(book, request_id)
     yield ""
     start, rest = around(head(book, request_id), "offers")

@@ -15,7 +15,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from gridsignal_schemas.values import MW
-from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.dispatch.finished import Finished, Unreadable
 from gridsignal_services.dispatch.parts import ORDERS, WHOLE, read
 from gridsignal_services.dispatch.tables import FORGETTING, LOOKING, Kept, Question, TooMany
@@ -23,6 +22,7 @@ from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import utc
 from tests.integration.damage import damage
+from tests.shown_book import shown_book
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 
 HOUR = timedelta(hours=1)
@@ -72,11 +72,11 @@ async def finished(tmp_path: Path) -> AsyncIterator[Finished]:
 
 async def test_a_request_is_found_by_its_name_and_by_its_order(finished: Finished) -> None:
     (book,) = let_go("one")
-    shown, (order_id,) = book_view(book, "one"), book.orders
+    shown, (order_id,) = shown_book(book, "one"), book.orders
     finished.add(3, 7, book)
     found = await named(finished, "one")
     assert found is not None
-    assert (found.partition, book_view(found.book, "one")) == (3, shown)
+    assert (found.partition, shown_book(found.book, "one")) == (3, shown)
     ordered = await ledger_of(finished, await finished.of_order(ALL, order_id))
     assert ordered is not None
     assert ordered.orders == book.orders

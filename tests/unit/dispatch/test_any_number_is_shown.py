@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal_schemas.values import MAX_POWER_W
-from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.dispatch.views import Metered, order_view, with_metered
 from gridsignal_services.ledger.delivered import delivery, terms_of, totals
 from gridsignal_services.ledger.ranking import price_of_whole
 from tests.builders import a_dispatch_request, an_option, utc
+from tests.shown_book import shown_book
 from tests.unit.ledger.test_delivered import a_zone, ordered, quarter
 
 WIDE = Context(prec=60)
@@ -51,4 +51,4 @@ def test_every_amount_is_shown(price: Decimal, deficiency: Decimal, power_w: int
     assert terms is not None
     view = with_metered(order_view(zone.ledger.book, tracked), Metered(totals(terms, intervals), intervals))
     assert Decimal(view.model_dump(mode="json")["amount"]) == view.amount
-    assert book_view(zone.ledger.book, order.request_id).model_dump_json()
+    assert shown_book(zone.ledger.book, order.request_id).model_dump_json()

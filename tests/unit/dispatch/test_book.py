@@ -9,7 +9,7 @@ import pytest
 from gridsignal import MW
 from gridsignal_schemas.codes import CODES, why_lost
 from gridsignal_schemas.messages import FlexOffer
-from gridsignal_services.dispatch.book import BookView, book_view
+from gridsignal_services.dispatch.book import BookView
 from tests.builders import (
     a_baseline_declaration,
     a_dispatch_request,
@@ -20,6 +20,7 @@ from tests.builders import (
     an_order_response,
     utc,
 )
+from tests.shown_book import shown_book
 from tests.unit.ledger.zone import Zone
 
 SITES = {"fra-1": "acme-ai", "ber-1": "hyper-infer", "muc-1": "volt-colo"}
@@ -39,7 +40,7 @@ def an_offer_of(site: str, **option: object) -> FlexOffer:
 
 
 def the_book(zone: Zone) -> BookView:
-    return book_view(zone.ledger.book, a_dispatch_request().request_id)
+    return shown_book(zone.ledger.book, a_dispatch_request().request_id)
 
 
 def test_offers_stand_in_merit_order_before_anything_is_decided() -> None:

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import ClearingTrigger, DispatchRequest
 from gridsignal_schemas.values import MW
-from gridsignal_services.dispatch.book import book_view
+from gridsignal_services.dispatch.book import head, line
 from gridsignal_services.dispatch.book_answer import texts
 from gridsignal_services.ledger.clearing import decide
 from gridsignal_services.ledger.excerpt import excerpt
+from gridsignal_services.ledger.ranking import call_order
 from gridsignal_services.owning.due import due_records, next_undecided
 from tests.builders import utc
+from tests.shown_book import shown_book
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 
 STEPS = st.lists(
@@ -59,11 +61,11 @@ def test_an_excerpt_shows_the_same_book_and_goes_on_no_more(steps: list[tuple[st
     earlier = []
     for market in lived(steps):
         request_id = market.request.request_id
-        held, shown = excerpt(market.ledger.book, request_id), book_view(market.ledger.book, request_id)
-        assert book_view(held, request_id) == shown
+        held, shown = excerpt(market.ledger.book, request_id), shown_book(market.ledger.book, request_id)
+        assert shown_book(held, request_id) == shown
         earlier.append((held, request_id, shown))
     for held, request_id, shown in earlier:
-        assert book_view(held, request_id) == shown
+        assert shown_book(held, request_id) == shown
 
 
 @given(STEPS)
@@ -105,7 +107,9 @@ def test_what_a_closed_gate_brings_is_decided_on_an_excerpt_as_on_the_book(steps
 def test_a_book_in_pieces_is_the_same_text(steps: list[tuple[str, int]]) -> None:
     for market in lived(steps):
         book, request_id = market.ledger.book, market.request.request_id
-        assert "".join(texts(book, request_id)) == book_view(book, request_id).model_dump_json()
+        offers = [line(book, key, place) for place, key in enumerate(call_order(book, request_id), 1)]
+        rows = {"offers": offers, "clearings": list(book.requests[request_id].clearings)}
+        assert "".join(texts(book, request_id)) == head(book, request_id).model_copy(update=rows).model_dump_json()
 
 
 def test_a_piece_holds_a_few_offers() -> None:

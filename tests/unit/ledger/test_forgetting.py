@@ -13,7 +13,6 @@ from hypothesis.stateful import rule
 
 from gridsignal_schemas.messages import DispatchRequest, FlexOffer, OrderResponse, OrderState
 from gridsignal_schemas.values import MW
-from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.ledger.announcements import Announcement
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import delivery
@@ -27,6 +26,7 @@ from tests.builders import (
     utc,
 )
 from tests.effort import examples
+from tests.shown_book import shown_book
 from tests.unit.ledger.days import REQUESTS, SITES
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 from tests.unit.ledger.stages import opened, running
@@ -95,7 +95,7 @@ def shows_the_same(alone: Book, whole: Ledger, entry: Entry) -> None:
     """A request that leaves is read as it would be, had it stayed."""
     before, whole.book.now = whole.book.now, alone.now
     for request_id in alone.requests:
-        assert book_view(alone, request_id) == book_view(whole.book, request_id)
+        assert shown_book(alone, request_id) == shown_book(whole.book, request_id)
     for order_id, tracked in alone.orders.items():
         kept = whole.orders[order_id]
         assert (tracked.state, tracked.order, tracked.history) == (kept.state, kept.order, kept.history)

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from gridsignal_schemas.messages import DispatchRequest, OfferDecision, OrderState, Record
 from gridsignal_schemas.values import MW
 from gridsignal_services.clock import micros
-from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.forgetting import A_RECORD
 from gridsignal_services.ledger.pieces import A_PIECE, Steps, weighed
@@ -23,6 +22,7 @@ from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOrder
 from gridsignal_services.owning.due import AT_ONCE, due_records, owed_records
 from tests.builders import REQUEST_ID, a_dispatch_order, a_dispatch_request, a_request_cancellation, an_option, utc
+from tests.shown_book import shown_book
 from tests.unit.ledger.cost import lines_of_each
 from tests.unit.ledger.market import OPERATORS_NAME, OWNER, Market
 
@@ -77,7 +77,7 @@ def in_pieces(market: Market, record: Record, principal: str) -> Iterator[int]:
         yield moved(before, before := stands(market.ledger))
         assert market.ledger.position == entry.offset
         if REQUEST_ID in market.ledger.requests:
-            book_view(market.ledger.book, REQUEST_ID)
+            shown_book(market.ledger.book, REQUEST_ID)
         list(market.ledger.current(OWNER))
 
 

@@ -14,8 +14,8 @@ from gridsignal_schemas.messages import TOLERANT, FlexOffer
 from gridsignal_schemas.values import MW
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.schema_ids import read_lock
-from gridsignal_services.dispatch.book import book_view
 from tests.builders import a_flex_offer, an_option
+from tests.shown_book import shown_book
 from tests.unit.ledger.market import Market
 
 ABSURD = Decimal("99999999999999.9999")
@@ -50,7 +50,7 @@ def test_an_absurd_figure_is_rejected_and_in_no_book(option: dict[str, Decimal],
     assert (outcome.accepted, code in [fault.code for fault in outcome.faults]) == (True, True)
     assert market.add(record, "participant:acme").receipt == outcome.receipt
     market.act()
-    assert book_view(market.ledger.book, market.request.request_id).offers == []
+    assert shown_book(market.ledger.book, market.request.request_id).offers == []
 
 
 @pytest.mark.parametrize("option", [{"price_per_mwh": ABSURD}, {"activation_fee": Decimal(-1)}])

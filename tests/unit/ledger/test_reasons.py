@@ -6,14 +6,14 @@ from gridsignal_schemas.codes import why_lost
 from gridsignal_schemas.messages import ClearingTrigger, Decision, OfferDecision
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW, rfc3339
-from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.ledger.overtaken import LeftOut
 from tests.builders import REQUEST_ID, utc
+from tests.shown_book import shown_book
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 
 
 def reasons(market: Market) -> dict[str, tuple[OfferState, list[str]]]:
-    view = book_view(market.ledger.book, REQUEST_ID)
+    view = shown_book(market.ledger.book, REQUEST_ID)
     return {line.participant: (line.state, line.codes) for line in view.offers}
 
 

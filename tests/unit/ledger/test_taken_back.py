@@ -8,8 +8,8 @@ import pytest
 
 from gridsignal_schemas.messages import OrderState
 from gridsignal_schemas.values import MW
-from gridsignal_services.dispatch.book import book_view
 from tests.builders import REQUEST_ID, utc
+from tests.shown_book import shown_book
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 
 BACK: dict[str, tuple[str, dict[str, Any]]] = {
@@ -39,7 +39,7 @@ def two_of_four() -> Market:
 
 
 def codes(market: Market, who: str) -> list[str]:
-    (line,) = [line for line in book_view(market.ledger.book, REQUEST_ID).offers if line.participant == who]
+    (line,) = [line for line in shown_book(market.ledger.book, REQUEST_ID).offers if line.participant == who]
     return line.codes
 
 

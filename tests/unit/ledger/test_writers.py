@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from gridsignal_schemas.messages import RECORDS, ClearingTrigger, GridClock, Record
 from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE
 from gridsignal_schemas.values import MW
-from gridsignal_services.dispatch.book import book_view
 from gridsignal_services.ledger.entry import Entry
 from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import (
@@ -28,6 +27,7 @@ from tests.builders import (
 from tests.contract.strategies import any_of
 from tests.effort import examples
 from tests.owning import next_records
+from tests.shown_book import shown_book
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 from tests.unit.ledger.stages import accepted, closed, opened
 
@@ -156,5 +156,5 @@ def test_any_price_that_is_taken_can_be_cleared_shown_and_read_again(
     market.close()
     market.run_until(utc("19:00"))
     for known in market.ledger.requests:
-        book_view(market.ledger.book, known)
+        shown_book(market.ledger.book, known)
     market.replayed()
