@@ -9,7 +9,7 @@ from typing import Literal
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.rules.faults import fault
 
-Role = Literal["operator", "participant", "admin", "service"]
+Role = Literal["operator", "participant", "service"]
 
 SIGNAL_READ = "signal:read"
 OFFER_WRITE = "offer:write"

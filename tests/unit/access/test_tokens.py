@@ -227,7 +227,7 @@ def test_any_signed_claims_name_a_principal_or_are_refused(changes: dict[str, An
     except Unauthorized:
         return
     assert principal.expires_at > NOW
-    assert principal.role in ("operator", "participant", "admin", "service")
+    assert principal.role in ("operator", "participant", "service")
 
 
 @given(st.integers(min_value=0, max_value=400), st.integers(min_value=1, max_value=255))

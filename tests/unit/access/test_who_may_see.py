@@ -61,7 +61,7 @@ def test_the_new_owner_at_the_site_itself_does_not_see_it() -> None:
         (BEFORE, "participant", "acme-ai", True),
         (BEFORE, "operator", "acme-ai", False),
         (BEFORE, "participant", "nobody", False),
-        (BEFORE, "admin", "tso-north", False),
+        (BEFORE, "service", "tso-north", False),
     ],
 )
 def test_an_organisation_has_a_place_or_none(registry: Registry, role: Role, name: str, known: bool) -> None:
