@@ -7,12 +7,10 @@ and a bound that doubles. A random number in [0, 1) is an argument, so that the 
 from __future__ import annotations
 
 import enum
-import re
 from dataclasses import dataclass, replace
 
 from gridsignal_schemas.frames import CloseCode, comeback
 
-_RETRY_AFTER = re.compile(r"retry_after_ms=(\d{1,9})")
 _FRONT_S = 5.0  # what answers in the gateway's place is there itself, and the gateway soon will be
 _NO_TOKEN, TOO_LARGE = 401, 431
 _LONGEST_RETRY_AFTER_S = 3600.0  # a server that asks for more is answered within the hour anyway
@@ -77,8 +75,6 @@ def after_close(code: int, reason: str, attempt: int, draw: float, backoff: Back
         shortest_s, longest_s = row.delay_s
         table_s = shortest_s + (longest_s - shortest_s) * draw
         delay_s = max(table_s, delay_s if attempt else 0.0)
-    if asked := _RETRY_AFTER.search(reason):
-        delay_s += min(int(asked[1]) / 1000, _LONGEST_RETRY_AFTER_S)
     return Plan(delay_s, resume=row.resume, needs_token=row.needs_token)
 
 

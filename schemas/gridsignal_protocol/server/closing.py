@@ -35,6 +35,10 @@ ENTITLEMENTS_CHANGED = Close(CloseCode.ENTITLEMENTS_CHANGED, "entitlements chang
 SCOPES_CHANGED = Close(CloseCode.ENTITLEMENTS_CHANGED, "scopes changed")
 TOKEN_REVOKED = Close(CloseCode.UNAUTHORIZED, "token revoked")
 
+NOT_UTF8 = Close(CloseCode.NOT_UTF8, "expected UTF-8")
+TOO_MANY_PARTS = Close(CloseCode.TOO_BIG, "too many fragments")
+FAULT_OF_OURS = Close(CloseCode.INTERNAL_ERROR, "internal error")
+
 NO_HELLO = Close(CloseCode.HELLO_TIMEOUT, "no hello in time")
 TOO_EARLY = Close(CloseCode.RATE_LIMITED, "too many frames before the hello")
 FLOOD = Close(CloseCode.RATE_LIMITED, "too many frames")

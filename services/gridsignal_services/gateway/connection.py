@@ -7,7 +7,7 @@ from typing import Protocol
 
 from websockets.http11 import Response
 
-from gridsignal_protocol.server.closing import STALLED, Close
+from gridsignal_protocol.server.closing import FAULT_OF_OURS, STALLED, Close
 from gridsignal_protocol.server.session import Session
 from gridsignal_schemas.frames import Frame
 from gridsignal_services.gateway.incoming import READ_BYTES, Incoming
@@ -18,7 +18,6 @@ from gridsignal_services.gateway.turns import Turns
 from gridsignal_services.gateway.wheel import Lived
 from gridsignal_services.gateway.wire import Message, Wire
 
-_FAULT_OF_OURS = 1011
 _EARLY_LATE_BYTES, _LATE_BYTES = 512, 64 * 1024
 
 
@@ -168,8 +167,8 @@ class Connection(Incoming, Outgoing):
 
     def fail(self) -> None:
         """Ends the connection for a fault of ours: the client comes back and resumes."""
-        self.stop(_FAULT_OF_OURS)
-        self.wire.fail(_FAULT_OF_OURS, "internal error")
+        self.stop(int(FAULT_OF_OURS.code))
+        self.wire.fail(int(FAULT_OF_OURS.code), FAULT_OF_OURS.reason)
 
     def respond(self, response: Response) -> None:
         """The last that is said over HTTP, behind everything sent before."""

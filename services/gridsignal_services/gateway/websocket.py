@@ -15,6 +15,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from gridsignal_protocol.server.closing import NOT_UTF8, TOO_MANY_PARTS, Close
 from gridsignal_schemas.frames import ANSWER_HEADER, SUBPROTOCOL_AVRO, SUBPROTOCOL_JSON, Frame
 from gridsignal_services.gateway.rendering import Encoding
 from gridsignal_services.gateway.settings import GatewaySettings
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from websockets.typing import Origin
 
     from gridsignal_services.gateway.connection import Connection
-
-_NOT_UTF8 = 1007
-_TOO_BIG = 1009
 
 
 def handshake(request: Request, settings: GatewaySettings) -> tuple[ServerProtocol, Response | Problem]:
@@ -99,7 +97,7 @@ class WebSocketWire:
                     return self._whole()
                 if len(self._parts) < self._settings.frame_fragments:
                     return Heard.NOTHING
-                self._refuse(_TOO_BIG, "too many fragments")
+                self._refuse(TOO_MANY_PARTS)
                 return None
             case Opcode.CLOSE:
                 self._connection.stop()
@@ -114,13 +112,13 @@ class WebSocketWire:
         try:
             whole.decode("utf-8")
         except UnicodeDecodeError:
-            self._refuse(_NOT_UTF8, "expected UTF-8")
+            self._refuse(NOT_UTF8)
             return None
         return whole
 
-    def _refuse(self, code: int, reason: str) -> None:
-        self._connection.stop(code)
-        self.fail(code, reason)
+    def _refuse(self, end: Close) -> None:
+        self._connection.stop(int(end.code))
+        self.fail(int(end.code), end.reason)
 
     # --- out -----------------------------------------------------------------------------------------------------
 

@@ -107,7 +107,7 @@ def test_a_record_is_found_by_exactly_those_who_want_it(seed: int) -> None:
     zones, sites, names = "DE-LU FR GB", "fra-1 fra-2 muc-1", "acme-ai volt-colo tso-north"
     hub = a_hub()
     for _ in range(40):
-        principal = who(chosen.choice(names.split()), chosen.choice(["participant", "operator", "admin"]))
+        principal = who(chosen.choice(names.split()), chosen.choice(["participant", "operator", "service"]))
         wanted = sorted(some(zones)) or None
         entitled = Entitlements(some(zones), some(sites), past_sites=chosen.random() < 0.5)
         stream = chosen.choice(["prices", "dispatch"])

@@ -123,7 +123,7 @@ def test_a_zone_filter_never_hides_what_is_addressed_to_ones_own_site() -> None:
 
 
 def test_nobody_is_addressed_by_an_empty_audience() -> None:
-    for role in ("participant", "operator", "admin", "service"):
+    for role in ("participant", "operator", "service"):
         assert not a_key("dispatch", who("tso-north", role)).wants(an_entry(a_dispatch_request(), Audience()))
 
 

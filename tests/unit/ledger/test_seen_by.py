@@ -23,7 +23,7 @@ VIEWERS: list[tuple[Any, str]] = [
     ("participant", "newcomer"),
     ("operator", OPERATOR),
     ("operator", "tso-south"),
-    ("admin", "acme"),
+    ("service", "acme"),
 ]
 ENTITLED = [
     Entitlements(),
