@@ -12,8 +12,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from gridsignal_schemas.messages import CarbonIntensity, SpotPrice
+from gridsignal_schemas.messages import SpotPrice
 from gridsignal_schemas.messages.signals import Accounting, CarbonStatus, Mix, PriceProduct, PriceStatus, Scope
+from gridsignal_schemas.rules.series import Series, kind_of, status_rank
 from gridsignal_schemas.values import (
     TOLERANT,
     Currency,
@@ -26,8 +27,6 @@ from gridsignal_schemas.values import (
     Timestamp,
     Zone,
 )
-
-Series = SpotPrice | CarbonIntensity
 
 
 class Logged(NamedTuple):
@@ -100,7 +99,7 @@ class Value(NamedTuple):
     def standing(self) -> tuple[int, datetime, datetime]:
         """Higher is better known."""
         series = self.source.series
-        return list(type(series.status)).index(series.status), series.issued_at or self.source.at, self.source.at
+        return status_rank(series.status), series.issued_at or self.source.at, self.source.at
 
 
 class Best:
@@ -114,7 +113,7 @@ class Best:
         """Takes what a series says of these intervals."""
         if known.at > self._as_of:
             return
-        best = self._curves.setdefault(_basis(known.series), {})
+        best = self._curves.setdefault(_curve_of(known.series), {})
         for starts_at, ends_at, value in known.series.intervals():
             if starts_at < self._to and ends_at > self._from:
                 offered = Value(starts_at, ends_at, value, known)
@@ -171,8 +170,7 @@ def _curves(
     return (curve(values, [point(value) for value in values]) for values in best.curves())
 
 
-def _basis(series: Series) -> tuple[object, ...]:
-    source = (series.dataset, series.provider, series.resolution_s)
-    if isinstance(series, SpotPrice):
-        return (series.product, series.currency, *source)
-    return (series.accounting, series.scope, series.mix, *source)
+def _curve_of(series: Series) -> tuple[object, ...]:
+    """Which curve a series is a part of."""
+    currency = series.currency if isinstance(series, SpotPrice) else None
+    return kind_of(series), currency, series.resolution_s

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gridsignal_schemas.messages import CarbonIntensity, DispatchRequest, Record, SpotPrice
+from gridsignal_schemas.messages import DispatchRequest, Record
 from gridsignal_schemas.rules.requests import request_faults
+from gridsignal_schemas.rules.series import Series, kind_of
 from gridsignal_services.ingest.kept import Kept, weight
 from gridsignal_services.ingest.quarantine import (
     FeedLimits,
@@ -18,7 +19,7 @@ from gridsignal_services.ingest.quarantine import (
     faults,
     without_outliers,
 )
-from gridsignal_services.ingest.revisions import News, RevisionVerdict, Series, SeriesRevisions
+from gridsignal_services.ingest.revisions import News, RevisionVerdict, SeriesRevisions
 
 KEPT_REASONS = 200
 
@@ -125,8 +126,5 @@ def _of_other_hours(record: Record, before: Record) -> bool:
 
 
 def _kind(record: Record) -> str | None:
-    if isinstance(record, SpotPrice):
-        return f"{record.zone}|{record.product}|{record.dataset}|{record.provider}"
-    if isinstance(record, CarbonIntensity):
-        return f"{record.zone}|{record.accounting}|{record.scope}|{record.mix}|{record.dataset}|{record.provider}"
-    return None
+    """The kind of a series as a key; a kind's currency may change."""
+    return "|".join(kind_of(record)) if isinstance(record, Series) else None

@@ -10,34 +10,29 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from gridsignal_schemas.messages import CarbonIntensity, CarbonStatus, PriceStatus, Record, SpotPrice
+from gridsignal_schemas.messages import CarbonStatus, Record, SpotPrice
 from gridsignal_schemas.messages.signals import MAX_POINTS
+from gridsignal_schemas.rules.series import Series, kind_of, status_rank
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ingest.left_out import LeftOutRows
-
-Series = SpotPrice | CarbonIntensity
-_RANK = {
-    CarbonStatus.FORECAST: 0, CarbonStatus.ESTIMATED: 1, CarbonStatus.MEASURED: 2,
-    PriceStatus.FORECAST: 0, PriceStatus.PRELIMINARY: 1, PriceStatus.FINAL: 2, PriceStatus.CORRECTED: 3,
-}  # fmt: skip
 
 
 def distinct(records: Iterable[Record], left_out: LeftOutRows) -> list[Record]:
     """The records without repeats, in their order; where two series of one kind disagree about a time, it is a gap."""
     found: list[Record] = []
-    alike: dict[tuple[str, object], list[Record]] = {}
-    kinds: dict[str, list[Series]] = {}
+    alike: dict[tuple[object, object], list[Record]] = {}
+    voices: dict[object, list[Series]] = {}
     for record in records:
-        kind = _kind(record) if isinstance(record, Series) else record.record_name
-        others = alike.setdefault((kind, getattr(record, "starts_at", None)), [])
+        voice = _voice(record) if isinstance(record, Series) else record.record_name
+        others = alike.setdefault((voice, getattr(record, "starts_at", None)), [])
         if record in others:
             continue
         others.append(record)
         found.append(record)
         if isinstance(record, Series):
-            kinds.setdefault(kind, []).append(record)
+            voices.setdefault(voice, []).append(record)
     instead: dict[int, Series | None] = {}
-    for series in kinds.values():
+    for series in voices.values():
         if len(series) > 1:
             instead |= _one_after_the_other(series, left_out)
     kept = (instead.get(id(record), record) for record in found)
@@ -62,9 +57,9 @@ def _one_after_the_other(series: Sequence[Series], left_out: LeftOutRows) -> dic
 
 def _both(one: Series, other: Series, disputed: set[datetime]) -> Series:
     """The series that counts more, or one with gaps where two that count alike disagree."""
-    ranks = _RANK.get(one.status, 0), _RANK.get(other.status, 0)
+    ranks = status_rank(one.status), status_rank(other.status)
     if ranks[0] != ranks[1]:
-        return max((one, other), key=lambda record: _RANK.get(record.status, 0))
+        return max((one, other), key=lambda record: status_rank(record.status))
     step = timedelta(seconds=one.resolution_s)
     offset, rest = divmod(other.starts_at - one.starts_at, step)
     length = max(len(_values(one)), offset + len(_values(other)))
@@ -85,10 +80,8 @@ def _values(record: Series) -> list[Decimal | None]:
     return record.prices_per_mwh if isinstance(record, SpotPrice) else record.grams_per_kwh
 
 
-def _kind(record: Series) -> str:
-    """What may be told once for each instant; a forecast once for each vintage."""
+def _voice(record: Series) -> tuple[object, ...]:
+    """What may be told once for each instant: a kind's prices once in each currency, its forecasts in each vintage."""
     if isinstance(record, SpotPrice):
-        return f"{record.zone}|{record.product}|{record.dataset}|{record.provider}|{record.currency}"
-    vintage = record.issued_at if record.status is CarbonStatus.FORECAST else None
-    basis = f"{record.accounting}|{record.scope}|{record.mix}"
-    return f"{record.zone}|{basis}|{record.dataset}|{record.provider}|{vintage}"
+        return kind_of(record), record.currency
+    return kind_of(record), record.issued_at if record.status is CarbonStatus.FORECAST else None

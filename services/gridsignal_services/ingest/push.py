@@ -15,6 +15,7 @@ from gridsignal_protocol.bucket import Bucket
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Record, SpotPrice
 from gridsignal_schemas.rules.access import zone_fault
+from gridsignal_schemas.rules.series import Series
 from gridsignal_services.access import SIGNAL_WRITE, Principal
 from gridsignal_services.clock import Clock
 from gridsignal_services.ingest.intake import IntakeBatch
@@ -23,7 +24,6 @@ from gridsignal_services.ingest.providers import PROVIDERS
 from gridsignal_services.ingest.publishing import Origin, Publishing
 from gridsignal_services.ingest.pushed import AlertBody, CarbonBody, PricesBody, Pushed
 from gridsignal_services.ingest.quarantine import QuarantinedRecord
-from gridsignal_services.ingest.revisions import Series
 from gridsignal_services.rest import problems
 from gridsignal_services.rest.callers import Callers
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from gridsignal_schemas.messages import (
     CarbonIntensity,
-    CarbonStatus,
     DispatchRequest,
     GridAlert,
     PriceStatus,
@@ -24,10 +23,9 @@ from gridsignal_schemas.messages import (
     SpotPrice,
 )
 from gridsignal_schemas.records import identity_of
+from gridsignal_schemas.rules.series import status_rank
 from gridsignal_services.ingest.kept import Kept, weight
 from gridsignal_services.ingest.quarantine import QuarantinedRecord
-
-Series = SpotPrice | CarbonIntensity
 
 
 class News(StrEnum):
@@ -50,8 +48,6 @@ class RevisionVerdict:
     """What of the record was set aside: it is published with gaps instead."""
 
 
-_PRICE_RANK = {PriceStatus.FORECAST: 0, PriceStatus.PRELIMINARY: 1, PriceStatus.FINAL: 2, PriceStatus.CORRECTED: 3}
-_CARBON_RANK = {CarbonStatus.FORECAST: 0, CarbonStatus.ESTIMATED: 1, CarbonStatus.MEASURED: 2}
 _NOT_CONTENT = {"revision", "observed_at", "issued_at", "licence", "flags"}
 
 
@@ -152,7 +148,7 @@ def _notices(alert: GridAlert) -> tuple[str, str]:
 def _judge_price(record: SpotPrice, last: SpotPrice) -> RevisionVerdict:
     values = _kept(record.prices_per_mwh, last.prices_per_mwh, same_grid=record.resolution_s == last.resolution_s)
     same = values == last.prices_per_mwh and _price_grid(record) == _price_grid(last)
-    rank, last_rank = _PRICE_RANK.get(record.status, 0), _PRICE_RANK.get(last.status, 0)
+    rank, last_rank = status_rank(record.status), status_rank(last.status)
     settled = last.status in (PriceStatus.FINAL, PriceStatus.CORRECTED)
     if same:
         return _same_values(record, rank, last_rank, _revision(last))
@@ -169,7 +165,7 @@ def _judge_price(record: SpotPrice, last: SpotPrice) -> RevisionVerdict:
 def _judge_carbon(record: CarbonIntensity, last: CarbonIntensity) -> RevisionVerdict:
     values = _kept(record.grams_per_kwh, last.grams_per_kwh, same_grid=record.resolution_s == last.resolution_s)
     same = values == last.grams_per_kwh and record.resolution_s == last.resolution_s
-    rank, last_rank = _CARBON_RANK.get(record.status, 0), _CARBON_RANK.get(last.status, 0)
+    rank, last_rank = status_rank(record.status), status_rank(last.status)
     if same:
         return _same_values(record, rank, last_rank, _revision(last))
     if rank < last_rank:
