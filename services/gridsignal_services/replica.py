@@ -30,6 +30,7 @@ from gridsignal_services.ledger.entry import Entry, Outcome, entry_of
 from gridsignal_services.ledger.offering import settled
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.telemetry import logger
+from gridsignal_services.timeouts import Timeouts
 
 _log = logger("replica")
 _DISPATCH = TOPICS["dispatch"]
@@ -74,7 +75,7 @@ class Replica:
             filled=self._reach_end_of_start,
             retry_s=_RETRY_S,
         )
-        self._read_back_s, self._breath_s = read_back_s, breath_s
+        self._read_back, self._breath_s = Timeouts(read_back_s), breath_s
         self._listeners: list[Listener] = []
         self._saving = Saving(checkpoints, self.ledgers)
         self._waiting: defaultdict[int, list[_Waiting]] = defaultdict(list)
@@ -260,7 +261,7 @@ class Replica:
             self._own.popitem(last=False)
         appended = await append(self._log, record, value, principal=principal, source=self._source)
         try:
-            async with asyncio.timeout(self._read_back_s):
+            with self._read_back.limit():
                 outcome = await self._outcome(appended.partition, appended.offset)
         except TimeoutError:
             raise LogUnavailable("logged, but not read back in time: ask again or query by its id") from None

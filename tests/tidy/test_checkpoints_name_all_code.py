@@ -10,9 +10,9 @@ from tests.tidy.sources import ROOT, Source, sources
 
 SERVICES = ROOT / "services" / "gridsignal_services"
 BESIDE = {"gridsignal_services.telemetry", "gridsignal_services.supervised", "gridsignal_services.settings"}
-BESIDE |= {"gridsignal_services.work"}
-"""What writes our own log lines, keeps a task going, says how a broker is reached, counts what a caller's answer costs:
-no state is made of it."""
+BESIDE |= {"gridsignal_services.work", "gridsignal_services.timeouts"}
+"""What writes our own log lines, keeps a task going, says how a broker is reached, counts what a caller's answer costs,
+ends a wait: no state is made of it."""
 
 
 def test_everything_that_makes_the_state_is_in_the_hash() -> None:

@@ -20,6 +20,7 @@ from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.replica import Replica
 from gridsignal_services.slots import Slots
+from gridsignal_services.timeouts import Timeouts
 
 SOURCE = "gridsignal/gateway"
 _LOOKING = 8
@@ -41,6 +42,7 @@ class LogAccess:
         self._quota = quota
         self._settings = settings
         self._clock = clock
+        self._timeouts = Timeouts(settings.answer_timeout_s)
         self._looking = Slots(_LOOKING, most=1)
 
     async def write(self, asked: Publish, principal: Principal, turn: asyncio.Lock) -> Received | Refused:
@@ -60,7 +62,7 @@ class LogAccess:
 
     async def _written(self, asked: Publish, principal: str) -> Received | Refused:
         try:
-            async with asyncio.timeout(self._settings.answer_timeout_s):
+            with self._timeouts.limit():
                 if isinstance(asked.record, MeterReading):
                     if faults := self._reading_faults(asked.record):
                         return refused(asked, faults[0].code.lower(), details=faults)
@@ -93,7 +95,7 @@ class LogAccess:
         of an organisation after the other.
         """
         try:
-            async with asyncio.timeout(self._settings.answer_timeout_s):
+            with self._timeouts.limit():
                 await self._replica.reach_end()
         except (LogUnavailable, TimeoutError):
             return Error(id=query.id, code="unavailable", message="the log is away", retriable=True)
