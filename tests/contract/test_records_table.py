@@ -11,7 +11,7 @@ import pytest
 from gridsignal_protocol.client.messages import Delivered
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.codes import CODES
-from gridsignal_schemas.frames import CLIENT_FRAMES
+from gridsignal_schemas.frames import CLIENT_FRAMES, Received, Refused
 from gridsignal_schemas.messages import RECORDS
 from gridsignal_schemas.records import DELIVERED, RECORD_OF_FRAME, ROWS
 from tests.tidy.sources import PRODUCT, assert_none, sources
@@ -44,7 +44,10 @@ def test_a_row_speaks_of_fields_that_its_record_has(name: str) -> None:
 def test_a_write_is_a_frame_with_a_body_and_the_fields_that_name_its_record(name: str) -> None:
     fields = CLIENT_FRAMES[name].model_fields
 
-    assert {"id", "body", *ROWS[RECORD_OF_FRAME[name]].named_by} <= fields.keys()
+    named_by = ROWS[RECORD_OF_FRAME[name]].named_by
+    assert {"id", "body", *named_by} <= fields.keys()
+    for answer in (Received, Refused):
+        assert {"id", *named_by} <= answer.model_fields.keys()
 
 
 def test_every_frame_with_a_body_is_a_write_of_whose_word_the_record_is() -> None:

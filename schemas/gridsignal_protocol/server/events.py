@@ -62,8 +62,8 @@ class Publish:
 
     id: int
     record: Record
-    offer_id: str | None
-    response_id: str | None
+    offer_id: str | None = None
+    response_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,27 +9,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from gridsignal_protocol.server.replies import rate
-from gridsignal_schemas.frames import (
-    Baseline,
-    Detail,
-    Error,
-    Hello,
-    Offer,
-    Query,
-    Reading,
-    Refused,
-    Respond,
-    Subscribe,
-    Token,
-    Unsubscribe,
-    Withdraw,
-)
-from gridsignal_schemas.records import RECORD_OF_FRAME
+from gridsignal_schemas.frames import ClientFrame, Detail, Error, Refused
+from gridsignal_schemas.records import RECORD_OF_FRAME, ROWS
 from gridsignal_schemas.rules.writes import MAX_DETAILS, details_of
 from gridsignal_schemas.strict_json import NotJson, faults_of
 
-ClientFrame = Hello | Subscribe | Unsubscribe | Offer | Withdraw | Respond | Baseline | Reading | Query | Token
 _FRAMES: TypeAdapter[ClientFrame] = TypeAdapter(Annotated[ClientFrame, Field(discriminator="t")])
+_NAMES = sorted({name for row in ROWS.values() for name in row.named_by})
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -99,5 +85,5 @@ def _id(found: dict[str, Any]) -> int | None:
 
 
 def _names(found: dict[str, Any]) -> dict[str, str]:
-    names = {name: found.get(name) for name in ("offer_id", "response_id")}
+    names = {name: found.get(name) for name in _NAMES}
     return {name: got for name, got in names.items() if isinstance(got, str) and _IDENTIFIER.fullmatch(got)}

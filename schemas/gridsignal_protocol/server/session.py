@@ -6,40 +6,35 @@ What follows waits to be fetched: `frames_to_send`, then `events_received`, whic
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from gridsignal_protocol.server import closing
 from gridsignal_protocol.server.closing import Close
 from gridsignal_protocol.server.conduct import Conduct, Pace
 from gridsignal_protocol.server.events import Event, Introduce, Join, Leave, Look, Renew, Renewed, Welcomed
 from gridsignal_protocol.server.life import Life
 from gridsignal_protocol.server.limits import Limits, Moment
-from gridsignal_protocol.server.reading import ClientFrame, read, too_fast
+from gridsignal_protocol.server.reading import read, too_fast
 from gridsignal_protocol.server.subscriptions import Subscriptions
 from gridsignal_protocol.server.window import Window
 from gridsignal_protocol.server.wishes import refusal_of
 from gridsignal_schemas.frames import (
-    Baseline,
+    ClientFrame,
     Error,
     Frame,
     Hello,
-    Offer,
     Query,
-    Reading,
     Received,
     Refused,
-    Respond,
     States,
     Subscribe,
     Token,
     TokenAccepted,
     Unsubscribe,
     Welcome,
-    Withdraw,
+    Write,
 )
 from gridsignal_schemas.messages import GridClock
 from gridsignal_schemas.rules.access import Entitlements, Principal
-from gridsignal_schemas.rules.writes import Speaker, Write
+from gridsignal_schemas.rules.writes import Speaker
 
 _IDS_A_FRAME = 32
 """So many ids of a query count as one frame more."""
@@ -125,14 +120,12 @@ class Session:
                 self._subscribe(frame)
             case Unsubscribe():
                 self._unsubscribe(frame)
-            case Offer() | Withdraw() | Respond() | Baseline() | Reading():
-                self._write(frame)
             case Query():
                 self._query(frame, now)
             case Token():
                 self._follow(Renew(frame))
             case _:
-                assert_never(frame)
+                self._write(frame)
 
     # --- who it is -----------------------------------------------------------------------------------------------
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from gridsignal_protocol.server.events import Look, Publish
 from gridsignal_protocol.server.replies import forbidden, rate
-from gridsignal_schemas.frames import Error, Offer, Query, Refused, Respond, Withdraw
+from gridsignal_schemas.frames import Error, Query, Refused, Write
 from gridsignal_schemas.rules.access import OFFER_WRITE, Principal
-from gridsignal_schemas.rules.writes import Speaker, Write, WriteRefused, record_of
+from gridsignal_schemas.rules.writes import Speaker, WriteRefused, names_of, record_of
 from gridsignal_schemas.values import Record
 
 _WAIT_MS = 100
@@ -29,13 +29,11 @@ class Window:
 
     def write(self, frame: Write, who: Principal, speaker: Speaker | None) -> Publish | Refused:
         """The record for the log, or why there is none."""
-        offer_id = frame.offer_id if isinstance(frame, Offer | Withdraw) else None
-        response_id = frame.response_id if isinstance(frame, Respond) else None
-        record = self._record(frame, who, speaker)
+        names, record = names_of(frame), self._record(frame, who, speaker)
         if isinstance(record, Refused):
-            return record.model_copy(update={"id": frame.id, "offer_id": offer_id, "response_id": response_id})
+            return record.model_copy(update={"id": frame.id, **names})
         self.unanswered += 1
-        return Publish(frame.id, record, offer_id, response_id)
+        return Publish(frame.id, record, **names)
 
     def query(self, frame: Query, speaker: Speaker | None) -> Look | Error:
         """The question for the ledger, or why there is none."""

@@ -5,8 +5,11 @@ Both sides ignore fields they do not know; clients ignore frames whose type they
 
 from __future__ import annotations
 
+from typing import get_args
+
 from gridsignal_schemas.frames.client import (
     Baseline,
+    ClientFrame,
     Hello,
     Offer,
     Query,
@@ -16,6 +19,7 @@ from gridsignal_schemas.frames.client import (
     Token,
     Unsubscribe,
     Withdraw,
+    Write,
 )
 from gridsignal_schemas.frames.closing import CLOSE_CODES, CloseCode, Comeback, comeback
 from gridsignal_schemas.frames.frame import (
@@ -50,10 +54,7 @@ from gridsignal_schemas.frames.server import (
     Welcome,
 )
 
-CLIENT_FRAMES: dict[str, type[Frame]] = {
-    frame.model_fields["t"].default: frame
-    for frame in (Hello, Subscribe, Unsubscribe, Offer, Withdraw, Respond, Baseline, Reading, Query, Token)
-}
+CLIENT_FRAMES: dict[str, type[Frame]] = {frame.model_fields["t"].default: frame for frame in get_args(ClientFrame)}
 SERVER_FRAMES: dict[str, type[Frame]] = {
     frame.model_fields["t"].default: frame
     for frame in (
@@ -85,6 +86,7 @@ __all__ = [
     "SUBPROTOCOL_AVRO",
     "SUBPROTOCOL_JSON",
     "Baseline",
+    "ClientFrame",
     "CloseCode",
     "Comeback",
     "Conflated",
@@ -119,5 +121,6 @@ __all__ = [
     "Unsubscribed",
     "Welcome",
     "Withdraw",
+    "Write",
     "comeback",
 ]

@@ -93,3 +93,9 @@ class Token(Frame):
     t: Literal["token"] = "token"
     id: RequestId
     token: Annotated[str, Field(min_length=1, max_length=16_384)]
+
+
+Write = Offer | Withdraw | Respond | Baseline | Reading
+"""What carries a record in its body, as records.toml says which."""
+ClientFrame = Hello | Subscribe | Unsubscribe | Write | Query | Token
+"""Whatever a client sends."""

@@ -7,13 +7,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from gridsignal_schemas.frames import Baseline, Detail, Offer, Reading, Respond, Withdraw
+from gridsignal_schemas.frames import Detail, Withdraw, Write
 from gridsignal_schemas.messages import RECORDS
 from gridsignal_schemas.records import RECORD_OF_FRAME, ROWS
 from gridsignal_schemas.rules.shapes import shape_fault
 from gridsignal_schemas.values import Record
 
-Write = Offer | Withdraw | Respond | Baseline | Reading
 MAX_DETAILS = 32
 
 _OWN = ("participant", "site")
@@ -37,11 +36,15 @@ class WriteRefused(Exception):
         self.details = details
 
 
+def names_of(frame: Write) -> dict[str, str]:
+    """What the frame says beside its body: which one its record is, by the names of the record's fields."""
+    return {name: getattr(frame, name) for name in ROWS[RECORD_OF_FRAME[frame.t]].named_by}
+
+
 def record_of(frame: Write, speaker: Speaker) -> Record:
     """The record that a write frame means. Raises WriteRefused: forbidden or schema, with every fault found."""
     known: dict[str, str] = {"zone": speaker.zone, "participant": speaker.participant, "site": speaker.site}
-    record = RECORD_OF_FRAME[frame.t]
-    known |= {name: getattr(frame, name) for name in ROWS[record].named_by}
+    known |= names_of(frame)
     body = frame.body
     if isinstance(frame, Withdraw):
         body = {"reason": "", **body}  # its body may be absent
@@ -49,7 +52,7 @@ def record_of(frame: Write, speaker: Speaker) -> Record:
     if found := [fault for fault in faults if fault is not None]:
         forbidden = any(fault.code == "FORBIDDEN" for fault in found)
         raise WriteRefused("forbidden" if forbidden else "schema", found)
-    shape = RECORDS[record]
+    shape = RECORDS[RECORD_OF_FRAME[frame.t]]
     fields = shape.model_fields
     unknown = [name for name in body if name not in fields]
     not_told = frozenset(unknown[MAX_DETAILS:])  # each of them would cost as much as those that are told

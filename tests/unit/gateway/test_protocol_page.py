@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from gridsignal_schemas.codes import CODES
-from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES
+from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, Write
 from gridsignal_schemas.messages import RECORDS
-from gridsignal_schemas.rules.writes import Speaker, Write, record_of
+from gridsignal_schemas.rules.writes import Speaker, record_of
 from gridsignal_services.gateway.settings import GatewaySettings
 
 PAGE = (Path(__file__).parents[3] / "schemas" / "PROTOCOL.md").read_text("utf-8")
