@@ -1,7 +1,8 @@
-"""The grid's clock: wall time, wall time scaled, or time that steps when everybody waits.
+"""The three times of a process. Only this module reads a clock; everybody else is handed what they go by.
 
-Grid time is what every datetime in a record is compared with. Pings, back-off and latencies use the event loop's own
-time and never come here.
+Grid time is what every datetime in a record is compared with: wall time, wall time scaled, or time that steps when
+everybody waits. Wall time says when tokens and cursors are too old. Steady time says how long something took, and
+nobody sets it. What waits on the event loop (pings, back-off) goes by the loop's own time.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +22,37 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST, LATEST = datetime(1901, 1, 1, tzinfo=UTC), datetime(2190, 1, 1, tzinfo=UTC)
 """Grid time stops here: a record can hold it, and what is due a year later, too."""
 _LONGEST_SLEEP_S = 3600.0  # a wall clock can be set; look again every hour
+
+
+def wall() -> datetime:
+    """This machine's time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def wall_us() -> int:
+    """Microseconds since 1970 by this machine's clock, as it is."""
+    return time.time_ns() // 1000
+
+
+steady_s: Callable[[], float] = time.monotonic
+"""Seconds, from anywhere, that never go back: for differences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """The times of a machine, as whoever decides by them is handed them; of this machine, unless told otherwise."""
+
+    wall: Callable[[], datetime] = wall
+    """Aware, in UTC. Somebody may set it."""
+    steady_s: Callable[[], float] = steady_s
+    """Seconds that never go back."""
+
+    def wall_s(self) -> int:
+        """Whole seconds since 1970."""
+        return int(self.wall().timestamp())
+
+
+MACHINE_TIME = Time()
 
 
 class Clock(Protocol):
@@ -60,7 +95,7 @@ class WallClock:
     """Grid time is wall time."""
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return wall()
 
     async def sleep_until(self, when: datetime) -> None:
         while (left := (when - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - time itself is waited for
@@ -74,7 +109,7 @@ class ScaledClock:
         self.grid = grid
 
     def now(self) -> datetime:
-        return grid_time(self.grid, micros(datetime.now(UTC)))
+        return grid_time(self.grid, micros(wall()))
 
     async def sleep_until(self, when: datetime) -> None:
         while (left := (when - self.now()).total_seconds() / self.grid.rate) > 0:  # noqa: ASYNC110 - as above

@@ -15,7 +15,7 @@ from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.cache import Cache
-from gridsignal_services.clock import Clock
+from gridsignal_services.clock import MACHINE_TIME, Clock, Time
 from gridsignal_services.collecting import collect_seldom
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.gateway.service import Gateway
@@ -76,15 +76,36 @@ class Resources:
     """Where the keys of tokens are fetched from, if they are."""
     watch_log: Callable[[], Coroutine[Any, Any, None]] | None = None
     """What looks after the log meanwhile, if that is needed."""
+    time: Time = MACHINE_TIME
+    """By which tokens, cursors and quotas of all doors grow old."""
 
     def gateway(self, replica: Replica, settings: GatewaySettings | None = None) -> Gateway:
         """The data centers' door."""
         settings = settings or GatewaySettings.of(self.settings)
-        return Gateway(self.log, self.codec, replica, self.verifier, self.registry, self.cache, settings, self.clock)
+        return Gateway(
+            self.log,
+            self.codec,
+            replica,
+            self.verifier,
+            self.registry,
+            self.cache,
+            settings,
+            self.clock,
+            time=self.time,
+        )
 
     def dispatch(self, replica: Replica) -> Dispatch:
         """The operators' door, and a candidate for owning zones."""
-        return Dispatch(self.log, self.codec, replica, self.verifier, self.registry, self.settings, self.clock)
+        return Dispatch(
+            self.log,
+            self.codec,
+            replica,
+            self.verifier,
+            self.registry,
+            self.settings,
+            self.clock,
+            time=self.time,
+        )
 
     def ingest(self, feeds: Feeds, playback: Iterable[Publication] = ()) -> FeedsDoor:
         """The feeds' door."""
@@ -97,6 +118,7 @@ class Resources:
             self.clock,
             feeds=feeds,
             playback=playback,
+            time=self.time,
         )
 
 

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from gridsignal_schemas.catalog import TOPICS
@@ -23,7 +23,7 @@ from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.checkpoints.keeping import Checkpoints
-from gridsignal_services.clock import Clock
+from gridsignal_services.clock import MACHINE_TIME, Clock, Time
 from gridsignal_services.composition import Resources
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.example_tokens import example_token, write_tokens
@@ -58,6 +58,7 @@ class Stack:
     ops: OpsServer
     issuer: LocalIssuer
     registry: Registry
+    time: Time
 
     @property
     def gateway_url(self) -> str:
@@ -76,11 +77,11 @@ class Stack:
 
     def token(self, role: Role, organisation: str) -> str:
         """A token of the local issuer for one of the registry's organisations."""
-        return example_token(self.issuer, role, organisation, datetime.now(UTC))
+        return example_token(self.issuer, role, organisation, self.time.wall())
 
     async def write_tokens(self, directory: Path) -> dict[str, Path]:
         """A token file for each organisation; by `role:organisation`."""
-        return await asyncio.to_thread(write_tokens, self.issuer, self.registry, directory, datetime.now(UTC))
+        return await asyncio.to_thread(write_tokens, self.issuer, self.registry, directory, self.time.wall())
 
     async def declare_flat_baselines(self, starts_at: datetime, days: int, share: float) -> None:
         """A flat baseline to try requests and offers with, for every site without one for the first half of the days.
@@ -120,19 +121,22 @@ async def running(
     playback: Iterable[Publication] = (),
     feeds: Feeds | None = None,
     reload_asked: asyncio.Event | None = None,
+    time: Time = MACHINE_TIME,
 ) -> AsyncIterator[Stack]:
     """The stack for as long as the block runs; on leaving, the gateway drains and everything is closed.
 
-    `grid` is a simulation's clock, the first record of every dispatch partition; `codec` that of a log not embedded.
+    `grid` is a simulation's clock, the first record of every dispatch partition; `codec` that of a log not embedded;
+    `time` what tokens, cursors and quotas grow old by.
     """
     codec = codec or Codec.from_lock()
     if grid is not None:
         await set_grid_clock(log, codec, grid)
-    issuer, refused = LocalIssuer.create_or_open(directory / "issuer"), RefusedTokens()
+    issuer, refused = LocalIssuer.create_or_open(directory / "issuer"), RefusedTokens(time.steady_s)
     revocations = read_files(settings).revocations
     verifier = issuer.verifier(rules_of(settings), revocations=revocations, refused=refused)
     reload_asked = reload_asked or asyncio.Event()
-    on = Resources(log, codec, clock, MemoryCache(), verifier, registry, settings, refused, reload_asked)
+    cache = MemoryCache(now_s=time.steady_s)
+    on = Resources(log, codec, clock, cache, verifier, registry, settings, refused, reload_asked, time=time)
     with Checkpoints.opened(directory / "checkpoints", settings.checkpoints, log) as checkpoints:
         replica = Replica(log, codec, source=_SOURCE, checkpoints=checkpoints)
         gateway, dispatch = on.gateway(replica, _alone(settings)), on.dispatch(replica)
@@ -140,7 +144,7 @@ async def running(
         services, ops_port = (gateway, dispatch, ingest), settings.ops_port_beside(settings.gateway_port)
         async with composition.running(on, services, ops_port=ops_port, replica=replica) as ops:
             await composition.ready(services)
-            yield Stack(log, codec, replica, gateway, dispatch, ingest, ops, issuer, registry)
+            yield Stack(log, codec, replica, gateway, dispatch, ingest, ops, issuer, registry, time)
 
 
 def _alone(settings: ServerSettings) -> GatewaySettings:

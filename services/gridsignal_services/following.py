@@ -13,7 +13,6 @@ The same holds for everybody:
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
@@ -22,6 +21,7 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import Record
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone, Reader
 from gridsignal_services.bus.codec import Codec, Poison
+from gridsignal_services.clock import steady_s
 from gridsignal_services.headway import STUCK_S, Headway
 from gridsignal_services.telemetry import Outage
 
@@ -60,6 +60,7 @@ class Following:
         retry_s: float = 1.0,
         look_s: float = 5.0,
         stuck_s: float = STUCK_S,
+        now_s: Callable[[], float] = steady_s,
     ) -> None:
         """`by` names who follows. Without `begin` it begins with the first kept record; `begins_again` where that is no
         longer kept. `filled` is called once, when it has caught up. Every `look_s` the log is asked for its end."""
@@ -68,7 +69,7 @@ class Following:
         self._begin, self._begins_again = begin or self._first_kept, begins_again
         self._filled, self._is_filled = filled, False
         self._batch, self._retry_s, self._look_s = batch, retry_s, look_s
-        self.headway = Headway(by, stream, TOPICS[stream].partitions, now_s=time.monotonic, stuck_s=stuck_s)
+        self.headway = Headway(by, stream, TOPICS[stream].partitions, now_s=now_s, stuck_s=stuck_s)
         """How far it is."""
         self._outage = Outage(self._out, "log")
         self._is_in_doubt = False
@@ -216,16 +217,16 @@ class Following:
     # --- looking whether it gets on ------------------------------------------------------------------------------
 
     async def _look_for_ever(self) -> None:
-        known_stuck, took_s = frozenset[int](), 0.0
+        known_stuck, took_s, loop = frozenset[int](), 0.0, asyncio.get_running_loop()
         while True:
             # others ask the log, too, and one after the other: who waits long for an answer asks seldom
             await asyncio.sleep(max(self._look_s, 3 * took_s))
-            began_s = time.monotonic()
+            began_s = loop.time()
             try:
                 self.headway.look(await self._log.end_positions(self._stream))
             except LogUnavailable as away:
                 self.headway.away(away)
-            took_s = time.monotonic() - began_s
+            took_s = loop.time() - began_s
             self._is_in_doubt = self._is_in_doubt or self.headway.doubt()
             stuck = self.headway.stuck()
             for partition in stuck - known_stuck:

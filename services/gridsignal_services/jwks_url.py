@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import time
 from collections.abc import Callable
 
 import httpx2
@@ -79,11 +78,12 @@ class KeysAtUrl:
                 self._outage.say(away)
 
     async def _until_due(self) -> None:
-        fetched_s = time.monotonic()
+        now_s = asyncio.get_running_loop().time
+        fetched_s = now_s()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._age_s):
                 await self._wanted.wait()
-        await asyncio.sleep(max(0.0, fetched_s + self._refetch_s - time.monotonic()))
+        await asyncio.sleep(max(0.0, fetched_s + self._refetch_s - now_s()))
 
 
 def _age_s(cache_control: str) -> float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter
 
 from gridsignal_services.access.tokens import REASONS
+from gridsignal_services.clock import steady_s
 from gridsignal_services.telemetry import logger
 
 _EVERY_S = 10.0
@@ -18,7 +19,8 @@ class RefusedTokens:
     Bounded: by the reasons there are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now_s: Callable[[], float] = steady_s) -> None:
+        self._now_s = now_s
         self.counted = CollectorRegistry()
         self._counter = Counter(
             "gridsignal_tokens_refused", "Tokens that let nobody in, by reason.", ["reason"], registry=self.counted
@@ -31,7 +33,7 @@ class RefusedTokens:
         """One was refused, for this reason."""
         self._counter.labels(why).inc()
         self._since[why] = self._since.get(why, 0) + 1
-        now_s = time.monotonic()
+        now_s = self._now_s()
         if now_s - self._logged_s.get(why, -_EVERY_S) >= _EVERY_S:
             self._log.info("tokens refused", reason=why, times=self._since[why])
             self._logged_s[why], self._since[why] = now_s, 0

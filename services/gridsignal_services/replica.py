@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
@@ -23,6 +22,7 @@ from gridsignal_services.bus.codec import Codec, sha256_of
 from gridsignal_services.bus.publish import append
 from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.checkpoints.saving import Keeper, Restored, Saving, ends_of_whole
+from gridsignal_services.clock import steady_s
 from gridsignal_services.following import Following
 from gridsignal_services.headway import Headway
 from gridsignal_services.ledger.contradicted import Contradicted
@@ -59,6 +59,7 @@ class Replica:
         read_back_s: float = 5.0,
         breath_s: float = _BREATH_S,
         checkpoints: Checkpoints | None = None,
+        now_s: Callable[[], float] = steady_s,
     ) -> None:
         self.checkpoints = checkpoints
         """Where it begins, and what it writes as it goes on; None: it begins with the log."""
@@ -75,7 +76,7 @@ class Replica:
             filled=self._reach_end_of_start,
             retry_s=_RETRY_S,
         )
-        self._read_back, self._breath_s = Timeouts(read_back_s), breath_s
+        self._read_back, self._breath_s, self._now_s = Timeouts(read_back_s), breath_s, now_s
         self._listeners: list[Listener] = []
         self._saving = Saving(checkpoints, self.ledgers)
         self._waiting: defaultdict[int, list[_Waiting]] = defaultdict(list)
@@ -176,7 +177,7 @@ class Replica:
 
     async def _reduce_all(self, records: list[LogRecord]) -> None:
         async with self._saving.reducing:
-            self._breath = time.perf_counter() + self._breath_s
+            self._breath = self._now_s() + self._breath_s
             for record in records:
                 await self._reduce(record)
                 await self._breathe()
@@ -184,9 +185,9 @@ class Replica:
 
     async def _breathe(self) -> None:
         """A long catch-up, and a long record, leave room for pings."""
-        if time.perf_counter() > self._breath:
+        if self._now_s() > self._breath:
             await asyncio.sleep(0)
-            self._breath = time.perf_counter() + self._breath_s
+            self._breath = self._now_s() + self._breath_s
 
     async def _reduce(self, logged: LogRecord) -> None:
         ledger = self.ledgers[logged.partition]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import sys
-import time
 from collections.abc import Callable, MutableMapping
 from json import dumps
 from typing import Any, TextIO, cast
@@ -14,6 +13,7 @@ import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from gridsignal_services.clock import steady_s
 from gridsignal_services.output import Output
 
 METRICS_CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -79,7 +79,7 @@ class Outage:
         what: str,
         *,
         every_s: float = 30.0,
-        now_s: Callable[[], float] = time.monotonic,
+        now_s: Callable[[], float] = steady_s,
         **fields: object,
     ) -> None:
         """`what` is away where `told`; `fields` go with each line."""
@@ -111,13 +111,13 @@ class _Seldom(logging.Filter):
     Bounded: one moment for each place in a library that logs. When full: never. Conflates: repeats.
     """
 
-    def __init__(self, every_s: float = 30.0) -> None:
+    def __init__(self, every_s: float = 30.0, now_s: Callable[[], float] = steady_s) -> None:
         super().__init__()
-        self._every_s = every_s
+        self._every_s, self._now_s = every_s, now_s
         self._last_s: dict[tuple[str, int], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        place, now_s = (record.pathname, record.lineno), time.monotonic()
+        place, now_s = (record.pathname, record.lineno), self._now_s()
         if now_s - self._last_s.get(place, -self._every_s) < self._every_s:
             return False
         self._last_s[place] = now_s

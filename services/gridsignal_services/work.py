@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import ParamSpec, TypeVar
 
+from gridsignal_services.clock import steady_s
+
 _SLICE_S = 0.001
 """How long an answer keeps the event loop before others get a turn."""
 _SWITCH_S = 0.001
@@ -34,7 +36,7 @@ def let_the_loop_in() -> None:
 class Work:
     """One answer's computing; `spend` is told each piece of it, in seconds of processor time."""
 
-    def __init__(self, spend: Callable[[float], None], now_s: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, spend: Callable[[float], None], now_s: Callable[[], float] = steady_s) -> None:
         """`now_s` tells how long the loop has been kept."""
         self._spend, self._now_s = spend, now_s
         self._kept_s = 0.0

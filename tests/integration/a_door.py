@@ -24,6 +24,7 @@ from gridsignal_services.dispatch.readings import ReadingsReader
 from gridsignal_services.dispatch.tables import MOST
 from gridsignal_services.registry import Registry, example_registry
 from gridsignal_services.replica import Replica
+from gridsignal_services.rest.callers import Callers
 from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.telemetry import Health
 from tests.patience import SOON_S
@@ -60,4 +61,5 @@ def a_door(
     replica.keep(finished)
     verifier, seal = LocalIssuer.create_or_open(directory / "issuer").verifier(), PositionSeal(b"0" * 32, log.epoch)
     readings, archive = ReadingsReader(log, CODEC, registry, lambda: None, directory), Archive(log, CODEC)
-    return Door(replica, readings, archive, finished, verifier, registry, seal, clock, RestLimits(**limits))
+    callers = Callers(verifier, RestLimits(**limits), registry)
+    return Door(replica, readings, archive, finished, callers, seal, clock)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from gridsignal_services.clock import steady_s, wall_us
 from gridsignal_services.telemetry import Outage, logger
 
 BELIEVED_S = 30.0
 """A failure is believed for so long without another one: who is sent no work would never learn that it is over."""
 SKEW_S = 2.0
 """Clocks that are further apart are told of: one of the two is wrong."""
-
-
-def wall_us() -> int:
-    """Microseconds since 1970 by this machine's clock, as it is."""
-    return time.time_ns() // 1000
 
 
 class Condition:
@@ -27,7 +22,7 @@ class Condition:
     Conflates: all but the newest.
     """
 
-    def __init__(self, *, now_us: Callable[[], int] = wall_us, steady_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, now_us: Callable[[], int] = wall_us, steady_s: Callable[[], float] = steady_s) -> None:
         self.counted = CollectorRegistry()
         self.now_us, self._steady_s = now_us, steady_s
         self._failing: dict[str, tuple[float, str]] = {}

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from gridsignal_schemas.catalog import TOPICS, Topic, partition_of
 from gridsignal_services.bus import Appended, Log, LogConfigurationError, LogUnavailable, PositionGone, Unwritable
 from gridsignal_services.bus.codec import MAX_VALUE_BYTES
-from gridsignal_services.bus.condition import Condition, wall_us
+from gridsignal_services.bus.condition import Condition
 from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_durability import REPLICATION, apply_command, must_be_durable
 from gridsignal_services.bus.kafka_election import KafkaElection
@@ -29,6 +29,7 @@ from gridsignal_services.bus.kafka_topics import (
     find,
     must_be_the_same,
 )
+from gridsignal_services.clock import wall_us
 
 OPEN_TIMEOUT_S = 15.0
 LOOKUP_TIMEOUT_S = 10.0

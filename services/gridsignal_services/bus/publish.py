@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import random
 import uuid
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 
 from gridsignal_schemas.catalog import TOPIC_OF_RECORD
 from gridsignal_schemas.messages import Record
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.bus import PRINCIPAL, Appended, Log, LogRecord
 from gridsignal_services.bus.codec import Codec
+from gridsignal_services.clock import wall
 
 
-def headers_of(record: Record, *, principal: str, source: str, traceparent: str | None = None) -> dict[str, str]:
+def headers_of(
+    record: Record,
+    *,
+    principal: str,
+    source: str,
+    traceparent: str | None = None,
+    now: Callable[[], datetime] = wall,
+) -> dict[str, str]:
     """The headers a record travels with. `ce_time` is when it was produced, by the wall; nothing rests on it."""
     headers = {
         "ce_specversion": "1.0",
         "ce_id": _event_id(),
         "ce_source": source,
         "ce_type": f"gridsignal.{record.record_name}",
-        "ce_time": rfc3339(datetime.now(UTC)),
+        "ce_time": rfc3339(now()),
         "content-type": "application/avro",
         PRINCIPAL: principal,
     }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import LogRecord, LogUnavailable, sqlite_file
 from gridsignal_services.bus.sqlite_file import Lane
 from gridsignal_services.bus.sqlite_lines import Lines, Waiting
+from gridsignal_services.clock import steady_s
 
 PRUNE_BATCH = 2000
 """Records deleted in one transaction: appends go on in between."""
@@ -67,6 +67,7 @@ class Writer(threading.Thread):
         listener: Listener,
         prune_period_s: float,
         connect: Callable[[Path], sqlite3.Connection] = sqlite_file.connect,
+        now_s: Callable[[], float] = steady_s,
     ) -> None:
         super().__init__(name="gridsignal-log-writer", daemon=True)
         self._path, self._connect = path, connect
@@ -75,12 +76,12 @@ class Writer(threading.Thread):
         self._append_time_us = append_time_us
         self._loop = loop
         self._listener = listener
-        self._prune_period_s = prune_period_s
+        self._prune_period_s, self._now_s = prune_period_s, now_s
         self._connection: sqlite3.Connection | None = None
         self._file: sqlite_file.Identity | None = None
         self._last_us = 0
         self._written_bytes = 0
-        self._prune_at_s = time.monotonic() + prune_period_s
+        self._prune_at_s = self._now_s() + prune_period_s
         self.queue: SimpleQueue[Waiting | Pruning | None] = SimpleQueue()
         """What to do next; None ends the thread after all that lies before it."""
         self._lines = Lines()
@@ -98,10 +99,10 @@ class Writer(threading.Thread):
 
     def _turn(self) -> bool:
         """Does what has gathered; False when there will be no more."""
-        left_s = self._prune_at_s - time.monotonic()
+        left_s = self._prune_at_s - self._now_s()
         if left_s <= 0:  # whether or not appends wait: a log in use is the one that grows
             self._prune(None)
-            self._prune_at_s = time.monotonic() + self._prune_period_s
+            self._prune_at_s = self._now_s() + self._prune_period_s
             return True
         self._gather(left_s)
         if batch := self._lines.batch():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 
 from gridsignal_services.cache import Cache, Limit
+from gridsignal_services.clock import steady_s
 
 MAX_NAMES = 100_000
 
@@ -67,7 +67,7 @@ class _Buckets:
 class MemoryCache(Cache):
     """See Cache. Bounded: `max_names` of each kind. When full: the least recent is forgotten."""
 
-    def __init__(self, *, now_s: Callable[[], float] = time.monotonic, max_names: int = MAX_NAMES) -> None:
+    def __init__(self, *, now_s: Callable[[], float] = steady_s, max_names: int = MAX_NAMES) -> None:
         """`now_s`: seconds of a clock that never goes back."""
         self._sessions = _Fading(max_names, now_s)
         self._buckets = _Buckets(max_names, now_s)

@@ -7,7 +7,6 @@ left alone and every process goes on as with an empty cache, counting its rates 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from redis.exceptions import RedisError
 from gridsignal_services.cache import Cache, Limit
 from gridsignal_services.cache.breaker import Breaker
 from gridsignal_services.cache.memory import MemoryCache, must_fit
+from gridsignal_services.clock import steady_s
 
 CALL_TIMEOUT_S = 0.25
 MAX_CONNECTIONS = 64
@@ -62,7 +62,7 @@ class RedisCache(Cache):
             socket_timeout=CALL_TIMEOUT_S,
         )
         self._prefix = prefix
-        self._breaker = Breaker(time.monotonic)
+        self._breaker = Breaker(steady_s)
         self._alone = MemoryCache()
         self._take = self._redis.register_script(_TAKE)
         self._stay = self._redis.register_script(_STAY)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +17,7 @@ from gridsignal_services.bus.flock import claim, release
 from gridsignal_services.checkpoints.code import code_digest
 from gridsignal_services.checkpoints.files import Found, Head, Unfit, digest_of, files_in, write
 from gridsignal_services.checkpoints.lines import Piece, ledger_of, pieces_of
+from gridsignal_services.clock import steady_s
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.telemetry import logger
 
@@ -40,8 +40,11 @@ class Checkpoints:
     the oldest file goes. Conflates: positions that come while one is written.
     """
 
-    def __init__(self, directory: Path, kept: int, log: Log, every: int, lock: int) -> None:
+    def __init__(
+        self, directory: Path, kept: int, log: Log, every: int, lock: int, now_s: Callable[[], float] = steady_s
+    ) -> None:
         """Use `opened`."""
+        self._now_s = now_s
         self.directory = directory
         self._kept, self._every, self._log, self._lock = kept, every, log, lock
         self._taken: defaultdict[int, int] = defaultdict(int)
@@ -81,7 +84,7 @@ class Checkpoints:
 
         `ends` are the log's. A file that does not fit is said in the log, and goes. Raises LogUnavailable.
         """
-        began, found = time.perf_counter(), await asyncio.to_thread(self._found)
+        began, found = self._now_s(), await asyncio.to_thread(self._found)
         for partition, files in found.items():
             for file in [file for file in files if file.head.position > ends.get(partition, 0)]:
                 files.remove(file)
@@ -102,7 +105,7 @@ class Checkpoints:
                     found[partition].clear()
         self._taken = defaultdict(int, {partition: ledger.position for partition, ledger in ledgers.items()})
         if ledgers:
-            took_s, positions = round(time.perf_counter() - began, 2), {at: of.position for at, of in ledgers.items()}
+            took_s, positions = round(self._now_s() - began, 2), {at: of.position for at, of in ledgers.items()}
             _log.info("checkpoints taken over", positions=positions, seconds=took_s)
         return ledgers
 
@@ -158,12 +161,12 @@ class Checkpoints:
     async def hold(self, ledger: Ledger) -> list[Piece]:
         """A copy of the state, made in slices: until it is made the ledger must not reduce anything."""
         self._taken[ledger.partition] = ledger.position
-        held, breath = [], time.perf_counter() + _BREATH_S
+        held, breath = [], self._now_s() + _BREATH_S
         for piece in pieces_of(ledger):
             held.append(piece)
-            if time.perf_counter() > breath:
+            if self._now_s() > breath:
                 await asyncio.sleep(0)
-                breath = time.perf_counter() + _BREATH_S
+                breath = self._now_s() + _BREATH_S
         return held
 
     async def write(self, pieces: list[Piece], last: LogRecord) -> None:

@@ -13,9 +13,8 @@ from gridsignal_schemas.messages import GridClock, Record, SpotPrice
 from gridsignal_services import embedded
 from gridsignal_services.bus import Log, LogRecord
 from gridsignal_services.bus.codec import Codec
-from gridsignal_services.bus.condition import wall_us
 from gridsignal_services.bus.sqlite import SqliteLog
-from gridsignal_services.clock import Clock, ScaledClock, SteppedClock, micros
+from gridsignal_services.clock import Clock, ScaledClock, SteppedClock, micros, wall_us
 from gridsignal_services.demo import figures
 from gridsignal_services.demo.asking import ask_all
 from gridsignal_services.demo.batteries import Batteries

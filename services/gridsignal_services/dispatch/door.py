@@ -17,7 +17,6 @@ from gridsignal_schemas.codes import CODES
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest, RequestCancellation
 from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, Entitlements, Principal, may_see
-from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.finished import Finished
@@ -34,7 +33,6 @@ from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.rest import problems
 from gridsignal_services.rest.callers import Callers
-from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.work import Work
 
 WAIT_S = 5.0
@@ -57,16 +55,14 @@ class Door:
         readings: ReadingsReader,
         archive: Archive,
         finished: Finished,
-        verifier: Verifier,
-        registry: Registry,
+        callers: Callers,
         seal: PositionSeal,
         clock: Clock,
-        limits: RestLimits,
     ) -> None:
         self.replica, self.clock = replica, clock
         self.readings, self.archive, self.measuring = readings, archive, Measuring(readings.meters)
         self._finished = finished
-        self._callers, self._seal = Callers(verifier, limits, registry), seal
+        self._callers, self._seal = callers, seal
 
     @property
     def registry(self) -> Registry:

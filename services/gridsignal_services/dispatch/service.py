@@ -14,7 +14,7 @@ from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.bus import Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.checkpoints.keeping import Checkpoints
-from gridsignal_services.clock import Clock
+from gridsignal_services.clock import MACHINE_TIME, Clock, Time
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
@@ -27,6 +27,7 @@ from gridsignal_services.owning.owner import Owner
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.rest.asgi import HttpServer
+from gridsignal_services.rest.callers import Callers
 from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.supervised import supervise
@@ -47,6 +48,8 @@ class Dispatch:
         registry: Registry,
         settings: ServerSettings,
         clock: Clock,
+        *,
+        time: Time = MACHINE_TIME,
     ) -> None:
         self.health = Health()
         self._log, self._replica, self._registry, self._clock = log, replica, registry, clock
@@ -56,9 +59,11 @@ class Dispatch:
         archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
         self._finished = _finished(replica.checkpoints, settings.directory)
         replica.keep(self._finished)
-        self._door = Door(replica, self._readings, archive, self._finished, verifier, registry, seal, clock, limits)
+        callers = Callers(verifier, limits, registry, time)
+        self._door = Door(replica, self._readings, archive, self._finished, callers, seal, clock)
         self._counted = CollectorRegistry()
-        self._server = HttpServer(app(self._door, self.health, self._counted), settings, settings.dispatch_port, limits)
+        pages = app(self._door, self.health, self._counted)
+        self._server = HttpServer(pages, settings, settings.dispatch_port, limits, now_s=time.steady_s)
         self._ready, self._entitled = asyncio.Event(), asyncio.Event()
         self._owner: Owner | None = None
 

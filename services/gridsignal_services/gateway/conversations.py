@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
-from datetime import UTC, datetime
+from collections.abc import Coroutine, Iterator
 from typing import Any, assert_never
 
 from websockets.http11 import Request
@@ -16,7 +15,9 @@ from gridsignal_protocol.server.session import Session
 from gridsignal_schemas.frames import SchemaFrame
 from gridsignal_services.access import Principal
 from gridsignal_services.arrivals import Arrivals
+from gridsignal_services.bus.codec import Codec
 from gridsignal_services.cache import Cache
+from gridsignal_services.clock import Time
 from gridsignal_services.gateway.answering import Answering
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.costs import cost_s
@@ -63,7 +64,8 @@ class Conversations:
         quota: Quota,
         cache: Cache,
         turns: Turns,
-        schema_text: Callable[[int], str],
+        codec: Codec,
+        time: Time,
     ) -> None:
         self.connections: set[Connection] = set()
         self.watch = Watch(credentials.settings, self.connections, self._session_due)
@@ -77,7 +79,7 @@ class Conversations:
         self._answering = Answering(log_access, turns, gauges, self._start)
         self._subscriptions = Subscriptions(hub, joins, gauges, credentials.settings, self._start)
         self.presence = Presence(cache, self._start, _PRESENT_FOR * credentials.settings.dead_after_s)
-        self._schema_text = schema_text
+        self._schema_text, self._time = codec.schema_text, time
         self._schemas: dict[int, bytes] = {}
         self.arrivals: Arrivals[Connection] = Arrivals(credentials.settings.arrivals)
         self.turns = turns
@@ -265,7 +267,7 @@ class Conversations:
         return bool(self._dirty) or self._hub.has_more
 
     def _now(self) -> Moment:
-        return Moment(datetime.now(UTC), asyncio.get_running_loop().time(), self.lived.now_s)
+        return Moment(self._time.wall(), asyncio.get_running_loop().time(), self.lived.now_s)
 
     # --- the end -------------------------------------------------------------------------------------------------
 

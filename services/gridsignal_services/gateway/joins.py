@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gridsignal_protocol.server.subscription import Recovery, Subscription
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.bus.between import read_between
+from gridsignal_services.clock import Time
 from gridsignal_services.gateway.catchingup import CatchingUp
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.cursor import CursorRefused, CursorSeal, Place
@@ -60,6 +60,7 @@ class Joins:
         settings: GatewaySettings,
         gauges: Gauges,
         turns: Turns,
+        time: Time,
     ) -> None:
         self._log = log
         self._hub = hub
@@ -68,6 +69,7 @@ class Joins:
         self._settings = settings
         self._gauges = gauges
         self._turns = turns
+        self._time = time
         self._readers = Slots(settings.catch_up_readers)
 
     async def join(self, connection: Connection, asked: Subscription, group: Group) -> None:
@@ -105,7 +107,7 @@ class Joins:
         if asked.cursor is None:
             return Start("snapshot" if asked.snapshot else "none")
         try:
-            place = self._seal().open(stream.name, asked.cursor, int(time.time()))
+            place = self._seal().open(stream.name, asked.cursor, self._time.wall_s())
             await self._must_be_whole(stream, place, organisation)
         except CursorRefused as refused:
             return Start("snapshot", reason=refused.reason)
@@ -171,7 +173,7 @@ class Joins:
         return await self._sources.entry(logged)
 
     def cursor(self, stream: Stream, place: Place) -> str:
-        return self._seal().seal(stream.name, place, int(time.time()))
+        return self._seal().seal(stream.name, place, self._time.wall_s())
 
     def tell_position(self, connection: Connection, group: Group, stream: Stream, place: Place) -> None:
         connection.signal(group.sub, group.position(self.cursor(stream, place)))

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 import secrets
-import time
 from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -18,7 +17,7 @@ from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.cache import Cache
-from gridsignal_services.clock import Clock
+from gridsignal_services.clock import MACHINE_TIME, Clock, Time
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.conversations import Conversations
 from gridsignal_services.gateway.costs import delivery_s
@@ -64,16 +63,18 @@ class Gateway:
         cache: Cache,
         settings: GatewaySettings,
         clock: Clock,
+        *,
+        time: Time = MACHINE_TIME,
     ) -> None:
         self.settings = settings
         self.health = Health()
         self.gauges = Gauges()
-        self._log, self._replica, self._verifier, self._registry = log, replica, verifier, registry
+        self._log, self._replica, self._verifier, self._registry, self._time = log, replica, verifier, registry, time
         self._seal = self._fresh_seal()
         self._hub = Hub(secrets.token_bytes(32), position_every=settings.position_every)
-        self._sources = Sources(log, codec, replica, clock, self._day_start, settings)
+        self._sources = Sources(log, codec, replica, clock, self._day_start, settings, time)
         self._turns = turns = Turns(settings.organisation_share)
-        joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges, turns)
+        joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges, turns, time)
         quota = Quota(cache, settings)
         log_access = LogAccess(log, codec, replica, quota, settings, clock)
         credentials = Credentials(
@@ -85,7 +86,7 @@ class Gateway:
             has_room=quota.has_room,
         )
         self._conversations = Conversations(
-            credentials, self.health, self.gauges, self._hub, joins, log_access, quota, cache, turns, codec.schema_text
+            credentials, self.health, self.gauges, self._hub, joins, log_access, quota, cache, turns, codec, time
         )
         self._sources.deliver_to(self._deliver)
         self._doorway = Doorway(self._conversations.arrivals, self._conversations.turns, self._connection, settings)
@@ -217,7 +218,7 @@ class Gateway:
 
         def cursor() -> str:
             if not sealed:
-                sealed.append(self._seal.seal(stream, self._sources.streams[stream].head, int(time.time())))
+                sealed.append(self._seal.seal(stream, self._sources.streams[stream].head, self._time.wall_s()))
             return sealed[0]
 
         return cursor
@@ -252,7 +253,7 @@ class Gateway:
     def _fresh_seal(self) -> CursorSeal:
         settings = self.settings
         days = {"rotate_days": settings.cursor_rotate_days, "keep_days": settings.cursor_keep_days}
-        keys = open_keys(settings.data_directory, int(time.time()), **days)
+        keys = open_keys(settings.data_directory, self._time.wall_s(), **days)
         return CursorSeal(
             keys, self._log.epoch, salt=lambda: secrets.token_bytes(16), keep_s=settings.cursor_keep_days * DAY_S
         )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
 from weakref import WeakValueDictionary
@@ -17,7 +16,7 @@ from gridsignal_schemas.records import row_of
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison
-from gridsignal_services.clock import Clock, micros
+from gridsignal_services.clock import MACHINE_TIME, Clock, Time, micros
 from gridsignal_services.following import Following
 from gridsignal_services.gateway.groupkey import GroupKey
 from gridsignal_services.gateway.history import StateEntry, Stream, StreamEntry
@@ -54,11 +53,12 @@ class Sources:
         clock: Clock,
         day_start: DayStart,
         settings: GatewaySettings,
+        time: Time = MACHINE_TIME,
     ) -> None:
         self._log = log
         self._codec = codec
         self._replica = replica
-        self._clock = clock
+        self._clock, self._time = clock, time
         self._settings = settings
         self.streams: dict[str, Stream] = {"dispatch": self._stream("dispatch", replica.positions)}
         self.tables = {name: LastValues(day_start) for name in PUBLIC}
@@ -113,7 +113,7 @@ class Sources:
 
     def _some_days_ago_us(self) -> int:
         # append times are the wall's, or in a stepped simulation the grid's: the earlier of the two is safe in both
-        now = min(self._clock.now(), datetime.now(UTC))
+        now = min(self._clock.now(), self._time.wall())
         return micros(now - timedelta(days=self._settings.snapshot_days))
 
     async def _all_arrived(self, name: str, batch: Iterable[LogRecord]) -> None:
@@ -171,7 +171,7 @@ class Sources:
     async def _snapshot(self, key: GroupKey, seen_by: tuple[str, str]) -> Snapshot:
         if key.stream not in self.tables:
             await self._replica.whole()
-        stream, now, now_s = self.streams[key.stream], self._clock.now(), time.monotonic()
+        stream, now, now_s = self.streams[key.stream], self._clock.now(), self._time.steady_s()
         known = self._snapshots.pop(seen_by, None)
         fresh = known is not None and known.is_fresh(now, now_s, self._settings.snapshot_shared_s)
         if known is None or not fresh or not stream.ring.covers(known.place.positions):

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 
+from gridsignal_services.clock import steady_s
 from gridsignal_services.gateway.tick import Tick
 
 _SHORT_S = 0.0005
@@ -29,7 +30,7 @@ class Ticker:
         flush: Callable[[], Iterator[object]],
         has_more: Callable[[], bool],
         tick: Tick,
-        now_s: Callable[[], float] = time.perf_counter,
+        now_s: Callable[[], float] = steady_s,
         spent_s: Callable[[], float] = time.thread_time,
     ) -> None:
         """`now_s` tells how long the loop has been kept, `spent_s` how long it has computed."""

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 
 from gridsignal_schemas.values import Shape
 from gridsignal_services.access import SIGNAL_READ
+from gridsignal_services.clock import Time
 from gridsignal_services.ingest import push
 from gridsignal_services.ingest.feeding import Ingest
 from gridsignal_services.ingest.limits import IngestLimits
@@ -44,7 +45,7 @@ class FeedView(Shape):
     """What of the last answer could not be read while the rest was."""
 
 
-def app(ingest: Ingest, *, callers: Callers, limits: IngestLimits) -> FastAPI:
+def app(ingest: Ingest, *, callers: Callers, limits: IngestLimits, time: Time) -> FastAPI:
     """/healthz, /readyz, /v1/feeds, and /v1/signals for those who push."""
     made = application(
         title="gridsignal ingest",
@@ -55,7 +56,7 @@ def app(ingest: Ingest, *, callers: Callers, limits: IngestLimits) -> FastAPI:
     )
     add_pages(made, ingest.health)
     add_problems(made, _log)
-    made.include_router(push.routes(PushDoor(ingest.publishing, callers, ingest.clock, limits)))
+    made.include_router(push.routes(PushDoor(ingest.publishing, callers, ingest.clock, limits, time)))
 
     @made.get("/v1/feeds")
     async def feeds(request: Request) -> list[FeedView]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ from gridsignal_schemas.messages import Record, SpotPrice
 from gridsignal_schemas.rules.access import zone_fault
 from gridsignal_schemas.rules.series import Series
 from gridsignal_services.access import SIGNAL_WRITE, Principal
-from gridsignal_services.clock import Clock
+from gridsignal_services.clock import Clock, Time
 from gridsignal_services.ingest.intake import IntakeBatch
 from gridsignal_services.ingest.limits import IngestLimits
 from gridsignal_services.ingest.providers import PROVIDERS
@@ -40,8 +39,11 @@ class PushDoor:
     Bounded: a bucket for each operator of the registry. When full: 429 with Retry-After. Conflates: nothing.
     """
 
-    def __init__(self, publishing: Publishing, callers: Callers, clock: Clock, limits: IngestLimits) -> None:
+    def __init__(
+        self, publishing: Publishing, callers: Callers, clock: Clock, limits: IngestLimits, time: Time
+    ) -> None:
         self._publishing, self._callers, self._clock, self._limits = publishing, callers, clock, limits
+        self._time = time
         self._values: dict[str, Bucket] = {}
         """By organisation, what it may push now."""
 
@@ -67,7 +69,7 @@ class PushDoor:
 
     def _pay(self, organisation: str, values: int) -> None:
         # asked and taken in one: others pushed while this body came
-        now_s, limits = time.monotonic(), self._limits
+        now_s, limits = self._time.steady_s(), self._limits
         if (paid := self._values.get(organisation)) is None:
             paid = self._values[organisation] = Bucket(limits.push_values_per_s, limits.push_values_burst, now_s)
         if not paid.take(now_s, 0.0):

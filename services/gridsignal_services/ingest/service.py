@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
-from gridsignal_services.clock import Clock
+from gridsignal_services.clock import MACHINE_TIME, Clock, Time
 from gridsignal_services.ingest import http
 from gridsignal_services.ingest.feeding import Ingest
 from gridsignal_services.ingest.feeds import Feeds
@@ -43,17 +43,18 @@ class FeedsDoor:
         *,
         feeds: Feeds | None = None,
         playback: Iterable[Publication] = (),
+        time: Time = MACHINE_TIME,
     ) -> None:
-        self._http = Http()
+        self._http = Http(now=time.wall)
         feeds = feeds or Feeds()
         fetching = Fetching(self._http, PROVIDERS, feeds.settings, markets=feeds.markets)
         limits = IngestLimits.of(settings, "GRIDSIGNAL_INGEST_")
         bounds = limits.kept_values, limits.kept_values_of_one
         intake = Intake(FeedLimits(markets=feeds.markets), SeriesRevisions(Kept(*bounds)), Kept(*bounds))
         self.ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching, intake=intake)
-        self._callers = Callers(verifier, limits, registry)
-        pages = http.app(self.ingest, callers=self._callers, limits=limits)
-        self._server = HttpServer(pages, settings, settings.ingest_port, limits)
+        self._callers = Callers(verifier, limits, registry, time)
+        pages = http.app(self.ingest, callers=self._callers, limits=limits, time=time)
+        self._server = HttpServer(pages, settings, settings.ingest_port, limits, now_s=time.steady_s)
 
     @property
     def health(self) -> Health:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
 
 import httpx2
 
+from gridsignal_services.clock import wall
 from gridsignal_services.ingest.budget import Budget
 from gridsignal_services.ingest.feed import Call, FeedAnswer, Malformed, Outage, TooLarge
 from gridsignal_services.ingest.scrub import scrubbed
@@ -32,8 +33,15 @@ class Http:
     """Fetches answers of feeds. Every failure is a FeedError without a secret in it."""
 
     def __init__(
-        self, *, timeout_s: float = TIMEOUT_S, largest_bytes: int = LARGEST_BYTES, trust_env: bool = True
+        self,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        largest_bytes: int = LARGEST_BYTES,
+        trust_env: bool = True,
+        now: Callable[[], datetime] = wall,
     ) -> None:
+        """`now` is wall time: a feed may say until when it is not to be asked."""
+        self._now = now
         self._timeout_s = timeout_s
         self._largest_bytes = largest_bytes
         self._budgets: dict[str, Budget] = {}
@@ -108,7 +116,7 @@ class Http:
             body=body,
             status=response.status_code,
             content_type=response.headers.get("content-type", ""),
-            retry_after_s=retry_after_s(response.headers.get("retry-after"), datetime.now(UTC)),
+            retry_after_s=retry_after_s(response.headers.get("retry-after"), self._now()),
         )
 
 

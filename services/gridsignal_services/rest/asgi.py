@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import socket
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -21,6 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gridsignal_services.addresses import address_of, listening
 from gridsignal_services.arrivals import ArrivalLimits, Arrivals
+from gridsignal_services.clock import steady_s
 from gridsignal_services.rest.connection import Connection
 from gridsignal_services.rest.doorstep import Waiting
 from gridsignal_services.rest.guard import Guard
@@ -106,8 +106,9 @@ class HttpServer:
         limits: RestLimits | None = None,
         *,
         header_s: float | None = None,
+        now_s: Callable[[], float] = steady_s,
     ) -> None:
-        """`header_s` in place of the limits' own."""
+        """`header_s` in place of the limits' own; `now_s` by which its guard goes."""
         limits = limits or RestLimits()
         if header_s is not None:
             limits = dataclasses.replace(limits, header_timeout_s=header_s)
@@ -117,7 +118,7 @@ class HttpServer:
         arrivals = Arrivals[Connection](bears)
         self._server = _Server(
             uvicorn.Config(
-                Guard(app, arrivals, limits.files_at_once, time.monotonic),
+                Guard(app, arrivals, limits.files_at_once, now_s),
                 interface="asgi3",
                 log_config=None,  # what it says goes where ours goes
                 log_level="warning",

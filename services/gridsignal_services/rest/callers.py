@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 from fastapi import FastAPI, Request, Response
@@ -27,6 +26,7 @@ from gridsignal_services.access.bearer import bearer_of
 from gridsignal_services.access.tokens import Unauthorized, Verifier
 from gridsignal_services.bus import LogUnavailable, PositionGone, Unwritable
 from gridsignal_services.cache.memory import MemoryCache
+from gridsignal_services.clock import MACHINE_TIME, Time
 from gridsignal_services.registry import Registry
 from gridsignal_services.rest import problems
 from gridsignal_services.rest.limits import RestLimits
@@ -51,8 +51,9 @@ class Callers:
     `_ANSWERING`. When full: 429 with Retry-After; the next long answer waits. Conflates: nothing.
     """
 
-    def __init__(self, verifier: Verifier, limits: RestLimits, registry: Registry) -> None:
-        self._verifier, self._limits, self._asked = verifier, limits, MemoryCache()
+    def __init__(self, verifier: Verifier, limits: RestLimits, registry: Registry, time: Time = MACHINE_TIME) -> None:
+        self._verifier, self._limits, self._time = verifier, limits, time
+        self._asked = MemoryCache(now_s=time.steady_s)
         self._worked: dict[str, Bucket] = {}
         self._answering = Slots(_ANSWERING, most=1)
         self.registry = registry
@@ -60,7 +61,7 @@ class Callers:
 
     def principal(self, request: Request, scope: str) -> Principal:
         """Who asks. Raises Problem 401, 403, or 429 for an organisation that asks too fast or for too much."""
-        found = _principal(request, self._verifier, scope)
+        found = _principal(request, self._verifier, scope, self._time.wall())
         if not self.registry.knows(found):
             raise problems.not_registered()
         if (connection := getattr(request.state, "connection", None)) is not None:
@@ -108,21 +109,21 @@ class Callers:
 
     def _must_have_time(self, name: str) -> None:
         worked = self._worked.get(name)
-        if worked is not None and not worked.take(time.monotonic(), 0.0):
+        if worked is not None and not worked.take(self._time.steady_s(), 0.0):
             raise problems.rate_limited(math.ceil(worked.wait_s))
 
     def _spend(self, name: str, spent_s: float) -> None:
-        now_s = time.monotonic()
+        now_s = self._time.steady_s()
         if name not in self._worked:
             self._worked[name] = Bucket(self._limits.work_ms_per_s, self._limits.work_burst_ms, now_s)
         self._worked[name].take(now_s, 1000 * spent_s)
 
 
-def _principal(request: Request, verifier: Verifier, scope: str) -> Principal:
+def _principal(request: Request, verifier: Verifier, scope: str, now: datetime) -> Principal:
     if (token := bearer_of(request.headers.getlist("authorization"))) is None:
         raise problems.unauthorized()
     try:
-        found = verifier.verify(token, datetime.now(UTC))
+        found = verifier.verify(token, now)
     except Unauthorized as refusal:
         raise problems.unauthorized(refusal.detail) from None
     if scope not in found.scopes:

@@ -13,10 +13,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
-from gridsignal_services.bus.condition import wall_us
 from gridsignal_services.bus.kafka import KafkaLog
 from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
 from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.clock import wall_us
 
 DAY_S = 86_400
 SECOND = 1_000_000

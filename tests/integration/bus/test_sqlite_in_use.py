@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from gridsignal_services.bus import PRINCIPAL, Appended, LogUnavailable, sqlite_file
-from gridsignal_services.bus.condition import wall_us
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.bus.sqlite_lines import BATCH_BYTES
+from gridsignal_services.clock import wall_us
 from tests.patience import SOON_S
 
 DAY_US = 86_400_000_000

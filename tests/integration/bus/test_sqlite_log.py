@@ -15,11 +15,11 @@ import pytest
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_services.bus import LogConfigurationError, LogRecord, LogUnavailable, PositionGone, Reader
 from gridsignal_services.bus.codec import Codec
-from gridsignal_services.bus.condition import wall_us
 from gridsignal_services.bus.grid import grid_clock as read_clock
 from gridsignal_services.bus.publish import principal_of, publish
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.bus.tail import MAX_RECORDS
+from gridsignal_services.clock import wall_us
 from tests.builders import BUILDERS, a_spot_price
 from tests.patience import SOON_S
 

@@ -36,6 +36,7 @@ from gridsignal_services.gateway.sources import Sources
 from gridsignal_services.ledger.pieces import A_PIECE
 from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
+from gridsignal_services.rest.callers import Callers
 from gridsignal_services.rest.limits import RestLimits
 from tests.builders import REQUEST_ID, a_request_cancellation
 from tests.unit.ledger.market import OPERATORS_NAME, OWNER, Market
@@ -68,11 +69,9 @@ class Stage:
             ReadingsReader(log, CODEC, registry, lambda: None, directory),
             Archive(log, CODEC),
             Finished(directory / "finished"),
-            LocalIssuer.create_or_open(directory / "issuer").verifier(),
-            registry,
+            Callers(LocalIssuer.create_or_open(directory / "issuer").verifier(), RestLimits(), registry),
             PositionSeal(b"0" * 32, log.epoch),
             clock,
-            RestLimits(),
         )
 
     def cancellation(self) -> LogRecord:
