@@ -9,7 +9,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,12 +24,13 @@ from gridsignal_services.bus.publish import publish
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.cache import Cache
 from gridsignal_services.cache.memory import MemoryCache
-from gridsignal_services.clock import micros
+from gridsignal_services.clock import MACHINE_TIME, Time, micros
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ledger.clearing import decide
 from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
+from gridsignal_services.testing import time_of
 from tests.builders import a_baseline_declaration, a_site_registration, utc
 from tests.patience import SOON_S
 
@@ -43,9 +43,15 @@ class Stand:
     """Log, replica and gateway in one loop."""
 
     def __init__(
-        self, log: SqliteLog, directory: Path, clock: ManualClock, settings: GatewaySettings, cache: Cache | None = None
+        self,
+        log: SqliteLog,
+        directory: Path,
+        clock: ManualClock,
+        settings: GatewaySettings,
+        cache: Cache | None = None,
+        time: Time = MACHINE_TIME,
     ) -> None:
-        self.log, self.directory, self.clock = log, directory, clock
+        self.log, self.directory, self.clock, self.time = log, directory, clock, time
         self.codec = Codec.from_lock()
         self.issuer = LocalIssuer.create_or_open(directory / "issuer")
         self.registry = example_registry()
@@ -64,16 +70,21 @@ class Stand:
             self.cache,
             settings,
             self.clock,
+            time=self.time,
         )
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, directory: Path, *, cache: Cache | None = None, **limits: Any) -> AsyncIterator[Self]:
+    async def open(
+        cls, directory: Path, *, cache: Cache | None = None, all_by_hand: bool = False, **limits: Any
+    ) -> AsyncIterator[Self]:
+        """`all_by_hand`: tokens and cursors grow old by the clock that the test moves, too."""
         clock = ManualClock(utc("12:00"))
         log = await SqliteLog.open(directory / "log", append_time_us=lambda: micros(clock.now()))
         settings = GatewaySettings(**{"data_directory": directory / "gateway", "port": 0} | limits)
         try:
-            stand = cls(log, directory, clock, settings, cache)
+            time = time_of(clock) if all_by_hand else MACHINE_TIME
+            stand = cls(log, directory, clock, settings, cache, time)
             async with asyncio.TaskGroup() as tasks:
                 replica = tasks.create_task(stand.replica.run())
                 gateway = tasks.create_task(stand.gateway.run())
@@ -100,7 +111,7 @@ class Stand:
         scopes: tuple[str, ...] = (SIGNAL_READ, OFFER_WRITE),
         ttl_s: int = 3600,
     ) -> str:
-        return self.issuer.mint(role, organisation, "tests", scopes, ttl_s, datetime.now(UTC))
+        return self.issuer.mint(role, organisation, "tests", scopes, ttl_s, self.time.wall())
 
     async def publish(self, *records: Record, principal: str = "service:tests") -> None:
         """Appends records, and waits until this replica has reduced those that concern it."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,20 @@ async def test_a_client_that_was_away_gets_everything_since_its_cursor_once(stan
         await stand.publish(*ALERTS[30:])
         assert await alerts(client, 37) == names(3, 40)
         assert [frame for frame in await client.round_trip() if frame["t"] == "signal"] == []
+
+
+async def test_a_cursor_is_good_to_the_second_for_as_long_as_cursors_are_kept(tmp_path: Path) -> None:
+    async with Stand.open(tmp_path, all_by_hand=True, cursor_keep_days=1) as stand:
+        async with stand.client() as client:
+            await client.subscribe("alerts")
+            cursor = (await client.position())["cursor"]
+        told = []
+        for wait_s in (86_400, 1):
+            stand.clock.move_to(stand.clock.now() + timedelta(seconds=wait_s))
+            async with stand.client() as client:
+                subscribed = await client.subscribe("alerts", cursor=cursor)
+                told.append((subscribed["recovery"], subscribed.get("reason")))
+    assert told == [("full", None), ("snapshot", "cursor_expired")]
 
 
 async def test_any_gateway_resumes_any_client_from_the_log(stand: Stand, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from gridsignal_services import embedded
 from gridsignal_services.access import SIGNAL_READ, SIGNAL_WRITE
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.sqlite import SqliteLog
-from gridsignal_services.clock import WallClock
+from gridsignal_services.clock import MACHINE_TIME, Time, WallClock
 from gridsignal_services.embedded import Stack
 from gridsignal_services.ingest.feed import Ask, Signal
 from gridsignal_services.ingest.feeds import Feeds
@@ -40,14 +40,16 @@ def registry_with(zone: str) -> Registry:
 
 @asynccontextmanager
 async def door(
-    folder: Path, feeds: Feeds | None = None, **limits: str
+    folder: Path, feeds: Feeds | None = None, time: Time = MACHINE_TIME, **limits: str
 ) -> AsyncIterator[tuple[Stack, httpx2.AsyncClient]]:
-    """A stack, and a client of its ingest door with an operator's token."""
+    """A stack, and a client of its ingest door with an operator's token of an hour."""
     log, clock = await SqliteLog.open(folder), WallClock()
     settings = ServerSettings(directory=folder, gateway_port=0, dispatch_port=0, ingest_port=0, limits=limits)
     registry = registry_with("BG")
-    async with embedded.running(log, folder, registry=registry, clock=clock, settings=settings, feeds=feeds) as stack:
-        token = stack.issuer.mint("operator", "tso-north", "t", [SIGNAL_READ, SIGNAL_WRITE], 60, clock.now())
+    async with embedded.running(
+        log, folder, registry=registry, clock=clock, settings=settings, feeds=feeds, time=time
+    ) as stack:
+        token = stack.issuer.mint("operator", "tso-north", "t", [SIGNAL_READ, SIGNAL_WRITE], 3600, time.wall())
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx2.AsyncClient(base_url=stack.feeds_url, headers=headers, timeout=SOON_S) as client:
             yield stack, client
