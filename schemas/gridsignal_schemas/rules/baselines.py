@@ -14,6 +14,7 @@ from typing import NamedTuple
 from gridsignal_schemas.frames import Detail, Receipt
 from gridsignal_schemas.messages import BaselineDeclaration
 from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.rules.in_force import Statement, in_force
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block, Profile
 
@@ -87,13 +88,24 @@ def stretches(
     declarations: Sequence[Declared], starts_at: datetime, ends_at: datetime, before: int
 ) -> list[Stretch] | None:
     """What counts over a period of those logged before an offset, in no order; None where a part has none."""
-    found, is_whole = _covered(declarations[: bisect_left(declarations, before, key=_place)], starts_at, ends_at)
-    return found if is_whole else None
+    found: list[Stretch] = []
+    open_ = [(starts_at, ends_at)]
+    for declared in reversed(declarations[: bisect_left(declarations, before, key=_place)]):
+        if not open_:  # mostly after the newest: an offer is not to cost by all that was ever declared
+            break
+        if declared.starts_at < ends_at and starts_at < declared.ends_at:
+            open_ = list(_left_open(open_, declared, found))
+    return None if open_ else found
 
 
-def counting(declarations: Sequence[Declared], starts_at: datetime, ends_at: datetime) -> list[Stretch]:
+def counting(declarations: Sequence[Declared], starts_at: datetime, ends_at: datetime) -> Iterator[Stretch]:
     """What counts over a period, in order of time; where nothing is declared there is a gap."""
-    return sorted(_covered(declarations, starts_at, ends_at)[0], key=lambda stretch: stretch.starts_at)
+    touching = [each for each in declarations if each.starts_at < ends_at and starts_at < each.ends_at]
+    statements = [Statement(each.starts_at, each.ends_at, (turn,)) for turn, each in enumerate(touching)]
+    for since, until, turn in in_force(statements):
+        first, last = max(since, starts_at), min(until, ends_at)
+        if first < last:
+            yield Stretch(first, last, touching[turn])
 
 
 def runs_of(stretch: Stretch) -> Iterator[Block]:
@@ -105,18 +117,6 @@ def runs_of(stretch: Stretch) -> Iterator[Block]:
         until = at + len(list(same))
         yield Block(max(starts_at, since + at * step), min(ends_at, since + until * step), power_w)
         at = until
-
-
-def _covered(declarations: Sequence[Declared], starts_at: datetime, ends_at: datetime) -> tuple[list[Stretch], bool]:
-    """What counts over a period, the newest first, and whether it is all of the period."""
-    found: list[Stretch] = []
-    open_ = [(starts_at, ends_at)]
-    for declared in reversed(declarations):
-        if not open_:
-            break
-        if declared.starts_at < ends_at and starts_at < declared.ends_at:
-            open_ = list(_left_open(open_, declared, found))
-    return found, not open_
 
 
 def _left_open(

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from gridsignal_schemas.rules.baselines import Declared, Stretch, runs_of
+from gridsignal_schemas.rules.baselines import Declared, counting, runs_of
 from gridsignal_schemas.rules.profile import Block
 from gridsignal_schemas.values import Identifier, Shape, Timestamp
 from gridsignal_services.dispatch.door import Door, may_read
@@ -17,7 +17,6 @@ from gridsignal_services.dispatch.metered import seen_periods
 from gridsignal_services.dispatch.periods import From, To
 from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.written import written
-from gridsignal_services.ledger.in_force import Statement, in_force
 
 
 class BaselineStretch(Shape):
@@ -70,11 +69,8 @@ def add_to(router: APIRouter, door: Door) -> None:
 
 def stretches(declared: Sequence[Declared], starts_at: datetime, ends_at: datetime) -> Iterator[BaselineStretch]:
     """What holds over a period of declarations in the order of the log: of two the later."""
-    statements = [Statement(each.starts_at, each.ends_at, (turn,)) for turn, each in enumerate(declared)]
-    for since, until, turn in in_force(statements):
-        first, last = max(since, starts_at), min(until, ends_at)
-        if first < last:
-            yield from map(partial(_shown, declared[turn]), runs_of(Stretch(first, last, declared[turn])))
+    for stretch in counting(declared, starts_at, ends_at):
+        yield from map(partial(_shown, stretch.declared), runs_of(stretch))
 
 
 def _shown(declared: Declared, run: Block) -> BaselineStretch:

@@ -18,14 +18,13 @@ from itertools import chain, pairwise
 from typing import NamedTuple
 
 from gridsignal_schemas.messages import Direction, MeterReading, OrderState, QuantityKind, RunMode
-from gridsignal_schemas.rules.baselines import Declared
+from gridsignal_schemas.rules.baselines import Declared, counting
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
 from gridsignal_schemas.rules.profile import Profile
 from gridsignal_schemas.values import Shape, Timestamp
 from gridsignal_services.ledger.amounts import Amount, exactly
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivery import amount, deficiency_w, deviation_w, shared_delivery_w, wh_of
-from gridsignal_services.ledger.in_force import Statement, in_force
 from gridsignal_services.ledger.means import Gap, Mean, net_means
 from gridsignal_services.ledger.tracked import Ahead, TrackedOrder
 
@@ -213,9 +212,8 @@ class _Curve:
         self._starts: list[datetime] = []
         self._ends: list[datetime] = []
         self._powers: list[int] = []
-        statements = [Statement(each.starts_at, each.ends_at, (place,)) for place, each in enumerate(declared)]
-        for since, until, place in in_force(statements):
-            self._take(declared[place], max(since, starts_at), min(until, ends_at))
+        for stretch in counting(declared, starts_at, ends_at):
+            self._take(stretch.declared, stretch.starts_at, stretch.ends_at)
 
     def _take(self, declared: Declared, starts_at: datetime, ends_at: datetime) -> None:
         baseline, step = declared.baseline, timedelta(seconds=declared.baseline.resolution_s)

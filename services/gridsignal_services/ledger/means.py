@@ -16,8 +16,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from gridsignal_schemas.messages import MeterPoint, MeterReading, Quality
+from gridsignal_schemas.rules.in_force import Statement, in_force
 from gridsignal_schemas.rules.readings import is_carried, is_interval
-from gridsignal_services.ledger.in_force import Statement, in_force
 
 _GOOD = frozenset({Quality.OK, Quality.ESTIMATED})
 
