@@ -22,7 +22,6 @@ from pydantic import ValidationError
 from gridsignal_schemas.catalog import SUBJECTS, avro_schema
 from gridsignal_schemas.messages import LOGGED, RECORDS, TOLERANT, Record
 from gridsignal_services.bus import LogConfigurationError, Unwritable
-from gridsignal_services.bus.avro_writer import writer_of
 from gridsignal_services.bus.schema_ids import canonical_text, read_lock, record_of
 
 MAX_VALUE_BYTES = 1_000_000
@@ -186,12 +185,21 @@ def _validated(shape: type[Record], fields: dict[str, Any]) -> Record:
         raise Unwritable(f"expected a valid {shape.__name__}, got {_faults(error)}") from error
 
 
+def _writer_of(schema: Any) -> Callable[[Any], bytes]:
+    def write(fields: Any) -> bytes:
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, schema, fields)
+        return out.getvalue()
+
+    return write
+
+
 def _shape(schema: dict[str, Any], *, ours: bool) -> _Shape:
     parsed = fastavro.parse_schema(schema)
     return _Shape(
         model=RECORDS[schema["name"]],
         schema=parsed,
-        write=writer_of(parsed),
+        write=_writer_of(parsed),
         bare=fastavro.parse_schema(_bare(schema)),
         text=canonical_text(schema),
         ours=ours,
