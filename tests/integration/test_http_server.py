@@ -7,6 +7,7 @@ import contextlib
 import gc
 import weakref
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -14,12 +15,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from gridsignal_services.bus.codec import Codec
+from gridsignal_services.clock import steady_s
 from gridsignal_services.rest.asgi import HttpServer, add_pages, application
 from gridsignal_services.rest.callers import add_problems
 from gridsignal_services.rest.connection import Connection
 from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health, logger
+from gridsignal_services.testing import ManualClock, seconds_of
 from tests.builders import a_dispatch_request
 from tests.patience import SOON_S
 
@@ -85,7 +88,7 @@ BIG = 256 * 65_536
 
 
 @contextlib.asynccontextmanager
-async def serving(limits: RestLimits) -> AsyncIterator[HttpServer]:
+async def serving(limits: RestLimits, now_s: Callable[[], float] = steady_s) -> AsyncIterator[HttpServer]:
     """A door with a page for everybody, one for those with a token, and a long one."""
     app = FastAPI()
 
@@ -104,7 +107,7 @@ async def serving(limits: RestLimits) -> AsyncIterator[HttpServer]:
         chunks = (b"x" * 65_536 for _ in range(BIG // 65_536))  # as a file is sent
         return StreamingResponse(chunks, headers={"Content-Length": str(BIG)})
 
-    served = HttpServer(app, ServerSettings(), 0, limits)
+    served = HttpServer(app, ServerSettings(), 0, limits, now_s=now_s)
     served.listen()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(served.serve())
@@ -235,6 +238,22 @@ async def test_a_bad_token_is_looked_at_once_on_a_connection_of_a_network_that_f
         writer.write(asked * len(answers))
         assert [await status(reader) for _ in answers] == answers
         assert await reader.read() == b""
+
+
+async def test_a_network_that_flooded_is_answered_again_when_its_time_is_over_and_not_before() -> None:
+    clock = ManualClock(datetime(2024, 5, 12, 12, tzinfo=UTC))
+    told = []
+    async with serving(LIMITS, seconds_of(clock)) as served:
+        async with connected(served) as (reader, writer):
+            for _ in range(LIMITS.network_request_burst + 1):
+                writer.write(get("/page"))
+                await status(reader)
+        for wait_ms in (0, 19_999, 1):  # one is owed, and one is asked for: two, of one in ten seconds
+            clock.move_to(clock.now() + timedelta(milliseconds=wait_ms))
+            async with connected(served) as (reader, writer):
+                writer.write(get("/page"))
+                told.append(await status(reader))
+    assert told == [429, 429, 200]
 
 
 async def test_who_does_not_read_an_answer_is_hung_up_on() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from gridsignal_services.ingest.feed import Call, FeedError, Malformed, Outage, TooLarge
 from gridsignal_services.ingest.transport import Http
+from gridsignal_services.testing import ManualClock
 from tests.integration.ingest.fake_provider import Reply, fake_provider, gzipped
 
 SECRET = "s3cret/+key"
@@ -39,6 +41,17 @@ async def test_a_status_and_its_retry_after_are_handed_on_for_the_provider_to_re
     async with fake_provider(Reply(b"<html>slow down</html>", 429, {"Retry-After": "120"})) as fake, Http() as http:
         answer = await http.fetch(Call(fake.address), provider="fake", per_minute=6000)
     assert (answer.status, answer.retry_after_s) == (429, 120.0)
+
+
+async def test_a_date_to_come_again_is_so_many_seconds_away() -> None:
+    clock = ManualClock(datetime(2024, 5, 12, 12, tzinfo=UTC))
+    later = Reply(b"", 503, {"Retry-After": "Sun, 12 May 2024 12:02:00 GMT"})
+    waits = []
+    async with fake_provider(later) as fake, Http(trust_env=False, now=clock.now) as http:
+        for wait_s in (0, 119, 2):
+            clock.move_to(clock.now() + timedelta(seconds=wait_s))
+            waits.append((await http.fetch(Call(fake.address), provider="fake", per_minute=6000)).retry_after_s)
+    assert waits == [120.0, 1.0, 0.0]
 
 
 async def test_a_feed_that_says_nothing_is_an_outage_in_time() -> None:
