@@ -4,10 +4,7 @@ from __future__ import annotations
 
 
 class Bucket:
-    """Refills at `per_s` up to `burst`; goes into debt by one burst, so that a flood can be told from a peak.
-
-    Bounded: two numbers. When full: further tokens are lost. Conflates: nothing.
-    """
+    """Refills at `per_s` up to `burst`; goes into debt by one burst, so that a flood can be told from a peak."""
 
     __slots__ = ("_at_s", "_burst", "_level", "_per_s")
 

@@ -194,9 +194,9 @@ class Shape(BaseModel):
 
 
 TOLERANT: dict[str, bool] = {"tolerant": True}
+"""The validation context of a reader: symbols it does not know become UNKNOWN."""
 LOGGED: dict[str, bool] = {"logged": True}
 """For what is on the log in our own shape: exact, but for amounts, whose bounds are younger than the oldest logs."""
-"""The validation context of a reader: symbols it does not know become UNKNOWN."""
 
 
 class Record(Shape):

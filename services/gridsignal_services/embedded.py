@@ -1,6 +1,6 @@
 """The embedded stack: all three doors around one log, in one process.
 
-The log comes from outside, so that the same circuit runs on any: `gridsignal up` opens the embedded one.
+The log comes from outside, so that the same stack runs on any: `gridsignal up` opens the embedded one.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Reading is not owning: any replica answers any read; what it appends counts only as its own reduce then says.
 
-Bounded: the ledgers by the log; outcomes kept for appenders by _RECENT, own records by _OWN; one entry for each
-    waiting caller. When full: the oldest outcome is forgotten, and its appender told that it is unknown.
-    Conflates: nothing.
+Bounded: the ledgers by what is live or was over lately; outcomes kept for appenders by _RECENT, own records by _OWN;
+    one entry for each waiting caller. When full: the oldest outcome is forgotten, and its appender told that it is
+    unknown. Conflates: nothing.
 """
 
 from __future__ import annotations

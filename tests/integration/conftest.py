@@ -23,9 +23,9 @@ def settings(tmp_path: Path) -> ServerSettings:
 @pytest.fixture
 async def stack(tmp_path: Path, settings: ServerSettings) -> AsyncIterator[Stack]:
     log = await SqliteLog.open(tmp_path)
-    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
+    starting = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
     try:
-        async with circuit as running:
+        async with starting as running:
             yield running
     finally:
         await log.aclose()

@@ -22,8 +22,8 @@ async def test_a_process_that_serves_seldom_collects_everything(tmp_path: Path) 
     before = gc.get_threshold(), gc.get_freeze_count()
     log = await SqliteLog.open(tmp_path)
     settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
-    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
-    async with circuit as stack:
+    starting = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
+    async with starting as stack:
         await stack.declare_flat_baselines(embedded.midnight(datetime.now(UTC)), 1, 0.5)
         assert gc.get_threshold()[:2] == before[0][:2]
         assert gc.get_threshold()[2] > before[0][2]
@@ -51,14 +51,14 @@ async def test_it_looks_at_all_until_every_door_is_filled(tmp_path: Path) -> Non
     assert isinstance(log, LateMeters)
     log.asked, log.given = asyncio.Event(), asyncio.Event()
     settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
-    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
+    starting = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
     async with asyncio.timeout(SOON_S):
-        entering = asyncio.create_task(circuit.__aenter__())
+        entering = asyncio.create_task(starting.__aenter__())
         await log.asked.wait()  # all that is dispatched is reduced
         frozen = gc.get_freeze_count()
         log.given.set()
         await entering
-        await circuit.__aexit__(None, None, None)
+        await starting.__aexit__(None, None, None)
     await log.aclose()
     assert frozen == before
 

@@ -144,8 +144,8 @@ async def test_a_log_that_goes_away_is_away_and_clients_hear_no_more(tmp_path: P
     settings = ServerSettings(directory=tmp_path, limits={"GRIDSIGNAL_GATEWAY_RING_RECORDS": "1"}, **ports)
     async with a_log(tmp_path / "log") as log:
         registry = example_registry()
-        circuit = embedded.running(log, tmp_path, registry=registry, clock=WallClock(), settings=settings)
-        async with circuit as stack:
+        starting = embedded.running(log, tmp_path, registry=registry, clock=WallClock(), settings=settings)
+        async with starting as stack:
             token = stack.token("participant", "acme-ai")
             async with open_client(f"{stack.gateway_url}/v1/stream", token) as site:
                 await site.hello(site="fra-1")
@@ -168,8 +168,8 @@ async def test_who_is_not_told_that_a_record_is_logged_sends_the_same_again_and_
     settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
     async with a_log(tmp_path / "log") as log:
         registry = example_registry()
-        circuit = embedded.running(log, tmp_path, registry=registry, clock=WallClock(), settings=settings)
-        async with circuit as stack:
+        starting = embedded.running(log, tmp_path, registry=registry, clock=WallClock(), settings=settings)
+        async with starting as stack:
             headers = {"Authorization": f"Bearer {stack.token('operator', 'tso-north')}", "Idempotency-Key": "one"}
             async with httpx2.AsyncClient(base_url=stack.api_url, headers=headers, timeout=SOON_S) as operator:
                 body = wanted()

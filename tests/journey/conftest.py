@@ -113,10 +113,10 @@ async def stepped_world(directory: Path, cluster: ServerSettings | None = None) 
     clock, grid = SteppedClock(NOON), GridClock(origin=NOON, rate=1.0, epoch=NOON)
     settings = ServerSettings(directory=directory, gateway_port=0, dispatch_port=0, ingest_port=0, limits=PATIENT)
     async with _log(directory, cluster, clock) as (log, codec):
-        circuit = embedded.running(
+        starting = embedded.running(
             log, directory, codec=codec, registry=example_registry(), clock=clock, settings=settings, grid=grid
         )
-        async with circuit as stack:
+        async with starting as stack:
             await stack.declare_flat_baselines(MARKET_DAY, 2, 0.6)
             yield World(stack, log, clock)
 

@@ -55,10 +55,10 @@ async def test_the_clock_waits_for_a_price_that_is_on_its_way_to_the_log(tmp_pat
     codec.let_go = threading.Event()
     looks = Looks(codec.let_go)
     log = await SqliteLog.open(tmp_path / "log", append_time_us=lambda: micros(clock.now()))
-    circuit = embedded.running(
+    starting = embedded.running(
         log, tmp_path, codec=codec, registry=example_registry(), clock=clock, settings=settings, playback=plan
     )
-    async with circuit as stack:
+    async with starting as stack:
         conductor = Conductor(stack, log, clock, [cast("Any", looks)])
         await conductor.quiet([])
         assert clock.step()

@@ -98,9 +98,8 @@ def _takes_offers(request: DispatchRequest, state: RequestState, offer: FlexOffe
         expected = f"expected before {rfc3339(request.gate_closure_at)}, got {rfc3339(now)}"
         yield fault("GATE_CLOSED", "/request_id", expected)
     elif state is not RequestState.OPEN:
-        standing = (
-            state if state is RequestState.CANCELLED else "one that was decided before its gate closed"
-        )  # no more
+        is_cancelled = state is RequestState.CANCELLED
+        standing = state if is_cancelled else "one that was decided before its gate closed"
         yield fault("REQUEST_NOT_OPEN", "/request_id", f"expected a request that still takes offers, got {standing}")
     if offer.request_revision != request.revision:
         expected = f"expected revision {request.revision}, got {offer.request_revision}"

@@ -31,7 +31,7 @@ CLOSE_TIMEOUT_S = 4.0
 
 
 class KafkaElection(Election, ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
-    """One candidate. Bounded: one consumer that fetches nothing. When full, conflates: never, nothing."""
+    """One candidate: a consumer that fetches nothing."""
 
     def __init__(self, brokers: Brokers, group: str, topic: str, *, look_every_s: float = LOOK_EVERY_S) -> None:
         """Enters at once, within a running event loop; what the log's brokers answer comes later."""

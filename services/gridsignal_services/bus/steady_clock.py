@@ -25,10 +25,7 @@ def _steady_ns() -> int:
 
 
 class SteadyWall:
-    """Microseconds since 1970; called by one thread.
-
-    Bounded: three numbers. When full, conflates: never, nothing.
-    """
+    """Microseconds since 1970; called by one thread."""
 
     def __init__(self, wall_ns: Callable[[], int] = time.time_ns, steady_ns: Callable[[], int] = _steady_ns) -> None:
         self._wall_ns, self._steady_ns = wall_ns, steady_ns

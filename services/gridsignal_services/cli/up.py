@@ -148,7 +148,7 @@ async def _run(
         playback: Iterable[Publication] = repeated(day_of(grid), clock.now())
     else:
         playback = example_prices(clock.now()) if example else ()
-    circuit = embedded.running(
+    starting = embedded.running(
         log,
         settings.directory,
         registry=registry,
@@ -159,7 +159,7 @@ async def _run(
         feeds=feeds,
         reload_asked=reload_asked,
     )
-    async with circuit as stack:
+    async with starting as stack:
         if example:
             await stack.declare_flat_baselines(embedded.midnight(clock.now()), _EXAMPLE_DAYS, _EXAMPLE_SHARE)
         await _greet(stack, settings, clock)

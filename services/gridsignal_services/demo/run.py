@@ -128,7 +128,7 @@ async def _play(
 ) -> Result:
     timed = TimedLog(log)
     settings = replace(ServerSettings(directory=directory), gateway_port=0, dispatch_port=0, ingest_port=0)
-    circuit = embedded.running(
+    starting = embedded.running(
         timed,
         directory,
         codec=codec,
@@ -141,7 +141,7 @@ async def _play(
     latencies = Latencies()
     desk = Desk(story, price_factor(seed))
     programs = {name: Program(kind(desk), story, seed, clock, latencies) for kind, name in _OWNERS.items()}
-    async with circuit as stack, AsyncExitStack() as connections:
+    async with starting as stack, AsyncExitStack() as connections:
         for name, program in programs.items():
             token = stack.token("participant", name)
             await connections.enter_async_context(program.connected(stack.gateway_url, token, directory))

@@ -1,4 +1,4 @@
-"""The dispatch door as a circuit: uvicorn, the owner of the zones, and the readings, around one replica."""
+"""The dispatch door as a service: uvicorn, the owner of the zones, and the readings, around one replica."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _RETRY_S = 1.0
 
 
 class Dispatch:
-    """The operators' door. Bounded: by uvicorn's connection limits and the size of a body."""
+    """The operators' door. Bounded: connections, requests and bodies by RestLimits."""
 
     def __init__(
         self,

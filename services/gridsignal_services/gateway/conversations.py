@@ -46,7 +46,7 @@ _LAST_WORDS_S = 1.0
 
 
 class Conversations:
-    """The shell around all sessions: the `Door` of every connection.
+    """The shell around all sessions: the `ConnectionHost` of every connection.
 
     Bounded: `strangers` and `max_connections`; a task for each subscription that begins, each write or
     query without an answer.

@@ -39,10 +39,7 @@ class Prepared(NamedTuple):
 
 
 class Batch:
-    """What a group sends in one tick: one chunk of bytes for everyone who keeps up.
-
-    Bounded by a tick's messages. When full: never. Conflates: nothing here, see backlog.
-    """
+    """What a group sends in one tick: one chunk of bytes for everyone who keeps up."""
 
     __slots__ = ("chunk", "messages", "schema_ids", "sub")
 
@@ -67,7 +64,7 @@ class Member(Protocol):
 class Group:
     """Members that see the same bytes, and what waits to be handed to them.
 
-    Bounded by the connections, and by what comes in one tick. When full: never. Conflates: nothing here, see backlog.
+    What waits is what came in one tick; who can't take it has a backlog.
     """
 
     def __init__(self, key: GroupKey, sub: str) -> None:
@@ -169,11 +166,7 @@ class Group:
 
 
 class Hub:
-    """All groups, by stream.
-
-    Bounded by the connections' subscriptions: a group without members or candidates is forgotten.
-    When full: never. Conflates: nothing here, see backlog.
-    """
+    """All groups, by stream: a group without members or candidates is forgotten."""
 
     def __init__(self, secret: bytes, *, position_every: int = 1000) -> None:
         """`secret` names the groups of this process."""

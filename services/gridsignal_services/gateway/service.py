@@ -1,4 +1,4 @@
-"""The gateway as a circuit: the log and the replica on one side, sockets on the other."""
+"""The gateway as a service: the log and the replica on one side, sockets on the other."""
 
 from __future__ import annotations
 

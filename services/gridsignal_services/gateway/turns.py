@@ -29,7 +29,7 @@ _MOST_SHARES = 10_000
 class Share:
     """The loop's time that an organisation, or everybody without a token together, may use before others come first.
 
-    Bounded: three numbers. When full: it comes last. Conflates: nothing.
+    Who has used more comes last.
     """
 
     def __init__(self, of_the_loop: float, now_s: float) -> None:

@@ -15,10 +15,7 @@ _DEAD_GRACE_S = 2.0
 
 
 class Watch:
-    """The wheel and what is looked at.
-
-    Bounded: each connection is in one slot, and once among the stuck. When full: never. Conflates: see Wheel.
-    """
+    """The wheel and what is looked at: each connection is in one slot of it, and once among the stuck."""
 
     def __init__(
         self, settings: GatewaySettings, connections: Set[Connection], session_due_s: Callable[[Connection], float]

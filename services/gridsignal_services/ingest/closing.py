@@ -36,10 +36,7 @@ Standing = GridAlert | DispatchRequest
 
 
 class Absences:
-    """Which standing alerts and requests a complete list left out the last time.
-
-    Bounded: by what stands. When full: nothing to do. Conflates: nothing.
-    """
+    """Which standing alerts and requests a complete list left out the last time; those that stand, and no others."""
 
     def __init__(self) -> None:
         self._missed: dict[tuple[str, str], set[str]] = {}

@@ -1,4 +1,4 @@
-"""The feeds' door as a circuit: what reads them, its pages, and the push door beside them."""
+"""The feeds' door as a service: what reads them, its pages, and the push door beside them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ from gridsignal_services.telemetry import Health
 
 
 class FeedsDoor:
-    """Bounded: as Ingest is, and by uvicorn's connection limits. When full, conflates: see there."""
+    """Bounded: what is known of feeds by IngestLimits, connections, requests and bodies by RestLimits.
+
+    When full: what was published longest ago is forgotten.
+    """
 
     def __init__(
         self,

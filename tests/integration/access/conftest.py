@@ -62,7 +62,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     )
     asked = asyncio.Event()
     log = await SqliteLog.open(settings.directory)
-    circuit = embedded.running(
+    starting = embedded.running(
         log,
         settings.directory,
         registry=Registry.load(registry),
@@ -71,7 +71,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         reload_asked=asked,
     )
     try:
-        async with circuit as stack:
+        async with starting as stack:
             yield Stage(stack, registry, revocations, asked)
     finally:
         await log.aclose()

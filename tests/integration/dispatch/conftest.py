@@ -176,9 +176,9 @@ async def day(tmp_path: Path) -> AsyncIterator[Day]:
     clock = MovedClock()
     log = await SqliteLog.open(tmp_path, append_time_us=lambda: micros(clock.now()))
     settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
-    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=clock, settings=settings)
+    starting = embedded.running(log, tmp_path, registry=example_registry(), clock=clock, settings=settings)
     try:
-        async with circuit as stack:
+        async with starting as stack:
             await stack.declare_flat_baselines(embedded.midnight(clock.now()), 9, 0.6)  # 36 MW at fra-1
             headers = {"Authorization": f"Bearer {stack.token('operator', 'tso-north')}"}
             async with httpx2.AsyncClient(base_url=stack.api_url, headers=headers, timeout=SOON_S) as operator:

@@ -229,9 +229,9 @@ class Flaky(AroundLog):
 async def flaky(tmp_path: Path) -> AsyncIterator[tuple[Flaky, httpx2.AsyncClient]]:
     log = Flaky(await SqliteLog.open(tmp_path))
     settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
-    circuit = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
+    starting = embedded.running(log, tmp_path, registry=example_registry(), clock=WallClock(), settings=settings)
     try:
-        async with circuit as stack:
+        async with starting as stack:
             headers = {"Authorization": f"Bearer {stack.token('operator', 'tso-north')}"}
             async with httpx2.AsyncClient(base_url=stack.api_url, headers=headers, timeout=SOON_S) as operator:
                 yield log, operator

@@ -27,8 +27,8 @@ async def main(directory: Path, price: str, resolution_s: int) -> None:
     """Ends when the order is announced."""
     log = await SqliteLog.open(directory)
     settings = ServerSettings(directory=directory, gateway_port=0, dispatch_port=0, ingest_port=0)
-    circuit = embedded.running(log, directory, registry=example_registry(), clock=WallClock(), settings=settings)
-    async with circuit as stack:
+    starting = embedded.running(log, directory, registry=example_registry(), clock=WallClock(), settings=settings)
+    async with starting as stack:
         token, bearer = stack.token("participant", "acme-ai"), f"Bearer {stack.token('operator', 'tso-north')}"
         async with (
             gridsignal.connect(stack.gateway_url, token=token, site="fra-1") as grid,
