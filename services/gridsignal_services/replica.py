@@ -64,7 +64,9 @@ class Replica:
         self.checkpoints = checkpoints
         """Where it begins, and what it writes as it goes on; None: it begins with the log."""
         self.ledgers = {partition: Ledger(partition) for partition in range(_DISPATCH.partitions)}
-        self._log, self._codec, self._source = log, codec, source
+        self._log, self._codec = log, codec
+        self.source = source
+        """What the records that are written here name as theirs."""
         self._following = Following(
             log,
             codec,
@@ -260,7 +262,7 @@ class Replica:
         self._own[value] = written
         if len(self._own) > _OWN:
             self._own.popitem(last=False)
-        appended = await append(self._log, record, value, principal=principal, source=self._source)
+        appended = await append(self._log, record, value, principal=principal, source=self.source)
         try:
             with self._read_back.limit():
                 outcome = await self._outcome(appended.partition, appended.offset)

@@ -30,23 +30,12 @@ from gridsignal_schemas.messages import (
     Direction,
     DispatchOrder,
     DispatchRequest,
-    OrderState,
     QuantityKind,
     Record,
 )
+from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 
 Mode = Literal["every", "latest"]
-OVER = frozenset(
-    {
-        OrderState.REFUSED,
-        OrderState.VOIDED,
-        OrderState.COMPLETED,
-        OrderState.ABORTED,
-        OrderState.DEFAULTED,
-        OrderState.CANCELLED,
-    }
-)
-"""States an order never leaves."""
 _REMEMBERED = 1024
 _RESTARTED = "snapshot_restarted"
 
@@ -195,7 +184,7 @@ class Subscription:
         if not isinstance(record, DispatchOrder):
             return
         self._named.add(record.order_id)
-        if record.state in OVER:
+        if record.state in ORDER_OVER:
             self.held.pop(record.order_id, None)
         else:
             self.held[record.order_id] = record

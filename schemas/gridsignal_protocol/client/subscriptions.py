@@ -12,9 +12,10 @@ from gridsignal_protocol.client.entry import Refusal
 from gridsignal_protocol.client.events import Acknowledge, Event, Filled
 from gridsignal_protocol.client.messages import Message
 from gridsignal_protocol.client.reader import Reader
-from gridsignal_protocol.client.subscription import OVER, Handed, Standing, Subscription
+from gridsignal_protocol.client.subscription import Handed, Standing, Subscription
 from gridsignal_schemas import frames
 from gridsignal_schemas.messages import DispatchOrder
+from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 
 _REMEMBERED_ORDERS = 4096  # a site has a handful; a second RECEIVED for a forgotten one is only a repeat
 _RETRY_S = 1.0  # after an error that says it is retriable and names no time
@@ -185,7 +186,7 @@ class Subscriptions:
         return [Acknowledge(order) for order in orders if self._owes_received(order)]
 
     def _owes_received(self, order: DispatchOrder) -> bool:
-        if order.site != self._site or order.state in OVER:
+        if order.site != self._site or order.state in ORDER_OVER:
             self._acknowledged.pop(order.order_id, None)
             return False
         if self._acknowledged.get(order.order_id, 0) >= order.revision:

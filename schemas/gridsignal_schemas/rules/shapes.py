@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gridsignal_schemas.frames import Detail
@@ -42,6 +43,12 @@ def shape_fault(error: ErrorDetails) -> Detail:
     for step in error["loc"]:
         at = pointer(at, step)
     return Detail(code=_CODES.get(error["type"], "INVALID_VALUE"), pointer=at, message=message_of(error))
+
+
+def findings(error: ValidationError) -> str:
+    """The first three, for logs: without the values, which may be prices."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)[:3]
+    return "; ".join(f"{'/'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
 
 
 def message_of(error: ErrorDetails) -> str:

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from gridsignal_schemas.catalog import SUBJECTS, avro_schema
 from gridsignal_schemas.messages import LOGGED, RECORDS, TOLERANT, Record
+from gridsignal_schemas.rules.shapes import findings
 from gridsignal_services.bus import LogConfigurationError, Unwritable
 from gridsignal_services.bus.schema_ids import canonical_text, read_lock, record_of
 
@@ -172,7 +173,7 @@ class Codec:
         try:
             return _read(shape, value[_FRAMING.size :])
         except ValidationError as error:
-            raise Poison(f"expected a valid {shape.model.__name__}, got {_faults(error)}") from error
+            raise Poison(f"expected a valid {shape.model.__name__}, got {findings(error)}") from error
         except _UNREADABLE as error:
             raise Poison(f"expected a {shape.model.__name__}, got {type(error).__name__}: {error!s:.200}") from error
 
@@ -182,7 +183,7 @@ def _validated(shape: type[Record], fields: dict[str, Any]) -> Record:
     try:
         return shape.model_validate(fields)
     except ValidationError as error:
-        raise Unwritable(f"expected a valid {shape.__name__}, got {_faults(error)}") from error
+        raise Unwritable(f"expected a valid {shape.__name__}, got {findings(error)}") from error
 
 
 def _writer_of(schema: Any) -> Callable[[Any], bytes]:
@@ -235,8 +236,3 @@ def _bare(schema: Any) -> Any:
     if isinstance(schema, list):
         return [_bare(item) for item in schema]
     return schema
-
-
-def _faults(error: ValidationError) -> str:
-    faults = error.errors(include_url=False, include_context=False, include_input=False)[:3]
-    return "; ".join(f"{'/'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)

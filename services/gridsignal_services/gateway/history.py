@@ -10,6 +10,7 @@ from gridsignal_schemas.messages import GridAlert, Record
 from gridsignal_schemas.records import facet_of, identity_of, row_of
 from gridsignal_services.access import NOBODY, Audience
 from gridsignal_services.bus import LogRecord
+from gridsignal_services.bus.codec import schema_id_of
 from gridsignal_services.gateway.cursor import Place, advanced, place_of
 
 _WEIGHT_OF_OBJECTS = 600
@@ -47,8 +48,7 @@ class StreamEntry:
 
     @property
     def schema_id(self) -> int:
-        """From the Confluent framing before the value."""
-        return int.from_bytes(self.value[1:5], "big")
+        return schema_id_of(self.value)
 
     def body(self) -> bytes:
         """The body's JSON; fields that are null are left out."""

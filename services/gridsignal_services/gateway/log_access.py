@@ -22,7 +22,6 @@ from gridsignal_services.replica import Replica
 from gridsignal_services.slots import Slots
 from gridsignal_services.timeouts import Timeouts
 
-SOURCE = "gridsignal/gateway"
 _LOOKING = 8
 """Organisations whose questions are answered at the same time."""
 
@@ -79,7 +78,7 @@ class LogAccess:
         return reading_faults(reading, self._clock.now(), None if site is None else site.capacity_w)
 
     async def _log_reading(self, reading: MeterReading, principal: str) -> Receipt:
-        appended = await publish(self._log, self._codec, reading, principal=principal, source=SOURCE)
+        appended = await publish(self._log, self._codec, reading, principal=principal, source=self._replica.source)
         return self._receipt(reading, appended)
 
     def _receipt(self, record: Record, appended: Appended) -> Receipt:

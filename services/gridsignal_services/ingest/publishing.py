@@ -23,11 +23,11 @@ from gridsignal_services.ingest.intake import Intake, IntakeBatch
 from gridsignal_services.ingest.metrics import Metrics
 from gridsignal_services.ingest.quarantine import QuarantinedRecord
 from gridsignal_services.ingest.revisions import News
+from gridsignal_services.ledger.writers import INGEST
 from gridsignal_services.supervised import supervise
 from gridsignal_services.telemetry import Outage, logger
 from gridsignal_services.work import NOBODYS, Work
 
-PRINCIPAL = "service:ingest"
 SIGNALS = ("prices", "carbon", "alerts")
 _LOG_PAUSE_S = 1.0
 _READ_BACK_S = 10.0
@@ -43,7 +43,7 @@ class Origin:
     provider: str
     signal: str
     zone: str | None = None
-    principal: str = PRINCIPAL
+    principal: str = INGEST
 
 
 class Publishing:

@@ -6,20 +6,20 @@ from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Clearing, ClearingTrigger, DispatchRequest, Record
 from gridsignal_schemas.records import field_of, row_of
 from gridsignal_schemas.rules.faults import fault
+from gridsignal_services.bus import SERVICE
 from gridsignal_services.ledger.book import Book
 
-_SERVICE = "service:"
-_INGEST = "service:ingest"
+INGEST = f"{SERVICE}ingest"
 """It reads what anybody on the internet writes, so it speaks for the operators of its feeds and for nobody else."""
 
 
 def writer_fault(book: Book, record: Record, principal: str) -> Detail | None:
     """Why this principal can't have caused the record; None where it can."""
     row, owner = row_of(record), _owner_of(book, record)
-    if principal == _INGEST:
+    if principal == INGEST:
         may = row.by_feeds
     else:
-        may = principal == owner or (principal.startswith(_SERVICE) and principal != _SERVICE)
+        may = principal == owner or (principal.startswith(SERVICE) and principal != SERVICE)
     if may:
         return None
     expected = f"expected a record of {owner or 'the ledger'}, got one of {principal or 'nobody'}"

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from gridsignal_schemas.messages import Clearing, ClearingTrigger, DispatchOrder, OfferDecision, Record, TimerFired
 from gridsignal_schemas.rules.lifecycle import RequestState
+from gridsignal_schemas.rules.shapes import findings
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import decide
 from gridsignal_services.ledger.overtaken import NOTHING, LeftOut
@@ -137,10 +138,7 @@ def subject_of(ledger: Ledger, record: Record) -> Subject:
 
 def why(error: Exception) -> str:
     """What was wrong, without the values: they may be prices."""
-    if isinstance(error, ValidationError):
-        faults = error.errors(include_url=False, include_context=False, include_input=False)[:3]
-        return "; ".join(f"{'/'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
-    return f"{type(error).__name__}: {error!s:.200}"
+    return findings(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error!s:.200}"
 
 
 def waiting_for_clearing(ledger: Ledger) -> set[Subject]:

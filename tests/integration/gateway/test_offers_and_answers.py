@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gridsignal_schemas.messages import Record
+from gridsignal_services.bus.publish import principal_of
 from tests.builders import (
     OFFER_ID,
     REQUEST_ID,
@@ -205,6 +206,19 @@ async def test_a_baseline_and_a_reading_have_receipts_too(stand: Stand) -> None:
     value = stand.codec.encode(past)
     assert reading["receipt"]["sha256"] == hashlib.sha256(value[5:]).hexdigest()
     assert "offer_id" not in reading["receipt"]
+
+
+async def test_whatever_a_gateway_writes_names_it_by_one_name(stand: Stand) -> None:
+    await stand.register()
+    async with stand.client() as client:
+        await client.ask("baseline", body=body_of(a_baseline_declaration(method="another")))
+        await client.ask("reading", body=body_of(a_meter_reading(starts_at=utc("11:00"), ends_at=utc("11:15"))))
+    for stream in ("dispatch", "readings"):
+        reader = await stand.log.reader(stream, await stand.log.start_positions(stream))
+        written = await reader.read()
+        await reader.aclose()
+        sources = [one.headers["ce_source"] for one in written if principal_of(one) == "participant:acme-ai"]
+        assert sources == [stand.replica.source]
 
 
 async def test_answers_come_for_every_offer_of_a_full_window(stand: Stand) -> None:
