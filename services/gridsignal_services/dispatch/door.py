@@ -244,7 +244,12 @@ def owns(principal: Principal, tracked: TrackedRequest) -> bool:
 def may_read(principal: Principal, participant: str) -> bool:
     """Whether what this participant declared or metered is theirs to read, where the site is: one that changes hands
     takes nothing along that its last participant said of it."""
-    return principal.role != "participant" or principal.organisation == participant
+    return reads_of(principal) in (None, participant)
+
+
+def reads_of(principal: Principal) -> str | None:
+    """The one participant whose declarations and readings `may_read` allows; None where it is everybody's."""
+    return principal.organisation if principal.role == "participant" else None
 
 
 def paged(ids: Iterable[str], after: str | None, limit: int) -> tuple[list[str], str | None]:

@@ -21,6 +21,7 @@ from gridsignal_services.dispatch.older_readings import (
     Held,
     OlderReadings,
     Place,
+    is_of,
     place_of,
     says_more,
 )
@@ -92,13 +93,19 @@ class Meters:
         self._sites.setdefault(reading.site, _Site()).passed_over.append(PassedOver(reading, fault))
 
     async def between(
-        self, site: str, starts_at: datetime, ends_at: datetime | None = None, work: Work = NOBODYS
+        self,
+        site: str,
+        starts_at: datetime,
+        ends_at: datetime | None = None,
+        work: Work = NOBODYS,
+        participant: str | None = None,
     ) -> list[MeterReading]:
         """Readings that overlap [starts_at, ends_at), oldest first; an open end takes all that follow.
 
+        Of one participant alone where it is named: what others said of the site is no part of it, and not too many.
         Raises Unreadable, TooMany.
         """
-        found = await self._between(site, starts_at, ends_at or FOR_EVER, work)
+        found = await self._between(site, participant, starts_at, ends_at or FOR_EVER, work)
         return [found[place][1] for place in sorted(found)]
 
     async def in_order_of_log(
@@ -110,14 +117,14 @@ class Meters:
         work: Work = NOBODYS,
     ) -> list[MeterReading]:
         """What a participant said of the period, as it came. Raises Unreadable, TooMany."""
-        return _as_it_came(await self._between(site, starts_at, ends_at or FOR_EVER, work), participant)
+        return _as_it_came(await self._between(site, participant, starts_at, ends_at or FOR_EVER, work))
 
     def at_hand(
         self, site: str, participant: str, starts_at: datetime, ends_at: datetime | None = None
     ) -> list[MeterReading] | None:
         """The same where all of it is in memory; None where some may be on disk."""
-        found, is_all = self._in_memory(site, starts_at, ends_at or FOR_EVER)
-        return _as_it_came(found, participant) if is_all else None
+        found, is_all = self._in_memory(site, participant, starts_at, ends_at or FOR_EVER)
+        return _as_it_came(found) if is_all else None
 
     def passed_over(self, site: str, starts_at: datetime, ends_at: datetime) -> list[PassedOver]:
         """The newest readings that count for nothing and touch [starts_at, ends_at)."""
@@ -133,24 +140,32 @@ class Meters:
         """Forgets what is on disk."""
         self._older.close()
 
-    def _in_memory(self, site: str, starts_at: datetime, ends_at: datetime) -> tuple[dict[Place, Held], bool]:
+    def _in_memory(
+        self, site: str, participant: str | None, starts_at: datetime, ends_at: datetime
+    ) -> tuple[dict[Place, Held], bool]:
         """What touches [starts_at, ends_at), and whether that is all there is."""
         held = self._sites.get(site)
         if held is None:
             return {}, True
         first = bisect_left(held.places, (starts_at - LONGEST_READING,))
         last = bisect_left(held.places, (ends_at,))
-        found = {place: held.readings[place] for place in held.places[first:last] if place[1] > starts_at}
+        found = {
+            place: held.readings[place]
+            for place in held.places[first:last]
+            if place[1] > starts_at and is_of(participant, held.readings[place])
+        }
         return found, first > 0 or not held.is_full
 
-    async def _between(self, site: str, starts_at: datetime, ends_at: datetime, work: Work) -> dict[Place, Held]:
+    async def _between(
+        self, site: str, participant: str | None, starts_at: datetime, ends_at: datetime, work: Work
+    ) -> dict[Place, Held]:
         with work.here():
-            found, is_all = self._in_memory(site, starts_at, ends_at)
+            found, is_all = self._in_memory(site, participant, starts_at, ends_at)
             if is_all:
                 return found
-            older = self._older.waiting(site, starts_at, ends_at)
+            older = self._older.waiting(site, starts_at, ends_at, participant)
         # what goes to disk meanwhile is found twice, and nothing is missed
-        older += await work.away(self._older.read, site, starts_at, ends_at, self._most_read)
+        older += await work.away(self._older.read, site, starts_at, ends_at, self._most_read, participant)
         with work.here():
             for each in older:
                 if says_more(found, each):
@@ -158,6 +173,5 @@ class Meters:
         return found
 
 
-def _as_it_came(found: Mapping[Place, Held], participant: str) -> list[MeterReading]:
-    own = (held for held in found.values() if held[1].participant == participant)
-    return [reading for _, reading in sorted(own, key=itemgetter(0))]
+def _as_it_came(found: Mapping[Place, Held]) -> list[MeterReading]:
+    return [reading for _, reading in sorted(found.values(), key=itemgetter(0))]

@@ -45,10 +45,12 @@ insert into reading values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do update
 set seq = excluded.seq, turn = excluded.turn, body = excluded.body where excluded.seq > seq
 """
 _BETWEEN = """
-select turn, body from reading where site = ? and starts_us > ? and starts_us < ? and ends_us > ? limit ?
+select turn, body from reading
+where site = ? and starts_us > ? and starts_us < ? and ends_us > ? and participant = coalesce(?, participant) limit ?
 """
 MOST_READ = 50_000
-"""Readings of a site that one answer reads: half a day of seconds, some days of ten; tens of megabytes meanwhile."""
+"""Readings of a site that one answer reads, of one participant where it asks for its own: half a day of seconds, some
+days of ten; tens of megabytes meanwhile."""
 
 
 def place_of(reading: MeterReading) -> Place:
@@ -85,19 +87,21 @@ class OlderReadings:
                 if self._waiting.get(key) is held:  # no later word came meanwhile
                     del self._waiting[key]
 
-    def waiting(self, site: str, starts_at: datetime, ends_at: datetime) -> list[Held]:
-        """Those that touch [starts_at, ends_at) and may not be in the file yet."""
+    def waiting(self, site: str, starts_at: datetime, ends_at: datetime, participant: str | None = None) -> list[Held]:
+        """Those that touch [starts_at, ends_at) and may not be in the file yet, or one participant's alone."""
         return [
             held
             for (at, place), held in self._waiting.items()
-            if at == site and place[0] < ends_at and place[1] > starts_at
+            if at == site and place[0] < ends_at and place[1] > starts_at and is_of(participant, held)
         ]
 
-    def read(self, site: str, starts_at: datetime, ends_at: datetime, most: int) -> list[Held]:
-        """Those in the file; called beside the loop. Raises Unreadable, TooMany."""
+    def read(
+        self, site: str, starts_at: datetime, ends_at: datetime, most: int, participant: str | None = None
+    ) -> list[Held]:
+        """Those in the file, or one participant's alone; called beside the loop. Raises Unreadable, TooMany."""
         if not self._file.is_open:
             return []
-        period = (site, micros(starts_at - LONGEST_READING), micros(ends_at), micros(starts_at), most + 1)
+        period = (site, micros(starts_at - LONGEST_READING), micros(ends_at), micros(starts_at), participant, most + 1)
         try:
             rows = self._file.read(lambda file: file.execute(_BETWEEN, period).fetchall())
         except (OSError, sqlite3.Error) as error:
@@ -136,6 +140,11 @@ def _row(held: Held) -> tuple[str | int, ...]:
 
 def _held(row: tuple[int, str]) -> Held:
     return row[0], MeterReading.model_validate_json(row[1])
+
+
+def is_of(participant: str | None, held: Held) -> bool:
+    """Whether this participant said it; None asks for everybody's."""
+    return participant in (None, held[1].participant)
 
 
 def says_more(found: Mapping[Place, Held], held: Held) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -205,6 +206,31 @@ async def test_an_order_is_measured_by_all_that_was_said_and_by_nothing_where_th
     assert {each.gap for each in metered.page} == {gap}
     assert (metered.page[0].starts_at, metered.page[-1].ends_at) == (utc("18:00"), utc("18:45"))
     assert {each.ordered_w for each in metered.page} == {12 * MW}
+    meters.close()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("room", [1, 4, 100])
+async def test_however_much_another_says_of_a_site_each_is_answered_by_its_own_words(
+    tmp_path: Path, seed: int, room: int
+) -> None:
+    """Who has the site by now may speak of any time before, and as often as it likes."""
+    chance, market = random.Random(seed), an_order()
+    own = [in_quarter(quarter) for quarter in range(3)]
+    seconds = [(reading(0).starts_at + timedelta(seconds=chance.randrange(2700)), number) for number in range(40)]
+    others = [
+        a_meter_reading(site="acme-1", participant="rival", starts_at=at, ends_at=at + timedelta(seconds=1), seq=number)
+        for at, number in seconds
+    ]
+    said = [*own, *others]
+    chance.shuffle(said)
+    meters = Meters(tmp_path, per_site=room, at_once=chance.choice([1, 7]), most_read=len(own))
+    for each in said:
+        meters.add(each)
+        await meters.write()
+    assert await meters.between("acme-1", utc("18:00"), participant="acme") == own
+    metered = await Measuring(meters).of(market.ledger.book, market.order("acme"), NOBODYS)
+    assert metered.totals.amount == Decimal(810)
     meters.close()
 
 
