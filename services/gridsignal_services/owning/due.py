@@ -82,15 +82,15 @@ def next_step(ledger: Ledger, now: datetime, passed_over: Container[Subject] = (
 
     What a moment brings is announced before the next is looked at. But offers that are rejected as fast as they come
     put off nobody's gate: where that was done in the step before (`has_told`), or a crowd is owed, the timers that have
-    come go with the orders that are owed, and with a few of the decisions.
+    come go with the orders that are owed before them, for hundreds may come at one moment, and a few decisions behind.
     """
     owed = owed_records(ledger, passed_over)
     if 0 < len(owed) < AT_ONCE and not has_told:
         return Step(owed, is_telling=True)
     if due := due_records(ledger, now):
         orders = max((at for at, each in enumerate(owed, 1) if isinstance(each, DispatchOrder)), default=0)
-        owed = owed[: max(orders, _DECISIONS)]
-    return Step([*due, *owed], is_telling=False)
+        return Step([*owed[:orders], *due, *owed[orders:_DECISIONS]], is_telling=False)
+    return Step(owed, is_telling=False)
 
 
 def owed_records(ledger: Ledger, passed_over: Container[Subject] = ()) -> list[Record]:

@@ -8,10 +8,10 @@ from itertools import islice
 
 import pytest
 
-from gridsignal_schemas.messages import Clearing, Decision, DispatchOrder, OfferDecision
+from gridsignal_schemas.messages import Clearing, Decision, DispatchOrder, OfferDecision, TimerFired
 from gridsignal_schemas.values import MW
 from gridsignal_services.ledger.announcements import Announcement, Announcements, Decided
-from gridsignal_services.owning.due import AT_ONCE, owed_records
+from gridsignal_services.owning.due import AT_ONCE, next_step, owed_records
 from tests.builders import REQUEST_ID, a_dispatch_order, a_dispatch_request, a_flex_offer
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 
@@ -72,6 +72,24 @@ def test_thousands_of_rejected_offers_hold_up_nobodys_order() -> None:
     market.act()
     assert not list(market.ledger.next_owed())
     market.replayed()
+
+
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_an_order_waits_for_no_crowd_of_timers_of_one_moment(seed: int) -> None:
+    chance = random.Random(seed)
+    market, crowd = Market("volt"), chance.randrange(AT_ONCE + 1, 2 * AT_ONCE)
+    moment = market.now + timedelta(minutes=chance.randrange(1, 50))
+    for number in range(crowd):
+        asked = a_dispatch_request(request_id=f"theirs-{number}", operator="rival", gate_closure_at=moment)
+        assert market.add(asked, "operator:rival").accepted
+    assert market.offer("volt").accepted
+    market.run_for(seconds=1)
+    assert market.add(market.by_hand(("volt", MW)), OPERATORS_NAME).accepted
+    step = next_step(market.ledger, moment, has_told=True)
+    fired = [isinstance(each, TimerFired) for each in step.records]
+    assert sum(fired) >= crowd
+    ordered = next(at for at, each in enumerate(step.records) if isinstance(each, DispatchOrder))
+    assert not any(fired[:ordered])
 
 
 def test_operators_requests_are_cleared_in_turn_and_each_operators_by_the_longest_wait() -> None:
