@@ -40,7 +40,7 @@ def _topics() -> dict[str, Topic]:
             records=tuple(name for name, record in ROWS.items() if record.stream == stream),
             partitions=row["partitions"],
             retention_days=row["retention_days"],
-            subscribable=row["stream"],
+            subscribable=row["subscribable"],
             conflates=row["conflates"],
             flush_every_message=row["flush_every_message"],
         )

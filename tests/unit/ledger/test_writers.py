@@ -10,12 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import RECORDS, ClearingTrigger, GridClock, Record
 from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE
 from gridsignal_schemas.values import MW
 from gridsignal_services.ledger.entry import Entry
 from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import (
+    BUILDERS,
     a_baseline_declaration,
     a_request_cancellation,
     a_site_registration,
@@ -30,6 +32,7 @@ from tests.owning import next_records
 from tests.shown_book import shown_book
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 from tests.unit.ledger.stages import accepted, closed, opened
+from tests.unit.ledger.zone import Zone
 
 OTHERS = (
     "participant:volt",
@@ -158,3 +161,8 @@ def test_any_price_that_is_taken_can_be_cleared_shown_and_read_again(
     for known in market.ledger.requests:
         shown_book(market.ledger.book, known)
     market.replayed()
+
+
+@pytest.mark.parametrize("name", TOPICS["dispatch"].records)
+def test_every_record_of_its_stream_has_a_rule(name: str) -> None:
+    assert Zone(utc("12:00")).add(BUILDERS[name]()).code != "STRAY"
