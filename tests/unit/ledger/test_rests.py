@@ -20,7 +20,7 @@ from gridsignal_services.ledger.tracked import TrackedOrder
 from tests.builders import REQUEST_ID, a_dispatch_order, an_option, utc
 from tests.unit.ledger.cost import lines_of, lines_of_each
 from tests.unit.ledger.market import OPERATORS_NAME, Market
-from tests.unit.ledger.test_in_pieces import entry_of
+from tests.unit.ledger.zone import entry_of
 
 NOON = utc("12:00")
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

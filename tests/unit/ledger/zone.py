@@ -25,6 +25,11 @@ def digest(record: Record) -> str:
     return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
 
 
+def entry_of(zone: Zone, record: Record, principal: str) -> Entry:
+    """A record as it would be logged now."""
+    return Entry(0, zone.ledger.position, micros(zone.now), record, "0" * 64, principal)
+
+
 class Zone:
     """Applies records at a time of your choosing and lets the owner act."""
 

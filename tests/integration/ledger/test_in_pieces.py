@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import DispatchRequest, OfferDecision, OrderState, Record
 from gridsignal_schemas.values import MW
-from gridsignal_services.clock import micros
-from gridsignal_services.ledger.entry import Entry, Outcome
+from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.forgetting import A_RECORD
 from gridsignal_services.ledger.pieces import A_PIECE, Steps, weighed
 from gridsignal_services.ledger.reduce import Ledger
@@ -25,6 +24,7 @@ from tests.builders import REQUEST_ID, a_dispatch_order, a_dispatch_request, a_r
 from tests.shown_book import shown_book
 from tests.unit.ledger.cost import lines_of_each
 from tests.unit.ledger.market import OPERATORS_NAME, OWNER, Market
+from tests.unit.ledger.zone import entry_of
 
 SITES, EACH = 60, 3
 OFFERS = SITES * EACH
@@ -55,10 +55,6 @@ def stands(ledger: Ledger) -> Stood:
 
 def moved(before: Stood, after: Stood) -> int:
     return len(dict(before.items() ^ after.items()))
-
-
-def entry_of(market: Market, record: Record, principal: str) -> Entry:
-    return Entry(0, market.ledger.position, micros(market.now), record, "0" * 64, principal)
 
 
 def in_pieces(market: Market, record: Record, principal: str) -> Iterator[int]:
