@@ -159,12 +159,6 @@ def ordered_ws(tracked: TrackedOrder, until: datetime) -> int:
     return sum(power_w * (span // _MICROSECOND) for power_w, span in spans) // _MICRO
 
 
-def delivery(book: Book, tracked: TrackedOrder, readings: Iterable[MeterReading]) -> list[DeliveryInterval]:
-    """What the order delivered as far as it has been metered; nothing for limits and for orders that never held."""
-    terms = terms_of(book, tracked)
-    return [] if terms is None else measured(terms, readings)
-
-
 def measured(terms: Terms, readings: Iterable[MeterReading]) -> list[DeliveryInterval]:
     """The order's intervals in order of time, from readings in the order of the log."""
     means = net_means(readings, terms.capacity_w)

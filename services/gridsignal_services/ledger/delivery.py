@@ -21,11 +21,6 @@ def deviation_w(direction: Direction, baseline_w: int, actual_w: int) -> int:
     return sign * (baseline_w - actual_w)
 
 
-def delivered_w(direction: Direction, baseline_w: int, actual_w: int, ordered_w: int) -> int:
-    """Delivered mean power of one interval, in watts: never negative, never more than was ordered."""
-    return min(max(deviation_w(direction, baseline_w, actual_w), 0), ordered_w)
-
-
 def deficiency_w(direction: Direction, baseline_w: int, actual_w: int, ordered_w: int) -> int:
     """What was missing, in watts; a move the wrong way adds to it."""
     return max(0, ordered_w - deviation_w(direction, baseline_w, actual_w))

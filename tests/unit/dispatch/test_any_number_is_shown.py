@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from gridsignal_schemas.values import MAX_POWER_W
 from gridsignal_services.dispatch.views import Metered, order_view, with_metered
-from gridsignal_services.ledger.delivered import delivery, terms_of, totals
+from gridsignal_services.ledger.delivered import terms_of, totals
 from gridsignal_services.ledger.ranking import price_of_whole
 from tests.builders import a_dispatch_request, an_option, utc
+from tests.metered import delivery
 from tests.shown_book import shown_book
 from tests.unit.ledger.test_delivered import a_zone, ordered, quarter
 

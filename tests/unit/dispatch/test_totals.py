@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.totals import Sum
 from gridsignal_services.dispatch.views import Metered, order_view, with_metered
-from gridsignal_services.ledger.delivered import OrderTotals, delivery, ordered_ws, terms_of, totals
+from gridsignal_services.ledger.delivered import OrderTotals, ordered_ws, terms_of, totals
 from tests.builders import utc
+from tests.metered import delivery
 from tests.unit.ledger.test_delivered import a_zone, ordered, quarter
 
 START = utc("18:00")

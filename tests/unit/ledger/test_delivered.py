@@ -9,7 +9,7 @@ import pytest
 
 from gridsignal import MW
 from gridsignal_schemas.messages import DispatchOrder, MeterPoint, MeterReading, OrderResponse, Quality, ResponseKind
-from gridsignal_services.ledger.delivered import DeliveryInterval, delivery, net_means
+from gridsignal_services.ledger.delivered import DeliveryInterval, net_means
 from tests.builders import (
     a_baseline_declaration,
     a_dispatch_request,
@@ -20,6 +20,7 @@ from tests.builders import (
     an_order_response,
     utc,
 )
+from tests.metered import delivery
 from tests.unit.ledger.zone import Zone
 
 

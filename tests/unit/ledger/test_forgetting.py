@@ -15,7 +15,6 @@ from gridsignal_schemas.messages import DispatchRequest, FlexOffer, OrderRespons
 from gridsignal_schemas.values import MW
 from gridsignal_services.ledger.announcements import Announcement
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.delivered import delivery
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.past import Revisions
 from gridsignal_services.ledger.reduce import Ledger
@@ -26,6 +25,7 @@ from tests.builders import (
     utc,
 )
 from tests.effort import examples
+from tests.metered import delivery
 from tests.shown_book import shown_book
 from tests.unit.ledger.days import REQUESTS, SITES
 from tests.unit.ledger.market import OPERATORS_NAME, Market

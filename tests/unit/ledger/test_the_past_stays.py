@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from gridsignal_schemas.messages import MeterReading, OrderState
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.views import order_view
-from gridsignal_services.ledger.delivered import DeliveryInterval, delivery, ordered_ws, terms_of, totals
+from gridsignal_services.ledger.delivered import DeliveryInterval, ordered_ws, terms_of, totals
 from gridsignal_services.ledger.tracked import TrackedOrder
 from tests.builders import a_meter_reading, utc
+from tests.metered import delivery
 from tests.unit.ledger.market import Market
 
 BEGIN = utc("18:00")
