@@ -17,6 +17,7 @@ from gridsignal_schemas.messages import BaselineDeclaration, GridClock
 from gridsignal_services import composition
 from gridsignal_services.access import Role
 from gridsignal_services.access.issuer import LocalIssuer
+from gridsignal_services.access.refused_tokens import RefusedTokens
 from gridsignal_services.addresses import authority
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
@@ -33,7 +34,6 @@ from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.service import FeedsDoor
 from gridsignal_services.ops import OpsServer
-from gridsignal_services.refused_tokens import RefusedTokens
 from gridsignal_services.registry import Registry
 from gridsignal_services.reloading import read_files, rules_of
 from gridsignal_services.replica import Replica

@@ -27,9 +27,9 @@ ACTING = {
         "route shell subscription sync tls tokens upgrade websocket wiring"
     ),
     "clients/python/gridsignal/testing": "clock fake records rest",
-    "services/gridsignal_services/access": "issuer",
+    "services/gridsignal_services/access": "issuer refused_tokens",
     "services/gridsignal_services": (
-        "addresses clock collecting composition embedded following jwks_url ops output refused_tokens reloading "
+        "addresses clock collecting composition embedded following jwks_url ops output reloading "
         "replica serving slots supervised telemetry timeouts work"
     ),
     "services/gridsignal_services/checkpoints": "files keeping saving",

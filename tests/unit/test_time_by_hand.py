@@ -12,8 +12,8 @@ from starlette.requests import Request
 
 from gridsignal_services.access import SIGNAL_READ
 from gridsignal_services.access.issuer import LocalIssuer
+from gridsignal_services.access.refused_tokens import RefusedTokens
 from gridsignal_services.clock import Time
-from gridsignal_services.refused_tokens import RefusedTokens
 from gridsignal_services.registry import example_registry
 from gridsignal_services.rest.callers import Callers
 from gridsignal_services.rest.limits import RestLimits
