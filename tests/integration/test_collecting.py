@@ -60,7 +60,7 @@ async def test_it_looks_at_all_until_every_door_is_filled(tmp_path: Path) -> Non
         await entering
         await starting.__aexit__(None, None, None)
     await log.aclose()
-    assert frozen == before
+    assert frozen <= before  # what an earlier test froze may be gone meanwhile
 
 
 def test_one_place_sets_it_for_every_process() -> None:
