@@ -136,10 +136,14 @@ def _ahead_of(book: Book, tracked: TrackedOrder) -> Profile:
 
 
 def block_ahead(other: TrackedOrder, tracked: TrackedOrder) -> list[Ahead]:
-    """What another order of the site takes of the order's deviation if its turn comes first; nothing for most."""
+    """What another order of the site takes of the order's deviation if its turn comes first; nothing for most.
+
+    Each participant is measured by its own readings: who has the site next delivers nothing of what the last one owes.
+    """
     order, asked = other.order, tracked.order
     shares = (
-        order.direction is asked.direction
+        order.participant == asked.participant
+        and order.direction is asked.direction
         and order.quantity_kind is QuantityKind.DELTA
         and other.state not in ORDER_NEVER_HELD
         and (asked.run_mode is RunMode.DRY_RUN or order.run_mode is not RunMode.DRY_RUN)

@@ -60,6 +60,22 @@ def two_orders(zone: Zone) -> tuple[DispatchOrder, DispatchOrder]:
     return first, second
 
 
+def handed_over(zone: Zone) -> DispatchOrder:
+    """The site goes to volt-colo, who is ordered 12 MW over the same period; its order."""
+    zone.add(a_site_registration(participant="volt-colo", revision=2))
+    request = a_dispatch_request(request_id="r2", power_w=12 * MW, min_quantity_w=0, gate_closure_at=utc("17:05"))
+    assert zone.add(request, "operator:tso-north").accepted
+    offer = a_flex_offer(
+        offer_id="o2", request_id="r2", participant="volt-colo", options=[an_option(power_w=12 * MW, min_power_w=0)]
+    )
+    assert zone.add(offer, "participant:volt-colo").accepted
+    zone.run_until(utc("17:05"))
+    order = zone.ledger.orders[zone.ledger.requests["r2"].orders[0]].order
+    accepted = answer(order, 2).model_copy(update={"participant": "volt-colo"})
+    assert zone.add(accepted, "participant:volt-colo").accepted
+    return order
+
+
 def answer(order: DispatchOrder, number: int) -> OrderResponse:
     return an_order_response(
         response_id=f"a{number}",
@@ -168,3 +184,12 @@ def test_what_an_order_takes_first_is_what_was_ordered_then() -> None:
     assert zone.add(broken_off, "participant:acme-ai").accepted
     intervals = delivered(zone, second, quarter(0, 20 * MW), quarter(15, 20 * MW))
     assert [each.delivered_w for each in intervals] == [8 * MW, 10 * MW]
+
+
+def test_who_has_a_site_next_delivers_nothing_of_what_was_ordered_of_the_last() -> None:
+    zone = a_zone()
+    before = ordered(zone, 12 * MW)
+    after = handed_over(zone)
+    readings = [quarter(minutes, 28 * MW, participant="volt-colo") for minutes in (0, 15, 30)]
+    assert [interval.delivered_wh for interval in delivered(zone, after, *readings)] == [3_000_000] * 3
+    assert [interval.delivered_wh for interval in delivered(zone, before, quarter(0, 28 * MW))] == [3_000_000]
