@@ -14,6 +14,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Self
 
 import fastavro
@@ -23,7 +24,7 @@ from gridsignal_schemas.catalog import SUBJECTS, avro_schema
 from gridsignal_schemas.messages import LOGGED, RECORDS, TOLERANT, Record
 from gridsignal_schemas.rules.shapes import findings
 from gridsignal_services.bus import LogConfigurationError, Unwritable
-from gridsignal_services.bus.schema_ids import canonical_text, read_lock, record_of
+from gridsignal_services.bus.schema_ids import Lock, canonical_text, id_written, read_lock, record_of
 
 MAX_VALUE_BYTES = 1_000_000
 """A framed record: what Kafka takes with its default settings, too."""
@@ -110,9 +111,14 @@ class Codec:
             raise LogConfigurationError("expected a schema id of its own for each subject, got one twice")
 
     @classmethod
-    def from_lock(cls) -> Self:
-        """With the ids every embedded log is written with."""
-        return cls({subject: locked.id for subject, locked in read_lock().items()})
+    def from_lock(cls, lock: Lock | None = None) -> Self:
+        """With the ids every embedded log is written with, and those that versions before this one wrote."""
+        lock = read_lock() if lock is None else lock
+        made = cls({subject: id_written(lock, subject) for subject in lock})
+        for locked in chain.from_iterable(lock.values()):
+            if not made.knows(locked.id):
+                made.learn(locked.id, locked.text)
+        return made
 
     def learn(self, schema_id: int, text: str) -> None:
         """Takes the schema another version of the contract writes under this id. Raises LogConfigurationError."""

@@ -1,15 +1,14 @@
 """Which id stands before a record's bytes: a committed list, the same in every embedded log for ever.
 
-`python -m gridsignal_services.bus.schema_ids` adds what the contract has gained. It changes nothing that is there:
-an id is in the logs of others.
+Of each subject it has every schema that was ever written, with the id of each. `python -m
+gridsignal_services.bus.schema_ids` adds those of the contract that it has not. It changes nothing that is there: an id
+is in the logs of others.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -23,11 +22,15 @@ _LOCK = files("gridsignal_schemas").joinpath("schema_ids.lock")
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """One subject's entry."""
+    """A schema under its id."""
 
     id: int
-    sha256: str
-    """Of the schema's canonical text: a change of the schema shows here."""
+    text: str
+    """Canonical."""
+
+
+Lock = dict[str, list[Locked]]
+"""The schemas of each subject, oldest first."""
 
 
 def record_of(subject: str) -> str:
@@ -40,51 +43,66 @@ def canonical_text(schema: Any) -> str:
     return json.dumps(_without_docs(schema), sort_keys=True, separators=(",", ":"))
 
 
-def fingerprint(schema: Any) -> str:
-    """SHA-256 of the canonical text, hex."""
-    return hashlib.sha256(canonical_text(schema).encode()).hexdigest()
-
-
-def read_lock() -> dict[str, Locked]:
-    """The committed list. Raises LogConfigurationError where the contract's schemas are not those it lists."""
+def read_lock() -> Lock:
+    """The committed list. Raises LogConfigurationError where it has not all of the contract's schemas."""
     lock = _parse(_LOCK.read_text("utf-8"))
     if faults := differences(lock):
         raise LogConfigurationError("schema_ids.lock: " + "; ".join(faults))
     return lock
 
 
-def differences(lock: Mapping[str, Locked]) -> list[str]:
-    """How the contract differs from the list, one line a subject."""
-    faults = [f"{subject}: expected an id, got none" for subject in SUBJECTS if subject not in lock]
-    for subject, locked in lock.items():
-        if subject not in SUBJECTS:
-            faults.append(f"{subject}: expected a schema, got none")
-        elif locked.sha256 != (got := fingerprint(avro_schema(record_of(subject)))):
-            faults.append(f"{subject}: expected the schema with sha256 {locked.sha256[:12]}, got {got[:12]}")
-    return faults
+def id_written(lock: Lock, subject: str) -> int:
+    """The id under which this version writes a subject's record. Raises LookupError where the list has none."""
+    return next(locked.id for locked in lock[subject] if locked.text == _today(subject))
 
 
-def extended(lock: Mapping[str, Locked]) -> dict[str, Locked]:
-    """The list with an id for each subject that had none. Raises LogConfigurationError where an old entry differs."""
-    known = {subject: lock[subject] for subject in lock}
-    next_id = max((locked.id for locked in known.values()), default=0) + 1
+def differences(lock: Lock) -> list[str]:
+    """What the list lacks of the contract, or has beside it, one line a subject."""
+    known = {subject: [locked.text for locked in lock.get(subject, [])] for subject in SUBJECTS}
+    faults = [f"{subject}: expected its schema with an id, got none" for subject in SUBJECTS if not known[subject]]
+    for subject, texts in known.items():
+        if texts and _today(subject) not in texts:
+            faults.append(f"{subject}: expected its schema with an id, got {len(texts)} that it had before")
+    return faults + [f"{subject}: expected a subject of the contract" for subject in lock if subject not in known]
+
+
+def extended(lock: Lock) -> Lock:
+    """The list with the next ids for schemas of the contract that have none.
+
+    Raises LogConfigurationError where it names what the contract has not: a record is never taken away.
+    """
+    grown = {subject: list(lock[subject]) for subject in lock}
+    next_id = max((locked.id for schemas in lock.values() for locked in schemas), default=0) + 1
     for subject in SUBJECTS:
-        if subject not in known:
-            known[subject] = Locked(next_id, fingerprint(avro_schema(record_of(subject))))
+        schemas = grown.setdefault(subject, [])
+        if (text := _today(subject)) not in [locked.text for locked in schemas]:
+            schemas.append(Locked(next_id, text))
             next_id += 1
-    if faults := differences(known):
-        raise LogConfigurationError("a released schema can't change under its id: " + "; ".join(faults))
-    return known
+    if faults := differences(grown):
+        raise LogConfigurationError("; ".join(faults))
+    return grown
 
 
-def lock_text(lock: Mapping[str, Locked]) -> str:
-    """The list as it lies in the file."""
-    rows = {subject: {"id": locked.id, "sha256": locked.sha256} for subject, locked in lock.items()}
-    return json.dumps(rows, indent=2) + "\n"
+def lock_text(lock: Lock) -> str:
+    """The list as it lies in the file: a line for each id."""
+    subjects = [
+        f"  {json.dumps(subject)}: [\n"
+        + ",\n".join(f'    {{"id": {locked.id}, "schema": {locked.text}}}' for locked in schemas)
+        + "\n  ]"
+        for subject, schemas in lock.items()
+    ]
+    return "{\n" + ",\n".join(subjects) + "\n}\n"
 
 
-def _parse(text: str) -> dict[str, Locked]:
-    return {subject: Locked(row["id"], row["sha256"]) for subject, row in json.loads(text).items()}
+def _today(subject: str) -> str:
+    return canonical_text(avro_schema(record_of(subject)))
+
+
+def _parse(text: str) -> Lock:
+    return {
+        subject: [Locked(row["id"], canonical_text(row["schema"])) for row in rows]
+        for subject, rows in json.loads(text).items()
+    }
 
 
 def _without_docs(schema: Any) -> Any:

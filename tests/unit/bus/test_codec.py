@@ -20,11 +20,11 @@ from gridsignal_schemas.catalog import SUBJECTS, avro_schema
 from gridsignal_schemas.messages import RECORDS, Direction, GridClock, Record
 from gridsignal_services.bus import LogConfigurationError, Unwritable
 from gridsignal_services.bus.codec import MAX_VALUE_BYTES, Codec, Poison, UnknownSchema, schema_id_of, sha256_of
-from gridsignal_services.bus.schema_ids import read_lock
+from gridsignal_services.bus.schema_ids import id_written, read_lock
 from tests.builders import BUILDERS, a_dispatch_request, a_grid_alert, a_spot_price, an_offer_withdrawal, utc
 
 CODEC = Codec.from_lock()
-IDS = {subject: locked.id for subject, locked in read_lock().items()}
+IDS = {subject: id_written(read_lock(), subject) for subject in read_lock()}
 
 
 def _examples() -> Iterator[Record]:

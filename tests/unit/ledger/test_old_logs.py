@@ -13,7 +13,7 @@ from gridsignal_schemas.catalog import avro_schema
 from gridsignal_schemas.messages import TOLERANT, FlexOffer
 from gridsignal_schemas.values import MW
 from gridsignal_services.bus.codec import Codec
-from gridsignal_services.bus.schema_ids import read_lock
+from gridsignal_services.bus.schema_ids import id_written, read_lock
 from tests.builders import a_flex_offer, an_option
 from tests.shown_book import shown_book
 from tests.unit.ledger.market import Market
@@ -25,7 +25,7 @@ def as_once_written(**option: Decimal) -> FlexOffer:
     """An offer as it is read from bytes of a version without bounds."""
     fields = a_flex_offer(participant="acme", site="acme-1").model_dump()
     fields["options"] = [an_option(power_w=MW, min_power_w=0).model_dump() | option]
-    schema_id = read_lock()["gridsignal.dispatch-gridsignal.FlexOffer"].id
+    schema_id = id_written(read_lock(), "gridsignal.dispatch-gridsignal.FlexOffer")
     out = io.BytesIO(struct.pack(">bI", 0, schema_id))
     out.seek(0, io.SEEK_END)
     fastavro.schemaless_writer(out, fastavro.parse_schema(avro_schema("FlexOffer")), fields)
