@@ -42,6 +42,7 @@ def forget(book: Book, gone: list[Book]) -> Steps[None]:
             left -= whole
             queue.popleft()
             queue.append((book.now, request_id))
+            book.over[tracked.request.operator] = book.over.pop(tracked.request.operator)  # others come first now
             yield
             if since + book.kept > book.now:
                 return  # one too many, but all of them may be needed: not each is looked at with each record

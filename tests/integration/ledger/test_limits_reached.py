@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.values import MW
 from tests.builders import REQUEST_ID, a_dispatch_request, a_request_cancellation, an_option, utc
@@ -88,20 +90,47 @@ def test_of_one_operator_so_many_are_kept_and_none_of_anothers_leaves_for_it() -
     market.replayed()
 
 
-def test_one_too_many_that_is_needed_stays_and_is_not_looked_at_for_ever() -> None:
+LATE = {
+    "gate_closure_at": utc("20:00"),
+    "decision_deadline": utc("20:10"),
+    "starts_at": utc("21:00"),
+    "ends_at": utc("21:45"),
+}
+
+
+def crowded() -> Market:
+    """A market whose operator has one more request that is over than are kept, and nothing of what is owed is written:
+    all of them are needed.
+    """
     market = Market("acme", "volt")
     assert market.offer("acme", 12 * MW).accepted
     market.close()
-    for number in range(LIMITS.requests_kept + 2):  # nothing of what is owed is written: all of them are needed
+    for number in range(LIMITS.requests_kept + 2):
         request_id = f"theirs-{number}"
-        times = {"gate_closure_at": utc("20:00"), "decision_deadline": utc("20:10")}
-        period = {"starts_at": utc("21:00"), "ends_at": utc("21:45")}
-        assert market.add(a_dispatch_request(request_id=request_id, **times, **period), OPERATORS_NAME).accepted
+        assert market.add(a_dispatch_request(request_id=request_id, **LATE), OPERATORS_NAME).accepted
         offer = {"request_id": request_id, "offer_id": f"lost-{number}"}
         assert market.offer("volt", MW, starts_at=utc("21:00"), ends_at=utc("21:45"), **offer).accepted
         assert market.cancel(request_id).accepted
     assert len(market.ledger.requests) == LIMITS.requests_kept + 3
+    return market
+
+
+def test_one_too_many_that_is_needed_stays_and_is_not_looked_at_for_ever() -> None:
+    market = crowded()
     market.act()
-    assert market.ask(request_id="one-more", **times, **period).accepted
+    assert market.ask(request_id="one-more", **LATE).accepted
     assert len(market.ledger.requests) < LIMITS.requests_kept + 4
+    market.replayed()
+
+
+def test_what_an_operator_needs_keeps_nothing_of_others_that_has_had_its_time() -> None:
+    market = crowded()
+    asked = a_dispatch_request(request_id="theirs", operator="rival", **LATE)
+    assert market.add(asked, "operator:rival").accepted
+    assert market.add(a_request_cancellation(request_id="theirs"), "operator:rival").accepted
+    market.now += timedelta(hours=25)
+    for _ in range(40):
+        market.cancel("none")
+    assert "theirs" not in market.ledger.requests
+    assert len(market.ledger.requests) == LIMITS.requests_kept + 3
     market.replayed()
