@@ -2,9 +2,9 @@
 
 Reading is not owning: any replica answers any read; what it appends counts only as its own reduce then says.
 
-Bounded: the ledgers by what is live or was over lately; outcomes kept for appenders by _RECENT, own records by _OWN;
-    one entry for each waiting caller. When full: the oldest outcome is forgotten, and its appender told that it is
-    unknown. Conflates: nothing.
+Bounded: the ledgers by what is live or was over lately; outcomes kept for appenders by _RECENT; one entry for each
+    waiting caller. When full: the oldest outcome is forgotten, and its appender told that it is unknown. Conflates:
+    nothing.
 """
 
 from __future__ import annotations
@@ -37,8 +37,6 @@ _DISPATCH = TOPICS["dispatch"]
 _RECENT = 16_384
 """Outcomes kept for appenders that have not asked yet."""
 _RETRY_S = 0.5
-_OWN = 1024
-"""Own records kept until they are reduced; one pushed out is decoded like anybody's."""
 _BREATH_S = 0.002
 """How long reducing may keep the event loop before others get a turn."""
 
@@ -85,8 +83,6 @@ class Replica:
         """Of each partition a heap, the next to be reduced first."""
         self._asked = itertools.count()
         self._recent: OrderedDict[tuple[int, int], Outcome | None] = OrderedDict()
-        self._own: OrderedDict[bytes, Record] = OrderedDict()
-        """Records submitted here and not reduced yet, by their bytes."""
         self._contradicted: Contradicted | None = Contradicted()
         """Until the end of the log is reached."""
         self._moved = asyncio.Event()
@@ -194,8 +190,7 @@ class Replica:
     async def _reduce(self, logged: LogRecord) -> None:
         ledger = self.ledgers[logged.partition]
         outcome: Outcome | None = None
-        # what this process wrote need not be read from its bytes again
-        record = self._own.pop(logged.value, None) or await self._following.read(logged)
+        record = await self._following.read(logged)
         if record is None:
             ledger.skip(logged.offset)
         else:
@@ -254,14 +249,11 @@ class Replica:
         Raises LogUnavailable when the log is away or the read-back takes too long: whether it counts is then unknown,
         and the same record again, or a query by its id, settles it.
         """
-        value, written = self._codec.written(record, is_valid=is_valid)
+        value, _ = self._codec.written(record, is_valid=is_valid)
         if isinstance(record, FlexOffer):
             known = settled(self.ledger_of(record.zone).book, record, lambda: sha256_of(value))
             if known is not None:
                 return known
-        self._own[value] = written
-        if len(self._own) > _OWN:
-            self._own.popitem(last=False)
         appended = await append(self._log, record, value, principal=principal, source=self.source)
         try:
             with self._read_back.limit():
