@@ -39,7 +39,7 @@ ACTING = {
     ),
     "services/gridsignal_services/gateway": (
         "admission answering catchingup connection conversations doorway event_stream events gauges http incoming "
-        "joins keyfile log_access outgoing poll presence quota reception request service sources subscriptions "
+        "joins kernel keyfile log_access outgoing poll presence quota reception request service sources subscriptions "
         "ticker turns websocket wire"
     ),
     "services/gridsignal_services/ingest": "feeding fetching http metrics publishing push replay service transport",
