@@ -82,7 +82,7 @@ class Outage:
         now_s: Callable[[], float] = steady_s,
         **fields: object,
     ) -> None:
-        """`what` is away where `told`; `fields` go with each line."""
+        """`what` is what may be away; `fields` go with each line."""
         self._out = out.bind(what=what, **fields)
         self._every_s, self._now_s = every_s, now_s
         self._since_s: float | None = None

@@ -7,10 +7,7 @@ from types import TracebackType
 
 
 class Timeouts:
-    """`asyncio.timeout`, always of the same length, for what is waited for some thousand times a second.
-
-    Bounded: one entry for each wait under way. When full: never. Conflates: nothing.
-    """
+    """`asyncio.timeout`, always of the same length, for what is waited for some thousand times a second."""
 
     def __init__(self, after_s: float) -> None:
         self._after_s = after_s

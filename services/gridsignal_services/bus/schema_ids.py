@@ -53,7 +53,7 @@ def read_lock() -> Lock:
 
 def id_written(lock: Lock, subject: str) -> int:
     """The id under which this version writes a subject's record. Raises LookupError where the list has none."""
-    return next(locked.id for locked in lock[subject] if locked.text == _today(subject))
+    return {locked.text: locked.id for locked in lock[subject]}[_today(subject)]
 
 
 def differences(lock: Lock) -> list[str]:
