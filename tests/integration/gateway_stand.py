@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from gridsignal.testing import ManualClock
+from gridsignal_schemas.catalog import TOPIC_OF_RECORD, TOPICS
 from gridsignal_schemas.messages import ClearingTrigger, Record
 from gridsignal_services.access import OFFER_WRITE, SIGNAL_READ, Role
 from gridsignal_services.access.issuer import LocalIssuer
@@ -114,11 +115,14 @@ class Stand:
         return self.issuer.mint(role, organisation, "tests", scopes, ttl_s, self.time.wall())
 
     async def publish(self, *records: Record, principal: str = "service:tests") -> None:
-        """Appends records, and waits until this replica has reduced those that concern it."""
+        """Appends records, and waits until this replica has reduced, and this gateway read, those that concern it."""
         for record in records:
             await publish(self.log, self.codec, record, principal=principal, source="tests")
         for partition, end in (await self.log.end_positions("dispatch")).items():
             await self.replica.passed(partition, end - 1)
+        followed = self.gateway._sources.followed
+        for stream in {TOPIC_OF_RECORD[record.record_name].stream for record in records} & followed.keys():
+            await followed[stream].reach_end(range(TOPICS[stream].partitions), SOON_S)
 
     async def announce(self) -> None:
         """Writes what the ledger owes, as the owner of a partition does."""
