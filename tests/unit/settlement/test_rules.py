@@ -1,0 +1,113 @@
+"""A settlement rule has one text and one sha256; a text that is no rule is refused with what is wrong."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridsignal_services.settlement.rules import (
+    MAX_RULE_TEXT,
+    SHIPPED,
+    STANDARD,
+    Missing,
+    RuleFault,
+    SettlementRule,
+    minor_unit,
+    shipped_rule,
+)
+
+SHIPPED_SHA256 = {
+    ("firm", 1): "86297f5b8dff5b6ad99a57e6ef56c3b537a8913aa9861a12f40967ed7aa37b5a",
+    ("half-hour-gb", 1): "8b6773ec26e4bd91206fa7721959e3729f104b63cabcbfd67784cc72ab584280",
+    ("half-hour-in", 1): "41303404516bbee7904041de0979ef3dd87b4b19d46b90ad14c84860cd27ed49",
+    ("standard", 1): "4951415ef61a740a4afb8ee0b6f734a532119092cc9bb2e66eed7be0644bb16e",
+    ("uftp", 1): "66abdbb14f69986dee92e270aeddb1af5e9fb8ba0e85e299b051dacc36a7d2b7",
+}
+"""Requests on logs name rules by these: another text is another version."""
+
+hundredths = st.decimals("0", "1", places=2)
+rules = st.builds(
+    lambda **parameters: SettlementRule(name="ours", **parameters),
+    version=st.integers(1, 9),
+    interval_s=st.sampled_from([60, 300, 900, 1800, 3600]),
+    time_zone=st.sampled_from(["UTC", "Europe/London", "Asia/Kolkata"]),
+    deficiency_multiplier=st.none() | hundredths,
+    tolerance_share=hundredths,
+    tolerance_w=st.integers(0, 10**9),
+    minimum_order_share=hundredths,
+    missing=st.sampled_from(Missing),
+    currency_places=st.dictionaries(st.sampled_from(["EUR", "JPY", "KWD"]), st.integers(0, 4)),
+)
+
+
+@given(rules)
+def test_a_rule_is_read_back_from_its_text_and_its_sha256_is_the_texts(rule: SettlementRule) -> None:
+    assert SettlementRule.parse(rule.text) == rule
+    assert rule.sha256 == sha256(rule.text.encode()).hexdigest()
+    assert len(rule.text) <= MAX_RULE_TEXT
+
+
+def test_shipped_rules_keep_their_text() -> None:
+    assert {(rule.name, rule.version): rule.sha256 for rules in SHIPPED.values() for rule in rules} == SHIPPED_SHA256
+
+
+def test_a_rule_is_found_by_name_and_version() -> None:
+    assert shipped_rule("standard") == shipped_rule("standard", 1) == STANDARD
+    with pytest.raises(RuleFault, match=r"expected one of firm 1, .*, got 'standard 2'"):
+        shipped_rule("standard", 2)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"name": None}, "/name: expected a valid string, got None"),
+        ({"grace_s": 5}, "/grace_s: expected no such field"),
+        ({"interval_s": 420}, "/interval_s: expected seconds that divide an hour, such as 900 or 1800, got 420"),
+        ({"time_zone": "Mars/Olympus"}, "/time_zone: expected an IANA time zone such as Europe/Berlin, got 'Mars/O"),
+        ({"tolerance_share": "1.5"}, "/tolerance_share: expected 0 to 1, got 1.5"),
+        ({"tolerance_share": 0.5}, "/tolerance_share: expected a decimal as text"),
+        ({"missing": "MEAN"}, "/missing: expected 'NOTHING', 'ZERO' or 'ESTIMATE', got 'MEAN'"),
+        ({"pricing": "UNKNOWN"}, "/pricing: expected one of PAY_AS_BID, PAY_AS_CLEARED, REGULATED, UNPAID, got"),
+        ({"currency_places": {"EUR": 5}}, "/currency_places/EUR: expected less than or equal to 4, got 5"),
+        ({"final_after_s": 5, "missing_after_s": 5}, "expected provisional_after_s to be at most final_after_s (5)"),
+        ({"missing_after_s": 2592001}, "expected missing_after_s to be at most final_after_s (2592000), got 2592001"),
+        (
+            {"deficiency_price_per_mwh": "1", "deficiency_multiplier": "1"},
+            "expected a deficiency price or a deficiency multiplier, got both",
+        ),
+        (
+            {"pricing": "UNPAID", "regulated_price_per_mwh": "1"},
+            "expected a regulated price with pricing REGULATED alone, got it with UNPAID",
+        ),
+    ],
+)
+def test_wrong_parameters_are_refused_with_what_is_wrong(parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(RuleFault) as refused:
+        SettlementRule.of({"name": "ours", "version": 1, **parameters})
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected JSON, got something else at line 1, column 1"),
+        ('{"name":"a","name":"b","version":1}', "/name: expected the key once, got it twice"),
+        ('{"name":"a","version":1}', "expected the canonical text with every parameter, got another from character 2"),
+        (STANDARD.text.replace(",", ", "), "expected the canonical text"),
+        (STANDARD.text + " " * MAX_RULE_TEXT, f"expected at most {MAX_RULE_TEXT} characters, got"),
+    ],
+)
+def test_a_text_that_is_not_the_canonical_one_is_refused(text: str, message: str) -> None:
+    with pytest.raises(RuleFault) as refused:
+        SettlementRule.parse(text)
+    assert message in str(refused.value)
+
+
+def test_money_has_the_decimals_of_its_currency_unless_the_rule_says_others() -> None:
+    assert [minor_unit(currency) for currency in ("EUR", "JPY", "KWD", "CLF")] == [2, 0, 3, 4]
+    rule = SettlementRule.of({"name": "ours", "version": 1, "currency_places": {"EUR": 4}})
+    assert (rule.places_of("EUR"), rule.places_of("JPY")) == (4, 0)
