@@ -24,6 +24,7 @@ PARTS = (
     "following.py",
     "headway.py",
     "ledger",
+    "settlement",
     "replica.py",
 )
 """Of the services, what makes and keeps the ledger's state out of the log; of the schemas it is everything."""

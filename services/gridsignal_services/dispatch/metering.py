@@ -13,8 +13,8 @@ from gridsignal_services.dispatch.tables import TooMany
 from gridsignal_services.dispatch.views import Metered
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import DeliveryInterval, Terms, measured, terms_of, totals, unmeasured
-from gridsignal_services.ledger.means import Gap
 from gridsignal_services.ledger.tracked import TrackedOrder
+from gridsignal_services.settlement.energy import Gap
 from gridsignal_services.work import Work
 
 PAGE = 1000

@@ -42,8 +42,8 @@ from gridsignal_services.dispatch.views import (
     SiteView,
 )
 from gridsignal_services.ledger.delivered import DeliveryInterval
-from gridsignal_services.ledger.delivery import amount
 from gridsignal_services.rest.accept import CSV
+from gridsignal_services.settlement.delivery import amount
 
 R = TypeVar("R", bound=Record)
 

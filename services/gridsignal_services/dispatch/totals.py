@@ -27,10 +27,10 @@ from gridsignal_services.ledger.amounts import Amount, exactly
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import OrderTotals, ordered_ws
-from gridsignal_services.ledger.delivery import wh_of
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
 from gridsignal_services.rest import problems
+from gridsignal_services.settlement.delivery import wh_of
 from gridsignal_services.work import Work
 
 MOST = 2000

@@ -23,9 +23,9 @@ from gridsignal_services.dispatch.meters import PassedOver
 from gridsignal_services.ledger.amounts import Amount
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import DeliveryInterval, OrderTotals, ordered_ws
-from gridsignal_services.ledger.delivery import wh_of
 from gridsignal_services.ledger.ordering import option_of
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
+from gridsignal_services.settlement.delivery import wh_of
 
 
 class RequestView(Shape):

@@ -24,9 +24,9 @@ from gridsignal_schemas.rules.profile import Profile
 from gridsignal_schemas.values import Shape, Timestamp
 from gridsignal_services.ledger.amounts import Amount, exactly
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.delivery import amount, deficiency_w, deviation_w, shared_delivery_w, wh_of
-from gridsignal_services.ledger.means import Gap, Mean, net_means
 from gridsignal_services.ledger.tracked import Ahead, TrackedOrder
+from gridsignal_services.settlement.delivery import amount, deviation, share_of, wh_of
+from gridsignal_services.settlement.energy import Gap, Mean, net_means
 
 _BROKEN_OFF = frozenset({OrderState.COMPLETED, OrderState.ABORTED, OrderState.DEFAULTED})
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -247,7 +247,8 @@ def _stretches(terms: Terms, baseline: _Curve, mean: Mean) -> Iterator[Mean]:
 
 
 def _interval(terms: Terms, stretch: Mean, baseline_w: int | None) -> DeliveryInterval:
-    starts_at, ends_at, actual_w, gap = stretch
+    starts_at, ends_at, gap = stretch.starts_at, stretch.ends_at, stretch.gap
+    actual_w = None if stretch.net_w is None else round(stretch.net_w)
     ordered_w = terms.ordered.at(starts_at)
     delivered = missing = energy = worth = None
     if baseline_w is not None and actual_w is not None:
@@ -255,7 +256,7 @@ def _interval(terms: Terms, stretch: Mean, baseline_w: int | None) -> DeliveryIn
         if starts_at >= terms.over_at:
             delivered, missing = 0, ordered_w
         else:
-            delivered, missing = _shares(terms.direction, ordered_w, baseline_w, actual_w, ahead_w)
+            delivered, missing = share_of(deviation(terms.direction, baseline_w, actual_w), ahead_w, ordered_w)
         span = ends_at - starts_at
         energy = wh_of(_watt_seconds(delivered, span))
         worth = _worth(terms, _watt_seconds(delivered, span), _watt_seconds(missing, span))
@@ -271,14 +272,6 @@ def _interval(terms: Terms, stretch: Mean, baseline_w: int | None) -> DeliveryIn
         amount=worth,
         gap=gap or (Gap.NO_BASELINE if baseline_w is None else None),
     )
-
-
-def _shares(direction: Direction, ordered_w: int, baseline_w: int, actual_w: int, ahead_w: int) -> tuple[int, int]:
-    """What the order gets of the deviation, and what it lacks."""
-    _, delivered = shared_delivery_w(deviation_w(direction, baseline_w, actual_w), (ahead_w, ordered_w))
-    if ahead_w:  # a move the wrong way is missing once: from the order accepted first
-        return delivered, ordered_w - delivered
-    return delivered, deficiency_w(direction, baseline_w, actual_w, ordered_w)
 
 
 def _watt_seconds(power_w: int, span: timedelta) -> int:

@@ -127,7 +127,7 @@ class SettlementRule(Shape):
         default_factory=dict
     )
     """Decimals of a currency where they are not those of ISO 4217."""
-    rounding: Annotated[Rounding, Field(strict=False)] = Rounding.HALF_EVEN
+    rounding: Annotated[Rounding, Field(strict=False)] = Rounding.HALF_UP
     """Of money; lines carry what rounding took, so that they add up to their total."""
     provisional_after_s: Wait = _HOUR_S
     """When the first version is due."""

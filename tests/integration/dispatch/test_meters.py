@@ -18,7 +18,7 @@ from gridsignal_services.dispatch.kept_file import Unreadable
 from gridsignal_services.dispatch.metering import Measuring
 from gridsignal_services.dispatch.meters import Meters
 from gridsignal_services.dispatch.tables import TooMany
-from gridsignal_services.ledger.means import Gap
+from gridsignal_services.settlement.energy import Gap
 from gridsignal_services.work import NOBODYS
 from tests.builders import a_meter_reading, utc
 from tests.unit.ledger.market import Market

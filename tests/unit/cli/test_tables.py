@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gridsignal.cli.tables import in_mwh
 from gridsignal_schemas.values import MW
-from gridsignal_services.ledger.delivery import amount, wh_of
+from gridsignal_services.settlement.delivery import amount, wh_of
 
 CENT = Decimal("0.01")
 

@@ -9,7 +9,8 @@ import pytest
 
 from gridsignal import MW
 from gridsignal_schemas.messages import DispatchOrder, MeterPoint, MeterReading, OrderResponse, Quality, ResponseKind
-from gridsignal_services.ledger.delivered import DeliveryInterval, net_means
+from gridsignal_services.ledger.delivered import DeliveryInterval
+from gridsignal_services.settlement.energy import net_means
 from tests.builders import (
     a_baseline_declaration,
     a_dispatch_request,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from gridsignal import MW
 from gridsignal_schemas.messages import DispatchOrder, MeterReading, OrderState, RunMode
 from gridsignal_services.ledger.delivered import terms_of, totals
-from gridsignal_services.ledger.means import Gap, net_means
 from gridsignal_services.ledger.tracked import Step
+from gridsignal_services.settlement.energy import Gap, net_means
 from tests.builders import a_meter_reading, utc
 from tests.metered import delivery
 from tests.unit.ledger.test_delivered import a_zone, ordered, quarter, two_orders

@@ -9,7 +9,7 @@ import pytest
 from gridsignal_schemas.messages import Decision, Direction, DispatchOrder, OrderState, RunMode
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
-from gridsignal_services.ledger.delivery import amount, deficiency_w, deviation_w, shared_delivery_w, wh_of
+from gridsignal_services.settlement.delivery import amount, deviation, share_of, wh_of
 from tests.builders import an_option, utc
 from tests.owning import next_records
 from tests.unit.ledger.market import Market, told_decisions, told_orders
@@ -27,7 +27,7 @@ def test_scenario_1_twelve_megawatts_for_45_minutes_are_worth_810_euros() -> Non
     assert order.ends_at is not None
     assert order.price_per_mwh is not None
     seconds = int((order.ends_at - order.starts_at).total_seconds())
-    (delivered,) = shared_delivery_w(deviation_w(order.direction, 40 * MW, 28 * MW), [order.power_w])
+    delivered, _ = share_of(deviation(order.direction, 40 * MW, 28 * MW), 0, order.power_w)
     assert amount(delivered * seconds, order.price_per_mwh) == Decimal("810.0000")
     assert wh_of(delivered * seconds) == 9_000_000
 
@@ -37,8 +37,7 @@ def test_scenario_1_twelve_megawatts_for_45_minutes_are_worth_810_euros() -> Non
     [(7, 2, 0, "14"), (8, 2, 0, "14"), (9, 1, 1, "-4"), (10, 0, 2, "-22"), (11, 0, 3, "-33")],
 )
 def test_scenario_2_the_worked_example_of_uftp(actual: int, delivered: int, deficiency: int, settlement: str) -> None:
-    given, ordered_w = (Direction.LOAD_DECREASE, 10 * MW, actual * MW), 2 * MW
-    (delivered_w,), missing_w = shared_delivery_w(deviation_w(*given), [ordered_w]), deficiency_w(*given, ordered_w)
+    delivered_w, missing_w = share_of(deviation(Direction.LOAD_DECREASE, 10 * MW, actual * MW), 0, 2 * MW)
     assert (delivered_w, missing_w) == (delivered * MW, deficiency * MW)
     paid = amount(delivered_w * 900, Decimal(28)) - amount(missing_w * 900, Decimal(44))
     assert paid == Decimal(settlement)

@@ -21,11 +21,11 @@ from gridsignal_services.settlement.rules import (
 )
 
 SHIPPED_SHA256 = {
-    ("firm", 1): "86297f5b8dff5b6ad99a57e6ef56c3b537a8913aa9861a12f40967ed7aa37b5a",
-    ("half-hour-gb", 1): "8b6773ec26e4bd91206fa7721959e3729f104b63cabcbfd67784cc72ab584280",
-    ("half-hour-in", 1): "41303404516bbee7904041de0979ef3dd87b4b19d46b90ad14c84860cd27ed49",
-    ("standard", 1): "4951415ef61a740a4afb8ee0b6f734a532119092cc9bb2e66eed7be0644bb16e",
-    ("uftp", 1): "66abdbb14f69986dee92e270aeddb1af5e9fb8ba0e85e299b051dacc36a7d2b7",
+    ("firm", 1): "8a98aefd4d8b466ef608b65608107a44f42cfe7e172cfb738b891401bc2247de",
+    ("half-hour-gb", 1): "efcd6805542225a143e3ebc5f55320db50d8f314fd6b9f92fc5a3661760e90ea",
+    ("half-hour-in", 1): "d935eba108ac04de59cfa250afe72d48780a41c25f76e4415408efdf35e83a6a",
+    ("standard", 1): "11b22a5688490ea53e32b0de60fd2bbfd4e91a704a1bc4f2ec5395001f31277c",
+    ("uftp", 1): "5bbaba44fe9671a6ac4068a6abcdbbba132d2d1d3847fe758c4545268e73d6f0",
 }
 """Requests on logs name rules by these: another text is another version."""
 
