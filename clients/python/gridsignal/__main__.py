@@ -41,7 +41,12 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "for a data center": (
         Command("watch", "gridsignal.cli.watch", "cli", "follow prices, carbon, alerts, requests, orders"),
         Command("whoami", "gridsignal.cli.whoami", "cli", "whose token this is, and whether the gateway takes it"),
-        Command("baseline", "gridsignal.cli.baseline", "cli", "declare what a site draws if nobody asks"),
+        Command(
+            "baseline",
+            "gridsignal_services.cli.baseline",
+            "cli",
+            "what a site draws if nobody asks, declared or from history",
+        ),
         Command("offer", "gridsignal.cli.offer", "cli", "offer flexible load, withdraw it, see where it stands"),
         Command("respond", "gridsignal.cli.respond", "cli", "accept or refuse an order, report how it goes"),
         Command("meter", "gridsignal.cli.meter", "cli", "report what a meter showed"),

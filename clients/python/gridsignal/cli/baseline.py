@@ -1,4 +1,4 @@
-"""`gridsignal baseline`: what a site would draw if nobody asked for anything."""
+"""`gridsignal baseline declare` and `show`: what a site says that it would draw if nobody asked for anything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import gridsignal
 from gridsignal.__main__ import OK
-from gridsignal.cli.arguments import Arguments, give_examples, moment, power_w, whole
+from gridsignal.cli.arguments import moment, power_w, whole
 from gridsignal.cli.connection import add_api, add_options, archive, exit_code, open_grid
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import period, show_rows, when
@@ -18,7 +18,6 @@ from gridsignal.history import BaselineStretch
 from gridsignal_schemas.sheets import Sheet
 
 EXAMPLE = """\
-examples:
   gridsignal baseline declare --site fra-1 --power 36MW --days 7
   gridsignal baseline show --site fra-1
   gridsignal baseline show --site fra-1 --from 2030-05-12 --to 2030-05-13 --csv > baseline.csv
@@ -37,15 +36,8 @@ _AHEAD = timedelta(days=7)
 _LONGEST = timedelta(days=_LONGEST_DAYS)
 
 
-def parser() -> Arguments:
-    """The command's arguments."""
-    arguments = Arguments(
-        prog="gridsignal baseline",
-        description="Declare a flat baseline, to try things with, and see what is declared. A program declares its own"
-        " curve with the SDK.",
-        epilog=EXAMPLE,
-    )
-    actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
+def add_actions(actions: Any) -> None:
+    """What is done about declarations, as actions of the command."""
     declare = actions.add_parser("declare", help="the same power for some days from today's midnight, UTC")
     declare.add_argument("--power", type=power_w, required=True, metavar="POWER", help="at the meter, such as 36MW")
     days = whole(1, _LONGEST_DAYS)
@@ -55,12 +47,10 @@ def parser() -> Arguments:
     look.add_argument("--from", dest="since", type=moment, metavar="TIME", help="from here on (default: now)")
     look.add_argument("--to", dest="until", type=moment, metavar="TIME", help="to here (default: seven days later)")
     add_options(look, site=True, address=add_api, sheet=True)
-    give_examples(actions, EXAMPLE)
-    return arguments
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command."""
+    """Runs one of these actions."""
     return exit_code({"declare": _declare, "show": _show}[args.action](args), args, WORDS)
 
 

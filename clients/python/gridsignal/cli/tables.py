@@ -108,14 +108,15 @@ def _show_series(series: SpotPrice | CarbonIntensity) -> None:
         what, unit = f"{series.accounting} {series.scope} {series.mix}", "g/kWh"
     most = max((abs(value) for _, _, value in series.intervals() if value is not None), default=Decimal(0))
     rows = [
-        (when(start, series.zone), "-" if value is None else f"{value:8.2f}", _bar(value, most))
+        (when(start, series.zone), "-" if value is None else f"{value:8.2f}", bar(value, most))
         for start, _, value in series.intervals()
     ]
     title = f"{series.zone}  {what}  {series.status}  revision {series.revision}  from {series.provider}"
     show_rows(title, ("from", unit, ""), rows)
 
 
-def _bar(value: Decimal | None, most: Decimal) -> str:
+def bar(value: Decimal | None, most: Decimal) -> str:
+    """A value as a bar beside the longest one; of - where it is below zero."""
     if value is None or not most:
         return ""
     length = round(abs(value) / most * _BAR)

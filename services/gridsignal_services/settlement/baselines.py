@@ -1,0 +1,305 @@
+"""Baselines by the methods of methods.toml: what a site would have drawn in an event's hours.
+
+    X_OF_Y               history(i) = mean over the chosen days of the mean power in interval i, by the local clock
+    adjusted SCALAR      baseline(i) = a x history(i),  a = mean(today, window) / mean(chosen days, window), clipped
+    adjusted ADDITIVE    baseline(i) = history(i) + mean(today, window) - mean(chosen days, window)
+    METER_BEFORE_AFTER   baseline(i) = mean of whole hours before and after the event
+
+All of it is exact: nothing is rounded before it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from typing import NamedTuple
+
+from gridsignal_services.settlement.days import Calendar, Slot
+from gridsignal_services.settlement.history import Gap, History
+from gridsignal_services.settlement.methods import DeclaredBefore, MeterBeforeAfter, Method, XOfY
+
+_DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+
+
+class NoBaseline(Exception):
+    """The method gives none: in words what it needs, what was found, and what holds in its place."""
+
+
+class Event(NamedTuple):
+    """The hours that are asked about, of the day that they begin on."""
+
+    day: date
+    starts_at: datetime
+    ends_at: datetime
+
+
+class LeftOut(NamedTuple):
+    """A day of the right type that was not eligible, and why."""
+
+    day: date
+    why: str
+
+
+class Adjustment(NamedTuple):
+    """What was done to the history."""
+
+    kind: str
+    value: Fraction | None
+    """SCALAR: the factor; ADDITIVE: in watts; None: nothing was done."""
+
+
+class Baseline(NamedTuple):
+    """A baseline, interval by interval, and how it came about."""
+
+    slots: tuple[Slot, ...]
+    days: tuple[date, ...]
+    """The days that it is the mean of, newest first."""
+    left_out: tuple[LeftOut, ...]
+    history_w: tuple[Fraction, ...]
+    adjustment: Adjustment
+    baseline_w: tuple[Fraction, ...]
+    notes: tuple[str, ...]
+    """What somebody who is paid by it should know, in sentences."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What is known of a site: its readings, its zone's calendar, the days on which it was asked to move power."""
+
+    history: History
+    calendar: Calendar
+    event_days: frozenset[date] = frozenset()
+
+
+def baseline(method: Method, site: Site, event: Event, resolution: timedelta) -> Baseline:
+    """The baseline of an event, in intervals of this length. Raises NoBaseline."""
+    slots = site.calendar.slots(event.starts_at, event.ends_at, resolution)
+    match method.parameters:
+        case XOfY() as rule:
+            return _XOfY(method.name, rule, site, event, slots).baseline(resolution)
+        case MeterBeforeAfter() as rule:
+            return _before_and_after(method.name, rule, site, event, slots)
+        case DeclaredBefore():
+            raise NoBaseline(f"{method.name} reads no history: it is what the site declared before the request")
+
+
+class _Day(NamedTuple):
+    """An eligible day's figures."""
+
+    day: date
+    event_w: tuple[Fraction, ...]
+    window_w: tuple[Fraction, ...]
+    mean_w: Fraction
+    """In the event's hours: days are picked by it."""
+
+
+class _XOfY:
+    """One question to a rule of this kind."""
+
+    def __init__(self, name: str, rule: XOfY, site: Site, event: Event, slots: tuple[Slot, ...]) -> None:
+        self._name, self._rule, self._site, self._event, self._slots = name, rule, site, event, slots
+        self._is_working = site.calendar.is_working(event.day)
+        self._x, self._y, self._least = rule.counts(is_working=self._is_working)
+        self._left_out: list[LeftOut] = []
+        self._notes: list[str] = []
+
+    def baseline(self, resolution: timedelta) -> Baseline:
+        """The answer. Raises NoBaseline."""
+        window = self._window(resolution)
+        today_w = self._today(window)
+        days = self._picked(self._eligible(window if today_w is not None else ()))
+        history_w = tuple(_mean(each) for each in zip(*(day.event_w for day in days), strict=True))
+        before_w = _weighted(window, [_mean(each) for each in zip(*(day.window_w for day in days), strict=True)])
+        adjustment = self._adjustment(today_w, before_w)
+        return Baseline(
+            self._slots,
+            tuple(day.day for day in days),
+            tuple(self._left_out),
+            history_w,
+            adjustment,
+            tuple(_adjusted(power_w, adjustment) for power_w in history_w),
+            tuple(self._notes),
+        )
+
+    def _window(self, resolution: timedelta) -> tuple[Slot, ...]:
+        if self._rule.adjust == "NONE" or self._rule.window_min is None:
+            return ()
+        since, until = (self._event.starts_at + minutes * _MINUTE for minutes in self._rule.window_min)
+        return self._site.calendar.slots(since, until, resolution)
+
+    def _today(self, window: tuple[Slot, ...]) -> Fraction | None:
+        """The mean of the adjustment's window on the day itself; None where there is none to go by."""
+        if not window:
+            return None
+        found = self._site.history.mean_w(window[0].starts_at, window[-1].ends_at)
+        if isinstance(found, Gap):
+            hours = self._hours(window)
+            self._notes.append(f"it is not adjusted: of {self._event.day}, the readings of {hours} are {_said(found)}")
+            return None
+        return found
+
+    def _eligible(self, window: tuple[Slot, ...]) -> Iterator[_Day]:
+        """The eligible days, newest first; what makes a day ineligible is noted."""
+        for back in range(1, self._rule.lookback_days + 1):
+            day = self._event.day - back * _DAY
+            calendar = self._site.calendar
+            if self._rule.day_types == "WORKING_OR_NOT" and calendar.is_working(day) is not self._is_working:
+                continue
+            found = self._figures(day, window)
+            if isinstance(found, _Day):
+                yield found
+            else:
+                self._left_out.append(LeftOut(day, found))
+
+    def _figures(self, day: date, window: tuple[Slot, ...]) -> _Day | str:
+        """A day's figures, or why it is not eligible."""
+        if day in self._site.event_days:
+            return "an event day"
+        if not self._rule.clock_change_days and self._site.calendar.is_clock_change(day):
+            return "its clock was changed"
+        powers_w: list[Fraction] = []
+        asked = self._slots + window
+        for slot, same in zip(asked, self._site.calendar.same_hours(asked, self._event.day, day), strict=True):
+            found = Gap.MISSING if same is None else self._site.history.mean_w(*same)
+            if isinstance(found, Gap):
+                return f"the readings of {self._hours((slot,))} are {_said(found)}"
+            powers_w.append(found)
+        event_w = powers_w[: len(self._slots)]
+        return _Day(day, tuple(event_w), tuple(powers_w[len(event_w) :]), _weighted(self._slots, event_w))
+
+    def _picked(self, eligible: Iterator[_Day]) -> list[_Day]:
+        last = self._last(eligible)
+        if len(last) < self._least:
+            raise NoBaseline(self._too_few(len(last)))
+        if len(last) < self._y:
+            self._notes.append(f"it goes by {len(last)} days, fewer than {self._y}: {self._searched()} has no more")
+        x = min(self._x, len(last))
+        if self._rule.pick == "LATEST":
+            return last[:x]
+        highest = sorted(last, key=lambda day: day.mean_w, reverse=True)  # of equals the newer first
+        skipped = (len(last) - x) // 2 if self._rule.pick == "MID" else 0
+        picked = {day.day for day in highest[skipped : skipped + x]}
+        return [day for day in last if day.day in picked]
+
+    def _last(self, eligible: Iterator[_Day]) -> list[_Day]:
+        """The last y eligible days; one that used too little makes room for an earlier one."""
+        last: list[_Day] = []
+        for day in eligible:
+            last.append(day)
+            if len(last) == self._y and not self._drop_low(last):
+                break
+        else:
+            while self._drop_low(last):
+                pass
+        return last
+
+    def _drop_low(self, last: list[_Day]) -> bool:
+        """Takes days out that used less than the rule's share of the days' mean. Whether there were any."""
+        if self._rule.low_day_share is None or not last:
+            return False
+        limit_w = Fraction(self._rule.low_day_share) * _mean([day.mean_w for day in last])
+        low = [day for day in last if day.mean_w < limit_w]
+        for day in low:
+            last.remove(day)
+            share = f"{Fraction(self._rule.low_day_share) * 100} %"
+            self._left_out.append(LeftOut(day.day, f"it used less than {share} of the days' mean in the event's hours"))
+        return bool(low)
+
+    def _adjustment(self, today_w: Fraction | None, before_w: Fraction) -> Adjustment:
+        if today_w is None:
+            return Adjustment(self._rule.adjust, None)
+        if self._rule.adjust == "ADDITIVE":
+            return Adjustment("ADDITIVE", today_w - before_w)
+        if before_w <= 0 or today_w < 0:
+            self._notes.append("it is not adjusted: a factor needs power taken from the grid in the window")
+            return Adjustment("SCALAR", None)
+        factor = today_w / before_w
+        if self._rule.clip is not None:
+            share = Fraction(self._rule.clip)
+            factor = max(1 - share, min(1 + share, factor))
+        return Adjustment("SCALAR", factor)
+
+    def _too_few(self, found: int) -> str:
+        kind = self._kind()
+        least = f"{self._least} at least" if self._least < self._y else "no fewer"
+        why = "; ".join(f"{day}: {reason}" for day, reason in self._left_out[:_SHOWN])
+        more = f"; and {len(self._left_out) - _SHOWN} more" if len(self._left_out) > _SHOWN else ""
+        left_out = f" Left out: {why}{more}." if why else ""
+        return (
+            f"{self._name} needs {self._y} {kind}, {least}, and {self._searched()} has {found}.{left_out}"
+            " What the site declared holds in its place."
+        )
+
+    def _kind(self) -> str:
+        if self._rule.day_types == "ALL":
+            return "days with readings"
+        return "working days with readings" if self._is_working else "weekend days or holidays with readings"
+
+    def _searched(self) -> str:
+        return f"the period of {self._rule.lookback_days} days before {self._event.day}"
+
+    def _hours(self, slots: Sequence[Slot]) -> str:
+        return _hours(self._site.calendar, slots)
+
+
+_SHOWN = 5
+"""How many of the days that were left out an error names."""
+
+
+def _before_and_after(name: str, rule: MeterBeforeAfter, site: Site, event: Event, slots: tuple[Slot, ...]) -> Baseline:
+    first = _full_hour(site.calendar, event.starts_at)
+    last = event.ends_at + (_full_hour(site.calendar, event.ends_at) - event.ends_at) % _HOUR
+    before = first - rule.skip_h * _HOUR
+    after = last + rule.skip_h * _HOUR
+    used = [Slot(before - hours * _HOUR, before - (hours - 1) * _HOUR) for hours in range(rule.before_h, 0, -1)]
+    used += [Slot(after + hours * _HOUR, after + (hours + 1) * _HOUR) for hours in range(rule.after_h)]
+    powers_w: list[Fraction] = []
+    for hour in used:
+        found = site.history.mean_w(*hour)
+        if isinstance(found, Gap):
+            hours = _hours(site.calendar, (hour,))
+            raise NoBaseline(
+                f"{name} needs the hours before and after the event, and on {site.calendar.day_of(hour.starts_at)} the"
+                f" readings of {hours} are {_said(found)}. What the site declared holds in its place."
+            )
+        powers_w.append(found)
+    level = (_mean(powers_w),) * len(slots)
+    return Baseline(slots, (event.day,), (), level, Adjustment("NONE", None), level, ())
+
+
+def _full_hour(calendar: Calendar, moment: datetime) -> datetime:
+    """The last full hour of the zone's clock."""
+    local = moment.astimezone(calendar.timezone)
+    past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    return moment - past
+
+
+def _adjusted(power_w: Fraction, adjustment: Adjustment) -> Fraction:
+    if adjustment.value is None:
+        return power_w
+    return power_w * adjustment.value if adjustment.kind == "SCALAR" else power_w + adjustment.value
+
+
+def _mean(powers_w: Sequence[Fraction]) -> Fraction:
+    return sum(powers_w, Fraction(0)) / len(powers_w)
+
+
+def _weighted(slots: Sequence[Slot], powers_w: Sequence[Fraction]) -> Fraction:
+    """The mean over intervals that need not be of one length; 0 over none."""
+    lengths = [Fraction((slot.ends_at - slot.starts_at) // _MICROSECOND) for slot in slots]
+    weighted = (power_w * length for power_w, length in zip(powers_w, lengths, strict=False))
+    return sum(weighted, Fraction(0)) / sum(lengths) if lengths and powers_w else Fraction(0)
+
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def _said(gap: Gap) -> str:
+    return "missing" if gap is Gap.MISSING else "said to be bad or missing"
+
+
+def _hours(calendar: Calendar, slots: Sequence[Slot]) -> str:
+    since, until = (moment.astimezone(calendar.timezone) for moment in (slots[0].starts_at, slots[-1].ends_at))
+    return f"{since:%H:%M} to {until:%H:%M}"

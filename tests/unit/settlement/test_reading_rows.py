@@ -1,0 +1,122 @@
+"""A CSV of readings: what counts of it, and each fault by line and column, with what was expected and what was got."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridsignal_services.settlement.history import Gap, History, Reading
+from gridsignal_services.settlement.reading_rows import WrongRow, readings
+
+AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ALL = "starts_at,ends_at,import_w,export_w,register_wh,quality,seq,meter"
+ROW = "2024-05-14T12:00Z,2024-05-14T13:00Z"
+
+
+def read(*rows: str, head: str = ALL) -> list[Reading]:
+    return list(readings(f"{line}\n" for line in (head, *rows)))
+
+
+@pytest.mark.parametrize(
+    ("row", "reading"),
+    [
+        (f"{ROW},10,,,,,", Reading("main", AT, AT + HOUR, Fraction(10), 0)),
+        (f"{ROW},10.25,4,99,ESTIMATED,7,battery", Reading("battery", AT, AT + HOUR, Fraction("6.25"), 7)),
+        (f"{ROW},,4,,ok,,", Reading("main", AT, AT + HOUR, Fraction(-4), 0)),
+        (f"{ROW},,,,,,", Reading("main", AT, AT + HOUR, None, 0)),
+        (f"{ROW},10,,,MISSING,,", Reading("main", AT, AT + HOUR, None, 0)),
+        ("2024-05-14T14:00+02:00, 2024-05-14T15:00:00+02:00, 10,,,,,", Reading("main", AT, AT + HOUR, Fraction(10), 0)),
+    ],
+)
+def test_a_row_is_a_reading(row: str, reading: Reading) -> None:
+    assert read(row, "") == [reading]
+
+
+def test_three_columns_are_enough_in_any_order() -> None:
+    assert read("10," + ROW, head="\ufeffimport_w,starts_at,ends_at") == [Reading("main", AT, AT + HOUR, Fraction(10))]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (f"{ROW},ten,,,,,", r"line 3, column import_w: expected a number such as 24000000, .*, got 'ten'"),
+        (f"{ROW},-10,,,,,", r"line 3, column import_w: expected a number .* not below 0, .*, got '-10'"),
+        (f"{ROW},NaN,,,,,", r"line 3, column import_w: .*, got 'NaN'"),
+        (f"{ROW},1,x,,,,", r"line 3, column export_w: .*, got 'x'"),
+        (f"{ROW},1,,x,,,", r"line 3, column register_wh: .*, got 'x'"),
+        (f"{ROW},1,,,GOOD,,", r"line 3, column quality: expected one of OK, ESTIMATED, .*, got 'GOOD'"),
+        (f"{ROW},1,,,,1.5,", r"line 3, column seq: expected a whole number from 0 to \d+, got '1.5'"),
+        ("2024-05-14T12:00,2024-05-14T13:00Z,1,,,,,", r"line 3, column starts_at: expected a time with its offset"),
+        ("2024-05-14T12:00Z,,1,,,,,", r"line 3, column ends_at: expected a time with its offset .*, got nothing"),
+        ("2024-05-14T12:00Z,2024-05-14T12:00Z,1,,,,,", r"line 3, column ends_at: expected a time after starts_at"),
+        (f"{ROW},1,,,,,,,", r"line 3: expected as many cells as columns, got more"),
+        (f'{ROW},"1,,,,,', r"line 3: expected a row of CSV, got one that can't be read"),
+    ],
+)
+def test_a_fault_is_named_by_its_line_and_column(row: str, said: str) -> None:
+    with pytest.raises(WrongRow, match=said):
+        read(f"{ROW},1,,,,,", row)
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        (
+            "",
+            r"line 1: expected the columns starts_at, ends_at, import_w, got none named starts_at or ends_at or",
+        ),
+        ("starts_at,ends_at", r"line 1: expected the columns .*, got none named import_w"),
+        ("starts_at,ends_at,import_w,kw", r"line 1: expected no columns but starts_at, .*, got 'kw'"),
+    ],
+)
+def test_a_fault_of_the_head_line_is_named(head: str, said: str) -> None:
+    with pytest.raises(WrongRow, match=said):
+        read(head=head)
+
+
+def reading(power_w: int | None, starts_min: int, ends_min: int, meter: str = "main", seq: int = 0) -> Reading:
+    minute = timedelta(minutes=1)
+    held = None if power_w is None else Fraction(power_w)
+    return Reading(meter, AT + starts_min * minute, AT + ends_min * minute, held, seq)
+
+
+@pytest.mark.parametrize(
+    ("said", "mean_w"),
+    [
+        ([reading(10, 0, 30), reading(20, 30, 60)], Fraction(15)),
+        ([reading(10, 0, 15), reading(20, 15, 60)], Fraction(35, 2)),
+        ([reading(10, -60, 90)], Fraction(10)),
+        ([reading(10, 0, 60), reading(30, 0, 60)], Fraction(10)),
+        ([reading(10, 0, 60), reading(30, 0, 60, seq=1)], Fraction(30)),
+        ([reading(10, 0, 60), reading(30, 30, 60, seq=1)], Fraction(20)),
+        ([reading(10, 0, 60), reading(30, 0, 60, "battery")], Fraction(40)),
+        ([reading(10, 0, 60), reading(30, 0, 30, "battery")], Gap.MISSING),
+        ([reading(10, 0, 30), reading(10, 31, 60)], Gap.MISSING),
+        ([reading(10, 0, 30), reading(None, 30, 60)], Gap.BAD),
+        ([reading(10, 0, 60), reading(None, 0, 60, seq=1)], Gap.BAD),
+        ([reading(10, -60, 0), reading(10, 60, 90)], Gap.MISSING),
+        ([], Gap.MISSING),
+    ],
+)
+def test_the_mean_of_an_hour(said: list[Reading], mean_w: Fraction | Gap) -> None:
+    assert History(said).mean_w(AT, AT + HOUR) == mean_w
+
+
+@given(st.lists(st.integers(-(10**6), 10**6), min_size=60, max_size=60), st.integers(1, 59))
+def test_the_energy_of_two_parts_is_that_of_the_whole(powers_w: list[int], cut: int) -> None:
+    history = History(reading(power_w, at, at + 1) for at, power_w in enumerate(powers_w))
+    middle = AT + timedelta(minutes=cut)
+    first, second, whole = (
+        Fraction(history.mean_w(*part)) for part in ((AT, middle), (middle, AT + HOUR), (AT, AT + HOUR))
+    )
+    assert cut * first + (60 - cut) * second == 60 * whole == sum(powers_w)
+
+
+def test_the_commonest_length_is_the_resolution() -> None:
+    assert History([reading(1, 0, 15), reading(1, 15, 30), reading(1, 30, 90)]).resolution == timedelta(minutes=15)
+    assert History([reading(1, 0, 15), reading(1, 30, 90)]).resolution == timedelta(minutes=15)
