@@ -42,6 +42,7 @@ from gridsignal_schemas.messages import (
     SpotPrice,
     Standby,
     TimerFired,
+    TreeHead,
 )
 
 R = TypeVar("R", bound=Record)
@@ -203,6 +204,11 @@ def a_grid_clock(**changes: Any) -> GridClock:
     return _like(_ordinary(GridClock), changes)
 
 
+def a_tree_head(**changes: Any) -> TreeHead:
+    """A signed head of partition 3 after 4321 records."""
+    return _like(_ordinary(TreeHead), changes)
+
+
 # shorter names for what tests say most often
 an_order = a_dispatch_order
 a_request = a_dispatch_request
@@ -230,5 +236,6 @@ BUILDERS: dict[str, Callable[..., Record]] = {
     "Clearing": a_clearing,
     "TimerFired": a_timer_fired,
     "GridClock": a_grid_clock,
+    "TreeHead": a_tree_head,
 }
 """The builder of every record, by its name."""

@@ -29,6 +29,7 @@ from gridsignal_services.ledger.contradicted import Contradicted
 from gridsignal_services.ledger.entry import Entry, Outcome, entry_of
 from gridsignal_services.ledger.offering import settled
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.tree import leaf_of
 from gridsignal_services.telemetry import logger
 from gridsignal_services.timeouts import Timeouts
 
@@ -192,7 +193,7 @@ class Replica:
         outcome: Outcome | None = None
         record = await self._following.read(logged)
         if record is None:
-            ledger.skip(logged.offset)
+            ledger.skip(logged.offset, leaf_of(logged))
         else:
             outcome = await self._outcome_of(ledger, entry_of(logged, record))
             if outcome.code == "DEFECT":
@@ -241,10 +242,13 @@ class Replica:
         if self.ledgers[partition].position <= offset:
             await self._outcome(partition, offset)
 
-    async def submit(self, record: Record, principal: str, *, is_valid: bool = False) -> Outcome:
+    async def submit(
+        self, record: Record, principal: str, *, is_valid: bool = False, partition: int | None = None
+    ) -> Outcome:
         """Appends a record and answers what the reduce made of it.
 
-        An offer that is on the log already is answered without being logged again. `is_valid`: see Codec.written.
+        An offer that is on the log already is answered without being logged again. `is_valid`: see Codec.written;
+        `partition`: that of a record without a zone.
 
         Raises LogUnavailable when the log is away or the read-back takes too long: whether it counts is then unknown,
         and the same record again, or a query by its id, settles it.
@@ -254,7 +258,7 @@ class Replica:
             known = settled(self.ledger_of(record.zone).book, record, lambda: sha256_of(value))
             if known is not None:
                 return known
-        appended = await append(self._log, record, value, principal=principal, source=self.source)
+        appended = await append(self._log, record, value, principal=principal, source=self.source, partition=partition)
         try:
             with self._read_back.limit():
                 outcome = await self._outcome(appended.partition, appended.offset)

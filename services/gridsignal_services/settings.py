@@ -55,6 +55,11 @@ class ServerSettings:
     checkpoints: int = 2
     """How many checkpoints of the ledger are kept of each partition, in a folder of the directory for each door: a
     start reads the log from the newest on. 0: none, a start reads the dispatch stream from its beginning."""
+    heads_every_s: int = 60
+    """How long a record may wait for a signed tree head that covers it, in seconds of this machine; 0: none is written.
+    See docs/settlement.md, "Proof"."""
+    heads_after_clearing_s: int = 1
+    """The same for a clearing and what follows from it; at most heads_every_s."""
     host: str = "127.0.0.1"
     """The address to listen on."""
     gateway_port: int = 8081
@@ -207,6 +212,8 @@ def _secret(key: str, path: Path) -> str:
 _PATHS = frozenset({"directory", "feeds", "registry", "jwks", "revocations", "tls_certificate", "tls_key", "kafka_ca"})
 _COUNTS = frozenset({"jwks_refetch_s", "max_token_life_s", "token_leeway_s", "watch_files_s"})
 _MOST_CHECKPOINTS = 100
+_WAITS = frozenset({"heads_every_s", "heads_after_clearing_s"})
+_MOST_HEADS_S = 86_400
 _PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port", "ops_port"})
 _OPS_ABOVE = 1000
 
@@ -222,7 +229,7 @@ def _typed(key: str, name: str, text: str) -> object:
         if not (text.isascii() and text.isdigit() and len(text) <= 3):
             raise ConfigError(f"{key}: expected a number from 0 to {_MOST_CHECKPOINTS}, got {text!r:.60}")
         return int(text)
-    if name in _COUNTS:
+    if name in _COUNTS | _WAITS:
         if not (text.isascii() and text.isdigit() and len(text) <= 9):
             raise ConfigError(f"{key}: expected a whole number of seconds, got {text!r:.60}")
         return int(text)
@@ -234,6 +241,11 @@ def _faults_of_settings(settings: ServerSettings) -> list[str]:
         f"{name}: expected a port from 0 to 65535, got {getattr(settings, name)}"
         for name in sorted(_PORTS)
         if not 0 <= (getattr(settings, name) or 0) <= 65535
+    ]
+    faults += [
+        f"{name}: expected 0 to {_MOST_HEADS_S}, got {got}"
+        for name in sorted(_WAITS)
+        if not 0 <= (got := getattr(settings, name)) <= _MOST_HEADS_S
     ]
     if not 0 <= settings.checkpoints <= _MOST_CHECKPOINTS:
         faults.append(f"checkpoints: expected 0 to {_MOST_CHECKPOINTS}, got {settings.checkpoints}")

@@ -26,9 +26,9 @@ def test_a_subject_is_the_topic_and_the_records_full_name() -> None:
     assert subject(TOPICS["prices"], "SpotPrice") == "gridsignal.prices-gridsignal.SpotPrice"
 
 
-def test_every_record_has_a_zone_to_be_its_key_but_the_clock_of_all_zones() -> None:
+def test_every_record_has_a_zone_to_be_its_key_but_what_is_of_a_partition() -> None:
     without = {name for name, record in RECORDS.items() if "zone" not in record.model_fields}
-    assert without == {"GridClock"}
+    assert without == {"GridClock", "TreeHead"}
     for name in RECORDS.keys() - without - {"GridAlert"}:
         assert next(iter(RECORDS[name].model_fields)) == "zone"
 

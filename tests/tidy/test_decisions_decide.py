@@ -27,7 +27,7 @@ ACTING = {
         "route shell subscription sync tls tokens upgrade websocket wiring"
     ),
     "clients/python/gridsignal/testing": "clock fake records rest",
-    "services/gridsignal_services/access": "issuer refused_tokens",
+    "services/gridsignal_services/access": "issuer refused_tokens signer",
     "services/gridsignal_services": (
         "addresses clock collecting composition embedded following jwks_url ops output reloading "
         "replica serving slots supervised telemetry timeouts work"

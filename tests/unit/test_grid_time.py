@@ -39,8 +39,8 @@ def test_grid_time_never_runs_back_and_a_record_can_hold_it(grid: GridClock | No
 @example(FAST, -(2**60))
 def test_the_ledger_s_clock_is_grid_time(grid: GridClock, appended_us: int) -> None:
     ledger = Ledger(0)
-    assert ledger.apply(Entry(0, 0, 0, grid, "0" * 64, "service:embedded")).accepted
-    ledger.apply(Entry(0, 1, appended_us, a_site_registration(), "0" * 64, "service:dispatch"))
+    assert ledger.apply(Entry(0, 0, 0, grid, "0" * 64, "service:embedded", b"leaf")).accepted
+    ledger.apply(Entry(0, 1, appended_us, a_site_registration(), "0" * 64, "service:dispatch", b"leaf"))
     assert ledger.book.now == max(EPOCH, grid_time(grid, appended_us))
 
 

@@ -9,6 +9,7 @@ from gridsignal_schemas.messages.decisions import (
     Standby,
     Timer,
     TimerFired,
+    TreeHead,
 )
 from gridsignal_schemas.messages.flexibility import (
     DispatchRequest,
@@ -117,6 +118,7 @@ __all__ = [
     "Symbol",
     "Timer",
     "TimerFired",
+    "TreeHead",
     "Visibility",
     "Workload",
 ]

@@ -1,4 +1,4 @@
-"""The ledger's own records: clearings, timers, the grid's clock. Nobody outside ever sees them."""
+"""The ledger's own records: clearings, timers, the grid's clock, tree heads. They are delivered to nobody."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import Field
 
 from gridsignal_schemas.values import (
     EXACT_MAX,
+    INT32_MAX,
     Code,
     Identifier,
     Money,
@@ -139,3 +140,26 @@ class GridClock(Record):
     def at(self, appended_at: datetime) -> datetime:
         """Grid time of an append time."""
         return self.origin + (appended_at - self.epoch) * self.rate
+
+
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""32 bytes in hexadecimal."""
+
+
+class TreeHead(Record):
+    """A signed head of a partition's Merkle tree (RFC 9162): its records up to there were these and no others."""
+
+    partition: Annotated[int, Field(ge=0, le=INT32_MAX)]
+    """The partition it is of, and lies on."""
+    size: Annotated[int, Field(ge=1, le=EXACT_MAX)]
+    """Leaves of the tree: the head covers the offsets below."""
+    root: Hash
+    """The tree's root, 32 bytes in hexadecimal."""
+    log: Name
+    """Names the log, so that heads of two logs are never taken for two histories of one."""
+    signed_at: Timestamp
+    """When it was signed, by the signer's clock; also in a simulation that of the machine."""
+    signed_by: Hash
+    """The signer's Ed25519 public key, 32 bytes in hexadecimal."""
+    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
+    """Ed25519 over the head's text, as docs/settlement.md has it; 64 bytes in hexadecimal."""

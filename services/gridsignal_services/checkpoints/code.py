@@ -24,8 +24,10 @@ PARTS = (
     "following.py",
     "headway.py",
     "ledger",
-    "settlement",
+    "merkle.py",
     "replica.py",
+    "settlement",
+    "tree_heads.py",
 )
 """Of the services, what makes and keeps the ledger's state out of the log; of the schemas it is everything."""
 _LIBRARIES = ("fastavro", "pydantic", "pydantic-core")

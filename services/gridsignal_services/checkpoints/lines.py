@@ -19,6 +19,7 @@ from gridsignal_services.checkpoints.forms import form_of, hints_of, leaf
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.offsets import Offsets
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.tree import Tree
 
 _PIECE = 64
 """Items of a list or dict in one piece: copying them takes a fraction of a millisecond."""
@@ -38,11 +39,12 @@ class _State:
     book: Book = field(default_factory=Book)
     grid: GridClock | None = None
     refused_offsets: Offsets = field(default_factory=Offsets)
+    tree: Tree = field(default_factory=Tree)
 
 
 def pieces_of(ledger: Ledger) -> Iterator[Piece]:
     """The ledger's state. The ledger must not reduce anything before the last piece is taken."""
-    return _pieces(_State(ledger.book, ledger.grid, ledger.refused_offsets), "")
+    return _pieces(_State(ledger.book, ledger.grid, ledger.refused_offsets, ledger.tree), "")
 
 
 def ledger_of(partition: int, position: int, lines: Iterable[bytes]) -> Ledger:
@@ -52,6 +54,7 @@ def ledger_of(partition: int, position: int, lines: Iterable[bytes]) -> Ledger:
         _take(state, line)
     _share_audiences(state.book)
     ledger.book, ledger.grid, ledger.refused_offsets = state.book, state.grid, state.refused_offsets
+    ledger.tree = state.tree
     ledger.position = position
     return ledger
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from gridsignal_services.access.signer import Signer
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.bus import Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec
@@ -23,6 +24,7 @@ from gridsignal_services.dispatch.position import KEY_BYTES, PositionSeal
 from gridsignal_services.dispatch.readings import ReadingsReader
 from gridsignal_services.dispatch.registration import register_sites
 from gridsignal_services.ops import Watched
+from gridsignal_services.owning.heads import Heads
 from gridsignal_services.owning.owner import Owner
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
@@ -55,6 +57,7 @@ class Dispatch:
         self._log, self._replica, self._registry, self._clock = log, replica, registry, clock
         own = replica.checkpoints.directory if replica.checkpoints is not None else settings.directory
         self._readings = ReadingsReader(log, codec, registry, lambda: replica.grid, own)
+        self._heads = _heads(settings, log, time)
         seal = PositionSeal(_position_key(settings.directory), log.epoch)
         archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
         self._finished = _finished(replica.checkpoints, settings.directory)
@@ -93,7 +96,7 @@ class Dispatch:
         try:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(self._server.serve())
-                self._owner = Owner(self._replica, self._clock, election)
+                self._owner = Owner(self._replica, self._clock, election, self._heads)
                 lasting = supervise("readings", self._read_meters()), supervise("owner", self._owner.run())
                 beside = [tasks.create_task(work) for work in (*lasting, self._become_ready())]
                 await serving
@@ -147,6 +150,15 @@ class Dispatch:
         """Takes no more requests, answers those under way; `run` then returns."""
         self.health.set_ready(False, "stopping")
         self._server.stop()
+
+
+def _heads(settings: ServerSettings, log: Log, time: Time) -> Heads | None:
+    """What signs tree heads, where they are wanted. Raises as Signer.create_or_open does."""
+    if not settings.heads_every_s:
+        return None
+    signer = Signer.create_or_open(settings.directory)
+    after_clearing_s = min(settings.heads_every_s, settings.heads_after_clearing_s)
+    return Heads(log.epoch, signer, settings.heads_every_s, after_clearing_s, time.wall)
 
 
 def _finished(checkpoints: Checkpoints | None, directory: Path) -> Finished:

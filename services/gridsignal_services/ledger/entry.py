@@ -13,6 +13,7 @@ from gridsignal_services.access import NOBODY, Audience
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.codec import sha256_of
 from gridsignal_services.bus.publish import principal_of
+from gridsignal_services.ledger.tree import leaf_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Entry:
     """Of the Avro value without framing."""
     principal: str
     """Who caused it, as its producer wrote: "participant:acme", "operator:tso", "service:dispatch"."""
+    leaf: bytes
+    """The hash of its leaf in the partition's tree."""
 
 
 def entry_of(logged: LogRecord, record: Record) -> Entry:
@@ -39,6 +42,7 @@ def entry_of(logged: LogRecord, record: Record) -> Entry:
         record=record,
         sha256=sha256_of(logged.value),
         principal=principal_of(logged),
+        leaf=leaf_of(logged),
     )
 
 

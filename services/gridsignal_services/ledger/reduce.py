@@ -25,6 +25,7 @@ from gridsignal_schemas.messages import (
     RequestCancellation,
     SiteRegistration,
     TimerFired,
+    TreeHead,
 )
 from gridsignal_schemas.records import field_of, row_of
 from gridsignal_schemas.rules.faults import fault
@@ -43,6 +44,7 @@ from gridsignal_services.ledger.pieces import Steps, in_one_go
 from gridsignal_services.ledger.requesting import audience_of_request
 from gridsignal_services.ledger.standing import Announced, seen_by
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest, TrackedResponse
+from gridsignal_services.ledger.tree import Tree
 from gridsignal_services.ledger.writers import writer_fault
 
 _RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome | Steps[Outcome]]] = {
@@ -63,7 +65,7 @@ _RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome | Steps[Outcome]
 class Ledger:
     """The meaning of one partition.
 
-    Bounded: as the book is; `refused_offsets` takes one bit for each record.
+    Bounded: as the book and the tree are; `refused_offsets` takes one bit for each record.
     """
 
     def __init__(self, partition: int, kept: timedelta = KEPT) -> None:
@@ -73,6 +75,8 @@ class Ledger:
         self.position = 0
         """The next offset."""
         self.refused_offsets = Offsets()
+        self.tree = Tree()
+        """Over all records before `position`, refused ones, too."""
         self.forgotten: list[Book] = []
         """Requests that the last record made the book let go of, each as a book of its own; the caller takes them
         after each piece of the record: nobody finds them in the book any more."""
@@ -170,15 +174,23 @@ class Ledger:
             raise
         except Exception as error:  # a defect, the same on every node: one record must not end them all
             outcome = Outcome(False, (fault("DEFECT", "", f"expected a rule for this, got {type(error).__name__}"),))
-        self.position = entry.offset + 1
+        self._pass(entry.offset, entry.leaf, is_head=isinstance(entry.record, TreeHead))
         if not outcome.accepted:
             self.refused_offsets.add(entry.offset)
+        elif isinstance(entry.record, Clearing):
+            self.tree.cleared_to = self.position
         return outcome
 
-    def skip(self, offset: int) -> None:
+    def skip(self, offset: int, leaf: bytes) -> None:
         """Passes over a record that could not be decoded."""
-        self.position = offset + 1
+        self._pass(offset, leaf, is_head=False)
         self.refused_offsets.add(offset)
+
+    def _pass(self, offset: int, leaf: bytes, *, is_head: bool) -> None:
+        self.position = offset + 1
+        self.tree.append(leaf)
+        if not is_head:
+            self.tree.news_to = self.position
 
     def _reduce(self, entry: Entry) -> Steps[Outcome]:
         if isinstance(entry.record, GridClock):
@@ -189,6 +201,9 @@ class Ledger:
         yield from forget(self.book, self.forgotten)
         if problem := writer_fault(self.book, entry.record, entry.principal):
             return Outcome(False, (problem,))
+        if isinstance(entry.record, TreeHead):
+            wrong = self.tree.fault_of(entry.record, self.partition)
+            return Outcome(wrong is None, () if wrong is None else (wrong,))
         rule = _RULES.get(type(entry.record))
         if rule is None:
             return Outcome(False, (fault("STRAY", "", f"{entry.record.record_name} has no place on this stream"),))

@@ -1,4 +1,4 @@
-"""The owner of zones: writes the announcements, clearings and timers that the ledger says are due.
+"""The owner of zones: writes the announcements, clearings and timers that the ledger says are due, and tree heads.
 
 An owner decides nothing itself: what to append is in `due`, whether it counts is the reduce's to say. Two owners at
 once do no harm: the first valid record counts, the other's is ignored by everyone.
@@ -38,6 +38,7 @@ from gridsignal_services.owning.due import (
     waiting_for_clearing,
     why,
 )
+from gridsignal_services.owning.heads import Heads
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Outage, logger
 from gridsignal_services.work import NOBODYS
@@ -76,8 +77,15 @@ class Owner:
     Bounded: one entry for each subject that can't be written or was overtaken; they are no more than the ledger holds.
     """
 
-    def __init__(self, replica: Replica, clock: Clock, election: Election) -> None:
-        self._replica, self._clock, self._election = replica, clock, election
+    def __init__(
+        self,
+        replica: Replica,
+        clock: Clock,
+        election: Election,
+        heads: Heads | None = None,
+    ) -> None:
+        """Without `heads` it writes none."""
+        self._replica, self._clock, self._election, self._heads = replica, clock, election, heads
         self.partitions: frozenset[int] = frozenset()
         """Those it acts on now."""
         self._ahead: dict[int, _Ahead] = {}
@@ -145,7 +153,22 @@ class Owner:
         for start in range(0, len(step.records), AT_ONCE):
             if not await self._append(ledger, step.records[start : start + AT_ONCE]):
                 break
-        return bool(step.records)
+        return await self._append_head(ledger) or bool(step.records)
+
+    async def _append_head(self, ledger: Ledger) -> bool:
+        """Appends the partition's tree head if one is due; False when none was."""
+        heads = self._heads
+        if heads is None or (due_s := heads.due_s(ledger, now_s := asyncio.get_running_loop().time())) is None:
+            return False
+        if due_s > now_s:
+            return False
+        await self._replica.whole()
+        head = heads.head_of(ledger)
+        outcome = await self._replica.submit(head, _PRINCIPAL, partition=ledger.partition)
+        if not outcome.accepted:
+            heads.begin_again(ledger)
+            _log.warning("tree head not valid", partition=ledger.partition, reason=outcome.faults[0].message)
+        return True
 
     def _go_on_deciding(self, ledger: Ledger, passed_over: PassedOver) -> None:
         """Begins the next clearing, one at a time. Raises LogUnavailable where the last could not be logged."""
@@ -237,6 +260,12 @@ class Owner:
         """Our clock, set back by what it is ahead of the log's: what comes too early fills the log."""
         return self._clock.now() - self._ahead_of(ledger)
 
+    def _next_head_s(self, ledgers: Collection[Ledger]) -> float | None:
+        if self._heads is None:
+            return None
+        now_s = asyncio.get_running_loop().time()
+        return min((due for ledger in ledgers if (due := self._heads.due_s(ledger, now_s)) is not None), default=None)
+
     def _pass_over(self, ledger: Ledger, subject: Subject, reason: str) -> None:
         """One that can't be decided or written stops nobody else."""
         self._passed_over[ledger.partition][subject] = None
@@ -255,6 +284,8 @@ class Owner:
         resting = [made.again_at for made in attempts if made.again_at > self._looked_at]
         if resting:
             causes.append(asyncio.sleep(max(0.0, min(resting) - asyncio.get_running_loop().time())))
+        if (head_s := self._next_head_s(ledgers)) is not None:
+            causes.append(asyncio.sleep(max(0.0, head_s - asyncio.get_running_loop().time())))
         waiting = [asyncio.ensure_future(cause) for cause in causes]
         decisions = [self._decisions[partition] for partition in self.partitions & self._decisions.keys()]
         self._rests_at = None if decisions or resting else self._replica.positions

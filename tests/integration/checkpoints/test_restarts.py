@@ -105,6 +105,7 @@ async def same_as_replayed(log: SqliteLog, replica: Replica) -> None:
         found = replica.ledgers[partition]
         assert (found.position, found.book) == (ledger.position, ledger.book)
         assert (found.grid, found.refused_offsets) == (ledger.grid, ledger.refused_offsets)
+        assert found.tree == ledger.tree
 
 
 async def test_a_start_reduces_what_came_after_the_checkpoint(log: SqliteLog, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from gridsignal.testing import ManualClock
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.dispatch.door import POSITION, Door
+from gridsignal_services.merkle import leaf_hash
 from gridsignal_services.replica import Replica
 from tests.builders import OPERATOR, utc
 from tests.integration.a_door import a_door, callers_of
@@ -74,6 +75,6 @@ async def test_no_read_answers_before_the_position_is_reached(reads: Reads) -> N
         while len(reads.door.replica._waiting[0]) < len(asked):
             assert [path for path, task in asked.items() if task.done()] == []
             await asyncio.sleep(0)
-        ledger.skip(ledger.position)
+        ledger.skip(ledger.position, leaf_hash(b""))
         reads.door.replica._wake(0, ledger.position - 1, None)
     assert {task.result().status_code for task in asked.values()} == {200, 404}

@@ -18,6 +18,7 @@ from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
 from gridsignal_services.clock import micros
 from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.owning.heads import Heads
 from gridsignal_services.owning.owner import Owner
 from gridsignal_services.replica import Replica
 from tests.builders import a_baseline_declaration, a_flex_offer, a_site_registration, an_option, utc
@@ -71,6 +72,7 @@ async def running(
     codec: Codec | None = None,
     lag_s: float = 0,
     around: Callable[[Log, Codec], Log] = lambda log, _: log,
+    heads: Heads | None = None,
 ) -> AsyncIterator[Stage]:
     clock = ManualClock(now)
     codec = codec or Codec.from_lock()
@@ -79,7 +81,7 @@ async def running(
     replica = Replica(log, codec, source="/tests", read_back_s=SOON_S)
     stage = Stage(log, codec, clock, replica)
     tasks = [asyncio.create_task(replica.run())]
-    tasks.append(asyncio.create_task(Owner(replica, clock, SoleCandidate(ALL)).run()))
+    tasks.append(asyncio.create_task(Owner(replica, clock, SoleCandidate(ALL), heads).run()))
     await replica.caught_up()
     try:
         yield stage

@@ -84,7 +84,7 @@ def test_the_services_speak_for_themselves(who: str) -> None:
     for record in (site, decided, a_timer_fired()):
         assert market.add(record, who).code == "FORBIDDEN"
     clock = GridClock(origin=utc("16:00"), epoch=utc("16:00"), rate=1e6)
-    assert not Ledger(0).apply(Entry(0, 0, 0, clock, "0" * 64, who)).accepted
+    assert not Ledger(0).apply(Entry(0, 0, 0, clock, "0" * 64, who, b"leaf")).accepted
 
 
 def test_a_feed_asks_for_its_operator() -> None:
@@ -114,7 +114,7 @@ def test_nothing_starts_or_ends_before_its_period(kind: str) -> None:
 def test_no_record_and_no_append_time_is_a_defect(record: Record, appended_us: int) -> None:
     market = closed()
     for principal in ("service:dispatch", OPERATORS_NAME, "participant:acme"):
-        entry = Entry(0, market.ledger.position, appended_us, record, "0" * 64, principal)
+        entry = Entry(0, market.ledger.position, appended_us, record, "0" * 64, principal, b"leaf")
         assert market.ledger.apply(entry).code != "DEFECT"
     next_records(market.ledger, market.now)
 

@@ -51,7 +51,7 @@ class Watched(Market):
             before.now = self.ledger.book.now  # the log's clock moves with every record
             in_one_go(forget(before, []))
             assert self.ledger.book == before, f"{record.record_name} was refused ({outcome.code}) and changed the book"
-            self.behind.skip(entry.offset)
+            self.behind.skip(entry.offset, entry.leaf)
             return outcome
         if isinstance(record, Clearing):
             for order_id in self.ledger.orders.keys() - before.orders.keys():

@@ -12,6 +12,7 @@ from gridsignal_services.clock import micros
 from gridsignal_services.ledger.book import KEPT
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.merkle import leaf_hash
 from gridsignal_services.owning.due import next_due
 from tests.owning import next_records
 
@@ -25,9 +26,14 @@ def digest(record: Record) -> str:
     return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
 
 
+def leaf_of(record: Record) -> bytes:
+    """A hash that tells records apart, as that of a logged one does."""
+    return leaf_hash(record.model_dump_json().encode())
+
+
 def entry_of(zone: Zone, record: Record, principal: str) -> Entry:
     """A record as it would be logged now."""
-    return Entry(0, zone.ledger.position, micros(zone.now), record, "0" * 64, principal)
+    return Entry(0, zone.ledger.position, micros(zone.now), record, "0" * 64, principal, leaf_of(record))
 
 
 class Zone:
@@ -47,6 +53,7 @@ class Zone:
             record=record,
             sha256=digest(record),
             principal=principal,
+            leaf=leaf_of(record),
         )
         outcome = self.ledger.apply(entry)
         self.log.append((entry, outcome))
@@ -83,4 +90,5 @@ class Zone:
             assert ledger.apply(replace(entry, record=read)) == outcome
         assert ledger.book == self.ledger.book
         assert ledger.refused_offsets == self.ledger.refused_offsets
+        assert ledger.tree == self.ledger.tree
         return ledger
