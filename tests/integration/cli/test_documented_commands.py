@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import time
@@ -17,6 +18,7 @@ from gridsignal_services.registry import example_registry_text
 from tests.integration.cli.conftest import Ran, Up, ran
 from tests.patience import LONG_S
 from tests.reading_files import a_month_of_hours
+from tests.settling_cases import uftp
 
 ROOT = Path(__file__).parents[3]
 REQUEST, OFFER, ORDER = (f"018f6b3c-7a00-7000-8000-00000000000{n}" for n in (1, 2, 3))
@@ -158,6 +160,7 @@ def stage(up: Up, tmp_path: Path) -> Iterator[Stage]:
         "DE-LU,2024-12-11T23:00:00Z,101.5,EUR,,420,380,false\n",
         "utf-8",
     )
+    (tmp_path / "case.json").write_text(json.dumps(uftp(8)), "utf-8")
     (tmp_path / "readings.csv").write_text(a_month_of_hours(date(2024, 5, 14)), "utf-8")
     made = Stage(up, tmp_path)
     yield made

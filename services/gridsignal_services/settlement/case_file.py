@@ -1,0 +1,332 @@
+"""A settlement case from outside: orders, baselines and readings in one JSON file, and what they come to.
+
+Bounded: MAX_CASE bytes of a file, MAX_LINES settlement periods of an order. What goes beyond is refused with its place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.messages import Direction, Pricing, Quality, QuantityKind, RunMode
+from gridsignal_schemas.rules.in_force import Statement, in_force
+from gridsignal_schemas.rules.profile import Block, Profile
+from gridsignal_schemas.rules.readings import LONGEST_READING
+from gridsignal_schemas.strict_json import NotJson, NotTheShape, read
+from gridsignal_schemas.values import (
+    EXACT_MAX,
+    MAX_ACTIVATION_FEE,
+    MAX_POWER_W,
+    MAX_PRICE_PER_MWH,
+    Currency,
+    Energy,
+    Identifier,
+    Power,
+    Shape,
+    Timestamp,
+    rfc3339,
+)
+from gridsignal_services.settlement.energy import Energies, Gap, Installed, Mean, net_means
+from gridsignal_services.settlement.rules import STANDARD, RuleFault, SettlementRule, shipped_rule
+from gridsignal_services.settlement.said import Said
+from gridsignal_services.settlement.settling import Claim, Settled, Site, Terms, flows, settle
+
+MAX_CASE = 64 * 1024 * 1024
+"""Bytes of a case file: half a million readings."""
+MAX_LINES = 40_000
+"""Periods of one order: a year of quarter hours."""
+_LONGEST_ORDER = timedelta(days=366)
+_NUMBER = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,4})?")
+
+
+class CaseFault(ValueError):
+    """A file that is no case: `faults` says what is wrong, where, expected and got."""
+
+    def __init__(self, faults: Sequence[Detail]) -> None:
+        super().__init__("; ".join(f"{fault.pointer or 'case'}: {fault.message}" for fault in faults))
+        self.faults = tuple(faults)
+
+
+def _exact(value: Any) -> Any:
+    """A number as it is written: 28, 28.5 or "28.50"; JSON's own numbers are read by their shortest digits."""
+    if isinstance(value, Decimal):
+        return value
+    text = repr(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if isinstance(text, str) and _NUMBER.fullmatch(text):
+        return Decimal(text)
+    raise ValueError(f'expected a number such as 65.49 or "65.49", four places at most, got {value!r:.60}')
+
+
+Price = Annotated[Decimal, Field(strict=False, ge=-MAX_PRICE_PER_MWH, le=MAX_PRICE_PER_MWH), BeforeValidator(_exact)]
+DeficiencyPrice = Annotated[Decimal, Field(strict=False, ge=0, le=MAX_PRICE_PER_MWH), BeforeValidator(_exact)]
+Fee = Annotated[Decimal, Field(strict=False, ge=0, le=MAX_ACTIVATION_FEE), BeforeValidator(_exact)]
+Seq = Annotated[int, Field(ge=0, le=EXACT_MAX)]
+NetPower = Annotated[int, Field(ge=-MAX_POWER_W, le=MAX_POWER_W)]
+
+
+class CaseOrder(Shape):
+    """An order as it is settled. Orders are in the order in which they were accepted."""
+
+    order_id: Identifier
+    participant: Identifier
+    """Who is paid."""
+    operator: Identifier | None = None
+    """Who pays; the case's operator where none is named."""
+    site: Identifier | None = None
+    """The connection point; all of the case where none is named."""
+    direction: Literal[Direction.LOAD_DECREASE, Direction.LOAD_INCREASE] = Direction.LOAD_DECREASE
+    meaning: Literal[QuantityKind.DELTA, QuantityKind.IMPORT_LIMIT] = QuantityKind.DELTA
+    starts_at: Timestamp
+    ends_at: Timestamp
+    power_w: Power
+    """How much less or more, or the limit."""
+    pricing: Annotated[Pricing, Field(strict=False)] = Pricing.PAY_AS_BID
+    price_per_mwh: Price | None = None
+    clearing_price_per_mwh: Price | None = None
+    """The uniform price; it is paid where it is given, unless the pricing is another."""
+    deficiency_price_per_mwh: DeficiencyPrice = Decimal(0)
+    activation_fee: Fee = Decimal(0)
+    run_mode: Annotated[RunMode, Field(strict=False)] = RunMode.LIVE
+
+
+class CaseBaseline(Shape):
+    """What a site would draw over a period; of overlapping ones the later line holds."""
+
+    site: Identifier | None = None
+    starts_at: Timestamp
+    ends_at: Timestamp
+    power_w: NetPower
+
+
+class CaseReading(Shape):
+    """What a meter said; the connection's meters are added."""
+
+    site: Identifier | None = None
+    meter: Identifier = "meter"
+    starts_at: Timestamp
+    ends_at: Timestamp
+    import_w: Power | None = None
+    export_w: Power = 0
+    register_wh: Energy | None = None
+    quality: Annotated[Quality, Field(strict=False)] = Quality.OK
+    seq: Seq | None = None
+    """Of two readings of one instant the higher counts, of equals the first line; without any the later line."""
+
+
+class CaseMeter(Shape):
+    """What is known of a meter beside its readings."""
+
+    site: Identifier | None = None
+    meter: Identifier
+    digits: Annotated[int, Field(ge=1, le=15)] | None = None
+    since: Timestamp | None = None
+    until: Timestamp | None = None
+
+
+class CaseEstimate(Shape):
+    """The operator's estimate of a site's net power, for a rule that asks for one."""
+
+    site: Identifier | None = None
+    starts_at: Timestamp
+    ends_at: Timestamp
+    power_w: NetPower
+
+
+class Case(Shape):
+    """The whole file."""
+
+    currency: Currency
+    rule: str | dict[str, Any] = STANDARD.name
+    """A shipped rule's name, or a rule's parameters."""
+    operator: Identifier = "operator"
+    orders: list[CaseOrder]
+    baseline: list[CaseBaseline]
+    readings: list[CaseReading]
+    meters: list[CaseMeter] = Field(default_factory=list)
+    estimates: list[CaseEstimate] = Field(default_factory=list)
+
+    @classmethod
+    def parse(cls, text: bytes) -> Case:
+        """The case that a JSON text says. Raises CaseFault."""
+        if len(text) > MAX_CASE:
+            raise CaseFault([_wrong("", f"expected at most {MAX_CASE} bytes, got {len(text)}")])
+        try:
+            case = read(cls, text)
+        except NotJson as broken:
+            raise CaseFault([_wrong("", str(broken))]) from None
+        except NotTheShape as wrong:
+            raise CaseFault(wrong.faults) from None
+        if faults := list(_faults(case)):
+            raise CaseFault(faults)
+        return case
+
+    @property
+    def sites(self) -> list[str | None]:
+        """The connection points that have a baseline or readings, each once."""
+        return list(dict.fromkeys(each.site for lines in (self.baseline, self.readings) for each in lines))
+
+
+class SettledCase:
+    """What a case comes to: each order's settlement, and what flows between the parties."""
+
+    def __init__(self, case: Case) -> None:
+        """Settles a case that `Case.parse` gave. Raises CaseFault where its rule is none."""
+        self.case = case
+        self.rule = rule_of(case)
+        sites = {site: _site(case, site) for site in case.sites}
+        self.settled: list[Settled] = []
+        """One for each order, in their order."""
+        claims = [_claim(order) for order in case.orders]
+        for number, order in enumerate(case.orders):
+            if order.run_mode is RunMode.DRY_RUN:
+                self.settled.append(Settled((), Decimal(0), Decimal(0)))
+                continue
+            sharing = {
+                turn: claims[turn] for turn, other in enumerate(case.orders) if turn != number and _shares(other, order)
+            }
+            terms = Terms(
+                claim=claims[number],
+                ends_at=order.ends_at,
+                direction=order.direction,
+                ahead=[claim for turn, claim in sharing.items() if turn < number],
+                behind=[claim for turn, claim in sharing.items() if turn > number],
+                pricing=_pricing(order),
+                price_per_mwh=order.price_per_mwh or Decimal(0),
+                clearing_price_per_mwh=order.clearing_price_per_mwh,
+                deficiency_price_per_mwh=order.deficiency_price_per_mwh,
+                activation_fee=order.activation_fee,
+            )
+            own = [site for name, site in sites.items() if order.site in (None, name)]
+            self.settled.append(settle(terms, own, self.rule, case.currency))
+
+    @property
+    def flows(self) -> dict[str, Decimal]:
+        """What each party gets in all, or pays below zero: they add up to nothing."""
+        orders = zip(self.case.orders, self.settled, strict=True)
+        return flows((order.participant, order.operator or self.case.operator, each.total) for order, each in orders)
+
+
+def rule_of(case: Case) -> SettlementRule:
+    """The rule of a case. Raises CaseFault."""
+    try:
+        if isinstance(case.rule, str):
+            return shipped_rule(case.rule)
+        return SettlementRule.of({"name": "case", "version": 1} | case.rule)
+    except RuleFault as wrong:
+        faults = [fault.model_copy(update={"pointer": f"/rule{fault.pointer}"}) for fault in wrong.faults]
+        raise CaseFault(faults) from None
+
+
+def _wrong(pointer: str, message: str) -> Detail:
+    return Detail(code="INVALID_VALUE", pointer=pointer, message=message)
+
+
+def _faults(case: Case) -> Iterator[Detail]:
+    """What the shape alone does not say."""
+    rule = rule_of(case)
+    known = [site for site in case.sites if site is not None]
+    names: set[str] = set()
+    for number, order in enumerate(case.orders):
+        at = f"/orders/{number}"
+        yield from _period_faults(at, order, _LONGEST_ORDER)
+        if order.ends_at - order.starts_at > rule.interval_s * MAX_LINES * timedelta(seconds=1):
+            yield _wrong(f"{at}/ends_at", f"expected at most {MAX_LINES} periods of {rule.interval_s} s, got more")
+        if order.order_id in names:
+            yield _wrong(f"{at}/order_id", f"expected each order once, got {order.order_id!r} again")
+        names.add(order.order_id)
+        if order.site is not None and order.site not in known:
+            got = f"expected one of {', '.join(known) or 'no named sites'}, got {order.site!r}"
+            yield _wrong(f"{at}/site", got)
+        if order.meaning is QuantityKind.IMPORT_LIMIT and order.direction is not Direction.LOAD_DECREASE:
+            yield _wrong(f"{at}/direction", f"expected LOAD_DECREASE of an IMPORT_LIMIT, got {order.direction}")
+        yield from _price_faults(at, order, rule)
+    for name in ("baseline", "readings", "estimates"):
+        lines: Sequence[CaseBaseline | CaseReading | CaseEstimate] = getattr(case, name)
+        for number, line in enumerate(lines):
+            at = f"/{name}/{number}"
+            if line.site is None and known:
+                yield _wrong(f"{at}/site", f"expected a name, for others have one ({known[0]}), got nothing")
+            if not isinstance(line, CaseReading):
+                yield from _period_faults(at, line)
+                continue
+            if line.starts_at != line.ends_at or line.register_wh is None:
+                yield from _period_faults(at, line, LONGEST_READING)
+            is_good = line.quality in (Quality.OK, Quality.ESTIMATED)
+            if is_good and line.import_w is None and line.register_wh is None:
+                yield _wrong(at, "expected import_w or register_wh of a good reading, got neither")
+
+
+def _period_faults(
+    at: str, line: CaseOrder | CaseBaseline | CaseReading | CaseEstimate, longest: timedelta | None = None
+) -> Iterator[Detail]:
+    if line.ends_at <= line.starts_at:
+        got = f"expected a time after starts_at ({rfc3339(line.starts_at)}), got {rfc3339(line.ends_at)}"
+        yield _wrong(f"{at}/ends_at", got)
+    elif longest is not None and line.ends_at - line.starts_at > longest:
+        yield _wrong(f"{at}/ends_at", f"expected at most {longest.days} days, got {line.ends_at - line.starts_at}")
+
+
+def _price_faults(at: str, order: CaseOrder, rule: SettlementRule) -> Iterator[Detail]:
+    pricing = rule.pricing or _pricing(order)
+    if pricing is Pricing.UNKNOWN:
+        yield _wrong(f"{at}/pricing", "expected PAY_AS_BID, PAY_AS_CLEARED, REGULATED or UNPAID, got 'UNKNOWN'")
+    if pricing is Pricing.PAY_AS_CLEARED and order.clearing_price_per_mwh is None:
+        yield _wrong(f"{at}/clearing_price_per_mwh", "expected the uniform price of PAY_AS_CLEARED, got nothing")
+    needs_own = pricing is Pricing.PAY_AS_BID or (pricing is Pricing.REGULATED and rule.regulated_price_per_mwh is None)
+    if needs_own and order.price_per_mwh is None:
+        yield _wrong(f"{at}/price_per_mwh", f"expected the order's price for {pricing}, got nothing")
+
+
+def _pricing(order: CaseOrder) -> Pricing:
+    if order.pricing is Pricing.PAY_AS_BID and order.clearing_price_per_mwh is not None:
+        return Pricing.PAY_AS_CLEARED
+    return order.pricing
+
+
+def _claim(order: CaseOrder) -> Claim:
+    power = Profile([Block(order.starts_at, order.ends_at, order.power_w)])
+    return Claim(order.starts_at, order.ends_at, order.meaning, power)
+
+
+def _shares(other: CaseOrder, order: CaseOrder) -> bool:
+    """Whether both take of one deviation."""
+    return (
+        other.run_mode is not RunMode.DRY_RUN
+        and other.direction is order.direction
+        and (other.site == order.site or None in (other.site, order.site))
+        and other.starts_at < order.ends_at
+        and order.starts_at < other.ends_at
+    )
+
+
+def _site(case: Case, name: str | None) -> Site:
+    first = -len(case.readings)
+    readings = [
+        Said(
+            each.meter, each.starts_at, each.ends_at, each.import_w, each.export_w, each.register_wh, each.quality,
+            first + number if each.seq is None else each.seq,
+        )
+        for number, each in enumerate(case.readings)
+        if each.site == name
+    ]  # fmt: skip
+    meters: Mapping[str, Installed] = {
+        each.meter: Installed(each.digits, each.since, each.until) for each in case.meters if each.site == name
+    }
+    estimates = [each for each in case.estimates if each.site == name]
+    return Site(
+        baseline=_curve([each for each in case.baseline if each.site == name], frozenset(), Gap.NO_BASELINE),
+        metered=Energies(net_means(readings, installed=meters)),
+        estimated=_curve(estimates, frozenset({Quality.ESTIMATED}), Gap.METER_MISSING),
+    )
+
+
+def _curve(lines: Sequence[CaseBaseline | CaseEstimate], qualities: frozenset[Quality], nothing: Gap) -> Energies:
+    statements = [Statement(each.starts_at, each.ends_at, (turn,)) for turn, each in enumerate(lines)]
+    held = in_force(statements)
+    return Energies([Mean(since, until, lines[turn].power_w, None, qualities) for since, until, turn in held], nothing)
