@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, time, timedelta
-from fractions import Fraction
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,12 +16,16 @@ from gridsignal.__main__ import FAILED, OK, USAGE
 from gridsignal.cli import baseline as declaring
 from gridsignal.cli import paths
 from gridsignal.cli.arguments import Arguments, give_examples, span
+from gridsignal.cli.connection import add_api, add_options, archive, exit_code
 from gridsignal.cli.tables import printable
-from gridsignal_services.cli.baseline_shown import as_json, show
+from gridsignal_schemas.messages import MeterReading
+from gridsignal_services.cli.baseline_shown import as_json, comparison_as_json, show, show_comparison
 from gridsignal_services.settlement.baselines import Event, NoBaseline, Site, baseline
 from gridsignal_services.settlement.days import Calendar, NoSuchTime, WrongPlace, public_holidays
+from gridsignal_services.settlement.energy import Gap
 from gridsignal_services.settlement.history import History
 from gridsignal_services.settlement.methods import METHODS, Method, WrongParameter, changed
+from gridsignal_services.settlement.quiet_days import compared, quiet_days
 from gridsignal_services.settlement.reading_rows import WrongRow, readings
 
 EXAMPLE = """\
@@ -33,13 +36,19 @@ examples:
   gridsignal baseline study readings.csv --method uk-bl01 --day 2024-05-14 --event 17:00-18:00 --timezone Europe/London
   gridsignal baseline study readings.csv --method caiso-10-of-10 --param clip=0.3 --day 2024-05-14 --event 17:00-18:30 \
       --timezone Europe/Berlin --holidays DE --event-days 2024-05-07,2024-05-08 --json
+  gridsignal baseline compute --site fra-1 --method pjm-3-plus-2 --day 2024-05-14 --event 12:00-17:00 \
+      --timezone Europe/Berlin
+  gridsignal baseline compare readings.csv --day 2024-05-14 --event 17:00-18:00 --timezone Europe/Berlin
+  gridsignal baseline compare --site fra-1 --day 2024-05-14 --event 17:00-18:00 --timezone Europe/Berlin --holidays DE
 
 A CSV of readings has the columns starts_at, ends_at and import_w, and may have export_w, register_wh, quality, seq and
 meter. docs/settlement.md says what each method and each of its parameters means.
 """
 _EVENT = re.compile(r"([0-9]{2}:[0-9]{2})-([0-9]{2}:[0-9]{2})")
 _PARAMETER = re.compile(r"([a-z_]+)=(.+)")
-_DAY = timedelta(days=1)
+_DAY, _WEEK = timedelta(days=1), timedelta(days=7)
+_ASKED_BACK = timedelta(days=120)
+"""How far back the door is asked: 60 days for a method on the earliest of 30 quiet days and some."""
 
 
 def parser() -> Arguments:
@@ -54,9 +63,18 @@ def parser() -> Arguments:
     declaring.add_actions(actions)
     study = actions.add_parser("study", help="what a method makes of a file of readings, without any service")
     study.add_argument("file", type=Path, metavar="READINGS.csv")
-    study.add_argument("--method", required=True, choices=METHODS, metavar="ROW", help=", ".join(METHODS))
-    _add_question(study)
     study.add_argument("--json", action="store_true", help="one JSON object")
+    compute = actions.add_parser("compute", help="the same of a site's readings, which the dispatch door is asked for")
+    add_options(compute, site=True, address=add_api)
+    for one in (study, compute):
+        one.add_argument("--method", required=True, choices=METHODS, metavar="ROW", help=", ".join(METHODS))
+        said = "in place of what the method says, such as clip=0.3; may be said again"
+        one.add_argument("--param", type=_parameter, action="append", default=[], metavar="NAME=VALUE", help=said)
+    compare = actions.add_parser("compare", help="every method side by side, and its error on the last quiet days")
+    compare.add_argument("file", type=Path, nargs="?", metavar="READINGS.csv", help="instead of a site's readings")
+    add_options(compare, site=True, address=add_api)
+    for each in (study, compute, compare):
+        _add_question(each)
     give_examples(actions, EXAMPLE)
     return arguments
 
@@ -90,8 +108,6 @@ def _add_question(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--holidays", metavar="CC", help=holidays)
     asked = "days on which the site was asked before, separated by commas"
     arguments.add_argument("--event-days", type=_days, default=frozenset(), metavar="DAY,DAY", help=asked)
-    said = "in place of what the method says, such as clip=0.3; may be said again"
-    arguments.add_argument("--param", type=_parameter, action="append", default=[], metavar="NAME=VALUE", help=said)
     pieces = "length of the intervals (default: the commonest of the readings)"
     arguments.add_argument("--resolution", type=span, metavar="SPAN", help=pieces)
 
@@ -149,21 +165,70 @@ def _value(text: str) -> object:
     return {"true": True, "false": False}.get(text, text)
 
 
-def _study(args: argparse.Namespace) -> int:
-    site, event = _site(args, _history(args.file)), _event(args)
-    resolution = args.resolution or site.history.resolution
+def _one(args: argparse.Namespace, history: History) -> int:
+    """What one method says."""
+    site, event = _site(args, history), _event(args)
     method = _method(args.method, args.param)
     try:
-        found = baseline(method, site, event, resolution)
+        found = baseline(method, site, event, _resolution(args, history))
     except NoBaseline as none:
         raise _Wrong(FAILED, str(none)) from None
-    metered = [site.history.mean_w(*slot) for slot in found.slots]
-    metered_w = [power_w if isinstance(power_w, Fraction) else None for power_w in metered]
+    metered = [history.mean_w(*slot) for slot in found.slots]
+    metered_w = [None if isinstance(power_w, Gap) else power_w for power_w in metered]
     if args.json:
         print(json.dumps(as_json(method, event, found, metered_w)))
     else:
         show(method, event, found, metered_w, args.timezone)
     return OK
+
+
+def _all(args: argparse.Namespace, history: History) -> int:
+    """What every method says that reads history."""
+    site, event = _site(args, history), _event(args)
+    days, resolution = quiet_days(site, event), _resolution(args, history)
+    found = [compared(method, site, event, days, resolution) for method in METHODS.values()]
+    if args.json:
+        for each in found:
+            print(json.dumps(comparison_as_json(each, event)))
+    else:
+        show_comparison(event, found, len(days))
+    return OK
+
+
+def _resolution(args: argparse.Namespace, history: History) -> timedelta:
+    length: timedelta | None = args.resolution or history.resolution
+    assert length is not None, "a history without readings goes no further"
+    return length
+
+
+def _study(args: argparse.Namespace) -> int:
+    return _one(args, _history(args.file))
+
+
+def _compute(args: argparse.Namespace) -> int:
+    return exit_code(_from_door(args, _one), args)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    return exit_code(_from_door(args, _all), args) if args.file is None else _all(args, _history(args.file))
+
+
+async def _from_door(args: argparse.Namespace, then: Callable[[argparse.Namespace, History], int]) -> int:
+    """Goes on with a site's readings, asked of the dispatch door week by week."""
+    door = archive(args)
+    until = Calendar(args.timezone).begins(args.day + 2 * _DAY)
+    since = until - _ASKED_BACK
+    found: dict[tuple[object, ...], MeterReading] = {}  # one across two weeks comes with both
+    while since < until:
+        ends_at = min(since + _WEEK, until)
+        for said in await door.readings(args.site, since, ends_at):
+            reading = MeterReading.model_validate(said)
+            found[reading.meter, reading.point, reading.starts_at, reading.ends_at, reading.seq] = reading
+        since = ends_at
+    history = History(found.values())
+    if history.resolution is None:
+        raise _Wrong(FAILED, f"{args.site}: expected readings in the {_ASKED_BACK.days} days before, got none")
+    return then(args, history)
 
 
 def _history(file: Path) -> History:
@@ -176,7 +241,7 @@ def _history(file: Path) -> History:
         raise _Wrong(FAILED, f"{file}: expected text in UTF-8, got a byte {wrong.object[wrong.start]:#x}") from None
     except WrongRow as wrong:
         raise _Wrong(FAILED, f"{file}: {wrong}") from None
-    if not history.lengths:
+    if history.resolution is None:
         raise _Wrong(FAILED, f"{file}: expected readings below the head line, got none")
     return history
 
@@ -215,4 +280,8 @@ def _as_written(method: Method, name: str, value: object) -> object:
     return str(value) if name in ("clip", "low_day_share") and isinstance(value, int) else value
 
 
-_COMPUTING: Mapping[str, Callable[[argparse.Namespace], int]] = {"study": _study}
+_COMPUTING: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "study": _study,
+    "compute": _compute,
+    "compare": _compare,
+}

@@ -11,9 +11,10 @@ from typing import Any
 
 from gridsignal.cli.tables import bar, show_rows
 from gridsignal_schemas.values import rfc3339
-from gridsignal_services.settlement.baselines import Adjustment, Baseline, Event, LeftOut
+from gridsignal_services.settlement.baselines import Adjustment, Baseline, Event, LeftOut, NoBaseline, mean_w
 from gridsignal_services.settlement.figures import FACTOR_PLACES, POWER_PLACES, figure
 from gridsignal_services.settlement.methods import Method
+from gridsignal_services.settlement.quiet_days import Compared
 
 
 def as_json(method: Method, event: Event, found: Baseline, metered_w: Sequence[Fraction | None]) -> dict[str, Any]:
@@ -41,6 +42,54 @@ def _value(adjustment: Adjustment) -> int | float | None:
     if adjustment.value is None:
         return None
     return figure(adjustment.value, FACTOR_PLACES if adjustment.kind == "SCALAR" else POWER_PLACES)
+
+
+def comparison_as_json(compared: Compared, event: Event) -> dict[str, Any]:
+    """One line of `gridsignal baseline compare --json`."""
+    method, found, errors = compared
+    said: dict[str, Any] = {"method": method.name, "version": method.version, "day": event.day.isoformat()}
+    if isinstance(found, NoBaseline):
+        said |= {"days": [], "history_w": None, "adjustment": None, "baseline_w": None, "why": str(found)}
+    else:
+        said |= {
+            "days": [day.isoformat() for day in found.days],
+            "history_w": list(map(figure, found.history_w)),
+            "adjustment": {"kind": found.adjustment.kind, "value": _value(found.adjustment)},
+            "baseline_w": list(map(figure, found.baseline_w)),
+            "why": None,
+        }
+    return said | {
+        "quiet_days": errors.days,
+        "bias": None if errors.bias is None else figure(errors.bias),
+        "rrmse": None if errors.rrmse is None else figure(Fraction(errors.rrmse)),
+    }
+
+
+def show_comparison(event: Event, compared: Sequence[Compared], quiet: int) -> None:
+    """Prints the methods side by side for people."""
+    means = [None if isinstance(each.found, NoBaseline) else mean_w(each.found) for each in compared]
+    most = Decimal(max((abs(float(power_w)) for power_w in means if power_w is not None), default=0))
+    rows = [
+        (
+            each.method.name,
+            "-" if power_w is None else str(figure(power_w)),
+            "-" if isinstance(each.found, NoBaseline) else _adjusted(each.found.adjustment),
+            _per_cent(each.errors.bias, "+"),
+            _per_cent(each.errors.rrmse, ""),
+            str(each.errors.days),
+            "" if power_w is None else bar(Decimal(float(power_w)), most),
+        )
+        for each, power_w in zip(compared, means, strict=True)
+    ]
+    headings = ("method", "mean baseline, W", "adjusted", "bias", "RRMSE", "on days", "")
+    show_rows(f"{event.day}, and what would have been said of the last {quiet} quiet days", headings, rows)
+    for each in compared:
+        if isinstance(each.found, NoBaseline):
+            print(f"note       {each.found}")
+
+
+def _per_cent(share: Fraction | Decimal | None, sign: str) -> str:
+    return "-" if share is None else f"{float(share):{sign}.1%}"
 
 
 def show(

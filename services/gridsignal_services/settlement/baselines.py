@@ -17,7 +17,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from gridsignal_services.settlement.days import Calendar, Slot
-from gridsignal_services.settlement.history import Gap, History
+from gridsignal_services.settlement.energy import Gap
+from gridsignal_services.settlement.history import History
 from gridsignal_services.settlement.methods import DeclaredBefore, MeterBeforeAfter, Method, XOfY
 
 _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
@@ -62,6 +63,11 @@ class Baseline(NamedTuple):
     baseline_w: tuple[Fraction, ...]
     notes: tuple[str, ...]
     """What somebody who is paid by it should know, in sentences."""
+
+
+def mean_w(found: Baseline) -> Fraction:
+    """The mean of a baseline over the whole event."""
+    return _weighted(found.slots, found.baseline_w)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +168,7 @@ class _XOfY:
         powers_w: list[Fraction] = []
         asked = self._slots + window
         for slot, same in zip(asked, self._site.calendar.same_hours(asked, self._event.day, day), strict=True):
-            found = Gap.MISSING if same is None else self._site.history.mean_w(*same)
+            found = Gap.METER_MISSING if same is None else self._site.history.mean_w(*same)
             if isinstance(found, Gap):
                 return f"the readings of {self._hours((slot,))} are {_said(found)}"
             powers_w.append(found)
@@ -297,7 +303,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def _said(gap: Gap) -> str:
-    return "missing" if gap is Gap.MISSING else "said to be bad or missing"
+    return "said to be bad or missing" if gap is Gap.BAD_QUALITY else "missing"
 
 
 def _hours(calendar: Calendar, slots: Sequence[Slot]) -> str:

@@ -65,9 +65,9 @@ class Reading(Protocol):
     @property
     def ends_at(self) -> datetime: ...
     @property
-    def import_w(self) -> int | None: ...
+    def import_w(self) -> Exact | None: ...
     @property
-    def export_w(self) -> int: ...
+    def export_w(self) -> Exact: ...
     @property
     def register_wh(self) -> int | None: ...
     @property
@@ -206,7 +206,7 @@ class _Rise(NamedTuple):
     digits: int
     are_digits_known: bool
 
-    def energy_wh(self, mean_w: int | None, capacity_w: int | None, span_us: int) -> tuple[int | None, bool]:
+    def energy_wh(self, mean_w: Exact | None, capacity_w: int | None, span_us: int) -> tuple[int | None, bool]:
         """What it rose by, or None where it says nothing or can't be; and whether there is no doubt."""
         if self.before_wh is None or self.after_wh is None:
             return None, True
@@ -219,8 +219,9 @@ class _Rise(NamedTuple):
         if capacity_w is not None and energy > capacity_w * span_us + _READ_OFF_WH * WATT_US_PER_WH:
             return None, False
         if mean_w is not None:
-            expected = mean_w * span_us
-            if abs(energy - expected) * 10 > expected + 10 * _READ_OFF_WH * WATT_US_PER_WH:
+            expected: Exact = mean_w * span_us
+            allowed: Exact = expected + 10 * _READ_OFF_WH * WATT_US_PER_WH
+            if not -allowed <= 10 * (energy - expected) <= allowed:
                 return None, False
         return rose, is_sure
 

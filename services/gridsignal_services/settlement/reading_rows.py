@@ -13,12 +13,14 @@ from datetime import datetime
 from fractions import Fraction
 from typing import NoReturn
 
+from gridsignal_schemas.messages import Quality
+from gridsignal_schemas.rules.readings import LONGEST_READING
 from gridsignal_schemas.values import EXACT_MAX, as_utc
-from gridsignal_services.settlement.history import Reading
+from gridsignal_services.settlement.energy import Exact
+from gridsignal_services.settlement.said import Said
 
 NEEDED = ("starts_at", "ends_at", "import_w")
 OPTIONAL = ("export_w", "register_wh", "quality", "seq", "meter")
-_GOOD, _POOR = ("OK", "ESTIMATED"), ("MISSING", "BAD", "UNKNOWN")
 _NUMBER = re.compile(r"[0-9]{1,14}(\.[0-9]{1,9})?")
 _MOST = 2_000_000
 
@@ -27,7 +29,7 @@ class WrongRow(ValueError):
     """A line that can't be read: says which line and column, what was expected and what was got."""
 
 
-def readings(lines: Iterable[str]) -> Iterator[Reading]:
+def readings(lines: Iterable[str]) -> Iterator[Said]:
     """The readings of a CSV with a head line, one a row; empty lines say nothing. Raises WrongRow."""
     rows = csv.DictReader(lines, restkey="", strict=True, skipinitialspace=True)
     try:
@@ -55,22 +57,24 @@ class _Row:
             raise WrongRow(f"line {line}: expected as many cells as columns, got more")
         self._cells = {name: cell.strip() for name, cell in cells.items() if isinstance(cell, str)}
 
-    def reading(self) -> Reading:
+    def reading(self) -> Said:
         """What it says."""
         starts_at, ends_at = self._time("starts_at"), self._time("ends_at")
-        if not starts_at < ends_at:
-            self._wrong("ends_at", "a time after starts_at")
-        return Reading(self._cells.get("meter") or "main", starts_at, ends_at, self._net_w(), self._seq())
-
-    def _net_w(self) -> Fraction | None:
-        quality = self._cells.get("quality", "").upper()
-        if quality and quality not in _GOOD + _POOR:
-            self._wrong("quality", f"one of {', '.join(_GOOD + _POOR)}")
+        if not starts_at < ends_at <= starts_at + LONGEST_READING:
+            self._wrong("ends_at", "a time after starts_at, a day at most")
         import_w, export_w = self._number("import_w"), self._number("export_w")
-        self._number("register_wh")
-        if quality in _POOR or (import_w is None and export_w is None):
-            return None
-        return (import_w or Fraction(0)) - (export_w or Fraction(0))
+        register_wh, quality = self._whole("register_wh"), self._quality()
+        if import_w is None and register_wh is None:
+            import_w, quality = 0, Quality.MISSING if export_w is None else quality
+        meter = self._cells.get("meter") or "main"
+        seq = self._whole("seq") or 0
+        return Said(meter, starts_at, ends_at, import_w, export_w or 0, register_wh, quality, seq)
+
+    def _quality(self) -> Quality:
+        try:
+            return Quality((self._cells.get("quality") or Quality.OK).upper())
+        except ValueError:
+            self._wrong("quality", f"one of {', '.join(Quality)}")
 
     def _time(self, column: str) -> datetime:
         try:
@@ -78,17 +82,18 @@ class _Row:
         except (KeyError, ValueError):
             self._wrong(column, "a time with its offset such as 2030-05-12T18:00+02:00")
 
-    def _number(self, column: str) -> Fraction | None:
+    def _number(self, column: str) -> Exact | None:
         if not (text := self._cells.get(column, "")):
             return None
         if not _NUMBER.fullmatch(text):
             self._wrong(column, "a number such as 24000000, not below 0, with nine decimal places at most")
-        return Fraction(text)
+        return Fraction(text) if "." in text else int(text)
 
-    def _seq(self) -> int:
-        text = self._cells.get("seq") or "0"
+    def _whole(self, column: str) -> int | None:
+        if not (text := self._cells.get(column, "")):
+            return None
         if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= EXACT_MAX):
-            self._wrong("seq", f"a whole number from 0 to {EXACT_MAX}")
+            self._wrong(column, f"a whole number from 0 to {EXACT_MAX}")
         return int(text)
 
     def _wrong(self, column: str, expected: str) -> NoReturn:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from gridsignal_schemas.messages import MeterPoint, Quality
+from gridsignal_services.settlement.energy import Exact
 
 
 class Said(NamedTuple):
@@ -14,9 +15,9 @@ class Said(NamedTuple):
     meter: str
     starts_at: datetime
     ends_at: datetime
-    import_w: int | None
+    import_w: Exact | None
     """Mean power taken from the grid, in watts; None where only the register is given."""
-    export_w: int = 0
+    export_w: Exact = 0
     register_wh: int | None = None
     """The import register at the end of the interval."""
     quality: Quality = Quality.OK

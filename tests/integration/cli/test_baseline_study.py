@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from gridsignal.__main__ import main
-from tests.reading_files import csv_of, hours, ten_days, working_days_before
+from gridsignal_services.settlement.methods import METHODS
+from tests.reading_files import a_month_of_hours, csv_of, hours, ten_days, working_days_before
 
 PAGE = (Path(__file__).parents[3] / "docs" / "settlement.md").read_text("utf-8").partition("## Baselines")[2]
 DAY = date(2024, 5, 14)
@@ -166,3 +167,27 @@ def test_bytes_that_are_no_text_are_told(tmp_path: Path, capsys: pytest.CaptureF
     file.write_bytes(b"starts_at,ends_at,import_w\n\xff")
     assert main(["baseline", "study", str(file), "--method", "uk-bl01", *ASKED.split()]) == 1
     assert "expected text in UTF-8, got a byte 0xff" in capsys.readouterr().err
+
+
+def compare(text: str, words: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    (folder / "readings.csv").write_text(text, "utf-8")
+    assert main(["baseline", "compare", str(folder / "readings.csv"), *shlex.split(words)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out.splitlines()
+
+
+def test_every_method_side_by_side_with_its_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = a_month_of_hours(DAY)
+    rows = {row["method"]: row for row in map(json.loads, compare(text, f"{ASKED} --json", tmp_path, capsys))}
+    assert list(rows) == list(METHODS)
+    assert rows["declared"]["baseline_w"] is None
+    assert rows["declared"]["why"].startswith("declared reads no history")
+    assert rows["caiso-10-of-10"]["baseline_w"] == [23 * 10**6]
+    assert (rows["caiso-10-of-10"]["bias"], rows["caiso-10-of-10"]["rrmse"]) == (0, 0)
+    assert rows["pjm-3-plus-2"]["quiet_days"] == 30
+    assert rows["caiso-10-of-10"]["quiet_days"] < 30
+    table = compare(text, ASKED, tmp_path, capsys)
+    assert table[0] == "2024-05-14, and what would have been said of the last 30 quiet days"
+    assert [line.split()[0] for line in table[2:8]] == list(METHODS)
+    assert table[3].endswith("#" * 23)

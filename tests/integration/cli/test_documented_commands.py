@@ -106,6 +106,9 @@ class Stage:
         offer = "gridsignal offer create REQUEST_ID --site fra-1 --power 12MW --price 80 --json"
         self.ids["offer"] = self.done(offer).rows()[0]["offer_id"]
 
+    def metered(self) -> None:
+        self.done("gridsignal meter report --site fra-1 --from 2024-05-14T08:00+02:00 --for 12h --import 24MW --seq 1")
+
     def ordered(self) -> None:
         self.done("gridsignal request clear REQUEST_ID")
         (order,) = self.done("gridsignal order list --request REQUEST_ID --json").rows()
@@ -129,6 +132,7 @@ NEEDS: list[tuple[str, list[Callable[[Stage], None]]]] = [
     ("respond unavailable", [Stage.asked, Stage.offered, Stage.ordered, Stage.accepted]),
     ("respond|order (show|cancel)", [Stage.asked, Stage.offered, Stage.ordered]),
     ("offer (show|withdraw|list)|request (clear|award)", [Stage.asked, Stage.offered]),
+    ("baseline comp", [Stage.metered]),
     ("offer create|request (show|book|amend|cancel)|order list", [Stage.asked]),
 ]  # fmt: skip
 

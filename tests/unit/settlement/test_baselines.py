@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from gridsignal_services.settlement.baselines import Baseline, Event, NoBaseline, Site, baseline
 from gridsignal_services.settlement.days import Calendar, public_holidays
 from gridsignal_services.settlement.figures import FACTOR_PLACES, figure
-from gridsignal_services.settlement.history import History, Reading
+from gridsignal_services.settlement.history import History
 from gridsignal_services.settlement.methods import METHODS, changed
 from gridsignal_services.settlement.reading_rows import readings
+from gridsignal_services.settlement.said import Said
 from tests.reading_files import BERLIN, csv_of, hours, ten_days, working_days_before
 
 LONDON = ZoneInfo("Europe/London")
@@ -216,7 +217,7 @@ def quarters(powers_w: list[int], zone: ZoneInfo = BERLIN) -> Site:
     """A site of quarter hours, the last of them at midnight before the day."""
     last = Calendar(zone).begins(DAY)
     said = [
-        Reading("main", last - (back + 1) * QUARTER, last - back * QUARTER, Fraction(power_w))
+        Said("main", last - (back + 1) * QUARTER, last - back * QUARTER, power_w)
         for back, power_w in enumerate(powers_w)
     ]
     return Site(History(said), Calendar(zone))

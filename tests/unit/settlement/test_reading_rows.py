@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridsignal_services.settlement.history import Gap, History, Reading
+from gridsignal_schemas.messages import Quality
+from gridsignal_services.settlement.energy import Gap
+from gridsignal_services.settlement.history import History
 from gridsignal_services.settlement.reading_rows import WrongRow, readings
+from gridsignal_services.settlement.said import Said
 
 AT = datetime(2024, 5, 14, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -18,27 +21,34 @@ ALL = "starts_at,ends_at,import_w,export_w,register_wh,quality,seq,meter"
 ROW = "2024-05-14T12:00Z,2024-05-14T13:00Z"
 
 
-def read(*rows: str, head: str = ALL) -> list[Reading]:
+def read(*rows: str, head: str = ALL) -> list[Said]:
     return list(readings(f"{line}\n" for line in (head, *rows)))
+
+
+READING = Said("main", AT, AT + HOUR, Fraction(10), Fraction(0))
 
 
 @pytest.mark.parametrize(
     ("row", "reading"),
     [
-        (f"{ROW},10,,,,,", Reading("main", AT, AT + HOUR, Fraction(10), 0)),
-        (f"{ROW},10.25,4,99,ESTIMATED,7,battery", Reading("battery", AT, AT + HOUR, Fraction("6.25"), 7)),
-        (f"{ROW},,4,,ok,,", Reading("main", AT, AT + HOUR, Fraction(-4), 0)),
-        (f"{ROW},,,,,,", Reading("main", AT, AT + HOUR, None, 0)),
-        (f"{ROW},10,,,MISSING,,", Reading("main", AT, AT + HOUR, None, 0)),
-        ("2024-05-14T14:00+02:00, 2024-05-14T15:00:00+02:00, 10,,,,,", Reading("main", AT, AT + HOUR, Fraction(10), 0)),
+        (f"{ROW},10,,,,,", READING),
+        (
+            f"{ROW},10.25,4,99,ESTIMATED,7,battery",
+            Said("battery", AT, AT + HOUR, Fraction("10.25"), Fraction(4), 99, Quality.ESTIMATED, 7),
+        ),
+        (f"{ROW},,4,,ok,,", READING._replace(import_w=Fraction(0), export_w=Fraction(4))),
+        (f"{ROW},,,99,,,", READING._replace(import_w=None, register_wh=99)),
+        (f"{ROW},,,,,,", READING._replace(import_w=Fraction(0), quality=Quality.MISSING)),
+        (f"{ROW},10,,,bad,,", READING._replace(quality=Quality.BAD)),
+        ("2024-05-14T14:00+02:00, 2024-05-14T15:00:00+02:00, 10,,,,,", READING),
     ],
 )
-def test_a_row_is_a_reading(row: str, reading: Reading) -> None:
+def test_a_row_is_a_reading(row: str, reading: Said) -> None:
     assert read(row, "") == [reading]
 
 
 def test_three_columns_are_enough_in_any_order() -> None:
-    assert read("10," + ROW, head="\ufeffimport_w,starts_at,ends_at") == [Reading("main", AT, AT + HOUR, Fraction(10))]
+    assert read("10," + ROW, head="\ufeffimport_w,starts_at,ends_at") == [READING]
 
 
 @pytest.mark.parametrize(
@@ -48,8 +58,8 @@ def test_three_columns_are_enough_in_any_order() -> None:
         (f"{ROW},-10,,,,,", r"line 3, column import_w: expected a number .* not below 0, .*, got '-10'"),
         (f"{ROW},NaN,,,,,", r"line 3, column import_w: .*, got 'NaN'"),
         (f"{ROW},1,x,,,,", r"line 3, column export_w: .*, got 'x'"),
-        (f"{ROW},1,,x,,,", r"line 3, column register_wh: .*, got 'x'"),
-        (f"{ROW},1,,,GOOD,,", r"line 3, column quality: expected one of OK, ESTIMATED, .*, got 'GOOD'"),
+        (f"{ROW},1,,x,,,", r"line 3, column register_wh: expected a whole number from 0 to \d+, got 'x'"),
+        (f"{ROW},1,,,GOOD,,", r"line 3, column quality: expected one of UNKNOWN, OK, .*, got 'GOOD'"),
         (f"{ROW},1,,,,1.5,", r"line 3, column seq: expected a whole number from 0 to \d+, got '1.5'"),
         ("2024-05-14T12:00,2024-05-14T13:00Z,1,,,,,", r"line 3, column starts_at: expected a time with its offset"),
         ("2024-05-14T12:00Z,,1,,,,,", r"line 3, column ends_at: expected a time with its offset .*, got nothing"),
@@ -79,10 +89,10 @@ def test_a_fault_of_the_head_line_is_named(head: str, said: str) -> None:
         read(head=head)
 
 
-def reading(power_w: int | None, starts_min: int, ends_min: int, meter: str = "main", seq: int = 0) -> Reading:
+def reading(power_w: int | None, starts_min: int, ends_min: int, meter: str = "main", seq: int = 0) -> Said:
     minute = timedelta(minutes=1)
-    held = None if power_w is None else Fraction(power_w)
-    return Reading(meter, AT + starts_min * minute, AT + ends_min * minute, held, seq)
+    quality = Quality.OK if power_w is not None else Quality.BAD
+    return Said(meter, AT + starts_min * minute, AT + ends_min * minute, power_w or 0, quality=quality, seq=seq)
 
 
 @pytest.mark.parametrize(
@@ -95,15 +105,15 @@ def reading(power_w: int | None, starts_min: int, ends_min: int, meter: str = "m
         ([reading(10, 0, 60), reading(30, 0, 60, seq=1)], Fraction(30)),
         ([reading(10, 0, 60), reading(30, 30, 60, seq=1)], Fraction(20)),
         ([reading(10, 0, 60), reading(30, 0, 60, "battery")], Fraction(40)),
-        ([reading(10, 0, 60), reading(30, 0, 30, "battery")], Gap.MISSING),
-        ([reading(10, 0, 30), reading(10, 31, 60)], Gap.MISSING),
-        ([reading(10, 0, 30), reading(None, 30, 60)], Gap.BAD),
-        ([reading(10, 0, 60), reading(None, 0, 60, seq=1)], Gap.BAD),
-        ([reading(10, -60, 0), reading(10, 60, 90)], Gap.MISSING),
-        ([], Gap.MISSING),
+        ([reading(10, 0, 60), reading(30, 0, 30, "battery")], Gap.METER_MISSING),
+        ([reading(10, 0, 30), reading(10, 31, 60)], Gap.METER_MISSING),
+        ([reading(10, 0, 30), reading(None, 30, 60)], Gap.BAD_QUALITY),
+        ([reading(10, 0, 60), reading(None, 0, 60, seq=1)], Gap.BAD_QUALITY),
+        ([reading(10, -60, 0), reading(10, 60, 90)], Gap.METER_MISSING),
+        ([], Gap.METER_MISSING),
     ],
 )
-def test_the_mean_of_an_hour(said: list[Reading], mean_w: Fraction | Gap) -> None:
+def test_the_mean_of_an_hour(said: list[Said], mean_w: Fraction | Gap) -> None:
     assert History(said).mean_w(AT, AT + HOUR) == mean_w
 
 
@@ -120,3 +130,9 @@ def test_the_energy_of_two_parts_is_that_of_the_whole(powers_w: list[int], cut: 
 def test_the_commonest_length_is_the_resolution() -> None:
     assert History([reading(1, 0, 15), reading(1, 15, 30), reading(1, 30, 90)]).resolution == timedelta(minutes=15)
     assert History([reading(1, 0, 15), reading(1, 30, 90)]).resolution == timedelta(minutes=15)
+    assert History([]).resolution is None
+
+
+def test_what_a_register_rose_by_counts_before_the_mean() -> None:
+    rose = [reading(10, -60, 0)._replace(register_wh=100), reading(10, 0, 60)._replace(register_wh=111)]
+    assert History(rose).mean_w(AT, AT + HOUR) == 11
