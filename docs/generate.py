@@ -25,7 +25,7 @@ from gridsignal_schemas.catalog import TOPICS, Topic, avro_schema  # noqa: E402 
 from gridsignal_schemas.codes import CODES, Code, met_at  # noqa: E402 - as above
 from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, Frame  # noqa: E402 - as above
 from gridsignal_schemas.records import ROWS, Row  # noqa: E402 - as above
-from gridsignal_schemas.rules.lifecycle import OFFER, ORDER, REQUEST  # noqa: E402 - as above
+from gridsignal_schemas.rules.lifecycle import OFFER, ORDER, REQUEST, SETTLEMENT  # noqa: E402 - as above
 from gridsignal_schemas.rules.limits import Limits  # noqa: E402 - as above
 from gridsignal_services.gateway.settings import GatewaySettings  # noqa: E402 - as above
 from gridsignal_services.ingest.limits import IngestLimits  # noqa: E402 - as above
@@ -222,6 +222,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "request-lifecycle": lambda: _diagram(REQUEST),
     "offer-lifecycle": lambda: _diagram(OFFER),
     "order-lifecycle": lambda: _diagram(ORDER),
+    "settlement-lifecycle": lambda: _diagram(SETTLEMENT),
     "topics": topics,
     "records": records,
     "close-codes": close_codes,

@@ -24,6 +24,7 @@ from gridsignal_schemas.messages import (
     Clearing,
     DispatchOrder,
     DispatchRequest,
+    DisputeRejected,
     Flexibility,
     FlexOffer,
     GridAlert,
@@ -37,6 +38,8 @@ from gridsignal_schemas.messages import (
     Record,
     Rejection,
     RequestCancellation,
+    Settlement,
+    SettlementDispute,
     Shape,
     SiteRegistration,
     SpotPrice,
@@ -171,6 +174,24 @@ def a_site_registration(**changes: Any) -> SiteRegistration:
     return _like(_ordinary(SiteRegistration), changes)
 
 
+# --- what it came to --------------------------------------------------------------------------------------------
+
+
+def a_settlement(**changes: Any) -> Settlement:
+    """The order above, delivered in full: three quarter hours at 270.00 EUR each, the first version."""
+    return _like(_ordinary(Settlement), changes)
+
+
+def a_settlement_dispute(**changes: Any) -> SettlementDispute:
+    """acme-ai holds that version to be wrong."""
+    return _like(_ordinary(SettlementDispute), changes)
+
+
+def a_dispute_rejected(**changes: Any) -> DisputeRejected:
+    """tso-north lets it stand."""
+    return _like(_ordinary(DisputeRejected), changes)
+
+
 # --- the ledger's own -------------------------------------------------------------------------------------------
 
 
@@ -232,6 +253,9 @@ BUILDERS: dict[str, Callable[..., Record]] = {
     "OrderResponse": an_order_response,
     "BaselineDeclaration": a_baseline_declaration,
     "MeterReading": a_meter_reading,
+    "Settlement": a_settlement,
+    "SettlementDispute": a_settlement_dispute,
+    "DisputeRejected": a_dispute_rejected,
     "SiteRegistration": a_site_registration,
     "Clearing": a_clearing,
     "TimerFired": a_timer_fired,

@@ -1,20 +1,23 @@
-"""Who there is: zones, organisations and sites, from one TOML file. A mistake refuses to start."""
+"""Who and what there is: zones, organisations, sites and products, from one TOML file. A mistake refuses to start."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
-from gridsignal_schemas.values import MAX_POWER_W, Currency, Identifier, Name, Power, Shape, Zone
+from gridsignal_schemas.messages import PinnedRule
+from gridsignal_schemas.values import MAX_POWER_W, Currency, Identifier, Name, Power, Revision, Sha256, Shape, Zone
 from gridsignal_services.access import Entitlements, Principal
 from gridsignal_services.settings import ConfigError
+from gridsignal_services.settlement.pinned import DECLARED, STANDARD_RULE, pinned
+from gridsignal_services.settlement.rules import SHIPPED, RuleFault, SettlementRule, shipped_rule
 
 
 class ZoneEntry(Shape):
@@ -60,8 +63,32 @@ class SiteEntry(Shape):
     """Names elsewhere, by scheme: EIC, mRID, EAN."""
 
 
+RuleRef = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64} [1-9][0-9]{0,8}$")]
+"""A rule or method with its version, such as "standard 1"."""
+
+
+class ProductEntry(Shape):
+    """What operators ask for by this name, and by which rules it is settled."""
+
+    settlement: RuleRef = f"{STANDARD_RULE.name} {STANDARD_RULE.version}"
+    """The settlement rule: one of this file, or one that ships."""
+    baseline: RuleRef = f"{DECLARED.name} {DECLARED.version}"
+    """The baseline method."""
+
+
+class RuleEntry(Shape):
+    """A settlement rule of one's own."""
+
+    version: Revision
+    """+1 for each change of its parameters."""
+    sha256: Sha256
+    """Of the canonical text of all its parameters: whoever changes them changes it."""
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
+    """What differs from the defaults; docs/settlement.md names them."""
+
+
 class Registry(Shape):
-    """Zones, organisations and sites, from one TOML file.
+    """Zones, organisations, sites and products, from one TOML file.
 
     Bounded: by the file, which an administrator writes.
     """
@@ -70,6 +97,8 @@ class Registry(Shape):
     operators: dict[Identifier, OperatorEntry] = Field(default_factory=dict)
     participants: dict[Identifier, ParticipantEntry] = Field(default_factory=dict)
     sites: dict[Identifier, SiteEntry] = Field(default_factory=dict)
+    products: dict[Name, ProductEntry] = Field(default_factory=dict)
+    rules: dict[Identifier, RuleEntry] = Field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Registry:
@@ -89,7 +118,8 @@ class Registry(Shape):
             raise ConfigError(f"{file}: expected TOML, got: {broken}") from None
         except ValidationError as invalid:
             raise ConfigError(*(f"{file}: {_fault(fault)}" for fault in invalid.errors(include_url=False))) from None
-        if faults := [*_faults_of_zones(registry), *_faults_of_sites(registry)]:
+        found = [*_faults_of_zones(registry), *_faults_of_sites(registry), *_faults_of_rules(registry)]
+        if faults := found or list(_faults_of_products(registry)):
             raise ConfigError(*(f"{file}: {fault}" for fault in faults))
         return registry
 
@@ -97,6 +127,14 @@ class Registry(Shape):
         """Whether the principal's organisation has a place here: who was removed is refused whatever they ask."""
         groups: dict[str, Mapping[str, object]] = {"operator": self.operators, "participant": self.participants}
         return principal.organisation in groups.get(principal.role, ())
+
+    def rules_of(self, product: str) -> tuple[PinnedRule, PinnedRule]:
+        """The settlement rule and the baseline method of a product; those that ship for one that is not listed."""
+        entry = self.products.get(product) or ProductEntry()
+        name, _, version = entry.settlement.rpartition(" ")
+        own = self.rules.get(name)
+        rule = shipped_rule(name, int(version)) if own is None else _rule_of(name, own)
+        return pinned(rule), DECLARED
 
     def entitlements(self, principal: Principal) -> Entitlements:
         """What belongs to the principal's organisation: nothing where the registry doesn't know it."""
@@ -151,6 +189,38 @@ def _faults_of_zones(registry: Registry) -> list[str]:
         for zone in entry.zones
         if zone not in registry.zones
     ]
+
+
+def _rule_of(name: str, entry: RuleEntry) -> SettlementRule:
+    """Raises RuleFault."""
+    return SettlementRule.of({**entry.parameters, "name": name, "version": entry.version})
+
+
+def _faults_of_rules(registry: Registry) -> Iterator[str]:
+    for name, entry in registry.rules.items():
+        if name in SHIPPED:
+            yield f"rules.{name}: expected a name of one's own, for a rule of this name ships"
+            continue
+        try:
+            rule = _rule_of(name, entry)
+        except RuleFault as broken:
+            for each in broken.faults:
+                yield f"rules.{name}.parameters{each.pointer.replace('/', '.')}: {each.message}"
+            continue
+        if rule.sha256 != entry.sha256:
+            yield f"rules.{name}.sha256: expected {rule.sha256}, that of its parameters, got {entry.sha256}"
+
+
+def _faults_of_products(registry: Registry) -> Iterator[str]:
+    known = [f"{name} {entry.version}" for name, entry in registry.rules.items()]
+    known += [f"{rule.name} {rule.version}" for rules in SHIPPED.values() for rule in rules]
+    methods = [f"{DECLARED.name} {DECLARED.version}"]
+    for product, entry in registry.products.items():
+        if entry.settlement not in known:
+            expected = f"expected one of {', '.join(known)}, got {entry.settlement!r:.80}"
+            yield f"products.{product}.settlement: {expected}"
+        if entry.baseline not in methods:
+            yield f"products.{product}.baseline: expected {', '.join(methods)}, got {entry.baseline!r:.80}"
 
 
 def _faults_of_sites(registry: Registry) -> list[str]:

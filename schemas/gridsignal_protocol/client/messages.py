@@ -9,9 +9,12 @@ from gridsignal_schemas.messages import (
     CarbonIntensity,
     DispatchOrder,
     DispatchRequest,
+    DisputeRejected,
     GridAlert,
     OfferDecision,
     RequestCancellation,
+    Settlement,
+    SettlementDispute,
     SpotPrice,
 )
 
@@ -38,7 +41,16 @@ class OrderOver:
 
 
 Delivered: TypeAlias = (
-    SpotPrice | CarbonIntensity | GridAlert | DispatchRequest | RequestCancellation | OfferDecision | DispatchOrder
+    SpotPrice
+    | CarbonIntensity
+    | GridAlert
+    | DispatchRequest
+    | RequestCancellation
+    | OfferDecision
+    | DispatchOrder
+    | Settlement
+    | SettlementDispute
+    | DisputeRejected
 )
 """The records that a signal carries; a test holds it to records.toml, which a type checker can't read."""
 Message: TypeAlias = Delivered | Gap | OrderOver

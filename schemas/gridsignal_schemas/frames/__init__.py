@@ -10,6 +10,7 @@ from typing import get_args
 from gridsignal_schemas.frames.client import (
     Baseline,
     ClientFrame,
+    Dispute,
     Hello,
     Offer,
     Query,
@@ -92,6 +93,7 @@ __all__ = [
     "Conflated",
     "Cursor",
     "Detail",
+    "Dispute",
     "Drain",
     "Error",
     "Filter",

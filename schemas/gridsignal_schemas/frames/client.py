@@ -79,6 +79,13 @@ class Reading(Frame):
     """A MeterReading."""
 
 
+class Dispute(Frame):
+    t: Literal["dispute"] = "dispute"
+    id: RequestId
+    body: dict[str, JsonValue]
+    """A SettlementDispute."""
+
+
 class Query(Frame):
     t: Literal["query"] = "query"
     id: RequestId
@@ -95,7 +102,7 @@ class Token(Frame):
     token: Annotated[str, Field(min_length=1, max_length=16_384)]
 
 
-Write = Offer | Withdraw | Respond | Baseline | Reading
+Write = Offer | Withdraw | Respond | Baseline | Reading | Dispute
 """What carries a record in its body, as records.toml says which."""
 ClientFrame = Hello | Subscribe | Unsubscribe | Write | Query | Token
 """Whatever a client sends."""

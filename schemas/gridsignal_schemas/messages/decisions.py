@@ -40,6 +40,9 @@ class Timer(Symbol):
     START = "START"
     END = "END"
     EXPIRY = "EXPIRY"
+    SETTLE = "SETTLE"
+    SETTLE_FINALLY = "SETTLE_FINALLY"
+    DISPUTE_END = "DISPUTE_END"
 
 
 class Award(Shape):

@@ -32,6 +32,7 @@ from gridsignal_schemas.values import (
     Record,
     Revision,
     Seconds,
+    Sha256,
     Shape,
     ShortText,
     Timestamp,
@@ -40,6 +41,19 @@ from gridsignal_schemas.values import (
 
 PositivePower = Annotated[int, Field(ge=1, le=MAX_POWER_W)]
 Ramp = Annotated[int, Field(ge=1, le=MAX_POWER_W)]
+
+
+class PinnedRule(Shape):
+    """A rule with its text, so that nobody changes it afterwards and nobody has to look it up."""
+
+    name: Identifier
+    """The rule's name."""
+    version: Revision
+    """The rule's version."""
+    sha256: Sha256
+    """Of the parameters as UTF-8 text, in hex."""
+    parameters: Annotated[str, Field(min_length=2, max_length=2048)]
+    """Canonical JSON (RFC 8785): an object."""
 
 
 class DispatchRequest(Record):
@@ -107,6 +121,10 @@ class DispatchRequest(Record):
     """AUTOMATIC at gate closure, or BY_HAND."""
     run_mode: RunMode
     """LIVE and TEST_ACTIVATION move megawatts and are settled, DRY_RUN reaches no actuator and no settlement."""
+    settlement: PinnedRule | None = None
+    """The rule by which its orders are settled; null: no settlement is recorded."""
+    baseline_method: PinnedRule | None = None
+    """How the baseline comes about that delivery is measured against; null: as declared."""
 
 
 class RequestCancellation(Record):

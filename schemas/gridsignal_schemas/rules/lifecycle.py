@@ -42,6 +42,19 @@ class RequestShown(StrEnum):
     """Its period has passed. Whether it was met is between its operator and those who offered."""
 
 
+class SettlementState(StrEnum):
+    """Where the settlement of an order stands; an order that is not over, or is not settled at all, has none."""
+
+    DUE = "DUE"
+    """Its order is over, and no version was written so far."""
+    PROVISIONAL = "PROVISIONAL"
+    FINAL = "FINAL"
+    """It can be disputed until its window ends."""
+    DISPUTED = "DISPUTED"
+    SETTLED = "SETTLED"
+    """Nobody disputes it any more: silence has accepted it."""
+
+
 class OfferState(StrEnum):
     LIVE = "LIVE"
     REJECTED = "REJECTED"
@@ -92,9 +105,14 @@ class Event(StrEnum):
     CHANGE = "change"
     COMPLETE = "complete"
     RECOVER = "recover"
+    PROVISION = "provision"
+    FINALISE = "finalise"
+    CORRECT = "correct"
+    REJECT_DISPUTE = "reject dispute"
+    REOPEN = "reopen"
 
 
-_R, _O, _S, _E = RequestState, OfferState, OrderState, Event
+_R, _O, _S, _T, _E = RequestState, OfferState, OrderState, SettlementState, Event
 
 REQUEST: Mapping[tuple[RequestState, Event], RequestState] = {
     (_R.OPEN, _E.AMEND): _R.OPEN,
@@ -116,8 +134,11 @@ REQUEST: Mapping[tuple[RequestState, Event], RequestState] = {
     (_R.ACTIVE, _E.CLEARED_IN_FULL): _R.ACTIVE,
     (_R.ACTIVE, _E.CLEARED_IN_PART): _R.ACTIVE,
     (_R.ACTIVE, _E.ALL_OVER): _R.COMPLETED,
-    (_R.COMPLETED, _E.SETTLE): _R.SETTLED,  # settlement comes with its own records: nothing sends these two yet
+    (_R.COMPLETED, _E.SETTLE): _R.SETTLED,  # every order's settlement is final, and nobody disputes it any more
     (_R.COMPLETED, _E.DISPUTE): _R.DISPUTED,
+    (_R.DISPUTED, _E.DISPUTE): _R.DISPUTED,
+    (_R.DISPUTED, _E.REOPEN): _R.COMPLETED,  # the dispute has its answer
+    (_R.SETTLED, _E.REOPEN): _R.COMPLETED,  # a later reading has changed an interval
     (_R.OPEN, _E.CANCEL): _R.CANCELLED,
     (_R.CLEARING, _E.CANCEL): _R.CANCELLED,
     (_R.AWARDED, _E.CANCEL): _R.CANCELLED,
@@ -187,6 +208,20 @@ ORDER: Mapping[tuple[OrderState, Event], OrderState] = {
     (_S.RECOVERING, _E.COMPLETE): _S.COMPLETED,
     (_S.RECOVERING, _E.ABORT): _S.ABORTED,
     (_S.RECOVERING, _E.DEFAULT): _S.DEFAULTED,
+}
+
+SETTLEMENT: Mapping[tuple[SettlementState, Event], SettlementState] = {
+    (_T.DUE, _E.PROVISION): _T.PROVISIONAL,
+    (_T.PROVISIONAL, _E.DISPUTE): _T.PROVISIONAL,  # the final version is its answer
+    (_T.PROVISIONAL, _E.REJECT_DISPUTE): _T.PROVISIONAL,
+    (_T.PROVISIONAL, _E.FINALISE): _T.FINAL,
+    (_T.FINAL, _E.DISPUTE): _T.DISPUTED,
+    (_T.FINAL, _E.CORRECT): _T.FINAL,
+    (_T.FINAL, _E.SETTLE): _T.SETTLED,  # its window has ended
+    (_T.DISPUTED, _E.DISPUTE): _T.DISPUTED,
+    (_T.DISPUTED, _E.REJECT_DISPUTE): _T.FINAL,  # the last that had no answer
+    (_T.DISPUTED, _E.CORRECT): _T.FINAL,
+    (_T.SETTLED, _E.CORRECT): _T.FINAL,
 }
 
 REQUEST_OVER = frozenset({_R.UNMET, _R.COMPLETED, _R.SETTLED, _R.DISPUTED, _R.CANCELLED})

@@ -53,6 +53,11 @@ class Limits:
     """A request that has been over for so long leaves memory; it is read from disk, and a repeat is still known."""
     requests_kept: int = 2000
     """Of one operator that are over; of more the one that ended first leaves memory before its time."""
+    disputes_of_version: int = 16
+    """Of one version of a settlement; more are refused with DISPUTES."""
+    requests_unsettled: int = 10_000
+    """Of one operator that are over and not settled; of more the one that ended first leaves memory unsettled: no
+    version of its settlements follows."""
     price_per_mwh: int = MAX_PRICE_PER_MWH
     """A price further from zero is rejected with PRICE."""
     activation_fee: int = MAX_ACTIVATION_FEE

@@ -33,6 +33,8 @@ _TERMS = (
     "deficiency_price_per_mwh",
     "firmness",
     "run_mode",
+    "settlement",
+    "baseline_method",
 )
 
 

@@ -15,6 +15,7 @@ from gridsignal_schemas.messages import (
     ClearingTrigger,
     DispatchOrder,
     DispatchRequest,
+    PinnedRule,
     RequestCancellation,
     Visibility,
 )
@@ -45,10 +46,46 @@ def request_id_of(operator: str, idempotency_key: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{operator}|{idempotency_key}"))
 
 
-def asked(body: RequestBody, request_id: str, revision: int, operator: str, registry: Registry) -> DispatchRequest:
-    """The record of a request as written by a person; a missing currency is the zone's."""
+_RULES = ("settlement", "baseline_method")
+
+
+def asked(
+    body: RequestBody,
+    request_id: str,
+    revision: int,
+    operator: str,
+    registry: Registry,
+    before: DispatchRequest | None = None,
+) -> DispatchRequest:
+    """The record of a request as written by a person; a missing currency is the zone's, its rules are the product's.
+
+    Those of the revision `before` stay, whatever the registry says by now.
+    """
     fields = dict(body) | {"currency": body.currency or registry.zones[body.zone].currency}
+    fields |= zip(_RULES, _rules_of(body, registry, before), strict=True)
     return DispatchRequest(request_id=request_id, revision=revision, operator=operator, **fields)
+
+
+def _rules_of(
+    body: RequestBody, registry: Registry, before: DispatchRequest | None
+) -> tuple[PinnedRule | None, PinnedRule | None]:
+    if before is not None:
+        return before.settlement, before.baseline_method
+    return registry.rules_of(body.product)
+
+
+def own_rule_faults(body: RequestBody, asked: DispatchRequest) -> list[Detail]:
+    """Where a question says another rule than its product has."""
+    pairs = ((name, getattr(body, name), getattr(asked, name)) for name in _RULES)
+    return [
+        fault("RULE", f"/{name}", f"expected {_named(held)}, which its product has, got {_named(said)}")
+        for name, said, held in pairs
+        if said not in (None, held)
+    ]
+
+
+def _named(rule: PinnedRule | None) -> str:
+    return "none" if rule is None else f"{rule.name} {rule.version} ({rule.sha256})"
 
 
 def differences(first: DispatchRequest, asked: DispatchRequest) -> list[Detail]:

@@ -86,6 +86,8 @@ def parts_of(book: Book) -> Iterator[Part]:
     for order_id, order in book.orders.items():
         sites.setdefault(order.order.site, Book()).orders[order_id] = order
         named.setdefault(order.order.site, {operator}).add(f"participant:{order.order.participant}")
+        if order_id in book.settlements:
+            sites[order.order.site].settlements[order_id] = book.settlements[order_id]
     for site, part in sites.items():
         for field in ("sites", "declared", "orders_of_site"):
             if site in (held := getattr(book, field)):

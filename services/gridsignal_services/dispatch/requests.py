@@ -87,7 +87,7 @@ def _changing(router: APIRouter, door: Door) -> None:
         if body.zone != current.zone:
             raise problems.invalid([fault("ZONE", "/zone", f"expected {current.zone}: a request stays in its zone")])
         if written_for == current.revision - 1:
-            again = commands.asked(body, request_id, current.revision, who.organisation, door.registry)
+            again = commands.asked(body, request_id, current.revision, who.organisation, door.registry, current)
             if again == current:
                 return await _view(door, who, request_id)
         if written_for != current.revision:
@@ -246,9 +246,12 @@ def _checked(door: Door, who: Principal, body: RequestBody, request_id: str, rev
     """The record, once nothing is wrong with it that can be known beforehand."""
     if faults := commands.body_faults(body, door.entitlements(who), door.registry):
         raise problems.invalid(faults)
-    record = commands.asked(body, request_id, revision, who.organisation, door.registry)
-    ledger = door.replica.ledger_of(record.zone)
+    ledger = door.replica.ledger_of(body.zone)
     known = ledger.requests.get(request_id)
+    before = None if known is None else known.request
+    record = commands.asked(body, request_id, revision, who.organisation, door.registry, before)
+    if faults := commands.own_rule_faults(body, record):
+        raise problems.invalid(faults)
     past = ledger.book.past.requests
     is_repeat = revision in known.digests if known is not None else past.find((request_id, revision)) is not None
     if not is_repeat and (faults := request_faults(record, _now(door, ledger.now))):

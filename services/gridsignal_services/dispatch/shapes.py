@@ -9,7 +9,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gridsignal_schemas.messages import ClearingMode, Direction, Firmness, Pricing, Purpose, RunMode, Visibility
+from gridsignal_schemas.messages import (
+    ClearingMode,
+    Direction,
+    Firmness,
+    PinnedRule,
+    Pricing,
+    Purpose,
+    RunMode,
+    Visibility,
+)
 from gridsignal_schemas.messages.flexibility import PositivePower, Ramp
 from gridsignal_schemas.values import (
     Code,
@@ -86,6 +95,10 @@ class RequestBody(Shape):
     """AUTOMATIC at gate closure, or BY_HAND."""
     run_mode: RunMode = RunMode.LIVE
     """DRY_RUN reaches no actuator and no settlement."""
+    settlement: PinnedRule | None = None
+    """The product's settlement rule, for who wants to be sure of it; null: whatever the product has."""
+    baseline_method: PinnedRule | None = None
+    """The product's baseline method; null: whatever the product has."""
 
 
 class Reasoned(Shape):

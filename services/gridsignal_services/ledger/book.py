@@ -29,7 +29,13 @@ from gridsignal_services.ledger.in_turn import in_turn
 from gridsignal_services.ledger.past import Past
 from gridsignal_services.ledger.rests import Activations
 from gridsignal_services.ledger.timers import Timers
-from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest, TrackedResponse
+from gridsignal_services.ledger.tracked import (
+    TrackedOffer,
+    TrackedOrder,
+    TrackedRequest,
+    TrackedResponse,
+    TrackedSettlement,
+)
 
 KEPT = timedelta(seconds=LIMITS.kept_when_over_s)
 
@@ -42,6 +48,10 @@ class Book:
     offers: dict[OfferKey, TrackedOffer] = field(default_factory=dict)
     orders: dict[str, TrackedOrder] = field(default_factory=dict)
     responses: dict[tuple[str, str], TrackedResponse] = field(default_factory=dict)
+    settlements: dict[str, TrackedSettlement] = field(default_factory=dict)
+    """Of orders that are over, by the order."""
+    settlements_owed: dict[str, None] = field(default_factory=dict)
+    """Orders of which a version is owed, the longest first."""
     sites: dict[str, SiteRegistration] = field(default_factory=dict)
     declared: dict[str, list[Declared]] = field(default_factory=dict)
     set_aside: dict[str, dict[str, SetAside]] = field(default_factory=dict)

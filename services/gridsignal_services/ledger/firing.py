@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridsignal_schemas.messages import ClearingMode, Decision, Timer, TimerFired
+from gridsignal_schemas.messages import ClearingMode, Decision, SettlementStatus, Timer, TimerFired
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import Event, RequestState
 from gridsignal_schemas.values import rfc3339
@@ -10,6 +10,7 @@ from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request
 from gridsignal_services.ledger.ordering import ended, silent, started
+from gridsignal_services.ledger.settlements import accept_in_silence, owe
 from gridsignal_services.ledger.timers import DueTimer
 
 
@@ -34,6 +35,12 @@ def fire(book: Book, entry: Entry, fired: TimerFired) -> Outcome:
             _end(book, fired.subject_id)
         case Timer.EXPIRY:
             _expire(book, fired.subject_id)
+        case Timer.SETTLE:
+            owe(book, fired.subject_id, SettlementStatus.PROVISIONAL)
+        case Timer.SETTLE_FINALLY:
+            owe(book, fired.subject_id, SettlementStatus.FINAL)
+        case Timer.DISPUTE_END:
+            accept_in_silence(book, fired.subject_id)
     return Outcome(True)
 
 

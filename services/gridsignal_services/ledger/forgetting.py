@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import accumulate
 
+from gridsignal_schemas.messages import Timer
 from gridsignal_schemas.rules.baselines import FOR_EVER
-from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
+from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD, SettlementState
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import block_ahead
@@ -70,13 +71,20 @@ def _next_queue(book: Book) -> deque[tuple[datetime, str]] | None:
 
 
 def _is_needed(book: Book, tracked: TrackedRequest) -> bool:
-    if any(True for _ in book.live_orders(tracked.orders)):
+    if any(True for _ in book.live_orders(tracked.orders)) or _is_unsettled(book, tracked):
         return True
     owes = book.announcements.owes
     orders = (book.orders[order_id].order for order_id in tracked.orders)
     return any(owes("offer", *key) for key in tracked.offers) or any(
         owes("order", order.participant, order.order_id) for order in orders
     )
+
+
+def _is_unsettled(book: Book, tracked: TrackedRequest) -> bool:
+    if len(book.over[tracked.request.operator]) > LIMITS.requests_unsettled:
+        return False
+    settlements = (book.settlements[name] for name in tracked.orders if name in book.settlements)
+    return any(settlement.state is not SettlementState.SETTLED for settlement in settlements)
 
 
 class _Taken:
@@ -109,6 +117,8 @@ def _alone(book: Book, tracked: TrackedRequest) -> Steps[tuple[Book, _Taken]]:
     orders_of_site: dict[str, list[TrackedOrder]] = {}
     for order in _orders(book, tracked):
         alone.orders[order.order.order_id] = order
+        if (settlement := book.settlements.get(order.order.order_id)) is not None:
+            alone.settlements[order.order.order_id] = settlement
         orders_of_site.setdefault(order.order.site, []).append(order)
     for site, orders in orders_of_site.items():
         alone.orders_of_site[site] = dict.fromkeys(order.order.order_id for order in orders)
@@ -195,6 +205,11 @@ def _leave(book: Book, alone: Book, taken: _Taken) -> None:
         left = book.orders_of_site[site]
         for order_id in names:
             del left[order_id], book.orders[order_id]
+    for order_id in alone.settlements:
+        del book.settlements[order_id]
+        book.settlements_owed.pop(order_id, None)
+        for timer in (Timer.SETTLE, Timer.SETTLE_FINALLY, Timer.DISPUTE_END):
+            book.timers.clear(timer, order_id)
     for key in alone.offers:
         del book.offers[key]
     for request_id, tracked in alone.requests.items():

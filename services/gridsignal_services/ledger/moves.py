@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from gridsignal_schemas.messages import (
@@ -10,6 +10,7 @@ from gridsignal_schemas.messages import (
     Decision,
     DispatchOrder,
     Firmness,
+    RunMode,
     Timer,
 )
 from gridsignal_schemas.rules.answers import due_of
@@ -17,12 +18,14 @@ from gridsignal_schemas.rules.lifecycle import (
     OFFER,
     OFFER_CALLABLE,
     ORDER,
+    ORDER_NEVER_HELD,
     ORDER_OVER,
     REQUEST,
     REQUEST_OVER,
     Event,
     OfferState,
     RequestState,
+    SettlementState,
     after,
     allows,
 )
@@ -31,12 +34,14 @@ from gridsignal_services.ledger.announcements import Decided, OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import derived_id
 from gridsignal_services.ledger.pieces import Steps, pieces
-from gridsignal_services.ledger.tracked import Step, TrackedOffer, TrackedOrder
+from gridsignal_services.ledger.tracked import Step, TrackedOffer, TrackedOrder, TrackedSettlement
+from gridsignal_services.settlement.pinned import rule_of
 
 _OUTDATES_REASONS = frozenset({Event.SELECT, Event.WITHDRAW, Event.EXPIRE})
 """After these it no longer holds why an offer was passed over before."""
 _OUTBID = frozenset({("OUTBID",), ("COVERED",)})
 _DECIDED = frozenset({RequestState.AWARDED, RequestState.PARTIALLY_AWARDED, RequestState.ACTIVE})
+_SETTLING = frozenset({RequestState.COMPLETED, RequestState.SETTLED, RequestState.DISPUTED})
 
 
 def offer_timer_id(key: OfferKey) -> str:
@@ -77,7 +82,19 @@ def move_order(
     tracked.history.append(Step(book.now, tracked.state, actor, reason_code, reason, book.principal))
     if tracked.state in ORDER_OVER:
         book.end_order(tracked)
+        _await_settlement(book, tracked)
     set_order_timers(book, tracked)
+
+
+def _await_settlement(book: Book, tracked: TrackedOrder) -> None:
+    """An order that held its site is settled when its request's rule says so; a rehearsal is not."""
+    order, rule = tracked.order, book.requests[tracked.order.request_id].request.settlement
+    if rule is None or tracked.state in ORDER_NEVER_HELD or order.run_mode is RunMode.DRY_RUN:
+        return
+    said, ended_at = rule_of(rule.parameters), order.ends_at or book.now
+    book.settlements[order.order_id] = TrackedSettlement(order.order_id, ended_at)
+    for timer, wait_s in ((Timer.SETTLE, said.provisional_after_s), (Timer.SETTLE_FINALLY, said.final_after_s)):
+        book.timers.set(timer, order.order_id, order.revision, ended_at + timedelta(seconds=wait_s), order.zone)
 
 
 def set_order_timers(book: Book, tracked: TrackedOrder) -> None:
@@ -140,10 +157,26 @@ def _is_covered_no_longer(book: Book, request_id: str) -> None:
 def move_request(book: Book, request_id: str, event: Event) -> None:
     """Moves a request, and sets the timers its state waits for; `end_offers` does more. Raises IllegalTransition."""
     tracked = book.requests[request_id]
+    was_over = tracked.state in REQUEST_OVER
     tracked.state = after(REQUEST, tracked.state, event)
-    if tracked.state in REQUEST_OVER:
+    if tracked.state in REQUEST_OVER and not was_over:
         book.close_request(request_id)
     set_request_timers(book, request_id)
+
+
+def follow_settlements(book: Book, request_id: str) -> None:
+    """A completed request stands as the settlements of its orders do: any disputed, all settled, or not yet."""
+    tracked = book.requests[request_id]
+    settlements = [book.settlements[name].state for name in tracked.orders if name in book.settlements]
+    if tracked.state not in _SETTLING or not settlements:
+        return
+    if SettlementState.DISPUTED in settlements:
+        move_request(book, request_id, Event.DISPUTE)
+    elif all(state is SettlementState.SETTLED for state in settlements):
+        if tracked.state is RequestState.COMPLETED:
+            move_request(book, request_id, Event.SETTLE)
+    elif tracked.state is not RequestState.COMPLETED:
+        move_request(book, request_id, Event.REOPEN)
 
 
 def set_request_timers(book: Book, request_id: str) -> None:
@@ -207,3 +240,4 @@ def end_if_over(book: Book, request_id: str) -> None:
     if waits and book.now < tracked.request.ends_at and book.callable_offers(request_id, book.now):
         return
     move_request(book, request_id, Event.ALL_OVER if active else Event.NOTHING_AWARDED)
+    follow_settlements(book, request_id)

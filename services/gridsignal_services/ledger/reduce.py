@@ -16,6 +16,7 @@ from gridsignal_schemas.messages import (
     Clearing,
     DispatchOrder,
     DispatchRequest,
+    DisputeRejected,
     FlexOffer,
     GridClock,
     OfferDecision,
@@ -23,6 +24,8 @@ from gridsignal_schemas.messages import (
     OrderResponse,
     Record,
     RequestCancellation,
+    Settlement,
+    SettlementDispute,
     SiteRegistration,
     TimerFired,
     TreeHead,
@@ -32,7 +35,7 @@ from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import IllegalTransition, OfferState, RequestState
 from gridsignal_services.access import NOBODY, Audience, Principal
 from gridsignal_services.clock import EPOCH, grid_time
-from gridsignal_services.ledger import awarding, firing, offering, ordering, requesting, sites
+from gridsignal_services.ledger import awarding, firing, offering, ordering, requesting, settlements, sites
 from gridsignal_services.ledger.announcements import Announcement, OfferKey
 from gridsignal_services.ledger.book import KEPT, Book
 from gridsignal_services.ledger.entry import Entry, OfferStanding, Outcome
@@ -59,6 +62,9 @@ _RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome | Steps[Outcome]
     OfferDecision: ordering.decision,
     Clearing: awarding.clear,
     TimerFired: firing.fire,
+    Settlement: settlements.settle,
+    SettlementDispute: settlements.dispute,
+    DisputeRejected: settlements.reject,
 }
 
 

@@ -38,6 +38,7 @@ from gridsignal_services.ledger.moves import (
 from gridsignal_services.ledger.pieces import Steps, pieces, weighed
 from gridsignal_services.ledger.rules import Amended
 from gridsignal_services.ledger.tracked import TrackedOrder, TrackedRequest
+from gridsignal_services.settlement.pinned import rule_faults
 
 
 def audience_of_request(request: DispatchRequest) -> Audience:
@@ -68,7 +69,7 @@ def request(book: Book, entry: Entry, request: DispatchRequest) -> Steps[Outcome
         return _late(book, entry, request)
     if faults := revision_faults(None if tracked is None else tracked.request, request):
         return Outcome(False, tuple(faults))
-    if faults := [*_bounds(book, tracked, request), *request_faults(request, book.now)]:
+    if faults := [*_bounds(book, tracked, request), *request_faults(request, book.now), *rule_faults(request)]:
         return Outcome(False, tuple(faults))
     receipt = receipt_of(book.now, entry, revision=request.revision)
     if tracked is None:

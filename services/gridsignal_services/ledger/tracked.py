@@ -11,14 +11,18 @@ from gridsignal_schemas.messages import (
     Clearing,
     DispatchOrder,
     DispatchRequest,
+    DisputeRejected,
     FlexOffer,
     OfferOption,
     OrderResponse,
     OrderState,
     ResponseKind,
+    Settlement,
+    SettlementDispute,
+    SettlementStatus,
 )
 from gridsignal_schemas.rules.headroom import block_of
-from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestState, SettlementState
 from gridsignal_schemas.rules.profile import Block
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.announcements import OfferKey
@@ -163,6 +167,44 @@ class TrackedOrder:
                 blocks.append(Block(since, until, before_w))
                 since = until
         return blocks
+
+
+@dataclass(slots=True)
+class TrackedDispute:
+    """What a participant holds to be wrong with a version of a settlement."""
+
+    dispute: SettlementDispute
+    receipt: Receipt
+    answer: DisputeRejected | None = None
+    """Its operator's; a new version answers it, too."""
+
+
+@dataclass(slots=True)
+class TrackedSettlement:
+    """What an order came to so far, and what is still to come."""
+
+    order_id: str
+    ended_at: datetime
+    """The end of the order: its rule counts from here."""
+    state: SettlementState = SettlementState.DUE
+    newest: Settlement | None = None
+    """The newest version."""
+    logged_at: datetime | None = None
+    """When that was, by the log's clock: its window begins."""
+    owed: SettlementStatus | None = None
+    """The version that its owner has still to write."""
+    disputes: list[TrackedDispute] = field(default_factory=list)
+    """Of all versions, the oldest first."""
+
+    @property
+    def version(self) -> int:
+        """The newest; 0 where there is none."""
+        return 0 if self.newest is None else self.newest.version
+
+    @property
+    def open_disputes(self) -> list[TrackedDispute]:
+        """Those of the newest version that have no answer."""
+        return [each for each in self.disputes if each.dispute.version == self.version and each.answer is None]
 
 
 @dataclass(frozen=True, slots=True)

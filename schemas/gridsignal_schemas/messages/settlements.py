@@ -1,0 +1,193 @@
+"""What an order came to: settlements, the disputes about them, the rules that requests bring with them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gridsignal_schemas.messages.orders import Quality
+from gridsignal_schemas.values import (
+    EXACT_MAX,
+    Code,
+    Currency,
+    Energy,
+    Identifier,
+    Money,
+    Name,
+    Record,
+    Revision,
+    Sha256,
+    Shape,
+    ShortText,
+    Symbol,
+    Timestamp,
+    Zone,
+)
+
+MAX_INTERVALS = 3000
+"""Of one settlement: 31 days of quarter hours, the longest that may be asked for. A longer one has wider intervals."""
+
+Offset = Annotated[int, Field(ge=0, le=EXACT_MAX)]
+NetEnergy = Annotated[int, Field(ge=-EXACT_MAX, le=EXACT_MAX)]
+Reason = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
+
+
+class SettlementStatus(Symbol):
+    UNKNOWN = "UNKNOWN"
+    PROVISIONAL = "PROVISIONAL"
+    FINAL = "FINAL"
+    CORRECTED = "CORRECTED"
+
+
+class RuleName(Shape):
+    """A rule by its name, and its text by its hash."""
+
+    name: Identifier
+    """The rule's name."""
+    version: Revision
+    """The rule's version."""
+    sha256: Sha256
+    """Of the rule's parameters as UTF-8 text, in hex."""
+
+
+class SettledInterval(Shape):
+    """One stretch of an order's period, in energy; null where it is not known."""
+
+    starts_at: Timestamp
+    """Start of the stretch."""
+    ends_at: Timestamp
+    """End of the stretch."""
+    baseline_wh: Energy | None = None
+    """What the site would have taken; null where it has no baseline."""
+    actual_wh: NetEnergy | None = None
+    """What it took net of what it gave; negative where it gave more."""
+    ordered_wh: Energy
+    """What was ordered."""
+    delivered_wh: Energy | None = None
+    """What of it was delivered; null where it is not known, and missing says why."""
+    deficiency_wh: Energy | None = None
+    """What of it was not delivered."""
+    ramp_ok: bool | None = None
+    """Whether power changed no faster than was ordered; null where no ramp was ordered, or readings do not tell."""
+    qualities: Annotated[list[Quality], Field(max_length=8)]
+    """Each quality of the readings that were used, once."""
+    amount: Money | None = None
+    """What the participant gets for it, or owes below zero."""
+
+
+class MissingPeriod(Shape):
+    """A stretch of an order's period that has no figures."""
+
+    starts_at: Timestamp
+    """Start of the stretch."""
+    ends_at: Timestamp
+    """End of the stretch."""
+    code: Code
+    """Why it has none."""
+
+
+class SettlementInputs(Shape):
+    """What a settlement was computed from: whoever has the log finds the same."""
+
+    position: Offset
+    """The next offset of the dispatch partition when it was computed."""
+    readings_position: Offset
+    """The next offset of the readings partition when it was computed: all before it were read."""
+    readings: Offset
+    """How many readings count for the order's period."""
+    readings_sha256: Sha256
+    """Of the Avro values of these readings, one after the other in the order of the log."""
+    baseline_sha256: Sha256
+    """Of the Avro values of the baseline declarations that count, one after the other in the order of the log."""
+
+
+class Settlement(Record):
+    """What an order came to, by the rule of its request: valid where the order is over and this version is owed."""
+
+    zone: Zone
+    """The order's zone; the record's key."""
+    request_id: Identifier
+    """The request that the order serves."""
+    participant: Identifier
+    """Whom the order is to."""
+    site: Identifier
+    """The connection point."""
+    order_id: Identifier
+    """The order that is settled."""
+    settlement_id: Identifier
+    """Derived from the order; all versions have the same."""
+    version: Revision
+    """+1 for each: nothing is overwritten."""
+    rule: RuleName
+    """The rule of the request."""
+    status: SettlementStatus
+    """PROVISIONAL and FINAL come at the rule's times; CORRECTED where a later reading changes an interval."""
+    intervals: Annotated[list[SettledInterval], Field(max_length=MAX_INTERVALS)]
+    """In order of time."""
+    activation_fee: Money | None = None
+    """What is paid for the activation alone, in the total already."""
+    total: Money
+    """What the participant gets in all, or owes below zero; the operator's flow is its negative."""
+    currency: Currency
+    """Of all amounts."""
+    inputs: SettlementInputs
+    """What it was computed from."""
+    missing: Annotated[list[MissingPeriod], Field(max_length=MAX_INTERVALS)]
+    """What has no figures, and why; the rest is settled meanwhile."""
+    reason: ShortText
+    """For people: why there is this version."""
+    supersedes: Revision | None = None
+    """The version that it takes the place of."""
+
+
+class SettlementDispute(Record):
+    """A participant holds a settlement to be wrong; within the rule's window, once for each version and reason."""
+
+    zone: Zone
+    """The order's zone; the record's key."""
+    request_id: Identifier
+    """The request that the order serves."""
+    participant: Identifier
+    """Who disputes it."""
+    site: Identifier
+    """The connection point."""
+    order_id: Identifier
+    """The order that is settled."""
+    settlement_id: Identifier
+    """The settlement."""
+    version: Revision
+    """The version that is disputed: the newest."""
+    reason_code: Reason
+    """For machines; one version is disputed once for each."""
+    text: ShortText
+    """For people."""
+    claimed: Money | None = None
+    """The total that would be right."""
+    actor: Name
+    """Who wrote it."""
+
+
+class DisputeRejected(Record):
+    """The operator's answer to a dispute that changes nothing; a new version is the other answer."""
+
+    zone: Zone
+    """The order's zone; the record's key."""
+    request_id: Identifier
+    """The request that the order serves."""
+    participant: Identifier
+    """Who disputed it."""
+    site: Identifier
+    """The connection point."""
+    order_id: Identifier
+    """The order that is settled."""
+    settlement_id: Identifier
+    """The settlement."""
+    version: Revision
+    """The version that is disputed."""
+    reason_code: Reason
+    """Of the dispute that is answered."""
+    actor: Name
+    """Who answered it."""
+    reason: Annotated[ShortText, Field(min_length=1)]
+    """For people: why it stays as it is."""
