@@ -20,8 +20,8 @@ from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.position import PositionSeal
-from gridsignal_services.dispatch.readings import ReadingsReader
 from gridsignal_services.dispatch.tables import MOST
+from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.registry import Registry, example_registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.rest.callers import Callers

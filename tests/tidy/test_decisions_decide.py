@@ -29,13 +29,13 @@ ACTING = {
     "clients/python/gridsignal/testing": "clock fake records rest",
     "services/gridsignal_services/access": "issuer refused_tokens signer",
     "services/gridsignal_services": (
-        "addresses clock collecting composition embedded following jwks_url ops output reloading "
+        "addresses clock collecting composition embedded following jwks_url kept_file ops output reloading "
         "replica serving slots supervised telemetry timeouts work"
     ),
     "services/gridsignal_services/checkpoints": "files keeping saving",
     "services/gridsignal_services/dispatch": (
-        "archive baselines book_answer door finished http kept_file listing metered metering meters older_readings "
-        "orders past position readings registration requests service sheet signals tables totals written"
+        "archive baselines book_answer door finished http listing metered metering "
+        "orders past position registration requests service settlements sheet signals tables totals written"
     ),
     "services/gridsignal_services/gateway": (
         "admission answering catchingup connection conversations doorway event_stream events gauges http incoming "
@@ -43,7 +43,8 @@ ACTING = {
         "ticker turns websocket wire"
     ),
     "services/gridsignal_services/ingest": "feeding fetching http metrics publishing push replay service transport",
-    "services/gridsignal_services/owning": "owner",
+    "services/gridsignal_services/metering": "meters older_readings readings",
+    "services/gridsignal_services/owning": "owner settler",
     "services/gridsignal_services/rest": "asgi callers connection doorstep guard",
 }
 """Elsewhere a module decides, unless it is named here: it has a socket, a file, a loop or a thread in hand."""

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         Untrusted,
         UsageError,
     )
-    from gridsignal.history import BaselineStretch, CarbonPoint, PricePoint
+    from gridsignal.history import BaselineStretch, CarbonPoint, Dispute, PricePoint, Settled
     from gridsignal.lines import Limits
     from gridsignal.offers import Terms
     from gridsignal.standing import Listing, OfferStatus, OrderStatus
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         Direction,
         DispatchOrder,
         DispatchRequest,
+        DisputeRejected,
         Firmness,
         Flexibility,
         FlexibilityKind,
@@ -87,6 +88,10 @@ if TYPE_CHECKING:
         ResponseKind,
         RunMode,
         Scope,
+        SettledInterval,
+        Settlement,
+        SettlementDispute,
+        SettlementStatus,
         SpotPrice,
         Visibility,
         Workload,
@@ -114,6 +119,8 @@ __all__ = [
     "Direction",
     "DispatchOrder",
     "DispatchRequest",
+    "Dispute",
+    "DisputeRejected",
     "Firmness",
     "FlexOffer",
     "Flexibility",
@@ -159,6 +166,11 @@ __all__ = [
     "ResponseKind",
     "RunMode",
     "Scope",
+    "Settled",
+    "SettledInterval",
+    "Settlement",
+    "SettlementDispute",
+    "SettlementStatus",
     "SpotPrice",
     "State",
     "States",

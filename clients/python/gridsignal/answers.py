@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from gridsignal.errors import UsageError
 from gridsignal.ids import answer_id
-from gridsignal_schemas.messages import BaselineDeclaration, DispatchOrder, MeterReading, OrderResponse, Record
+from gridsignal_schemas.messages import (
+    BaselineDeclaration,
+    DispatchOrder,
+    MeterReading,
+    OrderResponse,
+    Record,
+    Settlement,
+    SettlementDispute,
+)
 
 _UNKNOWN = "session"  # stands for what the gateway fills in, while the rest is checked
 _R = TypeVar("_R", bound=Record)
@@ -69,6 +78,17 @@ def response_body(
         "at": at,
     }
     return body_of(checked(OrderResponse, fields))
+
+
+def dispute_body(
+    settlement: Settlement, reason_code: str, text: str, claimed: Decimal | str | int | None, actor: str
+) -> dict[str, Any]:
+    """A SettlementDispute of this version."""
+    named = ("zone", "request_id", "participant", "site", "order_id", "settlement_id", "version")
+    fields = {name: getattr(settlement, name) for name in named}
+    fields |= {"reason_code": reason_code, "text": text, "actor": actor}
+    fields |= {"claimed": None if claimed is None else Decimal(claimed)}
+    return body_of(checked(SettlementDispute, fields))
 
 
 def baseline_body(

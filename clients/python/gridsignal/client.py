@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Unpack, overload
 
-from gridsignal.answers import baseline_body, body_of, reading_body, response_body
+from gridsignal.answers import baseline_body, body_of, dispute_body, reading_body, response_body
 from gridsignal.clock import Clock
 from gridsignal.errors import UsageError
-from gridsignal.history import Archive, BaselineStretch, CarbonPoint, PricePoint
+from gridsignal.history import Archive, BaselineStretch, CarbonPoint, PricePoint, Settled
 from gridsignal.ids import uuid7
 from gridsignal.lines import Limits
 from gridsignal.offers import SHED, Terms, deadline_of, offer_body, option_for
@@ -20,7 +20,7 @@ from gridsignal.wanted import subscriptions_of
 from gridsignal.wiring import Wiring
 from gridsignal_protocol.client.subscription import Mode
 from gridsignal_schemas.frames import Receipt, States
-from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, Flexibility, FlexOffer, MeterReading
+from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, Flexibility, FlexOffer, MeterReading, Settlement
 
 Report = Literal["STARTED", "SUSTAINING", "UNAVAILABLE", "COMPLETED"]
 
@@ -213,6 +213,42 @@ class Grid:
         """
         said = {"reason_code": reason_code, "reason": reason, "actor": actor}
         return await self._respond(order, response, available_w=available_w, **said)
+
+    # --- what it came to -----------------------------------------------------------------------------------------
+
+    def settlements(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        request_id: str | None = None,
+        state: str | None = None,
+    ) -> AsyncIterator[Settled]:
+        """The newest version of what each order came to, by the end of the order: `async for each in ...`.
+
+        Of orders that touch [start, end), or of all that have not been settled for more than a day. Versions that come
+        later are signals on `dispatch`. Needs `connect(api=...)`.
+        Raises UsageError, Unreachable, Unauthorized, NotPermitted.
+        """
+        return self._archive.settlements(start, end, request_id=request_id, state=state)
+
+    async def dispute(
+        self,
+        settlement: Settlement,
+        reason_code: str,
+        text: str = "",
+        *,
+        claimed: Decimal | str | int | None = None,
+        actor: str | None = None,
+    ) -> Receipt:
+        """Holds a settlement's newest version to be wrong, once for each reason; `claimed` is the total that is right.
+
+        Raises TooLate when its window has ended, Conflict where a newer version has come; the same again gets the first
+        receipt.
+        """
+        actor = actor or self._wiring.post.actor or f"participant:{settlement.participant}"
+        body = dispute_body(settlement, reason_code, text, claimed, actor)
+        return await self._wiring.post.submit("dispute", "", settlement.settlement_id, body)
 
     # --- the site itself -----------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import asyncio
 import http.client
 import json
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -28,6 +28,7 @@ from gridsignal.problems import Meaning, is_usage, meaning_of
 from gridsignal.tls import explained
 from gridsignal.tokens import NoToken, Tokens
 from gridsignal_schemas.frames import Detail
+from gridsignal_schemas.messages import TOLERANT, Settlement
 
 Signal = Literal["prices", "carbon"]
 _Point = TypeVar("_Point")
@@ -97,6 +98,33 @@ class BaselineStretch:
     """When the log had it: for requests that were made before, an earlier declaration counts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """What was held to be wrong with a version of a settlement."""
+
+    version: int
+    reason_code: str
+    text: str
+    claimed: Decimal | None
+    """The total that would be right."""
+    actor: str
+    received_at: datetime
+    answer: str | None
+    """Why the operator let the version stand. None: not so; a newer version is the answer, or none has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The newest version of what an order came to, and where it stands."""
+
+    settlement: Settlement
+    state: str
+    """PROVISIONAL, FINAL, DISPUTED or SETTLED."""
+    logged_at: datetime
+    disputes: list[Dispute]
+
+
+_SETTLED = TypeAdapter(list[Settled])
 _PRICES = TypeAdapter(list[PricePoint])
 _CARBON = TypeAdapter(list[CarbonPoint])
 _STRETCHES = TypeAdapter(list[BaselineStretch])
@@ -169,6 +197,30 @@ class Archive:
         """An order and where it stands, likewise."""
         door = self._known_door()
         return await self._answer(door, f"{door.path}/v1/orders/{quote(order_id, safe='')}")
+
+    async def settlement(self, order_id: str) -> Settled:
+        """What an order came to. Raises NotPermitted where nothing was written of it so far."""
+        door = self._known_door()
+        answer = await self._answer(door, f"{door.path}/v1/orders/{quote(order_id, safe='')}/settlement")
+        return _settled([answer])[0]
+
+    async def settlements(
+        self, start: datetime | None, end: datetime | None, **filters: str | None
+    ) -> AsyncIterator[Settled]:
+        """Those of orders that touch [start, end), or of all that are not long settled; page by page."""
+        door = self._known_door()
+        named: dict[str, str] = {name: value for name, value in filters.items() if value is not None}
+        named |= {name: when.isoformat() for name, when in (("from", start), ("to", end)) if when is not None}
+        while True:
+            answer = await self._answer(door, f"{door.path}/v1/settlements?{urlencode(named)}")
+            if not isinstance(found := answer.get("settlements"), list):
+                message = "expected the dispatch door's answer with settlements, got that of something else"
+                raise ProtocolViolation(message)
+            for each in _settled(found):
+                yield each
+            if (following := answer.get("next")) is None:
+                return
+            named["after"] = str(following)
 
     async def readings(self, site: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
         """The meter readings that touch [start, end) and count, of a week at most, as the door answers them."""
@@ -285,6 +337,14 @@ def _refused(status: int, answer: Any) -> Exception:
 def _detail(fault: dict[str, Any]) -> Detail:
     code, pointer, message = (str(fault.get(name, "")) for name in ("code", "pointer", "message"))
     return Detail(code=code, pointer=pointer, message=message)
+
+
+def _settled(found: list[dict[str, Any]]) -> list[Settled]:
+    try:
+        return _SETTLED.validate_json(json.dumps(found), context=TOLERANT, extra="ignore")
+    except ValidationError as error:
+        message = f"expected settlements as the contract has them: {error.error_count()} faults"
+        raise ProtocolViolation(message) from error
 
 
 def _read(adapter: TypeAdapter[list[Any]], points: list[dict[str, Any]]) -> list[Any]:

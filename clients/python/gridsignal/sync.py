@@ -22,7 +22,7 @@ from typing import Any, Concatenate, Literal, NoReturn, ParamSpec, Self, TypeVar
 from gridsignal import client, connection, subscription
 from gridsignal.background import Background, outcome
 from gridsignal.errors import GridClosed, Unreachable, UsageError
-from gridsignal.history import CarbonPoint, PricePoint
+from gridsignal.history import CarbonPoint, PricePoint, Settled
 from gridsignal_protocol.client.messages import Message
 from gridsignal_protocol.client.subscription import Mode
 
@@ -98,6 +98,14 @@ class Grid:
     declare_baseline = _blocking(client.Grid.declare_baseline)
     meter = _blocking(client.Grid.meter)
     ping = _blocking(client.Grid.ping)
+    dispute = _blocking(client.Grid.dispute)
+
+    @wraps(client.Grid.settlements)
+    def settlements(self, *args: Any, **kwargs: Any) -> list[Settled]:
+        async def found() -> list[Settled]:
+            return [each async for each in self._grid.settlements(*args, **kwargs)]
+
+        return self._wait("settlements", found)
 
     @overload
     def history(

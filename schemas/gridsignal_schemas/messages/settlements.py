@@ -97,9 +97,9 @@ class SettlementInputs(Shape):
     readings: Offset
     """How many readings count for the order's period."""
     readings_sha256: Sha256
-    """Of the Avro values of these readings, one after the other in the order of the log."""
+    """Of the sha256 of each one's Avro value, 32 bytes each, one after the other in the order of the log."""
     baseline_sha256: Sha256
-    """Of the Avro values of the baseline declarations that count, one after the other in the order of the log."""
+    """Of the sha256 of each declaration that the baseline is from, likewise."""
 
 
 class Settlement(Record):

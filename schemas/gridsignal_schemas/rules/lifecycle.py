@@ -212,6 +212,7 @@ ORDER: Mapping[tuple[OrderState, Event], OrderState] = {
 
 SETTLEMENT: Mapping[tuple[SettlementState, Event], SettlementState] = {
     (_T.DUE, _E.PROVISION): _T.PROVISIONAL,
+    (_T.DUE, _E.FINALISE): _T.FINAL,  # nobody could write the first in time
     (_T.PROVISIONAL, _E.DISPUTE): _T.PROVISIONAL,  # the final version is its answer
     (_T.PROVISIONAL, _E.REJECT_DISPUTE): _T.PROVISIONAL,
     (_T.PROVISIONAL, _E.FINALISE): _T.FINAL,

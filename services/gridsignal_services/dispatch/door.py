@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.codes import CODES
 from gridsignal_schemas.frames import Detail
-from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest, RequestCancellation
+from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest, DisputeRejected, RequestCancellation
 from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, Entitlements, Principal, may_see
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
@@ -24,11 +24,11 @@ from gridsignal_services.dispatch.metering import Measuring
 from gridsignal_services.dispatch.parts import REQUESTS, Kind
 from gridsignal_services.dispatch.past import PastReader
 from gridsignal_services.dispatch.position import PositionSeal
-from gridsignal_services.dispatch.readings import ReadingsReader
 from gridsignal_services.dispatch.views import page
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
+from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.rest import problems
@@ -42,7 +42,7 @@ POSITION = "Gridsignal-Position"
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 M = TypeVar("M", bound=BaseModel)
-Command = DispatchRequest | RequestCancellation | Clearing | DispatchOrder
+Command = DispatchRequest | RequestCancellation | Clearing | DispatchOrder | DisputeRejected
 """What an operator puts on the log."""
 
 

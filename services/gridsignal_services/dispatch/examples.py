@@ -24,6 +24,7 @@ AWARD = {
     "reason": "only this site is behind the overloaded transformer",
 }
 EXTEND = {"ends_at": "2030-05-12T19:00:00Z", "reason": "the peak lasts longer"}
+REJECT = {"reason_code": "readings", "reason": "the exchange is in the readings already"}
 RELEASE = {"reason": "the peak is over"}
 
 

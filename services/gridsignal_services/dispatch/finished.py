@@ -24,7 +24,6 @@ from typing import NamedTuple, TypeVar
 
 from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_services.clock import micros
-from gridsignal_services.dispatch.kept_file import KeptFile, Unreadable
 from gridsignal_services.dispatch.tables import (
     MOST,
     MOST_BYTES,
@@ -40,6 +39,7 @@ from gridsignal_services.dispatch.tables import (
     forget,
     write,
 )
+from gridsignal_services.kept_file import KeptFile, Unreadable
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.telemetry import logger
 from gridsignal_services.work import NOBODYS, Work

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from fastapi import FastAPI, Request, Response, Security
+from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.security import HTTPBearer
 from prometheus_client import CollectorRegistry, Counter
 
-from gridsignal_services.dispatch import orders, requests, signals, totals
+from gridsignal_services.dispatch import orders, requests, settlements, signals, totals
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.sheet import LISTS
 from gridsignal_services.dispatch.shown import show_answers
@@ -53,13 +53,17 @@ def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
         responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
     )
     _front(made)
-    for router in (requests.routes(door), orders.routes(door), signals.routes(door), totals.routes(door)):
+    for router in _routers(door):
         show_answers(router)
         made.include_router(router)
     _count(made, health, counted)
     add_pages(made, health)
     add_problems(made, _log)
     return made
+
+
+def _routers(door: Door) -> list[APIRouter]:
+    return [each.routes(door) for each in (requests, orders, settlements, signals, totals)]
 
 
 def _not_acceptable(request: Request) -> problems.Problem | None:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator
 
 from gridsignal_schemas.messages import OrderState
 from gridsignal_schemas.rules.access import zone_fault
-from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown, SettlementState
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.rest import problems
@@ -32,6 +32,7 @@ NewestFirst = Annotated[bool, Query(description="Begin with what came last.")]
 ZoneFilter = Annotated[str | None, Query(examples=["DE-LU"])]
 RequestStates = Annotated[RequestShown | None, _Capitals, Query(description="Capitals or not.")]
 OfferStates = Annotated[OfferState | None, _Capitals, Query(description="Capitals or not.")]
+SettlementStates = Annotated[SettlementState | None, _Capitals, Query(description="Capitals or not.")]
 OrderStates = Annotated[OrderState | None, _Capitals, Query(description="Capitals or not.")]
 
 

@@ -7,13 +7,13 @@ from bisect import bisect_left
 from datetime import datetime
 
 from gridsignal_schemas.messages import MeterReading
-from gridsignal_services.dispatch.meters import Meters
 from gridsignal_services.dispatch.past import readable
-from gridsignal_services.dispatch.tables import TooMany
 from gridsignal_services.dispatch.views import Metered
+from gridsignal_services.kept_file import TooMany
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import DeliveryInterval, Terms, measured, terms_of, totals, unmeasured
 from gridsignal_services.ledger.tracked import TrackedOrder
+from gridsignal_services.metering.meters import Meters
 from gridsignal_services.settlement.energy import Gap
 from gridsignal_services.work import Work
 

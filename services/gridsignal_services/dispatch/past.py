@@ -11,9 +11,9 @@ from typing import TypeVar
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_services.access import Entitlements, Principal
 from gridsignal_services.dispatch.finished import Finished
-from gridsignal_services.dispatch.kept_file import Unreadable
 from gridsignal_services.dispatch.parts import ORDERS, REQUESTS, Kind, read, zone_name
-from gridsignal_services.dispatch.tables import Kept, Question, TooMany
+from gridsignal_services.dispatch.tables import Kept, Question
+from gridsignal_services.kept_file import TooMany, Unreadable
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.rest import problems
 from gridsignal_services.work import Work

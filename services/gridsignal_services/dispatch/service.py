@@ -21,8 +21,8 @@ from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.position import KEY_BYTES, PositionSeal
-from gridsignal_services.dispatch.readings import ReadingsReader
 from gridsignal_services.dispatch.registration import register_sites
+from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.ops import Watched
 from gridsignal_services.owning.heads import Heads
 from gridsignal_services.owning.owner import Owner
@@ -96,7 +96,7 @@ class Dispatch:
         try:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(self._server.serve())
-                self._owner = Owner(self._replica, self._clock, election, self._heads)
+                self._owner = Owner(self._replica, self._clock, election, self._heads, self._readings)
                 lasting = supervise("readings", self._read_meters()), supervise("owner", self._owner.run())
                 beside = [tasks.create_task(work) for work in (*lasting, self._become_ready())]
                 await serving

@@ -20,6 +20,7 @@ from gridsignal_schemas.messages import (
     Visibility,
 )
 from gridsignal_schemas.messages.flexibility import PositivePower, Ramp
+from gridsignal_schemas.messages.settlements import Reason
 from gridsignal_schemas.values import (
     Code,
     Currency,
@@ -141,6 +142,17 @@ class AwardBody(Shape):
     """At most one for each offer."""
     reason: Annotated[ShortText, Field(min_length=1)]
     """For people, and for the auditor."""
+
+
+class RejectBody(Shape):
+    """Rejects a dispute of an order's settlement."""
+
+    reason_code: Reason
+    """Of the dispute."""
+    reason: Annotated[ShortText, Field(min_length=1)]
+    """For people: why it stays as it is."""
+    version: Revision | None = None
+    """The version that is disputed; null: the newest."""
 
 
 class CancelOrderBody(Reasoned):

@@ -22,11 +22,12 @@ from gridsignal_schemas.messages import (
     MeterReading,
     OrderState,
     Record,
+    Settlement,
     SiteRegistration,
     SpotPrice,
 )
 from gridsignal_schemas.rules import vintages
-from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown, RequestState
+from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown, RequestState, SettlementState
 from gridsignal_services.dispatch import baselines, signals, totals
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
 from gridsignal_services.dispatch.sheet import LISTS
@@ -39,6 +40,8 @@ from gridsignal_services.dispatch.views import (
     Readings,
     Requests,
     RequestView,
+    Settlements,
+    SettlementView,
     SiteView,
 )
 from gridsignal_services.ledger.delivered import DeliveryInterval
@@ -77,6 +80,8 @@ def _answers() -> dict[Any, Any]:
         BookView: _book(),
         OrderView: order,
         Orders: Orders(orders=[order], next=None),
+        SettlementView: _settlement(),
+        Settlements: Settlements(settlements=[_settlement()], next=None),
         Offers: Offers(offers=[offer], next=None),
         list[SiteRegistration | SiteView]: [_golden(SiteRegistration)],
         baselines.Baselines: _baselines(),
@@ -87,6 +92,14 @@ def _answers() -> dict[Any, Any]:
             as_of=carbon.observed_at, curves=vintages.carbon(known, *hour, carbon.observed_at)
         ),
     }
+
+
+def _settlement() -> SettlementView:
+    settlement = _golden(Settlement)
+    until = settlement.intervals[-1].ends_at
+    return SettlementView(
+        settlement=settlement, state=SettlementState.PROVISIONAL, logged_at=until + timedelta(hours=1), disputes=[]
+    )
 
 
 def _baselines() -> baselines.Baselines:

@@ -16,6 +16,7 @@ from gridsignal_schemas.messages import DispatchRequest
 from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_services.clock import from_micros, micros
 from gridsignal_services.dispatch.parts import REQUESTS, Kind, Part, parts_of
+from gridsignal_services.kept_file import TooMany
 from gridsignal_services.ledger.book import Book
 
 MOST = 1000
@@ -87,10 +88,6 @@ and zone in (select value from json_each(?)) and part.site = ?
 """
 LOOKING = (_LONGEST, _CONCERNED, _OF_REQUEST, _OF_ORDER, _HEAD, _AT_SITE)
 """What a question does before it reads: it costs by what it finds."""
-
-
-class TooMany(Exception):
-    """The question spans more than one answer may read; the message says more of what."""
 
 
 class Kept(NamedTuple):

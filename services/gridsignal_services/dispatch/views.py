@@ -14,17 +14,25 @@ from gridsignal_schemas.messages import (
     MeterReading,
     OrderState,
     QuantityKind,
+    Settlement,
     SiteRegistration,
 )
 from gridsignal_schemas.rules.changes import latest_end
-from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD, ORDER_OVER, OfferState, RequestShown, shown
-from gridsignal_schemas.values import Currency, Identifier, Shape, Timestamp, Zone
-from gridsignal_services.dispatch.meters import PassedOver
+from gridsignal_schemas.rules.lifecycle import (
+    ORDER_NEVER_HELD,
+    ORDER_OVER,
+    OfferState,
+    RequestShown,
+    SettlementState,
+    shown,
+)
+from gridsignal_schemas.values import Currency, Identifier, Money, Shape, Timestamp, Zone
 from gridsignal_services.ledger.amounts import Amount
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import DeliveryInterval, OrderTotals, ordered_ws
 from gridsignal_services.ledger.ordering import option_of
-from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest, TrackedSettlement
+from gridsignal_services.metering.meters import PassedOver
 from gridsignal_services.settlement.delivery import wh_of
 
 
@@ -121,6 +129,38 @@ class Orders(Shape):
     next: str | None
 
 
+class DisputeView(Shape):
+    """What a participant holds to be wrong, and the answer."""
+
+    version: int
+    reason_code: str
+    text: str
+    claimed: Money | None
+    """The total that would be right."""
+    actor: str
+    received_at: Timestamp
+    answer: str | None
+    """Why the operator let the version stand; null: not so, a newer version is the answer or none has come."""
+
+
+class SettlementView(Shape):
+    """The newest version of what an order came to, and where it stands."""
+
+    settlement: Settlement
+    state: SettlementState
+    logged_at: Timestamp
+    """When this version was written."""
+    disputes: list[DisputeView]
+    """Of all versions, the oldest first."""
+
+
+class Settlements(Shape):
+    """A page of settlements; pass `next` as `after` for the following one."""
+
+    settlements: list[SettlementView]
+    next: str | None
+
+
 class Offers(Shape):
     """A page of offers; pass `next` as `after` for the following one."""
 
@@ -170,6 +210,29 @@ def state_shown(name: str, book: Book, tracked: TrackedRequest, now: datetime, *
 def _orders_of(name: str, book: Book, tracked: TrackedRequest) -> list[TrackedOrder]:
     orders = [each for each in map(book.orders.get, tracked.orders) if each]  # it may leave at any moment
     return [each for each in orders if f"participant:{each.order.participant}" == name]
+
+
+def settlement_view(tracked: TrackedSettlement) -> SettlementView:
+    """Raises LookupError where no version was written so far."""
+    if tracked.newest is None or tracked.logged_at is None:
+        raise LookupError("expected a version")
+    return SettlementView(
+        settlement=tracked.newest,
+        state=tracked.state,
+        logged_at=tracked.logged_at,
+        disputes=[
+            DisputeView(
+                version=each.dispute.version,
+                reason_code=each.dispute.reason_code,
+                text=each.dispute.text,
+                claimed=each.dispute.claimed,
+                actor=each.dispute.actor,
+                received_at=each.receipt.received_at,
+                answer=None if each.answer is None else each.answer.reason,
+            )
+            for each in tracked.disputes
+        ],
+    )
 
 
 def stays_for(name: str, book: Book, tracked: TrackedRequest, now: datetime) -> bool:

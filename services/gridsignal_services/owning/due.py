@@ -10,7 +10,15 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from gridsignal_schemas.messages import Clearing, ClearingTrigger, DispatchOrder, OfferDecision, Record, TimerFired
+from gridsignal_schemas.messages import (
+    Clearing,
+    ClearingTrigger,
+    DispatchOrder,
+    OfferDecision,
+    Record,
+    Settlement,
+    TimerFired,
+)
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_schemas.rules.shapes import findings
 from gridsignal_services.ledger.book import Book
@@ -132,6 +140,8 @@ def subject_of(ledger: Ledger, record: Record) -> Subject:
             return ("offer", record.participant, record.offer_id, str(record.revision), record.decision)
         case DispatchOrder():
             return ("order", record.order_id, str(record.revision))
+        case Settlement():
+            return ("settlement", record.order_id, str(record.version))
         case _:
             raise TypeError(f"expected a record that owners write, got a {record.record_name}")
 

@@ -25,6 +25,7 @@ from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.ledger.overtaken import NOTHING, LeftOut, Overtaken
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.owning.due import (
     AT_ONCE,
     PassedOver,
@@ -39,6 +40,7 @@ from gridsignal_services.owning.due import (
     why,
 )
 from gridsignal_services.owning.heads import Heads
+from gridsignal_services.owning.settler import Settler
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Outage, logger
 from gridsignal_services.work import NOBODYS
@@ -83,9 +85,11 @@ class Owner:
         clock: Clock,
         election: Election,
         heads: Heads | None = None,
+        meters: ReadingsReader | None = None,
     ) -> None:
-        """Without `heads` it writes none."""
+        """Without `heads` it writes none, without `meters` it settles nothing."""
         self._replica, self._clock, self._election, self._heads = replica, clock, election, heads
+        self._settler = None if meters is None else Settler(replica, meters, self._append, self._pass_over)
         self.partitions: frozenset[int] = frozenset()
         """Those it acts on now."""
         self._ahead: dict[int, _Ahead] = {}
@@ -106,7 +110,7 @@ class Owner:
     @property
     def at_rest(self) -> bool:
         """Whether it waits, and nothing was reduced that it has not looked at."""
-        return self._rests_at == self._replica.positions
+        return self._rests_at == self._replica.positions and (self._settler is None or self._settler.at_rest)
 
     async def run(self) -> None:
         """Acts for ever, from the moment the replica has caught up."""
@@ -114,7 +118,7 @@ class Owner:
         try:
             await self._act_for_ever()
         finally:
-            await _end(self._decisions.values())
+            await _end([*self._decisions.values(), *([] if self._settler is None else self._settler.under_way)])
 
     async def _act_for_ever(self) -> None:
         outage = Outage(_log, "log", doing="the owner's records")
@@ -138,6 +142,8 @@ class Owner:
             await self._replica.reach_end(fresh)
         if mine != self.partitions:
             _log.info("owns", partitions=sorted(mine))
+        if self._settler is not None:
+            self._settler.take_over(fresh)
         self.partitions = mine
 
     async def _act(self, ledger: Ledger) -> bool:
@@ -150,6 +156,8 @@ class Owner:
         else:
             self._has_told.discard(ledger.partition)
             self._go_on_deciding(ledger, passed_over)
+        if self._settler is not None:
+            self._settler.go_on(ledger, passed_over)
         for start in range(0, len(step.records), AT_ONCE):
             if not await self._append(ledger, step.records[start : start + AT_ONCE]):
                 break
@@ -286,8 +294,11 @@ class Owner:
             causes.append(asyncio.sleep(max(0.0, min(resting) - asyncio.get_running_loop().time())))
         if (head_s := self._next_head_s(ledgers)) is not None:
             causes.append(asyncio.sleep(max(0.0, head_s - asyncio.get_running_loop().time())))
-        waiting = [asyncio.ensure_future(cause) for cause in causes]
         decisions = [self._decisions[partition] for partition in self.partitions & self._decisions.keys()]
+        if self._settler is not None:
+            causes.append(self._settler.moved())
+            decisions += self._settler.under_way
+        waiting = [asyncio.ensure_future(cause) for cause in causes]
         self._rests_at = None if decisions or resting else self._replica.positions
         try:
             done, _ = await asyncio.wait([*waiting, *decisions], return_when=asyncio.FIRST_COMPLETED)

@@ -108,11 +108,11 @@ class Day:
         self.path = ""
 
     @asynccontextmanager
-    async def site(self) -> AsyncIterator[gridsignal.Grid]:
+    async def site(self, **options: Any) -> AsyncIterator[gridsignal.Grid]:
         token = self.stack.token("participant", "acme-ai")
         box = self.directory / "fra-1.outbox"
         async with gridsignal.connect(
-            self.stack.gateway_url, token=token, site="fra-1", outbox=box, wait_s=SOON_S
+            self.stack.gateway_url, token=token, site="fra-1", outbox=box, wait_s=SOON_S, **options
         ) as grid:
             yield grid
 

@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.finished import Finished, Unreadable
 from gridsignal_services.dispatch.parts import ORDERS, WHOLE, read
-from gridsignal_services.dispatch.tables import FORGETTING, LOOKING, Kept, Question, TooMany
+from gridsignal_services.dispatch.tables import FORGETTING, LOOKING, Kept, Question
+from gridsignal_services.kept_file import TooMany
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
 from tests.builders import utc

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.values import MW
-from gridsignal_services.dispatch.kept_file import Unreadable
 from gridsignal_services.dispatch.metering import Measuring
-from gridsignal_services.dispatch.meters import Meters
-from gridsignal_services.dispatch.tables import TooMany
+from gridsignal_services.kept_file import TooMany, Unreadable
+from gridsignal_services.metering.meters import Meters
 from gridsignal_services.settlement.energy import Gap
 from gridsignal_services.work import NOBODYS
 from tests.builders import a_meter_reading, utc
+from tests.metered import add_reading
 from tests.unit.ledger.market import Market
 
 QUARTER = timedelta(minutes=15)
@@ -56,13 +56,13 @@ async def starts(meters: Meters, from_: str, to: str | None, site: str = "fra-1"
 
 async def test_readings_come_in_the_order_of_time_whenever_they_arrived(meters: Meters) -> None:
     for minutes in (30, 0, 45, 15):
-        meters.add(reading(minutes))
+        add_reading(meters, reading(minutes))
     assert await starts(meters, "17:00", "20:00") == ["18:00", "18:15", "18:30", "18:45"]
 
 
 async def test_a_period_takes_what_touches_it(meters: Meters) -> None:
     for minutes in (0, 15, 30, 45):
-        meters.add(reading(minutes))
+        add_reading(meters, reading(minutes))
     assert await starts(meters, "18:14", "18:30") == ["18:00", "18:15"]
     assert await starts(meters, "18:15", "18:16") == ["18:15"]
     assert await starts(meters, "18:31", None) == ["18:30", "18:45"]
@@ -72,23 +72,23 @@ async def test_a_period_takes_what_touches_it(meters: Meters) -> None:
 
 async def test_the_later_word_on_an_interval_counts(meters: Meters) -> None:
     for seq, import_w in ((5, 1), (6, 2), (4, 3), (6, 4)):
-        meters.add(reading(0, seq=seq, import_w=import_w))
+        add_reading(meters, reading(0, seq=seq, import_w=import_w))
     assert [each.import_w for each in await meters.between("fra-1", utc("18:00"))] == [2]
 
 
 async def test_two_meters_of_a_site_stand_beside_each_other(meters: Meters) -> None:
-    meters.add(reading(0, meter="north"))
-    meters.add(reading(0, meter="south"))
+    add_reading(meters, reading(0, meter="north"))
+    add_reading(meters, reading(0, meter="south"))
     assert len(await meters.between("fra-1", utc("18:00"))) == 2
 
 
 async def test_the_next_owner_of_a_site_changes_nothing_of_what_was_said_before(tmp_path: Path) -> None:
     meters = Meters(tmp_path, per_site=1, at_once=1)
     for quarter in range(4):
-        meters.add(reading(15 * quarter, seq=1, import_w=28, participant="acme-ai"))
+        add_reading(meters, reading(15 * quarter, seq=1, import_w=28, participant="acme-ai"))
         await meters.write()
     for quarter in range(4):
-        meters.add(reading(15 * quarter, seq=2, import_w=60, participant="volt-dc"))
+        add_reading(meters, reading(15 * quarter, seq=2, import_w=60, participant="volt-dc"))
         await meters.write()
     for who, import_w in (("acme-ai", 28), ("volt-dc", 60)):
         said = await meters.in_order_of_log("fra-1", who, utc("18:00"))
@@ -100,7 +100,7 @@ async def test_the_next_owner_of_a_site_changes_nothing_of_what_was_said_before(
 async def test_what_is_no_interval_is_not_remembered(meters: Meters) -> None:
     starts_at = utc("18:00")
     for ends_at in (starts_at, starts_at - QUARTER, starts_at + timedelta(days=2)):
-        meters.add(reading(0, ends_at=ends_at))
+        add_reading(meters, reading(0, ends_at=ends_at))
     assert await meters.between("fra-1", utc("2024-05-01T00:00")) == []
 
 
@@ -123,7 +123,7 @@ async def test_it_makes_no_difference_how_many_there_is_room_for(
             times = {"starts_at": starts_at, "ends_at": starts_at + timedelta(minutes=minutes)}
             one = a_meter_reading(site=site, seq=seq, import_w=number, **times)
             for meters in (all_of_them, few):
-                meters.add(one)
+                add_reading(meters, one)
             if number % 5 == 0:
                 await few.write()
         from_ = utc("17:30") + timedelta(minutes=since)
@@ -142,7 +142,7 @@ async def test_it_makes_no_difference_how_many_there_is_room_for(
 async def test_what_has_no_room_is_on_disk_and_not_in_memory(tmp_path: Path) -> None:
     meters = Meters(tmp_path, per_site=2, at_once=1)
     for quarter in range(100):
-        meters.add(reading(15 * quarter))
+        add_reading(meters, reading(15 * quarter))
         await meters.write()
     held = meters._sites["fra-1"]
     assert (len(held.places), len(held.readings), len(meters._older._waiting)) == (2, 2, 0)
@@ -155,7 +155,7 @@ async def test_what_has_no_room_is_on_disk_and_not_in_memory(tmp_path: Path) -> 
 async def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     meters = Meters(tmp_path, per_site=2, at_once=1)
     for quarter in range(100):
-        meters.add(reading(15 * quarter))
+        add_reading(meters, reading(15 * quarter))
     await meters.write()
     damage(tmp_path)
     with pytest.raises(Unreadable):
@@ -169,7 +169,7 @@ async def test_a_folder_that_takes_no_file_is_told_once_and_what_waits_is_found(
     (tmp_path / "taken").write_text("a file where a folder should be")
     meters = Meters(tmp_path / "taken", per_site=2, at_once=1)
     for quarter in range(10):
-        meters.add(reading(15 * quarter))
+        add_reading(meters, reading(15 * quarter))
         await meters.write()
     assert len(await meters.between("fra-1", utc("18:00"))) == 10
     said = "".join(capfd.readouterr())
@@ -198,7 +198,7 @@ async def test_an_order_is_measured_by_all_that_was_said_and_by_nothing_where_th
 ) -> None:
     market, meters = an_order(), Meters(tmp_path, per_site=room, at_once=1, most_read=most)
     for quarter in range(5):
-        meters.add(in_quarter(quarter))
+        add_reading(meters, in_quarter(quarter))
         await meters.write()
     metered = await Measuring(meters).of(market.ledger.book, market.order("acme"), NOBODYS)
     assert metered.totals.amount == (None if worth is None else Decimal(worth))
@@ -226,7 +226,7 @@ async def test_however_much_another_says_of_a_site_each_is_answered_by_its_own_w
     chance.shuffle(said)
     meters = Meters(tmp_path, per_site=room, at_once=chance.choice([1, 7]), most_read=len(own))
     for each in said:
-        meters.add(each)
+        add_reading(meters, each)
         await meters.write()
     assert await meters.between("acme-1", utc("18:00"), participant="acme") == own
     metered = await Measuring(meters).of(market.ledger.book, market.order("acme"), NOBODYS)
@@ -237,7 +237,7 @@ async def test_however_much_another_says_of_a_site_each_is_answered_by_its_own_w
 async def test_a_list_of_more_readings_than_are_read_is_refused(tmp_path: Path) -> None:
     meters = Meters(tmp_path, per_site=1, at_once=1, most_read=3)
     for quarter in range(10):
-        meters.add(in_quarter(quarter))
+        add_reading(meters, in_quarter(quarter))
         await meters.write()
     with pytest.raises(TooMany, match="more than 3 readings"):
         await meters.between("acme-1", utc("18:00"))

@@ -33,6 +33,7 @@ from gridsignal_services.work import NOBODYS, Work
 from tests.builders import a_dispatch_request, a_meter_reading, utc
 from tests.effort import examples
 from tests.integration.a_door import Caller, a_door, callers_of
+from tests.metered import add_reading
 from tests.patience import SOON_S
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 from tests.unit.ledger.zone import CODEC
@@ -124,7 +125,7 @@ async def asking(
         ends_at = starts_at + timedelta(minutes=15)
         times = {"starts_at": starts_at, "ends_at": ends_at, "import_w": 30 * MW, "seq": quarter}
         for who in WHO:
-            door.readings.meters.add(a_meter_reading(site=f"{who}-1", participant=who, meter="main", **times))
+            add_reading(door.readings.meters, a_meter_reading(site=f"{who}-1", participant=who, meter="main", **times))
     yield callers_of(door, directory)[1]
     await door._finished.aclose()
     await log.aclose()

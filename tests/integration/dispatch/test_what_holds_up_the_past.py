@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from gridsignal_services.dispatch.finished import Finished, Unreadable
 from gridsignal_services.dispatch.past import NOT_READABLE
-from gridsignal_services.dispatch.tables import Kept, TooMany
+from gridsignal_services.dispatch.tables import Kept
+from gridsignal_services.kept_file import TooMany
 from gridsignal_services.work import Work
 from tests.builders import utc
 from tests.integration.dispatch.test_finished import ALL, let_go, named

@@ -21,6 +21,7 @@ from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.replica import Replica
 from tests.builders import OPERATOR, REQUEST_ID, a_meter_reading, a_request_cancellation, utc
 from tests.integration.a_door import a_door, callers_of
+from tests.metered import add_reading
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 from tests.unit.ledger.zone import CODEC
 
@@ -56,7 +57,7 @@ class Stage:
             starts_at = utc("18:00") + number * timedelta(minutes=5)
             times = {"starts_at": starts_at, "ends_at": starts_at + timedelta(minutes=5), "seq": number}
             reading = a_meter_reading(site="acme-1", participant="acme", meter="main", import_w=30 * MW, **times)
-            self.door.readings.meters.add(reading)
+            add_reading(self.door.readings.meters, reading)
 
     async def again(self) -> None:
         """The request is live, and nothing is over."""

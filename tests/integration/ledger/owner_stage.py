@@ -18,8 +18,10 @@ from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
 from gridsignal_services.clock import micros
 from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.owning.heads import Heads
 from gridsignal_services.owning.owner import Owner
+from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
 from tests.builders import a_baseline_declaration, a_flex_offer, a_site_registration, an_option, utc
 from tests.patience import SOON_S
@@ -30,6 +32,8 @@ GATE = utc("17:00")
 
 class Stage:
     """A log, a replica and an owner on one clock; the log's own clock may be another."""
+
+    owner: Owner
 
     def __init__(self, log: Log, codec: Codec, clock: ManualClock, replica: Replica) -> None:
         self.log, self.codec, self.clock, self.replica = log, codec, clock, replica
@@ -73,15 +77,20 @@ async def running(
     lag_s: float = 0,
     around: Callable[[Log, Codec], Log] = lambda log, _: log,
     heads: Heads | None = None,
+    *,
+    owns: bool = True,
 ) -> AsyncIterator[Stage]:
     clock = ManualClock(now)
     codec = codec or Codec.from_lock()
     file = await SqliteLog.open(directory, append_time_us=lambda: micros(clock.now() - timedelta(seconds=lag_s)))
     log = around(file, codec)
     replica = Replica(log, codec, source="/tests", read_back_s=SOON_S)
+    meters = ReadingsReader(log, codec, example_registry(), lambda: replica.grid, directory)
     stage = Stage(log, codec, clock, replica)
-    tasks = [asyncio.create_task(replica.run())]
-    tasks.append(asyncio.create_task(Owner(replica, clock, SoleCandidate(ALL), heads).run()))
+    stage.owner = Owner(replica, clock, SoleCandidate(ALL), heads, meters)
+    tasks = [asyncio.create_task(replica.run()), asyncio.create_task(meters.following.run())]
+    if owns:
+        tasks.append(asyncio.create_task(stage.owner.run()))
     await replica.caught_up()
     try:
         yield stage
@@ -90,4 +99,5 @@ async def running(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        meters.meters.close()
         await log.aclose()

@@ -26,7 +26,6 @@ from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.position import PositionSeal
-from gridsignal_services.dispatch.readings import ReadingsReader
 from gridsignal_services.gateway.groupkey import GroupKey, Viewer
 from gridsignal_services.gateway.lastvalues import utc_day_start
 from gridsignal_services.gateway.log_access import LogAccess
@@ -34,6 +33,7 @@ from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.sources import Sources
 from gridsignal_services.ledger.pieces import A_PIECE
+from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.rest.callers import Callers

@@ -39,7 +39,11 @@ OPTIONAL = [
 def before(subject: str, field: str) -> dict[str, Any]:
     """The schema of a version that did not have this field yet."""
     schema: dict[str, Any] = json.loads(canonical_text(avro_schema(record_of(subject))))
-    return schema | {"fields": [each for each in schema["fields"] if each["name"] != field]}
+    defined = {each["name"]: each["type"] for each in schema["fields"]}[field][1]
+    kept = json.dumps([each for each in schema["fields"] if each["name"] != field])
+    if isinstance(defined, dict) and "name" in defined:  # who names it next defines it
+        kept = kept.replace(json.dumps(defined["name"]), json.dumps(defined), 1)
+    return schema | {"fields": json.loads(kept)}
 
 
 def lock_before(subject: str, field: str) -> Lock:

@@ -21,6 +21,7 @@ WRITTEN: dict[str, Record] = {
     "OrderResponse": builders.an_order_response(),
     "BaselineDeclaration": builders.a_baseline_declaration(),
     "MeterReading": builders.a_meter_reading(),
+    "SettlementDispute": builders.a_settlement_dispute(),
 }
 
 

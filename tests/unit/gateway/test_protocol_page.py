@@ -16,7 +16,7 @@ from gridsignal_schemas.rules.writes import Speaker, record_of
 from gridsignal_services.gateway.settings import GatewaySettings
 
 PAGE = (Path(__file__).parents[3] / "schemas" / "PROTOCOL.md").read_text("utf-8")
-WRITTEN = ("FlexOffer", "OfferWithdrawal", "OrderResponse", "BaselineDeclaration", "MeterReading")
+WRITTEN = ("FlexOffer", "OfferWithdrawal", "OrderResponse", "BaselineDeclaration", "MeterReading", "SettlementDispute")
 EXAMPLES: list[dict[str, Any]] = [json.loads(block) for block in re.findall(r"```json\n(.*?)\n```", PAGE, re.DOTALL)]
 
 
@@ -67,7 +67,7 @@ def test_the_limits_told_are_the_limits_that_hold() -> None:
 def test_every_field_of_every_body_is_named() -> None:
     bodies = PAGE.split("## Bodies")[1].split("## Avro")[0]
     told = re.findall(r"^\*\*(\w+)\*\*(.*?)(?=^\*\*|\Z)", bodies, re.MULTILINE | re.DOTALL)
-    assert len(told) == 12
+    assert len(told) == 15
     for name, text in told:
         fields = set(RECORDS[name].model_fields)
         if name in WRITTEN:

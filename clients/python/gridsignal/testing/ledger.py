@@ -28,6 +28,8 @@ from gridsignal_schemas.messages import (
     OrderResponse,
     Record,
     RequestCancellation,
+    Settlement,
+    SettlementDispute,
     Timer,
 )
 from gridsignal_schemas.rules.answers import UNKNOWN_ORDER, answer_fault, event_of, is_so_already, is_to
@@ -57,6 +59,7 @@ class Ledger:
     asked: dict[str, Asked] = field(default_factory=dict)
     offers: dict[str, Standing] = field(default_factory=dict)
     orders: dict[str, Held] = field(default_factory=dict)
+    settled: dict[str, Settlement] = field(default_factory=dict)
     owed: list[Record] = field(default_factory=list)  # what has to be published next
 
     def published(self, record: Record) -> None:
@@ -68,6 +71,8 @@ class Ledger:
                 self.asked[record.request_id].state = RequestState.CANCELLED
             case DispatchOrder():
                 self._ordered(record)
+            case Settlement():
+                self.settled[record.settlement_id] = record
 
     def _asked(self, request: DispatchRequest) -> None:
         known = self.asked.get(request.request_id)
@@ -117,6 +122,8 @@ class Ledger:
                 return _listed(self.promises.declaration_fault(record, now))
             case MeterReading():
                 return reading_faults(record, now, self.promises.sites[record.site].capacity_w)
+            case SettlementDispute():
+                return _listed(self._dispute_fault(record))
         return []
 
     def written(self, record: Record, receipt: Receipt) -> None:
@@ -136,6 +143,14 @@ class Ledger:
         if problem := revision_fault(offer, None if known is None else known.as_far_as_kept(offer)):
             return problem
         return None if known is None else known.refusal_of(Event.AMEND)
+
+    def _dispute_fault(self, dispute: SettlementDispute) -> Detail | None:
+        newest = self.settled.get(dispute.settlement_id)
+        if newest is None or (newest.order_id, newest.site) != (dispute.order_id, dispute.site):
+            return fault("SETTLEMENT_UNKNOWN", "/settlement_id", "expected a settlement of this order")
+        if newest.version != dispute.version:
+            return fault("SETTLEMENT_VERSION", "/version", f"expected {newest.version}, got {dispute.version}")
+        return None
 
     def _withdrawal_fault(self, withdrawal: OfferWithdrawal) -> Detail | None:
         known = self.offers.get(withdrawal.offer_id)

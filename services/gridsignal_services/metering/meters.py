@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_schemas.rules.readings import LONGEST_READING, is_interval
-from gridsignal_services.dispatch.older_readings import (
+from gridsignal_services.metering.older_readings import (
     AT_ONCE,
     MOST_READ,
     Held,
@@ -64,18 +64,16 @@ class Meters:
         self._per_site, self._most_read = per_site, most_read
         self._sites: dict[str, _Site] = {}
         self._older = OlderReadings(directory, at_once)
-        self._turn = 0
 
-    def add(self, reading: MeterReading) -> None:
+    def add(self, reading: MeterReading, offset: int, sha256: bytes) -> None:
         """Remembers a reading that is an interval, unless another word on the same interval counts.
 
         Readings are added in the order of the log: of two with one `seq` the first counts.
         """
         if not is_interval(reading):
             return
-        self._turn += 1
         site = self._sites.setdefault(reading.site, _Site())
-        place, held = place_of(reading), (self._turn, reading)
+        place, held = place_of(reading), Held(offset, reading, sha256)
         if place in site.readings:
             if says_more(site.readings, held):
                 site.readings[place] = held
@@ -106,7 +104,7 @@ class Meters:
         Raises Unreadable, TooMany.
         """
         found = await self._between(site, participant, starts_at, ends_at or FOR_EVER, work)
-        return [found[place][1] for place in sorted(found)]
+        return [found[place].reading for place in sorted(found)]
 
     async def in_order_of_log(
         self,
@@ -118,6 +116,11 @@ class Meters:
     ) -> list[MeterReading]:
         """What a participant said of the period, as it came. Raises Unreadable, TooMany."""
         return _as_it_came(await self._between(site, participant, starts_at, ends_at or FOR_EVER, work))
+
+    async def held(self, site: str, participant: str, starts_at: datetime, ends_at: datetime) -> list[Held]:
+        """The same, each with its place on the log. Raises Unreadable, TooMany."""
+        found = await self._between(site, participant, starts_at, ends_at, NOBODYS)
+        return sorted(found.values(), key=attrgetter("offset"))
 
     def at_hand(
         self, site: str, participant: str, starts_at: datetime, ends_at: datetime | None = None
@@ -169,9 +172,9 @@ class Meters:
         with work.here():
             for each in older:
                 if says_more(found, each):
-                    found[place_of(each[1])] = each
+                    found[place_of(each.reading)] = each
         return found
 
 
 def _as_it_came(found: Mapping[Place, Held]) -> list[MeterReading]:
-    return [reading for _, reading in sorted(found.values(), key=itemgetter(0))]
+    return [held.reading for held in sorted(found.values(), key=attrgetter("offset"))]

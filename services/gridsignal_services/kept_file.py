@@ -30,6 +30,10 @@ class Unreadable(Exception):
     """What is kept can't be read just now, or not all of it; the log says why."""
 
 
+class TooMany(Exception):
+    """The question spans more than one answer may read; the message says more of what."""
+
+
 class KeptFile:
     """Written by one thread at a time. Bounded: one connection for each thread that reads at once."""
 

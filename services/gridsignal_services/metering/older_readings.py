@@ -14,12 +14,12 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.readings import LONGEST_READING
 from gridsignal_services.clock import micros
-from gridsignal_services.dispatch.kept_file import KeptFile, Unreadable
-from gridsignal_services.dispatch.tables import TooMany
+from gridsignal_services.kept_file import KeptFile, TooMany, Unreadable
 from gridsignal_services.telemetry import logger
 
 _log = logger("dispatch")
@@ -27,8 +27,16 @@ _log = logger("dispatch")
 Place = tuple[datetime, datetime, str, str, str]
 """(starts_at, ends_at, meter, point, participant): what a later reading of the same interval replaces. Whose site it is
 by now says nothing of what it was before."""
-Held = tuple[int, MeterReading]
-"""A reading with its turn: how many had been read before it."""
+
+
+class Held(NamedTuple):
+    """A reading and its place on the log."""
+
+    offset: int
+    reading: MeterReading
+    sha256: bytes
+    """Of its Avro value."""
+
 
 AT_ONCE = 256
 """Readings written together."""
@@ -36,16 +44,16 @@ _MOST = 10_000
 _TABLES = """
 create table stamp (text text);
 create table reading (
-    site text, starts_us integer, ends_us integer, meter text, point text, participant text, seq integer, turn integer,
-    body text, primary key (site, starts_us, ends_us, meter, point, participant)
+    site text, starts_us integer, ends_us integer, meter text, point text, participant text, seq integer, at integer,
+    sha256 blob, body text, primary key (site, starts_us, ends_us, meter, point, participant)
 ) without rowid;
 """
 _KEEP = """
-insert into reading values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do update
-set seq = excluded.seq, turn = excluded.turn, body = excluded.body where excluded.seq > seq
+insert into reading values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do update
+set seq = excluded.seq, at = excluded.at, sha256 = excluded.sha256, body = excluded.body where excluded.seq > seq
 """
 _BETWEEN = """
-select turn, body from reading
+select at, sha256, body from reading
 where site = ? and starts_us > ? and starts_us < ? and ends_us > ? and participant = coalesce(?, participant) limit ?
 """
 MOST_READ = 50_000
@@ -69,10 +77,10 @@ class OlderReadings:
 
     def keep(self, held: Held) -> None:
         """Takes one in; of one interval the highest `seq` stays."""
-        reading = held[1]
+        reading = held.reading
         key = reading.site, place_of(reading)
         known = self._waiting.get(key)
-        if known is None or reading.seq > known[1].seq:
+        if known is None or reading.seq > known.reading.seq:
             self._waiting[key] = held
             if len(self._waiting) > _MOST:
                 del self._waiting[next(iter(self._waiting))]
@@ -131,23 +139,23 @@ class OlderReadings:
         return True
 
 
-def _row(held: Held) -> tuple[str | int, ...]:
-    turn, reading = held
+def _row(held: Held) -> tuple[str | int | bytes, ...]:
+    reading = held.reading
     starts_us, ends_us = micros(reading.starts_at), micros(reading.ends_at)
     place = (reading.site, starts_us, ends_us, reading.meter, reading.point.value, reading.participant)
-    return (*place, reading.seq, turn, reading.model_dump_json())
+    return (*place, reading.seq, held.offset, held.sha256, reading.model_dump_json())
 
 
-def _held(row: tuple[int, str]) -> Held:
-    return row[0], MeterReading.model_validate_json(row[1])
+def _held(row: tuple[int, bytes, str]) -> Held:
+    return Held(row[0], MeterReading.model_validate_json(row[2]), row[1])
 
 
 def is_of(participant: str | None, held: Held) -> bool:
     """Whether this participant said it; None asks for everybody's."""
-    return participant in (None, held[1].participant)
+    return participant in (None, held.reading.participant)
 
 
 def says_more(found: Mapping[Place, Held], held: Held) -> bool:
     """Whether it says more of its interval than what was found so far."""
-    known = found.get(place_of(held[1]))
-    return known is None or held[1].seq > known[1].seq
+    known = found.get(place_of(held.reading))
+    return known is None or held.reading.seq > known.reading.seq

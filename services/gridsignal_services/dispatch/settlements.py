@@ -1,0 +1,124 @@
+"""The operations on settlements: what orders came to, and the operator's answer to a dispute."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter, Request, Response
+
+from gridsignal_schemas.messages import DisputeRejected, Settlement
+from gridsignal_services.dispatch.door import Door, must_be_accepted, paged
+from gridsignal_services.dispatch.examples import REJECT, takes
+from gridsignal_services.dispatch.listing import After, Limit, NewestFirst, SettlementStates, listed, must_be_known
+from gridsignal_services.dispatch.parts import ORDERS
+from gridsignal_services.dispatch.periods import Since, Until, must_not_be_reversed
+from gridsignal_services.dispatch.shapes import RejectBody
+from gridsignal_services.dispatch.sheet import as_asked, sheet_at
+from gridsignal_services.dispatch.views import Settlements, SettlementView, overlaps, settlement_view
+from gridsignal_services.dispatch.written import written
+from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.tracked import TrackedSettlement
+from gridsignal_services.rest import problems
+
+_SETTLEMENTS = sheet_at("/v1/settlements", Settlement, SettlementView, rows="settlements", record="settlement")
+
+
+def routes(door: Door) -> APIRouter:
+    """The router of /v1/settlements and what lies below an order's settlement."""
+    router = APIRouter(prefix="/v1", tags=["settlements"])
+    _listing(router, door)
+    _one(router, door)
+    return router
+
+
+def _listing(router: APIRouter, door: Door) -> None:
+    @router.get("/settlements", response_model=Settlements, summary="List settlements")
+    async def every(
+        request: Request,
+        request_id: str | None = None,
+        state: SettlementStates = None,
+        from_: Since = None,
+        to: Until = None,
+        newest_first: NewestFirst = False,
+        after: After = None,
+        limit: Limit = 100,
+    ) -> Response:
+        """The newest version of each settlement that you may see, by the end of its order; pages go by order.
+
+        With `request_id`, `from` or `to` also those of requests that have been settled for more than a day."""
+        who = door.principal(request)
+        door.only(request, "request_id", "state", "from", "to", "newest_first", "after", "limit")
+        must_not_be_reversed(from_, to)
+        await door.catch_up(request)
+
+        def keeps(entry: tuple[Ledger, TrackedSettlement]) -> bool:
+            ledger, tracked = entry
+            if (newest := tracked.newest) is None or request_id not in (None, newest.request_id):
+                return False
+            if state not in (None, tracked.state) or not door.sees(who, ledger.audience_of(newest)):
+                return False
+            starts_at = newest.intervals[0].starts_at if newest.intervals else tracked.ended_at
+            return overlaps(starts_at, tracked.ended_at, from_, to)
+
+        async with door.turn(who) as work:
+            past = door.past(who, work)
+            known = await past.entries(
+                door.ledgers(), lambda ledger: ledger.book.settlements, ORDERS, from_, to, request_id
+            )
+            seen = await listed(known, keeps, _ended_at, work, newest_first=newest_first)
+            await must_be_known(door, who, request_id, seen)
+            chosen, following = paged(seen, after, limit)
+            page = Settlements(settlements=[], next=following)
+            answer = await written(page, "settlements", chosen, lambda i: settlement_view(seen[i][1]), work)
+            return await as_asked(request, answer, _SETTLEMENTS, work)
+
+
+def _one(router: APIRouter, door: Door) -> None:
+    @router.get("/orders/{order_id}/settlement", summary="Show an order's settlement")
+    async def one(order_id: str, request: Request) -> SettlementView:
+        """The newest version of what an order came to, and what is disputed."""
+        who = door.principal(request)
+        await door.catch_up(request)
+        ledger, _ = await door.order(who, order_id)
+        return settlement_view(_settlement(ledger, order_id))
+
+    @router.post(
+        "/orders/{order_id}/settlement/disputes/reject",
+        summary="Reject a dispute",
+        openapi_extra=takes(RejectBody, REJECT),
+    )
+    async def reject(order_id: str, request: Request, response: Response) -> SettlementView:
+        """Lets the newest version stand against a dispute, and says why."""
+        who = door.operator(request)
+        ledger, tracked = await door.order(who, order_id, own=True)
+        body = await door.body(request, RejectBody, who)
+        newest = _settlement(ledger, order_id).newest
+        if newest is None:
+            raise problems.not_found("settlement")
+        order = tracked.order
+        record = DisputeRejected(
+            zone=order.zone,
+            request_id=order.request_id,
+            participant=order.participant,
+            site=order.site,
+            order_id=order_id,
+            settlement_id=newest.settlement_id,
+            version=body.version or newest.version,
+            reason_code=body.reason_code,
+            actor=who.name,
+            reason=body.reason,
+        )
+        must_be_accepted(await door.submit(record, who, response))
+        return settlement_view(_settlement(ledger, order_id))
+
+
+def _settlement(ledger: Ledger, order_id: str) -> TrackedSettlement:
+    """Raises Problem 404 where no version of it was written so far."""
+    tracked = ledger.book.settlements.get(order_id)
+    if tracked is None or tracked.newest is None:
+        raise problems.not_found("settlement")
+    return tracked
+
+
+def _ended_at(entry: tuple[Ledger, TrackedSettlement]) -> datetime:
+    return entry[1].ended_at

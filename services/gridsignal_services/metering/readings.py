@@ -1,0 +1,111 @@
+"""Reads the readings stream, for the door to answer from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from gridsignal_schemas.catalog import TOPICS, partition_of
+from gridsignal_schemas.messages import GridClock, MeterReading
+from gridsignal_schemas.rules.readings import reading_faults
+from gridsignal_services.bus import Log, LogRecord
+from gridsignal_services.bus.codec import Codec, sha256_of
+from gridsignal_services.clock import grid_time
+from gridsignal_services.following import Following
+from gridsignal_services.kept_file import TooMany
+from gridsignal_services.metering.meters import Meters
+from gridsignal_services.metering.older_readings import Held
+from gridsignal_services.registry import Registry
+from gridsignal_services.telemetry import logger
+
+STREAM = "readings"
+
+
+_WITHIN_S = 20.0
+"""How long the end of the log is waited for."""
+Heard = Callable[[MeterReading], None]
+
+
+class Said(NamedTuple):
+    """What the meters of a site said of a period."""
+
+    held: list[Held]
+    """As it came; of one meter and interval what counts."""
+    position: int
+    """The next offset of their partition: all before it were read."""
+    are_too_many: bool = False
+    """More than are added up: none is here."""
+
+
+class ReadingsReader:
+    """What the meters said, read from the first kept record on.
+
+    A site's readings are those of whoever had it when they came: its next owner changes nothing of them. Poison and
+    strangers' readings are passed over, and so is what was no measurement when it was logged.
+    """
+
+    def __init__(
+        self, log: Log, codec: Codec, registry: Registry, grid: Callable[[], GridClock | None], directory: Path
+    ) -> None:
+        """`grid` is the simulation's clock, once the ledger knows it; older readings lie in `directory`."""
+        self.meters = Meters(directory)
+        self._grid = grid
+        self._registry = registry
+        self.following = Following(
+            log, codec, STREAM, self._take_all, logger("dispatch"), by="meters", begins_again=True
+        )
+        """How far it has read."""
+        self._read: dict[int, int] = {}
+        """The same, record by record."""
+        self._newest: dict[str, int] = {}
+        """Where the newest reading of each site lies."""
+        self._listeners: list[Heard] = []
+
+    def listen(self, heard: Heard) -> None:
+        """Calls back for every reading that counts, from now on."""
+        self._listeners.append(heard)
+
+    def newest(self, site: str) -> int:
+        """Where the newest reading of a site lies that counts; -1 where there is none."""
+        return self._newest.get(site, -1)
+
+    async def said(self, zone: str, site: str, participant: str, starts_at: datetime, ends_at: datetime) -> Said:
+        """All that is on the log when it is called, and may be more. Raises LogUnavailable, Unreadable."""
+        partition = partition_of(zone, TOPICS[STREAM].partitions)
+        await self.following.reach_end([partition], _WITHIN_S)
+        while True:
+            newest = self._newest.get(site)
+            try:
+                held = await self.meters.held(site, participant, starts_at, ends_at)
+            except TooMany:
+                held = None
+            if self._newest.get(site) == newest:  # else a part of it is of before, a part of after
+                read = max(self._read.get(partition, 0), self.following.headway.positions.get(partition, 0))
+                return Said(held or [], read, are_too_many=held is None)
+
+    def entitle(self, registry: Registry) -> None:
+        """Takes a changed registry: what comes from now on is held against it."""
+        self._registry = registry
+
+    async def _take_all(self, records: list[LogRecord]) -> None:
+        for record in records:
+            reading = await self.following.read(record)
+            if isinstance(reading, MeterReading):
+                self._take(record, reading)
+            self._read[record.partition] = record.offset + 1
+        await self.meters.write()
+
+    def _take(self, record: LogRecord, reading: MeterReading) -> None:
+        site = self._registry.sites.get(reading.site)
+        is_known = reading.participant in self._registry.participants  # who had the site before has said it, too
+        if site is None or site.zone != reading.zone or not is_known:
+            return
+        if faults := reading_faults(reading, grid_time(self._grid(), record.appended_us), site.capacity_w):
+            self.meters.pass_over(reading, faults[0])
+        else:
+            self._newest[reading.site] = record.offset
+            self.meters.add(reading, record.offset, bytes.fromhex(sha256_of(record.value)))
+            for heard in self._listeners:
+                heard(reading)

@@ -1,0 +1,175 @@
+"""What an order came to: a version of its settlement, as a pure function of the ledger's state and what meters said."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from hashlib import sha256
+
+from gridsignal_schemas.messages import (
+    DispatchOrder,
+    PinnedRule,
+    RuleName,
+    Settlement,
+    SettlementInputs,
+    SettlementStatus,
+)
+from gridsignal_schemas.messages.settlements import MAX_INTERVALS
+from gridsignal_services.ledger.delivered import Terms, terms_of
+from gridsignal_services.ledger.ordering import option_of
+from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.settlements import is_correctable, settlement_id_of
+from gridsignal_services.metering.readings import Said
+from gridsignal_services.owning.due import Subject, Undecidable, why
+from gridsignal_services.owning.lines import Lines, lines_of
+from gridsignal_services.settlement.pinned import rule_of
+
+_REASONS = {
+    SettlementStatus.PROVISIONAL: "the rule's time for a first version has come",
+    SettlementStatus.FINAL: "the rule's time for the final version has come",
+    SettlementStatus.CORRECTED: "a later reading has changed an interval",
+}
+
+
+_WIDEST_S = 366 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """An order of which a version is due, and all that it is computed from beside its readings: a copy."""
+
+    order: DispatchOrder
+    status: SettlementStatus
+    rule: PinnedRule
+    currency: str
+    newest: Settlement | None
+    """The version before."""
+    terms: Terms
+    activation_fee: Decimal | None
+    position: int
+    """The next offset of the partition, where the book stands."""
+
+    @property
+    def version(self) -> int:
+        """Which it will be."""
+        return 1 if self.newest is None else self.newest.version + 1
+
+    @property
+    def subject(self) -> Subject:
+        """The order, at this version."""
+        return settlement_subject(self.order.order_id, self.version)
+
+    def has_news(self, said: Said) -> bool:
+        """Whether it is owed, or something was said that the version before it has not counted."""
+        if self.newest is None or self.status is not SettlementStatus.CORRECTED:
+            return True
+        read = self.newest.inputs.readings_position
+        return any(held.offset >= read for held in said.held)
+
+    def settled(self, said: Said) -> Settlement | None:
+        """The version; None for a correction that changes nothing. Raises Undecidable."""
+        try:
+            made = self._settled(said)
+        except Exception as error:  # whatever it is, it concerns one order
+            raise Undecidable(self.subject, why(error)) from error
+        is_news = self.status is not SettlementStatus.CORRECTED or not _say_the_same(self.newest, made)
+        return made if is_news else None
+
+    def _settled(self, said: Said) -> Settlement:
+        order, rule = self.order, self.rule
+        lines = self._lines(said)
+        return Settlement(
+            zone=order.zone,
+            request_id=order.request_id,
+            participant=order.participant,
+            site=order.site,
+            order_id=order.order_id,
+            settlement_id=settlement_id_of(order.order_id),
+            version=self.version,
+            rule=RuleName(name=rule.name, version=rule.version, sha256=rule.sha256),
+            status=self.status,
+            intervals=lines.intervals,
+            activation_fee=self.activation_fee,
+            total=lines.total,
+            currency=self.currency,
+            inputs=SettlementInputs(
+                position=self.position,
+                readings_position=said.position,
+                readings=len(said.held),
+                readings_sha256=_digest(held.sha256 for held in said.held),
+                baseline_sha256=_digest(bytes.fromhex(each.receipt.sha256) for each in self.terms.baselines),
+            ),
+            missing=lines.missing,
+            reason=_REASONS[self.status],
+            supersedes=None if self.newest is None else self.newest.version,
+        )
+
+    def _lines(self, said: Said) -> Lines:
+        """Where there are more than a record holds, of periods twice as long, until they are few enough."""
+        rule = rule_of(self.rule.parameters)
+        readings = None if said.are_too_many else [held.reading for held in said.held]
+        while True:
+            lines = lines_of(self.terms, readings, rule, self.activation_fee)
+            if max(len(lines.intervals), len(lines.missing)) <= MAX_INTERVALS or rule.interval_s > _WIDEST_S:
+                return lines
+            rule = rule.model_copy(update={"interval_s": 2 * rule.interval_s})
+
+
+def settlement_subject(order_id: str, version: int) -> Subject:
+    """A version of an order's settlement."""
+    return ("settlement", order_id, str(version))
+
+
+def next_unsettled(ledger: Ledger, passed_over: Container[Subject] = ()) -> Iterator[Unsettled]:
+    """The orders of which a version is owed, the longest first."""
+    for order_id in list(ledger.book.settlements_owed):
+        owed = ledger.book.settlements[order_id].owed
+        if owed is not None and (found := _unsettled(ledger, order_id, owed, passed_over)) is not None:
+            yield found
+
+
+def correctable(ledger: Ledger, orders: Iterable[str], passed_over: Container[Subject] = ()) -> Iterator[Unsettled]:
+    """Those of these orders that later readings still give another version."""
+    for order_id in orders:
+        tracked = ledger.book.settlements.get(order_id)
+        if tracked is not None and is_correctable(ledger.book, tracked):
+            found = _unsettled(ledger, order_id, SettlementStatus.CORRECTED, passed_over)
+            if found is not None:
+                yield found
+
+
+def _unsettled(
+    ledger: Ledger, order_id: str, status: SettlementStatus, passed_over: Container[Subject]
+) -> Unsettled | None:
+    book, settlement = ledger.book, ledger.book.settlements[order_id]
+    tracked = book.orders[order_id]
+    request = book.requests[tracked.order.request_id].request
+    terms = terms_of(book, tracked)
+    if settlement_subject(order_id, settlement.version + 1) in passed_over or request.settlement is None:
+        return None
+    if terms is None:
+        return None
+    option = option_of(book, tracked)
+    fee = None if option is None or not option.activation_fee else option.activation_fee
+    return Unsettled(
+        order=tracked.order,
+        status=status,
+        rule=request.settlement,
+        currency=request.currency,
+        newest=settlement.newest,
+        terms=replace(terms, ends_at=settlement.ended_at),
+        activation_fee=fee,
+        position=ledger.position,
+    )
+
+
+def _say_the_same(before: Settlement | None, made: Settlement) -> bool:
+    """Whether both come to the same, line by line."""
+    return before is not None and all(
+        getattr(before, name) == getattr(made, name) for name in ("intervals", "missing", "total")
+    )
+
+
+def _digest(digests: Iterable[bytes]) -> str:
+    return sha256(b"".join(digests)).hexdigest()

@@ -1,0 +1,92 @@
+"""What orders came to, at the doors: both parties read it, the participant disputes it, the operator answers."""
+
+from __future__ import annotations
+
+import csv
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+
+import gridsignal
+from gridsignal import MW, Settlement
+from gridsignal_services.settlement.rules import STANDARD
+from tests.integration.dispatch.conftest import Day
+from tests.patience import SOON_S
+
+
+async def test_both_parties_read_what_an_order_came_to_and_nobody_else(day: Day) -> None:
+    settlement = await settled(day)
+    order_id = settlement["settlement"]["order_id"]
+
+    for token in (day.stack.token("operator", "tso-north"), day.stack.token("participant", "acme-ai")):
+        who = {"Authorization": f"Bearer {token}"}
+        listed = (await day.operator.get("/v1/settlements", headers=who)).json()["settlements"]
+        assert [each["settlement"]["settlement_id"] for each in listed] == [settlement["settlement"]["settlement_id"]]
+        one = await day.operator.get(f"/v1/orders/{order_id}/settlement", headers=who)
+        assert one.json() == listed[0]
+    others = {"Authorization": f"Bearer {day.stack.token('participant', 'volt-colo')}"}
+    assert (await day.operator.get("/v1/settlements", headers=others)).json()["settlements"] == []
+    assert (await day.operator.get(f"/v1/orders/{order_id}/settlement", headers=others)).status_code == 404
+
+
+async def test_filters_and_csv_say_what_the_json_says(day: Day) -> None:
+    settlement = (await settled(day))["settlement"]
+    for params, count in (
+        ({"state": "provisional"}, 1),
+        ({"state": "SETTLED"}, 0),
+        ({"request_id": settlement["request_id"]}, 1),
+        ({"from": day.at(0), "to": day.at(60)}, 1),
+        ({"from": day.at(600), "to": day.at(700)}, 0),
+    ):
+        answer = await day.operator.get("/v1/settlements", params=params)
+        assert len(answer.json()["settlements"]) == count, params
+    sheet = await day.operator.get("/v1/settlements", headers={"Accept": "text/csv"})
+    (row,) = csv.DictReader(StringIO(sheet.text))
+    assert (row["order_id"], row["total"], row["state"]) == (
+        settlement["order_id"], settlement["total"], "PROVISIONAL",
+    )  # fmt: skip
+
+
+async def test_a_participant_disputes_what_it_reads_and_its_operator_rejects_it(day: Day) -> None:
+    settlement = (await settled(day))["settlement"]
+    path = f"/v1/orders/{settlement['order_id']}/settlement"
+    async with day.site(api=day.stack.api_url) as grid:
+        (found,) = [each async for each in grid.settlements()]
+        receipt = await grid.dispute(found.settlement, "readings", "the meter was exchanged", claimed="900")
+        assert await grid.dispute(found.settlement, "readings", "the meter was exchanged", claimed="900") == receipt
+        with pytest.raises(gridsignal.Conflict):
+            await grid.dispute(found.settlement, "readings", "another text")
+    (dispute,) = (await day.operator.get(path)).json()["disputes"]
+    assert (dispute["claimed"], dispute["answer"]) == ("900", None)
+
+    body = {"reason_code": "readings", "reason": "the exchange is in the readings already"}
+    answered = await day.operator.post(f"{path}/disputes/reject", json=body)
+
+    assert answered.status_code == 200, answered.text
+    assert answered.json()["disputes"][0]["answer"] == body["reason"]
+    again = await day.operator.post(f"{path}/disputes/reject", json=body | {"reason_code": "other"})
+    assert again.status_code == 409
+
+
+async def test_a_settlement_is_a_signal_to_its_site(day: Day) -> None:
+    token = day.stack.token("participant", "acme-ai")
+    async with gridsignal.connect(day.stack.gateway_url, token=token, wait_s=SOON_S) as grid:
+        signals = grid.subscribe("dispatch")
+        settlement = await settled(day)
+        async for signal in signals:
+            if isinstance(signal, Settlement):
+                break
+
+    assert signal.settlement_id == settlement["settlement"]["settlement_id"]
+
+
+async def settled(day: Day) -> dict[str, Any]:
+    """Its first version, an hour after the order's end."""
+    order = await day.order()
+    for minutes in range(0, 60, 15):
+        await day.clock.move_to(day.starts_at + timedelta(minutes=minutes + 15))
+        await day.meter(minutes, 24 * MW)
+    await day.clock.move_to(day.starts_at + timedelta(minutes=60, seconds=STANDARD.provisional_after_s + 1))
+    return await day.until(f"/v1/orders/{order.order_id}/settlement", lambda shown: "settlement" in shown)
