@@ -156,6 +156,6 @@ def is_of(participant: str | None, held: Held) -> bool:
 
 
 def says_more(found: Mapping[Place, Held], held: Held) -> bool:
-    """Whether it says more of its interval than what was found so far."""
+    """Whether it counts rather than what was found so far of its interval: by the higher `seq`, of equals the first."""
     known = found.get(place_of(held.reading))
-    return known is None or held.reading.seq > known.reading.seq
+    return known is None or (held.reading.seq, -held.offset) > (known.reading.seq, -known.offset)
