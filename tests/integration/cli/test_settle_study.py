@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gridsignal.__main__ import main
+from gridsignal_services.settlement.rules import SettlementRule, shipped_rule
 from tests.settling_cases import (
     Line,
     a_case,
@@ -25,6 +28,13 @@ from tests.settling_cases import (
 )
 
 Study = Callable[..., tuple[int, str, str]]
+PAGE = (Path(__file__).parents[3] / "docs" / "settlement.md").read_text("utf-8")
+
+
+def shown(heading: str) -> list[str]:
+    """The JSON that a section of the page shows."""
+    section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"```json\n(.*?)\n```", section, re.DOTALL)
 
 
 @pytest.fixture
@@ -103,6 +113,17 @@ def test_registers_corrections_and_repeats_count_once(study: Study) -> None:
     found = answer(study, a_case([order(hour, 40_000)], [power(hour, 40_000)], lines))["orders"][0]
     assert [each["actual_wh"] for each in found["intervals"]] == [95, 4995]
     assert [each["qualities"] for each in found["intervals"]] == [["OK"], ["ESTIMATED"]]
+
+
+def test_the_page_s_case_comes_to_what_the_page_says(study: Study) -> None:
+    case, expected = shown("The case file")
+    assert answer(study, json.loads(case)) == json.loads(expected)
+
+
+def test_the_page_s_rule_is_the_one_that_ships() -> None:
+    (text,) = shown("Settlement")
+    assert SettlementRule.parse(text) == shipped_rule("standard", 1)
+    assert sha256(text.encode()).hexdigest() in PAGE
 
 
 def test_people_get_a_table(study: Study) -> None:
