@@ -17,7 +17,7 @@ from decimal import Decimal
 from itertools import chain, pairwise
 from typing import NamedTuple
 
-from gridsignal_schemas.messages import Direction, MeterReading, OrderState, QuantityKind, RunMode
+from gridsignal_schemas.messages import Direction, MeterReading, OrderState, Pricing, QuantityKind, RunMode
 from gridsignal_schemas.rules.baselines import Declared, counting
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
 from gridsignal_schemas.rules.profile import Profile
@@ -80,12 +80,22 @@ class Terms:
     """In watts, at each moment."""
     ahead: Profile
     """What orders that were accepted before it take of the same deviation."""
+    behind: Profile
+    """What those that come after it would."""
     baselines: tuple[Declared, ...]
     """Those it counts on, oldest first."""
     capacity_w: int | None
-    price_per_mwh: Decimal
+    pricing: Pricing
+    bid_per_mwh: Decimal
+    clearing_price_per_mwh: Decimal | None
+    """The uniform price where there is one."""
     deficiency_price_per_mwh: Decimal
     is_paid: bool
+
+    @property
+    def price_per_mwh(self) -> Decimal:
+        """What is paid for a MWh."""
+        return self.bid_per_mwh if self.clearing_price_per_mwh is None else self.clearing_price_per_mwh
 
 
 def orders_of(book: Book, site: str) -> Iterator[TrackedOrder]:
@@ -101,21 +111,24 @@ def terms_of(book: Book, tracked: TrackedOrder) -> Terms | None:
     asked = book.requests[order.request_id]
     starts_at, ends_at = order.starts_at, order.ends_at or _NEVER
     site = book.sites.get(order.site)
-    uniform = order.clearing_price_per_mwh
+    ahead, behind = _sharing(book, tracked)
     return Terms(
         starts_at=starts_at,
         ends_at=ends_at,
         over_at=_over_at(tracked),
         direction=order.direction,
         ordered=Profile(tracked.blocks()),
-        ahead=_ahead_of(book, tracked),
+        ahead=ahead,
+        behind=behind,
         baselines=tuple(
             declared
             for declared in book.declared.get(order.site, ())
             if declared.place < asked.place and declared.starts_at < ends_at and starts_at < declared.ends_at
         ),
         capacity_w=None if site is None else site.capacity_w,
-        price_per_mwh=(order.price_per_mwh if uniform is None else uniform) or Decimal(0),
+        pricing=asked.request.pricing,
+        bid_per_mwh=order.price_per_mwh or Decimal(0),
+        clearing_price_per_mwh=order.clearing_price_per_mwh,
         deficiency_price_per_mwh=asked.request.deficiency_price_per_mwh or Decimal(0),
         is_paid=order.run_mode is not RunMode.DRY_RUN,
     )
@@ -129,10 +142,12 @@ def _over_at(tracked: TrackedOrder) -> datetime:
     return min(ends_at, next((step.at for step in tracked.history if step.state in _BROKEN_OFF), ends_at))
 
 
-def _ahead_of(book: Book, tracked: TrackedOrder) -> Profile:
-    """What others take of the site's deviation first; nobody's real order waits behind a dry run."""
+def _sharing(book: Book, tracked: TrackedOrder) -> tuple[Profile, Profile]:
+    """What others take of the site's deviation before and after it; nobody's real order waits behind a dry run."""
     others = chain.from_iterable(block_ahead(other, tracked) for other in orders_of(book, tracked.order.site))
-    return Profile(block for turn, block in chain(others, tracked.ahead) if turn < tracked.turn)
+    sharing = [*others, *tracked.ahead]
+    ahead = Profile(block for turn, block in sharing if turn < tracked.turn)
+    return ahead, Profile(block for turn, block in sharing if turn > tracked.turn)
 
 
 def block_ahead(other: TrackedOrder, tracked: TrackedOrder) -> list[Ahead]:

@@ -94,8 +94,8 @@ class _Taken:
         self._of: dict[str, tuple[TrackedOrder, list[Ahead]]] = {}
 
     def take(self, one: TrackedOrder, other: TrackedOrder) -> None:
-        """What the one takes of the other's, if it comes first: who does not will not, for a turn only comes sooner."""
-        if one.turn < other.turn and (found := block_ahead(one, other)):
+        """What the one takes of the other's deviation, in its turn."""
+        if found := block_ahead(one, other):
             self._of.setdefault(other.order.order_id, (other, []))[1].extend(found)
 
     def keep(self) -> None:

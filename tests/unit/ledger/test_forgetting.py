@@ -15,9 +15,13 @@ from gridsignal_schemas.messages import DispatchRequest, FlexOffer, OrderRespons
 from gridsignal_schemas.values import MW
 from gridsignal_services.ledger.announcements import Announcement
 from gridsignal_services.ledger.book import Book
+from gridsignal_services.ledger.delivered import terms_of
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.past import Revisions
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.settled import settled
+from gridsignal_services.settlement.rules import SettlementRule
+from gridsignal_services.settlement.settling import Line
 from tests.builders import (
     REQUEST_ID,
     a_meter_reading,
@@ -231,6 +235,9 @@ def test_what_the_log_s_clock_has_not_reached_stays() -> None:
     assert [list(book.requests) for book in market.ledger.forgotten] == [[REQUEST_ID]]
 
 
+BY_THE_HOUR = SettlementRule(name="hours", version=1, interval_s=3600)
+
+
 @pytest.mark.parametrize("first", ["long", "short"])
 def test_what_was_delivered_is_shared_with_orders_that_are_gone(first: str) -> None:
     """6 MW of a site that two orders of 5 MW share: 5 for the one it accepted first, 1 for the other."""
@@ -252,7 +259,15 @@ def test_what_was_delivered_is_shared_with_orders_that_are_gone(first: str) -> N
         (interval,) = delivery(book, orders[name], [metered])
         return interval.delivered_w
 
+    def lines(book: Book, name: str) -> tuple[Line, ...]:
+        terms = terms_of(book, orders[name])
+        assert terms is not None
+        said = [metered, metered.model_copy(update={"starts_at": utc("18:15"), "ends_at": utc("18:45"), "seq": 2})]
+        said += [metered.model_copy(update={"starts_at": utc("18:45"), "ends_at": utc("19:30"), "import_w": 40 * MW})]
+        return settled(terms, said, BY_THE_HOUR, "EUR").lines
+
     market.run_until(utc("18:50"))
+    worth = {name: lines(market.ledger.book, name) for name in orders}
     expected = {name: delivered_w(market.ledger.book, name) for name in orders}
     assert expected == {name: 5 * MW if name == first else MW for name in orders}
     market.run_for(minutes=10)
@@ -260,6 +275,7 @@ def test_what_was_delivered_is_shared_with_orders_that_are_gone(first: str) -> N
     (gone,) = market.ledger.forgotten
     assert list(gone.requests) == ["short"]
     assert {"short": delivered_w(gone, "short"), "long": delivered_w(market.ledger.book, "long")} == expected
+    assert {"short": lines(gone, "short"), "long": lines(market.ledger.book, "long")} == worth
     market.run_for(minutes=60)
     market.cancel("none")
     (gone,) = market.ledger.forgotten

@@ -1,0 +1,53 @@
+"""What an order of the log comes to, by the rule of its request: its terms and its readings, as settlement has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from gridsignal_schemas.messages import MeterReading, QuantityKind
+from gridsignal_schemas.rules.baselines import counting, runs_of
+from gridsignal_schemas.rules.profile import Profile
+from gridsignal_services.ledger.delivered import Terms
+from gridsignal_services.settlement import settling
+from gridsignal_services.settlement.energy import Energies, Gap, Mean, net_means
+from gridsignal_services.settlement.rules import SettlementRule
+from gridsignal_services.settlement.settling import Claim, Settled, Site, settle
+
+
+def settled(
+    terms: Terms,
+    readings: Iterable[MeterReading] | None,
+    rule: SettlementRule,
+    currency: str,
+    activation_fee: Decimal = Decimal(0),
+    *,
+    is_awaited: bool = False,
+) -> Settled:
+    """What an order that is paid comes to, from readings in the order of the log; None: too many to be added up.
+
+    While readings are awaited a period without them counts as nothing, whatever the rule makes of it later.
+    """
+    ends_at = terms.ends_at
+    stretches = counting(terms.baselines, terms.starts_at, ends_at)
+    baseline = [Mean(*block) for stretch in stretches for block in runs_of(stretch)]
+    metered = (
+        Energies([], Gap.TOO_MANY_READINGS) if readings is None else Energies(net_means(readings, terms.capacity_w))
+    )
+
+    def claim(power: Profile) -> Claim:
+        return Claim(terms.starts_at, ends_at, QuantityKind.DELTA, power)
+
+    paid = settling.Terms(
+        claim=Claim(terms.starts_at, min(terms.over_at, ends_at), QuantityKind.DELTA, terms.ordered),
+        ends_at=ends_at,
+        direction=terms.direction,
+        ahead=(claim(terms.ahead),),
+        behind=(claim(terms.behind),),
+        pricing=terms.pricing,
+        price_per_mwh=terms.bid_per_mwh,
+        clearing_price_per_mwh=terms.clearing_price_per_mwh,
+        deficiency_price_per_mwh=terms.deficiency_price_per_mwh,
+        activation_fee=activation_fee,
+    )
+    return settle(paid, [Site(Energies(baseline, Gap.NO_BASELINE), metered)], rule, currency, is_awaited=is_awaited)
