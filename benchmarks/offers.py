@@ -9,18 +9,30 @@ import time
 import uuid
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from benchmarks.machine import GENERATOR, described, percentile, pin
+from benchmarks.machine import GENERATOR, cpu_s, described, percentile, pin
 from benchmarks.servers import example, run_gateway
 from gridsignal_schemas.messages import FlexOffer
+from gridsignal_schemas.rules.limits import LIMITS
 
 _FIRST_ID = 10
 Figures = tuple[float, float, float]
 """Per second, p50 ms, p99 ms."""
+
+
+class Run(NamedTuple):
+    """Offers and bare appends, in turns."""
+
+    offers: Figures
+    server_us: float
+    """CPU microseconds of the gateway's process for one offer, all threads."""
+    client_us: float
+    """Of the client's: where it is the most of a core, the rate is the client's."""
+    appends: Figures
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,21 +46,19 @@ def run(args: argparse.Namespace) -> int:
     pin(GENERATOR)
     rows = []
     for in_flight in args.in_flight or [1, 16, 64]:
-        pairs = [_pair(in_flight, args.count) for _ in range(args.repeat)]
-        offers, appends = (_median([pair[side] for pair in pairs]) for side in (0, 1))
-        rows.append({"in_flight": in_flight, "offers": offers, "appends": appends, "ratio": offers[0] / appends[0]})
+        runs = [_run(in_flight, args.count) for _ in range(args.repeat)]
+        median = sorted(runs)[(len(runs) - 1) // 2]
+        appends = sorted(run.appends for run in runs)[(len(runs) - 1) // 2]
+        rows.append((in_flight, median._replace(appends=appends)))
     if args.json:
-        print(json.dumps({"machine": machine, "count": args.count, "columns": "per_s, p50_ms, p99_ms", "runs": rows}))
+        told = [{"in_flight": in_flight, **row._asdict()} for in_flight, row in rows]
+        print(json.dumps({"machine": machine, "count": args.count, "columns": "per_s, p50_ms, p99_ms", "runs": told}))
     else:
         _print(machine, args, rows)
     return 0
 
 
-def _median(runs: list[Figures]) -> Figures:
-    return sorted(runs)[(len(runs) - 1) // 2]
-
-
-def _pair(in_flight: int, count: int) -> tuple[Figures, Figures]:
+def _run(in_flight: int, count: int) -> Run:
     context = get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=run_gateway, args=(there, None))
@@ -62,7 +72,7 @@ def _pair(in_flight: int, count: int) -> tuple[Figures, Figures]:
         here.close()
 
 
-async def _drive(pipe: Connection, in_flight: int, count: int) -> tuple[Figures, Figures]:
+async def _drive(pipe: Connection, in_flight: int, count: int) -> Run:
     port, token = await asyncio.to_thread(pipe.recv)
     async with connect(
         f"ws://127.0.0.1:{port}/v1/stream",
@@ -72,9 +82,17 @@ async def _drive(pipe: Connection, in_flight: int, count: int) -> tuple[Figures,
     ) as connection:
         await connection.send('{"t":"hello","id":1,"client":"bench/1","site":"fra-1"}')
         await connection.recv()
-        offers = await offer_all(connection, _frames(count), in_flight)
-    pipe.send(("append", (in_flight, count)))
-    return offers, await asyncio.to_thread(pipe.recv)
+        frames = _frames(count)
+        server_s, client_s = await _ask(pipe, "cpu"), cpu_s()
+        offers = await offer_all(connection, frames, in_flight)
+        client_us = (cpu_s() - client_s) * 1e6 / count
+        server_us = (await _ask(pipe, "cpu") - server_s) * 1e6 / count
+    return Run(offers, server_us, client_us, await _ask(pipe, "append", (in_flight, count)))
+
+
+async def _ask(pipe: Connection, *command: Any) -> Any:
+    pipe.send(command)
+    return await asyncio.to_thread(pipe.recv)
 
 
 def _frames(count: int) -> list[str]:
@@ -112,15 +130,20 @@ async def offer_all(connection: ClientConnection, frames: list[str], in_flight: 
     return rate, percentile(took, 0.5), percentile(took, 0.99)
 
 
-def _print(machine: str, args: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
+def _print(machine: str, args: argparse.Namespace, rows: list[tuple[int, Run]]) -> None:
     print(f"{machine}\nloopback, one connection, {args.count} offers on one open request, medians of {args.repeat};")
-    print("received = committed, reduced and answered; the gateway's process on one core, the client on the other")
+    print("received = committed, reduced and answered; the gateway's process on one core, the client on the other;")
+    print(
+        f"the first {LIMITS.offers_of_site} stand, the others are logged and rejected: a site has no more on a request;"
+    )
+    print("us = microseconds of CPU for one offer, of the gateway's process and of the client's")
     print("beside it log.append() of the same bytes in that process, on a log that nobody reads\n")
     print(
-        f"{'in flight':>9} {'offers/s':>9} {'p50':>7} {'p99 ms':>7} {'appends/s':>10}"
-        f" {'p50':>7} {'p99 ms':>7} {'ratio':>6}"
+        f"{'in flight':>9} {'offers/s':>9} {'p50':>7} {'p99 ms':>7} {'server us':>10} {'client us':>10}"
+        f" {'appends/s':>10} {'p50':>7} {'p99 ms':>7} {'ratio':>6}"
     )
-    for row in rows:
-        offers, appends = row["offers"], row["appends"]
-        line = f"{row['in_flight']:9} {offers[0]:9.0f} {offers[1]:7.2f} {offers[2]:7.2f}"
-        print(f"{line} {appends[0]:10.0f} {appends[1]:7.2f} {appends[2]:7.2f} {row['ratio']:6.2f}")
+    for in_flight, row in rows:
+        offers, appends = row.offers, row.appends
+        line = f"{in_flight:9} {offers[0]:9.0f} {offers[1]:7.2f} {offers[2]:7.2f} {row.server_us:10.0f}"
+        bare = f"{appends[0]:10.0f} {appends[1]:7.2f} {appends[2]:7.2f} {offers[0] / appends[0]:6.2f}"
+        print(f"{line} {row.client_us:10.0f} {bare}")

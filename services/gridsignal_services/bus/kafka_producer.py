@@ -13,6 +13,7 @@ from gridsignal_services.bus.condition import Condition
 from gridsignal_services.bus.kafka_clients import stop
 from gridsignal_services.bus.kafka_topics import Brokers
 from gridsignal_services.bus.room import RECORD_BYTES, Room
+from gridsignal_services.timeouts import Timeouts
 
 MAX_WAITING_BYTES = 32 * 1024 * 1024
 SEND_TIMEOUT_S = 15.0
@@ -33,7 +34,7 @@ class Producer:
     def __init__(self, brokers: Brokers, condition: Condition, *, linger_ms: int) -> None:
         self._brokers, self._condition = brokers, condition
         self._linger_ms = linger_ms
-        self._room = Room(MAX_WAITING_BYTES)
+        self._room, self._timeouts = Room(MAX_WAITING_BYTES), Timeouts(SEND_TIMEOUT_S)
         self._client: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._leaving: set[asyncio.Task[None]] = set()
@@ -46,7 +47,7 @@ class Producer:
         await self._room.take(size, headers.get(PRINCIPAL, ""))
         client, place = None, f"{topic} {partition}"
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
+            with self._timeouts.limit():
                 client = await self._ready()
                 sent_us = self._condition.now_us()
                 sent = await client.send_and_wait(topic, value, key.encode(), partition, headers=encoded)

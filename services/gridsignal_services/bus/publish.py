@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import uuid
 from collections.abc import Callable
 from datetime import datetime
 
@@ -26,7 +25,7 @@ def headers_of(
     """The headers a record travels with. `ce_time` is when it was produced, by the wall; nothing rests on it."""
     headers = {
         "ce_specversion": "1.0",
-        "ce_id": _event_id(),
+        "ce_id": f"{random.getrandbits(128):032x}",  # uuid4 asks the kernel each time
         "ce_source": source,
         "ce_type": f"gridsignal.{record.record_name}",
         "ce_time": rfc3339(now()),
@@ -36,11 +35,6 @@ def headers_of(
     if traceparent is not None:
         headers["traceparent"] = traceparent
     return headers
-
-
-def _event_id() -> str:
-    # uuid4 asks the kernel each time, which costs more than encoding the record
-    return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
 async def publish(
