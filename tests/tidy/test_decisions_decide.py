@@ -29,7 +29,7 @@ ACTING = {
     "clients/python/gridsignal/testing": "clock fake records rest",
     "services/gridsignal_services/access": "issuer refused_tokens signer",
     "services/gridsignal_services": (
-        "addresses clock collecting composition embedded following jwks_url kept_file ops output reloading "
+        "accepting addresses clock collecting composition embedded following jwks_url kept_file ops output reloading "
         "replica serving slots supervised telemetry timeouts work"
     ),
     "services/gridsignal_services/checkpoints": "files keeping saving",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import uvicorn
@@ -18,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from gridsignal_services.accepting import AcceptLoop
 from gridsignal_services.addresses import address_of, listening
 from gridsignal_services.arrivals import ArrivalLimits, Arrivals
 from gridsignal_services.clock import steady_s
@@ -26,16 +25,12 @@ from gridsignal_services.rest.doorstep import Waiting
 from gridsignal_services.rest.guard import Guard
 from gridsignal_services.rest.limits import RestLimits
 from gridsignal_services.settings import ServerSettings
-from gridsignal_services.telemetry import Health
+from gridsignal_services.telemetry import Health, logger
 
 _BACKLOG = 1024
 _GRACE_S = 5
-_AT_ONCE = 8
-"""Connections accepted in one pass of the event loop."""
 _SEND_BYTES = 128 * 1024
 """What the kernel keeps of an answer that is not read; left to itself it takes megabytes."""
-_BREATH_S = 0.05
-"""How long the kernel keeps those who come while there is no place."""
 
 
 def application(**described: Any) -> FastAPI:
@@ -184,10 +179,9 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.limits = limits
         self._arrivals = arrivals
-        self._listening: list[socket.socket] = []
+        self._accepting = AcceptLoop(self._arrive, self._make_room, logger("http"))
         self._silent = Arrivals[Waiting](bears)
         self._waiting: set[Waiting] = set()
-        self._arriving: set[asyncio.Task[object]] = set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -197,20 +191,15 @@ class _Server(uvicorn.Server):
         """See uvicorn.Server.startup."""
         await self.lifespan.startup()
         self.servers = []
-        self._listening = sockets or []
-        for spot in self._listening:
-            spot.setblocking(False)
-            asyncio.get_running_loop().add_reader(spot, self._accept, spot)
+        for opened in sockets or []:
+            self._accepting.begin(opened)
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn.Server.shutdown."""
-        for spot in self._listening:
-            asyncio.get_running_loop().remove_reader(spot)
+        self._accepting.end()
         for waiting in list(self._waiting):
             waiting.abort()
-        for task in list(self._arriving):
-            task.cancel()
         await super().shutdown(sockets)
 
     def admit(self, connection: Connection) -> None:
@@ -221,27 +210,11 @@ class _Server(uvicorn.Server):
         """See Host.left."""
         self._arrivals.leave(connection)
 
-    def _accept(self, spot: socket.socket) -> None:
-        for _ in range(_AT_ONCE):
-            try:
-                arrived, address = spot.accept()
-            except (BlockingIOError, InterruptedError, ConnectionError):
-                return
-            except OSError:  # no descriptor is left: whoever comes waits in the kernel until a stranger has gone
-                if (dropped := self._silent.make_room() or self._arrivals.make_room()) is not None:
-                    dropped.abort()
-                loop = asyncio.get_running_loop()
-                loop.remove_reader(spot)
-                loop.call_later(_BREATH_S, self._go_on, spot)
-                return
-            self._arrive(arrived, address[0] if address else "")
-
-    def _go_on(self, spot: socket.socket) -> None:
-        if spot.fileno() != -1 and not self.should_exit:
-            asyncio.get_running_loop().add_reader(spot, self._accept, spot)
+    def _make_room(self) -> None:
+        if (dropped := self._silent.make_room() or self._arrivals.make_room()) is not None:
+            dropped.abort()
 
     def _arrive(self, arrived: socket.socket, address: str) -> None:
-        arrived.setblocking(False)
         waiting = Waiting(arrived, address, self._speaks, self._gone)
         self._waiting.add(waiting)
         if (dropped := self._silent.arrive(waiting, address)) is not None:
@@ -259,22 +232,5 @@ class _Server(uvicorn.Server):
         connection = Connection(self, waiting.address, config=self.config, server_state=self.server_state, app_state={})
         if (dropped := self._arrivals.arrive(connection, waiting.address)) is not None:
             dropped.abort()
-        task = asyncio.create_task(self._connect(waiting.socket, connection))
-        self._arriving.add(task)
-        connection.arriving = task
-        task.add_done_callback(partial(self._arrived, connection, waiting.socket))
-
-    async def _connect(self, arrived: socket.socket, connection: Connection) -> object:
-        return await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: connection,
-            arrived,
-            ssl=self.config.ssl,
-            ssl_handshake_timeout=self.limits.tls_timeout_s if self.config.ssl else None,
-        )
-
-    def _arrived(self, connection: Connection, arrived: socket.socket, task: asyncio.Task[object]) -> None:
-        self._arriving.discard(task)
-        connection.arriving = None
-        if task.cancelled() or task.exception() is not None:  # hung up, no TLS, or dropped meanwhile
-            self._arrivals.leave(connection)
-            arrived.close()
+        tls, tls_s = self.config.ssl, self.limits.tls_timeout_s
+        self._accepting.connect(waiting.socket, connection, self._arrivals.leave, tls, tls_s)
