@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gridsignal_services.access.keys_at_url import KeysAtUrl
 from gridsignal_services.access.refused_tokens import RefusedTokens
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.bus import Log
@@ -24,7 +25,6 @@ from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.service import FeedsDoor
-from gridsignal_services.jwks_url import KeysAtUrl
 from gridsignal_services.ops import OpsServer, Watched
 from gridsignal_services.registry import Registry
 from gridsignal_services.reloading import Entitling, Reloading

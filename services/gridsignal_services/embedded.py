@@ -16,6 +16,7 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import BaselineDeclaration, GridClock
 from gridsignal_services import composition
 from gridsignal_services.access import Role
+from gridsignal_services.access.example_tokens import example_token, write_tokens
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.refused_tokens import RefusedTokens
 from gridsignal_services.addresses import authority
@@ -27,7 +28,6 @@ from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.clock import MACHINE_TIME, Clock, Time
 from gridsignal_services.composition import Resources
 from gridsignal_services.dispatch.service import Dispatch
-from gridsignal_services.example_tokens import example_token, write_tokens
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.feeds import Feeds
@@ -81,7 +81,8 @@ class Stack:
 
     async def write_tokens(self, directory: Path) -> dict[str, Path]:
         """A token file for each organisation; by `role:organisation`."""
-        return await asyncio.to_thread(write_tokens, self.issuer, self.registry, directory, self.time.wall())
+        organisations = self.registry.organisations()
+        return await asyncio.to_thread(write_tokens, self.issuer, organisations, directory, self.time.wall())
 
     async def declare_flat_baselines(self, starts_at: datetime, days: int, share: float) -> None:
         """A flat baseline to try requests and offers with, for every site without one for the first half of the days.

@@ -14,7 +14,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from gridsignal_schemas.messages import PinnedRule
 from gridsignal_schemas.values import MAX_POWER_W, Currency, Identifier, Name, Power, Revision, Sha256, Shape, Zone
-from gridsignal_services.access import Entitlements, Principal
+from gridsignal_services.access import Entitlements, Principal, Role
 from gridsignal_services.settings import ConfigError
 from gridsignal_services.settlement.pinned import DECLARED, STANDARD_RULE, pinned
 from gridsignal_services.settlement.rules import SHIPPED, RuleFault, SettlementRule, shipped_rule
@@ -122,6 +122,10 @@ class Registry(Shape):
         if faults := found or list(_faults_of_products(registry)):
             raise ConfigError(*(f"{file}: {fault}" for fault in faults))
         return registry
+
+    def organisations(self) -> list[tuple[Role, str]]:
+        """Each with its role, operators first."""
+        return [("operator", name) for name in self.operators] + [("participant", name) for name in self.participants]
 
     def knows(self, principal: Principal) -> bool:
         """Whether the principal's organisation has a place here: who was removed is refused whatever they ask."""

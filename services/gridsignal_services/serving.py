@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 from gridsignal_services.access.issuer import LocalIssuer
+from gridsignal_services.access.keys_at_url import KeysAtUrl
 from gridsignal_services.access.refused_tokens import RefusedTokens
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.bus.cluster import brokers_of, opened, registry_url
@@ -24,7 +25,6 @@ from gridsignal_services.composition import Resources, Service, running
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.limits import IngestLimits
-from gridsignal_services.jwks_url import KeysAtUrl
 from gridsignal_services.reloading import Files, rules_of, warn_of
 from gridsignal_services.replica import Replica
 from gridsignal_services.rest.limits import RestLimits

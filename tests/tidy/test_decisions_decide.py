@@ -27,9 +27,9 @@ ACTING = {
         "route shell subscription sync tls tokens upgrade websocket wiring"
     ),
     "clients/python/gridsignal/testing": "clock fake records rest",
-    "services/gridsignal_services/access": "issuer refused_tokens signer",
+    "services/gridsignal_services/access": "issuer keys_at_url refused_tokens signer",
     "services/gridsignal_services": (
-        "accepting addresses clock collecting composition embedded following jwks_url kept_file ops output reloading "
+        "accepting addresses clock collecting composition embedded following kept_file ops output reloading "
         "replica serving slots supervised telemetry timeouts work"
     ),
     "services/gridsignal_services/checkpoints": "files keeping saving",

@@ -7,8 +7,8 @@ import sys
 
 from gridsignal.__main__ import UNAVAILABLE, USAGE
 from gridsignal.cli import paths
+from gridsignal_services.access.keys_at_url import KeysUnavailable
 from gridsignal_services.bus import LogError, LogUnavailable, PositionGone
-from gridsignal_services.jwks_url import KeysUnavailable
 from gridsignal_services.settings import ConfigError
 
 FORESEEN = (ConfigError, LogError, OSError, KeysUnavailable)

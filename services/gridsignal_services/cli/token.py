@@ -17,10 +17,10 @@ from gridsignal.cli import paths
 from gridsignal.cli.arguments import Arguments, give_examples, span
 from gridsignal_schemas.values import Identifier, rfc3339
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, SIGNAL_WRITE
+from gridsignal_services.access.example_tokens import write_tokens
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.tokens import TokenRules, Unauthorized
 from gridsignal_services.cli.revoking import revoke
-from gridsignal_services.example_tokens import write_tokens
 from gridsignal_services.registry import Registry, example_registry
 from gridsignal_services.settings import ConfigError
 
@@ -105,7 +105,7 @@ def _init(folder: Path, args: argparse.Namespace) -> int:
     try:
         registry = Registry.load(args.registry) if args.registry else example_registry()
         issuer = LocalIssuer.create_or_open(folder)
-        files = write_tokens(issuer, registry, args.directory / "tokens", _now())
+        files = write_tokens(issuer, registry.organisations(), args.directory / "tokens", _now())
         if args.jwks is not None:
             args.jwks.write_text(json.dumps(issuer.jwks, indent=2) + "\n", "utf-8")
     except (ConfigError, OSError) as error:

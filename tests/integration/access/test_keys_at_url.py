@@ -14,8 +14,8 @@ from joserfc.jwk import ECKey
 
 from gridsignal_services.access.issuer import AUDIENCE, ISSUER, LocalIssuer
 from gridsignal_services.access.keys import TrustedKeys
+from gridsignal_services.access.keys_at_url import LARGEST_BYTES, KeysAtUrl, KeysUnavailable
 from gridsignal_services.access.tokens import Unauthorized, Verifier
-from gridsignal_services.jwks_url import LARGEST_BYTES, KeysAtUrl, KeysUnavailable
 from tests.patience import SOON_S
 
 ONE, TWO = (LocalIssuer(ECKey.generate_key("P-256", auto_kid=True)) for _ in range(2))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, Role
 from gridsignal_services.access.issuer import LocalIssuer
-from gridsignal_services.registry import Registry
 
 LIVES_S = 30 * 86_400
 
@@ -18,13 +18,13 @@ def example_token(issuer: LocalIssuer, role: Role, organisation: str, now: datet
     return issuer.mint(role, organisation, "example", [SIGNAL_READ, write], LIVES_S, now)
 
 
-def write_tokens(issuer: LocalIssuer, registry: Registry, directory: Path, now: datetime) -> dict[str, Path]:
+def write_tokens(
+    issuer: LocalIssuer, organisations: Iterable[tuple[Role, str]], directory: Path, now: datetime
+) -> dict[str, Path]:
     """A token file for each organisation, readable by its owner alone; by `role:organisation`."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    roles: list[tuple[Role, str]] = [("operator", name) for name in registry.operators]
-    roles += [("participant", name) for name in registry.participants]
     paths = {}
-    for role, organisation in roles:
+    for role, organisation in organisations:
         path = directory / f"{role}-{organisation}.token"
         path.touch(mode=0o600)
         path.write_text(example_token(issuer, role, organisation, now) + "\n", encoding="ascii")
