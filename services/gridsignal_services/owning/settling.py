@@ -9,8 +9,10 @@ from hashlib import sha256
 
 from gridsignal_schemas.messages import (
     DispatchOrder,
+    MissingPeriod,
     PinnedRule,
     RuleName,
+    SettledInterval,
     Settlement,
     SettlementInputs,
     SettlementStatus,
@@ -19,11 +21,12 @@ from gridsignal_schemas.messages.settlements import MAX_INTERVALS
 from gridsignal_services.ledger.delivered import Terms, terms_of
 from gridsignal_services.ledger.ordering import option_of
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.settled import settled
 from gridsignal_services.ledger.settlements import is_correctable, settlement_id_of
 from gridsignal_services.metering.readings import Said
 from gridsignal_services.owning.due import Subject, Undecidable, why
-from gridsignal_services.owning.lines import Lines, lines_of
 from gridsignal_services.settlement.pinned import rule_of
+from gridsignal_services.settlement.settling import Line, Settled
 
 _REASONS = {
     SettlementStatus.PROVISIONAL: "the rule's time for a first version has come",
@@ -78,7 +81,7 @@ class Unsettled:
 
     def _settled(self, said: Said) -> Settlement:
         order, rule = self.order, self.rule
-        lines = self._lines(said)
+        made = self._lines(said)
         return Settlement(
             zone=order.zone,
             request_id=order.request_id,
@@ -89,9 +92,9 @@ class Unsettled:
             version=self.version,
             rule=RuleName(name=rule.name, version=rule.version, sha256=rule.sha256),
             status=self.status,
-            intervals=lines.intervals,
-            activation_fee=self.activation_fee,
-            total=lines.total,
+            intervals=[_interval(line) for line in made.lines],
+            activation_fee=made.activation_fee if self.activation_fee else None,
+            total=made.total,
             currency=self.currency,
             inputs=SettlementInputs(
                 position=self.position,
@@ -100,20 +103,39 @@ class Unsettled:
                 readings_sha256=_digest(held.sha256 for held in said.held),
                 baseline_sha256=_digest(bytes.fromhex(each.receipt.sha256) for each in self.terms.baselines),
             ),
-            missing=lines.missing,
+            missing=[
+                MissingPeriod(starts_at=line.starts_at, ends_at=line.ends_at, code=line.gap or "")
+                for line in made.missing
+            ],
             reason=_REASONS[self.status],
             supersedes=None if self.newest is None else self.newest.version,
         )
 
-    def _lines(self, said: Said) -> Lines:
+    def _lines(self, said: Said) -> Settled:
         """Where there are more than a record holds, of periods twice as long, until they are few enough."""
         rule = rule_of(self.rule.parameters)
         readings = None if said.are_too_many else [held.reading for held in said.held]
+        is_awaited = self.status is SettlementStatus.PROVISIONAL and rule.provisional_after_s < rule.missing_after_s
+        fee = self.activation_fee or Decimal(0)
         while True:
-            lines = lines_of(self.terms, readings, rule, self.activation_fee)
-            if max(len(lines.intervals), len(lines.missing)) <= MAX_INTERVALS or rule.interval_s > _WIDEST_S:
-                return lines
+            made = settled(self.terms, readings, rule, self.currency, fee, is_awaited=is_awaited)
+            if len(made.lines) <= MAX_INTERVALS or rule.interval_s > _WIDEST_S:
+                return made
             rule = rule.model_copy(update={"interval_s": 2 * rule.interval_s})
+
+
+def _interval(line: Line) -> SettledInterval:
+    return SettledInterval(
+        starts_at=line.starts_at,
+        ends_at=line.ends_at,
+        baseline_wh=line.baseline_wh,
+        actual_wh=line.actual_wh,
+        ordered_wh=line.ordered_wh,
+        delivered_wh=line.delivered_wh,
+        deficiency_wh=line.deficiency_wh,
+        qualities=list(line.qualities),
+        amount=line.amount,
+    )
 
 
 def settlement_subject(order_id: str, version: int) -> Subject:

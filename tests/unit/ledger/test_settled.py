@@ -90,3 +90,11 @@ def test_a_fee_is_paid_once() -> None:
     said = [quarter(15 * number, 28 * MW) for number in range(3)]
     result = settled(told, said, STANDARD, "EUR", Decimal("7.505"))
     assert (str(result.activation_fee), str(result.total)) == ("7.51", "817.51")
+
+
+def test_while_readings_are_awaited_a_silence_costs_nothing() -> None:
+    zone = a_zone()
+    told = replace(terms(zone, ordered(zone, 12 * MW)), deficiency_price_per_mwh=Decimal(44))
+    strict = SettlementRule.of({"name": "strict", "version": 1, "missing": "ZERO"})
+    assert settled(told, [], strict, "EUR", is_awaited=True).total == 0
+    assert settled(told, [], strict, "EUR").total == -9 * 44
