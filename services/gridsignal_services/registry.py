@@ -13,7 +13,18 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, JsonValue, ValidationError
 
 from gridsignal_schemas.messages import PinnedRule
-from gridsignal_schemas.values import MAX_POWER_W, Currency, Identifier, Name, Power, Revision, Sha256, Shape, Zone
+from gridsignal_schemas.values import (
+    MAX_POWER_W,
+    Currency,
+    Identifier,
+    Name,
+    Power,
+    Revision,
+    Sha256,
+    Shape,
+    Timestamp,
+    Zone,
+)
 from gridsignal_services.access import Entitlements, Principal, Role
 from gridsignal_services.settings import ConfigError
 from gridsignal_services.settlement.pinned import DECLARED, STANDARD_RULE, pinned
@@ -87,6 +98,17 @@ class RuleEntry(Shape):
     """What differs from the defaults; docs/settlement.md names them."""
 
 
+class SignerEntry(Shape):
+    """Whose key tree heads may be signed with; an older key stays, with the time until which it was used."""
+
+    public_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Ed25519, 32 bytes in hexadecimal, as `gridsignal audit key` shows it."""
+    valid_from: Timestamp | None = None
+    """Heads signed from then on; absent: all before valid_until."""
+    valid_until: Timestamp | None = None
+    """Heads signed before then; absent: all from valid_from on."""
+
+
 class Registry(Shape):
     """Zones, organisations, sites and products, from one TOML file.
 
@@ -99,6 +121,7 @@ class Registry(Shape):
     sites: dict[Identifier, SiteEntry] = Field(default_factory=dict)
     products: dict[Name, ProductEntry] = Field(default_factory=dict)
     rules: dict[Identifier, RuleEntry] = Field(default_factory=dict)
+    signers: dict[Identifier, SignerEntry] = Field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Registry:

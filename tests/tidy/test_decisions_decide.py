@@ -28,6 +28,7 @@ ACTING = {
     ),
     "clients/python/gridsignal/testing": "clock fake records rest",
     "services/gridsignal_services/access": "issuer keys_at_url refused_tokens signer",
+    "services/gridsignal_services/audit": "keeping subtrees",
     "services/gridsignal_services": (
         "accepting addresses clock collecting composition embedded following kept_file ops output reloading "
         "replica serving slots supervised telemetry timeouts work"

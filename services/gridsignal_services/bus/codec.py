@@ -134,6 +134,10 @@ class Codec:
         """Whether records under this id can be read."""
         return schema_id in self._shapes
 
+    def framings_of(self, model: type[Record]) -> list[bytes]:
+        """What the bytes of such a record begin with, whichever version wrote it."""
+        return [_FRAMING.pack(0, schema_id) for schema_id, shape in self._shapes.items() if shape.model is model]
+
     def schema_text(self, schema_id: int) -> str:
         """The Avro schema of an id, as JSON without docs. Raises KeyError for an id never heard of."""
         return self._shapes[schema_id].text

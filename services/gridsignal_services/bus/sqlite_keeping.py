@@ -53,7 +53,7 @@ class LogSize:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that changes nothing, to a log of this format. Raises LogConfigurationError and LogUnavailable."""
     if not path.is_file():
         raise LogConfigurationError(f"{path}: expected a log, got no such file")
@@ -77,7 +77,7 @@ def _told_of(path: Path) -> Iterator[None]:
 def measure(directory: Path) -> LogSize:
     """What the log in this directory holds, while it runs or not."""
     path = directory / FILE
-    with _reading(path) as reading:
+    with read_only(path) as reading:
         reading.execute("BEGIN")  # all figures are of one moment
         (epoch,) = reading.execute("SELECT epoch FROM log").fetchone()
         named = reading.execute("SELECT topic, name, partitions FROM topics ORDER BY topic").fetchall()
@@ -118,13 +118,13 @@ def back_up(directory: Path, target: Path, progress: OnProgress) -> int:
     """
     if target.exists():
         raise LogConfigurationError(f"{target}: expected no such file yet, got one; name another")
-    with _reading(directory / FILE) as log, _draft_of(target) as draft:
+    with read_only(directory / FILE) as log, _draft_of(target) as draft:
         (pages,) = log.execute("PRAGMA page_count").fetchone()
         (page,) = log.execute("PRAGMA page_size").fetchone()
         log.set_progress_handler(lambda: progress(draft.stat().st_size, page * pages), _STEPS)
         with _told_of(draft):
             log.execute("VACUUM INTO ?", (str(draft),))
-        with _reading(draft) as written:
+        with read_only(draft) as written:
             _must_be_whole(written, draft)
     return target.stat().st_size
 
@@ -165,7 +165,7 @@ def restore(source: Path, directory: Path, progress: OnProgress, *, same: bool =
     LogConfigurationError where there is a log already, and for a backup that is none or not whole.
     """
     target = directory / FILE
-    with _reading(source) as backup:
+    with read_only(source) as backup:
         _must_be_whole(backup, source)
         make_private(directory / LOCK)
         with _owned(directory):

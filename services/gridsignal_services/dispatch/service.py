@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from gridsignal_services.access.signer import Signer
 from gridsignal_services.access.tokens import Verifier
+from gridsignal_services.audit.keeping import TreeKeeper
 from gridsignal_services.bus import Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.checkpoints.keeping import Checkpoints
@@ -58,6 +59,7 @@ class Dispatch:
         own = replica.checkpoints.directory if replica.checkpoints is not None else settings.directory
         self._readings = ReadingsReader(log, codec, registry, lambda: replica.grid, own)
         self._heads = _heads(settings, log, time)
+        self._tree = TreeKeeper(log, replica, settings.directory) if self._heads is not None else None
         seal = PositionSeal(_position_key(settings.directory), log.epoch)
         archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
         self._finished = _finished(replica.checkpoints, settings.directory)
@@ -97,9 +99,12 @@ class Dispatch:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(self._server.serve())
                 self._owner = Owner(self._replica, self._clock, election, self._heads, self._readings)
-                lasting = supervise("readings", self._read_meters()), supervise("owner", self._owner.run())
+                lasting = [supervise("readings", self._read_meters()), supervise("owner", self._owner.run())]
+                if self._tree is not None:
+                    lasting.append(supervise("tree", self._tree.run()))
                 beside = [tasks.create_task(work) for work in (*lasting, self._become_ready())]
                 await serving
+                await self._owner.cover()
                 await self._replica.finish()  # before what is over is closed, for it has to settle
                 for task in beside:
                     task.cancel()

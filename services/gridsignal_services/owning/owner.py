@@ -13,6 +13,7 @@ was not overtaken comes before it: who is in the way of one holds up no other.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -48,6 +49,8 @@ from gridsignal_services.work import NOBODYS
 _log = logger("owner")
 _PRINCIPAL = "service:dispatch"
 _RETRY_S = 0.5
+_COVER_S = 2.0
+"""How long an orderly end waits for its tree heads."""
 _IN_ONE_PASS = 4
 """Of them encoded in one pass of the event loop, about a millisecond: others go on in between."""
 _NOT_YET = timedelta(milliseconds=10)
@@ -163,12 +166,19 @@ class Owner:
                 break
         return await self._append_head(ledger) or bool(step.records)
 
-    async def _append_head(self, ledger: Ledger) -> bool:
-        """Appends the partition's tree head if one is due; False when none was."""
+    async def cover(self) -> None:
+        """Writes the heads of what is new, if that takes little time: before an orderly end, while `run` goes on."""
+        with contextlib.suppress(LogUnavailable, TimeoutError):
+            async with asyncio.timeout(_COVER_S):
+                for partition in sorted(self.partitions):
+                    await self._append_head(self._replica.ledgers[partition], at_once=True)
+
+    async def _append_head(self, ledger: Ledger, *, at_once: bool = False) -> bool:
+        """Appends the partition's tree head if one is due, or at once if anything is new; False when none was."""
         heads = self._heads
         if heads is None or (due_s := heads.due_s(ledger, now_s := asyncio.get_running_loop().time())) is None:
             return False
-        if due_s > now_s:
+        if due_s > now_s and not at_once:
             return False
         await self._replica.whole()
         head = heads.head_of(ledger)
