@@ -14,7 +14,9 @@ from tests.builders import utc
 from tests.journey.conftest import TEN_MW, World, hear, stepped_world
 
 MW = 1_000_000
-MONTH = timedelta(days=30)
+SETTLED = timedelta(days=44)
+"""By the standard rule: final after thirty days, undisputed for fourteen more."""
+MONTH = SETTLED + timedelta(days=2)
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def times(day: str) -> dict[str, str]:
 
 
 async def delivered(world: World) -> str:
-    """fra-1 serves 10 MW for 45 minutes; the order's id."""
+    """fra-1 serves 10 MW for 45 minutes, and is settled; the order's id."""
     async with world.site("acme-ai", "fra-1") as grid:
         heard = grid.subscribe("dispatch", zones=["DE-LU"])
         await grid.offer(await hear(heard, DispatchRequest), TEN_MW, "70", offer_id="of-1")
@@ -39,6 +41,7 @@ async def delivered(world: World) -> str:
         await world.reach(utc("18:15"))
         await grid.meter(meter="main", starts_at=order.starts_at, ends_at=utc("18:15"), import_w=8 * MW, seq=1)
         await world.reach(utc("19:00"))
+    await world.reach(utc("19:00") + SETTLED)
     return order.order_id
 
 
@@ -53,9 +56,9 @@ async def asked(desk: Any) -> str:
 
 
 async def a_month_later(world: World) -> None:
-    """The next request finds the ledger without those before it."""
+    """The next request finds the ledger without those before it, which were settled two days ago."""
     await world.reach(utc("12:00") + MONTH)
-    later = await world.ask(**times("2024-06-11"))
+    later = await world.ask(**times("2024-06-27"))
     assert {name for ledger in world.stack.replica.ledgers.values() for name in ledger.requests} == {later}
 
 
@@ -95,7 +98,7 @@ async def test_what_is_a_month_over_is_changed_no_more(world: World) -> None:
 
         repeated = await desk.post("/v1/requests", json=BODY | times("2024-05-12"), headers=SPRING)
         assert (repeated.status_code, repeated.json()) == (200, shown)
-        elsewhere = await desk.post("/v1/requests", json=BODY | times("2024-06-11"), headers=SPRING)
+        elsewhere = await desk.post("/v1/requests", json=BODY | times("2024-06-27"), headers=SPRING)
         assert elsewhere.status_code == 409
         for path, change in (
             (f"/v1/requests/{request_id}/cancel", {"reason": "late"}),
