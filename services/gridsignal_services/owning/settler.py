@@ -135,7 +135,7 @@ class Settler:
 
     async def _made(self, ledger: Ledger, unsettled: Unsettled) -> list[Settlement]:
         order, terms = unsettled.order, unsettled.terms
-        said = await self._meters.said(order.zone, order.site, order.participant, terms.starts_at, terms.ends_at)
+        said = await self._meters.said(order.zone, order.site, order.participant, unsettled.since, terms.ends_at)
         if not unsettled.has_news(said):
             return []
         try:

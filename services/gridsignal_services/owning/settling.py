@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 
@@ -35,6 +36,7 @@ _REASONS = {
 }
 
 
+_INSTANT = timedelta(microseconds=1)
 _WIDEST_S = 366 * 86_400
 
 
@@ -69,6 +71,11 @@ class Unsettled:
             return True
         read = self.newest.inputs.readings_position
         return any(held.offset >= read for held in said.held)
+
+    @property
+    def since(self) -> datetime:
+        """From when on readings count: one that ends where the order begins says what its meter's register was."""
+        return self.terms.starts_at - _INSTANT
 
     def settled(self, said: Said) -> Settlement | None:
         """The version; None for a correction that changes nothing. Raises Undecidable."""
