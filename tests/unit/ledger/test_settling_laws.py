@@ -1,0 +1,199 @@
+"""What is settled follows from the log: cut off anywhere and gone on with, nothing is repeated and nothing lost."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridsignal_schemas.messages import MeterReading, Record, Settlement, SettlementStatus
+from gridsignal_schemas.values import MW
+from gridsignal_services.bus.codec import Codec
+from gridsignal_services.clock import from_micros, micros
+from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.metering.older_readings import Held
+from gridsignal_services.metering.readings import Said
+from gridsignal_services.owning.settling import correctable, next_unsettled
+from gridsignal_services.settlement.pinned import pinned
+from gridsignal_services.settlement.rules import SettlementRule
+from tests.builders import REQUEST_ID, a_meter_reading, utc
+from tests.effort import examples
+from tests.unit.ledger.market import Market
+from tests.unit.ledger.zone import digest
+
+CODEC = Codec.from_lock()
+HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
+RULE = pinned(
+    SettlementRule(
+        name="short",
+        version=1,
+        provisional_after_s=3600,
+        missing_after_s=0,
+        final_after_s=7200,
+        dispute_window_s=3600,
+        corrections_until_s=36_000,
+    )
+)
+START, END, OVER = utc("18:00"), utc("18:45"), utc("23:00")
+
+
+class Spoken(NamedTuple):
+    """A reading of a quarter hour of the order, and how long after the order's end it comes."""
+
+    quarter: int
+    import_mw: int
+    seq: int
+    after: timedelta
+
+
+spoken = st.builds(
+    Spoken,
+    st.integers(0, 2),
+    st.integers(20, 45),
+    st.integers(1, 3),
+    st.integers(0, 16).map(lambda quarters: quarters * QUARTER),
+)
+
+
+class Settling(Market):
+    """A market whose owner settles from what was said by then; it may go on where another has stopped."""
+
+    def __init__(self, said: list[Spoken]) -> None:
+        super().__init__("acme", settlement=RULE)
+        self.said = sorted(said, key=lambda each: each.after)
+
+    def act(self) -> list[Record]:
+        accepted = super().act()
+        while made := self._settle():
+            accepted += [*made, *super().act()]
+        return accepted
+
+    def run_until(self, when: datetime) -> list[Record]:
+        accepted: list[Record] = []
+        for moment in sorted({END + each.after for each in self.said if self.now < END + each.after <= when}):
+            accepted += super().run_until(moment)
+        return accepted + super().run_until(when)
+
+    def heard(self) -> Said:
+        held: dict[int, Held] = {}
+        position = 0
+        for offset, each in enumerate(self.said):
+            if END + each.after > self.now:
+                break
+            position = offset + 1
+            if each.quarter not in held or each.seq > held[each.quarter].reading.seq:
+                reading = reading_of(each)
+                held[each.quarter] = Held(offset, reading, bytes.fromhex(digest(reading)))
+        return Said(sorted(held.values(), key=lambda each: each.offset), position)
+
+    def _settle(self) -> list[Record]:
+        said = self.heard()
+        unsettled = [*next_unsettled(self.ledger), *correctable(self.ledger, list(self.ledger.book.settlements))]
+        made = [found for each in unsettled if each.has_news(said) and (found := each.settled(said)) is not None]
+        return [record for record in made if self.add(record).accepted]
+
+    def settlements(self) -> list[Settlement]:
+        """All versions, in their order on the log."""
+        return [
+            entry.record for entry, outcome in self.log if outcome.accepted and isinstance(entry.record, Settlement)
+        ]
+
+    def gone_on_with(self, cut: int) -> Settling:
+        """Another owner, after the first `cut` records."""
+        other = Settling(self.said)
+        other.ledger, other.log = Ledger(0, self.ledger.book.kept), []
+        for entry, _ in self.log[:cut]:
+            other.log.append((entry, other.ledger.apply(entry)))
+        other.now = from_micros(self.log[cut - 1][0].appended_us)
+        return other
+
+
+def reading_of(each: Spoken) -> MeterReading:
+    starts_at = START + each.quarter * QUARTER
+    return a_meter_reading(
+        site="acme-1",
+        participant="acme",
+        starts_at=starts_at,
+        ends_at=starts_at + QUARTER,
+        import_w=each.import_mw * MW,
+        seq=each.seq,
+    )
+
+
+def a_day(said: list[Spoken]) -> Settling:
+    market = Settling(said)
+    market.offer("acme")
+    market.close()
+    market.answer("acme")
+    market.run_until(OVER)
+    return market
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(st.lists(spoken, max_size=8), st.data())
+def test_cut_off_between_any_two_records_nothing_is_repeated_and_nothing_lost(
+    said: list[Spoken], data: st.DataObject
+) -> None:
+    whole = a_day(said)
+    first = next(at for at, (entry, _) in enumerate(whole.log, start=1) if entry.appended_us >= micros(END))
+    other = whole.gone_on_with(data.draw(st.integers(first, len(whole.log))))
+    other.run_until(OVER)
+
+    assert [what(each) for each in other.settlements()] == [what(each) for each in whole.settlements()]
+    assert other.ledger.requests[REQUEST_ID].state is whole.ledger.requests[REQUEST_ID].state
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.lists(spoken, max_size=8))
+def test_versions_only_grow_and_the_last_is_what_all_readings_come_to(said: list[Spoken]) -> None:
+    market = a_day(said)
+    versions = market.settlements()
+
+    assert [each.version for each in versions] == list(range(1, len(versions) + 1))
+    assert [each.supersedes for each in versions] == [None, *range(1, len(versions))]
+    assert [each.status for each in versions[:2]] == [SettlementStatus.PROVISIONAL, SettlementStatus.FINAL]
+    assert {each.status for each in versions[2:]} <= {SettlementStatus.CORRECTED}
+    last = versions[-1]
+    counting = {held.reading.starts_at: held.reading for held in market.heard().held}
+    owed = [worth(counting[line.starts_at].import_w) for line in last.intervals if line.starts_at in counting]
+    assert last.total == sum(owed, Decimal(0))
+    assert {each.starts_at for each in last.missing} == {START + at * QUARTER for at in range(3)} - counting.keys()
+    assert sum(line.amount or Decimal(0) for line in last.intervals) == last.total
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(st.lists(spoken, max_size=8))
+def test_another_node_reads_the_same_and_computes_the_same_bytes(said: list[Spoken]) -> None:
+    market = a_day(said)
+    ledger, at = Ledger(0, market.ledger.book.kept), 0
+
+    for entry, _ in market.log:
+        if isinstance(entry.record, Settlement):
+            then = computed(ledger, market, entry.record)
+            assert [CODEC.encode(record) for record in then] == [CODEC.encode(entry.record)]
+            at += 1
+        ledger.apply(entry)
+    assert at == len(market.settlements())
+
+
+def computed(ledger: Ledger, market: Settling, version: Settlement) -> list[Settlement]:
+    """That version once more, from the ledger at its place and the readings up to where they were read."""
+    said = market.said[: version.inputs.readings_position]
+    again = Settling(said)
+    again.now = OVER
+    due = [*next_unsettled(ledger), *correctable(ledger, [version.order_id])]
+    return [found for each in due if (found := each.settled(again.heard())) is not None]
+
+
+def what(settlement: Settlement) -> tuple[object, ...]:
+    return settlement.version, settlement.status, settlement.total, settlement.intervals, settlement.missing
+
+
+def worth(import_w: int) -> Decimal:
+    """A quarter hour of 12 MW at 90 EUR/MWh, of what a baseline of 40 MW leaves; what lacks costs 44."""
+    delivered = min(max(40 * MW - import_w, 0), 12 * MW)
+    lacks = max(12 * MW - (40 * MW - import_w), 0)
+    return Decimal(delivered) / MW / 4 * 90 - Decimal(lacks) / MW / 4 * 44
