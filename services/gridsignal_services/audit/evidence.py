@@ -88,7 +88,7 @@ def faults_of(evidence: Evidence, signers: Iterable[TrustedSigner] | None = None
 
     Without signers the signature is that of the key that the head names, and whose that is remains to be known.
     """
-    return [*_faults_of_head(evidence.head, signers), *_faults_of_record(evidence)]
+    return [*faults_of_head(evidence.head, signers), *_faults_of_record(evidence)]
 
 
 def faults_between(older: TreeHead, newer: Evidence) -> list[str]:
@@ -113,7 +113,8 @@ def faults_between(older: TreeHead, newer: Evidence) -> list[str]:
     return []
 
 
-def _faults_of_head(head: TreeHead, signers: Iterable[TrustedSigner] | None) -> Iterator[str]:
+def faults_of_head(head: TreeHead, signers: Iterable[TrustedSigner] | None) -> Iterator[str]:
+    """What is wrong with a head by itself, a sentence each."""
     if not is_signed(head):
         yield f"the head of size {head.size} was changed: its signature is not that of the key it names"
     if signers is None:

@@ -7,13 +7,15 @@ on. What lies between is hashed again. The upper files follow from the lowest; w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 from gridsignal_services.merkle import HASH_BYTES, node_hash, root_of
 
 _EIGHT = 8
+_READ = 4096
+"""Hashes read at once."""
 _LEVELS = (0, 8, 16, 24)
 FOLDER, LOCK = "tree", "tree.lock"
 """Where they lie in the log's directory, and what the one process holds that writes them."""
@@ -75,6 +77,11 @@ class Subtrees:
     def leaf(self, index: int) -> bytes:
         """The hash of one leaf. Raises IndexError."""
         return self.hashes(0, index, index + 1)[0]
+
+    def leaves(self) -> Iterator[bytes]:
+        """All of them, in their order."""
+        for start in range(0, self.size, _READ):
+            yield from self.hashes(0, start, min(self.size, start + _READ))
 
     def hashes(self, level: int, start: int, end: int) -> list[bytes]:
         """Those of a level that is kept. Raises IndexError for some that are not there."""

@@ -37,7 +37,7 @@ class LogReading:
         lane = self._lane(stream, partition)
         end = self.bounds(stream, partition)[1] if end is None else end
         while start < end:
-            some = sqlite_file.read(self._connection, lane, start, min(_AT_ONCE, end - start))
+            some = self._some(lane, start, min(_AT_ONCE, end - start))
             if not some:
                 return
             for record in some:
@@ -65,6 +65,16 @@ class LogReading:
         )
         offsets = [place - lane.first for (place,) in places.fetchall()]
         return [record for offset in offsets for record in self.records(stream, partition, offset, offset + 1)]
+
+    def _some(self, lane: Lane, start: int, limit: int) -> list[LogRecord]:
+        try:
+            return sqlite_file.read(self._connection, lane, start, limit)
+        except (ValueError, sqlite3.OperationalError):  # headers that are no JSON, text that is no UTF-8
+            if limit > 1:
+                one_by_one = (self._some(lane, at, 1) for at in range(start, start + limit))
+                return [record for at, some in enumerate(one_by_one, start) for record in some if record.offset == at]
+            message = f"the record at offset {start} was changed: its key or headers can't be read"
+            raise LogConfigurationError(message) from None
 
     def _lane(self, stream: str, partition: int) -> Lane:
         if (lane := self._lanes.get((stream, partition))) is None:

@@ -7,6 +7,8 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,12 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import Record
 from gridsignal_schemas.rules.shapes import findings
 from gridsignal_schemas.values import EXACT_MAX, INT32_MAX, rfc3339
-from gridsignal_services.access.signer import FILE, Signer
+from gridsignal_services.access.signer import FILE as KEY_FILE
+from gridsignal_services.access.signer import Signer
+from gridsignal_services.audit.checking import Checked, check
 from gridsignal_services.audit.evidence import Evidence, TrustedSigner, faults_between, faults_of
 from gridsignal_services.audit.proving import KINDS, Found, NotProven, find, prover_of, record_at
+from gridsignal_services.audit.subtrees import FOLDER, Subtrees
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.bus.sqlite_reading import LogReading, log_in
 from gridsignal_services.cli.failing import REPORTED, failed
@@ -28,6 +33,7 @@ from gridsignal_services.registry import Registry
 from gridsignal_services.settings import ConfigError, ServerSettings
 
 NOT_PROVEN = 1
+_UNKNOWN_KEY = "signed with {}: that it is the operator's you have to know from elsewhere (--key)"
 _LAST = TOPICS["dispatch"].partitions - 1
 EXAMPLE = """\
 examples:
@@ -37,11 +43,13 @@ examples:
   gridsignal audit head --since head.json --out newer.json
   gridsignal audit verify offer.json --key 03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8
   gridsignal audit verify head.json newer.json --registry sites.toml
+  gridsignal audit verify gridsignal-data --key 03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8
   gridsignal audit key
 
 `prove` and `head` read the embedded log, also while it runs; each writes one file. `verify` needs the file alone, and
 from elsewhere the key of who signs: --key, or a registry with `signers`. Of two files it checks, too, that the newer
-head extends the older one. What is checked and how stands in docs/settlement.md, "Proof".
+head extends the older one; of a log's folder every record, every head and every automatic clearing.
+What is checked and how stands in docs/settlement.md, "Proof".
 Exit codes: 0 proven, 1 not proven, 2 it can't be done so, 3 a file can't be read now: try again.
 """
 
@@ -66,8 +74,8 @@ def parser() -> Arguments:
     for action in (proving, heading):
         action.add_argument("--since", type=Path, metavar="FILE", help="also prove that its head is extended")
         action.add_argument("--out", type=Path, metavar="FILE", help="the file (default: standard output)")
-    verifying = actions.add_parser("verify", help="check a file, or two: the older first")
-    verifying.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    verifying = actions.add_parser("verify", help="check a file, or two, the older first; or a whole log")
+    verifying.add_argument("files", type=Path, nargs="+", metavar="FILE_OR_FOLDER")
     verifying.add_argument(
         "--key", action="append", type=_public_key, metavar="HEX", help="a public key that heads may be signed with"
     )
@@ -141,9 +149,9 @@ def _found(args: argparse.Namespace, log: LogReading, codec: Codec) -> Found:
 
 
 def _key(args: argparse.Namespace, directory: Path) -> int:
-    signer = Signer.open(directory / FILE)
+    signer = Signer.open(directory / KEY_FILE)
     lines = [signer.public_key, "", "in the registry:", "[signers.NAME]", f'public_key = "{signer.public_key}"']
-    _say(args, {"public_key": signer.public_key, "file": str(directory / FILE)}, lines)
+    _say(args, {"public_key": signer.public_key, "file": str(directory / KEY_FILE)}, lines)
     return OK
 
 
@@ -152,6 +160,10 @@ def _key(args: argparse.Namespace, directory: Path) -> int:
 
 def _verify(args: argparse.Namespace) -> int:
     signers = _signers(args)
+    if any(file.is_dir() for file in args.files):
+        if len(args.files) > 1:
+            raise ConfigError("expected files, or one folder, got both")
+        return _verify_log(args, args.files[0], signers)
     evidence = [_read(file) for file in args.files]
     faults = [
         f"{file}: {fault}"
@@ -177,9 +189,41 @@ def _verify(args: argparse.Namespace) -> int:
             lines += [] if record is None else [json.dumps(_json_of(record))]
         if signers is None:
             keys = ", ".join(dict.fromkeys(each.head.signed_by for each in evidence))
-            lines.append(f"signed with {keys}: that it is the operator's you have to know from elsewhere (--key)")
+            lines.append(_UNKNOWN_KEY.format(keys))
     _say(args, result, lines)
     return NOT_PROVEN if faults else OK
+
+
+def _verify_log(args: argparse.Namespace, directory: Path, signers: list[TrustedSigner] | None) -> int:
+    codec = Codec.from_lock()
+    with log_in(directory) as log:
+        found = [
+            check(
+                partition,
+                codec,
+                partial(log.records, "dispatch", partition),
+                leaves=Subtrees(directory / FOLDER / log.epoch, partition).leaves(),
+                signers=signers,
+            )
+            for partition in range(TOPICS["dispatch"].partitions)
+            if log.bounds("dispatch", partition)[1]
+        ]
+    faults = [f"partition {each.partition}: {fault}" for each in found for fault in each.faults]
+    lines = [f"not proven: {fault}" for fault in faults] or [line for each in found for line in _lines_of(each)]
+    if not faults and signers is None:
+        keys = dict.fromkeys(key for each in found for key in each.signers)
+        lines += [_UNKNOWN_KEY.format(", ".join(keys))] if keys else []
+    _say(args, {"proven": not faults, "faults": faults, "partitions": [asdict(each) for each in found]}, lines)
+    return NOT_PROVEN if faults else OK
+
+
+def _lines_of(checked: Checked) -> list[str]:
+    line = (
+        f"partition {checked.partition}: {checked.records} records, {checked.heads} heads fit,"
+        f" {checked.clearings} clearings decided again with the same result"
+    )
+    after = checked.records - checked.covered
+    return [line, *([f"  after the last head: {after} records that nothing covers yet"] if after > 1 else [])]
 
 
 def _signers(args: argparse.Namespace) -> list[TrustedSigner] | None:

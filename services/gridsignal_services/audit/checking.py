@@ -1,0 +1,181 @@
+"""A partition's records gone through again: each is the one that was signed, each head fits, each clearing follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from gridsignal_schemas.messages import Award, Clearing, ClearingTrigger, Record, TreeHead
+from gridsignal_schemas.values import rfc3339
+from gridsignal_services.audit.deciding_again import Again, Asked, DecidingAgain, asked_for, differing_awards
+from gridsignal_services.audit.evidence import TrustedSigner, faults_of_head
+from gridsignal_services.bus import LogConfigurationError, LogRecord
+from gridsignal_services.bus.codec import Codec, Poison
+from gridsignal_services.ledger.entry import Outcome, entry_of
+from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.tree import leaf_of
+
+MOST_FAULTS = 100
+"""Told of one partition; one changed record may bring many."""
+
+
+@dataclass(slots=True)
+class Checked:
+    """What came of one partition."""
+
+    partition: int
+    records: int = 0
+    covered: int = 0
+    """Below this offset all lies under a head."""
+    heads: int = 0
+    signers: dict[str, int] = field(default_factory=dict)
+    """How many heads each key has signed."""
+    clearings: int = 0
+    """Decided again, with the same result."""
+    by_hand: int = 0
+    """Made by a person: that they kept the rules is checked, that they chose as they did is not."""
+    unreadable: int = 0
+    """Records that no ledger reads; they are in the tree."""
+    faults: list[str] = field(default_factory=list)
+
+
+Heard = Callable[[Ledger, LogRecord, Record, Outcome, Again | None], None]
+
+
+def check(
+    partition: int,
+    codec: Codec,
+    records: Callable[[], Iterable[LogRecord]],
+    *,
+    leaves: Iterable[bytes] = (),
+    signers: Sequence[TrustedSigner] | None = None,
+    heard: Heard = lambda *_: None,
+) -> Checked:
+    """Goes twice through all records of a partition, which `records` gives from the first on.
+
+    `leaves` are the hashes that were kept of them, as far as they go: a record that has another one now is named.
+    `heard` is told of each record that can be read, with the ledger as it stands after it.
+    """
+    run = _Run(partition, codec, iter(leaves), signers, heard)
+    try:
+        run.deciding = DecidingAgain(_clearings(codec, records()))
+        for logged in records():
+            run.take(logged)
+    except LogConfigurationError as broken:  # a record that can't even be taken off the disk
+        run.found.faults.append(str(broken))
+    run.end()
+    return run.found
+
+
+def _clearings(codec: Codec, records: Iterable[LogRecord]) -> list[Asked]:
+    framings, found = codec.framings_of(Clearing), list[Asked]()
+    for logged in records:
+        if logged.value[:5] in framings:
+            try:
+                clearing = codec.decode(logged.value)
+            except Poison:
+                continue
+            if isinstance(clearing, Clearing) and (asked := asked_for(logged.offset, clearing)) is not None:
+                found.append(asked)
+    return found
+
+
+class _Run:
+    def __init__(
+        self,
+        partition: int,
+        codec: Codec,
+        leaves: Iterator[bytes],
+        signers: Sequence[TrustedSigner] | None,
+        heard: Heard,
+    ) -> None:
+        self.found, self.deciding = Checked(partition), DecidingAgain([])
+        self._codec, self._leaves, self._signers, self._heard = codec, leaves, signers, heard
+        self._ledger = Ledger(partition)
+        self._broken = False
+        """Whether a head did not fit: then none after it does."""
+        self._differing: list[int] = []
+        """Records whose hash is not the one that was kept, since the last head that fitted."""
+
+    def take(self, logged: LogRecord) -> None:
+        ledger = self._ledger
+        self.found.records += 1
+        self._look_at(logged)
+        self.deciding.before(ledger)
+        try:
+            record = self._codec.decode(logged.value)
+        except Poison:
+            self.found.unreadable += 1
+            ledger.skip(logged.offset, leaf_of(logged))
+            return
+        if logged.key != getattr(record, "zone", ""):
+            self._say(f"the record at offset {logged.offset} was changed: its key is not its zone")
+        turn = self.deciding.turn_of(ledger, record.request_id) if isinstance(record, Clearing) else None
+        outcome = ledger.apply(entry_of(logged, record))
+        again = None
+        if isinstance(record, TreeHead):
+            self._head(logged, record, outcome)
+        if isinstance(record, Clearing) and turn is not None:
+            again = self._clearing(logged, record, outcome, turn)
+        self._heard(ledger, logged, record, outcome, again)
+
+    def end(self) -> None:
+        """What is still to be told."""
+        for offset in self._differing:
+            self._say(f"the record at offset {offset} was changed: its hash is not the one that was kept")
+
+    def _say(self, fault: str) -> None:
+        if len(self.found.faults) < MOST_FAULTS:
+            self.found.faults.append(fault)
+
+    def _look_at(self, logged: LogRecord) -> None:
+        if logged.offset != self._ledger.position:
+            self._say(f"the record at offset {self._ledger.position} is missing: the next is at {logged.offset}")
+        for _ in range(self._ledger.position, logged.offset):
+            next(self._leaves, None)
+        if (kept := next(self._leaves, None)) is not None and kept != leaf_of(logged):
+            self._differing.append(logged.offset)
+
+    def _head(self, logged: LogRecord, head: TreeHead, outcome: Outcome) -> None:
+        if outcome.accepted:
+            self.found.heads += 1
+            self.found.signers[head.signed_by] = self.found.signers.get(head.signed_by, 0) + 1
+            for fault in faults_of_head(head, self._signers):
+                self._say(fault)
+            for offset in [offset for offset in self._differing if offset < head.size]:
+                self._say(f"the hash kept of the record at offset {offset} was changed: the heads fit the record")
+            self._differing = [offset for offset in self._differing if offset >= head.size]
+            self.found.covered = head.size
+            return
+        if outcome.code != "NOT_THIS_TREE":
+            self._say(f"the head at offset {logged.offset} does not count: {outcome.faults[0].message}")
+        why = outcome.faults[0].pointer
+        if why == "/root" and not self._broken:
+            self._broken = True
+            self._say(
+                f"the head at offset {logged.offset}, signed {rfc3339(head.signed_at)}, does not fit:"
+                f" of the records at offsets {self.found.covered} to {head.size - 1} one was changed, or the head was"
+            )
+        elif why == "/signature":
+            self._say(f"the head at offset {logged.offset} was changed: its signature is not that of the key it names")
+
+    def _clearing(self, logged: LogRecord, clearing: Clearing, outcome: Outcome, turn: tuple[str, int]) -> Again | None:
+        if clearing.trigger is ClearingTrigger.BY_HAND:
+            self.found.by_hand += outcome.accepted
+            return None
+        again = self.deciding.after(logged.offset, clearing, outcome, turn, self._ledger.book.now)
+        if again is None:
+            return None
+        if again.is_same:
+            self.found.clearings += 1
+        elif again.again is None:
+            self._say(f"the clearing at offset {logged.offset} can't be decided again: {again.why}")
+        else:
+            theirs, ours = differing_awards(again)
+            what = f"it awards {_awards(theirs)}, the rules {_awards(ours)}" if theirs or ours else "its losers differ"
+            self._say(f"the clearing at offset {logged.offset} of request {clearing.request_id} is another: {what}")
+        return again
+
+
+def _awards(awards: Sequence[Award]) -> str:
+    return ", ".join(f"{each.power_w} W of {each.participant}/{each.offer_id}" for each in awards) or "nothing"
