@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from gridsignal_schemas.messages import (
     Award,
     BaselineDeclaration,
+    BaselineFixed,
     CarbonIntensity,
     Clearing,
     DispatchOrder,
@@ -177,6 +178,11 @@ def a_site_registration(**changes: Any) -> SiteRegistration:
 # --- what it came to --------------------------------------------------------------------------------------------
 
 
+def a_baseline_fixed(**changes: Any) -> BaselineFixed:
+    """What fra-1 would draw by the mean of four Sundays and Saturdays."""
+    return _like(_ordinary(BaselineFixed), changes)
+
+
 def a_settlement(**changes: Any) -> Settlement:
     """The order above, delivered in full: three quarter hours at 270.00 EUR each, the first version."""
     return _like(_ordinary(Settlement), changes)
@@ -253,6 +259,7 @@ BUILDERS: dict[str, Callable[..., Record]] = {
     "OrderResponse": an_order_response,
     "BaselineDeclaration": a_baseline_declaration,
     "MeterReading": a_meter_reading,
+    "BaselineFixed": a_baseline_fixed,
     "Settlement": a_settlement,
     "SettlementDispute": a_settlement_dispute,
     "DisputeRejected": a_dispute_rejected,

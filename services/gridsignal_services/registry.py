@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +28,9 @@ from gridsignal_schemas.values import (
 )
 from gridsignal_services.access import Entitlements, Principal, Role
 from gridsignal_services.settings import ConfigError
-from gridsignal_services.settlement.pinned import DECLARED, STANDARD_RULE, pinned
+from gridsignal_services.settlement.days import WrongPlace, public_holidays
+from gridsignal_services.settlement.methods import METHODS, MeterBeforeAfter
+from gridsignal_services.settlement.pinned import DECLARED, STANDARD_RULE, pinned, pinned_method
 from gridsignal_services.settlement.rules import SHIPPED, RuleFault, SettlementRule, shipped_rule
 
 
@@ -38,6 +41,8 @@ class ZoneEntry(Shape):
     """What prices in it are quoted in."""
     timezone: Name
     """The market's time zone, an IANA name: market days begin at its midnight."""
+    holidays: Name | None = None
+    """Whose public holidays are no working days: a country such as GB, or a part of one such as GB-ENG."""
 
     @property
     def tz(self) -> ZoneInfo:
@@ -161,7 +166,7 @@ class Registry(Shape):
         name, _, version = entry.settlement.rpartition(" ")
         own = self.rules.get(name)
         rule = shipped_rule(name, int(version)) if own is None else _rule_of(name, own)
-        return pinned(rule), DECLARED
+        return pinned(rule), pinned_method(METHODS[entry.baseline.rpartition(" ")[0]])
 
     def entitlements(self, principal: Principal) -> Entitlements:
         """What belongs to the principal's organisation: nothing where the registry doesn't know it."""
@@ -205,6 +210,11 @@ def _faults_of_zones(registry: Registry) -> list[str]:
         for name, entry in registry.zones.items()
         if entry.timezone not in available_timezones()
     ]
+    for name, entry in registry.zones.items():
+        try:
+            public_holidays(entry.holidays or "GB", date(2024, 1, 1), date(2024, 1, 1))
+        except WrongPlace as wrong:
+            faults.append(f"zones.{name}.holidays: {wrong}")
     groups: dict[str, Mapping[str, OperatorEntry | ParticipantEntry]] = {
         "operators": registry.operators,
         "participants": registry.participants,
@@ -241,13 +251,17 @@ def _faults_of_rules(registry: Registry) -> Iterator[str]:
 def _faults_of_products(registry: Registry) -> Iterator[str]:
     known = [f"{name} {entry.version}" for name, entry in registry.rules.items()]
     known += [f"{rule.name} {rule.version}" for rules in SHIPPED.values() for rule in rules]
-    methods = [f"{DECLARED.name} {DECLARED.version}"]
+    methods = [
+        f"{method.name} {method.version}"
+        for method in METHODS.values()
+        if not isinstance(method.parameters, MeterBeforeAfter)  # known before the event is over
+    ]
     for product, entry in registry.products.items():
         if entry.settlement not in known:
             expected = f"expected one of {', '.join(known)}, got {entry.settlement!r:.80}"
             yield f"products.{product}.settlement: {expected}"
         if entry.baseline not in methods:
-            yield f"products.{product}.baseline: expected {', '.join(methods)}, got {entry.baseline!r:.80}"
+            yield f"products.{product}.baseline: expected one of {', '.join(methods)}, got {entry.baseline!r:.80}"
 
 
 def _faults_of_sites(registry: Registry) -> list[str]:

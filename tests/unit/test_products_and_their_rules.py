@@ -6,7 +6,8 @@ import pytest
 
 from gridsignal_services.registry import Registry
 from gridsignal_services.settings import ConfigError
-from gridsignal_services.settlement.pinned import DECLARED, STANDARD_RULE, rule_of
+from gridsignal_services.settlement.methods import METHODS
+from gridsignal_services.settlement.pinned import DECLARED, STANDARD_RULE, method_said, rule_of
 from gridsignal_services.settlement.rules import SettlementRule
 
 ZONES = '[zones.DE-LU]\ncurrency = "EUR"\ntimezone = "Europe/Berlin"\n'
@@ -28,12 +29,22 @@ def test_a_product_has_the_rule_that_its_row_names_whether_it_ships_or_is_ones_o
     assert method == DECLARED
 
 
+def test_a_product_has_the_baseline_method_that_its_row_names() -> None:
+    registry = Registry.parse(ZONES + '[products.a]\nbaseline = "uk-bl01 1"\n')
+
+    _, method = registry.rules_of("a")
+    assert (method.name, method.version, method.sha256) == ("uk-bl01", 1, METHODS["uk-bl01"].sha256)
+    assert method_said(method).parameters == METHODS["uk-bl01"].parameters
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ('[products.a]\nsettlement = "nothing 1"\n', "products.a.settlement: expected one of half-hours 2, "),
         ('[products.a]\nsettlement = "standard 7"\n', "got 'standard 7'"),
-        ('[products.a]\nbaseline = "nothing 1"\n', "products.a.baseline: expected declared 1"),
+        ('[products.a]\nbaseline = "nothing 1"\n', "products.a.baseline: expected one of declared 1, caiso"),
+        ('[products.a]\nbaseline = "pjm-3-plus-2 1"\n', "got 'pjm-3-plus-2 1'"),
+        ('[zones.X]\ncurrency = "EUR"\ntimezone = "UTC"\nholidays = "XX"\n', "zones.X.holidays: expected a country"),
         (
             '[rules.standard]\nversion = 1\nsha256 = "' + "0" * 64 + '"\n',
             "rules.standard: expected a name of one's own",

@@ -36,6 +36,7 @@ from gridsignal_schemas.messages.orders import (
     SiteRegistration,
 )
 from gridsignal_schemas.messages.settlements import (
+    BaselineFixed,
     DisputeRejected,
     MissingPeriod,
     RuleName,
@@ -85,6 +86,7 @@ __all__ = [
     "AlertKind",
     "Award",
     "BaselineDeclaration",
+    "BaselineFixed",
     "CarbonIntensity",
     "CarbonStatus",
     "Clearing",

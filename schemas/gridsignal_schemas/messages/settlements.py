@@ -9,13 +9,17 @@ from pydantic import Field
 from gridsignal_schemas.messages.orders import Quality
 from gridsignal_schemas.values import (
     EXACT_MAX,
+    INT32_MAX,
+    MAX_POWER_W,
     Code,
     Currency,
     Energy,
     Identifier,
     Money,
     Name,
+    Power,
     Record,
+    Resolution,
     Revision,
     Sha256,
     Shape,
@@ -29,6 +33,8 @@ MAX_INTERVALS = 3000
 """Of one settlement: 31 days of quarter hours, the longest that may be asked for. A longer one has wider intervals."""
 
 Offset = Annotated[int, Field(ge=0, le=EXACT_MAX)]
+NetPower = Annotated[int, Field(ge=-MAX_POWER_W, le=MAX_POWER_W)]
+Day = Annotated[str, Field(pattern=r"^[12][0-9]{3}-[01][0-9]-[0-3][0-9]$")]
 NetEnergy = Annotated[int, Field(ge=-EXACT_MAX, le=EXACT_MAX)]
 Reason = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
 
@@ -49,6 +55,44 @@ class RuleName(Shape):
     """The rule's version."""
     sha256: Sha256
     """Of the rule's parameters as UTF-8 text, in hex."""
+
+
+class BaselineFixed(Record):
+    """What a site that offered would draw by its request's baseline method, from its history: fixed at gate closure."""
+
+    zone: Zone
+    """The request's zone; the record's key."""
+    request_id: Identifier
+    """The request whose gate has closed."""
+    participant: Identifier
+    """Who offered."""
+    site: Identifier
+    """The connection point."""
+    method: RuleName
+    """The baseline method of the request."""
+    starts_at: Timestamp
+    """Start of the first interval."""
+    resolution_s: Resolution
+    """Length of one interval in seconds."""
+    power_w: Annotated[list[Power], Field(max_length=MAX_INTERVALS)]
+    """The history of each interval, in watts, before its adjustment; empty where the method gives none: then what was
+    declared holds."""
+    days: Annotated[list[Day], Field(max_length=366)]
+    """The days that it is the mean of, newest first, such as 2024-05-13."""
+    window_starts_at: Timestamp | None = None
+    """Where the adjustment's window begins; null: it is not adjusted."""
+    window_ends_at: Timestamp | None = None
+    """Where the window ends."""
+    window_w: NetPower | None = None
+    """Mean net power of the same hours on those days, in watts."""
+    readings_position: Offset
+    """The offset on the readings partition before which all was read."""
+    readings: Annotated[int, Field(ge=0, le=INT32_MAX)]
+    """How many readings were looked at."""
+    readings_sha256: Sha256
+    """Of the sha256 of each of their values, in the order of the log, in hex."""
+    reason: ShortText
+    """For people: what the method needs and did not find, or empty."""
 
 
 class SettledInterval(Shape):

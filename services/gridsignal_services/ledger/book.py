@@ -9,9 +9,11 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from gridsignal_schemas.messages import (
     BaselineDeclaration,
+    BaselineFixed,
     DispatchOrder,
     DispatchRequest,
     RunMode,
@@ -40,6 +42,14 @@ from gridsignal_services.ledger.tracked import (
 KEPT = timedelta(seconds=LIMITS.kept_when_over_s)
 
 
+class Fixed(NamedTuple):
+    """A baseline from history."""
+
+    record: BaselineFixed
+    declared: Declared | None
+    """As if the site had declared it; None where the method gives none."""
+
+
 @dataclass(slots=True)
 class Book:
     """Everything the ledger knows about one partition."""
@@ -52,6 +62,10 @@ class Book:
     """Of orders that are over, by the order."""
     settlements_owed: dict[str, None] = field(default_factory=dict)
     """Orders of which a version is owed, the longest first."""
+    fixed: dict[tuple[str, str], Fixed] = field(default_factory=dict)
+    """Baselines from history, by request and site."""
+    baselines_owed: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Those that have to be fixed, with the participant of each, the longest first."""
     sites: dict[str, SiteRegistration] = field(default_factory=dict)
     declared: dict[str, list[Declared]] = field(default_factory=dict)
     set_aside: dict[str, dict[str, SetAside]] = field(default_factory=dict)

@@ -120,11 +120,7 @@ def terms_of(book: Book, tracked: TrackedOrder) -> Terms | None:
         ordered=Profile(tracked.blocks()),
         ahead=ahead,
         behind=behind,
-        baselines=tuple(
-            declared
-            for declared in book.declared.get(order.site, ())
-            if declared.place < asked.place and declared.starts_at < ends_at and starts_at < declared.ends_at
-        ),
+        baselines=tuple(_counting(book, tracked, starts_at, ends_at)),
         capacity_w=None if site is None else site.capacity_w,
         pricing=asked.request.pricing,
         bid_per_mwh=order.price_per_mwh or Decimal(0),
@@ -132,6 +128,18 @@ def terms_of(book: Book, tracked: TrackedOrder) -> Terms | None:
         deficiency_price_per_mwh=asked.request.deficiency_price_per_mwh or Decimal(0),
         is_paid=order.run_mode is not RunMode.DRY_RUN,
     )
+
+
+def _counting(book: Book, tracked: TrackedOrder, starts_at: datetime, ends_at: datetime) -> Iterator[Declared]:
+    """What was declared before the request; what its method has made of history holds over it."""
+    order = tracked.order
+    place = book.requests[order.request_id].place
+    for declared in book.declared.get(order.site, ()):
+        if declared.place < place and declared.starts_at < ends_at and starts_at < declared.ends_at:
+            yield declared
+    fixed = book.fixed.get((order.request_id, order.site))
+    if fixed is not None and fixed.declared is not None and fixed.record.participant == order.participant:
+        yield fixed.declared
 
 
 def _over_at(tracked: TrackedOrder) -> datetime:

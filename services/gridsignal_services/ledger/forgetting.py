@@ -112,6 +112,8 @@ def _alone(book: Book, tracked: TrackedRequest) -> Steps[tuple[Book, _Taken]]:
     alone = Book(now=book.now)
     alone.requests[tracked.request.request_id] = tracked
     alone.offers = {key: book.offers[key] for key in tracked.offers}
+    asked = {(tracked.request.request_id, book.offers[key].offer.site) for key in tracked.offers}
+    alone.fixed = {key: book.fixed[key] for key in asked & book.fixed.keys()}
     yield
     taken = _Taken()
     orders_of_site: dict[str, list[TrackedOrder]] = {}
@@ -210,6 +212,10 @@ def _leave(book: Book, alone: Book, taken: _Taken) -> None:
         book.settlements_owed.pop(order_id, None)
         for timer in (Timer.SETTLE, Timer.SETTLE_FINALLY, Timer.DISPUTE_END):
             book.timers.clear(timer, order_id)
+    for key in alone.fixed:
+        del book.fixed[key]
+    for offer in alone.offers.values():
+        book.baselines_owed.pop((offer.offer.request_id or "", offer.offer.site), None)
     for key in alone.offers:
         del book.offers[key]
     for request_id, tracked in alone.requests.items():

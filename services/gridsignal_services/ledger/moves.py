@@ -33,6 +33,7 @@ from gridsignal_schemas.rules.profile import Block
 from gridsignal_services.ledger.announcements import Decided, OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import derived_id
+from gridsignal_services.ledger.fixing import owe_baselines
 from gridsignal_services.ledger.pieces import Steps, pieces
 from gridsignal_services.ledger.tracked import Step, TrackedOffer, TrackedOrder, TrackedSettlement
 from gridsignal_services.settlement.pinned import rule_of
@@ -157,8 +158,10 @@ def _is_covered_no_longer(book: Book, request_id: str) -> None:
 def move_request(book: Book, request_id: str, event: Event) -> None:
     """Moves a request, and sets the timers its state waits for; `end_offers` does more. Raises IllegalTransition."""
     tracked = book.requests[request_id]
-    was_over = tracked.state in REQUEST_OVER
+    was_over, was_open = tracked.state in REQUEST_OVER, tracked.state is RequestState.OPEN
     tracked.state = after(REQUEST, tracked.state, event)
+    if was_open and tracked.state not in REQUEST_OVER:
+        owe_baselines(book, request_id)
     if tracked.state in REQUEST_OVER and not was_over:
         book.close_request(request_id)
     set_request_timers(book, request_id)

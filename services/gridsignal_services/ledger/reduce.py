@@ -13,6 +13,7 @@ from typing import Any
 from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import (
     BaselineDeclaration,
+    BaselineFixed,
     Clearing,
     DispatchOrder,
     DispatchRequest,
@@ -35,7 +36,7 @@ from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import IllegalTransition, OfferState, RequestState
 from gridsignal_services.access import NOBODY, Audience, Principal
 from gridsignal_services.clock import EPOCH, grid_time
-from gridsignal_services.ledger import awarding, firing, offering, ordering, requesting, settlements, sites
+from gridsignal_services.ledger import awarding, firing, fixing, offering, ordering, requesting, settlements, sites
 from gridsignal_services.ledger.announcements import Announcement, OfferKey
 from gridsignal_services.ledger.book import KEPT, Book
 from gridsignal_services.ledger.entry import Entry, OfferStanding, Outcome
@@ -62,6 +63,7 @@ _RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome | Steps[Outcome]
     OfferDecision: ordering.decision,
     Clearing: awarding.clear,
     TimerFired: firing.fire,
+    BaselineFixed: fixing.fix,
     Settlement: settlements.settle,
     SettlementDispute: settlements.dispute,
     DisputeRejected: settlements.reject,

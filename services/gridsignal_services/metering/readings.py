@@ -63,6 +63,11 @@ class ReadingsReader:
         """Where the newest reading of each site lies."""
         self._listeners: list[Heard] = []
 
+    @property
+    def registry(self) -> Registry:
+        """Who and what there is by now."""
+        return self._registry
+
     def listen(self, heard: Heard) -> None:
         """Calls back for every reading that counts, from now on."""
         self._listeners.append(heard)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from gridsignal_schemas.messages import (
+    BaselineFixed,
     Clearing,
     ClearingTrigger,
     DispatchOrder,
@@ -140,10 +141,17 @@ def subject_of(ledger: Ledger, record: Record) -> Subject:
             return ("offer", record.participant, record.offer_id, str(record.revision), record.decision)
         case DispatchOrder():
             return ("order", record.order_id, str(record.revision))
+        case BaselineFixed():
+            return baseline_subject(record.request_id, record.site)
         case Settlement():
             return ("settlement", record.order_id, str(record.version))
         case _:
             raise TypeError(f"expected a record that owners write, got a {record.record_name}")
+
+
+def baseline_subject(request_id: str, site: str) -> Subject:
+    """A site's baseline for a request."""
+    return ("baseline", request_id, site)
 
 
 def why(error: Exception) -> str:

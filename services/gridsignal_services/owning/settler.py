@@ -17,13 +17,15 @@ from datetime import datetime
 from itertools import islice
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
-from gridsignal_schemas.messages import MeterReading, Record, Settlement
+from gridsignal_schemas.messages import BaselineFixed, MeterReading, Record, Settlement
 from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_services.bus import LogUnavailable
 from gridsignal_services.kept_file import Unreadable
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.metering.readings import ReadingsReader
-from gridsignal_services.owning.due import PassedOver, Subject, Undecidable, subject_of
+from gridsignal_services.owning.due import PassedOver, Subject, Undecidable, baseline_subject, subject_of
+from gridsignal_services.owning.fixing import Unfixed, unfixed
 from gridsignal_services.owning.settling import Unsettled, correctable, next_unsettled
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Outage, logger
@@ -88,7 +90,8 @@ class Settler:
             return
         if task is not None:
             self._tasks.pop(ledger.partition).result()
-        if self._heard.get(ledger.partition) or next(next_unsettled(ledger, passed_over), None) is not None:
+        owes = any(baseline_subject(*key) not in passed_over for key in ledger.book.baselines_owed)
+        if owes or self._heard.get(ledger.partition) or next(next_unsettled(ledger, passed_over), None) is not None:
             self._tasks[ledger.partition] = asyncio.create_task(self._settle(ledger, passed_over))
 
     def _hear(self, reading: MeterReading) -> None:
@@ -107,6 +110,12 @@ class Settler:
 
     async def _settle(self, ledger: Ledger, passed_over: PassedOver) -> None:
         await self._replica.whole()
+        try:
+            await self._fix(ledger, passed_over)
+        except (LogUnavailable, Unreadable) as away:
+            self._outage.say(away)
+            await asyncio.sleep(_RETRY_S)
+            return
         heard = self._heard.pop(ledger.partition, {})
         unsettled = list(islice(next_unsettled(ledger, passed_over), _AT_ONCE))
         unsettled += correctable(ledger, self._concerned(ledger, heard), passed_over)
@@ -124,6 +133,35 @@ class Settler:
         self._outage.over()
         for settlement in made:
             self._settled(ledger, settlement)
+
+    async def _fix(self, ledger: Ledger, passed_over: PassedOver) -> None:
+        """Writes the baselines that are owed, so many at a time. Raises LogUnavailable, Unreadable."""
+        owed = (key for key in ledger.book.baselines_owed if baseline_subject(*key) not in passed_over)
+        made = list[BaselineFixed]()
+        for request_id, site in list(islice(owed, _AT_ONCE)):
+            each = unfixed(ledger.book, request_id, site, self._meters.registry)
+            if each is None:
+                self._pass_over(ledger, baseline_subject(request_id, site), "the registry has no such zone")
+                continue
+            held, position = await self._history(each)
+            try:
+                made.append(await NOBODYS.away(each.fixed, held, position))
+            except Undecidable as error:
+                self._pass_over(ledger, error.subject, error.reason)
+        await self._append(ledger, made)
+        for fixed in made:
+            if (fixed.request_id, fixed.site) in ledger.book.baselines_owed:
+                self._pass_over(ledger, baseline_subject(fixed.request_id, fixed.site), "it was not accepted")
+
+    async def _history(self, unfixed: Unfixed) -> tuple[list[Held], int]:
+        """What meters said of the days that the method may go by, and up to where they were read."""
+        held = list[Held]()
+        position = 0
+        for starts_at, ends_at in unfixed.periods():
+            said = await self._meters.said(unfixed.zone, unfixed.site, unfixed.participant, starts_at, ends_at)
+            held += said.held
+            position = position or said.position
+        return held, position
 
     def _concerned(self, ledger: Ledger, heard: Mapping[str, _Stretch]) -> Iterator[str]:
         """The orders of whose periods something was said."""

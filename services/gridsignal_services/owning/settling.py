@@ -6,10 +6,12 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from hashlib import sha256
 
 from gridsignal_schemas.messages import (
     DispatchOrder,
+    MeterReading,
     MissingPeriod,
     PinnedRule,
     RuleName,
@@ -19,6 +21,9 @@ from gridsignal_schemas.messages import (
     SettlementStatus,
 )
 from gridsignal_schemas.messages.settlements import MAX_INTERVALS
+from gridsignal_schemas.rules.baselines import Declared
+from gridsignal_schemas.values import MAX_POWER_W
+from gridsignal_services.ledger.book import Fixed
 from gridsignal_services.ledger.delivered import Terms, terms_of
 from gridsignal_services.ledger.ordering import option_of
 from gridsignal_services.ledger.reduce import Ledger
@@ -26,7 +31,11 @@ from gridsignal_services.ledger.settled import settled
 from gridsignal_services.ledger.settlements import is_correctable, settlement_id_of
 from gridsignal_services.metering.readings import Said
 from gridsignal_services.owning.due import Subject, Undecidable, why
-from gridsignal_services.settlement.pinned import rule_of
+from gridsignal_services.settlement.baselines import adjusted, adjustment
+from gridsignal_services.settlement.energy import Gap
+from gridsignal_services.settlement.history import History
+from gridsignal_services.settlement.methods import XOfY
+from gridsignal_services.settlement.pinned import history_method, rule_of
 from gridsignal_services.settlement.settling import Line, Settled
 
 _REASONS = {
@@ -54,6 +63,9 @@ class Unsettled:
     activation_fee: Decimal | None
     position: int
     """The next offset of the partition, where the book stands."""
+    fixed: Fixed | None = None
+    """Its baseline from history, where there is one: adjusted by the hours before the order."""
+    method: XOfY | None = None
 
     @property
     def version(self) -> int:
@@ -74,8 +86,12 @@ class Unsettled:
 
     @property
     def since(self) -> datetime:
-        """From when on readings count: one that ends where the order begins says what its meter's register was."""
-        return self.terms.starts_at - _INSTANT
+        """From when on readings count: the order's start, or that of its adjustment's window.
+
+        One that ends there says what its meter's register was.
+        """
+        window = None if self.fixed is None else self.fixed.record.window_starts_at
+        return min(self.terms.starts_at, window or self.terms.starts_at) - _INSTANT
 
     def settled(self, said: Said) -> Settlement | None:
         """The version; None for a correction that changes nothing. Raises Undecidable."""
@@ -122,13 +138,32 @@ class Unsettled:
         """Where there are more than a record holds, of periods twice as long, until they are few enough."""
         rule = rule_of(self.rule.parameters)
         readings = None if said.are_too_many else [held.reading for held in said.held]
+        terms = self.terms if readings is None else self._adjusted(readings)
         is_awaited = self.status is SettlementStatus.PROVISIONAL and rule.provisional_after_s < rule.missing_after_s
         fee = self.activation_fee or Decimal(0)
         while True:
-            made = settled(self.terms, readings, rule, self.currency, fee, is_awaited=is_awaited)
+            made = settled(terms, readings, rule, self.currency, fee, is_awaited=is_awaited)
             if len(made.lines) <= MAX_INTERVALS or rule.interval_s > _WIDEST_S:
                 return made
             rule = rule.model_copy(update={"interval_s": 2 * rule.interval_s})
+
+    def _adjusted(self, readings: list[MeterReading]) -> Terms:
+        """The terms with the history as the hours before the order make it; as it is where they have a gap."""
+        if self.fixed is None or self.fixed.declared is None or self.method is None:
+            return self.terms
+        record, declared = self.fixed.record, self.fixed.declared
+        if record.window_starts_at is None or record.window_ends_at is None or record.window_w is None:
+            return self.terms
+        today_w = History(readings).mean_w(record.window_starts_at, record.window_ends_at)
+        if isinstance(today_w, Gap):
+            return self.terms
+        found = adjustment(self.method, today_w, Fraction(record.window_w))
+        power_w = [min(MAX_POWER_W, max(0, round(adjusted(Fraction(each), found)))) for each in record.power_w]
+        changed = Declared.of(
+            declared.place, declared.baseline.model_copy(update={"power_w": power_w}), declared.receipt
+        )
+        others = (each for each in self.terms.baselines if each.place != declared.place)
+        return replace(self.terms, baselines=(*others, changed))
 
 
 def _interval(line: Line) -> SettledInterval:
@@ -190,6 +225,8 @@ def _unsettled(
         terms=replace(terms, ends_at=settlement.ended_at),
         activation_fee=fee,
         position=ledger.position,
+        fixed=book.fixed.get((tracked.order.request_id, tracked.order.site)),
+        method=history_method(request),
     )
 
 

@@ -91,6 +91,48 @@ def baseline(method: Method, site: Site, event: Event, resolution: timedelta) ->
             raise NoBaseline(f"{method.name} reads no history: it is what the site declared before the request")
 
 
+class Fixed(NamedTuple):
+    """What is known of a baseline at gate closure: its history, and of its adjustment what the history says."""
+
+    days: tuple[date, ...]
+    """The days that it is the mean of, newest first."""
+    slots: tuple[Slot, ...]
+    history_w: tuple[Fraction, ...]
+    window: Slot | None
+    """Whose readings the adjustment goes by; None: there is none."""
+    before_w: Fraction
+    """Their mean on those days."""
+
+
+def fixed(name: str, rule: XOfY, site: Site, event: Event, resolution: timedelta) -> Fixed:
+    """The history of an event that is still to come, by days that have the adjustment's window, too.
+
+    Raises NoBaseline.
+    """
+    slots = site.calendar.slots(event.starts_at, event.ends_at, resolution)
+    return _XOfY(name, rule, site, event, slots).fixed(resolution)
+
+
+def adjustment(rule: XOfY, today_w: Fraction, before_w: Fraction) -> Adjustment:
+    """What the hours before an event make of its history."""
+    if rule.adjust == "ADDITIVE":
+        return Adjustment("ADDITIVE", today_w - before_w)
+    if before_w <= 0 or today_w < 0:
+        return Adjustment("SCALAR", None)
+    factor = today_w / before_w
+    if rule.clip is not None:
+        share = Fraction(rule.clip)
+        factor = max(1 - share, min(1 + share, factor))
+    return Adjustment("SCALAR", factor)
+
+
+def adjusted(power_w: Fraction, adjustment: Adjustment) -> Fraction:
+    """A history's figure after its adjustment."""
+    if adjustment.value is None:
+        return power_w
+    return power_w * adjustment.value if adjustment.kind == "SCALAR" else power_w + adjustment.value
+
+
 class _Day(NamedTuple):
     """An eligible day's figures."""
 
@@ -116,8 +158,7 @@ class _XOfY:
         window = self._window(resolution)
         today_w = self._today(window)
         days = self._picked(self._eligible(window if today_w is not None else ()))
-        history_w = tuple(_mean(each) for each in zip(*(day.event_w for day in days), strict=True))
-        before_w = _weighted(window, [_mean(each) for each in zip(*(day.window_w for day in days), strict=True)])
+        history_w, before_w = self._means(days, window)
         adjustment = self._adjustment(today_w, before_w)
         return Baseline(
             self._slots,
@@ -125,9 +166,23 @@ class _XOfY:
             tuple(self._left_out),
             history_w,
             adjustment,
-            tuple(_adjusted(power_w, adjustment) for power_w in history_w),
+            tuple(adjusted(power_w, adjustment) for power_w in history_w),
             tuple(self._notes),
         )
+
+    def fixed(self, resolution: timedelta) -> Fixed:
+        """What it says before the event. Raises NoBaseline."""
+        window = self._window(resolution)
+        days = self._picked(self._eligible(window))
+        history_w, before_w = self._means(days, window)
+        whole = Slot(window[0].starts_at, window[-1].ends_at) if window else None
+        return Fixed(tuple(day.day for day in days), self._slots, history_w, whole, before_w)
+
+    def _means(self, days: Sequence[_Day], window: Sequence[Slot]) -> tuple[tuple[Fraction, ...], Fraction]:
+        """Of the event's intervals, and of the window."""
+        history_w = tuple(_mean(each) for each in zip(*(day.event_w for day in days), strict=True))
+        before_w = [_mean(each) for each in zip(*(day.window_w for day in days), strict=True)]
+        return history_w, _weighted(window, before_w)
 
     def _window(self, resolution: timedelta) -> tuple[Slot, ...]:
         if self._rule.adjust == "NONE" or self._rule.window_min is None:
@@ -216,16 +271,10 @@ class _XOfY:
     def _adjustment(self, today_w: Fraction | None, before_w: Fraction) -> Adjustment:
         if today_w is None:
             return Adjustment(self._rule.adjust, None)
-        if self._rule.adjust == "ADDITIVE":
-            return Adjustment("ADDITIVE", today_w - before_w)
-        if before_w <= 0 or today_w < 0:
+        found = adjustment(self._rule, today_w, before_w)
+        if found.value is None:
             self._notes.append("it is not adjusted: a factor needs power taken from the grid in the window")
-            return Adjustment("SCALAR", None)
-        factor = today_w / before_w
-        if self._rule.clip is not None:
-            share = Fraction(self._rule.clip)
-            factor = max(1 - share, min(1 + share, factor))
-        return Adjustment("SCALAR", factor)
+        return found
 
     def _too_few(self, found: int) -> str:
         kind = self._kind()
@@ -280,12 +329,6 @@ def _full_hour(calendar: Calendar, moment: datetime) -> datetime:
     local = moment.astimezone(calendar.timezone)
     past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
     return moment - past
-
-
-def _adjusted(power_w: Fraction, adjustment: Adjustment) -> Fraction:
-    if adjustment.value is None:
-        return power_w
-    return power_w * adjustment.value if adjustment.kind == "SCALAR" else power_w + adjustment.value
 
 
 def _mean(powers_w: Sequence[Fraction]) -> Fraction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from gridsignal_services.settlement.canonical import sha256_of
+from gridsignal_services.settlement.canonical import canonical, sha256_of
 
 _LONGEST_LOOKBACK = 366
 _DAY_MIN = 24 * 60
@@ -121,6 +122,11 @@ class Method:
     """The parameters that somebody has said in place of the table's: then it is no published method any more."""
 
     @property
+    def text(self) -> str:
+        """The canonical text of its parameters, as a request brings it."""
+        return canonical(self.written).decode()
+
+    @property
     def sha256(self) -> str:
         """Of the canonical JSON of the parameters."""
         return sha256_of(self.written)
@@ -145,6 +151,17 @@ def changed(method: Method, values: Mapping[str, object]) -> Method:
     except ValidationError as wrong:
         raise WrongParameter(_told(wrong)) from None
     return Method(method.name, method.version, method.source, parameters, written, tuple(sorted(values)))
+
+
+def method_of(name: str, version: int, text: str) -> Method:
+    """The method that a canonical text says. Raises WrongParameter."""
+    try:
+        written = json.loads(text)
+        return Method(name, version, "", _read(written), written)
+    except ValidationError as wrong:
+        raise WrongParameter(_told(wrong)) from None
+    except (ValueError, AttributeError, RecursionError):
+        raise WrongParameter(f"expected the parameters of a baseline method, got {text!r:.60}") from None
 
 
 def _read(written: Mapping[str, object]) -> Parameters:

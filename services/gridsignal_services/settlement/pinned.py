@@ -9,7 +9,7 @@ from hashlib import sha256
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import DispatchRequest, PinnedRule
 from gridsignal_schemas.rules.faults import fault
-from gridsignal_services.settlement.canonical import canonical
+from gridsignal_services.settlement.methods import METHODS, MeterBeforeAfter, Method, WrongParameter, XOfY, method_of
 from gridsignal_services.settlement.rules import STANDARD, RuleFault, SettlementRule
 
 _KNOWN = 256
@@ -21,15 +21,14 @@ def pinned(rule: SettlementRule) -> PinnedRule:
     return PinnedRule(name=rule.name, version=rule.version, sha256=rule.sha256, parameters=rule.text)
 
 
-def pinned_method(name: str, version: int, parameters: dict[str, object]) -> PinnedRule:
+def pinned_method(method: Method) -> PinnedRule:
     """A baseline method as a request brings it."""
-    text = canonical(parameters)
-    return PinnedRule(name=name, version=version, sha256=sha256(text).hexdigest(), parameters=text.decode())
+    return PinnedRule(name=method.name, version=method.version, sha256=method.sha256, parameters=method.text)
 
 
 STANDARD_RULE = pinned(STANDARD)
 """Of a product that names none."""
-DECLARED = pinned_method("declared", 1, {"kind": "DECLARED"})
+DECLARED = pinned_method(METHODS["declared"])
 """What the site declared before the request."""
 
 
@@ -39,9 +38,40 @@ def rule_of(text: str) -> SettlementRule:
     return SettlementRule.parse(text)
 
 
+@lru_cache(_KNOWN)
+def _method_of(name: str, version: int, text: str) -> Method:
+    return method_of(name, version, text)
+
+
+def method_said(pinned: PinnedRule) -> Method:
+    """The baseline method that a request brings. Raises WrongParameter."""
+    return _method_of(pinned.name, pinned.version, pinned.parameters)
+
+
+def history_method(request: DispatchRequest) -> XOfY | None:
+    """How the baseline of a request is made of history; None where what was declared counts."""
+    pinned = request.baseline_method
+    parameters = None if pinned is None else method_said(pinned).parameters
+    return parameters if isinstance(parameters, XOfY) else None
+
+
 def rule_faults(request: DispatchRequest) -> list[Detail]:
     """What is wrong with the rules that a request brings: each is the text that its hash names, and says a rule."""
-    return [*_settlement_faults(request.settlement), *_hash_faults("/baseline_method", request.baseline_method)]
+    return [*_settlement_faults(request.settlement), *_method_faults(request.baseline_method)]
+
+
+def _method_faults(pinned: PinnedRule | None) -> Iterator[Detail]:
+    yield from _hash_faults("/baseline_method", pinned)
+    if pinned is None:
+        return
+    try:
+        method = method_said(pinned)
+    except WrongParameter as wrong:
+        yield fault("RULE", "/baseline_method/parameters", str(wrong))
+        return
+    if isinstance(method.parameters, MeterBeforeAfter):
+        expected = "expected a method that reads what was before the event, got one that reads what came after it"
+        yield fault("RULE", "/baseline_method/parameters", expected)
 
 
 def _settlement_faults(rule: PinnedRule | None) -> Iterator[Detail]:

@@ -1,0 +1,117 @@
+"""An owner fixes baselines from history when the gate closes, and settles by them, adjusted by the hours before."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from gridsignal_schemas.messages import BaselineFixed
+from gridsignal_schemas.values import MW
+from gridsignal_services.bus.publish import publish
+from gridsignal_services.settlement.methods import METHODS, Method, changed
+from gridsignal_services.settlement.pinned import pinned_method
+from tests.builders import PARTICIPANT, a_meter_reading, utc
+from tests.integration.ledger.owner_stage import Stage, running
+from tests.integration.ledger.test_settling import END, HOUR, START, an_order_that_is_over, say, settlements
+
+TWO_DAYS = changed(METHODS["caiso-10-of-10"], {"x_non_working": 2, "y_non_working": 2, "least_non_working": 2})
+"""The request is for a Sunday."""
+WINDOW = (START - 4 * HOUR, START - HOUR)
+
+
+async def test_a_baseline_is_fixed_from_history_and_adjusted_by_the_hours_before(tmp_path: Path) -> None:
+    async with running(tmp_path, utc("16:00")) as stage:
+        await two_days_of_history(stage)
+        await an_order_that_is_over(stage, **by(TWO_DAYS))
+        (fixed,) = await baselines(stage)
+        await metered(stage, *WINDOW, 33 * MW, seq=90)
+        for quarter in range(3):
+            await say(stage, quarter)
+        stage.clock.move_to(END + HOUR)
+        (first,) = await settlements(stage, 1)
+
+    assert fixed.power_w == [36 * MW] * 3
+    assert (fixed.starts_at, fixed.resolution_s) == (START, 900)
+    assert fixed.days == ["2024-05-11", "2024-05-05"]
+    assert (fixed.window_starts_at, fixed.window_ends_at, fixed.window_w) == (*WINDOW, 30 * MW)
+    assert (fixed.readings, fixed.reason) == (4, "")
+    assert fixed.method.sha256 == TWO_DAYS.sha256
+    line = first.intervals[0]
+    assert (line.baseline_wh, line.actual_wh, line.delivered_wh) == (39_600_000 // 4, 7 * MW, 2_900_000)
+    assert first.total == 3 * (Decimal("2.9") * 90 - Decimal("0.1") * 44)
+    assert first.inputs.readings == 4
+
+
+async def test_without_readings_of_the_window_the_history_counts_as_it_is(tmp_path: Path) -> None:
+    async with running(tmp_path, utc("16:00")) as stage:
+        await two_days_of_history(stage)
+        await an_order_that_is_over(stage, **by(TWO_DAYS))
+        for quarter in range(3):
+            await say(stage, quarter)
+        stage.clock.move_to(END + HOUR)
+        (first,) = await settlements(stage, 1)
+
+    assert [line.baseline_wh for line in first.intervals] == [9 * MW] * 3
+    assert [line.delivered_wh for line in first.intervals] == [2 * MW] * 3
+
+
+async def test_with_too_little_history_what_was_declared_holds_and_the_record_says_why(tmp_path: Path) -> None:
+    async with running(tmp_path, utc("16:00")) as stage:
+        await an_order_that_is_over(stage, **by(TWO_DAYS))
+        (fixed,) = await baselines(stage)
+        for quarter in range(3):
+            await say(stage, quarter)
+        stage.clock.move_to(END + HOUR)
+        (first,) = await settlements(stage, 1)
+
+    assert (fixed.power_w, fixed.days, fixed.window_w) == ([], [], None)
+    assert fixed.reason.startswith("caiso-10-of-10 needs 2 weekend days or holidays with readings, no fewer, and")
+    assert first.total == Decimal(810)
+
+
+async def test_an_owner_that_starts_again_fixes_no_baseline_twice(tmp_path: Path) -> None:
+    async with running(tmp_path, utc("16:00")) as stage:
+        await two_days_of_history(stage)
+        await an_order_that_is_over(stage, **by(TWO_DAYS))
+        before = await baselines(stage)
+    async with running(tmp_path, END) as stage:
+        stage.clock.move_to(END + HOUR)
+        await settlements(stage, 1)
+        assert await baselines(stage) == before
+
+
+async def test_a_request_that_goes_by_declarations_has_none(tmp_path: Path) -> None:
+    async with running(tmp_path, utc("16:00")) as stage:
+        await an_order_that_is_over(stage, **by(METHODS["declared"]))
+        stage.clock.move_to(END + HOUR)
+        await settlements(stage, 1)
+        assert not [record for record, _ in stage.seen if isinstance(record, BaselineFixed)]
+
+
+def by(method: Method) -> dict[str, Any]:
+    return {"baseline_method": pinned_method(method)}
+
+
+async def two_days_of_history(stage: Stage) -> None:
+    """Saturday and the Sunday before: 36 MW in the request's hours, 30 MW in the window."""
+    for back in (1, 7):
+        day = timedelta(days=back)
+        await metered(stage, START - day, END - day, 36 * MW, seq=back)
+        await metered(stage, WINDOW[0] - day, WINDOW[1] - day, 30 * MW, seq=10 + back)
+
+
+async def metered(stage: Stage, starts_at: datetime, ends_at: datetime, import_w: int, seq: int) -> None:
+    reading = a_meter_reading(starts_at=starts_at, ends_at=ends_at, import_w=import_w, seq=seq)
+    await publish(stage.log, stage.codec, reading, principal=f"participant:{PARTICIPANT}", source="/tests")
+
+
+async def baselines(stage: Stage) -> list[BaselineFixed]:
+    """The first that is accepted, and all others by then."""
+
+    def found() -> list[BaselineFixed]:
+        return [record for record, outcome in stage.seen if isinstance(record, BaselineFixed) and outcome.accepted]
+
+    await stage.until(lambda: bool(found()))
+    return found()
