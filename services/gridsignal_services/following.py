@@ -29,13 +29,17 @@ Take = Callable[[list[LogRecord]], Awaitable[None]]
 """Takes in some records, those of each partition in their order."""
 Begin = Callable[[], Awaitable[Mapping[int, int]]]
 """The position in each partition where reading begins. Raises LogUnavailable, and is then asked again."""
-_LONG_BYTES = 2048
+LONG_BYTES = 2048
 """A record longer than a day of five minutes takes more than some milliseconds to read, a clearing a tenth of a second:
 they are read beside the loop."""
-_AT_ONCE_BYTES = 8192
-"""What is read of a burst before others have a turn, about a millisecond."""
+AT_ONCE_BYTES = 8192
+"""What is read of records before others have a turn, about a millisecond; see `counts_for`."""
 _LEAST_BYTES = 160
-"""What a record counts for at least."""
+
+
+def counts_for(value: bytes) -> int:
+    """What reading a record counts for, in bytes: a short one has its price, too."""
+    return max(_LEAST_BYTES, len(value))
 
 
 class Following:
@@ -74,7 +78,7 @@ class Following:
         self._outage = Outage(self._out, "log")
         self._is_in_doubt = False
         """Whether its reader may be what is stuck: another one is to read on."""
-        self._at_once = _AT_ONCE_BYTES
+        self._at_once = AT_ONCE_BYTES
         self._moved = asyncio.Condition()
 
     async def run(self) -> None:
@@ -120,12 +124,12 @@ class Following:
 
         Others have their turn where much is read at once.
         """
-        self._at_once -= max(_LEAST_BYTES, len(logged.value))
+        self._at_once -= counts_for(logged.value)
         if self._at_once < 0:
-            self._at_once = _AT_ONCE_BYTES
+            self._at_once = AT_ONCE_BYTES
             await asyncio.sleep(0)
         try:
-            if len(logged.value) > _LONG_BYTES:
+            if len(logged.value) > LONG_BYTES:
                 return await asyncio.to_thread(self._codec.decode, logged.value)
             return self._codec.decode(logged.value)
         except Poison as poison:

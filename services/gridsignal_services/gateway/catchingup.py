@@ -10,6 +10,7 @@ from typing import Protocol
 from gridsignal_protocol.server.subscription import Subscription
 from gridsignal_schemas.frames import Conflated
 from gridsignal_services.bus import LogRecord
+from gridsignal_services.following import AT_ONCE_BYTES, counts_for
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.cursor import Place, advanced
 from gridsignal_services.gateway.history import Stream, StreamEntry
@@ -18,10 +19,6 @@ from gridsignal_services.gateway.snapshots import Shown
 
 _SLICE = 25
 """Entries sent in one turn, about a millisecond."""
-_READ_BYTES = 8192
-"""What is read of records in one turn, about a millisecond; a longer one is read beside the loop."""
-_LEAST_BYTES = 160
-"""What a record counts for at least."""
 
 
 class Ways(Protocol):
@@ -127,10 +124,10 @@ class CatchingUp:
                 self._left.clear()  # a client that is slow in a hundred subscriptions fills no memory with them
                 return False
             await self._ways.turn(self.connection)
-            left = _READ_BYTES
+            left = AT_ONCE_BYTES
             while self._left and left > 0 and self._sent < _SLICE:
                 known = self._left.popleft()
-                left -= max(_LEAST_BYTES, len(known.value))
+                left -= counts_for(known.value)
                 self._take(known if isinstance(known, StreamEntry) else await self._ways.entry(known))
             self._sent = 0
         return True

@@ -17,7 +17,7 @@ from gridsignal_services.access import Audience, Principal
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.clock import MACHINE_TIME, Clock, Time, micros
-from gridsignal_services.following import Following
+from gridsignal_services.following import LONG_BYTES, Following
 from gridsignal_services.gateway.groupkey import GroupKey
 from gridsignal_services.gateway.history import StateEntry, Stream, StreamEntry
 from gridsignal_services.gateway.lastvalues import DayStart, LastValues
@@ -30,9 +30,6 @@ from gridsignal_services.work import NOBODYS
 
 PUBLIC = tuple(name for name, topic in TOPICS.items() if topic.subscribable and name != "dispatch")
 _SNAPSHOTS = 256
-_LONG_BYTES = 2048
-"""A record longer than a day of five minutes takes more than some milliseconds to read, and so is read beside the loop.
-"""
 
 Take = Callable[[str, StreamEntry], None]
 """Gets every record of a stream, in order, in the tick in which it is known."""
@@ -143,7 +140,7 @@ class Sources:
 
     async def entry(self, logged: LogRecord) -> StreamEntry:
         """A record read again, as it was when it was live: a long one beside the loop."""
-        is_long = len(logged.value) > _LONG_BYTES
+        is_long = len(logged.value) > LONG_BYTES
         return self._entry(logged, await NOBODYS.away(self._read, logged) if is_long else self._read(logged))
 
     def _read(self, logged: LogRecord) -> Record | None:
