@@ -77,7 +77,7 @@ class Resources:
     watch_log: Callable[[], Coroutine[Any, Any, None]] | None = None
     """What looks after the log meanwhile, if that is needed."""
     time: Time = MACHINE_TIME
-    """By which tokens, cursors and quotas of all doors grow old."""
+    """By which tokens, cursors and quotas of all doors grow old, and a stream is stuck."""
 
     def gateway(self, replica: Replica, settings: GatewaySettings | None = None) -> Gateway:
         """The data centers' door."""

@@ -127,7 +127,7 @@ async def running(
     """The stack for as long as the block runs; on leaving, the gateway drains and everything is closed.
 
     `grid` is a simulation's clock, the first record of every dispatch partition; `codec` that of a log not embedded;
-    `time` what tokens, cursors and quotas grow old by.
+    `time` what tokens, cursors and quotas grow old by, and what says that a stream is stuck.
     """
     codec = codec or Codec.from_lock()
     if grid is not None:
@@ -138,8 +138,9 @@ async def running(
     reload_asked = reload_asked or asyncio.Event()
     cache = MemoryCache(now_s=time.steady_s)
     on = Resources(log, codec, clock, cache, verifier, registry, settings, refused, reload_asked, time=time)
-    with Checkpoints.opened(directory / "checkpoints", settings.checkpoints, log) as checkpoints:
-        replica = Replica(log, codec, source=_SOURCE, checkpoints=checkpoints)
+    kept, now_s = directory / "checkpoints", time.steady_s
+    with Checkpoints.opened(kept, settings.checkpoints, log, now_s=now_s) as checkpoints:
+        replica = Replica(log, codec, source=_SOURCE, checkpoints=checkpoints, now_s=now_s)
         gateway, dispatch = on.gateway(replica, _alone(settings)), on.dispatch(replica)
         ingest = on.ingest(feeds or Feeds(), playback)
         services, ops_port = (gateway, dispatch, ingest), settings.ops_port_beside(settings.gateway_port)

@@ -76,6 +76,7 @@ class Replica:
             begin=self._begin,
             filled=self._reach_end_of_start,
             retry_s=_RETRY_S,
+            now_s=now_s,
         )
         self._read_back, self._breath_s, self._now_s = Timeouts(read_back_s), breath_s, now_s
         self._listeners: list[Listener] = []

@@ -109,8 +109,9 @@ async def serve_dispatch(on: Resources, ended: asyncio.Event, announce: Announce
 def _replica(on: Resources, door: str) -> Iterator[Replica]:
     """Each door's process has checkpoints of its own; the same ones after a restart."""
     directory = on.settings.directory / "checkpoints" / door
-    with Checkpoints.opened(directory, on.settings.checkpoints, on.log) as checkpoints:
-        yield Replica(on.log, on.codec, source=f"/{door}", checkpoints=checkpoints)
+    now_s = on.time.steady_s
+    with Checkpoints.opened(directory, on.settings.checkpoints, on.log, now_s=now_s) as checkpoints:
+        yield Replica(on.log, on.codec, source=f"/{door}", checkpoints=checkpoints, now_s=now_s)
 
 
 async def serve_ingest(on: Resources, ended: asyncio.Event, announce: Announce) -> None:

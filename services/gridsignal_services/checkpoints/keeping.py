@@ -40,9 +40,7 @@ class Checkpoints:
     the oldest file goes. Conflates: positions that come while one is written.
     """
 
-    def __init__(
-        self, directory: Path, kept: int, log: Log, every: int, lock: int, now_s: Callable[[], float] = steady_s
-    ) -> None:
+    def __init__(self, directory: Path, kept: int, log: Log, every: int, lock: int, now_s: Callable[[], float]) -> None:
         """Use `opened`."""
         self._now_s = now_s
         self.directory = directory
@@ -54,9 +52,11 @@ class Checkpoints:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, directory: Path, kept: int, log: Log, *, every: int = EVERY) -> Iterator[Self | None]:
+    def opened(
+        cls, directory: Path, kept: int, log: Log, *, every: int = EVERY, now_s: Callable[[], float] = steady_s
+    ) -> Iterator[Self | None]:
         """For as long as the block runs. None where none are to be kept or can be: a start reads the whole log."""
-        checkpoints = cls._open(directory, kept, log, every) if kept else None
+        checkpoints = cls._open(directory, kept, log, every, now_s) if kept else None
         try:
             yield checkpoints
         finally:
@@ -64,7 +64,7 @@ class Checkpoints:
                 release(checkpoints._lock)
 
     @classmethod
-    def _open(cls, directory: Path, kept: int, log: Log, every: int) -> Self | None:
+    def _open(cls, directory: Path, kept: int, log: Log, every: int, now_s: Callable[[], float]) -> Self | None:
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             directory.chmod(0o700)
@@ -75,7 +75,7 @@ class Checkpoints:
         for draft in directory.glob("*.draft"):
             with contextlib.suppress(OSError):  # such as a folder of that name: it is in nobody's way
                 draft.unlink()
-        return cls(directory, kept, log, every, lock)
+        return cls(directory, kept, log, every, lock, now_s)
 
     # --- at a start ----------------------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class Dispatch:
         self.health = Health()
         self._log, self._replica, self._registry, self._clock = log, replica, registry, clock
         own = replica.checkpoints.directory if replica.checkpoints is not None else settings.directory
-        self._readings = ReadingsReader(log, codec, registry, lambda: replica.grid, own)
+        self._readings = ReadingsReader(log, codec, registry, lambda: replica.grid, own, time.steady_s)
         self._heads = _heads(settings, log, time)
         self._tree = TreeKeeper(log, replica, settings.directory) if self._heads is not None else None
         seal = PositionSeal(_position_key(settings.directory), log.epoch)

@@ -97,6 +97,7 @@ class Sources:
             begin=partial(self._begin, name),
             batch=self._settings.catch_up_batch,
             retry_s=self._settings.read_retry_s,
+            now_s=self._time.steady_s,
         )
 
     async def _begin(self, name: str) -> Mapping[int, int]:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import Record
 from gridsignal_services.bus import Log, LogUnavailable
 from gridsignal_services.bus.codec import Codec
-from gridsignal_services.clock import Clock
+from gridsignal_services.clock import Clock, steady_s
 from gridsignal_services.ingest import watch
 from gridsignal_services.ingest.closing import Absences
 from gridsignal_services.ingest.feed import (
@@ -67,6 +67,7 @@ class Ingest:
         health: Health | None = None,
         metrics: Metrics | None = None,
         jitter: random.Random | None = None,
+        now_s: Callable[[], float] = steady_s,
     ) -> None:
         self.clock, self._feeds, self._playback = clock, tuple(feeds), playback
         self._fetching = fetching
@@ -74,7 +75,7 @@ class Ingest:
         self.health = health or Health()
         asks = any(feed.signal is Signal.EVENT for feed in feeds)
         streams = (*SIGNALS, "dispatch") if asks else SIGNALS  # only who asks for power has to know what it asked
-        self.publishing = Publishing(log, codec, clock, intake=intake, metrics=metrics, streams=streams)
+        self.publishing = Publishing(log, codec, clock, intake=intake, metrics=metrics, streams=streams, now_s=now_s)
         self.metrics = self.publishing.metrics
         self._log = log
         self._mine: frozenset[int] = frozenset()

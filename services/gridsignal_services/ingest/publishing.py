@@ -7,7 +7,7 @@ above. Conflates: nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,7 +16,7 @@ from gridsignal_schemas.messages import GridAlert, Record
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import append
-from gridsignal_services.clock import Clock
+from gridsignal_services.clock import Clock, steady_s
 from gridsignal_services.following import Following
 from gridsignal_services.ingest.closing import superseded
 from gridsignal_services.ingest.intake import Intake, IntakeBatch
@@ -61,13 +61,16 @@ class Publishing:
         intake: Intake | None = None,
         metrics: Metrics | None = None,
         streams: Sequence[str] = SIGNALS,
+        now_s: Callable[[], float] = steady_s,
     ) -> None:
         self._log, self._codec, self._clock = log, codec, clock
         self.intake = intake or Intake()
         self.metrics = metrics or Metrics()
         self._turn = asyncio.Lock()
         self.followed = {
-            stream: Following(log, codec, stream, partial(self._learn, stream), _log, by="feeds", begins_again=True)
+            stream: Following(
+                log, codec, stream, partial(self._learn, stream), _log, by="feeds", begins_again=True, now_s=now_s
+            )
             for stream in streams
         }
         self._known: dict[tuple[str, int], int] = {}

@@ -54,7 +54,16 @@ class FeedsDoor:
         limits = IngestLimits.of(settings, "GRIDSIGNAL_INGEST_")
         bounds = limits.kept_values, limits.kept_values_of_one
         intake = Intake(FeedLimits(markets=feeds.markets), SeriesRevisions(Kept(*bounds)), Kept(*bounds))
-        self.ingest = Ingest(log, codec, clock, playback=playback, feeds=feeds.feeds, fetching=fetching, intake=intake)
+        self.ingest = Ingest(
+            log,
+            codec,
+            clock,
+            playback=playback,
+            feeds=feeds.feeds,
+            fetching=fetching,
+            intake=intake,
+            now_s=time.steady_s,
+        )
         self._callers = Callers(verifier, limits, registry, time)
         pages = http.app(self.ingest, callers=self._callers, limits=limits, time=time)
         self._server = HttpServer(pages, settings, settings.ingest_port, limits, now_s=time.steady_s)

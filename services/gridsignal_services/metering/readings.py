@@ -12,7 +12,7 @@ from gridsignal_schemas.messages import GridClock, MeterReading
 from gridsignal_schemas.rules.readings import reading_faults
 from gridsignal_services.bus import Log, LogRecord
 from gridsignal_services.bus.codec import Codec, sha256_of
-from gridsignal_services.clock import grid_time
+from gridsignal_services.clock import grid_time, steady_s
 from gridsignal_services.following import Following
 from gridsignal_services.kept_file import TooMany
 from gridsignal_services.metering.meters import Meters
@@ -47,14 +47,20 @@ class ReadingsReader:
     """
 
     def __init__(
-        self, log: Log, codec: Codec, registry: Registry, grid: Callable[[], GridClock | None], directory: Path
+        self,
+        log: Log,
+        codec: Codec,
+        registry: Registry,
+        grid: Callable[[], GridClock | None],
+        directory: Path,
+        now_s: Callable[[], float] = steady_s,
     ) -> None:
         """`grid` is the simulation's clock, once the ledger knows it; older readings lie in `directory`."""
         self.meters = Meters(directory)
         self._grid = grid
         self._registry = registry
         self.following = Following(
-            log, codec, STREAM, self._take_all, logger("dispatch"), by="meters", begins_again=True
+            log, codec, STREAM, self._take_all, logger("dispatch"), by="meters", begins_again=True, now_s=now_s
         )
         """How far it has read."""
         self._read: dict[int, int] = {}
