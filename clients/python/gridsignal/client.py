@@ -18,8 +18,7 @@ from gridsignal.standing import Listing, OfferStatus, OrderStatus, offers_in, or
 from gridsignal.subscription import Subscription
 from gridsignal.wanted import subscriptions_of
 from gridsignal.wiring import Wiring
-from gridsignal_protocol.client.subscription import Mode
-from gridsignal_schemas.frames import Receipt, States
+from gridsignal_schemas.frames import Mode, Receipt, States
 from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, Flexibility, FlexOffer, MeterReading, Settlement
 
 Report = Literal["STARTED", "SUSTAINING", "UNAVAILABLE", "COMPLETED"]

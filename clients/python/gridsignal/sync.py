@@ -24,7 +24,7 @@ from gridsignal.background import Background, outcome
 from gridsignal.errors import GridClosed, Unreachable, UsageError
 from gridsignal.history import CarbonPoint, PricePoint, Settled
 from gridsignal_protocol.client.messages import Message
-from gridsignal_protocol.client.subscription import Mode
+from gridsignal_schemas.frames import Mode
 
 __all__ = ["Connection", "Grid", "Subscription", "connect"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gridsignal.errors import UsageError
-from gridsignal_protocol.client.subscription import Mode, Subscription
+from gridsignal_protocol.client.subscription import Subscription
 from gridsignal_schemas.catalog import TOPICS
-from gridsignal_schemas.frames import Filter
+from gridsignal_schemas.frames import Filter, Mode
 
 
 def subscriptions_of(

@@ -18,12 +18,11 @@ from __future__ import annotations
 import enum
 from collections import deque
 from dataclasses import dataclass
-from typing import Literal
 
 from pydantic import ValidationError
 
 from gridsignal_protocol.client.messages import Delivered, Gap, Message, OrderOver
-from gridsignal_schemas.frames import Filter, Signal, Subscribe, Subscribed, Unsubscribe
+from gridsignal_schemas.frames import Filter, Mode, Signal, Subscribe, Subscribed, Unsubscribe
 from gridsignal_schemas.messages import (
     RECORDS,
     TOLERANT,
@@ -35,7 +34,6 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 
-Mode = Literal["every", "latest"]
 _REMEMBERED = 1024
 _RESTARTED = "snapshot_restarted"
 

@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
-from gridsignal_schemas.frames import Filter, Subscribe
-
-Mode = Literal["every", "latest"]
-Recovery = Literal["none", "full", "snapshot"]
+from gridsignal_schemas.frames import Filter, Mode, Subscribe
 
 
 class Standing(enum.Enum):

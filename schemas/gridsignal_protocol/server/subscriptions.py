@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gridsignal_protocol.server.subscription import Recovery, Standing, Subscription, Want
+from gridsignal_protocol.server.subscription import Standing, Subscription, Want
 from gridsignal_schemas.frames import (
     Error,
     Frame,
     Gap,
     PositionFrame,
+    Recovery,
     Signal,
     Subscribe,
     Subscribed,

@@ -31,6 +31,8 @@ from gridsignal_schemas.frames.frame import (
     Cursor,
     Filter,
     Frame,
+    Mode,
+    Recovery,
     RequestId,
 )
 from gridsignal_schemas.frames.server import (
@@ -101,12 +103,14 @@ __all__ = [
     "Gap",
     "Hello",
     "Lag",
+    "Mode",
     "Offer",
     "PositionFrame",
     "Query",
     "Reading",
     "Receipt",
     "Received",
+    "Recovery",
     "Refused",
     "RequestId",
     "Respond",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from gridsignal_schemas.frames.frame import Cursor, Filter, Frame, RequestId
+from gridsignal_schemas.frames.frame import Cursor, Filter, Frame, Mode, RequestId
 from gridsignal_schemas.values import Identifier
 
 
@@ -28,7 +28,7 @@ class Subscribe(Frame):
     id: RequestId
     stream: Annotated[str, Field(max_length=64)]
     filter: Filter = Filter()
-    mode: Literal["every", "latest"] = "every"
+    mode: Mode = "every"
     snapshot: bool = False
     """Send the current state first."""
     cursor: Cursor | None = None

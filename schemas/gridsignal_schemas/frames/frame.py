@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +18,10 @@ MAX_CLIENT_FRAME = 64 * 1024
 RequestId = Annotated[int, Field(ge=0, le=2**53 - 1)]
 """Chosen by the client, echoed in the reply; small enough for every JSON reader."""
 Cursor = Annotated[str, Field(min_length=1, max_length=1024)]
+Mode = Literal["every", "latest"]
+"""Which signals a subscription gets: each, or of those that wait the newest of each series."""
+Recovery = Literal["none", "full", "snapshot"]
+"""How a subscription goes on: from now, after its cursor, or with the current state."""
 
 
 class Frame(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gridsignal_schemas.frames.frame import Frame, RequestId
+from gridsignal_schemas.frames.frame import Frame, Recovery, RequestId
 from gridsignal_schemas.messages import GridClock
 from gridsignal_schemas.values import Identifier, Timestamp
 
@@ -30,7 +30,7 @@ class Subscribed(Frame):
     t: Literal["subscribed"] = "subscribed"
     id: RequestId
     sub: str
-    recovery: Literal["none", "full", "snapshot"]
+    recovery: Recovery
     """none: from now on; full: everything since the cursor follows; snapshot: the current state follows."""
     reason: str | None = None
     """Why not full, where a cursor was given: cursor_expired, cursor_unknown, epoch_changed, retention, too_far."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
 from gridsignal_protocol.server.events import Look, Publish
 from gridsignal_schemas.frames import Refused
-from gridsignal_services.gateway.connection import Connection
+from gridsignal_services.gateway.connection import Connection, StartTask
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.log_access import LogAccess
 from gridsignal_services.gateway.turns import Turns
-
-Start = Callable[[Connection, Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class Answering:
@@ -24,7 +22,7 @@ class Answering:
     When full: refused with `rate`; a connection is not read. Conflates: nothing.
     """
 
-    def __init__(self, log_access: LogAccess, turns: Turns, gauges: Gauges, start: Start) -> None:
+    def __init__(self, log_access: LogAccess, turns: Turns, gauges: Gauges, start: StartTask) -> None:
         self._log_access, self._turns, self._gauges, self._start = log_access, turns, gauges, start
 
     def write(self, connection: Connection, asked: Publish) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from websockets.http11 import Response
 
@@ -229,3 +230,7 @@ class Connection(Incoming, Outgoing):
         """Nothing more is sent but a goodbye."""
         if self.end():
             self.door.ended(self, code)
+
+
+StartTask = Callable[[Connection, Coroutine[Any, Any, Any]], asyncio.Task[Any]]
+"""Goes on with something of a connection's beside the loop; where that fails, the connection does."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gridsignal_protocol.server.subscription import Mode, Want
+from gridsignal_protocol.server.subscription import Want
+from gridsignal_schemas.frames import Mode
 from gridsignal_services.access import SIGNAL_READ, Audience, Entitlements, Principal, may_see
 from gridsignal_services.gateway.history import StreamEntry
 from gridsignal_services.gateway.rendering import Encoding

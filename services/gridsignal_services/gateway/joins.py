@@ -12,7 +12,8 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gridsignal_protocol.server.subscription import Recovery, Subscription
+from gridsignal_protocol.server.subscription import Subscription
+from gridsignal_schemas.frames import Recovery
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable, PositionGone
 from gridsignal_services.bus.between import read_between
 from gridsignal_services.clock import Time
@@ -34,7 +35,7 @@ _PATIENCE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class Beginning:
     """How a subscription begins."""
 
     recovery: Recovery
@@ -103,15 +104,15 @@ class Joins:
 
     # --- how it begins -------------------------------------------------------------------------------------------
 
-    async def _start(self, stream: Stream, asked: Subscription, organisation: str) -> Start:
+    async def _start(self, stream: Stream, asked: Subscription, organisation: str) -> Beginning:
         if asked.cursor is None:
-            return Start("snapshot" if asked.snapshot else "none")
+            return Beginning("snapshot" if asked.snapshot else "none")
         try:
             place = self._seal().open(stream.name, asked.cursor, self._time.wall_s())
             await self._must_be_whole(stream, place, organisation)
         except CursorRefused as refused:
-            return Start("snapshot", reason=refused.reason)
-        return Start("full", place)
+            return Beginning("snapshot", reason=refused.reason)
+        return Beginning("full", place)
 
     async def _must_be_whole(self, stream: Stream, place: Place, organisation: str) -> None:
         """Raises CursorRefused where not everything from the place on can be had."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from gridsignal_protocol.server.closing import REPLACED
 from gridsignal_services.access import OFFER_WRITE
 from gridsignal_services.cache import Cache
-from gridsignal_services.gateway.connection import Connection
+from gridsignal_services.gateway.connection import Connection, StartTask
 
 _AT_ONCE = 16
 """Questions to the cache under way: a thousand sessions of a cache of 200 ms are through in 13 s."""
-Start = Callable[[Connection, Coroutine[Any, Any, Any]], object]
 
 
 class Presence:
@@ -23,7 +21,7 @@ class Presence:
     Bounded: one entry a connection. When full: never. Conflates: the newest session of an instance stays.
     """
 
-    def __init__(self, cache: Cache, start: Start, ttl_s: float) -> None:
+    def __init__(self, cache: Cache, start: StartTask, ttl_s: float) -> None:
         self._cache = cache
         self._start = start
         self._ttl_s = ttl_s

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from gridsignal_protocol.server.subscription import Subscription
 from gridsignal_services.bus import LogUnavailable
-from gridsignal_services.gateway.connection import Connection
+from gridsignal_services.gateway.connection import Connection, StartTask
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.groupkey import GroupKey, group_key
 from gridsignal_services.gateway.hub import Group, Hub
@@ -19,7 +18,6 @@ from gridsignal_services.rest.problems import LOG_AWAY
 from gridsignal_services.telemetry import logger
 
 _log = logger("gateway")
-Start = Callable[[Connection, Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 
 
 class _Seat(NamedTuple):
@@ -37,7 +35,7 @@ class Subscriptions:
     When full: error `too_many_subscriptions`. Conflates: nothing.
     """
 
-    def __init__(self, hub: Hub, joins: Joins, gauges: Gauges, settings: GatewaySettings, start: Start) -> None:
+    def __init__(self, hub: Hub, joins: Joins, gauges: Gauges, settings: GatewaySettings, start: StartTask) -> None:
         self._hub, self._joins, self._gauges, self._start = hub, joins, gauges, start
         self._settings = settings
         self._seats: dict[Subscription, _Seat] = {}

@@ -32,7 +32,8 @@ def ended(record: GridAlert | DispatchRequest, now: datetime) -> Record:
     )
 
 
-Standing = GridAlert | DispatchRequest
+Listed = GridAlert | DispatchRequest
+"""What a feed lists as long as it stands."""
 
 
 class Absences:
@@ -44,7 +45,7 @@ class Absences:
     def closings(
         self,
         feed: tuple[str, str],
-        standing: Iterable[Standing],
+        standing: Iterable[Listed],
         in_force: Iterable[Record],
         now: datetime,
     ) -> list[Record]:

@@ -40,7 +40,7 @@ from gridsignal_services.ledger.merit_order import (
 )
 from gridsignal_services.ledger.overtaken import NOTHING, LeftOut
 from gridsignal_services.ledger.pieces import A_PIECE, Steps, pieces, weighed
-from gridsignal_services.ledger.ranking import Standing, left_over, price_in_full
+from gridsignal_services.ledger.ranking import MeritRank, left_over, price_in_full
 from gridsignal_services.ledger.tracked import TrackedOffer
 
 ALGORITHM = "merit-order"
@@ -127,7 +127,7 @@ def decide(
 NOT_PICKED = "NOT_PICKED"
 
 
-def _held(lot: Round) -> Iterator[Standing]:
+def _held(lot: Round) -> Iterator[MeritRank]:
     """Where those stand that hold orders of the request."""
     for tracked in lot.book.live_orders(lot.tracked.orders):
         offer = lot.book.offers.get(tracked.offer_key) if tracked.offer_key else None
@@ -136,7 +136,7 @@ def _held(lot: Round) -> Iterator[Standing]:
             yield effective_price(option, tracked.block()), offer.place
 
 
-def _exactly(lot: Round, code: str, offer: TrackedOffer, dearest: Standing | None) -> str:
+def _exactly(lot: Round, code: str, offer: TrackedOffer, dearest: MeritRank | None) -> str:
     """OUTBID where all who are called are cheaper, or as cheap and earlier; COVERED where somebody dearer is."""
     if code != "OUTBID" or dearest is None:
         return code

@@ -18,7 +18,7 @@ from gridsignal_services.ledger.tracked import TrackedOffer, TrackedRequest
 
 _FOUR_PLACES = Decimal("0.0001")
 
-Standing = tuple[Decimal, int]
+MeritRank = tuple[Decimal, int]
 """Where an offer stands in the merit order: its price, then its place in time."""
 
 
@@ -32,8 +32,8 @@ def price_in_full(request: DispatchRequest, offer: TrackedOffer, now: datetime) 
 
 def left_over(
     lot: Round, candidates: Sequence[tuple[OfferKey, TrackedOffer]], chosen: Container[OfferKey]
-) -> Iterator[tuple[Standing, OfferKey, TrackedOffer]]:
-    """Those who were not chosen, in no order; the standing is what they are sorted by."""
+) -> Iterator[tuple[MeritRank, OfferKey, TrackedOffer]]:
+    """Those who were not chosen, in no order; the rank is what they are sorted by."""
     for key, offer in candidates:
         if key not in chosen:
             yield (price_in_full(lot.request, offer, lot.now), offer.place), key, offer
@@ -53,15 +53,15 @@ def call_order(book: Book, request_id: str) -> list[OfferKey]:
         lot = Round(book, request_id, book.now)
         fits, _ = in_merit_order(lot, candidates, LIMITS.awards_of_clearing)
         order |= {fit.key: None for fit in fits}
-        order |= {key: None for _, key, _ in sorted(left_over(lot, candidates, order), key=_standing)}
+        order |= {key: None for _, key, _ in sorted(left_over(lot, candidates, order), key=_rank)}
     return [*order, *sorted((key for key in tracked.offers if key not in order), key=lambda key: _last(book, key))]
 
 
-def _standing(left: tuple[Standing, OfferKey, TrackedOffer]) -> Standing:
+def _rank(left: tuple[MeritRank, OfferKey, TrackedOffer]) -> MeritRank:
     return left[0]
 
 
-def _last(book: Book, key: OfferKey) -> Standing:
+def _last(book: Book, key: OfferKey) -> MeritRank:
     offer = book.offers[key]
     tracked = book.requests[offer.offer.request_id or ""]
     return price_in_full(tracked.request, offer, priced_at(book, tracked, offer)), offer.place

@@ -14,7 +14,7 @@ from typing import Any
 
 from gridsignal.testing.promises import Promises
 from gridsignal.testing.records import a_decision
-from gridsignal.testing.standing import Asked, Held, Moment, Standing, crowd_of
+from gridsignal.testing.standing import Asked, DueTimer, Held, Standing, crowd_of
 from gridsignal_schemas.frames import Detail, Receipt
 from gridsignal_schemas.messages import (
     BaselineDeclaration,
@@ -232,7 +232,7 @@ class Ledger:
         known = (held for held in self.orders.values() if held.order.request_id in self.asked)
         return [*self.asked.values(), *self.offers.values(), *known]
 
-    def _fire(self, due: Moment) -> None:
+    def _fire(self, due: DueTimer) -> None:
         match due.timer:
             case Timer.GATE_CLOSURE:
                 self.asked[due.name].state = after(REQUEST, self.asked[due.name].state, Event.GATE_CLOSURE)

@@ -33,7 +33,7 @@ from gridsignal_schemas.rules.lifecycle import (
 from gridsignal_schemas.rules.offers import Crowd
 
 
-class Moment(NamedTuple):
+class DueTimer(NamedTuple):
     """Something that the clock brings about; sorted as a ledger's timers are."""
 
     at: datetime
@@ -57,13 +57,13 @@ class Asked:
         return self.state in REQUEST_OVER
 
     @property
-    def due(self) -> Moment | None:
+    def due(self) -> DueTimer | None:
         """The moment it waits for."""
         request = self.request
         if self.state is RequestState.OPEN:
-            return Moment(request.gate_closure_at, Timer.GATE_CLOSURE, request.request_id)
+            return DueTimer(request.gate_closure_at, Timer.GATE_CLOSURE, request.request_id)
         if self.state is RequestState.CLEARING:
-            return Moment(request.decision_deadline, Timer.DECISION_DEADLINE, request.request_id)
+            return DueTimer(request.decision_deadline, Timer.DECISION_DEADLINE, request.request_id)
         return None
 
 
@@ -103,9 +103,9 @@ class Standing:
         return self.state in OFFER_CALLABLE
 
     @property
-    def due(self) -> Moment | None:
+    def due(self) -> DueTimer | None:
         """The moment it waits for."""
-        return Moment(self.offer.expires_at, Timer.EXPIRY, self.offer.offer_id) if self.callable else None
+        return DueTimer(self.offer.expires_at, Timer.EXPIRY, self.offer.offer_id) if self.callable else None
 
 
 def crowd_of(offer: FlexOffer, offers: Iterable[Standing], asked: Mapping[str, Asked]) -> Crowd:
@@ -143,7 +143,7 @@ class Held:
         return self.order.model_copy(update={"state": self.state, "power_w": self.power_w})
 
     @property
-    def due(self) -> Moment | None:
+    def due(self) -> DueTimer | None:
         """The moment it waits for."""
         due = due_of(self, obliged=self.obliged)
-        return None if due is None else Moment(due.at, due.timer, self.order.order_id)
+        return None if due is None else DueTimer(due.at, due.timer, self.order.order_id)
