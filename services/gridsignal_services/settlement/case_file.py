@@ -41,6 +41,7 @@ MAX_CASE = 64 * 1024 * 1024
 """Bytes of a case file: half a million readings."""
 MAX_LINES = 40_000
 """Periods of one order: a year of quarter hours."""
+_FEW = 10
 _LONGEST_ORDER = timedelta(days=366)
 _NUMBER = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,4})?")
 
@@ -232,6 +233,7 @@ def _faults(case: Case) -> Iterator[Detail]:
     rule = rule_of(case)
     known = [site for site in case.sites if site is not None]
     names: set[str] = set()
+    is_shared = len(known) > 1 and len({order.participant for order in case.orders if order.site is None}) > 1
     for number, order in enumerate(case.orders):
         at = f"/orders/{number}"
         yield from _period_faults(at, order, _LONGEST_ORDER)
@@ -240,9 +242,9 @@ def _faults(case: Case) -> Iterator[Detail]:
         if order.order_id in names:
             yield _wrong(f"{at}/order_id", f"expected each order once, got {order.order_id!r} again")
         names.add(order.order_id)
-        if order.site is not None and order.site not in known:
-            got = f"expected one of {', '.join(known) or 'no named sites'}, got {order.site!r}"
-            yield _wrong(f"{at}/site", got)
+        if (order.site is None and is_shared) or (order.site is not None and order.site not in known):
+            named = ", ".join(known[:_FEW]) or "no site, for none has a name"
+            yield _wrong(f"{at}/site", f"expected one of {named}, got {order.site!r}")
         if order.meaning is QuantityKind.IMPORT_LIMIT and order.direction is not Direction.LOAD_DECREASE:
             yield _wrong(f"{at}/direction", f"expected LOAD_DECREASE of an IMPORT_LIMIT, got {order.direction}")
         yield from _price_faults(at, order, rule)

@@ -118,9 +118,9 @@ def net_means(
         facts = known.get(name, _NOTHING_KNOWN)
         always += facts.since is None
         if facts.since is not None:
-            changes.append(_Change(facts.since, 0, 1))
+            changes.append((facts.since, 0, 1, 0, Quality.UNKNOWN, None))
         if facts.until is not None:
-            changes.append(_Change(facts.until, 0, -1))
+            changes.append((facts.until, 0, -1, 0, Quality.UNKNOWN, None))
         changes += _changes(meters.get(name, []), facts, capacity_w)
     changes.sort(key=itemgetter(0))
     return list(_added(changes, always, capacity_w))
@@ -138,15 +138,8 @@ def _counts(reading: Reading, capacity_w: int | None) -> bool:
 _NOTHING_KNOWN = Installed()
 
 
-class _Change(NamedTuple):
-    """From a moment on: so many more meters speak, are expected to, and what one says begins or ends."""
-
-    at: datetime
-    speaking: int
-    expected: int = 0
-    net_w: Exact = 0
-    quality: Quality = Quality.UNKNOWN
-    gap: Gap | None = None
+_Change = tuple[datetime, int, int, Exact, Quality, Gap | None]
+"""From a moment on: so many more meters speak, are expected to, and what one says begins or ends."""
 
 
 def _changes(said: Sequence[Reading], facts: Installed, capacity_w: int | None) -> Iterator[_Change]:
@@ -154,8 +147,8 @@ def _changes(said: Sequence[Reading], facts: Installed, capacity_w: int | None) 
         since = starts_at if facts.since is None else max(starts_at, facts.since)
         until = ends_at if facts.until is None else min(ends_at, facts.until)
         if since < until:
-            yield _Change(since, 1, 0, net_w, quality, gap)
-            yield _Change(until, -1, 0, -net_w, quality, gap)
+            yield since, 1, 0, net_w, quality, gap
+            yield until, -1, 0, -net_w, quality, gap
 
 
 _Said = tuple[datetime, datetime, Exact, Quality, Gap | None]
@@ -184,6 +177,9 @@ def _series(said: Sequence[Reading], facts: Installed, capacity_w: int | None) -
     for since, until, reading in held:
         if reading.quality not in _GOOD:
             yield since, until, 0, reading.quality, Gap.BAD_QUALITY
+            continue
+        if reading.register_wh is None and reading.import_w is not None:
+            yield since, until, reading.import_w - reading.export_w, reading.quality, None
             continue
         span = (until - since) // _MICROSECOND
         rise = _Rise(opened.get(since, read_off.get(since)), read_off.get(until), digits, facts.digits is not None)
@@ -230,27 +226,27 @@ def _added(changes: Sequence[_Change], meters: int, capacity_w: int | None) -> I
     speaking, expected = 0, meters
     net_w: Exact = 0
     gaps: Counter[Gap] = Counter()
-    qualities: Counter[Quality] = Counter()
+    qualities: dict[Quality, int] = {}
+    sets: dict[tuple[Quality, ...], frozenset[Quality]] = {}
     since: datetime | None = None
     for moment, group in groupby(changes, key=itemgetter(0)):
         if since is not None and speaking:
             gap = _gap(speaking < expected, gaps, net_w, capacity_w)
-            said = {quality for quality, times in qualities.items() if times}
+            said = tuple(quality for quality, times in qualities.items() if times)
             if gap is Gap.METER_MISSING:
-                said.add(Quality.MISSING)
-            yield Mean(since, moment, None if gap else net_w, gap, frozenset(said))
-        for change in group:
-            speaking, expected = speaking + change.speaking, expected + change.expected
-            net_w += change.net_w
-            if change.speaking:
-                qualities[change.quality] += change.speaking
-            if change.gap is not None:
-                gaps[change.gap] += change.speaking
+                said = (*said, Quality.MISSING)
+            yield Mean(since, moment, None if gap else net_w, gap, sets.setdefault(said, frozenset(said)))
+        for _, speaks, expects, more_w, quality, gap in group:
+            speaking, expected, net_w = speaking + speaks, expected + expects, net_w + more_w
+            if speaks:
+                qualities[quality] = qualities.get(quality, 0) + speaks
+            if gap is not None:
+                gaps[gap] += speaks
         since = moment
 
 
 def _gap(is_missing: bool, gaps: Counter[Gap], net_w: Exact, capacity_w: int | None) -> Gap | None:
-    for gap in (Gap.BAD_QUALITY, Gap.REGISTER_UNKNOWN):
+    for gap in (Gap.BAD_QUALITY, Gap.REGISTER_UNKNOWN) if gaps else ():
         if gaps[gap]:
             return gap
     if is_missing:

@@ -172,6 +172,13 @@ HOUR = "18:00-19:00"
         ({"orders": [order("19:00-18:00", 1)]}, "/orders/0/ends_at: expected a time after starts_at (2024-05-12T19"),
         ({"orders": [order(HOUR, 1), order(HOUR, 1)]}, "/orders/1/order_id: expected each order once, got 'a' again"),
         ({"orders": [order(HOUR, 1, site="ber-1")]}, "/orders/0/site: expected one of fra-1, got 'ber-1'"),
+        (
+            {
+                "orders": [order(HOUR, 1), order(HOUR, 1, order_id="b", participant="volt")],
+                "readings": [reading(HOUR, 1, site="ber-1")],
+            },
+            "/orders/0/site: expected one of fra-1, ber-1, got None",
+        ),
         ({"orders": [order(HOUR, 1, meaning="MORE")]}, "/orders/0/meaning: expected "),
         (
             {"orders": [order(HOUR, 1, meaning="IMPORT_LIMIT", direction="LOAD_INCREASE")]},

@@ -229,6 +229,17 @@ def test_overlapping_orders_share_a_deviation_in_the_order_of_acceptance() -> No
     assert [str(line.starts_at)[11:16] for line in second.lines] == ["18:20", "18:30", "18:45", "19:00"]
 
 
+def test_what_a_later_order_shares_is_not_netted_with_what_it_does_not() -> None:
+    """Nothing for five minutes, then 40 kW for ten, of which the later order takes what the first has not ordered."""
+    orders = [order("18:00-18:15", 20 * KW, order_id="first"), order("18:05-18:15", 40 * KW, order_id="second")]
+    said = [reading("18:00-18:05", 100 * KW), reading("18:05-18:15", 60 * KW)]
+    first, second = settled(a_case(orders, [power(HOUR, 100 * KW)], said)).settled
+    assert [line.delivered_wh for line in first.lines] == [3333]
+    assert [line.delivered_wh for line in second.lines] == [3333]
+    (alone,) = settled(a_case(orders[:1], [power(HOUR, 100 * KW)], said)).settled
+    assert [line.delivered_wh for line in alone.lines] == [5000]
+
+
 def test_a_dry_run_is_paid_nothing_and_takes_nothing_and_a_test_is_real() -> None:
     case = an_hour([60] * 4, run_mode="DRY_RUN")
     case["orders"].append(order(HOUR, 40 * KW, order_id="b", run_mode="TEST_ACTIVATION"))
