@@ -30,6 +30,7 @@ from gridsignal_schemas.values import (
     Power,
     Shape,
     Timestamp,
+    Within,
     rfc3339,
 )
 from gridsignal_services.settlement.energy import Energies, Gap, Installed, Mean, net_means
@@ -64,9 +65,16 @@ def _exact(value: Any) -> Any:
     raise ValueError(f'expected a number such as 65.49 or "65.49", four places at most, got {value!r:.60}')
 
 
-Price = Annotated[Decimal, Field(strict=False, ge=-MAX_PRICE_PER_MWH, le=MAX_PRICE_PER_MWH), BeforeValidator(_exact)]
-DeficiencyPrice = Annotated[Decimal, Field(strict=False, ge=0, le=MAX_PRICE_PER_MWH), BeforeValidator(_exact)]
-Fee = Annotated[Decimal, Field(strict=False, ge=0, le=MAX_ACTIVATION_FEE), BeforeValidator(_exact)]
+def _name_or_parameters(value: Any) -> Any:
+    if not isinstance(value, str | dict):
+        raise ValueError(f"expected a rule's name, or an object of its parameters, got {value!r:.60}")
+    return value
+
+
+_Number = Annotated[Decimal, Field(strict=False), BeforeValidator(_exact)]
+Price = Annotated[_Number, Within(-MAX_PRICE_PER_MWH, MAX_PRICE_PER_MWH)]
+DeficiencyPrice = Annotated[_Number, Within(0, MAX_PRICE_PER_MWH)]
+Fee = Annotated[_Number, Within(0, MAX_ACTIVATION_FEE)]
 Seq = Annotated[int, Field(ge=0, le=EXACT_MAX)]
 NetPower = Annotated[int, Field(ge=-MAX_POWER_W, le=MAX_POWER_W)]
 
@@ -143,7 +151,7 @@ class Case(Shape):
     """The whole file."""
 
     currency: Currency
-    rule: str | dict[str, Any] = STANDARD.name
+    rule: Annotated[str | dict[str, Any], BeforeValidator(_name_or_parameters)] = STANDARD.name
     """A shipped rule's name, or a rule's parameters."""
     operator: Identifier = "operator"
     orders: list[CaseOrder]
@@ -218,10 +226,17 @@ def rule_of(case: Case) -> SettlementRule:
     try:
         if isinstance(case.rule, str):
             return shipped_rule(case.rule)
-        return SettlementRule.of({"name": "case", "version": 1} | case.rule)
+        return SettlementRule.of({"name": "case", "version": 1} | dict(map(_parameter, case.rule.items())))
     except RuleFault as wrong:
         faults = [fault.model_copy(update={"pointer": f"/rule{fault.pointer}"}) for fault in wrong.faults]
         raise CaseFault(faults) from None
+
+
+def _parameter(named: tuple[str, Any]) -> tuple[str, Any]:
+    """A parameter that is a text where it is pinned may be a number in a file."""
+    name, value = named
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return name, repr(value) if is_number and name.endswith(("_share", "_per_mwh", "_multiplier")) else value
 
 
 def _wrong(pointer: str, message: str) -> Detail:
