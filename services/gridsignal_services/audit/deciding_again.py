@@ -26,6 +26,15 @@ _ROUNDED_TO = timedelta(minutes=5)
 _MOST_MOMENTS = 1000
 
 
+class Basis(NamedTuple):
+    """What a clearing was decided from."""
+
+    book: Book
+    """The request, its offers and their sites at its position; nobody changes it any more."""
+    now: datetime
+    left_out: LeftOut
+
+
 class Asked(NamedTuple):
     """An automatic clearing that lies on the log."""
 
@@ -43,6 +52,8 @@ class Again:
     again: Clearing | None
     """None where it can't be decided again: `why` says why."""
     why: str = ""
+    basis: Basis | None = None
+    """None where it can't be decided again, or never with the same result."""
 
     @property
     def is_same(self) -> bool:
@@ -104,24 +115,25 @@ class DecidingAgain:
         first: Clearing | None = None
         for left_out in without:
             for moment in _moments(held, clearing, now):
-                again = decided(held, clearing, moment, left_out)
+                basis = Basis(held, moment, left_out)
+                again = decided(basis, clearing)
                 if again == clearing:
-                    return Again(offset, clearing, again)
+                    return Again(offset, clearing, again, basis=basis)
                 first = again if first is None else first
         return Again(offset, clearing, first)
 
 
-def decided(book: Book, clearing: Clearing, now: datetime, left_out: LeftOut = NOTHING) -> Clearing:
-    """What the rules make of a book in the place of a clearing."""
+def decided(basis: Basis, clearing: Clearing) -> Clearing:
+    """What the rules make of this in the place of a clearing."""
     return decide(
-        book,
+        basis.book,
         clearing.request_id,
-        now=now,
+        now=basis.now,
         position=clearing.position,
         trigger=clearing.trigger,
         actor=clearing.actor,
         reason=clearing.reason,
-        left_out=left_out,
+        left_out=basis.left_out,
     )
 
 

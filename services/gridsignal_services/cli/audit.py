@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,25 @@ from typing import Any
 from pydantic import ValidationError
 
 from gridsignal.__main__ import OK
-from gridsignal.cli.arguments import Arguments, give_examples, whole
+from gridsignal.cli.arguments import Arguments, give_examples, identifier, whole
 from gridsignal_schemas.catalog import TOPICS
-from gridsignal_schemas.messages import Record
+from gridsignal_schemas.messages import FlexOffer, Record
 from gridsignal_schemas.rules.shapes import findings
-from gridsignal_schemas.values import EXACT_MAX, INT32_MAX, rfc3339
+from gridsignal_schemas.values import EXACT_MAX, INT32_MAX, rfc3339, text_of_decimal
 from gridsignal_services.access.signer import FILE as KEY_FILE
 from gridsignal_services.access.signer import Signer
 from gridsignal_services.audit.checking import Checked, check
+from gridsignal_services.audit.deciding_again import Again
 from gridsignal_services.audit.evidence import Evidence, TrustedSigner, faults_between, faults_of
+from gridsignal_services.audit.explaining import OfferStory
 from gridsignal_services.audit.proving import KINDS, Found, NotProven, find, prover_of, record_at
 from gridsignal_services.audit.subtrees import FOLDER, Subtrees
+from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.bus.sqlite_reading import LogReading, log_in
 from gridsignal_services.cli.failing import REPORTED, failed
+from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.registry import Registry
 from gridsignal_services.settings import ConfigError, ServerSettings
 
@@ -44,11 +50,15 @@ examples:
   gridsignal audit verify offer.json --key 03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8
   gridsignal audit verify head.json newer.json --registry sites.toml
   gridsignal audit verify gridsignal-data --key 03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8
+  gridsignal audit explain OFFER_ID
+  gridsignal audit explain OFFER_ID --view participant
+  gridsignal audit replay --request REQUEST_ID
   gridsignal audit key
 
 `prove` and `head` read the embedded log, also while it runs; each writes one file. `verify` needs the file alone, and
 from elsewhere the key of who signs: --key, or a registry with `signers`. Of two files it checks, too, that the newer
 head extends the older one; of a log's folder every record, every head and every automatic clearing.
+`replay` and `explain` decide automatic clearings again, from the log in a folder.
 What is checked and how stands in docs/settlement.md, "Proof".
 Exit codes: 0 proven, 1 not proven, 2 it can't be done so, 3 a file can't be read now: try again.
 """
@@ -80,10 +90,18 @@ def parser() -> Arguments:
         "--key", action="append", type=_public_key, metavar="HEX", help="a public key that heads may be signed with"
     )
     verifying.add_argument("--registry", type=Path, metavar="FILE", help="the same, from a registry's `signers`")
+    replaying = actions.add_parser("replay", help="print the awards of automatic clearings again, decided anew")
+    replaying.add_argument("--request", type=identifier, metavar="ID", help="of this request alone")
+    explaining = actions.add_parser("explain", help="why an offer won or lost, with the merit order as it stood")
+    explaining.add_argument("id", metavar="OFFER")
+    explaining.add_argument("--participant", metavar="ID", help="whose it is, where several have one of that id")
+    explaining.add_argument(
+        "--view", choices=("operator", "participant"), default="operator", help="a participant's tells no other's price"
+    )
     keys = actions.add_parser("key", help="the public key that this folder's owner signs with, for the registry")
-    for action in (proving, heading, keys):
+    for action in (proving, heading, replaying, explaining, keys):
         action.add_argument("--directory", type=Path, metavar="DIR", help="the log's (default: gridsignal-data)")
-    for action in (proving, heading, verifying, keys):
+    for action in (proving, heading, verifying, replaying, explaining, keys):
         action.add_argument("--json", action="store_true", help="one object")
     give_examples(actions, EXAMPLE)
     return arguments
@@ -95,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
         if args.action == "verify":
             return _verify(args)
         directory = ServerSettings.from_environment(os.environ, directory=args.directory).directory
-        return _key(args, directory) if args.action == "key" else _prove(args, directory)
+        return _ACTIONS[args.action](args, directory)
     except BrokenPipeError:
         raise
     except NotProven as error:
@@ -155,6 +173,70 @@ def _key(args: argparse.Namespace, directory: Path) -> int:
     return OK
 
 
+# --- a log decided again ----------------------------------------------------------------------------------------
+
+
+def _replay(args: argparse.Namespace, directory: Path) -> int:
+    codec, rows = Codec.from_lock(), list[dict[str, Any]]()
+
+    def hear(_: Ledger, logged: LogRecord, __: Record, ___: Outcome, again: Again | None) -> None:
+        if again is None or again.again is None or args.request not in (None, again.clearing.request_id):
+            return
+        same = codec.encode(again.again) == logged.value
+        place = {"partition": logged.partition, "offset": logged.offset, "same_bytes": same}
+        rows.append(place | {"clearing": again.again.model_dump(mode="json")})
+
+    with log_in(directory) as log:
+        found = [check(each, codec, partial(log.records, "dispatch", each), heard=hear) for each in _begun(log)]
+    faults = [f"partition {each.partition}: {fault}" for each in found for fault in each.faults]
+    _say(args, {"proven": not faults, "faults": faults, "clearings": rows}, [*map(_replayed, rows), *faults])
+    return NOT_PROVEN if faults else OK
+
+
+def _replayed(row: dict[str, Any]) -> str:
+    clearing = row["clearing"]
+    awards = [
+        f"{each['participant']}/{each['offer_id']} {each['power_w']} W at {each['price_per_mwh']}"
+        for each in clearing["awards"]
+    ]
+    same = "same bytes" if row["same_bytes"] else "other bytes than on the log"
+    place = f"partition {row['partition']}, offset {row['offset']}, {same}"
+    return f"{place}: request {clearing['request_id']}: {', '.join(awards) or 'no awards'}"
+
+
+def _explain(args: argparse.Namespace, directory: Path) -> int:
+    codec = Codec.from_lock()
+    with log_in(directory) as log:
+        found = find(log, codec, "offer", args.id, args.participant, None)
+        assert isinstance(found.record, FlexOffer), "what is found as an offer is one"
+        key, partition = (found.record.participant, args.id), found.logged.partition
+        story = OfferStory(key, for_operator=args.view == "operator")
+        checked = check(partition, codec, partial(log.records, "dispatch", partition), heard=story.hear)
+    if checked.faults:
+        raise NotProven(checked.faults[0])
+    _say(args, _told(story), list(story.lines()))
+    return OK
+
+
+def _told(story: OfferStory) -> dict[str, Any]:
+    return {
+        "participant": story.key[0],
+        "offer_id": story.key[1],
+        "offer": None if story.offer is None else story.offer.model_dump(mode="json"),
+        "state": None if story.standing is None else story.standing.state,
+        "codes": story.codes,
+        "clearings": [
+            {name: value for name, value in asdict(each).items() if value is not None} for each in story.clearings
+        ],
+        "words": list(story.lines()),
+    }
+
+
+def _begun(log: LogReading) -> list[int]:
+    """The partitions on which something lies."""
+    return [each for each in range(TOPICS["dispatch"].partitions) if log.bounds("dispatch", each)[1]]
+
+
 # --- what somebody has in hand -----------------------------------------------------------------------------------
 
 
@@ -205,8 +287,7 @@ def _verify_log(args: argparse.Namespace, directory: Path, signers: list[Trusted
                 leaves=Subtrees(directory / FOLDER / log.epoch, partition).leaves(),
                 signers=signers,
             )
-            for partition in range(TOPICS["dispatch"].partitions)
-            if log.bounds("dispatch", partition)[1]
+            for partition in _begun(log)
         ]
     faults = [f"partition {each.partition}: {fault}" for each in found for fault in each.faults]
     lines = [f"not proven: {fault}" for fault in faults] or [line for each in found for line in _lines_of(each)]
@@ -277,4 +358,13 @@ def _json_of(record: Record) -> dict[str, Any]:
 
 
 def _say(args: argparse.Namespace, result: dict[str, Any], lines: Sequence[str]) -> None:
-    print(json.dumps(result) if args.json else "\n".join(lines))
+    print(json.dumps(result, default=_plainly) if args.json else "\n".join(lines))
+
+
+def _plainly(value: object) -> str:
+    assert isinstance(value, Decimal), "all else is JSON's own"
+    return text_of_decimal(value)
+
+
+_ACTIONS = {"key": _key, "prove": _prove, "head": _prove, "replay": _replay, "explain": _explain}
+"""What reads a folder, by its name."""

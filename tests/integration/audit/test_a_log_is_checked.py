@@ -90,3 +90,31 @@ async def test_a_folder_goes_alone_and_must_hold_a_log(tmp_path: Path, capsys: p
     assert done(capsys, "verify", written.directory, written.directory)[0] == 2
     (tmp_path / "empty").mkdir()
     assert done(capsys, "verify", tmp_path / "empty")[0] == 2
+
+
+async def test_awards_are_replayed_with_the_same_bytes_and_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with running(tmp_path, utc("16:00")) as stage:
+        request = a_dispatch_request()
+        for who in ("acme", "volt"):
+            await stage.a_site(who, "DE-LU")
+        await stage.submit(request, "operator:tso-north")
+        for who in ("acme", "volt"):
+            await stage.submit(an_offer(who, request.request_id, "DE-LU", f"{who}-offer"), f"participant:{who}")
+        stage.clock.move_to(GATE + timedelta(seconds=1))
+        tree = stage.replica.ledger_of("DE-LU").tree
+        await stage.until(lambda: tree.cleared_to > 0)
+    capsys.readouterr()  # what the stage has logged
+    here = ("--directory", tmp_path)
+    replayed = result(capsys, "replay", *here, "--request", request.request_id)
+    assert [row["same_bytes"] for row in replayed["clearings"]] == [True]
+    assert len(replayed["clearings"][0]["clearing"]["awards"]) == 2
+    assert "same bytes: request" in done(capsys, "replay", *here)[1]
+    assert result(capsys, "replay", *here, "--request", "another")["clearings"] == []
+    told = result(capsys, "explain", "acme-offer", *here)
+    assert told["clearings"][0]["awarded_w"] == 1_000_000
+    assert len(told["clearings"][0]["merit_order"]) == 2
+    code, said = done(capsys, "explain", "acme-offer", "--view", "participant", *here)
+    assert (code, "volt" in said, "it was awarded 1 MW" in said) == (0, False, True)
+    assert done(capsys, "explain", "nope", *here)[0] == 1
