@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -68,6 +69,9 @@ class ReadingsReader:
         self._newest: dict[str, int] = {}
         """Where the newest reading of each site lies."""
         self._listeners: list[Heard] = []
+        self._still = asyncio.Lock()
+        """Held in turn by who takes readings and by who asks for all before a position: else a part of an answer would
+        be of before, a part of after, and a site that never falls silent would never be told of."""
 
     @property
     def registry(self) -> Registry:
@@ -86,27 +90,26 @@ class ReadingsReader:
         """All that is on the log when it is called, and may be more. Raises LogUnavailable, Unreadable."""
         partition = partition_of(zone, TOPICS[STREAM].partitions)
         await self.following.reach_end([partition], _WITHIN_S)
-        while True:
-            newest = self._newest.get(site)
+        async with self._still:
             try:
                 held = await self.meters.held(site, participant, starts_at, ends_at)
             except TooMany:
                 held = None
-            if self._newest.get(site) == newest:  # else a part of it is of before, a part of after
-                read = max(self._read.get(partition, 0), self.following.headway.positions.get(partition, 0))
-                return Said(held or [], read, are_too_many=held is None)
+            read = max(self._read.get(partition, 0), self.following.headway.positions.get(partition, 0))
+            return Said(held or [], read, are_too_many=held is None)
 
     def entitle(self, registry: Registry) -> None:
         """Takes a changed registry: what comes from now on is held against it."""
         self._registry = registry
 
     async def _take_all(self, records: list[LogRecord]) -> None:
-        for record in records:
-            reading = await self.following.read(record)
-            if isinstance(reading, MeterReading):
-                self._take(record, reading)
-            self._read[record.partition] = record.offset + 1
-        await self.meters.write()
+        async with self._still:
+            for record in records:
+                reading = await self.following.read(record)
+                if isinstance(reading, MeterReading):
+                    self._take(record, reading)
+                self._read[record.partition] = record.offset + 1
+            await self.meters.write()
 
     def _take(self, record: LogRecord, reading: MeterReading) -> None:
         site = self._registry.sites.get(reading.site)
