@@ -164,11 +164,15 @@ class Settler:
         return held, position
 
     def _concerned(self, ledger: Ledger, heard: Mapping[str, _Stretch]) -> Iterator[str]:
-        """The orders of whose periods something was said."""
+        """The orders of whose periods something was said, or of the hours by which their baselines are adjusted."""
+        book = ledger.book
         for site, (since, until) in heard.items():
-            for order_id in list(ledger.book.orders_of_site.get(site, ())):
-                settlement, order = ledger.book.settlements.get(order_id), ledger.book.orders[order_id].order
-                if settlement is not None and order.starts_at < until and since < settlement.ended_at:
+            for order_id in list(book.orders_of_site.get(site, ())):
+                settlement, order = book.settlements.get(order_id), book.orders[order_id].order
+                fixed = book.fixed.get((order.request_id, site))
+                window = None if fixed is None else fixed.record.window_starts_at
+                starts_at = order.starts_at if window is None else min(window, order.starts_at)
+                if settlement is not None and starts_at < until and since < settlement.ended_at:
                     yield order_id
 
     async def _made(self, ledger: Ledger, unsettled: Unsettled) -> list[Settlement]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gridsignal_schemas.messages import BaselineFixed
+from gridsignal_schemas.messages import BaselineFixed, SettlementStatus
 from gridsignal_schemas.values import MW
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.settlement.methods import METHODS, Method, changed
@@ -42,6 +42,21 @@ async def test_a_baseline_is_fixed_from_history_and_adjusted_by_the_hours_before
     assert (line.baseline_wh, line.actual_wh, line.delivered_wh) == (39_600_000 // 4, 7 * MW, 2_900_000)
     assert first.total == 3 * (Decimal("2.9") * 90 - Decimal("0.1") * 44)
     assert first.inputs.readings == 4
+
+
+async def test_a_later_reading_of_the_hours_before_corrects_the_adjustment(tmp_path: Path) -> None:
+    async with running(tmp_path, utc("16:00")) as stage:
+        await two_days_of_history(stage)
+        await an_order_that_is_over(stage, **by(TWO_DAYS))
+        for quarter in range(3):
+            await say(stage, quarter)
+        stage.clock.move_to(END + 2 * HOUR)
+        await settlements(stage, 1)
+        await metered(stage, *WINDOW, 33 * MW, seq=90)
+        last = (await settlements(stage, 2))[-1]
+
+    assert last.status is SettlementStatus.CORRECTED
+    assert [line.baseline_wh for line in last.intervals] == [39_600_000 // 4] * 3
 
 
 async def test_without_readings_of_the_window_the_history_counts_as_it_is(tmp_path: Path) -> None:
