@@ -1,18 +1,32 @@
-"""`gridsignal settle`: what orders come to, computed from a case file without any service."""
+"""`gridsignal settle`: what orders came to, disputes and their answers; and a case file computed without a service."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from gridsignal.__main__ import OK, USAGE
-from gridsignal.cli.arguments import Arguments, give_examples
-from gridsignal.cli.tables import printable, show_rows
+from gridsignal.cli import connection
+from gridsignal.cli.arguments import Arguments, code, give_examples, identifier, words
+from gridsignal.cli.tables import printable, show_rows, when
 from gridsignal_schemas.messages import RunMode
 from gridsignal_schemas.values import rfc3339, text_of_decimal
+from gridsignal_services.cli.api import (
+    add_options,
+    add_period,
+    answer,
+    below,
+    door,
+    exit_code,
+    pages,
+    period_asked,
+    show_json,
+    show_sheet,
+)
 from gridsignal_services.settlement.case_file import Case, CaseFault, CaseOrder, SettledCase
 from gridsignal_services.settlement.settling import Line, Settled
 
@@ -20,6 +34,10 @@ EXAMPLE = """\
 examples:
   gridsignal settle study case.json
   gridsignal settle study case.json --json
+  gridsignal settle list --from -7d --csv > settlements.csv
+  gridsignal settle show ORDER_ID
+  gridsignal settle dispute ORDER_ID --site fra-1 --code readings --text "the meter was exchanged" --claim 900
+  gridsignal settle reject ORDER_ID --code readings --reason "the exchange is in the readings already"
 
 docs/settlement.md says what a case file holds, and how each figure is computed.
 """
@@ -30,18 +48,155 @@ def parser() -> Arguments:
     """The command's arguments."""
     arguments = Arguments(
         prog="gridsignal settle",
-        description="Settle orders from a file: the same arithmetic as for orders on the log, without any service.",
+        description="What orders came to, disputed by the participant, answered by the operator; or orders of a file.",
         epilog=EXAMPLE,
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
     study = actions.add_parser("study", help="what the orders of a case file come to")
     study.add_argument("file", type=Path, metavar="CASE.json")
     study.add_argument("--json", action="store_true", help="one JSON object")
+    _add_doors(actions)
     give_examples(actions, EXAMPLE)
     return arguments
 
 
+def _add_doors(actions: Any) -> None:
+    listing = actions.add_parser("list", help="settlements you may see, the newest version of each")
+    listing.add_argument("--request", metavar="REQUEST_ID")
+    listing.add_argument("--state", type=str.upper, help="PROVISIONAL, FINAL, DISPUTED or SETTLED")
+    add_period(listing, "orders")
+    add_options(listing, sheet=True)
+    show = actions.add_parser("show", help="what one order came to, line by line")
+    dispute = actions.add_parser("dispute", help="hold the newest version to be wrong, as the participant")
+    reject = actions.add_parser("reject", help="let it stand against a dispute, as the operator")
+    for one in (show, dispute, reject):
+        one.add_argument("order_id", metavar="ORDER_ID", type=identifier)
+    for one in (dispute, reject):
+        one.add_argument("--code", required=True, type=code, help="the reason for machines: one dispute for each")
+    dispute.add_argument("--text", default="", type=words, help="the reason for people")
+    dispute.add_argument("--claim", type=claim, metavar="AMOUNT", help="the total that would be right")
+    reject.add_argument("--reason", required=True, type=words, help="why it stays as it is")
+    add_options(show)
+    add_options(reject)
+    connection.add_options(dispute, site=True, address=connection.add_doors)
+
+
+def claim(text: str) -> Decimal:
+    """A sum of money, four places at most. Raises argparse.ArgumentTypeError."""
+    try:
+        amount = Decimal(text)
+        if amount == amount.quantize(Decimal("0.0001")):
+            return amount
+    except ArithmeticError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected an amount such as 810.50, got {text!r:.40}")
+
+
 def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    match args.action:
+        case "study":
+            return _study(args)
+        case "dispute":
+            return connection.exit_code(_dispute(args), args, DISPUTED)
+    return exit_code(_ask, args)
+
+
+DISPUTED = {
+    "": "ORDER_ID",
+    "order_id": "ORDER_ID",
+    "settlement_id": "ORDER_ID",
+    "version": "ORDER_ID",
+    "site": "--site",
+    "reason_code": "--code",
+    "text": "--text",
+    "claimed": "--claim",
+}
+"""What says each field of a dispute."""
+REJECTED = {"": "ORDER_ID", "version": "ORDER_ID", "reason_code": "--code", "reason": "--reason"}
+"""What says each field of its answer."""
+
+
+def _ask(args: argparse.Namespace) -> int:
+    with door(args) as http:
+        if args.action == "list":
+            wanted = {"request_id": args.request, "state": args.state} | period_asked(args)
+            if args.csv:
+                show_sheet(http, "/v1/settlements", wanted)
+                return OK
+            views = pages(http, "settlements", wanted)
+        elif args.action == "show":
+            views = [answer(http.get(f"{below('orders', args.order_id)}/settlement"))]
+        else:
+            body = {"reason_code": args.code, "reason": args.reason}
+            path = f"{below('orders', args.order_id)}/settlement/disputes/reject"
+            views = [answer(http.post(path, json=body), REJECTED)]
+    if args.json:
+        for view in views:
+            show_json(view)
+        return OK
+    _show_settlements(views)
+    if args.action != "list":
+        _show_lines(views[0])
+    return OK
+
+
+async def _dispute(args: argparse.Namespace) -> int:
+    settled = await connection.archive(args).settlement(args.order_id)
+    async with connection.open_grid(args, for_site=True) as grid:
+        receipt = await grid.dispute(settled.settlement, args.code, args.text, claimed=args.claim)
+    if args.json:
+        print(json.dumps(receipt.model_dump(mode="json", exclude_none=True)))
+    else:
+        settlement = settled.settlement
+        received = when(receipt.received_at, settlement.zone, seconds=True)
+        print(f"order {args.order_id}: version {settlement.version} disputed ({args.code}), received at {received}")
+    return OK
+
+
+def _show_settlements(views: list[Any]) -> None:
+    rows = []
+    for view in views:
+        settlement = view["settlement"]
+        open_ones = [each for each in view["disputes"] if each["answer"] is None]
+        rows.append(
+            (
+                settlement["order_id"],
+                view["state"],
+                str(settlement["version"]),
+                settlement["site"],
+                f"{settlement['total']} {settlement['currency']}",
+                str(len(settlement["missing"]) or ""),
+                " ".join(each["reason_code"] for each in open_ones if each["version"] == settlement["version"]),
+            )
+        )
+    show_rows("settlements", ("order", "state", "version", "site", "total", "missing", "disputed"), rows)
+
+
+def _show_lines(view: dict[str, Any]) -> None:
+    settlement = view["settlement"]
+    names = ("baseline_wh", "actual_wh", "ordered_wh", "delivered_wh", "deficiency_wh", "amount")
+    why = {missing["starts_at"]: missing["code"] for missing in settlement["missing"]}
+    rows = [
+        (
+            line["starts_at"],
+            line["ends_at"],
+            *("-" if line[name] is None else str(line[name]) for name in names),
+            why.get(line["starts_at"]) or " ".join(line["qualities"]),
+        )
+        for line in settlement["intervals"]
+    ]
+    show_rows("lines, Wh", _HEADINGS, rows)
+    for dispute in view["disputes"]:
+        claimed = "" if dispute["claimed"] is None else f", {dispute['claimed']} claimed"
+        print(
+            printable(f"version {dispute['version']} disputed ({dispute['reason_code']}{claimed}): {dispute['text']}")
+        )
+        if dispute["answer"] is not None:
+            print(printable(f"  rejected: {dispute['answer']}"))
+
+
+def _study(args: argparse.Namespace) -> int:
     """0 settled, 2 the file is no case or can't be read."""
     try:
         settled = SettledCase(Case.parse(args.file.read_bytes()))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import os
+import sys
+from asyncio.subprocess import PIPE, STDOUT
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,3 +95,30 @@ async def settled(day: Day) -> dict[str, Any]:
         await day.meter(minutes, 24 * MW)
     await day.clock.move_to(day.starts_at + timedelta(minutes=60, seconds=STANDARD.provisional_after_s + 1))
     return await day.until(f"/v1/orders/{order.order_id}/settlement", lambda shown: "settlement" in shown)
+
+
+async def test_the_commands_show_dispute_and_answer_it(day: Day, tmp_path: Path) -> None:
+    order_id = (await settled(day))["settlement"]["order_id"]
+
+    async def run(who: str, *words: str, gateway: bool = False) -> tuple[int, str]:
+        urls = ["--api", day.stack.api_url, *(["--url", day.stack.gateway_url] if gateway else [])]
+        role, _, organisation = who.partition(":")
+        env = os.environ | {"GRIDSIGNAL_TOKEN": day.stack.token(role, organisation), "HOME": str(tmp_path)}
+        command = [sys.executable, "-m", "gridsignal", "settle", *words, *urls]
+        process = await asyncio.create_subprocess_exec(*command, env=env, stdout=PIPE, stderr=STDOUT)
+        out, _ = await process.communicate()
+        return process.returncode or 0, out.decode()
+
+    said = ["dispute", order_id, "--code", "meter", "--text", "it was exchanged", "--claim", "900", "--site", "fra-1"]
+    code, out = await run("participant:acme-ai", *said, gateway=True)
+    assert (code, "version 1 disputed (meter)" in out) == (0, True), out
+    code, out = await run(
+        "operator:tso-north", "reject", order_id, "--code", "meter", "--reason", "it is in the readings"
+    )
+    assert (code, "rejected: it is in the readings" in out) == (0, True), out
+    code, out = await run("participant:acme-ai", "show", order_id)
+    assert (code, "PROVISIONAL" in out, "900 claimed" in out) == (0, True, True), out
+    code, out = await run("operator:tso-north", "list", "--csv")
+    assert (code, order_id in out) == (0, True), out
+    code, out = await run("operator:tso-north", "reject", order_id, "--code", "other", "--reason", "no")
+    assert (code, "--code" in out) == (1, True), out
