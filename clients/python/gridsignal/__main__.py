@@ -57,9 +57,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("order", "gridsignal_services.cli.order", "server", "orders, what was delivered, their end"),
         Command("prices", "gridsignal_services.cli.prices", "server", "prices and carbon of a period, as known"),
         Command("totals", "gridsignal_services.cli.totals", "server", "asked, offered, delivered and paid, added up"),
-        Command(
-            "settle", "gridsignal_services.cli.settle", "server", "what orders came to, disputed, or from a file"
-        ),
+        Command("settle", "gridsignal_services.cli.settle", "server", "what orders came to, disputed, or from a file"),
     ),
     "for who runs it": (
         Command("up", "gridsignal_services.cli.up", "server", "the whole stack in one process, on one folder"),

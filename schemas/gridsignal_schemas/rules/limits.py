@@ -53,6 +53,8 @@ class Limits:
     """A request that has been over for so long leaves memory; it is read from disk, and a repeat is still known."""
     requests_kept: int = 2000
     """Of one operator that are over; of more the one that ended first leaves memory before its time."""
+    versions_of_settlement: int = 64
+    """Later readings give a settlement that has so many no further one."""
     disputes_of_version: int = 16
     """Of one version of a settlement; more are refused with DISPUTES."""
     requests_unsettled: int = 10_000

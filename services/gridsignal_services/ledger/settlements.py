@@ -55,6 +55,8 @@ def is_correctable(book: Book, tracked: TrackedSettlement) -> bool:
     """Whether a later reading still gives it another version."""
     if tracked.state not in _CORRECTABLE or tracked.owed is not None:
         return False
+    if tracked.version >= LIMITS.versions_of_settlement:
+        return False
     return book.now <= tracked.ended_at + timedelta(seconds=_rule(book, tracked).corrections_until_s)
 
 

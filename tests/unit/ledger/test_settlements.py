@@ -173,6 +173,14 @@ def test_disputes_of_a_version_are_bounded() -> None:
     assert dispute(market).code == "DISPUTES"
 
 
+def test_versions_of_a_settlement_are_bounded() -> None:
+    market = final()
+    for _ in range(LIMITS.versions_of_settlement - 2):
+        assert settle(market, "CORRECTED").accepted
+
+    assert settle(market, "CORRECTED").code == "NOT_OVER"
+
+
 def test_a_request_stays_in_memory_until_it_is_settled() -> None:
     market = final(kept=timedelta(minutes=1))
     dispute(market)
