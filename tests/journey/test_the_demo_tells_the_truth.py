@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gridsignal_schemas.messages import Direction, Record
+from gridsignal_schemas.messages import Clearing, Direction, Record
 from gridsignal_services.demo.numbers import as_json
 from gridsignal_services.demo.run import play_day
 from gridsignal_services.demo.story import STORIES
@@ -124,6 +124,15 @@ def test_whoever_recounts_the_log_gets_the_same_figures(played: Played) -> None:
     recounted = json.loads(ended.stdout)
     assert recounted == {name: played.figures[name] for name in recounted}
     assert recounted.keys() >= KEYS - DETAILS - {"day", "seed", "net_cost", "latency_ms"}
+
+
+def test_the_days_log_proves_itself(played: Played) -> None:
+    command = [sys.executable, "-m", "gridsignal", "audit", "verify", str(played.directory), "--json"]
+    proof = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=DAY_S, check=True).stdout)
+    assert proof["proven"]
+    decided = [record for record in played.records if isinstance(record, Clearing)]
+    assert sum(each["clearings"] for each in proof["partitions"]) == len(decided)
+    assert all(each["covered"] >= each["records"] - 1 for each in proof["partitions"]), "the last head covers all"
 
 
 def test_every_printed_sum_follows_from_the_object_alone(played: Played) -> None:

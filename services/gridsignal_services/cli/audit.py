@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gridsignal.__main__ import OK
-from gridsignal.cli.arguments import Arguments, give_examples, identifier, whole
+from gridsignal.cli.arguments import Arguments, give_examples, identifier, moment, whole
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import FlexOffer, Record
 from gridsignal_schemas.rules.shapes import findings
@@ -27,9 +27,10 @@ from gridsignal_services.audit.checking import Checked, check
 from gridsignal_services.audit.deciding_again import Again
 from gridsignal_services.audit.evidence import Evidence, TrustedSigner, faults_between, faults_of
 from gridsignal_services.audit.explaining import OfferStory
+from gridsignal_services.audit.exporting import MANIFEST, Exported, Wanted, export
 from gridsignal_services.audit.proving import KINDS, Found, NotProven, find, prover_of, record_at
 from gridsignal_services.audit.subtrees import FOLDER, Subtrees
-from gridsignal_services.bus import LogRecord
+from gridsignal_services.bus import LogConfigurationError, LogRecord
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.bus.sqlite_reading import LogReading, log_in
 from gridsignal_services.cli.failing import REPORTED, failed
@@ -53,11 +54,14 @@ examples:
   gridsignal audit explain OFFER_ID
   gridsignal audit explain OFFER_ID --view participant
   gridsignal audit replay --request REQUEST_ID
+  gridsignal audit export --zone DE-LU --from 2030-05-01 --to 2030-06-01 --out may
+  gridsignal audit verify may --key 03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8
   gridsignal audit key
 
 `prove` and `head` read the embedded log, also while it runs; each writes one file. `verify` needs the file alone, and
 from elsewhere the key of who signs: --key, or a registry with `signers`. Of two files it checks, too, that the newer
 head extends the older one; of a log's folder every record, every head and every automatic clearing.
+`export` writes a folder with the records and readings of a zone, which `verify` checks where there is no log.
 `replay` and `explain` decide automatic clearings again, from the log in a folder.
 What is checked and how stands in docs/settlement.md, "Proof".
 Exit codes: 0 proven, 1 not proven, 2 it can't be done so, 3 a file can't be read now: try again.
@@ -90,6 +94,17 @@ def parser() -> Arguments:
         "--key", action="append", type=_public_key, metavar="HEX", help="a public key that heads may be signed with"
     )
     verifying.add_argument("--registry", type=Path, metavar="FILE", help="the same, from a registry's `signers`")
+    replaying, explaining, exporting = _of_whole_logs(actions)
+    keys = actions.add_parser("key", help="the public key that this folder's owner signs with, for the registry")
+    for action in (proving, heading, replaying, explaining, exporting, keys):
+        action.add_argument("--directory", type=Path, metavar="DIR", help="the log's (default: gridsignal-data)")
+    for action in (proving, heading, verifying, replaying, explaining, exporting, keys):
+        action.add_argument("--json", action="store_true", help="one object")
+    give_examples(actions, EXAMPLE)
+    return arguments
+
+
+def _of_whole_logs(actions: Any) -> tuple[Arguments, Arguments, Arguments]:
     replaying = actions.add_parser("replay", help="print the awards of automatic clearings again, decided anew")
     replaying.add_argument("--request", type=identifier, metavar="ID", help="of this request alone")
     explaining = actions.add_parser("explain", help="why an offer won or lost, with the merit order as it stood")
@@ -98,13 +113,14 @@ def parser() -> Arguments:
     explaining.add_argument(
         "--view", choices=("operator", "participant"), default="operator", help="a participant's tells no other's price"
     )
-    keys = actions.add_parser("key", help="the public key that this folder's owner signs with, for the registry")
-    for action in (proving, heading, replaying, explaining, keys):
-        action.add_argument("--directory", type=Path, metavar="DIR", help="the log's (default: gridsignal-data)")
-    for action in (proving, heading, verifying, replaying, explaining, keys):
-        action.add_argument("--json", action="store_true", help="one object")
-    give_examples(actions, EXAMPLE)
-    return arguments
+    exporting = actions.add_parser("export", help="write a folder for a third party, which `verify` checks by itself")
+    exporting.add_argument("--zone", required=True, type=identifier, metavar="ZONE")
+    exporting.add_argument(
+        "--from", dest="since", required=True, type=moment, metavar="TIME", help="readings from then on"
+    )
+    exporting.add_argument("--to", dest="until", required=True, type=moment, metavar="TIME", help="and before then")
+    exporting.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="must not be there yet")
+    return replaying, explaining, exporting
 
 
 def run(args: argparse.Namespace) -> int:
@@ -164,6 +180,17 @@ def _found(args: argparse.Namespace, log: LogReading, codec: Codec) -> Found:
         return Found(logged, codec.decode(logged.value))
     except Poison as poison:
         raise NotProven(f"the record at offset {args.offset} can't be read: {poison}") from None
+
+
+def _export(args: argparse.Namespace, directory: Path) -> int:
+    if args.since >= args.until:
+        raise ConfigError(f"expected --from before --to, got {rfc3339(args.since)} and {rfc3339(args.until)}")
+    with log_in(directory) as log:
+        manifest = export(log, Codec.from_lock(), Wanted(args.zone, args.since, args.until), args.out)
+    counts = f"{manifest['records']} records, {manifest['readings']} readings"
+    line = f"{args.out}: partition {manifest['partition']}, {counts}"
+    _say(args, {"folder": str(args.out), **manifest}, [line])
+    return OK
 
 
 def _key(args: argparse.Namespace, directory: Path) -> int:
@@ -277,19 +304,27 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _verify_log(args: argparse.Namespace, directory: Path, signers: list[TrustedSigner] | None) -> int:
-    codec = Codec.from_lock()
-    with log_in(directory) as log:
-        found = [
-            check(
-                partition,
-                codec,
-                partial(log.records, "dispatch", partition),
-                leaves=Subtrees(directory / FOLDER / log.epoch, partition).leaves(),
-                signers=signers,
-            )
-            for partition in _begun(log)
-        ]
-    faults = [f"partition {each.partition}: {fault}" for each in found for fault in each.faults]
+    codec, faults = Codec.from_lock(), list[str]()
+    if (directory / MANIFEST).exists():
+        try:
+            exported = Exported(directory)
+        except LogConfigurationError as broken:
+            raise NotProven(str(broken)) from None
+        found = [check(exported.partition, codec, exported.records, leaves=exported.leaves(), signers=signers)]
+        faults += exported.faults()
+    else:
+        with log_in(directory) as log:
+            found = [
+                check(
+                    partition,
+                    codec,
+                    partial(log.records, "dispatch", partition),
+                    leaves=Subtrees(directory / FOLDER / log.epoch, partition).leaves(),
+                    signers=signers,
+                )
+                for partition in _begun(log)
+            ]
+    faults = [f"partition {each.partition}: {fault}" for each in found for fault in each.faults] + faults
     lines = [f"not proven: {fault}" for fault in faults] or [line for each in found for line in _lines_of(each)]
     if not faults and signers is None:
         keys = dict.fromkeys(key for each in found for key in each.signers)
@@ -366,5 +401,5 @@ def _plainly(value: object) -> str:
     return text_of_decimal(value)
 
 
-_ACTIONS = {"key": _key, "prove": _prove, "head": _prove, "replay": _replay, "explain": _explain}
+_ACTIONS = {"export": _export, "key": _key, "prove": _prove, "head": _prove, "replay": _replay, "explain": _explain}
 """What reads a folder, by its name."""
