@@ -49,6 +49,7 @@ KEYS = {
     "delivered_wh",
     "payments",
     "penalties",
+    "settled",
     "energy_wh",
     "energy_bill",
     "net_cost",
@@ -123,7 +124,17 @@ def test_whoever_recounts_the_log_gets_the_same_figures(played: Played) -> None:
     )
     recounted = json.loads(ended.stdout)
     assert recounted == {name: played.figures[name] for name in recounted}
-    assert recounted.keys() >= KEYS - DETAILS - {"day", "seed", "net_cost", "latency_ms"}
+    assert recounted.keys() >= KEYS - DETAILS - {"day", "seed", "net_cost", "latency_ms", "settled"}
+
+
+def test_the_day_ends_settled_and_its_settlements_come_to_what_was_counted(played: Played) -> None:
+    figures = played.figures
+    held = [order for order in figures["orders"] if order["accepted_w"]]
+    counted = Decimal(figures["payments"]) - Decimal(figures["penalties"])
+
+    assert figures["settled"]["orders"] == len(held)
+    # a settlement is in whole cents, carried from line to line
+    assert abs(Decimal(figures["settled"]["total"]) - counted) <= Decimal("0.01") * len(held)
 
 
 def test_the_days_log_proves_itself(played: Played) -> None:

@@ -27,9 +27,9 @@ class Conductor:
 
     async def conduct(self, actors: Sequence[asyncio.Task[None]]) -> None:
         """Until all actors are done."""
-        while not all(actor.done() for actor in actors):
+        while True:
             await self.quiet(actors)
-            if not self._clock.step():
+            if all(actor.done() for actor in actors) or not self._clock.step():
                 return
 
     async def quiet(self, actors: Sequence[asyncio.Task[None]]) -> None:

@@ -26,6 +26,7 @@ from gridsignal_schemas.messages import (
     Record,
     ResponseKind,
     Scope,
+    Settlement,
     SpotPrice,
 )
 from gridsignal_schemas.values import WATT_SECONDS_PER_MWH
@@ -97,6 +98,8 @@ class Day:
     offers: dict[tuple[str, str], FlexOffer] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     clearings: list[Clearing] = field(default_factory=list)
+    settlements: dict[str, Settlement] = field(default_factory=dict)
+    """The newest version of each, by its order."""
     sites: dict[str, SiteDay] = field(default_factory=dict)
     moved_away_w: dict[datetime, int] = field(default_factory=lambda: defaultdict(int))
     """Load that orders moved to another zone, by interval; below zero: taken over from there."""
@@ -131,6 +134,8 @@ def _read(day: Day, record: Record) -> None:
             _read_order(day, record)
         case OrderResponse():
             _read_response(day, record)
+        case Settlement():
+            day.settlements[record.order_id] = record
         case BaselineDeclaration():
             site = day.sites.setdefault(record.site, SiteDay(record.site, record.zone))
             step = timedelta(seconds=record.resolution_s)

@@ -44,6 +44,10 @@ def _sums(result: Result) -> dict[str, Any]:
         "delivered_wh": sum(o.delivered_wh for o in orders),
         "payments": _money(paid),
         "penalties": _money(penalty),
+        "settled": {
+            "orders": len(day.settlements),
+            "total": _money(sum((each.total for each in day.settlements.values()), Decimal(0))),
+        },
         "energy_wh": {"with": int(energy.with_), "without": int(energy.without)},
         "energy_bill": {"with": _money(bill.with_), "without": _money(bill.without)},
         "net_cost": {"with": _money(bill.with_ - paid + penalty), "without": _money(bill.without)},

@@ -145,6 +145,8 @@ def _sums(numbers: dict[str, Any], glyphs: Glyphs) -> Table:
     table.add_row("- payments", f"{Decimal(numbers['payments']):,.2f} {currency}", "for what was delivered")
     table.add_row("+ penalties", f"{Decimal(numbers['penalties']):,.2f} {currency}", "for what was not delivered")
     table.add_row("= net cost", *_pair(net["with"], net["without"], currency))
+    settled = numbers["settled"]
+    table.add_row("settled", f"{Decimal(settled['total']):,.2f} {currency}", f"{settled['orders']} orders, on the log")
     table.add_row("CO2", *_pair(co2["with"], co2["without"], "t", 1000))
     for label, name in (("price to client", "price_to_client"), ("offer to receipt", "offer_to_receipt")):
         table.add_row(label, *_latency_cells(numbers["latency_ms"][name]))
