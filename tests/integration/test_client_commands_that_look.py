@@ -198,6 +198,7 @@ NO_ZONE = [
     ["prices", "--carbon"],
     ["prices", "--csv"],
     ["totals"],
+    ["statement", "2024-05"],
     ["request", "list"],
     ASK,
     ["push", "prices.csv", "--dataset", "X", "--currency", "EUR", "--timezone", "UTC"],
@@ -211,6 +212,8 @@ UNKNOWN = [
     (["request", "show", "nope"], 1, "No such request, or you may not see it."),
     (["baseline", "show", "--site", "nope"], 1, "No such site, or you may not see it."),
     (["order", "show", "nope"], 1, "No such order, or you may not see it."),
+    (["statement", "2024-05", "--site", "nope"], 1, "No such site, or you may not see it."),
+    (["statement", "2024-05", "--order", "nope", "--csv"], 1, "No such order, or you may not see it."),
 ]
 
 

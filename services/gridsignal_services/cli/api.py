@@ -41,8 +41,9 @@ class Failed(Exception):
         self.code, self.faults = code, faults
 
 
-def add_options(arguments: argparse.ArgumentParser, *, sheet: bool = False) -> None:
-    """The options of every command that talks to the REST door; never a token on the command line."""
+def add_options(arguments: argparse.ArgumentParser, *, sheet: bool = False) -> argparse._MutuallyExclusiveGroup:
+    """The options of every command that talks to the REST door; never a token on the command line. Those that choose
+    the output's form are returned."""
     group = arguments.add_argument_group("connection")
     add_api(group)
     group.add_argument(
@@ -53,6 +54,7 @@ def add_options(arguments: argparse.ArgumentParser, *, sheet: bool = False) -> N
     forms.add_argument("--json", action="store_true", help="JSON as the door answers it, times in UTC")
     if sheet:
         forms.add_argument("--csv", action="store_true", help="CSV with a head line: times in UTC, power in watts")
+    return forms
 
 
 @contextmanager

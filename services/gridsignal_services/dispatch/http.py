@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.security import HTTPBearer
 from prometheus_client import CollectorRegistry, Counter
 
-from gridsignal_services.dispatch import orders, requests, settlements, signals, totals
+from gridsignal_services.dispatch import orders, requests, settlements, signals, statements, totals
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.sheet import LISTS
 from gridsignal_services.dispatch.shown import show_answers
@@ -63,13 +63,20 @@ def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
 
 
 def _routers(door: Door) -> list[APIRouter]:
-    return [each.routes(door) for each in (requests, orders, settlements, signals, totals)]
+    return [each.routes(door) for each in (requests, orders, settlements, statements, signals, totals)]
 
 
 def _not_acceptable(request: Request) -> problems.Problem | None:
     accept = request.headers.getlist("accept")
-    types = (JSON, CSV) if request.method in ("GET", "HEAD") and request.url.path in LISTS else (JSON,)
+    types = _types(request.url.path) if request.method in ("GET", "HEAD") else (JSON,)
     return None if preferred(accept, types) else problems.not_acceptable(types, ", ".join(accept))
+
+
+def _types(path: str) -> tuple[str, ...]:
+    """What a path can be had as."""
+    if path.startswith(statements.PATH.partition("{")[0]):
+        return statements.FORMS
+    return (JSON, CSV) if path in LISTS else (JSON,)
 
 
 def _front(made: FastAPI) -> None:

@@ -28,9 +28,10 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.rules import vintages
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown, RequestState, SettlementState
-from gridsignal_services.dispatch import baselines, signals, totals
+from gridsignal_services.dispatch import baselines, signals, statements, totals
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
 from gridsignal_services.dispatch.sheet import LISTS
+from gridsignal_services.dispatch.statement import Statement, Sums, statement_order
 from gridsignal_services.dispatch.views import (
     Offers,
     OfferView,
@@ -45,7 +46,8 @@ from gridsignal_services.dispatch.views import (
     SiteView,
 )
 from gridsignal_services.ledger.delivered import DeliveryInterval
-from gridsignal_services.rest.accept import CSV
+from gridsignal_services.ledger.tracked import TrackedSettlement
+from gridsignal_services.rest.accept import CSV, HTML, JSON
 from gridsignal_services.settlement.delivery import amount
 
 R = TypeVar("R", bound=Record)
@@ -57,9 +59,11 @@ def show_answers(router: APIRouter) -> None:
     for route in router.routes:
         if isinstance(route, APIRoute) and route.response_model in shown:
             example = TypeAdapter(route.response_model).dump_python(shown[route.response_model], mode="json")
-            content: dict[str, Any] = {"application/json": {"example": example}}
+            content: dict[str, Any] = {JSON: {"example": example}}
             if route.path in LISTS and "GET" in (route.methods or ()):
                 content[CSV] = {"schema": {"type": "string"}}
+            if route.path == statements.PATH:
+                content |= {form: {"schema": {"type": "string"}} for form in (CSV, HTML)}
             route.responses[route.status_code or 200] = {"content": content}
 
 
@@ -82,6 +86,7 @@ def _answers() -> dict[Any, Any]:
         Orders: Orders(orders=[order], next=None),
         SettlementView: _settlement(),
         Settlements: Settlements(settlements=[_settlement()], next=None),
+        Statement: _statement(),
         Offers: Offers(offers=[offer], next=None),
         list[SiteRegistration | SiteView]: [_golden(SiteRegistration)],
         baselines.Baselines: _baselines(),
@@ -99,6 +104,25 @@ def _settlement() -> SettlementView:
     until = settlement.intervals[-1].ends_at
     return SettlementView(
         settlement=settlement, state=SettlementState.PROVISIONAL, logged_at=until + timedelta(hours=1), disputes=[]
+    )
+
+
+def _statement() -> Statement:
+    view, sums = _settlement(), Sums()
+    sums.add(view.settlement)
+    ended_at = view.settlement.intervals[-1].ends_at
+    tracked = TrackedSettlement(view.settlement.order_id, ended_at, view.state, view.settlement, view.logged_at)
+    return Statement(
+        month="2024-05",
+        of=f"participant:{view.settlement.participant}",
+        as_of=view.logged_at,
+        zone=None,
+        site=None,
+        count=1,
+        unsettled=sums.unsettled,
+        totals=sums.totals(),
+        orders=[statement_order(_golden(DispatchOrder), tracked)],
+        next=None,
     )
 
 

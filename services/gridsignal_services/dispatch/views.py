@@ -220,19 +220,24 @@ def settlement_view(tracked: TrackedSettlement) -> SettlementView:
         settlement=tracked.newest,
         state=tracked.state,
         logged_at=tracked.logged_at,
-        disputes=[
-            DisputeView(
-                version=each.dispute.version,
-                reason_code=each.dispute.reason_code,
-                text=each.dispute.text,
-                claimed=each.dispute.claimed,
-                actor=each.dispute.actor,
-                received_at=each.receipt.received_at,
-                answer=None if each.answer is None else each.answer.reason,
-            )
-            for each in tracked.disputes
-        ],
+        disputes=disputes_of(tracked),
     )
+
+
+def disputes_of(tracked: TrackedSettlement) -> list[DisputeView]:
+    """The disputes about all versions, the oldest first."""
+    return [
+        DisputeView(
+            version=each.dispute.version,
+            reason_code=each.dispute.reason_code,
+            text=each.dispute.text,
+            claimed=each.dispute.claimed,
+            actor=each.dispute.actor,
+            received_at=each.receipt.received_at,
+            answer=None if each.answer is None else each.answer.reason,
+        )
+        for each in tracked.disputes
+    ]
 
 
 def stays_for(name: str, book: Book, tracked: TrackedRequest, now: datetime) -> bool:

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
@@ -238,6 +239,29 @@ def test_lists_and_totals_are_sheets_of_what_their_json_says(up: Up, operator: O
         assert operator(words).code == 0
     both = operator("request list --csv --json")
     assert (both.code, "not allowed" in both.err) == (2, True)
+
+
+def test_a_months_statement_is_shown_in_each_form_and_its_page_is_written(
+    up: Up, operator: Operator, tmp_path: Path
+) -> None:
+    shown, told, sheet = (operator(f"statement 2024-05{form}") for form in ("", " --json", " --csv"))
+    page = ran(["statement", "2024-05", "--page", str(tmp_path / "may.html")], **up.towards("participant-acme-ai"))
+
+    assert [each.code for each in (shown, told, sheet, page)] == [0, 0, 0, 0], (shown.err, page.err)
+    (statement,) = told.rows()
+    assert (statement["month"], statement["count"], statement["orders"]) == ("2024-05", 0, [])
+    assert sheet.out.startswith("month,order_id,")
+    assert page.out == f"{tmp_path / 'may.html'}\n"
+    assert "Statement of 2024-05 for participant:acme-ai" in (tmp_path / "may.html").read_text("utf-8")
+
+
+def test_a_statement_of_what_is_no_month_names_what_is_one(operator: Operator) -> None:
+    wrong = operator("statement 2024-5")
+    assert (wrong.code, "expected a month such as 2024-05, got '2024-5'" in wrong.err) == (2, True)
+    assert operator("statement 2024-05 --api http://127.0.0.1:1").code == 3
+    assert operator("statement 2024-05 --csv --page x.html").code == 2
+    nowhere = operator("statement 2024-05 --page /no/such/folder/may.html")
+    assert (nowhere.code, "/no/such/folder/may.html" in nowhere.err, nowhere.out) == (2, True, "")
 
 
 def test_lists_are_of_a_period_and_what_is_over_is_found_in_it(up: Up, operator: Operator, request_id: str) -> None:

@@ -196,6 +196,8 @@ def test_what_the_door_refuses_is_one(words: list[str], up: Up) -> None:
         ["request", "list", "--zone", "GB"],
         ["order", "list", "--state", "OPENED"],
         ["totals", "--from", "+2d", "--to", "+1d"],
+        ["statement", "2024-13"],
+        ["statement", "2024-05", "--zone", "GB"],
         ["prices", "--zone", "DE-LU", "--from", "+2d", "--to", "+1d"],
         ["baseline", "show", "--site", "fra-1", "--from", "+2d", "--to", "+1d"],
     ],

@@ -1,0 +1,243 @@
+"""The operation on statements: what the orders of a month came to, as JSON, as CSV, or as a page to print.
+
+Bounded: a statement by `MOST_ORDERS`, a page of it by its `limit` of orders and by `MOST_LINES` of their intervals.
+When full: Problem 422 that says what to narrow; a page that ends early names the next. Conflates: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from gridsignal_schemas.messages import Settlement
+from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.sheets import Sheet
+from gridsignal_services.access import Audience, Principal
+from gridsignal_services.dispatch.door import Door, paged
+from gridsignal_services.dispatch.listing import After, Limit, ZoneFilter, listed, must_be_theirs
+from gridsignal_services.dispatch.parts import ORDERS
+from gridsignal_services.dispatch.past import shorter
+from gridsignal_services.dispatch.statement import (
+    Month,
+    Statement,
+    StatementLine,
+    StatementOrder,
+    Sums,
+    cut,
+    statement_lines,
+    statement_order,
+)
+from gridsignal_services.dispatch.statement_page import statement_page
+from gridsignal_services.dispatch.written import written
+from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.tracked import TrackedOrder, TrackedSettlement
+from gridsignal_services.rest import problems
+from gridsignal_services.rest.accept import CSV, HTML, JSON, preferred
+from gridsignal_services.work import Work
+
+PATH = "/v1/statements/{month}"
+FORMS = (JSON, CSV, HTML)
+MOST_ORDERS = 20_000
+"""Of one statement."""
+MOST_LINES = 5000
+"""Intervals on one page; one order's may be more."""
+_SHEET = Sheet.of("", StatementLine)
+_DAY = timedelta(days=1)
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Form(StrEnum):
+    JSON = "json"
+    CSV = "csv"
+    PAGE = "page"
+
+
+_TYPES = {Form.JSON: JSON, Form.CSV: CSV, Form.PAGE: HTML}
+
+
+class _Asked(NamedTuple):
+    """What a statement is asked to have."""
+
+    month: Month
+    zone: str | None
+    site: str | None
+    order_id: str | None
+
+
+def routes(door: Door) -> APIRouter:
+    """The router of /v1/statements."""
+    router = APIRouter(prefix="/v1", tags=["settlements"])
+
+    @router.get(
+        PATH.removeprefix("/v1"),
+        response_model=Statement,
+        summary="Show a month's statement",
+    )
+    async def statement(
+        month: Annotated[str, Path(description="YYYY-MM, by the time of each order's zone.", examples=["2024-05"])],
+        request: Request,
+        zone: ZoneFilter = None,
+        site: Annotated[str | None, Query(examples=["fra-1"])] = None,
+        order_id: str | None = None,
+        form: Annotated[Form | None, Query(alias="format", description="In place of what Accept says.")] = None,
+        after: After = None,
+        limit: Limit = 100,
+    ) -> Response:
+        """What the orders that began in a month came to, by the newest version of each settlement; those that are over
+        and not settled so far stand among them. A participant reads its own orders, an operator those on its requests.
+
+        The totals are of all pages. `Accept: text/html` or `format=page` gives a page to print."""
+        who = door.principal(request)
+        door.only(request, "zone", "site", "order_id", "format", "after", "limit")
+        asked = _Asked(_month(month), zone, site, order_id)
+        must_be_theirs(door, who, zone)
+        await door.catch_up(request)
+        async with door.turn(who) as work:
+            head, orders = await _page(door, who, asked, after, limit, work)
+            answer = await _answer(door, head, orders, _form(request, form), work)
+        answer.headers["Vary"] = "Accept"
+        if head.next is not None:
+            answer.headers["Link"] = f'<?{request.url.include_query_params(after=head.next).query}>; rel="next"'
+        return answer
+
+    return router
+
+
+async def _page(
+    door: Door, who: Principal, asked: _Asked, after: str | None, limit: int, work: Work
+) -> tuple[Statement, list[StatementOrder]]:
+    """A page without its orders, and these. Raises Problem 404, 422, 503."""
+    seen, sums = await _seen(door, who, asked, work), Sums()
+    await work.each(seen.values(), lambda order: sums.add(order.settlement))
+    chosen, following = paged(seen, after, limit)
+    fitting = cut(((name, _lines_of(seen[name].settlement)) for name in chosen), MOST_LINES)
+    head = Statement(
+        month=str(asked.month),
+        of=who.name,
+        as_of=door.clock.now(),
+        zone=asked.zone,
+        site=asked.site,
+        count=len(seen),
+        unsettled=sums.unsettled,
+        totals=sums.totals(),
+        orders=[],
+        next=following if fitting == chosen else fitting[-1],
+    )
+    return head, [seen[name] for name in fitting]
+
+
+def _month(text: str) -> Month:
+    """Raises Problem 422."""
+    try:
+        return Month.parse(text)
+    except ValueError as wrong:
+        raise problems.invalid([fault("PERIOD", "", str(wrong))]) from None
+
+
+def _form(request: Request, form: Form | None) -> str:
+    return _TYPES[form] if form else preferred(request.headers.getlist("accept"), FORMS) or JSON
+
+
+async def _answer(door: Door, head: Statement, orders: list[StatementOrder], form: str, work: Work) -> Response:
+    if form == JSON:
+        return await written(head, "orders", orders, lambda order: order, work)
+    whole = head.model_copy(update={"orders": orders})
+    if form == CSV:
+        return Response(await work.away(_sheet, whole), media_type=f"{CSV}; charset=utf-8")
+    times = {order.zone: _time_of(door, order.zone) for order in orders}
+    page = await work.away(statement_page, whole, times)
+    return Response(page, headers=_PAGE_HEADERS, media_type=f"{HTML}; charset=utf-8")
+
+
+def _sheet(statement: Statement) -> str:
+    return _SHEET.text([line.model_dump(mode="json") for line in statement_lines(statement)])
+
+
+def _lines_of(settlement: Settlement | None) -> int:
+    return 1 if settlement is None else len(settlement.intervals) + 1
+
+
+# --- which orders ---------------------------------------------------------------------------------------------------
+
+
+async def _seen(door: Door, who: Principal, asked: _Asked, work: Work) -> dict[str, StatementOrder]:
+    """The orders of a statement, by their start. Raises Problem 404, 422, 503."""
+    keeps = _keeps(door, who, asked)
+    if asked.order_id is not None:
+        ledger, order = await door.order(who, asked.order_id, work=work)
+        tracked = ledger.book.settlements.get(asked.order_id)
+        if tracked is None or not keeps(ledger, order):
+            expected = f"expected an order that is to be settled, is over, and is of what else was asked: {asked.month}"
+            raise problems.invalid([fault("PERIOD", "?order_id", expected)])
+        return {asked.order_id: statement_order(order.order, tracked)}
+    found = await _found(door, who, asked, keeps, work)
+    if not found and asked.site is not None and not _knows(door, who, asked.site):
+        raise problems.not_found("site")
+    return await listed(found.items(), lambda _: True, lambda order: order.starts_at, work, newest_first=False)
+
+
+_Keeps = Callable[[Ledger, TrackedOrder], bool]
+
+
+def _keeps(door: Door, who: Principal, asked: _Asked) -> _Keeps:
+    def keeps(ledger: Ledger, one: TrackedOrder) -> bool:
+        order = one.order
+        return (
+            asked.zone in (None, order.zone)
+            and asked.site in (None, order.site)
+            and asked.month.has(order.starts_at, _time_of(door, order.zone))
+            and door.sees(who, ledger.audience_of(order))
+        )
+
+    return keeps
+
+
+async def _found(door: Door, who: Principal, asked: _Asked, keeps: _Keeps, work: Work) -> dict[str, StatementOrder]:
+    """In memory, then what has left it: a day at a time, for a month may be more than one question may find."""
+    found: dict[str, StatementOrder] = {}
+
+    def take(entry: tuple[Ledger, str, TrackedSettlement]) -> None:
+        ledger, order_id, tracked = entry
+        order = ledger.orders.get(order_id)  # it may have left since: then it is found below
+        if order is not None and keeps(ledger, order):
+            found[order_id] = statement_order(order.order, tracked)
+            if len(found) > MOST_ORDERS:
+                expected = f"expected a zone or a site, for there are more than {MOST_ORDERS} orders in this month"
+                raise problems.invalid([fault("PERIOD", "?site", expected)])
+
+    def entries(ledgers: list[Ledger]) -> list[tuple[Ledger, str, TrackedSettlement]]:
+        return [(ledger, *each) for ledger in ledgers for each in ledger.book.settlements.items()]
+
+    await work.each(entries(list(door.ledgers())), take)
+    past, zones = door.past(who, work), [asked.zone] if asked.zone else sorted(door.entitlements(who).zones)
+    times = [_time_of(door, zone) for zone in zones]
+    since, until = (
+        pick(at(time) for time in times) for pick, at in ((min, asked.month.begins), (max, asked.month.ends))
+    )
+    while since < until:
+        with shorter():
+            over = await past.touching(ORDERS, zones, since, min(since + _DAY, until))
+        await work.each(entries(over), take)
+        since += _DAY
+    return found
+
+
+def _time_of(door: Door, zone: str) -> ZoneInfo:
+    """A zone's time; UTC for one that has left the registry since."""
+    market = door.registry.zones.get(zone)
+    return market.tz if market else ZoneInfo("UTC")
+
+
+def _knows(door: Door, who: Principal, site: str) -> bool:
+    """Whether a site is theirs, or lies in an operator's zone: then there was just nothing to settle."""
+    entry = door.registry.sites.get(site)
+    in_zone = who.role == "operator" and entry is not None and entry.zone in door.entitlements(who).zones
+    return in_zone or door.sees(who, Audience(sites=frozenset({site})))
