@@ -146,7 +146,7 @@ class Owner:
         if mine != self.partitions:
             _log.info("owns", partitions=sorted(mine))
         if self._settler is not None:
-            self._settler.take_over(fresh)
+            self._settler.take_over(mine)
         self.partitions = mine
 
     async def _act(self, ledger: Ledger) -> bool:

@@ -50,6 +50,8 @@ class Settler:
         pass_over: Callable[[Ledger, Subject, str], None],
     ) -> None:
         self._replica, self._meters, self._append, self._pass_over = replica, meters, append, pass_over
+        self._mine: frozenset[int] = frozenset()
+        """The partitions that are ours."""
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._heard: dict[int, dict[str, _Stretch]] = {}
         """By partition of ours and site, of when something was said since it was looked at."""
@@ -74,9 +76,14 @@ class Settler:
         await self._moved.wait()
         self._moved.clear()
 
-    def take_over(self, partitions: frozenset[int]) -> None:
-        """Whoever owned them before may have left a later reading to us."""
-        for partition in partitions:
+    def take_over(self, mine: frozenset[int]) -> None:
+        """Whoever owned a partition before may have left a later reading to us; what is no longer ours is theirs."""
+        fresh, self._mine = mine - self._mine, mine
+        for partition in self._heard.keys() - mine:
+            del self._heard[partition]
+        for partition in self._tasks.keys() - mine:
+            self._tasks.pop(partition).cancel()
+        for partition in fresh:
             book = self._replica.ledgers[partition].book
             for order_id, settlement in book.settlements.items():
                 if settlement.newest is not None:
@@ -97,6 +104,8 @@ class Settler:
     def _hear(self, reading: MeterReading) -> None:
         if (until := self._until.get(reading.site)) is not None and reading.starts_at < until:
             partition = partition_of(reading.zone, TOPICS["dispatch"].partitions)
+            if partition not in self._mine:
+                return
             self._add(partition, reading.site, reading.starts_at, reading.ends_at)
 
     def _wait_for_more(self, site: str, ended_at: datetime) -> None:
