@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections import defaultdict
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gridsignal_schemas.messages import Clearing, Direction, Record
+from gridsignal_schemas.messages import Clearing, Direction, Record, Settlement
 from gridsignal_services.demo.numbers import as_json
 from gridsignal_services.demo.run import play_day
 from gridsignal_services.demo.story import STORIES
@@ -143,7 +146,25 @@ def test_the_days_log_proves_itself(played: Played) -> None:
     assert proof["proven"]
     decided = [record for record in played.records if isinstance(record, Clearing)]
     assert sum(each["clearings"] for each in proof["partitions"]) == len(decided)
+    settled = [record for record in played.records if isinstance(record, Settlement)]
+    assert sum(each["settlements"] for each in proof["partitions"]) == len(settled) > 0
     assert all(each["covered"] >= each["records"] - 1 for each in proof["partitions"]), "the last head covers all"
+
+
+def test_without_the_readings_every_settlement_is_told_of(played: Played, tmp_path: Path) -> None:
+    folder = tmp_path / "changed"
+    shutil.copytree(played.directory, folder)
+    with closing(sqlite3.connect(folder / "log.db")) as log, log:
+        (topic,) = log.execute("SELECT topic FROM topics WHERE name = 'gridsignal.readings'").fetchone()
+        of_readings = "place >> 52 = ? AND instr(headers, 'MeterReading')"
+        assert log.execute(f"DELETE FROM records WHERE {of_readings}", (topic,)).rowcount > 0
+    command = [sys.executable, "-m", "gridsignal", "audit", "verify", str(folder), "--json"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=DAY_S, check=False)
+    faults = json.loads(ended.stdout)["faults"]
+    assert ended.returncode == 1
+    settled = [record for record in played.records if isinstance(record, Settlement)]
+    assert len(faults) == len(settled)
+    assert all("is from other readings or baselines than those on the log" in fault for fault in faults)
 
 
 def test_every_printed_sum_follows_from_the_object_alone(played: Played) -> None:

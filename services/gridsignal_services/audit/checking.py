@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gridsignal_schemas.messages import Award, Clearing, ClearingTrigger, Record, TreeHead
+from gridsignal_schemas.messages import Award, Clearing, ClearingTrigger, Record, Settlement, TreeHead
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.audit.deciding_again import Again, Asked, DecidingAgain, asked_for, differing_awards
 from gridsignal_services.audit.evidence import TrustedSigner, faults_of_head
+from gridsignal_services.audit.settling_again import SettlingAgain
 from gridsignal_services.bus import LogConfigurationError, LogRecord
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.ledger.entry import Outcome, entry_of
@@ -32,6 +33,8 @@ class Checked:
     """How many heads each key has signed."""
     clearings: int = 0
     """Decided again, with the same result."""
+    settlements: int = 0
+    """Computed again, with the same result; none where no readings were given."""
     by_hand: int = 0
     """Made by a person: that they kept the rules is checked, that they chose as they did is not."""
     unreadable: int = 0
@@ -48,6 +51,7 @@ def check(
     records: Callable[[], Iterable[LogRecord]],
     *,
     leaves: Iterable[bytes] = (),
+    readings: Callable[[], Iterable[LogRecord]] | None = None,
     signers: Sequence[TrustedSigner] | None = None,
     heard: Heard = lambda *_: None,
 ) -> Checked:
@@ -58,26 +62,31 @@ def check(
     """
     run = _Run(partition, codec, iter(leaves), signers, heard)
     try:
-        run.deciding = DecidingAgain(_clearings(codec, records()))
+        run.deciding, run.settling = _asked(codec, records())
         for logged in records():
             run.take(logged)
+        if readings is not None:
+            run.settle(readings())
     except LogConfigurationError as broken:  # a record that can't even be taken off the disk
         run.found.faults.append(str(broken))
     run.end()
     return run.found
 
 
-def _clearings(codec: Codec, records: Iterable[LogRecord]) -> list[Asked]:
-    framings, found = codec.framings_of(Clearing), list[Asked]()
+def _asked(codec: Codec, records: Iterable[LogRecord]) -> tuple[DecidingAgain, SettlingAgain]:
+    framings = [*codec.framings_of(Clearing), *codec.framings_of(Settlement)]
+    clearings, settlements = list[Asked](), list[tuple[int, Settlement]]()
     for logged in records:
         if logged.value[:5] in framings:
             try:
-                clearing = codec.decode(logged.value)
+                record = codec.decode(logged.value)
             except Poison:
                 continue
-            if isinstance(clearing, Clearing) and (asked := asked_for(logged.offset, clearing)) is not None:
-                found.append(asked)
-    return found
+            if isinstance(record, Clearing) and (asked := asked_for(logged.offset, record)) is not None:
+                clearings.append(asked)
+            elif isinstance(record, Settlement):
+                settlements.append((logged.offset, record))
+    return DecidingAgain(clearings), SettlingAgain(settlements)
 
 
 class _Run:
@@ -89,7 +98,7 @@ class _Run:
         signers: Sequence[TrustedSigner] | None,
         heard: Heard,
     ) -> None:
-        self.found, self.deciding = Checked(partition), DecidingAgain([])
+        self.found, self.deciding, self.settling = Checked(partition), DecidingAgain([]), SettlingAgain([])
         self._codec, self._leaves, self._signers, self._heard = codec, leaves, signers, heard
         self._ledger = Ledger(partition)
         self._broken = False
@@ -102,6 +111,7 @@ class _Run:
         self.found.records += 1
         self._look_at(logged)
         self.deciding.before(ledger)
+        self.settling.before(ledger)
         try:
             record = self._codec.decode(logged.value)
         except Poison:
@@ -117,7 +127,15 @@ class _Run:
             self._head(logged, record, outcome)
         if isinstance(record, Clearing) and turn is not None:
             again = self._clearing(logged, record, outcome, turn)
+        if isinstance(record, Settlement) and outcome.accepted:
+            self.settling.after(logged.offset, record)
         self._heard(ledger, logged, record, outcome, again)
+
+    def settle(self, readings: Iterable[LogRecord]) -> None:
+        """Computes the settlements again, once all is reduced."""
+        for fault in self.settling.faults(self._ledger, self._codec, readings):
+            self._say(fault)
+        self.found.settlements = self.settling.count
 
     def end(self) -> None:
         """What is still to be told."""

@@ -320,6 +320,7 @@ def _verify_log(args: argparse.Namespace, directory: Path, signers: list[Trusted
                     codec,
                     partial(log.records, "dispatch", partition),
                     leaves=Subtrees(directory / FOLDER / log.epoch, partition).leaves(),
+                    readings=partial(log.records, "readings", partition),
                     signers=signers,
                 )
                 for partition in _begun(log)
@@ -336,7 +337,8 @@ def _verify_log(args: argparse.Namespace, directory: Path, signers: list[Trusted
 def _lines_of(checked: Checked) -> list[str]:
     line = (
         f"partition {checked.partition}: {checked.records} records, {checked.heads} heads fit,"
-        f" {checked.clearings} clearings decided again with the same result"
+        f" {checked.clearings} clearings decided again and {checked.settlements} settlements computed again"
+        " with the same result"
     )
     after = checked.records - checked.covered
     return [line, *([f"  after the last head: {after} records that nothing covers yet"] if after > 1 else [])]

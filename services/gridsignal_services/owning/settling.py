@@ -189,7 +189,7 @@ def next_unsettled(ledger: Ledger, passed_over: Container[Subject] = ()) -> Iter
     """The orders of which a version is owed, the longest first."""
     for order_id in list(ledger.book.settlements_owed):
         owed = ledger.book.settlements[order_id].owed
-        if owed is not None and (found := _unsettled(ledger, order_id, owed, passed_over)) is not None:
+        if owed is not None and (found := unsettled(ledger, order_id, owed, passed_over)) is not None:
             yield found
 
 
@@ -198,14 +198,15 @@ def correctable(ledger: Ledger, orders: Iterable[str], passed_over: Container[Su
     for order_id in orders:
         tracked = ledger.book.settlements.get(order_id)
         if tracked is not None and is_correctable(ledger.book, tracked):
-            found = _unsettled(ledger, order_id, SettlementStatus.CORRECTED, passed_over)
+            found = unsettled(ledger, order_id, SettlementStatus.CORRECTED, passed_over)
             if found is not None:
                 yield found
 
 
-def _unsettled(
-    ledger: Ledger, order_id: str, status: SettlementStatus, passed_over: Container[Subject]
+def unsettled(
+    ledger: Ledger, order_id: str, status: SettlementStatus, passed_over: Container[Subject] = ()
 ) -> Unsettled | None:
+    """The order's next version, of this status; None where it is passed over or can't be settled."""
     book, settlement = ledger.book, ledger.book.settlements[order_id]
     tracked = book.orders[order_id]
     request = book.requests[tracked.order.request_id].request
