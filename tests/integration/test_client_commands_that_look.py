@@ -204,8 +204,8 @@ NO_ZONE = [
     ["push", "prices.csv", "--dataset", "X", "--currency", "EUR", "--timezone", "UTC"],
 ]
 """Each command that asks a door about a zone."""
-ELSEWHERE = {("ingest", "fetch"), ("ingest", "parse"), ("ingest", "record"), ("replay",)}
-"""Commands whose zone is a feed's or a file's, of which no door says whose it is."""
+ELSEWHERE = {("audit", "export"), ("ingest", "fetch"), ("ingest", "parse"), ("ingest", "record"), ("replay",)}
+"""Commands whose zone is a feed's, a log's or a file's, of which no door says whose it is."""
 UNKNOWN = [
     (["order", "list", "--request", "nope"], 1, "No such request, or you may not see it."),
     (["order", "list", "--request", "nope", "--csv"], 1, "No such request, or you may not see it."),

@@ -34,7 +34,7 @@ class Reads(NamedTuple):
 def reads_of(made: FastAPI) -> dict[str, dict[str, str]]:
     operations = {path: of["get"] for path, of in made.openapi()["paths"].items() if "get" in of}
     return {
-        path.replace("{", "").replace("}", ""): {
+        path.replace("{month}", "2024-05").replace("{", "").replace("}", ""): {
             each["name"]: GIVEN[each["name"]]
             for each in operation.get("parameters", ())
             if each["in"] == "query" and each["required"]
