@@ -55,6 +55,11 @@ async def asked(desk: Any) -> str:
     return str(answer.json()["request"]["request_id"])
 
 
+async def statement(who: Any, **narrowed: str) -> dict[str, Any]:
+    """May's, but for when it was asked."""
+    return dict((await who.get("/v1/statements/2024-05", params=narrowed)).json()) | {"as_of": ""}
+
+
 async def a_month_later(world: World) -> None:
     """The next request finds the ledger without those before it, which were settled two days ago."""
     await world.reach(utc("12:00") + MONTH)
@@ -82,10 +87,16 @@ async def test_what_is_a_month_over_is_read_as_it_stood(world: World) -> None:
             (desk, "/v1/readings", {"site": "fra-1", **DAY}),
         ]
         before = [(await who.get(path, params=asked_for)).json() for who, path, asked_for in questions]
+        statements = [
+            await statement(who, **narrowed) for who in (desk, site) for narrowed in ({}, {"order_id": order_id})
+        ]
+        assert [[order["state"] for order in each["orders"]] for each in statements] == [["SETTLED"]] * 4
         await a_month_later(world)
         for (who, path, asked_for), answer in zip(questions, before, strict=True):
             again = await who.get(path, params=asked_for)
             assert (path, again.status_code, again.json()) == (path, 200, answer)
+        again = [await statement(who, **narrowed) for who in (desk, site) for narrowed in ({}, {"order_id": order_id})]
+        assert again == statements
         assert (await desk.get("/v1/orders")).json()["orders"] == []
 
 

@@ -29,7 +29,7 @@ examples:
   gridsignal statement 2024-05
   gridsignal statement 2024-05 --site fra-1 --csv > may.csv
   gridsignal statement 2024-05 --page may.html
-  gridsignal statement 2024-05 --order 018f6b3c-7a00-7000-8000-000000000003 --json
+  gridsignal statement 2024-05 --zone DE-LU --json
 
 docs/settlement.md says what the columns of the CSV are.
 """
