@@ -128,18 +128,19 @@ class Settler:
         heard = self._heard.pop(ledger.partition, {})
         unsettled = list(islice(next_unsettled(ledger, passed_over), _AT_ONCE))
         unsettled += correctable(ledger, self._concerned(ledger, heard), passed_over)
-        made = list[Settlement]()
         try:
-            for each in unsettled:
-                made += await self._made(ledger, each)
-            for start in range(0, len(made), _AT_ONCE):
-                await self._append(ledger, made[start : start + _AT_ONCE])
+            for start in range(0, len(unsettled), _AT_ONCE):
+                await self._settle_some(ledger, unsettled[start : start + _AT_ONCE])
         except (LogUnavailable, Unreadable) as away:
             self._heard[ledger.partition] = heard | self._heard.get(ledger.partition, {})
             self._outage.say(away)
             await asyncio.sleep(_RETRY_S)
             return
         self._outage.over()
+
+    async def _settle_some(self, ledger: Ledger, unsettled: Sequence[Unsettled]) -> None:
+        made = [settlement for each in unsettled for settlement in await self._made(ledger, each)]
+        await self._append(ledger, made)
         for settlement in made:
             self._settled(ledger, settlement)
 

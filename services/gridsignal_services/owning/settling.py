@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from hashlib import sha256
+from itertools import islice
 
 from gridsignal_schemas.messages import (
     DispatchOrder,
@@ -36,7 +37,8 @@ from gridsignal_services.settlement.energy import Gap
 from gridsignal_services.settlement.history import History
 from gridsignal_services.settlement.methods import XOfY
 from gridsignal_services.settlement.pinned import history_method, rule_of
-from gridsignal_services.settlement.settling import Line, Settled
+from gridsignal_services.settlement.rules import SettlementRule
+from gridsignal_services.settlement.settling import Line, Settled, periods
 
 _REASONS = {
     SettlementStatus.PROVISIONAL: "the rule's time for a first version has come",
@@ -141,11 +143,9 @@ class Unsettled:
         terms = self.terms if readings is None else self._adjusted(readings)
         is_awaited = self.status is SettlementStatus.PROVISIONAL and rule.provisional_after_s < rule.missing_after_s
         fee = self.activation_fee or Decimal(0)
-        while True:
-            made = settled(terms, readings, rule, self.currency, fee, is_awaited=is_awaited)
-            if len(made.lines) <= MAX_INTERVALS or rule.interval_s > _WIDEST_S:
-                return made
+        while _are_too_many(terms, rule) and rule.interval_s <= _WIDEST_S:
             rule = rule.model_copy(update={"interval_s": 2 * rule.interval_s})
+        return settled(terms, readings, rule, self.currency, fee, is_awaited=is_awaited)
 
     def _adjusted(self, readings: list[MeterReading]) -> Terms:
         """The terms with the history as the hours before the order make it; as it is where they have a gap."""
@@ -164,6 +164,13 @@ class Unsettled:
         )
         others = (each for each in self.terms.baselines if each.place != declared.place)
         return replace(self.terms, baselines=(*others, changed))
+
+
+def _are_too_many(terms: Terms, rule: SettlementRule) -> bool:
+    """Whether an order has more periods than a record holds: counted, for to settle them takes seconds."""
+    starts_at = terms.starts_at + timedelta(seconds=rule.ramp_in_s)
+    ends_at = terms.ends_at - timedelta(seconds=rule.ramp_out_s)
+    return any(True for _ in islice(periods(rule, starts_at, ends_at), MAX_INTERVALS, None))
 
 
 def _interval(line: Line) -> SettledInterval:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import MeterReading, Record, Settlement, SettlementStatus
+from gridsignal_schemas.messages.settlements import MAX_INTERVALS
 from gridsignal_schemas.values import MW
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import from_micros, micros
@@ -38,6 +41,9 @@ RULE = pinned(
     )
 )
 START, END, OVER = utc("18:00"), utc("18:45"), utc("23:00")
+
+
+MINUTES = pinned(SettlementRule(name="minutes", version=1, interval_s=60))
 
 
 class Spoken(NamedTuple):
@@ -197,3 +203,21 @@ def worth(import_w: int) -> Decimal:
     delivered = min(max(40 * MW - import_w, 0), 12 * MW)
     lacks = max(12 * MW - (40 * MW - import_w), 0)
     return Decimal(delivered) / MW / 4 * 90 - Decimal(lacks) / MW / 4 * 44
+
+
+@pytest.mark.parametrize(("days", "interval_s"), [(2, 60), (3, 120), (31, 960)])
+def test_an_order_of_more_periods_than_a_record_holds_has_the_narrowest_that_fit(days: int, interval_s: int) -> None:
+    market = Market("acme", settlement=RULE)
+    market.offer("acme")
+    market.close()
+    market.answer("acme")
+    market.run_until(END + HOUR)
+    (due,) = next_unsettled(market.ledger)
+    long = replace(due, rule=MINUTES, terms=replace(due.terms, ends_at=START + timedelta(days=days)))
+
+    made = long.settled(Said([], 0))
+
+    assert made is not None
+    lengths = [each.ends_at - each.starts_at for each in made.intervals]
+    assert max(lengths) == timedelta(seconds=interval_s)  # the last before midnight may be shorter
+    assert len(lengths) <= MAX_INTERVALS
