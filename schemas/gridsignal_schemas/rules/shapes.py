@@ -30,6 +30,7 @@ PATTERNS: Mapping[str, str] = {
     "^[0-9a-f]{64}$": "64 hexadecimal digits, in small letters",
     "^[0-9a-f]{128}$": "128 hexadecimal digits, in small letters",
     "^[a-z0-9_]{1,32}$": "1 to 32 small letters, digits and _",
+    "^[12][0-9]{3}-[01][0-9]-[0-3][0-9]$": "a day such as 2030-05-12",
 }
 """What the contract's patterns take, for people."""
 _SECRET = "token"  # noqa: S105 - the name of a field that is never said back

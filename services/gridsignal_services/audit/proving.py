@@ -69,6 +69,8 @@ def record_at(log: LogReading, partition: int, offset: int) -> LogRecord:
     for logged in log.records("dispatch", partition, offset, offset + 1):
         return logged
     start, end = log.bounds("dispatch", partition)
+    if start == end:
+        raise NotProven(f"there is no record on partition {partition}")
     raise NotProven(f"expected an offset of partition {partition} from {start} to {end - 1}, got {offset}")
 
 

@@ -45,8 +45,8 @@ _LAST = TOPICS["dispatch"].partitions - 1
 EXAMPLE = """\
 examples:
   gridsignal audit prove offer OFFER_ID --out offer.json
-  gridsignal audit prove --partition 3 --offset 17 --out record.json
-  gridsignal audit head --partition 3 --out head.json
+  gridsignal audit prove --partition 2 --offset 4 --out record.json
+  gridsignal audit head --partition 2 --out head.json
   gridsignal audit head --since head.json --out newer.json
   gridsignal audit verify offer.json --key 03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8
   gridsignal audit verify head.json newer.json --registry sites.toml

@@ -53,7 +53,8 @@ def words_of(line: str) -> list[str]:
 LINES = list(shown())
 SETTLED = re.compile("gridsignal settle (show|dispute|reject)")
 """Orders are settled an hour after their end: tests/integration/dispatch/test_settlements."""
-HERE = [line for line in LINES if words_of(line)[0] not in ELSEWHERE and not SETTLED.match(line)]
+AUDIT = [line for line in LINES if words_of(line)[0] == "audit"]
+HERE = [line for line in LINES if words_of(line)[0] not in ELSEWHERE and not SETTLED.match(line) and line not in AUDIT]
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -118,6 +119,13 @@ class Stage:
 
     def accepted(self) -> None:
         self.done("gridsignal respond accept ORDER_ID --site fra-1")
+
+    def cleared(self) -> None:
+        """By itself, at the gate's closure; and its offer is under a signed head."""
+        last = time.monotonic() + LONG_S
+        for line in ("gridsignal order list --request REQUEST_ID --json", "gridsignal audit prove offer OFFER_ID"):
+            while not (happened := self(line)).out:
+                assert time.monotonic() < last, happened.err
 
     def released(self) -> None:
         self.done("gridsignal order release ORDER_ID --end +30m")
@@ -185,3 +193,15 @@ def test_it_does_what_it_says(line: str, stage: Stage, request: pytest.FixtureRe
     line = line.replace("/var/lib/gridsignal", "issued").replace("/etc/gridsignal/", "")
     happened = stage(line)
     assert (happened.code, "Traceback" in happened.err) == (0, False), happened.err
+
+
+def test_an_audit_does_what_it_says(stage: Stage) -> None:
+    """Its lines go on from one another: what one writes the next reads."""
+    for step in (Stage.asked_soon, Stage.offered, Stage.cleared):
+        step(stage)
+    key = stage.done("gridsignal audit key --json").rows()[0]["public_key"]
+    with (stage.folder / "sites.toml").open("a", encoding="utf-8") as registry:
+        registry.write(f'\n[signers.ours]\npublic_key = "{key}"\n')
+    for line in AUDIT:
+        line = re.sub("--key [0-9a-f]{64}", f"--key {key}", line)
+        stage.done(line.replace(" gridsignal-data", f" {shlex.quote(str(stage.up.directory))}"))
