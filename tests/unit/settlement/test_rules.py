@@ -107,6 +107,15 @@ def test_a_text_that_is_not_the_canonical_one_is_refused(text: str, message: str
     assert message in str(refused.value)
 
 
+def test_a_text_says_the_same_rule_on_every_machine_whatever_time_zones_it_knows() -> None:
+    text = STANDARD.text.replace('"UTC"', '"Mars/Olympus"')
+    assert SettlementRule.parse(text).time_zone == "Mars/Olympus"
+    with pytest.raises(
+        RuleFault, match=r"/time_zone: expected an IANA time zone such as Europe/Berlin, got '\.\./etc'"
+    ):
+        SettlementRule.parse(STANDARD.text.replace('"UTC"', '"../etc"'))
+
+
 def test_money_has_the_decimals_of_its_currency_unless_the_rule_says_others() -> None:
     assert [minor_unit(currency) for currency in ("EUR", "JPY", "KWD", "CLF")] == [2, 0, 3, 4]
     rule = SettlementRule.of({"name": "ours", "version": 1, "currency_places": {"EUR": 4}})
