@@ -27,7 +27,7 @@ ACTING = {
         "route shell subscription sync tls tokens upgrade websocket wiring"
     ),
     "clients/python/gridsignal/testing": "clock fake records rest",
-    "services/gridsignal_services/access": "issuer keys_at_url refused_tokens signer",
+    "services/gridsignal_services/access": "issuer keys_at_url refused_tokens secret_file",
     "services/gridsignal_services/audit": "keeping subtrees",
     "services/gridsignal_services": (
         "accepting addresses clock collecting composition embedded following kept_file ops output reloading "

@@ -14,7 +14,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from gridsignal_services.access import Role
+from gridsignal_services.access import Role, secret_file
 from gridsignal_services.access.keys import ES256
 from gridsignal_services.access.tokens import TokenRules, Verifier
 
@@ -39,7 +39,7 @@ class LocalIssuer:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = directory / _PRIVATE
         if not path.exists():
-            _write_private(path)
+            secret_file.create(path, _private_key())
         if path.stat().st_mode & 0o077:
             raise PermissionError(f"expected {path.name} to be readable by its owner alone (mode 0600); delete it")
         try:
@@ -78,22 +78,9 @@ class LocalIssuer:
         return jwt.encode({"alg": ES256, "typ": "at+jwt", "kid": self._key.kid}, claims, self._key)
 
 
-def _write_private(path: Path) -> None:
+def _private_key() -> bytes:
     key = ECKey.generate_key("P-256", auto_kid=True)
-    text = json.dumps({**key.as_dict(private=True), "kid": key.kid})
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    # mode at creation, not after it: there is no moment in which others can read the key
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)  # two first starts at once: the first key stays
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+    return json.dumps({**key.as_dict(private=True), "kid": key.kid}).encode()
 
 
 def _replace(path: Path, text: str) -> None:

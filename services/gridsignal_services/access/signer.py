@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,6 +11,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+
+from gridsignal_services.access import secret_file
 
 FILE = "signer.pem"
 
@@ -33,7 +34,8 @@ class Signer:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = directory / FILE
         if not path.exists():
-            _write(path)
+            pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            secret_file.create(path, pem)
         return cls.open(path)
 
     @classmethod
@@ -53,20 +55,3 @@ class Signer:
     def sign(self, text: bytes) -> str:
         """The signature, 64 bytes in hexadecimal."""
         return self._key.sign(text).hex()
-
-
-def _write(path: Path) -> None:
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    # mode at creation, not after it: there is no moment in which others can read the key
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)  # two first starts at once: the first key stays
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
