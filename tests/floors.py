@@ -2,7 +2,7 @@
 
 A room is a package: the SDK, the contract, the protocol, each package of the services, and the services' own modules
 together. Counted are statements and branches; the floors lie in coverage_floors.toml, in whole per cent. Code that
-goes to another room takes its tests along: then both rooms may get a new floor, and the table says which code went.
+goes to another room takes its tests along: then the room it left gets a new floor, and the table says which code went.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def written(floors: Mapping[str, int], reasons: Mapping[str, str]) -> str:
     lines = "".join(f'"{room}" = {floor}\n' for room, floor in sorted(floors.items()))
     head = "# Per cent of statements and branches; `make coverage ARGS=--raise` raises them.\n[floors]\n"
     gone = "".join(f"{json.dumps(room)} = {json.dumps(why)}\n" for room, why in sorted(reasons.items()))
-    return f"{head}{lines}\n# Which code left a room, or came into it, that has a new floor since.\n[moved]\n{gone}"
+    return f"{head}{lines}\n# Which code left a room, that has a new floor since.\n[moved]\n{gone}"
 
 
 def _git(*words: str) -> str:
