@@ -29,6 +29,8 @@ from gridsignal_services.work import NOBODYS, Work
 
 PER_SITE = 2000
 """Some days of quarter hours, some hours of ten seconds."""
+IN_MEMORY = 50_000
+"""Of all sites together, about a hundred megabytes."""
 _PASSED_OVER = 100
 
 
@@ -51,17 +53,24 @@ class _Site:
 class Meters:
     """The readings of every site, ordered by time.
 
-    Bounded: `per_site` intervals of each site and the newest 100 that were passed over; sites by the registry, which
-    the caller asks first.
-    When full: the oldest interval goes to disk.
+    Bounded: `in_memory` intervals, of which each site has its share, `per_site` at most; of each site the newest 100
+    that were passed over; sites by the registry, which the caller asks first.
+    When full: the oldest interval of the site goes to disk.
     Conflates: readings of one meter and interval, to the highest `seq`.
     """
 
     def __init__(
-        self, directory: Path, per_site: int = PER_SITE, at_once: int = AT_ONCE, most_read: int = MOST_READ
+        self,
+        directory: Path,
+        per_site: int = PER_SITE,
+        at_once: int = AT_ONCE,
+        most_read: int = MOST_READ,
+        in_memory: int = IN_MEMORY,
     ) -> None:
         """Older ones lie in `directory`; so many are written at once, and read for one answer."""
-        self._per_site, self._most_read = per_site, most_read
+        self._per_site, self._most_read, self._in_memory_of_all = per_site, most_read, in_memory
+        self._room = per_site
+        """Intervals in memory of one site, as many as there are of them by now."""
         self._sites: dict[str, _Site] = {}
         self._older = OlderReadings(directory, at_once)
 
@@ -72,7 +81,7 @@ class Meters:
         """
         if not is_interval(reading):
             return
-        site = self._sites.setdefault(reading.site, _Site())
+        site = self._site(reading.site)
         place, held = place_of(reading), Held(offset, reading, sha256)
         if place in site.readings:
             if says_more(site.readings, held):
@@ -82,13 +91,11 @@ class Meters:
         else:
             insort(site.places, place)
             site.readings[place] = held
-            if len(site.places) > self._per_site:
-                site.is_full = True
-                self._older.keep(site.readings.pop(site.places.pop(0)))
+            self._make_room(site)
 
     def pass_over(self, reading: MeterReading, fault: Detail) -> None:
         """Remembers why a reading counts for nothing, for those who look for it."""
-        self._sites.setdefault(reading.site, _Site()).passed_over.append(PassedOver(reading, fault))
+        self._site(reading.site).passed_over.append(PassedOver(reading, fault))
 
     async def between(
         self,
@@ -142,6 +149,22 @@ class Meters:
     def close(self) -> None:
         """Forgets what is on disk."""
         self._older.close()
+
+    def _site(self, name: str) -> _Site:
+        """Where one more speaks, those before it have less room."""
+        if (site := self._sites.get(name)) is None:
+            site = self._sites[name] = _Site()
+            room = max(1, min(self._per_site, self._in_memory_of_all // len(self._sites)))
+            if room < self._room:
+                self._room = room
+                for other in self._sites.values():
+                    self._make_room(other)
+        return site
+
+    def _make_room(self, site: _Site) -> None:
+        while len(site.places) > self._room:
+            site.is_full = True
+            self._older.keep(site.readings.pop(site.places.pop(0)))
 
     def _in_memory(
         self, site: str, participant: str | None, starts_at: datetime, ends_at: datetime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterator
 from datetime import timedelta
@@ -145,11 +146,43 @@ async def test_what_has_no_room_is_on_disk_and_not_in_memory(tmp_path: Path) -> 
         add_reading(meters, reading(15 * quarter))
         await meters.write()
     held = meters._sites["fra-1"]
-    assert (len(held.places), len(held.readings), len(meters._older._waiting)) == (2, 2, 0)
+    assert (len(held.places), len(held.readings), meters._older._waiting.count) == (2, 2, 0)
     found = await meters.between("fra-1", utc("18:00"))
     assert [each.starts_at for each in found] == [utc("18:00") + quarter * QUARTER for quarter in range(100)]
     meters.close()
     assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("in_memory", [1, 7, 30])
+async def test_all_sites_together_have_so_much_in_memory(tmp_path: Path, in_memory: int) -> None:
+    """Sites that come later take room from those before them; each has at least one."""
+    meters = Meters(tmp_path, at_once=5, in_memory=in_memory)
+    for quarter in range(20):
+        for site in range(quarter + 1):
+            add_reading(meters, reading(15 * quarter, site=f"site-{site}"))
+        await meters.write()
+    assert sum(len(site.places) for site in meters._sites.values()) <= max(in_memory, len(meters._sites))
+    for site in range(20):
+        found = await meters.between(f"site-{site}", utc("18:00"))
+        assert [each.starts_at for each in found] == [utc("18:00") + each * QUARTER for each in range(site, 20)]
+    meters.close()
+
+
+async def test_what_is_written_while_more_comes_is_found_once_and_by_its_highest_seq(tmp_path: Path) -> None:
+    """Whether its file can be written, or only later."""
+    meters, blocked = Meters(tmp_path / "it", per_site=1, at_once=4), tmp_path / "it"
+    blocked.write_text("a file where a folder should be")
+    for seq in range(1, 9):
+        if seq == 5:
+            blocked.unlink()
+        writing = asyncio.create_task(meters.write())
+        await asyncio.sleep(0)
+        for quarter in range(5):
+            add_reading(meters, reading(15 * quarter, seq=seq if quarter % 2 else 10 - seq, import_w=seq))
+        await writing
+    await meters.write()
+    assert [each.import_w for each in await meters.between("fra-1", utc("18:00"))] == [1, 8, 1, 8, 1]
+    meters.close()
 
 
 async def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
