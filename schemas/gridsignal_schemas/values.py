@@ -151,6 +151,24 @@ class Within:
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A list of shapes that names each thing once: by this field of theirs."""
+
+    by: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._once, handler(source))
+
+    def _once(self, values: list[Any]) -> list[Any]:
+        seen = set[Any]()
+        for name in (getattr(value, self.by) for value in values):
+            if name in seen:
+                raise ValueError(f"expected each {self.by} once, got {name!r:.60} twice")
+            seen.add(name)
+        return values
+
+
 OfferPrice = Annotated[Money, Within(-MAX_PRICE_PER_MWH, MAX_PRICE_PER_MWH)]
 ActivationFee = Annotated[Money, Within(0, MAX_ACTIVATION_FEE)]
 

@@ -7,13 +7,14 @@ import typing
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 from hypothesis import strategies as st
 from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
-from gridsignal_schemas.values import EXACT_MAX, UNPRINTABLE, Symbol, Within
+from gridsignal_schemas.values import EXACT_MAX, UNPRINTABLE, Once, Symbol, Within
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -59,7 +60,8 @@ def _any(annotation: Any, bounds: dict[str, Any]) -> st.SearchStrategy[Any]:
         return st.one_of([st.none() if arg is types.NoneType else _any(arg, bounds) for arg in args])
     if origin is list:
         most = min(bounds.get("max_length", MOST), MOST)
-        return st.lists(_any(args[0], {}), min_size=bounds.get("min_length", 0), max_size=most)
+        unique_by = attrgetter(bounds["by"]) if "by" in bounds else None
+        return st.lists(_any(args[0], {}), min_size=bounds.get("min_length", 0), max_size=most, unique_by=unique_by)
     if origin is dict:
         return st.dictionaries(_any(args[0], {}), _any(args[1], {}), max_size=3)
     if issubclass(annotation, BaseModel):
@@ -88,6 +90,8 @@ def _bounds(extras: tuple[Any, ...]) -> dict[str, Any]:
     for extra in extras:
         if isinstance(extra, Within):
             found |= {"ge": extra.ge, "le": extra.le}
+        if isinstance(extra, Once):
+            found["by"] = extra.by
         for constraint in extra.metadata if isinstance(extra, FieldInfo) else ():
             for name in ("ge", "gt", "le", "min_length", "max_length", "pattern"):
                 if (bound := getattr(constraint, name, None)) is not None:

@@ -45,6 +45,30 @@ async def test_a_reading_is_kept_known_contradicted_or_corrected(typed: Typed) -
         assert "2024-05-12 18:00+0200" in left.out + left.err
 
 
+async def test_a_reading_names_its_certificates(typed: Typed) -> None:
+    named = ("--import", "24MW", "--certificate", "gc-7=250kWh,WIND", "--certificate", "gc/8")
+    assert ("kept" in (await typed(*SAME, *named)).out, (await typed(*SAME, *named)).code) == (True, 0)
+    other = await typed(*SAME, "--import", "24MW", "--certificate", "gc-7=251kWh")
+    assert (other.code, "expected 1906145 or more in order to correct it" in other.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("certificates", "told"),
+    [
+        (["gc-7=250"], "expected an energy in whole Wh such as 250kWh or 1MWh, got '250'"),
+        (["gc-7=250kW"], "expected an energy in whole Wh such as 250kWh or 1MWh, got '250kW'"),
+        (["gc-7=0.5Wh"], "expected an energy in whole Wh such as 250kWh or 1MWh, got '0.5Wh'"),
+        (["gc 7"], "certificate_id: expected 1 to 128 letters, digits, _, ., :, / and -, got 'gc 7'"),
+        (["gc-7=1MWh,on shore"], "source: expected 1 to 64 letters, digits, - and _, got 'on shore'"),
+        (["gc-7", "gc-7=1MWh"], "--certificate: expected each certificate_id once, got 'gc-7' twice"),
+        ([f"gc-{n}" for n in range(17)], "--certificate: expected at most 16 values, got a list of 17"),
+    ],
+)
+async def test_a_certificate_that_can_not_be_one_is_refused(typed: Typed, certificates: list[str], told: str) -> None:
+    left = await typed(*SAME, "--import", "24MW", *(f"--certificate={each}" for each in certificates))
+    assert (left.code, told in left.err) == (2, True), left.err
+
+
 async def test_programs_read_what_became_of_it(typed: Typed) -> None:
     first, again = [(await typed(*SAME, "--import", "24MW", "--json")).rows()[0] for _ in range(2)]
     assert (first["state"], again["state"], first["seq"]) == ("KEPT", "KNOWN", 1906144)

@@ -19,7 +19,15 @@ from gridsignal.subscription import Subscription
 from gridsignal.wanted import subscriptions_of
 from gridsignal.wiring import Wiring
 from gridsignal_schemas.frames import Mode, Receipt, States
-from gridsignal_schemas.messages import DispatchOrder, DispatchRequest, Flexibility, FlexOffer, MeterReading, Settlement
+from gridsignal_schemas.messages import (
+    DispatchOrder,
+    DispatchRequest,
+    EnergyCertificate,
+    Flexibility,
+    FlexOffer,
+    MeterReading,
+    Settlement,
+)
 
 Report = Literal["STARTED", "SUSTAINING", "UNAVAILABLE", "COMPLETED"]
 
@@ -138,6 +146,7 @@ class Grid:
         revision: int = 1,
         flexibility: Flexibility = SHED,
         expires_at: datetime | None = None,
+        certificates: Sequence[EnergyCertificate] = (),
         **terms: Unpack[Terms],
     ) -> Receipt:
         """Offers flexible load; returns once the log has it.
@@ -146,8 +155,8 @@ class Grid:
         divisible down to its smallest award, with the notice and ramps that fit; any field of the option can be given
         by name. An operator can extend its order within that window alone: name a later `ends_at` where the load can
         wait. It stands by until the request is over unless `expires_at` says
-        otherwise. A FlexOffer is sent as it is. Whether the offer keeps the rules and is chosen follows as
-        OfferDecision.
+        otherwise. `certificates` are for people, no rule reads them. A FlexOffer is sent as it is. Whether the offer
+        keeps the rules and is chosen follows as OfferDecision.
 
         Raises Refused (Invalid, Conflict, ...), and DeadlinePassed when it could not be sent before gate closure: also
         for a request that a program finds in its snapshot after a restart, and whose gate has closed since.
@@ -167,6 +176,7 @@ class Grid:
                 flexibility=flexibility,
                 expires_at=expires_at,
                 site=self._site("offer"),
+                certificates=certificates,
             )
             deadline = deadline_of(request, expires_at or request.ends_at)
         return await self._wiring.post.submit("offer", ident, ident, body, deadline)
@@ -270,7 +280,8 @@ class Grid:
         """Reports what flowed in one interval: a MeterReading, or its fields by name.
 
         `meter`, `starts_at`, `ends_at` and `import_w` are needed; point CONNECTION, export_w 0, quality OK and a `seq`
-        that counts intervals are filled in. A reading can reach the log twice when a receipt is lost: `seq` tells.
+        that counts intervals are filled in; `certificates` are the EnergyCertificates cancelled for it. A reading can
+        reach the log twice when a receipt is lost: `seq` tells.
         """
         site = self._site("report readings")
         body = reading_body(site, fields) if reading is None else body_of(reading)

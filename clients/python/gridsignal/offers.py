@@ -5,6 +5,7 @@ A decision: records and numbers in, the body of an offer out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypedDict
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from gridsignal.errors import UsageError
 from gridsignal_schemas.messages import (
     DispatchRequest,
+    EnergyCertificate,
     Flexibility,
     FlexibilityKind,
     OfferOption,
@@ -64,6 +66,7 @@ def offer_body(
     flexibility: Flexibility,
     expires_at: datetime | None,
     site: str | None,
+    certificates: Sequence[EnergyCertificate] = (),
 ) -> dict[str, Any]:
     """An offer on a request as the frame carries it: participant (and site, if None) are the session's."""
     body: dict[str, Any] = {
@@ -76,6 +79,8 @@ def offer_body(
         "flexibility": flexibility.model_dump(mode="json", exclude_none=True),
         "expires_at": rfc3339(expires_at or request.ends_at),
     }
+    if certificates:
+        body["certificates"] = [each.model_dump(mode="json", exclude_none=True) for each in certificates]
     return body if site is None else body | {"site": site}
 
 

@@ -1,5 +1,6 @@
 """All records of the contract, one class each, named like their .avsc."""
 
+from gridsignal_schemas.messages.certificates import EnergyCertificate
 from gridsignal_schemas.messages.decisions import (
     Award,
     Clearing,
@@ -97,6 +98,7 @@ __all__ = [
     "DispatchOrder",
     "DispatchRequest",
     "DisputeRejected",
+    "EnergyCertificate",
     "Firmness",
     "FlexOffer",
     "Flexibility",

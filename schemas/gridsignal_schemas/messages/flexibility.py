@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gridsignal_schemas.messages.certificates import Certificates
 from gridsignal_schemas.messages.terms import (
     ClearingMode,
     Decision,
@@ -234,6 +235,8 @@ class FlexOffer(Record):
     """How and at what cost to the work."""
     expires_at: Timestamp
     """Not to be called after this."""
+    certificates: Certificates | None = None
+    """Of the energy that the offer moves; for people, no rule reads them."""
 
 
 class OfferWithdrawal(Record):

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gridsignal_schemas.messages.certificates import Certificates
 from gridsignal_schemas.messages.flexibility import Ramp
 from gridsignal_schemas.messages.terms import Direction, RunMode
 from gridsignal_schemas.values import (
@@ -224,6 +225,8 @@ class MeterReading(Record):
     """How good the figure is."""
     seq: Annotated[int, Field(ge=0, le=EXACT_MAX)]
     """Counts the meter's readings."""
+    certificates: Certificates | None = None
+    """Cancelled for what was taken from the grid in this interval."""
 
 
 class SiteRegistration(Record):

@@ -27,6 +27,7 @@ PATTERNS: Mapping[str, str] = {
     "^[A-Z]{3}$": "three capitals, such as EUR",
     "^[A-Za-z0-9_.:-]{0,64}$": "at most 64 letters, digits, _, ., : and -",
     "^[A-Za-z0-9_.:-]{1,64}$": "1 to 64 letters, digits, _, ., : and -",
+    "^[A-Za-z0-9_.:/-]{1,128}$": "1 to 128 letters, digits, _, ., :, / and -",
     "^[0-9a-f]{64}$": "64 hexadecimal digits, in small letters",
     "^[0-9a-f]{128}$": "128 hexadecimal digits, in small letters",
     "^[a-z0-9_]{1,32}$": "1 to 32 small letters, digits and _",

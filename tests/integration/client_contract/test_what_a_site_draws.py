@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import gridsignal
-from gridsignal import MW, DispatchRequest, OfferDecision
+from gridsignal import MW, DispatchRequest, EnergyCertificate, OfferDecision
 from gridsignal_schemas.messages import BaselineDeclaration, MeterReading
 from tests.builders import a_dispatch_request, utc
 from tests.integration.client_contract.hearing import hear, ordered
@@ -28,6 +28,13 @@ READINGS: dict[str, tuple[datetime, timedelta, dict[str, Any], str]] = {
     "more than the connection carries": (NOON - QUARTER, QUARTER, {"import_w": 60 * MW + 1}, "reading_above_capacity"),
     "more than it carries back": (NOON - QUARTER, QUARTER, {"export_w": 61 * MW}, "reading_above_capacity"),
     "computers that give power": (NOON - QUARTER, QUARTER, {"point": "IT", "export_w": 1}, "reading_export"),
+    "a certificate": (NOON - QUARTER, QUARTER, {"certificates": [EnergyCertificate(certificate_id="gc/1")]}, ""),
+    "a certificate twice": (
+        NOON - QUARTER,
+        QUARTER,
+        {"certificates": [EnergyCertificate(certificate_id="gc/1", energy_wh=wh) for wh in (1, 2)]},
+        "not sent",
+    ),
     "less than nothing": (NOON - QUARTER, QUARTER, {"import_w": -1}, "not sent"),
 }
 

@@ -15,13 +15,18 @@ from pydantic import TypeAdapter, ValidationError
 from gridsignal.__main__ import USAGE
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import market_time, printable
-from gridsignal_schemas.values import MAX_POWER_W, Code, Identifier, Money, ShortText, text_of_decimal
+from gridsignal.errors import UsageError
+from gridsignal_schemas.messages.certificates import Certificates, EnergyCertificate
+from gridsignal_schemas.rules.shapes import message_of, shape_fault
+from gridsignal_schemas.values import EXACT_MAX, MAX_POWER_W, Code, Identifier, Money, ShortText, text_of_decimal
 
 _NUMBER = r"[0-9]{1,14}(?:\.[0-9]{1,9})?"
 _QUANTITY = re.compile(rf"({_NUMBER})\s*([^\W\d_]*)")
 _POWER = {"w": 1, "kw": 10**3, "mw": 10**6, "gw": 10**9}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST = timedelta(days=3660)
+CERTIFICATE = "ID[=ENERGY[,SOURCE]]"
+"""How a certificate is typed."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 TIMES = """\
 A TIME is a day such as 2030-05-12 (its first moment, in the zone's market time),
@@ -119,6 +124,36 @@ def power_w(text: str) -> int:
         most = MAX_POWER_W // _POWER["gw"]
         raise argparse.ArgumentTypeError(f"expected a power such as 12MW or 500kW, {most}GW at most, got {text!r:.60}")
     return int(watts)
+
+
+def certificate(text: str) -> EnergyCertificate:
+    """An energy certificate as ID, ID=ENERGY or ID=ENERGY,SOURCE."""
+    ident, _, rest = text.partition("=")
+    energy, _, source = rest.partition(",")
+    said = {"certificate_id": ident, "energy_wh": _energy_wh(energy) if rest else None, "source": source or None}
+    try:
+        return EnergyCertificate.model_validate(said)
+    except ValidationError as wrong:
+        fault = shape_fault(wrong.errors(include_url=False)[0])
+        raise argparse.ArgumentTypeError(f"{fault.pointer[1:]}: {fault.message}") from None
+
+
+def certificates(found: Sequence[EnergyCertificate] | None) -> list[EnergyCertificate] | None:
+    """Those that were typed, where they are as many as a record names. Raises UsageError."""
+    try:
+        return TypeAdapter(Certificates | None).validate_python(found)
+    except ValidationError as wrong:
+        raise UsageError(f"--certificate: {message_of(wrong.errors(include_url=False)[0])}") from None
+
+
+def _energy_wh(text: str) -> int:
+    match = _QUANTITY.fullmatch(text.strip())
+    number, unit = match.groups() if match else ("", "")
+    power = _POWER.get(unit.lower().removesuffix("h"), 0) if unit.lower().endswith("h") and unit[:1] != "m" else 0
+    energy = Decimal(number or 0) * power
+    if not power or energy != int(energy) or energy > EXACT_MAX:
+        raise argparse.ArgumentTypeError(f"expected an energy in whole Wh such as 250kWh or 1MWh, got {text!r:.60}")
+    return int(energy)
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:

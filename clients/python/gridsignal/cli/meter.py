@@ -8,10 +8,24 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import TypeAdapter
+
 import gridsignal
+from gridsignal import EnergyCertificate
 from gridsignal.__main__ import FAILED, OK
 from gridsignal.answers import number_of
-from gridsignal.cli.arguments import Arguments, give_examples, identifier, moment, power_w, span, whole
+from gridsignal.cli.arguments import (
+    CERTIFICATE,
+    Arguments,
+    certificate,
+    certificates,
+    give_examples,
+    identifier,
+    moment,
+    power_w,
+    span,
+    whole,
+)
 from gridsignal.cli.connection import add_doors, add_options, archive, exit_code, open_grid, tell
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import period, printable, when
@@ -23,6 +37,7 @@ EXAMPLE = """\
 examples:
   gridsignal meter report --site fra-1 --import 24MW
   gridsignal meter report --site fra-1 --import 23.5MW --seq 3000000
+  gridsignal meter report --site fra-1 --from -2h --import 24MW --certificate gc-7=6MWh,WIND
   gridsignal meter report --site muc-1 --from 2024-05-12T18:00+02:00 --for 15m --export 2MW --meter battery
 
 Of two readings of the same time the one with the higher --seq counts, of two with the same the first: a correction
@@ -36,6 +51,7 @@ WORDS = {
     "export_w": "--export",
     "seq": "--seq",
     "site": "--site",
+    "certificates": "--certificate",
 }
 """What says each field of a reading that is typed."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,6 +87,8 @@ def parser() -> Arguments:
     report.add_argument("--meter", type=identifier, default="main", metavar="NAME", help="the meter (%(default)s)")
     number = "of two readings of the same time the higher counts (default: the interval's number since 1970)"
     report.add_argument("--seq", type=whole(0, EXACT_MAX), metavar="N", help=number)
+    named = "an energy certificate cancelled for it, such as gc-7=250kWh,WIND; again for each further one"
+    report.add_argument("--certificate", type=certificate, action="append", metavar=CERTIFICATE, help=named)
     add_options(report, site=True, address=add_doors)
     give_examples(actions, EXAMPLE)
     return arguments
@@ -118,6 +136,7 @@ def _reading(args: argparse.Namespace) -> dict[str, Any]:
         "export_w": args.export_w or 0,
         "quality": "OK",
         "seq": number_of(starts_at, ends_at) if args.seq is None else args.seq,
+        "certificates": certificates(args.certificate),
     }
 
 
@@ -149,7 +168,8 @@ def _place(reading: dict[str, Any]) -> tuple[datetime, datetime]:
 
 
 def _says(reading: dict[str, Any]) -> tuple[Any, ...]:
-    return *(reading[name] for name in _SAID), reading["seq"]
+    named = TypeAdapter(list[EnergyCertificate]).validate_python(reading.get("certificates") or [])
+    return *(reading[name] for name in _SAID), reading["seq"], tuple(named)
 
 
 async def _counted(door: Archive, site: str, reading: dict[str, Any]) -> list[dict[str, Any]] | None:

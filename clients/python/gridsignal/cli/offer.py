@@ -14,7 +14,19 @@ from typing import Any
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
 from gridsignal.cli import offers
-from gridsignal.cli.arguments import Arguments, give_examples, identifier, moment, power_w, price, span, words
+from gridsignal.cli.arguments import (
+    CERTIFICATE,
+    Arguments,
+    certificate,
+    certificates,
+    give_examples,
+    identifier,
+    moment,
+    power_w,
+    price,
+    span,
+    words,
+)
 from gridsignal.cli.connection import add_doors, add_options, archive, current, exit_code, open_grid, tell
 from gridsignal.cli.tables import printable, show_rows, when
 from gridsignal.cli.words import reason_in
@@ -51,6 +63,7 @@ WORDS = {
     "max_duration_s": "--until",
     "expires_at": "REQUEST_ID",
     "divisible": "--indivisible",
+    "certificates": "--certificate",
 }
 """What says each field of an offer."""
 WITHDRAWN = {"": "OFFER_ID", "offer_id": "OFFER_ID", "reason": "--reason", "site": "--site"}
@@ -81,6 +94,8 @@ def parser() -> Arguments:
     create.add_argument(
         "--offer-id", type=identifier, metavar="ID", help="repeat an offer whose receipt you did not see"
     )
+    named = "an energy certificate of what it moves, for people; again for each further one"
+    create.add_argument("--certificate", type=certificate, action="append", metavar=CERTIFICATE, help=named)
     add_options(create, site=True, address=add_doors)
     withdraw = actions.add_parser("withdraw", help="take an offer back")
     withdraw.add_argument("offer_id", type=identifier, metavar="OFFER_ID")
@@ -108,12 +123,14 @@ async def _create(args: argparse.Namespace) -> int:
         if request is None:
             tell(await _why_not(args, grid.now))
             return FAILED
-        terms = _terms(args, request)
+        terms, named = _terms(args, request), certificates(args.certificate)
         offer_id = args.offer_id or uuid7()
         if not args.json:
             print(f"offering as {offer_id}", file=sys.stderr)
         try:
-            receipt = await grid.offer(request, args.power, args.price, offer_id=offer_id, **terms)
+            receipt = await grid.offer(
+                request, args.power, args.price, offer_id=offer_id, certificates=named or (), **terms
+            )
         except gridsignal.DeadlinePassed as late:
             if late.sent or grid.now() < request.gate_closure_at:
                 raise
@@ -167,6 +184,7 @@ def _is_offered_again(args: argparse.Namespace, offer: gridsignal.FlexOffer) -> 
         (option.power_w, args.power),
         (option.price_per_mwh, Decimal(args.price)),
         (option.divisible, not args.indivisible),
+        (offer.certificates, args.certificate),
         (option.notice_s, option.notice_s if args.notice is None else int(args.notice.total_seconds())),
     ]
     return "until" in getattr(args, "from_now", ()) and all(was == now for was, now in said)
