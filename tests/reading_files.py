@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -45,3 +46,10 @@ def a_month_of_hours(until: date) -> str:
     """Every hour of the thirty days before a day, and of the day itself."""
     days = [until - timedelta(days=back) for back in range(30, -1, -1)]
     return csv_of(line for day in days for line in hours(day, {hour: 10**6 * (20 + hour % 7) for hour in range(24)}))
+
+
+def an_hour_of_regulation() -> str:
+    """An hour and five minutes of a signal of 5 MW and a response that is ten seconds late, as a CSV."""
+    signal_mw = [5 * math.sin(place / 11.3) for place in range(392)]
+    lines = [f"{10 * place},{signal_mw[place + 1]:.6f},{signal_mw[place]:.6f}" for place in range(391)]
+    return csv_of(lines, "seconds,expected_reg_mw,response_mw")

@@ -58,6 +58,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("prices", "gridsignal_services.cli.prices", "server", "prices and carbon of a period, as known"),
         Command("totals", "gridsignal_services.cli.totals", "server", "asked, offered, delivered and paid, added up"),
         Command("settle", "gridsignal_services.cli.settle", "server", "what orders came to, disputed, or from a file"),
+        Command("regulation", "gridsignal_services.cli.regulation", "cli", "score how a resource followed a signal"),
         Command("statement", "gridsignal_services.cli.statement", "server", "what a month's orders came to, to print"),
     ),
     "for who runs it": (

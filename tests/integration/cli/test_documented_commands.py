@@ -17,7 +17,7 @@ from gridsignal.__main__ import COMMANDS
 from gridsignal_services.registry import example_registry_text
 from tests.integration.cli.conftest import Ran, Up, ran
 from tests.patience import LONG_S
-from tests.reading_files import a_month_of_hours
+from tests.reading_files import a_month_of_hours, an_hour_of_regulation
 from tests.settling_cases import uftp
 
 ROOT = Path(__file__).parents[3]
@@ -175,6 +175,7 @@ def stage(up: Up, tmp_path: Path) -> Iterator[Stage]:
         "utf-8",
     )
     (tmp_path / "case.json").write_text(json.dumps(uftp(8)), "utf-8")
+    (tmp_path / "hour.csv").write_text(an_hour_of_regulation(), "utf-8")
     (tmp_path / "readings.csv").write_text(a_month_of_hours(date(2024, 5, 14)), "utf-8")
     made = Stage(up, tmp_path)
     yield made
