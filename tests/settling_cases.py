@@ -6,7 +6,8 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from gridsignal_services.settlement.case_file import Case, SettledCase
+from gridsignal_services.settlement.case_file import Case
+from gridsignal_services.settlement.settled_case import SettledCase
 
 Line = dict[str, Any]
 DAY = "2024-05-12"

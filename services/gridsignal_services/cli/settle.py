@@ -27,7 +27,8 @@ from gridsignal_services.cli.api import (
     show_json,
     show_sheet,
 )
-from gridsignal_services.settlement.case_file import Case, CaseFault, CaseOrder, SettledCase
+from gridsignal_services.settlement.case_file import Case, CaseFault, CaseOrder
+from gridsignal_services.settlement.settled_case import SettledCase
 from gridsignal_services.settlement.settling import Line, Settled
 
 EXAMPLE = """\

@@ -27,6 +27,8 @@ from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.tracked import Ahead, TrackedOrder
 from gridsignal_services.settlement.delivery import amount, deviation, share_of, wh_of
 from gridsignal_services.settlement.energy import Gap, Mean, net_means
+from gridsignal_services.settlement.periods import Netting
+from gridsignal_services.settlement.pinned import rule_of
 
 _BROKEN_OFF = frozenset({OrderState.COMPLETED, OrderState.ABORTED, OrderState.DEFAULTED})
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -82,6 +84,10 @@ class Terms:
     """What orders that were accepted before it take of the same deviation."""
     behind: Profile
     """What those that come after it would."""
+    netting: Netting | None
+    """Where the rule of its request has its energies netted."""
+    nettings: tuple[Netting, ...]
+    """Where the rules of those before and after it have theirs."""
     baselines: tuple[Declared, ...]
     """Those it counts on, oldest first."""
     capacity_w: int | None
@@ -111,15 +117,17 @@ def terms_of(book: Book, tracked: TrackedOrder) -> Terms | None:
     asked = book.requests[order.request_id]
     starts_at, ends_at = order.starts_at, order.ends_at or _NEVER
     site = book.sites.get(order.site)
-    ahead, behind = _sharing(book, tracked)
+    sharing = _sharing(book, tracked)
     return Terms(
         starts_at=starts_at,
         ends_at=ends_at,
         over_at=_over_at(tracked),
         direction=order.direction,
         ordered=Profile(tracked.blocks()),
-        ahead=ahead,
-        behind=behind,
+        ahead=Profile(each.block for each in sharing if each.turn < tracked.turn),
+        behind=Profile(each.block for each in sharing if each.turn > tracked.turn),
+        netting=_netting(book, tracked),
+        nettings=tuple(dict.fromkeys(each.netting for each in sharing if each.netting is not None)),
         baselines=tuple(_counting(book, tracked, starts_at, ends_at)),
         capacity_w=None if site is None else site.capacity_w,
         pricing=asked.request.pricing,
@@ -150,15 +158,21 @@ def _over_at(tracked: TrackedOrder) -> datetime:
     return min(ends_at, next((step.at for step in tracked.history if step.state in _BROKEN_OFF), ends_at))
 
 
-def _sharing(book: Book, tracked: TrackedOrder) -> tuple[Profile, Profile]:
+def _netting(book: Book, tracked: TrackedOrder) -> Netting | None:
+    """Where an order's energies are netted; None where its request brought no rule."""
+    pinned = book.requests[tracked.order.request_id].request.settlement
+    if pinned is None:
+        return None
+    return Netting.of(rule_of(pinned.parameters), tracked.order.starts_at, tracked.order.ends_at or _over_at(tracked))
+
+
+def _sharing(book: Book, tracked: TrackedOrder) -> list[Ahead]:
     """What others take of the site's deviation before and after it; nobody's real order waits behind a dry run."""
-    others = chain.from_iterable(block_ahead(other, tracked) for other in orders_of(book, tracked.order.site))
-    sharing = [*others, *tracked.ahead]
-    ahead = Profile(block for turn, block in sharing if turn < tracked.turn)
-    return ahead, Profile(block for turn, block in sharing if turn > tracked.turn)
+    others = chain.from_iterable(block_ahead(book, other, tracked) for other in orders_of(book, tracked.order.site))
+    return [*others, *tracked.ahead]
 
 
-def block_ahead(other: TrackedOrder, tracked: TrackedOrder) -> list[Ahead]:
+def block_ahead(book: Book, other: TrackedOrder, tracked: TrackedOrder) -> list[Ahead]:
     """What another order of the site takes of the order's deviation if its turn comes first; nothing for most.
 
     Each participant is measured by its own readings: who has the site next delivers nothing of what the last one owes.
@@ -175,8 +189,8 @@ def block_ahead(other: TrackedOrder, tracked: TrackedOrder) -> list[Ahead]:
     )
     if not shares:
         return []
-    over_at = _over_at(other)
-    return [(other.turn, block._replace(ends_at=min(block.ends_at, over_at))) for block in other.blocks()]
+    over_at, netting = _over_at(other), _netting(book, other)
+    return [Ahead(other.turn, block._replace(ends_at=min(block.ends_at, over_at)), netting) for block in other.blocks()]
 
 
 def ordered_ws(tracked: TrackedOrder, until: datetime) -> int:

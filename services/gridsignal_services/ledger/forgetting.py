@@ -90,12 +90,13 @@ def _is_unsettled(book: Book, tracked: TrackedRequest) -> bool:
 class _Taken:
     """What orders take of the delivery of others, to be kept with those."""
 
-    def __init__(self) -> None:
+    def __init__(self, book: Book) -> None:
+        self._book = book
         self._of: dict[str, tuple[TrackedOrder, list[Ahead]]] = {}
 
     def take(self, one: TrackedOrder, other: TrackedOrder) -> None:
         """What the one takes of the other's deviation, in its turn."""
-        if found := block_ahead(one, other):
+        if found := block_ahead(self._book, one, other):
             self._of.setdefault(other.order.order_id, (other, []))[1].extend(found)
 
     def keep(self) -> None:
@@ -115,7 +116,7 @@ def _alone(book: Book, tracked: TrackedRequest) -> Steps[tuple[Book, _Taken]]:
     asked = {(tracked.request.request_id, book.offers[key].offer.site) for key in tracked.offers}
     alone.fixed = {key: book.fixed[key] for key in asked & book.fixed.keys()}
     yield
-    taken = _Taken()
+    taken = _Taken(book)
     orders_of_site: dict[str, list[TrackedOrder]] = {}
     for order in _orders(book, tracked):
         alone.orders[order.order.order_id] = order

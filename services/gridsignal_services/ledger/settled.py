@@ -9,10 +9,11 @@ from gridsignal_schemas.messages import MeterReading, QuantityKind
 from gridsignal_schemas.rules.baselines import counting, runs_of
 from gridsignal_schemas.rules.profile import Profile
 from gridsignal_services.ledger.delivered import Terms
-from gridsignal_services.settlement import settling
+from gridsignal_services.settlement import claims
+from gridsignal_services.settlement.claims import Claim, Site
 from gridsignal_services.settlement.energy import Energies, Gap, Mean, net_means
 from gridsignal_services.settlement.rules import SettlementRule
-from gridsignal_services.settlement.settling import Claim, Settled, Site, settle
+from gridsignal_services.settlement.settling import Settled, settle
 
 
 def settled(
@@ -38,12 +39,14 @@ def settled(
     def claim(power: Profile) -> Claim:
         return Claim(terms.starts_at, ends_at, QuantityKind.DELTA, power)
 
-    paid = settling.Terms(
+    paid = claims.Terms(
         claim=Claim(terms.starts_at, min(terms.over_at, ends_at), QuantityKind.DELTA, terms.ordered),
         ends_at=ends_at,
         direction=terms.direction,
         ahead=(claim(terms.ahead),),
         behind=(claim(terms.behind),),
+        netting=terms.netting,
+        nettings=terms.nettings,
         pricing=terms.pricing,
         price_per_mwh=terms.bid_per_mwh,
         clearing_price_per_mwh=terms.clearing_price_per_mwh,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import (
@@ -27,11 +28,19 @@ from gridsignal_schemas.rules.profile import Block
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.needs import Needs
+from gridsignal_services.settlement.periods import Netting
 
 Turn = tuple[bool, int, str]
 """Of overlapping orders the smaller comes first."""
-Ahead = tuple[Turn, Block]
-"""What an order takes of a deviation, in its turn."""
+
+
+class Ahead(NamedTuple):
+    """What an order takes of a deviation that others share."""
+
+    turn: Turn
+    block: Block
+    netting: Netting | None
+    """Where its rule has energies netted; None where its request brought no rule."""
 
 
 @dataclass(slots=True)

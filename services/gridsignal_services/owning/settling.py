@@ -36,9 +36,10 @@ from gridsignal_services.settlement.baselines import adjusted, adjustment
 from gridsignal_services.settlement.energy import Gap
 from gridsignal_services.settlement.history import History
 from gridsignal_services.settlement.methods import XOfY
+from gridsignal_services.settlement.periods import Netting
 from gridsignal_services.settlement.pinned import history_method, rule_of
 from gridsignal_services.settlement.rules import SettlementRule
-from gridsignal_services.settlement.settling import Line, Settled, periods
+from gridsignal_services.settlement.settling import Line, Settled
 
 _REASONS = {
     SettlementStatus.PROVISIONAL: "the rule's time for a first version has come",
@@ -168,9 +169,8 @@ class Unsettled:
 
 def _are_too_many(terms: Terms, rule: SettlementRule) -> bool:
     """Whether an order has more periods than a record holds: counted, for to settle them takes seconds."""
-    starts_at = terms.starts_at + timedelta(seconds=rule.ramp_in_s)
-    ends_at = terms.ends_at - timedelta(seconds=rule.ramp_out_s)
-    return any(True for _ in islice(periods(rule, starts_at, ends_at), MAX_INTERVALS, None))
+    time = Netting.of(rule, terms.starts_at, terms.ends_at)
+    return any(True for _ in islice(time.grid.periods(time.starts_at, time.ends_at), MAX_INTERVALS, None))
 
 
 def _interval(line: Line) -> SettledInterval:

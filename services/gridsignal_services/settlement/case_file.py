@@ -1,4 +1,4 @@
-"""A settlement case from outside: orders, baselines and readings in one JSON file, and what they come to.
+"""A settlement case from outside: orders, baselines and readings in one JSON file.
 
 Bounded: MAX_CASE bytes of a file, MAX_LINES settlement periods of an order. What goes beyond is refused with its place.
 """
@@ -6,7 +6,7 @@ Bounded: MAX_CASE bytes of a file, MAX_LINES settlement periods of an order. Wha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -15,8 +15,6 @@ from pydantic import BeforeValidator, Field
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Direction, Pricing, Quality, QuantityKind, RunMode
-from gridsignal_schemas.rules.in_force import Statement, in_force
-from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_schemas.rules.readings import LONGEST_READING
 from gridsignal_schemas.strict_json import NotJson, NotTheShape, read
 from gridsignal_schemas.values import (
@@ -33,10 +31,7 @@ from gridsignal_schemas.values import (
     Within,
     rfc3339,
 )
-from gridsignal_services.settlement.energy import Energies, Gap, Installed, Mean, net_means
 from gridsignal_services.settlement.rules import STANDARD, RuleFault, SettlementRule, shipped_rule
-from gridsignal_services.settlement.said import Said
-from gridsignal_services.settlement.settling import Claim, Settled, Site, Terms, flows, settle
 
 MAX_CASE = 64 * 1024 * 1024
 """Bytes of a case file: half a million readings."""
@@ -102,6 +97,8 @@ class CaseOrder(Shape):
     deficiency_price_per_mwh: DeficiencyPrice = Decimal(0)
     activation_fee: Fee = Decimal(0)
     run_mode: Annotated[RunMode, Field(strict=False)] = RunMode.LIVE
+    rule: Annotated[str | dict[str, Any], BeforeValidator(_name_or_parameters)] | None = None
+    """By which it is settled; the case's where it has none of its own."""
 
 
 class CaseBaseline(Shape):
@@ -181,54 +178,27 @@ class Case(Shape):
         return list(dict.fromkeys(each.site for lines in (self.baseline, self.readings) for each in lines))
 
 
-class SettledCase:
-    """What a case comes to: each order's settlement, and what flows between the parties."""
-
-    def __init__(self, case: Case) -> None:
-        """Settles a case that `Case.parse` gave. Raises CaseFault where its rule is none."""
-        self.case = case
-        self.rule = rule_of(case)
-        sites = {site: _site(case, site) for site in case.sites}
-        self.settled: list[Settled] = []
-        """One for each order, in their order."""
-        claims = [_claim(order) for order in case.orders]
-        for number, order in enumerate(case.orders):
-            if order.run_mode is RunMode.DRY_RUN:
-                self.settled.append(Settled((), Decimal(0), Decimal(0)))
-                continue
-            sharing = {
-                turn: claims[turn] for turn, other in enumerate(case.orders) if turn != number and _shares(other, order)
-            }
-            terms = Terms(
-                claim=claims[number],
-                ends_at=order.ends_at,
-                direction=order.direction,
-                ahead=[claim for turn, claim in sharing.items() if turn < number],
-                behind=[claim for turn, claim in sharing.items() if turn > number],
-                pricing=_pricing(order),
-                price_per_mwh=order.price_per_mwh or Decimal(0),
-                clearing_price_per_mwh=order.clearing_price_per_mwh,
-                deficiency_price_per_mwh=order.deficiency_price_per_mwh,
-                activation_fee=order.activation_fee,
-            )
-            own = [site for name, site in sites.items() if order.site in (None, name)]
-            self.settled.append(settle(terms, own, self.rule, case.currency))
-
-    @property
-    def flows(self) -> dict[str, Decimal]:
-        """What each party gets in all, or pays below zero: they add up to nothing."""
-        orders = zip(self.case.orders, self.settled, strict=True)
-        return flows((order.participant, order.operator or self.case.operator, each.total) for order, each in orders)
-
-
 def rule_of(case: Case) -> SettlementRule:
     """The rule of a case. Raises CaseFault."""
+    return _rule(case.rule, "/rule")
+
+
+def rules_of(case: Case) -> list[SettlementRule]:
+    """The rule of each order, in their order. Raises CaseFault."""
+    common = rule_of(case)
+    return [
+        common if order.rule is None else _rule(order.rule, f"/orders/{number}/rule")
+        for number, order in enumerate(case.orders)
+    ]
+
+
+def _rule(said: str | dict[str, Any], at: str) -> SettlementRule:
     try:
-        if isinstance(case.rule, str):
-            return shipped_rule(case.rule)
-        return SettlementRule.of({"name": "case", "version": 1} | dict(map(_parameter, case.rule.items())))
+        if isinstance(said, str):
+            return shipped_rule(said)
+        return SettlementRule.of({"name": "case", "version": 1} | dict(map(_parameter, said.items())))
     except RuleFault as wrong:
-        faults = [fault.model_copy(update={"pointer": f"/rule{fault.pointer}"}) for fault in wrong.faults]
+        faults = [fault.model_copy(update={"pointer": f"{at}{fault.pointer}"}) for fault in wrong.faults]
         raise CaseFault(faults) from None
 
 
@@ -245,12 +215,12 @@ def _wrong(pointer: str, message: str) -> Detail:
 
 def _faults(case: Case) -> Iterator[Detail]:
     """What the shape alone does not say."""
-    rule = rule_of(case)
+    rules = rules_of(case)
     known = [site for site in case.sites if site is not None]
     names: set[str] = set()
     is_shared = len(known) > 1 and len({order.participant for order in case.orders if order.site is None}) > 1
     for number, order in enumerate(case.orders):
-        at = f"/orders/{number}"
+        at, rule = f"/orders/{number}", rules[number]
         yield from _period_faults(at, order, _LONGEST_ORDER)
         if order.ends_at - order.starts_at > rule.interval_s * MAX_LINES * timedelta(seconds=1):
             yield _wrong(f"{at}/ends_at", f"expected at most {MAX_LINES} periods of {rule.interval_s} s, got more")
@@ -290,7 +260,7 @@ def _period_faults(
 
 
 def _price_faults(at: str, order: CaseOrder, rule: SettlementRule) -> Iterator[Detail]:
-    pricing = rule.pricing or _pricing(order)
+    pricing = rule.pricing or pricing_of(order)
     if pricing is Pricing.UNKNOWN:
         yield _wrong(f"{at}/pricing", "expected PAY_AS_BID, PAY_AS_CLEARED, REGULATED or UNPAID, got 'UNKNOWN'")
     if pricing is Pricing.PAY_AS_CLEARED and order.clearing_price_per_mwh is None:
@@ -300,50 +270,8 @@ def _price_faults(at: str, order: CaseOrder, rule: SettlementRule) -> Iterator[D
         yield _wrong(f"{at}/price_per_mwh", f"expected the order's price for {pricing}, got nothing")
 
 
-def _pricing(order: CaseOrder) -> Pricing:
+def pricing_of(order: CaseOrder) -> Pricing:
+    """By what it is paid where its rule does not say."""
     if order.pricing is Pricing.PAY_AS_BID and order.clearing_price_per_mwh is not None:
         return Pricing.PAY_AS_CLEARED
     return order.pricing
-
-
-def _claim(order: CaseOrder) -> Claim:
-    power = Profile([Block(order.starts_at, order.ends_at, order.power_w)])
-    return Claim(order.starts_at, order.ends_at, order.meaning, power)
-
-
-def _shares(other: CaseOrder, order: CaseOrder) -> bool:
-    """Whether both take of one deviation."""
-    return (
-        other.run_mode is not RunMode.DRY_RUN
-        and other.direction is order.direction
-        and (other.site == order.site or None in (other.site, order.site))
-        and other.starts_at < order.ends_at
-        and order.starts_at < other.ends_at
-    )
-
-
-def _site(case: Case, name: str | None) -> Site:
-    first = -len(case.readings)
-    readings = [
-        Said(
-            each.meter, each.starts_at, each.ends_at, each.import_w, each.export_w, each.register_wh, each.quality,
-            first + number if each.seq is None else each.seq,
-        )
-        for number, each in enumerate(case.readings)
-        if each.site == name
-    ]  # fmt: skip
-    meters: Mapping[str, Installed] = {
-        each.meter: Installed(each.digits, each.since, each.until) for each in case.meters if each.site == name
-    }
-    estimates = [each for each in case.estimates if each.site == name]
-    return Site(
-        baseline=_curve([each for each in case.baseline if each.site == name], frozenset(), Gap.NO_BASELINE),
-        metered=Energies(net_means(readings, installed=meters)),
-        estimated=_curve(estimates, frozenset({Quality.ESTIMATED}), Gap.METER_MISSING),
-    )
-
-
-def _curve(lines: Sequence[CaseBaseline | CaseEstimate], qualities: frozenset[Quality], nothing: Gap) -> Energies:
-    statements = [Statement(each.starts_at, each.ends_at, (turn,)) for turn, each in enumerate(lines)]
-    held = in_force(statements)
-    return Energies([Mean(since, until, lines[turn].power_w, None, qualities) for since, until, turn in held], nothing)

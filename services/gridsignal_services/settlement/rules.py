@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from typing import Annotated, Any, Self
@@ -38,6 +39,8 @@ from gridsignal_services.settlement.canonical import canonical, sha256_of
 
 _HOUR_S = 3600
 _DAY_S = 86_400
+_time_zones = cache(available_timezones)
+"""Looked up once: it walks through a directory."""
 _EXPECTED_ZONE = "expected an IANA time zone such as Europe/Berlin, got {!r:.60}"
 _MAX_WAIT_S = 10 * 366 * _DAY_S
 MAX_RULE_TEXT = 2048
@@ -185,7 +188,7 @@ class SettlementRule(Shape):
             rule = cls.model_validate(parameters)
         except ValidationError as invalid:
             raise RuleFault([shape_fault(error) for error in invalid.errors(include_url=False)]) from None
-        if rule.time_zone not in available_timezones():
+        if rule.time_zone not in _time_zones():
             message = _EXPECTED_ZONE.format(rule.time_zone)
             raise RuleFault([Detail(code="INVALID_VALUE", pointer="/time_zone", message=message)])
         return rule

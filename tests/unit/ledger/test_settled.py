@@ -15,6 +15,7 @@ from gridsignal_services.ledger.delivered import Terms, measured, terms_of, tota
 from gridsignal_services.ledger.settled import settled
 from gridsignal_services.ledger.tracked import Step
 from gridsignal_services.settlement.energy import Gap
+from gridsignal_services.settlement.pinned import pinned
 from gridsignal_services.settlement.rules import STANDARD, SettlementRule
 from tests.builders import a_site_registration, utc
 from tests.unit.ledger.test_delivered import a_zone, ordered, quarter, two_orders
@@ -76,6 +77,18 @@ def test_two_orders_share_what_the_site_moved_by_the_parts_in_which_both_hold() 
     said = [quarter(0, 20 * MW), quarter(15, 40 * MW), quarter(30, 40 * MW)]
     # until 18:20 the site moved by 5 MWh of which the first has ordered 4; from then on by nothing
     assert shares(zone, orders, said) == [4_000_000, 1_000_000]
+
+
+def test_two_orders_whose_rules_have_other_periods_are_paid_for_the_deviation_of_one_part_once() -> None:
+    zone = a_zone()
+    first, second = two_orders(zone)
+    for order, rule in ((first, HOURS), (second, STANDARD)):
+        tracked = zone.ledger.requests[order.request_id]
+        tracked.request = tracked.request.model_copy(update={"settlement": pinned(rule)})
+    said = [quarter(0, 0), quarter(15, 40 * MW), quarter(30, 40 * MW)]
+    own = [settled(terms(zone, order), said, rule, "EUR") for order, rule in ((first, HOURS), (second, STANDARD))]
+    # the site moved by 10 MWh in one quarter, of which 3 are the first order's and 2.5 the second's
+    assert [[line.delivered_wh for line in each.lines] for each in own] == [[3_000_000], [2_500_000, 0, 0]]
 
 
 def test_more_readings_than_are_added_up_are_said_to_be_too_many() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from gridsignal_schemas.messages import Quality
 from gridsignal_services.settlement.energy import Gap
+from gridsignal_services.settlement.periods import Grid
 from gridsignal_services.settlement.rules import SettlementRule, shipped_rule
-from gridsignal_services.settlement.settling import Line, periods
+from gridsignal_services.settlement.settling import Line
 from tests.settling_cases import a_case, india, order, power, reading, revenue_by_meter, settled, the_rule, totals, uftp
 
 KW = 1000
@@ -229,6 +230,29 @@ def test_overlapping_orders_share_a_deviation_in_the_order_of_acceptance() -> No
     assert [str(line.starts_at)[11:16] for line in second.lines] == ["18:20", "18:30", "18:45", "19:00"]
 
 
+def test_orders_under_rules_of_different_periods_are_paid_for_one_deviation_once() -> None:
+    """40 kW in the first quarter alone: the hour's order has its 10 of it, the quarters' order the other 30."""
+    orders = [
+        order(HOUR, 10 * KW, order_id="first", rule=the_rule(interval_s=3600)),
+        order(HOUR, 30 * KW, order_id="second", rule=the_rule(interval_s=900)),
+    ]
+    readings = [reading(at, kw * KW) for at, kw in zip(QUARTERS, (60, 100, 100, 100), strict=True)]
+    first, second = settled(a_case(orders, [power(HOUR, 100 * KW)], readings)).settled
+    assert [line.delivered_wh for line in first.lines] == [2_500]
+    assert [line.delivered_wh for line in second.lines] == [7_500, 0, 0, 0]
+
+
+def test_a_rule_s_ramp_cuts_the_periods_of_those_who_share_the_deviation() -> None:
+    """20 kW for the last ten minutes: the first order takes 15 of them over the quarter, as it is cut at the ramp."""
+    orders = [
+        order("18:00-18:15", 15 * KW, order_id="first"),
+        order("18:00-18:15", 15 * KW, order_id="second", rule=the_rule(ramp_in_s=300)),
+    ]
+    said = [reading("18:00-18:05", 100 * KW), reading("18:05-18:15", 80 * KW)]
+    first, second = settled(a_case(orders, [power(HOUR, 100 * KW)], said)).settled
+    assert [line.delivered_wh for line in (*first.lines, *second.lines)] == [2_500, 833]
+
+
 def test_what_a_later_order_shares_is_not_netted_with_what_it_does_not() -> None:
     """Nothing for five minutes, then 40 kW for ten, of which the later order takes what the first has not ordered."""
     orders = [order("18:00-18:15", 20 * KW, order_id="first"), order("18:05-18:15", 40 * KW, order_id="second")]
@@ -248,18 +272,18 @@ def test_a_dry_run_is_paid_nothing_and_takes_nothing_and_a_test_is_real() -> Non
 
 
 def test_the_day_the_clocks_change_has_46_or_50_half_hours() -> None:
-    rule = shipped_rule("half-hour-gb")
+    grid = Grid.of(shipped_rule("half-hour-gb"))
 
     def many(starts_at: str, ends_at: str) -> int:
-        return len(list(periods(rule, datetime.fromisoformat(starts_at), datetime.fromisoformat(ends_at))))
+        return len(list(grid.periods(datetime.fromisoformat(starts_at), datetime.fromisoformat(ends_at))))
 
     assert many("2026-03-29T00:00:00+00:00", "2026-03-29T23:00:00+00:00") == 46
     assert many("2026-10-24T23:00:00+00:00", "2026-10-26T00:00:00+00:00") == 50
 
 
 def test_periods_are_counted_from_midnight_there() -> None:
-    rule = SettlementRule.of(the_rule(interval_s=3600, time_zone="Asia/Kolkata"))
+    grid = Grid.of(SettlementRule.of(the_rule(interval_s=3600, time_zone="Asia/Kolkata")))
     since, until = datetime(2026, 6, 1, 4, 10, tzinfo=UTC), datetime(2026, 6, 1, 6, 0, tzinfo=UTC)
-    assert [(at.strftime("%H:%M"), to.strftime("%H:%M")) for at, to in periods(rule, since, until)] == [
+    assert [(at.strftime("%H:%M"), to.strftime("%H:%M")) for at, to in grid.periods(since, until)] == [
         ("04:10", "04:30"), ("04:30", "05:30"), ("05:30", "06:00"),
     ]  # fmt: skip

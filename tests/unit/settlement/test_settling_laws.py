@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from tests.settling_cases import Line, a_case, settled, the_rule
 
 START = datetime.fromisoformat("2024-05-12T18:00:00+00:00")
 MINUTES = 90
+MINUTE = timedelta(minutes=1)
 WORDS = st.sampled_from
 
 
@@ -25,7 +27,10 @@ spans = st.tuples(st.integers(0, MINUTES - 1), st.integers(1, 45)).map(lambda sp
 prices = st.decimals(-300, 300, places=2).map(str)
 rules = st.fixed_dictionaries(
     {
-        "interval_s": WORDS([300, 900, 1800]),
+        "interval_s": WORDS([300, 900, 1800, 3600]),
+        "time_zone": WORDS(["UTC", "Asia/Kathmandu"]),
+        "ramp_in_s": WORDS([0, 0, 120]),
+        "ramp_out_s": WORDS([0, 0, 300]),
         "missing": WORDS(["NOTHING", "ZERO", "ESTIMATE"]),
         "tolerance_share": st.decimals(0, 1, places=2).map(str),
         "minimum_interval_share": WORDS(["0", "0.5"]),
@@ -49,6 +54,7 @@ def orders(draw: st.DrawFn, number: int) -> Line:
         "price_per_mwh": draw(prices),
         "deficiency_price_per_mwh": draw(st.integers(0, 300)),
         "activation_fee": draw(st.integers(0, 3)),
+        "rule": draw(st.none() | rules.map(lambda rule: the_rule(**rule))),
     }
 
 
@@ -100,13 +106,16 @@ def moved_w(case: Line, minute: int) -> int | None:
 
 
 def edges_of(case: Line, direction: str) -> list[int]:
-    """Minutes at which a period or one of the orders begins or ends."""
-    step = case["rule"]["interval_s"] // 60
-    moments = [
-        order[at] for order in case["orders"] if order["direction"] == direction for at in ("starts_at", "ends_at")
-    ]
-    minutes = {(datetime.fromisoformat(moment) - START) // timedelta(minutes=1) for moment in moments}
-    return sorted(minutes | set(range(0, 2 * MINUTES, step)))
+    """Minutes at which one of the orders, its paid time, or a period of its rule begins or ends."""
+    minutes = {0, 2 * MINUTES}
+    for order in (each for each in case["orders"] if each["direction"] == direction):
+        rule = order["rule"] or case["rule"]
+        starts_at, ends_at = ((datetime.fromisoformat(order[at]) - START) // MINUTE for at in ("starts_at", "ends_at"))
+        minutes |= {starts_at, ends_at, starts_at + rule["ramp_in_s"] // 60, ends_at - rule["ramp_out_s"] // 60}
+        local = START.astimezone(ZoneInfo(rule["time_zone"]))
+        since_midnight = local.hour * 60 + local.minute
+        minutes |= {at for at in range(2 * MINUTES) if (since_midnight + at) % (rule["interval_s"] // 60) == 0}
+    return sorted(minutes)
 
 
 @given(cases())
@@ -120,23 +129,48 @@ def test_money_is_conserved_and_lines_add_up_to_their_total(case: Line) -> None:
     assert all(each.total.as_tuple().exponent == places for each in result.settled)
 
 
-@given(cases())
-def test_what_overlapping_orders_delivered_is_never_more_than_the_site_moved(case: Line) -> None:
+@st.composite
+def sharing(draw: st.DrawFn) -> Line:
+    """Orders that hold at the same time under rules of their own, and a site that moves far and not for long."""
+    own = rules.map(lambda rule: the_rule(**rule | {"minimum_interval_share": "0", "minimum_order_share": "0"}))
+    told = [
+        draw(orders(number)) | between(draw(st.integers(0, 20)), draw(st.integers(60, 90)))
+        | {"meaning": "DELTA", "direction": "LOAD_DECREASE", "power_w": 20_000, "rule": draw(own)}
+        for number in range(draw(st.integers(2, 3)))
+    ]  # fmt: skip
+    moved = draw(st.sets(st.integers(0, 17), max_size=4))  # for some five minutes by more than all orders together
+    said = [
+        between(5 * at, 5) | {"meter": "a", "seq": at, "import_w": 0 if at in moved else 100_000} for at in range(36)
+    ]
+    return a_case(told, [between(0, 2 * MINUTES) | {"power_w": 100_000}], said, rule=the_rule(**draw(rules)))
+
+
+def assert_nothing_is_paid_twice(case: Line) -> None:
     result = settled(case)
     for sign, direction in ((1, "LOAD_DECREASE"), (-1, "LOAD_INCREASE")):
-        delivered_wh = sum(
-            line.delivered_wh or 0
+        told = [
+            (order, each)
             for order, each in zip(result.case.orders, result.settled, strict=True)
             if order.direction == direction
-            for line in each.lines
-        )
+        ]
+        delivered_wh = sum(line.delivered_wh or 0 for _, each in told for line in each.lines)
         moved_wm = 0
         for since, until in pairwise(edges_of(case, direction)):
             moves = [moved_w(case, minute) for minute in range(since, until)]
             known = [move for move in moves if move is not None]
             if len(known) == len(moves):
                 moved_wm += max(0, sign * sum(known))
-        assert delivered_wh <= moved_wm / 60 + len(case["orders"])  # each order is rounded by itself
+        assert delivered_wh <= moved_wm / 60 + len(told)  # each order is rounded by itself
+
+
+@given(cases())
+def test_what_overlapping_orders_delivered_is_never_more_than_the_site_moved(case: Line) -> None:
+    assert_nothing_is_paid_twice(case)
+
+
+@given(sharing())
+def test_nor_is_it_under_rules_of_different_periods_time_zones_and_ramps(case: Line) -> None:
+    assert_nothing_is_paid_twice(case)
 
 
 @given(cases(), st.randoms())
