@@ -182,8 +182,9 @@ Resolution = Annotated[int, Field(ge=1, le=86_400)]
 Revision = Annotated[int, Field(ge=1, le=INT32_MAX)]
 ShortText = Annotated[str, Field(max_length=512), AfterValidator(_printable_lines)]
 """For people: lines and tabs, no other control characters."""
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""In lower-case hexadecimal digits."""
+Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""32 bytes in lower-case hexadecimal digits, such as a public key."""
+Sha256 = Hex32
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{0,64}$")]
 Name = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
 """One line without control characters."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import pytest
 
 from gridsignal_protocol.client.messages import Delivered
-from gridsignal_schemas.catalog import TOPICS
+from gridsignal_schemas.catalog import TOPICS, avro_schema
 from gridsignal_schemas.codes import CODES
 from gridsignal_schemas.frames import CLIENT_FRAMES, Received, Refused
 from gridsignal_schemas.messages import RECORDS
@@ -56,3 +57,33 @@ def test_every_frame_with_a_body_is_a_write_of_whose_word_the_record_is() -> Non
 
 def test_the_types_of_what_is_delivered_are_those_of_the_table() -> None:
     assert {record.__name__ for record in get_args(Delivered)} == set(DELIVERED)
+
+
+_UNITS = ("_w", "_wh", "_s", "_per_min", "_per_mwh", "_per_kwh")
+_OWN_COUNTS = {"revision", "request_revision", "version", "supersedes", "level", "readings"}
+"""Numbers without a unit that say nothing of others: which version it is of a thing of one's own, or how many readings
+of one's own."""
+_NOT_SAID = {"OfferDecision.rank", "Settlement.inputs.position", "Settlement.inputs.readings_position"}
+"""Kept for older logs; nobody is told them any more."""
+
+
+@pytest.mark.parametrize("name", DELIVERED)
+def test_no_number_that_is_delivered_counts_what_others_did(name: str) -> None:
+    numbers = {path for path in _numbers(avro_schema(name), name) if not path.endswith(_UNITS)}
+
+    assert {path for path in numbers if path.rpartition(".")[2] not in _OWN_COUNTS} <= _NOT_SAID
+
+
+def _numbers(schema: Any, path: str) -> Iterator[str]:
+    """The paths of whole numbers in a schema, times not among them."""
+    match schema:
+        case {"type": "record", "fields": fields}:
+            for field in fields:
+                yield from _numbers(field["type"], f"{path}.{field['name']}")
+        case {"type": "array", "items": inner} | {"type": dict() as inner}:
+            yield from _numbers(inner, path)
+        case list():
+            for branch in schema:
+                yield from _numbers(branch, path)
+        case "int" | "long":
+            yield path

@@ -27,8 +27,10 @@ from tests.journey.conftest import World, hear, stepped_world
 MW = 1_000_000
 STREAMS = ("dispatch", "prices", "carbon", "alerts")
 PERIOD = {"from": "2024-05-12T18:00:00Z", "to": "2024-05-12T19:00:00Z"}
-MOMENTS = ("16:30", "17:05", "18:10", "19:30")
-"""Before the gate, after the decision, within the order, after its end."""
+MOMENTS = ("16:30", "17:05", "18:10", "19:30", "20:00")
+"""Before the gate, after the decision, within the order, after its end, and once it is settled."""
+SITES = {"volt-colo": "muc-1", "acme-ai": "fra-1"}
+"""Who loses, and who wins and is settled."""
 Activity = Callable[[World, gridsignal.Grid, DispatchRequest], Awaitable[None]]
 Said = tuple[str, Any]
 
@@ -79,10 +81,14 @@ async def everything_said(folder: Path, activity: Activity) -> list[Said]:
         heard = winner.subscribe("dispatch", zones=["DE-LU"])
         request = await hear(heard, DispatchRequest)
         await winner.offer(request, 10 * MW, "70", offer_id="winner")
-        probe = await open_connections.enter_async_context(_probe(world))
-        said.append(("hello", _plain(await probe.hello(site="muc-1"))))
-        subscribed = [await probe.subscribe(stream, snapshot=True) for stream in STREAMS]
-        said.append(("subscribe", [_plain(answer) for answer in subscribed]))
+        probes = {
+            who: await open_connections.enter_async_context(_probe(world, who)) for who in ("volt-colo", "acme-ai")
+        }
+        for who, each in probes.items():
+            said.append(("hello", _plain(await each.hello(site=SITES[who], instance="probe"))))
+            subscribed = [await each.subscribe(stream, snapshot=True) for stream in STREAMS]
+            said.append(("subscribe", [_plain(answer) for answer in subscribed]))
+        probe = probes["volt-colo"]
         said.append(("own offer", _plain(await _offers(probe, request, "probe-1", "90"))))
         await activity(world, rival, request)
         desks = {who: await open_connections.enter_async_context(desk) for who, desk in _desks(world).items()}
@@ -94,14 +100,16 @@ async def everything_said(folder: Path, activity: Activity) -> list[Said]:
             said += [(f"{moment} {asked}", answer) for asked, answer in await _over_websocket(world, probe, request)]
             for who, paths in asked_at.items():
                 said += [(f"{moment} {who} {path}", await _got(desks[who], path)) for path in paths]
-        said.append(("heard", await _everything_heard(world, probe)))
+        for who, each in probes.items():
+            said.append((f"{who} heard", await _everything_heard(world, each)))
         said.append(("the request", request_id == request.request_id))
     assert [asked for asked, answer in said if "volt-colo /v1" in asked and answer[0] == 422] == []  # all were read
+    assert '"Settlement"' in str(dict(said)["acme-ai heard"]), "its own order was settled"
     return said
 
 
-def _probe(world: World) -> Any:
-    return open_client(f"{world.stack.gateway_url}/v1/stream", world.stack.token("participant", "volt-colo"))
+def _probe(world: World, who: str = "volt-colo") -> Any:
+    return open_client(f"{world.stack.gateway_url}/v1/stream", world.stack.token("participant", who))
 
 
 async def _offers(probe: Client, request: DispatchRequest, offer_id: str, price: str) -> Any:
@@ -134,6 +142,7 @@ def _desks(world: World) -> dict[str, httpx2.AsyncClient]:
     }
     return nobody | {
         "volt-colo": world.desk("volt-colo", "participant"),
+        "acme-ai": world.desk("acme-ai", "participant"),
         "supplier-one": world.desk("supplier-one"),
     }
 

@@ -11,12 +11,14 @@ from gridsignal_schemas.values import (
     EXACT_MAX,
     INT32_MAX,
     Code,
+    Hex32,
     Identifier,
     Money,
     Name,
     Power,
     Record,
     Revision,
+    Sha256,
     Shape,
     ShortText,
     Symbol,
@@ -145,10 +147,6 @@ class GridClock(Record):
         return self.origin + (appended_at - self.epoch) * self.rate
 
 
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""32 bytes in hexadecimal."""
-
-
 class TreeHead(Record):
     """A signed head of a partition's Merkle tree (RFC 9162): its records up to there were these and no others."""
 
@@ -156,13 +154,13 @@ class TreeHead(Record):
     """The partition it is of, and lies on."""
     size: Annotated[int, Field(ge=1, le=EXACT_MAX)]
     """Leaves of the tree: the head covers the offsets below."""
-    root: Hash
+    root: Sha256
     """The tree's root, 32 bytes in hexadecimal."""
     log: Name
     """Names the log, so that heads of two logs are never taken for two histories of one."""
     signed_at: Timestamp
     """When it was signed, by the signer's clock; also in a simulation that of the machine."""
-    signed_by: Hash
+    signed_by: Hex32
     """The signer's Ed25519 public key, 32 bytes in hexadecimal."""
     signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
     """Ed25519 over the head's text, as docs/settlement.md has it; 64 bytes in hexadecimal."""

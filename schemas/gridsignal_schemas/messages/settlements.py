@@ -86,7 +86,7 @@ class BaselineFixed(Record):
     window_w: NetPower | None = None
     """Mean net power of the same hours on those days, in watts."""
     readings_position: Offset
-    """The offset on the readings partition before which all was read."""
+    """Kept for older logs; 0, for an offset counts what others wrote."""
     readings: Annotated[int, Field(ge=0, le=INT32_MAX)]
     """How many readings were looked at."""
     readings_sha256: Sha256
@@ -135,15 +135,17 @@ class SettlementInputs(Shape):
     """What a settlement was computed from: whoever has the log finds the same."""
 
     position: Offset
-    """The next offset of the dispatch partition when it was computed."""
+    """Kept for older logs; 0, for an offset counts what others wrote."""
     readings_position: Offset
-    """The next offset of the readings partition when it was computed: all before it were read."""
+    """Kept for older logs; 0, for an offset counts what others wrote."""
     readings: Offset
     """How many readings count for the order's period."""
     readings_sha256: Sha256
     """Of the sha256 of each one's Avro value, 32 bytes each, one after the other in the order of the log."""
     baseline_sha256: Sha256
     """Of the sha256 of each declaration that the baseline is from, likewise."""
+    root: Sha256 | None = None
+    """Root of the tree over the partition's records when it was computed, in hex; null on older logs."""
 
 
 class Settlement(Record):

@@ -14,15 +14,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gridsignal_schemas.messages import TreeHead
-from gridsignal_schemas.values import EXACT_MAX, INT32_MAX, Shape, rfc3339
+from gridsignal_schemas.values import EXACT_MAX, INT32_MAX, Sha256, Shape, rfc3339
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.publish import principal_of
 from gridsignal_services.ledger.tree import entry_bytes
 from gridsignal_services.merkle import is_consistent, is_included, leaf_hash
 from gridsignal_services.tree_heads import is_signed
 
-_Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-_Path = Annotated[list[_Hash], Field(max_length=64)]
+_Path = Annotated[list[Sha256], Field(max_length=64)]
 
 
 class ProvedRecord(Shape):

@@ -1,4 +1,8 @@
-"""Settlements computed again: from the book and the readings before the positions that each of them names."""
+"""Settlements computed again: from the book and the readings that each of them names by their hashes.
+
+No settlement says where in the log it was computed, for whoever is shown two would know how much others wrote between
+them. The root of the partition's tree is found at one place of the log alone; the readings by their own hash.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,10 @@ from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.metering.older_readings import MOST_READ, Held, Place, place_of, says_more
 from gridsignal_services.metering.readings import Said
 from gridsignal_services.owning.due import Undecidable
-from gridsignal_services.owning.settling import Unsettled, unsettled
+from gridsignal_services.owning.settling import Unsettled, readings_sha256, unsettled
+
+_NOTHING = readings_sha256([])
+"""No readings; or more than are added up."""
 
 
 @dataclass(slots=True)
@@ -24,20 +31,56 @@ class _Version:
     settlement: Settlement
     unsettled: Unsettled
     held: dict[Place, Held] = field(default_factory=dict)
-    """What counts of the readings of its period."""
+    """What counts of the readings of its period, in the order of the log: up to where its own were found."""
+    is_found: bool = False
+    """Whether these are the readings that it names."""
+
+    def __post_init__(self) -> None:
+        self._look()
+
+    @property
+    def are_too_many(self) -> bool:
+        """Whether there were, at some time, more than are added up."""
+        return len(self.held) > MOST_READ
+
+    def hear(self, held: Held) -> None:
+        """The next reading that the log has of its period."""
+        may_be_too_many = self.settlement.inputs.readings_sha256 == _NOTHING and not self.are_too_many
+        if (self.is_found and not may_be_too_many) or not says_more(self.held, held):
+            return
+        place = place_of(held.reading)
+        self.held.pop(place, None)
+        self.held[place] = held
+        self._look()
+
+    def said(self) -> Iterator[Said]:
+        """What it may be from: the readings that it names."""
+        if self.is_found:
+            is_nothing = self.settlement.inputs.readings_sha256 == _NOTHING
+            yield Said([] if is_nothing else list(self.held.values()), 0)
+        if self.are_too_many:
+            yield Said([], 0, are_too_many=True)
+
+    def _look(self) -> None:
+        named = self.settlement.inputs
+        if not self.is_found and len(self.held) == named.readings:
+            self.is_found = readings_sha256(self.held.values()) == named.readings_sha256
 
 
 @dataclass(slots=True)
 class SettlingAgain:
-    """Follows one partition's ledger, which must not have passed any of the positions that are named.
+    """Follows one partition's ledger from its first record.
 
     Bounded: by the settlements of the partition and the readings of their periods.
     """
 
     named: list[tuple[int, Settlement]]
     """Each with its offset."""
-    _at: dict[int, list[tuple[int, Settlement]]] = field(default_factory=dict)
+    _at: dict[str | None, list[tuple[int, Settlement]]] = field(default_factory=dict)
+    """By the root that it names, those whose place was not found so far."""
     _begun: dict[int, Unsettled] = field(default_factory=dict)
+    _lost: list[tuple[int, Settlement]] = field(default_factory=list)
+    """Those that name no state before them in which they were owed."""
     _versions: dict[str, list[_Version]] = field(default_factory=dict)
     """By site."""
     count: int = 0
@@ -45,11 +88,13 @@ class SettlingAgain:
 
     def __post_init__(self) -> None:
         for offset, settlement in self.named:
-            self._at.setdefault(settlement.inputs.position, []).append((offset, settlement))
+            self._at.setdefault(settlement.inputs.root, []).append((offset, settlement))
 
     def before(self, ledger: Ledger) -> None:
         """Takes what is needed of the book, before the record at the ledger's position is reduced."""
-        for offset, settlement in self._at.pop(ledger.position, ()):
+        if not self._at or not ledger.book.settlements:
+            return
+        for offset, settlement in self._at.pop(ledger.tree.root().hex(), ()):
             if settlement.order_id in ledger.book.settlements:
                 found = unsettled(ledger, settlement.order_id, settlement.status)
                 if found is not None:
@@ -57,11 +102,15 @@ class SettlingAgain:
 
     def after(self, offset: int, settlement: Settlement) -> None:
         """One that held."""
-        if (found := self._begun.pop(offset, None)) is not None:
+        if (found := self._begun.pop(offset, None)) is None:
+            self._lost.append((offset, settlement))
+        else:
             self._versions.setdefault(settlement.site, []).append(_Version(offset, settlement, found))
 
     def faults(self, ledger: Ledger, codec: Codec, readings: Iterable[LogRecord]) -> Iterator[str]:
         """What is other than the rules have it, a sentence each; `ledger` is the one at the end."""
+        for offset, settlement in self._lost:
+            yield f"{_which(offset, settlement)}, names no state of the log before it in which it was owed"
         first: int | None = None
         for logged in readings if self._versions else ():
             first = logged.offset if first is None else first
@@ -87,30 +136,31 @@ class SettlingAgain:
             return
         held = Held(logged.offset, reading, bytes.fromhex(sha256_of(logged.value)))
         for version in self._versions[reading.site]:
-            of, settlement = version.unsettled, version.settlement
-            is_before = logged.offset < settlement.inputs.readings_position
-            is_theirs = reading.participant == settlement.participant
+            of = version.unsettled
             touches = reading.starts_at < of.terms.ends_at and reading.ends_at > of.since
-            if is_before and is_theirs and touches and says_more(version.held, held):
-                version.held[place_of(reading)] = held
+            if touches and reading.participant == version.settlement.participant:
+                version.hear(held)
 
 
 def _fault_of(version: _Version, *, are_gone: bool) -> str | None:
     """What is wrong with it; None where it is the same. Empty where readings that it is from are not kept any more."""
-    settlement, held = version.settlement, sorted(version.held.values(), key=attrgetter("offset"))
-    are_too_many = len(held) > MOST_READ
-    said = Said([] if are_too_many else held, settlement.inputs.readings_position, are_too_many)
-    which = f"the settlement at offset {version.offset}, order {settlement.order_id}, version {settlement.version}"
-    try:
-        again = version.unsettled.settled(said)
-    except Undecidable as error:
-        return f"{which}, can't be computed again: {error.reason}"
-    if again == settlement:
-        return None
-    if are_gone and (again is None or again.inputs != settlement.inputs):
-        return ""
-    if again is None:
-        return f"{which}, corrects nothing"
-    if again.inputs != settlement.inputs:
-        return f"{which}, is from other readings or baselines than those on the log"
-    return f"{which}, is another: its total is {settlement.total}, by the rule it is {again.total}"
+    settlement, which = version.settlement, _which(version.offset, version.settlement)
+    fault = "" if are_gone else f"{which}, is from other readings than those on the log"
+    for said in version.said():
+        try:
+            again = version.unsettled.settled(said)
+        except Undecidable as error:
+            return f"{which}, can't be computed again: {error.reason}"
+        if again == settlement:
+            return None
+        if again is None:
+            fault = f"{which}, corrects nothing"
+        elif again.inputs != settlement.inputs:
+            fault = f"{which}, is from other baselines than those on the log"
+        else:
+            fault = f"{which}, is another: its total is {settlement.total}, by the rule it is {again.total}"
+    return fault
+
+
+def _which(offset: int, settlement: Settlement) -> str:
+    return f"the settlement at offset {offset}, order {settlement.order_id}, version {settlement.version}"

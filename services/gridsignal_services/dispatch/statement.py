@@ -156,11 +156,10 @@ class StatementLine(Shape):
     rule: str | None = None
     rule_version: int | None = None
     rule_sha256: str | None = None
-    position: int | None = None
-    readings_position: int | None = None
     readings: int | None = None
     readings_sha256: str | None = None
     baseline_sha256: str | None = None
+    root: str | None = None
 
 
 @dataclass(slots=True)
@@ -277,5 +276,5 @@ def _version(settlement: Settlement) -> dict[str, Any]:
     return (
         {name: getattr(settlement, name) for name in names}
         | {"rule": rule.name, "rule_version": rule.version, "rule_sha256": rule.sha256}
-        | settlement.inputs.model_dump()
+        | settlement.inputs.model_dump(include={"readings", "readings_sha256", "baseline_sha256", "root"})
     )

@@ -135,7 +135,7 @@ def _settled(section: Element, settlement: Settlement, logged_at: datetime | Non
         ("rule", f"{rule.name} {rule.version}, sha256 {rule.sha256}"),
         ("readings", f"{inputs.readings}, sha256 {inputs.readings_sha256}"),
         ("baseline", f"sha256 {inputs.baseline_sha256}"),
-        ("log", f"dispatch before {inputs.position}, readings before {inputs.readings_position}"),
+        ("log", f"root {inputs.root or 'not said'}"),
     )
 
 

@@ -43,6 +43,8 @@ class Tree:
     before: Frontier = field(default_factory=Frontier)
     recent: deque[bytes] = field(default_factory=deque)
     """Leaves after those."""
+    now: Frontier = field(default_factory=Frontier)
+    """The tree with all of them."""
     covered: int = 0
     """By the last head that held: the offsets below."""
     news_to: int = 0
@@ -53,7 +55,7 @@ class Tree:
     @property
     def size(self) -> int:
         """Leaves in all."""
-        return self.before.size + len(self.recent)
+        return self.now.size
 
     @property
     def has_news(self) -> bool:
@@ -68,15 +70,13 @@ class Tree:
     def append(self, leaf: bytes) -> None:
         """Adds the next record."""
         self.recent.append(leaf)
+        self.now.append(leaf)
         if len(self.recent) > RECENT:
             self.before.append(self.recent.popleft())
 
     def root(self) -> bytes:
         """The root as it is now."""
-        now = self.before.copy()
-        for leaf in self.recent:
-            now.append(leaf)
-        return now.root()
+        return self.now.root()
 
     def fault_of(self, head: TreeHead, partition: int) -> Detail | None:
         """What is wrong with a head that is logged now; None where it holds, and is then the last."""

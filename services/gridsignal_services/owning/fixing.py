@@ -58,14 +58,14 @@ class Unfixed:
             if same is not None:
                 yield Slot(same.starts_at - _HOUR, same.ends_at + _HOUR)  # a register counts from the reading before
 
-    def fixed(self, held: Iterable[Held], position: int) -> BaselineFixed:
+    def fixed(self, held: Iterable[Held]) -> BaselineFixed:
         """The record; without figures where the method has too little to go by. Raises Undecidable."""
         try:
-            return self._fixed(sorted(set_of(held), key=lambda each: each.offset), position)
+            return self._fixed(sorted(set_of(held), key=lambda each: each.offset))
         except Exception as error:  # whatever it is, it concerns one site
             raise Undecidable(self.subject, why(error)) from error
 
-    def _fixed(self, held: list[Held], position: int) -> BaselineFixed:
+    def _fixed(self, held: list[Held]) -> BaselineFixed:
         found: Fixed | None = None
         resolution_s = self._resolution_s()
         length_s = round((self.event.ends_at - self.event.starts_at).total_seconds())
@@ -92,7 +92,7 @@ class Unfixed:
             window_starts_at=None if window is None else window.starts_at,
             window_ends_at=None if window is None else window.ends_at,
             window_w=None if found is None or window is None else round(found.before_w),
-            readings_position=position,
+            readings_position=0,
             readings=len(held),
             readings_sha256=sha256(b"".join(each.sha256 for each in held)).hexdigest(),
             reason=reason[:512],

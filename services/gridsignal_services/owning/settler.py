@@ -2,7 +2,7 @@
 
 What is owed follows from the ledger's state, so a crash between any two records repeats nothing and loses nothing.
 A reading that comes after a final version has its orders looked at again; after a start all readings come once more,
-and each order knows up to where they were read for it.
+and each settlement names those that it has counted.
 
 Bounded: AT_ONCE orders at a time on each partition; a stretch of time for each site of the registry that has said
 something since it was looked at. When full: what is owed waits its turn. Conflates: readings of a site, to the stretch
@@ -139,10 +139,10 @@ class Settler:
         self._outage.over()
 
     async def _settle_some(self, ledger: Ledger, unsettled: Sequence[Unsettled]) -> None:
-        made = [settlement for each in unsettled for settlement in await self._made(ledger, each)]
-        await self._append(ledger, made)
-        for settlement in made:
-            self._settled(ledger, settlement)
+        made = [found for each in unsettled if (found := await self._made(ledger, each)) is not None]
+        await self._append(ledger, [settlement for settlement, _ in made])
+        for settlement, position in made:
+            self._settled(ledger, settlement, position)
 
     async def _fix(self, ledger: Ledger, passed_over: PassedOver) -> None:
         """Writes the baselines that are owed, so many at a time. Raises LogUnavailable, Unreadable."""
@@ -153,9 +153,9 @@ class Settler:
             if each is None:
                 self._pass_over(ledger, baseline_subject(request_id, site), "the registry has no such zone")
                 continue
-            held, position = await self._history(each)
+            held = await self._history(each)
             try:
-                made.append(await NOBODYS.away(each.fixed, held, position))
+                made.append(await NOBODYS.away(each.fixed, held))
             except Undecidable as error:
                 self._pass_over(ledger, error.subject, error.reason)
         await self._append(ledger, made)
@@ -163,15 +163,13 @@ class Settler:
             if (fixed.request_id, fixed.site) in ledger.book.baselines_owed:
                 self._pass_over(ledger, baseline_subject(fixed.request_id, fixed.site), "it was not accepted")
 
-    async def _history(self, unfixed: Unfixed) -> tuple[list[Held], int]:
-        """What meters said of the days that the method may go by, and up to where they were read."""
+    async def _history(self, unfixed: Unfixed) -> list[Held]:
+        """What meters said of the days that the method may go by."""
         held = list[Held]()
-        position = 0
         for starts_at, ends_at in unfixed.periods():
             said = await self._meters.said(unfixed.zone, unfixed.site, unfixed.participant, starts_at, ends_at)
             held += said.held
-            position = position or said.position
-        return held, position
+        return held
 
     def _concerned(self, ledger: Ledger, heard: Mapping[str, _Stretch]) -> Iterator[str]:
         """The orders of whose periods something was said, or of the hours by which their baselines are adjusted."""
@@ -185,19 +183,20 @@ class Settler:
                 if settlement is not None and starts_at < until and since < settlement.ended_at:
                     yield order_id
 
-    async def _made(self, ledger: Ledger, unsettled: Unsettled) -> list[Settlement]:
+    async def _made(self, ledger: Ledger, unsettled: Unsettled) -> tuple[Settlement, int] | None:
+        """The version, where there is one to write, and up to where readings were read for it."""
         order, terms = unsettled.order, unsettled.terms
         said = await self._meters.said(order.zone, order.site, order.participant, unsettled.since, terms.ends_at)
         if not unsettled.has_news(said):
-            return []
+            return None
         try:
             settlement = await NOBODYS.away(unsettled.settled, said)
         except Undecidable as error:
             self._pass_over(ledger, error.subject, error.reason)
-            return []
-        return [] if settlement is None else [settlement]
+            return None
+        return None if settlement is None else (settlement, said.position)
 
-    def _settled(self, ledger: Ledger, settlement: Settlement) -> None:
+    def _settled(self, ledger: Ledger, settlement: Settlement, position: int) -> None:
         """What was said while it was written is looked at once more.
 
         One that was owed when it was written, and still is, has a defect, and is not tried again.
@@ -210,6 +209,6 @@ class Settler:
                 self._pass_over(ledger, subject_of(ledger, settlement), "it was not accepted")
             return
         self._wait_for_more(settlement.site, tracked.ended_at)
-        if self._meters.newest(settlement.site) >= settlement.inputs.readings_position:
+        if self._meters.newest(settlement.site) >= position:
             starts_at = ledger.book.orders[settlement.order_id].order.starts_at
             self._add(ledger.partition, settlement.site, starts_at, tracked.ended_at)

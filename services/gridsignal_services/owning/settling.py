@@ -30,6 +30,7 @@ from gridsignal_services.ledger.ordering import option_of
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.settled import settled
 from gridsignal_services.ledger.settlements import is_correctable, settlement_id_of
+from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.metering.readings import Said
 from gridsignal_services.owning.due import Subject, Undecidable, why
 from gridsignal_services.settlement.baselines import adjusted, adjustment
@@ -64,8 +65,8 @@ class Unsettled:
     """The version before."""
     terms: Terms
     activation_fee: Decimal | None
-    position: int
-    """The next offset of the partition, where the book stands."""
+    root: bytes
+    """Of the partition's tree, where the book stands."""
     fixed: Fixed | None = None
     """Its baseline from history, where there is one: adjusted by the hours before the order."""
     method: XOfY | None = None
@@ -84,8 +85,10 @@ class Unsettled:
         """Whether it is owed, or something was said that the version before it has not counted."""
         if self.newest is None or self.status is not SettlementStatus.CORRECTED:
             return True
-        read = self.newest.inputs.readings_position
-        return any(held.offset >= read for held in said.held)
+        counted = self.newest.inputs
+        if len(said.held) < counted.readings:  # readings replace one another, none goes: some can't be read just now
+            return False
+        return counted.readings_sha256 != readings_sha256(said.held)
 
     @property
     def since(self) -> datetime:
@@ -123,11 +126,12 @@ class Unsettled:
             total=made.total,
             currency=self.currency,
             inputs=SettlementInputs(
-                position=self.position,
-                readings_position=said.position,
+                position=0,
+                readings_position=0,
                 readings=len(said.held),
-                readings_sha256=_digest(held.sha256 for held in said.held),
+                readings_sha256=readings_sha256(said.held),
                 baseline_sha256=_digest(bytes.fromhex(each.receipt.sha256) for each in self.terms.baselines),
+                root=self.root.hex(),
             ),
             missing=[
                 MissingPeriod(starts_at=line.starts_at, ends_at=line.ends_at, code=line.gap or "")
@@ -232,7 +236,7 @@ def unsettled(
         newest=settlement.newest,
         terms=replace(terms, ends_at=settlement.ended_at),
         activation_fee=fee,
-        position=ledger.position,
+        root=ledger.tree.root(),
         fixed=book.fixed.get((tracked.order.request_id, tracked.order.site)),
         method=history_method(request),
     )
@@ -243,6 +247,11 @@ def _say_the_same(before: Settlement | None, made: Settlement) -> bool:
     return before is not None and all(
         getattr(before, name) == getattr(made, name) for name in ("intervals", "missing", "total")
     )
+
+
+def readings_sha256(held: Iterable[Held]) -> str:
+    """By which a settlement names its readings, in the order of the log."""
+    return _digest(each.sha256 for each in held)
 
 
 def _digest(digests: Iterable[bytes]) -> str:

@@ -19,7 +19,7 @@ from gridsignal_services.clock import from_micros, micros
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.metering.readings import Said
-from gridsignal_services.owning.settling import correctable, next_unsettled
+from gridsignal_services.owning.settling import correctable, next_unsettled, readings_sha256
 from gridsignal_services.settlement.pinned import pinned
 from gridsignal_services.settlement.rules import SettlementRule
 from tests.builders import REQUEST_ID, a_meter_reading, utc
@@ -186,10 +186,13 @@ def test_another_node_reads_the_same_and_computes_the_same_bytes(said: list[Spok
 
 
 def computed(ledger: Ledger, market: Settling, version: Settlement) -> list[Settlement]:
-    """That version once more, from the ledger at its place and the readings up to where they were read."""
-    said = market.said[: version.inputs.readings_position]
-    again = Settling(said)
-    again.now = OVER
+    """That version once more, from the ledger at its place and the readings that it names."""
+    assert version.inputs.root == ledger.tree.root().hex()
+    for cut in range(len(market.said) + 1):
+        again = Settling(market.said[:cut])
+        again.now = OVER
+        if readings_sha256(again.heard().held) == version.inputs.readings_sha256:
+            break
     due = [*next_unsettled(ledger), *correctable(ledger, [version.order_id])]
     return [found for each in due if (found := each.settled(again.heard())) is not None]
 
