@@ -57,6 +57,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("order", "gridsignal_services.cli.order", "server", "orders, what was delivered, their end"),
         Command("prices", "gridsignal_services.cli.prices", "server", "prices and carbon of a period, as known"),
         Command("totals", "gridsignal_services.cli.totals", "server", "asked, offered, delivered and paid, added up"),
+        Command("clear", "gridsignal_services.cli.clear", "solver", "clear zones and periods of a file together"),
         Command("settle", "gridsignal_services.cli.settle", "server", "what orders came to, disputed, or from a file"),
         Command("regulation", "gridsignal_services.cli.regulation", "cli", "score how a resource followed a signal"),
         Command("statement", "gridsignal_services.cli.statement", "server", "what a month's orders came to, to print"),
@@ -76,7 +77,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("schemas", "gridsignal_services.cli.schemas", "server", "the schemas of the records"),
     ),
 }
-_EXTRA_OF = {"aiokafka": "kafka", "redis": "redis"}
+_EXTRA_OF = {"aiokafka": "kafka", "highspy": "solver", "redis": "redis"}
 """Modules that a command may need for what it is asked, and not for the rest."""
 COMMANDS = {command.name: command for group in GROUPS.values() for command in group}
 _ESCAPED = "gridsignal.escaped"

@@ -21,6 +21,7 @@ from tests.reading_files import a_month_of_hours, an_hour_of_regulation
 from tests.settling_cases import uftp
 
 ROOT = Path(__file__).parents[3]
+MARKET = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "clearing.md").read_text("utf-8"), re.DOTALL)[0]
 REQUEST, OFFER, ORDER = (f"018f6b3c-7a00-7000-8000-00000000000{n}" for n in (1, 2, 3))
 ELSEWHERE = {
     "up": "runs until it is stopped: test_up",
@@ -176,6 +177,7 @@ def stage(up: Up, tmp_path: Path) -> Iterator[Stage]:
     )
     (tmp_path / "case.json").write_text(json.dumps(uftp(8)), "utf-8")
     (tmp_path / "hour.csv").write_text(an_hour_of_regulation(), "utf-8")
+    (tmp_path / "market.json").write_text(MARKET, "utf-8")
     (tmp_path / "readings.csv").write_text(a_month_of_hours(date(2024, 5, 14)), "utf-8")
     made = Stage(up, tmp_path)
     yield made
