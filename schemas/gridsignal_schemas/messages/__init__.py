@@ -38,6 +38,7 @@ from gridsignal_schemas.messages.orders import (
 )
 from gridsignal_schemas.messages.settlements import (
     BaselineFixed,
+    DayLeftOut,
     DisputeRejected,
     MissingPeriod,
     RuleName,
@@ -93,6 +94,7 @@ __all__ = [
     "Clearing",
     "ClearingMode",
     "ClearingTrigger",
+    "DayLeftOut",
     "Decision",
     "Direction",
     "DispatchOrder",

@@ -57,6 +57,15 @@ class RuleName(Shape):
     """Of the rule's parameters as UTF-8 text, in hex."""
 
 
+class DayLeftOut(Shape):
+    """A day of the right type that the method did not go by."""
+
+    day: Day
+    """The day."""
+    why: ShortText
+    """Why not: the site was asked on it, or its readings are missing or bad."""
+
+
 class BaselineFixed(Record):
     """What a site that offered would draw by its request's baseline method, from its history: fixed at gate closure."""
 
@@ -93,6 +102,15 @@ class BaselineFixed(Record):
     """Of the sha256 of each of their values, in the order of the log, in hex."""
     reason: ShortText
     """For people: what the method needs and did not find, or empty."""
+    left_out: Annotated[list[DayLeftOut], Field(max_length=366)] | None = None
+    """The days that were looked at and left out, newest first; null where an older version has written it."""
+    root: Sha256 | None = None
+    """Root of the tree over the dispatch partition's records when it was computed, in hex: orders among these say on
+    which days the site was asked."""
+    time_zone: Name | None = None
+    """By whose clock days and hours are counted, an IANA name."""
+    holidays: Annotated[list[Day], Field(max_length=367)] | None = None
+    """The public holidays among the days that the method may look at, and the request's own."""
 
 
 class SettledInterval(Shape):

@@ -18,7 +18,7 @@ AHEAD = timedelta(seconds=30)
 
 def reading_faults(reading: MeterReading, logged_at: datetime, capacity_w: int | None) -> list[Detail]:
     """Everything that keeps a reading from being a measurement; `logged_at` is now for one that is not logged yet."""
-    return [*_period_faults(reading, logged_at), *_power_faults(reading, capacity_w)]
+    return [*_period_faults(reading, logged_at), *capacity_faults(reading, capacity_w), *_power_faults(reading)]
 
 
 def is_interval(reading: MeterReading) -> bool:
@@ -27,8 +27,10 @@ def is_interval(reading: MeterReading) -> bool:
 
 
 def is_carried(reading: MeterReading, capacity_w: int | None) -> bool:
-    """Whether a connection of this capacity can carry it; without a capacity every one can."""
-    return capacity_w is None or max(reading.import_w, reading.export_w) <= capacity_w
+    """Whether a connection of this capacity can carry it; without a capacity every one can, and what lies behind it."""
+    if capacity_w is None or reading.point is not MeterPoint.CONNECTION:
+        return True
+    return max(reading.import_w, reading.export_w) <= capacity_w
 
 
 def _period_faults(reading: MeterReading, logged_at: datetime) -> Iterator[Detail]:
@@ -44,11 +46,16 @@ def _period_faults(reading: MeterReading, logged_at: datetime) -> Iterator[Detai
         yield fault("READING_IN_FUTURE", "/ends_at", got)
 
 
-def _power_faults(reading: MeterReading, capacity_w: int | None) -> Iterator[Detail]:
-    if reading.point is MeterPoint.CONNECTION and not is_carried(reading, capacity_w):
-        name = "import_w" if reading.import_w >= reading.export_w else "export_w"
-        got = f"expected at most the connection's {capacity_w} W, got {getattr(reading, name)} W"
-        yield fault("READING_ABOVE_CAPACITY", f"/{name}", got)
+def capacity_faults(reading: MeterReading, capacity_w: int | None) -> list[Detail]:
+    """What is wrong with a reading of more than the connection carries."""
+    if is_carried(reading, capacity_w):
+        return []
+    name = "import_w" if reading.import_w >= reading.export_w else "export_w"
+    got = f"expected at most the connection's {capacity_w} W, got {getattr(reading, name)} W"
+    return [fault("READING_ABOVE_CAPACITY", f"/{name}", got)]
+
+
+def _power_faults(reading: MeterReading) -> Iterator[Detail]:
     if reading.point is MeterPoint.IT and reading.export_w:
         got = f"expected 0 W, for computers give no power to the grid, got {reading.export_w} W"
         yield fault("READING_EXPORT", "/export_w", got)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gridsignal_schemas.messages import Award, Clearing, ClearingTrigger, Record, Settlement, TreeHead
+from gridsignal_schemas.messages import Award, BaselineFixed, Clearing, ClearingTrigger, Record, Settlement, TreeHead
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.audit.deciding_again import Again, Asked, DecidingAgain, asked_for, differing_awards
 from gridsignal_services.audit.evidence import TrustedSigner, faults_of_head
+from gridsignal_services.audit.fixing_again import FixingAgain
+from gridsignal_services.audit.measured_again import MeasuredAgain
 from gridsignal_services.audit.settling_again import SettlingAgain
 from gridsignal_services.bus import LogConfigurationError, LogRecord
 from gridsignal_services.bus.codec import Codec, Poison
@@ -35,6 +37,8 @@ class Checked:
     """Decided again, with the same result."""
     settlements: int = 0
     """Computed again, with the same result; none where no readings were given."""
+    baselines: int = 0
+    """Of those from history: fixed again, with the same result; none where no readings were given."""
     by_hand: int = 0
     """Made by a person: that they kept the rules is checked, that they chose as they did is not."""
     unreadable: int = 0
@@ -62,7 +66,7 @@ def check(
     """
     run = _Run(partition, codec, iter(leaves), signers, heard)
     try:
-        run.deciding, run.settling = _asked(codec, records())
+        run.deciding, run.measuring = _asked(codec, records())
         for logged in records():
             run.take(logged)
         if readings is not None:
@@ -73,9 +77,9 @@ def check(
     return run.found
 
 
-def _asked(codec: Codec, records: Iterable[LogRecord]) -> tuple[DecidingAgain, SettlingAgain]:
-    framings = [*codec.framings_of(Clearing), *codec.framings_of(Settlement)]
-    clearings, settlements = list[Asked](), list[tuple[int, Settlement]]()
+def _asked(codec: Codec, records: Iterable[LogRecord]) -> tuple[DecidingAgain, MeasuredAgain]:
+    framings = [framing for kind in (Clearing, Settlement, BaselineFixed) for framing in codec.framings_of(kind)]
+    clearings, settlements, baselines = list[Asked](), list[tuple[int, Settlement]](), list[tuple[int, BaselineFixed]]()
     for logged in records:
         if logged.value[:5] in framings:
             try:
@@ -86,7 +90,9 @@ def _asked(codec: Codec, records: Iterable[LogRecord]) -> tuple[DecidingAgain, S
                 clearings.append(asked)
             elif isinstance(record, Settlement):
                 settlements.append((logged.offset, record))
-    return DecidingAgain(clearings), SettlingAgain(settlements)
+            elif isinstance(record, BaselineFixed):
+                baselines.append((logged.offset, record))
+    return DecidingAgain(clearings), MeasuredAgain(SettlingAgain(settlements), FixingAgain(baselines))
 
 
 class _Run:
@@ -98,7 +104,7 @@ class _Run:
         signers: Sequence[TrustedSigner] | None,
         heard: Heard,
     ) -> None:
-        self.found, self.deciding, self.settling = Checked(partition), DecidingAgain([]), SettlingAgain([])
+        self.found, self.deciding, self.measuring = Checked(partition), DecidingAgain([]), MeasuredAgain()
         self._codec, self._leaves, self._signers, self._heard = codec, leaves, signers, heard
         self._ledger = Ledger(partition)
         self._broken = False
@@ -111,7 +117,7 @@ class _Run:
         self.found.records += 1
         self._look_at(logged)
         self.deciding.before(ledger)
-        self.settling.before(ledger)
+        self.measuring.before(ledger)
         try:
             record = self._codec.decode(logged.value)
         except Poison:
@@ -127,15 +133,15 @@ class _Run:
             self._head(logged, record, outcome)
         if isinstance(record, Clearing) and turn is not None:
             again = self._clearing(logged, record, outcome, turn)
-        if isinstance(record, Settlement) and outcome.accepted:
-            self.settling.after(logged.offset, record)
+        if outcome.accepted:
+            self.measuring.after(logged.offset, record)
         self._heard(ledger, logged, record, outcome, again)
 
     def settle(self, readings: Iterable[LogRecord]) -> None:
-        """Computes the settlements again, once all is reduced."""
-        for fault in self.settling.faults(self._ledger, self._codec, readings):
+        """Fixes baselines and computes settlements again, once all is reduced."""
+        for fault in self.measuring.faults(self._ledger, self._codec, readings):
             self._say(fault)
-        self.found.settlements = self.settling.count
+        self.found.settlements, self.found.baselines = self.measuring.settling.count, self.measuring.fixing.count
 
     def end(self) -> None:
         """What is still to be told."""

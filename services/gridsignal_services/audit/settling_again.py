@@ -10,11 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from gridsignal_schemas.messages import MeterReading, Settlement
-from gridsignal_schemas.rules.readings import is_interval, reading_faults
-from gridsignal_services.bus import LogRecord
-from gridsignal_services.bus.codec import Codec, Poison, sha256_of
-from gridsignal_services.clock import grid_time
+from gridsignal_schemas.messages import Settlement
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.metering.older_readings import MOST_READ, Held, Place, place_of, says_more
 from gridsignal_services.metering.readings import Said
@@ -86,6 +82,11 @@ class SettlingAgain:
     count: int = 0
     """How many came to the same."""
 
+    @property
+    def sites(self) -> Iterable[str]:
+        """Whose readings are needed."""
+        return self._versions.keys()
+
     def __post_init__(self) -> None:
         for offset, settlement in self.named:
             self._at.setdefault(settlement.inputs.root, []).append((offset, settlement))
@@ -107,39 +108,24 @@ class SettlingAgain:
         else:
             self._versions.setdefault(settlement.site, []).append(_Version(offset, settlement, found))
 
-    def faults(self, ledger: Ledger, codec: Codec, readings: Iterable[LogRecord]) -> Iterator[str]:
-        """What is other than the rules have it, a sentence each; `ledger` is the one at the end."""
+    def hear(self, held: Held) -> None:
+        """A reading that is a measurement, in the order of the log."""
+        reading = held.reading
+        for version in self._versions.get(reading.site, ()):
+            touches = reading.starts_at < version.unsettled.terms.ends_at and reading.ends_at > version.unsettled.since
+            if touches and reading.participant == version.settlement.participant:
+                version.hear(held)
+
+    def faults(self, *, are_gone: bool) -> Iterator[str]:
+        """What is other than the rules have it, a sentence each; `are_gone`: readings that are not kept any more."""
         for offset, settlement in self._lost:
             yield f"{_which(offset, settlement)}, names no state of the log before it in which it was owed"
-        first: int | None = None
-        for logged in readings if self._versions else ():
-            first = logged.offset if first is None else first
-            self._hear(ledger, codec, logged)
         for version in sorted((each for some in self._versions.values() for each in some), key=attrgetter("offset")):
-            fault = _fault_of(version, are_gone=bool(first))
+            fault = _fault_of(version, are_gone=are_gone)
             if fault is None:
                 self.count += 1
             elif fault:
                 yield fault
-
-    def _hear(self, ledger: Ledger, codec: Codec, logged: LogRecord) -> None:
-        try:
-            reading = codec.decode(logged.value)
-        except Poison:
-            return
-        if not isinstance(reading, MeterReading) or reading.site not in self._versions or not is_interval(reading):
-            return
-        site = ledger.sites[reading.site]
-        if site.zone != reading.zone:
-            return
-        if [*reading_faults(reading, grid_time(ledger.grid, logged.appended_us), site.capacity_w)]:
-            return
-        held = Held(logged.offset, reading, bytes.fromhex(sha256_of(logged.value)))
-        for version in self._versions[reading.site]:
-            of = version.unsettled
-            touches = reading.starts_at < of.terms.ends_at and reading.ends_at > of.since
-            if touches and reading.participant == version.settlement.participant:
-                version.hear(held)
 
 
 def _fault_of(version: _Version, *, are_gone: bool) -> str | None:

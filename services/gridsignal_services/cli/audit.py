@@ -340,6 +340,8 @@ def _lines_of(checked: Checked) -> list[str]:
         f" {checked.clearings} clearings decided again and {checked.settlements} settlements computed again"
         " with the same result"
     )
+    if checked.baselines:
+        line += f"; {checked.baselines} baselines fixed again from history, too"
     after = checked.records - checked.covered
     return [line, *([f"  after the last head: {after} records that nothing covers yet"] if after > 1 else [])]
 

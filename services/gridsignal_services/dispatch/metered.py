@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.baselines import FOR_EVER
+from gridsignal_schemas.rules.readings import is_carried
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch.door import Door, may_read, owns, reads_of
 from gridsignal_services.dispatch.past import readable, shorter
@@ -55,6 +56,8 @@ def add_to(router: APIRouter, door: Door) -> None:
             with shorter(), readable():
                 metered = await door.readings.meters.between(site, from_, to, work, reads_of(who))
             with work.here():
+                entry = door.registry.sites.get(site)
+                metered = [each for each in metered if is_carried(each, None if entry is None else entry.capacity_w)]
                 passed_over = [
                     each
                     for each in door.readings.meters.passed_over(site, from_, to)

@@ -76,7 +76,8 @@ def _award(book: Book, entry: Entry, clearing: Clearing, award: Award, rank: int
     offer.order_id = derived_id(clearing.clearing_id, *key)
     move_offer(book, key, Event.SELECT)
     order = _order(book, clearing, award, offer.order_id)
-    tracked = TrackedOrder(order, key, clearing.clearing_id, issued_place=entry.offset)
+    capacity_w = book.sites[order.site].capacity_w
+    tracked = TrackedOrder(order, key, clearing.clearing_id, issued_place=entry.offset, capacity_w=capacity_w)
     cause = (clearing.actor, str(clearing.trigger), clearing.reason, book.principal)
     tracked.history.append(Step(book.now, OrderState.ISSUED, *cause))
     book.add_order(tracked)

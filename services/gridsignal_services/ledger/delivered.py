@@ -116,7 +116,6 @@ def terms_of(book: Book, tracked: TrackedOrder) -> Terms | None:
         return None
     asked = book.requests[order.request_id]
     starts_at, ends_at = order.starts_at, order.ends_at or _NEVER
-    site = book.sites.get(order.site)
     sharing = _sharing(book, tracked)
     return Terms(
         starts_at=starts_at,
@@ -129,7 +128,7 @@ def terms_of(book: Book, tracked: TrackedOrder) -> Terms | None:
         netting=_netting(book, tracked),
         nettings=tuple(dict.fromkeys(each.netting for each in sharing if each.netting is not None)),
         baselines=tuple(_counting(book, tracked, starts_at, ends_at)),
-        capacity_w=None if site is None else site.capacity_w,
+        capacity_w=tracked.capacity_w,
         pricing=asked.request.pricing,
         bid_per_mwh=order.price_per_mwh or Decimal(0),
         clearing_price_per_mwh=order.clearing_price_per_mwh,

@@ -48,9 +48,13 @@ class Activations:
         _remove(self.ends, micros(block.ends_at))
 
     def drop(self, now: datetime) -> None:
-        """Forgets what lies too far back for any rest."""
-        for moments in (self.starts, self.ends):
-            del moments[: bisect_left(moments, micros(now - LONGEST_REST))]
+        """Forgets what lies too far back for any rest; of starts as many as of ends, so that they can be counted."""
+        gone = bisect_left(self.ends, micros(now - LONGEST_REST))
+        del self.starts[:gone], self.ends[:gone]
+
+    def touch(self, starts_at: datetime, ends_at: datetime) -> bool:
+        """Whether the site was or will be active at any moment of a period."""
+        return bisect_left(self.starts, micros(ends_at)) > bisect_right(self.ends, micros(starts_at))
 
     def copy(self) -> Activations:
         """As they are now."""

@@ -36,6 +36,8 @@ def register(book: Book, entry: Entry, site: SiteRegistration) -> Outcome:
     if known is not None and site.zone != known.zone:
         return Outcome(False, (fault("ZONE", "/zone", f"expected {known.zone}, got {site.zone}"),))
     book.sites[site.site] = site
+    for order in book.live_orders(book.live_of_site.get(site.site, ())):
+        order.capacity_w = max(order.capacity_w or 0, site.capacity_w)
     return Outcome(True, receipt=receipt_of(book.now, entry))
 
 

@@ -138,6 +138,8 @@ class TrackedOrder:
     """What its operator has let go of, by an earlier end or altogether: nobody is called for that unless by hand."""
     derated: list[tuple[datetime, int]] = field(default_factory=list)
     """Until when how much was ordered, before its site said that less is possible; oldest first, in watts."""
+    capacity_w: int | None = None
+    """The most that its site's connection carried from when it was issued to its end, as the log has it."""
     ahead: list[Ahead] = field(default_factory=list)
     """What orders that the book has let go of take of the same deviation, each in its turn."""
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import GridClock, MeterReading
-from gridsignal_schemas.rules.readings import reading_faults
+from gridsignal_schemas.rules.readings import capacity_faults, reading_faults
 from gridsignal_services.bus import Log, LogRecord
 from gridsignal_services.bus.codec import Codec, sha256_of
 from gridsignal_services.clock import grid_time, steady_s
@@ -43,8 +43,9 @@ class Said(NamedTuple):
 class ReadingsReader:
     """What the meters said, read from the first kept record on.
 
-    A site's readings are those of whoever had it when they came: its next owner changes nothing of them. Poison and
-    strangers' readings are passed over, and so is what was no measurement when it was logged.
+    A site's readings are those of whoever had it when they came: its next owner changes nothing of them. Poison is
+    passed over, and so is what was no measurement when it was logged. Whose word counts, and what the connection
+    carries, is asked of the log by who measures an order: what the registry says by now changes nothing of the past.
     """
 
     def __init__(
@@ -113,13 +114,14 @@ class ReadingsReader:
 
     def _take(self, record: LogRecord, reading: MeterReading) -> None:
         site = self._registry.sites.get(reading.site)
-        is_known = reading.participant in self._registry.participants  # who had the site before has said it, too
-        if site is None or site.zone != reading.zone or not is_known:
+        if site is not None and site.zone != reading.zone:
             return
-        if faults := reading_faults(reading, grid_time(self._grid(), record.appended_us), site.capacity_w):
+        if faults := reading_faults(reading, grid_time(self._grid(), record.appended_us), None):
             self.meters.pass_over(reading, faults[0])
-        else:
-            self._newest[reading.site] = record.offset
-            self.meters.add(reading, record.offset, bytes.fromhex(sha256_of(record.value)))
-            for heard in self._listeners:
-                heard(reading)
+            return
+        if site is not None and (above := capacity_faults(reading, site.capacity_w)):
+            self.meters.pass_over(reading, above[0])  # for who looks for it: whether it counts is for the log to say
+        self._newest[reading.site] = record.offset
+        self.meters.add(reading, record.offset, bytes.fromhex(sha256_of(record.value)))
+        for heard in self._listeners:
+            heard(reading)

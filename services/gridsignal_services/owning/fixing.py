@@ -1,26 +1,30 @@
 """A site's baseline for a request whose gate has closed, from what its meters said before: a pure function.
 
+All that it goes by beside readings is of the ledger's state under a root, or pinned in the record: so whoever has the
+log computes it again, whatever the registry says by then.
+
 Bounded: 366 days' readings at most, of each as many as are added up; a longer day has none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from hashlib import sha256
 from math import gcd
+from zoneinfo import ZoneInfo, available_timezones
 
-from gridsignal_schemas.messages import BaselineFixed, PinnedRule, RuleName, RunMode
+from gridsignal_schemas.messages import BaselineFixed, DayLeftOut, PinnedRule, RuleName, RunMode
 from gridsignal_schemas.messages.settlements import MAX_INTERVALS
-from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
+from gridsignal_schemas.rules.readings import is_carried
 from gridsignal_schemas.values import MAX_POWER_W
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.delivered import orders_of
+from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.owning.due import Subject, Undecidable, baseline_subject, why
 from gridsignal_services.registry import Registry
-from gridsignal_services.settlement.baselines import Event, Fixed, NoBaseline, Site, fixed
+from gridsignal_services.settlement.baselines import Event, Fixed, LeftOut, NoBaseline, Site, fixed
 from gridsignal_services.settlement.days import Calendar, Slot, public_holidays
 from gridsignal_services.settlement.history import History
 from gridsignal_services.settlement.methods import XOfY
@@ -42,7 +46,14 @@ class Unfixed:
     rule: XOfY
     event: Event
     calendar: Calendar
+    """Its holidays are those among the days that the method may look at, and the request's own."""
     event_days: frozenset[date]
+    """Those on which the site was to move power."""
+    time_zone: str
+    root: bytes
+    """Of the partition's tree, where the book stands."""
+    capacity_w: int
+    """More than the connection carries is no measurement."""
 
     @property
     def subject(self) -> Subject:
@@ -67,17 +78,20 @@ class Unfixed:
 
     def _fixed(self, held: list[Held]) -> BaselineFixed:
         found: Fixed | None = None
+        left_out: Sequence[LeftOut] = ()
         resolution_s = self._resolution_s()
         length_s = round((self.event.ends_at - self.event.starts_at).total_seconds())
         reason = ""
         if length_s // resolution_s > MAX_INTERVALS:
             reason = f"the request has more than {MAX_INTERVALS} intervals; what the site declared holds"
         else:
-            site = Site(History([each.reading for each in held]), self.calendar, self.event_days)
+            readings = (each.reading for each in held if is_carried(each.reading, self.capacity_w))
+            site = Site(History(readings), self.calendar, self.event_days)
             try:
                 found = fixed(self.method.name, self.rule, site, self.event, timedelta(seconds=resolution_s))
+                left_out = found.left_out
             except NoBaseline as none:
-                reason = str(none)
+                reason, left_out = str(none), none.left_out
         window = None if found is None else found.window
         return BaselineFixed(
             zone=self.zone,
@@ -96,6 +110,10 @@ class Unfixed:
             readings=len(held),
             readings_sha256=sha256(b"".join(each.sha256 for each in held)).hexdigest(),
             reason=reason[:512],
+            left_out=[DayLeftOut(day=each.day.isoformat(), why=each.why) for each in left_out],
+            root=self.root.hex(),
+            time_zone=self.time_zone,
+            holidays=[day.isoformat() for day in sorted(self.calendar.holidays, reverse=True)],
         )
 
     def _resolution_s(self) -> int:
@@ -109,16 +127,43 @@ def set_of(held: Iterable[Held]) -> list[Held]:
     return list({each.offset: each for each in held}.values())
 
 
-def unfixed(book: Book, request_id: str, site: str, registry: Registry) -> Unfixed | None:
+def unfixed(ledger: Ledger, request_id: str, site: str, registry: Registry) -> Unfixed | None:
     """What is owed of a site; None where the registry has no such zone any more."""
-    request = book.requests[request_id].request
-    rule, zone = history_method(request), registry.zones.get(request.zone)
-    if rule is None or zone is None or request.baseline_method is None:
+    zone = registry.zones.get(ledger.book.requests[request_id].request.zone)
+    if zone is None:
         return None
-    calendar = Calendar(zone.tz)
-    day = calendar.day_of(request.starts_at)
-    if zone.holidays is not None:
-        calendar = Calendar(zone.tz, public_holidays(zone.holidays, day - 400 * _DAY, day))
+
+    def holidays(first: date, last: date) -> frozenset[date]:
+        found = frozenset[date]() if zone.holidays is None else public_holidays(zone.holidays, first, last)
+        return frozenset(day for day in found if first <= day <= last)
+
+    return _unfixed(ledger, request_id, site, zone.timezone, holidays)
+
+
+def fixed_before(ledger: Ledger, record: BaselineFixed) -> Unfixed | None:
+    """What a record was computed from, by the calendar that it names; None where it was not owed.
+
+    Raises ValueError where it names no time zone that this machine knows.
+    """
+    if record.time_zone not in available_timezones():
+        raise ValueError(f"expected an IANA time zone, got {record.time_zone!r:.60}")
+    pinned = frozenset(map(date.fromisoformat, record.holidays or ()))
+    if (record.request_id, record.site) not in ledger.book.baselines_owed:
+        return None
+    return _unfixed(ledger, record.request_id, record.site, record.time_zone, lambda _first, _last: pinned)
+
+
+def _unfixed(
+    ledger: Ledger, request_id: str, site: str, time_zone: str, holidays: Callable[[date, date], frozenset[date]]
+) -> Unfixed | None:
+    book = ledger.book
+    request, registered = book.requests[request_id].request, book.sites.get(site)
+    rule = history_method(request)
+    if rule is None or request.baseline_method is None or registered is None:
+        return None
+    zone = ZoneInfo(time_zone)
+    day = Calendar(zone).day_of(request.starts_at)
+    calendar = Calendar(zone, holidays(day - rule.lookback_days * _DAY, day))
     return Unfixed(
         zone=request.zone,
         request_id=request_id,
@@ -128,17 +173,19 @@ def unfixed(book: Book, request_id: str, site: str, registry: Registry) -> Unfix
         rule=rule,
         event=Event(day, request.starts_at, request.ends_at),
         calendar=calendar,
-        event_days=frozenset(_event_days(book, site, calendar, request.starts_at)),
+        event_days=frozenset(_event_days(book, site, calendar, day, rule.lookback_days)),
+        time_zone=time_zone,
+        root=ledger.tree.root(),
+        capacity_w=registered.capacity_w,
     )
 
 
-def _event_days(book: Book, site: str, calendar: Calendar, before: datetime) -> Iterator[date]:
-    """The days on which the site was to move power, as far as the ledger remembers; a rehearsal moves none."""
-    for tracked in orders_of(book, site):
-        order = tracked.order
-        if tracked.state in ORDER_NEVER_HELD or order.run_mode is RunMode.DRY_RUN or order.starts_at >= before:
-            continue
-        day, last = calendar.day_of(order.starts_at), calendar.day_of(min(order.ends_at or before, before))
-        while day <= last:
-            yield day
-            day += _DAY
+def _event_days(book: Book, site: str, calendar: Calendar, day: date, lookback_days: int) -> Iterator[date]:
+    """The days before it on which the site was to move power, orders that were let go of included.
+
+    A rehearsal moves none, and what never held has not moved any.
+    """
+    for active in book.activations(site, RunMode.LIVE):
+        for before in (day - back * _DAY for back in range(1, lookback_days + 1)):
+            if active.touch(calendar.begins(before), calendar.begins(before + _DAY)):
+                yield before

@@ -35,6 +35,8 @@ _log = logger("owner")
 _AT_ONCE = 32
 """Orders settled before their records are written together."""
 _RETRY_S = 0.5
+_TRIES = 8
+"""To read a site's history as of one moment, while its meters speak of those days."""
 Append = Callable[[Ledger, Sequence[Record]], Awaitable[bool]]
 _Stretch = tuple[datetime, datetime]
 
@@ -149,7 +151,7 @@ class Settler:
         owed = (key for key in ledger.book.baselines_owed if baseline_subject(*key) not in passed_over)
         made = list[BaselineFixed]()
         for request_id, site in list(islice(owed, _AT_ONCE)):
-            each = unfixed(ledger.book, request_id, site, self._meters.registry)
+            each = unfixed(ledger, request_id, site, self._meters.registry)
             if each is None:
                 self._pass_over(ledger, baseline_subject(request_id, site), "the registry has no such zone")
                 continue
@@ -165,10 +167,14 @@ class Settler:
 
     async def _history(self, unfixed: Unfixed) -> list[Held]:
         """What meters said of the days that the method may go by."""
-        held = list[Held]()
-        for starts_at, ends_at in unfixed.periods():
-            said = await self._meters.said(unfixed.zone, unfixed.site, unfixed.participant, starts_at, ends_at)
-            held += said.held
+        for _ in range(_TRIES):
+            held, position = list[Held](), 0
+            for starts_at, ends_at in unfixed.periods():
+                said = await self._meters.said(unfixed.zone, unfixed.site, unfixed.participant, starts_at, ends_at)
+                held += said.held
+                position = position or said.position
+            if all(each.offset < position for each in held):
+                break  # nothing of these days was said meanwhile: all is of one moment
         return held
 
     def _concerned(self, ledger: Ledger, heard: Mapping[str, _Stretch]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.messages.settlements import MAX_INTERVALS
 from gridsignal_schemas.rules.baselines import Declared
+from gridsignal_schemas.rules.readings import is_carried
 from gridsignal_schemas.values import MAX_POWER_W
 from gridsignal_services.ledger.book import Fixed
 from gridsignal_services.ledger.delivered import Terms, terms_of
@@ -144,7 +145,10 @@ class Unsettled:
     def _lines(self, said: Said) -> Settled:
         """Where there are more than a record holds, of periods twice as long, until they are few enough."""
         rule = rule_of(self.rule.parameters)
-        readings = None if said.are_too_many else [held.reading for held in said.held]
+        capacity_w = self.terms.capacity_w  # as the log has it: what a meter says of more is no measurement
+        readings = (
+            None if said.are_too_many else [each.reading for each in said.held if is_carried(each.reading, capacity_w)]
+        )
         terms = self.terms if readings is None else self._adjusted(readings)
         is_awaited = self.status is SettlementStatus.PROVISIONAL and rule.provisional_after_s < rule.missing_after_s
         fee = self.activation_fee or Decimal(0)

@@ -27,6 +27,11 @@ _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=
 class NoBaseline(Exception):
     """The method gives none: in words what it needs, what was found, and what holds in its place."""
 
+    def __init__(self, why: str, left_out: Sequence[LeftOut] = ()) -> None:
+        super().__init__(why)
+        self.left_out = tuple(left_out)
+        """The days of the right type that it could not go by."""
+
 
 class Event(NamedTuple):
     """The hours that are asked about, of the day that they begin on."""
@@ -102,6 +107,8 @@ class Fixed(NamedTuple):
     """Whose readings the adjustment goes by; None: there is none."""
     before_w: Fraction
     """Their mean on those days."""
+    left_out: tuple[LeftOut, ...]
+    """The days of the right type that were looked at and not eligible, newest first."""
 
 
 def fixed(name: str, rule: XOfY, site: Site, event: Event, resolution: timedelta) -> Fixed:
@@ -176,7 +183,8 @@ class _XOfY:
         days = self._picked(self._eligible(window))
         history_w, before_w = self._means(days, window)
         whole = Slot(window[0].starts_at, window[-1].ends_at) if window else None
-        return Fixed(tuple(day.day for day in days), self._slots, history_w, whole, before_w)
+        used = tuple(day.day for day in days)
+        return Fixed(used, self._slots, history_w, whole, before_w, tuple(self._left_out))
 
     def _means(self, days: Sequence[_Day], window: Sequence[Slot]) -> tuple[tuple[Fraction, ...], Fraction]:
         """Of the event's intervals, and of the window."""
@@ -233,7 +241,7 @@ class _XOfY:
     def _picked(self, eligible: Iterator[_Day]) -> list[_Day]:
         last = self._last(eligible)
         if len(last) < self._least:
-            raise NoBaseline(self._too_few(len(last)))
+            raise NoBaseline(self._too_few(len(last)), self._left_out)
         if len(last) < self._y:
             self._notes.append(f"it goes by {len(last)} days, fewer than {self._y}: {self._searched()} has no more")
         x = min(self._x, len(last))

@@ -37,6 +37,8 @@ async def test_a_baseline_is_fixed_from_history_and_adjusted_by_the_hours_before
     assert fixed.days == ["2024-05-11", "2024-05-05"]
     assert (fixed.window_starts_at, fixed.window_ends_at, fixed.window_w) == (*WINDOW, 30 * MW)
     assert (fixed.readings, fixed.reason) == (4, "")
+    assert (fixed.time_zone, fixed.holidays) == ("Europe/Berlin", [])
+    assert fixed.left_out == []
     assert fixed.method.sha256 == TWO_DAYS.sha256
     line = first.intervals[0]
     assert (line.baseline_wh, line.actual_wh, line.delivered_wh) == (39_600_000 // 4, 7 * MW, 2_900_000)
@@ -117,8 +119,8 @@ async def two_days_of_history(stage: Stage) -> None:
         await metered(stage, WINDOW[0] - day, WINDOW[1] - day, 30 * MW, seq=10 + back)
 
 
-async def metered(stage: Stage, starts_at: datetime, ends_at: datetime, import_w: int, seq: int) -> None:
-    reading = a_meter_reading(starts_at=starts_at, ends_at=ends_at, import_w=import_w, seq=seq)
+async def metered(stage: Stage, starts_at: datetime, ends_at: datetime, import_w: int, seq: int, **more: Any) -> None:
+    reading = a_meter_reading(starts_at=starts_at, ends_at=ends_at, import_w=import_w, seq=seq, **more)
     await publish(stage.log, stage.codec, reading, principal=f"participant:{PARTICIPANT}", source="/tests")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -12,10 +12,12 @@ from gridsignal_schemas.messages import BaselineFixed, PinnedRule, RuleName
 from gridsignal_schemas.values import MW
 from gridsignal_services.ledger.delivered import terms_of
 from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.owning.fixing import unfixed
+from gridsignal_services.registry import example_registry
 from gridsignal_services.settlement.canonical import canonical
 from gridsignal_services.settlement.methods import METHODS
 from gridsignal_services.settlement.pinned import DECLARED, pinned_method
-from tests.builders import REQUEST_ID, a_baseline_fixed, utc
+from tests.builders import REQUEST_ID, a_baseline_fixed, a_flex_offer, an_option, utc
 from tests.unit.ledger.market import Market
 
 METHOD = pinned_method(METHODS["uk-bl01"])
@@ -97,6 +99,32 @@ def test_it_is_forgotten_with_its_request() -> None:
     assert REQUEST_ID not in market.ledger.requests
     assert not market.ledger.book.fixed
     assert not market.ledger.book.baselines_owed
+
+
+def test_a_day_on_which_the_site_was_asked_is_one_after_its_order_was_let_go_of() -> None:
+    market = Market("acme", kept=timedelta(minutes=1))
+    market.offer("acme")
+    market.close()
+    market.answer("acme")
+    market.run_until(utc("18:45") + timedelta(minutes=2))
+    market.baseline("acme", 40 * MW, starts_at=utc("22:00"))
+    assert not market.ledger.orders
+
+    day = timedelta(days=1)
+    hours = {"starts_at": utc("18:00") + day, "ends_at": utc("18:45") + day}
+    gate = {"gate_closure_at": utc("17:00") + day, "decision_deadline": utc("17:10") + day}
+    assert market.ask(request_id="next", baseline_method=METHOD, **hours, **gate).accepted
+    option = an_option(power_w=MW, min_power_w=0, **hours)
+    offer = a_flex_offer(
+        offer_id="second", participant="acme", site="acme-1", request_id="next", options=[option],
+        expires_at=hours["ends_at"],
+    )  # fmt: skip
+    assert market.add(offer, "participant:acme").accepted
+    market.run_until(gate["gate_closure_at"] + timedelta(seconds=1))
+
+    owed = unfixed(market.ledger, "next", "acme-1", example_registry())
+    assert owed is not None
+    assert owed.event_days == {date(2024, 5, 12)}
 
 
 @pytest.mark.parametrize(

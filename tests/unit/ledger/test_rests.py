@@ -171,3 +171,15 @@ def test_a_clearing_costs_no_more_for_all_that_its_sites_have_done_before() -> N
         pieces.append(max(lines_of_each(market.ledger.steps(entry))))
     assert decisions[1] < 1.1 * decisions[0], decisions
     assert pieces[1] < 1.1 * pieces[0], pieces
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(1, 3)), max_size=12), st.integers(367, 400), st.data())
+def test_what_touches_a_period_is_the_same_after_what_is_too_old_was_dropped(
+    spans: list[tuple[int, int]], now: int, data: st.DataObject
+) -> None:
+    blocks = [Block(NOON + since * DAY, NOON + (since + days) * DAY, 1) for since, days in spans]
+    kept = activations(blocks)
+    kept.drop(NOON + now * DAY)
+    day = data.draw(st.integers(now - 366, now))
+    period = NOON + day * DAY + HOUR, NOON + day * DAY + 2 * HOUR
+    assert kept.touch(*period) is any(each.starts_at < period[1] and each.ends_at > period[0] for each in blocks)

@@ -91,6 +91,18 @@ def test_two_orders_whose_rules_have_other_periods_are_paid_for_the_deviation_of
     assert [[line.delivered_wh for line in each.lines] for each in own] == [[3_000_000], [2_500_000, 0, 0]]
 
 
+def test_what_the_connection_carries_later_changes_nothing_of_an_order_that_is_over() -> None:
+    zone = a_zone()
+    order = ordered(zone, 12 * MW)
+    assert terms(zone, order).capacity_w == 60 * MW
+    zone.add(a_site_registration(revision=2, capacity_w=50 * MW))
+    zone.add(a_site_registration(revision=3, capacity_w=70 * MW))
+    assert terms(zone, order).capacity_w == 70 * MW  # it still runs
+    zone.run_until(utc("18:45"))
+    zone.add(a_site_registration(revision=4, capacity_w=90 * MW))
+    assert terms(zone, order).capacity_w == 70 * MW
+
+
 def test_more_readings_than_are_added_up_are_said_to_be_too_many() -> None:
     zone = a_zone()
     (line, *_) = settled(terms(zone, ordered(zone, 12 * MW)), None, STANDARD, "EUR").lines
