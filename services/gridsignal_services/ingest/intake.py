@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gridsignal_schemas.messages import DispatchRequest, Record
+from gridsignal_schemas.messages import DispatchRequest, PinnedRule, Record
 from gridsignal_schemas.rules.requests import request_faults
 from gridsignal_schemas.rules.series import Series, kind_of
 from gridsignal_services.ingest.kept import Kept, weight
@@ -22,6 +22,8 @@ from gridsignal_services.ingest.quarantine import (
 from gridsignal_services.ingest.revisions import News, RevisionVerdict, SeriesRevisions
 
 KEPT_REASONS = 200
+RulesOf = Callable[[str], tuple[PinnedRule, PinnedRule]]
+"""The settlement rule and the baseline method of a product."""
 
 
 @dataclass(slots=True)
@@ -57,11 +59,14 @@ class Intake:
         limits: FeedLimits | None = None,
         revisions: SeriesRevisions | None = None,
         kinds: Kept[Last] | None = None,
+        rules_of: RulesOf | None = None,
     ) -> None:
+        """`rules_of` is the registry's word on products; without it requests bring no rule and are not settled."""
         self.limits = limits or FeedLimits()
         self.revisions = revisions or SeriesRevisions()
         self.quarantine: deque[QuarantinedRecord] = deque(maxlen=KEPT_REASONS)
         self._kinds: Kept[Last] = Kept() if kinds is None else kinds
+        self._rules_of = rules_of
 
     def learn(self, record: Record) -> None:
         """Takes note of a record that is on the log, from before a restart or just acknowledged."""
@@ -82,7 +87,7 @@ class Intake:
 
         Of a curve with a few values out of bounds the others are published, and the verdict tells what was set aside.
         """
-        cleaned, outliers = without_outliers(record, self.limits)
+        cleaned, outliers = without_outliers(self._with_rules(record), self.limits)
         reasons = faults(cleaned, asked_zone, now, self.limits, self._compared_with(cleaned))
         if self._confirmed(cleaned, reasons):
             reasons = []
@@ -92,6 +97,17 @@ class Intake:
         if isinstance(verdict.publish, DispatchRequest) and (broken := request_faults(verdict.publish, now)):
             return self._set_aside(record, [Reason(fault.code.lower(), fault.message) for fault in broken], now)
         return replace(verdict, outliers=self._set_aside(record, [outliers], now)) if outliers else verdict
+
+    def _with_rules(self, record: Record) -> Record:
+        """A request as an operator's door would log it: with its product's rules, those of its first revision first."""
+        if not isinstance(record, DispatchRequest) or self._rules_of is None:
+            return record
+        before = self.revisions.last(record)
+        if isinstance(before, DispatchRequest):
+            settlement, method = before.settlement, before.baseline_method
+        else:
+            settlement, method = self._rules_of(record.product)
+        return record.model_copy(update={"settlement": settlement, "baseline_method": method})
 
     def _set_aside(self, record: Record, reasons: list[Reason], now: datetime) -> QuarantinedRecord:
         aside = QuarantinedRecord(record, reasons, now)

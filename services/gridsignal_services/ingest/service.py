@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from gridsignal_schemas.messages import PinnedRule
 from gridsignal_services.access.tokens import Verifier
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
@@ -25,7 +26,7 @@ from gridsignal_services.ops import Watched
 from gridsignal_services.registry import Registry
 from gridsignal_services.rest.asgi import HttpServer
 from gridsignal_services.rest.callers import Callers
-from gridsignal_services.settings import ServerSettings
+from gridsignal_services.settings import ConfigError, ServerSettings
 from gridsignal_services.telemetry import Health
 
 
@@ -50,10 +51,13 @@ class FeedsDoor:
     ) -> None:
         self._http = Http(now=time.wall)
         feeds = feeds or Feeds()
+        if faults := list(_unknown_products(feeds, registry)):
+            raise ConfigError(*faults)
         fetching = Fetching(self._http, PROVIDERS, feeds.settings, markets=feeds.markets)
         limits = IngestLimits.of(settings, "GRIDSIGNAL_INGEST_")
         bounds = limits.kept_values, limits.kept_values_of_one
-        intake = Intake(FeedLimits(markets=feeds.markets), SeriesRevisions(Kept(*bounds)), Kept(*bounds))
+        limits_of_feeds = FeedLimits(markets=feeds.markets)
+        intake = Intake(limits_of_feeds, SeriesRevisions(Kept(*bounds)), Kept(*bounds), self._rules_of)
         self.ingest = Ingest(
             log,
             codec,
@@ -67,6 +71,9 @@ class FeedsDoor:
         self._callers = Callers(verifier, limits, registry, time)
         pages = http.app(self.ingest, callers=self._callers, limits=limits, time=time)
         self._server = HttpServer(pages, settings, settings.ingest_port, limits, now_s=time.steady_s)
+
+    def _rules_of(self, product: str) -> tuple[PinnedRule, PinnedRule]:
+        return self._callers.registry.rules_of(product)
 
     @property
     def health(self) -> Health:
@@ -108,3 +115,12 @@ class FeedsDoor:
         """Answers what is under way; `run` then returns."""
         self.health.set_ready(False, "stopping")
         self._server.stop()
+
+
+def _unknown_products(feeds: Feeds, registry: Registry) -> Iterator[str]:
+    """Products by which a feed's requests are to be settled, and that the registry does not have."""
+    for name, settings in feeds.settings.items():
+        product = settings.get("product")
+        if product is not None and product not in registry.products:
+            known = ", ".join(registry.products) or "a product, of which it has none"
+            yield f"providers.{name}.product: expected one of the registry's ({known}), got {product!r:.60}"

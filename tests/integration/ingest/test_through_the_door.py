@@ -23,7 +23,7 @@ from gridsignal_services.ingest.feed import Ask, Signal
 from gridsignal_services.ingest.feeds import Feeds
 from gridsignal_services.ingest.schedule import day_starts_at, market_day
 from gridsignal_services.registry import OperatorEntry, Registry, example_registry
-from gridsignal_services.settings import ServerSettings
+from gridsignal_services.settings import ConfigError, ServerSettings
 from tests.builders import utc
 from tests.feed_documents import DE_LU, energy_charts, period, price_series, prices_document
 from tests.integration.ingest.fake_provider import Reply, fake_provider
@@ -146,3 +146,10 @@ async def test_18_limits_and_prices_whose_units_their_program_says(samples: Path
         price, request = by_kind["SpotPrice"], by_kind["DispatchRequest"]
         assert ([str(p) for p in price.prices_per_mwh], price.currency) == (["1050.0000"], "SEK")  # type: ignore[attr-defined]  # a price
         assert (request.direction, request.power_w) == ("LOAD_DECREASE", 15_000_000)  # type: ignore[attr-defined]  # a request
+
+
+async def test_a_feed_whose_requests_go_by_a_product_that_the_registry_lacks_does_not_start(tmp_path: Path) -> None:
+    feeds = Feeds(settings={"openadr3": {"product": "evening-pike"}})
+    with pytest.raises(ConfigError, match=r"providers.openadr3.product: expected one of .*, got 'evening-pike'"):
+        async with door(tmp_path, feeds):
+            pass

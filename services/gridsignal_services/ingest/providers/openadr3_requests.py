@@ -151,7 +151,7 @@ def _request(
             "request_id": event.unique(span, "request"),
             "revision": 1,
             "operator": settings.get("operator", "openadr3"),
-            "product": event.program,
+            "product": settings.get("product", event.program),
             "purpose": settings.get("purpose", "BALANCING"),
             "text": event.name,
             "direction": "LOAD_DECREASE" if change_w < 0 else "LOAD_INCREASE",
