@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 
 from benchmarks.machine import GENERATOR, cpu_s, described, percentile, pin
 from benchmarks.servers import example, run_gateway
+from benchmarks.signing import key, signature
 from gridsignal_schemas.messages import FlexOffer
 from gridsignal_schemas.rules.limits import LIMITS
 
@@ -38,6 +39,7 @@ class Run(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--in-flight", action="append", type=int, metavar="N", help="unanswered at once (1, 16, 64)")
     parser.add_argument("--count", type=int, default=2000, help="offers of each run (2000)")
+    parser.add_argument("--signed", action="store_true", help="each offer has a signature, which the gateway checks")
     parser.add_argument("--repeat", type=int, default=3, help="medians of so many runs (3)")
 
 
@@ -46,33 +48,35 @@ def run(args: argparse.Namespace) -> int:
     pin(GENERATOR)
     rows = []
     for in_flight in args.in_flight or [1, 16, 64]:
-        runs = [_run(in_flight, args.count) for _ in range(args.repeat)]
+        runs = [_run(in_flight, args.count, signed=args.signed) for _ in range(args.repeat)]
         median = sorted(runs)[(len(runs) - 1) // 2]
         appends = sorted(run.appends for run in runs)[(len(runs) - 1) // 2]
         rows.append((in_flight, median._replace(appends=appends)))
     if args.json:
         told = [{"in_flight": in_flight, **row._asdict()} for in_flight, row in rows]
-        print(json.dumps({"machine": machine, "count": args.count, "columns": "per_s, p50_ms, p99_ms", "runs": told}))
+        what = {"machine": machine, "count": args.count, "signed": args.signed, "columns": "per_s, p50_ms, p99_ms"}
+        print(json.dumps(what | {"runs": told}))
     else:
         _print(machine, args, rows)
     return 0
 
 
-def _run(in_flight: int, count: int) -> Run:
+def _run(in_flight: int, count: int, *, signed: bool) -> Run:
     context = get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=run_gateway, args=(there, None))
     process.start()
     there.close()
     try:
-        return asyncio.run(_drive(here, in_flight, count))
+        return asyncio.run(_drive(here, in_flight, _frames(count, signed=signed)))
     finally:
         here.send(("stop",))
         process.join(20)
         here.close()
 
 
-async def _drive(pipe: Connection, in_flight: int, count: int) -> Run:
+async def _drive(pipe: Connection, in_flight: int, frames: list[str]) -> Run:
+    count = len(frames)
     port, token = await asyncio.to_thread(pipe.recv)
     async with connect(
         f"ws://127.0.0.1:{port}/v1/stream",
@@ -82,7 +86,6 @@ async def _drive(pipe: Connection, in_flight: int, count: int) -> Run:
     ) as connection:
         await connection.send('{"t":"hello","id":1,"client":"bench/1","site":"fra-1"}')
         await connection.recv()
-        frames = _frames(count)
         server_s, client_s = await _ask(pipe, "cpu"), cpu_s()
         offers = await offer_all(connection, frames, in_flight)
         client_us = (cpu_s() - client_s) * 1e6 / count
@@ -95,16 +98,22 @@ async def _ask(pipe: Connection, *command: Any) -> Any:
     return await asyncio.to_thread(pipe.recv)
 
 
-def _frames(count: int) -> list[str]:
-    body = example(FlexOffer).model_dump(mode="json", exclude_none=True)
+def _frames(count: int, *, signed: bool) -> list[str]:
+    offer, by = example(FlexOffer), key()
+    body = offer.model_dump(mode="json", exclude_none=True)
     for placed in ("zone", "offer_id", "participant", "site"):
         body.pop(placed)
-    return [offer_frame(number, str(uuid.uuid4()), body) for number in range(count)]
+    frames = []
+    for number in range(count):
+        one = offer.model_copy(update={"offer_id": str(uuid.uuid4())})
+        more = {"signature": signature(one, by)} if signed else {}
+        frames.append(offer_frame(number, one.offer_id, body, **more))
+    return frames
 
 
-def offer_frame(number: int, offer_id: str, body: dict[str, Any]) -> str:
+def offer_frame(number: int, offer_id: str, body: dict[str, Any], **more: Any) -> str:
     """The frame that `offer_all` sends as its `number`th, counted from 0."""
-    return json.dumps({"t": "offer", "id": number + _FIRST_ID, "offer_id": offer_id, "body": body})
+    return json.dumps({"t": "offer", "id": number + _FIRST_ID, "offer_id": offer_id, "body": body, **more})
 
 
 async def offer_all(connection: ClientConnection, frames: list[str], in_flight: int) -> Figures:
@@ -130,8 +139,12 @@ async def offer_all(connection: ClientConnection, frames: list[str], in_flight: 
     return rate, percentile(took, 0.5), percentile(took, 0.99)
 
 
+def _what(args: argparse.Namespace) -> str:
+    return f"{args.count} {'signed offers' if args.signed else 'offers'}"
+
+
 def _print(machine: str, args: argparse.Namespace, rows: list[tuple[int, Run]]) -> None:
-    print(f"{machine}\nloopback, one connection, {args.count} offers on one open request, medians of {args.repeat};")
+    print(f"{machine}\nloopback, one connection, {_what(args)} on one open request, medians of {args.repeat};")
     print("received = committed, reduced and answered; the gateway's process on one core, the client on the other;")
     print(
         f"the first {LIMITS.offers_of_site} stand, the others are logged and rejected: a site has no more on a request;"

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from websockets.asyncio.server import broadcast, serve
 
+from benchmarks import signing
 from benchmarks.machine import SERVER, cpu_s, percentile, pin
 from gridsignal.testing import ManualClock
 from gridsignal_schemas.messages import (
@@ -39,7 +40,6 @@ from gridsignal_services.collecting import collect_seldom
 from gridsignal_services.gateway.rendering import TEXT, message
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
-from gridsignal_services.registry import example_registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import configure_logging
 from gridsignal_services.work import let_the_loop_in
@@ -122,7 +122,7 @@ async def _serve_gateway(pipe: Connection, log: SqliteLog, directory: Path) -> N
     limits |= {"organisation_connections": 20_000, "organisation_handshakes_per_s": 1e6}
     settings = GatewaySettings(directory / "gateway", port=0, **limits)
     gateway = Gateway(
-        log, codec, replica, issuer.verifier(), example_registry(), MemoryCache(), settings, ManualClock(NOON)
+        log, codec, replica, issuer.verifier(), signing.registry(), MemoryCache(), settings, ManualClock(NOON)
     )
     async with asyncio.TaskGroup() as tasks:
         lasting = (replica.run(), gateway.run(), collect_seldom(gateway.ready()))

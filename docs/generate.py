@@ -21,10 +21,11 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 from docs import asyncapi  # noqa: E402 - the script is started by its path
+from gridsignal_schemas.avro_bytes import newest  # noqa: E402 - as above
 from gridsignal_schemas.catalog import TOPICS, Topic, avro_schema  # noqa: E402 - as above
 from gridsignal_schemas.codes import CODES, Code, met_at  # noqa: E402 - as above
 from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES, Frame  # noqa: E402 - as above
-from gridsignal_schemas.records import ROWS, Row  # noqa: E402 - as above
+from gridsignal_schemas.records import RECORD_OF_FRAME, ROWS, Row  # noqa: E402 - as above
 from gridsignal_schemas.rules.lifecycle import OFFER, ORDER, REQUEST, SETTLEMENT  # noqa: E402 - as above
 from gridsignal_schemas.rules.limits import Limits  # noqa: E402 - as above
 from gridsignal_services.gateway.settings import GatewaySettings  # noqa: E402 - as above
@@ -106,6 +107,14 @@ def records() -> str:
             for topic in TOPICS.values()
             for record in topic.records
         ),
+    )
+
+
+def signed_schemas() -> str:
+    """What a participant may sign, and the schema of each by its fingerprint."""
+    return _table(
+        ("frame", "record", "`schema`"),
+        *((f"`{frame}`", record, f"`{newest(record)}`") for frame, record in RECORD_OF_FRAME.items()),
     )
 
 
@@ -225,6 +234,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settlement-lifecycle": lambda: _diagram(SETTLEMENT),
     "topics": topics,
     "records": records,
+    "signed-schemas": signed_schemas,
     "close-codes": close_codes,
     "refusal-codes": refusal_codes,
     "offer-codes": offer_codes,

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, JsonValue, ValidationError
 
 from gridsignal_schemas.messages import PinnedRule
+from gridsignal_schemas.signatures import Signing
 from gridsignal_schemas.values import (
     MAX_POWER_W,
     Currency,
@@ -27,6 +28,7 @@ from gridsignal_schemas.values import (
     Zone,
 )
 from gridsignal_services.access import Entitlements, Principal, Role
+from gridsignal_services.access.participant_keys import Asks, Signs, faults_of_keys, signing
 from gridsignal_services.settings import ConfigError
 from gridsignal_services.settlement.days import WrongPlace, public_holidays
 from gridsignal_services.settlement.methods import METHODS, MeterBeforeAfter
@@ -50,14 +52,14 @@ class ZoneEntry(Shape):
         return ZoneInfo(self.timezone)
 
 
-class OperatorEntry(Shape):
-    """An organisation that asks for flexibility."""
+class OperatorEntry(Asks):
+    """An organisation that asks for flexibility; `signatures` is about what it is sent on its requests."""
 
     zones: Annotated[list[Zone], Field(min_length=1)]
     """Where it may ask."""
 
 
-class ParticipantEntry(Shape):
+class ParticipantEntry(Signs):
     """An organisation that runs data centers."""
 
     zones: Annotated[list[Zone], Field(min_length=1)]
@@ -127,6 +129,8 @@ class Registry(Shape):
     products: dict[Name, ProductEntry] = Field(default_factory=dict)
     rules: dict[Identifier, RuleEntry] = Field(default_factory=dict)
     signers: dict[Identifier, SignerEntry] = Field(default_factory=dict)
+    signed_for: Name | None = None
+    """This deployment's name, for which participants sign: what is signed for another counts nowhere here."""
 
     @classmethod
     def load(cls, path: Path) -> Registry:
@@ -146,7 +150,12 @@ class Registry(Shape):
             raise ConfigError(f"{file}: expected TOML, got: {broken}") from None
         except ValidationError as invalid:
             raise ConfigError(*(f"{file}: {_fault(fault)}" for fault in invalid.errors(include_url=False))) from None
-        found = [*_faults_of_zones(registry), *_faults_of_sites(registry), *_faults_of_rules(registry)]
+        found = [
+            *faults_of_keys(registry.signed_for, registry.participants),
+            *_faults_of_zones(registry),
+            *_faults_of_sites(registry),
+            *_faults_of_rules(registry),
+        ]
         if faults := found or list(_faults_of_products(registry)):
             raise ConfigError(*(f"{file}: {fault}" for fault in faults))
         return registry
@@ -167,6 +176,12 @@ class Registry(Shape):
         own = self.rules.get(name)
         rule = shipped_rule(name, int(version)) if own is None else _rule_of(name, own)
         return pinned(rule), pinned_method(METHODS[entry.baseline.rpartition(" ")[0]])
+
+    def signing_of(self, participant: str, operator: str | None = None) -> Signing:
+        """What holds for signatures of a participant's record, about a request of this operator, if it is about one."""
+        if (who := self.participants.get(participant)) is None:
+            return Signing()
+        return signing(self.signed_for, who, None if operator is None else self.operators.get(operator))
 
     def entitlements(self, principal: Principal) -> Entitlements:
         """What belongs to the principal's organisation: nothing where the registry doesn't know it."""

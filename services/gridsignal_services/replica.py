@@ -244,12 +244,18 @@ class Replica:
             await self._outcome(partition, offset)
 
     async def submit(
-        self, record: Record, principal: str, *, is_valid: bool = False, partition: int | None = None
+        self,
+        record: Record,
+        principal: str,
+        *,
+        is_valid: bool = False,
+        partition: int | None = None,
+        signature: str | None = None,
     ) -> Outcome:
         """Appends a record and answers what the reduce made of it.
 
         An offer that is on the log already is answered without being logged again. `is_valid`: see Codec.written;
-        `partition`: that of a record without a zone.
+        `partition`: that of a record without a zone; `signature`: that of whose word it is, checked already.
 
         Raises LogUnavailable when the log is away or the read-back takes too long: whether it counts is then unknown,
         and the same record again, or a query by its id, settles it.
@@ -259,7 +265,15 @@ class Replica:
             known = settled(self.ledger_of(record.zone).book, record, lambda: sha256_of(value))
             if known is not None:
                 return known
-        appended = await append(self._log, record, value, principal=principal, source=self.source, partition=partition)
+        appended = await append(
+            self._log,
+            record,
+            value,
+            principal=principal,
+            source=self.source,
+            partition=partition,
+            signature=signature,
+        )
         try:
             with self._read_back.limit():
                 outcome = await self._outcome(appended.partition, appended.offset)

@@ -24,7 +24,7 @@ ACTING = {
     "schemas": "release",
     "clients/python/gridsignal": (
         "__main__ absence background client clock connection history homeloop ids lines outbox post pytest_plugin "
-        "route shell subscription sync tls tokens upgrade websocket wiring"
+        "route shell signing subscription sync tls tokens upgrade websocket wiring"
     ),
     "clients/python/gridsignal/testing": "clock fake records rest",
     "services/gridsignal_services/access": "issuer keys_at_url refused_tokens secret_file",

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from ssl import SSLContext
 from types import TracebackType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from gridsignal.client import Grid
 from gridsignal.clock import Clock
@@ -20,6 +20,9 @@ from gridsignal.route import route_to
 from gridsignal.tokens import Tokens, TokenSource
 from gridsignal.version import __version__
 from gridsignal.wiring import Wiring
+
+if TYPE_CHECKING:
+    from gridsignal.signing import KeySource, Signer
 
 _HOW = "async with gridsignal.connect(...) as grid"
 
@@ -43,6 +46,9 @@ class connect(AbstractAsyncContextManager[Grid]):  # noqa: N801 - it is called l
     While no gateway answers, as during its restart, it is tried for `wait_s` seconds (without a word for
     `limits.first_connect_s`, which are 10) before Unreachable is raised; `math.inf` waits for ever. What no time heals
     is raised at once. A connection that was there once comes back by itself, however long that takes.
+
+    `signing_key` is the file that `gridsignal key new` made, or the private JWK in it: each message is signed with it
+    as it is sent, which the registry may ask for. It needs the extra `signing`.
 
     `api` is the dispatch door's address, where `history` is asked; it is reached directly, without a proxy.
 
@@ -69,6 +75,7 @@ class connect(AbstractAsyncContextManager[Grid]):  # noqa: N801 - it is called l
         allow_plaintext: bool = False,
         api: str | None = None,
         wait_s: float | None = None,
+        signing_key: KeySource | None = None,
     ) -> None:
         route = route_to(
             url, context=ssl, cafile=cafile, certfile=certfile, keyfile=keyfile, allow_plaintext=allow_plaintext
@@ -93,6 +100,7 @@ class connect(AbstractAsyncContextManager[Grid]):  # noqa: N801 - it is called l
             site=site,
             instance=instance,
             clock=clock,
+            signer=None if signing_key is None else _signer(signing_key),
         )
         self._running: AbstractAsyncContextManager[None] | None = None
 
@@ -123,3 +131,11 @@ class connect(AbstractAsyncContextManager[Grid]):  # noqa: N801 - it is called l
         if name in dir(Grid) and not name.startswith("_"):
             raise UsageError(f"expected `{_HOW}` before grid.{name}, got a connection that was not entered")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def _signer(source: KeySource) -> Signer:
+    try:
+        from gridsignal.signing import Signer, signing_key
+    except ModuleNotFoundError as missing:
+        raise UsageError(f"signing_key= needs {missing.name}: pip install 'gridsignal[signing]'") from None
+    return Signer(signing_key(source))

@@ -26,7 +26,7 @@ from typing import Any
 
 from gridsignal.errors import OutboxFailed, TooLarge, UsageError
 from gridsignal_protocol.client.entry import Entry
-from gridsignal_schemas.frames import MAX_CLIENT_FRAME
+from gridsignal_schemas.frames import MAX_CLIENT_FRAME, MAX_SIGNATURE
 
 _log = logging.getLogger("gridsignal.outbox")
 MEMORY = ":memory:"
@@ -35,7 +35,7 @@ MEMORY = ":memory:"
 _OURS = "gridsignal"  # our folder in the user's state directory
 _WHAT_HELPS = "outbox= takes the path of a file in a folder that can be written, or ':memory:' to keep nothing"
 _CLOSE_S = 5.0  # a disk that does not answer by then keeps what it has
-_ENVELOPE = 256  # bytes of the frame around a body
+_ENVELOPE = 256 + MAX_SIGNATURE  # bytes of the frame around a body
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,

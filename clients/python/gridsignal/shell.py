@@ -27,6 +27,7 @@ from gridsignal_schemas.frames import Frame, Receipt, States
 from gridsignal_schemas.messages import DispatchOrder
 
 if TYPE_CHECKING:
+    from gridsignal.signing import Signer
     from gridsignal.websocket import Line
 
 _log = logging.getLogger("gridsignal")
@@ -35,8 +36,11 @@ _log = logging.getLogger("gridsignal")
 class Shell:
     """What waits for a conversation, and the line that it speaks on."""
 
-    def __init__(self, conversation: Conversation, outbox: Outbox, clock: Clock | None) -> None:
+    def __init__(
+        self, conversation: Conversation, outbox: Outbox, clock: Clock | None, signer: Signer | None = None
+    ) -> None:
         self.conversation = conversation
+        self._signer = signer
         self.gateway_clock = GatewayClock()
         self.clock: Clock = clock or self.gateway_clock
         self.home = HomeLoop()
@@ -206,9 +210,14 @@ class Shell:
             self._follow(event)
         if self.current is not None:
             for frame in self.current.connection.frames_to_send():
-                self.current.send(frame)
+                self.current.send(self._signed(frame, self.current))
         self._set_timer()
         self.stirred.set()
+
+    def _signed(self, frame: Frame, line: Line) -> Frame:
+        if self._signer is None:
+            return frame
+        return self._signer.signed(frame, line.welcome, self.conversation.site)
 
     def _follow(self, event: Event) -> None:
         match event:

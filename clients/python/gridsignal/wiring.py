@@ -25,6 +25,7 @@ from gridsignal_protocol.client.subscriptions import AlreadySubscribed
 from gridsignal_schemas.frames import States
 
 if TYPE_CHECKING:
+    from gridsignal.signing import Signer
     from gridsignal.websocket import Line
 
 _LEAVE_S = 5.0  # a goodbye that can't be sent, a token function deaf to its end: nobody waits longer for them
@@ -44,10 +45,11 @@ class Wiring:
         site: str | None,
         instance: str | None,
         clock: Clock | None,
+        signer: Signer | None = None,
     ) -> None:
         self.site = site
         self._limits = limits
-        self._shell = Shell(Conversation(client, site=site, instance=instance), outbox, clock)
+        self._shell = Shell(Conversation(client, site=site, instance=instance), outbox, clock, signer)
         self.clock = self._shell.clock
         self.post = Post(outbox, self._shell, actor=instance)
         self._lines = Lines(route, tokens, self._shell, limits)

@@ -64,6 +64,8 @@ class Publish:
     record: Record
     offer_id: str | None = None
     response_id: str | None = None
+    signature: str | None = None
+    """Of the record, as the frame has it: nobody has looked at it."""
 
 
 @dataclass(frozen=True, slots=True)

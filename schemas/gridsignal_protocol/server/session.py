@@ -167,6 +167,8 @@ class Session:
             max_subscriptions=self._limits.max_subscriptions,
             offer_window=self._limits.offer_window,
             token_expires_at=principal.expires_at,
+            participant=None if self._speaker is None else self._speaker.participant,
+            zone=None if self._speaker is None else self._speaker.zone,
         )
         self._follow(welcome, Welcomed(hello.instance))
 

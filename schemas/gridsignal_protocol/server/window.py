@@ -33,7 +33,7 @@ class Window:
         if isinstance(record, Refused):
             return record.model_copy(update={"id": frame.id, **names})
         self.unanswered += 1
-        return Publish(frame.id, record, **names)
+        return Publish(frame.id, record, **names, signature=frame.signature)
 
     def query(self, frame: Query, speaker: Speaker | None) -> Look | Error:
         """The question for the ledger, or why there is none."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from gridsignal_schemas.frames.frame import Cursor, Filter, Frame, Mode, RequestId
+from gridsignal_schemas.frames.frame import Cursor, Filter, Frame, Mode, RequestId, Signature
 from gridsignal_schemas.values import Identifier
 
 
@@ -47,6 +47,7 @@ class Offer(Frame):
     offer_id: Identifier
     body: dict[str, JsonValue]
     """A FlexOffer; zone, participant, site and offer_id may be left out and are then the session's."""
+    signature: Signature | None = None
 
 
 class Withdraw(Frame):
@@ -55,6 +56,7 @@ class Withdraw(Frame):
     offer_id: Identifier
     body: dict[str, JsonValue] = {}
     """An OfferWithdrawal; as with offers, what the session knows may be left out."""
+    signature: Signature | None = None
 
 
 class Respond(Frame):
@@ -63,6 +65,7 @@ class Respond(Frame):
     response_id: Identifier
     body: dict[str, JsonValue]
     """An OrderResponse."""
+    signature: Signature | None = None
 
 
 class Baseline(Frame):
@@ -70,6 +73,7 @@ class Baseline(Frame):
     id: RequestId
     body: dict[str, JsonValue]
     """A BaselineDeclaration."""
+    signature: Signature | None = None
 
 
 class Reading(Frame):
@@ -77,6 +81,7 @@ class Reading(Frame):
     id: RequestId
     body: dict[str, JsonValue]
     """A MeterReading."""
+    signature: Signature | None = None
 
 
 class Dispute(Frame):
@@ -84,6 +89,7 @@ class Dispute(Frame):
     id: RequestId
     body: dict[str, JsonValue]
     """A SettlementDispute."""
+    signature: Signature | None = None
 
 
 class Query(Frame):

@@ -15,9 +15,14 @@ ANSWER_HEADER = "Gridsignal-Answer"
 MAX_CLIENT_FRAME = 64 * 1024
 """Bytes a client may send in one frame."""
 
+MAX_SIGNATURE = 1024
+"""Characters of a signature."""
+
 RequestId = Annotated[int, Field(ge=0, le=2**53 - 1)]
 """Chosen by the client, echoed in the reply; small enough for every JSON reader."""
 Cursor = Annotated[str, Field(min_length=1, max_length=1024)]
+Signature = Annotated[str, Field(min_length=1, max_length=MAX_SIGNATURE)]
+"""A detached JWS over the Avro bytes of the record that a frame means: docs/signatures.md."""
 Mode = Literal["every", "latest"]
 """Which signals a subscription gets: each, or of those that wait the newest of each series."""
 Recovery = Literal["none", "full", "snapshot"]

@@ -24,6 +24,10 @@ class Welcome(Frame):
     offer_window: int
     """Unanswered offers, responses and readings a client may have under way."""
     token_expires_at: Timestamp
+    participant: str | None = None
+    """For whom this connection writes, where the hello named a site: what is signed says so in full."""
+    zone: str | None = None
+    """Where that site lies."""
 
 
 class Subscribed(Frame):

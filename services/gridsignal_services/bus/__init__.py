@@ -17,6 +17,8 @@ from gridsignal_services.bus.condition import Condition
 
 PRINCIPAL = "gridsignal_principal"
 """The header that names who caused a record."""
+SIGNATURE = "gridsignal_signature"
+"""The header with the signature of the participant whose word a record is, where there is one."""
 SERVICE = "service:"
 """What the names of our own services begin with: nobody has such a name at a door."""
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from gridsignal_schemas.catalog import TOPIC_OF_RECORD
 from gridsignal_schemas.messages import Record
 from gridsignal_schemas.values import rfc3339
-from gridsignal_services.bus import PRINCIPAL, Appended, Log, LogRecord
+from gridsignal_services.bus import PRINCIPAL, SIGNATURE, Appended, Log, LogRecord
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import wall
 
@@ -20,6 +20,7 @@ def headers_of(
     principal: str,
     source: str,
     traceparent: str | None = None,
+    signature: str | None = None,
     now: Callable[[], datetime] = wall,
 ) -> dict[str, str]:
     """The headers a record travels with. `ce_time` is when it was produced, by the wall; nothing rests on it."""
@@ -34,6 +35,8 @@ def headers_of(
     }
     if traceparent is not None:
         headers["traceparent"] = traceparent
+    if signature is not None:
+        headers[SIGNATURE] = signature
     return headers
 
 
@@ -46,6 +49,7 @@ async def publish(
     source: str,
     partition: int | None = None,
     traceparent: str | None = None,
+    signature: str | None = None,
 ) -> Appended:
     """Returns when the record is durable. Its key is its zone; a GridClock has none and names its partition.
 
@@ -53,7 +57,14 @@ async def publish(
     """
     value = codec.encode(record)
     return await append(
-        log, record, value, principal=principal, source=source, partition=partition, traceparent=traceparent
+        log,
+        record,
+        value,
+        principal=principal,
+        source=source,
+        partition=partition,
+        traceparent=traceparent,
+        signature=signature,
     )
 
 
@@ -66,12 +77,13 @@ async def append(
     source: str,
     partition: int | None = None,
     traceparent: str | None = None,
+    signature: str | None = None,
 ) -> Appended:
     """`publish` for a record that is encoded already."""
     key = getattr(record, "zone", "")
     if not key and partition is None:
         raise ValueError(f"expected a partition for a {record.record_name}, which has no zone")
-    headers = headers_of(record, principal=principal, source=source, traceparent=traceparent)
+    headers = headers_of(record, principal=principal, source=source, traceparent=traceparent, signature=signature)
     stream = TOPIC_OF_RECORD[record.record_name].stream
     return await log.append(stream, key, value, headers, partition=partition)
 
@@ -79,3 +91,8 @@ async def append(
 def principal_of(record: LogRecord) -> str:
     """Who caused the record, as its producer wrote; empty where nobody was named."""
     return record.headers.get(PRINCIPAL, "")
+
+
+def signature_of(record: LogRecord) -> str | None:
+    """The signature that came with the record; None where it has none."""
+    return record.headers.get(SIGNATURE)

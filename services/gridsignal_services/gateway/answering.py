@@ -51,7 +51,10 @@ class Answering:
     async def _write(self, connection: Connection, asked: Publish) -> None:
         assert connection.session is not None
         assert connection.session.principal is not None
-        answer = await self._log_access.write(asked, connection.session.principal, connection.turn)
+        share, loop = connection.share, asyncio.get_running_loop()
+        answer = await self._log_access.write(
+            asked, connection.session.principal, connection.turn, lambda spent_s: share.charge(spent_s, loop.time())
+        )
         self._gauges.answers.labels(answer.code if isinstance(answer, Refused) else "received").inc()
         connection.session.answer(answer)
         connection.tell()

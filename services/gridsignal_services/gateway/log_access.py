@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from gridsignal_protocol.server.events import Publish
@@ -10,6 +11,7 @@ from gridsignal_protocol.server.replies import received, refused
 from gridsignal_schemas.frames import Detail, Error, Query, Receipt, Received, Refused, States
 from gridsignal_schemas.messages import MeterReading, Record
 from gridsignal_schemas.rules.readings import reading_faults
+from gridsignal_schemas.signatures import BadSignature
 from gridsignal_services.access import Principal
 from gridsignal_services.bus import Appended, Log, LogUnavailable, Unwritable
 from gridsignal_services.bus.codec import Codec, sha256_of
@@ -18,10 +20,13 @@ from gridsignal_services.clock import Clock, grid_time
 from gridsignal_services.gateway.answers import Asker, answer, slices, states
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.gateway.signature_check import SignatureCheck
 from gridsignal_services.replica import Replica
 from gridsignal_services.slots import Slots
 from gridsignal_services.timeouts import Timeouts
 
+Charge = Callable[[float], None]
+"""Told how many seconds of the loop were used for somebody."""
 _LOOKING = 8
 """Organisations whose questions are answered at the same time."""
 
@@ -33,7 +38,14 @@ class LogAccess:
     """
 
     def __init__(
-        self, log: Log, codec: Codec, replica: Replica, quota: Quota, settings: GatewaySettings, clock: Clock
+        self,
+        log: Log,
+        codec: Codec,
+        replica: Replica,
+        quota: Quota,
+        settings: GatewaySettings,
+        clock: Clock,
+        signatures: SignatureCheck,
     ) -> None:
         self._log = log
         self._codec = codec
@@ -41,13 +53,17 @@ class LogAccess:
         self._quota = quota
         self._settings = settings
         self._clock = clock
+        self._signatures = signatures
         self._timeouts = Timeouts(settings.answer_timeout_s)
         self._looking = Slots(_LOOKING, most=1)
 
-    async def write(self, asked: Publish, principal: Principal, turn: asyncio.Lock) -> Received | Refused:
+    async def write(
+        self, asked: Publish, principal: Principal, turn: asyncio.Lock, charge: Charge
+    ) -> Received | Refused:
         """The answer to one write; `unavailable` means that its outcome is unknown: repeat it or query.
 
-        Writes that share a `turn` reach the log in the order of the calls, however long the cache takes.
+        Writes that share a `turn` reach the log in the order of the calls, however long the cache takes. `charge` is
+        told what it took to look at a signature.
         """
         asking = self._quota.wait_ms(principal.organisation)
         # a slow cache is asked about all of them at once, not about one after the other
@@ -57,6 +73,13 @@ class LogAccess:
         if wait_ms:
             too_many = Detail(code="RATE", message="too many writes of this organisation")
             return refused(asked, "rate", retry_after_ms=wait_ms, details=[too_many])
+        began_s = time.thread_time()
+        try:
+            self._signatures.look(asked.record, asked.signature)
+        except BadSignature as bad:
+            return refused(asked, bad.fault.code.lower(), details=[bad.fault])
+        finally:
+            charge(time.thread_time() - began_s)
         return await self._written(asked, principal.name)
 
     async def _written(self, asked: Publish, principal: str) -> Received | Refused:
@@ -65,9 +88,10 @@ class LogAccess:
                 if isinstance(asked.record, MeterReading):
                     if faults := self._reading_faults(asked.record):
                         return refused(asked, faults[0].code.lower(), details=faults)
-                    return received(asked, await self._log_reading(asked.record, principal))
+                    return received(asked, await self._log_reading(asked.record, principal, asked.signature))
                 # the session has made the record of what was said, and validated it
-                return answer(asked, await self._replica.submit(asked.record, principal, is_valid=True))
+                done = self._replica.submit(asked.record, principal, is_valid=True, signature=asked.signature)
+                return answer(asked, await done)
         except (LogUnavailable, TimeoutError):
             return refused(asked, "unavailable", retry_after_ms=self._settings.unavailable_retry_ms)
         except Unwritable as broken:
@@ -77,8 +101,11 @@ class LogAccess:
         site = self._replica.ledger_of(reading.zone).sites.get(reading.site)
         return reading_faults(reading, self._clock.now(), None if site is None else site.capacity_w)
 
-    async def _log_reading(self, reading: MeterReading, principal: str) -> Receipt:
-        appended = await publish(self._log, self._codec, reading, principal=principal, source=self._replica.source)
+    async def _log_reading(self, reading: MeterReading, principal: str, signature: str | None) -> Receipt:
+        source = self._replica.source
+        appended = await publish(
+            self._log, self._codec, reading, principal=principal, source=source, signature=signature
+        )
         return self._receipt(reading, appended)
 
     def _receipt(self, record: Record, appended: Appended) -> Receipt:

@@ -33,6 +33,7 @@ from gridsignal_services.gateway.lastvalues import utc_day_start
 from gridsignal_services.gateway.log_access import LogAccess
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.gateway.signature_check import SignatureCheck
 from gridsignal_services.gateway.sources import Sources
 from gridsignal_services.gateway.turns import Turns
 from gridsignal_services.ops import Watched
@@ -76,7 +77,8 @@ class Gateway:
         self._turns = turns = Turns(settings.organisation_share)
         joins = Joins(log, self._hub, self._sources, lambda: self._seal, settings, self.gauges, turns, time)
         quota = Quota(cache, settings)
-        log_access = LogAccess(log, codec, replica, quota, settings, clock)
+        signatures = SignatureCheck(lambda: self._registry, replica, time)
+        log_access = LogAccess(log, codec, replica, quota, settings, clock, signatures)
         credentials = Credentials(
             settings,
             verify=verifier.verify,

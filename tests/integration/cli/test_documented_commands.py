@@ -113,6 +113,9 @@ class Stage:
     def metered(self) -> None:
         self.done("gridsignal meter report --site fra-1 --from 2024-05-14T08:00+02:00 --for 12h --import 24MW --seq 1")
 
+    def keyed(self) -> None:
+        self.done("gridsignal key new --for tso-north.example --out acme.key.json")
+
     def ordered(self) -> None:
         self.done("gridsignal request clear REQUEST_ID")
         (order,) = self.done("gridsignal order list --request REQUEST_ID --json").rows()
@@ -144,6 +147,7 @@ NEEDS: list[tuple[str, list[Callable[[Stage], None]]]] = [
     ("respond|order (show|cancel)", [Stage.asked, Stage.offered, Stage.ordered]),
     ("offer (show|withdraw|list)|request (clear|award)", [Stage.asked, Stage.offered]),
     ("baseline comp", [Stage.metered]),
+    ("key show", [Stage.keyed]),
     ("offer create|request (show|book|amend|cancel)|order list", [Stage.asked]),
 ]  # fmt: skip
 

@@ -21,7 +21,7 @@ from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.publish import headers_of
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.cache.memory import MemoryCache
-from gridsignal_services.clock import micros
+from gridsignal_services.clock import MACHINE_TIME, micros
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
@@ -31,6 +31,7 @@ from gridsignal_services.gateway.lastvalues import utc_day_start
 from gridsignal_services.gateway.log_access import LogAccess
 from gridsignal_services.gateway.quota import Quota
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.gateway.signature_check import SignatureCheck
 from gridsignal_services.gateway.sources import Sources
 from gridsignal_services.ledger.pieces import A_PIECE
 from gridsignal_services.metering.readings import ReadingsReader
@@ -62,8 +63,10 @@ class Stage:
         self.ledger = self.replica.ledgers[0] = self.market.ledger
         settings, clock = GatewaySettings(data_directory=directory, port=0), ManualClock(self.market.now)
         self.sources = Sources(log, CODEC, self.replica, clock, utc_day_start, settings)
-        self.log_access = LogAccess(log, CODEC, self.replica, Quota(MemoryCache(), settings), settings, clock)
         registry = example_registry()
+        signatures = SignatureCheck(lambda: registry, self.replica, MACHINE_TIME)
+        quota = Quota(MemoryCache(), settings)
+        self.log_access = LogAccess(log, CODEC, self.replica, quota, settings, clock, signatures)
         self.door = Door(
             self.replica,
             ReadingsReader(log, CODEC, registry, lambda: None, directory),

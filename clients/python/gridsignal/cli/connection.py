@@ -62,6 +62,9 @@ def add_options(
     if site:
         default = os.environ.get("GRIDSIGNAL_SITE")
         group.add_argument("--site", default=default, help="your connection point (default: GRIDSIGNAL_SITE)")
+        group.add_argument(
+            "--signing-key", type=Path, metavar="FILE", help="sign what is sent (default: GRIDSIGNAL_SIGNING_KEY)"
+        )
     forms = arguments.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="one JSON object a line, times in UTC")
     if sheet:
@@ -87,6 +90,7 @@ def open_grid(
             outbox=MEMORY,
             limits=gridsignal.Limits(first_connect_s=5.0),
             allow_plaintext=plaintext_allowed(),
+            signing_key=getattr(args, "signing_key", None) or os.environ.get("GRIDSIGNAL_SIGNING_KEY") or None,
             **files,
         )
     except gridsignal.UsageError as wrong:

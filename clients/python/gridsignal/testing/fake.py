@@ -18,6 +18,7 @@ from gridsignal.clock import wall
 from gridsignal.testing import operating, rest
 from gridsignal.testing.allowance import Allowance
 from gridsignal.testing.records import a_request, an_order
+from gridsignal.testing.signed import Signatures
 from gridsignal.testing.site import FakeSite
 from gridsignal.testing.talk import Talk
 from gridsignal.testing.world import Refusal, World
@@ -53,6 +54,8 @@ class FakeGrid:
     `frames_per_s` of each connection, which ends (4029) where it owes another burst.
     `sites` are the participant's: each a FakeSite, or its zone alone. What a site can give follows from its baseline,
     its minimum load and its connection; without a word it draws 40 MW, of which 28 MW can be shed.
+    `keys` are the participant's public keys by kid, in hexadecimal, `signatures` and `signed_for` what the registry
+    says of them; signatures expire by the machine's own time.
     """
 
     def __init__(
@@ -68,6 +71,9 @@ class FakeGrid:
         write_burst: int = 5000,
         frames_per_s: float = STATED.frames_per_s,
         frame_burst: int = STATED.frame_burst,
+        keys: Mapping[str, str] | None = None,
+        signatures: Literal["optional", "required"] = "optional",
+        signed_for: str = "fake",
     ) -> None:
         known = {name: FakeSite(zone=of) if isinstance(of, str) else of for name, of in (sites or _SITES).items()}
         self.world = World(now if grid_clock is None else lambda: grid_clock.at(now()), participant, known)
@@ -81,6 +87,7 @@ class FakeGrid:
         """Answer upgrades with this HTTP status and these headers, as something in front of the gateway would."""
         self.allowance = Allowance(writes_per_s, write_burst)
         self._wall, self._grid_clock = now, grid_clock
+        self._signatures = Signatures(keys or {}, signed_for, is_required=signatures == "required")
         self._limits = Limits(offer_window=offer_window, frames_per_s=frames_per_s, frame_burst=frame_burst)
         self._ticking: asyncio.Task[None] | None = None
         self._talks: dict[ServerConnection, Talk] = {}
@@ -267,7 +274,8 @@ class FakeGrid:
 
     async def _serve(self, socket: ServerConnection) -> None:
         now_s = asyncio.get_running_loop().time
-        talk = Talk(self.world, self._wall, self.allowance, self._limits, now_s(), self._grid_clock)
+        known = (self.world, self._wall, self.allowance, self._limits)
+        talk = Talk(*known, now_s(), self._grid_clock, self._signatures)
         try:
             async for message in socket:
                 talk.receive(message, now_s())

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from gridsignal.testing.allowance import Allowance
+from gridsignal.testing.signed import Signatures
 from gridsignal.testing.world import Refusal, World
 from gridsignal_protocol.server.closing import Close
 from gridsignal_protocol.server.events import Event, Introduce, Join, Look, Publish, Renew
@@ -40,9 +41,11 @@ class Talk:
         limits: Limits,
         now_s: float,
         grid_clock: GridClock | None = None,
+        signatures: Signatures | None = None,
     ) -> None:
         """`now_s` is the machine's time: frames come as fast as sockets carry them, whatever a test's clock says."""
         self._world, self._wall, self._allowance, self._grid_clock = world, wall, allowance, grid_clock
+        self._signatures = signatures or Signatures({}, "", is_required=False)
         self._session = Session("fake", limits, self._principal(), Moment(wall(), now_s, now_s))
         self._site: str | None = None
         self.end: Close | None = None
@@ -119,7 +122,7 @@ class Talk:
         all_of_them.position(subscription, world.cursor(len(world.published)))
 
     def _written(self, asked: Publish) -> frames.Received | frames.Refused:
-        answer = self._too_fast() or self._world.write(asked.record)
+        answer = self._too_fast() or self._signatures.refusal(asked) or self._world.write(asked.record)
         if isinstance(answer, Refusal):
             details = list(answer.details)
             refusal = refused(asked, answer.code, retry_after_ms=answer.retry_after_ms, details=details)
