@@ -49,7 +49,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         ),
         Command("offer", "gridsignal.cli.offer", "cli", "offer flexible load, withdraw it, see where it stands"),
         Command("respond", "gridsignal.cli.respond", "cli", "accept or refuse an order, report how it goes"),
-        Command("key", "gridsignal.cli.key", "signing", "make a key to sign with, or show its public half"),
+        Command("key", "gridsignal.cli.key", "cli,signing", "make a key to sign with, or show its public half"),
         Command("meter", "gridsignal.cli.meter", "cli", "report what a meter showed"),
     ),
     "for a grid operator": (

@@ -10,6 +10,7 @@ from gridsignal_schemas.signatures import BadSignature, checked, read
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.publish import signature_of
 from gridsignal_services.clock import Time
+from gridsignal_services.ledger.about import operator_of
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
@@ -43,10 +44,8 @@ class SignatureCheck:
 
     def _about(self, record: Record) -> tuple[str, str | None]:
         """Whose word a record is, and whose request it is about."""
-        request_id = getattr(record, "request_id", None)
         book = self._replica.ledger_of(getattr(record, "zone", "")).book
-        asked = None if request_id is None else book.requests.get(request_id)
-        return getattr(record, "participant", ""), None if asked is None else asked.request.operator
+        return getattr(record, "participant", ""), operator_of(book, record)
 
     def _use(self, participant: str, name: str, signed_s: int, until_s: int) -> None:
         used = self._remembered(participant)

@@ -12,6 +12,7 @@ import pytest
 from gridsignal.signing import public_key
 from gridsignal_schemas.avro_bytes import newest, payload_of
 from gridsignal_schemas.messages import Record
+from gridsignal_services.bus.between import read_between
 from gridsignal_services.bus.publish import signature_of
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.registry import Registry, example_registry_text
@@ -60,8 +61,6 @@ async def last_on_log(stand: Stand, stream: str, zone: str = "DE-LU") -> Any:
 
 
 async def read_all(stand: Stand, stream: str, partition: int, end: int) -> list[Any]:
-    from gridsignal_services.bus.between import read_between
-
     found: list[Any] = []
     await read_between(stand.log, stream, {partition: 0}, {partition: end}, found.append)
     return found
@@ -94,6 +93,15 @@ async def test_what_has_to_be_signed_and_is_not_is_refused(stand: Stand, strict:
         reading = await client.ask("reading", body=body_of(a_meter_reading()))
     owed = strict.startswith("participants")
     assert (reading.get("code") == "signature_required") is owed, "an operator asks for what is about its requests"
+
+
+async def test_what_an_operator_asks_for_nobody_escapes_by_not_naming_its_request(stand: Stand) -> None:
+    await stand_with(stand, "operators.tso-north")
+    async with stand.client() as client:
+        assert (await offered(stand, client, signed(a_flex_offer(), now_s=now_s(stand))))["t"] == "received"
+        withdrawn = await client.ask("withdraw", offer_id=OFFER_ID, body={"reason": ""})
+        other = await client.ask("withdraw", offer_id=OFFER_ID, body={"reason": "", "request_id": "another"})
+    assert [each["code"] for each in (withdrawn, other)] == ["signature_required"] * 2
 
 
 async def test_one_that_is_not_asked_for_is_looked_at_all_the_same(stand: Stand) -> None:
@@ -143,6 +151,16 @@ async def test_an_older_baseline_sent_again_undoes_no_newer_one_at_whichever_gat
         await asyncio.wait([running])
     assert [each["code"] for each in replayed] == ["signature_replayed"] * 2
     assert anew["t"] == "received"
+
+
+async def test_a_baseline_signed_before_the_gateway_started_may_have_been_sent_before(stand: Stand) -> None:
+    await stand_with(stand)
+    baseline = a_baseline_declaration()
+    async with stand.client() as client:
+        early = await declared(client, baseline, signed(baseline, now_s=now_s(stand) - 100))
+        assert early["code"] == "signature_replayed"
+        assert "since this gateway started" in early["details"][0]["message"]
+        assert (await declared(client, baseline, signed(baseline, now_s=now_s(stand))))["t"] == "received"
 
 
 async def declared(client: Client, record: Record, signature: str) -> dict[str, Any]:
