@@ -35,7 +35,7 @@ ACTING = {
     ),
     "services/gridsignal_services/checkpoints": "files keeping saving",
     "services/gridsignal_services/dispatch": (
-        "archive baselines book_answer door finished http listing metered metering "
+        "archive baselines book_answer door finished http listing matching metered metering "
         "orders past position registration requests service settlements sheet signals statements tables totals written"
     ),
     "services/gridsignal_services/gateway": (

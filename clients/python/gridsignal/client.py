@@ -28,6 +28,7 @@ from gridsignal_schemas.messages import (
     MeterReading,
     Settlement,
 )
+from gridsignal_schemas.reports import MatchingReport
 
 Report = Literal["STARTED", "SUSTAINING", "UNAVAILABLE", "COMPLETED"]
 
@@ -240,6 +241,14 @@ class Grid:
         Raises UsageError, Unreachable, Unauthorized, NotPermitted.
         """
         return self._archive.settlements(start, end, request_id=request_id, state=state)
+
+    async def matching(self, month: str, *, site: str | None = None, zone: str | None = None) -> MatchingReport:
+        """What a month's consumption was matched by, hour by hour: by certificates, and by the zone's carbon.
+
+        `month` is such as "2024-05"; of all your sites, unless one or a zone is named. Needs `connect(api=...)`.
+        Raises UsageError, Unreachable, Unauthorized, NotPermitted.
+        """
+        return await self._archive.matching(month, site=site, zone=zone)
 
     async def dispute(
         self,

@@ -29,6 +29,7 @@ from gridsignal.tls import explained
 from gridsignal.tokens import NoToken, Tokens
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import TOLERANT, Settlement
+from gridsignal_schemas.reports import MatchingReport
 
 Signal = Literal["prices", "carbon"]
 _Point = TypeVar("_Point")
@@ -221,6 +222,17 @@ class Archive:
             if (following := answer.get("next")) is None:
                 return
             named["after"] = str(following)
+
+    async def matching(self, month: str, **filters: str | None) -> MatchingReport:
+        """A month's report, as the door answers it."""
+        door = self._known_door()
+        named = urlencode({name: value for name, value in filters.items() if value is not None})
+        answer = await self._answer(door, f"{door.path}/v1/reports/matching/{quote(month, safe='')}?{named}")
+        try:
+            return MatchingReport.model_validate_json(json.dumps(answer), context=TOLERANT, extra="ignore")
+        except ValidationError as error:
+            message = f"expected a report as the contract has it: {error.error_count()} faults"
+            raise ProtocolViolation(message) from error
 
     async def readings(self, site: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
         """The meter readings that touch [start, end) and count, of a week at most, as the door answers them."""

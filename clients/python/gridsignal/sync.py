@@ -99,6 +99,7 @@ class Grid:
     meter = _blocking(client.Grid.meter)
     ping = _blocking(client.Grid.ping)
     dispute = _blocking(client.Grid.dispute)
+    matching = _blocking(client.Grid.matching)
 
     @wraps(client.Grid.settlements)
     def settlements(self, *args: Any, **kwargs: Any) -> list[Settled]:

@@ -46,7 +46,7 @@ def parser() -> Arguments:
         " orders, or of those on your requests. Months are those of each order's zone.",
         epilog=EXAMPLE,
     )
-    arguments.add_argument("month", type=_month, metavar="MONTH", help="such as 2024-05")
+    arguments.add_argument("month", type=month, metavar="MONTH", help="such as 2024-05")
     arguments.add_argument("--site", help="only this site")
     arguments.add_argument("--zone", help="only this zone")
     arguments.add_argument("--order", metavar="ORDER_ID", help="only this order")
@@ -81,7 +81,8 @@ def _run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _month(text: str) -> Month:
+def month(text: str) -> Month:
+    """Reads a month such as 2024-05."""
     try:
         return Month.parse(text)
     except ValueError as wrong:
@@ -103,14 +104,19 @@ def _write_pages(http: httpx2.Client, path: str, asked: dict[str, str], file: Pa
     url, params, number = path, dict(asked) or None, 1
     while url:
         response = http.get(url, params=params, headers={"Accept": "text/html"})
-        if not (response.is_success and response.headers.get("content-type", "").startswith("text/html")):
-            answer(response)
-            raise Failed(FAILED, "expected a page of the dispatch door, got something else")
         written = file if number == 1 else file.with_stem(f"{file.stem}-{number}")
-        written.write_bytes(response.content)
+        written.write_bytes(page_of(response))
         yield written
         following = response.links.get("next", {}).get("url", "")
         url, params, number = following and path + following, None, number + 1
+
+
+def page_of(response: httpx2.Response) -> bytes:
+    """A page of the door. Raises Failed for anything else."""
+    if not (response.is_success and response.headers.get("content-type", "").startswith("text/html")):
+        answer(response)
+        raise Failed(FAILED, "expected a page of the dispatch door, got something else")
+    return response.content
 
 
 def _show(statement: dict[str, Any]) -> None:

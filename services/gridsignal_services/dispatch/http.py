@@ -8,8 +8,9 @@ from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.security import HTTPBearer
 from prometheus_client import CollectorRegistry, Counter
 
-from gridsignal_services.dispatch import orders, requests, settlements, signals, statements, totals
+from gridsignal_services.dispatch import matching, orders, requests, settlements, signals, statements, totals
 from gridsignal_services.dispatch.door import Door
+from gridsignal_services.dispatch.forms import FORMS
 from gridsignal_services.dispatch.sheet import LISTS
 from gridsignal_services.dispatch.shown import show_answers
 from gridsignal_services.rest import problems
@@ -63,7 +64,7 @@ def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
 
 
 def _routers(door: Door) -> list[APIRouter]:
-    return [each.routes(door) for each in (requests, orders, settlements, statements, signals, totals)]
+    return [each.routes(door) for each in (requests, orders, settlements, statements, matching, signals, totals)]
 
 
 def _not_acceptable(request: Request) -> problems.Problem | None:
@@ -74,8 +75,8 @@ def _not_acceptable(request: Request) -> problems.Problem | None:
 
 def _types(path: str) -> tuple[str, ...]:
     """What a path can be had as."""
-    if path.startswith(statements.PATH.partition("{")[0]):
-        return statements.FORMS
+    if path.startswith(tuple(each.PATH.partition("{")[0] for each in (matching, statements))):
+        return FORMS
     return (JSON, CSV) if path in LISTS else (JSON,)
 
 

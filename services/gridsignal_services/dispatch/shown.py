@@ -26,9 +26,10 @@ from gridsignal_schemas.messages import (
     SiteRegistration,
     SpotPrice,
 )
+from gridsignal_schemas.reports import MatchingReport
 from gridsignal_schemas.rules import vintages
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown, RequestState, SettlementState
-from gridsignal_services.dispatch import baselines, signals, statements, totals
+from gridsignal_services.dispatch import baselines, matching, signals, statements, totals
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
 from gridsignal_services.dispatch.sheet import LISTS
 from gridsignal_services.dispatch.statement import Statement, Sums, statement_order
@@ -62,7 +63,7 @@ def show_answers(router: APIRouter) -> None:
             content: dict[str, Any] = {JSON: {"example": example}}
             if route.path in LISTS and "GET" in (route.methods or ()):
                 content[CSV] = {"schema": {"type": "string"}}
-            if route.path == statements.PATH:
+            if route.path in (statements.PATH, matching.PATH):
                 content |= {form: {"schema": {"type": "string"}} for form in (CSV, HTML)}
             route.responses[route.status_code or 200] = {"content": content}
 
@@ -87,6 +88,7 @@ def _answers() -> dict[Any, Any]:
         SettlementView: _settlement(),
         Settlements: Settlements(settlements=[_settlement()], next=None),
         Statement: _statement(),
+        MatchingReport: matching.an_hour(_golden(MeterReading), known[1]),
         Offers: Offers(offers=[offer], next=None),
         list[SiteRegistration | SiteView]: [_golden(SiteRegistration)],
         baselines.Baselines: _baselines(),

@@ -1,41 +1,18 @@
-"""A month's statement as a page to print: HTML that holds all it needs, without a script and without a network.
-
-The page is put together as a tree of elements, so that whatever somebody wrote in a record can be nothing but text.
-"""
+"""A month's statement as a page to print."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
-from decimal import Decimal
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement
 
 from gridsignal_schemas.messages import Settlement
 from gridsignal_schemas.messages.settlements import SettledInterval
-from gridsignal_schemas.values import rfc3339, text_of_decimal
+from gridsignal_schemas.values import rfc3339
+from gridsignal_services.dispatch.page import Bar, chart, facts, money, new_page, table, text, when, written_page
 from gridsignal_services.dispatch.statement import Statement, StatementOrder, StatementTotal
 from gridsignal_services.dispatch.views import DisputeView
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""Whoever opens the file is held to it, too."""
-_STYLE = """
-body { font: 10pt/1.4 sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; color: #111; }
-h1 { font-size: 1.5em; } h2 { font-size: 1.1em; margin-top: 2em; border-top: 1px solid #999; padding-top: 0.6em; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: 0.15em 0.5em; border-bottom: 1px solid #ddd; vertical-align: top; }
-th { font-weight: 600; } .figure { text-align: right; white-space: nowrap; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 1em; margin: 0.5em 0; }
-dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
-svg { width: 100%; height: auto; margin: 0.5em 0; } .warning { font-weight: 600; }
-.ordered { fill: none; stroke: #111; } .delivered { fill: #4a7fb5; } .unknown { fill: #ddd; }
-.axis { stroke: #999; } svg text { font-size: 11px; fill: #111; }
-@media print {
-  @page { margin: 15mm; }
-  body { margin: 0; max-width: none; padding: 0; font-size: 9pt; }
-  thead { display: table-header-group; } tr, svg, dl { break-inside: avoid; } h2 { break-after: avoid; }
-  .delivered, .unknown { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-}
-"""
 _INTERVAL = (
     "from", "to", "baseline Wh", "actual Wh", "ordered Wh", "delivered Wh", "short Wh", "amount", "ramp", "readings",
 )  # fmt: skip
@@ -43,29 +20,20 @@ _TOTAL = (
     "currency", "settled orders", "ordered Wh", "delivered Wh", "short Wh", "without figures",
     "intervals", "activation fees", "total",
 )  # fmt: skip
-_WIDTH, _HEIGHT, _TOP = 800, 120, 20
 
 
 def statement_page(statement: Statement, times: Mapping[str, tzinfo]) -> str:
     """The page; `times` are those of the zones, in which people read it."""
-    page = Element("html", lang="en")
-    head = SubElement(page, "head")
-    SubElement(head, "meta", charset="utf-8")
-    SubElement(head, "meta", {"http-equiv": "Content-Security-Policy", "content": _POLICY})
-    title = f"Statement of {statement.month} for {statement.of}"
-    _text(head, "title", title)
-    _text(head, "style", _STYLE)
-    body = SubElement(page, "body")
-    _text(body, "h1", title)
+    page, body = new_page(f"Statement of {statement.month} for {statement.of}")
     _preface(body, statement)
-    _table(body, _TOTAL, map(_total, statement.totals), range(1, len(_TOTAL)))
+    table(body, _TOTAL, map(_total, statement.totals), range(1, len(_TOTAL)))
     for order in statement.orders:
         _order(body, order, times[order.zone])
-    return "<!doctype html>\n" + tostring(page, encoding="unicode", method="html") + "\n"
+    return written_page(page)
 
 
 def _preface(body: Element, statement: Statement) -> None:
-    _facts(
+    facts(
         body,
         ("as of", rfc3339(statement.as_of)),
         ("zone", statement.zone or "all"),
@@ -76,14 +44,14 @@ def _preface(body: Element, statement: Statement) -> None:
     if len(statement.orders) < statement.count:
         shown = f"This page has {len(statement.orders)} of {statement.count} orders; the totals are of all of them."
         more = "" if statement.next is None else f" The next page begins after order {statement.next}."
-        _text(body, "p", shown + more, "warning")
-    _text(body, "p", "Amounts are what the participant gets, or owes below zero; the operator's are their negative.")
+        text(body, "p", shown + more, "warning")
+    text(body, "p", "Amounts are what the participant gets, or owes below zero; the operator's are their negative.")
 
 
 def _total(total: StatementTotal) -> tuple[str, ...]:
     figures = (total.orders, total.ordered_wh, total.delivered_wh, total.deficiency_wh, total.missing)
-    money = (total.interval_amounts, total.activation_fees, total.total)
-    return (total.currency, *map(str, figures), *map(_money, money))
+    sums = (total.interval_amounts, total.activation_fees, total.total)
+    return (total.currency, *map(str, figures), *map(money, sums))
 
 
 # --- an order -------------------------------------------------------------------------------------------------------
@@ -91,10 +59,10 @@ def _total(total: StatementTotal) -> tuple[str, ...]:
 
 def _order(body: Element, order: StatementOrder, zone_time: tzinfo) -> None:
     section = SubElement(body, "section", id=f"order-{order.order_id}")
-    _text(section, "h2", f"Order {order.order_id}")
-    _facts(
+    text(section, "h2", f"Order {order.order_id}")
+    facts(
         section,
-        ("period", f"{_when(order.starts_at, zone_time)} to {_when(order.ended_at, zone_time)}"),
+        ("period", f"{when(order.starts_at, zone_time)} to {when(order.ended_at, zone_time)}"),
         ("zone", order.zone),
         ("site", order.site),
         ("participant", order.participant),
@@ -102,20 +70,22 @@ def _order(body: Element, order: StatementOrder, zone_time: tzinfo) -> None:
         ("state", str(order.state)),
     )
     if (settlement := order.settlement) is None:
-        _text(section, "p", "This order is over and not settled so far: no total has it.", "warning")
+        text(section, "p", "This order is over and not settled so far: no total has it.", "warning")
         return
     _settled(section, settlement, order.logged_at)
     if settlement.intervals:
-        _chart(section, settlement.intervals, order.order_id)
+        what = "ordered (outline) and delivered (filled) by interval"
+        bars = [Bar(line.ordered_wh, line.delivered_wh) for line in settlement.intervals]
+        chart(section, what, f"ordered and delivered, {order.order_id}", bars)
     gaps = {(gap.starts_at, gap.ends_at): gap.code for gap in settlement.missing}
     lines = (_interval(line, gaps, zone_time) for line in settlement.intervals)
-    _table(section, _INTERVAL, lines, range(2, 8))
+    table(section, _INTERVAL, lines, range(2, 8))
     if settlement.missing:
-        _text(section, "h3", "Without figures")
+        text(section, "h3", "Without figures")
         missing = (
-            (_when(gap.starts_at, zone_time), _when(gap.ends_at, zone_time), gap.code) for gap in settlement.missing
+            (when(gap.starts_at, zone_time), when(gap.ends_at, zone_time), gap.code) for gap in settlement.missing
         )
-        _table(section, ("from", "to", "why"), missing)
+        table(section, ("from", "to", "why"), missing)
     for dispute in order.disputes:
         _dispute(section, dispute)
 
@@ -125,10 +95,10 @@ def _settled(section: Element, settlement: Settlement, logged_at: datetime | Non
     fee = settlement.activation_fee
     supersedes = "" if settlement.supersedes is None else f", in place of version {settlement.supersedes}"
     written = "" if logged_at is None else f", written {rfc3339(logged_at)}"
-    _facts(
+    facts(
         section,
-        ("total", f"{_money(settlement.total)} {settlement.currency}"),
-        ("activation fee in it", "none" if fee is None else f"{_money(fee)} {settlement.currency}"),
+        ("total", f"{money(settlement.total)} {settlement.currency}"),
+        ("activation fee in it", "none" if fee is None else f"{money(fee)} {settlement.currency}"),
         ("settlement", settlement.settlement_id),
         ("version", f"{settlement.version}, {settlement.status}{supersedes}{written}"),
         ("reason", settlement.reason),
@@ -143,83 +113,19 @@ def _interval(line: SettledInterval, gaps: dict[tuple[datetime, datetime], str],
     energies = (line.baseline_wh, line.actual_wh, line.ordered_wh, line.delivered_wh, line.deficiency_wh)
     ramp = {None: "-", True: "ok", False: "too fast"}[line.ramp_ok]
     said = " ".join(filter(None, (*line.qualities, gaps.get((line.starts_at, line.ends_at)))))
-    ends = (_when(line.starts_at, zone_time), _when(line.ends_at, zone_time))
-    amount = "-" if line.amount is None else _money(line.amount)
+    ends = (when(line.starts_at, zone_time), when(line.ends_at, zone_time))
+    amount = "-" if line.amount is None else money(line.amount)
     return (*ends, *("-" if energy is None else str(energy) for energy in energies), amount, ramp, said)
 
 
 def _dispute(section: Element, dispute: DisputeView) -> None:
-    _text(section, "h3", f"Dispute of version {dispute.version}")
-    _facts(
+    text(section, "h3", f"Dispute of version {dispute.version}")
+    facts(
         section,
         ("by", dispute.actor),
         ("received", rfc3339(dispute.received_at)),
         ("reason", dispute.reason_code),
         ("text", dispute.text),
-        ("total claimed", "none" if dispute.claimed is None else _money(dispute.claimed)),
+        ("total claimed", "none" if dispute.claimed is None else money(dispute.claimed)),
         ("answer", "none so far, or a newer version" if dispute.answer is None else dispute.answer),
     )
-
-
-def _chart(section: Element, lines: Sequence[SettledInterval], name: str) -> None:
-    """Ordered as an outline, delivered filled, grey where it is not known; by intervals of equal width."""
-    top = max([1, *(max(line.ordered_wh, line.delivered_wh or 0) for line in lines)])
-    height = _TOP + _HEIGHT
-    svg = SubElement(
-        section,
-        "svg",
-        {"viewBox": f"0 0 {_WIDTH} {height + 4}", "role": "img", "aria-label": f"ordered and delivered, {name}"},
-    )
-    _text(svg, "text", f"ordered (outline) and delivered (filled) by interval; highest {top} Wh").attrib.update(
-        x="0", y="12"
-    )
-    for at, line in enumerate(lines):
-        left, right = (_WIDTH * each // len(lines) for each in (at, at + 1))
-        width = max(1, right - left - 1)
-        known = line.delivered_wh is not None
-        for kind, energy in (("delivered" if known else "unknown", line.delivered_wh), ("ordered", line.ordered_wh)):
-            tall = _HEIGHT * (top if energy is None else energy) // top
-            place = {"x": left, "y": height - tall, "width": width, "height": tall}
-            SubElement(svg, "rect", {"class": kind} | {key: str(value) for key, value in place.items()})
-    SubElement(svg, "line", {"class": "axis", "x1": "0", "y1": str(height), "x2": str(_WIDTH), "y2": str(height)})
-
-
-# --- elements -------------------------------------------------------------------------------------------------------
-
-
-def _text(parent: Element, tag: str, text: str, kind: str = "") -> Element:
-    element = SubElement(parent, tag, {"class": kind} if kind else {})
-    element.text = text
-    return element
-
-
-def _facts(parent: Element, *facts: tuple[str, str]) -> None:
-    listed = SubElement(parent, "dl")
-    for name, text in facts:
-        _text(listed, "dt", name)
-        _text(listed, "dd", text)
-
-
-def _table(
-    parent: Element, headings: Sequence[str], rows: Iterable[Sequence[str]], figures: Sequence[int] = ()
-) -> None:
-    """A table; `figures` are the columns that stand to the right."""
-    kinds = ["figure" if column in figures else "" for column in range(len(headings))]
-    table = SubElement(parent, "table")
-    line = SubElement(SubElement(table, "thead"), "tr")
-    for heading, kind in zip(headings, kinds, strict=True):
-        _text(line, "th", heading, kind)
-    body = SubElement(table, "tbody")
-    for row in rows:
-        line = SubElement(body, "tr")
-        for cell, kind in zip(row, kinds, strict=True):
-            _text(line, "td", cell, kind)
-
-
-def _money(amount: Decimal) -> str:
-    return text_of_decimal(amount)
-
-
-def _when(moment: datetime, zone_time: tzinfo) -> str:
-    """By the zone's clock with its offset, as exact as it is."""
-    return moment.astimezone(zone_time).isoformat(" ")

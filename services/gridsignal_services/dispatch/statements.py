@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,6 +18,7 @@ from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.sheets import Sheet
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch.door import Door, paged
+from gridsignal_services.dispatch.forms import PAGE_HEADERS, FormAsked, form_of
 from gridsignal_services.dispatch.listing import After, Limit, ZoneFilter, listed, must_be_theirs
 from gridsignal_services.dispatch.parts import ORDERS
 from gridsignal_services.dispatch.past import shorter
@@ -37,30 +37,16 @@ from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOrder, TrackedSettlement
 from gridsignal_services.rest import problems
-from gridsignal_services.rest.accept import CSV, HTML, JSON, preferred
+from gridsignal_services.rest.accept import CSV, HTML, JSON
 from gridsignal_services.work import Work
 
 PATH = "/v1/statements/{month}"
-FORMS = (JSON, CSV, HTML)
 MOST_ORDERS = 20_000
 """Of one statement."""
 MOST_LINES = 5000
 """Intervals on one page; one order's may be more."""
 _SHEET = Sheet.of("", StatementLine)
 _DAY = timedelta(days=1)
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-class Form(StrEnum):
-    JSON = "json"
-    CSV = "csv"
-    PAGE = "page"
-
-
-_TYPES = {Form.JSON: JSON, Form.CSV: CSV, Form.PAGE: HTML}
 
 
 class _Asked(NamedTuple):
@@ -87,7 +73,7 @@ def routes(door: Door) -> APIRouter:
         zone: ZoneFilter = None,
         site: Annotated[str | None, Query(examples=["fra-1"])] = None,
         order_id: str | None = None,
-        form: Annotated[Form | None, Query(alias="format", description="In place of what Accept says.")] = None,
+        form: FormAsked = None,
         after: After = None,
         limit: Limit = 100,
     ) -> Response:
@@ -102,7 +88,7 @@ def routes(door: Door) -> APIRouter:
         await door.catch_up(request)
         async with door.turn(who) as work:
             head, orders = await _page(door, who, asked, after, limit, work)
-            answer = await _answer(door, head, orders, _form(request, form), work)
+            answer = await _answer(door, head, orders, form_of(request, form), work)
         answer.headers["Vary"] = "Accept"
         if head.next is not None:
             answer.headers["Link"] = f'<?{request.url.include_query_params(after=head.next).query}>; rel="next"'
@@ -142,10 +128,6 @@ def _month(text: str) -> Month:
         raise problems.invalid([fault("PERIOD", "", str(wrong))]) from None
 
 
-def _form(request: Request, form: Form | None) -> str:
-    return _TYPES[form] if form else preferred(request.headers.getlist("accept"), FORMS) or JSON
-
-
 async def _answer(door: Door, head: Statement, orders: list[StatementOrder], form: str, work: Work) -> Response:
     if form == JSON:
         return await written(head, "orders", orders, lambda order: order, work)
@@ -154,7 +136,7 @@ async def _answer(door: Door, head: Statement, orders: list[StatementOrder], for
         return Response(await work.away(_sheet, whole), media_type=f"{CSV}; charset=utf-8")
     times = {order.zone: _time_of(door, order.zone) for order in orders}
     page = await work.away(statement_page, whole, times)
-    return Response(page, headers=_PAGE_HEADERS, media_type=f"{HTML}; charset=utf-8")
+    return Response(page, headers=PAGE_HEADERS, media_type=f"{HTML}; charset=utf-8")
 
 
 def _sheet(statement: Statement) -> str:

@@ -96,6 +96,11 @@ def operators_only() -> Problem:
     return Problem(403, "forbidden", "expected an operator's token, got somebody else's")
 
 
+def participants_only() -> Problem:
+    """403: what is asked is for participants, of their own sites."""
+    return Problem(403, "forbidden", "expected a participant's token, got somebody else's")
+
+
 def not_found(what: str) -> Problem:
     """404: it does not exist, or it is not yours to know; which of the two is not said, and so neither is its name."""
     return Problem(404, "not-found", f"No such {what}, or you may not see it.")

@@ -253,7 +253,7 @@ def test_a_page_shows_what_is_missing_and_what_is_not_settled() -> None:
     assert "OK METER_MISSING" in page.texts
     assert "This order is over and not settled so far: no total has it." in page.texts
     kinds = Counter(attributes.get("class") for tag, attributes in page.elements if tag == "rect")
-    assert kinds == {"ordered": 3, "delivered": 2, "unknown": 1}
+    assert kinds == {"whole": 3, "part": 2, "unknown": 1}
     assert "2024-05-12 20:00:00+02:00" in page.texts, "by the zone's clock"
 
 
