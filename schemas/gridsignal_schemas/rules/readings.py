@@ -34,15 +34,14 @@ def is_carried(reading: MeterReading, capacity_w: int | None) -> bool:
 
 
 def _period_faults(reading: MeterReading, logged_at: datetime) -> Iterator[Detail]:
-    ends_at = rfc3339(reading.ends_at)
     if reading.ends_at <= reading.starts_at:
-        got = f"expected a time after starts_at ({rfc3339(reading.starts_at)}), got {ends_at}"
+        got = f"expected a time after starts_at ({rfc3339(reading.starts_at)}), got {rfc3339(reading.ends_at)}"
         yield fault("READING_EMPTY", "/ends_at", got)
     elif not is_interval(reading):
         got = f"expected an interval of at most a day, got {reading.ends_at - reading.starts_at}"
         yield fault("READING_TOO_LONG", "/ends_at", got)
     if reading.ends_at > logged_at + AHEAD:
-        got = f"expected an interval that is over at {rfc3339(logged_at)}, got one until {ends_at}"
+        got = f"expected an interval that is over at {rfc3339(logged_at)}, got one until {rfc3339(reading.ends_at)}"
         yield fault("READING_IN_FUTURE", "/ends_at", got)
 
 

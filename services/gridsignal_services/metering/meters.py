@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.baselines import FOR_EVER
-from gridsignal_schemas.rules.readings import LONGEST_READING, is_interval
+from gridsignal_schemas.rules.readings import is_interval
 from gridsignal_services.metering.older_readings import (
     AT_ONCE,
     MOST_READ,
@@ -47,6 +47,8 @@ class _Site:
     readings: dict[Place, Held] = field(default_factory=dict)
     is_full: bool = False
     """Whether some of it are on disk: all that are older than the oldest here."""
+    longest: timedelta = timedelta(0)
+    """The longest reading so far: none that began earlier than this before a moment touches it."""
     passed_over: deque[PassedOver] = field(default_factory=lambda: deque(maxlen=_PASSED_OVER))
 
 
@@ -83,6 +85,7 @@ class Meters:
             return
         site = self._site(reading.site)
         place, held = place_of(reading), Held(offset, reading, sha256)
+        site.longest = max(site.longest, reading.ends_at - reading.starts_at)
         if place in site.readings:
             if says_more(site.readings, held):
                 site.readings[place] = held
@@ -173,7 +176,7 @@ class Meters:
         held = self._sites.get(site)
         if held is None:
             return {}, True
-        first = bisect_left(held.places, (starts_at - LONGEST_READING,))
+        first = bisect_left(held.places, (starts_at - held.longest,))
         last = bisect_left(held.places, (ends_at,))
         found = {
             place: held.readings[place]
@@ -190,8 +193,9 @@ class Meters:
             if is_all:
                 return found
             older = self._older.waiting(site, starts_at, ends_at, participant)
+            longest = self._sites[site].longest
         # what goes to disk meanwhile is found twice, and nothing is missed
-        older += await work.away(self._older.read, site, starts_at, ends_at, self._most_read, participant)
+        older += await work.away(self._older.read, site, starts_at, ends_at, longest, self._most_read, participant)
         with work.here():
             for each in older:
                 if says_more(found, each):

@@ -15,13 +15,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from gridsignal_schemas.messages import TOLERANT, MeterReading
-from gridsignal_schemas.rules.readings import LONGEST_READING
 from gridsignal_services.clock import micros
 from gridsignal_services.kept_file import KeptFile, TooMany, Unreadable
 from gridsignal_services.telemetry import logger
@@ -117,12 +116,21 @@ class OlderReadings:
         ]
 
     def read(
-        self, site: str, starts_at: datetime, ends_at: datetime, most: int, participant: str | None = None
+        self,
+        site: str,
+        starts_at: datetime,
+        ends_at: datetime,
+        longest: timedelta,
+        most: int,
+        participant: str | None = None,
     ) -> list[Held]:
-        """Those in the file, or one participant's alone; called beside the loop. Raises Unreadable, TooMany."""
+        """Those in the file, none of which is longer, or one participant's alone; called beside the loop.
+
+        Raises Unreadable, TooMany.
+        """
         if not self._file.is_open:
             return []
-        period = (site, participant, micros(starts_at - LONGEST_READING), micros(ends_at), micros(starts_at), most + 1)
+        period = (site, participant, micros(starts_at - longest), micros(ends_at), micros(starts_at), most + 1)
         try:
             rows = self._file.read(lambda file: file.execute(_BETWEEN, period).fetchall())
         except (OSError, sqlite3.Error) as error:
@@ -196,15 +204,15 @@ def _rows(file: sqlite3.Connection, batch: Sequence[Held]) -> list[tuple[int | b
             ((series,),) = file.execute(_SERIES, named)
             numbers[common] = series
         starts_us, ends_us = micros(reading.starts_at), micros(reading.ends_at)
-        body = reading.model_dump_json(exclude=_COMMON, exclude_none=True)
+        body = reading.model_dump_json(exclude=_COMMON, exclude_defaults=True)
         rows.append((series, starts_us, ends_us, reading.seq, held.offset, held.sha256, body))
     return sorted(rows, key=itemgetter(0, 1))
 
 
 def _held(row: tuple[int, bytes, str, str]) -> Held:
     offset, sha256, common, body = row
-    text = f"{common[:-1]},{body[1:]}"
-    return Held(offset, MeterReading.model_validate_json(text, context=TOLERANT), sha256)
+    reading = MeterReading.model_validate_json(f"{common[:-1]},{body[1:]}", context=TOLERANT)
+    return Held(offset, reading, sha256)
 
 
 def is_of(participant: str | None, held: Held) -> bool:

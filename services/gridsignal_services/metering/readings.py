@@ -104,19 +104,20 @@ class ReadingsReader:
         self._registry = registry
 
     async def _take_all(self, records: list[LogRecord]) -> None:
+        grid = self._grid()
         async with self._still:
             for record in records:
                 reading = await self.following.read(record)
                 if isinstance(reading, MeterReading):
-                    self._take(record, reading)
+                    self._take(record, reading, grid)
                 self._read[record.partition] = record.offset + 1
             await self.meters.write()
 
-    def _take(self, record: LogRecord, reading: MeterReading) -> None:
+    def _take(self, record: LogRecord, reading: MeterReading, grid: GridClock | None) -> None:
         site = self._registry.sites.get(reading.site)
         if site is not None and site.zone != reading.zone:
             return
-        if faults := reading_faults(reading, grid_time(self._grid(), record.appended_us), None):
+        if faults := reading_faults(reading, grid_time(grid, record.appended_us), None):
             self.meters.pass_over(reading, faults[0])
             return
         if site is not None and (above := capacity_faults(reading, site.capacity_w)):

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import MeterReading
+from gridsignal_schemas.messages.certificates import EnergyCertificate
 from gridsignal_schemas.values import MW
 from gridsignal_services.dispatch.metering import Measuring
 from gridsignal_services.kept_file import TooMany, Unreadable
@@ -95,6 +96,25 @@ async def test_the_next_owner_of_a_site_changes_nothing_of_what_was_said_before(
         said = await meters.in_order_of_log("fra-1", who, utc("18:00"))
         assert [each.import_w for each in said] == [import_w] * 4
     assert len(await meters.between("fra-1", utc("18:00"))) == 8
+    meters.close()
+
+
+async def test_a_reading_that_lay_on_disk_says_all_it_said(tmp_path: Path) -> None:
+    """Also of a day, which touches what begins long after it."""
+    meters, day = Meters(tmp_path, per_site=1, at_once=1), {"starts_at": utc("00:00"), "ends_at": utc("23:59")}
+    certificates = [EnergyCertificate(certificate_id="c-1", energy_wh=5)]
+    said = [
+        reading(0, certificates=certificates, register_wh=7, export_w=3, quality="ESTIMATED"),
+        reading(0, point="BATTERY", **day),
+        reading(15),
+    ]
+    for each in said:
+        add_reading(meters, each)
+        await meters.write()
+    found = await meters.in_order_of_log("fra-1", "acme-ai", utc("18:05"), utc("18:20"))
+    assert found == said
+    assert [each.certificates for each in found] == [certificates, None, None]
+    assert await meters.in_order_of_log("fra-1", "acme-ai", utc("23:00"), utc("23:10")) == said[1:2]
     meters.close()
 
 
