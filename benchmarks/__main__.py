@@ -1,4 +1,4 @@
-"""`python -m benchmarks fanout|offers|neighbours|kafka|entsoe|fuzz|over|coldstart`."""
+"""`python -m benchmarks fanout|offers|neighbours|kafka|entsoe|fuzz|over|coldstart|settlement`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from types import ModuleType
 
-from benchmarks import coldstart, entsoe, fanout, fuzz, kafka, neighbours, offers, over
+from benchmarks import coldstart, entsoe, fanout, fuzz, kafka, neighbours, offers, over, settlement
 
 _BENCHMARKS: dict[str, ModuleType] = {
     "fanout": fanout,
@@ -17,6 +17,7 @@ _BENCHMARKS: dict[str, ModuleType] = {
     "fuzz": fuzz,
     "over": over,
     "coldstart": coldstart,
+    "settlement": settlement,
 }
 
 

@@ -62,20 +62,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(in_flight: int, count: int, *, signed: bool) -> Run:
+    return driven(frames_of_offers(count, signed=signed), in_flight, FlexOffer.__name__)
+
+
+def driven(frames: list[str], in_flight: int, record: str, heads_every_s: float | None = None) -> Run:
+    """Frames through a gateway in a process of its own, and beside them bare appends of such a record."""
     context = get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=run_gateway, args=(there, None))
+    process = context.Process(target=run_gateway, args=(there, None, heads_every_s))
     process.start()
     there.close()
     try:
-        return asyncio.run(_drive(here, in_flight, _frames(count, signed=signed)))
+        return asyncio.run(_drive(here, in_flight, frames, record))
     finally:
         here.send(("stop",))
         process.join(20)
         here.close()
 
 
-async def _drive(pipe: Connection, in_flight: int, frames: list[str]) -> Run:
+async def _drive(pipe: Connection, in_flight: int, frames: list[str], record: str) -> Run:
     count = len(frames)
     port, token = await asyncio.to_thread(pipe.recv)
     async with connect(
@@ -90,7 +95,7 @@ async def _drive(pipe: Connection, in_flight: int, frames: list[str]) -> Run:
         offers = await offer_all(connection, frames, in_flight)
         client_us = (cpu_s() - client_s) * 1e6 / count
         server_us = (await _ask(pipe, "cpu") - server_s) * 1e6 / count
-    return Run(offers, server_us, client_us, await _ask(pipe, "append", (in_flight, count)))
+    return Run(offers, server_us, client_us, await _ask(pipe, "append", (in_flight, count, record)))
 
 
 async def _ask(pipe: Connection, *command: Any) -> Any:
@@ -98,7 +103,8 @@ async def _ask(pipe: Connection, *command: Any) -> Any:
     return await asyncio.to_thread(pipe.recv)
 
 
-def _frames(count: int, *, signed: bool) -> list[str]:
+def frames_of_offers(count: int, *, signed: bool = False) -> list[str]:
+    """Offers on one request, each another."""
     offer, by = example(FlexOffer), key()
     body = offer.model_dump(mode="json", exclude_none=True)
     for placed in ("zone", "offer_id", "participant", "site"):

@@ -9,7 +9,7 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from importlib.resources import files
 from multiprocessing.connection import Connection
@@ -21,7 +21,9 @@ from websockets.asyncio.server import broadcast, serve
 from benchmarks import signing
 from benchmarks.machine import SERVER, cpu_s, percentile, pin
 from gridsignal.testing import ManualClock
+from gridsignal_schemas.catalog import TOPIC_OF_RECORD
 from gridsignal_schemas.messages import (
+    RECORDS,
     BaselineDeclaration,
     DispatchRequest,
     FlexOffer,
@@ -31,15 +33,19 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_services.access import OFFER_WRITE, SIGNAL_READ
 from gridsignal_services.access.issuer import LocalIssuer
+from gridsignal_services.access.signer import Signer
+from gridsignal_services.audit.keeping import TreeKeeper
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import headers_of, publish
-from gridsignal_services.bus.sqlite import SqliteLog
+from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.clock import micros
 from gridsignal_services.collecting import collect_seldom
 from gridsignal_services.gateway.rendering import TEXT, message
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.owning.heads import Heads
+from gridsignal_services.owning.owner import Owner
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import configure_logging
 from gridsignal_services.work import let_the_loop_in
@@ -86,32 +92,35 @@ async def obey(pipe: Connection, send: Publish, extra: Callable[[Any], Awaitable
 # --- the gateway ------------------------------------------------------------------------------------------------
 
 
-def run_gateway(pipe: Connection, profile: str | None) -> None:
-    """A gateway around an embedded log and a replica; `profile` is a file for cProfile."""
+def run_gateway(pipe: Connection, profile: str | None, heads_every_s: float | None = None) -> None:
+    """A gateway around an embedded log and a replica; `profile` is a file for cProfile.
+
+    With `heads_every_s` an owner acts beside it, which writes a tree head so often, or none where that is 0.
+    """
     pin(SERVER)
     let_the_loop_in()  # as `gridsignal up` does
     configure_logging(json=False, level="WARNING")
     if profile is None:
-        asyncio.run(_gateway(pipe))
+        asyncio.run(_gateway(pipe, heads_every_s))
         return
     import cProfile
 
     profiler = cProfile.Profile()
-    profiler.runcall(asyncio.run, _gateway(pipe))
+    profiler.runcall(asyncio.run, _gateway(pipe, heads_every_s))
     profiler.dump_stats(profile)
 
 
-async def _gateway(pipe: Connection) -> None:
+async def _gateway(pipe: Connection, heads_every_s: float | None) -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         log = await SqliteLog.open(directory / "log", append_time_us=lambda: micros(NOON))
         try:
-            await _serve_gateway(pipe, log, directory)
+            await _serve_gateway(pipe, log, directory, heads_every_s)
         finally:
             await log.aclose()
 
 
-async def _serve_gateway(pipe: Connection, log: SqliteLog, directory: Path) -> None:
+async def _serve_gateway(pipe: Connection, log: SqliteLog, directory: Path, heads_every_s: float | None) -> None:
     codec = Codec.from_lock()
     issuer = LocalIssuer.create_or_open(directory / "issuer")
     replica = Replica(log, codec, source=_SOURCE)
@@ -125,7 +134,9 @@ async def _serve_gateway(pipe: Connection, log: SqliteLog, directory: Path) -> N
         log, codec, replica, issuer.verifier(), signing.registry(), MemoryCache(), settings, ManualClock(NOON)
     )
     async with asyncio.TaskGroup() as tasks:
-        lasting = (replica.run(), gateway.run(), collect_seldom(gateway.ready()))
+        lasting = [replica.run(), gateway.run(), collect_seldom(gateway.ready())]
+        if heads_every_s is not None:
+            lasting += _owning(log, replica, directory, heads_every_s)
         running = [tasks.create_task(each) for each in lasting]
         await gateway.ready()
         for record in (SiteRegistration, BaselineDeclaration, DispatchRequest):
@@ -137,6 +148,14 @@ async def _serve_gateway(pipe: Connection, log: SqliteLog, directory: Path) -> N
         await obey(pipe, _price_publisher(log, codec), lambda load: _bare_appends(codec, directory, *load))
         for task in running:
             task.cancel()
+
+
+def _owning(log: SqliteLog, replica: Replica, directory: Path, every_s: float) -> list[Coroutine[Any, Any, None]]:
+    """Who owns all zones, and keeps the hashes beside the log."""
+    signer = Signer.create_or_open(directory)
+    heads = Heads(log.epoch, signer, every_s, every_s, lambda: datetime.now(UTC)) if every_s else None
+    owner = Owner(replica, ManualClock(NOON), SoleCandidate(frozenset(replica.ledgers)), heads)
+    return [owner.run(), *([TreeKeeper(log, replica, directory).run()] if heads else [])]
 
 
 def _price_publisher(log: SqliteLog, codec: Codec) -> Publish:
@@ -152,10 +171,12 @@ def _price_publisher(log: SqliteLog, codec: Codec) -> Publish:
     return send
 
 
-async def _bare_appends(codec: Codec, directory: Path, in_flight: int, count: int) -> tuple[float, float, float]:
-    """Appends per second, p50 and p99 in ms, of an offer's bytes on a log that nobody reads."""
-    offer = example(FlexOffer)
-    value, headers = codec.encode(offer), headers_of(offer, principal=_PRINCIPAL, source=_SOURCE)
+async def _bare_appends(
+    codec: Codec, directory: Path, in_flight: int, count: int, name: str = FlexOffer.__name__
+) -> tuple[float, float, float]:
+    """Appends per second, p50 and p99 in ms, of such a record's bytes on a log that nobody reads."""
+    record: Any = example(RECORDS[name])
+    value, headers = codec.encode(record), headers_of(record, principal=_PRINCIPAL, source=_SOURCE)
     log = await SqliteLog.open(directory / f"bare-{in_flight}-{time.monotonic_ns()}")
     took: list[float] = []
     left = iter(range(count))
@@ -163,7 +184,7 @@ async def _bare_appends(codec: Codec, directory: Path, in_flight: int, count: in
     async def append() -> None:
         for _ in left:
             began = time.perf_counter()
-            await log.append("dispatch", offer.zone, value, headers)
+            await log.append(TOPIC_OF_RECORD[name].stream, record.zone, value, headers)
             took.append((time.perf_counter() - began) * 1000)
 
     try:
