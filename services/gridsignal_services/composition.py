@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
+from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.keys_at_url import KeysAtUrl
 from gridsignal_services.access.refused_tokens import RefusedTokens
 from gridsignal_services.access.tokens import Verifier
@@ -27,7 +29,7 @@ from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.service import FeedsDoor
 from gridsignal_services.ops import OpsServer, Watched
 from gridsignal_services.registry import Registry
-from gridsignal_services.reloading import Entitling, Reloading
+from gridsignal_services.reloading import Entitling, Files, Reloading, rules_of, warn_of
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.supervised import supervise
@@ -120,6 +122,36 @@ class Resources:
             playback=playback,
             time=self.time,
         )
+
+
+async def verifier_of(
+    settings: ServerSettings, files: Files, local: LocalIssuer | None, refused: RefusedTokens
+) -> tuple[Verifier, KeysAtUrl | None]:
+    """Verifies tokens of the issuer in the settings, else of the local one; and what fetches its keys, if they are.
+
+    Raises KeysUnavailable.
+    """
+    rules = rules_of(settings)
+    if local is not None:
+        return local.verifier(rules, revocations=files.revocations, refused=refused), None
+    keys = KeysAtUrl(settings.jwks_url, refetch_s=settings.jwks_refetch_s) if settings.jwks_url else None
+
+    def refuse(why: str) -> None:
+        refused(why)
+        if keys is not None:
+            keys.refused(why)
+
+    trusted = await keys.fetch() if keys is not None else files.keys
+    assert trusted is not None, "the settings go together"
+    assert settings.issuer is not None, "the settings go together"
+    warn_of(trusted)
+    made = Verifier(trusted, settings.issuer, settings.audience, rules, revocations=files.revocations, refused=refuse)
+    return made, keys
+
+
+def local_issuer(settings: ServerSettings, directory: Path) -> LocalIssuer | None:
+    """The issuer of this machine's own tokens, with its key in the directory; None where the settings name another."""
+    return LocalIssuer.create_or_open(directory / "issuer") if settings.issuer is None else None
 
 
 @asynccontextmanager

@@ -35,7 +35,7 @@ from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.service import FeedsDoor
 from gridsignal_services.ops import OpsServer
 from gridsignal_services.registry import Registry
-from gridsignal_services.reloading import read_files, rules_of
+from gridsignal_services.reloading import read_files
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ServerSettings
 
@@ -56,31 +56,36 @@ class Stack:
     dispatch: Dispatch
     feeds: FeedsDoor
     ops: OpsServer
-    issuer: LocalIssuer
+    issuer: LocalIssuer | None
+    """None: tokens come from outside."""
     registry: Registry
     time: Time
+    has_tls: bool = False
 
     @property
     def gateway_url(self) -> str:
         """Where data centers connect."""
-        return f"ws://{authority(*self.gateway.address)}"
+        return f"{'wss' if self.has_tls else 'ws'}://{authority(*self.gateway.address)}"
 
     @property
     def api_url(self) -> str:
         """Where operators ask."""
-        return f"http://{authority(*self.dispatch.address)}"
+        return f"{'https' if self.has_tls else 'http'}://{authority(*self.dispatch.address)}"
 
     @property
     def feeds_url(self) -> str:
         """Where the feeds' state is read and signals are pushed."""
-        return f"http://{authority(*self.feeds.address)}"
+        return f"{'https' if self.has_tls else 'http'}://{authority(*self.feeds.address)}"
 
     def token(self, role: Role, organisation: str) -> str:
         """A token of the local issuer for one of the registry's organisations."""
+        assert self.issuer is not None, "tokens come from outside"
         return example_token(self.issuer, role, organisation, self.time.wall())
 
     async def write_tokens(self, directory: Path) -> dict[str, Path]:
-        """A token file for each organisation; by `role:organisation`."""
+        """A token file for each organisation; by `role:organisation`. None where tokens come from outside."""
+        if self.issuer is None:
+            return {}
         organisations = self.registry.organisations()
         return await asyncio.to_thread(write_tokens, self.issuer, organisations, directory, self.time.wall())
 
@@ -127,17 +132,17 @@ async def running(
     """The stack for as long as the block runs; on leaving, the gateway drains and everything is closed.
 
     `grid` is a simulation's clock, the first record of every dispatch partition; `codec` that of a log not embedded;
-    `time` what tokens, cursors and quotas grow old by, and what says that a stream is stuck.
+    `time` what tokens, cursors and quotas grow old by, and what says that a stream is stuck. Raises KeysUnavailable
+    where the settings name an issuer whose keys can't be fetched.
     """
     codec = codec or Codec.from_lock()
     if grid is not None:
         await set_grid_clock(log, codec, grid)
-    issuer, refused = LocalIssuer.create_or_open(directory / "issuer"), RefusedTokens(time.steady_s)
-    revocations = read_files(settings).revocations
-    verifier = issuer.verifier(rules_of(settings), revocations=revocations, refused=refused)
+    issuer, refused = composition.local_issuer(settings, directory), RefusedTokens(time.steady_s)
+    verifier, keys = await composition.verifier_of(settings, read_files(settings), issuer, refused)
     reload_asked = reload_asked or asyncio.Event()
     cache = MemoryCache(now_s=time.steady_s)
-    on = Resources(log, codec, clock, cache, verifier, registry, settings, refused, reload_asked, time=time)
+    on = Resources(log, codec, clock, cache, verifier, registry, settings, refused, reload_asked, keys, time=time)
     kept, now_s = directory / "checkpoints", time.steady_s
     with Checkpoints.opened(kept, settings.checkpoints, log, now_s=now_s) as checkpoints:
         replica = Replica(log, codec, source=_SOURCE, checkpoints=checkpoints, now_s=now_s)
@@ -146,7 +151,8 @@ async def running(
         services, ops_port = (gateway, dispatch, ingest), settings.ops_port_beside(settings.gateway_port)
         async with composition.running(on, services, ops_port=ops_port, replica=replica) as ops:
             await composition.ready(services)
-            yield Stack(log, codec, replica, gateway, dispatch, ingest, ops, issuer, registry, time)
+            has_tls = settings.tls_certificate is not None
+            yield Stack(log, codec, replica, gateway, dispatch, ingest, ops, issuer, registry, time, has_tls)
 
 
 def _alone(settings: ServerSettings) -> GatewaySettings:

@@ -31,7 +31,7 @@ ACTING = {
     "services/gridsignal_services/audit": "keeping subtrees",
     "services/gridsignal_services": (
         "accepting addresses clock collecting composition embedded following kept_file ops output reloading "
-        "replica serving slots supervised telemetry timeouts work"
+        "replica service_manager serving slots supervised telemetry timeouts work"
     ),
     "services/gridsignal_services/checkpoints": "files keeping saving",
     "services/gridsignal_services/dispatch": (

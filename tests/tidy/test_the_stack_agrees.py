@@ -28,8 +28,8 @@ DEPLOYED = [ROOT / "docker-compose.yml", *(path for path in files("deploy") if p
 SECRET = re.compile(
     r"(?:password|secret|private|token)[a-z_]*[\"']?\s*[:=]\s*[\"']?(?P<value>[^\s\"',}\]]+)", re.IGNORECASE
 )
-NO_VALUE = re.compile(r"#|/|\$|\{|made\[")
-"""A path, a variable, a place that is filled in at the first start."""
+NO_VALUE = re.compile(r"yes$|#|/|\$|\{|made\[")
+"""A switch, a path, a variable, a place that is filled in at the first start."""
 VARIABLE = re.compile(r"^\s+(GRIDSIGNAL_[A-Z_]+):", re.MULTILINE)
 PUBLISHED = re.compile(r"^\s+ports: (\[.*\])$", re.MULTILINE)
 COMMAND = re.compile(r"^\s+(?:command|entrypoint): \[(.*)\]$", re.MULTILINE)

@@ -38,7 +38,7 @@ ON_A_CLUSTER = {
     "GRIDSIGNAL_SCHEMA_REGISTRY=ftp://x": "schema_registry",
 }
 ON_ONE_MACHINE = {
-    "GRIDSIGNAL_HOST=0.0.0.0": "host",
+    "GRIDSIGNAL_TLS_KEY=k.pem": "tls_key",
     "GRIDSIGNAL_ISSUER=https://id.example": "issuer",
     "GRIDSIGNAL_KAFKA=b:9092": "kafka",
     "GRIDSIGNAL_REDIS=redis://x": "redis",

@@ -7,7 +7,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gridsignal.__main__ import OK
@@ -16,6 +17,7 @@ from gridsignal_services.addresses import authority
 from gridsignal_services.cli.failing import REPORTED, failed
 from gridsignal_services.output import say
 from gridsignal_services.reloading import Files, read_files
+from gridsignal_services.service_manager import ServiceManager
 from gridsignal_services.settings import Check, ServerSettings
 from gridsignal_services.telemetry import configure_logging
 from gridsignal_services.work import let_the_loop_in
@@ -91,8 +93,11 @@ async def _serve(door: str, settings: ServerSettings, files: Files) -> None:
         loop.add_signal_handler(name, ended.set)
     loop.add_signal_handler(signal.SIGHUP, reload_asked.set)
 
-    def announce(host: str, port: int) -> None:
+    @asynccontextmanager
+    async def announced(host: str, port: int) -> AsyncIterator[None]:
         say(f"{door} ready at {authority(host, port)}")
+        async with ServiceManager.of(os.environ).told():
+            yield
 
     async with resources(settings, files, reload_asked) as on:
-        await SERVED[door](on, ended, announce)
+        await SERVED[door](on, ended, announced)

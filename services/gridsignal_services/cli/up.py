@@ -33,6 +33,7 @@ from gridsignal_services.output import say
 from gridsignal_services.registry import Registry
 from gridsignal_services.reloading import read_files
 from gridsignal_services.rest.limits import RestLimits
+from gridsignal_services.service_manager import ServiceManager
 from gridsignal_services.settings import ServerSettings, given, is_loopback
 from gridsignal_services.telemetry import configure_logging
 from gridsignal_services.work import let_the_loop_in
@@ -42,6 +43,10 @@ examples:
   gridsignal up
   gridsignal up --speed 60 --day 2024-05-12
   gridsignal up --directory /var/lib/gridsignal --registry sites.toml
+
+On an address beyond this machine it wants TLS and an issuer of tokens, and reads them from the environment:
+GRIDSIGNAL_HOST, GRIDSIGNAL_TLS_CERTIFICATE, GRIDSIGNAL_TLS_KEY, GRIDSIGNAL_JWKS_URL, GRIDSIGNAL_ISSUER.
+SIGHUP: registry, key set, revocations and certificate are read again; they are also watched.
 """
 _FASTEST = 3600
 _EXAMPLE_SHARE, _EXAMPLE_DAYS = 0.6, 730
@@ -52,7 +57,8 @@ def parser() -> Arguments:
     """The command's arguments."""
     arguments = Arguments(
         prog="gridsignal up",
-        description="Run ingest, dispatch and gateway in one process, durable in one folder, until interrupted.",
+        description="Run ingest, dispatch and gateway in one process, durable in one folder, until interrupted: on"
+        " loopback to try things, or on an address with TLS and an issuer (docs/one-server.md).",
         epilog=EXAMPLE,
     )
     arguments.add_argument("--directory", type=Path, help="where everything is kept (default: gridsignal-data)")
@@ -94,27 +100,23 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-_SERVE = "use `gridsignal serve` (needs Kafka)"
+_SERVE = "use `gridsignal serve`"
 _NOT_HERE = {
-    "jwks": f"`gridsignal up` can't use an external issuer; {_SERVE}",
-    "jwks_url": f"`gridsignal up` can't use an external issuer; {_SERVE}",
-    "issuer": f"`gridsignal up` can't use an external issuer; {_SERVE}",
-    "tls_certificate": f"`gridsignal up` answers on loopback, without TLS; {_SERVE}",
-    "tls_key": f"`gridsignal up` answers on loopback, without TLS; {_SERVE}",
     "kafka": f"`gridsignal up` has a log of its own; {_SERVE}",
     "schema_registry": f"`gridsignal up` needs no schema registry; {_SERVE}",
     "redis": f"`gridsignal up` needs no cache; {_SERVE}",
 }
+_EXAMPLE_AT_LARGE = "registry: expected a file beyond this machine or with an issuer, got none: the example is to try"
 
 
 def _settings_of_one_machine(environment: Mapping[str, str], arguments: Mapping[str, object]) -> ServerSettings:
     """Settings that this command would not keep to are refused, with all other faults. Raises ConfigError."""
     values, faults = given(environment, **arguments)
     faults += [f"{name}: {why}" for name, why in _NOT_HERE.items() if name in values]
-    if "host" in values and not is_loopback(str(values["host"])):
-        faults.append(f"host: `gridsignal up` is for this machine alone; {_SERVE}, got {values['host']!r:.60}")
-        del values["host"]
     values = {name: value for name, value in values.items() if name not in _NOT_HERE}
+    is_at_large = not is_loopback(str(values.get("host", "localhost")))
+    if (is_at_large or {"jwks", "jwks_url"} & values.keys()) and "registry" not in values:
+        faults.append(_EXAMPLE_AT_LARGE)
     limits = (
         partial(RestLimits.of, prefix="GRIDSIGNAL_DISPATCH_"),
         partial(IngestLimits.of, prefix="GRIDSIGNAL_INGEST_"),
@@ -159,11 +161,13 @@ async def _run(
         feeds=feeds,
         reload_asked=reload_asked,
     )
+    manager = ServiceManager.of(os.environ)
     async with starting as stack:
         if example:
             await stack.declare_flat_baselines(embedded.midnight(clock.now()), _EXAMPLE_DAYS, _EXAMPLE_SHARE)
         await _greet(stack, settings, clock)
-        await ended.wait()
+        async with manager.told():
+            await ended.wait()
         say("stopping: no new work, clients are told, open requests are answered")
 
 
@@ -174,16 +178,20 @@ async def _greet(stack: Stack, settings: ServerSettings, clock: Clock) -> None:
     say(f"for the feeds     {stack.feeds_url}  (/v1/feeds, /v1/signals)")
     say(f"for yourself      {stack.ops.url}  (/healthz, /readyz, /metrics)")
     say(f"kept in           {settings.directory}")
-    say("tokens            one file each, good for thirty days:")
-    for who, file in sorted(files.items()):
-        say(f"                  {who:<26}{file}")
-    say("                  a command takes one with --token-file FILE, or GRIDSIGNAL_TOKEN=$(cat FILE)")
+    if stack.issuer is None:
+        say(f"tokens            of {settings.issuer} for {settings.audience}")
+    else:
+        say("tokens            one file each, good for thirty days:")
+        for who, file in sorted(files.items()):
+            say(f"                  {who:<26}{file}")
+        say("                  a command takes one with --token-file FILE, or GRIDSIGNAL_TOKEN=$(cat FILE)")
     if isinstance(clock, ScaledClock):
         speed = f"{clock.grid.rate:g} seconds of it in one"
         say(f"grid time         {when(clock.now(), '')}, {speed}; {day_of(clock.grid)} is played day after day")
     elif settings.registry is None:
         say("example           flat baselines, and a price curve for today and tomorrow")
-    say()
-    for line in first_steps(stack, write_environments(stack, files, settings.directory)):
-        say(line)
+    if stack.issuer is not None:
+        say()
+        for line in first_steps(stack, write_environments(stack, files, settings.directory)):
+            say(line)
     say("\nrunning; Ctrl-C ends it in order")

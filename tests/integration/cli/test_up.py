@@ -72,9 +72,8 @@ def test_a_taken_port_is_one_line(door: str, tmp_path: Path) -> None:
         ({"GRIDSIGNAL_COLOUR": "green"}, ["GRIDSIGNAL_COLOUR"]),
         ({"GRIDSIGNAL_GATEWAY_PORT": "http"}, ["GRIDSIGNAL_GATEWAY_PORT"]),
         ({"GRIDSIGNAL_LOG_LEVEL": "LOUD"}, ["log_level"]),
-        ({"GRIDSIGNAL_HOST": "0.0.0.0"}, ["host"]),
-        ({"GRIDSIGNAL_JWKS": "keys.json", "GRIDSIGNAL_ISSUER": "https://id.example"}, ["jwks", "issuer"]),
-        ({"GRIDSIGNAL_TLS_CERTIFICATE": "c.pem", "GRIDSIGNAL_TLS_KEY": "k.pem"}, ["tls_certificate", "tls_key"]),
+        ({"GRIDSIGNAL_JWKS": "keys.json", "GRIDSIGNAL_ISSUER": "https://id.example"}, ["registry", "jwks"]),
+        ({"GRIDSIGNAL_TLS_CERTIFICATE": "c.pem", "GRIDSIGNAL_TLS_KEY": "k.pem"}, ["tls_certificate"]),
         (
             {
                 "GRIDSIGNAL_COLOUR": "green",
@@ -84,7 +83,15 @@ def test_a_taken_port_is_one_line(door: str, tmp_path: Path) -> None:
                 "GRIDSIGNAL_KAFKA": "broker:9092",
                 "GRIDSIGNAL_LOG_FORMAT": "xml",
             },
-            ["GRIDSIGNAL_COLOUR", "GRIDSIGNAL_DISPATCH_PORT", "jwks_url", "kafka", "host", "log_format"],
+            [
+                "GRIDSIGNAL_COLOUR",
+                "GRIDSIGNAL_DISPATCH_PORT",
+                "kafka",
+                "registry",
+                "log_format",
+                "issuer",
+                "tls_certificate",
+            ],
         ),
         (
             {"GRIDSIGNAL_REDIS_FILE": "nowhere", "GRIDSIGNAL_OPS_TOKEN_FILE": "gone"},
