@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from gridsignal_schemas.messages import Clearing, Settlement
-from gridsignal_services.audit.checking import check
+from gridsignal_services.audit.checking import Readings, check
 from gridsignal_services.settings import ServerSettings
 from tests.journey.conftest import stepped_world
 from tests.journey.journeys import JOURNEYS, Amounts, Journey
@@ -82,7 +82,7 @@ def test_another_node_computes_the_same_bytes_from_the_log(travelled: Travelled)
         PARTITION,
         codec,
         lambda: travelled.dispatch,
-        readings=lambda: travelled.readings,
+        readings=Readings(lambda: travelled.readings),
         heard=lambda _, logged, __, outcome, ___: outcomes.__setitem__(logged.offset, outcome.accepted),
     )
     records = [codec.decode(logged.value) for logged in travelled.dispatch]

@@ -53,6 +53,7 @@ KEYS = {
     "payments",
     "penalties",
     "settled",
+    "proof",
     "energy_wh",
     "energy_bill",
     "net_cost",
@@ -127,7 +128,7 @@ def test_whoever_recounts_the_log_gets_the_same_figures(played: Played) -> None:
     )
     recounted = json.loads(ended.stdout)
     assert recounted == {name: played.figures[name] for name in recounted}
-    assert recounted.keys() >= KEYS - DETAILS - {"day", "seed", "net_cost", "latency_ms", "settled"}
+    assert recounted.keys() >= KEYS - DETAILS - {"day", "seed", "net_cost", "latency_ms", "settled", "proof"}
 
 
 def test_the_day_ends_settled_and_its_settlements_come_to_what_was_counted(played: Played) -> None:
@@ -148,6 +149,12 @@ def test_the_days_log_proves_itself(played: Played) -> None:
     assert sum(each["clearings"] for each in proof["partitions"]) == len(decided)
     settled = [record for record in played.records if isinstance(record, Settlement)]
     assert sum(each["settlements"] for each in proof["partitions"]) == len(settled) > 0
+    assert played.figures["proof"] == {
+        "holds": True,
+        "faults": [],
+        "clearings": len(decided),
+        "settlements": len(settled),
+    }
     assert all(each["covered"] >= each["records"] - 1 for each in proof["partitions"]), "the last head covers all"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gridsignal_schemas.messages import Award, BaselineFixed, Clearing, ClearingTrigger, Record, Settlement, TreeHead
 from gridsignal_schemas.values import rfc3339
@@ -11,7 +12,7 @@ from gridsignal_services.audit.deciding_again import Again, Asked, DecidingAgain
 from gridsignal_services.audit.evidence import TrustedSigner, faults_of_head
 from gridsignal_services.audit.fixing_again import FixingAgain
 from gridsignal_services.audit.measured_again import MeasuredAgain
-from gridsignal_services.audit.settling_again import SettlingAgain
+from gridsignal_services.audit.settling_again import SettledAgain, SettlingAgain
 from gridsignal_services.bus import LogConfigurationError, LogRecord
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.ledger.entry import Outcome, entry_of
@@ -39,6 +40,8 @@ class Checked:
     """Computed again, with the same result; none where no readings were given."""
     baselines: int = 0
     """Of those from history: fixed again, with the same result; none where no readings were given."""
+    left: int = 0
+    """Settlements and baselines that can't be computed again: readings that they are from are not kept any more."""
     by_hand: int = 0
     """Made by a person: that they kept the rules is checked, that they chose as they did is not."""
     unreadable: int = 0
@@ -47,34 +50,54 @@ class Checked:
 
 
 Heard = Callable[[Ledger, LogRecord, Record, Outcome, Again | None], None]
+Records = Callable[[], Iterable[LogRecord]]
+"""A partition's, from the first that is kept, each time anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What settlements and baselines from history are computed again from."""
+
+    records: Records
+    are_whole: bool = True
+    """Whether all that were logged are kept."""
+    zone: str | None = None
+    """Figures of this one alone."""
+    settled: Callable[[SettledAgain], None] = lambda _: None
+    """Is told what came of each settlement."""
 
 
 def check(
     partition: int,
     codec: Codec,
-    records: Callable[[], Iterable[LogRecord]],
+    records: Records,
     *,
     leaves: Iterable[bytes] = (),
-    readings: Callable[[], Iterable[LogRecord]] | None = None,
+    readings: Readings | None = None,
     signers: Sequence[TrustedSigner] | None = None,
     heard: Heard = lambda *_: None,
 ) -> Checked:
-    """Goes twice through all records of a partition, which `records` gives from the first on.
+    """Goes twice through all records of a partition, and once through its readings.
 
     `leaves` are the hashes that were kept of them, as far as they go: a record that has another one now is named.
     `heard` is told of each record that can be read, with the ledger as it stands after it.
     """
-    run = _Run(partition, codec, iter(leaves), signers, heard)
+    run = _Run(partition, codec, iter(leaves), signers, heard, None if readings is None else readings.zone)
     try:
-        run.deciding, run.measuring = _asked(codec, records())
-        for logged in records():
-            run.take(logged)
+        run.go_through(records)
         if readings is not None:
-            run.settle(readings())
+            run.settle(readings)
     except LogConfigurationError as broken:  # a record that can't even be taken off the disk
         run.found.faults.append(str(broken))
     run.end()
     return run.found
+
+
+def stretches_of(partition: int, codec: Codec, records: Records, zone: str) -> Iterator[tuple[str, datetime, datetime]]:
+    """The times of which a zone's figures need readings, each with its site. Raises LogConfigurationError."""
+    run = _Run(partition, codec, iter(()), None, lambda *_: None, zone)
+    run.go_through(records)
+    return run.measuring.stretches()
 
 
 def _asked(codec: Codec, records: Iterable[LogRecord]) -> tuple[DecidingAgain, MeasuredAgain]:
@@ -103,14 +126,21 @@ class _Run:
         leaves: Iterator[bytes],
         signers: Sequence[TrustedSigner] | None,
         heard: Heard,
+        zone: str | None,
     ) -> None:
         self.found, self.deciding, self.measuring = Checked(partition), DecidingAgain([]), MeasuredAgain()
         self._codec, self._leaves, self._signers, self._heard = codec, leaves, signers, heard
-        self._ledger = Ledger(partition)
+        self._ledger, self._zone = Ledger(partition), zone
         self._broken = False
         """Whether a head did not fit: then none after it does."""
         self._differing: list[int] = []
         """Records whose hash is not the one that was kept, since the last head that fitted."""
+
+    def go_through(self, records: Records) -> None:
+        """All of them, in their order."""
+        self.deciding, self.measuring = _asked(self._codec, records())
+        for logged in records():
+            self.take(logged)
 
     def take(self, logged: LogRecord) -> None:
         ledger = self._ledger
@@ -133,15 +163,24 @@ class _Run:
             self._head(logged, record, outcome)
         if isinstance(record, Clearing) and turn is not None:
             again = self._clearing(logged, record, outcome, turn)
-        if outcome.accepted:
+        if outcome.accepted and self._zone in (None, getattr(record, "zone", None)):
             self.measuring.after(logged.offset, record)
         self._heard(ledger, logged, record, outcome, again)
 
-    def settle(self, readings: Iterable[LogRecord]) -> None:
+    def settle(self, readings: Readings) -> None:
         """Fixes baselines and computes settlements again, once all is reduced."""
-        for fault in self.measuring.faults(self._ledger, self._codec, readings):
+        self.measuring.hear(self._ledger, self._codec, readings.records())
+        fixing, are_gone = self.measuring.fixing, not readings.are_whole
+        for fault in fixing.faults(are_gone=are_gone):
             self._say(fault)
-        self.found.settlements, self.found.baselines = self.measuring.settling.count, self.measuring.fixing.count
+        for again in self.measuring.settling.settled(are_gone=are_gone):
+            readings.settled(again)
+            self.found.settlements += again.is_same
+            if again.fault:
+                self._say(again.fault)
+            elif not again.is_same:
+                self.found.left += 1
+        self.found.baselines, self.found.left = fixing.count, self.found.left + fixing.left
 
     def end(self) -> None:
         """What is still to be told."""

@@ -1,37 +1,43 @@
 """What a third party gets of a log: one folder of plain files, which proves itself with nothing else at hand.
 
 dispatch.jsonl has every record of the zone's partition from the first to the first head after the period, for the
-ledger needs its beginning; readings.jsonl what meters said of the period; schemas.json how values are read.
+ledger needs its beginning; readings.jsonl what meters said of the period, and of the times that settlements and
+baselines before it are from; schemas.json how values are read.
 """
 
 from __future__ import annotations
 
 import json
-from base64 import b64decode, b64encode
+from base64 import b64encode
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import GridClock, MeterReading, TreeHead
 from gridsignal_schemas.values import rfc3339
-from gridsignal_services.bus import PRINCIPAL, LogConfigurationError, LogRecord
+from gridsignal_services.audit.checking import stretches_of
+from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.codec import Codec, Poison, schema_id_of
 from gridsignal_services.bus.publish import principal_of
-from gridsignal_services.bus.sqlite_reading import LogReading
+from gridsignal_services.bus.reading import LogReading
 from gridsignal_services.clock import grid_time
 from gridsignal_services.ledger.tree import leaf_of
 
-MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
-_DISPATCH, _READINGS, _SCHEMAS = "dispatch.jsonl", "readings.jsonl", "schemas.json"
-_FILES = (MANIFEST, _DISPATCH, _READINGS, _SCHEMAS)
+MANIFEST, SUMS, LINES = "manifest.json", "SHA256SUMS", "lines.crc32"
+DISPATCH, READINGS, SCHEMAS = "dispatch.jsonl", "readings.jsonl", "schemas.json"
+FILES = (MANIFEST, DISPATCH, READINGS, SCHEMAS)
+"""Those with something to say, each of whose lines has a sum."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Wish:
     """What is exported."""
 
     zone: str
@@ -44,40 +50,65 @@ class Wanted:
         return partition_of(self.zone, TOPICS["dispatch"].partitions)
 
 
-def export(log: LogReading, codec: Codec, wanted: Wanted, folder: Path) -> dict[str, Any]:
-    """Writes the folder, which must not be there yet; its manifest. Raises OSError."""
+class Stretches:
+    """Times at sites, to be asked by a reading. Bounded: by what they are made of, which overlaps no more."""
+
+    def __init__(self, stretches: Iterable[tuple[str, datetime, datetime]]) -> None:
+        self._ends: dict[str, dict[datetime, datetime]] = {}
+        for site, starts_at, ends_at in sorted(stretches):
+            of_site = self._ends.setdefault(site, {})
+            last = next(reversed(of_site), None)
+            if last is not None and of_site[last] >= starts_at:
+                of_site[last] = max(of_site[last], ends_at)
+            else:
+                of_site[starts_at] = ends_at
+        self._starts = {site: list(of_site) for site, of_site in self._ends.items()}
+
+    def touch(self, reading: MeterReading) -> bool:
+        """Whether it says something of one of them."""
+        starts = self._starts.get(reading.site, [])
+        before = bisect_left(starts, reading.ends_at)
+        return before > 0 and self._ends[reading.site][starts[before - 1]] > reading.starts_at
+
+
+def export(log: LogReading, codec: Codec, wish: Wish, folder: Path) -> dict[str, Any]:
+    """Writes the folder, which must not be there yet; its manifest. Raises OSError, LogUnavailable."""
     folder.mkdir(mode=0o700, parents=True)
     ids: set[int] = set()
+    first, _ = log.bounds("readings", wish.partition)
+    records = partial(_records, log, codec, wish)
+    wanted = Stretches(stretches_of(wish.partition, codec, records, wish.zone))
     counts = {
-        "records": _write(folder / _DISPATCH, _records(log, codec, wanted), ids),
-        "readings": _write(folder / _READINGS, _readings(log, codec, wanted), ids),
+        "records": _write(folder / DISPATCH, records(), ids),
+        "readings": _write(folder / READINGS, _readings(log, codec, wish, wanted), ids),
     }
     schemas = {str(each): json.loads(codec.schema_text(each)) for each in sorted(ids) if codec.knows(each)}
-    (folder / _SCHEMAS).write_text(json.dumps(schemas, indent=1) + "\n", "utf-8")
+    _write_json(folder / SCHEMAS, schemas)
     manifest = {
         "gridsignal": "export",
-        "version": 1,
+        "version": 2,
         "log": log.epoch,
-        "zone": wanted.zone,
-        "partition": wanted.partition,
-        "from": rfc3339(wanted.begin),
-        "to": rfc3339(wanted.end),
+        "zone": wish.zone,
+        "partition": wish.partition,
+        "from": rfc3339(wish.begin),
+        "to": rfc3339(wish.end),
         **counts,
+        "readings_kept_from": first,
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
-    sums = [f"{_sum_of(folder / name)}  {name}\n" for name in _FILES]
-    (folder / SUMS).write_text("".join(sums), "utf-8")
+    _write_json(folder / MANIFEST, manifest)
+    (folder / LINES).write_text("".join(f"{line}\n" for line in lines_of(folder)), "utf-8")
+    (folder / SUMS).write_text("".join(f"{sum_of(folder / name)}  {name}\n" for name in (*FILES, LINES)), "utf-8")
     return manifest
 
 
-def _records(log: LogReading, codec: Codec, wanted: Wanted) -> Iterator[LogRecord]:
+def _records(log: LogReading, codec: Codec, wish: Wish) -> Iterator[LogRecord]:
     grid: GridClock | None = None
     heads = codec.framings_of(TreeHead)
-    for logged in log.records("dispatch", wanted.partition):
+    for logged in log.records("dispatch", wish.partition):
         if logged.offset == 0:
             grid = _grid(codec, logged)
         yield logged
-        if grid_time(grid, logged.appended_us) >= wanted.end and logged.value[:5] in heads:
+        if grid_time(grid, logged.appended_us) >= wish.end and logged.value[:5] in heads:
             return
 
 
@@ -89,15 +120,16 @@ def _grid(codec: Codec, first: LogRecord) -> GridClock | None:
     return record if isinstance(record, GridClock) else None
 
 
-def _readings(log: LogReading, codec: Codec, wanted: Wanted) -> Iterator[LogRecord]:
-    for logged in log.records("readings", wanted.partition):
+def _readings(log: LogReading, codec: Codec, wish: Wish, wanted: Stretches) -> Iterator[LogRecord]:
+    for logged in log.records("readings", wish.partition):
         try:
             reading = codec.decode(logged.value)
         except Poison:
             continue
-        if not isinstance(reading, MeterReading) or reading.zone != wanted.zone:
+        if not isinstance(reading, MeterReading) or reading.zone != wish.zone:
             continue
-        if reading.starts_at < wanted.end and reading.ends_at > wanted.begin:
+        is_of_period = reading.starts_at < wish.end and reading.ends_at > wish.begin
+        if is_of_period or wanted.touch(reading):
             yield logged
 
 
@@ -111,6 +143,10 @@ def _write(path: Path, records: Iterable[LogRecord], ids: set[int]) -> int:
     return count
 
 
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+
 def _line(logged: LogRecord) -> dict[str, Any]:
     return {
         "offset": logged.offset,
@@ -122,59 +158,15 @@ def _line(logged: LogRecord) -> dict[str, Any]:
     }
 
 
-def _sum_of(path: Path) -> str:
+def sum_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal. Raises OSError."""
     with path.open("rb") as file:
         return file_digest(file, sha256).hexdigest()
 
 
-class Exported:
-    """A folder that was exported."""
-
-    def __init__(self, folder: Path) -> None:
-        """Raises LogConfigurationError for one that has no manifest of ours, OSError where it can't be read."""
-        self._folder = folder
-        try:
-            self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
-            self.partition = int(self.manifest["partition"])
-        except (ValueError, KeyError, TypeError):
-            raise LogConfigurationError(f"{folder / MANIFEST} was changed: it can't be read") from None
-
-    def records(self) -> Iterator[LogRecord]:
-        """Those of dispatch.jsonl. Raises LogConfigurationError naming a line that can't be read."""
-        return (logged for logged, _ in self._lines(_DISPATCH, "dispatch"))
-
-    def leaves(self) -> Iterator[bytes]:
-        """The hashes that were kept of them; ends where the first can't be read."""
-        return (leaf for _, leaf in self._lines(_DISPATCH, "dispatch"))
-
-    def faults(self) -> Iterator[str]:
-        """What is wrong with the files as such, and with the readings, which lie under no head of this topic."""
-        try:
-            for logged, leaf in self._lines(_READINGS, "readings"):
-                if leaf_of(logged) != leaf:
-                    yield f"the reading at offset {logged.offset} was changed: its hash is another"
-        except LogConfigurationError as broken:
-            yield str(broken)
-        stated = {name: digest for digest, name in self._sums()}
-        for name in _FILES:
-            if stated.get(name) != _sum_of(self._folder / name):
-                yield f"{name} or its line in {SUMS} was changed: its sum is another"
-
-    def _sums(self) -> Iterator[tuple[str, str]]:
-        for line in (self._folder / SUMS).read_text("utf-8", errors="replace").splitlines():
-            digest, _, name = line.partition("  ")
-            yield digest, name
-
-    def _lines(self, name: str, stream: str) -> Iterator[tuple[LogRecord, bytes]]:
-        with (self._folder / name).open("rb") as file:
+def lines_of(folder: Path) -> Iterator[str]:
+    """The CRC-32 of each line of each file, in their order, with its place. Raises OSError."""
+    for name in FILES:
+        with (folder / name).open("rb") as file:
             for number, line in enumerate(file, 1):
-                try:
-                    row = json.loads(line)
-                    headers = {PRINCIPAL: row["principal"]} if row["principal"] else {}
-                    value = b64decode(row["value"], validate=True)
-                    place = (stream, self.partition, int(row["offset"]), str(row["key"]))
-                    yield LogRecord(*place, value, int(row["appended_us"]), headers), bytes.fromhex(row["leaf"])
-                except (ValueError, KeyError, TypeError, OverflowError):
-                    which = f", the record at offset {number - 1}," if name == _DISPATCH else ""
-                    message = f"line {number} of {name}{which} was changed: it can't be read"
-                    raise LogConfigurationError(message) from None
+                yield f"{crc32(line):08x}  {name}:{number}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from operator import attrgetter
 
 from gridsignal_schemas.messages import BaselineFixed
@@ -80,6 +81,8 @@ class FixingAgain:
     _faults: list[str] = field(default_factory=list)
     count: int = 0
     """How many came to the same."""
+    left: int = 0
+    """How many can't be fixed again: their readings are not kept any more."""
 
     def __post_init__(self) -> None:
         for offset, record in self.named:
@@ -115,6 +118,12 @@ class FixingAgain:
         """Whose readings are needed."""
         return self._baselines.keys()
 
+    def stretches(self) -> Iterator[tuple[str, datetime, datetime]]:
+        """The times of which readings are needed, each with its site."""
+        for site, baselines in self._baselines.items():
+            for period in (period for each in baselines for period in each.periods):
+                yield site, period.starts_at, period.ends_at
+
     def hear(self, held: Held) -> None:
         """A reading that is a measurement, in the order of the log."""
         for baseline in self._baselines.get(held.reading.site, ()):
@@ -130,6 +139,8 @@ class FixingAgain:
                 self.count += 1
             elif fault:
                 yield fault
+            else:
+                self.left += 1
 
 
 def _which(offset: int, record: BaselineFixed) -> str:

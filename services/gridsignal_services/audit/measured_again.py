@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gridsignal_schemas.messages import BaselineFixed, MeterReading, Record, Settlement
 from gridsignal_schemas.rules.readings import is_interval, reading_faults
@@ -38,21 +39,22 @@ class MeasuredAgain:
             case _:
                 pass
 
-    def faults(self, ledger: Ledger, codec: Codec, readings: Iterable[LogRecord]) -> Iterator[str]:
-        """What is other than the rules and methods have it, a sentence each; `ledger` is the one at the end."""
+    def hear(self, ledger: Ledger, codec: Codec, readings: Iterable[LogRecord]) -> None:
+        """Takes what was measured, once all is reduced; `ledger` is the one at the end."""
         sites = {*self.settling.sites, *self.fixing.sites}
-        first: int | None = None
         for logged in readings if sites else ():
-            first = logged.offset if first is None else first
-            held = _measurement(ledger, codec, logged)
+            held = measurement(ledger, codec, logged)
             if held is not None and held.reading.site in sites:
                 self.settling.hear(held)
                 self.fixing.hear(held)
-        yield from self.fixing.faults(are_gone=bool(first))
-        yield from self.settling.faults(are_gone=bool(first))
+
+    def stretches(self) -> Iterator[tuple[str, datetime, datetime]]:
+        """The times of which readings are needed, each with its site."""
+        yield from self.settling.stretches()
+        yield from self.fixing.stretches()
 
 
-def _measurement(ledger: Ledger, codec: Codec, logged: LogRecord) -> Held | None:
+def measurement(ledger: Ledger, codec: Codec, logged: LogRecord) -> Held | None:
     """A record of the readings partition that says what a meter of one of the ledger's sites measured."""
     try:
         reading = codec.decode(logged.value)

@@ -13,7 +13,7 @@ from gridsignal_services.audit.evidence import Evidence, Extension, proved
 from gridsignal_services.audit.subtrees import FOLDER, LOCK, Subtrees
 from gridsignal_services.bus import LogConfigurationError, LogRecord, flock
 from gridsignal_services.bus.codec import Codec, Poison
-from gridsignal_services.bus.sqlite_reading import LogReading
+from gridsignal_services.bus.reading import LogReading
 from gridsignal_services.ledger.tree import leaf_of
 from gridsignal_services.merkle import consistency_path, inclusion_path
 from gridsignal_services.tree_heads import is_signed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from operator import attrgetter
 
 from gridsignal_schemas.messages import Settlement
@@ -19,6 +20,29 @@ from gridsignal_services.owning.settling import Unsettled, readings_sha256, unse
 
 _NOTHING = readings_sha256([])
 """No readings; or more than are added up."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettledAgain:
+    """One version that held, and what the rules make of the log in its place."""
+
+    offset: int
+    settlement: Settlement
+    again: Settlement | None = None
+    """None where nothing comes of it: `why` says why."""
+    why: str = ""
+    """What is wrong with it; empty where it is the same, and where readings that it is from are not kept any more."""
+
+    @property
+    def is_same(self) -> bool:
+        """Whether all of it is the same."""
+        return self.again == self.settlement
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with it, as a sentence; empty as `why` is."""
+        version = f"order {self.settlement.order_id}, version {self.settlement.version}"
+        return self.why and f"the settlement at offset {self.offset}, {version}, {self.why}"
 
 
 @dataclass(slots=True)
@@ -79,8 +103,6 @@ class SettlingAgain:
     """Those that name no state before them in which they were owed."""
     _versions: dict[str, list[_Version]] = field(default_factory=dict)
     """By site."""
-    count: int = 0
-    """How many came to the same."""
 
     @property
     def sites(self) -> Iterable[str]:
@@ -116,37 +138,38 @@ class SettlingAgain:
             if touches and reading.participant == version.settlement.participant:
                 version.hear(held)
 
-    def faults(self, *, are_gone: bool) -> Iterator[str]:
-        """What is other than the rules have it, a sentence each; `are_gone`: readings that are not kept any more."""
-        for offset, settlement in self._lost:
-            yield f"{_which(offset, settlement)}, names no state of the log before it in which it was owed"
-        for version in sorted((each for some in self._versions.values() for each in some), key=attrgetter("offset")):
-            fault = _fault_of(version, are_gone=are_gone)
-            if fault is None:
-                self.count += 1
-            elif fault:
-                yield fault
+    def stretches(self) -> Iterator[tuple[str, datetime, datetime]]:
+        """The times of which readings are needed, each with its site."""
+        for site, versions in self._versions.items():
+            for version in versions:
+                yield site, version.unsettled.since, version.unsettled.terms.ends_at
+
+    def settled(self, *, are_gone: bool) -> list[SettledAgain]:
+        """What comes of each, in the order of the log, once all was heard; `are_gone`: readings not kept any more."""
+        found = [
+            SettledAgain(*lost, why="names no state of the log before it in which it was owed") for lost in self._lost
+        ]
+        found += [_again(version, are_gone=are_gone) for some in self._versions.values() for version in some]
+        return sorted(found, key=attrgetter("offset"))
 
 
-def _fault_of(version: _Version, *, are_gone: bool) -> str | None:
-    """What is wrong with it; None where it is the same. Empty where readings that it is from are not kept any more."""
-    settlement, which = version.settlement, _which(version.offset, version.settlement)
-    fault = "" if are_gone else f"{which}, is from other readings than those on the log"
+def _again(version: _Version, *, are_gone: bool) -> SettledAgain:
+    place = (version.offset, version.settlement)
+    found = SettledAgain(*place, why="" if are_gone else "is from other readings than those on the log")
     for said in version.said():
         try:
             again = version.unsettled.settled(said)
         except Undecidable as error:
-            return f"{which}, can't be computed again: {error.reason}"
-        if again == settlement:
-            return None
-        if again is None:
-            fault = f"{which}, corrects nothing"
-        elif again.inputs != settlement.inputs:
-            fault = f"{which}, is from other baselines than those on the log"
-        else:
-            fault = f"{which}, is another: its total is {settlement.total}, by the rule it is {again.total}"
-    return fault
+            return SettledAgain(*place, why=f"can't be computed again: {error.reason}")
+        if again == version.settlement:
+            return SettledAgain(*place, again)
+        found = SettledAgain(*place, again, _difference(version.settlement, again))
+    return found
 
 
-def _which(offset: int, settlement: Settlement) -> str:
-    return f"the settlement at offset {offset}, order {settlement.order_id}, version {settlement.version}"
+def _difference(settlement: Settlement, again: Settlement | None) -> str:
+    if again is None:
+        return "corrects nothing"
+    if again.inputs != settlement.inputs:
+        return "is from other baselines than those on the log"
+    return f"is another: its total is {settlement.total}, by the rule it is {again.total}"

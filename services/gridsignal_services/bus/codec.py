@@ -18,6 +18,7 @@ from itertools import chain
 from typing import Any, Self
 
 import fastavro
+from fastavro.schema import SchemaParseException
 from pydantic import ValidationError
 
 from gridsignal_schemas.catalog import SUBJECTS, avro_schema
@@ -120,11 +121,27 @@ class Codec:
                 made.learn(locked.id, locked.text)
         return made
 
+    @classmethod
+    def of_schemas(cls, schemas: Mapping[int, str]) -> Self:
+        """Reads these schemas under these ids and no others. Raises LogConfigurationError.
+
+        What it writes has ids of its own where none of them is the contract's.
+        """
+        given = {canonical_text(json.loads(text)): schema_id for schema_id, text in schemas.items()}
+        own, unused = dict[str, int](), max(schemas, default=0)
+        for subject in SUBJECTS:
+            unused += 1
+            own[subject] = given.get(canonical_text(avro_schema(record_of(subject))), unused)
+        made = cls(own)
+        for schema_id, text in schemas.items():
+            made.learn(schema_id, text)
+        return made
+
     def learn(self, schema_id: int, text: str) -> None:
         """Takes the schema another version of the contract writes under this id. Raises LogConfigurationError."""
         try:
             shape = _shape(json.loads(text), ours=False)
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, SchemaParseException) as error:
             raise LogConfigurationError(
                 f"schema {schema_id}: expected a record of the contract, got {error}"
             ) from error

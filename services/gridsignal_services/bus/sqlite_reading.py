@@ -9,14 +9,15 @@ from pathlib import Path
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import LogConfigurationError, LogRecord, sqlite_file
+from gridsignal_services.bus.reading import LogReading
 from gridsignal_services.bus.sqlite_file import FILE, Lane
 from gridsignal_services.bus.sqlite_keeping import read_only
 
 _AT_ONCE = 1000
 
 
-class LogReading:
-    """A log that lies in a folder."""
+class SqliteReading(LogReading):
+    """The embedded log in a folder."""
 
     def __init__(self, connection: sqlite3.Connection, prefix: str) -> None:
         """Use `log_in`."""
@@ -29,11 +30,11 @@ class LogReading:
                 self._lanes[topic.stream, partition] = sqlite_file.lane_of(topic.stream, row[0], partition)
 
     def bounds(self, stream: str, partition: int) -> tuple[int, int]:
-        """The first kept offset, and the next one. Raises LogConfigurationError for a partition that is not there."""
+        """See LogReading.bounds."""
         return sqlite_file.bounds(self._connection, self._lane(stream, partition))
 
     def records(self, stream: str, partition: int, start: int = 0, end: int | None = None) -> Iterator[LogRecord]:
-        """In their order from `start` on, up to before `end`, by default what is there now."""
+        """See LogReading.records."""
         lane = self._lane(stream, partition)
         end = self.bounds(stream, partition)[1] if end is None else end
         while start < end:
@@ -46,7 +47,7 @@ class LogReading:
             start = some[-1].offset + 1
 
     def with_text(self, stream: str, partition: int, text: str) -> Iterator[LogRecord]:
-        """Those in whose value this text stands; looks at all."""
+        """See LogReading.with_text."""
         lane = self._lane(stream, partition)
         places = self._connection.execute(
             "SELECT place FROM records WHERE place >= ? AND place < ? AND instr(value, ?) ORDER BY place",
@@ -56,7 +57,7 @@ class LogReading:
             yield from self.records(stream, partition, place - lane.first, place - lane.first + 1)
 
     def newest(self, stream: str, partition: int, framings: Sequence[bytes], limit: int) -> list[LogRecord]:
-        """The last ones that begin with one of these framings, the newest first."""
+        """See LogReading.newest."""
         lane, wanted = self._lane(stream, partition), ", ".join("?" * len(framings))
         places = self._connection.execute(
             f"SELECT place FROM records WHERE place >= ? AND place < ? AND substr(value, 1, 5) IN ({wanted}) "  # noqa: S608 - question marks
@@ -83,7 +84,7 @@ class LogReading:
 
 
 @contextmanager
-def log_in(directory: Path, prefix: str = "") -> Iterator[LogReading]:
+def log_in(directory: Path, prefix: str = "") -> Iterator[SqliteReading]:
     """The log in a folder. Raises LogConfigurationError where there is none, LogUnavailable where it can't be read."""
     with read_only(directory / FILE) as connection:
-        yield LogReading(connection, prefix)
+        yield SqliteReading(connection, prefix)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from gridsignal.__main__ import OK, USAGE
+from gridsignal.__main__ import FAILED, OK, USAGE
 from gridsignal.cli.arguments import Arguments, whole
 from gridsignal_services.cli.failing import REPORTED, failed
 from gridsignal_services.demo.narration import Narrator
@@ -81,7 +81,7 @@ def _speed(text: str) -> float | None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plays the day. 0: done; 2: that can't be played; 3: the cluster does not answer."""
+    """Plays the day. 0: done; 1: its log proves nothing; 2: that can't be played; 3: the cluster does not answer."""
     configure_logging(json=False, level="WARNING", stream=sys.stderr)
     console = Console()
     watch = _progress(args.day) if args.json else Narrator(console.print, STORIES[args.day], time.monotonic)
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(as_json(result)))
     else:
         console.print(summary(result, console.width, unicode=console.encoding.startswith("utf")))
-    return OK
+    return OK if result.proof is None or result.proof.holds else FAILED
 
 
 def _progress(day: str) -> Watcher:

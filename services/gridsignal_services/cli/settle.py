@@ -15,6 +15,7 @@ from gridsignal.cli.arguments import Arguments, code, give_examples, identifier,
 from gridsignal.cli.tables import printable, show_rows, when
 from gridsignal_schemas.messages import RunMode
 from gridsignal_schemas.values import rfc3339, text_of_decimal
+from gridsignal_services.cli import settle_again
 from gridsignal_services.cli.api import (
     add_options,
     add_period,
@@ -27,6 +28,7 @@ from gridsignal_services.cli.api import (
     show_json,
     show_sheet,
 )
+from gridsignal_services.cli.failing import REPORTED, failed
 from gridsignal_services.settlement.case_file import Case, CaseFault, CaseOrder
 from gridsignal_services.settlement.settled_case import SettledCase
 from gridsignal_services.settlement.settling import Line, Settled
@@ -37,9 +39,15 @@ examples:
   gridsignal settle study case.json --json
   gridsignal settle list --from -7d --csv > settlements.csv
   gridsignal settle show ORDER_ID
+  gridsignal settle verify ORDER_ID
+  gridsignal settle verify --zone DE-LU --json
+  gridsignal settle run --zone DE-LU
   gridsignal settle dispute ORDER_ID --site fra-1 --code readings --text "the meter was exchanged" --claim 900
   gridsignal settle reject ORDER_ID --code readings --reason "the exchange is in the readings already"
 
+`verify` and `run` read the log itself, in a folder or on the cluster that the settings name: `verify` computes every
+line again from what the settlement says that it is from; `run` shows what orders that are over would come to now, and
+writes nothing. Exit codes of `verify`: 0 every line agrees, 1 one differs or can't be computed.
 docs/settlement.md says what a case file holds, and how each figure is computed.
 """
 _HEADINGS = ("from", "to", "baseline", "actual", "ordered", "delivered", "short", "amount", "readings")
@@ -57,6 +65,14 @@ def parser() -> Arguments:
     study.add_argument("file", type=Path, metavar="CASE.json")
     study.add_argument("--json", action="store_true", help="one JSON object")
     _add_doors(actions)
+    verifying = actions.add_parser("verify", help="compute settlements again from the log, and say which lines differ")
+    verifying.add_argument("id", nargs="?", metavar="ORDER_OR_SETTLEMENT_ID", help="which (default: all)")
+    running = actions.add_parser("run", help="a preview of what orders that are over would come to now")
+    running.add_argument("id", nargs="?", metavar="ORDER_ID", help="which (default: all that may get another version)")
+    for action in (verifying, running):
+        action.add_argument("--zone", type=identifier, metavar="ZONE", help="of this zone alone")
+        action.add_argument("--directory", type=Path, metavar="DIR", help="the log's (default: gridsignal-data)")
+        action.add_argument("--json", action="store_true", help="one object")
     give_examples(actions, EXAMPLE)
     return arguments
 
@@ -98,9 +114,20 @@ def run(args: argparse.Namespace) -> int:
     match args.action:
         case "study":
             return _study(args)
+        case "verify" | "run":
+            return _on_a_log(args)
         case "dispute":
             return connection.exit_code(_dispute(args), args, DISPUTED)
     return exit_code(_ask, args)
+
+
+def _on_a_log(args: argparse.Namespace) -> int:
+    try:
+        return settle_again.verify(args) if args.action == "verify" else settle_again.run(args)
+    except REPORTED as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        return failed(f"settle {args.action}", error)
 
 
 DISPUTED = {

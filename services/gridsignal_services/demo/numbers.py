@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
 from statistics import median, quantiles
@@ -48,6 +49,7 @@ def _sums(result: Result) -> dict[str, Any]:
             "orders": len(day.settlements),
             "total": _money(sum((each.total for each in day.settlements.values()), Decimal(0))),
         },
+        "proof": None if result.proof is None else {"holds": result.proof.holds} | asdict(result.proof),
         "energy_wh": {"with": int(energy.with_), "without": int(energy.without)},
         "energy_bill": {"with": _money(bill.with_), "without": _money(bill.without)},
         "net_cost": {"with": _money(bill.with_ - paid + penalty), "without": _money(bill.without)},

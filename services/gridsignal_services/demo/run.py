@@ -22,6 +22,7 @@ from gridsignal_services.demo.conductor import Conductor
 from gridsignal_services.demo.inference import Inference
 from gridsignal_services.demo.planners import Desk, Planner
 from gridsignal_services.demo.program import Latencies, Program, price_factor
+from gridsignal_services.demo.proof import Proof, proof_of
 from gridsignal_services.demo.reading import logged
 from gridsignal_services.demo.story import AFTER, BEFORE, Story
 from gridsignal_services.demo.timed_log import TimedLog
@@ -56,6 +57,8 @@ class Result:
     day: figures.Day
     offer_to_receipt_ms: list[float]
     price_to_client_ms: list[float]
+    proof: Proof | None
+    """None where the day was played on a cluster."""
 
 
 def fastest(story: Story) -> int:
@@ -148,12 +151,14 @@ async def _play(
         await _work(stack, log, story, seed, clock, list(programs.values()), watch)
         records = await logged(log, stack.codec)
         began = {_series(stack.codec.decode(value)): at for value, at in timed.began_s.items()}
+    proof = await asyncio.to_thread(proof_of, directory) if isinstance(log, SqliteLog) else None
     return Result(
         story,
         seed,
         figures.count(records),
         latencies.offer_to_receipt_ms,
         [(seen - began[series]) * 1000 for series, seen in latencies.price_seen],
+        proof,
     )
 
 

@@ -19,6 +19,7 @@ from gridsignal_schemas.values import MW
 from gridsignal_services.demo import figures
 from gridsignal_services.demo.ladder import ladder
 from gridsignal_services.demo.numbers import as_json
+from gridsignal_services.demo.proof import Proof
 from gridsignal_services.demo.run import Result
 from gridsignal_services.demo.spelling import mw, span
 from gridsignal_services.demo.story import MARKET, ZONE
@@ -50,7 +51,7 @@ def summary(result: Result, width: int, *, unicode: bool = True) -> RenderableTy
         Panel(_headline(result, numbers), box=box.HEAVY, title=f"{ZONE}, {result.story.day}", title_align="left"),
         *_hours(result.day, width, glyphs),
         *(part for request in result.day.requests.values() for part in ladder(result.day, request)),
-        _sums(numbers, glyphs),
+        _sums(result, numbers, glyphs),
         _small_print(numbers),
     )
 
@@ -126,7 +127,7 @@ def _price_bar(price: Decimal | None, curve: SpotPrice, glyphs: Glyphs) -> Text:
     return Text((glyphs.below if below else glyphs.above) * width, "green" if below else "red")
 
 
-def _sums(numbers: dict[str, Any], glyphs: Glyphs) -> Table:
+def _sums(result: Result, numbers: dict[str, Any], glyphs: Glyphs) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title="The day in sums", title_justify="left", show_header=False, pad_edge=False)
     most = max(numbers[f"{name}_wh"] for name in ("asked", "offered", "awarded", "delivered"))
     for name, label in (
@@ -147,10 +148,18 @@ def _sums(numbers: dict[str, Any], glyphs: Glyphs) -> Table:
     table.add_row("= net cost", *_pair(net["with"], net["without"], currency))
     settled = numbers["settled"]
     table.add_row("settled", f"{Decimal(settled['total']):,.2f} {currency}", f"{settled['orders']} orders, on the log")
+    if (proof := result.proof) is not None:
+        table.add_row("proof", "holds" if proof.holds else "does not hold", _proved(proof))
     table.add_row("CO2", *_pair(co2["with"], co2["without"], "t", 1000))
     for label, name in (("price to client", "price_to_client"), ("offer to receipt", "offer_to_receipt")):
         table.add_row(label, *_latency_cells(numbers["latency_ms"][name]))
     return table
+
+
+def _proved(proof: Proof) -> str:
+    if proof.holds:
+        return f"audit verify: {proof.clearings} clearings and {proof.settlements} settlements come to the same again"
+    return f"audit verify: {proof.faults[0]}"
 
 
 def _pair(with_: Any, without: Any, unit: str, scale: int = 1) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.builders import a_dispatch_request, a_flex_offer, a_site_registration
 
 CODEC = Codec.from_lock()
 OFFER = a_flex_offer()
+SIGNED_AT = utc("18:00")
 PARTITION = partition_of(OFFER.zone, TOPICS["dispatch"].partitions)
 
 
@@ -44,9 +46,9 @@ class Written:
         self._tree.append(leaf_of((await reader.read(1))[0]))
         await reader.aclose()
 
-    async def head(self) -> TreeHead:
+    async def head(self, signed_at: datetime = SIGNED_AT) -> TreeHead:
         root, size = self._tree.root(), self._tree.size
-        head = signed_head(PARTITION, size, root, log=self._log.epoch, signed_at=utc("18:00"), signer=self.signer)
+        head = signed_head(PARTITION, size, root, log=self._log.epoch, signed_at=signed_at, signer=self.signer)
         await self.add(head)
         return head
 

@@ -52,8 +52,8 @@ def words_of(line: str) -> list[str]:
 
 
 LINES = list(shown())
-SETTLED = re.compile("gridsignal settle (show|dispute|reject)")
-"""Orders are settled an hour after their end: tests/integration/dispatch/test_settlements."""
+SETTLED = re.compile("gridsignal settle (show|dispute|reject|verify ORDER_ID)")
+"""Orders are settled an hour after their end: tests/integration/dispatch/test_settlements, tests/integration/audit."""
 AUDIT = [line for line in LINES if words_of(line)[0] == "audit"]
 HERE = [line for line in LINES if words_of(line)[0] not in ELSEWHERE and not SETTLED.match(line) and line not in AUDIT]
 
