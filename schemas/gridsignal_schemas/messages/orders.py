@@ -139,6 +139,13 @@ class DispatchOrder(Record):
     """For people."""
     run_mode: RunMode
     """Propagated from the request."""
+    import_limit_w: Power | None = None
+    """Of an IMPORT_LIMIT: the net import to stay at or below, in watts: what was ordered below the highest baseline of
+    its period."""
+
+    def limit_at(self, power_w: int) -> int | None:
+        """The limit where so much of it holds, in watts; None where it is none."""
+        return None if self.import_limit_w is None else self.import_limit_w + self.power_w - power_w
 
     @property
     def moves_power(self) -> bool:

@@ -28,6 +28,9 @@ WORDS = {
     "pricing": "--pricing",
     "purpose": "--purpose",
     "audience": "--only",
+    "product": "--product",
+    "settlement": "--product",
+    "baseline_method": "--product",
     "visibility": "--only",
     "clearing_mode": "--by-hand",
     "run_mode": "--dry-run",
@@ -53,6 +56,7 @@ def add_arguments(create: argparse.ArgumentParser) -> None:
     when.add_argument("--respond", type=span, default=span("5m"), metavar="SPAN", help="to answer an order (5m)")
     when.add_argument("--activation", type=span, default=span("15m"), metavar="SPAN", help="order to full power (15m)")
     terms = create.add_argument_group("terms")
+    terms.add_argument("--product", help="which one: the registry says by which rule it is settled (flexibility)")
     terms.add_argument("--cap", type=price, metavar="PRICE", help="no offers above it, per MWh")
     terms.add_argument("--deficiency", type=price, metavar="PRICE", help="what a site pays per MWh it fails to deliver")
     terms.add_argument("--min", type=power_w, metavar="POWER", help="smallest award")
@@ -110,6 +114,7 @@ def body_of(args: argparse.Namespace, now: datetime) -> dict[str, Any]:
         "deficiency_price_per_mwh": args.deficiency,
         "min_quantity_w": args.min,
         "pricing": args.pricing,
+        "product": args.product,
     }
     return body | {name: value for name, value in optional.items() if value is not None}
 

@@ -130,7 +130,7 @@ def _show(views: list[Any]) -> None:
                 order["order_id"],
                 view["state"],
                 order["site"],
-                f"{order['power_w'] / 1e6:g} MW",
+                _ordered(order),
                 accepted,
                 *period_of(order),
                 _delivered(view),
@@ -138,6 +138,12 @@ def _show(views: list[Any]) -> None:
             )
         )
     show_rows("orders", ("id", "state", "site", "ordered", "accepted", "from", "to", "delivered", "amount"), rows)
+
+
+def _ordered(order: dict[str, Any]) -> str:
+    limit_w = order.get("import_limit_w")
+    limit = "" if limit_w is None else f", at most {limit_w / 1e6:g} MW"
+    return f"{order['power_w'] / 1e6:g} MW{limit}"
 
 
 def _show_limit(view: dict[str, Any]) -> None:

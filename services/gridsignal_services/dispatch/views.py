@@ -287,7 +287,7 @@ def with_metered(view: OrderView, metered: Metered) -> OrderView:
 
 def _ordered_wh(tracked: TrackedOrder) -> int | None:
     order = tracked.order
-    if order.quantity_kind is not QuantityKind.DELTA or tracked.state in ORDER_NEVER_HELD:
+    if order.quantity_kind is QuantityKind.UNKNOWN or tracked.state in ORDER_NEVER_HELD:
         return 0
     return None if order.ends_at is None else wh_of(ordered_ws(tracked, order.ends_at))
 

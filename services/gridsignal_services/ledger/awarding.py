@@ -36,6 +36,7 @@ from gridsignal_services.ledger.merit_order import order_window
 from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request, set_order_timers
 from gridsignal_services.ledger.pieces import Steps, pieces
 from gridsignal_services.ledger.tracked import Step, TrackedOrder, TrackedRequest
+from gridsignal_services.settlement.pinned import meaning_of
 
 
 def clear(book: Book, entry: Entry, clearing: Clearing) -> Steps[Outcome]:
@@ -92,6 +93,10 @@ def _order(book: Book, clearing: Clearing, award: Award, order_id: str) -> Dispa
     if option is None:
         raise AssertionError("a valid clearing names an option of the offer")
     starts_at, ends_at = order_window(request, option, book.now)
+    meaning = meaning_of(request)
+    limit_w: int | None = None
+    if meaning is QuantityKind.IMPORT_LIMIT:
+        limit_w = max(0, book.peak_w(request.request_id, offer.offer.site, starts_at, ends_at) - award.power_w)
     return DispatchOrder(
         zone=request.zone,
         request_id=request.request_id,
@@ -101,7 +106,7 @@ def _order(book: Book, clearing: Clearing, award: Award, order_id: str) -> Dispa
         revision=1,
         offer_id=award.offer_id,
         option=award.option,
-        quantity_kind=QuantityKind.DELTA,
+        quantity_kind=meaning,
         power_w=award.power_w,
         direction=request.direction,
         starts_at=starts_at,
@@ -117,6 +122,7 @@ def _order(book: Book, clearing: Clearing, award: Award, order_id: str) -> Dispa
         reason_code=str(clearing.trigger),
         reason=clearing.reason,
         run_mode=request.run_mode,
+        import_limit_w=limit_w,
     )
 
 

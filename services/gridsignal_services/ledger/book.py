@@ -19,7 +19,7 @@ from gridsignal_schemas.messages import (
     RunMode,
     SiteRegistration,
 )
-from gridsignal_schemas.rules.baselines import Declared
+from gridsignal_schemas.rules.baselines import Declared, stretches
 from gridsignal_schemas.rules.headroom import headroom_w, promised
 from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, ORDER_NEVER_HELD, ORDER_OVER
 from gridsignal_schemas.rules.limits import LIMITS
@@ -230,6 +230,11 @@ class Book:
         """The request's LIVE and STANDBY offers that have not expired."""
         keyed = ((key, self.offers[key]) for key in self.requests[request_id].offers)
         return [(k, o) for k, o in keyed if o.state in OFFER_CALLABLE and o.offer.expires_at > now]
+
+    def peak_w(self, request_id: str, site: str, starts_at: datetime, ends_at: datetime) -> int:
+        """The highest baseline of a site over a period that counts for a request, in watts; 0 where it has none."""
+        counting = stretches(self.declared.get(site, ()), starts_at, ends_at, self.requests[request_id].place)
+        return max((each.declared.highest_w(each.starts_at, each.ends_at) for each in counting or ()), default=0)
 
     def headroom_w(
         self,

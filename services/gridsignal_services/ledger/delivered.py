@@ -20,7 +20,7 @@ from typing import NamedTuple
 from gridsignal_schemas.messages import Direction, MeterReading, OrderState, Pricing, QuantityKind, RunMode
 from gridsignal_schemas.rules.baselines import Declared, counting
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD
-from gridsignal_schemas.rules.profile import Profile
+from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_schemas.values import Shape, Timestamp
 from gridsignal_services.ledger.amounts import Amount, exactly
 from gridsignal_services.ledger.book import Book
@@ -78,10 +78,14 @@ class Terms:
     over_at: datetime
     """From here on it delivers nothing, for its site has ended it; what it owes stays."""
     direction: Direction
+    meaning: QuantityKind
     ordered: Profile
-    """In watts, at each moment."""
+    """By how much it is to differ from the baseline, or the limit: in watts, at each moment."""
     ahead: Profile
-    """What orders that were accepted before it take of the same deviation."""
+    """What orders that were accepted before it take of the same deviation, but for limits."""
+    limits_ahead: tuple[Block, ...]
+    """The limits among those."""
+    limits_behind: tuple[Block, ...]
     behind: Profile
     """What those that come after it would."""
     netting: Netting | None
@@ -110,21 +114,26 @@ def orders_of(book: Book, site: str) -> Iterator[TrackedOrder]:
 
 
 def terms_of(book: Book, tracked: TrackedOrder) -> Terms | None:
-    """What the order's delivery is measured by; None for limits and for orders that never held."""
+    """What the order's delivery is measured by; None for orders that never held."""
     order = tracked.order
-    if order.quantity_kind is not QuantityKind.DELTA or tracked.state in ORDER_NEVER_HELD:
+    if order.quantity_kind is QuantityKind.UNKNOWN or tracked.state in ORDER_NEVER_HELD:
         return None
     asked = book.requests[order.request_id]
     starts_at, ends_at = order.starts_at, order.ends_at or _NEVER
     sharing = _sharing(book, tracked)
+    amounts = [each for each in sharing if each.meaning is not QuantityKind.IMPORT_LIMIT]
+    limits = [each for each in sharing if each.meaning is QuantityKind.IMPORT_LIMIT]
     return Terms(
         starts_at=starts_at,
         ends_at=ends_at,
         over_at=_over_at(tracked),
         direction=order.direction,
-        ordered=Profile(tracked.blocks()),
-        ahead=Profile(each.block for each in sharing if each.turn < tracked.turn),
-        behind=Profile(each.block for each in sharing if each.turn > tracked.turn),
+        meaning=order.quantity_kind,
+        ordered=Profile(tracked.asked()),
+        ahead=Profile(each.block for each in amounts if each.turn < tracked.turn),
+        limits_ahead=tuple(each.block for each in limits if each.turn < tracked.turn),
+        behind=Profile(each.block for each in amounts if each.turn > tracked.turn),
+        limits_behind=tuple(each.block for each in limits if each.turn > tracked.turn),
         netting=_netting(book, tracked),
         nettings=tuple(dict.fromkeys(each.netting for each in sharing if each.netting is not None)),
         baselines=tuple(_counting(book, tracked, starts_at, ends_at)),
@@ -180,7 +189,7 @@ def block_ahead(book: Book, other: TrackedOrder, tracked: TrackedOrder) -> list[
     shares = (
         order.participant == asked.participant
         and order.direction is asked.direction
-        and order.quantity_kind is QuantityKind.DELTA
+        and order.quantity_kind is not QuantityKind.UNKNOWN
         and other.state not in ORDER_NEVER_HELD
         and (asked.run_mode is RunMode.DRY_RUN or order.run_mode is not RunMode.DRY_RUN)
         and order.starts_at < (asked.ends_at or _NEVER)
@@ -189,7 +198,8 @@ def block_ahead(book: Book, other: TrackedOrder, tracked: TrackedOrder) -> list[
     if not shares:
         return []
     over_at, netting = _over_at(other), _netting(book, other)
-    return [Ahead(other.turn, block._replace(ends_at=min(block.ends_at, over_at)), netting) for block in other.blocks()]
+    cut = (block._replace(ends_at=min(block.ends_at, over_at)) for block in other.asked())
+    return [Ahead(other.turn, block, other.order.quantity_kind, netting) for block in cut]
 
 
 def ordered_ws(tracked: TrackedOrder, until: datetime) -> int:
@@ -276,6 +286,9 @@ def _stretches(terms: Terms, baseline: _Curve, mean: Mean) -> Iterator[Mean]:
         return
     edges = {starts_at, ends_at, *baseline.edges(starts_at, ends_at)}
     edges.update(terms.ordered.edges(starts_at, ends_at), terms.ahead.edges(starts_at, ends_at))
+    edges.update(
+        edge for limit in terms.limits_ahead for edge in (limit.starts_at, limit.ends_at) if starts_at < edge < ends_at
+    )
     if starts_at < terms.over_at < ends_at:
         edges.add(terms.over_at)
     for since, until in pairwise(sorted(edges)):
@@ -285,14 +298,21 @@ def _stretches(terms: Terms, baseline: _Curve, mean: Mean) -> Iterator[Mean]:
 def _interval(terms: Terms, stretch: Mean, baseline_w: int | None) -> DeliveryInterval:
     starts_at, ends_at, gap = stretch.starts_at, stretch.ends_at, stretch.gap
     actual_w = None if stretch.net_w is None else round(stretch.net_w)
-    ordered_w = terms.ordered.at(starts_at)
+    asked_w = terms.ordered.at(starts_at)
+    is_limit = terms.meaning is QuantityKind.IMPORT_LIMIT
+    ordered_w = max(0, (baseline_w or 0) - asked_w) if is_limit else asked_w
     delivered = missing = energy = worth = None
     if baseline_w is not None and actual_w is not None:
-        ahead_w = terms.ahead.at(starts_at)
+        ahead_w = terms.ahead.at(starts_at) + sum(
+            max(0, baseline_w - limit.power_w)
+            for limit in terms.limits_ahead
+            if limit.starts_at <= starts_at < limit.ends_at
+        )
         if starts_at >= terms.over_at:
             delivered, missing = 0, ordered_w
         else:
             delivered, missing = share_of(deviation(terms.direction, baseline_w, actual_w), ahead_w, ordered_w)
+            missing = max(0, actual_w - asked_w) if is_limit else missing
         span = ends_at - starts_at
         energy = wh_of(_watt_seconds(delivered, span))
         worth = _worth(terms, _watt_seconds(delivered, span), _watt_seconds(missing, span))

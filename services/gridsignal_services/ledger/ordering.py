@@ -221,7 +221,8 @@ def _derate(book: Book, tracked: TrackedOrder, response: OrderResponse) -> None:
     move_order(book, tracked, event_of(response), response.actor, response.reason_code, response.reason)
     tracked.derate(book.now, available)
     code = response.reason_code or ("DERATED" if available else "ABORTED")
-    revise_order(book, tracked, response.actor, code, response.reason, power_w=available)
+    less: dict[str, int | None] = {"power_w": available, "import_limit_w": tracked.order.limit_at(available)}
+    revise_order(book, tracked, response.actor, code, response.reason, **less)
     if not available and tracked.offer_key is not None:
         move_offer(book, tracked.offer_key, Event.DEFAULT)
     fall_short(book, tracked.order.request_id)

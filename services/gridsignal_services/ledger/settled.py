@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from gridsignal_schemas.messages import MeterReading, QuantityKind
 from gridsignal_schemas.rules.baselines import counting, runs_of
-from gridsignal_schemas.rules.profile import Profile
+from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_services.ledger.delivered import Terms
 from gridsignal_services.settlement import claims
 from gridsignal_services.settlement.claims import Claim, Site
@@ -36,15 +36,16 @@ def settled(
         Energies([], Gap.TOO_MANY_READINGS) if readings is None else Energies(net_means(readings, terms.capacity_w))
     )
 
-    def claim(power: Profile) -> Claim:
-        return Claim(terms.starts_at, ends_at, QuantityKind.DELTA, power)
+    def claims_of(amounts: Profile, limits: Iterable[Block]) -> list[Claim]:
+        kept = (Claim(each.starts_at, each.ends_at, QuantityKind.IMPORT_LIMIT, Profile([each])) for each in limits)
+        return [Claim(terms.starts_at, ends_at, QuantityKind.DELTA, amounts), *kept]
 
     paid = claims.Terms(
-        claim=Claim(terms.starts_at, min(terms.over_at, ends_at), QuantityKind.DELTA, terms.ordered),
+        claim=Claim(terms.starts_at, min(terms.over_at, ends_at), terms.meaning, terms.ordered),
         ends_at=ends_at,
         direction=terms.direction,
-        ahead=(claim(terms.ahead),),
-        behind=(claim(terms.behind),),
+        ahead=claims_of(terms.ahead, terms.limits_ahead),
+        behind=claims_of(terms.behind, terms.limits_behind),
         netting=terms.netting,
         nettings=terms.nettings,
         pricing=terms.pricing,

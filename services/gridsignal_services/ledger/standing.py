@@ -22,7 +22,8 @@ class Announced(NamedTuple):
 
     def in_full(self) -> DispatchOrder:
         """In its present state, and with the power that was accepted since."""
-        return self.order.model_copy(update={"state": self.state, "power_w": self.power_w})
+        limit_w = self.order.limit_at(self.power_w)
+        return self.order.model_copy(update={"state": self.state, "power_w": self.power_w, "import_limit_w": limit_w})
 
 
 def announced_order(book: Book, tracked: TrackedOrder) -> DispatchOrder | None:

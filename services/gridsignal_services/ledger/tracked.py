@@ -17,6 +17,7 @@ from gridsignal_schemas.messages import (
     OfferOption,
     OrderResponse,
     OrderState,
+    QuantityKind,
     ResponseKind,
     Settlement,
     SettlementDispute,
@@ -39,6 +40,8 @@ class Ahead(NamedTuple):
 
     turn: Turn
     block: Block
+    """Its power is by how much the site is to differ, or the limit."""
+    meaning: QuantityKind
     netting: Netting | None
     """Where its rule has energies netted; None where its request brought no rule."""
 
@@ -167,6 +170,12 @@ class TrackedOrder:
         if self.order.starts_at < now:
             self.derated.append((now, self.power_w))
         self.accepted_w = available_w
+
+    def asked(self) -> list[Block]:
+        """What the site was to differ by at each moment of its period, or where it is a limit, that."""
+        limit_at = self.order.limit_at
+        blocks = ((block, limit_at(block.power_w)) for block in self.blocks())
+        return [block if limit_w is None else block._replace(power_w=limit_w) for block, limit_w in blocks]
 
     def blocks(self) -> list[Block]:
         """What was ordered at each moment of its period: a derating counts from when it was said."""

@@ -85,7 +85,8 @@ class CaseOrder(Shape):
     site: Identifier | None = None
     """The connection point; all of the case where none is named."""
     direction: Literal[Direction.LOAD_DECREASE, Direction.LOAD_INCREASE] = Direction.LOAD_DECREASE
-    meaning: Literal[QuantityKind.DELTA, QuantityKind.IMPORT_LIMIT] = QuantityKind.DELTA
+    meaning: Literal[QuantityKind.DELTA, QuantityKind.IMPORT_LIMIT] | None = None
+    """Its rule's where it is not said."""
     starts_at: Timestamp
     ends_at: Timestamp
     power_w: Power
@@ -230,7 +231,7 @@ def _faults(case: Case) -> Iterator[Detail]:
         if (order.site is None and is_shared) or (order.site is not None and order.site not in known):
             named = ", ".join(known[:_FEW]) or "no site, for none has a name"
             yield _wrong(f"{at}/site", f"expected one of {named}, got {order.site!r}")
-        if order.meaning is QuantityKind.IMPORT_LIMIT and order.direction is not Direction.LOAD_DECREASE:
+        if meaning_in(order, rule) is QuantityKind.IMPORT_LIMIT and order.direction is not Direction.LOAD_DECREASE:
             yield _wrong(f"{at}/direction", f"expected LOAD_DECREASE of an IMPORT_LIMIT, got {order.direction}")
         yield from _price_faults(at, order, rule)
     for name in ("baseline", "readings", "estimates"):
@@ -268,6 +269,11 @@ def _price_faults(at: str, order: CaseOrder, rule: SettlementRule) -> Iterator[D
     needs_own = pricing is Pricing.PAY_AS_BID or (pricing is Pricing.REGULATED and rule.regulated_price_per_mwh is None)
     if needs_own and order.price_per_mwh is None:
         yield _wrong(f"{at}/price_per_mwh", f"expected the order's price for {pricing}, got nothing")
+
+
+def meaning_in(order: CaseOrder, rule: SettlementRule) -> QuantityKind:
+    """Its own, or its rule's, or an amount used less or more."""
+    return order.meaning or rule.meaning or QuantityKind.DELTA
 
 
 def pricing_of(order: CaseOrder) -> Pricing:

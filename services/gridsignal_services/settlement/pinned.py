@@ -7,7 +7,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from gridsignal_schemas.frames import Detail
-from gridsignal_schemas.messages import DispatchRequest, PinnedRule
+from gridsignal_schemas.messages import Direction, DispatchRequest, PinnedRule, QuantityKind
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_services.settlement.methods import METHODS, MeterBeforeAfter, Method, WrongParameter, XOfY, method_of
 from gridsignal_services.settlement.rules import STANDARD, RuleFault, SettlementRule
@@ -57,7 +57,27 @@ def history_method(request: DispatchRequest) -> XOfY | None:
 
 def rule_faults(request: DispatchRequest) -> list[Detail]:
     """What is wrong with the rules that a request brings: each is the text that its hash names, and says a rule."""
-    return [*_settlement_faults(request.settlement), *_method_faults(request.baseline_method)]
+    return [
+        *_settlement_faults(request.settlement),
+        *_meaning_faults(request),
+        *_method_faults(request.baseline_method),
+    ]
+
+
+def meaning_of(request: DispatchRequest) -> QuantityKind:
+    """Whether its orders are an amount used less or more, or a limit kept; without a rule they are the former."""
+    rule = None if request.settlement is None else rule_of(request.settlement.parameters)
+    return QuantityKind.DELTA if rule is None or rule.meaning is None else rule.meaning
+
+
+def _meaning_faults(request: DispatchRequest) -> Iterator[Detail]:
+    try:
+        is_limit = meaning_of(request) is QuantityKind.IMPORT_LIMIT
+    except RuleFault:  # said already
+        return
+    if is_limit and request.direction is not Direction.LOAD_DECREASE:
+        expected = f"expected LOAD_DECREASE, for its product's rule has a limit kept, got {request.direction}"
+        yield fault("RULE", "/direction", expected)
 
 
 def _method_faults(pinned: PinnedRule | None) -> Iterator[Detail]:

@@ -20,7 +20,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from gridsignal_schemas.frames import Detail
-from gridsignal_schemas.messages import Pricing
+from gridsignal_schemas.messages import Pricing, QuantityKind
 from gridsignal_schemas.rules.shapes import shape_fault
 from gridsignal_schemas.strict_json import NotJson, NotTheShape, read
 from gridsignal_schemas.values import (
@@ -78,6 +78,12 @@ def _known(pricing: Pricing) -> Pricing:
     return pricing
 
 
+def _known_meaning(meaning: QuantityKind) -> QuantityKind:
+    if meaning is QuantityKind.UNKNOWN:
+        raise ValueError("expected DELTA or IMPORT_LIMIT, got 'UNKNOWN'")
+    return meaning
+
+
 def _spelt_like_a_zone(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_+/-]{1,64}", name):
         raise ValueError(_EXPECTED_ZONE.format(name))
@@ -100,6 +106,8 @@ class SettlementRule(Shape):
     """The length of a settlement period: a line of the settlement covers one."""
     time_zone: Annotated[str, AfterValidator(_spelt_like_a_zone)] = "UTC"
     """Periods are counted from midnight there: an IANA name."""
+    meaning: Annotated[QuantityKind, Field(strict=False), AfterValidator(_known_meaning)] | None = None
+    """Whether an order is an amount used less or more (DELTA), or a limit kept (IMPORT_LIMIT); DELTA without a word."""
     pricing: Annotated[Pricing, AfterValidator(_known)] | None = None
     """What price is paid; the request's own word where the rule has none."""
     regulated_price_per_mwh: OfferPrice | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from gridsignal_schemas.messages import Quality, RunMode
+from gridsignal_schemas.messages import Quality, QuantityKind, RunMode
 from gridsignal_schemas.rules.in_force import Statement, in_force
 from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_services.settlement.case_file import (
@@ -13,6 +13,7 @@ from gridsignal_services.settlement.case_file import (
     CaseBaseline,
     CaseEstimate,
     CaseOrder,
+    meaning_in,
     pricing_of,
     rule_of,
     rules_of,
@@ -39,7 +40,7 @@ class SettledCase:
         sites = {site: _site(case, site) for site in case.sites}
         self.settled: list[Settled] = []
         """One for each order, in their order."""
-        claims = [_claim(order) for order in case.orders]
+        claims = [_claim(order, meaning_in(order, rule)) for order, rule in zip(case.orders, rules, strict=True)]
         for number, order in enumerate(case.orders):
             if order.run_mode is RunMode.DRY_RUN:
                 self.settled.append(Settled((), Decimal(0), Decimal(0)))
@@ -71,9 +72,9 @@ class SettledCase:
         return flows((order.participant, order.operator or self.case.operator, each.total) for order, each in orders)
 
 
-def _claim(order: CaseOrder) -> Claim:
+def _claim(order: CaseOrder, meaning: QuantityKind) -> Claim:
     power = Profile([Block(order.starts_at, order.ends_at, order.power_w)])
-    return Claim(order.starts_at, order.ends_at, order.meaning, power)
+    return Claim(order.starts_at, order.ends_at, meaning, power)
 
 
 def _shares(other: CaseOrder, order: CaseOrder) -> bool:

@@ -123,6 +123,11 @@ def bar(value: Decimal | None, most: Decimal) -> str:
     return ("-" if value < 0 else "#") * length
 
 
+def _asked(order: DispatchOrder) -> str:
+    limit_w = order.import_limit_w
+    return str(order.direction) if limit_w is None else f"{order.direction}, stay at or below {_power(limit_w)}"
+
+
 def _line(message: Message) -> str:
     match message:
         case DispatchRequest(zone=zone):
@@ -142,7 +147,7 @@ def _line(message: Message) -> str:
             span = " to ".join(period(message.starts_at, message.ends_at, zone))
             return (
                 f"order     {message.order_id} rev {message.revision}  {message.state}  {_power(message.power_w)} "
-                f"{message.direction}  {message.site}  {span}  answer by {when(message.respond_by, zone)}"
+                f"{_asked(message)}  {message.site}  {span}  answer by {when(message.respond_by, zone)}"
             )
         case GridAlert(zone=zone):
             drill = "DRILL " if message.is_drill else ""
