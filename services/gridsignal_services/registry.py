@@ -32,8 +32,8 @@ from gridsignal_services.access.participant_keys import Asks, Signs, faults_of_k
 from gridsignal_services.settings import ConfigError
 from gridsignal_services.settlement.days import WrongPlace, public_holidays
 from gridsignal_services.settlement.methods import METHODS, MeterBeforeAfter
-from gridsignal_services.settlement.pinned import DECLARED, STANDARD_RULE, pinned, pinned_method
-from gridsignal_services.settlement.rules import SHIPPED, RuleFault, SettlementRule, shipped_rule
+from gridsignal_services.settlement.pinned import DECLARED, STANDARD_RULE, pinned, pinned_method, rule_of
+from gridsignal_services.settlement.rules import SHIPPED, Missing, RuleFault, SettlementRule, shipped_rule
 
 
 class ZoneEntry(Shape):
@@ -183,6 +183,18 @@ class Registry(Shape):
             return Signing()
         return signing(self.signed_for, who, None if operator is None else self.operators.get(operator))
 
+    def warnings(self) -> list[str]:
+        """What may not be meant so, a sentence each: products under whose rules silence is worth money."""
+        found = []
+        for product in self.products:
+            rule = rule_of(self.rules_of(product)[0].parameters)
+            if rule.charges and rule.missing is Missing.NOTHING:
+                found.append(
+                    f"products.{product}.settlement: {rule.name} {rule.version} charges what lacks, and nothing of what"
+                    ' no meter told: who sends no readings owes nothing. A rule with missing = "ZERO" charges that, too'
+                )
+        return found
+
     def entitlements(self, principal: Principal) -> Entitlements:
         """What belongs to the principal's organisation: nothing where the registry doesn't know it."""
         if principal.role == "operator" and (operator := self.operators.get(principal.organisation)):
@@ -259,6 +271,11 @@ def _faults_of_rules(registry: Registry) -> Iterator[str]:
             for each in broken.faults:
                 yield f"rules.{name}.parameters{each.pointer.replace('/', '.')}: {each.message}"
             continue
+        if rule.missing is Missing.ESTIMATE:
+            expected = (
+                "expected NOTHING or ZERO, for no record of the log says what an operator estimates, got ESTIMATE"
+            )
+            yield f"rules.{name}.parameters.missing: {expected}"
         if rule.sha256 != entry.sha256:
             yield f"rules.{name}.sha256: expected {rule.sha256}, that of its parameters, got {entry.sha256}"
 

@@ -67,6 +67,8 @@ def read_files(settings: ServerSettings) -> Files:
         faults.append(fault)
     if faults:
         raise ConfigError(*faults)
+    for warning in registry.warnings():
+        _log.warning("a product of the registry may not be meant so", what=warning)
     return Files(registry, revocations, keys)
 
 

@@ -54,6 +54,10 @@ def test_a_product_has_the_baseline_method_that_its_row_names() -> None:
             f"rules.b.sha256: expected {SettlementRule(name='b', version=1).sha256}, that of its parameters",
         ),
         (
+            '[rules.b]\nversion = 1\nsha256 = "' + "0" * 64 + '"\n[rules.b.parameters]\nmissing = "ESTIMATE"\n',
+            "rules.b.parameters.missing: expected NOTHING or ZERO, for no record of the log says what an operator",
+        ),
+        (
             '[rules.b]\nversion = 1\nsha256 = "' + "0" * 64 + '"\n[rules.b.parameters]\ninterval_s = 7\n',
             "rules.b.parameters.interval_s: ",
         ),
@@ -64,3 +68,15 @@ def test_a_rule_that_is_unknown_or_not_its_text_refuses_to_start(text: str, expe
         Registry.parse(ZONES + RULES + text)
 
     assert any(expected in fault for fault in refused.value.faults), refused.value.faults
+
+
+def test_a_product_whose_rule_charges_what_lacks_and_lets_silence_pass_is_warned_of() -> None:
+    firm = '[products.a]\nsettlement = "firm 1"\n[products.b]\nsettlement = "standard 1"\n'
+    assert Registry.parse(ZONES + firm).warnings() == []
+    for missing, is_warned in (("NOTHING", True), ("ZERO", False)):
+        parameters = {"missing": missing, "deficiency_multiplier": "1.5"}
+        sha256 = SettlementRule.of({"name": "own", "version": 1} | parameters).sha256
+        rows = "".join(f'{name} = "{value}"\n' for name, value in parameters.items())
+        row = f'[rules.own]\nversion = 1\nsha256 = "{sha256}"\n[rules.own.parameters]\n{rows}'
+        product = '[products.a]\nsettlement = "own 1"\n'
+        assert bool(Registry.parse(ZONES + product + row).warnings()) is is_warned

@@ -35,5 +35,9 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(error.faults), file=sys.stderr)
         return USAGE
     counts = {name: len(getattr(registry, name)) for name in ("zones", "operators", "participants", "sites")}
-    print(json.dumps(counts) if args.json else f"{args.file}: {', '.join(f'{n} {name}' for name, n in counts.items())}")
+    warnings = registry.warnings()
+    for warning in () if args.json else warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    answer: dict[str, object] = counts | {"warnings": warnings}
+    print(json.dumps(answer) if args.json else f"{args.file}: {', '.join(f'{n} {name}' for name, n in counts.items())}")
     return OK

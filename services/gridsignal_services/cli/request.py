@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 import uuid
 from typing import Any
 
@@ -135,6 +137,7 @@ def _create(http: httpx2.Client, args: argparse.Namespace) -> int:
     else:
         print(f"{was_asked}: {view['request']['request_id']} (idempotency key {key})")
         _show([view])
+    _warn_of_silence(args, view)
     return OK
 
 
@@ -147,6 +150,19 @@ def _asked_before(
         return None
     view = answer(http.get(where))
     return view if create.is_asked_again(args, body, view["request"]) else None
+
+
+def _warn_of_silence(args: argparse.Namespace, view: dict[str, Any]) -> None:
+    """A price for what lacks says nothing to who sends no readings, unless the product's rule does."""
+    pinned = view["request"].get("settlement")
+    if not args.deficiency or pinned is None:
+        return
+    if json.loads(pinned["parameters"])["missing"] == "NOTHING":
+        print(
+            f"warning: by the rule {pinned['name']} {pinned['version']} a site that sends no readings owes nothing;"
+            ' name a product (--product) whose rule has missing = "ZERO", such as firm',
+            file=sys.stderr,
+        )
 
 
 def _list(http: httpx2.Client, args: argparse.Namespace) -> int:

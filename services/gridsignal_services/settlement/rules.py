@@ -211,6 +211,11 @@ class SettlementRule(Shape):
         """The sha256 of the canonical text, in lower-case hexadecimal digits."""
         return sha256_of(self.model_dump(mode="json", exclude_none=True))
 
+    @property
+    def charges(self) -> bool:
+        """Whether it has a price of its own for what lacks."""
+        return bool(self.deficiency_price_per_mwh or self.deficiency_multiplier)
+
     def places_of(self, currency: str) -> int:
         """How many decimals a sum of money has."""
         return self.currency_places.get(currency, minor_unit(currency))

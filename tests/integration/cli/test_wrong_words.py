@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -10,6 +11,7 @@ from threading import Thread
 import pytest
 
 from gridsignal_services.registry import example_registry_text
+from gridsignal_services.settlement.rules import SettlementRule
 from tests.integration.cli.conftest import Up, ran
 from tests.patience import SOON_S
 
@@ -169,7 +171,21 @@ def test_check_config_counts_what_a_good_registry_holds(tmp_path: Path) -> None:
     file = tmp_path / "sites.toml"
     file.write_text(example_registry_text())
     good = ran(["check-config", str(file), "--json"])
-    assert (good.code, good.rows()) == (0, [{"zones": 3, "operators": 2, "participants": 3, "sites": 4}])
+    assert (good.code, good.rows()) == (
+        0,
+        [{"zones": 3, "operators": 2, "participants": 3, "sites": 4, "warnings": []}],
+    )
+
+
+def test_check_config_warns_of_a_product_that_charges_what_lacks_and_lets_silence_pass(tmp_path: Path) -> None:
+    file = tmp_path / "sites.toml"
+    rule = SettlementRule(name="dear", version=1, deficiency_price_per_mwh=Decimal(40))
+    row = f'[rules.dear]\nversion = 1\nsha256 = "{rule.sha256}"\nparameters = {{ deficiency_price_per_mwh = "40" }}\n'
+    file.write_text(example_registry_text() + row + '[products.a]\nsettlement = "dear 1"\n')
+    warned = ran(["check-config", str(file)])
+    assert warned.code == 0
+    assert "warning: products.a.settlement: dear 1 charges what lacks" in warned.err
+    assert "who sends no readings owes nothing" in ran(["check-config", str(file), "--json"]).rows()[0]["warnings"][0]
 
 
 @pytest.mark.parametrize(
