@@ -100,6 +100,8 @@ class Terms:
     clearing_price_per_mwh: Decimal | None
     """The uniform price where there is one."""
     deficiency_price_per_mwh: Decimal
+    max_ramp_w_per_min: int | None
+    """How fast its site's power may change; None: as it likes."""
     is_paid: bool
 
     @property
@@ -142,6 +144,7 @@ def terms_of(book: Book, tracked: TrackedOrder) -> Terms | None:
         bid_per_mwh=order.price_per_mwh or Decimal(0),
         clearing_price_per_mwh=order.clearing_price_per_mwh,
         deficiency_price_per_mwh=asked.request.deficiency_price_per_mwh or Decimal(0),
+        max_ramp_w_per_min=order.max_ramp_w_per_min,
         is_paid=order.run_mode is not RunMode.DRY_RUN,
     )
 

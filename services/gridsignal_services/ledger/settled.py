@@ -12,6 +12,7 @@ from gridsignal_services.ledger.delivered import Terms
 from gridsignal_services.settlement import claims
 from gridsignal_services.settlement.claims import Claim, Site
 from gridsignal_services.settlement.energy import Energies, Gap, Mean, net_means
+from gridsignal_services.settlement.ramps import Ramps
 from gridsignal_services.settlement.rules import SettlementRule
 from gridsignal_services.settlement.settling import Settled, settle
 
@@ -32,8 +33,11 @@ def settled(
     ends_at = terms.ends_at
     stretches = counting(terms.baselines, terms.starts_at, ends_at)
     baseline = [Mean(*block) for stretch in stretches for block in runs_of(stretch)]
-    metered = (
-        Energies([], Gap.TOO_MANY_READINGS) if readings is None else Energies(net_means(readings, terms.capacity_w))
+    means = [] if readings is None else net_means(readings, terms.capacity_w)
+    site = Site(
+        Energies(baseline, Gap.NO_BASELINE),
+        Energies(means, Gap.TOO_MANY_READINGS) if readings is None else Energies(means),
+        ramps=None if terms.max_ramp_w_per_min is None else Ramps(means),
     )
 
     def claims_of(amounts: Profile, limits: Iterable[Block]) -> list[Claim]:
@@ -53,5 +57,6 @@ def settled(
         clearing_price_per_mwh=terms.clearing_price_per_mwh,
         deficiency_price_per_mwh=terms.deficiency_price_per_mwh,
         activation_fee=activation_fee,
+        max_ramp_w_per_min=terms.max_ramp_w_per_min,
     )
-    return settle(paid, [Site(Energies(baseline, Gap.NO_BASELINE), metered)], rule, currency, is_awaited=is_awaited)
+    return settle(paid, [site], rule, currency, is_awaited=is_awaited)

@@ -190,6 +190,7 @@ def _interval(line: Line) -> SettledInterval:
         ordered_wh=line.ordered_wh,
         delivered_wh=line.delivered_wh,
         deficiency_wh=line.deficiency_wh,
+        ramp_ok=line.ramp_ok,
         qualities=list(line.qualities),
         amount=line.amount,
     )

@@ -14,6 +14,7 @@ from gridsignal_schemas.messages import Direction, Pricing, QuantityKind
 from gridsignal_schemas.rules.profile import Profile
 from gridsignal_services.settlement.energy import Energies
 from gridsignal_services.settlement.periods import Netting
+from gridsignal_services.settlement.ramps import Ramps
 
 _MICROSECOND = timedelta(microseconds=1)
 _NOTHING = Fraction(0)
@@ -75,6 +76,8 @@ class Terms:
     """The uniform price where there is one."""
     deficiency_price_per_mwh: Decimal = Decimal(0)
     activation_fee: Decimal = Decimal(0)
+    max_ramp_w_per_min: int | None = None
+    """How fast its site's power may change; None: as it likes."""
 
 
 class Site(NamedTuple):
@@ -84,3 +87,5 @@ class Site(NamedTuple):
     metered: Energies
     estimated: Energies | None = None
     """The operator's estimate of what no meter said."""
+    ramps: Ramps | None = None
+    """What readings tell of its ramps, where that is asked."""

@@ -96,6 +96,8 @@ class Mean(NamedTuple):
     gap: Gap | None = None
     qualities: frozenset[Quality] = frozenset()
     """Of all readings it was added up from."""
+    is_cut: bool = True
+    """Whether what every meter says begins where it begins: else a part of it is a mean of more than this."""
 
 
 def net_means(
@@ -229,20 +231,24 @@ def _added(changes: Sequence[_Change], meters: int, capacity_w: int | None) -> I
     qualities: dict[Quality, int] = {}
     sets: dict[tuple[Quality, ...], frozenset[Quality]] = {}
     since: datetime | None = None
+    is_cut = True
     for moment, group in groupby(changes, key=itemgetter(0)):
         if since is not None and speaking:
             gap = _gap(speaking < expected, gaps, net_w, capacity_w)
             said = tuple(quality for quality, times in qualities.items() if times)
             if gap is Gap.METER_MISSING:
                 said = (*said, Quality.MISSING)
-            yield Mean(since, moment, None if gap else net_w, gap, sets.setdefault(said, frozenset(said)))
+            known = sets.setdefault(said, frozenset(said))
+            yield Mean(since, moment, None if gap else net_w, gap, known, is_cut)
+        silent = speaking
         for _, speaks, expects, more_w, quality, gap in group:
+            silent += min(speaks, 0)
             speaking, expected, net_w = speaking + speaks, expected + expects, net_w + more_w
             if speaks:
                 qualities[quality] = qualities.get(quality, 0) + speaks
             if gap is not None:
                 gaps[gap] += speaks
-        since = moment
+        since, is_cut = moment, not silent
 
 
 def _gap(is_missing: bool, gaps: Counter[Gap], net_w: Exact, capacity_w: int | None) -> Gap | None:

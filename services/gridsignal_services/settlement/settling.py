@@ -52,6 +52,8 @@ class Line:
     """Of the readings it was computed from, each once."""
     gap: Gap | None = None
     """Why readings or a baseline are missing, whatever stands in for them."""
+    ramp_ok: bool | None = None
+    """Whether power changed no faster than was ordered; None where no ramp was, or readings do not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ def settle(
     fee, worth = worths(terms, rule, known)
     places = rule.places_of(currency)
     fee_units, *units = carried([fee * 10**places, *(each * 10**places for each in worth)], rule.rounding)
-    lines = tuple(_lines(measured, [_money(unit, places) for unit in units]))
+    ramps = [_is_ramp_kept(terms, sites, each) for each in measured]
+    lines = tuple(_lines(measured, [_money(unit, places) for unit in units], ramps))
     return Settled(lines, _money(fee_units, places), _money(fee_units + sum(units), places))
 
 
@@ -215,7 +218,14 @@ def _figures(
     return Figures(ordered, delivered, deficiency)
 
 
-def _lines(measured: Sequence[_Measured], amounts: Sequence[Decimal]) -> Iterator[Line]:
+def _is_ramp_kept(terms: Terms, sites: Sequence[Site], measured: _Measured) -> bool | None:
+    ramp, ramps = terms.max_ramp_w_per_min, [site.ramps for site in sites]
+    if ramp is None or len(ramps) != 1 or ramps[0] is None:
+        return None
+    return ramps[0].are_kept(ramp, measured.starts_at, measured.ends_at)
+
+
+def _lines(measured: Sequence[_Measured], amounts: Sequence[Decimal], ramps: Sequence[bool | None]) -> Iterator[Line]:
     """The lines in whole watt-hours: each column carries what rounding took, so that it adds up."""
     baseline = _column([each.baseline for each in measured])
     actual = _column([each.actual for each in measured])
@@ -235,6 +245,7 @@ def _lines(measured: Sequence[_Measured], amounts: Sequence[Decimal]) -> Iterato
             amount=None if each.figures is None else next(following),
             qualities=tuple(sorted(each.qualities)),
             gap=each.gap,
+            ramp_ok=ramps[index],
         )
 
 

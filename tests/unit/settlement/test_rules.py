@@ -24,6 +24,7 @@ SHIPPED_SHA256 = {
     ("firm", 1): "8a98aefd4d8b466ef608b65608107a44f42cfe7e172cfb738b891401bc2247de",
     ("half-hour-gb", 1): "efcd6805542225a143e3ebc5f55320db50d8f314fd6b9f92fc5a3661760e90ea",
     ("half-hour-in", 1): "d935eba108ac04de59cfa250afe72d48780a41c25f76e4415408efdf35e83a6a",
+    ("import-limit", 1): "b1caeca399a68eea27b3e3b3eba4069208eeaaaa54dd271d9bcadd83288f7fb9",
     ("standard", 1): "11b22a5688490ea53e32b0de60fd2bbfd4e91a704a1bc4f2ec5395001f31277c",
     ("uftp", 1): "5bbaba44fe9671a6ac4068a6abcdbbba132d2d1d3847fe758c4545268e73d6f0",
 }
