@@ -194,6 +194,12 @@ class Archive:
         door = self._known_door()
         return await self._answer(door, f"{door.path}/v1/requests/{quote(request_id, safe='')}")
 
+    async def outlook(self, request_id: str, site: str) -> dict[str, Any]:
+        """What a site's baseline for a request would be made of. Raises NotPermitted for what may not be seen."""
+        door = self._known_door()
+        path = f"{door.path}/v1/requests/{quote(request_id, safe='')}/baseline?site={quote(site, safe='')}"
+        return await self._answer(door, path)
+
     async def order(self, order_id: str) -> dict[str, Any]:
         """An order and where it stands, likewise."""
         door = self._known_door()

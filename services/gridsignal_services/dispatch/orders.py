@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from gridsignal_schemas.messages import DispatchOrder, FlexOffer, OrderState, SiteRegistration
 from gridsignal_schemas.values import Timestamp
 from gridsignal_services.access import Principal
-from gridsignal_services.dispatch import baselines, commands, metered
+from gridsignal_services.dispatch import baselines, commands, metered, outlook
 from gridsignal_services.dispatch.door import Door, must_be_accepted, paged
 from gridsignal_services.dispatch.examples import CANCEL, EXTEND, RELEASE, takes
 from gridsignal_services.dispatch.listing import (
@@ -64,6 +64,7 @@ def routes(door: Door) -> APIRouter:
     _sites(router, door)
     metered.add_to(router, door)
     baselines.add_to(router, door)
+    outlook.add_to(router, door)
     return router
 
 

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import (
     BaselineDeclaration,
+    BaselineFixed,
     CarbonIntensity,
     Clearing,
     DispatchOrder,
@@ -29,7 +30,7 @@ from gridsignal_schemas.messages import (
 from gridsignal_schemas.reports import MatchingReport
 from gridsignal_schemas.rules import vintages
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown, RequestState, SettlementState
-from gridsignal_services.dispatch import baselines, matching, signals, statements, totals
+from gridsignal_services.dispatch import baselines, matching, outlook, signals, statements, totals
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
 from gridsignal_services.dispatch.sheet import LISTS
 from gridsignal_services.dispatch.statement import Statement, Sums, statement_order
@@ -92,6 +93,7 @@ def _answers() -> dict[Any, Any]:
         Offers: Offers(offers=[offer], next=None),
         list[SiteRegistration | SiteView]: [_golden(SiteRegistration)],
         baselines.Baselines: _baselines(),
+        outlook.BaselineOutlook: outlook.outlook_of(_golden(BaselineFixed), is_fixed=False),
         totals.Totals: totals.an_evening(_golden(DispatchRequest)),
         Readings: Readings(readings=[_golden(MeterReading)], ignored=[]),
         signals.Prices: signals.Prices(as_of=hour[0], curves=vintages.prices(known, *hour, hour[0])),

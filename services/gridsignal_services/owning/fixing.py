@@ -129,6 +129,11 @@ def set_of(held: Iterable[Held]) -> list[Held]:
 
 def unfixed(ledger: Ledger, request_id: str, site: str, registry: Registry) -> Unfixed | None:
     """What is owed of a site; None where the registry has no such zone any more."""
+    return foreseen(ledger, request_id, site, ledger.book.baselines_owed[request_id, site], registry)
+
+
+def foreseen(ledger: Ledger, request_id: str, site: str, participant: str, registry: Registry) -> Unfixed | None:
+    """What would be owed of a site that offers; None where its request reads no history, or has no such zone."""
     zone = registry.zones.get(ledger.book.requests[request_id].request.zone)
     if zone is None:
         return None
@@ -137,7 +142,7 @@ def unfixed(ledger: Ledger, request_id: str, site: str, registry: Registry) -> U
         found = frozenset[date]() if zone.holidays is None else public_holidays(zone.holidays, first, last)
         return frozenset(day for day in found if first <= day <= last)
 
-    return _unfixed(ledger, request_id, site, zone.timezone, holidays)
+    return _unfixed(ledger, request_id, site, participant, zone.timezone, holidays)
 
 
 def fixed_before(ledger: Ledger, record: BaselineFixed) -> Unfixed | None:
@@ -148,13 +153,19 @@ def fixed_before(ledger: Ledger, record: BaselineFixed) -> Unfixed | None:
     if record.time_zone not in available_timezones():
         raise ValueError(f"expected an IANA time zone, got {record.time_zone!r:.60}")
     pinned = frozenset(map(date.fromisoformat, record.holidays or ()))
-    if (record.request_id, record.site) not in ledger.book.baselines_owed:
+    participant = ledger.book.baselines_owed.get((record.request_id, record.site))
+    if participant is None:
         return None
-    return _unfixed(ledger, record.request_id, record.site, record.time_zone, lambda _first, _last: pinned)
+    return _unfixed(ledger, record.request_id, record.site, participant, record.time_zone, lambda _first, _last: pinned)
 
 
 def _unfixed(
-    ledger: Ledger, request_id: str, site: str, time_zone: str, holidays: Callable[[date, date], frozenset[date]]
+    ledger: Ledger,
+    request_id: str,
+    site: str,
+    participant: str,
+    time_zone: str,
+    holidays: Callable[[date, date], frozenset[date]],
 ) -> Unfixed | None:
     book = ledger.book
     request, registered = book.requests[request_id].request, book.sites.get(site)
@@ -167,7 +178,7 @@ def _unfixed(
     return Unfixed(
         zone=request.zone,
         request_id=request_id,
-        participant=book.baselines_owed[request_id, site],
+        participant=participant,
         site=site,
         method=request.baseline_method,
         rule=rule,

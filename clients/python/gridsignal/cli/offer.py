@@ -124,6 +124,7 @@ async def _create(args: argparse.Namespace) -> int:
             tell(await _why_not(args, grid.now))
             return FAILED
         terms, named = _terms(args, request), certificates(args.certificate)
+        await _warn_of_short_history(args, request)
         offer_id = args.offer_id or uuid7()
         if not args.json:
             print(f"offering as {offer_id}", file=sys.stderr)
@@ -142,6 +143,23 @@ async def _create(args: argparse.Namespace) -> int:
                 raise
             receipt = standing.receipt
         return _tell(args, receipt, offer_id, await _became(grid, offer_id))
+
+
+async def _warn_of_short_history(args: argparse.Namespace, request: gridsignal.DispatchRequest) -> None:
+    """What holds in the place of the request's baseline method, where the site's history is not enough for it.
+
+    Only the dispatch door can tell: an offer is made whether it answers or not.
+    """
+    method = request.baseline_method
+    if method is None or method.name == "declared":
+        return
+    try:
+        outlook = await archive(args).outlook(args.request_id, args.site)
+    except gridsignal.GridsignalError as unknown:
+        print(printable(f"warning: whether {method.name} has enough history is not known: {unknown}"), file=sys.stderr)
+        return
+    if outlook.get("reason"):
+        print(printable(f"warning: {outlook['reason']}"), file=sys.stderr)
 
 
 async def _why_not(args: argparse.Namespace, now: Callable[[], datetime]) -> str:
