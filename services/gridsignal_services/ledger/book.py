@@ -5,10 +5,12 @@ Bounded: by what is not over, or was not yet a day ago; what stays of the rest i
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import NamedTuple
 
 from gridsignal_schemas.messages import (
@@ -19,7 +21,7 @@ from gridsignal_schemas.messages import (
     RunMode,
     SiteRegistration,
 )
-from gridsignal_schemas.rules.baselines import Declared, stretches
+from gridsignal_schemas.rules.baselines import NEVER_LOGGED, Declared, stretches
 from gridsignal_schemas.rules.headroom import headroom_w, promised
 from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, ORDER_NEVER_HELD, ORDER_OVER
 from gridsignal_schemas.rules.limits import LIMITS
@@ -231,10 +233,21 @@ class Book:
         keyed = ((key, self.offers[key]) for key in self.requests[request_id].offers)
         return [(k, o) for k, o in keyed if o.state in OFFER_CALLABLE and o.offer.expires_at > now]
 
+    def counting(self, site: str, request_id: str, before: int) -> Sequence[Declared]:
+        """What counts for a request, the later over the earlier: what its site declared before it, and over that what
+        its method has made of the site's history."""
+        declared = self.declared.get(site, [])
+        earlier = declared[: bisect_left(declared, before, key=attrgetter("place"))]
+        fixed = self.fixed.get((request_id, site))
+        if fixed is None or fixed.declared is None or fixed.record.participant != self.sites[site].participant:
+            return earlier
+        return [*earlier, fixed.declared]
+
     def peak_w(self, request_id: str, site: str, starts_at: datetime, ends_at: datetime) -> int:
         """The highest baseline of a site over a period that counts for a request, in watts; 0 where it has none."""
-        counting = stretches(self.declared.get(site, ()), starts_at, ends_at, self.requests[request_id].place)
-        return max((each.declared.highest_w(each.starts_at, each.ends_at) for each in counting or ()), default=0)
+        declared = self.counting(site, request_id, self.requests[request_id].place)
+        found = stretches(declared, starts_at, ends_at, NEVER_LOGGED) or ()
+        return max((each.declared.highest_w(each.starts_at, each.ends_at) for each in found), default=0)
 
     def headroom_w(
         self,
@@ -250,5 +263,5 @@ class Book:
 
         `before` is the request's place. `promised` is `committed`, or what a clearing under way has made of it.
         """
-        declared, registered = self.declared.get(site, ()), self.sites[site]
-        return headroom_w(declared, registered, request, starts_at, ends_at, before=before, promised=promised)
+        declared, registered = self.counting(site, request.request_id, before), self.sites[site]
+        return headroom_w(declared, registered, request, starts_at, ends_at, before=NEVER_LOGGED, promised=promised)

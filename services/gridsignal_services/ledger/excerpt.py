@@ -40,6 +40,7 @@ def excerpt(book: Book, request_id: str) -> Book:
         orders=orders,
         sites={site: book.sites[site] for site in sites if site in book.sites},
         declared={site: list(book.declared.get(site, ())) for site in sites},
+        fixed={key: book.fixed[key] for site in sites if (key := (request_id, site)) in book.fixed},
         live_of_site=live_of_site,
         active={name: book.active[name].copy() for name in product(sites, (False, True)) if name in book.active},
         now=book.now,

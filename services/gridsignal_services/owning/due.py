@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ from gridsignal_services.ledger.timers import DueTimer
 ACTOR = "ledger"
 AT_ONCE = 32
 """Records appended before any of them is waited for."""
+_BASELINES_S = timedelta(seconds=10)
 _DECISIONS = 16
 """Of a crowd of decisions written before gates and orders are looked at again."""
 
@@ -117,6 +118,19 @@ def next_undecided(ledger: Ledger, now: datetime, passed_over: Container[Subject
             trigger = ClearingTrigger.GATE_CLOSURE if first else ClearingTrigger.SHORTFALL
             return Undecided(request_id, subject, ledger.position, now, trigger)
     return None
+
+
+def awaiting_baselines(ledger: Ledger, now: datetime, passed_over: Container[Subject] = ()) -> dict[Subject, datetime]:
+    """Requests that are cleared once baselines from history are there, for headroom goes by them; and until when each
+    waits at most: nobody's meters hold up a decision for long."""
+    found: dict[Subject, datetime] = {}
+    for request_id, site in ledger.book.baselines_owed:
+        request = ledger.requests[request_id].request
+        to_decide = request.decision_deadline - request.gate_closure_at
+        until = request.gate_closure_at + min(_BASELINES_S, to_decide / 2)
+        if now < until and baseline_subject(request_id, site) not in passed_over:
+            found[_turn(ledger, request_id)] = until
+    return found
 
 
 def due_records(ledger: Ledger, now: datetime) -> list[Record]:

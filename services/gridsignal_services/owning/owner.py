@@ -33,6 +33,7 @@ from gridsignal_services.owning.due import (
     Subject,
     Undecidable,
     Undecided,
+    awaiting_baselines,
     next_due,
     next_step,
     next_undecided,
@@ -215,11 +216,17 @@ class Owner:
     def _next_undecided(self, ledger: Ledger, passed_over: PassedOver) -> Undecided | None:
         """What was not overtaken yet, else what has rested since."""
         now, attempts = self._log_time(ledger), self._attempts.get(ledger.partition, {})
+        passed_over = passed_over | dict.fromkeys(self._awaiting_baselines(ledger, now))
         undecided = next_undecided(ledger, now, passed_over.keys() | attempts.keys())
         if undecided is not None or not attempts:
             return undecided
         resting = {subject for subject, made in attempts.items() if made.again_at > self._looked_at}
         return next_undecided(ledger, now, passed_over.keys() | resting)
+
+    def _awaiting_baselines(self, ledger: Ledger, now: datetime) -> dict[Subject, datetime]:
+        if self._settler is None:
+            return {}
+        return awaiting_baselines(ledger, now, self._passed_over.get(ledger.partition, {}))
 
     def _left_out(self, ledger: Ledger, subject: Subject) -> LeftOut:
         attempts = self._attempts.get(ledger.partition, {}).get(subject)
@@ -293,6 +300,9 @@ class Owner:
         """Until the log moves, a timer is due, a clearing is made or the election turns, whichever comes first."""
         ledgers = [self._replica.ledgers[partition] for partition in self.partitions]
         dues = [due + self._ahead_of(ledger) for ledger in ledgers if (due := next_due(ledger)) is not None]
+        for ledger in ledgers:
+            ends = self._awaiting_baselines(ledger, self._log_time(ledger)).values()
+            dues += [until + self._ahead_of(ledger) for until in ends]
         causes = [self._replica.moved(), self._election.changed()]
         if dues:
             causes.append(self._clock.sleep_until(min(dues)))

@@ -12,8 +12,17 @@ from gridsignal_schemas.values import MW
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.settlement.methods import METHODS, Method, changed
 from gridsignal_services.settlement.pinned import pinned_method
-from tests.builders import PARTICIPANT, a_meter_reading, utc
-from tests.integration.ledger.owner_stage import Stage, running
+from tests.builders import (
+    PARTICIPANT,
+    REQUEST_ID,
+    a_baseline_declaration,
+    a_dispatch_request,
+    a_flex_offer,
+    a_meter_reading,
+    a_site_registration,
+    utc,
+)
+from tests.integration.ledger.owner_stage import GATE, Stage, running
 from tests.integration.ledger.test_settling import END, HOUR, START, an_order_that_is_over, say, settlements
 
 TWO_DAYS = changed(METHODS["caiso-10-of-10"], {"x_non_working": 2, "y_non_working": 2, "least_non_working": 2})
@@ -86,6 +95,25 @@ async def test_with_too_little_history_what_was_declared_holds_and_the_record_sa
     assert (fixed.power_w, fixed.days, fixed.window_w) == ([], [], None)
     assert fixed.reason.startswith("caiso-10-of-10 needs 2 weekend days or holidays with readings, no fewer, and")
     assert first.total == Decimal(810)
+
+
+async def test_what_a_site_is_called_for_is_no_more_than_its_history_leaves_it(tmp_path: Path) -> None:
+    async with running(tmp_path, utc("16:00")) as stage:
+        for back in (1, 7):
+            day = timedelta(days=back)
+            await metered(stage, START - day, END - day, 20 * MW, seq=back)
+            await metered(stage, WINDOW[0] - day, WINDOW[1] - day, 30 * MW, seq=10 + back)
+        await stage.submit(a_site_registration(), "service:dispatch")
+        await stage.submit(a_baseline_declaration(), f"participant:{PARTICIPANT}")
+        await stage.submit(a_dispatch_request(**by(TWO_DAYS)), "operator:tso-north")
+        await stage.submit(a_flex_offer(), f"participant:{PARTICIPANT}")
+        stage.clock.move_to(GATE)
+        request = stage.replica.ledger_of("DE-LU").requests[REQUEST_ID]
+        await stage.until(lambda: bool(request.clearings))
+
+    # 20 MW less the 12 that can't be shed are less than the 12 it offers, though it has declared 40
+    assert not request.clearings[0].awards
+    assert [each.code for each in request.clearings[0].rejected] == ["OVERCOMMITTED"]
 
 
 async def test_an_owner_that_starts_again_fixes_no_baseline_twice(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from gridsignal_schemas.messages import BaselineFixed, PinnedRule, RuleName
 from gridsignal_schemas.values import MW
 from gridsignal_services.ledger.delivered import terms_of
 from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.ledger.excerpt import excerpt
+from gridsignal_services.owning.due import awaiting_baselines, baseline_subject
 from gridsignal_services.owning.fixing import unfixed
 from gridsignal_services.registry import example_registry
 from gridsignal_services.settlement.canonical import canonical
@@ -84,6 +86,38 @@ def test_delivery_is_measured_by_it_and_where_it_has_no_figures_by_what_was_decl
 
     assert terms is not None
     assert terms.baselines[-1].at(utc("18:15")) == counts_w
+
+
+def test_headroom_goes_by_it_wherever_a_clearing_is_decided() -> None:
+    market = Market("acme", baseline_method=METHOD, clearing_mode="BY_HAND")
+    market.offer("acme")
+    market.close()
+    assert [award.power_w for award in market.by_hand().awards] == [12 * MW]
+    assert fix(market, "acme", power_w=[20 * MW, 18 * MW, 20 * MW]).accepted
+
+    clearing = market.by_hand()
+
+    assert not clearing.awards  # 18 MW less the 12 that can't be shed are 6
+    assert [each.code for each in clearing.rejected] == ["OVERCOMMITTED"]
+    request, period = market.request, (utc("18:00"), utc("18:15"))
+    for book in (market.ledger.book, excerpt(market.ledger.book, REQUEST_ID)):
+        promised = book.committed("acme-1", request)
+        place = market.ledger.requests[REQUEST_ID].place
+        assert book.headroom_w("acme-1", request, *period, before=place, promised=promised) == 8 * MW
+    market.replayed()
+
+
+def test_a_clearing_waits_for_it_and_not_for_long() -> None:
+    market = Market("acme", baseline_method=METHOD, clearing_mode="BY_HAND")
+    market.offer("acme")
+    market.close()
+    gate = market.request.gate_closure_at
+    (subject,) = waiting = awaiting_baselines(market.ledger, gate)
+    assert waiting[subject] == gate + timedelta(seconds=10)
+    assert not awaiting_baselines(market.ledger, gate + timedelta(seconds=10))
+    assert not awaiting_baselines(market.ledger, gate, {baseline_subject(REQUEST_ID, "acme-1"): None})
+    assert fix(market, "acme").accepted
+    assert not awaiting_baselines(market.ledger, gate)
 
 
 def test_it_is_forgotten_with_its_request() -> None:
