@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from gridsignal.__main__ import OK, USAGE
 from gridsignal.cli import connection
-from gridsignal.cli.arguments import Arguments, code, give_examples, identifier, words
-from gridsignal.cli.tables import printable, show_rows, when
+from gridsignal.cli.arguments import Arguments, a_code, a_reason, give_examples, identifier, words
+from gridsignal.cli.tables import period, printable, show_rows, when
 from gridsignal_schemas.messages import RunMode
 from gridsignal_schemas.values import rfc3339, text_of_decimal
 from gridsignal_services.cli import settle_again
@@ -89,10 +90,10 @@ def _add_doors(actions: Any) -> None:
     for one in (show, dispute, reject):
         one.add_argument("order_id", metavar="ORDER_ID", type=identifier)
     for one in (dispute, reject):
-        one.add_argument("--code", required=True, type=code, help="the reason for machines: one dispute for each")
+        one.add_argument("--code", required=True, type=a_code, help="the reason for machines: one dispute for each")
     dispute.add_argument("--text", default="", type=words, help="the reason for people")
     dispute.add_argument("--claim", type=claim, metavar="AMOUNT", help="the total that would be right")
-    reject.add_argument("--reason", required=True, type=words, help="why it stays as it is")
+    reject.add_argument("--reason", required=True, type=a_reason, help="why it stays as it is")
     add_options(show)
     add_options(reject)
     connection.add_options(dispute, site=True, address=connection.add_doors)
@@ -202,13 +203,12 @@ def _show_settlements(views: list[Any]) -> None:
 
 
 def _show_lines(view: dict[str, Any]) -> None:
-    settlement = view["settlement"]
+    settlement, zone = view["settlement"], view["settlement"]["zone"]
     names = ("baseline_wh", "actual_wh", "ordered_wh", "delivered_wh", "deficiency_wh", "amount")
     why = {missing["starts_at"]: missing["code"] for missing in settlement["missing"]}
     rows = [
         (
-            line["starts_at"],
-            line["ends_at"],
+            *period(datetime.fromisoformat(line["starts_at"]), datetime.fromisoformat(line["ends_at"]), zone),
             *("-" if line[name] is None else str(line[name]) for name in names),
             why.get(line["starts_at"]) or " ".join(line["qualities"]),
         )
@@ -217,9 +217,8 @@ def _show_lines(view: dict[str, Any]) -> None:
     show_rows("lines, Wh", _HEADINGS, rows)
     for dispute in view["disputes"]:
         claimed = "" if dispute["claimed"] is None else f", {dispute['claimed']} claimed"
-        print(
-            printable(f"version {dispute['version']} disputed ({dispute['reason_code']}{claimed}): {dispute['text']}")
-        )
+        text = f": {dispute['text']}" if dispute["text"] else ""
+        print(printable(f"version {dispute['version']} disputed ({dispute['reason_code']}{claimed}){text}"))
         if dispute["answer"] is not None:
             print(printable(f"  rejected: {dispute['answer']}"))
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -118,6 +119,7 @@ async def test_the_commands_show_dispute_and_answer_it(day: Day, tmp_path: Path)
     assert (code, "rejected: it is in the readings" in out) == (0, True), out
     code, out = await run("participant:acme-ai", "show", order_id)
     assert (code, "PROVISIONAL" in out, "900 claimed" in out) == (0, True, True), out
+    assert f"{day.starts_at.astimezone(ZoneInfo('Europe/Berlin')):%Y-%m-%d %H:%M%z}" in out, "market time"
     code, out = await run("operator:tso-north", "list", "--csv")
     assert (code, order_id in out) == (0, True), out
     code, out = await run("operator:tso-north", "reject", order_id, "--code", "other", "--reason", "no")

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from gridsignal.__main__ import USAGE
 from gridsignal.cli.grid_time import grid_now
@@ -197,6 +197,8 @@ def _of(kind: Any, expected: str) -> Callable[[str], str]:
 identifier = _of(Identifier, "an id of at most 64 letters, digits, - and _")
 code = _of(Code, "a code of at most 64 letters, digits and _.:-")
 words = _of(ShortText, "a text of at most 512 characters that can be printed")
+a_code = _of(Annotated[Code, Field(min_length=1)], "a code of 1 to 64 letters, digits and _.:-")
+a_reason = _of(Annotated[ShortText, Field(min_length=1)], "a text of 1 to 512 characters that can be printed")
 
 
 def span(text: str) -> timedelta:
