@@ -76,7 +76,7 @@ def test_a_statement_has_every_order_that_is_settled_and_no_other_and_nobody_els
 
 
 def test_another_node_computes_the_same_bytes_from_the_log(travelled: Travelled) -> None:
-    """Scenario 15: every award and every amount, each from the records and readings before the positions it names."""
+    """Scenario 15: every award and every amount, each from the records and readings that it names."""
     outcomes, codec = dict[int, bool](), travelled.codec
     found = check(
         PARTITION,

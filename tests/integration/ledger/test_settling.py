@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,8 +13,14 @@ from typing import Any
 from gridsignal_schemas.messages import Record, Settlement, SettlementStatus
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_schemas.values import MW
+from gridsignal_services.bus import Log
 from gridsignal_services.bus.publish import publish
+from gridsignal_services.bus.sqlite import SoleCandidate
 from gridsignal_services.ledger.tracked import TrackedOrder, TrackedSettlement
+from gridsignal_services.metering.readings import ReadingsReader
+from gridsignal_services.owning.owner import Owner
+from gridsignal_services.registry import example_registry
+from gridsignal_services.replica import Replica
 from gridsignal_services.settlement.pinned import pinned
 from gridsignal_services.settlement.rules import SettlementRule
 from tests.builders import (
@@ -26,7 +35,9 @@ from tests.builders import (
     an_order_response,
     utc,
 )
-from tests.integration.ledger.owner_stage import GATE, Stage, running
+from tests.integration.ledger.owner_stage import ALL, GATE, Stage, running
+from tests.journey.test_two_owners import Held
+from tests.patience import SOON_S
 
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
 RULE = pinned(
@@ -120,6 +131,50 @@ async def test_an_owner_that_starts_again_repeats_no_version(tmp_path: Path) -> 
         first, second = await settlements(stage, 2)
 
     assert (first.version, second.version) == (1, 2)
+
+
+async def test_of_two_owners_that_settle_at_once_each_version_counts_once(tmp_path: Path) -> None:
+    """Scenario 17, of settlements: the first has computed its version when the second takes over."""
+    (another := tmp_path / "another").mkdir()
+    async with running(tmp_path, utc("16:00"), around=lambda log, _: Held(log, "Settlement")) as stage:
+        held = stage.log
+        assert isinstance(held, Held)
+        await an_order_that_is_over(stage)
+        for quarter in range(3):
+            await say(stage, quarter)
+        stage.clock.move_to(END + HOUR)
+        async with asyncio.timeout(SOON_S):
+            await held.reached.wait()
+        async with another_owner(stage, held.log, another):
+            await settlements(stage, 1)
+            held.released.set()
+            await stage.until(lambda: len(outcomes(stage)) == 2)
+            stage.clock.move_to(END + 2 * HOUR)
+            await settlements(stage, 2)
+
+    assert outcomes(stage)[:3] == [(1, True), (1, False), (2, True)]
+    assert [version for version, is_accepted in outcomes(stage) if is_accepted] == [1, 2]
+
+
+@asynccontextmanager
+async def another_owner(stage: Stage, log: Log, directory: Path) -> AsyncIterator[None]:
+    """Another process's owner of the same partitions, which shares nothing but the log."""
+    replica = Replica(log, stage.codec, source="/another", read_back_s=SOON_S)
+    meters = ReadingsReader(log, stage.codec, example_registry(), lambda: replica.grid, directory)
+    owner = Owner(replica, stage.clock, SoleCandidate(ALL), None, meters)
+    tasks = [asyncio.create_task(task) for task in (replica.run(), meters.following.run(), owner.run())]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        meters.meters.close()
+
+
+def outcomes(stage: Stage) -> list[tuple[int, bool]]:
+    """Of each version on the log, whether it counted."""
+    return [(record.version, outcome.accepted) for record, outcome in stage.seen if isinstance(record, Settlement)]
 
 
 async def an_order_that_is_over(stage: Stage, **request: Any) -> None:
