@@ -6,7 +6,7 @@ import asyncio
 import random
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,23 +32,23 @@ GONE = (ConnectionClosed, InvalidMessage, OSError, EOFError)
 class Up:
     """`gridsignal up` in a process of its own."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.gateway_port, self.dispatch_port = free_ports(2)
+    def __init__(self, directory: Path, *program: str, ports: Sequence[int] = ()) -> None:
+        """`program` runs its command line in place of gridsignal."""
+        self.directory, self._program = directory, program or ("-m", "gridsignal")
+        self.gateway_port, self.dispatch_port = self.ports = tuple(ports) or tuple(free_ports(2))
+
+    @property
+    def command(self) -> list[str]:
+        """Its command line."""
+        ports = {"gateway": self.gateway_port, "dispatch": self.dispatch_port, "ingest": 0, "ops": 0}
+        told = [word for door, port in ports.items() for word in (f"--{door}-port", str(port))]
+        return [sys.executable, *self._program, "up", "--directory", str(self.directory), *told]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.subprocess.Process]:
         """From its last line of greeting to its violent end."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gridsignal", "up", "--directory", str(self.directory)),
-            *(
-                "--gateway-port",
-                str(self.gateway_port),
-                "--dispatch-port",
-                str(self.dispatch_port),
-                "--ingest-port",
-                "0",
-            ),
+            *self.command,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
