@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, JsonValue, ValidationError
 
-from gridsignal_schemas.messages import PinnedRule
+from gridsignal_schemas.messages import DispatchRequest, PinnedRule
 from gridsignal_schemas.signatures import Signing
 from gridsignal_schemas.values import (
     MAX_POWER_W,
@@ -85,6 +85,9 @@ RuleRef = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64} [1-9][0-9]{0,8}$")
 """A rule or method with its version, such as "standard 1"."""
 
 
+MAX_PUBLISH_AFTER_S = 10 * 366 * 86_400
+
+
 class ProductEntry(Shape):
     """What operators ask for by this name, and by which rules it is settled."""
 
@@ -92,6 +95,9 @@ class ProductEntry(Shape):
     """The settlement rule: one of this file, or one that ships."""
     baseline: RuleRef = f"{DECLARED.name} {DECLARED.version}"
     """The baseline method."""
+    publish_after_s: Annotated[int, Field(ge=0, le=MAX_PUBLISH_AFTER_S)] | None = None
+    """So long after a request's end participants may be told at which prices others offered, without names: None is
+    never."""
 
 
 class RuleEntry(Shape):
@@ -194,6 +200,13 @@ class Registry(Shape):
                     ' no meter told: who sends no readings owes nothing. A rule with missing = "ZERO" charges that, too'
                 )
         return found
+
+    def publishes_at(self, request: DispatchRequest) -> datetime | None:
+        """From when on participants may be told the prices of others' offers; None where they never are."""
+        entry = self.products.get(request.product)
+        if entry is None or entry.publish_after_s is None:
+            return None
+        return request.ends_at + timedelta(seconds=entry.publish_after_s)
 
     def entitlements(self, principal: Principal) -> Entitlements:
         """What belongs to the principal's organisation: nothing where the registry doesn't know it."""

@@ -37,6 +37,8 @@ class ProvedRecord(Shape):
     """The value, framing included, in base64."""
     path: _Path
     """From the leaf's neighbour up, each 32 bytes in hexadecimal."""
+    avro: str | None = None
+    """The schema that the value was written with, by which it is shown; nothing of the proof rests on it."""
 
     def bytes(self) -> bytes:
         """The value. Raises ValueError for what is no base64."""
@@ -71,14 +73,15 @@ class TrustedSigner:
     valid_until: datetime | None = None
 
 
-def proved(logged: LogRecord, path: Iterable[bytes]) -> ProvedRecord:
-    """A record with its path."""
+def proved(logged: LogRecord, path: Iterable[bytes], avro: str | None = None) -> ProvedRecord:
+    """A record with its path, and its schema where it is known."""
     return ProvedRecord(
         offset=logged.offset,
         appended_us=logged.appended_us,
         principal=principal_of(logged),
         value=b64encode(logged.value).decode(),
         path=[each.hex() for each in path],
+        avro=avro,
     )
 
 

@@ -1,12 +1,14 @@
 """Why an offer won or lost, in words, from the log alone: the merit order as it stood, and what would have changed it.
 
-The operator is told everything. A participant is told of its own offer and the rule that decided, of nobody else's.
+The operator is told everything. A participant is told of its own offer and the rule that decided; and once the
+request's product publishes them, the prices of the others, but never whose they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 
 from gridsignal_schemas.codes import why_lost, why_rejected
@@ -33,6 +35,7 @@ class Ranked:
     """One line of the merit order as it stood."""
 
     participant: str
+    """Empty where it is not told."""
     offer_id: str
     price_per_mwh: Decimal
     """By which offers are compared: a fee is spread over the energy."""
@@ -54,7 +57,7 @@ class Explained:
     code: str
     """The rule that stopped it; empty for a winner."""
     merit_order: list[Ranked] | None = None
-    """For the operator alone."""
+    """For the operator; for a participant once it is published, without the names of others."""
     turning_price: Decimal | None = None
     """For the operator alone: for a loser the highest price at which it would have been awarded something, for a winner
     the highest at which it still would; None where no price changes it."""
@@ -71,11 +74,16 @@ class OfferStory:
 
     key: OfferKey
     for_operator: bool
+    publishes_at: Callable[[DispatchRequest], datetime | None] = lambda _: None
+    """From when on a participant is told the prices of others; None: never."""
     offer: FlexOffer | None = None
     request: DispatchRequest | None = None
     codes: tuple[str, ...] = ()
     """The rules it broke when it came."""
-    clearings: list[Explained] = field(default_factory=list)
+    _clearings: list[Explained] = field(default_factory=list)
+    """With the merit order."""
+    _now: datetime | None = None
+    """The log's clock at its end."""
     standing: OfferStanding | None = None
     """Where it stands at the end of the log."""
 
@@ -90,6 +98,7 @@ class OfferStory:
         if self.offer is not None and self.offer.request_id in ledger.requests:
             self.request = ledger.requests[self.offer.request_id].request
         self.standing = ledger.offer_state(*self.key) or self.standing
+        self._now = ledger.book.now
         if again is not None:
             self._clearing(again)
 
@@ -97,7 +106,21 @@ class OfferStory:
         basis = again.basis
         if basis is None or self.key not in dict(basis.book.callable_offers(again.clearing.request_id, basis.now)):
             return
-        self.clearings.append(_explained(again.offset, again.clearing, basis, self.key, tells_all=self.for_operator))
+        self._clearings.append(_explained(again.offset, again.clearing, basis, self.key, tells_all=self.for_operator))
+
+    @property
+    def clearings(self) -> list[Explained]:
+        """What may be told of each clearing that has considered it, by the end of the log."""
+        if self.for_operator:
+            return self._clearings
+        if not self._is_published:
+            return [replace(each, merit_order=None) for each in self._clearings]
+        return [replace(each, merit_order=_nameless(each.merit_order or [], self.key)) for each in self._clearings]
+
+    @property
+    def _is_published(self) -> bool:
+        at = None if self.request is None else self.publishes_at(self.request)
+        return at is not None and self._now is not None and self._now >= at
 
     def lines(self) -> Iterator[str]:
         """The story in words."""
@@ -115,8 +138,8 @@ class OfferStory:
         if self.codes:
             yield f"it was rejected when it came: {why_rejected(self.codes)}"
         for each in self.clearings:
-            yield from _words(each, currency)
-        if not self.clearings and not self.codes:
+            yield from _words(each, currency, tells_turning=self.for_operator)
+        if not self._clearings and not self.codes:
             yield "no automatic clearing has considered it"
         if self.standing is not None:
             yield f"it stands {self.standing.state} now"
@@ -126,11 +149,22 @@ def _explained(offset: int, clearing: Clearing, basis: Basis, key: OfferKey, *, 
     awarded = sum(each.power_w for each in clearing.awards if (each.participant, each.offer_id) == key)
     codes = {(each.participant, each.offer_id): each.code for each in clearing.rejected}
     lacking = basis.book.shortfall_w(clearing.request_id, basis.now)
-    told = Explained(offset, rfc3339(basis.now), lacking, awarded, "" if awarded else codes.get(key, "NOT_CONSIDERED"))
+    code = "" if awarded else codes.get(key, "NOT_CONSIDERED")
+    ranked = list(_merit_order(clearing, basis))
+    told = Explained(offset, rfc3339(basis.now), lacking, awarded, code, ranked)
     if not tells_all:
         return told
     price, power_w = _turning_price(clearing, basis, key, wins=awarded > 0)
-    return replace(told, merit_order=list(_merit_order(clearing, basis)), turning_price=price, turning_w=power_w)
+    return replace(told, turning_price=price, turning_w=power_w)
+
+
+def _nameless(ranked: Sequence[Ranked], key: OfferKey) -> list[Ranked]:
+    """Without the names of others, dearest last: in what order equals came says who they are."""
+    told = [
+        each if (each.participant, each.offer_id) == key else replace(each, participant="", offer_id="")
+        for each in ranked
+    ]
+    return sorted(told, key=lambda each: (not each.power_w, each.price_per_mwh, each.code, each.power_w))
 
 
 def _merit_order(clearing: Clearing, basis: Basis) -> Iterator[Ranked]:
@@ -179,7 +213,7 @@ def _awarded_at(clearing: Clearing, basis: Basis, key: OfferKey, ticks: int) -> 
     return sum(each.power_w for each in again.awards if (each.participant, each.offer_id) == key)
 
 
-def _words(each: Explained, currency: str) -> Iterator[str]:
+def _words(each: Explained, currency: str, *, tells_turning: bool) -> Iterator[str]:
     yield f"{each.decided_at}, offset {each.offset}: {_mw(each.lacking_w)} were lacking"
     if each.awarded_w:
         yield f"  it was awarded {_mw(each.awarded_w)}"
@@ -189,6 +223,8 @@ def _words(each: Explained, currency: str) -> Iterator[str]:
         return
     yield "  merit order as it stood:"
     yield from _ranks(each.merit_order, currency)
+    if not tells_turning:
+        return
     if each.turning_price is None and each.awarded_w:
         yield "  at any price that the request takes it would have been awarded something"
     elif each.turning_price is None:
@@ -205,7 +241,8 @@ def _ranks(ranked: Sequence[Ranked], currency: str) -> Iterator[str]:
     for rank, each in enumerate(ranked, 1):
         what = f"{_mw(each.power_w)} awarded" if each.power_w else each.code
         price = f"{text_of_decimal(each.price_per_mwh)}{currency}"
-        yield f"    {rank:>3}  {price}  {each.participant}/{each.offer_id}: {what}"
+        whose = f"{each.participant}/{each.offer_id}" if each.participant else "another offer"
+        yield f"    {rank:>3}  {price}  {whose}: {what}"
 
 
 def _mw(power_w: int) -> str:

@@ -12,7 +12,7 @@ from gridsignal_schemas.messages import RECORDS, Record, TreeHead
 from gridsignal_services.audit.evidence import Evidence, Extension, proved
 from gridsignal_services.audit.subtrees import FOLDER, LOCK, Subtrees
 from gridsignal_services.bus import LogConfigurationError, LogRecord, flock
-from gridsignal_services.bus.codec import Codec, Poison
+from gridsignal_services.bus.codec import Codec, Poison, schema_id_of
 from gridsignal_services.bus.reading import LogReading
 from gridsignal_services.ledger.tree import leaf_of
 from gridsignal_services.merkle import consistency_path, inclusion_path
@@ -97,7 +97,7 @@ class Prover:
                 )
             if leaf_of(logged) != subtrees.leaf(logged.offset):
                 raise NotProven(f"the record at offset {logged.offset} was changed")
-            record = proved(logged, inclusion_path(logged.offset, head.size, subtrees.full))
+            record = proved(logged, inclusion_path(logged.offset, head.size, subtrees.full), self._schema_of(logged))
         if older is not None:
             if older.partition != partition or older.size > head.size:
                 raise NotProven(
@@ -107,6 +107,12 @@ class Prover:
             path = consistency_path(older.size, head.size, subtrees.full)
             extends = Extension(size=older.size, path=[each.hex() for each in path])
         return Evidence(head=head, record=record, extends=extends)
+
+    def _schema_of(self, logged: LogRecord) -> str | None:
+        try:
+            return self._codec.schema_text(schema_id_of(logged.value))
+        except (Poison, KeyError):
+            return None
 
     def _newest_head(self, partition: int, subtrees: Subtrees) -> TreeHead:
         heads = list(self._heads(partition))

@@ -96,6 +96,9 @@ def _of_whole_logs(actions: Any) -> tuple[Arguments, Arguments, Arguments]:
     explaining.add_argument(
         "--view", choices=("operator", "participant"), default="operator", help="a participant's tells no other's price"
     )
+    explaining.add_argument(
+        "--registry", type=Path, metavar="FILE", help="whose products say when a participant is told prices"
+    )
     exporting = actions.add_parser("export", help="write a folder for a third party, which `verify` checks by itself")
     exporting.add_argument("--zone", required=True, type=identifier, metavar="ZONE")
     exporting.add_argument(

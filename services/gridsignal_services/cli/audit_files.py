@@ -18,7 +18,8 @@ from gridsignal_services.access.signer import Signer
 from gridsignal_services.audit.evidence import Evidence, TrustedSigner, faults_between, faults_of
 from gridsignal_services.audit.proving import Found, NotProven, find, prover_of, record_at
 from gridsignal_services.audit.whole import WholeLog
-from gridsignal_services.bus.codec import Codec, Poison
+from gridsignal_services.bus import LogConfigurationError
+from gridsignal_services.bus.codec import Codec, Poison, schema_id_of
 from gridsignal_services.cli.audit_said import NOT_PROVEN, UNKNOWN_KEY, say
 from gridsignal_services.cli.whole_log import whole_log
 from gridsignal_services.settings import ConfigError
@@ -111,8 +112,10 @@ def _record_of(evidence: Evidence) -> Record | None:
     if evidence.record is None:
         return None
     try:
-        return Codec.from_lock().decode(evidence.record.bytes())
-    except (Poison, ValueError):
+        value, avro = evidence.record.bytes(), evidence.record.avro
+        codec = Codec.from_lock() if avro is None else Codec.of_schemas({schema_id_of(value): avro})
+        return codec.decode(value)
+    except (Poison, ValueError, LogConfigurationError):
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +24,8 @@ from gridsignal_services.cli.audit_said import NOT_PROVEN, UNKNOWN_KEY, say, say
 from gridsignal_services.cli.whole_log import whole_log
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
-from gridsignal_services.settings import ConfigError
+from gridsignal_services.registry import Registry, example_registry
+from gridsignal_services.settings import ConfigError, ServerSettings
 
 
 def verify_log(args: argparse.Namespace, signers: list[TrustedSigner] | None) -> int:
@@ -105,13 +107,19 @@ def _replayed(row: dict[str, Any]) -> str:
     return f"{place}: request {clearing['request_id']}: {', '.join(awards) or 'no awards'}"
 
 
+def _registry_of(path: Path | None) -> Registry:
+    """The one that is named, or that of the settings, or the shipped example: no product of it publishes anything."""
+    path = path or ServerSettings.from_environment(os.environ).registry
+    return example_registry() if path is None else Registry.load(path)
+
+
 def explain(args: argparse.Namespace) -> int:
     """Tells why an offer won or lost."""
     with whole_log(args) as whole:
         found = find(whole.log, whole.codec, "offer", args.id, args.participant, None)
         assert isinstance(found.record, FlexOffer), "what is found as an offer is one"
         key, partition = (found.record.participant, args.id), found.logged.partition
-        story = OfferStory(key, for_operator=args.view == "operator")
+        story = OfferStory(key, args.view == "operator", _registry_of(args.registry).publishes_at)
         checked = whole.heard(partition, story.hear)
     if checked.faults:
         raise NotProven(checked.faults[0])

@@ -14,6 +14,7 @@ from gridsignal.__main__ import main
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import Record, TreeHead
 from gridsignal_services.access.signer import Signer
+from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.bus.sqlite import SqliteLog
@@ -31,17 +32,13 @@ PARTITION = partition_of(OFFER.zone, TOPICS["dispatch"].partitions)
 class Written:
     """A log in a folder, with a head after so many records as were asked for."""
 
-    def __init__(self, directory: Path, log: SqliteLog) -> None:
-        self.directory, self._log, self._tree, self.signer = (
-            directory,
-            log,
-            Frontier(),
-            Signer.create_or_open(directory),
-        )
+    def __init__(self, directory: Path, log: Log, codec: Codec = CODEC) -> None:
+        self.directory, self._log, self._codec = directory, log, codec
+        self._tree, self.signer = Frontier(), Signer.create_or_open(directory)
 
     async def add(self, record: Record, principal: str = "service:dispatch") -> None:
         end = (await self._log.end_positions("dispatch"))[PARTITION]
-        await publish(self._log, CODEC, record, principal=principal, source="/tests", partition=PARTITION)
+        await publish(self._log, self._codec, record, principal=principal, source="/tests", partition=PARTITION)
         reader = await self._log.reader("dispatch", {PARTITION: end})
         self._tree.append(leaf_of((await reader.read(1))[0]))
         await reader.aclose()

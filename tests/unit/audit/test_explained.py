@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gridsignal_schemas.values import MW
 from gridsignal_services.audit.checking import check
 from gridsignal_services.audit.explaining import Explained, OfferStory
+from gridsignal_services.registry import Registry
+from gridsignal_services.settings import ConfigError
+from tests.builders import a_dispatch_request
+from tests.effort import examples
 from tests.unit.audit.test_decided_again import records_of
 from tests.unit.ledger.market import Market
 from tests.unit.ledger.stages import closed, opened
 from tests.unit.ledger.zone import CODEC
 
 
-def story_of(market: Market, who: str, *, for_operator: bool = True) -> OfferStory:
+def story_of(
+    market: Market, who: str, *, for_operator: bool = True, publishes_at: datetime | None = None
+) -> OfferStory:
     key = (who, f"{who}-offer")
-    story, records = OfferStory(key, for_operator=for_operator), records_of(market)
+    story, records = OfferStory(key, for_operator, lambda _: publishes_at), records_of(market)
     assert check(0, CODEC, lambda: records, heard=story.hear).faults == []
     return story
 
@@ -78,3 +87,55 @@ def test_an_offer_that_was_rejected_or_never_considered_says_so() -> None:
 
 def test_an_offer_that_nobody_made_is_not_there() -> None:
     assert list(story_of(opened(), "nobody").lines()) == ["there is no offer nobody-offer of nobody on the log"]
+
+
+CENTS = st.lists(st.integers(5000, 9000), min_size=2, max_size=5, unique=True)
+WHO = ("acme", "volt", "fox", "gnu", "owl")
+
+
+def day_of(cents: list[int]) -> tuple[Market, dict[str, str]]:
+    """A request of 12 MW for which each offers 7 MW; its prices, in no two alike."""
+    prices = {who: f"{each / 100:.2f}" for who, each in zip(WHO, cents, strict=False)}
+    market = Market(*prices)
+    for who, price in prices.items():
+        market.offer(who, 7 * MW, price)
+    market.act()
+    market.close()
+    return market, prices
+
+
+@given(CENTS, st.integers(0, 10**6))
+@settings(max_examples=examples(20), deadline=None)
+def test_no_participant_is_told_a_price_or_a_name_of_another_before_it_is_published(cents: list[int], s: int) -> None:
+    market, prices = day_of(cents)
+    later = market.now + timedelta(microseconds=1 + s)
+    for who, own in prices.items():
+        for at in (None, later):
+            words = "\n".join(story_of(market, who, for_operator=False, publishes_at=at).lines())
+            for other in prices.keys() - {who}:
+                assert other not in words
+                assert prices[other].rstrip("0").rstrip(".") not in words.replace(own.rstrip("0").rstrip("."), "")
+
+
+@given(CENTS, st.integers(0, 10**6))
+@settings(max_examples=examples(20), deadline=None)
+def test_from_then_on_every_participant_is_told_all_prices_and_no_name(cents: list[int], s: int) -> None:
+    market, prices = day_of(cents)
+    for who in prices:
+        story = story_of(market, who, for_operator=False, publishes_at=market.now - timedelta(microseconds=s))
+        told = only(story)
+        assert told.merit_order is not None
+        assert sorted(each.price_per_mwh for each in told.merit_order) == sorted(map(Decimal, prices.values()))
+        assert [each.participant for each in told.merit_order if each.participant] == [who]
+        assert (told.turning_price, told.turning_w) == (None, 0)
+        words = "\n".join(story.lines())
+        assert not [other for other in prices.keys() - {who} if other in words]
+
+
+def test_a_product_publishes_so_long_after_a_requests_end_and_one_that_does_not_say_never() -> None:
+    text = '[zones.DE-LU]\ncurrency = "EUR"\ntimezone = "Europe/Berlin"\n[products.peak]\npublish_after_s = 3600\n'
+    registry, request = Registry.parse(text), a_dispatch_request(product="peak")
+    assert registry.publishes_at(request) == request.ends_at + timedelta(hours=1)
+    assert registry.publishes_at(a_dispatch_request(product="other")) is None
+    with pytest.raises(ConfigError, match="publish_after_s: expected"):
+        Registry.parse(text.replace("3600", "-1"))
