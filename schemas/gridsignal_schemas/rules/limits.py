@@ -58,8 +58,11 @@ class Limits:
     disputes_of_version: int = 16
     """Of one version of a settlement; more are refused with DISPUTES."""
     requests_unsettled: int = 10_000
-    """Of one operator that are over and not settled; of more the one that ended first leaves memory unsettled: no
-    version of its settlements follows."""
+    """Of one operator that are over and not settled; of more the one that ended first leaves memory, and its orders are
+    settled from disk."""
+    settlements_outliving: int = 20_000
+    """Of one operator whose orders have left memory and that wait for a version or for disputes; of more the one that
+    has waited longest leaves, too: if it is not final no version follows, and if it is disputes are not taken."""
     price_per_mwh: int = MAX_PRICE_PER_MWH
     """A price further from zero is rejected with PRICE."""
     activation_fee: int = MAX_ACTIVATION_FEE

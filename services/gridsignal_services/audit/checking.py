@@ -158,6 +158,7 @@ class _Run:
             self._say(f"the record at offset {logged.offset} was changed: its key is not its zone")
         turn = self.deciding.turn_of(ledger, record.request_id) if isinstance(record, Clearing) else None
         outcome = ledger.apply(entry_of(logged, record))
+        self.measuring.settling.leave(ledger.forgotten)
         again = None
         if isinstance(record, TreeHead):
             self._head(logged, record, outcome)

@@ -6,13 +6,16 @@ them. The root of the partition's tree is found at one place of the log alone; t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import attrgetter
 
 from gridsignal_schemas.messages import Settlement
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.tracked import TrackedOrder
 from gridsignal_services.metering.older_readings import MOST_READ, Held, Place, place_of, says_more
 from gridsignal_services.metering.readings import Said
 from gridsignal_services.owning.due import Undecidable
@@ -91,13 +94,18 @@ class _Version:
 class SettlingAgain:
     """Follows one partition's ledger from its first record.
 
-    Bounded: by the settlements of the partition and the readings of their periods.
+    Bounded: by the settlements of the partition and the readings of their periods; by some kilobytes of each order that
+    has left the ledger and of which a version is still to come.
     """
 
     named: list[tuple[int, Settlement]]
     """Each with its offset."""
+    _awaited: Counter[str] = field(default_factory=Counter)
+    """How many versions of an order are still to come."""
     _at: dict[str | None, list[tuple[int, Settlement]]] = field(default_factory=dict)
     """By the root that it names, those whose place was not found so far."""
+    _left: dict[str, Book] = field(default_factory=dict)
+    """What orders that have left the ledger were kept with, by the order, until the last version named of it."""
     _begun: dict[int, Unsettled] = field(default_factory=dict)
     _lost: list[tuple[int, Settlement]] = field(default_factory=list)
     """Those that name no state before them in which they were owed."""
@@ -112,16 +120,18 @@ class SettlingAgain:
     def __post_init__(self) -> None:
         for offset, settlement in self.named:
             self._at.setdefault(settlement.inputs.root, []).append((offset, settlement))
+            self._awaited[settlement.order_id] += 1
 
     def before(self, ledger: Ledger) -> None:
         """Takes what is needed of the book, before the record at the ledger's position is reduced."""
-        if not self._at or not ledger.book.settlements:
+        if not self._at or not (ledger.book.settlements or self._left):
             return
         for offset, settlement in self._at.pop(ledger.tree.root().hex(), ()):
-            if settlement.order_id in ledger.book.settlements:
-                found = unsettled(ledger, settlement.order_id, settlement.status)
-                if found is not None:
-                    self._begun[offset] = found
+            order_id = settlement.order_id
+            self._awaited[order_id] -= 1
+            left = self._left.get(order_id) if self._awaited[order_id] else self._left.pop(order_id, None)
+            if (found := unsettled(ledger, order_id, settlement.status, left=left)) is not None:
+                self._begun[offset] = found
 
     def after(self, offset: int, settlement: Settlement) -> None:
         """One that held."""
@@ -129,6 +139,17 @@ class SettlingAgain:
             self._lost.append((offset, settlement))
         else:
             self._versions.setdefault(settlement.site, []).append(_Version(offset, settlement, found))
+
+    def leave(self, books: Iterable[Book]) -> None:
+        """Takes what the last record has made the ledger let go of, where a version is still to come."""
+        for book in books:
+            for order_id, settlement in book.settlements.items():
+                if not self._awaited[order_id]:
+                    continue
+                if order_id in book.orders:
+                    self._left[order_id] = _alone(book, book.orders[order_id])
+                elif order_id in self._left:
+                    self._left[order_id].settlements[order_id] = settlement
 
     def hear(self, held: Held) -> None:
         """A reading that is a measurement, in the order of the log."""
@@ -151,6 +172,22 @@ class SettlingAgain:
         ]
         found += [_again(version, are_gone=are_gone) for some in self._versions.values() for version in some]
         return sorted(found, key=attrgetter("offset"))
+
+
+def _alone(book: Book, order: TrackedOrder) -> Book:
+    """As much of a request that has left as one of its orders is settled from."""
+    request_id, site, key = order.order.request_id, order.order.site, order.offer_key
+    names = book.orders_of_site[site]
+    return Book(
+        requests={request_id: replace(book.requests[request_id], offers=[], orders=[], clearings=[])},
+        offers={} if key is None else {key: book.offers[key]},
+        orders={name: book.orders[name] for name in names},
+        orders_of_site={site: names},
+        settlements={order.order.order_id: book.settlements[order.order.order_id]},
+        sites={name: each for name, each in book.sites.items() if name == site},
+        declared={site: book.declared[site]},
+        fixed={name: each for name, each in book.fixed.items() if name[1] == site},
+    )
 
 
 def _again(version: _Version, *, are_gone: bool) -> SettledAgain:

@@ -19,6 +19,7 @@ PARTS = (
     "clock.py",
     "dispatch/finished.py",
     "dispatch/parts.py",
+    "dispatch/settled_tables.py",
     "dispatch/tables.py",
     "following.py",
     "headway.py",

@@ -178,7 +178,7 @@ class Door:
 
     def past(self, principal: Principal, work: Work) -> PastReader:
         """What they may read of what is over, at that work's expense."""
-        return PastReader(self._finished, principal, self.entitlements(principal), work)
+        return PastReader(self._finished, principal, self.entitlements(principal), work, self.replica.ledgers)
 
     async def request(
         self,

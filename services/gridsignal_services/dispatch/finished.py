@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from gridsignal_schemas.rules.baselines import FOR_EVER
-from gridsignal_services.clock import micros
+from gridsignal_services.clock import from_micros, micros
+from gridsignal_services.dispatch.parts import read
+from gridsignal_services.dispatch.settled_tables import find_settled, find_settled_at, find_settled_until
 from gridsignal_services.dispatch.tables import (
     MOST,
     MOST_BYTES,
@@ -150,6 +152,30 @@ class Finished:
     async def bodies(self, kept: Sequence[Kept], work: Work = NOBODYS) -> list[tuple[int, list[bytes]]]:
         """The partition and the parts of each, for `parts.read`."""
         return await self._read(work, lambda file: fetch(file, kept))
+
+    async def settled_order(self, order_id: str) -> Book | None:
+        """An order with its request, site and settlement as it left. None: it was not kept. Raises Unreadable."""
+        await self._written(lambda one: order_id in one.orders)
+        bodies = await self._read(NOBODYS, lambda file: find_settled(file, order_id))
+        if bodies is None:
+            return None
+        ledgers = await NOBODYS.each_away(read([(0, bodies)]))
+        return next((ledger.book for done in ledgers for ledger in done), None)
+
+    async def settled_at(
+        self, site: str, starts_at: datetime, ends_at: datetime, logged_by: datetime, now: datetime
+    ) -> list[str]:
+        """The orders of a site that touch a stretch of time, may still be corrected, and of which a version was
+        logged by then. Raises Unreadable."""
+        await self._written(lambda one: bool(one.orders))
+        asked = (site, micros(starts_at), micros(ends_at), micros(logged_by), micros(now))
+        return await self._read(NOBODYS, lambda file: find_settled_at(file, *asked))
+
+    async def settled_until(self) -> dict[str, datetime]:
+        """The latest end of the settled orders of each site. Raises Unreadable."""
+        await self._written(lambda one: bool(one.orders))
+        found = await self._read(NOBODYS, find_settled_until)
+        return {site: from_micros(ends_us) for site, ends_us in found.items()}
 
     async def aclose(self) -> None:
         """Forgets it all, but for what was settled."""
@@ -278,12 +304,19 @@ class Finished:
 
 
 def _under_way(book: Book, done: Future[None]) -> _UnderWay:
-    (tracked,) = book.requests.values()
-    request, orders = tracked.request, [order.order for order in book.orders.values()]
-    starts_at = min([request.starts_at, *(order.starts_at for order in orders)])
-    ends_at = max([request.ends_at, *(order.ends_at or FOR_EVER for order in orders)])
-    names = frozenset(order.order_id for order in orders)
-    return _UnderWay(request.request_id, names, request.zone, micros(starts_at), micros(ends_at), done)
+    """Of a request, or of a settlement alone."""
+    orders = [order.order for order in book.orders.values()]
+    periods = [(order.starts_at, order.ends_at or FOR_EVER) for order in orders]
+    periods += [(tracked.request.starts_at, tracked.request.ends_at) for tracked in book.requests.values()]
+    named = {(tracked.request.request_id, tracked.request.zone) for tracked in book.requests.values()}
+    for settlement in book.settlements.values() if not book.requests else ():
+        named.add((settlement.of.request_id, settlement.of.zone))
+        begins_at = [each.starts_at for each in settlement.newest.intervals[:1]] if settlement.newest else []
+        periods.append((min([*begins_at, settlement.ended_at]), settlement.ended_at))
+    ((request_id, zone),) = named
+    starts_at, ends_at = min(since for since, _ in periods), max(until for _, until in periods)
+    names = frozenset({*book.orders, *book.settlements})
+    return _UnderWay(request_id, names, zone, micros(starts_at), micros(ends_at), done)
 
 
 def _period(zones: Iterable[str], from_: datetime | None, to: datetime | None) -> Period:

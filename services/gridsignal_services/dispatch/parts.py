@@ -92,6 +92,7 @@ def parts_of(book: Book) -> Iterator[Part]:
         for field in ("sites", "declared", "orders_of_site"):
             if site in (held := getattr(book, field)):
                 getattr(part, field)[site] = held[site]
+        part.fixed = {key: fixed for key, fixed in book.fixed.items() if key[1] == site}
         yield Part(Kind.ORDERED if part.orders else Kind.OFFERED, site, frozenset(named[site]), part)
     yield Part(Kind.CLEARED, "", frozenset({operator}), Book(requests={name: tracked}))
 

@@ -32,8 +32,17 @@ class PastReader:
     """What one asker may read of the past: each request as a ledger of its own, in which what concerns them is all
     there is. What leaves a zone's ledger while an answer is made is found here from then on."""
 
-    def __init__(self, finished: Finished, principal: Principal, mine: Entitlements, work: Work) -> None:
+    def __init__(
+        self,
+        finished: Finished,
+        principal: Principal,
+        mine: Entitlements,
+        work: Work,
+        ledgers: Mapping[int, Ledger],
+    ) -> None:
+        """`ledgers` are those of the zones: a settlement may go on there after its order has left."""
         self._finished, self._principal, self._mine, self._work = finished, principal, mine, work
+        self._ledgers = ledgers
 
     async def entries(
         self,
@@ -105,7 +114,12 @@ class PastReader:
 
     async def _read(self, kept: Sequence[Kept]) -> list[Ledger]:
         pieces = read(await self._finished.bodies(kept, self._work))
-        return [ledger for done in await self._work.each_away(pieces) for ledger in done]
+        found = [ledger for done in await self._work.each_away(pieces) for ledger in done]
+        for ledger in found:
+            zones = self._ledgers.get(ledger.partition)
+            live = {} if zones is None else zones.book.settlements
+            ledger.book.settlements |= {name: live[name] for name in ledger.book.orders if name in live}
+        return found
 
 
 @contextmanager

@@ -98,7 +98,7 @@ class Dispatch:
         try:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(self._server.serve())
-                self._owner = Owner(self._replica, self._clock, election, self._heads, self._readings)
+                self._owner = Owner(self._replica, self._clock, election, self._heads, self._readings, self._finished)
                 lasting = [supervise("readings", self._read_meters()), supervise("owner", self._owner.run())]
                 if self._tree is not None:
                     lasting.append(supervise("tree", self._tree.run()))

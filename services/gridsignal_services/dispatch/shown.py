@@ -48,7 +48,7 @@ from gridsignal_services.dispatch.views import (
     SiteView,
 )
 from gridsignal_services.ledger.delivered import DeliveryInterval
-from gridsignal_services.ledger.tracked import TrackedSettlement
+from gridsignal_services.ledger.tracked import SettledOrder, TrackedSettlement
 from gridsignal_services.rest.accept import CSV, HTML, JSON
 from gridsignal_services.settlement.delivery import amount
 
@@ -115,7 +115,8 @@ def _statement() -> Statement:
     view, sums = _settlement(), Sums()
     sums.add(view.settlement)
     ended_at = view.settlement.intervals[-1].ends_at
-    tracked = TrackedSettlement(view.settlement.order_id, ended_at, view.state, view.settlement, view.logged_at)
+    of = SettledOrder.named_by(view.settlement, timedelta(days=14), ended_at + timedelta(days=1098))
+    tracked = TrackedSettlement(view.settlement.order_id, of, ended_at, view.state, view.settlement, view.logged_at)
     return Statement(
         month="2024-05",
         of=f"participant:{view.settlement.participant}",

@@ -16,13 +16,22 @@ from gridsignal_schemas.messages import DispatchRequest
 from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_services.clock import from_micros, micros
 from gridsignal_services.dispatch.parts import REQUESTS, Kind, Part, parts_of
+from gridsignal_services.dispatch.settled_tables import (
+    LOOKING_UP,
+    SETTLED,
+    UNSETTLING,
+    body_of,
+    unsettle,
+    write_settled,
+)
 from gridsignal_services.kept_file import TooMany
 from gridsignal_services.ledger.book import Book
 
 MOST = 1000
 MOST_BYTES = 16 * 1024 * 1024
 """Some five thousand offers: less than a second of reading, and four times as much memory while the answer is made."""
-TABLES = """
+TABLES = (
+    """
 create table stamp (text text);
 create table reach (partition integer primary key, position integer);
 create table finished (
@@ -41,6 +50,8 @@ create table concerned (
 create index of_request on concerned (number, name, kind);
 create index by_length on concerned (name, kind, ends_us - starts_us);
 """
+    + SETTLED
+)
 """A row of `concerned` has the period of what its name sees there: others' orders move no bound of an answer."""
 
 
@@ -53,7 +64,7 @@ _DELETING = (
     "delete from finished where number = ?",
 )
 _REACH = "update reach set position = min(position, ?) where partition = ?"
-FORGETTING = (_FROM_HERE_ON, *_DELETING, _REACH)
+FORGETTING = (_FROM_HERE_ON, *_DELETING, UNSETTLING, _REACH)
 """What a start does for each partition and the position where it begins: it costs by what it forgets."""
 _LONGEST = "select max(ends_us - starts_us) from concerned where name = ? and kind = ?"
 _CONCERNED = """
@@ -86,7 +97,10 @@ cross join ordered on ordered.part = part.id
 where name = ? and concerned.kind = ? and concerned.ends_us > ? and concerned.ends_us < ? and concerned.starts_us < ?
 and zone in (select value from json_each(?)) and part.site = ?
 """
-LOOKING = (_LONGEST, _CONCERNED, _OF_REQUEST, _OF_ORDER, _HEAD, _AT_SITE)
+LOOKING = (
+    *(_LONGEST, _CONCERNED, _OF_REQUEST, _OF_ORDER, _HEAD, _AT_SITE),
+    *LOOKING_UP,
+)
 """What a question does before it reads: it costs by what it finds."""
 
 
@@ -119,10 +133,13 @@ class Period(NamedTuple):
 
 
 def write(file: sqlite3.Connection, partition: int, offset: int, book: Book) -> None:
-    """Puts a book that holds one request into the tables, in place of what they have of it.
+    """Puts a book that holds one request into the tables, in place of what they have of it; or one settlement alone.
 
     Its own row comes last, and nothing is found without that: what could not be written whole is not there.
     """
+    write_settled(file, partition, offset, book)
+    if not book.requests:
+        return
     (tracked,) = book.requests.values()
     request = tracked.request
     written = [(part, part.body) for part in parts_of(book)]
@@ -159,6 +176,7 @@ def _concerned(part: Part, request: DispatchRequest) -> Iterator[tuple[str, Kind
 def forget(file: sqlite3.Connection, partition: int, position: int) -> None:
     """Takes out what was let go of from a position on."""
     _delete(file, file.execute(_FROM_HERE_ON, (partition, position)).fetchall())
+    unsettle(file, partition, position)
     file.execute(_REACH, (position, partition))
 
 
@@ -214,11 +232,7 @@ def find_periods(
 
 def fetch(file: sqlite3.Connection, kept: Sequence[Kept]) -> list[tuple[int, list[bytes]]]:
     """The partition and the parts of each."""
-    return [(one.partition, [_body(file, part) for part in one.parts]) for one in kept]
-
-
-def _body(file: sqlite3.Connection, part: int) -> bytes:
-    return zlib.decompress(file.execute("select body from part where id = ?", (part,)).fetchone()[0])
+    return [(one.partition, [body_of(file, part) for part in one.parts]) for one in kept]
 
 
 def _rows(

@@ -64,6 +64,10 @@ class Book:
     """Of orders that are over, by the order."""
     settlements_owed: dict[str, None] = field(default_factory=dict)
     """Orders of which a version is owed, the longest first."""
+    outliving: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Settlements whose orders have left, by the operator, the longest first: a version or a dispute is awaited."""
+    leaving: dict[str, None] = field(default_factory=dict)
+    """Those of them that leave with the next record."""
     fixed: dict[tuple[str, str], Fixed] = field(default_factory=dict)
     """Baselines from history, by request and site."""
     baselines_owed: dict[tuple[str, str], str] = field(default_factory=dict)

@@ -4,6 +4,7 @@ A request leaves the book when it has been over for a day, or its operator has t
 more and nobody waits for word of it.
 It leaves as a book of its own, with all that a reader of it asks for. That is put together piece by piece while the
 request is still in the book; then it leaves at once, whole; what nobody finds any more is cleared away piece by piece.
+A settlement that waits for something stays behind, and leaves as a book of its own once it stands.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import accumulate
 
-from gridsignal_schemas.messages import Timer
 from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD, SettlementState
 from gridsignal_schemas.rules.limits import LIMITS
+from gridsignal_services.ledger import settlements
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import block_ahead
 from gridsignal_services.ledger.pieces import Steps, pieces
-from gridsignal_services.ledger.tracked import Ahead, TrackedOrder, TrackedRequest
+from gridsignal_services.ledger.tracked import Ahead, TrackedOrder, TrackedRequest, TrackedSettlement
 
 _COMPARED = 256
 """Pairs of orders in one piece, about a millisecond."""
@@ -33,8 +35,14 @@ _A_REQUEST = 16
 
 
 def forget(book: Book, gone: list[Book]) -> Steps[None]:
-    """Adds requests that can go by now, each as a book of its own; called before a record is reduced."""
+    """Adds what can go by now, each request and settlement as a book of its own; called before a record is reduced."""
     left = A_RECORD
+    while left > 0 and book.leaving:
+        left -= _A_REQUEST
+        order_id = next(iter(book.leaving))
+        del book.leaving[order_id]
+        gone.append(Book(now=book.now, settlements={order_id: settlements.leave(book, order_id)}))
+        yield
     while left > 0 and (queue := _next_queue(book)) is not None:
         since, request_id = queue[0]
         tracked = book.requests[request_id]
@@ -83,8 +91,8 @@ def _is_needed(book: Book, tracked: TrackedRequest) -> bool:
 def _is_unsettled(book: Book, tracked: TrackedRequest) -> bool:
     if len(book.over[tracked.request.operator]) > LIMITS.requests_unsettled:
         return False
-    settlements = (book.settlements[name] for name in tracked.orders if name in book.settlements)
-    return any(settlement.state is not SettlementState.SETTLED for settlement in settlements)
+    found = (book.settlements[name] for name in tracked.orders if name in book.settlements)
+    return any(settlement.state is not SettlementState.SETTLED for settlement in found)
 
 
 class _Taken:
@@ -121,7 +129,7 @@ def _alone(book: Book, tracked: TrackedRequest) -> Steps[tuple[Book, _Taken]]:
     for order in _orders(book, tracked):
         alone.orders[order.order.order_id] = order
         if (settlement := book.settlements.get(order.order.order_id)) is not None:
-            alone.settlements[order.order.order_id] = settlement
+            alone.settlements[order.order.order_id] = as_it_is(settlement)
         orders_of_site.setdefault(order.order.site, []).append(order)
     for site, orders in orders_of_site.items():
         alone.orders_of_site[site] = dict.fromkeys(order.order.order_id for order in orders)
@@ -172,6 +180,11 @@ def _ends_at(tracked: TrackedOrder) -> datetime:
     return tracked.order.ends_at or FOR_EVER
 
 
+def as_it_is(tracked: TrackedSettlement) -> TrackedSettlement:
+    """A copy: the settlement may go on."""
+    return replace(tracked, disputes=[replace(each) for each in tracked.disputes])
+
+
 def _orders(book: Book, tracked: TrackedRequest) -> Iterator[TrackedOrder]:
     return map(book.orders.__getitem__, tracked.orders)
 
@@ -208,11 +221,6 @@ def _leave(book: Book, alone: Book, taken: _Taken) -> None:
         left = book.orders_of_site[site]
         for order_id in names:
             del left[order_id], book.orders[order_id]
-    for order_id in alone.settlements:
-        del book.settlements[order_id]
-        book.settlements_owed.pop(order_id, None)
-        for timer in (Timer.SETTLE, Timer.SETTLE_FINALLY, Timer.DISPUTE_END):
-            book.timers.clear(timer, order_id)
     for key in alone.fixed:
         del book.fixed[key]
     for offer in alone.offers.values():
@@ -225,6 +233,11 @@ def _leave(book: Book, alone: Book, taken: _Taken) -> None:
         book.past.keep_audience(request_id, tracked.audience)
         book.announcements.drop_orders_of(request_id)
         del book.requests[request_id]
+    for order_id in alone.settlements:
+        if book.settlements[order_id].state is SettlementState.SETTLED:
+            settlements.leave(book, order_id)
+        else:
+            settlements.outlive(book, book.settlements[order_id])
 
 
 def _clear_away(book: Book, alone: Book) -> Steps[None]:

@@ -10,6 +10,7 @@ from gridsignal_schemas.messages import (
     Decision,
     DispatchOrder,
     Firmness,
+    RuleName,
     RunMode,
     Timer,
 )
@@ -35,7 +36,7 @@ from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import derived_id
 from gridsignal_services.ledger.fixing import owe_baselines
 from gridsignal_services.ledger.pieces import Steps, pieces
-from gridsignal_services.ledger.tracked import Step, TrackedOffer, TrackedOrder, TrackedSettlement
+from gridsignal_services.ledger.tracked import SettledOrder, Step, TrackedOffer, TrackedOrder, TrackedSettlement
 from gridsignal_services.settlement.pinned import rule_of
 
 _OUTDATES_REASONS = frozenset({Event.SELECT, Event.WITHDRAW, Event.EXPIRE})
@@ -93,7 +94,17 @@ def _await_settlement(book: Book, tracked: TrackedOrder) -> None:
     if rule is None or tracked.state in ORDER_NEVER_HELD or order.run_mode is RunMode.DRY_RUN:
         return
     said, ended_at = rule_of(rule.parameters), order.ends_at or book.now
-    book.settlements[order.order_id] = TrackedSettlement(order.order_id, ended_at)
+    of = SettledOrder(
+        zone=order.zone,
+        request_id=order.request_id,
+        participant=order.participant,
+        site=order.site,
+        rule=RuleName(name=rule.name, version=rule.version, sha256=rule.sha256),
+        dispute_window=timedelta(seconds=said.dispute_window_s),
+        corrected_until=ended_at + timedelta(seconds=said.corrections_until_s),
+        revision=order.revision,
+    )
+    book.settlements[order.order_id] = TrackedSettlement(order.order_id, of, ended_at)
     for timer, wait_s in ((Timer.SETTLE, said.provisional_after_s), (Timer.SETTLE_FINALLY, said.final_after_s)):
         book.timers.set(timer, order.order_id, order.revision, ended_at + timedelta(seconds=wait_s), order.zone)
 
@@ -168,8 +179,13 @@ def move_request(book: Book, request_id: str, event: Event) -> None:
 
 
 def follow_settlements(book: Book, request_id: str) -> None:
-    """A completed request stands as the settlements of its orders do: any disputed, all settled, or not yet."""
-    tracked = book.requests[request_id]
+    """A completed request stands as the settlements of its orders do: any disputed, all settled, or not yet.
+
+    One that has left the book stays as it was.
+    """
+    tracked = book.requests.get(request_id)
+    if tracked is None:
+        return
     settlements = [book.settlements[name].state for name in tracked.orders if name in book.settlements]
     if tracked.state not in _SETTLING or not settlements:
         return

@@ -2,15 +2,19 @@
 
 The amounts are not the reduce's to check, for readings lie elsewhere: whoever has the log computes them again.
 What it checks is that the order is over, that this version is the next and owed, and that the rule is the request's.
+
+A settlement outlives its order in the book while a version of it is due, disputed or open to dispute. One that stands
+leaves, too, but for what is in `past`; a correction that fits what is known there brings it back.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import (
     DisputeRejected,
+    RuleName,
     Settlement,
     SettlementDispute,
     SettlementStatus,
@@ -25,12 +29,12 @@ from gridsignal_services.ledger.clearing import derived_id
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.moves import follow_settlements
 from gridsignal_services.ledger.ordering import audience_of_site
-from gridsignal_services.ledger.tracked import TrackedDispute, TrackedSettlement
-from gridsignal_services.settlement.pinned import rule_of
-from gridsignal_services.settlement.rules import SettlementRule
+from gridsignal_services.ledger.past import KnownSettlement
+from gridsignal_services.ledger.tracked import SettledOrder, TrackedDispute, TrackedSettlement
 
-_ADDRESS = ("zone", "request_id", "participant", "site", "order_id")
+_ADDRESS = ("zone", "request_id", "participant", "site")
 _CORRECTABLE = frozenset({SettlementState.FINAL, SettlementState.DISPUTED, SettlementState.SETTLED})
+_STANDS = frozenset({SettlementState.FINAL, SettlementState.SETTLED})
 _EVENTS = {
     SettlementStatus.PROVISIONAL: Event.PROVISION,
     SettlementStatus.FINAL: Event.FINALISE,
@@ -55,15 +59,64 @@ def is_correctable(book: Book, tracked: TrackedSettlement) -> bool:
     """Whether a later reading still gives it another version."""
     if tracked.state not in _CORRECTABLE or tracked.owed is not None:
         return False
-    if tracked.version >= LIMITS.versions_of_settlement:
-        return False
-    return book.now <= tracked.ended_at + timedelta(seconds=_rule(book, tracked).corrections_until_s)
+    return tracked.version < LIMITS.versions_of_settlement and book.now <= tracked.of.corrected_until
+
+
+def newest_of(book: Book, order_id: str, kept: TrackedSettlement | None) -> TrackedSettlement | None:
+    """A settlement as it stands: in the book, or as it was kept when it left, if a version may still follow that."""
+    if (tracked := book.settlements.get(order_id)) is not None or kept is None or kept.newest is None:
+        return tracked
+    known = come_back(book, kept.newest)
+    return kept if known is not None and known.version == kept.version else None
+
+
+def come_back(book: Book, version: Settlement) -> TrackedSettlement | None:
+    """The settlement of an order that has left and whose version this says it is, as it would be in the book."""
+    known = book.past.settlements.find(version.order_id, _what(version, version.rule))
+    if known is None:
+        return None
+    of = SettledOrder.named_by(version, known.dispute_window, known.corrected_until)
+    return TrackedSettlement(version.order_id, of, known.ended_at, SettlementState.SETTLED, before=known.version)
+
+
+def outlive(book: Book, tracked: TrackedSettlement) -> None:
+    """From now on it is in the book without its order; of too many the first leaves, whatever it waits for."""
+    theirs = book.outliving.setdefault(_operator_of(book, tracked), {})
+    theirs[tracked.order_id] = None
+    if len(theirs) > LIMITS.settlements_outliving:
+        book.leaving[next(iter(theirs))] = None
+
+
+def leave(book: Book, order_id: str) -> TrackedSettlement:
+    """A settlement without its order leaves the book; one that stands is known from then on."""
+    tracked = book.settlements.pop(order_id)
+    operator = _operator_of(book, tracked)
+    if (theirs := book.outliving.get(operator)) is not None:
+        theirs.pop(order_id, None)
+        if not theirs:
+            del book.outliving[operator]
+    for timer in (Timer.SETTLE, Timer.SETTLE_FINALLY, Timer.DISPUTE_END):
+        book.timers.clear(timer, order_id)
+    book.settlements_owed.pop(order_id, None)
+    if tracked.state in _STANDS:
+        of = tracked.of
+        known = KnownSettlement(tracked.version, tracked.ended_at, of.corrected_until, of.dispute_window)
+        book.past.settlements.add(order_id, _what(of, of.rule), known, book.now)
+    return tracked
+
+
+def _operator_of(book: Book, tracked: TrackedSettlement) -> str:
+    return book.past.operator_of(tracked.of.request_id) or ""
+
+
+def _what(named: SettledOrder | Settlement, rule: RuleName) -> tuple[object, ...]:
+    return (*(getattr(named, name) for name in _ADDRESS), rule.name, rule.version, rule.sha256)
 
 
 def settle(book: Book, entry: Entry, settlement: Settlement) -> Outcome:
     """A version that is owed, or the correction of a final one."""
-    tracked = book.settlements.get(settlement.order_id)
-    if tracked is None or not _is_of(book, settlement):
+    tracked = book.settlements.get(settlement.order_id) or come_back(book, settlement)
+    if tracked is None or not _is_of(tracked, settlement):
         return Outcome(False, (fault("NOT_OVER", "/order_id", "expected an order that is over and is settled"),))
     if problem := _version_fault(book, tracked, settlement):
         return Outcome(False, (problem,))
@@ -72,14 +125,13 @@ def settle(book: Book, entry: Entry, settlement: Settlement) -> Outcome:
         tracked.owed = None
         book.settlements_owed.pop(settlement.order_id, None)
     tracked.newest, tracked.logged_at = settlement, book.now
+    book.settlements[settlement.order_id] = tracked
     _move(book, tracked, state)
     return Outcome(True, audience=audience_of_site(book, settlement))
 
 
 def _version_fault(book: Book, tracked: TrackedSettlement, settlement: Settlement) -> Detail | None:
-    rule = book.requests[settlement.request_id].request.settlement
-    named = settlement.rule
-    if rule is None or (named.name, named.version, named.sha256) != (rule.name, rule.version, rule.sha256):
+    if settlement.rule != tracked.of.rule:
         return fault("RULE_OF_REQUEST", "/rule", "expected the rule of the request")
     if settlement.version != tracked.version + 1 or settlement.supersedes != (tracked.version or None):
         expected = f"expected version {tracked.version + 1} after {tracked.version}, got {settlement.version}"
@@ -96,7 +148,7 @@ def _version_fault(book: Book, tracked: TrackedSettlement, settlement: Settlemen
 def dispute(book: Book, entry: Entry, dispute: SettlementDispute) -> Outcome:
     """A participant holds the newest version to be wrong; the same again is a repeat."""
     tracked = book.settlements.get(dispute.order_id)
-    if tracked is None or tracked.newest is None or not _is_of(book, dispute):
+    if tracked is None or tracked.newest is None or not _is_of(tracked, dispute):
         return Outcome(False, (_UNKNOWN,))
     for known in tracked.disputes:
         if _is_about(known.dispute, dispute):
@@ -127,7 +179,7 @@ def _dispute_fault(book: Book, tracked: TrackedSettlement, dispute: SettlementDi
 def reject(book: Book, entry: Entry, rejected: DisputeRejected) -> Outcome:
     """The operator's answer to a dispute of the newest version that has none."""
     tracked = book.settlements.get(rejected.order_id)
-    if tracked is None or not _is_of(book, rejected):
+    if tracked is None or not _is_of(tracked, rejected):
         return Outcome(False, (_UNKNOWN,))
     known = next((each for each in tracked.disputes if _is_about(each.dispute, rejected)), None)
     if known is not None and known.answer is not None:
@@ -150,30 +202,27 @@ def accept_in_silence(book: Book, order_id: str) -> None:
 
 def _move(book: Book, tracked: TrackedSettlement, state: SettlementState) -> None:
     """Sets the end of its window, and moves its request with it."""
-    tracked.state, order = state, book.orders[tracked.order_id].order
+    tracked.state, of = state, tracked.of
     if state is SettlementState.FINAL:
         until = _window_ends_at(book, tracked)
-        book.timers.set(Timer.DISPUTE_END, tracked.order_id, order.revision, until, order.zone)
+        book.timers.set(Timer.DISPUTE_END, tracked.order_id, of.revision, until, of.zone)
     else:
         book.timers.clear(Timer.DISPUTE_END, tracked.order_id)
-    follow_settlements(book, order.request_id)
+    if tracked.order_id not in book.orders:
+        book.leaving.pop(tracked.order_id, None)
+        outlive(book, tracked)
+        if state is SettlementState.SETTLED:
+            book.leaving[tracked.order_id] = None
+    follow_settlements(book, of.request_id)
 
 
 def _window_ends_at(book: Book, tracked: TrackedSettlement) -> datetime:
-    return (tracked.logged_at or book.now) + timedelta(seconds=_rule(book, tracked).dispute_window_s)
+    return (tracked.logged_at or book.now) + tracked.of.dispute_window
 
 
-def _rule(book: Book, tracked: TrackedSettlement) -> SettlementRule:
-    rule = book.requests[book.orders[tracked.order_id].order.request_id].request.settlement
-    if rule is None:
-        raise LookupError("expected a request with a rule")
-    return rule_of(rule.parameters)
-
-
-def _is_of(book: Book, record: Settlement | SettlementDispute | DisputeRejected) -> bool:
+def _is_of(tracked: TrackedSettlement, record: Settlement | SettlementDispute | DisputeRejected) -> bool:
     """Whether it names the order's own request and site, and its settlement."""
-    order = book.orders[record.order_id].order
-    is_its = all(getattr(order, name) == getattr(record, name) for name in _ADDRESS)
+    is_its = all(getattr(tracked.of, name) == getattr(record, name) for name in _ADDRESS)
     return is_its and record.settlement_id == settlement_id_of(record.order_id)
 
 

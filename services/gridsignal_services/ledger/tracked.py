@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from gridsignal_schemas.frames import Receipt
@@ -19,6 +19,7 @@ from gridsignal_schemas.messages import (
     OrderState,
     QuantityKind,
     ResponseKind,
+    RuleName,
     Settlement,
     SettlementDispute,
     SettlementStatus,
@@ -199,11 +200,42 @@ class TrackedDispute:
     """Its operator's; a new version answers it, too."""
 
 
+class SettledOrder(NamedTuple):
+    """What the records about a settlement are held against: the order may have left the book before them."""
+
+    zone: str
+    request_id: str
+    participant: str
+    site: str
+    rule: RuleName
+    """The rule of its request."""
+    dispute_window: timedelta
+    corrected_until: datetime
+    """Until when a later reading gives another version."""
+    revision: int
+    """The order's, or of a settlement that comes back its version: its timers have it."""
+
+    @classmethod
+    def named_by(cls, settlement: Settlement, dispute_window: timedelta, corrected_until: datetime) -> SettledOrder:
+        """The order of a version, for one that comes back."""
+        return cls(
+            settlement.zone,
+            settlement.request_id,
+            settlement.participant,
+            settlement.site,
+            settlement.rule,
+            dispute_window,
+            corrected_until,
+            settlement.version,
+        )
+
+
 @dataclass(slots=True)
 class TrackedSettlement:
     """What an order came to so far, and what is still to come."""
 
     order_id: str
+    of: SettledOrder
     ended_at: datetime
     """The end of the order: its rule counts from here."""
     state: SettlementState = SettlementState.DUE
@@ -215,11 +247,13 @@ class TrackedSettlement:
     """The version that its owner has still to write."""
     disputes: list[TrackedDispute] = field(default_factory=list)
     """Of all versions, the oldest first."""
+    before: int = 0
+    """How many versions there were when it left the book; it is back for a later one."""
 
     @property
     def version(self) -> int:
         """The newest; 0 where there is none."""
-        return 0 if self.newest is None else self.newest.version
+        return self.before if self.newest is None else self.newest.version
 
     @property
     def open_disputes(self) -> list[TrackedDispute]:

@@ -26,7 +26,8 @@ STREAM = "readings"
 
 _WITHIN_S = 20.0
 """How long the end of the log is waited for."""
-Heard = Callable[[MeterReading], None]
+Heard = Callable[[MeterReading, datetime], None]
+"""Told of a reading, and when it was logged by grid time."""
 
 
 class Said(NamedTuple):
@@ -117,7 +118,8 @@ class ReadingsReader:
         site = self._registry.sites.get(reading.site)
         if site is not None and site.zone != reading.zone:
             return
-        if faults := reading_faults(reading, grid_time(grid, record.appended_us), None):
+        logged_at = grid_time(grid, record.appended_us)
+        if faults := reading_faults(reading, logged_at, None):
             self.meters.pass_over(reading, faults[0])
             return
         if site is not None and (above := capacity_faults(reading, site.capacity_w)):
@@ -125,4 +127,4 @@ class ReadingsReader:
         self._newest[reading.site] = record.offset
         self.meters.add(reading, record.offset, bytes.fromhex(sha256_of(record.value)))
         for heard in self._listeners:
-            heard(reading)
+            heard(reading, logged_at)

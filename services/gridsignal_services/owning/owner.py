@@ -42,7 +42,7 @@ from gridsignal_services.owning.due import (
     why,
 )
 from gridsignal_services.owning.heads import Heads
-from gridsignal_services.owning.settler import Settler
+from gridsignal_services.owning.settler import OrdersThatLeft, Settler
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Outage, logger
 from gridsignal_services.work import NOBODYS
@@ -90,10 +90,11 @@ class Owner:
         election: Election,
         heads: Heads | None = None,
         meters: ReadingsReader | None = None,
+        left: OrdersThatLeft | None = None,
     ) -> None:
-        """Without `heads` it writes none, without `meters` it settles nothing."""
+        """Without `heads` it writes none, without `meters` it settles nothing, without `left` nothing that left."""
         self._replica, self._clock, self._election, self._heads = replica, clock, election, heads
-        self._settler = None if meters is None else Settler(replica, meters, self._append, self._pass_over)
+        self._settler = None if meters is None else Settler(replica, meters, self._append, self._pass_over, left)
         self.partitions: frozenset[int] = frozenset()
         """Those it acts on now."""
         self._ahead: dict[int, _Ahead] = {}

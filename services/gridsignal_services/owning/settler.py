@@ -1,32 +1,34 @@
 """Settles orders for their zone's owner: reads what meters said up to the end of the log, computes beside the loop.
 
 What is owed follows from the ledger's state, so a crash between any two records repeats nothing and loses nothing.
-A reading that comes after a final version has its orders looked at again; after a start all readings come once more,
-and each settlement names those that it has counted.
+A reading that comes after a final version has its orders looked at again, whether they are in memory or on disk; after
+a start all readings come once more, and each settlement names those that it has counted.
 
-Bounded: AT_ONCE orders at a time on each partition; a stretch of time for each site of the registry that has said
-something since it was looked at. When full: what is owed waits its turn. Conflates: readings of a site, to the stretch
-that holds them all.
+Bounded: AT_ONCE versions at a time on each partition; of each site of the registry, and each four weeks of its
+readings, when the newest was logged. When full: what is owed waits its turn. Conflates: readings of a site and four
+weeks.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
+from typing import NamedTuple, Protocol
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
-from gridsignal_schemas.messages import BaselineFixed, MeterReading, Record, Settlement
-from gridsignal_schemas.rules.baselines import FOR_EVER
+from gridsignal_schemas.messages import BaselineFixed, MeterReading, Record, Settlement, SettlementStatus
 from gridsignal_services.bus import LogUnavailable
+from gridsignal_services.clock import EPOCH
 from gridsignal_services.kept_file import Unreadable
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.owning.due import PassedOver, Subject, Undecidable, baseline_subject, subject_of
 from gridsignal_services.owning.fixing import Unfixed, unfixed
-from gridsignal_services.owning.settling import Unsettled, correctable, next_unsettled
+from gridsignal_services.owning.settling import Unsettled, owed_versions, settlement_subject, unsettled
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Outage, logger
 from gridsignal_services.work import NOBODYS
@@ -38,7 +40,41 @@ _RETRY_S = 0.5
 _TRIES = 8
 """To read a site's history as of one moment, while its meters speak of those days."""
 Append = Callable[[Ledger, Sequence[Record]], Awaitable[bool]]
-_Stretch = tuple[datetime, datetime]
+_WEEKS = timedelta(days=28)
+_WRITTEN_WITHIN = timedelta(hours=1)
+"""What was logged longer before a version was counted by it: else it may have come while that was written."""
+
+
+class _Heard(NamedTuple):
+    """Four weeks of a site."""
+
+    site: str
+    number: int
+    """Of four weeks since 1970."""
+
+    @property
+    def starts_at(self) -> datetime:
+        return EPOCH + self.number * _WEEKS
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.starts_at + _WEEKS
+
+
+class OrdersThatLeft(Protocol):
+    """What was kept of orders that have left the ledger's memory."""
+
+    async def settled_order(self, order_id: str) -> Book | None:
+        """The order with its request, its site and its settlement. None: it was not kept. Raises Unreadable."""
+
+    async def settled_at(
+        self, site: str, starts_at: datetime, ends_at: datetime, logged_by: datetime, now: datetime
+    ) -> list[str]:
+        """The orders of a site that touch a stretch of time, may still be corrected, and of which a version was
+        logged by then. Raises Unreadable."""
+
+    async def settled_until(self) -> Mapping[str, datetime]:
+        """The latest end of the settled orders of each site. Raises Unreadable."""
 
 
 class Settler:
@@ -50,13 +86,19 @@ class Settler:
         meters: ReadingsReader,
         append: Append,
         pass_over: Callable[[Ledger, Subject, str], None],
+        left: OrdersThatLeft | None = None,
     ) -> None:
+        """Without `left` nothing is corrected that has left the ledger's memory."""
         self._replica, self._meters, self._append, self._pass_over = replica, meters, append, pass_over
+        self._left = left
         self._mine: frozenset[int] = frozenset()
         """The partitions that are ours."""
+        self._fresh: frozenset[int] = frozenset()
+        """Those of them of which we don't know yet until when sites had orders."""
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._heard: dict[int, dict[str, _Stretch]] = {}
-        """By partition of ours and site, of when something was said since it was looked at."""
+        self._heard: dict[int, dict[_Heard, datetime]] = {}
+        """By partition, of when something was said since it was looked at, and when the newest of it was logged; of
+        those that are not ours since the start, for they may be some day."""
         self._until: dict[str, datetime] = {}
         """The latest end of the orders that each site has settled: what is said of later times corrects nothing."""
         self._moved = asyncio.Event()
@@ -71,7 +113,7 @@ class Settler:
     @property
     def at_rest(self) -> bool:
         """Whether all that meters said has been looked at."""
-        return not self._tasks and not any(self._heard.values())
+        return not self._tasks and not self._fresh and not any(map(self._heard.get, self._mine))
 
     async def moved(self) -> None:
         """Returns when meters have said something since the last call."""
@@ -80,17 +122,10 @@ class Settler:
 
     def take_over(self, mine: frozenset[int]) -> None:
         """Whoever owned a partition before may have left a later reading to us; what is no longer ours is theirs."""
-        fresh, self._mine = mine - self._mine, mine
-        for partition in self._heard.keys() - mine:
-            del self._heard[partition]
+        self._fresh = (self._fresh & mine) | (mine - self._mine)
+        self._mine = mine
         for partition in self._tasks.keys() - mine:
             self._tasks.pop(partition).cancel()
-        for partition in fresh:
-            book = self._replica.ledgers[partition].book
-            for order_id, settlement in book.settlements.items():
-                if settlement.newest is not None:
-                    self._wait_for_more(settlement.newest.site, settlement.ended_at)
-                    self._add(partition, settlement.newest.site, book.orders[order_id].order.starts_at, FOR_EVER)
 
     def go_on(self, ledger: Ledger, passed_over: PassedOver) -> None:
         """Begins to settle what is owed and to look at what was said since, unless that is under way."""
@@ -100,23 +135,24 @@ class Settler:
         if task is not None:
             self._tasks.pop(ledger.partition).result()
         owes = any(baseline_subject(*key) not in passed_over for key in ledger.book.baselines_owed)
-        if owes or self._heard.get(ledger.partition) or next(next_unsettled(ledger, passed_over), None) is not None:
+        owes = owes or any(True for _ in owed_versions(ledger, passed_over))
+        if owes or ledger.partition in self._fresh or self._heard.get(ledger.partition):
             self._tasks[ledger.partition] = asyncio.create_task(self._settle(ledger, passed_over))
 
-    def _hear(self, reading: MeterReading) -> None:
-        if (until := self._until.get(reading.site)) is not None and reading.starts_at < until:
-            partition = partition_of(reading.zone, TOPICS["dispatch"].partitions)
-            if partition not in self._mine:
-                return
-            self._add(partition, reading.site, reading.starts_at, reading.ends_at)
+    def _hear(self, reading: MeterReading, logged_at: datetime) -> None:
+        partition = partition_of(reading.zone, TOPICS["dispatch"].partitions)
+        is_known = partition in self._mine and partition not in self._fresh
+        if not is_known or reading.starts_at < self._until.get(reading.site, EPOCH):
+            self._add(partition, reading.site, reading.starts_at, reading.ends_at, logged_at)
 
     def _wait_for_more(self, site: str, ended_at: datetime) -> None:
         self._until[site] = max(self._until.get(site, ended_at), ended_at)
 
-    def _add(self, partition: int, site: str, starts_at: datetime, ends_at: datetime) -> None:
+    def _add(self, partition: int, site: str, starts_at: datetime, ends_at: datetime, logged_at: datetime) -> None:
         heard = self._heard.setdefault(partition, {})
-        since, until = heard.get(site, (starts_at, ends_at))
-        heard[site] = min(since, starts_at), max(until, ends_at)
+        for number in range((starts_at - EPOCH) // _WEEKS, (ends_at - EPOCH) // _WEEKS + 1):
+            key = _Heard(site, number)
+            heard[key] = max(heard.get(key, logged_at), logged_at)
         self._moved.set()
 
     async def _settle(self, ledger: Ledger, passed_over: PassedOver) -> None:
@@ -127,24 +163,72 @@ class Settler:
             self._outage.say(away)
             await asyncio.sleep(_RETRY_S)
             return
-        heard = self._heard.pop(ledger.partition, {})
-        unsettled = list(islice(next_unsettled(ledger, passed_over), _AT_ONCE))
-        unsettled += correctable(ledger, self._concerned(ledger, heard), passed_over)
         try:
-            for start in range(0, len(unsettled), _AT_ONCE):
-                await self._settle_some(ledger, unsettled[start : start + _AT_ONCE])
+            if ledger.partition in self._fresh:
+                await self._learn_ends(ledger)
+            await self._settle_some(ledger, list(islice(owed_versions(ledger, passed_over), _AT_ONCE)), passed_over)
+            await self._look_at_heard(ledger, passed_over)
         except (LogUnavailable, Unreadable) as away:
-            self._heard[ledger.partition] = heard | self._heard.get(ledger.partition, {})
             self._outage.say(away)
             await asyncio.sleep(_RETRY_S)
             return
         self._outage.over()
 
-    async def _settle_some(self, ledger: Ledger, unsettled: Sequence[Unsettled]) -> None:
-        made = [found for each in unsettled if (found := await self._made(ledger, each)) is not None]
+    async def _learn_ends(self, ledger: Ledger) -> None:
+        ends = {} if self._left is None else await self._left.settled_until()
+        for site, ended_at in ends.items():
+            self._wait_for_more(site, ended_at)
+        for settlement in ledger.book.settlements.values():
+            self._wait_for_more(settlement.of.site, settlement.ended_at)
+        heard = self._heard.get(ledger.partition, {})
+        for stretch in [each for each in heard if each.starts_at >= self._until.get(each.site, EPOCH)]:
+            del heard[stretch]
+        self._fresh -= {ledger.partition}
+
+    async def _look_at_heard(self, ledger: Ledger, passed_over: PassedOver) -> None:
+        """Some of what was said: no more than one stretch that has orders, for what is owed comes in between.
+
+        What comes meanwhile of the same stretch has its turn after all others.
+        """
+        heard = self._heard.get(ledger.partition, {})
+        for stretch, logged_at in list(islice(heard.items(), _AT_ONCE)):
+            found = await self._concerned(ledger, stretch, logged_at + _WRITTEN_WITHIN)
+            for start in range(0, len(found), _AT_ONCE):
+                some = [(order_id, SettlementStatus.CORRECTED) for order_id in found[start : start + _AT_ONCE]]
+                await self._settle_some(ledger, some, passed_over)
+            if (newest := heard.pop(stretch)) > logged_at:
+                heard[stretch] = newest
+            if found:
+                return
+
+    async def _settle_some(
+        self, ledger: Ledger, due: Sequence[tuple[str, SettlementStatus]], passed_over: PassedOver
+    ) -> None:
+        made = list[tuple[Settlement, int]]()
+        for order_id, status in due:
+            each = await self._unsettled(ledger, order_id, status, passed_over)
+            if each is not None and (found := await self._made(ledger, each)) is not None:
+                made.append(found)
         await self._append(ledger, [settlement for settlement, _ in made])
         for settlement, position in made:
             self._settled(ledger, settlement, position)
+
+    async def _unsettled(
+        self, ledger: Ledger, order_id: str, status: SettlementStatus, passed_over: PassedOver
+    ) -> Unsettled | None:
+        """As the book has it at one moment, or as it was kept. Raises Unreadable."""
+        await self._replica.whole()
+        left: Book | None = None
+        if order_id not in ledger.book.orders and self._left is not None:
+            left = await self._left.settled_order(order_id)
+            await self._replica.whole()
+        found = unsettled(ledger, order_id, status, passed_over, left)
+        if found is None and status is not SettlementStatus.CORRECTED and order_id not in ledger.book.orders:
+            settlement = ledger.book.settlements.get(order_id)
+            if settlement is not None and settlement.owed is status:
+                subject = settlement_subject(order_id, settlement.version + 1)
+                self._pass_over(ledger, subject, "nothing was kept of its order")
+        return found
 
     async def _fix(self, ledger: Ledger, passed_over: PassedOver) -> None:
         """Writes the baselines that are owed, so many at a time. Raises LogUnavailable, Unreadable."""
@@ -177,17 +261,25 @@ class Settler:
                 break  # nothing of these days was said meanwhile: all is of one moment
         return held
 
-    def _concerned(self, ledger: Ledger, heard: Mapping[str, _Stretch]) -> Iterator[str]:
+    async def _concerned(self, ledger: Ledger, heard: _Heard, logged_by: datetime) -> list[str]:
         """The orders of whose periods something was said, or of the hours by which their baselines are adjusted."""
-        book = ledger.book
-        for site, (since, until) in heard.items():
-            for order_id in list(book.orders_of_site.get(site, ())):
-                settlement, order = book.settlements.get(order_id), book.orders[order_id].order
-                fixed = book.fixed.get((order.request_id, site))
-                window = None if fixed is None else fixed.record.window_starts_at
-                starts_at = order.starts_at if window is None else min(window, order.starts_at)
-                if settlement is not None and starts_at < until and since < settlement.ended_at:
-                    yield order_id
+        found = dict.fromkeys(self._in_memory(ledger.book, heard, logged_by))
+        if self._left is not None:
+            stretch = (heard.site, heard.starts_at, heard.ends_at)
+            found |= dict.fromkeys(await self._left.settled_at(*stretch, logged_by, ledger.book.now))
+        return list(found)
+
+    def _in_memory(self, book: Book, heard: _Heard, logged_by: datetime) -> Iterator[str]:
+        for order_id in book.orders_of_site.get(heard.site, ()):
+            settlement, order = book.settlements.get(order_id), book.orders[order_id].order
+            if settlement is None or settlement.logged_at is None:
+                continue
+            fixed = book.fixed.get((order.request_id, heard.site))
+            window = None if fixed is None else fixed.record.window_starts_at
+            starts_at = order.starts_at if window is None else min(window, order.starts_at)
+            touches = starts_at < heard.ends_at and heard.starts_at < settlement.ended_at
+            if touches and settlement.logged_at <= logged_by:
+                yield order_id
 
     async def _made(self, ledger: Ledger, unsettled: Unsettled) -> tuple[Settlement, int] | None:
         """The version, where there is one to write, and up to where readings were read for it."""
@@ -216,5 +308,5 @@ class Settler:
             return
         self._wait_for_more(settlement.site, tracked.ended_at)
         if self._meters.newest(settlement.site) >= position:
-            starts_at = ledger.book.orders[settlement.order_id].order.starts_at
-            self._add(ledger.partition, settlement.site, starts_at, tracked.ended_at)
+            starts_at = settlement.intervals[0].starts_at if settlement.intervals else tracked.ended_at
+            self._add(ledger.partition, settlement.site, starts_at, tracked.ended_at, ledger.book.now)

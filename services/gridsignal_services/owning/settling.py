@@ -25,12 +25,12 @@ from gridsignal_schemas.messages.settlements import MAX_INTERVALS
 from gridsignal_schemas.rules.baselines import Declared
 from gridsignal_schemas.rules.readings import is_carried
 from gridsignal_schemas.values import MAX_POWER_W
-from gridsignal_services.ledger.book import Fixed
+from gridsignal_services.ledger.book import Book, Fixed
 from gridsignal_services.ledger.delivered import Terms, terms_of
 from gridsignal_services.ledger.ordering import option_of
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.settled import settled
-from gridsignal_services.ledger.settlements import is_correctable, settlement_id_of
+from gridsignal_services.ledger.settlements import is_correctable, newest_of, settlement_id_of
 from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.metering.readings import Said
 from gridsignal_services.owning.due import Subject, Undecidable, why
@@ -201,35 +201,36 @@ def settlement_subject(order_id: str, version: int) -> Subject:
     return ("settlement", order_id, str(version))
 
 
-def next_unsettled(ledger: Ledger, passed_over: Container[Subject] = ()) -> Iterator[Unsettled]:
-    """The orders of which a version is owed, the longest first."""
-    for order_id in list(ledger.book.settlements_owed):
-        owed = ledger.book.settlements[order_id].owed
-        if owed is not None and (found := unsettled(ledger, order_id, owed, passed_over)) is not None:
-            yield found
-
-
-def correctable(ledger: Ledger, orders: Iterable[str], passed_over: Container[Subject] = ()) -> Iterator[Unsettled]:
-    """Those of these orders that later readings still give another version."""
-    for order_id in orders:
-        tracked = ledger.book.settlements.get(order_id)
-        if tracked is not None and is_correctable(ledger.book, tracked):
-            found = unsettled(ledger, order_id, SettlementStatus.CORRECTED, passed_over)
-            if found is not None:
-                yield found
+def owed_versions(ledger: Ledger, passed_over: Container[Subject] = ()) -> Iterator[tuple[str, SettlementStatus]]:
+    """The orders of which a version is owed, the longest first, and which."""
+    for order_id in ledger.book.settlements_owed:
+        settlement = ledger.book.settlements[order_id]
+        if settlement.owed is not None and settlement_subject(order_id, settlement.version + 1) not in passed_over:
+            yield order_id, settlement.owed
 
 
 def unsettled(
-    ledger: Ledger, order_id: str, status: SettlementStatus, passed_over: Container[Subject] = ()
+    ledger: Ledger,
+    order_id: str,
+    status: SettlementStatus,
+    passed_over: Container[Subject] = (),
+    left: Book | None = None,
 ) -> Unsettled | None:
-    """The order's next version, of this status; None where it is passed over or can't be settled."""
-    book, settlement = ledger.book, ledger.book.settlements[order_id]
+    """The order's next version, of this status; None where it is passed over or none can follow.
+
+    `left` has what was kept of its request, where that has left the ledger's book.
+    """
+    book = ledger.book if order_id in ledger.book.orders else left
+    settlement = newest_of(ledger.book, order_id, None if left is None else left.settlements.get(order_id))
+    if book is None or settlement is None:
+        return None
+    if status is SettlementStatus.CORRECTED and not is_correctable(ledger.book, settlement):
+        return None
     tracked = book.orders[order_id]
     request = book.requests[tracked.order.request_id].request
-    terms = terms_of(book, tracked)
     if settlement_subject(order_id, settlement.version + 1) in passed_over or request.settlement is None:
         return None
-    if terms is None:
+    if (terms := terms_of(book, tracked)) is None:
         return None
     option = option_of(book, tracked)
     fee = None if option is None or not option.activation_fee else option.activation_fee

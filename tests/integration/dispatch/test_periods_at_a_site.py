@@ -44,7 +44,7 @@ async def test_they_are_those_of_few_requests_of_that_site(finished: Finished) -
         finished.add(0, offset, book)
     assert await begins(finished, "19:30", "acme-1") == [utc("18:00"), utc("19:00")]
     assert await begins(finished, "23:00", "volt-1") == [], "what is ordered elsewhere does not count"
-    past = PastReader(finished, OWNER, Entitlements(zones=frozenset(ZONES)), NOBODYS)
+    past = PastReader(finished, OWNER, Entitlements(zones=frozenset(ZONES)), NOBODYS, {})
     with pytest.raises(problems.Problem) as refused:
         await past.ordered_at("acme-1", ZONES, utc("17:00"), utc("23:00"))
     assert refused.value.status == 422

@@ -241,7 +241,7 @@ async def test_an_answer_costs_by_what_concerns_who_asks(tmp_path: Path) -> None
     assert await size("participant:acme", ORDERS) <= acmes
     assert volts < await size(OPERATORS_NAME, OFFERS) < 1.1 * (acmes + volts)
     mine = Entitlements(zones=frozenset({"DE-LU"}))
-    others = PastReader(finished, somebody("participant", "hyper"), mine, NOBODYS)
+    others = PastReader(finished, somebody("participant", "hyper"), mine, NOBODYS, {})
     assert await others.touching(OFFERS, mine.zones, utc("16:00"), None) == []
     assert len(await others.touching(REQUESTS, mine.zones, utc("16:00"), None)) == EVENING
     await finished.aclose()
@@ -286,11 +286,11 @@ async def test_others_are_answered_between_the_pieces_of_a_long_answer(tmp_path:
     for book in a_busy_evening():
         finished.add(0, 7, book)
     mine = Entitlements(zones=frozenset(zones))
-    long = PastReader(finished, somebody("participant", "volt"), mine, work)
+    long = PastReader(finished, somebody("participant", "volt"), mine, work, {})
     async with asyncio.timeout(SOON_S), asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(long.touching(OFFERS, zones, utc("16:00"), None))
         await work.halted.wait()
-        short = PastReader(finished, somebody("participant", "acme"), mine, NOBODYS)
+        short = PastReader(finished, somebody("participant", "acme"), mine, NOBODYS, {})
         assert len(await short.touching(ORDERS, zones, utc("16:00"), None)) == EVENING
         assert work.pieces == 1
         work.go_on.set()

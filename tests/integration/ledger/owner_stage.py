@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -16,7 +17,10 @@ from gridsignal_schemas.values import MW
 from gridsignal_services.bus import Log, LogRecord
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
-from gridsignal_services.clock import micros
+from gridsignal_services.checkpoints.keeping import Checkpoints
+from gridsignal_services.clock import Clock, micros
+from gridsignal_services.dispatch.finished import Finished
+from gridsignal_services.ledger.book import KEPT
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.owning.heads import Heads
@@ -34,9 +38,11 @@ class Stage:
     """A log, a replica and an owner on one clock; the log's own clock may be another."""
 
     owner: Owner
+    meters: ReadingsReader
 
-    def __init__(self, log: Log, codec: Codec, clock: ManualClock, replica: Replica) -> None:
-        self.log, self.codec, self.clock, self.replica = log, codec, clock, replica
+    def __init__(self, log: Log, codec: Codec, clock: Clock, replica: Replica) -> None:
+        self.log, self.codec, self.replica = log, codec, replica
+        self._clock = clock
         self.seen: list[tuple[Record, Outcome]] = []
         self._moved = asyncio.Event()
         replica.listen(self._hear)
@@ -45,6 +51,12 @@ class Stage:
         self.seen.append((record, outcome))
         self._moved.set()
 
+    @property
+    def clock(self) -> ManualClock:
+        """One that is set."""
+        assert isinstance(self._clock, ManualClock)
+        return self._clock
+
     async def until(self, done: Callable[[], bool]) -> None:
         async with asyncio.timeout(SOON_S):
             while not done():
@@ -52,7 +64,8 @@ class Stage:
                 await self._moved.wait()
 
     async def submit(self, record: Record, principal: str) -> None:
-        assert (await self.replica.submit(record, principal)).accepted
+        outcome = await self.replica.submit(record, principal)
+        assert outcome.accepted, outcome
 
     async def a_site(self, who: str, zone: str) -> None:
         await self.submit(a_site_registration(site=f"{who}-1", participant=who, zone=zone), "service:dispatch")
@@ -79,25 +92,58 @@ async def running(
     heads: Heads | None = None,
     *,
     owns: bool = True,
+    checkpoints_every: int | None = None,
 ) -> AsyncIterator[Stage]:
+    """On an embedded log; with checkpoints where it is said after how many records."""
     clock = ManualClock(now)
     codec = codec or Codec.from_lock()
     file = await SqliteLog.open(directory, append_time_us=lambda: micros(clock.now() - timedelta(seconds=lag_s)))
     log = around(file, codec)
-    replica = Replica(log, codec, source="/tests", read_back_s=SOON_S)
-    meters = ReadingsReader(log, codec, example_registry(), lambda: replica.grid, directory)
-    stage = Stage(log, codec, clock, replica)
-    stage.owner = Owner(replica, clock, SoleCandidate(ALL), heads, meters)
-    tasks = [asyncio.create_task(replica.run()), asyncio.create_task(meters.following.run())]
-    if owns:
-        tasks.append(asyncio.create_task(stage.owner.run()))
-    await replica.caught_up()
     try:
-        yield stage
-        assert [task for task in tasks if task.done()] == [], "something ended that should go on"
+        async with acting(log, codec, clock, directory, heads, owns=owns, checkpoints_every=checkpoints_every) as stage:
+            yield stage
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        meters.meters.close()
         await log.aclose()
+
+
+@asynccontextmanager
+async def acting(
+    log: Log,
+    codec: Codec,
+    clock: Clock,
+    directory: Path,
+    heads: Heads | None = None,
+    *,
+    owns: bool = True,
+    kept: timedelta = KEPT,
+    checkpoints_every: int | None = None,
+) -> AsyncIterator[Stage]:
+    """On any log, with its own files in the directory."""
+    with contextlib.ExitStack() as files:
+        checkpoints: Checkpoints | None = None
+        if checkpoints_every is not None:
+            opened = Checkpoints.opened(directory / "checkpoints", 2, log, every=checkpoints_every)
+            checkpoints = files.enter_context(opened)
+        replica = Replica(log, codec, source="/tests", read_back_s=SOON_S, checkpoints=checkpoints)
+        for ledger in replica.ledgers.values():
+            ledger.book.kept = kept
+        meters = ReadingsReader(log, codec, example_registry(), lambda: replica.grid, directory)
+        finished = Finished(directory / "finished", stamp=None if checkpoints is None else checkpoints.stamp)
+        replica.keep(finished)
+        stage = Stage(log, codec, clock, replica)
+        stage.meters = meters
+        stage.owner = Owner(replica, clock, SoleCandidate(ALL), heads, meters, finished)
+        tasks = [asyncio.create_task(work) for work in (replica.run(), replica.save(), meters.following.run())]
+        if owns:
+            tasks.append(asyncio.create_task(stage.owner.run()))
+        await replica.caught_up()
+        try:
+            yield stage
+            await replica.finish()
+            assert [task for task in tasks if task.done()] == [], "something ended that should go on"
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            meters.meters.close()
+            await finished.aclose()

@@ -32,7 +32,7 @@ from gridsignal_services.dispatch.statement import (
     statement_order,
 )
 from gridsignal_services.dispatch.statement_page import statement_page
-from gridsignal_services.ledger.tracked import TrackedDispute, TrackedSettlement
+from gridsignal_services.ledger.tracked import SettledOrder, TrackedDispute, TrackedSettlement
 from tests.builders import a_settlement, a_settlement_dispute, an_order, utc
 
 BERLIN, LONDON = ZoneInfo("Europe/Berlin"), ZoneInfo("Europe/London")
@@ -78,7 +78,8 @@ def settlements(draw: st.DrawFn) -> Settlement:
 
 
 def order_of(settlement: Settlement | None, number: int = 0, *disputes: TrackedDispute) -> StatementOrder:
-    tracked = TrackedSettlement("", utc("18:45"))
+    of = SettledOrder.named_by(settlement or a_settlement(), timedelta(days=14), utc("18:45"))
+    tracked = TrackedSettlement("", of, utc("18:45"))
     if settlement is not None:
         tracked.newest, tracked.logged_at = settlement, utc("20:00")
         tracked.state = SettlementState.PROVISIONAL

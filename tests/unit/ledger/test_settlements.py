@@ -18,15 +18,20 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.rules.lifecycle import RequestState, SettlementState
 from gridsignal_schemas.rules.limits import LIMITS
+from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Outcome
-from gridsignal_services.ledger.settlements import settlement_id_of
-from gridsignal_services.ledger.tracked import TrackedSettlement
+from gridsignal_services.ledger.forgetting import forget
+from gridsignal_services.ledger.past import KnownSettlement, Settlements
+from gridsignal_services.ledger.pieces import in_one_go
+from gridsignal_services.ledger.settlements import outlive, settlement_id_of
+from gridsignal_services.ledger.tracked import SettledOrder, TrackedSettlement
 from gridsignal_services.settlement.pinned import DECLARED, pinned
 from gridsignal_services.settlement.rules import SettlementRule
 from tests.builders import REQUEST_ID, a_dispute_rejected, a_settlement, a_settlement_dispute, utc
+from tests.unit.checkpoints.test_replay_is_a_checkpoint_and_the_rest import restarted
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RULE = SettlementRule(
     name="short",
     version=1,
@@ -36,6 +41,8 @@ RULE = SettlementRule(
     dispute_window_s=3600,
     corrections_until_s=36_000,
 )
+CORRECTED = timedelta(days=1098)
+LONG = RULE.model_copy(update={"name": "long", "corrections_until_s": CORRECTED // timedelta(seconds=1)})
 END = utc("18:45")
 
 
@@ -197,6 +204,105 @@ def test_a_request_stays_in_memory_until_it_is_settled() -> None:
     market.replayed()
 
 
+def test_an_order_that_left_months_ago_is_corrected_disputed_and_stands_again() -> None:
+    market = left()
+    order = a_settlement_of(market, "CORRECTED")
+    market.now = END + 60 * DAY
+    assert settle_as(market, order, total=Decimal(7)).accepted
+    assert tracked(market).state is SettlementState.FINAL
+
+    assert dispute(market).accepted
+    assert tracked(market).state is SettlementState.DISPUTED
+    assert reject(market).accepted
+    market.run_for(hours=2)
+    assert settle_as(market, order, version=3).code == "SETTLEMENT_VERSION"
+
+    assert not market.ledger.book.settlements
+    assert market.ledger.book == restarted(market.ledger).book
+    assert settle_as(market, order, version=4, supersedes=3).accepted
+    assert tracked(market).version == 4
+    market.replayed()
+
+
+def test_what_does_not_fit_a_settlement_that_left_is_refused() -> None:
+    market = left()
+    order = a_settlement_of(market, "CORRECTED")
+
+    for status in ("PROVISIONAL", "FINAL"):
+        assert settle_as(market, order, status=SettlementStatus(status)).code == "NOT_OVER"
+    for name in ("zone", "request_id", "participant", "site", "settlement_id"):
+        assert settle_as(market, order, **{name: "another"}).code in ("NOT_OVER", "NOT_OWED")
+    assert settle_as(market, order, rule=order.rule.model_copy(update={"version": 2})).code == "NOT_OVER"
+    assert settle_as(market, order, version=4).code == "SETTLEMENT_VERSION"
+    disputed = {name: getattr(order, name) for name in ("zone", "request_id", "participant", "site", "order_id")}
+    late = a_settlement_dispute(**disputed, settlement_id=order.settlement_id, version=2)
+    assert market.add(late, "participant:acme").code == "SETTLEMENT_UNKNOWN"
+    market.now = END + CORRECTED - HOUR
+    assert settle_as(market, order).accepted
+    market.now = END + CORRECTED + HOUR
+    assert settle_as(market, order, version=4, supersedes=3).code == "NOT_OVER"
+
+
+def test_what_is_known_of_settlements_takes_43_bytes_and_goes_when_nothing_corrects_it_any_more() -> None:
+    known, now = Settlements(), utc("18:00")
+    settlement = KnownSettlement(3, now, now + DAY, timedelta(days=14))
+    for number in range(2000):
+        known.add(f"o-{number}", (number,), settlement, now)
+
+    assert known.find("o-7", (7,)) == settlement
+    assert known.find("o-7", (8,)) is None
+    assert known.find("o-2000", (7,)) is None
+    assert len(known) == 2000
+    shards = known._shards.values()
+    assert sum(map(len, shards)) == 43 * 2000
+    known.add("o-7", (7,), settlement._replace(version=4), now)
+    assert known.find("o-7", (7,)) == settlement._replace(version=4)
+    for number in range(100_000, 140_000):
+        known.add(f"o-{number}", (), settlement._replace(corrected_until=now + 9 * DAY), now + 2 * DAY)
+    assert len(known) == 40_000
+
+
+def test_settlements_whose_orders_left_are_bounded_by_operator() -> None:
+    """The first leaves: one that is final is known, and its window was cut short; of another no version follows."""
+    book, version = Book(now=END), a_settlement(status="FINAL")
+    of = SettledOrder.named_by(version, timedelta(days=14), END + DAY)
+    for number in range(LIMITS.settlements_outliving + 2):
+        order_id = f"o-{number}"
+        settlement = TrackedSettlement(order_id, of, END, SettlementState.FINAL if number else SettlementState.DUE)
+        settlement.newest = version.model_copy(update={"order_id": order_id}) if number else None
+        book.settlements[order_id] = settlement
+        outlive(book, settlement)
+        gone: list[Book] = []
+        in_one_go(forget(book, gone))
+
+    assert len(book.settlements) == LIMITS.settlements_outliving
+    assert [name for each in gone for name in each.settlements] == ["o-1"]
+    assert len(book.past.settlements) == 1
+
+
+def left() -> Market:
+    """An order that is settled and has left memory, but for what is known of its settlement."""
+    market = final(LONG, kept=timedelta(minutes=1))
+    market.run_until(END + 9 * HOUR)
+    market.baseline("acme", 40_000_000)
+    assert not market.ledger.orders
+    assert not market.ledger.book.settlements
+    return market
+
+
+def a_settlement_of(market: Market, status: str) -> Settlement:
+    """The next version of what was written last."""
+    *_, last = [
+        entry.record for entry, outcome in market.log if outcome.accepted and isinstance(entry.record, Settlement)
+    ]
+    version = {"version": last.version + 1, "supersedes": last.version}
+    return last.model_copy(update={"status": SettlementStatus(status), **version})
+
+
+def settle_as(market: Market, settlement: Settlement, **changes: Any) -> Outcome:
+    return market.add(settlement.model_copy(update=changes), "service:dispatch")
+
+
 def delivered(kept: timedelta = timedelta(days=1), **request: Any) -> Market:
     """An order that was accepted, and whose period is over."""
     market = Market("acme", kept=kept, **request)
@@ -207,8 +313,8 @@ def delivered(kept: timedelta = timedelta(days=1), **request: Any) -> Market:
     return market
 
 
-def final(**changes: Any) -> Market:
-    market = delivered(settlement=pinned(RULE), **changes)
+def final(rule: SettlementRule = RULE, **changes: Any) -> Market:
+    market = delivered(settlement=pinned(rule), **changes)
     market.run_until(END + HOUR)
     assert settle(market, "PROVISIONAL").accepted
     market.run_until(END + 2 * HOUR)
@@ -226,19 +332,18 @@ def state_of(market: Market) -> SettlementState:
 
 
 def _address(market: Market) -> dict[str, Any]:
-    order = market.order("acme").order
-    named = ("zone", "request_id", "participant", "site", "order_id")
-    return {name: getattr(order, name) for name in named} | {"settlement_id": settlement_id_of(order.order_id)}
+    settlement = tracked(market)
+    address = {name: getattr(settlement.of, name) for name in ("zone", "request_id", "participant", "site")}
+    return address | {"order_id": settlement.order_id, "settlement_id": settlement_id_of(settlement.order_id)}
 
 
 def settle(market: Market, status: str, principal: str = "service:dispatch", **changes: Any) -> Outcome:
-    rule = pinned(RULE)
     version = tracked(market).version
     fields = _address(market) | {
         "version": version + 1,
         "supersedes": version or None,
         "status": status,
-        "rule": RuleName(name=rule.name, version=rule.version, sha256=rule.sha256),
+        "rule": tracked(market).of.rule,
         "total": Decimal(version),
     }
     record: Settlement = a_settlement(**fields | changes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -13,17 +13,22 @@ from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import MeterReading, Record, Settlement, SettlementStatus
 from gridsignal_schemas.messages.settlements import MAX_INTERVALS
+from gridsignal_schemas.rules.lifecycle import SettlementState
 from gridsignal_schemas.values import MW
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import from_micros, micros
+from gridsignal_services.dispatch.parts import Kind, parts_of, read
+from gridsignal_services.ledger.book import Book
+from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.metering.readings import Said
-from gridsignal_services.owning.settling import correctable, next_unsettled, readings_sha256
+from gridsignal_services.owning.settling import Unsettled, owed_versions, readings_sha256, unsettled
 from gridsignal_services.settlement.pinned import pinned
 from gridsignal_services.settlement.rules import SettlementRule
-from tests.builders import REQUEST_ID, a_meter_reading, utc
+from tests.builders import a_meter_reading, utc
 from tests.effort import examples
+from tests.unit.checkpoints.test_replay_is_a_checkpoint_and_the_rest import restarted
 from tests.unit.ledger.market import Market
 from tests.unit.ledger.zone import digest
 
@@ -40,7 +45,10 @@ RULE = pinned(
         corrections_until_s=36_000,
     )
 )
-START, END, OVER = utc("18:00"), utc("18:45"), utc("23:00")
+START, END = utc("18:00"), utc("18:45")
+OVER = END + timedelta(hours=10)
+KEPT = timedelta(minutes=10)
+"""Its order leaves memory when it is settled, three hours after its end."""
 
 
 MINUTES = pinned(SettlementRule(name="minutes", version=1, interval_s=60))
@@ -60,16 +68,24 @@ spoken = st.builds(
     st.integers(0, 2),
     st.integers(20, 45),
     st.integers(1, 3),
-    st.integers(0, 16).map(lambda quarters: quarters * QUARTER),
+    st.integers(0, 39).map(lambda quarters: quarters * QUARTER),
 )
+at_times = st.lists(st.integers(0, 39).map(lambda quarters: END + quarters * QUARTER), max_size=4)
+"""Something else is logged: what can leave leaves."""
 
 
 class Settling(Market):
     """A market whose owner settles from what was said by then; it may go on where another has stopped."""
 
-    def __init__(self, said: list[Spoken]) -> None:
-        super().__init__("acme", settlement=RULE)
-        self.said = sorted(said, key=lambda each: each.after)
+    def __init__(self, said: list[Spoken], others: list[datetime]) -> None:
+        self.left: dict[str, Book] = {}
+        super().__init__("acme", kept=KEPT, settlement=RULE)
+        self.said, self.others = sorted(said, key=lambda each: each.after), others
+
+    def add(self, record: Any, principal: str = "service:test") -> Outcome:
+        outcome = super().add(record, principal)
+        keep(self.left, self.ledger.forgotten)
+        return outcome
 
     def act(self) -> list[Record]:
         accepted = super().act()
@@ -79,8 +95,11 @@ class Settling(Market):
 
     def run_until(self, when: datetime) -> list[Record]:
         accepted: list[Record] = []
-        for moment in sorted({END + each.after for each in self.said if self.now < END + each.after <= when}):
+        spoken = {END + each.after for each in self.said}
+        for moment in sorted(each for each in spoken.union(self.others) if self.now < each <= when):
             accepted += super().run_until(moment)
+            if moment in self.others:
+                self.cancel("none")
         return accepted + super().run_until(when)
 
     def heard(self) -> Said:
@@ -97,8 +116,8 @@ class Settling(Market):
 
     def _settle(self) -> list[Record]:
         said = self.heard()
-        unsettled = [*next_unsettled(self.ledger), *correctable(self.ledger, list(self.ledger.book.settlements))]
-        made = [found for each in unsettled if each.has_news(said) and (found := each.settled(said)) is not None]
+        due = due_of(self.ledger, self.left)
+        made = [found for each in due if each.has_news(said) and (found := each.settled(said)) is not None]
         return [record for record in made if self.add(record).accepted]
 
     def settlements(self) -> list[Settlement]:
@@ -108,13 +127,41 @@ class Settling(Market):
         ]
 
     def gone_on_with(self, cut: int) -> Settling:
-        """Another owner, after the first `cut` records."""
-        other = Settling(self.said)
-        other.ledger, other.log = Ledger(0, self.ledger.book.kept), []
+        """Another owner, which begins with a checkpoint after the first `cut` records."""
+        other = Settling(self.said, self.others)
+        ledger, other.log, other.left = Ledger(0, KEPT), [], {}
         for entry, _ in self.log[:cut]:
-            other.log.append((entry, other.ledger.apply(entry)))
+            other.log.append((entry, ledger.apply(entry)))
+            keep(other.left, ledger.forgotten)
+        other.ledger = restarted(ledger)
+        other.ledger.book.kept = KEPT
         other.now = from_micros(self.log[cut - 1][0].appended_us)
         return other
+
+
+def keep(left: dict[str, Book], books: list[Book]) -> None:
+    """What leaves a ledger, by the order, as it is read from disk."""
+    for book in books:
+        if book.requests:
+            bodies = [part.body for part in parts_of(book) if part.kind in (Kind.OWNED, Kind.ORDERED)]
+            ((ledger,),) = (found for found in read([(0, bodies)]) if found)
+            left.update(dict.fromkeys(ledger.orders, ledger.book))
+        else:
+            for order_id, settlement in book.settlements.items():
+                left[order_id].settlements[order_id] = settlement
+
+
+def due_of(ledger: Ledger, left: dict[str, Book]) -> list[Unsettled]:
+    """The versions that are owed, and those that a later reading may give."""
+    due = [*owed_versions(ledger)]
+    due += [(order_id, SettlementStatus.CORRECTED) for order_id in {**ledger.orders, **left}]
+    found = (unsettled(ledger, order_id, status, left=left.get(order_id)) for order_id, status in due)
+    return [each for each in found if each is not None]
+
+
+def standing(market: Settling) -> dict[str, tuple[SettlementState, int]]:
+    """In memory."""
+    return {name: (each.state, each.version) for name, each in market.ledger.book.settlements.items()}
 
 
 def reading_of(each: Spoken) -> MeterReading:
@@ -129,8 +176,8 @@ def reading_of(each: Spoken) -> MeterReading:
     )
 
 
-def a_day(said: list[Spoken]) -> Settling:
-    market = Settling(said)
+def a_day(said: list[Spoken], others: list[datetime]) -> Settling:
+    market = Settling(said, others)
     market.offer("acme")
     market.close()
     market.answer("acme")
@@ -139,23 +186,27 @@ def a_day(said: list[Spoken]) -> Settling:
 
 
 @settings(max_examples=examples(40), deadline=None)
-@given(st.lists(spoken, max_size=8), st.data())
+@given(st.lists(spoken, max_size=8), at_times, st.data())
 def test_cut_off_between_any_two_records_nothing_is_repeated_and_nothing_lost(
-    said: list[Spoken], data: st.DataObject
+    said: list[Spoken], others: list[datetime], data: st.DataObject
 ) -> None:
-    whole = a_day(said)
+    whole = a_day(said, others)
     first = next(at for at, (entry, _) in enumerate(whole.log, start=1) if entry.appended_us >= micros(END))
     other = whole.gone_on_with(data.draw(st.integers(first, len(whole.log))))
     other.run_until(OVER)
 
     assert [what(each) for each in other.settlements()] == [what(each) for each in whole.settlements()]
-    assert other.ledger.requests[REQUEST_ID].state is whole.ledger.requests[REQUEST_ID].state
+    assert [*other.left] == [*whole.left]
+    assert standing(other) == standing(whole)
+    whole.replayed()
 
 
 @settings(max_examples=examples(60), deadline=None)
-@given(st.lists(spoken, max_size=8))
-def test_versions_only_grow_and_the_last_is_what_all_readings_come_to(said: list[Spoken]) -> None:
-    market = a_day(said)
+@given(st.lists(spoken, max_size=8), at_times)
+def test_versions_only_grow_and_the_last_is_what_all_readings_come_to(
+    said: list[Spoken], others: list[datetime]
+) -> None:
+    market = a_day(said, others)
     versions = market.settlements()
 
     assert [each.version for each in versions] == list(range(1, len(versions) + 1))
@@ -171,30 +222,30 @@ def test_versions_only_grow_and_the_last_is_what_all_readings_come_to(said: list
 
 
 @settings(max_examples=examples(40), deadline=None)
-@given(st.lists(spoken, max_size=8))
-def test_another_node_reads_the_same_and_computes_the_same_bytes(said: list[Spoken]) -> None:
-    market = a_day(said)
-    ledger, at = Ledger(0, market.ledger.book.kept), 0
+@given(st.lists(spoken, max_size=8), at_times)
+def test_another_node_reads_the_same_and_computes_the_same_bytes(said: list[Spoken], others: list[datetime]) -> None:
+    market = a_day(said, others)
+    ledger, at, left = Ledger(0, KEPT), 0, dict[str, Book]()
 
     for entry, _ in market.log:
         if isinstance(entry.record, Settlement):
-            then = computed(ledger, market, entry.record)
+            then = computed(ledger, left, market, entry.record)
             assert [CODEC.encode(record) for record in then] == [CODEC.encode(entry.record)]
             at += 1
         ledger.apply(entry)
+        keep(left, ledger.forgotten)
     assert at == len(market.settlements())
 
 
-def computed(ledger: Ledger, market: Settling, version: Settlement) -> list[Settlement]:
+def computed(ledger: Ledger, left: dict[str, Book], market: Settling, version: Settlement) -> list[Settlement]:
     """That version once more, from the ledger at its place and the readings that it names."""
     assert version.inputs.root == ledger.tree.root().hex()
     for cut in range(len(market.said) + 1):
-        again = Settling(market.said[:cut])
+        again = Settling(market.said[:cut], [])
         again.now = OVER
         if readings_sha256(again.heard().held) == version.inputs.readings_sha256:
             break
-    due = [*next_unsettled(ledger), *correctable(ledger, [version.order_id])]
-    return [found for each in due if (found := each.settled(again.heard())) is not None]
+    return [found for each in due_of(ledger, left) if (found := each.settled(again.heard())) is not None]
 
 
 def what(settlement: Settlement) -> tuple[object, ...]:
@@ -215,7 +266,7 @@ def test_an_order_of_more_periods_than_a_record_holds_has_the_narrowest_that_fit
     market.close()
     market.answer("acme")
     market.run_until(END + HOUR)
-    (due,) = next_unsettled(market.ledger)
+    (due,) = due_of(market.ledger, {})
     long = replace(due, rule=MINUTES, terms=replace(due.terms, ends_at=START + timedelta(days=days)))
 
     made = long.settled(Said([], 0))
