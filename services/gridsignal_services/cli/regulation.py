@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from dataclasses import asdict
 from decimal import Decimal
@@ -13,7 +12,7 @@ from typing import Any
 
 from gridsignal.__main__ import FAILED, OK, USAGE
 from gridsignal.cli import paths
-from gridsignal.cli.arguments import Arguments, give_examples
+from gridsignal.cli.arguments import Arguments, give_examples, power_w, price
 from gridsignal.cli.tables import bar, printable, show_rows
 from gridsignal_services.regulation.sample_rows import WrongSample, samples
 from gridsignal_services.regulation.scoring import (
@@ -29,13 +28,13 @@ EXAMPLE = """\
 examples:
   gridsignal regulation score hour.csv --method pjm-classic
   gridsignal regulation score hour.csv --method pjm-2025 --json
-  gridsignal regulation score hour.csv --method pjm-2025 --power 100 --capability-price 20 --mileage-price 2 --mileage 1
+  gridsignal regulation score hour.csv --method pjm-2025 --power 100MW --capability-price 20 --mileage-price 2
 
 The file has a line for each 10 seconds of an hour, and for pjm-classic of the 5 minutes after it. docs/regulation.md
 says which columns, and how a score is computed.
 """
 _PLACES = 10
-_MOST = 1_000_000
+_MOST = 1_000
 _PRICED = ("power", "capability_price", "mileage_price", "mileage")
 
 
@@ -50,29 +49,25 @@ def parser() -> Arguments:
     score = actions.add_parser("score", help="the score of an hour, from a file and without any service")
     score.add_argument("file", type=Path, metavar="FILE.csv")
     score.add_argument("--method", required=True, choices=METHODS, help="which score")
-    score.add_argument("--power", type=_amount, metavar="MW", help="the band that was awarded: says what is paid, too")
-    score.add_argument("--capability-price", type=_price, metavar="PRICE", help="per MW and hour")
-    score.add_argument("--mileage-price", type=_price, metavar="PRICE", help="per MW and hour (default: 0)")
-    score.add_argument("--mileage", type=_amount, metavar="RATIO", help="the mileage ratio (default: 1)")
+    score.add_argument(
+        "--power", type=power_w, metavar="POWER", help="the band that was awarded: says what is paid, too"
+    )
+    score.add_argument("--capability-price", type=price, metavar="PRICE", help="per MW and hour")
+    score.add_argument("--mileage-price", type=price, metavar="PRICE", help="per MW and hour (default: 0)")
+    score.add_argument("--mileage", type=_ratio, metavar="RATIO", help="the mileage ratio (default: 1)")
     score.add_argument("--json", action="store_true", help="one JSON object")
     give_examples(actions, EXAMPLE)
     return arguments
 
 
-def _price(text: str) -> float:
+def _ratio(text: str) -> float:
     try:
-        number = float(text)
+        ratio = float(text)
     except ValueError:
-        number = math.nan
-    if not abs(number) < _MOST:
-        raise argparse.ArgumentTypeError(f"expected a number such as 20 or 12.50, below a million, got {text!r:.60}")
-    return number
-
-
-def _amount(text: str) -> float:
-    if (number := _price(text)) < 0:
-        raise argparse.ArgumentTypeError(f"expected a number of 0 or more, got {text!r:.60}")
-    return number
+        ratio = -1.0
+    if not 0 <= ratio < _MOST:
+        raise argparse.ArgumentTypeError(f"expected a ratio such as 1 or 2.75, got {text!r:.60}")
+    return ratio
 
 
 def run(args: argparse.Namespace) -> int:
@@ -105,8 +100,8 @@ def _say(code: int, message: str) -> int:
 
 def _paid(args: argparse.Namespace, found: Score) -> list[float]:
     ratio = 1.0 if args.mileage is None else args.mileage
-    prices = args.capability_price, args.mileage_price or 0.0, ratio
-    return [credit(args.power, each.precision, *prices) for each in found.windows if isinstance(each, Interval)]
+    prices = float(args.capability_price), float(args.mileage_price or 0), ratio
+    return [credit(args.power / 1e6, each.precision, *prices) for each in found.windows if isinstance(each, Interval)]
 
 
 def _as_json(found: Score, paid: list[float]) -> dict[str, Any]:

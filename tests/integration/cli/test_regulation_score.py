@@ -38,7 +38,7 @@ def test_the_page_shows_what_is_answered(hour: Path, capsys: pytest.CaptureFixtu
 
 
 def test_people_see_the_parts_the_intervals_and_what_is_paid(hour: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert score("--method pjm-2025 --power 5 --capability-price 20", hour) == 0
+    assert score("--method pjm-2025 --power 5MW --capability-price 20", hour) == 0
     out = capsys.readouterr().out
     assert re.search(r"precision +0\.5000 +#+\n", out)
     assert re.search(r"00:00 +0\.5000 +4\.17 +#+\n", out)
@@ -50,13 +50,13 @@ def test_people_see_the_parts_the_intervals_and_what_is_paid(hour: Path, capsys:
     [
         ("--method pjm-classic", 1, "expected 60 to 391 samples of 10 seconds, got 30"),
         (
-            "--method pjm-2025 --power 5",
+            "--method pjm-2025 --power 5MW",
             2,
             "--power: expected --method pjm-2025, --power and --capability-price",
         ),
         ("--method pjm-classic --mileage 1", 2, "--mileage: expected --method pjm-2025"),
-        ("--method pjm-2025 --power -5", 2, "expected a number of 0 or more, got '-5'"),
-        ("--method pjm-2025 --power nan", 2, "expected a number such as 20 or 12.50, below a million, got 'nan'"),
+        ("--method pjm-2025 --power 5", 2, "5 what? Write 5MW or 5kW."),
+        ("--method pjm-2025 --mileage nan", 2, "expected a ratio such as 1 or 2.75, got 'nan'"),
         ("--method pjm-1999", 2, "expected one of pjm-classic, pjm-2025, got"),
         ("", 2, "--method"),
     ],

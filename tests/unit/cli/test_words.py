@@ -36,6 +36,7 @@ SENT: dict[str, Mapping[str, str]] = {
 SEND = {"create", "amend", "clear", "cancel", "award", "withdraw", "declare", "report", "extend", "release"}
 NOT_SENT = {
     *("--help", "--json", "--csv", "--api", "--url", "--token-file", "--ca", "--cert", "--cert-key"),
+    "--signing-key",
     *("--respond", "--activation"),  # of one field each: told below
 }
 FILLED_IN = {"point", "quality", "zone", "participant", "actor", "at", "flexibility", "option", "options"}
@@ -53,7 +54,8 @@ def named(parser: argparse.ArgumentParser) -> set[str]:
 
 
 def test_every_command_that_sends_something_has_words_for_it() -> None:
-    assert {name for name in commands() if name.split()[-1] in SEND or name.startswith("respond ")} == set(SENT)
+    actions = {name for name in commands() if " " in name}
+    assert {name for name in actions if name.split()[-1] in SEND or name.startswith("respond ")} == set(SENT)
 
 
 @pytest.mark.parametrize("command", SENT)
