@@ -35,6 +35,7 @@ from gridsignal_schemas.frames.frame import (
     Mode,
     Recovery,
     RequestId,
+    Signature,
 )
 from gridsignal_schemas.frames.server import (
     Conflated,
@@ -118,6 +119,7 @@ __all__ = [
     "Respond",
     "SchemaFrame",
     "Signal",
+    "Signature",
     "State",
     "States",
     "Subscribe",

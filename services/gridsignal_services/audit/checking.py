@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,7 @@ from gridsignal_services.audit.evidence import TrustedSigner, faults_of_head
 from gridsignal_services.audit.fixing_again import FixingAgain
 from gridsignal_services.audit.measured_again import MeasuredAgain
 from gridsignal_services.audit.settling_again import SettledAgain, SettlingAgain
+from gridsignal_services.audit.signed import SignedAgain, SigningOf
 from gridsignal_services.bus import LogConfigurationError, LogRecord
 from gridsignal_services.bus.codec import Codec, Poison
 from gridsignal_services.ledger.entry import Outcome, entry_of
@@ -46,6 +48,10 @@ class Checked:
     """Made by a person: that they kept the rules is checked, that they chose as they did is not."""
     unreadable: int = 0
     """Records that no ledger reads; they are in the tree."""
+    signatures: int = 0
+    """Of participants, that count by the registry."""
+    unchecked_signatures: int = 0
+    """That are there, and no registry to check them by."""
     faults: list[str] = field(default_factory=list)
 
 
@@ -75,14 +81,17 @@ def check(
     leaves: Iterable[bytes] = (),
     readings: Readings | None = None,
     signers: Sequence[TrustedSigner] | None = None,
+    signing_of: SigningOf | None = None,
     heard: Heard = lambda *_: None,
 ) -> Checked:
     """Goes twice through all records of a partition, and once through its readings.
 
     `leaves` are the hashes that were kept of them, as far as they go: a record that has another one now is named.
+    `signing_of` says with which keys participants sign, and what they have to.
     `heard` is told of each record that can be read, with the ledger as it stands after it.
     """
     run = _Run(partition, codec, iter(leaves), signers, heard, None if readings is None else readings.zone)
+    run.signed.signing_of = signing_of
     try:
         run.go_through(records)
         if readings is not None:
@@ -131,6 +140,7 @@ class _Run:
         self.found, self.deciding, self.measuring = Checked(partition), DecidingAgain([]), MeasuredAgain()
         self._codec, self._leaves, self._signers, self._heard = codec, leaves, signers, heard
         self._ledger, self._zone = Ledger(partition), zone
+        self.signed = SignedAgain()
         self._broken = False
         """Whether a head did not fit: then none after it does."""
         self._differing: list[int] = []
@@ -166,11 +176,14 @@ class _Run:
             again = self._clearing(logged, record, outcome, turn)
         if outcome.accepted and self._zone in (None, getattr(record, "zone", None)):
             self.measuring.after(logged.offset, record)
+        self.signed.look(ledger, logged, record)
         self._heard(ledger, logged, record, outcome, again)
 
     def settle(self, readings: Readings) -> None:
         """Fixes baselines and computes settlements again, once all is reduced."""
-        self.measuring.hear(self._ledger, self._codec, readings.records())
+        looked_at = self.signed.passing(self._codec, readings.records())
+        self.measuring.hear(self._ledger, self._codec, looked_at)
+        deque(looked_at, maxlen=0)  # those that no figure needs
         fixing, are_gone = self.measuring.fixing, not readings.are_whole
         for fault in fixing.faults(are_gone=are_gone):
             self._say(fault)
@@ -187,6 +200,9 @@ class _Run:
         """What is still to be told."""
         for offset in self._differing:
             self._say(f"the record at offset {offset} was changed: its hash is not the one that was kept")
+        for fault in self.signed.faults:
+            self._say(fault)
+        self.found.signatures, self.found.unchecked_signatures = self.signed.good, self.signed.unchecked
 
     def _say(self, fault: str) -> None:
         if len(self.found.faults) < MOST_FAULTS:

@@ -13,10 +13,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gridsignal_schemas.frames import Signature
 from gridsignal_schemas.messages import TreeHead
 from gridsignal_schemas.values import EXACT_MAX, INT32_MAX, Sha256, Shape, rfc3339
 from gridsignal_services.bus import LogRecord
-from gridsignal_services.bus.publish import principal_of
+from gridsignal_services.bus.publish import principal_of, signature_of
 from gridsignal_services.ledger.tree import entry_bytes
 from gridsignal_services.merkle import is_consistent, is_included, leaf_hash
 from gridsignal_services.tree_heads import is_signed
@@ -39,6 +40,8 @@ class ProvedRecord(Shape):
     """From the leaf's neighbour up, each 32 bytes in hexadecimal."""
     avro: str | None = None
     """The schema that the value was written with, by which it is shown; nothing of the proof rests on it."""
+    signature: Signature | None = None
+    """The participant's whose word it is, where it signed; it is not in the leaf, and proves itself."""
 
     def bytes(self) -> bytes:
         """The value. Raises ValueError for what is no base64."""
@@ -82,6 +85,7 @@ def proved(logged: LogRecord, path: Iterable[bytes], avro: str | None = None) ->
         value=b64encode(logged.value).decode(),
         path=[each.hex() for each in path],
         avro=avro,
+        signature=signature_of(logged),
     )
 
 

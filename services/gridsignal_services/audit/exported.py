@@ -22,7 +22,7 @@ from gridsignal_services.audit.exporting import (
     lines_of,
     sum_of,
 )
-from gridsignal_services.bus import PRINCIPAL, LogConfigurationError, LogRecord
+from gridsignal_services.bus import PRINCIPAL, SIGNATURE, LogConfigurationError, LogRecord
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.ledger.tree import leaf_of
 
@@ -103,6 +103,7 @@ class Exported:
                 try:
                     row = json.loads(line)
                     headers = {PRINCIPAL: row["principal"]} if row["principal"] else {}
+                    headers |= {SIGNATURE: str(row["signature"])} if "signature" in row else {}
                     value = b64decode(row["value"], validate=True)
                     place = (stream, self.partition, int(row["offset"]), str(row["key"]))
                     yield LogRecord(*place, value, int(row["appended_us"]), headers), bytes.fromhex(row["leaf"])

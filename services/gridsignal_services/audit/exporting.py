@@ -25,7 +25,7 @@ from gridsignal_schemas.values import rfc3339
 from gridsignal_services.audit.checking import stretches_of
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.codec import Codec, Poison, schema_id_of
-from gridsignal_services.bus.publish import principal_of
+from gridsignal_services.bus.publish import principal_of, signature_of
 from gridsignal_services.bus.reading import LogReading
 from gridsignal_services.clock import grid_time
 from gridsignal_services.ledger.tree import leaf_of
@@ -148,6 +148,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _line(logged: LogRecord) -> dict[str, Any]:
+    signature = signature_of(logged)
     return {
         "offset": logged.offset,
         "appended_us": logged.appended_us,
@@ -155,6 +156,7 @@ def _line(logged: LogRecord) -> dict[str, Any]:
         "principal": principal_of(logged),
         "value": b64encode(logged.value).decode(),
         "leaf": leaf_of(logged).hex(),
+        **({} if signature is None else {"signature": signature}),
     }
 
 

@@ -12,6 +12,7 @@ from gridsignal_services.audit.checking import Checked, Heard, Readings, check
 from gridsignal_services.audit.evidence import TrustedSigner
 from gridsignal_services.audit.previewing import Preview, previews
 from gridsignal_services.audit.settling_again import SettledAgain
+from gridsignal_services.audit.signed import SigningOf
 from gridsignal_services.audit.subtrees import FOLDER, Subtrees
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.reading import LogReading
@@ -37,6 +38,7 @@ class WholeLog:
         *,
         zone: str | None = None,
         signers: Sequence[TrustedSigner] | None = None,
+        signing_of: SigningOf | None = None,
         settled: Callable[[SettledAgain], None] = lambda _: None,
     ) -> list[Checked]:
         """All that can be checked of it, partition by partition; of a zone its own figures alone."""
@@ -53,6 +55,7 @@ class WholeLog:
                     settled=settled,
                 ),
                 signers=signers,
+                signing_of=signing_of,
             )
             for partition in self.partitions(zone)
         ]

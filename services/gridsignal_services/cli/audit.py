@@ -76,7 +76,7 @@ def parser() -> Arguments:
     verifying.add_argument(
         "--key", action="append", type=_public_key, metavar="HEX", help="a public key that heads may be signed with"
     )
-    verifying.add_argument("--registry", type=Path, metavar="FILE", help="the same, from a registry's `signers`")
+    verifying.add_argument("--registry", type=Path, metavar="FILE", help="the same, and the keys of participants")
     replaying, explaining, exporting = _of_whole_logs(actions)
     keys = actions.add_parser("key", help="the public key that this folder's owner signs with, for the registry")
     for action in (proving, heading, verifying, replaying, explaining, exporting, keys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,18 @@ from pydantic import ValidationError
 from gridsignal.__main__ import OK
 from gridsignal_schemas.messages import Record
 from gridsignal_schemas.rules.shapes import findings
+from gridsignal_schemas.signatures import BadSignature
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.access.signer import FILE as KEY_FILE
 from gridsignal_services.access.signer import Signer
 from gridsignal_services.audit.evidence import Evidence, TrustedSigner, faults_between, faults_of
 from gridsignal_services.audit.proving import Found, NotProven, find, prover_of, record_at
+from gridsignal_services.audit.signed import SigningOf, looked_at
 from gridsignal_services.audit.whole import WholeLog
 from gridsignal_services.bus import LogConfigurationError
 from gridsignal_services.bus.codec import Codec, Poison, schema_id_of
 from gridsignal_services.cli.audit_said import NOT_PROVEN, UNKNOWN_KEY, say
-from gridsignal_services.cli.whole_log import whole_log
+from gridsignal_services.cli.whole_log import signing_of, whole_log
 from gridsignal_services.settings import ConfigError
 
 
@@ -77,7 +80,9 @@ def verify_files(args: argparse.Namespace, signers: list[TrustedSigner] | None) 
     ]
     for older, newer, file in zip(evidence, evidence[1:], args.files[1:], strict=False):
         faults += [f"{file}: {fault}" for fault in faults_between(older.head, newer)]
-    records = [_record_of(each) for each in evidence]
+    records, signing = [_record_of(each) for each in evidence], signing_of(args.registry)
+    for file, each, record in zip(args.files, evidence, records, strict=True):
+        faults += [f"{file}: {fault}" for fault in _faults_of_signature(each, record, signing)]
     result = {
         "proven": not faults,
         "faults": faults,
@@ -97,6 +102,17 @@ def verify_files(args: argparse.Namespace, signers: list[TrustedSigner] | None) 
             lines.append(UNKNOWN_KEY.format(keys))
     say(args, result, lines)
     return NOT_PROVEN if faults else OK
+
+
+def _faults_of_signature(evidence: Evidence, record: Record | None, signing: SigningOf | None) -> Iterator[str]:
+    """What an operator asks for on its requests alone is not known from a file."""
+    if record is None or evidence.record is None or signing is None:
+        return
+    holds = signing(str(getattr(record, "participant", "")), None)
+    try:
+        looked_at(record, evidence.record.signature, evidence.record.appended_us, holds)
+    except BadSignature as bad:
+        yield f"its signature does not count: {bad.fault.message}"
 
 
 def _read(file: Path) -> Evidence:

@@ -21,7 +21,7 @@ from gridsignal_services.audit.exporting import Wish, export
 from gridsignal_services.audit.proving import NotProven, find
 from gridsignal_services.bus import LogConfigurationError, LogRecord
 from gridsignal_services.cli.audit_said import NOT_PROVEN, UNKNOWN_KEY, say, say_checked
-from gridsignal_services.cli.whole_log import whole_log
+from gridsignal_services.cli.whole_log import signing_of, whole_log
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.registry import Registry, example_registry
@@ -31,7 +31,7 @@ from gridsignal_services.settings import ConfigError, ServerSettings
 def verify_log(args: argparse.Namespace, signers: list[TrustedSigner] | None) -> int:
     """Checks a whole log, or of a zone what is its own."""
     with whole_log(args) as whole:
-        found = whole.checked(zone=args.zone, signers=signers)
+        found = whole.checked(zone=args.zone, signers=signers, signing_of=signing_of(args.registry))
         if args.zone is not None and not found:
             raise ConfigError(f"expected a zone of which something is on the log, got {args.zone}")
     return say_checked(args, found, [], _keys(found, signers))
@@ -51,6 +51,7 @@ def verify_export(args: argparse.Namespace, folder: Path, signers: list[TrustedS
                 leaves=exported.leaves(),
                 readings=readings,
                 signers=signers,
+                signing_of=signing_of(args.registry),
             )
         )
         faults += exported.faults()

@@ -39,6 +39,10 @@ def _lines_of(checked: Checked) -> list[str]:
     ]
     if checked.left:
         lines.append(f"  {checked.left} not computed again: readings that they are from are not kept any more")
+    if checked.signatures:
+        lines.append(f"  {checked.signatures} signatures of participants count")
+    if checked.unchecked_signatures:
+        lines.append(f"  {checked.unchecked_signatures} signatures of participants need a registry to be checked by")
     after = checked.records - checked.covered
     if after > 1:
         lines.append(f"  after the last head: {after} records that nothing covers yet")

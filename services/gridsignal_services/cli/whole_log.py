@@ -7,11 +7,14 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 
+from gridsignal_services.audit.signed import SigningOf
 from gridsignal_services.audit.whole import WholeLog
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.reading import BlockingReading
 from gridsignal_services.bus.sqlite_reading import log_in
+from gridsignal_services.registry import Registry
 from gridsignal_services.settings import ServerSettings
 
 
@@ -35,3 +38,8 @@ def whole_log(args: argparse.Namespace) -> Iterator[WholeLog]:
             yield WholeLog(BlockingReading(kafka, runner), codec, settings.directory)
         finally:
             runner.run(entered.aclose())
+
+
+def signing_of(registry: Path | None) -> SigningOf | None:
+    """What the registry that was named says of participants' signatures; nobody knows without."""
+    return None if registry is None else Registry.load(registry).signing_of
