@@ -26,6 +26,7 @@ from gridsignal_schemas.values import (
     Shape,
     Timestamp,
     Zone,
+    rfc3339,
 )
 from gridsignal_services.access import Entitlements, Principal, Role
 from gridsignal_services.access.participant_keys import Asks, Signs, faults_of_keys, signing
@@ -66,6 +67,17 @@ class ParticipantEntry(Signs):
     """Whose prices, carbon and public requests it may see."""
 
 
+class MeterEntry(Shape):
+    """A meter of a connection point, and when it measures it."""
+
+    since: Timestamp | None = None
+    """From when on; without it from ever."""
+    until: Timestamp | None = None
+    """When it was taken out: where another took its place, that one's `since`."""
+    digits: Annotated[int, Field(ge=1, le=15)] | None = None
+    """Of its register in watt-hours; without it as its readings tell."""
+
+
 class SiteEntry(Shape):
     """A data center's connection point."""
 
@@ -79,6 +91,8 @@ class SiteEntry(Shape):
     """What can't be shed, in watts: the idle power of machines and cooling."""
     external_ids: Annotated[dict[Name, Name], Field(max_length=16, default_factory=dict)]
     """Names elsewhere, by scheme: EIC, mRID, EAN."""
+    meters: Annotated[dict[Identifier, MeterEntry], Field(max_length=64, default_factory=dict)]
+    """All meters of the connection by their names in readings; without any each that speaks counts."""
 
 
 RuleRef = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64} [1-9][0-9]{0,8}$")]
@@ -319,6 +333,12 @@ def _faults_of_sites(registry: Registry) -> list[str]:
             )
         elif site.zone not in owner.zones:
             faults.append(f"sites.{name}.zone: expected one of {site.participant}'s zones, got {site.zone!r:.60}")
+        faults += [
+            f"sites.{name}.meters.{meter}.until: expected a time after since ({rfc3339(each.since)}),"
+            f" got {rfc3339(each.until)}"
+            for meter, each in site.meters.items()
+            if each.since is not None and each.until is not None and each.until <= each.since
+        ]
         if site.minimum_load_w > site.capacity_w:
             faults.append(
                 f"sites.{name}.minimum_load_w: expected at most capacity_w ({site.capacity_w}), "

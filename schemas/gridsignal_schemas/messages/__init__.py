@@ -34,6 +34,7 @@ from gridsignal_schemas.messages.orders import (
     Quality,
     QuantityKind,
     ResponseKind,
+    SiteMeter,
     SiteRegistration,
 )
 from gridsignal_schemas.messages.settlements import (
@@ -138,6 +139,7 @@ __all__ = [
     "SettlementInputs",
     "SettlementStatus",
     "Shape",
+    "SiteMeter",
     "SiteRegistration",
     "SpotPrice",
     "Standby",

@@ -21,6 +21,7 @@ from gridsignal_schemas.values import (
     Record,
     Resolution,
     Revision,
+    Shape,
     ShortText,
     Symbol,
     Timestamp,
@@ -236,6 +237,19 @@ class MeterReading(Record):
     """Cancelled for what was taken from the grid in this interval."""
 
 
+class SiteMeter(Shape):
+    """A meter of the connection, and when it measures it."""
+
+    meter: Identifier
+    """Its name in readings."""
+    since: Timestamp | None = None
+    """From when on; null: from ever."""
+    until: Timestamp | None = None
+    """When it was taken out; null: not so far."""
+    digits: Annotated[int, Field(ge=1, le=15)] | None = None
+    """Of its register in watt-hours; null: as its readings tell."""
+
+
 class SiteRegistration(Record):
     """A connection point as the ledger knows it; appended when the registry differs from the log."""
 
@@ -253,3 +267,5 @@ class SiteRegistration(Record):
     """Names elsewhere, by scheme: EIC, mRID, EAN."""
     revision: Revision
     """+1 for each change."""
+    meters: Annotated[list[SiteMeter], Field(max_length=64)] | None = None
+    """All meters of the connection; null: those that speak."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gridsignal_schemas.messages import SiteRegistration
+from gridsignal_schemas.messages import SiteMeter, SiteRegistration
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 
@@ -24,6 +24,11 @@ def differences(registry: Registry, known: Iterable[SiteRegistration]) -> Iterat
             minimum_load_w=entry.minimum_load_w,
             external_ids=dict(entry.external_ids),
             revision=1 if before is None else before.revision,
+            meters=[
+                SiteMeter(meter=meter, since=each.since, until=each.until, digits=each.digits)
+                for meter, each in sorted(entry.meters.items())
+            ]
+            or None,
         )
         if before is None:
             yield wanted

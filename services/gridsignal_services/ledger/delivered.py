@@ -10,7 +10,7 @@ What it is worth is delivered x price - deficiency x deficiency price; a dry run
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -26,7 +26,7 @@ from gridsignal_services.ledger.amounts import Amount, exactly
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.tracked import Ahead, TrackedOrder
 from gridsignal_services.settlement.delivery import amount, deviation, share_of, wh_of
-from gridsignal_services.settlement.energy import Gap, Mean, net_means
+from gridsignal_services.settlement.energy import Gap, Installed, Mean, net_means, of_these
 from gridsignal_services.settlement.periods import Netting
 from gridsignal_services.settlement.pinned import rule_of
 
@@ -95,6 +95,8 @@ class Terms:
     baselines: tuple[Declared, ...]
     """Those it counts on, oldest first."""
     capacity_w: int | None
+    meters: Mapping[str, Installed]
+    """All meters of the connection; empty: those that speak."""
     pricing: Pricing
     bid_per_mwh: Decimal
     clearing_price_per_mwh: Decimal | None
@@ -108,6 +110,13 @@ class Terms:
     def price_per_mwh(self) -> Decimal:
         """What is paid for a MWh."""
         return self.bid_per_mwh if self.clearing_price_per_mwh is None else self.clearing_price_per_mwh
+
+
+def meters_of(book: Book, site: str) -> dict[str, Installed]:
+    """What the log knows of the meters of a connection, by their names."""
+    registered = book.sites.get(site)
+    known = () if registered is None else registered.meters or ()
+    return {each.meter: Installed(each.digits, each.since, each.until) for each in known}
 
 
 def orders_of(book: Book, site: str) -> Iterator[TrackedOrder]:
@@ -140,6 +149,7 @@ def terms_of(book: Book, tracked: TrackedOrder) -> Terms | None:
         nettings=tuple(dict.fromkeys(each.netting for each in sharing if each.netting is not None)),
         baselines=tuple(_counting(book, tracked, starts_at, ends_at)),
         capacity_w=tracked.capacity_w,
+        meters=meters_of(book, order.site),
         pricing=asked.request.pricing,
         bid_per_mwh=order.price_per_mwh or Decimal(0),
         clearing_price_per_mwh=order.clearing_price_per_mwh,
@@ -214,7 +224,7 @@ def ordered_ws(tracked: TrackedOrder, until: datetime) -> int:
 
 def measured(terms: Terms, readings: Iterable[MeterReading]) -> list[DeliveryInterval]:
     """The order's intervals in order of time, from readings in the order of the log."""
-    means = net_means(readings, terms.capacity_w)
+    means = net_means(of_these(readings, terms.meters), terms.capacity_w, terms.meters)
     if not means:
         return []
     baseline = _Curve(terms.baselines, max(terms.starts_at, means[0].starts_at), min(terms.ends_at, means[-1].ends_at))

@@ -8,7 +8,7 @@ Bounded: 366 days' readings at most, of each as many as are added up; a longer d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
@@ -20,12 +20,14 @@ from gridsignal_schemas.messages.settlements import MAX_INTERVALS
 from gridsignal_schemas.rules.readings import is_carried
 from gridsignal_schemas.values import MAX_POWER_W
 from gridsignal_services.ledger.book import Book
+from gridsignal_services.ledger.delivered import meters_of
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.owning.due import Subject, Undecidable, baseline_subject, why
 from gridsignal_services.registry import Registry
 from gridsignal_services.settlement.baselines import Event, Fixed, LeftOut, NoBaseline, Site, fixed
 from gridsignal_services.settlement.days import Calendar, Slot, public_holidays
+from gridsignal_services.settlement.energy import Installed
 from gridsignal_services.settlement.history import History
 from gridsignal_services.settlement.methods import XOfY
 from gridsignal_services.settlement.pinned import history_method
@@ -52,6 +54,8 @@ class Unfixed:
     time_zone: str
     root: bytes
     """Of the partition's tree, where the book stands."""
+    meters: Mapping[str, Installed]
+    """All of the connection; empty: those that speak."""
     capacity_w: int
     """More than the connection carries is no measurement."""
 
@@ -86,7 +90,7 @@ class Unfixed:
             reason = f"the request has more than {MAX_INTERVALS} intervals; what the site declared holds"
         else:
             readings = (each.reading for each in held if is_carried(each.reading, self.capacity_w))
-            site = Site(History(readings), self.calendar, self.event_days)
+            site = Site(History(readings, self.meters), self.calendar, self.event_days)
             try:
                 found = fixed(self.method.name, self.rule, site, self.event, timedelta(seconds=resolution_s))
                 left_out = found.left_out
@@ -187,6 +191,7 @@ def _unfixed(
         event_days=frozenset(_event_days(book, site, calendar, day, rule.lookback_days)),
         time_zone=time_zone,
         root=ledger.tree.root(),
+        meters=meters_of(book, site),
         capacity_w=registered.capacity_w,
     )
 

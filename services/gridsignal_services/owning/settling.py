@@ -163,7 +163,7 @@ class Unsettled:
         record, declared = self.fixed.record, self.fixed.declared
         if record.window_starts_at is None or record.window_ends_at is None or record.window_w is None:
             return self.terms
-        today_w = History(readings).mean_w(record.window_starts_at, record.window_ends_at)
+        today_w = History(readings, self.terms.meters).mean_w(record.window_starts_at, record.window_ends_at)
         if isinstance(today_w, Gap):
             return self.terms
         found = adjustment(self.method, today_w, Fraction(record.window_w))

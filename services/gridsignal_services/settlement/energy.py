@@ -19,7 +19,7 @@ from enum import StrEnum
 from fractions import Fraction
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from gridsignal_schemas.messages import MeterPoint, Quality
 from gridsignal_schemas.rules.in_force import Statement, in_force
@@ -76,6 +76,9 @@ class Reading(Protocol):
     def seq(self) -> int: ...
 
 
+R = TypeVar("R", bound=Reading)
+
+
 class Installed(NamedTuple):
     """What is known of a meter beside its readings."""
 
@@ -126,6 +129,11 @@ def net_means(
         changes += _changes(meters.get(name, []), facts, capacity_w)
     changes.sort(key=itemgetter(0))
     return list(_added(changes, always, capacity_w))
+
+
+def of_these(readings: Iterable[R], installed: Mapping[str, Installed]) -> Iterable[R]:
+    """What the meters that a connection is known to have say of it; all that speak where none is known."""
+    return (each for each in readings if each.meter in installed) if installed else readings
 
 
 def _counts(reading: Reading, capacity_w: int | None) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from gridsignal_services.settlement.energy import Energies, Gap, Reading, net_means
+from gridsignal_services.settlement.energy import Energies, Gap, Installed, Reading, net_means, of_these
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -18,9 +18,10 @@ class History:
     Bounded by what it is given: some numbers for each reading.
     """
 
-    def __init__(self, readings: Iterable[Reading]) -> None:
-        said = list(readings)
-        self._energies = Energies(net_means(said))
+    def __init__(self, readings: Iterable[Reading], installed: Mapping[str, Installed] | None = None) -> None:
+        """`installed` are all meters of the connection, where they are known."""
+        said = list(of_these(readings, installed or {}))
+        self._energies = Energies(net_means(said, installed=installed))
         lengths = Counter(each.ends_at - each.starts_at for each in said)
         self.resolution = min(lengths, key=lambda length: (-lengths[length], length), default=None)
         """The commonest length of its readings, of equals the shorter; None where there are none."""
