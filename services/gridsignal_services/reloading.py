@@ -67,8 +67,6 @@ def read_files(settings: ServerSettings) -> Files:
         faults.append(fault)
     if faults:
         raise ConfigError(*faults)
-    for warning in registry.warnings():
-        _log.warning("a product of the registry may not be meant so", what=warning)
     return Files(registry, revocations, keys)
 
 
@@ -121,6 +119,7 @@ class Reloading:
         self._asked = asked or asyncio.Event()
         self._paths = [path for name in _FILES if (path := getattr(settings, name)) is not None]
         self._taken = _state(self._paths)
+        _warn_of_products(registry)
 
     async def run(self) -> None:
         """Watches until it is cancelled."""
@@ -151,6 +150,7 @@ class Reloading:
             return
         if self._settings.registry is not None:
             self._registry = files.registry
+            _warn_of_products(files.registry)
         if files.keys is not None:
             self._verifier.trust(files.keys)
             warn_of(files.keys)
@@ -168,6 +168,11 @@ def warn_of(keys: TrustedKeys) -> None:
     """Names the keys of a set that can't be used."""
     if keys.unusable:
         _log.warning("keys left out", usable=len(keys.by_id), faults=list(keys.unusable))
+
+
+def _warn_of_products(registry: Registry) -> None:
+    for warning in registry.warnings():
+        _log.warning("a product of the registry may not be meant so", what=warning)
 
 
 def _state(paths: Sequence[Path]) -> Mapping[Path, tuple[int, ...] | None]:
