@@ -20,7 +20,8 @@ from gridsignal.cli.connection import add_api, add_options, archive, exit_code
 from gridsignal.cli.tables import printable
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_services.cli.baseline_shown import as_json, comparison_as_json, show, show_comparison
-from gridsignal_services.settlement.baselines import Event, NoBaseline, Site, baseline
+from gridsignal_services.settlement.baseline_said import Event, NoBaseline, Site
+from gridsignal_services.settlement.baselines import baseline
 from gridsignal_services.settlement.days import Calendar, NoSuchTime, WrongPlace, public_holidays
 from gridsignal_services.settlement.energy import Gap
 from gridsignal_services.settlement.history import History

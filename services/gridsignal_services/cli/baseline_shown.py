@@ -11,7 +11,8 @@ from typing import Any
 
 from gridsignal.cli.tables import bar, show_rows
 from gridsignal_schemas.values import rfc3339
-from gridsignal_services.settlement.baselines import Adjustment, Baseline, Event, LeftOut, NoBaseline, mean_w
+from gridsignal_services.settlement.baseline_said import Adjustment, Baseline, Event, LeftOut, NoBaseline
+from gridsignal_services.settlement.baselines import mean_w
 from gridsignal_services.settlement.figures import FACTOR_PLACES, POWER_PLACES, figure
 from gridsignal_services.settlement.methods import Method
 from gridsignal_services.settlement.quiet_days import Compared

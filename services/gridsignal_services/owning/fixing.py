@@ -25,7 +25,8 @@ from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.owning.due import Subject, Undecidable, baseline_subject, why
 from gridsignal_services.registry import Registry
-from gridsignal_services.settlement.baselines import Event, Fixed, LeftOut, NoBaseline, Site, fixed
+from gridsignal_services.settlement.baseline_said import Event, LeftOut, NoBaseline, Site
+from gridsignal_services.settlement.baselines import Fixed, fixed
 from gridsignal_services.settlement.days import Calendar, Slot, public_holidays
 from gridsignal_services.settlement.energy import Installed
 from gridsignal_services.settlement.history import History

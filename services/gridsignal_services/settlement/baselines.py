@@ -11,77 +11,33 @@ All of it is exact: nothing is rounded before it is shown.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 
-from gridsignal_services.settlement.days import Calendar, Slot
+from gridsignal_services.settlement.baseline_said import (
+    Adjustment,
+    Baseline,
+    Event,
+    LeftOut,
+    NoBaseline,
+    Site,
+    hours_of,
+    mean,
+    said,
+    weighted,
+)
+from gridsignal_services.settlement.before_and_after import before_and_after
+from gridsignal_services.settlement.days import Slot
 from gridsignal_services.settlement.energy import Gap
-from gridsignal_services.settlement.history import History
 from gridsignal_services.settlement.methods import DeclaredBefore, MeterBeforeAfter, Method, XOfY
 
 _DAY, _HOUR, _MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
-class NoBaseline(Exception):
-    """The method gives none: in words what it needs, what was found, and what holds in its place."""
-
-    def __init__(self, why: str, left_out: Sequence[LeftOut] = ()) -> None:
-        super().__init__(why)
-        self.left_out = tuple(left_out)
-        """The days of the right type that it could not go by."""
-
-
-class Event(NamedTuple):
-    """The hours that are asked about, of the day that they begin on."""
-
-    day: date
-    starts_at: datetime
-    ends_at: datetime
-
-
-class LeftOut(NamedTuple):
-    """A day of the right type that was not eligible, and why."""
-
-    day: date
-    why: str
-
-
-class Adjustment(NamedTuple):
-    """What was done to the history."""
-
-    kind: str
-    value: Fraction | None
-    """SCALAR: the factor; ADDITIVE: in watts; None: nothing was done."""
-
-
-class Baseline(NamedTuple):
-    """A baseline, interval by interval, and how it came about."""
-
-    slots: tuple[Slot, ...]
-    days: tuple[date, ...]
-    """The days that it is the mean of, newest first."""
-    left_out: tuple[LeftOut, ...]
-    history_w: tuple[Fraction, ...]
-    adjustment: Adjustment
-    baseline_w: tuple[Fraction, ...]
-    notes: tuple[str, ...]
-    """What somebody who is paid by it should know, in sentences."""
-
-
 def mean_w(found: Baseline) -> Fraction:
     """The mean of a baseline over the whole event."""
-    return _weighted(found.slots, found.baseline_w)
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What is known of a site: its readings, its zone's calendar, the days on which it was asked to move power."""
-
-    history: History
-    calendar: Calendar
-    event_days: frozenset[date] = frozenset()
+    return weighted(found.slots, found.baseline_w)
 
 
 def baseline(method: Method, site: Site, event: Event, resolution: timedelta) -> Baseline:
@@ -91,7 +47,7 @@ def baseline(method: Method, site: Site, event: Event, resolution: timedelta) ->
         case XOfY() as rule:
             return _XOfY(method.name, rule, site, event, slots).baseline(resolution)
         case MeterBeforeAfter() as rule:
-            return _before_and_after(method.name, rule, site, event, slots)
+            return before_and_after(method.name, rule, site, event, slots)
         case DeclaredBefore():
             raise NoBaseline(f"{method.name} reads no history: it is what the site declared before the request")
 
@@ -188,9 +144,9 @@ class _XOfY:
 
     def _means(self, days: Sequence[_Day], window: Sequence[Slot]) -> tuple[tuple[Fraction, ...], Fraction]:
         """Of the event's intervals, and of the window."""
-        history_w = tuple(_mean(each) for each in zip(*(day.event_w for day in days), strict=True))
-        before_w = [_mean(each) for each in zip(*(day.window_w for day in days), strict=True)]
-        return history_w, _weighted(window, before_w)
+        history_w = tuple(mean(each) for each in zip(*(day.event_w for day in days), strict=True))
+        before_w = [mean(each) for each in zip(*(day.window_w for day in days), strict=True)]
+        return history_w, weighted(window, before_w)
 
     def _window(self, resolution: timedelta) -> tuple[Slot, ...]:
         if self._rule.adjust == "NONE" or self._rule.window_min is None:
@@ -204,8 +160,8 @@ class _XOfY:
             return None
         found = self._site.history.mean_w(window[0].starts_at, window[-1].ends_at)
         if isinstance(found, Gap):
-            hours = self._hours(window)
-            self._notes.append(f"it is not adjusted: of {self._event.day}, the readings of {hours} are {_said(found)}")
+            hours = hours_of(self._site.calendar, window)
+            self._notes.append(f"it is not adjusted: of {self._event.day}, the readings of {hours} are {said(found)}")
             return None
         return found
 
@@ -233,10 +189,10 @@ class _XOfY:
         for slot, same in zip(asked, self._site.calendar.same_hours(asked, self._event.day, day), strict=True):
             found = Gap.METER_MISSING if same is None else self._site.history.mean_w(*same)
             if isinstance(found, Gap):
-                return f"the readings of {self._hours((slot,))} are {_said(found)}"
+                return f"the readings of {hours_of(self._site.calendar, (slot,))} are {said(found)}"
             powers_w.append(found)
         event_w = powers_w[: len(self._slots)]
-        return _Day(day, tuple(event_w), tuple(powers_w[len(event_w) :]), _weighted(self._slots, event_w))
+        return _Day(day, tuple(event_w), tuple(powers_w[len(event_w) :]), weighted(self._slots, event_w))
 
     def _picked(self, eligible: Iterator[_Day]) -> list[_Day]:
         last = self._last(eligible)
@@ -268,7 +224,7 @@ class _XOfY:
         """Takes days out that used less than the rule's share of the days' mean. Whether there were any."""
         if self._rule.low_day_share is None or not last:
             return False
-        limit_w = Fraction(self._rule.low_day_share) * _mean([day.mean_w for day in last])
+        limit_w = Fraction(self._rule.low_day_share) * mean([day.mean_w for day in last])
         low = [day for day in last if day.mean_w < limit_w]
         for day in low:
             last.remove(day)
@@ -303,60 +259,6 @@ class _XOfY:
     def _searched(self) -> str:
         return f"the period of {self._rule.lookback_days} days before {self._event.day}"
 
-    def _hours(self, slots: Sequence[Slot]) -> str:
-        return _hours(self._site.calendar, slots)
-
 
 _SHOWN = 5
 """How many of the days that were left out an error names."""
-
-
-def _before_and_after(name: str, rule: MeterBeforeAfter, site: Site, event: Event, slots: tuple[Slot, ...]) -> Baseline:
-    first = _full_hour(site.calendar, event.starts_at)
-    last = event.ends_at + (_full_hour(site.calendar, event.ends_at) - event.ends_at) % _HOUR
-    before = first - rule.skip_h * _HOUR
-    after = last + rule.skip_h * _HOUR
-    used = [Slot(before - hours * _HOUR, before - (hours - 1) * _HOUR) for hours in range(rule.before_h, 0, -1)]
-    used += [Slot(after + hours * _HOUR, after + (hours + 1) * _HOUR) for hours in range(rule.after_h)]
-    powers_w: list[Fraction] = []
-    for hour in used:
-        found = site.history.mean_w(*hour)
-        if isinstance(found, Gap):
-            hours = _hours(site.calendar, (hour,))
-            raise NoBaseline(
-                f"{name} needs the hours before and after the event, and on {site.calendar.day_of(hour.starts_at)} the"
-                f" readings of {hours} are {_said(found)}. What the site declared holds in its place."
-            )
-        powers_w.append(found)
-    level = (_mean(powers_w),) * len(slots)
-    return Baseline(slots, (event.day,), (), level, Adjustment("NONE", None), level, ())
-
-
-def _full_hour(calendar: Calendar, moment: datetime) -> datetime:
-    """The last full hour of the zone's clock."""
-    local = moment.astimezone(calendar.timezone)
-    past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
-    return moment - past
-
-
-def _mean(powers_w: Sequence[Fraction]) -> Fraction:
-    return sum(powers_w, Fraction(0)) / len(powers_w)
-
-
-def _weighted(slots: Sequence[Slot], powers_w: Sequence[Fraction]) -> Fraction:
-    """The mean over intervals that need not be of one length; 0 over none."""
-    lengths = [Fraction((slot.ends_at - slot.starts_at) // _MICROSECOND) for slot in slots]
-    weighted = (power_w * length for power_w, length in zip(powers_w, lengths, strict=False))
-    return sum(weighted, Fraction(0)) / sum(lengths) if lengths and powers_w else Fraction(0)
-
-
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def _said(gap: Gap) -> str:
-    return "said to be bad or missing" if gap is Gap.BAD_QUALITY else "missing"
-
-
-def _hours(calendar: Calendar, slots: Sequence[Slot]) -> str:
-    since, until = (moment.astimezone(calendar.timezone) for moment in (slots[0].starts_at, slots[-1].ends_at))
-    return f"{since:%H:%M} to {until:%H:%M}"

@@ -14,7 +14,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
-from gridsignal_services.settlement.baselines import Baseline, Event, NoBaseline, Site, baseline
+from gridsignal_services.settlement.baseline_said import Baseline, Event, NoBaseline, Site
+from gridsignal_services.settlement.baselines import baseline
 from gridsignal_services.settlement.days import Slot
 from gridsignal_services.settlement.energy import Gap
 from gridsignal_services.settlement.methods import Method

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridsignal_services.settlement.baselines import Baseline, Event, NoBaseline, Site, baseline
+from gridsignal_services.settlement.baseline_said import Baseline, Event, NoBaseline, Site
+from gridsignal_services.settlement.baselines import baseline
 from gridsignal_services.settlement.days import Calendar, public_holidays
 from gridsignal_services.settlement.figures import FACTOR_PLACES, figure
 from gridsignal_services.settlement.history import History

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridsignal_services.settlement.baselines import Event, Site
+from gridsignal_services.settlement.baseline_said import Event, Site
 from gridsignal_services.settlement.days import Calendar
 from gridsignal_services.settlement.history import History
 from gridsignal_services.settlement.methods import METHODS, changed
