@@ -174,3 +174,40 @@ class MatchingRow(Shape):
     marginal_grams_per_kwh: Money | None
     marginal_grams: int | None
     marginal_uncovered_grams: int | None
+
+
+class OrderCarbon(Shape):
+    """What an order's energy was in CO2 by one accounting; a report, and no part of its settlement."""
+
+    accounting: Accounting
+    basis: Basis | None
+    """By which figures; null: none were known."""
+    known_at: Timestamp
+    """As it was known then: when the order ended."""
+    emitted_grams: int | None
+    """Of what the site drew; null: nothing of it is known."""
+    avoided_grams: int | None
+    """Of what it delivered; below zero where it drew more. Null: nothing of it is known."""
+    known_wh: int
+    """Delivered, and what `avoided_grams` are of."""
+    unknown_wh: int
+    """Delivered while the carbon is not known: no grams have it."""
+    intervals_unknown: int
+    """Without a figure of the meters, or without carbon."""
+    vintages: list[Vintage]
+    """The records that say so."""
+
+
+class StatementCarbon(Shape):
+    """The CO2 of all settled orders of a statement by one accounting, kept apart by zone and basis."""
+
+    accounting: Accounting
+    zone: Zone
+    basis: Basis | None
+    """By which figures; null: none were known when these orders ended."""
+    orders: int
+    emitted_grams: int | None
+    avoided_grams: int | None
+    known_wh: int
+    unknown_wh: int
+    intervals_unknown: int

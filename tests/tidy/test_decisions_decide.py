@@ -35,9 +35,9 @@ ACTING = {
     ),
     "services/gridsignal_services/checkpoints": "files keeping saving",
     "services/gridsignal_services/dispatch": (
-        "archive baselines book_answer door finished http listing matching metered metering orders outlook past "
-        "position registration requests service settled_tables settlements sheet signals statements tables totals "
-        "written"
+        "archive baselines book_answer door emissions finished http listing matching metered metering orders "
+        "outlook past position registration requests service settled_tables settlements sheet signals "
+        "statements tables totals written"
     ),
     "services/gridsignal_services/gateway": (
         "admission answering catchingup connection conversations doorway event_stream events gauges http incoming "

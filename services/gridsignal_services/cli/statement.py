@@ -35,6 +35,7 @@ docs/settlement.md says what the columns of the CSV are.
 """
 _MOST = "500"
 _TOTALS = ("currency", "orders", "ordered", "delivered", "short", "no figures", "fees", "total")
+_CARBON = ("accounting", "zone", "basis", "kg emitted", "kg avoided", "of MWh", "unknown MWh")
 _ORDERS = ("order", "from", "to", "site", "state", "version", "total")
 
 
@@ -124,7 +125,19 @@ def _show(statement: dict[str, Any]) -> None:
     if statement["unsettled"]:
         print(f"{statement['unsettled']} of {statement['count']} orders are over and not settled so far")
     print()
+    if statement["carbon"]:
+        show_rows("CO2, as known when the orders ended", _CARBON, [_carbon(total) for total in statement["carbon"]])
+        print()
     show_rows("orders", _ORDERS, [_order(order) for order in statement["orders"]])
+
+
+def _carbon(total: dict[str, Any]) -> tuple[str, ...]:
+    basis = total["basis"]
+    named = "none known" if basis is None else f"{basis['scope']} {basis['provider']} {basis['dataset']}"
+    grams = (total[name] for name in ("emitted_grams", "avoided_grams"))
+    kilograms = ("-" if each is None else f"{each / 1000:.1f}" for each in grams)
+    energies = (in_mwh(total[name]) for name in ("known_wh", "unknown_wh"))
+    return (total["accounting"], total["zone"], named, *kilograms, *energies)
 
 
 def _total(total: dict[str, Any]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from gridsignal_schemas.reports import CarbonTotal, HourCarbon, MatchedHour, MatchingReport, MatchingTotal, SiteMatching
 from gridsignal_schemas.values import rfc3339, text_of_decimal
-from gridsignal_services.dispatch.page import Bar, chart, facts, new_page, table, text, when, written_page
+from gridsignal_services.dispatch.page import Bar, chart, facts, named, new_page, table, text, when, written_page
 
 _TOTAL = (
     "site", "hours", "without figures", "not covered", "consumed Wh", "certified Wh", "matched Wh", "uncovered Wh",
@@ -59,10 +59,8 @@ def _total(name: str, total: MatchingTotal) -> tuple[str, ...]:
 
 
 def _carbon(total: CarbonTotal) -> tuple[str, ...]:
-    basis = total.basis
-    named = "none known" if basis is None else f"{basis.scope} {basis.mix}, {basis.provider} {basis.dataset}"
     sums = (total.grams, total.uncovered_grams, total.known_wh, total.unknown_wh, total.hours_unknown)
-    return (str(total.accounting), total.zone, named, rfc3339(total.known_at), *map(str, sums))
+    return (str(total.accounting), total.zone, named(total.basis), rfc3339(total.known_at), *map(str, sums))
 
 
 def _site(body: Element, site: SiteMatching) -> None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from gridsignal_schemas.reports import Basis
 from gridsignal_schemas.values import text_of_decimal
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -116,3 +117,8 @@ def money(amount: Decimal) -> str:
 def when(moment: datetime, zone_time: tzinfo) -> str:
     """By the zone's clock with its offset, as exact as it is."""
     return moment.astimezone(zone_time).isoformat(" ")
+
+
+def named(basis: Basis | None) -> str:
+    """Of what figures of carbon are."""
+    return "none known" if basis is None else f"{basis.scope} {basis.mix}, {basis.provider} {basis.dataset}"

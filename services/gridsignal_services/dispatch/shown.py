@@ -126,6 +126,7 @@ def _statement() -> Statement:
         count=1,
         unsettled=sums.unsettled,
         totals=sums.totals(),
+        carbon=[],
         orders=[statement_order(_golden(DispatchOrder), tracked)],
         next=None,
     )

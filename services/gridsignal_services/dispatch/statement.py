@@ -17,8 +17,18 @@ from decimal import Decimal
 from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from gridsignal_schemas.messages import DispatchOrder, Quality, Settlement, SettlementStatus
+from gridsignal_schemas.messages import (
+    Accounting,
+    Direction,
+    DispatchOrder,
+    Mix,
+    Quality,
+    Scope,
+    Settlement,
+    SettlementStatus,
+)
 from gridsignal_schemas.messages.settlements import SettledInterval
+from gridsignal_schemas.reports import OrderCarbon, StatementCarbon
 from gridsignal_schemas.rules.lifecycle import SettlementState
 from gridsignal_schemas.values import Currency, Identifier, Shape, Timestamp, Zone
 from gridsignal_services.dispatch.views import DisputeView, disputes_of
@@ -88,6 +98,7 @@ class StatementOrder(Shape):
     site: Identifier
     starts_at: Timestamp
     ended_at: Timestamp
+    direction: Direction
     state: SettlementState
     """DUE: it is not settled so far."""
     logged_at: Timestamp | None
@@ -95,6 +106,8 @@ class StatementOrder(Shape):
     settlement: Settlement | None
     disputes: list[DisputeView]
     """Of all versions, the oldest first."""
+    carbon: list[OrderCarbon]
+    """What it was in CO2, by average and by marginal; empty while it is not settled. No part of the settlement."""
 
 
 class Statement(Shape):
@@ -114,6 +127,8 @@ class Statement(Shape):
     """Of them, those without a settlement so far: no total has them."""
     totals: list[StatementTotal]
     """By currency, in order of its code: two are never added."""
+    carbon: list[StatementCarbon]
+    """By zone, accounting and basis: what differs in one of them is never added."""
     orders: list[StatementOrder]
     """By their start."""
     next: str | None
@@ -129,7 +144,8 @@ class StatementLine(Shape):
     participant: str
     site: str
     kind: str
-    """INTERVAL; FEE: what the activation alone is paid; ORDER: it has neither, such as one that is not settled."""
+    """INTERVAL; FEE: what the activation alone is paid; ORDER: it has neither, such as one that is not settled;
+    CARBON: what the order was in CO2 by one accounting."""
     starts_at: Timestamp
     """Of the interval; elsewhere of the order."""
     ends_at: Timestamp
@@ -159,6 +175,18 @@ class StatementLine(Shape):
     readings: int | None = None
     readings_sha256: str | None = None
     baseline_sha256: str | None = None
+    accounting: Accounting | None = None
+    scope: Scope | None = None
+    mix: Mix | None = None
+    provider: str | None = None
+    dataset: str | None = None
+    known_at: Timestamp | None = None
+    """As the carbon was known then."""
+    emitted_grams: int | None = None
+    avoided_grams: int | None = None
+    known_wh: int | None = None
+    """Delivered, and what `avoided_grams` are of."""
+    unknown_wh: int | None = None
     root: str | None = None
 
 
@@ -228,10 +256,12 @@ def statement_order(order: DispatchOrder, tracked: TrackedSettlement) -> Stateme
         site=order.site,
         starts_at=order.starts_at,
         ended_at=tracked.ended_at,
+        direction=order.direction,
         state=tracked.state,
         logged_at=tracked.logged_at,
         settlement=tracked.newest,
         disputes=disputes_of(tracked),
+        carbon=[],
     )
 
 
@@ -268,6 +298,14 @@ def _lines(month: str, order: StatementOrder) -> Iterator[StatementLine]:
         yield StatementLine(kind="FEE", amount=fee, **whole, **told)
     elif not settlement.intervals:
         yield StatementLine(kind="ORDER", amount=settlement.total, **whole, **told)
+    for carbon in order.carbon:
+        yield StatementLine(kind="CARBON", **_carbon(carbon), **whole, **told)
+
+
+def _carbon(carbon: OrderCarbon) -> dict[str, Any]:
+    names = ("accounting", "known_at", "emitted_grams", "avoided_grams", "known_wh", "unknown_wh")
+    basis = {} if carbon.basis is None else carbon.basis.model_dump()
+    return basis | {name: getattr(carbon, name) for name in names}
 
 
 def _version(settlement: Settlement) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from xml.etree.ElementTree import Element, SubElement
 
 from gridsignal_schemas.messages import Settlement
 from gridsignal_schemas.messages.settlements import SettledInterval
+from gridsignal_schemas.reports import OrderCarbon, StatementCarbon
 from gridsignal_schemas.values import rfc3339
-from gridsignal_services.dispatch.page import Bar, chart, facts, money, new_page, table, text, when, written_page
+from gridsignal_services.dispatch.page import Bar, chart, facts, money, named, new_page, table, text, when, written_page
 from gridsignal_services.dispatch.statement import Statement, StatementOrder, StatementTotal
 from gridsignal_services.dispatch.views import DisputeView
 
@@ -20,6 +21,7 @@ _TOTAL = (
     "currency", "settled orders", "ordered Wh", "delivered Wh", "short Wh", "without figures",
     "intervals", "activation fees", "total",
 )  # fmt: skip
+_CARBON = ("accounting", "zone", "basis", "emitted g", "avoided g", "of Wh", "unknown Wh")
 
 
 def statement_page(statement: Statement, times: Mapping[str, tzinfo]) -> str:
@@ -27,6 +29,9 @@ def statement_page(statement: Statement, times: Mapping[str, tzinfo]) -> str:
     page, body = new_page(f"Statement of {statement.month} for {statement.of}")
     _preface(body, statement)
     table(body, _TOTAL, map(_total, statement.totals), range(1, len(_TOTAL)))
+    if statement.carbon:
+        text(body, "p", "CO2 is a report and no part of the settlements; average and marginal are never added.")
+        table(body, _CARBON, map(_carbon_total, statement.carbon), range(3, len(_CARBON)))
     for order in statement.orders:
         _order(body, order, times[order.zone])
     return written_page(page)
@@ -54,6 +59,15 @@ def _total(total: StatementTotal) -> tuple[str, ...]:
     return (total.currency, *map(str, figures), *map(money, sums))
 
 
+def _carbon_total(total: StatementCarbon) -> tuple[str, ...]:
+    figures = (total.emitted_grams, total.avoided_grams, total.known_wh, total.unknown_wh)
+    return (str(total.accounting), total.zone, named(total.basis), *map(_figure, figures))
+
+
+def _figure(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
 # --- an order -------------------------------------------------------------------------------------------------------
 
 
@@ -67,6 +81,7 @@ def _order(body: Element, order: StatementOrder, zone_time: tzinfo) -> None:
         ("site", order.site),
         ("participant", order.participant),
         ("request", order.request_id),
+        ("direction", str(order.direction)),
         ("state", str(order.state)),
     )
     if (settlement := order.settlement) is None:
@@ -77,6 +92,8 @@ def _order(body: Element, order: StatementOrder, zone_time: tzinfo) -> None:
         what = "ordered (outline) and delivered (filled) by interval"
         bars = [Bar(line.ordered_wh, line.delivered_wh) for line in settlement.intervals]
         chart(section, what, f"ordered and delivered, {order.order_id}", bars)
+    for carbon in order.carbon:
+        _carbon(section, carbon)
     gaps = {(gap.starts_at, gap.ends_at): gap.code for gap in settlement.missing}
     lines = (_interval(line, gaps, zone_time) for line in settlement.intervals)
     table(section, _INTERVAL, lines, range(2, 8))
@@ -107,6 +124,13 @@ def _settled(section: Element, settlement: Settlement, logged_at: datetime | Non
         ("baseline", f"sha256 {inputs.baseline_sha256}"),
         ("log", f"root {inputs.root or 'not said'}"),
     )
+
+
+def _carbon(section: Element, carbon: OrderCarbon) -> None:
+    of = f"{carbon.known_wh} Wh delivered, unknown for {carbon.unknown_wh} Wh"
+    sums = f"{_figure(carbon.emitted_grams)} g emitted, {_figure(carbon.avoided_grams)} g avoided, of {of}"
+    by = f"{named(carbon.basis)}, as known {rfc3339(carbon.known_at)}"
+    facts(section, (f"CO2, {str(carbon.accounting).lower()}", f"{sums}; {by}"))
 
 
 def _interval(line: SettledInterval, gaps: dict[tuple[datetime, datetime], str], zone_time: tzinfo) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.sheets import Sheet
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch.door import Door, paged
+from gridsignal_services.dispatch.emissions import with_carbon
 from gridsignal_services.dispatch.forms import PAGE_HEADERS, FormAsked, form_of
 from gridsignal_services.dispatch.listing import After, Limit, ZoneFilter, listed, must_be_theirs
 from gridsignal_services.dispatch.parts import ORDERS
@@ -101,7 +102,8 @@ async def _page(
     door: Door, who: Principal, asked: _Asked, after: str | None, limit: int, work: Work
 ) -> tuple[Statement, list[StatementOrder]]:
     """A page without its orders, and these. Raises Problem 404, 422, 503."""
-    seen, sums = await _seen(door, who, asked, work), Sums()
+    seen, carbon = await with_carbon(door, await _seen(door, who, asked, work), work)
+    sums = Sums()
     await work.each(seen.values(), lambda order: sums.add(order.settlement))
     chosen, following = paged(seen, after, limit)
     fitting = cut(((name, _lines_of(seen[name].settlement)) for name in chosen), MOST_LINES)
@@ -114,6 +116,7 @@ async def _page(
         count=len(seen),
         unsettled=sums.unsettled,
         totals=sums.totals(),
+        carbon=carbon,
         orders=[],
         next=following if fitting == chosen else fitting[-1],
     )

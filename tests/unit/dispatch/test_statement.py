@@ -100,6 +100,7 @@ def statement_of(*orders: StatementOrder) -> Statement:
         count=len(orders),
         unsettled=sums.unsettled,
         totals=sums.totals(),
+        carbon=[],
         orders=list(orders),
         next=None,
     )
