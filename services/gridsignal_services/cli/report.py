@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ docs/carbon.md says what the columns of the CSV are.
 _TOTALS = ("site", "hours", "no figures", "not covered", "consumed", "certified", "matched", "uncovered", "share")
 _CARBON = ("accounting", "zone", "basis", "kg", "of it uncovered", "of MWh", "unknown MWh")
 _HOURS = ("site", "from", "to", "uncovered")
+_UNCOUNTED = ("site", "certificate", "from", "to", "why")
 _MOST = 24
-"""Hours that are listed; --csv has all."""
+"""Rows that are listed."""
 
 
 def parser() -> Arguments:
@@ -84,6 +86,11 @@ def _show(report: dict[str, Any]) -> None:
     show_rows("hours that are not covered", _HOURS, list(islice(uncovered, _MOST)))
     if len(uncovered) > _MOST:
         print(f"and {len(uncovered) - _MOST} more: --csv has all")
+    if uncounted := _uncounted(sites):
+        print()
+        show_rows("certificates that count for nothing", _UNCOUNTED, uncounted[:_MOST])
+        if len(uncounted) > _MOST:
+            print(f"and {len(uncounted) - _MOST} more: --json has all")
 
 
 def _total(name: str, total: dict[str, Any]) -> tuple[str, ...]:
@@ -107,8 +114,21 @@ def _carbon(total: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _uncovered(sites: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """Each hour of which something is not covered; hours without figures that follow one another are one row."""
     for site in sites:
-        for hour in site["hours"]:
-            if hour["uncovered_wh"] != 0:
-                why = hour["missing"] if hour["uncovered_wh"] is None else in_mwh(hour["uncovered_wh"])
-                yield (site["site"], *period_of(hour | {"zone": site["zone"]}), why)
+        for missing, hours in groupby(site["hours"], key=itemgetter("missing")):
+            found = list(hours)
+            if missing is not None:
+                found = [found[0] | {"ends_at": found[-1]["ends_at"]}]
+            for hour in found:
+                if hour["uncovered_wh"] != 0:
+                    why = missing or in_mwh(hour["uncovered_wh"])
+                    yield (site["site"], *period_of(hour | {"zone": site["zone"]}), why)
+
+
+def _uncounted(sites: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    return [
+        (site["site"], each["certificate_id"], *period_of(each | {"zone": site["zone"]}), each["why"])
+        for site in sites
+        for each in site["uncounted"]
+    ]

@@ -6,8 +6,7 @@ When full: Problem 422 that says what to narrow. Conflates: nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 from zoneinfo import ZoneInfo
@@ -15,14 +14,14 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from gridsignal_schemas.catalog import TOPICS
-from gridsignal_schemas.messages import EnergyCertificate, MeterPoint, MeterReading
-from gridsignal_schemas.reports import MatchingReport, MatchingRow, SiteMatching, Uncounted
+from gridsignal_schemas.messages import EnergyCertificate, MeterReading
+from gridsignal_schemas.reports import MatchingReport, MatchingRow, SiteMatching
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.vintages import Best, Logged
 from gridsignal_schemas.sheets import Sheet
 from gridsignal_schemas.values import MAX_POWER_W, rfc3339
 from gridsignal_services.access import Audience, Principal
-from gridsignal_services.carbon.certificates import Counted, Hour, counted
+from gridsignal_services.carbon.certificates import Hour
 from gridsignal_services.carbon.known import Bases, known_of
 from gridsignal_services.carbon.matching import (
     Site,
@@ -32,6 +31,7 @@ from gridsignal_services.carbon.matching import (
     rows,
     total_of_sites,
 )
+from gridsignal_services.carbon.read_month import ReadMonth
 from gridsignal_services.dispatch.archive import TooMuch
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.forms import PAGE_HEADERS, FormAsked, form_of
@@ -43,7 +43,6 @@ from gridsignal_services.kept_file import TooMany
 from gridsignal_services.registry import Registry
 from gridsignal_services.rest import problems
 from gridsignal_services.rest.accept import CSV, HTML, JSON
-from gridsignal_services.settlement.energy import Energies, Energy, Gap, Installed, net_means
 from gridsignal_services.work import Work
 
 PATH = "/v1/reports/matching/{month}"
@@ -210,31 +209,6 @@ def _taken(best: Best, logged: Sequence[Logged]) -> Iterator[None]:
 # --- what a site's meters said ----------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Month:
-    """What is read of a site, a day after the other."""
-
-    energies: list[tuple[Hour, Energy]] = field(default_factory=list)
-    certified: Counted = field(default_factory=dict)
-    uncounted: list[Uncounted] = field(default_factory=list)
-    meters: set[str] = field(default_factory=set)
-    """Those that have spoken: from then on they are expected to."""
-
-    def take(self, readings: Sequence[MeterReading], hours: Sequence[Hour], site: Site, taken: set[str]) -> None:
-        """A day's readings, as they came."""
-        means = net_means(readings, site.capacity_w, dict.fromkeys(self.meters, Installed()))
-        energies = Energies(means)
-        self.energies += [(hour, energies.over(*hour)) for hour in hours]
-        self.meters |= {each.meter for each in readings if each.point is MeterPoint.CONNECTION}
-        certified, uncounted = counted(readings, hours, taken)
-        self.certified |= certified
-        self.uncounted += uncounted
-
-    def lose(self, hours: Iterable[Hour]) -> None:
-        """A day with more readings than are added up."""
-        self.energies += [(hour, Energy(None, frozenset(), Gap.TOO_MANY_READINGS)) for hour in hours]
-
-
 async def _matched(
     door: Door,
     who: Principal,
@@ -245,7 +219,7 @@ async def _matched(
     work: Work,
 ) -> SiteMatching:
     """A site's month. Raises Problem 503."""
-    read = _Month()
+    read = ReadMonth()
     for first in range(0, len(hours), _DAY_HOURS):
         day = hours[first : first + _DAY_HOURS]
         since = day[0][0] - _MOMENT  # what a register was where the first reading begins is said where the last ends
@@ -265,7 +239,11 @@ def an_hour(reading: MeterReading, known: Logged) -> MatchingReport:
     hour = starts_at, starts_at + timedelta(hours=1)
     said = EnergyCertificate(certificate_id="gc-7", energy_wh=reading.import_w // 2, source="WIND")
     drawn = reading.model_copy(update={"starts_at": hour[0], "ends_at": hour[1], "certificates": [said]})
-    best, month, site = Best(*hour, known.at), _Month(), Site(reading.site, reading.zone, "Europe/Berlin", MAX_POWER_W)
+    best, month, site = (
+        Best(*hour, known.at),
+        ReadMonth(),
+        Site(reading.site, reading.zone, "Europe/Berlin", MAX_POWER_W),
+    )
     best.take(known)
     month.take([drawn], [hour], site, set())
     found = matched(site, month.energies, month.certified, month.uncounted, known_of(best), known.at)

@@ -20,8 +20,9 @@ from gridsignal_schemas.rules.vintages import Best, Logged
 from gridsignal_services.carbon.certificates import counted
 from gridsignal_services.carbon.known import chosen, known_of
 from gridsignal_services.carbon.matching import Site, carbon_of_sites, hours_between, matched, total_of_sites
+from gridsignal_services.carbon.read_month import ReadMonth
 from gridsignal_services.dispatch.statement import Month
-from gridsignal_services.settlement.energy import Energies, net_means
+from gridsignal_services.settlement.energy import Energies, Gap, net_means
 from tests.builders import a_carbon_intensity, a_meter_reading, utc
 
 PAGE = (Path(__file__).parents[3] / "docs" / "carbon.md").read_text("utf-8")
@@ -194,3 +195,30 @@ def test_a_month_has_the_hours_that_pass(month: str, hours: int) -> None:
     zone_time = ZoneInfo("Europe/Berlin")
     found = hours_between(Month.parse(month).begins(zone_time), Month.parse(month).ends(zone_time))
     assert (len(found), found[-1][1]) == (hours, Month.parse(month).ends(zone_time))
+
+
+def two_days(first: list[MeterReading], second: list[MeterReading]) -> ReadMonth:
+    read, hours = ReadMonth(), hours_between(TEN, TEN + 48 * HOUR)
+    read.take(first, hours[:24], FRA, set())
+    read.take(second, hours[24:], FRA, set())
+    return read
+
+
+def test_a_meter_that_has_spoken_is_expected_to_speak_on_the_days_that_follow() -> None:
+    other = reading(TEN, MW).model_copy(update={"meter": "other"})
+    read = two_days([reading(TEN, MW), other], [reading(TEN + 24 * HOUR, MW)])
+    assert read.energies[0][1].gap is None
+    assert read.energies[24][1].gap is Gap.METER_MISSING
+
+
+def test_a_meter_that_comes_later_is_not_missed_on_the_days_before() -> None:
+    after = reading(TEN + 24 * HOUR, MW)
+    read = two_days([reading(TEN, MW)], [after, after.model_copy(update={"meter": "other"})])
+    assert [read.energies[place][1].gap for place in (0, 24)] == [None, None]
+    assert read.energies[24][1].watt_us == 2 * (read.energies[0][1].watt_us or 0)
+
+
+def test_a_day_with_more_readings_than_are_added_up_says_so() -> None:
+    read, hours = ReadMonth(), hours_between(TEN, TEN + 24 * HOUR)
+    read.lose(hours)
+    assert {energy.gap for _, energy in read.energies} == {Gap.TOO_MANY_READINGS}
