@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridsignal import MW, FlexOffer, UsageError
+from gridsignal import MW, EnergyCertificate, FlexOffer, UsageError
 from gridsignal.offers import SHED, deadline_of, money, offer_body, option_for
 from tests.builders import a_dispatch_request
 
@@ -84,6 +85,15 @@ def test_the_body_is_a_flex_offer_once_the_gateway_has_added_the_participant() -
     offer = FlexOffer.model_validate(body | {"participant": "acme-ai"})
     assert (offer.request_id, offer.request_revision) == (REQUEST.request_id, REQUEST.revision)
     assert offer.expires_at == REQUEST.ends_at  # it stands by until the request is over
+
+
+def test_an_offer_names_its_certificates_and_none_where_it_has_none() -> None:
+    certificate = EnergyCertificate(certificate_id="gc-7", energy_wh=250_000, source="WIND")
+    said: dict[str, Any] = {"offer_id": "ours", "revision": 1, "flexibility": SHED, "expires_at": None, "site": "fra-1"}
+    option = option_for(REQUEST, 12 * MW, "90", {})
+    named, bare = offer_body(REQUEST, option, **said, certificates=[certificate]), offer_body(REQUEST, option, **said)
+    assert FlexOffer.model_validate(named | {"participant": "acme-ai"}).certificates == [certificate]
+    assert "certificates" not in bare
 
 
 def test_an_offer_is_too_late_at_gate_closure_or_when_it_expires() -> None:
