@@ -221,6 +221,8 @@ def _show_lines(view: dict[str, Any]) -> None:
         print(printable(f"version {dispute['version']} disputed ({dispute['reason_code']}{claimed}){text}"))
         if dispute["answer"] is not None:
             print(printable(f"  rejected: {dispute['answer']}"))
+        elif dispute["version"] < settlement["version"]:
+            print(f"  answered by version {dispute['version'] + 1}")
 
 
 def _study(args: argparse.Namespace) -> int:

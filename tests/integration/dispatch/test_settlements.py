@@ -124,3 +124,12 @@ async def test_the_commands_show_dispute_and_answer_it(day: Day, tmp_path: Path)
     assert (code, order_id in out) == (0, True), out
     code, out = await run("operator:tso-north", "reject", order_id, "--code", "other", "--reason", "no")
     assert (code, "--code" in out) == (1, True), out
+
+    code, out = await run(
+        "participant:acme-ai", "dispute", order_id, "--code", "price", "--site", "fra-1", gateway=True
+    )
+    assert code == 0, out
+    await day.clock.move_to(day.starts_at + timedelta(minutes=60, seconds=STANDARD.final_after_s + 1))
+    await day.until(f"/v1/orders/{order_id}/settlement", lambda shown: shown["settlement"]["version"] == 2)
+    code, out = await run("participant:acme-ai", "show", order_id)
+    assert (code, out.splitlines()[-2:]) == (0, ["version 1 disputed (price)", "  answered by version 2"]), out
