@@ -22,7 +22,7 @@ import gridsignal
 from gridsignal_schemas.messages import Settlement, SettlementDispute, SettlementStatus
 from gridsignal_schemas.values import MW
 from gridsignal_services import embedded
-from gridsignal_services.audit.checking import Checked, check
+from gridsignal_services.audit.checking import Checked, Readings, check
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.bus.sqlite_reading import log_in
@@ -145,7 +145,7 @@ def _checked(directory: Path) -> Checked:
             PARTITION,
             CODEC,
             lambda: log.records("dispatch", PARTITION),
-            readings=lambda: log.records("readings", PARTITION),
+            readings=Readings(lambda: log.records("readings", PARTITION)),
         )
 
 

@@ -14,7 +14,7 @@ import pytest
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import Record, Settlement
 from gridsignal_schemas.values import MW
-from gridsignal_services.audit.checking import check
+from gridsignal_services.audit.checking import Readings, check
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.cluster import opened
 from gridsignal_services.bus.codec import Codec
@@ -59,7 +59,7 @@ async def test_who_owns_the_zone_after_a_settling_owner_was_killed_settles_the_r
             for _ in SITES:  # one after the other
                 await _dies(fleet, schema_registry)
             dispatch, readings = await everything(log, "dispatch"), await everything(log, "readings")
-            found = check(PARTITION, codec, lambda: dispatch, readings=lambda: readings)
+            found = check(PARTITION, codec, lambda: dispatch, readings=Readings(lambda: readings))
             settlements = [
                 record for logged in dispatch if isinstance(record := codec.decode(logged.value), Settlement)
             ]
