@@ -45,6 +45,9 @@ _OUTBID = frozenset({("OUTBID",), ("COVERED",)})
 _DECIDED = frozenset({RequestState.AWARDED, RequestState.PARTIALLY_AWARDED, RequestState.ACTIVE})
 _SETTLING = frozenset({RequestState.COMPLETED, RequestState.SETTLED, RequestState.DISPUTED})
 
+_MOVES_A_REQUEST = frozenset({None, SettlementState.DISPUTED, SettlementState.SETTLED})
+"""What a settlement moves a completed request by; None: the request itself has just been completed."""
+
 
 def offer_timer_id(key: OfferKey) -> str:
     """An offer's name among the timers: offer ids are unique within a participant only."""
@@ -178,13 +181,14 @@ def move_request(book: Book, request_id: str, event: Event) -> None:
     set_request_timers(book, request_id)
 
 
-def follow_settlements(book: Book, request_id: str) -> None:
+def follow_settlements(book: Book, request_id: str, moved: SettlementState | None = None) -> None:
     """A completed request stands as the settlements of its orders do: any disputed, all settled, or not yet.
 
-    One that has left the book stays as it was.
+    One that has left the book stays as it was. Where one has `moved`, and neither was disputed nor settled by that, a
+    request that is completed stands where it stood: it may have thousands of orders, and each is settled.
     """
     tracked = book.requests.get(request_id)
-    if tracked is None:
+    if tracked is None or (tracked.state is RequestState.COMPLETED and moved not in _MOVES_A_REQUEST):
         return
     settlements = [book.settlements[name].state for name in tracked.orders if name in book.settlements]
     if tracked.state not in _SETTLING or not settlements:

@@ -213,7 +213,7 @@ def _move(book: Book, tracked: TrackedSettlement, state: SettlementState) -> Non
         outlive(book, tracked)
         if state is SettlementState.SETTLED:
             book.leaving[tracked.order_id] = None
-    follow_settlements(book, of.request_id)
+    follow_settlements(book, of.request_id, state)
 
 
 def _window_ends_at(book: Book, tracked: TrackedSettlement) -> datetime:
