@@ -56,7 +56,7 @@ class Meters:
     """The readings of every site, ordered by time.
 
     Bounded: `in_memory` intervals, of which each site has its share, `per_site` at most; of each site the newest 100
-    that were passed over; sites by the registry, which the caller asks first.
+    that were passed over; sites by the doors, which take readings of those in the registry alone.
     When full: the oldest interval of the site goes to disk.
     Conflates: readings of one meter and interval, to the highest `seq`.
     """
