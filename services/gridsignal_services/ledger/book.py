@@ -44,6 +44,16 @@ from gridsignal_services.ledger.tracked import (
 KEPT = timedelta(seconds=LIMITS.kept_when_over_s)
 
 
+_ENDLESS = -1
+
+
+def _days(order: DispatchOrder) -> Iterable[int]:
+    """Since 1970, that it touches."""
+    if order.ends_at is None:
+        return (_ENDLESS,)
+    return range((order.starts_at - EPOCH).days, (order.ends_at - EPOCH).days + 1)
+
+
 class Fixed(NamedTuple):
     """A baseline from history."""
 
@@ -101,6 +111,8 @@ class Book:
     last_request: int = -1
     """Offset of the newest request: no request uses a baseline that a later one has replaced since."""
     orders_of_site: dict[str, dict[str, None]] = field(default_factory=dict)
+    days_of_site: dict[str, dict[int, dict[str, None]]] = field(default_factory=dict)
+    """Its orders that are over, by the days since 1970 that they touch; those without an end by -1."""
     over: dict[str, deque[tuple[datetime, str]]] = field(default_factory=dict)
     """Each operator's requests that are over, and since when; the longest first."""
     remembered: tuple[str, int, int] = ("", 0, 0)
@@ -159,7 +171,12 @@ class Book:
 
     def change_order(self, tracked: TrackedOrder, order: DispatchOrder) -> None:
         """Its next revision, which may end at another time."""
+        is_over = order.order_id not in self.live_of_site.get(order.site, ())
+        if is_over:
+            self._unfile(tracked.order)
         before, tracked.order = tracked.block(), order
+        if is_over:
+            self._file(order)
         if tracked.state not in ORDER_NEVER_HELD and tracked.block() != before:
             self._active_of(tracked).remove(before)
             self._active_of(tracked).add(tracked.block())
@@ -167,10 +184,44 @@ class Book:
     def end_order(self, tracked: TrackedOrder) -> None:
         """An order that is over holds nothing of its site any more; one that never held was no activation either."""
         del self.live_of_site[tracked.order.site][tracked.order.order_id]
+        self._file(tracked.order)
         for who in self._concerned(tracked):
             del self.live_of[who][tracked.order.order_id]
         if tracked.state in ORDER_NEVER_HELD:
             self._active_of(tracked).remove(tracked.block())
+
+    def drop_order(self, order: DispatchOrder) -> None:
+        """One that is over is found here no more."""
+        self._unfile(order)
+        del self.orders_of_site[order.site][order.order_id], self.orders[order.order_id]
+
+    def _file(self, order: DispatchOrder) -> None:
+        filed = self.days_of_site.setdefault(order.site, {})
+        for day in _days(order):
+            filed.setdefault(day, {})[order.order_id] = None
+
+    def _unfile(self, order: DispatchOrder) -> None:
+        filed = self.days_of_site[order.site]
+        for day in _days(order):
+            del filed[day][order.order_id]
+            if not filed[day]:
+                del filed[day]
+        if not filed:
+            del self.days_of_site[order.site]
+
+    def beside(self, site: str, starts_at: datetime, ends_at: datetime | None) -> list[TrackedOrder]:
+        """A site's orders that are not over, and those of the days that a period touches, in the order of their issue.
+
+        Costs by these, however many the site has had; of one without an end by all.
+        """
+        filed = self.days_of_site.get(site)
+        names = self.orders_of_site.get(site, {})
+        if filed is not None and ends_at is not None:
+            days = [_ENDLESS, *range((starts_at - EPOCH).days, (ends_at - EPOCH).days + 1)]
+            names = dict(self.live_of_site.get(site, {}))
+            for day in days:
+                names |= filed.get(day, {})
+        return sorted(map(self.orders.__getitem__, names), key=lambda each: (each.issued_place, each.order.order_id))
 
     def _concerned(self, tracked: TrackedOrder) -> tuple[tuple[str, str], tuple[str, str]]:
         order = tracked.order

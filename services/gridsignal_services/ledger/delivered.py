@@ -119,11 +119,6 @@ def meters_of(book: Book, site: str) -> dict[str, Installed]:
     return {each.meter: Installed(each.digits, each.since, each.until) for each in known}
 
 
-def orders_of(book: Book, site: str) -> Iterator[TrackedOrder]:
-    """Every order a site has had, oldest first."""
-    return map(book.orders.__getitem__, book.orders_of_site.get(site, ()))
-
-
 def terms_of(book: Book, tracked: TrackedOrder) -> Terms | None:
     """What the order's delivery is measured by; None for orders that never held."""
     order = tracked.order
@@ -189,7 +184,9 @@ def _netting(book: Book, tracked: TrackedOrder) -> Netting | None:
 
 def _sharing(book: Book, tracked: TrackedOrder) -> list[Ahead]:
     """What others take of the site's deviation before and after it; nobody's real order waits behind a dry run."""
-    others = chain.from_iterable(block_ahead(book, other, tracked) for other in orders_of(book, tracked.order.site))
+    order = tracked.order
+    beside = book.beside(order.site, order.starts_at, order.ends_at)
+    others = chain.from_iterable(block_ahead(book, other, tracked) for other in beside)
     return [*others, *tracked.ahead]
 
 

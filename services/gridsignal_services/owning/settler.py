@@ -270,8 +270,9 @@ class Settler:
         return list(found)
 
     def _in_memory(self, book: Book, heard: _Heard, logged_by: datetime) -> Iterator[str]:
-        for order_id in book.orders_of_site.get(heard.site, ()):
-            settlement, order = book.settlements.get(order_id), book.orders[order_id].order
+        for tracked in book.beside(heard.site, heard.starts_at, heard.ends_at + _WEEKS):  # of a window before it, too
+            order, order_id = tracked.order, tracked.order.order_id
+            settlement = book.settlements.get(order_id)
             if settlement is None or settlement.logged_at is None:
                 continue
             fixed = book.fixed.get((order.request_id, heard.site))

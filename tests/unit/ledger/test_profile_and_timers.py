@@ -100,3 +100,19 @@ def test_a_moment_is_never_cut() -> None:
         timers.set(Timer.EXPIRY, f"offer-{number}", 1, minute(1), "DE-LU")
     timers.set(Timer.EXPIRY, "later", 1, minute(2), "DE-LU")
     assert len(timers.due(minute(5))) == 1000
+
+
+@pytest.mark.parametrize("kind", [Timer.SETTLE, Timer.SETTLE_FINALLY, Timer.DISPUTE_END])
+def test_a_thousand_settlements_of_one_moment_stand_before_no_gate(kind: Timer) -> None:
+    timers, fired = Timers(), []
+    for number in range(1000):
+        timers.set(kind, f"order-{number:03}", 1, minute(1), "DE-LU")
+    timers.set(Timer.GATE_CLOSURE, "request", 1, minute(2), "DE-LU")
+    assert timers.next() == timers.due(minute(1))[0]
+
+    while due := timers.due(minute(2)):
+        assert len(due) <= 33
+        fired += due
+        for each in due:
+            timers.clear(each.timer, each.subject_id)
+    assert [each.subject_id for each in fired] == ["request", *(f"order-{number:03}" for number in range(1000))]
