@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
@@ -24,7 +24,6 @@ from gridsignal_services.dispatch.metering import Measuring
 from gridsignal_services.dispatch.parts import REQUESTS, Kind
 from gridsignal_services.dispatch.past import PastReader
 from gridsignal_services.dispatch.position import PositionSeal
-from gridsignal_services.dispatch.views import page
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
@@ -250,14 +249,6 @@ def may_read(principal: Principal, participant: str) -> bool:
 def reads_of(principal: Principal) -> str | None:
     """The one participant whose declarations and readings `may_read` allows; None where it is everybody's."""
     return principal.organisation if principal.role == "participant" else None
-
-
-def paged(ids: Iterable[str], after: str | None, limit: int) -> tuple[list[str], str | None]:
-    """A page, as `views.page` cuts it. Raises Problem 422 where it can't."""
-    try:
-        return page(ids, after, limit)
-    except LookupError as fault:
-        raise problems.invalid([Detail(code="PAGE", pointer="?after", message=str(fault))]) from None
 
 
 def _own(wanted: bool, principal: Principal, tracked: TrackedRequest) -> bool:

@@ -11,12 +11,13 @@ from gridsignal_schemas.messages import DispatchOrder, FlexOffer, OrderState, Si
 from gridsignal_schemas.values import Timestamp
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch import baselines, commands, metered, outlook
-from gridsignal_services.dispatch.door import Door, must_be_accepted, paged
+from gridsignal_services.dispatch.door import Door, must_be_accepted
 from gridsignal_services.dispatch.examples import CANCEL, EXTEND, RELEASE, takes
 from gridsignal_services.dispatch.listing import (
-    After,
-    Limit,
-    NewestFirst,
+    ADated,
+    AListing,
+    Dated,
+    Listing,
     OfferStates,
     OrderStates,
     listed,
@@ -24,7 +25,6 @@ from gridsignal_services.dispatch.listing import (
 )
 from gridsignal_services.dispatch.parts import OFFERS, ORDERS
 from gridsignal_services.dispatch.past import PastReader
-from gridsignal_services.dispatch.periods import Since, Until, must_not_be_reversed
 from gridsignal_services.dispatch.shapes import CancelOrderBody, ExtendBody, ReleaseBody
 from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.views import (
@@ -35,7 +35,6 @@ from gridsignal_services.dispatch.views import (
     SiteView,
     offer_view,
     order_view,
-    overlaps,
     site_view,
     with_metered,
 )
@@ -74,18 +73,15 @@ def _orders(router: APIRouter, door: Door) -> None:
         request: Request,
         request_id: str | None = None,
         state: OrderStates = None,
-        from_: Since = None,
-        to: Until = None,
-        newest_first: NewestFirst = False,
-        after: After = None,
-        limit: Limit = 100,
+        *,
+        asked: ADated,
     ) -> Response:
         """Orders that you may see, with what was delivered; oldest first unless you want the newest first.
 
         With `request_id`, `from` or `to` also those of requests that have been over for more than a day."""
         who = door.principal(request)
-        door.only(request, "request_id", "state", "from", "to", "newest_first", "after", "limit")
-        must_not_be_reversed(from_, to)
+        door.only(request, "request_id", "state", *Dated.NAMES)
+        asked.must_not_be_reversed()
         await door.catch_up(request)
 
         def keeps(entry: tuple[Ledger, TrackedOrder]) -> bool:
@@ -94,16 +90,18 @@ def _orders(router: APIRouter, door: Door) -> None:
             return (
                 request_id in (None, order.request_id)
                 and state in (None, tracked.state)
-                and overlaps(order.starts_at, order.ends_at, from_, to)
+                and asked.touches(order.starts_at, order.ends_at)
                 and door.sees(who, ledger.audience_of(order))
             )
 
         async with door.turn(who) as work:
             past = door.past(who, work)
-            known = await past.entries(door.ledgers(), lambda ledger: ledger.orders, ORDERS, from_, to, request_id)
-            seen = await listed(known, keeps, _issued_at, work, newest_first=newest_first)
+            known = await past.entries(
+                door.ledgers(), lambda ledger: ledger.orders, ORDERS, asked.from_, asked.to, request_id
+            )
+            seen = await listed(known, keeps, _issued_at, work, newest_first=asked.newest_first)
             await must_be_known(door, who, request_id, seen)
-            chosen, following = paged(seen, after, limit)
+            chosen, following = asked.of(seen)
             texts, shown = list[str](), 0
             for order_id in chosen:
                 text, intervals = await _text(door, past, *seen[order_id], work)
@@ -237,15 +235,14 @@ def _offers(router: APIRouter, door: Door) -> None:
         request: Request,
         request_id: str | None = None,
         state: OfferStates = None,
-        newest_first: NewestFirst = False,
-        after: After = None,
-        limit: Limit = 100,
+        *,
+        asked: AListing,
     ) -> Response:
         """Your offers, or those on your requests; pages go by participant:offer_id.
 
         With `request_id` also those on one that has been over for more than a day."""
         who = door.principal(request)
-        door.only(request, "request_id", "state", "newest_first", "after", "limit")
+        door.only(request, "request_id", "state", *Listing.NAMES)
         await door.catch_up(request)
 
         def keeps(entry: tuple[Ledger, TrackedOffer]) -> bool:
@@ -260,9 +257,9 @@ def _offers(router: APIRouter, door: Door) -> None:
             past = door.past(who, work)
             known = await past.entries(door.ledgers(), lambda ledger: ledger.offers, OFFERS, request_id=request_id)
             entries = ((f"{key[0]}:{key[1]}", entry) for key, entry in known)
-            seen = await listed(entries, keeps, _received_at, work, newest_first=newest_first)
+            seen = await listed(entries, keeps, _received_at, work, newest_first=asked.newest_first)
             await must_be_known(door, who, request_id, seen)
-            chosen, following = paged(seen, after, limit)
+            chosen, following = asked.of(seen)
             page = Offers(offers=[], next=following)
             answer = await written(page, "offers", chosen, lambda i: offer_view(seen[i][1]), work)
             return await as_asked(request, answer, _OFFERS, work)

@@ -5,7 +5,7 @@ A page is put together as a tree of elements, so that whatever somebody wrote in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
@@ -61,6 +61,15 @@ def new_page(title: str) -> tuple[Element, Element]:
 def written_page(page: Element) -> str:
     """The page as text."""
     return "<!doctype html>\n" + tostring(page, encoding="unicode", method="html") + "\n"
+
+
+def pieces_of(page: Element, parts: Iterable[Element]) -> Iterator[str]:
+    """A long page as text, with these parts at its end: all before them, each of them, and what closes it."""
+    before, end, after = written_page(page).rpartition("</body>")
+    yield before
+    for part in parts:
+        yield tostring(part, encoding="unicode", method="html")
+    yield end + after
 
 
 def chart(parent: Element, what: str, label: str, bars: Sequence[Bar]) -> None:

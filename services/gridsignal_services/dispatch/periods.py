@@ -8,24 +8,13 @@ from typing import Annotated
 from fastapi import Query
 
 from gridsignal_schemas.rules.faults import fault
-from gridsignal_schemas.values import Timestamp, rfc3339
+from gridsignal_schemas.values import Timestamp
 from gridsignal_services.rest import problems
 
 From = Annotated[Timestamp, Query(alias="from", examples=["2024-05-12T18:00:00Z"])]
 To = Annotated[Timestamp, Query(examples=["2024-05-12T19:00:00Z"])]
 WEEK, MONTH = timedelta(days=7, hours=1), timedelta(days=31, hours=1)
 """By the clock of a zone: on one of their days it is set back by an hour."""
-
-
-Since = Annotated[Timestamp | None, Query(alias="from", description="Only what touches [from, to).")]
-Until = Annotated[Timestamp | None, Query(alias="to", description="Only what touches [from, to).")]
-"""Either end of a list's, or neither: a list has no longest period."""
-
-
-def must_not_be_reversed(from_: datetime | None, to: datetime | None) -> None:
-    """Raises Problem 422 where `to` does not come after `from_`: an empty list would look like an answer."""
-    if from_ is not None and to is not None and to <= from_:
-        raise problems.invalid([fault("PERIOD", "?to", f"expected after from ({rfc3339(from_)}), got {rfc3339(to)}")])
 
 
 def must_be_a_period(from_: datetime, to: datetime, longest: timedelta) -> None:

@@ -14,22 +14,20 @@ from gridsignal_services.access import Principal
 from gridsignal_services.dispatch import commands
 from gridsignal_services.dispatch.book import BookView
 from gridsignal_services.dispatch.book_answer import book_answer, held_of
-from gridsignal_services.dispatch.door import Door, must_be_accepted, owns, paged
+from gridsignal_services.dispatch.door import Door, must_be_accepted, owns
 from gridsignal_services.dispatch.examples import AWARD, CANCEL, REQUEST, takes
 from gridsignal_services.dispatch.listing import (
-    After,
-    Limit,
-    NewestFirst,
+    ADated,
+    Dated,
     RequestStates,
     ZoneFilter,
     listed,
     must_be_theirs,
 )
 from gridsignal_services.dispatch.parts import REQUESTS, WHOLE
-from gridsignal_services.dispatch.periods import Since, Until, must_not_be_reversed
 from gridsignal_services.dispatch.shapes import AwardBody, CancelBody, ClearBody, RequestBody
 from gridsignal_services.dispatch.sheet import as_asked, sheet_at
-from gridsignal_services.dispatch.views import Requests, RequestView, overlaps, request_view, state_shown, stays_for
+from gridsignal_services.dispatch.views import Requests, RequestView, request_view, state_shown, stays_for
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.overtaken import Overtaken
 from gridsignal_services.ledger.reduce import Ledger
@@ -114,38 +112,37 @@ def _listing(router: APIRouter, door: Door) -> None:
         request: Request,
         zone: ZoneFilter = None,
         state: RequestStates = None,
-        from_: Since = None,
-        to: Until = None,
-        newest_first: NewestFirst = False,
-        after: After = None,
-        limit: Limit = 100,
+        *,
+        listing: ADated,
     ) -> Response:
         """Requests that you may see, oldest first unless you want the newest first.
 
         With `from` or `to` also those that have been over for more than a day."""
         who = door.principal(request)
-        door.only(request, "zone", "state", "from", "to", "newest_first", "after", "limit")
+        door.only(request, "zone", "state", *Dated.NAMES)
         must_be_theirs(door, who, zone)
-        must_not_be_reversed(from_, to)
+        listing.must_not_be_reversed()
         await door.catch_up(request)
-        now, has_period = door.clock.now(), from_ is not None or to is not None
+        now = door.clock.now()
 
         def keeps(entry: tuple[Ledger, TrackedRequest]) -> bool:
             tracked, own = entry[1], owns(who, entry[1])
             asked = tracked.request
             return (
                 zone in (None, asked.zone)
-                and overlaps(asked.starts_at, asked.ends_at, from_, to)
+                and listing.touches(asked.starts_at, asked.ends_at)
                 and door.sees_request(who, *entry)
-                and (has_period or own or stays_for(who.name, entry[0].book, tracked, now))
+                and (listing.has_period or own or stays_for(who.name, entry[0].book, tracked, now))
                 and (state is None or state is state_shown(who.name, entry[0].book, tracked, now, own=own))
             )
 
         async with door.turn(who) as work:
             past = door.past(who, work)
-            known = await past.entries(door.ledgers(), lambda ledger: ledger.requests, REQUESTS, from_, to)
-            seen = await listed(known, keeps, _made_at, work, newest_first=newest_first)
-            chosen, following = paged(seen, after, limit)
+            known = await past.entries(
+                door.ledgers(), lambda ledger: ledger.requests, REQUESTS, listing.from_, listing.to
+            )
+            seen = await listed(known, keeps, _made_at, work, newest_first=listing.newest_first)
+            chosen, following = listing.of(seen)
             page = Requests(requests=[], next=following)
             answer = await written(page, "requests", chosen, lambda i: _view_of(door, who, seen[i]), work)
             return await as_asked(request, answer, _REQUESTS, work)

@@ -7,14 +7,13 @@ from datetime import datetime
 from fastapi import APIRouter, Request, Response
 
 from gridsignal_schemas.messages import DisputeRejected, Settlement
-from gridsignal_services.dispatch.door import Door, must_be_accepted, paged
+from gridsignal_services.dispatch.door import Door, must_be_accepted
 from gridsignal_services.dispatch.examples import REJECT, takes
-from gridsignal_services.dispatch.listing import After, Limit, NewestFirst, SettlementStates, listed, must_be_known
+from gridsignal_services.dispatch.listing import ADated, Dated, SettlementStates, listed, must_be_known
 from gridsignal_services.dispatch.parts import ORDERS
-from gridsignal_services.dispatch.periods import Since, Until, must_not_be_reversed
 from gridsignal_services.dispatch.shapes import RejectBody
 from gridsignal_services.dispatch.sheet import as_asked, sheet_at
-from gridsignal_services.dispatch.views import Settlements, SettlementView, overlaps, settlement_view
+from gridsignal_services.dispatch.views import Settlements, SettlementView, lines_of, settlement_view
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedSettlement
@@ -37,18 +36,16 @@ def _listing(router: APIRouter, door: Door) -> None:
         request: Request,
         request_id: str | None = None,
         state: SettlementStates = None,
-        from_: Since = None,
-        to: Until = None,
-        newest_first: NewestFirst = False,
-        after: After = None,
-        limit: Limit = 100,
+        *,
+        asked: ADated,
     ) -> Response:
-        """The newest version of each settlement that you may see, by the end of its order; pages go by order.
+        """The newest version of each settlement that you may see, by the end of its order; pages go by order, and end
+        early after 5000 intervals.
 
         With `request_id`, `from` or `to` also those of requests that have been settled for more than a day."""
         who = door.principal(request)
-        door.only(request, "request_id", "state", "from", "to", "newest_first", "after", "limit")
-        must_not_be_reversed(from_, to)
+        door.only(request, "request_id", "state", *Dated.NAMES)
+        asked.must_not_be_reversed()
         await door.catch_up(request)
 
         def keeps(entry: tuple[Ledger, TrackedSettlement]) -> bool:
@@ -58,16 +55,16 @@ def _listing(router: APIRouter, door: Door) -> None:
             if state not in (None, tracked.state) or not door.sees(who, ledger.audience_of(newest)):
                 return False
             starts_at = newest.intervals[0].starts_at if newest.intervals else tracked.ended_at
-            return overlaps(starts_at, tracked.ended_at, from_, to)
+            return asked.touches(starts_at, tracked.ended_at)
 
         async with door.turn(who) as work:
             past = door.past(who, work)
             known = await past.entries(
-                door.ledgers(), lambda ledger: ledger.book.settlements, ORDERS, from_, to, request_id
+                door.ledgers(), lambda ledger: ledger.book.settlements, ORDERS, asked.from_, asked.to, request_id
             )
-            seen = await listed(known, keeps, _ended_at, work, newest_first=newest_first)
+            seen = await listed(known, keeps, _ended_at, work, newest_first=asked.newest_first)
             await must_be_known(door, who, request_id, seen)
-            chosen, following = paged(seen, after, limit)
+            chosen, following = asked.within(seen, lambda i: lines_of(seen[i][1].newest))
             page = Settlements(settlements=[], next=following)
             answer = await written(page, "settlements", chosen, lambda i: settlement_view(seen[i][1]), work)
             return await as_asked(request, answer, _SETTLEMENTS, work)

@@ -10,7 +10,7 @@ Amounts are the participant's flow, as in the records: the operator's is their n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -265,24 +265,8 @@ def statement_order(order: DispatchOrder, tracked: TrackedSettlement) -> Stateme
     )
 
 
-def cut(ids: Iterable[tuple[str, int]], most: int) -> list[str]:
-    """The first of these ids whose lines are no more than `most` together; one at least."""
-    chosen, lines = list[str](), 0
-    for name, length in ids:
-        lines += length
-        if chosen and lines > most:
-            break
-        chosen.append(name)
-    return chosen
-
-
-def statement_lines(statement: Statement) -> Iterator[StatementLine]:
-    """A statement's page as rows: each order's intervals, then its fee."""
-    for order in statement.orders:
-        yield from _lines(statement.month, order)
-
-
-def _lines(month: str, order: StatementOrder) -> Iterator[StatementLine]:
+def statement_lines(month: str, order: StatementOrder) -> Iterator[StatementLine]:
+    """An order of a month's statement as rows: its intervals, then its fee."""
     names = ("order_id", "request_id", "zone", "participant", "site", "state", "logged_at")
     told: dict[str, Any] = {name: getattr(order, name) for name in names} | {"month": month}
     whole: dict[str, Any] = {"starts_at": order.starts_at, "ends_at": order.ended_at}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
 from gridsignal_schemas.messages import Settlement
 from gridsignal_schemas.messages.settlements import SettledInterval
 from gridsignal_schemas.reports import OrderCarbon, StatementCarbon
 from gridsignal_schemas.values import rfc3339
-from gridsignal_services.dispatch.page import Bar, chart, facts, money, named, new_page, table, text, when, written_page
+from gridsignal_services.dispatch.page import Bar, chart, facts, money, named, new_page, pieces_of, table, text, when
 from gridsignal_services.dispatch.statement import Statement, StatementOrder, StatementTotal
 from gridsignal_services.dispatch.views import DisputeView
 
@@ -24,20 +24,20 @@ _TOTAL = (
 _CARBON = ("accounting", "zone", "basis", "emitted g", "avoided g", "of Wh", "unknown Wh")
 
 
-def statement_page(statement: Statement, times: Mapping[str, tzinfo]) -> str:
-    """The page; `times` are those of the zones, in which people read it."""
+def statement_page(
+    statement: Statement, orders: Sequence[StatementOrder], times: Mapping[str, tzinfo]
+) -> Iterator[str]:
+    """The page of a statement with these orders, in pieces; `times` are those of the zones, in which people read it."""
     page, body = new_page(f"Statement of {statement.month} for {statement.of}")
-    _preface(body, statement)
+    _preface(body, statement, len(orders))
     table(body, _TOTAL, map(_total, statement.totals), range(1, len(_TOTAL)))
     if statement.carbon:
         text(body, "p", "CO2 is a report and no part of the settlements; average and marginal are never added.")
         table(body, _CARBON, map(_carbon_total, statement.carbon), range(3, len(_CARBON)))
-    for order in statement.orders:
-        _order(body, order, times[order.zone])
-    return written_page(page)
+    return pieces_of(page, (_section(order, times[order.zone]) for order in orders))
 
 
-def _preface(body: Element, statement: Statement) -> None:
+def _preface(body: Element, statement: Statement, shown: int) -> None:
     facts(
         body,
         ("as of", rfc3339(statement.as_of)),
@@ -46,10 +46,10 @@ def _preface(body: Element, statement: Statement) -> None:
         ("orders", str(statement.count)),
         ("not settled so far", str(statement.unsettled)),
     )
-    if len(statement.orders) < statement.count:
-        shown = f"This page has {len(statement.orders)} of {statement.count} orders; the totals are of all of them."
+    if shown < statement.count:
+        has = f"This page has {shown} of {statement.count} orders; the totals are of all of them."
         more = "" if statement.next is None else f" The next page begins after order {statement.next}."
-        text(body, "p", shown + more, "warning")
+        text(body, "p", has + more, "warning")
     text(body, "p", "Amounts are what the participant gets, or owes below zero; the operator's are their negative.")
 
 
@@ -71,8 +71,13 @@ def _figure(value: int | None) -> str:
 # --- an order -------------------------------------------------------------------------------------------------------
 
 
-def _order(body: Element, order: StatementOrder, zone_time: tzinfo) -> None:
-    section = SubElement(body, "section", id=f"order-{order.order_id}")
+def _section(order: StatementOrder, zone_time: tzinfo) -> Element:
+    section = Element("section", id=f"order-{order.order_id}")
+    _order(section, order, zone_time)
+    return section
+
+
+def _order(section: Element, order: StatementOrder, zone_time: tzinfo) -> None:
     text(section, "h2", f"Order {order.order_id}")
     facts(
         section,

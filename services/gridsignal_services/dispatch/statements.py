@@ -6,21 +6,20 @@ When full: Problem 422 that says what to narrow; a page that ends early names th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Annotated, NamedTuple
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from gridsignal_schemas.messages import Settlement
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.sheets import Sheet
 from gridsignal_services.access import Audience, Principal
-from gridsignal_services.dispatch.door import Door, paged
+from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.emissions import with_carbon
 from gridsignal_services.dispatch.forms import PAGE_HEADERS, FormAsked, form_of
-from gridsignal_services.dispatch.listing import After, Limit, ZoneFilter, listed, must_be_theirs
+from gridsignal_services.dispatch.listing import APage, Page, ZoneFilter, listed, must_be_theirs
 from gridsignal_services.dispatch.parts import ORDERS
 from gridsignal_services.dispatch.past import shorter
 from gridsignal_services.dispatch.statement import (
@@ -29,11 +28,11 @@ from gridsignal_services.dispatch.statement import (
     StatementLine,
     StatementOrder,
     Sums,
-    cut,
     statement_lines,
     statement_order,
 )
 from gridsignal_services.dispatch.statement_page import statement_page
+from gridsignal_services.dispatch.views import lines_of
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOrder, TrackedSettlement
@@ -44,8 +43,6 @@ from gridsignal_services.work import Work
 PATH = "/v1/statements/{month}"
 MOST_ORDERS = 20_000
 """Of one statement."""
-MOST_LINES = 5000
-"""Intervals on one page; one order's may be more."""
 _SHEET = Sheet.of("", StatementLine)
 _DAY = timedelta(days=1)
 
@@ -75,20 +72,20 @@ def routes(door: Door) -> APIRouter:
         site: Annotated[str | None, Query(examples=["fra-1"])] = None,
         order_id: str | None = None,
         form: FormAsked = None,
-        after: After = None,
-        limit: Limit = 100,
+        *,
+        page: APage,
     ) -> Response:
         """What the orders that began in a month came to, by the newest version of each settlement; those that are over
         and not settled so far stand among them. A participant reads its own orders, an operator those on its requests.
 
         The totals are of all pages. `Accept: text/html` or `format=page` gives a page to print."""
         who = door.principal(request)
-        door.only(request, "zone", "site", "order_id", "format", "after", "limit")
+        door.only(request, "zone", "site", "order_id", "format", *Page.NAMES)
         asked = _Asked(_month(month), zone, site, order_id)
         must_be_theirs(door, who, zone)
         await door.catch_up(request)
         async with door.turn(who) as work:
-            head, orders = await _page(door, who, asked, after, limit, work)
+            head, orders = await _page(door, who, asked, page, work)
             answer = await _answer(door, head, orders, form_of(request, form), work)
         answer.headers["Vary"] = "Accept"
         if head.next is not None:
@@ -99,14 +96,13 @@ def routes(door: Door) -> APIRouter:
 
 
 async def _page(
-    door: Door, who: Principal, asked: _Asked, after: str | None, limit: int, work: Work
+    door: Door, who: Principal, asked: _Asked, page: Page, work: Work
 ) -> tuple[Statement, list[StatementOrder]]:
     """A page without its orders, and these. Raises Problem 404, 422, 503."""
     seen, carbon = await with_carbon(door, await _seen(door, who, asked, work), work)
     sums = Sums()
     await work.each(seen.values(), lambda order: sums.add(order.settlement))
-    chosen, following = paged(seen, after, limit)
-    fitting = cut(((name, _lines_of(seen[name].settlement)) for name in chosen), MOST_LINES)
+    chosen, following = page.within(seen, lambda name: lines_of(seen[name].settlement))
     head = Statement(
         month=str(asked.month),
         of=who.name,
@@ -118,9 +114,9 @@ async def _page(
         totals=sums.totals(),
         carbon=carbon,
         orders=[],
-        next=following if fitting == chosen else fitting[-1],
+        next=following,
     )
-    return head, [seen[name] for name in fitting]
+    return head, [seen[name] for name in chosen]
 
 
 def _month(text: str) -> Month:
@@ -134,20 +130,20 @@ def _month(text: str) -> Month:
 async def _answer(door: Door, head: Statement, orders: list[StatementOrder], form: str, work: Work) -> Response:
     if form == JSON:
         return await written(head, "orders", orders, lambda order: order, work)
-    whole = head.model_copy(update={"orders": orders})
     if form == CSV:
-        return Response(await work.away(_sheet, whole), media_type=f"{CSV}; charset=utf-8")
+        rows = await work.each_away(_rows(head.month, orders))
+        return Response("".join(rows), media_type=f"{CSV}; charset=utf-8")
     times = {order.zone: _time_of(door, order.zone) for order in orders}
-    page = await work.away(statement_page, whole, times)
-    return Response(page, headers=PAGE_HEADERS, media_type=f"{HTML}; charset=utf-8")
+    page = await work.each_away(statement_page(head, orders, times))
+    return Response("".join(page), headers=PAGE_HEADERS, media_type=f"{HTML}; charset=utf-8")
 
 
-def _sheet(statement: Statement) -> str:
-    return _SHEET.text([line.model_dump(mode="json") for line in statement_lines(statement)])
-
-
-def _lines_of(settlement: Settlement | None) -> int:
-    return 1 if settlement is None else len(settlement.intervals) + 1
+def _rows(month: str, orders: Sequence[StatementOrder]) -> Iterator[str]:
+    """The head line, then each order's rows."""
+    yield _SHEET.text([])
+    for order in orders:
+        text = _SHEET.text([line.model_dump(mode="json") for line in statement_lines(month, order)])
+        yield text.partition("\n")[2]
 
 
 # --- which orders ---------------------------------------------------------------------------------------------------

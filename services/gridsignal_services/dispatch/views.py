@@ -224,6 +224,11 @@ def settlement_view(tracked: TrackedSettlement) -> SettlementView:
     )
 
 
+def lines_of(settlement: Settlement | None) -> int:
+    """How many lines a settlement takes on a page; one where there is none so far."""
+    return 1 if settlement is None else len(settlement.intervals) + 1
+
+
 def disputes_of(tracked: TrackedSettlement) -> list[DisputeView]:
     """The disputes about all versions, the oldest first."""
     return [

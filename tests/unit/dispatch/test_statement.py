@@ -21,13 +21,13 @@ from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages.settlements import MissingPeriod, SettledInterval
 from gridsignal_schemas.rules.lifecycle import SettlementState
 from gridsignal_schemas.sheets import Sheet
+from gridsignal_services.dispatch.listing import cut
 from gridsignal_services.dispatch.statement import (
     Month,
     Statement,
     StatementLine,
     StatementOrder,
     Sums,
-    cut,
     statement_lines,
     statement_order,
 )
@@ -104,6 +104,14 @@ def statement_of(*orders: StatementOrder) -> Statement:
         orders=list(orders),
         next=None,
     )
+
+
+def page_of(statement: Statement) -> str:
+    return "".join(statement_page(statement, statement.orders, TIMES))
+
+
+def lines_in(statement: Statement) -> list[StatementLine]:
+    return [line for order in statement.orders for line in statement_lines(statement.month, order)]
 
 
 # --- months -----------------------------------------------------------------------------------------------------
@@ -231,7 +239,7 @@ class Read(HTMLParser):
 def test_a_page_is_well_formed_and_says_all_that_the_json_says(records: list[Settlement | None]) -> None:
     statement = statement_of(*(order_of(record, at) for at, record in enumerate(records)))
 
-    said = " ".join(Read(statement_page(statement, TIMES)).texts)
+    said = " ".join(Read(page_of(statement)).texts)
 
     words = Counter(said.replace(",", " ").split())
     # times are local on the page, what an order and its settlement both say stands there once, and older logs' places
@@ -249,7 +257,7 @@ def test_a_page_shows_what_is_missing_and_what_is_not_settled() -> None:
     unknown = lines[1].model_copy(update=dict.fromkeys(("actual_wh", "delivered_wh", "deficiency_wh", "amount")))
     settlement = a_settlement(intervals=[lines[0], unknown, lines[2]], missing=[gap], total="540")
 
-    page = Read(statement_page(statement_of(order_of(settlement), order_of(None, 1)), TIMES))
+    page = Read(page_of(statement_of(order_of(settlement), order_of(None, 1))))
 
     assert page.texts.count("METER_MISSING") == 1  # the table of what has no figures; beside it, with its qualities
     assert "OK METER_MISSING" in page.texts
@@ -265,7 +273,7 @@ def test_whatever_somebody_wrote_is_text() -> None:
     order = order_of(a_settlement(reason=HOSTILE), 0, TrackedDispute(dispute, receipt))
     statement = statement_of(order)
 
-    page = statement_page(statement, TIMES)
+    page = page_of(statement)
 
     read = Read(page)
     assert {tag for tag, _ in read.elements}.isdisjoint({"script", "img", "link", "iframe", "object", "a"})
@@ -277,14 +285,14 @@ def test_whatever_somebody_wrote_is_text() -> None:
 
 
 def test_a_page_asks_nothing_of_a_network() -> None:
-    page = statement_page(statement_of(order_of(a_settlement())), TIMES)
+    page = page_of(statement_of(order_of(a_settlement())))
     read = Read(page)
     assert not [key for _, attributes in read.elements for key in attributes if key in ("src", "href", "action")]
     assert ("url(" in page, "@import" in page, "@media print" in page) == (False, False, True)
 
 
 def rows_of(statement: Statement) -> list[dict[str, str]]:
-    rows = [line.model_dump(mode="json") for line in statement_lines(statement)]
+    rows = [line.model_dump(mode="json") for line in lines_in(statement)]
     return list(csv.DictReader(StringIO(Sheet.of("", StatementLine).text(rows))))
 
 
