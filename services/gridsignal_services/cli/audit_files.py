@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from gridsignal.__main__ import OK
 from gridsignal_schemas.messages import Record
-from gridsignal_schemas.rules.shapes import findings
+from gridsignal_schemas.rules.shapes import shape_fault
 from gridsignal_schemas.signatures import BadSignature
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.access.signer import FILE as KEY_FILE
@@ -115,13 +115,17 @@ def _faults_of_signature(evidence: Evidence, record: Record | None, signing: Sig
         yield f"its signature does not count: {bad.fault.message}"
 
 
+_MOST_SAID = 3
+"""Of what is wrong with a file."""
+
+
 def _read(file: Path) -> Evidence:
     try:
         return Evidence.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        raise NotProven(
-            f"{file}: expected a file of `audit prove` or `audit head`, got {findings(error).lstrip(': ')}"
-        ) from None
+        faults = map(shape_fault, error.errors(include_url=False)[:_MOST_SAID])
+        said = "; ".join(f"at {fault.pointer or '/'} {fault.message}" for fault in faults)
+        raise NotProven(f"{file}: expected a file of `audit prove` or `audit head`, but {said}") from None
 
 
 def _record_of(evidence: Evidence) -> Record | None:

@@ -33,9 +33,10 @@ def say_checked(args: argparse.Namespace, found: Sequence[Checked], faults: Sequ
 
 def _lines_of(checked: Checked) -> list[str]:
     lines = [
-        f"partition {checked.partition}: {checked.records} records, {checked.heads} heads fit,"
-        f" {checked.clearings} clearings decided again, {checked.settlements} settlements and {checked.baselines}"
-        " baselines computed again with the same result"
+        f"partition {checked.partition}: {_so_many(checked.records, 'record')},"
+        f" {_so_many(checked.heads, 'head')} {'fits' if checked.heads == 1 else 'fit'},"
+        f" {_so_many(checked.clearings, 'clearing')} decided again, {_so_many(checked.settlements, 'settlement')}"
+        f" and {_so_many(checked.baselines, 'baseline')} computed again with the same result"
     ]
     if checked.left:
         lines.append(f"  {checked.left} not computed again: readings that they are from are not kept any more")
@@ -47,6 +48,10 @@ def _lines_of(checked: Checked) -> list[str]:
     if after > 1:
         lines.append(f"  after the last head: {after} records that nothing covers yet")
     return lines
+
+
+def _so_many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _plainly(value: object) -> str:

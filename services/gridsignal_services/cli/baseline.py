@@ -81,7 +81,7 @@ def parser() -> Arguments:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 done, 1 the method gives no baseline or the file can't be read, 2 usage."""
+    """0 done, 1 the method gives no baseline, 2 usage, a file that is none of readings included."""
     if args.action not in _COMPUTING:
         return declaring.run(args)
     try:
@@ -239,11 +239,11 @@ def _history(file: Path) -> History:
     except OSError as unreadable:
         raise _Wrong(paths.code(unreadable), paths.sentence(unreadable)) from None
     except UnicodeDecodeError as wrong:
-        raise _Wrong(FAILED, f"{file}: expected text in UTF-8, got a byte {wrong.object[wrong.start]:#x}") from None
+        raise _Wrong(USAGE, f"{file}: expected text in UTF-8, got a byte {wrong.object[wrong.start]:#x}") from None
     except WrongRow as wrong:
-        raise _Wrong(FAILED, f"{file}: {wrong}") from None
+        raise _Wrong(USAGE, f"{file}: {wrong}") from None
     if history.resolution is None:
-        raise _Wrong(FAILED, f"{file}: expected readings below the head line, got none")
+        raise _Wrong(USAGE, f"{file}: expected readings below the head line, got none")
     return history
 
 

@@ -54,7 +54,7 @@ def test_it_is_checked_where_there_is_no_log_and_its_settlements_are_computed_ag
 ) -> None:
     code, said = done(capsys, "verify", exported)
     assert code == 0, said
-    assert "1 clearings decided again, 2 settlements and 1 baselines computed again with the same result" in said
+    assert "1 clearing decided again, 2 settlements and 1 baseline computed again with the same result" in said
     assert "not computed again" not in said
     assert sorted(path.name for path in exported.iterdir()) == sorted(ALL)
     assert subprocess.run(["sha256sum", "--quiet", "-c", SUMS], cwd=exported, check=False).returncode == 0

@@ -122,7 +122,7 @@ def test_without_json_it_is_a_table_with_bars(study: Study) -> None:
 )
 def test_a_file_that_can_not_be_read_is_told_by_line_and_column(study: Study, line: str, said: str) -> None:
     code, err = study.fault(csv_of([line]), f"--method uk-bl01 {ASKED}")
-    assert code == 1
+    assert code == 2
     assert said in err
 
 
@@ -165,7 +165,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.Capture
 def test_bytes_that_are_no_text_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "readings.csv"
     file.write_bytes(b"starts_at,ends_at,import_w\n\xff")
-    assert main(["baseline", "study", str(file), "--method", "uk-bl01", *ASKED.split()]) == 1
+    assert main(["baseline", "study", str(file), "--method", "uk-bl01", *ASKED.split()]) == 2
     assert "expected text in UTF-8, got a byte 0xff" in capsys.readouterr().err
 
 
