@@ -81,6 +81,7 @@ _SEEN_BY = {
     "zone": "everybody entitled to its zone",
     "invited": "whom the request is for, and its operator",
     "site": "the site it is addressed to, and the operator",
+    "own": "the site it is addressed to",
     None: "",
 }
 

@@ -25,7 +25,7 @@ class Row:
     named_by: tuple[str, ...] = ()
     identity: tuple[str, ...] = ()
     unknown: str = "FORBIDDEN"
-    seen_by: Literal["zone", "invited", "site"] | None = None
+    seen_by: Literal["zone", "invited", "site", "own"] | None = None
     newest_until: Literal["day", "end"] | None = None
     facet: str | None = None
 

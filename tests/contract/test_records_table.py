@@ -20,6 +20,7 @@ _NEEDED = {
     "zone": {"zone"},
     "invited": {"zone", "request_id"},
     "site": {"zone", "participant", "site", "request_id"},
+    "own": {"zone", "participant", "site"},
     "day": {"zone", "ends_at"},
     "end": {"ends_at"},
 }
@@ -63,7 +64,12 @@ _UNITS = ("_w", "_wh", "_s", "_per_min", "_per_mwh", "_per_kwh")
 _OWN_COUNTS = {"revision", "request_revision", "version", "supersedes", "level", "readings"}
 """Numbers without a unit that say nothing of others: which version it is of a thing of one's own, or how many readings
 of one's own."""
-_NOT_SAID = {"OfferDecision.rank", "Settlement.inputs.position", "Settlement.inputs.readings_position"}
+_NOT_SAID = {
+    "BaselineFixed.readings_position",
+    "OfferDecision.rank",
+    "Settlement.inputs.position",
+    "Settlement.inputs.readings_position",
+}
 """Kept for older logs; nobody is told them any more."""
 
 

@@ -20,6 +20,7 @@ from gridsignal.wanted import subscriptions_of
 from gridsignal.wiring import Wiring
 from gridsignal_schemas.frames import Mode, Receipt, States
 from gridsignal_schemas.messages import (
+    BaselineFixed,
     DispatchOrder,
     DispatchRequest,
     EnergyCertificate,
@@ -223,6 +224,14 @@ class Grid:
         """
         said = {"reason_code": reason_code, "reason": reason, "actor": actor}
         return await self._respond(order, response, available_w=available_w, **said)
+
+    async def fixed_baselines(self, request_id: str) -> list[BaselineFixed]:
+        """What your sites would draw by a request's baseline method, as it was fixed when the gate had closed; without
+        one of its own, what you declared holds. Needs `connect(api=...)`.
+
+        Raises UsageError, Unreachable, Unauthorized, NotPermitted.
+        """
+        return await self._archive.fixed_baselines(request_id)
 
     # --- what it came to -----------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from gridsignal.problems import Meaning, is_usage, meaning_of
 from gridsignal.tls import explained
 from gridsignal.tokens import NoToken, Tokens
 from gridsignal_schemas.frames import Detail
-from gridsignal_schemas.messages import TOLERANT, Settlement
+from gridsignal_schemas.messages import TOLERANT, BaselineFixed, Settlement
 from gridsignal_schemas.reports import MatchingReport
 
 Signal = Literal["prices", "carbon"]
@@ -129,6 +129,7 @@ _SETTLED = TypeAdapter(list[Settled])
 _PRICES = TypeAdapter(list[PricePoint])
 _CARBON = TypeAdapter(list[CarbonPoint])
 _STRETCHES = TypeAdapter(list[BaselineStretch])
+_FIXED = TypeAdapter(list[BaselineFixed])
 
 
 class _Door(NamedTuple):
@@ -209,25 +210,35 @@ class Archive:
         """What an order came to. Raises NotPermitted where nothing was written of it so far."""
         door = self._known_door()
         answer = await self._answer(door, f"{door.path}/v1/orders/{quote(order_id, safe='')}/settlement")
-        return _settled([answer])[0]
+        settled: Settled = _told(_SETTLED, [answer], "settlements")[0]
+        return settled
 
     async def settlements(
         self, start: datetime | None, end: datetime | None, **filters: str | None
     ) -> AsyncIterator[Settled]:
         """Those of orders that touch [start, end), or of all that are not long settled; page by page."""
-        door = self._known_door()
         named: dict[str, str] = {name: value for name, value in filters.items() if value is not None}
         named |= {name: when.isoformat() for name, when in (("from", start), ("to", end)) if when is not None}
-        while True:
-            answer = await self._answer(door, f"{door.path}/v1/settlements?{urlencode(named)}")
-            if not isinstance(found := answer.get("settlements"), list):
-                message = "expected the dispatch door's answer with settlements, got that of something else"
-                raise ProtocolViolation(message)
-            for each in _settled(found):
+        async for page in self._pages("settlements", "settlements", named):
+            for each in _told(_SETTLED, page, "settlements"):
                 yield each
+
+    async def fixed_baselines(self, request_id: str) -> list[BaselineFixed]:
+        """Those that were fixed for a request when its gate had closed, of one's own sites."""
+        pages = self._pages(f"requests/{quote(request_id, safe='')}/baselines", "baselines", {})
+        return [each async for page in pages for each in _told(_FIXED, page, "fixed baselines")]
+
+    async def _pages(self, path: str, holds: str, named: dict[str, str]) -> AsyncIterator[list[dict[str, Any]]]:
+        """A list, page by page."""
+        door = self._known_door()
+        while True:
+            answer = await self._answer(door, f"{door.path}/v1/{path}?{urlencode(named)}")
+            if not isinstance(found := answer.get(holds), list):
+                raise ProtocolViolation(f"expected the dispatch door's answer with {holds}, got that of something else")
+            yield found
             if (following := answer.get("next")) is None:
                 return
-            named["after"] = str(following)
+            named = named | {"after": str(following)}
 
     async def matching(self, month: str, **filters: str | None) -> MatchingReport:
         """A month's report, as the door answers it."""
@@ -357,11 +368,12 @@ def _detail(fault: dict[str, Any]) -> Detail:
     return Detail(code=code, pointer=pointer, message=message)
 
 
-def _settled(found: list[dict[str, Any]]) -> list[Settled]:
+def _told(adapter: TypeAdapter[list[Any]], found: list[dict[str, Any]], what: str) -> list[Any]:
+    """Records, as a newer door may have them."""
     try:
-        return _SETTLED.validate_json(json.dumps(found), context=TOLERANT, extra="ignore")
+        return adapter.validate_json(json.dumps(found), context=TOLERANT, extra="ignore")
     except ValidationError as error:
-        message = f"expected settlements as the contract has them: {error.error_count()} faults"
+        message = f"expected {what} as the contract has them: {error.error_count()} faults"
         raise ProtocolViolation(message) from error
 
 

@@ -100,6 +100,7 @@ class Grid:
     ping = _blocking(client.Grid.ping)
     dispute = _blocking(client.Grid.dispute)
     matching = _blocking(client.Grid.matching)
+    fixed_baselines = _blocking(client.Grid.fixed_baselines)
 
     @wraps(client.Grid.settlements)
     def settlements(self, *args: Any, **kwargs: Any) -> list[Settled]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from gridsignal_schemas.messages import (
+    BaselineFixed,
     CarbonIntensity,
     DispatchOrder,
     DispatchRequest,
@@ -48,6 +49,7 @@ Delivered: TypeAlias = (
     | RequestCancellation
     | OfferDecision
     | DispatchOrder
+    | BaselineFixed
     | Settlement
     | SettlementDispute
     | DisputeRejected

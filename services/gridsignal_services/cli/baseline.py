@@ -33,6 +33,7 @@ EXAMPLE = """\
 examples:
   gridsignal baseline declare --site fra-1 --power 36MW --days 7
   gridsignal baseline show --site fra-1
+  gridsignal baseline fixed REQUEST_ID
   gridsignal baseline show --site fra-1 --from 2030-05-12 --to 2030-05-13 --csv > baseline.csv
   gridsignal baseline study readings.csv --method uk-bl01 --day 2024-05-14 --event 17:00-18:00 --timezone Europe/London
   gridsignal baseline study readings.csv --method caiso-10-of-10 --param clip=0.3 --day 2024-05-14 --event 17:00-18:30 \

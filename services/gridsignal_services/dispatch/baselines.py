@@ -1,4 +1,4 @@
-"""The operation on baselines: what a site has declared, for its participant and around an operator's orders."""
+"""The operations on baselines: what a site has declared, and what was fixed of its history for a request."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from gridsignal_schemas.messages import BaselineFixed
 from gridsignal_schemas.rules.baselines import Declared, counting, runs_of
 from gridsignal_schemas.rules.profile import Block
 from gridsignal_schemas.values import Identifier, Shape, Timestamp
-from gridsignal_services.dispatch.door import Door, may_read
+from gridsignal_services.access import Principal
+from gridsignal_services.dispatch.door import Door, may_read, owns
+from gridsignal_services.dispatch.listing import APage, Page
 from gridsignal_services.dispatch.metered import seen_periods
+from gridsignal_services.dispatch.parts import OFFERS
 from gridsignal_services.dispatch.periods import From, To
 from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.written import written
+from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.ledger.tracked import TrackedRequest
 
 
 class BaselineStretch(Shape):
@@ -39,11 +45,21 @@ class Baselines(Shape):
     stretches: list[BaselineStretch]
 
 
+class FixedBaselines(Shape):
+    """A page of baselines from history; pass `next` as `after` for the following one."""
+
+    baselines: list[BaselineFixed]
+    """By site."""
+    next: str | None
+
+
+_FIXED = sheet_at("/v1/requests/{request_id}/baselines", BaselineFixed, rows="baselines")
 _STRETCHES = sheet_at("/v1/baselines", BaselineStretch, rows="stretches")
 
 
 def add_to(router: APIRouter, door: Door) -> None:
-    """Adds /v1/baselines."""
+    """Adds /v1/baselines, and what was fixed for a request."""
+    _add_fixed(router, door)
 
     @router.get("/baselines", tags=["sites"], response_model=Baselines, summary="Show what a site has declared")
     async def baselines(
@@ -65,6 +81,41 @@ def add_to(router: APIRouter, door: Door) -> None:
             found = (stretch for since, until in periods for stretch in stretches(declared, since, until))
             answer = await written(Baselines(site=site, stretches=[]), "stretches", found, lambda each: each, work)
             return await as_asked(request, answer, _STRETCHES, work)
+
+
+def _add_fixed(router: APIRouter, door: Door) -> None:
+    @router.get(
+        "/requests/{request_id}/baselines",
+        tags=["sites"],
+        response_model=FixedBaselines,
+        summary="Show the baselines fixed for a request",
+    )
+    async def fixed(request_id: str, request: Request, *, page: APage) -> Response:
+        """What sites would draw by the request's baseline method, from their history, as it was fixed when the gate had
+        closed: of your own sites, or as the operator of those that you have an order to. Pages go by site, and end
+        early after 5000 intervals."""
+        who = door.principal(request)
+        door.only(request, *Page.NAMES)
+        await door.catch_up(request)
+        async with door.turn(who) as work:
+            ledger, tracked = await door.request(who, request_id, kinds=OFFERS, work=work)
+            records = {each.site: each for each in fixed_for(door, who, ledger, tracked)}
+            chosen, following = page.within(records, lambda site: len(records[site].power_w) + 1)
+            head = FixedBaselines(baselines=[], next=following)
+            answer = await written(head, "baselines", chosen, lambda site: records[site], work)
+            return await as_asked(request, answer, _FIXED, work)
+
+
+def fixed_for(door: Door, who: Principal, ledger: Ledger, tracked: TrackedRequest) -> Iterator[BaselineFixed]:
+    """Those of a request that somebody may see, by site."""
+    book, request_id = ledger.book, tracked.request.request_id
+    ordered = {book.orders[name].order.site for name in tracked.orders if name in book.orders}
+    offered = {book.offers[key].offer.site for key in tracked.offers if key in book.offers}
+    for site in sorted(ordered | offered):
+        if (known := book.fixed.get((request_id, site))) is None:
+            continue
+        if door.sees(who, ledger.audience_of(known.record)) or (owns(who, tracked) and site in ordered):
+            yield known.record
 
 
 def stretches(declared: Sequence[Declared], starts_at: datetime, ends_at: datetime) -> Iterator[BaselineStretch]:

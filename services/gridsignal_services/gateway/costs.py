@@ -33,7 +33,7 @@ def delivery_s(entry: StreamEntry) -> float:
     Only what is addressed to somebody: what an operator or a feed says is for everybody, and whoever says it has paid
     at their door, by requests and by values (`requests_per_s`, `push_values_per_s`).
     """
-    return _DELIVERY_S if ROWS[entry.name].seen_by == "site" else 0.0
+    return _DELIVERY_S if ROWS[entry.name].seen_by in ("site", "own") else 0.0
 
 
 def _cost_s(event: Event) -> float:

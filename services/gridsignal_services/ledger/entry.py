@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from gridsignal_schemas.frames import Detail, Receipt
 from gridsignal_schemas.messages import Record
+from gridsignal_schemas.records import field_of
 from gridsignal_schemas.rules.lifecycle import OfferState
 from gridsignal_services.access import NOBODY, Audience
 from gridsignal_services.bus import LogRecord
@@ -95,3 +96,10 @@ def receipt_of(
 ) -> Receipt:
     """Proof that the log holds this entry; `now` is the log clock at it, in grid time."""
     return Receipt(offer_id=offer_id, revision=revision, response_id=response_id, sha256=entry.sha256, received_at=now)
+
+
+def audience_at_site(record: Record) -> Audience:
+    """The participant at that site alone."""
+    return Audience(
+        participants=frozenset({field_of(record, "participant")}), sites=frozenset({field_of(record, "site")})
+    )

@@ -11,7 +11,7 @@ from gridsignal_schemas.rules.baselines import Declared
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import OFFER_STANDS
 from gridsignal_services.ledger.book import Book, Fixed
-from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
+from gridsignal_services.ledger.entry import Entry, Outcome, audience_at_site, receipt_of
 from gridsignal_services.settlement.pinned import history_method
 
 
@@ -48,4 +48,4 @@ def fix(book: Book, entry: Entry, fixed: BaselineFixed) -> Outcome:
         )
         declared = Declared.of(entry.offset, declaration, receipt_of(book.now, entry))
     book.fixed[key] = Fixed(fixed, declared)
-    return Outcome(True)
+    return Outcome(True, audience=audience_at_site(fixed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from gridsignal_schemas.frames import Detail
@@ -15,7 +16,6 @@ from gridsignal_schemas.messages import (
     Record,
     ResponseKind,
 )
-from gridsignal_schemas.records import field_of
 from gridsignal_schemas.rules.answers import UNKNOWN_ORDER, answer_fault, event_of, is_so_already, is_to
 from gridsignal_schemas.rules.changes import change_faults, event_of_change
 from gridsignal_schemas.rules.faults import fault
@@ -29,7 +29,7 @@ from gridsignal_schemas.rules.lifecycle import (
 )
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
+from gridsignal_services.ledger.entry import Entry, Outcome, audience_at_site, receipt_of
 from gridsignal_services.ledger.moves import (
     end_if_over,
     fall_short,
@@ -49,8 +49,7 @@ def audience_of_site(book: Book, record: Record) -> Audience:
     tracked = book.requests.get(request_id)
     operator = tracked.request.operator if tracked else book.past.operator_of(request_id)
     operators = frozenset({operator}) if operator else frozenset()
-    participants, sites = frozenset({field_of(record, "participant")}), frozenset({field_of(record, "site")})
-    return Audience(participants=participants, sites=sites, operators=operators)
+    return replace(audience_at_site(record), operators=operators)
 
 
 # --- announcements ----------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from gridsignal_services.clock import EPOCH, grid_time
 from gridsignal_services.ledger import awarding, firing, fixing, offering, ordering, requesting, settlements, sites
 from gridsignal_services.ledger.announcements import Announcement, OfferKey
 from gridsignal_services.ledger.book import KEPT, Book
-from gridsignal_services.ledger.entry import Entry, OfferStanding, Outcome
+from gridsignal_services.ledger.entry import Entry, OfferStanding, Outcome, audience_at_site
 from gridsignal_services.ledger.forgetting import forget
 from gridsignal_services.ledger.moves import end_offers
 from gridsignal_services.ledger.offsets import Offsets
@@ -152,6 +152,8 @@ class Ledger:
                 return self.book.past.audiences.get(request_id, NOBODY) if tracked is None else tracked.audience
             case "site":
                 return audience_of_site(self.book, record)
+            case "own":
+                return audience_at_site(record)
             case _:
                 return NOBODY
 

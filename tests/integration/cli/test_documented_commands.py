@@ -148,7 +148,7 @@ NEEDS: list[tuple[str, list[Callable[[Stage], None]]]] = [
     ("offer (show|withdraw|list)|request (clear|award)", [Stage.asked, Stage.offered]),
     ("baseline comp", [Stage.metered]),
     ("key show", [Stage.keyed]),
-    ("offer create|request (show|book|amend|cancel)|order list", [Stage.asked]),
+    ("offer create|request (show|book|amend|cancel)|order list|baseline fixed", [Stage.asked]),
 ]  # fmt: skip
 
 

@@ -10,16 +10,18 @@ from typing import Any
 
 import gridsignal
 from gridsignal.__main__ import OK
-from gridsignal.cli.arguments import moment, power_w, whole
+from gridsignal.cli.arguments import identifier, moment, power_w, whole
 from gridsignal.cli.connection import add_api, add_options, archive, exit_code, open_grid
 from gridsignal.cli.grid_time import grid_now
-from gridsignal.cli.tables import period, show_rows, when
+from gridsignal.cli.tables import period, printable, show_rows, when
 from gridsignal.history import BaselineStretch
+from gridsignal_schemas.messages import BaselineFixed
 from gridsignal_schemas.sheets import Sheet
 
 EXAMPLE = """\
   gridsignal baseline declare --site fra-1 --power 36MW --days 7
   gridsignal baseline show --site fra-1
+  gridsignal baseline fixed REQUEST_ID
   gridsignal baseline show --site fra-1 --from 2030-05-12 --to 2030-05-13 --csv > baseline.csv
 """
 WORDS = {
@@ -47,11 +49,14 @@ def add_actions(actions: Any) -> None:
     look.add_argument("--from", dest="since", type=moment, metavar="TIME", help="from here on (default: now)")
     look.add_argument("--to", dest="until", type=moment, metavar="TIME", help="to here (default: seven days later)")
     add_options(look, site=True, address=add_api, sheet=True)
+    fixed = actions.add_parser("fixed", help="what your sites would draw by a request's method: fixed at its gate")
+    fixed.add_argument("request_id", metavar="REQUEST_ID", type=identifier)
+    add_options(fixed, site=False, address=add_api)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs one of these actions."""
-    return exit_code({"declare": _declare, "show": _show}[args.action](args), args, WORDS)
+    return exit_code({"declare": _declare, "show": _show, "fixed": _fixed}[args.action](args), args, WORDS)
 
 
 async def _declare(args: argparse.Namespace) -> int:
@@ -80,6 +85,27 @@ async def _show(args: argparse.Namespace) -> int:
     else:
         show_rows(f"baseline of {args.site}", ("from", "to", "power", "method", "declared"), list(map(_row, found)))
     return OK
+
+
+async def _fixed(args: argparse.Namespace) -> int:
+    found = await archive(args).fixed_baselines(args.request_id)
+    if args.json:
+        for each in found:
+            print(each.model_dump_json())
+        return OK
+    show_rows("fixed baselines", ("site", "from", "to", "power", "method", "of days"), list(map(_fixed_row, found)))
+    for each in found:
+        if each.reason:
+            print(printable(f"{each.site}: {each.reason}"))
+    return OK
+
+
+def _fixed_row(fixed: BaselineFixed) -> tuple[str, ...]:
+    ends_at = fixed.starts_at + len(fixed.power_w) * timedelta(seconds=fixed.resolution_s)
+    mean_w = sum(fixed.power_w) / len(fixed.power_w) if fixed.power_w else 0
+    power = f"{mean_w / gridsignal.MW:g} MW" if fixed.power_w else "what is declared"
+    ends = period(fixed.starts_at, ends_at if fixed.power_w else None, fixed.zone)
+    return fixed.site, *ends, power, f"{fixed.method.name} {fixed.method.version}", str(len(fixed.days))
 
 
 def _row(stretch: dict[str, Any]) -> tuple[str, ...]:

@@ -98,8 +98,8 @@ def open_grid(
 
 
 def archive(args: argparse.Namespace) -> Archive:
-    """The dispatch door that these options describe, for what is asked of it about a site."""
-    if not args.site:
+    """The dispatch door that these options describe; a command that has `--site` asks about one."""
+    if not getattr(args, "site", True):
         raise gridsignal.UsageError("--site is missing (or GRIDSIGNAL_SITE).")
     tokens, secured = Tokens(_token(args.token_file), answer_s=_ANSWER_S), context(**files_of(args))
     try:
