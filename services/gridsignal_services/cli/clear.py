@@ -9,11 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gridsignal.__main__ import FAILED, OK, UNAVAILABLE
+from gridsignal.__main__ import OK, UNAVAILABLE, USAGE
 from gridsignal.cli import paths
 from gridsignal.cli.arguments import Arguments, give_examples
 from gridsignal.cli.tables import bar, printable, show_rows
-from gridsignal_services.joint.case import Case, CaseFault
+from gridsignal_services.case_files import CaseFault
+from gridsignal_services.joint.case import Case
 from gridsignal_services.joint.clearing import DEFAULT_TIME_LIMIT_S, Cleared, NoAnswer, clear
 
 EXAMPLE = """\
@@ -55,7 +56,7 @@ def _seconds(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 cleared, 1 the file is no case, 3 no answer in time."""
+    """0 cleared, 2 the file is no case or can't be read, 3 no answer in time."""
     try:
         case = Case.parse(args.file.read_bytes())
         found = clear(case, args.time_limit)
@@ -63,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
         return _say(paths.code(unreadable), paths.sentence(unreadable))
     except CaseFault as wrong:
         for fault in wrong.faults:
-            _say(FAILED, f"{args.file}: {fault.pointer or 'case'}: {fault.message}")
-        return FAILED
+            _say(USAGE, f"{args.file}: {fault.pointer or '/'}: {fault.message}")
+        return USAGE
     except NoAnswer as none:
         return _say(UNAVAILABLE, f"{none}; give it more with --time-limit")
     if args.json:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from gridsignal.__main__ import FAILED, OK, USAGE
+from gridsignal.__main__ import OK, USAGE
 from gridsignal.cli import paths
 from gridsignal.cli.arguments import Arguments, give_examples, power_w, price
 from gridsignal.cli.tables import bar, printable, show_rows
@@ -71,7 +71,7 @@ def _ratio(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 done, 1 the file can't be read or scored, 2 usage."""
+    """0 done, 2 usage, or the file can't be read or scored."""
     given = [name for name in _PRICED if getattr(args, name) is not None]
     if given and (args.method != "pjm-2025" or args.power is None or args.capability_price is None):
         needed = "--method pjm-2025, --power and --capability-price"
@@ -82,9 +82,9 @@ def run(args: argparse.Namespace) -> int:
     except OSError as unreadable:
         return _say(paths.code(unreadable), paths.sentence(unreadable))
     except UnicodeDecodeError as wrong:
-        return _say(FAILED, f"{args.file}: expected text in UTF-8, got a byte {wrong.object[wrong.start]:#x}")
+        return _say(USAGE, f"{args.file}: expected text in UTF-8, got a byte {wrong.object[wrong.start]:#x}")
     except (WrongSample, NoScore) as wrong:
-        return _say(FAILED, f"{args.file}: {wrong}")
+        return _say(USAGE, f"{args.file}: {wrong}")
     paid = _paid(args, found) if given else []
     if args.json:
         print(json.dumps(_as_json(found, paid)))

@@ -16,6 +16,7 @@ from gridsignal.cli.arguments import Arguments, a_code, a_reason, give_examples,
 from gridsignal.cli.tables import period, printable, show_rows, when
 from gridsignal_schemas.messages import RunMode
 from gridsignal_schemas.values import rfc3339, text_of_decimal
+from gridsignal_services.case_files import CaseFault
 from gridsignal_services.cli import settle_again
 from gridsignal_services.cli.api import (
     add_options,
@@ -30,7 +31,7 @@ from gridsignal_services.cli.api import (
     show_sheet,
 )
 from gridsignal_services.cli.failing import REPORTED, failed
-from gridsignal_services.settlement.case_file import Case, CaseFault, CaseOrder
+from gridsignal_services.settlement.case_file import Case, CaseOrder
 from gridsignal_services.settlement.settled_case import SettledCase
 from gridsignal_services.settlement.settling import Line, Settled
 

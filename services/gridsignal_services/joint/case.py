@@ -11,21 +11,13 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from gridsignal_schemas.frames import Detail
-from gridsignal_schemas.strict_json import NotJson, NotTheShape, read
 from gridsignal_schemas.values import MAX_PRICE_PER_MWH, Identifier, Shape
+from gridsignal_services.case_files import CaseFault, case_of, wrong
 
 MAX_CASE = 32 * 1024 * 1024
 """Bytes of a case file."""
 MAX_ENTRIES = 50_000
 MAX_MW = 1_000_000
-
-
-class CaseFault(ValueError):
-    """A file that is no case: `faults` says what is wrong, where, expected and got."""
-
-    def __init__(self, faults: Sequence[Detail]) -> None:
-        super().__init__("; ".join(f"{fault.pointer or 'case'}: {fault.message}" for fault in faults))
-        self.faults = tuple(faults)
 
 
 def _number(value: Any) -> Any:
@@ -119,14 +111,7 @@ class Case(Shape):
     @classmethod
     def parse(cls, text: bytes) -> Case:
         """The case that a JSON text says. Raises CaseFault."""
-        if len(text) > MAX_CASE:
-            raise CaseFault([_wrong("", f"expected at most {MAX_CASE} bytes, got {len(text)}")])
-        try:
-            case = read(cls, text)
-        except NotJson as broken:
-            raise CaseFault([_wrong("", str(broken))]) from None
-        except NotTheShape as wrong:
-            raise CaseFault(wrong.faults) from None
+        case = case_of(cls, text, MAX_CASE)
         if faults := list(_faults(case)):
             raise CaseFault(faults)
         return case
@@ -140,10 +125,6 @@ class Case(Shape):
         return sorted(named | {(zone, period) for zone in zones for _, period in named})
 
 
-def _wrong(pointer: str, message: str) -> Detail:
-    return Detail(code="INVALID_VALUE", pointer=pointer, message=message)
-
-
 def _faults(case: Case) -> Iterator[Detail]:
     """What the shape alone does not say."""
     kind: type | None = None
@@ -151,13 +132,13 @@ def _faults(case: Case) -> Iterator[Detail]:
         kind = kind or type(place.period)
         if type(place.period) is not kind:
             numbers = "a whole number" if kind is int else "a text"
-            yield _wrong(f"{at}/period", f"expected {numbers} as in the entries before, got {place.period!r}")
+            yield wrong(f"{at}/period", f"expected {numbers} as in the entries before, got {place.period!r}")
     for number, link in enumerate(case.links):
         if link.from_ == link.to:
-            yield _wrong(f"/links/{number}/to", "expected another zone or period than from's, got the same")
+            yield wrong(f"/links/{number}/to", "expected another zone or period than from's, got the same")
     for number, line in enumerate(case.lines):
         if line.from_ == line.to:
-            yield _wrong(f"/lines/{number}/to", f"expected another zone than from's, got {line.to!r}")
+            yield wrong(f"/lines/{number}/to", f"expected another zone than from's, got {line.to!r}")
     yield from _twice("ramps", [each.zone for each in case.ramps])
     yield from _twice("limits", [(each.zone, each.period) for each in case.limits])
 
@@ -175,5 +156,5 @@ def _twice(name: str, keys: Sequence[object]) -> Iterator[Detail]:
     seen: set[object] = set()
     for number, key in enumerate(keys):
         if key in seen:
-            yield _wrong(f"/{name}/{number}", f"expected one entry for {key}, got a second")
+            yield wrong(f"/{name}/{number}", f"expected one entry for {key}, got a second")
         seen.add(key)

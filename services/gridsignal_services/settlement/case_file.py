@@ -16,7 +16,6 @@ from pydantic import BeforeValidator, Field
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Direction, Pricing, Quality, QuantityKind, RunMode
 from gridsignal_schemas.rules.readings import LONGEST_READING
-from gridsignal_schemas.strict_json import NotJson, NotTheShape, read
 from gridsignal_schemas.values import (
     EXACT_MAX,
     MAX_ACTIVATION_FEE,
@@ -31,6 +30,7 @@ from gridsignal_schemas.values import (
     Within,
     rfc3339,
 )
+from gridsignal_services.case_files import CaseFault, case_of, wrong
 from gridsignal_services.settlement.rules import STANDARD, RuleFault, SettlementRule, shipped_rule
 
 MAX_CASE = 64 * 1024 * 1024
@@ -40,14 +40,6 @@ MAX_LINES = 40_000
 _FEW = 10
 _LONGEST_ORDER = timedelta(days=366)
 _NUMBER = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,4})?")
-
-
-class CaseFault(ValueError):
-    """A file that is no case: `faults` says what is wrong, where, expected and got."""
-
-    def __init__(self, faults: Sequence[Detail]) -> None:
-        super().__init__("; ".join(f"{fault.pointer or 'case'}: {fault.message}" for fault in faults))
-        self.faults = tuple(faults)
 
 
 def _exact(value: Any) -> Any:
@@ -161,14 +153,7 @@ class Case(Shape):
     @classmethod
     def parse(cls, text: bytes) -> Case:
         """The case that a JSON text says. Raises CaseFault."""
-        if len(text) > MAX_CASE:
-            raise CaseFault([_wrong("", f"expected at most {MAX_CASE} bytes, got {len(text)}")])
-        try:
-            case = read(cls, text)
-        except NotJson as broken:
-            raise CaseFault([_wrong("", str(broken))]) from None
-        except NotTheShape as wrong:
-            raise CaseFault(wrong.faults) from None
+        case = case_of(cls, text, MAX_CASE)
         if faults := list(_faults(case)):
             raise CaseFault(faults)
         return case
@@ -210,10 +195,6 @@ def _parameter(named: tuple[str, Any]) -> tuple[str, Any]:
     return name, repr(value) if is_number and name.endswith(("_share", "_per_mwh", "_multiplier")) else value
 
 
-def _wrong(pointer: str, message: str) -> Detail:
-    return Detail(code="INVALID_VALUE", pointer=pointer, message=message)
-
-
 def _faults(case: Case) -> Iterator[Detail]:
     """What the shape alone does not say."""
     rules = rules_of(case)
@@ -224,22 +205,22 @@ def _faults(case: Case) -> Iterator[Detail]:
         at, rule = f"/orders/{number}", rules[number]
         yield from _period_faults(at, order, _LONGEST_ORDER)
         if order.ends_at - order.starts_at > rule.interval_s * MAX_LINES * timedelta(seconds=1):
-            yield _wrong(f"{at}/ends_at", f"expected at most {MAX_LINES} periods of {rule.interval_s} s, got more")
+            yield wrong(f"{at}/ends_at", f"expected at most {MAX_LINES} periods of {rule.interval_s} s, got more")
         if order.order_id in names:
-            yield _wrong(f"{at}/order_id", f"expected each order once, got {order.order_id!r} again")
+            yield wrong(f"{at}/order_id", f"expected each order once, got {order.order_id!r} again")
         names.add(order.order_id)
         if (order.site is None and is_shared) or (order.site is not None and order.site not in known):
             named = ", ".join(known[:_FEW]) or "no site, for none has a name"
-            yield _wrong(f"{at}/site", f"expected one of {named}, got {order.site!r}")
+            yield wrong(f"{at}/site", f"expected one of {named}, got {order.site!r}")
         if meaning_in(order, rule) is QuantityKind.IMPORT_LIMIT and order.direction is not Direction.LOAD_DECREASE:
-            yield _wrong(f"{at}/direction", f"expected LOAD_DECREASE of an IMPORT_LIMIT, got {order.direction}")
+            yield wrong(f"{at}/direction", f"expected LOAD_DECREASE of an IMPORT_LIMIT, got {order.direction}")
         yield from _price_faults(at, order, rule)
     for name in ("baseline", "readings", "estimates"):
         lines: Sequence[CaseBaseline | CaseReading | CaseEstimate] = getattr(case, name)
         for number, line in enumerate(lines):
             at = f"/{name}/{number}"
             if line.site is None and known:
-                yield _wrong(f"{at}/site", f"expected a name, for others have one ({known[0]}), got nothing")
+                yield wrong(f"{at}/site", f"expected a name, for others have one ({known[0]}), got nothing")
             if not isinstance(line, CaseReading):
                 yield from _period_faults(at, line)
                 continue
@@ -247,7 +228,7 @@ def _faults(case: Case) -> Iterator[Detail]:
                 yield from _period_faults(at, line, LONGEST_READING)
             is_good = line.quality in (Quality.OK, Quality.ESTIMATED)
             if is_good and line.import_w is None and line.register_wh is None:
-                yield _wrong(at, "expected import_w or register_wh of a good reading, got neither")
+                yield wrong(at, "expected import_w or register_wh of a good reading, got neither")
 
 
 def _period_faults(
@@ -255,20 +236,20 @@ def _period_faults(
 ) -> Iterator[Detail]:
     if line.ends_at <= line.starts_at:
         got = f"expected a time after starts_at ({rfc3339(line.starts_at)}), got {rfc3339(line.ends_at)}"
-        yield _wrong(f"{at}/ends_at", got)
+        yield wrong(f"{at}/ends_at", got)
     elif longest is not None and line.ends_at - line.starts_at > longest:
-        yield _wrong(f"{at}/ends_at", f"expected at most {longest.days} days, got {line.ends_at - line.starts_at}")
+        yield wrong(f"{at}/ends_at", f"expected at most {longest.days} days, got {line.ends_at - line.starts_at}")
 
 
 def _price_faults(at: str, order: CaseOrder, rule: SettlementRule) -> Iterator[Detail]:
     pricing = rule.pricing or pricing_of(order)
     if pricing is Pricing.UNKNOWN:
-        yield _wrong(f"{at}/pricing", "expected PAY_AS_BID, PAY_AS_CLEARED, REGULATED or UNPAID, got 'UNKNOWN'")
+        yield wrong(f"{at}/pricing", "expected PAY_AS_BID, PAY_AS_CLEARED, REGULATED or UNPAID, got 'UNKNOWN'")
     if pricing is Pricing.PAY_AS_CLEARED and order.clearing_price_per_mwh is None:
-        yield _wrong(f"{at}/clearing_price_per_mwh", "expected the uniform price of PAY_AS_CLEARED, got nothing")
+        yield wrong(f"{at}/clearing_price_per_mwh", "expected the uniform price of PAY_AS_CLEARED, got nothing")
     needs_own = pricing is Pricing.PAY_AS_BID or (pricing is Pricing.REGULATED and rule.regulated_price_per_mwh is None)
     if needs_own and order.price_per_mwh is None:
-        yield _wrong(f"{at}/price_per_mwh", f"expected the order's price for {pricing}, got nothing")
+        yield wrong(f"{at}/price_per_mwh", f"expected the order's price for {pricing}, got nothing")
 
 
 def meaning_in(order: CaseOrder, rule: SettlementRule) -> QuantityKind:

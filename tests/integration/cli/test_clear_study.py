@@ -46,7 +46,7 @@ def test_wrong_input_is_named(market: Path, tmp_path: Path, capfd: pytest.Captur
     wrong = tmp_path / "wrong.json"
     wrong.write_text('{"supply": [], "demand": 3, "colour": 1}', "utf-8")
     for words, code, faults in (
-        ([str(wrong)], 1, ["/demand: expected", "/colour: "]),
+        ([str(wrong)], 2, ["/demand: expected", "/colour: "]),
         ([str(market), "--time-limit", "0"], 2, ["expected seconds such as 10"]),
         ([str(market), "--time-limit", "nan"], 2, ["expected seconds such as 10"]),
         ([str(tmp_path / "none.json")], 2, ["No such file"]),

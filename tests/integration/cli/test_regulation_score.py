@@ -48,7 +48,7 @@ def test_people_see_the_parts_the_intervals_and_what_is_paid(hour: Path, capsys:
 @pytest.mark.parametrize(
     ("words", "code", "fault"),
     [
-        ("--method pjm-classic", 1, "expected 60 to 391 samples of 10 seconds, got 30"),
+        ("--method pjm-classic", 2, "expected 60 to 391 samples of 10 seconds, got 30"),
         (
             "--method pjm-2025 --power 5MW",
             2,
@@ -73,7 +73,7 @@ def test_wrong_words_are_named(
 def test_a_file_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "binary.csv"
     file.write_bytes(b"seconds,\xff\n")
-    assert score("--method pjm-2025", file) == 1
+    assert score("--method pjm-2025", file) == 2
     assert capsys.readouterr().err == f"gridsignal: {file}: expected text in UTF-8, got a byte 0xff\n"
     assert score("--method pjm-2025", tmp_path / "none.csv") != 0
     assert "No such file" in capsys.readouterr().err

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gridsignal_services.joint.case import MAX_CASE, Case, CaseFault
+from gridsignal_services.case_files import CaseFault
+from gridsignal_services.joint.case import MAX_CASE, Case
 
 BID = {"zone": "A", "period": 1, "quantity_mw": 5, "price": 10}
 PLACE, OTHER = {"zone": "A", "period": 1}, {"zone": "B", "period": 1}
