@@ -7,12 +7,18 @@ from gridsignal_services.ledger.book import Book
 
 
 def operator_of(book: Book, record: Record) -> str | None:
-    """The operator whose request it is, by what the book has of the offer or the order; None where there is none.
+    """The operator whose request it is, by what the book has of the offer, order or settlement; None without one.
 
-    The request that a withdrawal or an answer names is not asked: it may name none, or another.
+    The request that a withdrawal, an answer or a dispute names is asked only where the book has none of these: it may
+    name none, or another.
     """
-    asked = book.requests.get(_request_of(book, record) or "")
-    return None if asked is None else asked.request.operator
+    return operator_of_request(book, _request_of(book, record) or "")
+
+
+def operator_of_request(book: Book, request_id: str) -> str | None:
+    """Whose request it is, or was before it left the book; None where there was none."""
+    asked = book.requests.get(request_id)
+    return book.past.operator_of(request_id) if asked is None else asked.request.operator
 
 
 def _request_of(book: Book, record: Record) -> str | None:
@@ -22,7 +28,10 @@ def _request_of(book: Book, record: Record) -> str | None:
         case OfferWithdrawal():
             offered = book.offers.get((record.participant, record.offer_id))
             return record.request_id if offered is None else offered.offer.request_id
-        case OrderResponse() | SettlementDispute():
+        case OrderResponse():
             ordered = book.orders.get(record.order_id)
             return record.request_id if ordered is None else ordered.order.request_id
+        case SettlementDispute():
+            settled = book.settlements.get(record.order_id)  # it outlives its order
+            return record.request_id if settled is None else settled.of.request_id
     return None

@@ -7,6 +7,7 @@ from gridsignal_schemas.messages import Clearing, ClearingTrigger, DispatchReque
 from gridsignal_schemas.records import field_of, row_of
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_services.bus import SERVICE
+from gridsignal_services.ledger.about import operator_of_request
 from gridsignal_services.ledger.book import Book
 
 INGEST = f"{SERVICE}ingest"
@@ -41,6 +42,5 @@ def _owner_of(book: Book, record: Record) -> str | None:
 
 
 def _operator_of(book: Book, request_id: str) -> str | None:
-    tracked = book.requests.get(request_id)
-    operator = book.past.operator_of(request_id) if tracked is None else tracked.request.operator
+    operator = operator_of_request(book, request_id)
     return None if operator is None else f"operator:{operator}"
