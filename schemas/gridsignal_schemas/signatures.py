@@ -10,7 +10,7 @@ import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -71,10 +71,10 @@ class VerifyingKey:
     revoked_at: datetime | None = None
     """It counts before then, whatever valid_until says."""
 
-    def counts_at(self, at: datetime) -> bool:
-        """Whether what was logged then may be signed with it."""
-        ends = [each for each in (self.valid_until, self.revoked_at) if each is not None]
-        return (self.valid_from is None or self.valid_from <= at) and all(at < each for each in ends)
+    def counts_within(self, since: datetime, until: datetime) -> bool:
+        """Whether it counts at any moment of these, both included."""
+        first = since if self.valid_from is None else max(since, self.valid_from)
+        return first <= until and all(first < end for end in (self.valid_until, self.revoked_at) if end is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +123,17 @@ def sign(record: Record, key: SigningKey, *, now_s: int, life_s: int, name: str)
 def checked(record: Record, signature: str | None, signing: Signing, at: datetime, late_s: int = 0) -> Signed | None:
     """What the signature says of a record that was written at this wall time; None where none is there, and none owed.
 
-    `late_s`: how long after the door had checked it the record may have been logged.
+    `late_s`: by so much the record may have been logged after the door had checked it, and so far may the log's clock
+    be behind the door's. What held at any moment of that counts.
     Raises BadSignature. What costs least is looked at first: a signature is computed for a known key alone.
     """
+    since = at - timedelta(seconds=late_s)
     if signature is None:
-        if signing.is_owed(at):
+        if signing.is_owed(since):
             raise BadSignature(fault("SIGNATURE_REQUIRED", _POINTER, "expected a signature, got none"))
         return None
     said = read(signature)
-    key = _key_of(said, signing, at)
+    key = _key_of(said, signing, since, at)
     _must_be_in_time(said, at, late_s)
     payload = payload_of(record, said.schema)
     if payload is None:
@@ -162,10 +164,10 @@ def read(signature: str) -> Signed:
     return Signed(**{name: header[name] for name in (*_TEXTS[1:], *_TIMES)})
 
 
-def _key_of(said: Signed, signing: Signing, at: datetime) -> VerifyingKey:
+def _key_of(said: Signed, signing: Signing, since: datetime, at: datetime) -> VerifyingKey:
     if (key := signing.keys.get(said.kid)) is None:
         raise _invalid(f"expected a key that the registry has of this participant, got kid {said.kid:.64}")
-    if not key.counts_at(at):
+    if not key.counts_within(since, at):
         raise _invalid(f"expected a key that counts at {rfc3339(at)}, got {said.kid:.64}")
     if said.aud != signing.audience:
         raise _invalid(f"expected aud {signing.audience}, this deployment, got {said.aud:.64}")
@@ -176,7 +178,7 @@ def _must_be_in_time(said: Signed, at: datetime, late_s: int) -> None:
     if not 0 < said.exp - said.iat <= LONGEST_LIFE_S:
         raise _invalid(f"expected exp 1 to {LONGEST_LIFE_S} s after iat, got {said.exp - said.iat}")
     now_s = at.timestamp()
-    if now_s >= said.exp + late_s or now_s < said.iat - LEEWAY_S:
+    if now_s >= said.exp + late_s or now_s < said.iat - LEEWAY_S - late_s:
         when = f"from {_time(said.iat)} to {_time(said.exp)}"
         raise BadSignature(
             fault("SIGNATURE_EXPIRED", _POINTER, f"expected one that counts at {rfc3339(at)}, got one {when}")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from itertools import product
@@ -99,6 +100,40 @@ def test_it_expires_to_the_second_and_a_clock_may_be_ahead_by_a_minute() -> None
     assert [code_of(OFFER, good, after_s=s) for s in (LIFE_S - 0.001, LIFE_S)] == ["", "SIGNATURE_EXPIRED"]
     assert [code_of(OFFER, good, after_s=s) for s in (-LEEWAY_S, -LEEWAY_S - 1)] == ["", "SIGNATURE_EXPIRED"]
     assert code_of(OFFER, good, after_s=LIFE_S, late_s=1) == "", "logged a moment after the door had looked"
+
+
+_NEAR_S = st.floats(-2 * LEEWAY_S, 2 * LEEWAY_S)
+_NEAR = st.none() | _NEAR_S.map(lambda s: NOW + timedelta(seconds=s))
+
+
+@given(_NEAR, _NEAR, _NEAR, _NEAR, _NEAR_S, st.floats(0, LEEWAY_S), st.booleans())
+def test_what_the_door_took_counts_in_the_log_up_to_a_minute_later(
+    valid_from: datetime | None,
+    valid_until: datetime | None,
+    revoked_at: datetime | None,
+    required_from: datetime | None,
+    looked_s: float,
+    later_s: float,
+    is_signed: bool,
+) -> None:
+    holds = signing(is_required=True, valid_from=valid_from, valid_until=valid_until, revoked_at=revoked_at)
+    holds = replace(holds, required_from=required_from)
+    signature = signed(OFFER) if is_signed else None
+    assume(code_of(OFFER, signature, holds, after_s=looked_s) == "")
+    assert code_of(OFFER, signature, holds, after_s=looked_s + later_s, late_s=LEEWAY_S) == ""
+
+
+def test_a_log_whose_clock_is_a_minute_behind_the_door_s_takes_what_the_door_took() -> None:
+    good = signed(OFFER)
+    codes = [code_of(OFFER, good, after_s=-s, late_s=LEEWAY_S) for s in (2 * LEEWAY_S, 2 * LEEWAY_S + 1)]
+    assert codes == ["", "SIGNATURE_EXPIRED"]
+
+
+@pytest.mark.parametrize("when", ["valid_until", "revoked_at"])
+def test_a_key_that_counted_until_a_minute_before_the_log_had_it_counts_no_more(when: str) -> None:
+    minute = timedelta(seconds=LEEWAY_S)
+    holds = [signing(**{when: NOW - minute + late}) for late in (timedelta(microseconds=1), timedelta(0))]
+    assert [code_of(OFFER, signed(OFFER), each, late_s=LEEWAY_S) for each in holds] == ["", "SIGNATURE_INVALID"]
 
 
 def test_nobody_signs_for_longer_than_a_while() -> None:

@@ -35,9 +35,9 @@ def test_keys_stand_under_their_kid_with_their_time() -> None:
     times = "valid_from = 2025-01-01T00:00:00Z\nvalid_until = 2026-01-01T00:00:00Z\nrevoked_at = 2025-06-01T00:00:00Z"
     holds = registry(keys=f"{OLD}\n{LINE}\n{times}\n[participants.acme-ai.keys.new]\n{LINE}").signing_of("acme-ai")
     assert (holds.audience, sorted(holds.keys)) == ("tso", ["new", "old"])
-    counts = [holds.keys["old"].counts_at(datetime(2025, month, 1, tzinfo=UTC)) for month in (1, 5, 6, 12)]
-    assert counts == [True, True, False, False]
-    assert not holds.keys["old"].counts_at(datetime(2024, 12, 31, tzinfo=UTC))
+    moments = [datetime(2024, 12, 31, tzinfo=UTC), *(datetime(2025, month, 1, tzinfo=UTC) for month in (1, 5, 6, 12))]
+    counts = [holds.keys["old"].counts_within(at, at) for at in moments]
+    assert counts == [False, True, True, False, False]
     assert registry().signing_of("hyper-infer").keys == {}, "a key is its participant's alone"
 
 

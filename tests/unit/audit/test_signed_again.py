@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import BaselineDeclaration, Record
 from gridsignal_schemas.records import row_of
-from gridsignal_schemas.signatures import Signing, SigningKey
+from gridsignal_schemas.signatures import LEEWAY_S, Signing, SigningKey
 from gridsignal_services.audit.checking import Checked, check
 from gridsignal_services.audit.signed import SignedAgain, SigningOf
 from gridsignal_services.bus import PRINCIPAL, SIGNATURE, LogRecord
@@ -114,7 +114,7 @@ DAMAGE: dict[str, Callable[[int], str | None]] = {
     "by a key that the registry has not": _anew(lambda key: replace(key, key_id="nobody")),
     "for another deployment": _anew(lambda key: replace(key, audience="elsewhere")),
     "long before": _anew(lambda key: key, -LIFE_S - 61),
-    "some time after": _anew(lambda key: key, 120),
+    "some time after": _anew(lambda key: key, 2 * LEEWAY_S + 1),
 }
 
 
@@ -136,8 +136,8 @@ def _kind(at: int) -> type[Record]:
 
 
 @given(st.sampled_from(SIGNED))
-def test_a_key_has_to_count_when_the_record_was_logged(at: int) -> None:
-    when = from_micros(DAY[at].appended_us)
+def test_a_key_has_to_count_in_the_minute_before_the_record_was_logged(at: int) -> None:
+    when = from_micros(DAY[at].appended_us) - timedelta(seconds=LEEWAY_S)
     late = [each for each in SIGNED if DAY[each].appended_us >= DAY[at].appended_us]
 
     def revoked(who: str, _: str | None) -> Signing:
