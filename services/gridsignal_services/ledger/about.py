@@ -12,13 +12,7 @@ def operator_of(book: Book, record: Record) -> str | None:
     The request that a withdrawal, an answer or a dispute names is asked only where the book has none of these: it may
     name none, or another.
     """
-    return operator_of_request(book, _request_of(book, record) or "")
-
-
-def operator_of_request(book: Book, request_id: str) -> str | None:
-    """Whose request it is, or was before it left the book; None where there was none."""
-    asked = book.requests.get(request_id)
-    return book.past.operator_of(request_id) if asked is None else asked.request.operator
+    return book.operator_of(_request_of(book, record) or "")
 
 
 def _request_of(book: Book, record: Record) -> str | None:

@@ -78,6 +78,8 @@ class Book:
     """Settlements whose orders have left, by the operator, the longest first: a version or a dispute is awaited."""
     leaving: dict[str, None] = field(default_factory=dict)
     """Those of them that leave with the next record."""
+    settled_of: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
+    """Those that have a version, of each participant and of each operator: whose newest was written last comes last."""
     fixed: dict[tuple[str, str], Fixed] = field(default_factory=dict)
     """Baselines from history, by request and site."""
     baselines_owed: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -222,6 +224,32 @@ class Book:
             for day in days:
                 names |= filed.get(day, {})
         return sorted(map(self.orders.__getitem__, names), key=lambda each: (each.issued_place, each.order.order_id))
+
+    def operator_of(self, request_id: str) -> str | None:
+        """Whose request it is, or was before it left; None where there was none."""
+        tracked = self.requests.get(request_id)
+        return self.past.operator_of(request_id) if tracked is None else tracked.request.operator
+
+    def add_version(self, tracked: TrackedSettlement) -> None:
+        """Files a settlement under its parties: a version of it was written."""
+        self.settlements[tracked.order_id] = tracked
+        for who in self._parties(tracked):
+            theirs = self.settled_of.setdefault(who, {})
+            theirs.pop(tracked.order_id, None)
+            theirs[tracked.order_id] = None
+
+    def drop_settlement(self, order_id: str) -> TrackedSettlement:
+        """It is found here no more."""
+        tracked = self.settlements.pop(order_id)
+        for who in self._parties(tracked):
+            if (theirs := self.settled_of.get(who)) is not None:
+                theirs.pop(order_id, None)
+                if not theirs:
+                    del self.settled_of[who]
+        return tracked
+
+    def _parties(self, tracked: TrackedSettlement) -> tuple[tuple[str, str], tuple[str, str]]:
+        return ("participant", tracked.of.participant), ("operator", self.operator_of(tracked.of.request_id) or "")
 
     def _concerned(self, tracked: TrackedOrder) -> tuple[tuple[str, str], tuple[str, str]]:
         order = tracked.order

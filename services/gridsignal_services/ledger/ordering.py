@@ -28,7 +28,6 @@ from gridsignal_schemas.rules.lifecycle import (
     allows,
 )
 from gridsignal_services.access import Audience
-from gridsignal_services.ledger.about import operator_of_request
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Entry, Outcome, audience_at_site, receipt_of
 from gridsignal_services.ledger.moves import (
@@ -46,7 +45,7 @@ from gridsignal_services.ledger.tracked import TrackedOrder, TrackedResponse
 
 def audience_of_site(book: Book, record: Record) -> Audience:
     """The participant at that site, and the operator who asked: a site may have another owner by now."""
-    operator = operator_of_request(book, getattr(record, "request_id", None) or "")
+    operator = book.operator_of(getattr(record, "request_id", None) or "")
     operators = frozenset({operator}) if operator else frozenset()
     return replace(audience_at_site(record), operators=operators)
 

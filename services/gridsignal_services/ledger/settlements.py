@@ -81,7 +81,7 @@ def come_back(book: Book, version: Settlement) -> TrackedSettlement | None:
 
 def outlive(book: Book, tracked: TrackedSettlement) -> None:
     """From now on it is in the book without its order; of too many the first leaves, whatever it waits for."""
-    theirs = book.outliving.setdefault(_operator_of(book, tracked), {})
+    theirs = book.outliving.setdefault(book.operator_of(tracked.of.request_id) or "", {})
     theirs[tracked.order_id] = None
     if len(theirs) > LIMITS.settlements_outliving:
         book.leaving[next(iter(theirs))] = None
@@ -89,8 +89,8 @@ def outlive(book: Book, tracked: TrackedSettlement) -> None:
 
 def leave(book: Book, order_id: str) -> TrackedSettlement:
     """A settlement without its order leaves the book; one that stands is known from then on."""
-    tracked = book.settlements.pop(order_id)
-    operator = _operator_of(book, tracked)
+    tracked = book.drop_settlement(order_id)
+    operator = book.operator_of(tracked.of.request_id) or ""
     if (theirs := book.outliving.get(operator)) is not None:
         theirs.pop(order_id, None)
         if not theirs:
@@ -103,10 +103,6 @@ def leave(book: Book, order_id: str) -> TrackedSettlement:
         known = KnownSettlement(tracked.version, tracked.ended_at, of.corrected_until, of.dispute_window)
         book.past.settlements.add(order_id, _what(of, of.rule), known, book.now)
     return tracked
-
-
-def _operator_of(book: Book, tracked: TrackedSettlement) -> str:
-    return book.past.operator_of(tracked.of.request_id) or ""
 
 
 def _what(named: SettledOrder | Settlement, rule: RuleName) -> tuple[object, ...]:
@@ -125,7 +121,7 @@ def settle(book: Book, entry: Entry, settlement: Settlement) -> Outcome:
         tracked.owed = None
         book.settlements_owed.pop(settlement.order_id, None)
     tracked.newest, tracked.logged_at = settlement, book.now
-    book.settlements[settlement.order_id] = tracked
+    book.add_version(tracked)
     _move(book, tracked, state)
     return Outcome(True, audience=audience_of_site(book, settlement))
 

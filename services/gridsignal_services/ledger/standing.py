@@ -1,16 +1,21 @@
-"""Where a site's offers and orders stand while they are not over: what a snapshot and a question are answered with."""
+"""Where a site's offers and orders stand, and what they came to: what a snapshot and a question are answered with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
-from gridsignal_schemas.messages import DispatchOrder, OrderState, Record
+from gridsignal_schemas.messages import DispatchOrder, OrderState, Record, Settlement
 from gridsignal_schemas.rules.lifecycle import OFFER_STANDS, RequestState
 from gridsignal_services.access import Principal
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
+
+SETTLEMENTS_SHOWN = 256
+INTERVALS_SHOWN = 5000
+"""Of settlements in a snapshot; a test holds the page of the protocol to both."""
 
 
 class Announced(NamedTuple):
@@ -38,7 +43,8 @@ def _announced(book: Book, tracked: TrackedOrder) -> Announced | None:
 
 
 def seen_by(book: Book, viewer: Principal) -> list[Record | Announced]:
-    """The present state of the stream for an organisation: requests, the decisions on them, orders as they stand.
+    """The present state of the stream for an organisation: requests, the decisions on them, orders as they stand, and
+    of settlements that are in memory the newest versions.
 
     Of others' requests those that take offers and those on which an offer of its own still stands: how long a request
     lasts after its gate tells whether it was met, which is between its operator and those who offered.
@@ -58,6 +64,7 @@ def seen_by(book: Book, viewer: Principal) -> list[Record | Announced]:
         filter(None, [last_announced("offer", *key) for key in offered if book.offers[key].offer.request_id in shown])
     )
     found.extend(filter(None, [_announced(book, order) for order in orders_seen_by(book, viewer)]))
+    found.extend(settlements_seen_by(book, viewer))
     return found
 
 
@@ -95,6 +102,22 @@ def offers_seen_by(book: Book, viewer: Principal) -> Iterator[OfferKey]:
 def orders_seen_by(book: Book, viewer: Principal) -> Iterator[TrackedOrder]:
     """Orders that are not over: to a participant, whosever the site is by now, or on an operator's own requests."""
     return map(book.orders.__getitem__, book.live_of.get((viewer.role, viewer.organisation), ()))
+
+
+def settlements_seen_by(book: Book, viewer: Principal) -> list[Settlement]:
+    """The newest versions of an organisation's settlements, or of those on its requests; the longest ago first.
+
+    As many of those that were written last as a snapshot may show. One that stands has left with its order, and is not
+    among them: a gateway has no file of what is over.
+    """
+    shown, room = list[Settlement](), INTERVALS_SHOWN
+    for order_id in islice(reversed(book.settled_of.get((viewer.role, viewer.organisation), {})), SETTLEMENTS_SHOWN):
+        newest = book.settlements[order_id].newest
+        if newest is None or len(newest.intervals) > room:
+            break
+        room -= len(newest.intervals)
+        shown.append(newest)
+    return shown[::-1]
 
 
 def count_of(book: Book, participant: str, site: str | None) -> int:

@@ -7,7 +7,6 @@ from gridsignal_schemas.messages import Clearing, ClearingTrigger, DispatchReque
 from gridsignal_schemas.records import field_of, row_of
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_services.bus import SERVICE
-from gridsignal_services.ledger.about import operator_of_request
 from gridsignal_services.ledger.book import Book
 
 INGEST = f"{SERVICE}ingest"
@@ -42,5 +41,5 @@ def _owner_of(book: Book, record: Record) -> str | None:
 
 
 def _operator_of(book: Book, request_id: str) -> str | None:
-    operator = operator_of_request(book, request_id)
+    operator = book.operator_of(request_id)
     return None if operator is None else f"operator:{operator}"

@@ -19,6 +19,7 @@ import gridsignal
 from gridsignal import MW, Settlement
 from gridsignal_services.settlement.rules import STANDARD
 from tests.integration.dispatch.conftest import Day
+from tests.integration.gateway_stand import open_client
 from tests.patience import SOON_S
 
 
@@ -86,6 +87,20 @@ async def test_a_settlement_is_a_signal_to_its_site(day: Day) -> None:
                 break
 
     assert signal.settlement_id == settlement["settlement"]["settlement_id"]
+
+
+async def test_who_begins_later_is_shown_its_settlements_and_a_rival_none(day: Day) -> None:
+    order_id = (await settled(day))["settlement"]["order_id"]
+    found = {}
+    for who, site in (("acme-ai", "fra-1"), ("volt-colo", "muc-1")):
+        url, token = f"{day.stack.gateway_url}/v1/stream", day.stack.token("participant", who)
+        async with open_client(url, token) as client:
+            await client.hello(site=site)
+            await client.subscribe("dispatch", snapshot=True)
+            await client.position()
+            shown = [frame for frame in client.unread if frame.get("type") == "Settlement"]
+        found[who] = [(frame["body"]["order_id"], "cursor" in frame) for frame in shown]
+    assert found == {"acme-ai": [(order_id, False)], "volt-colo": []}
 
 
 async def settled(day: Day) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from gridsignal_schemas.messages import (
     OrderResponse,
     Record,
     RequestCancellation,
+    Settlement,
     SpotPrice,
 )
 from gridsignal_schemas.records import facet_of, field_of, identity_of, row_of
@@ -135,6 +136,9 @@ class World:
                     newest.pop(record.request_id, None)
                 case DispatchOrder():
                     newest[record.order_id] = self.ledger.orders[record.order_id].present
+                case Settlement():
+                    newest.pop(record.settlement_id, None)
+                    newest[record.settlement_id] = record
         orders = [key for key, record in newest.items() if isinstance(record, DispatchOrder)]
         over = [key for key in orders if self.ledger.orders[key].over]
         over += [key for key in newest if key in self.ledger.asked and not self.ledger.concerns(key)]
