@@ -44,9 +44,10 @@ _LONGEST_TEXT = 128
 class BadSignature(Exception):
     """A signature that does not count, or none where one is owed; carries what is wrong."""
 
-    def __init__(self, what: Detail) -> None:
+    def __init__(self, what: Detail, *, retry_after_ms: int = 0) -> None:
+        """`retry_after_ms`: one that is made by the same clock so much later counts; 0: nobody knows of such a time."""
         super().__init__(what.message)
-        self.fault = what
+        self.fault, self.retry_after_ms = what, retry_after_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,14 @@ async def test_what_was_not_answered_is_signed_again_and_gets_one_receipt(file: 
         assert (receipt.offer_id, first.offer_id) == ("o-1", "o-1")
 
 
+async def test_what_a_gateway_that_has_just_started_does_not_take_yet_is_signed_and_sent_again(file: Path) -> None:
+    async with strict(file) as fake, connected(fake, signing_key=file) as grid:
+        fake.refuse("signature_replayed", retriable=True, retry_after_ms=1)
+        async with asyncio.timeout(SOON_S):
+            await grid.declare_baseline(grid.now(), [40 * MW] * 96)
+        assert await fake.next(BaselineDeclaration)
+
+
 def test_the_key_itself_does_in_place_of_its_file(file: Path) -> None:
     jwk = json.loads(file.read_text("utf-8"))
     assert public_key(signing_key(jwk)) == public_key(signing_key(file))

@@ -77,7 +77,7 @@ class LogAccess:
         try:
             self._signatures.look(asked.record, asked.signature)
         except BadSignature as bad:
-            return refused(asked, bad.fault.code.lower(), details=[bad.fault])
+            return refused(asked, bad.fault.code.lower(), retry_after_ms=bad.retry_after_ms, details=[bad.fault])
         finally:
             charge(time.thread_time() - began_s)
         return await self._written(asked, principal.name)

@@ -51,8 +51,9 @@ class SignatureCheck:
         used = self._remembered(participant)
         if name in used:
             raise _replayed(f"expected a jti that was not used before, got {name:.64}")
-        if signed_s < self._since_s:
-            raise _replayed("expected a baseline signed since this gateway started, for it may have been sent before")
+        if (early_s := self._since_s - signed_s) > 0:
+            expected = "expected a baseline signed since this gateway started, for it may have been sent before"
+            raise _replayed(expected, retry_after_ms=early_s * 1000)  # by a clock that is behind, too
         if len(used) >= _MOST_USED:
             raise _replayed(f"expected at most {_MOST_USED} signed baselines that have not expired")
         used[name] = until_s
@@ -76,5 +77,5 @@ class SignatureCheck:
             self._remembered(record.participant)[said.jti] = said.exp
 
 
-def _replayed(message: str) -> BadSignature:
-    return BadSignature(fault("SIGNATURE_REPLAYED", "/signature", message))
+def _replayed(message: str, *, retry_after_ms: int = 0) -> BadSignature:
+    return BadSignature(fault("SIGNATURE_REPLAYED", "/signature", message), retry_after_ms=retry_after_ms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -153,14 +154,29 @@ async def test_an_older_baseline_sent_again_undoes_no_newer_one_at_whichever_gat
     assert anew["t"] == "received"
 
 
-async def test_a_baseline_signed_before_the_gateway_started_may_have_been_sent_before(stand: Stand) -> None:
+@pytest.mark.parametrize("behind_s", [1, 59, 100, 299])
+async def test_a_clock_that_is_behind_signs_what_counts_after_as_long_as_a_gateway_that_started_says(
+    tmp_path: Path, behind_s: int
+) -> None:
+    baseline = a_baseline_declaration()
+    async with Stand.open(tmp_path, all_by_hand=True) as stand, stand.client() as client:
+        await stand_with(stand)
+        early = await declared(client, baseline, signed(baseline, now_s=now_s(stand) - behind_s))
+        assert (early["code"], early["retriable"]) == ("signature_replayed", True)
+        assert early["retry_after_ms"] == behind_s * 1000
+        assert "since this gateway started" in early["details"][0]["message"]
+        stand.clock.move_to(stand.clock.now() + timedelta(milliseconds=early["retry_after_ms"]))
+        again = await declared(client, baseline, signed(baseline, now_s=now_s(stand) - behind_s, name="again"))
+        assert again["t"] == "received"
+
+
+async def test_a_signature_that_was_used_is_no_better_later(stand: Stand) -> None:
     await stand_with(stand)
     baseline = a_baseline_declaration()
+    signature = signed(baseline, now_s=now_s(stand))
     async with stand.client() as client:
-        early = await declared(client, baseline, signed(baseline, now_s=now_s(stand) - 100))
-        assert early["code"] == "signature_replayed"
-        assert "since this gateway started" in early["details"][0]["message"]
-        assert (await declared(client, baseline, signed(baseline, now_s=now_s(stand))))["t"] == "received"
+        assert (await declared(client, baseline, signature))["t"] == "received"
+        assert not (await declared(client, baseline, signature))["retriable"]
 
 
 async def declared(client: Client, record: Record, signature: str) -> dict[str, Any]:
