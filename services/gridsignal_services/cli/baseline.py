@@ -204,7 +204,7 @@ def _resolution(args: argparse.Namespace, history: History) -> timedelta:
 
 
 def _study(args: argparse.Namespace) -> int:
-    return _one(args, _history(args.file))
+    return _one(args, _history(args))
 
 
 def _compute(args: argparse.Namespace) -> int:
@@ -212,7 +212,7 @@ def _compute(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    return exit_code(_from_door(args, _all), args) if args.file is None else _all(args, _history(args.file))
+    return exit_code(_from_door(args, _all), args) if args.file is None else _all(args, _history(args))
 
 
 async def _from_door(args: argparse.Namespace, then: Callable[[argparse.Namespace, History], int]) -> int:
@@ -227,16 +227,17 @@ async def _from_door(args: argparse.Namespace, then: Callable[[argparse.Namespac
             reading = MeterReading.model_validate(said)
             found[reading.meter, reading.point, reading.starts_at, reading.ends_at, reading.seq] = reading
         since = ends_at
-    history = History(found.values())
+    history = History.by_days(found.values(), Calendar(args.timezone))
     if history.resolution is None:
         raise _Wrong(FAILED, f"{args.site}: expected readings in the {_ASKED_BACK.days} days before, got none")
     return then(args, history)
 
 
-def _history(file: Path) -> History:
+def _history(args: argparse.Namespace) -> History:
+    file: Path = args.file
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            history = History(readings(lines))
+            history = History.by_days(readings(lines), Calendar(args.timezone))
     except OSError as unreadable:
         raise _Wrong(paths.code(unreadable), paths.sentence(unreadable)) from None
     except UnicodeDecodeError as wrong:

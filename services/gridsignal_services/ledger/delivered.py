@@ -219,9 +219,15 @@ def ordered_ws(tracked: TrackedOrder, until: datetime) -> int:
     return sum(power_w * (span // _MICROSECOND) for power_w, span in spans) // _MICRO
 
 
+def means_of(terms: Terms, readings: Iterable[MeterReading]) -> list[Mean]:
+    """What the connection drew, by the meters it is known to have, or those that speak of the order's time."""
+    said = of_these(readings, terms.meters)
+    return net_means(said, terms.capacity_w, terms.meters, [(terms.starts_at, terms.ends_at)])
+
+
 def measured(terms: Terms, readings: Iterable[MeterReading]) -> list[DeliveryInterval]:
     """The order's intervals in order of time, from readings in the order of the log."""
-    means = net_means(of_these(readings, terms.meters), terms.capacity_w, terms.meters)
+    means = means_of(terms, readings)
     if not means:
         return []
     baseline = _Curve(terms.baselines, max(terms.starts_at, means[0].starts_at), min(terms.ends_at, means[-1].ends_at))

@@ -8,10 +8,10 @@ from decimal import Decimal
 from gridsignal_schemas.messages import MeterReading, QuantityKind
 from gridsignal_schemas.rules.baselines import counting, runs_of
 from gridsignal_schemas.rules.profile import Block, Profile
-from gridsignal_services.ledger.delivered import Terms
+from gridsignal_services.ledger.delivered import Terms, means_of
 from gridsignal_services.settlement import claims
 from gridsignal_services.settlement.claims import Claim, Site
-from gridsignal_services.settlement.energy import Energies, Gap, Mean, net_means, of_these
+from gridsignal_services.settlement.energy import Energies, Gap, Mean
 from gridsignal_services.settlement.ramps import Ramps
 from gridsignal_services.settlement.rules import SettlementRule
 from gridsignal_services.settlement.settling import Settled, settle
@@ -33,7 +33,7 @@ def settled(
     ends_at = terms.ends_at
     stretches = counting(terms.baselines, terms.starts_at, ends_at)
     baseline = [Mean(*block) for stretch in stretches for block in runs_of(stretch)]
-    means = [] if readings is None else net_means(of_these(readings, terms.meters), terms.capacity_w, terms.meters)
+    means = [] if readings is None else means_of(terms, readings)
     site = Site(
         Energies(baseline, Gap.NO_BASELINE),
         Energies(means, Gap.TOO_MANY_READINGS) if readings is None else Energies(means),

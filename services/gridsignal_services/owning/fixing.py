@@ -91,7 +91,7 @@ class Unfixed:
             reason = f"the request has more than {MAX_INTERVALS} intervals; what the site declared holds"
         else:
             readings = (each.reading for each in held if is_carried(each.reading, self.capacity_w))
-            site = Site(History(readings, self.meters), self.calendar, self.event_days)
+            site = Site(History.by_days(readings, self.calendar, self.meters), self.calendar, self.event_days)
             try:
                 found = fixed(self.method.name, self.rule, site, self.event, timedelta(seconds=resolution_s))
                 left_out = found.left_out

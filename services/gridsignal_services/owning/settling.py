@@ -35,6 +35,7 @@ from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.metering.readings import Said
 from gridsignal_services.owning.due import Subject, Undecidable, why
 from gridsignal_services.settlement.baselines import adjusted, adjustment
+from gridsignal_services.settlement.days import Slot
 from gridsignal_services.settlement.energy import Gap
 from gridsignal_services.settlement.history import History
 from gridsignal_services.settlement.methods import XOfY
@@ -163,7 +164,8 @@ class Unsettled:
         record, declared = self.fixed.record, self.fixed.declared
         if record.window_starts_at is None or record.window_ends_at is None or record.window_w is None:
             return self.terms
-        today_w = History(readings, self.terms.meters).mean_w(record.window_starts_at, record.window_ends_at)
+        window = Slot(record.window_starts_at, record.window_ends_at)
+        today_w = History(readings, [window], self.terms.meters).mean_w(*window)
         if isinstance(today_w, Gap):
             return self.terms
         found = adjustment(self.method, today_w, Fraction(record.window_w))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
@@ -11,6 +11,8 @@ from holidays import country_holidays
 
 _DAY = timedelta(days=1)
 _SATURDAY = 5
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC) + 3 * _DAY, datetime.max.replace(tzinfo=UTC) - 3 * _DAY
+"""Between these a day has one before and one after it, whatever the zone."""
 
 
 class Slot(NamedTuple):
@@ -50,6 +52,15 @@ class Calendar:
     def day_of(self, moment: datetime) -> date:
         """The day that a moment belongs to."""
         return moment.astimezone(self.timezone).date()
+
+    def days_of(self, periods: Iterable[tuple[datetime, datetime]]) -> list[Slot]:
+        """The days that periods of up to a day touch, in order of time."""
+        found: set[date] = set()
+        for starts_at, ends_at in periods:
+            if _FIRST < starts_at < ends_at < _LAST:
+                first, last = self.day_of(starts_at), self.day_of(ends_at)
+                found |= {first, min(first + _DAY, last), last}
+        return [Slot(self.begins(day), self.begins(day + _DAY)) for day in sorted(found)]
 
     def at(self, day: date, clock: time) -> datetime:
         """The moment at which the clock shows a time, the first of two where it goes back. Raises NoSuchTime."""

@@ -11,7 +11,7 @@ the mean by more than a tenth was exchanged or reset: then the mean counts, as E
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -104,9 +104,16 @@ class Mean(NamedTuple):
 
 
 def net_means(
-    readings: Iterable[Reading], capacity_w: int | None = None, installed: Mapping[str, Installed] | None = None
+    readings: Iterable[Reading],
+    capacity_w: int | None = None,
+    installed: Mapping[str, Installed] | None = None,
+    periods: Sequence[tuple[datetime, datetime]] | None = None,
 ) -> list[Mean]:
     """The connection point's means in order of time, from readings in the order of the log.
+
+    A meter that is not `installed` is expected throughout each of the `periods` of which it has said anything, and
+    counts for nothing where that is none; without periods it is expected always. Periods are in order of time and don't
+    overlap.
 
     A reading that is no interval, or is more than the connection carries, has said nothing; one without length may say
     what the register was at a moment, which is where the next reading begins.
@@ -121,11 +128,15 @@ def net_means(
     always = 0
     for name in sorted(names | known.keys()):
         facts = known.get(name, _NOTHING_KNOWN)
-        always += facts.since is None
-        if facts.since is not None:
-            changes.append((facts.since, 0, 1, 0, Quality.UNKNOWN, None))
-        if facts.until is not None:
-            changes.append((facts.until, 0, -1, 0, Quality.UNKNOWN, None))
+        expected: list[_Expected] = [(facts.since, facts.until)]
+        if name not in known and periods is not None and not (expected := _spoken_of(meters[name], periods)):
+            continue
+        for since, until in expected:
+            always += since is None
+            if since is not None:
+                changes.append((since, 0, 1, 0, Quality.UNKNOWN, None))
+            if until is not None:
+                changes.append((until, 0, -1, 0, Quality.UNKNOWN, None))
         changes += _changes(meters.get(name, []), facts, capacity_w)
     changes.sort(key=itemgetter(0))
     return list(_added(changes, always, capacity_w))
@@ -143,6 +154,20 @@ def _counts(reading: Reading, capacity_w: int | None) -> bool:
     if not timedelta(0) < length <= LONGEST_READING:
         return False
     return capacity_w is None or max(reading.import_w or 0, reading.export_w) <= capacity_w
+
+
+_Expected = tuple[datetime | None, datetime | None]
+"""From when to when a meter is expected to speak; None: from ever, for ever."""
+
+
+def _spoken_of(said: Iterable[Reading], periods: Sequence[tuple[datetime, datetime]]) -> list[_Expected]:
+    """The periods of which a meter has said anything."""
+    starts, ends = [starts_at for starts_at, _ in periods], [ends_at for _, ends_at in periods]
+    touched: set[int] = set()
+    for reading in said:
+        if reading.starts_at < reading.ends_at:
+            touched.update(range(bisect_right(ends, reading.starts_at), bisect_left(starts, reading.ends_at)))
+    return [periods[number] for number in sorted(touched)]
 
 
 _NOTHING_KNOWN = Installed()

@@ -61,7 +61,7 @@ async def test_a_log_proves_its_baselines_and_settlements_though_the_connection_
     await a_settled_log(tmp_path)
     code, said = done(capsys, "verify", tmp_path)
     assert code == 0, said
-    assert "1 settlements and 1 baselines computed again with the same result" in said
+    assert "1 settlement and 1 baseline computed again with the same result" in said
 
 
 async def test_days_that_are_others_than_the_method_goes_by_are_named(tmp_path: Path) -> None:

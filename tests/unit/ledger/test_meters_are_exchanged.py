@@ -43,6 +43,14 @@ def delivered_wh(zone: Zone, order: DispatchOrder, said: list[MeterReading]) -> 
     return lines
 
 
+def an_order() -> tuple[Zone, DispatchOrder]:
+    zone = a_zone()
+    return zone, ordered(zone, 12 * MW)
+
+
+AN_ORDER = an_order()
+
+
 def said_by_both() -> list[MeterReading]:
     """28 MW throughout: five minutes of the second quarter by the old meter, the rest by the new one."""
     second = quarter(15, 28 * MW)
@@ -88,6 +96,21 @@ def test_an_exchange_at_any_moment_is_as_if_there_had_been_one_meter(powers: lis
     two = of_these([*by("old", start, moment), *by("new", moment, end), *by("third", start, end)], installed)
     one = Energies(net_means(by("one", start, end))).over(start, end)
     assert Energies(net_means(two, installed=installed)).over(start, end) == one
+
+
+@given(st.integers(-30, 75))
+def test_without_a_list_an_exchange_beside_an_order_changes_nothing_and_one_within_it_is_a_gap(at: int) -> None:
+    moment = utc("18:00") + timedelta(minutes=at)
+    said = [
+        whole.model_copy(update={"meter": meter, "starts_at": since, "ends_at": until})
+        for whole in (quarter(minute, 28 * MW) for minute in range(-30, 75, 15))
+        for meter, since, until in (
+            ("old", whole.starts_at, min(whole.ends_at, moment)),
+            ("new", max(whole.starts_at, moment), whole.ends_at),
+        )
+        if since < until
+    ]
+    assert delivered_wh(*AN_ORDER, said) == ([None] * 3 if 0 < at < 45 else [3 * MW] * 3)
 
 
 def test_the_registry_s_meters_come_onto_the_log() -> None:

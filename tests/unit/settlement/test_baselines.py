@@ -7,7 +7,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridsignal_services.settlement.baseline_said import Baseline, Event, NoBaseline, Site
@@ -18,6 +18,7 @@ from gridsignal_services.settlement.history import History
 from gridsignal_services.settlement.methods import METHODS, changed
 from gridsignal_services.settlement.reading_rows import readings
 from gridsignal_services.settlement.said import Said
+from tests.effort import examples
 from tests.reading_files import BERLIN, csv_of, hours, ten_days, working_days_before
 
 LONDON = ZoneInfo("Europe/London")
@@ -29,7 +30,8 @@ WARM, HOT = (110, 114, 118), (120, 124, 128)
 def site_of(text: str, zone: ZoneInfo = BERLIN, holidays: str = "", event_days: str = "") -> Site:
     place = public_holidays(holidays, date(2023, 1, 1), date(2024, 12, 31)) if holidays else frozenset()
     days = frozenset(map(date.fromisoformat, event_days.split()))
-    return Site(History(readings(text.splitlines(keepends=True))), Calendar(zone, place), days)
+    calendar = Calendar(zone, place)
+    return Site(History.by_days(readings(text.splitlines(keepends=True)), calendar), calendar, days)
 
 
 def event(day: date = DAY, starts: str = "17:00", ends: str = "18:00", zone: ZoneInfo = BERLIN) -> Event:
@@ -221,7 +223,7 @@ def quarters(powers_w: list[int], zone: ZoneInfo = BERLIN) -> Site:
         Said("main", last - (back + 1) * QUARTER, last - back * QUARTER, power_w)
         for back, power_w in enumerate(powers_w)
     ]
-    return Site(History(said), Calendar(zone))
+    return Site(History.by_days(said, Calendar(zone)), Calendar(zone))
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=96, max_size=96), st.integers(1, 95))
@@ -235,6 +237,22 @@ def test_a_history_is_the_mean_of_the_same_quarter_hours_of_its_days(powers_w: l
             for at in (site.calendar.at(day, clock) for day in found.days)
         ]
         assert history_w == sum(own, Fraction(0)) / len(own)
+
+
+@settings(max_examples=examples(40))
+@given(st.integers(0, 20 * 24), st.sampled_from([BERLIN, LONDON]))
+def test_an_exchanged_meter_is_missing_on_the_day_of_its_exchange_alone(back: int, zone: ZoneInfo) -> None:
+    calendar = Calendar(zone)
+    last = calendar.begins(DAY)
+    moment = last - back * HOUR
+    starts = [last - number * HOUR for number in range(1, 25 * 24)]
+    said = [Said("old" if at < moment else "new", at, at + HOUR, 100) for at in starts]
+    day = calendar.day_of(moment)
+    site = Site(History.by_days(said, calendar), calendar)
+    found = baseline(changed(METHODS["uk-bl01"], {"lookback_days": 23}), site, event(zone=zone), HOUR)
+    is_missing = calendar.begins(day) < moment and day in working_days_before(DAY, 10)
+    assert [each.day for each in found.left_out] == [day] * is_missing
+    assert set(found.history_w) == {100}
 
 
 @given(st.data())
