@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from operator import attrgetter
 from typing import NamedTuple
 
 from gridsignal_schemas.messages import Accounting, CarbonIntensity, Direction
@@ -23,6 +22,8 @@ from gridsignal_services.settlement.carry import rounded
 
 _HOUR = timedelta(hours=1)
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+_ADDED = ("emitted_grams", "avoided_grams", "known_wh", "unknown_wh", "intervals_unknown")
+_NOTHING = {"orders": 0, "emitted_grams": None, "avoided_grams": None, **dict.fromkeys(_ADDED[2:], 0)}
 
 
 class Over(NamedTuple):
@@ -113,23 +114,26 @@ class Sweep:
         return self._said[key]
 
 
-def total_carbon(zone: str, found: Iterable[OrderCarbon]) -> Iterator[StatementCarbon]:
-    """The sums of a zone's orders; what is of different bases is never added."""
-    by: dict[tuple[Accounting, Basis | None], list[OrderCarbon]] = {}
-    for each in found:
-        by.setdefault((each.accounting, each.basis), []).append(each)
-    for (accounting, basis), same in sorted(by.items(), key=lambda item: (item[0][0], str(item[0][1]))):
-        yield StatementCarbon(
-            accounting=accounting,
-            zone=zone,
-            basis=basis,
-            orders=len(same),
-            emitted_grams=_sum(each.emitted_grams for each in same),
-            avoided_grams=_sum(each.avoided_grams for each in same),
-            known_wh=sum(map(attrgetter("known_wh"), same)),
-            unknown_wh=sum(map(attrgetter("unknown_wh"), same)),
-            intervals_unknown=sum(map(attrgetter("intervals_unknown"), same)),
-        )
+class CarbonSums:
+    """The sums of a zone's orders while they are added up; what is of different bases is never added."""
+
+    def __init__(self, zone: str) -> None:
+        self._zone = zone
+        self._by: dict[tuple[Accounting, Basis | None], dict[str, int | None]] = {}
+
+    def add(self, carbon: Iterable[OrderCarbon]) -> None:
+        """Adds an order by each accounting; grams are null while nothing is known."""
+        for each in carbon:
+            sums = self._by.setdefault((each.accounting, each.basis), dict(_NOTHING))
+            sums["orders"] = (sums["orders"] or 0) + 1
+            for name in _ADDED:
+                if (said := getattr(each, name)) is not None:
+                    sums[name] = (sums[name] or 0) + said
+
+    def totals(self) -> Iterator[StatementCarbon]:
+        """By accounting, then by basis."""
+        for (accounting, basis), sums in sorted(self._by.items(), key=lambda item: (item[0][0], str(item[0][1]))):
+            yield StatementCarbon.model_validate({"accounting": accounting, "zone": self._zone, "basis": basis, **sums})
 
 
 def _grams(energies: Iterable[tuple[int, Intensity | None]]) -> int | None:
@@ -139,11 +143,6 @@ def _grams(energies: Iterable[tuple[int, Intensity | None]]) -> int | None:
         if each is not None:
             of[each.grams_per_kwh] = of.get(each.grams_per_kwh, 0) + wh
     return rounded(sum((wh * grams for grams, wh in of.items()), Fraction(0)) / 1000) if of else None
-
-
-def _sum(grams: Iterable[int | None]) -> int | None:
-    known = [each for each in grams if each is not None]
-    return sum(known) if known else None
 
 
 def _hours(starts_at: datetime, ends_at: datetime) -> range:

@@ -17,7 +17,7 @@ from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.sheets import Sheet
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.dispatch.door import Door
-from gridsignal_services.dispatch.emissions import with_carbon
+from gridsignal_services.dispatch.emissions import carbon_of
 from gridsignal_services.dispatch.forms import PAGE_HEADERS, FormAsked, form_of
 from gridsignal_services.dispatch.listing import APage, Page, ZoneFilter, listed, must_be_theirs
 from gridsignal_services.dispatch.parts import ORDERS
@@ -99,10 +99,14 @@ async def _page(
     door: Door, who: Principal, asked: _Asked, page: Page, work: Work
 ) -> tuple[Statement, list[StatementOrder]]:
     """A page without its orders, and these. Raises Problem 404, 422, 503."""
-    seen, carbon = await with_carbon(door, await _seen(door, who, asked, work), work)
-    sums = Sums()
+    seen, sums = await _seen(door, who, asked, work), Sums()
     await work.each(seen.values(), lambda order: sums.add(order.settlement))
     chosen, following = page.within(seen, lambda name: lines_of(seen[name].settlement))
+    carbon, carbon_totals = await carbon_of(door, seen.values(), frozenset(chosen), work)
+
+    def with_carbon(name: str) -> StatementOrder:
+        return seen[name].model_copy(update={"carbon": carbon.get(name, [])})
+
     head = Statement(
         month=str(asked.month),
         of=who.name,
@@ -112,11 +116,11 @@ async def _page(
         count=len(seen),
         unsettled=sums.unsettled,
         totals=sums.totals(),
-        carbon=carbon,
+        carbon=carbon_totals,
         orders=[],
         next=following,
     )
-    return head, [seen[name] for name in chosen]
+    return head, await work.each(chosen, with_carbon)
 
 
 def _month(text: str) -> Month:

@@ -17,7 +17,7 @@ from gridsignal_schemas.messages import Accounting, CarbonIntensity, Direction
 from gridsignal_schemas.messages.settlements import SettledInterval
 from gridsignal_schemas.reports import OrderCarbon
 from gridsignal_schemas.rules.vintages import Best, Logged
-from gridsignal_services.carbon.emissions import Over, Sweep, total_carbon
+from gridsignal_services.carbon.emissions import CarbonSums, Over, Sweep
 from gridsignal_services.carbon.known import chosen, known_of
 from gridsignal_services.settlement.carry import rounded
 from tests.builders import a_carbon_intensity, utc
@@ -128,8 +128,10 @@ def plainly(logged: list[Logged], order: Over, accounting: Accounting) -> OrderC
 def test_orders_are_added_by_basis_and_what_is_unknown_stays_so() -> None:
     logged = [carbon(0, 0, [100, 100])]
     known, unknown = an_order(0, 1, [MWH]), an_order(4, 1, [MWH])
-    sweep = Sweep(logged)
-    totals = list(total_carbon("DE-LU", [*sweep.of(known), *sweep.of(unknown)]))
+    sweep, sums = Sweep(logged), CarbonSums("DE-LU")
+    for order in (known, unknown):
+        sums.add(sweep.of(order))
+    totals = list(sums.totals())
     said = ("orders", "avoided_grams", "unknown_wh")
     assert [(each.accounting, each.basis is None, *(getattr(each, name) for name in said)) for each in totals] == [
         ("AVERAGE", True, 1, None, MWH),
