@@ -38,6 +38,8 @@ class WhyUncounted(Symbol):
     """The reading is of more than one hour: which of them it was produced in is not said."""
     NAMED_BEFORE = "NAMED_BEFORE"
     """An earlier hour of the month has it, or another site of this report."""
+    UNREAD_BEFORE = "UNREAD_BEFORE"
+    """An hour before, or of another site, had too many readings to be read: it may have it."""
 
 
 class Uncounted(Shape):

@@ -1,4 +1,4 @@
-"""Energy certificates that a site names: where its energy came from, in the issuer's words."""
+"""Energy certificates that a site names: where its energy came from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class EnergyCertificate(Shape):
     energy_wh: Energy | None = None
     """Its face value in whole watt-hours; without it nothing is matched."""
     source: Identifier | None = None
-    """What the energy was made of, in the issuer's words, such as WIND."""
+    """What the energy was made of, by a short name such as WIND or SOLAR_PV."""
 
 
 Certificates = Annotated[

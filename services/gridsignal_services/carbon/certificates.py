@@ -8,6 +8,7 @@ that they say.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gridsignal_schemas.messages import EnergyCertificate, MeterPoint, MeterReading
@@ -21,12 +22,19 @@ Counted = dict[datetime, dict[str, int]]
 """By the start of an hour: each certificate's energy in watt-hours."""
 
 
-def counted(
-    readings: Iterable[MeterReading], hours: Sequence[Hour], taken: set[str]
-) -> tuple[Counted, list[Uncounted]]:
+@dataclass(slots=True)
+class Taken:
+    """The certificates that count so far, in earlier hours and at other sites."""
+
+    ids: set[str] = field(default_factory=set)
+    all_read: bool = True
+    """False: there was an hour whose readings are not known, and it may have any that comes later."""
+
+
+def counted(readings: Iterable[MeterReading], hours: Sequence[Hour], taken: Taken) -> tuple[Counted, list[Uncounted]]:
     """What counts in these hours, and what of the readings that begin in them does not; `taken` gains what counts.
 
-    `taken` has what counts in earlier hours. Readings are in the order of the log."""
+    Readings are in the order of the log."""
     found: Counted = {}
     passed: list[Uncounted] = []
     hour_of: dict[str, datetime] = {}
@@ -41,7 +49,7 @@ def counted(
             if (why := _why_not(each, reading, hour, hour_of, taken)) is not None:
                 passed.append(_uncounted(each, reading, why))
             elif hour is not None and each.energy_wh is not None:
-                taken.add(each.certificate_id)
+                taken.ids.add(each.certificate_id)
                 hour_of[each.certificate_id] = hour[0]
                 energies = found.setdefault(hour[0], {})
                 energies[each.certificate_id] = min(energies.get(each.certificate_id, each.energy_wh), each.energy_wh)
@@ -53,15 +61,15 @@ def _uncounted(each: EnergyCertificate, reading: MeterReading, why: WhyUncounted
 
 
 def _why_not(
-    each: EnergyCertificate, reading: MeterReading, hour: Hour | None, hour_of: dict[str, datetime], taken: set[str]
+    each: EnergyCertificate, reading: MeterReading, hour: Hour | None, hour_of: dict[str, datetime], taken: Taken
 ) -> WhyUncounted | None:
     if each.energy_wh is None:
         return WhyUncounted.NO_ENERGY
     if hour is None or reading.starts_at < hour[0] or reading.ends_at > hour[1]:
         return WhyUncounted.SEVERAL_HOURS
-    if each.certificate_id in taken and hour_of.get(each.certificate_id) != hour[0]:
-        return WhyUncounted.NAMED_BEFORE
-    return None
+    if each.certificate_id in taken.ids:
+        return None if hour_of.get(each.certificate_id) == hour[0] else WhyUncounted.NAMED_BEFORE
+    return None if taken.all_read else WhyUncounted.UNREAD_BEFORE
 
 
 def _in_force(readings: Iterable[MeterReading]) -> Iterator[MeterReading]:

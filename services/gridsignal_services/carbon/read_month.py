@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gridsignal_schemas.messages import MeterPoint, MeterReading
 from gridsignal_schemas.reports import Uncounted
-from gridsignal_services.carbon.certificates import Counted, Hour, counted
+from gridsignal_services.carbon.certificates import Counted, Hour, Taken, counted
 from gridsignal_services.carbon.matching import Site
 from gridsignal_services.settlement.energy import Energies, Energy, Gap, Installed, net_means
 
@@ -22,9 +22,9 @@ class ReadMonth:
     meters: set[str] = field(default_factory=set)
     """Those that have spoken: from then on they are expected to."""
 
-    def take(self, readings: Sequence[MeterReading], hours: Sequence[Hour], site: Site, taken: set[str]) -> None:
-        """A day's hours, by the readings that touch or end where it begins, in the order of the log. `taken` has the
-        certificates that count so far, of whatever site, and gains those that count here."""
+    def take(self, readings: Sequence[MeterReading], hours: Sequence[Hour], site: Site, taken: Taken) -> None:
+        """A day's hours, or one, by the readings that touch or end where they begin, in the order of the log. `taken`
+        has the certificates that count so far, of whatever site, and gains those that count here."""
         means = net_means(readings, site.capacity_w, dict.fromkeys(self.meters, Installed()))
         energies = Energies(means)
         self.energies += [(hour, energies.over(*hour)) for hour in hours]
@@ -33,6 +33,7 @@ class ReadMonth:
         self.certified |= certified
         self.uncounted += uncounted
 
-    def lose(self, hours: Iterable[Hour]) -> None:
-        """A day with more readings than are added up."""
-        self.energies += [(hour, Energy(None, frozenset(), Gap.TOO_MANY_READINGS)) for hour in hours]
+    def lose(self, hour: Hour, taken: Taken) -> None:
+        """An hour with more readings than are added up: which certificates they name is not known."""
+        self.energies.append((hour, Energy(None, frozenset(), Gap.TOO_MANY_READINGS)))
+        taken.all_read = False

@@ -1,6 +1,6 @@
 """The operation on matching: a month's consumption, matched hour by hour by certificates and by the zone's carbon.
 
-Bounded: a report by `MOST_SITES`; a day of a site by what Meters reads at once, of more its hours have no figures.
+Bounded: a report by `MOST_SITES`; an hour of a site by what Meters reads at once, of more it has no figures.
 When full: Problem 422 that says what to narrow. Conflates: nothing.
 """
 
@@ -21,7 +21,7 @@ from gridsignal_schemas.rules.vintages import Best, Logged
 from gridsignal_schemas.sheets import Sheet
 from gridsignal_schemas.values import MAX_POWER_W, rfc3339
 from gridsignal_services.access import Audience, Principal
-from gridsignal_services.carbon.certificates import Hour
+from gridsignal_services.carbon.certificates import Hour, Taken
 from gridsignal_services.carbon.known import Bases, known_of
 from gridsignal_services.carbon.matching import (
     Site,
@@ -38,8 +38,10 @@ from gridsignal_services.dispatch.forms import PAGE_HEADERS, FormAsked, form_of
 from gridsignal_services.dispatch.listing import ZoneFilter, must_be_theirs
 from gridsignal_services.dispatch.matching_page import matching_page
 from gridsignal_services.dispatch.past import readable
+from gridsignal_services.dispatch.periods import asked_month
 from gridsignal_services.dispatch.statement import Month
 from gridsignal_services.kept_file import TooMany
+from gridsignal_services.metering.meters import Meters
 from gridsignal_services.registry import Registry
 from gridsignal_services.rest import problems
 from gridsignal_services.rest.accept import CSV, HTML, JSON
@@ -87,7 +89,7 @@ def routes(door: Door) -> APIRouter:
         await door.catch_up(request)
         if who.role != "participant":  # an operator reads what was metered around its orders alone
             raise problems.participants_only()
-        asked = _Asked(_month(month), site, zone)
+        asked = _Asked(asked_month(month), site, zone)
         async with door.turn(who) as work:
             report = await _report(door, who, asked, work)
             answer = await _answer(report, form_of(request, form), work)
@@ -95,14 +97,6 @@ def routes(door: Door) -> APIRouter:
         return answer
 
     return router
-
-
-def _month(text: str) -> Month:
-    """Raises Problem 422, with the pointer of a question: it is in the address, and asked otherwise it is answered."""
-    try:
-        return Month.parse(text)
-    except ValueError as wrong:
-        raise problems.invalid([fault("PERIOD", "?month", str(wrong))]) from None
 
 
 async def _answer(report: MatchingReport, form: str, work: Work) -> Response:
@@ -128,13 +122,16 @@ async def _report(door: Door, who: Principal, asked: _Asked, work: Work) -> Matc
     for site in chosen:
         _must_be_kept(month, site.tz, now)
     zones = dict[str, tuple[Bases, datetime]]()
-    taken, found = set[str](), list[SiteMatching]()
+    taken, found = Taken(), list[SiteMatching]()
     for site in chosen:
         hours = [hour for hour in hours_between(month.begins(site.tz), month.ends(site.tz)) if hour[1] <= now]
         if site.zone not in zones:
             known_at = min(now, month.ends(site.tz) + KNOWN_AFTER)
             zones[site.zone] = await _bases(door, site.zone, hours, known_at, work), known_at
-        found.append(await _matched(door, who, site, hours, zones[site.zone], taken, work))
+        with readable():
+            read = await read_month(door.readings.meters, who.organisation, site, hours, taken, work)
+        certificates = read.certified, read.uncounted
+        found.append(await work.away(matched, site, read.energies, *certificates, *zones[site.zone]))
     return MatchingReport(
         month=str(month),
         of=who.name,
@@ -209,28 +206,30 @@ def _taken(best: Best, logged: Sequence[Logged]) -> Iterator[None]:
 # --- what a site's meters said ----------------------------------------------------------------------------------------
 
 
-async def _matched(
-    door: Door,
-    who: Principal,
-    site: Site,
-    hours: Sequence[Hour],
-    known: tuple[Bases, datetime],
-    taken: set[str],
-    work: Work,
-) -> SiteMatching:
-    """A site's month. Raises Problem 503."""
+async def read_month(
+    meters: Meters, participant: str, site: Site, hours: Sequence[Hour], taken: Taken, work: Work
+) -> ReadMonth:
+    """What a site's meters said of these hours: read by the day, and one of too many readings by the hour.
+
+    Raises Unreadable."""
     read = ReadMonth()
-    for first in range(0, len(hours), _DAY_HOURS):
-        day = hours[first : first + _DAY_HOURS]
-        since = day[0][0] - _MOMENT  # what a register was where the first reading begins is said where the last ends
+
+    async def take(some: Sequence[Hour]) -> None:
+        since = some[0][0] - _MOMENT  # what a register was where the first reading begins is said where the last ends
         try:
-            with readable():
-                said = await door.readings.meters.in_order_of_log(site.name, who.organisation, since, day[-1][1], work)
+            said = await meters.in_order_of_log(site.name, participant, since, some[-1][1], work)
         except TooMany:
-            read.lose(day)
+            if len(some) == 1:
+                read.lose(some[0], taken)
+                return
+            for hour in some:
+                await take([hour])
         else:
-            await work.away(read.take, said, day, site, taken)
-    return await work.away(matched, site, read.energies, read.certified, read.uncounted, *known)
+            await work.away(read.take, said, some, site, taken)
+
+    for first in range(0, len(hours), _DAY_HOURS):
+        await take(hours[first : first + _DAY_HOURS])
+    return read
 
 
 def an_hour(reading: MeterReading, known: Logged) -> MatchingReport:
@@ -245,7 +244,7 @@ def an_hour(reading: MeterReading, known: Logged) -> MatchingReport:
         Site(reading.site, reading.zone, "Europe/Berlin", MAX_POWER_W),
     )
     best.take(known)
-    month.take([drawn], [hour], site, set())
+    month.take([drawn], [hour], site, Taken())
     found = matched(site, month.energies, month.certified, month.uncounted, known_of(best), known.at)
     return MatchingReport(
         month=str(Month(starts_at.year, starts_at.month)),

@@ -22,6 +22,7 @@ from gridsignal_services.dispatch.forms import PAGE_HEADERS, FormAsked, form_of
 from gridsignal_services.dispatch.listing import APage, Page, ZoneFilter, listed, must_be_theirs
 from gridsignal_services.dispatch.parts import ORDERS
 from gridsignal_services.dispatch.past import shorter
+from gridsignal_services.dispatch.periods import asked_month
 from gridsignal_services.dispatch.statement import (
     Month,
     Statement,
@@ -81,7 +82,7 @@ def routes(door: Door) -> APIRouter:
         The totals are of all pages. `Accept: text/html` or `format=page` gives a page to print."""
         who = door.principal(request)
         door.only(request, "zone", "site", "order_id", "format", *Page.NAMES)
-        asked = _Asked(_month(month), zone, site, order_id)
+        asked = _Asked(asked_month(month), zone, site, order_id)
         must_be_theirs(door, who, zone)
         await door.catch_up(request)
         async with door.turn(who) as work:
@@ -121,14 +122,6 @@ async def _page(
         next=following,
     )
     return head, await work.each(chosen, with_carbon)
-
-
-def _month(text: str) -> Month:
-    """Raises Problem 422."""
-    try:
-        return Month.parse(text)
-    except ValueError as wrong:
-        raise problems.invalid([fault("PERIOD", "", str(wrong))]) from None
 
 
 async def _answer(door: Door, head: Statement, orders: list[StatementOrder], form: str, work: Work) -> Response:

@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.messages.certificates import EnergyCertificate
 from gridsignal_schemas.values import MW
+from gridsignal_services.carbon.certificates import Taken
+from gridsignal_services.carbon.matching import Site
+from gridsignal_services.dispatch.matching import read_month
 from gridsignal_services.dispatch.metering import Measuring
 from gridsignal_services.kept_file import TooMany, Unreadable
 from gridsignal_services.metering.meters import Meters
@@ -295,3 +298,34 @@ async def test_a_list_of_more_readings_than_are_read_is_refused(tmp_path: Path) 
     with pytest.raises(TooMany, match="more than 3 readings"):
         await meters.between("acme-1", utc("18:00"))
     meters.close()
+
+
+async def test_a_day_of_more_readings_than_are_read_is_matched_by_the_hour_and_nothing_counts_twice(
+    tmp_path: Path,
+) -> None:
+    """18:00 and 19:00 are read by themselves; 20:00 has too many, and may have what 21:00 names."""
+    meters = Meters(tmp_path, per_site=1, at_once=1, most_read=5)
+    hour = timedelta(hours=1)
+    hours = [(utc("18:00") + at * hour, utc("19:00") + at * hour) for at in range(4)]
+    for quarter in range(12):
+        add_reading(meters, named(in_quarter(quarter), f"gc-{quarter // 4}"))
+    for minute in range(3):
+        at = utc("20:00") + timedelta(minutes=minute)
+        add_reading(meters, in_quarter(8).model_copy(update={"starts_at": at, "ends_at": at + timedelta(minutes=1)}))
+    add_reading(meters, named(in_quarter(12), "gc-2"))
+    await meters.write()
+    site, taken = Site("acme-1", "DE-LU", "Europe/Berlin", 60 * MW), Taken()
+
+    read = await read_month(meters, "acme", site, hours, taken, NOBODYS)
+
+    assert read.certified == {hours[0][0]: {"gc-0": 7 * MW}, hours[1][0]: {"gc-1": 7 * MW}}
+    assert [(each.certificate_id, each.starts_at, each.why) for each in read.uncounted] == [
+        ("gc-2", utc("21:00"), "UNREAD_BEFORE")
+    ]
+    assert [energy.gap for _, energy in read.energies][:3] == [None, None, Gap.TOO_MANY_READINGS]
+    meters.close()
+
+
+def named(reading: MeterReading, certificate_id: str) -> MeterReading:
+    said = EnergyCertificate(certificate_id=certificate_id, energy_wh=7 * MW)
+    return reading.model_copy(update={"certificates": [said]})

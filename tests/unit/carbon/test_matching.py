@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gridsignal_schemas.messages import Accounting, CarbonIntensity, EnergyCertificate, MeterReading
 from gridsignal_schemas.reports import CarbonTotal, SiteMatching
 from gridsignal_schemas.rules.vintages import Best, Logged
-from gridsignal_services.carbon.certificates import counted
+from gridsignal_services.carbon.certificates import Taken, counted
 from gridsignal_services.carbon.known import chosen, known_of
 from gridsignal_services.carbon.matching import Site, carbon_of_sites, hours_between, matched, total_of_sites
 from gridsignal_services.carbon.read_month import ReadMonth
@@ -54,7 +54,7 @@ def report(said: list[MeterReading], hours: int, *known: Logged) -> SiteMatching
     best = Best(day[0][0], day[-1][1], utc("23:00"))
     for each in known:
         best.take(each)
-    certified, uncounted = counted(said, day, set())
+    certified, uncounted = counted(said, day, Taken())
     found = [(hour, energies.over(*hour)) for hour in day]
     return matched(FRA, found, certified, uncounted, known_of(best), utc("23:00"))
 
@@ -151,7 +151,7 @@ def test_a_correction_takes_back_what_was_named() -> None:
 
 
 def test_two_sites_do_not_share_a_certificate() -> None:
-    hours, taken = hours_between(TEN, TEN + HOUR), set[str]()
+    hours, taken = hours_between(TEN, TEN + HOUR), Taken()
     first, passed = counted([reading(TEN, MW, gc=MWH)], hours, taken)
     second, again = counted([reading(TEN, MW, gc=MWH)], hours, taken)
     assert (first, passed, second) == ({TEN: {"gc": MWH}}, [], {})
@@ -198,9 +198,9 @@ def test_a_month_has_the_hours_that_pass(month: str, hours: int) -> None:
 
 
 def two_days(first: list[MeterReading], second: list[MeterReading]) -> ReadMonth:
-    read, hours = ReadMonth(), hours_between(TEN, TEN + 48 * HOUR)
-    read.take(first, hours[:24], FRA, set())
-    read.take(second, hours[24:], FRA, set())
+    read, taken, hours = ReadMonth(), Taken(), hours_between(TEN, TEN + 48 * HOUR)
+    read.take(first, hours[:24], FRA, taken)
+    read.take(second, hours[24:], FRA, taken)
     return read
 
 
@@ -218,7 +218,14 @@ def test_a_meter_that_comes_later_is_not_missed_on_the_days_before() -> None:
     assert read.energies[24][1].watt_us == 2 * (read.energies[0][1].watt_us or 0)
 
 
-def test_a_day_with_more_readings_than_are_added_up_says_so() -> None:
-    read, hours = ReadMonth(), hours_between(TEN, TEN + 24 * HOUR)
-    read.lose(hours)
-    assert {energy.gap for _, energy in read.energies} == {Gap.TOO_MANY_READINGS}
+def test_an_hour_with_more_readings_than_are_added_up_says_so_and_may_have_what_later_hours_name() -> None:
+    read, hours, taken = ReadMonth(), hours_between(TEN, TEN + 3 * HOUR), Taken()
+    read.take([reading(TEN, MW, gc_1=MWH)], hours[:1], FRA, taken)
+    read.lose(hours[1], taken)
+    read.take([reading(TEN + 2 * HOUR, MW, gc_1=MWH, gc_2=MWH)], hours[2:], FRA, taken)
+    assert [energy.gap for _, energy in read.energies] == [None, Gap.TOO_MANY_READINGS, None]
+    assert read.certified == {TEN: {"gc-1": MWH}}
+    assert [(each.certificate_id, each.why) for each in read.uncounted] == [
+        ("gc-1", "NAMED_BEFORE"),
+        ("gc-2", "UNREAD_BEFORE"),
+    ]
