@@ -76,7 +76,7 @@ def test_a_log_on_kafka_is_verified_proved_and_exported(
     key = asyncio.run(cluster.write())
     capsys.readouterr()
     code, said = done(capsys, "verify", "--zone", OFFER.zone, "--key", key)
-    assert (code, "4 records, 1 heads fit" in said) == (0, True), said
+    assert (code, "4 records, 1 head fits" in said) == (0, True), said
     assert settle(capsys, "verify", "--zone", OFFER.zone)[0] == 0
     offer, exported = tmp_path / "offer.json", tmp_path / "exported"
     assert done(capsys, "prove", "offer", OFFER.offer_id, "--out", offer)[0] == 0
@@ -89,7 +89,7 @@ def test_a_log_on_kafka_is_verified_proved_and_exported(
     code, said = done(capsys, "verify", offer, "--key", key)
     assert (code, "a FlexOffer at offset 2, by participant:acme" in said) == (0, True), said
     code, said = done(capsys, "verify", exported, "--key", key)
-    assert (code, "4 records, 1 heads fit" in said) == (0, True), said
+    assert (code, "4 records, 1 head fits" in said) == (0, True), said
     (exported / "dispatch.jsonl").write_bytes((exported / "dispatch.jsonl").read_bytes().replace(b"acme", b"acne", 1))
     assert done(capsys, "verify", exported)[0] == 1
 
