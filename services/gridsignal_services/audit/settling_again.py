@@ -7,7 +7,7 @@ them. The root of the partition's tree is found at one place of the log alone; t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import attrgetter
@@ -142,14 +142,7 @@ class SettlingAgain:
 
     def leave(self, books: Iterable[Book]) -> None:
         """Takes what the last record has made the ledger let go of, where a version is still to come."""
-        for book in books:
-            for order_id, settlement in book.settlements.items():
-                if not self._awaited[order_id]:
-                    continue
-                if order_id in book.orders:
-                    self._left[order_id] = _alone(book, book.orders[order_id])
-                elif order_id in self._left:
-                    self._left[order_id].settlements[order_id] = settlement
+        keep(self._left, books, lambda order_id: bool(self._awaited[order_id]))
 
     def hear(self, held: Held) -> None:
         """A reading that is a measurement, in the order of the log."""
@@ -172,6 +165,18 @@ class SettlingAgain:
         ]
         found += [_again(version, are_gone=are_gone) for some in self._versions.values() for version in some]
         return sorted(found, key=attrgetter("offset"))
+
+
+def keep(left: dict[str, Book], books: Iterable[Book], is_wanted: Callable[[str], bool]) -> None:
+    """Takes what orders are settled from, by the order, out of books that the ledger has let go of."""
+    for book in books:
+        for order_id, settlement in book.settlements.items():
+            if not is_wanted(order_id):
+                continue
+            if order_id in book.orders:
+                left[order_id] = _alone(book, book.orders[order_id])
+            elif order_id in left:
+                left[order_id].settlements[order_id] = settlement
 
 
 def _alone(book: Book, order: TrackedOrder) -> Book:

@@ -64,8 +64,8 @@ class WholeLog:
         """A partition gone through, with the ledger as it stands after each record."""
         return check(partition, self.codec, partial(self.log.records, "dispatch", partition), heard=heard)
 
-    def previews(self, zone: str | None = None) -> list[Preview]:
-        """What orders that are over would come to now."""
+    def previews(self, zone: str | None = None, order_id: str | None = None) -> list[Preview]:
+        """What orders that are over, or one of them, would come to now."""
         return [
             each
             for partition in self.partitions(zone)
@@ -74,6 +74,7 @@ class WholeLog:
                 self.codec,
                 self.log.records("dispatch", partition),
                 self.log.records("readings", partition),
+                order_id,
             )
             if zone in (None, each.zone)
         ]

@@ -44,7 +44,7 @@ def verify(args: argparse.Namespace) -> int:
 def run(args: argparse.Namespace) -> int:
     """0 where there is something to show, 1 where an order is not over or gets no other version."""
     with whole_log(args) as whole:
-        found = [each for each in whole.previews(args.zone) if args.id in (None, each.order_id)]
+        found = whole.previews(args.zone, args.id)
     shown = [each for each in found if args.id is not None or each.settlement is not None or each.why]
     rows = [_plain(each) for each in shown]
     lines = [line for each in shown for line in _preview_lines(each)]
