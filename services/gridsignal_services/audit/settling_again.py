@@ -214,4 +214,7 @@ def _difference(settlement: Settlement, again: Settlement | None) -> str:
         return "corrects nothing"
     if again.inputs != settlement.inputs:
         return "is from other baselines than those on the log"
-    return f"is another: its total is {settlement.total}, by the rule it is {again.total}"
+    if again.total != settlement.total:
+        return f"is another: its total is {settlement.total}, by the rule it is {again.total}"
+    names = [name for name in Settlement.model_fields if getattr(settlement, name) != getattr(again, name)]
+    return f"is another: its total is right, but {' and '.join(names)} differ from what the rule says"

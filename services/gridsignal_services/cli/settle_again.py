@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +18,10 @@ from gridsignal_services.cli.audit_said import NOT_PROVEN, say
 from gridsignal_services.cli.whole_log import whole_log
 
 _PREVIEW = "a preview: nothing was written, and what meters say by then may change it"
-_FIELDS = ("baseline_wh", "actual_wh", "ordered_wh", "delivered_wh", "deficiency_wh", "qualities", "amount")
+_FIELDS = [name for name in SettledInterval.model_fields if name not in ("starts_at", "ends_at")]
+_BY_TIME = ("intervals", "missing")
+
+_Place = tuple[datetime, datetime]
 
 
 def verify(args: argparse.Namespace) -> int:
@@ -35,8 +39,8 @@ def verify(args: argparse.Namespace) -> int:
     agrees = bool(rows or args.id is None) and all(row["agrees"] for row in rows) and not faults
     lines = [line for row in rows for line in _lines_of(row)] + [f"not proven: {fault}" for fault in faults]
     if not rows:
-        what = "no settlement" if args.id is None else f"no settlement of {args.id}"
-        lines.append(f"there is {what} on the log that holds")
+        whose = "" if args.id is None else f" of {args.id}"
+        lines.append(f"there is no settlement{whose} on this log, or none that counts")
     say(args, {"agrees": agrees, "faults": faults, "settlements": rows}, lines)
     return OK if agrees else NOT_PROVEN
 
@@ -80,23 +84,31 @@ def _row(each: SettledAgain) -> dict[str, Any]:
 
 
 def _differing(theirs: Settlement, ours: Settlement) -> Iterator[dict[str, Any]]:
-    """Line by line what is on the log and what was computed."""
-    logged = {(each.starts_at, each.ends_at): each for each in theirs.intervals}
-    computed = {(each.starts_at, each.ends_at): each for each in ours.intervals}
-    for place in sorted(logged.keys() | computed.keys()):
-        for name in _FIELDS:
-            left, right = _said(logged.get(place), name), _said(computed.get(place), name)
-            if left != right:
-                starts_at, ends_at = map(rfc3339, place)
-                yield {"starts_at": starts_at, "ends_at": ends_at, "field": name, "logged": left, "computed": right}
-    for name in ("activation_fee", "total", "currency"):
-        left, right = getattr(theirs, name), getattr(ours, name)
+    """What is on the log and what was computed: line by line, then what is said of the whole."""
+    for place, name, left, right in _by_time(theirs, ours):
         if left != right:
-            yield {"field": name, "logged": left, "computed": right}
+            starts_at, ends_at = map(rfc3339, place)
+            yield {"starts_at": starts_at, "ends_at": ends_at, "field": name, "logged": left, "computed": right}
+    left_of, right_of = (each.model_dump(exclude=set(_BY_TIME)) for each in (theirs, ours))
+    for name in left_of:
+        if left_of[name] != right_of[name]:
+            yield {"field": name, "logged": left_of[name], "computed": right_of[name]}
 
 
-def _said(interval: SettledInterval | None, name: str) -> Any:
-    return None if interval is None else getattr(interval, name)
+def _by_time(theirs: Settlement, ours: Settlement) -> Iterator[tuple[_Place, str, Any, Any]]:
+    """Each field of each line, and why a time has no figures, of both."""
+    logged, computed = _lines(theirs), _lines(ours)
+    for place in sorted(logged.keys() | computed.keys()):
+        left, right = logged.get(place), computed.get(place)
+        for name in _FIELDS:
+            yield place, name, getattr(left, name, None), getattr(right, name, None)
+    gaps, others = ({(each.starts_at, each.ends_at): each.code for each in of.missing} for of in (theirs, ours))
+    for place in sorted(gaps.keys() | others.keys()):
+        yield place, "missing", gaps.get(place), others.get(place)
+
+
+def _lines(settlement: Settlement) -> dict[_Place, SettledInterval]:
+    return {(each.starts_at, each.ends_at): each for each in settlement.intervals}
 
 
 def _lines_of(row: dict[str, Any]) -> Iterator[str]:
@@ -113,6 +125,8 @@ def _lines_of(row: dict[str, Any]) -> Iterator[str]:
 def _text(value: Any) -> str:
     if value is None:
         return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, Decimal):
         return text_of_decimal(value)
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)

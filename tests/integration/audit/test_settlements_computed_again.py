@@ -12,7 +12,7 @@ import pytest
 
 from gridsignal.__main__ import main
 from gridsignal_schemas.catalog import TOPICS, partition_of
-from gridsignal_schemas.messages import Settlement
+from gridsignal_schemas.messages import MissingPeriod, SettledInterval, Settlement
 from gridsignal_schemas.values import text_of_decimal
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite_reading import log_in
@@ -55,9 +55,8 @@ async def test_every_line_agrees_by_order_by_settlement_by_zone_and_of_all(
         assert settle(capsys, "verify", *asked, *here)[0] == 0
     said = settle(capsys, "verify", *here)[1]
     assert f"version 2 (CORRECTED): all 3 lines agree, {text_of_decimal(second.total)} EUR" in said
-    for asked, ends_with in ((("nope",), 1), (("--zone", "FR"), 0)):
-        code, said = settle(capsys, "verify", *asked, *here)
-        assert (code, "on the log that holds" in said) == (ends_with, True)
+    code, said = settle(capsys, "verify", "nope", *here)
+    assert (code, "there is no settlement of nope on this log, or none that counts" in said) == (1, True)
     assert settle(capsys, "verify", "--directory", tmp_path / "nowhere")[0] == 2
 
 
@@ -81,6 +80,43 @@ async def test_a_line_that_was_changed_is_shown_with_both_figures(
         ]
         code, said = settle(capsys, "verify", first.order_id, "--directory", tmp_path / "log")
         assert (code, f"amount: 1 on the log, {amount} computed" in said) == (1, True)
+
+
+NO_FIGURES = MissingPeriod(starts_at=END - timedelta(minutes=5), ends_at=END, code="METER_MISSING")
+WRONG: dict[str, Any] = {
+    "baseline_wh": 1,
+    "actual_wh": 1,
+    "ordered_wh": 1,
+    "delivered_wh": 1,
+    "deficiency_wh": 1,
+    "ramp_ok": True,
+    "qualities": ["BAD"],
+    "amount": Decimal(1),
+}
+"""Of a line."""
+
+
+async def test_whatever_differs_is_shown_and_the_total_is_said_where_it_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await a_settled_log(tmp_path / "log")
+    (offset, first), *_ = settlements_in(tmp_path / "log")
+    assert WRONG.keys() == SettledInterval.model_fields.keys() - {"starts_at", "ends_at"}
+    line, *others = first.intervals
+    changes: dict[str, dict[str, Any]] = {
+        name: {"intervals": [line.model_copy(update={name: value}), *others]} for name, value in WRONG.items()
+    }
+    changes |= {"missing": {"missing": [NO_FIGURES]}, "reason": {"reason": "x"}, "total": {"total": Decimal(7)}}
+    changes |= {"activation_fee": {"activation_fee": Decimal(7)}, "currency": {"currency": "GBP"}}
+    for name, change_of in changes.items():
+        forged = CODEC.encode(first.model_copy(update=change_of))
+        change(tmp_path / "log", offset, f"value = x'{forged.hex()}'")
+        capsys.readouterr()
+        row, *_ = result(capsys, "verify", "--directory", tmp_path / "log")["settlements"]
+        assert [each["field"] for each in row["differs"]] == [name]
+        assert ("its total is right" not in row["why"]) == (name == "total"), row["why"]
+        said = settle(capsys, "verify", "--directory", tmp_path / "log")[1]
+        assert f"{name}: " in said
 
 
 async def test_a_preview_is_what_the_owner_writes_later_and_writes_nothing(
