@@ -16,6 +16,7 @@ from gridsignal_services.audit.signed import SigningOf
 from gridsignal_services.audit.subtrees import FOLDER, Subtrees
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.reading import LogReading
+from gridsignal_services.settings import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,14 @@ class WholeLog:
     """Where the hashes of its trees are kept."""
 
     def partitions(self, zone: str | None = None) -> list[int]:
-        """Those on which something lies, or a zone's."""
+        """Those on which something lies, or a zone's. Raises ConfigError for a zone of which nothing is on the log."""
         count = TOPICS["dispatch"].partitions
-        wanted = range(count) if zone is None else [partition_of(zone, count)]
-        return [each for each in wanted if self.log.bounds("dispatch", each)[1]]
+        if zone is None:
+            return [each for each in range(count) if self.log.bounds("dispatch", each)[1]]
+        partition = partition_of(zone, count)
+        if not any(logged.key == zone for logged in self.log.records("dispatch", partition)):
+            raise ConfigError(f"expected a zone of which something is on the log, got {zone}")  # others may lie there
+        return [partition]
 
     def checked(
         self,

@@ -16,6 +16,7 @@ from gridsignal_services.audit.exporting import DISPATCH, FILES, LINES, READINGS
 from tests.effort import examples
 from tests.integration.audit.settled_log import PERIOD, ZONE, a_settled_log
 from tests.integration.audit.test_audit_commands import done, result
+from tests.integration.audit.test_settlements_computed_again import settle
 
 ALL = (*FILES, LINES, SUMS)
 
@@ -163,3 +164,20 @@ def test_what_can_not_be_exported_says_why(exported: Path, capsys: pytest.Captur
     assert (code, "expected --from before --to" in said) == (2, True)
     code, said = done(capsys, "export", *here, "--zone", "FR", *PERIOD, *there)
     assert (code, "expected a zone of which something is on the log" in said) == (2, True)
+
+
+@pytest.mark.parametrize("zone", ["DE_LU", "NL", "FR"])
+def test_a_zone_of_which_nothing_is_on_the_log_is_told_whatever_shares_its_partition(
+    exported: Path, capsys: pytest.CaptureFixture[str], zone: str
+) -> None:
+    asked = ("--zone", zone, "--directory", exported.with_name("elsewhere"))
+    ended = [
+        done(capsys, "verify", *asked),
+        done(capsys, "export", *asked, *PERIOD, "--out", exported.with_name("other")),
+        settle(capsys, "verify", *asked),
+        settle(capsys, "run", *asked),
+    ]
+    for code, said in ended:
+        assert code == 2, said
+        assert f"expected a zone of which something is on the log, got {zone}" in said
+    assert not exported.with_name("other").exists()
