@@ -160,8 +160,9 @@ class Case(Shape):
 
     @property
     def sites(self) -> list[str | None]:
-        """The connection points that have a baseline or readings, each once."""
-        return list(dict.fromkeys(each.site for lines in (self.baseline, self.readings) for each in lines))
+        """The connection points that have a baseline or readings, each once; one of which nothing is known where none
+        has."""
+        return list(dict.fromkeys(each.site for lines in (self.baseline, self.readings) for each in lines)) or [None]
 
 
 def rule_of(case: Case) -> SettlementRule:

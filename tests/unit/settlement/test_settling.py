@@ -11,7 +11,7 @@ import pytest
 from gridsignal_schemas.messages import Quality
 from gridsignal_services.settlement.energy import Gap
 from gridsignal_services.settlement.periods import Grid
-from gridsignal_services.settlement.rules import SettlementRule, shipped_rule
+from gridsignal_services.settlement.rules import SHIPPED, Missing, SettlementRule, shipped_rule
 from gridsignal_services.settlement.settling import Line
 from tests.settling_cases import a_case, india, order, power, reading, revenue_by_meter, settled, the_rule, totals, uftp
 
@@ -287,3 +287,20 @@ def test_periods_are_counted_from_midnight_there() -> None:
     assert [(at.strftime("%H:%M"), to.strftime("%H:%M")) for at, to in grid.periods(since, until)] == [
         ("04:10", "04:30"), ("04:30", "05:30"), ("05:30", "06:00"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", [rule.name for rules in SHIPPED.values() for rule in rules])
+@pytest.mark.parametrize("has_baseline", [True, False])
+@pytest.mark.parametrize("has_readings", [True, False])
+def test_without_a_baseline_nothing_is_short_and_without_readings_no_more_than_the_rule_has_it(
+    rule: str, has_baseline: bool, has_readings: bool
+) -> None:
+    case = an_hour([100] * 4, rule=rule)
+    case |= {} if has_baseline else {"baseline": []}
+    case |= {} if has_readings else {"readings": []}
+    found = settled(case).settled[0]
+    is_known = has_baseline and (has_readings or shipped_rule(rule).missing is Missing.ZERO)
+    assert all((line.deficiency_wh is not None) is is_known for line in found.lines)
+    assert (found.total < 0) is is_known
+    gap = None if has_baseline and has_readings else Gap.NO_BASELINE if has_readings else Gap.METER_MISSING
+    assert {line.gap for line in found.missing} == ({gap} if gap else set())
