@@ -11,9 +11,8 @@ from gridsignal_schemas.messages import BaselineFixed, DayLeftOut, RuleName
 from gridsignal_schemas.values import Identifier, Shape
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch.door import Door
-from gridsignal_services.dispatch.past import readable, shorter
+from gridsignal_services.dispatch.past import readable
 from gridsignal_services.ledger.reduce import Ledger
-from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.owning.fixing import foreseen
 from gridsignal_services.rest import problems
 from gridsignal_services.settlement.pinned import DECLARED
@@ -93,10 +92,8 @@ async def _foreseen(
         unfixed = foreseen(ledger, request_id, site, who.organisation, door.registry)
     if unfixed is None:
         return None
-    held: list[Held] = []
-    with shorter(), readable():
-        for starts_at, ends_at in unfixed.periods():
-            held += await door.readings.meters.held(site, who.organisation, starts_at, ends_at)
+    with readable():
+        held = await door.readings.meters.held_of_each(site, who.organisation, unfixed.periods())
     return await work.away(unfixed.fixed, held)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -15,6 +16,7 @@ from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import MeterReading
 from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_schemas.rules.readings import is_interval
+from gridsignal_services.kept_file import TooMany
 from gridsignal_services.metering.older_readings import (
     AT_ONCE,
     MOST_READ,
@@ -132,12 +134,22 @@ class Meters:
         found = await self._between(site, participant, starts_at, ends_at, NOBODYS)
         return sorted(found.values(), key=attrgetter("offset"))
 
+    async def held_of_each(
+        self, site: str, participant: str, periods: Iterable[tuple[datetime, datetime]]
+    ) -> list[Held]:
+        """Of each of several periods; nothing of one of which there are too many. Raises Unreadable."""
+        found: list[Held] = []
+        for period in periods:
+            with suppress(TooMany):
+                found += await self.held(site, participant, *period)
+        return found
+
     def at_hand(
         self, site: str, participant: str, starts_at: datetime, ends_at: datetime | None = None
     ) -> list[MeterReading] | None:
-        """The same where all of it is in memory; None where some may be on disk."""
+        """The same where all of it is in memory; None where some may be on disk, or it is too much."""
         found, is_all = self._in_memory(site, participant, starts_at, ends_at or FOR_EVER)
-        return _as_it_came(found) if is_all else None
+        return _as_it_came(found) if is_all and len(found) <= self._most_read else None
 
     def passed_over(self, site: str, starts_at: datetime, ends_at: datetime) -> list[PassedOver]:
         """The newest readings that count for nothing and touch [starts_at, ends_at)."""
@@ -188,10 +200,11 @@ class Meters:
     async def _between(
         self, site: str, participant: str | None, starts_at: datetime, ends_at: datetime, work: Work
     ) -> dict[Place, Held]:
+        """Raises Unreadable; TooMany, too, wherever they lie: how much is in memory changes no figure."""
         with work.here():
             found, is_all = self._in_memory(site, participant, starts_at, ends_at)
             if is_all:
-                return found
+                return self._few(found)
             older = self._older.waiting(site, starts_at, ends_at, participant)
             longest = self._sites[site].longest
         # what goes to disk meanwhile is found twice, and nothing is missed
@@ -200,6 +213,11 @@ class Meters:
             for each in older:
                 if says_more(found, each):
                     found[place_of(each.reading)] = each
+        return self._few(found)
+
+    def _few(self, found: dict[Place, Held]) -> dict[Place, Held]:
+        if len(found) > self._most_read:
+            raise TooMany(f"more than {self._most_read} readings")
         return found
 
 

@@ -248,7 +248,7 @@ def in_quarter(quarter: int) -> MeterReading:
     return a_meter_reading(site="acme-1", participant="acme", import_w=28 * MW, **times)
 
 
-@pytest.mark.parametrize(("room", "most", "worth"), [(100, 0, "810"), (1, 100, "810"), (1, 1, None)])
+@pytest.mark.parametrize(("room", "most", "worth"), [(100, 3, "810"), (1, 3, "810"), (1, 2, None), (100, 2, None)])
 async def test_an_order_is_measured_by_all_that_was_said_and_by_nothing_where_that_is_too_much(
     tmp_path: Path, room: int, most: int, worth: str | None
 ) -> None:
@@ -287,6 +287,41 @@ async def test_however_much_another_says_of_a_site_each_is_answered_by_its_own_w
     assert await meters.between("acme-1", utc("18:00"), participant="acme") == own
     metered = await Measuring(meters).of(market.ledger.book, market.order("acme"), NOBODYS)
     assert metered.totals.amount == Decimal(810)
+    meters.close()
+
+
+@pytest.mark.parametrize("room", [1, 3, 7, 100])
+@pytest.mark.parametrize("at_once", [1, 5, 1000])
+@pytest.mark.parametrize("most", [11, 12])
+async def test_how_many_are_too_many_is_the_same_wherever_they_lie(
+    tmp_path: Path, room: int, at_once: int, most: int
+) -> None:
+    """A dozen places, each spoken of twice, beside what another participant says."""
+    meters = Meters(tmp_path, per_site=room, at_once=at_once, most_read=most)
+    for quarter in [*range(12), *reversed(range(12))]:
+        said = in_quarter(quarter)
+        for each in (said, said.model_copy(update={"seq": said.seq + 1}), said.model_copy(update={"participant": "b"})):
+            add_reading(meters, each)
+            await meters.write()
+    asked = "acme-1", "acme", utc("18:00"), utc("21:00")
+    if most < 12:
+        assert meters.at_hand(*asked) is None
+        with pytest.raises(TooMany, match="more than 11 readings"):
+            await meters.held(*asked)
+    else:
+        assert len(await meters.held(*asked)) == 12
+    meters.close()
+
+
+@pytest.mark.parametrize("room", [1, 100])
+async def test_a_period_of_which_too_much_was_said_takes_nothing_from_the_others(tmp_path: Path, room: int) -> None:
+    meters = Meters(tmp_path, per_site=room, at_once=1, most_read=2)
+    for quarter in range(5):
+        add_reading(meters, in_quarter(quarter))
+        await meters.write()
+    periods = [(utc("18:00"), utc("18:45")), (utc("18:45"), utc("19:15"))]
+    found = await meters.held_of_each("acme-1", "acme", periods)
+    assert [each.reading for each in found] == [in_quarter(3), in_quarter(4)]
     meters.close()
 
 
