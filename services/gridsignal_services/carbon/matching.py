@@ -29,7 +29,7 @@ from gridsignal_schemas.reports import (
 from gridsignal_services.carbon.certificates import Counted, Hour
 from gridsignal_services.carbon.known import ACCOUNTINGS, Bases, Intensity, chosen, vintages_of
 from gridsignal_services.settlement.carry import carried
-from gridsignal_services.settlement.energy import WATT_US_PER_WH, Energy
+from gridsignal_services.settlement.energy import WATT_US_PER_WH, Energy, Installed
 
 HOUR = timedelta(hours=1)
 _PLACES = 10_000
@@ -43,6 +43,8 @@ class Site(NamedTuple):
     timezone: str
     """Its zone's, an IANA name."""
     capacity_w: int
+    meters: Mapping[str, Installed]
+    """All of the connection; empty: those that speak."""
 
     @property
     def tz(self) -> ZoneInfo:

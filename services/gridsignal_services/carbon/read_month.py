@@ -9,7 +9,7 @@ from gridsignal_schemas.messages import MeterPoint, MeterReading
 from gridsignal_schemas.reports import Uncounted
 from gridsignal_services.carbon.certificates import Counted, Hour, Taken, counted
 from gridsignal_services.carbon.matching import Site
-from gridsignal_services.settlement.energy import Energies, Energy, Gap, Installed, net_means
+from gridsignal_services.settlement.energy import Energies, Energy, Gap, Installed, net_means, of_these
 
 
 @dataclass(slots=True)
@@ -20,12 +20,13 @@ class ReadMonth:
     certified: Counted = field(default_factory=dict)
     uncounted: list[Uncounted] = field(default_factory=list)
     meters: set[str] = field(default_factory=set)
-    """Those that have spoken: from then on they are expected to."""
+    """Those that have spoken: from then on they are expected to, where nobody has listed them."""
 
     def take(self, readings: Sequence[MeterReading], hours: Sequence[Hour], site: Site, taken: Taken) -> None:
         """A day's hours, or one, by the readings that touch or end where they begin, in the order of the log. `taken`
         has the certificates that count so far, of whatever site, and gains those that count here."""
-        means = net_means(readings, site.capacity_w, dict.fromkeys(self.meters, Installed()))
+        installed = site.meters or dict.fromkeys(self.meters, Installed())
+        means = net_means(of_these(readings, site.meters), site.capacity_w, installed)
         energies = Energies(means)
         self.energies += [(hour, energies.over(*hour)) for hour in hours]
         self.meters |= {each.meter for each in readings if each.point is MeterPoint.CONNECTION}

@@ -41,8 +41,8 @@ from gridsignal_services.dispatch.past import readable
 from gridsignal_services.dispatch.periods import asked_month
 from gridsignal_services.dispatch.statement import Month
 from gridsignal_services.kept_file import TooMany
+from gridsignal_services.ledger.delivered import meters_of
 from gridsignal_services.metering.meters import Meters
-from gridsignal_services.registry import Registry
 from gridsignal_services.rest import problems
 from gridsignal_services.rest.accept import CSV, HTML, JSON
 from gridsignal_services.work import Work
@@ -154,18 +154,20 @@ def _sites(door: Door, who: Principal, asked: _Asked) -> list[Site]:
         if asked.zone not in (None, entry.zone):
             expected = f"expected the zone of {asked.site}, {entry.zone}, or none"
             raise problems.invalid([fault("ZONE", "?zone", expected)])
-        return [_site(registry, asked.site)]
+        return [_site(door, asked.site)]
     mine = sorted(door.entitlements(who).sites)
-    found = [_site(registry, name) for name in mine if asked.zone in (None, registry.sites[name].zone)]
+    found = [_site(door, name) for name in mine if asked.zone in (None, registry.sites[name].zone)]
     if len(found) > MOST_SITES:
         expected = f"expected a zone or a site, for there are {len(found)} sites, more than {MOST_SITES}"
         raise problems.invalid([fault("PERIOD", "?site", expected)])
     return found
 
 
-def _site(registry: Registry, name: str) -> Site:
-    entry = registry.sites[name]
-    return Site(name, entry.zone, registry.zones[entry.zone].timezone, entry.capacity_w)
+def _site(door: Door, name: str) -> Site:
+    entry = door.registry.sites[name]
+    book = door.replica.ledger_of(entry.zone).book
+    timezone = door.registry.zones[entry.zone].timezone
+    return Site(name, entry.zone, timezone, entry.capacity_w, meters_of(book, name))
 
 
 def _must_be_kept(month: Month, zone_time: ZoneInfo, now: datetime) -> None:
@@ -241,7 +243,7 @@ def an_hour(reading: MeterReading, known: Logged) -> MatchingReport:
     best, month, site = (
         Best(*hour, known.at),
         ReadMonth(),
-        Site(reading.site, reading.zone, "Europe/Berlin", MAX_POWER_W),
+        Site(reading.site, reading.zone, "Europe/Berlin", MAX_POWER_W, {}),
     )
     best.take(known)
     month.take([drawn], [hour], site, Taken())

@@ -349,7 +349,7 @@ async def test_a_day_of_more_readings_than_are_read_is_matched_by_the_hour_and_n
         add_reading(meters, in_quarter(8).model_copy(update={"starts_at": at, "ends_at": at + timedelta(minutes=1)}))
     add_reading(meters, named(in_quarter(12), "gc-2"))
     await meters.write()
-    site, taken = Site("acme-1", "DE-LU", "Europe/Berlin", 60 * MW), Taken()
+    site, taken = Site("acme-1", "DE-LU", "Europe/Berlin", 60 * MW, {}), Taken()
 
     read = await read_month(meters, "acme", site, hours, taken, NOBODYS)
 

@@ -22,14 +22,14 @@ from gridsignal_services.carbon.known import chosen, known_of
 from gridsignal_services.carbon.matching import Site, carbon_of_sites, hours_between, matched, total_of_sites
 from gridsignal_services.carbon.read_month import ReadMonth
 from gridsignal_services.dispatch.statement import Month
-from gridsignal_services.settlement.energy import Energies, Gap, net_means
+from gridsignal_services.settlement.energy import Energies, Gap, Installed, net_means
 from tests.builders import a_carbon_intensity, a_meter_reading, utc
 
 PAGE = (Path(__file__).parents[3] / "docs" / "carbon.md").read_text("utf-8")
 TEN = utc("10:00")
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
 MW = MWH = 1_000_000
-FRA = Site("fra-1", "DE-LU", "Europe/Berlin", 60 * MW)
+FRA = Site("fra-1", "DE-LU", "Europe/Berlin", 60 * MW, {})
 
 
 def reading(at: datetime, import_w: int, length: timedelta = HOUR, **named: int | None) -> MeterReading:
@@ -229,3 +229,20 @@ def test_an_hour_with_more_readings_than_are_added_up_says_so_and_may_have_what_
         ("gc-1", "NAMED_BEFORE"),
         ("gc-2", "UNREAD_BEFORE"),
     ]
+
+
+@given(st.integers(1, 71), st.booleans())
+def test_a_month_goes_over_an_exchange_that_the_registry_lists(at: int, has_other: bool) -> None:
+    """Three days, each hour a reading; what a meter says that is not listed counts for nothing."""
+    start = utc("00:00")
+    moment, hours = start + at * HOUR, hours_between(start, start + 72 * HOUR)
+    said = [
+        reading(hour[0], 10 * MW).model_copy(update={"meter": "old" if hour[0] < moment else "new"}) for hour in hours
+    ]
+    other = [each.model_copy(update={"meter": "other", "import_w": MW}) for each in said if has_other]
+    listed = {"old": Installed(None, None, moment), "new": Installed(None, moment, None)}
+    month, taken = ReadMonth(), Taken()
+    for day in (hours[:24], hours[24:48], hours[48:]):
+        of_day = [each for each in [*said, *other] if day[0][0] <= each.starts_at < day[-1][1]]
+        month.take(of_day, day, FRA._replace(meters=listed), taken)
+    assert {energy.watt_us for _, energy in month.energies} == {10 * MW * 3_600_000_000}
