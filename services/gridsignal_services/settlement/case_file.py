@@ -248,6 +248,10 @@ def _price_faults(at: str, order: CaseOrder, rule: SettlementRule) -> Iterator[D
         yield wrong(f"{at}/pricing", "expected PAY_AS_BID, PAY_AS_CLEARED, REGULATED or UNPAID, got 'UNKNOWN'")
     if pricing is Pricing.PAY_AS_CLEARED and order.clearing_price_per_mwh is None:
         yield wrong(f"{at}/clearing_price_per_mwh", "expected the uniform price of PAY_AS_CLEARED, got nothing")
+    if rule.is_without_price(pricing):
+        yield wrong(
+            f"{at}/pricing", "expected a price, for the rule charges what lacks by a multiple of it, got UNPAID"
+        )
     needs_own = pricing is Pricing.PAY_AS_BID or (pricing is Pricing.REGULATED and rule.regulated_price_per_mwh is None)
     if needs_own and order.price_per_mwh is None:
         yield wrong(f"{at}/price_per_mwh", f"expected the order's price for {pricing}, got nothing")

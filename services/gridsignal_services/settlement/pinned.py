@@ -60,6 +60,7 @@ def rule_faults(request: DispatchRequest) -> list[Detail]:
     return [
         *_settlement_faults(request.settlement),
         *_meaning_faults(request),
+        *_pricing_faults(request),
         *_method_faults(request.baseline_method),
     ]
 
@@ -78,6 +79,17 @@ def _meaning_faults(request: DispatchRequest) -> Iterator[Detail]:
     if is_limit and request.direction is not Direction.LOAD_DECREASE:
         expected = f"expected LOAD_DECREASE, for its product's rule has a limit kept, got {request.direction}"
         yield fault("RULE", "/direction", expected)
+
+
+def _pricing_faults(request: DispatchRequest) -> Iterator[Detail]:
+    """A rule that has a pricing of its own was held against it already."""
+    try:
+        rule = None if request.settlement is None else rule_of(request.settlement.parameters)
+    except RuleFault:  # said already
+        return
+    if rule is not None and rule.is_without_price(request.pricing):
+        expected = "expected a price, for its product's rule charges what lacks by a multiple of it, got UNPAID"
+        yield fault("RULE", "/pricing", expected)
 
 
 def _method_faults(pinned: PinnedRule | None) -> Iterator[Detail]:

@@ -153,6 +153,12 @@ class SettlementRule(Shape):
     def _agrees_with_itself(self) -> Self:
         if self.deficiency_price_per_mwh is not None and self.deficiency_multiplier is not None:
             raise ValueError("expected a deficiency price or a deficiency multiplier, got both")
+        if self.pricing is not None and self.is_without_price(self.pricing):
+            raise ValueError(
+                "expected a deficiency price with pricing UNPAID, got a multiplier: nothing times it is nothing"
+            )
+        if self.deficiency_multiplier is not None and self.regulated_price_per_mwh == 0:
+            raise ValueError("expected a regulated price other than 0 with a deficiency multiplier, got 0")
         if self.regulated_price_per_mwh is not None and self.pricing not in (None, Pricing.REGULATED):
             raise ValueError(f"expected a regulated price with pricing REGULATED alone, got it with {self.pricing}")
         waits = ("provisional_after_s", "final_after_s", "corrections_until_s")
@@ -215,6 +221,10 @@ class SettlementRule(Shape):
     def charges(self) -> bool:
         """Whether it has a price of its own for what lacks."""
         return bool(self.deficiency_price_per_mwh or self.deficiency_multiplier)
+
+    def is_without_price(self, pricing: Pricing) -> bool:
+        """Whether it charges a multiple of what is paid where nothing is: `pricing` counts where it has none itself."""
+        return self.deficiency_multiplier is not None and (self.pricing or pricing) is Pricing.UNPAID
 
     def places_of(self, currency: str) -> int:
         """How many decimals a sum of money has."""

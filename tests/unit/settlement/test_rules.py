@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridsignal_services.settlement.pinned import pinned, rule_faults
 from gridsignal_services.settlement.rules import (
     MAX_RULE_TEXT,
     SHIPPED,
@@ -19,6 +21,7 @@ from gridsignal_services.settlement.rules import (
     minor_unit,
     shipped_rule,
 )
+from tests.builders import a_dispatch_request
 
 SHIPPED_SHA256 = {
     ("firm", 1): "8a98aefd4d8b466ef608b65608107a44f42cfe7e172cfb738b891401bc2247de",
@@ -81,6 +84,14 @@ def test_a_rule_is_found_by_name_and_version() -> None:
             "expected a deficiency price or a deficiency multiplier, got both",
         ),
         (
+            {"pricing": "UNPAID", "deficiency_multiplier": "1.5"},
+            "expected a deficiency price with pricing UNPAID, got a multiplier: nothing times it is nothing",
+        ),
+        (
+            {"regulated_price_per_mwh": "0", "deficiency_multiplier": "1.5"},
+            "expected a regulated price other than 0 with a deficiency multiplier, got 0",
+        ),
+        (
             {"pricing": "UNPAID", "regulated_price_per_mwh": "1"},
             "expected a regulated price with pricing REGULATED alone, got it with UNPAID",
         ),
@@ -121,3 +132,11 @@ def test_money_has_the_decimals_of_its_currency_unless_the_rule_says_others() ->
     assert [minor_unit(currency) for currency in ("EUR", "JPY", "KWD", "CLF")] == [2, 0, 3, 4]
     rule = SettlementRule.of({"name": "ours", "version": 1, "currency_places": {"EUR": 4}})
     assert (rule.places_of("EUR"), rule.places_of("JPY")) == (4, 0)
+
+
+def test_a_request_that_pays_nothing_brings_no_rule_that_charges_a_multiple_of_it() -> None:
+    rule = pinned(SettlementRule(name="ours", version=1, deficiency_multiplier=Decimal("1.5")))
+    assert not rule_faults(a_dispatch_request(settlement=rule, pricing="REGULATED"))
+    (wrong,) = rule_faults(a_dispatch_request(settlement=rule, pricing="UNPAID"))
+    assert (wrong.code, wrong.pointer) == ("RULE", "/pricing")
+    assert wrong.message.endswith("a multiple of it, got UNPAID")

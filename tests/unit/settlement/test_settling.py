@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gridsignal_schemas.messages import Quality
+from gridsignal_services.case_files import CaseFault
 from gridsignal_services.settlement.energy import Gap
 from gridsignal_services.settlement.periods import Grid
 from gridsignal_services.settlement.rules import SHIPPED, Missing, SettlementRule, shipped_rule
@@ -145,6 +146,18 @@ def test_a_shortfall_costs_what_the_rule_says(rule: dict[str, object], expected:
     """Nothing came in the last quarter, 10 kWh short."""
     paid, charged = map(Decimal, expected.split(" - "))
     assert totals(an_hour([60, 60, 60, 100], rule=the_rule(**rule))) == [paid - charged]
+
+
+@pytest.mark.parametrize("said", ["PAY_AS_BID", "PAY_AS_CLEARED", "REGULATED", "UNPAID"])
+@pytest.mark.parametrize("own", [{}, {"pricing": "UNPAID"}, {"pricing": "REGULATED", "regulated_price_per_mwh": "0"}])
+@pytest.mark.parametrize("charge", [{"deficiency_multiplier": "1.5"}, {"deficiency_price_per_mwh": "50"}])
+def test_a_rule_that_charges_does_so_or_is_refused(said: str, own: Any, charge: dict[str, str]) -> None:
+    case = an_hour([100] * 4, rule=the_rule(**own | charge), pricing=said, clearing_price_per_mwh="90")
+    if "deficiency_multiplier" in charge and (own or said == "UNPAID"):
+        with pytest.raises(CaseFault, match=r"expected a .*price"):
+            settled(case)
+    else:
+        assert totals(case)[0] < 0
 
 
 def test_too_little_of_a_period_is_paid_nothing() -> None:
