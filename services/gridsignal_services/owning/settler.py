@@ -239,9 +239,8 @@ class Settler:
             if each is None:
                 self._pass_over(ledger, baseline_subject(request_id, site), "the registry has no such zone")
                 continue
-            held = await self._history(each)
             try:
-                made.append(await NOBODYS.away(each.fixed, held))
+                made.append(await NOBODYS.away(each.fixed, await self._history(each)))
             except Undecidable as error:
                 self._pass_over(ledger, error.subject, error.reason)
         await self._append(ledger, made)
@@ -250,7 +249,10 @@ class Settler:
                 self._pass_over(ledger, baseline_subject(fixed.request_id, fixed.site), "it was not accepted")
 
     async def _history(self, unfixed: Unfixed) -> list[Held]:
-        """What meters said of the days that the method may go by."""
+        """What meters said of the days that the method may go by, as of one moment.
+
+        Raises Undecidable where they go on speaking of them: what was declared holds then.
+        """
         for _ in range(_TRIES):
             held, position = list[Held](), 0
             for starts_at, ends_at in unfixed.periods():
@@ -258,8 +260,8 @@ class Settler:
                 held += said.held
                 position = position or said.position
             if all(each.offset < position for each in held):
-                break  # nothing of these days was said meanwhile: all is of one moment
-        return held
+                return held
+        raise Undecidable(unfixed.subject, "its meters went on speaking of the days before while these were read")
 
     async def _concerned(self, ledger: Ledger, heard: _Heard, logged_by: datetime) -> list[str]:
         """The orders of whose periods something was said, or of the hours by which their baselines are adjusted."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from gridsignal_schemas.messages import BaselineFixed, SettlementStatus
 from gridsignal_schemas.values import MW
+from gridsignal_services.bus import Log
+from gridsignal_services.bus.around import AroundLog
+from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.settlement.methods import METHODS, Method, changed
 from gridsignal_services.settlement.pinned import pinned_method
@@ -94,6 +98,36 @@ async def test_with_too_little_history_what_was_declared_holds_and_the_record_sa
 
     assert (fixed.power_w, fixed.days, fixed.window_w) == ([], [], None)
     assert fixed.reason.startswith("caiso-10-of-10 needs 2 weekend days or holidays with readings, no fewer, and")
+    assert first.total == Decimal(810)
+
+
+class Talking(AroundLog):
+    """A log on which a meter says something of a week ago whenever somebody asks where its readings end."""
+
+    def __init__(self, log: Log, codec: Codec) -> None:
+        super().__init__(log)
+        self._codec, self._seqs = codec, count(100)
+
+    async def end_positions(self, stream: str) -> dict[int, int]:
+        if stream == "readings":
+            ago = timedelta(days=7)
+            said = a_meter_reading(starts_at=START - ago, ends_at=END - ago, import_w=20 * MW, seq=next(self._seqs))
+            await publish(self, self._codec, said, principal=f"participant:{PARTICIPANT}", source="/tests")
+        return await super().end_positions(stream)
+
+
+async def test_of_days_that_meters_never_stop_speaking_of_none_is_fixed_and_what_was_declared_holds(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, utc("16:00"), around=Talking) as stage:
+        await two_days_of_history(stage)
+        await an_order_that_is_over(stage, **by(TWO_DAYS))
+        for quarter in range(3):
+            await say(stage, quarter)
+        stage.clock.move_to(END + HOUR)
+        (first,) = await settlements(stage, 1)
+        assert not [record for record, _ in stage.seen if isinstance(record, BaselineFixed)]
+
     assert first.total == Decimal(810)
 
 
