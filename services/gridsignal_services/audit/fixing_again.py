@@ -10,11 +10,11 @@ from operator import attrgetter
 
 from gridsignal_schemas.messages import BaselineFixed
 from gridsignal_services.ledger.reduce import Ledger
-from gridsignal_services.metering.older_readings import MOST_READ, Held, Place, place_of, says_more
+from gridsignal_services.metering.counting import CountingReadings
+from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.owning.due import Undecidable
 from gridsignal_services.owning.fixing import Unfixed, fixed_before, set_of
 from gridsignal_services.owning.settling import readings_sha256
-from gridsignal_services.settlement.days import Slot
 
 
 @dataclass(slots=True)
@@ -22,9 +22,8 @@ class _Baseline:
     offset: int
     record: BaselineFixed
     unfixed: Unfixed
-    periods: list[Slot]
-    counting: list[dict[Place, Held]]
-    """What counts of the readings of each period, up to where the record's own were found."""
+    counting: list[CountingReadings]
+    """Of the readings of each period, up to where the record's own were found."""
     offsets: Counter[int] = field(default_factory=Counter)
     """In how many periods each of them counts; once there are as many as are named, their hash is asked for."""
     is_found: bool = False
@@ -36,18 +35,16 @@ class _Baseline:
     @property
     def held(self) -> list[Held]:
         """Each reading once, in the order of the log; none of a period of which there are too many."""
-        few = (found for found in self.counting if len(found) <= MOST_READ)
-        return sorted(set_of(each for found in few for each in found.values()), key=attrgetter("offset"))
+        return sorted(set_of(each for counting in self.counting for each in counting.held), key=attrgetter("offset"))
 
     def hear(self, held: Held) -> None:
-        """The next reading of its participant and site."""
-        reading, is_news = held.reading, False
-        for period, found in zip(self.periods, self.counting, strict=True) if not self.is_found else ():
-            touches = reading.starts_at < period.ends_at and reading.ends_at > period.starts_at
-            if touches and says_more(found, held):
-                if (before := found.get(place_of(reading))) is not None:
+        """The next reading of its site."""
+        is_news = False
+        for counting in self.counting if not self.is_found else ():
+            before = counting.instead_of(held)
+            if counting.hear(held):
+                if before is not None:
                     self._drop(before.offset)
-                found[place_of(reading)] = held
                 self.offsets[held.offset] += 1
                 is_news = True
         if is_news:
@@ -59,7 +56,7 @@ class _Baseline:
             del self.offsets[offset]
 
     def _look(self) -> None:
-        are_too_many = any(len(found) > MOST_READ for found in self.counting)
+        are_too_many = any(each.are_too_many for each in self.counting)
         if are_too_many or len(self.offsets) == self.record.readings:
             self.is_found = readings_sha256(self.held) == self.record.readings_sha256
 
@@ -106,8 +103,7 @@ class FixingAgain:
         """One that held."""
         found = self._begun.pop(offset, None)
         if isinstance(found, Unfixed):
-            periods = list(found.periods())
-            baseline = _Baseline(offset, record, found, periods, [{} for _ in periods])
+            baseline = _Baseline(offset, record, found, found.counting())
             self._baselines.setdefault(record.site, []).append(baseline)
         elif record.root is not None:
             why = found or "it names no state of the log before it in which it was owed"
@@ -121,14 +117,13 @@ class FixingAgain:
     def stretches(self) -> Iterator[tuple[str, datetime, datetime]]:
         """The times of which readings are needed, each with its site."""
         for site, baselines in self._baselines.items():
-            for period in (period for each in baselines for period in each.periods):
+            for period in (period for each in baselines for period in each.counting):
                 yield site, period.starts_at, period.ends_at
 
     def hear(self, held: Held) -> None:
         """A reading that is a measurement, in the order of the log."""
         for baseline in self._baselines.get(held.reading.site, ()):
-            if held.reading.participant == baseline.record.participant:
-                baseline.hear(held)
+            baseline.hear(held)
 
     def faults(self, *, are_gone: bool) -> Iterator[str]:
         """What is other than the method has it, a sentence each; `are_gone`: readings that are not kept any more."""

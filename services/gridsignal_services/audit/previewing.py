@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
+from typing import NamedTuple
 
 from gridsignal_schemas.messages import Settlement, SettlementStatus
 from gridsignal_schemas.rules.lifecycle import SettlementState
@@ -20,7 +20,7 @@ from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.settlements import is_correctable, newest_of
 from gridsignal_services.ledger.tracked import TrackedSettlement
 from gridsignal_services.ledger.tree import leaf_of
-from gridsignal_services.metering.older_readings import MOST_READ, Held, Place, place_of, says_more
+from gridsignal_services.metering.counting import CountingReadings
 from gridsignal_services.metering.readings import Said
 from gridsignal_services.owning.due import Undecidable
 from gridsignal_services.owning.settling import Unsettled, unsettled
@@ -41,16 +41,9 @@ class Preview:
     why: str = ""
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     unsettled: Unsettled
-    held: dict[Place, Held] = field(default_factory=dict)
-
-    def hear(self, held: Held) -> None:
-        reading, of = held.reading, self.unsettled
-        touches = reading.starts_at < of.terms.ends_at and reading.ends_at > of.since
-        if touches and reading.participant == of.order.participant and says_more(self.held, held):
-            self.held[place_of(reading)] = held
+    counting: CountingReadings
 
 
 def previews(
@@ -76,7 +69,7 @@ def previews(
             reading = held.reading
             for day in _days(reading.starts_at, reading.ends_at):
                 for each in by_day.get((reading.site, day), ()):
-                    each.hear(held)
+                    each.counting.hear(held)
     return map(_preview, waiting)
 
 
@@ -96,7 +89,7 @@ def _waiting(ledger: Ledger, left: Mapping[str, Book], order_id: str | None) -> 
         if tracked is None or (status := _next_of(ledger, tracked)) is None:
             continue
         if (found := unsettled(ledger, name, status, left=kept)) is not None:
-            yield _Waiting(found)
+            yield _Waiting(found, found.counting())
 
 
 def _next_of(ledger: Ledger, tracked: TrackedSettlement) -> SettlementStatus | None:
@@ -107,8 +100,7 @@ def _next_of(ledger: Ledger, tracked: TrackedSettlement) -> SettlementStatus | N
 
 def _preview(waiting: _Waiting) -> Preview:
     found, order = waiting.unsettled, waiting.unsettled.order
-    are_too_many = len(waiting.held) > MOST_READ
-    said = Said([] if are_too_many else sorted(waiting.held.values(), key=attrgetter("offset")), 0, are_too_many)
+    said = Said(waiting.counting.held, 0, waiting.counting.are_too_many)
     try:
         return Preview(order.zone, order.order_id, found.newest, found.settled(said))
     except Undecidable as error:

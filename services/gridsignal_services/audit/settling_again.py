@@ -16,7 +16,8 @@ from gridsignal_schemas.messages import Settlement
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOrder
-from gridsignal_services.metering.older_readings import MOST_READ, Held, Place, place_of, says_more
+from gridsignal_services.metering.counting import CountingReadings
+from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.metering.readings import Said
 from gridsignal_services.owning.due import Undecidable
 from gridsignal_services.owning.settling import Unsettled, readings_sha256, unsettled
@@ -53,41 +54,32 @@ class _Version:
     offset: int
     settlement: Settlement
     unsettled: Unsettled
-    held: dict[Place, Held] = field(default_factory=dict)
-    """What counts of the readings of its period, in the order of the log: up to where its own were found."""
+    counting: CountingReadings
+    """Of the readings of its period, up to where its own were found."""
     is_found: bool = False
     """Whether these are the readings that it names."""
 
     def __post_init__(self) -> None:
         self._look()
 
-    @property
-    def are_too_many(self) -> bool:
-        """Whether there were, at some time, more than are added up."""
-        return len(self.held) > MOST_READ
-
     def hear(self, held: Held) -> None:
-        """The next reading that the log has of its period."""
-        may_be_too_many = self.settlement.inputs.readings_sha256 == _NOTHING and not self.are_too_many
-        if (self.is_found and not may_be_too_many) or not says_more(self.held, held):
-            return
-        place = place_of(held.reading)
-        self.held.pop(place, None)
-        self.held[place] = held
-        self._look()
+        """The next reading that the log has of its site."""
+        may_be_too_many = self.settlement.inputs.readings_sha256 == _NOTHING and not self.counting.are_too_many
+        if (not self.is_found or may_be_too_many) and self.counting.hear(held):
+            self._look()
 
     def said(self) -> Iterator[Said]:
         """What it may be from: the readings that it names."""
         if self.is_found:
             is_nothing = self.settlement.inputs.readings_sha256 == _NOTHING
-            yield Said([] if is_nothing else list(self.held.values()), 0)
-        if self.are_too_many:
+            yield Said([] if is_nothing else self.counting.held, 0)
+        if self.counting.are_too_many:
             yield Said([], 0, are_too_many=True)
 
     def _look(self) -> None:
         named = self.settlement.inputs
-        if not self.is_found and len(self.held) == named.readings:
-            self.is_found = readings_sha256(self.held.values()) == named.readings_sha256
+        if not self.is_found and len(self.counting) == named.readings:
+            self.is_found = readings_sha256(self.counting.held) == named.readings_sha256
 
 
 @dataclass(slots=True)
@@ -138,7 +130,7 @@ class SettlingAgain:
         if (found := self._begun.pop(offset, None)) is None:
             self._lost.append((offset, settlement))
         else:
-            self._versions.setdefault(settlement.site, []).append(_Version(offset, settlement, found))
+            self._versions.setdefault(settlement.site, []).append(_Version(offset, settlement, found, found.counting()))
 
     def leave(self, books: Iterable[Book]) -> None:
         """Takes what the last record has made the ledger let go of, where a version is still to come."""
@@ -146,11 +138,8 @@ class SettlingAgain:
 
     def hear(self, held: Held) -> None:
         """A reading that is a measurement, in the order of the log."""
-        reading = held.reading
-        for version in self._versions.get(reading.site, ()):
-            touches = reading.starts_at < version.unsettled.terms.ends_at and reading.ends_at > version.unsettled.since
-            if touches and reading.participant == version.settlement.participant:
-                version.hear(held)
+        for version in self._versions.get(held.reading.site, ()):
+            version.hear(held)
 
     def stretches(self) -> Iterator[tuple[str, datetime, datetime]]:
         """The times of which readings are needed, each with its site."""

@@ -22,6 +22,7 @@ from gridsignal_schemas.values import MAX_POWER_W
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import meters_of
 from gridsignal_services.ledger.reduce import Ledger
+from gridsignal_services.metering.counting import CountingReadings
 from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.owning.due import Subject, Undecidable, baseline_subject, why
 from gridsignal_services.registry import Registry
@@ -73,6 +74,10 @@ class Unfixed:
             (same,) = self.calendar.same_hours((event,), self.event.day, self.event.day - back * _DAY)
             if same is not None:
                 yield Slot(same.starts_at - _HOUR, same.ends_at + _HOUR)  # a register counts from the reading before
+
+    def counting(self) -> list[CountingReadings]:
+        """What of the readings of each period counts, for who hears them one by one."""
+        return [CountingReadings(*period, self.participant) for period in self.periods()]
 
     def fixed(self, held: Iterable[Held]) -> BaselineFixed:
         """The record; without figures where the method has too little to go by. Raises Undecidable."""

@@ -31,6 +31,7 @@ from gridsignal_services.ledger.ordering import option_of
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.settled import settled
 from gridsignal_services.ledger.settlements import is_correctable, newest_of, settlement_id_of
+from gridsignal_services.metering.counting import CountingReadings
 from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.metering.readings import Said
 from gridsignal_services.owning.due import Subject, Undecidable, why
@@ -100,6 +101,10 @@ class Unsettled:
         """
         window = None if self.fixed is None else self.fixed.record.window_starts_at
         return min(self.terms.starts_at, window or self.terms.starts_at) - _INSTANT
+
+    def counting(self) -> CountingReadings:
+        """What of its readings counts, for who hears them one by one."""
+        return CountingReadings(self.since, self.terms.ends_at, self.order.participant)
 
     def settled(self, said: Said) -> Settlement | None:
         """The version; None for a correction that changes nothing. Raises Undecidable."""

@@ -21,7 +21,9 @@ from gridsignal_services.carbon.matching import Site
 from gridsignal_services.dispatch.matching import read_month
 from gridsignal_services.dispatch.metering import Measuring
 from gridsignal_services.kept_file import TooMany, Unreadable
+from gridsignal_services.metering.counting import CountingReadings
 from gridsignal_services.metering.meters import Meters
+from gridsignal_services.metering.older_readings import Held
 from gridsignal_services.settlement.energy import Gap
 from gridsignal_services.work import NOBODYS
 from tests.builders import a_meter_reading, utc
@@ -296,20 +298,25 @@ async def test_however_much_another_says_of_a_site_each_is_answered_by_its_own_w
 async def test_how_many_are_too_many_is_the_same_wherever_they_lie(
     tmp_path: Path, room: int, at_once: int, most: int
 ) -> None:
-    """A dozen places, each spoken of twice, beside what another participant says."""
+    """A dozen places, each spoken of again, beside what another participant says; the audit hears them one by one."""
+    counting, offset = CountingReadings(utc("18:00"), utc("21:00"), "acme", most), 0
     meters = Meters(tmp_path, per_site=room, at_once=at_once, most_read=most)
     for quarter in [*range(12), *reversed(range(12))]:
         said = in_quarter(quarter)
         for each in (said, said.model_copy(update={"seq": said.seq + 1}), said.model_copy(update={"participant": "b"})):
-            add_reading(meters, each)
+            offset += 1
+            meters.add(each, offset, b"")
+            counting.hear(Held(offset, each, b""))
             await meters.write()
     asked = "acme-1", "acme", utc("18:00"), utc("21:00")
+    assert counting.are_too_many is (most < 12)
     if most < 12:
         assert meters.at_hand(*asked) is None
         with pytest.raises(TooMany, match="more than 11 readings"):
             await meters.held(*asked)
     else:
-        assert len(await meters.held(*asked)) == 12
+        assert await meters.held(*asked) == counting.held
+        assert len(counting) == 12
     meters.close()
 
 
