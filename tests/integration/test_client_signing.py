@@ -91,6 +91,22 @@ def test_a_key_that_is_not_whole_is_refused_without_showing_it(file: Path, lacks
     assert secret not in str(refused.value)
 
 
+@pytest.mark.parametrize("kid", ["acme.1", "a b", "acme]", "x" * 65, "ä", "acme-1\n"])
+def test_a_kid_that_no_registry_takes_is_refused_before_a_table_is_printed(
+    file: Path, capsys: pytest.CaptureFixture[str], kid: str
+) -> None:
+    jwk = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps(jwk | {"kid": kid}), "utf-8")
+    capsys.readouterr()
+    assert main(["key", "show", str(file)]) == 2
+    said = capsys.readouterr()
+    assert "kid: expected 1 to 64 letters, digits, - and _, got " in said.err
+    assert said.out + jwk["d"] not in said.out + said.err
+    with pytest.raises(UsageError, match="key_id: expected 1 to 64 letters"):
+        make_key(file.with_name("other.json"), key_id=kid, audience="fake")
+    assert not file.with_name("other.json").exists()
+
+
 def test_a_file_that_others_can_read_is_refused_and_so_is_one_that_is_none(file: Path) -> None:
     file.chmod(0o640)
     with pytest.raises(UsageError, match=r"readable by its owner alone \(mode 0600\)"):

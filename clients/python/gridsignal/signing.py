@@ -22,6 +22,7 @@ from typing import Any
 
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
+from pydantic import TypeAdapter, ValidationError
 
 from gridsignal.clock import wall
 from gridsignal.errors import UsageError
@@ -29,6 +30,7 @@ from gridsignal_schemas import frames
 from gridsignal_schemas.records import RECORD_OF_FRAME
 from gridsignal_schemas.rules.writes import Speaker, WriteRefused, record_of
 from gridsignal_schemas.signatures import ALGORITHM, SigningKey, sign
+from gridsignal_schemas.values import Identifier
 
 __all__ = ["KeySource", "Signer", "make_key", "public_key", "signing_key"]
 
@@ -36,11 +38,16 @@ KeySource = str | os.PathLike[str] | Mapping[str, Any]
 """The file with a private JWK, or the JWK itself, such as one that a vault gave."""
 _LIFE_S = 300
 """A signature counts for so long; what is sent again is signed again."""
+_ID = TypeAdapter(Identifier)
 _log = logging.getLogger("gridsignal")
 
 
 def make_key(path: Path, *, key_id: str, audience: str) -> SigningKey:
-    """Makes a key and its file, which its owner alone can read. Raises OSError, FileExistsError where there is one."""
+    """Makes a key and its file, which its owner alone can read.
+
+    Raises UsageError for a key_id that no registry takes, OSError, FileExistsError where there is a file.
+    """
+    _must_be_id(key_id, "key_id")
     private = OKPKey.generate_key("Ed25519")
     named = {"alg": ALGORITHM, "use": "sig", "kid": key_id, "aud": audience}
     text = json.dumps({**named, **private.as_dict(private=True)}, indent=1) + "\n"
@@ -77,11 +84,20 @@ def _key_of(jwk: Any, where: str) -> SigningKey:
     for name in ("kid", "aud"):
         if not isinstance(jwk.get(name), str) or not 0 < len(jwk[name]) <= 128:
             raise UsageError(f"{expected} with a {name}, got none")
+    _must_be_id(jwk["kid"], f"{where}: kid")
     try:
         private = OKPKey.import_key({name: jwk[name] for name in ("kty", "crv", "x", "d")})
     except (JoseError, ValueError, KeyError, TypeError):
         raise UsageError(f"{expected}, got one that is not whole") from None
     return SigningKey(jwk["kid"], private, jwk["aud"])
+
+
+def _must_be_id(name: str, where: str) -> None:
+    """The registry has it as the name of a table."""
+    try:
+        _ID.validate_python(name)
+    except ValidationError:
+        raise UsageError(f"{where}: expected 1 to 64 letters, digits, - and _, got {name!r:.80}") from None
 
 
 def public_key(key: SigningKey) -> str:
