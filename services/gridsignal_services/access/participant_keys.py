@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gridsignal_schemas.signatures import Signing, VerifyingKey
-from gridsignal_schemas.values import Identifier, Name, Shape, Timestamp
+from gridsignal_schemas.values import Identifier, Name, Shape, Timestamp, rfc3339
 
 _MOST_KEYS = 64
 
@@ -66,4 +66,5 @@ def faults_of_keys(audience: Name | None, participants: Mapping[str, Signs]) -> 
             yield f"participants.{name}.keys: expected a key, for signatures are required, got none"
         for kid, key in who.keys.items():
             if key.valid_from is not None and key.valid_until is not None and key.valid_from >= key.valid_until:
-                yield f"participants.{name}.keys.{kid}.valid_until: expected a time after valid_from"
+                until = f"participants.{name}.keys.{kid}.valid_until"
+                yield f"{until}: expected a time after valid_from, got {rfc3339(key.valid_until)}"

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from gridsignal_services.access import secret_file
 
 FILE = "signer.pem"
+_CHANGE = "change the key as docs/settlement.md says, for the registry has to know the new one"
 
 
 class Signer:
@@ -41,8 +42,9 @@ class Signer:
     @classmethod
     def open(cls, path: Path) -> Signer:
         """The signer of a key file: PKCS #8 in PEM. Raises as `create_or_open` does."""
-        if path.stat().st_mode & 0o077:
-            raise PermissionError(f"expected {path} to be readable by its owner alone (mode 0600); delete it")
+        if (mode := path.stat().st_mode & 0o777) & 0o077:
+            expected = f"expected {path} to be readable by its owner alone (mode 0600), got {mode:04o}"
+            raise PermissionError(f"{expected}: chmod 600; if others may have read it, {_CHANGE}")
         try:
             key = load_pem_private_key(path.read_bytes(), password=None)
         except (ValueError, TypeError):

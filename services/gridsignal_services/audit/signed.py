@@ -29,6 +29,13 @@ def looked_at(record: Record, signature: str | None, appended_us: int, signing: 
     return checked(record, signature, signing, from_micros(appended_us), late_s=LEEWAY_S)
 
 
+def in_words(bad: BadSignature) -> str:
+    """What is wrong with a record, for whoever checks a log."""
+    if bad.fault.code == "SIGNATURE_REQUIRED":
+        return "it is not signed, and the registry asks for a signature"
+    return f"its signature does not count: {bad.fault.message}"
+
+
 @dataclass(slots=True)
 class SignedAgain:
     """One partition's signatures. Bounded: names of signatures until they expire; MOST_FAULTS."""
@@ -68,13 +75,15 @@ class SignedAgain:
         try:
             said = looked_at(record, signature, logged.appended_us, self.signing_of(who, operator))
         except BadSignature as bad:
-            self._say(logged, record, who, bad.fault.message)
+            self._say(logged, record, who, in_words(bad))
             return
         if said is None:
             return
-        self.good += 1
         if isinstance(record, BaselineDeclaration) and self._is_used(who, said, logged.appended_us // 1_000_000):
-            self._say(logged, record, who, f"expected a jti that was not used before, got {said.jti:.64}")
+            why = f"its signature does not count: expected a jti that was not used before, got {said.jti:.64}"
+            self._say(logged, record, who, why)
+            return
+        self.good += 1
 
     def _is_used(self, who: str, said: Signed, now_s: int) -> bool:
         self._used = {name: until_s for name, until_s in self._used.items() if until_s + LEEWAY_S > now_s}
@@ -87,4 +96,4 @@ class SignedAgain:
         if len(self.faults) < MOST_FAULTS:
             what = "reading" if isinstance(record, MeterReading) else "record"
             place = f"the {what} at offset {logged.offset}, a {record.record_name} of {who}"
-            self.faults.append(f"{place}: its signature does not count: {why}")
+            self.faults.append(f"{place}: {why}")

@@ -19,7 +19,7 @@ from gridsignal_services.access.signer import FILE as KEY_FILE
 from gridsignal_services.access.signer import Signer
 from gridsignal_services.audit.evidence import Evidence, TrustedSigner, faults_between, faults_of
 from gridsignal_services.audit.proving import Found, NotProven, find, prover_of, record_at
-from gridsignal_services.audit.signed import SigningOf, looked_at
+from gridsignal_services.audit.signed import SigningOf, in_words, looked_at
 from gridsignal_services.audit.whole import WholeLog
 from gridsignal_services.bus import LogConfigurationError
 from gridsignal_services.bus.codec import Codec, Poison, schema_id_of
@@ -112,7 +112,7 @@ def _faults_of_signature(evidence: Evidence, record: Record | None, signing: Sig
     try:
         looked_at(record, evidence.record.signature, evidence.record.appended_us, holds)
     except BadSignature as bad:
-        yield f"its signature does not count: {bad.fault.message}"
+        yield in_words(bad)
 
 
 _MOST_SAID = 3

@@ -62,7 +62,7 @@ def test_whoever_asks_first_is_the_one_that_counts(acme: str, north: str) -> Non
         ({"keys": f'{OLD}\npublic_key = "abc"'}, "participants.acme-ai.keys.old.public_key: expected"),
         (
             {"keys": f"{OLD}\n{LINE}\nvalid_from = 2026-01-01T00:00:00Z\nvalid_until = 2026-01-01T00:00:00Z"},
-            "valid_until",
+            "valid_until: expected a time after valid_from, got 2026-01-01T00:00:00Z",
         ),
         (
             {"keys": f"{OLD}\n{LINE}\nprivate_key = 1"},

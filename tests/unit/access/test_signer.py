@@ -28,7 +28,7 @@ def test_what_it_signs_is_verified_with_the_public_key(tmp_path: Path) -> None:
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     Signer.create_or_open(tmp_path)
     (tmp_path / FILE).chmod(0o640)
-    with pytest.raises(PermissionError, match="readable by its owner alone"):
+    with pytest.raises(PermissionError, match=r"owner alone \(mode 0600\), got 0640: chmod 600; .* change the key as"):
         Signer.create_or_open(tmp_path)
 
 

@@ -169,7 +169,9 @@ def test_an_operator_may_ask_for_them_on_its_own_requests_alone() -> None:
 def test_a_baseline_that_comes_twice_under_one_signature_is_named() -> None:
     (at, *_) = (at for at in SIGNED if _kind(at) is BaselineDeclaration)
     twice = [*DAY, replace(DAY[at], offset=len(DAY))]
-    (fault,) = again(twice).faults
+    found = again(twice)
+    (fault,) = found.faults
+    assert found.signatures == len(SIGNED), "it counts once"
     assert fault.startswith(f"the record at offset {len(DAY)}, a BaselineDeclaration of ")
     assert "jti" in fault
 
@@ -183,5 +185,5 @@ def test_readings_have_signatures_too() -> None:
     assert list(found.passing(CODEC, readings)) == readings
     assert found.good == 1
     assert found.faults == [
-        "the reading at offset 7, a MeterReading of acme: its signature does not count: expected a signature, got none"
+        "the reading at offset 7, a MeterReading of acme: it is not signed, and the registry asks for a signature"
     ]
