@@ -21,14 +21,14 @@ from gridsignal_services.tree_heads import is_signed
 _DISPATCH = TOPICS["dispatch"]
 _WRITTEN_AT = 65_536
 """Leaves hashed between two writes."""
-_KINDS = {
+_KINDS: dict[str, tuple[str, ...]] = {
     "offer": ("FlexOffer", "offer_id"),
     "order": ("DispatchOrder", "order_id"),
     "request": ("DispatchRequest", "request_id"),
-    "settlement": ("Settlement", "settlement_id"),
+    "settlement": ("Settlement", "settlement_id", "order_id"),
 }
 KINDS = {kind: row for kind, row in _KINDS.items() if row[0] in RECORDS}
-"""What is proved by its id: the record, and the field that has it."""
+"""What is proved by its id: the record, and the fields that may have it."""
 
 
 class NotProven(Exception):
@@ -45,12 +45,12 @@ class Found:
 
 def find(log: LogReading, codec: Codec, kind: str, name: str, participant: str | None, revision: int | None) -> Found:
     """The newest record of this kind and id. Raises NotProven where there is none, or those of several participants."""
-    record_name, field = KINDS[kind]
+    record_name, *fields = KINDS[kind]
     found = [
         each
         for partition in range(_DISPATCH.partitions)
         for each in _read(codec, log.with_text("dispatch", partition, name))
-        if each.record.record_name == record_name and getattr(each.record, field) == name
+        if each.record.record_name == record_name and name in (getattr(each.record, field) for field in fields)
     ]
     if participant is not None:
         found = [each for each in found if getattr(each.record, "participant", participant) == participant]

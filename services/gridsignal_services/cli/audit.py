@@ -58,7 +58,7 @@ def parser() -> Arguments:
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
     proving = actions.add_parser("prove", help="write a file that proves a record, by its id or its place")
     proving.add_argument("kind", nargs="?", choices=sorted(KINDS), metavar="KIND", help=", ".join(sorted(KINDS)))
-    proving.add_argument("id", nargs="?", metavar="ID")
+    proving.add_argument("id", nargs="?", metavar="ID", help="its id; of a settlement its order's, too")
     proving.add_argument("--participant", metavar="ID", help="whose it is, where several have one of that id")
     proving.add_argument(
         "--revision", type=whole(1, INT32_MAX), metavar="N", help="which revision (default: the newest)"

@@ -19,6 +19,7 @@ from gridsignal_services.bus.sqlite_reading import log_in
 from tests.builders import utc
 from tests.integration.audit.settled_log import ZONE, a_settled_log
 from tests.integration.audit.test_audit_commands import change
+from tests.integration.audit.test_audit_commands import result as result_of_audit
 from tests.integration.ledger.owner_stage import running
 from tests.integration.ledger.test_settling import END, an_order_that_is_over, say
 
@@ -53,6 +54,10 @@ async def test_every_line_agrees_by_order_by_settlement_by_zone_and_of_all(
         found = result(capsys, "verify", *asked, *here)
         assert (found["agrees"], [row["version"] for row in found["settlements"]]) == (True, [1, 2])
         assert settle(capsys, "verify", *asked, *here)[0] == 0
+    by_order, by_its_own = (
+        result_of_audit(capsys, "prove", "settlement", each, *here) for each in (first.order_id, first.settlement_id)
+    )
+    assert by_order["record"] == by_its_own["record"]
     said = settle(capsys, "verify", *here)[1]
     assert f"version 2 (CORRECTED): all 3 lines agree, {text_of_decimal(second.total)} EUR" in said
     code, said = settle(capsys, "verify", "nope", *here)
