@@ -150,6 +150,19 @@ async def test_a_newer_head_extends_one_that_somebody_kept(tmp_path: Path, capsy
     assert (code, "expected the older head first" in said) == (1, True)
 
 
+async def test_the_newest_head_is_enough_where_it_fits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written = await a_log(tmp_path / "log")
+    written._log = log = await SqliteLog.open(written.directory)
+    await written.add(a_site_registration(site="acme-2"))
+    await written.head()
+    await log.aclose()
+    asked = ("prove", "--partition", PARTITION, "--offset", 1, "--directory", written.directory)
+    assert done(capsys, *asked)[0] == 0
+    change(written.directory, 3, "headers = 'of an older head, and no JSON'")
+    code, said = done(capsys, *asked)
+    assert code == 0, said
+
+
 @pytest.mark.parametrize(
     "sql",
     [
