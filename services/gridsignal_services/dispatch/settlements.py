@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Request, Response
 
-from gridsignal_schemas.messages import DisputeRejected, Settlement
+from gridsignal_schemas.messages import DispatchRequest, DisputeRejected, RunMode, Settlement
+from gridsignal_schemas.rules.lifecycle import ORDER_OVER
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.dispatch.door import Door, must_be_accepted
 from gridsignal_services.dispatch.examples import REJECT, takes
 from gridsignal_services.dispatch.listing import ADated, Dated, SettlementStates, listed, must_be_known
@@ -16,8 +18,9 @@ from gridsignal_services.dispatch.sheet import as_asked, sheet_at
 from gridsignal_services.dispatch.views import Settlements, SettlementView, lines_of, settlement_view
 from gridsignal_services.dispatch.written import written
 from gridsignal_services.ledger.reduce import Ledger
-from gridsignal_services.ledger.tracked import TrackedSettlement
+from gridsignal_services.ledger.tracked import TrackedOrder, TrackedSettlement
 from gridsignal_services.rest import problems
+from gridsignal_services.settlement.pinned import rule_of
 
 _SETTLEMENTS = sheet_at("/v1/settlements", Settlement, SettlementView, rows="settlements", record="settlement")
 
@@ -76,8 +79,8 @@ def _one(router: APIRouter, door: Door) -> None:
         """The newest version of what an order came to, and what is disputed."""
         who = door.principal(request)
         await door.catch_up(request)
-        ledger, _ = await door.order(who, order_id)
-        return settlement_view(_settlement(ledger, order_id))
+        ledger, tracked = await door.order(who, order_id)
+        return settlement_view(_settlement(ledger, tracked)[0])
 
     @router.post(
         "/orders/{order_id}/settlement/disputes/reject",
@@ -89,9 +92,7 @@ def _one(router: APIRouter, door: Door) -> None:
         who = door.operator(request)
         ledger, tracked = await door.order(who, order_id, own=True)
         body = await door.body(request, RejectBody, who)
-        newest = _settlement(ledger, order_id).newest
-        if newest is None:
-            raise problems.not_found("settlement")
+        _, newest = _settlement(ledger, tracked)
         order = tracked.order
         record = DisputeRejected(
             zone=order.zone,
@@ -106,15 +107,31 @@ def _one(router: APIRouter, door: Door) -> None:
             reason=body.reason,
         )
         must_be_accepted(await door.submit(record, who, response))
-        return settlement_view(_settlement(ledger, order_id))
+        return settlement_view(_settlement(ledger, tracked)[0])
 
 
-def _settlement(ledger: Ledger, order_id: str) -> TrackedSettlement:
-    """Raises Problem 404 where no version of it was written so far."""
-    tracked = ledger.book.settlements.get(order_id)
+def _settlement(ledger: Ledger, order: TrackedOrder) -> tuple[TrackedSettlement, Settlement]:
+    """With its newest version. Raises Problem 404 where none was written so far, and says to its parties why."""
+    tracked = ledger.book.settlements.get(order.order.order_id)
     if tracked is None or tracked.newest is None:
-        raise problems.not_found("settlement")
-    return tracked
+        request = ledger.requests[order.order.request_id].request
+        raise problems.nothing_yet(why_unsettled(request, order, tracked))
+    return tracked, tracked.newest
+
+
+def why_unsettled(request: DispatchRequest, order: TrackedOrder, tracked: TrackedSettlement | None) -> str:
+    """Why an order has no settlement so far, and when the first version is due if one is."""
+    if request.settlement is None:
+        return "This order is not settled: its request names no rule."
+    if order.order.run_mode is RunMode.DRY_RUN:
+        return "This order is not settled: it is a dry run."
+    wait = timedelta(seconds=rule_of(request.settlement.parameters).provisional_after_s)
+    if tracked is None and order.state in ORDER_OVER:
+        return "This order is not settled: it never took effect."
+    stands = "not over yet" if tracked is None else "over, and not settled yet"
+    ends_at = order.order.ends_at if tracked is None else tracked.ended_at
+    due = f"{wait.total_seconds():g} seconds after its end" if ends_at is None else f"at {rfc3339(ends_at + wait)}"
+    return f"This order is {stands}: the first version of its settlement is due {due}."
 
 
 def _ended_at(entry: tuple[Ledger, TrackedSettlement]) -> datetime:

@@ -106,6 +106,11 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not-found", f"No such {what}, or you may not see it.")
 
 
+def nothing_yet(why: str) -> Problem:
+    """404: there is nothing of what they may know, and they may know why."""
+    return Problem(404, "not-found", why)
+
+
 def no_page(there_is: str = "/docs shows what there is") -> Problem:
     """404 for a path that is no operation."""
     return Problem(404, "not-found", f"There is nothing at this path; {there_is}.")

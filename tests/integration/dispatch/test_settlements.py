@@ -38,6 +38,22 @@ async def test_both_parties_read_what_an_order_came_to_and_nobody_else(day: Day)
     assert (await day.operator.get(f"/v1/orders/{order_id}/settlement", headers=others)).status_code == 404
 
 
+async def test_the_parties_of_an_order_that_is_not_over_are_told_when_it_is_settled_and_nobody_else(day: Day) -> None:
+    order = await day.order()
+    asked = [f"/v1/orders/{order_id}/settlement" for order_id in (order.order_id, "no-such-order")]
+    said: dict[str, list[dict[str, Any]]] = {}
+    for role, who in (("operator", "tso-north"), ("participant", "acme-ai"), ("participant", "volt-colo")):
+        headers = {"Authorization": f"Bearer {day.stack.token(role, who)}"}
+        answers = [await day.operator.get(path, headers=headers) for path in asked]
+        assert [answer.status_code for answer in answers] == [404, 404]
+        said[who] = [{name: value for name, value in answer.json().items() if name != "instance"} for answer in answers]
+    due = day.at(60 + STANDARD.provisional_after_s / 60)
+    expected = f"This order is not over yet: the first version of its settlement is due at {due}."
+    assert [said[who][0]["detail"] for who in ("tso-north", "acme-ai")] == [expected] * 2
+    unknown = said["acme-ai"][1]
+    assert said["volt-colo"] == [unknown, unknown]
+
+
 async def test_filters_and_csv_say_what_the_json_says(day: Day) -> None:
     settlement = (await settled(day))["settlement"]
     for params, count in (
