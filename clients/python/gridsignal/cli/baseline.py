@@ -64,10 +64,8 @@ async def _declare(args: argparse.Namespace) -> int:
     async with open_grid(args, for_site=True) as grid:
         receipt = await grid.declare_baseline(starts_at, [args.power] * args.days, resolution_s=_DAY_S, method="flat")
     answer = receipt.model_dump(mode="json", exclude_none=True)
-    power = f"{args.power / gridsignal.MW:g} MW"
-    print(
-        json.dumps(answer) if args.json else f"the log has it: {power} for {args.days} days from {when(starts_at, '')}"
-    )
+    power, days = f"{args.power / gridsignal.MW:g} MW", "1 day" if args.days == 1 else f"{args.days} days"
+    print(json.dumps(answer) if args.json else f"the log has it: {power} for {days} from {when(starts_at, '')}")
     return OK
 
 
