@@ -256,6 +256,13 @@ async def test_a_site_that_is_not_named_is_asked_for(words: list[str], fake: Fak
     assert (told.code, told.err) == (2, "gridsignal: --site is missing (or GRIDSIGNAL_SITE).\n")
 
 
+@pytest.mark.parametrize("words", [["offer", "list"], ["watch", "requests", "--zone", "DE-LU", "--once"]], ids=" ".join)
+async def test_who_has_no_site_looks_at_all_there_is(words: list[str], fake: FakeGrid) -> None:
+    """An operator's terminal says of its site that there is none."""
+    told = await ran(*words, **towards(fake) | {"GRIDSIGNAL_SITE": ""})
+    assert (told.code, "Traceback" in told.err, "site" in told.err) == (0, False, False), told.err
+
+
 async def test_an_expired_token_is_called_expired(fake: FakeGrid) -> None:
     claims = urlsafe_b64encode(json.dumps({"exp": 1715515200}).encode()).decode().rstrip("=")
     told = await ran("watch", "prices", **towards(fake) | {"GRIDSIGNAL_TOKEN": f"e30.{claims}.c2ln"})

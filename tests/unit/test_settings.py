@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -221,3 +222,15 @@ def test_a_limit_that_is_none_refuses_to_start_naming_the_key(key: str, value: s
     with pytest.raises(ConfigError) as refused:
         GatewaySettings.of(settings) if "GATEWAY" in key else RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
     assert str(refused.value).startswith(f"{key}: expected ")
+
+
+CLIENT = Path(__file__).parents[2] / "clients" / "python" / "gridsignal"
+NAMED = {
+    name for file in CLIENT.rglob("*.py") for name in re.findall(r"GRIDSIGNAL_[A-Z][A-Z_]*", file.read_text("utf-8"))
+}
+
+
+def test_what_a_client_s_terminal_is_told_stops_no_service() -> None:
+    """A laptop has both: each variable that the client or its commands read is no fault of a service's."""
+    assert {"GRIDSIGNAL_CA", "GRIDSIGNAL_SIGNING_KEY", "GRIDSIGNAL_ALLOW_PLAINTEXT"} < NAMED
+    assert ServerSettings.from_environment(dict.fromkeys(sorted(NAMED), "x")) == ServerSettings()

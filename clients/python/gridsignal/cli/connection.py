@@ -60,7 +60,7 @@ def add_options(
     )
     add_tls_options(group)
     if site:
-        default = os.environ.get("GRIDSIGNAL_SITE")
+        default = os.environ.get("GRIDSIGNAL_SITE") or None  # who has no site has an empty one
         group.add_argument("--site", default=default, help="your connection point (default: GRIDSIGNAL_SITE)")
         group.add_argument(
             "--signing-key", type=Path, metavar="FILE", help="sign what is sent (default: GRIDSIGNAL_SIGNING_KEY)"
