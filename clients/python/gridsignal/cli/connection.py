@@ -187,6 +187,8 @@ def newest(messages: Iterable[gridsignal.Message]) -> list[gridsignal.Message]:
                 key = ("order", name)
             case gridsignal.OfferDecision(participant=whose, offer_id=name):
                 key = ("offer", whose, name)  # ids are a participant's own
+            case gridsignal.Settlement(settlement_id=name):
+                key = ("settlement", name)
             case gridsignal.GridAlert():
                 key = ("alert", message.provider, message.zone, message.alert_id)
             case gridsignal.SpotPrice() | gridsignal.CarbonIntensity():

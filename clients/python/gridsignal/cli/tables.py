@@ -17,6 +17,7 @@ from rich.text import Text
 
 from gridsignal import (
     MW,
+    BaselineFixed,
     CarbonIntensity,
     DispatchOrder,
     DispatchRequest,
@@ -26,8 +27,10 @@ from gridsignal import (
     OfferDecision,
     OrderOver,
     RequestCancellation,
+    Settlement,
     SpotPrice,
 )
+from gridsignal_schemas.messages import DisputeRejected, SettlementDispute
 from gridsignal_schemas.values import UNPRINTABLE
 
 _MARKET_TIME = {"GB": "Europe/London", "IE-SEM": "Europe/Dublin", "PT": "Europe/Lisbon", "FI": "Europe/Helsinki"}
@@ -149,6 +152,18 @@ def _line(message: Message) -> str:
                 f"order     {message.order_id} rev {message.revision}  {message.state}  {_power(message.power_w)} "
                 f"{_asked(message)}  {message.site}  {span}  answer by {when(message.respond_by, zone)}"
             )
+        case Settlement():
+            line = f"settled   {message.order_id} version {message.version}  {message.status}"
+            return f"{line}  {message.total} {message.currency}  {message.site}  {message.reason}".rstrip()
+        case SettlementDispute():
+            line = f"disputed  {message.order_id} version {message.version}  {message.reason_code}"
+            return f"{line}  {message.text}".rstrip()
+        case DisputeRejected():
+            line = f"rejected  {message.order_id} version {message.version}  {message.reason_code}"
+            return f"{line}  {message.reason}".rstrip()
+        case BaselineFixed():
+            line = f"baseline  {message.request_id}  {message.site}  {message.method.name} {message.method.version}"
+            return f"{line}  {message.reason}".rstrip()
         case GridAlert(zone=zone):
             drill = "DRILL " if message.is_drill else ""
             span = " to ".join(period(message.starts_at, message.ends_at, zone))

@@ -33,7 +33,7 @@ def parser() -> Arguments:
         description="Follow a stream: first what holds now, then everything new.",
         epilog=EXAMPLE,
     )
-    told = f"what to follow: {', '.join(_STREAMS)}; dispatch is requests and your orders"
+    told = f"what to follow: {', '.join(_STREAMS)}; dispatch is requests, your orders and what they come to"
     arguments.add_argument("what", choices=tuple(_STREAMS), metavar="STREAM", help=told)
     arguments.add_argument("--zone", action="append", metavar="ZONE", help="only this zone (may be repeated)")
     arguments.add_argument("--once", action="store_true", help="show what holds now and end")
