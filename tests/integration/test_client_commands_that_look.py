@@ -199,12 +199,18 @@ NO_ZONE = [
     ["prices", "--csv"],
     ["totals"],
     ["statement", "2024-05"],
+    ["report", "matching", "--month", "2024-05"],
     ["request", "list"],
     ASK,
     ["push", "prices.csv", "--dataset", "X", "--currency", "EUR", "--timezone", "UTC"],
 ]
 """Each command that asks a door about a zone."""
-ELSEWHERE = {("audit", "export"), ("ingest", "fetch"), ("ingest", "parse"), ("ingest", "record"), ("replay",)}
+ELSEWHERE = {
+    *(("audit", action) for action in ("export", "verify")),
+    *(("settle", action) for action in ("run", "verify")),
+    *(("ingest", action) for action in ("fetch", "parse", "record")),
+    ("replay",),
+}
 """Commands whose zone is a feed's, a log's or a file's, of which no door says whose it is."""
 UNKNOWN = [
     (["order", "list", "--request", "nope"], 1, "No such request, or you may not see it."),
