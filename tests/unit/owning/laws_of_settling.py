@@ -153,7 +153,9 @@ def _newest_of_all_readings(zone: TwoNodes) -> list[Settlement]:
 
 
 def _corrected_until(version: Settlement) -> datetime:
-    return version.intervals[-1].ends_at + timedelta(seconds=_RULES[version.request_id].corrections_until_s)
+    """Of one that has no line, for its order ended as it began, nothing can be corrected."""
+    ends_at = version.intervals[-1].ends_at if version.intervals else PERIODS[version.request_id][0]
+    return ends_at + timedelta(seconds=_RULES[version.request_id].corrections_until_s)
 
 
 def _counting(zone: TwoNodes, who: str) -> list[MeterReading]:
