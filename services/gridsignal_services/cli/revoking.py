@@ -13,20 +13,21 @@ from gridsignal_services.access.revocations import Revocations
 from gridsignal_services.settings import ConfigError
 
 
-def revoke(file: Path, token: str, reason: str) -> str:
+def revoke(file: Path, token: str, reason: str, organisation_claim: str) -> str:
     """Appends the entry that means this token; returns it. Raises ConfigError and OSError.
 
     The token need not be good, nor of the local issuer: what matters is what the doors would read in it.
     """
     claims = _claims(token)
-    if "jti" in claims:
+    lines = []
+    if claims.get("jti", "") != "":
         named = {"jti": claims["jti"]}
-        lines = [f"jti = {_text(claims['jti'])}"]
-    else:  # what this person or program has until now
-        named = {"sub": claims.get("sub")}
-        lines = [f"sub = {_text(claims.get('sub'))}", f"issued_before = {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"]
+    else:  # what this person or program of the organisation has until now: others may have one of the same name
+        named = {"org": claims.get(organisation_claim), "sub": claims.get("sub")}
+        lines = [f"issued_before = {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"]
     if not all(isinstance(value, str) and value for value in named.values()):
-        raise ConfigError("expected a token with a jti or a sub on stdin, got one without")
+        raise ConfigError(f"expected a token with jti, or with sub and {organisation_claim}, on stdin, got one without")
+    lines = [*(f"{name} = {_text(value)}" for name, value in named.items()), *lines]
     entry = "\n".join(["[[revoked]]", *lines, *([f"reason = {_text(reason)}"] if reason else [])]) + "\n"
     before = file.read_text("utf-8") if file.exists() else ""
     after = f"{before.rstrip()}\n\n{entry}".lstrip()

@@ -166,7 +166,8 @@ def _stranger(file: Path | None, role: str, name: str) -> str:
 
 def _revoke(args: argparse.Namespace) -> int:
     try:
-        print(revoke(args.file, sys.stdin.read().strip(), args.reason), end="")
+        named = os.environ.get("GRIDSIGNAL_ORGANISATION_CLAIM", TokenRules().organisation_claim)
+        print(revoke(args.file, sys.stdin.read().strip(), args.reason, named), end="")
     except (ConfigError, OSError) as error:
         return _unusable(error)
     return OK

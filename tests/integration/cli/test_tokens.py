@@ -9,10 +9,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from gridsignal_services.access.issuer import LocalIssuer
+from gridsignal_services.access.issuer import AUDIENCE, ISSUER, LocalIssuer
 from gridsignal_services.access.revocations import Revocations
+from gridsignal_services.access.tokens import TokenRules, Verifier
 from tests.integration.cli.conftest import ran, running
 from tests.patience import SOON_S
+from tests.unit.access.test_tokens import LOCAL, NOW, claims, signed
 
 
 @pytest.fixture
@@ -50,6 +52,19 @@ def test_what_is_no_token_is_not_revoked(tmp_path: Path, stdin: str) -> None:
     file = tmp_path / "revoked.toml"
     assert ran(["token", "revoke", "--file", str(file)], stdin).code == 2
     assert not file.exists()
+
+
+@pytest.mark.parametrize("jti", [{"jti": "a"}, {"jti": ""}, {}])
+@pytest.mark.parametrize("claim", ["org", "https://grid.example/org"])
+def test_a_revoked_token_is_revoked_and_no_other_organisations(tmp_path: Path, jti: dict[str, str], claim: str) -> None:
+    file = tmp_path / "revoked.toml"
+    rules = TokenRules(organisation_claim=claim)
+    verifier = Verifier(LOCAL.jwks, ISSUER, AUDIENCE, rules)
+    mine, others = (signed(claims(sub="svc", **given)) for given in (jti | {claim: "acme-ai"}, {claim: "volt"}))
+    done = ran(["token", "revoke", "--file", str(file)], mine, GRIDSIGNAL_ORGANISATION_CLAIM=claim)
+    assert (done.code, done.err) == (0, "")
+    revocations = Revocations.parse(file.read_text())
+    assert [revocations.cover(verifier.verify(token, NOW)) for token in (mine, others)] == [True, False]
 
 
 def test_a_file_with_a_mistake_is_left_as_it_is(issuer: Path) -> None:
