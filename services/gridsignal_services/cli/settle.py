@@ -14,7 +14,8 @@ from gridsignal.__main__ import OK, USAGE
 from gridsignal.cli import connection
 from gridsignal.cli.arguments import Arguments, a_code, a_reason, give_examples, identifier, words
 from gridsignal.cli.tables import period, printable, show_rows, when
-from gridsignal_schemas.messages import RunMode
+from gridsignal_schemas.messages import RunMode, SettlementStatus
+from gridsignal_schemas.rules.lifecycle import SettlementState
 from gridsignal_schemas.values import rfc3339, text_of_decimal
 from gridsignal_services.case_files import CaseFault
 from gridsignal_services.cli import settle_again
@@ -82,7 +83,9 @@ def parser() -> Arguments:
 def _add_doors(actions: Any) -> None:
     listing = actions.add_parser("list", help="settlements you may see, the newest version of each")
     listing.add_argument("--request", metavar="REQUEST_ID")
-    listing.add_argument("--state", type=str.upper, help="PROVISIONAL, FINAL, DISPUTED or SETTLED")
+    *states, last = SettlementState
+    told = f"{', '.join(states)} or {last}; DISPUTED is every one with an open dispute, PROVISIONAL or not"
+    listing.add_argument("--state", type=str.upper, help=told)
     add_period(listing, "orders")
     add_options(listing, sheet=True)
     show = actions.add_parser("show", help="what one order came to, line by line")
@@ -185,22 +188,24 @@ async def _dispute(args: argparse.Namespace) -> int:
 
 
 def _show_settlements(views: list[Any]) -> None:
-    rows = []
-    for view in views:
-        settlement = view["settlement"]
-        open_ones = [each for each in view["disputes"] if each["answer"] is None]
-        rows.append(
-            (
-                settlement["order_id"],
-                view["state"],
-                str(settlement["version"]),
-                settlement["site"],
-                f"{settlement['total']} {settlement['currency']}",
-                str(len(settlement["missing"]) or ""),
-                " ".join(each["reason_code"] for each in open_ones if each["version"] == settlement["version"]),
-            )
-        )
-    show_rows("settlements", ("order", "state", "version", "site", "total", "missing", "disputed"), rows)
+    headings = ("order", "state", "version", "site", "total", "missing", "disputed")
+    show_rows("settlements", headings, [settlement_row(view) for view in views])
+
+
+def settlement_row(view: dict[str, Any]) -> tuple[str, ...]:
+    """The line of a settlement in a table. That a correction made its version no state says, so the version does."""
+    settlement = view["settlement"]
+    open_ones = [each for each in view["disputes"] if each["answer"] is None]
+    status = f" {settlement['status']}" if settlement["status"] == SettlementStatus.CORRECTED else ""
+    return (
+        settlement["order_id"],
+        view["state"],
+        f"{settlement['version']}{status}",
+        settlement["site"],
+        f"{settlement['total']} {settlement['currency']}",
+        str(len(settlement["missing"]) or ""),
+        " ".join(each["reason_code"] for each in open_ones if each["version"] == settlement["version"]),
+    )
 
 
 def _show_lines(view: dict[str, Any]) -> None:

@@ -39,7 +39,11 @@ MOST_LINES = 5000
 ZoneFilter = Annotated[str | None, Query(examples=["DE-LU"])]
 RequestStates = Annotated[RequestShown | None, _Capitals, Query(description="Capitals or not.")]
 OfferStates = Annotated[OfferState | None, _Capitals, Query(description="Capitals or not.")]
-SettlementStates = Annotated[SettlementState | None, _Capitals, Query(description="Capitals or not.")]
+SettlementStates = Annotated[
+    SettlementState | None,
+    _Capitals,
+    Query(description="Capitals or not. DISPUTED: every one with an open dispute, PROVISIONAL or not."),
+]
 OrderStates = Annotated[OrderState | None, _Capitals, Query(description="Capitals or not.")]
 
 

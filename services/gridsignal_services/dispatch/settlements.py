@@ -55,7 +55,7 @@ def _listing(router: APIRouter, door: Door) -> None:
             ledger, tracked = entry
             if (newest := tracked.newest) is None or request_id not in (None, newest.request_id):
                 return False
-            if state not in (None, tracked.state) or not door.sees(who, ledger.audience_of(newest)):
+            if not tracked.is_asked_for(state) or not door.sees(who, ledger.audience_of(newest)):
                 return False
             starts_at = newest.intervals[0].starts_at if newest.intervals else tracked.ended_at
             return asked.touches(starts_at, tracked.ended_at)

@@ -260,6 +260,10 @@ class TrackedSettlement:
         """Those of the newest version that have no answer."""
         return [each for each in self.disputes if each.dispute.version == self.version and each.answer is None]
 
+    def is_asked_for(self, state: SettlementState | None) -> bool:
+        """Whether a list of this state has it: of DISPUTED whatever waits for an answer, PROVISIONAL or not."""
+        return state in (None, self.state) or (state is SettlementState.DISPUTED and bool(self.open_disputes))
+
 
 @dataclass(frozen=True, slots=True)
 class TrackedResponse:

@@ -83,12 +83,16 @@ async def test_a_participant_disputes_what_it_reads_and_its_operator_rejects_it(
             await grid.dispute(found.settlement, "readings", "another text")
     (dispute,) = (await day.operator.get(path)).json()["disputes"]
     assert (dispute["claimed"], dispute["answer"]) == ("900", None)
+    disputed = {"state": "disputed"}
+    (open_one,) = (await day.operator.get("/v1/settlements", params=disputed)).json()["settlements"]
+    assert open_one["state"] == "PROVISIONAL", "what waits for an answer is found, whatever it is beside"
 
     body = {"reason_code": "readings", "reason": "the exchange is in the readings already"}
     answered = await day.operator.post(f"{path}/disputes/reject", json=body)
 
     assert answered.status_code == 200, answered.text
     assert answered.json()["disputes"][0]["answer"] == body["reason"]
+    assert (await day.operator.get("/v1/settlements", params=disputed)).json()["settlements"] == []
     again = await day.operator.post(f"{path}/disputes/reject", json=body | {"reason_code": "other"})
     assert again.status_code == 409
 

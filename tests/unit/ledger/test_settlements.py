@@ -156,6 +156,24 @@ def test_a_dispute_that_the_operator_rejects_leaves_the_version_as_it_is() -> No
     market.replayed()
 
 
+@pytest.mark.parametrize("status", ["PROVISIONAL", "FINAL", "CORRECTED"])
+def test_a_settlement_is_found_as_disputed_for_as_long_as_a_dispute_waits(status: str) -> None:
+    market = delivered(settlement=pinned(RULE))
+    market.run_until(END + HOUR)
+    settle(market, "PROVISIONAL")
+    if status != "PROVISIONAL":
+        market.run_until(END + 2 * HOUR)
+        settle(market, "FINAL")
+    if status == "CORRECTED":
+        settle(market, status)
+
+    for said, waits in ((lambda: True, False), (lambda: dispute(market), True), (lambda: reject(market), False)):
+        assert said()
+        found = {state for state in SettlementState if tracked(market).is_asked_for(state)}
+        assert found == {state_of(market)} | ({SettlementState.DISPUTED} if waits else set())
+        assert tracked(market).is_asked_for(None)
+
+
 def test_a_correction_answers_disputes_and_opens_the_window_again_until_the_rule_ends_it() -> None:
     market = final()
     dispute(market)
