@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from gridsignal_schemas.codes import why_lost, why_rejected
-from gridsignal_schemas.messages import Clearing, DispatchRequest, FlexOffer, Record
+from gridsignal_schemas.messages import Clearing, ClearingTrigger, DispatchRequest, FlexOffer, Record
 from gridsignal_schemas.rules.profile import Block
 from gridsignal_schemas.values import MAX_PRICE_PER_MWH, MW, rfc3339, text_of_decimal
 from gridsignal_services.audit.deciding_again import Again, Basis, decided
@@ -65,6 +65,17 @@ class Explained:
     """What would have been awarded at that price."""
 
 
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """A person's award to an offer; why them and not others no rule says, so there is nothing to decide again."""
+
+    offset: int
+    decided_at: str
+    awarded_w: int
+    actor: str
+    reason: str
+
+
 @dataclass(slots=True)
 class OfferStory:
     """What became of an offer, to be filled as the log is gone through.
@@ -80,6 +91,8 @@ class OfferStory:
     request: DispatchRequest | None = None
     codes: tuple[str, ...] = ()
     """The rules it broke when it came."""
+    by_hand: list[ByHand] = field(default_factory=list)
+    """The order that follows from each tells its site who awarded it, and why."""
     _clearings: list[Explained] = field(default_factory=list)
     """With the merit order."""
     _now: datetime | None = None
@@ -101,6 +114,12 @@ class OfferStory:
         self._now = ledger.book.now
         if again is not None:
             self._clearing(again)
+        elif isinstance(record, Clearing) and record.trigger is ClearingTrigger.BY_HAND and outcome.accepted:
+            self._award(logged.offset, record, ledger.book.now)
+
+    def _award(self, offset: int, clearing: Clearing, now: datetime) -> None:
+        if awarded := _awarded_w(clearing, self.key):
+            self.by_hand.append(ByHand(offset, rfc3339(now), awarded, clearing.actor, clearing.reason))
 
     def _clearing(self, again: Again) -> None:
         basis = again.basis
@@ -137,16 +156,20 @@ class OfferStory:
             )
         if self.codes:
             yield f"it was rejected when it came: {why_rejected(self.codes)}"
-        for each in self.clearings:
-            yield from _words(each, currency, tells_turning=self.for_operator)
-        if not self._clearings and not self.codes:
+        told: list[Explained | ByHand] = [*self.clearings, *self.by_hand]
+        for each in sorted(told, key=lambda each: each.offset):
+            if isinstance(each, ByHand):
+                yield _by_hand(each)
+            else:
+                yield from _words(each, currency, tells_turning=self.for_operator)
+        if not (self._clearings or self.by_hand or self.codes):
             yield "no automatic clearing has considered it"
         if self.standing is not None:
             yield f"it stands {self.standing.state} now"
 
 
 def _explained(offset: int, clearing: Clearing, basis: Basis, key: OfferKey, *, tells_all: bool) -> Explained:
-    awarded = sum(each.power_w for each in clearing.awards if (each.participant, each.offer_id) == key)
+    awarded = _awarded_w(clearing, key)
     codes = {(each.participant, each.offer_id): each.code for each in clearing.rejected}
     lacking = basis.book.shortfall_w(clearing.request_id, basis.now)
     code = "" if awarded else codes.get(key, "NOT_CONSIDERED")
@@ -209,8 +232,17 @@ def _awarded_at(clearing: Clearing, basis: Basis, key: OfferKey, ticks: int) -> 
     options = [option.model_copy(update={"price_per_mwh": price}) for option in tracked.offer.options]
     other: TrackedOffer = replace(tracked, offer=tracked.offer.model_copy(update={"options": options}))
     book = replace(basis.book, offers=basis.book.offers | {key: other})
-    again = decided(basis._replace(book=book), clearing)
-    return sum(each.power_w for each in again.awards if (each.participant, each.offer_id) == key)
+    return _awarded_w(decided(basis._replace(book=book), clearing), key)
+
+
+def _awarded_w(clearing: Clearing, key: OfferKey) -> int:
+    return sum(each.power_w for each in clearing.awards if (each.participant, each.offer_id) == key)
+
+
+def _by_hand(each: ByHand) -> str:
+    actor = each.actor.removeprefix("operator:")
+    reason = f": {each.reason}" if each.reason else ""
+    return f"{each.decided_at}, offset {each.offset}: {_mw(each.awarded_w)} awarded by hand by {actor}{reason}"
 
 
 def _words(each: Explained, currency: str, *, tells_turning: bool) -> Iterator[str]:

@@ -135,5 +135,6 @@ def _told(story: OfferStory) -> dict[str, Any]:
         "clearings": [
             {name: value for name, value in asdict(each).items() if value is not None} for each in story.clearings
         ],
+        "by_hand": [asdict(each) for each in story.by_hand],
         "words": list(story.lines()),
     }

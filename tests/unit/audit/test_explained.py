@@ -17,7 +17,7 @@ from gridsignal_services.settings import ConfigError
 from tests.builders import a_dispatch_request
 from tests.effort import examples
 from tests.unit.audit.test_decided_again import records_of
-from tests.unit.ledger.market import Market
+from tests.unit.ledger.market import OPERATOR, OPERATORS_NAME, Market
 from tests.unit.ledger.stages import closed, opened
 from tests.unit.ledger.zone import CODEC
 
@@ -83,6 +83,20 @@ def test_an_offer_that_was_rejected_or_never_considered_says_so() -> None:
     market.offer("acme", 12 * MW, "70", participant="acme", request_revision=7)
     (line,) = [line for line in story_of(market, "acme").lines() if line.startswith("it was rejected when it came")]
     assert line != "it was rejected when it came: "
+
+
+@pytest.mark.parametrize("for_operator", [True, False])
+@pytest.mark.parametrize(("reason", "said"), [("it is nearest", ": it is nearest"), ("", "")])
+def test_an_award_by_hand_says_whose_it_was_and_why(reason: str, said: str, for_operator: bool) -> None:
+    market = opened()
+    clearing = market.by_hand(("acme", 5 * MW)).model_copy(update={"actor": OPERATORS_NAME, "reason": reason})
+    assert market.add(clearing, OPERATORS_NAME).accepted
+    lines = list(story_of(market, "acme", for_operator=for_operator).lines())
+    (told,) = [line for line in lines if "by hand" in line]
+    assert told.endswith(f": 5 MW awarded by hand by {OPERATOR}{said}")
+    assert "no automatic clearing has considered it" not in lines
+    others = story_of(market, "volt", for_operator=for_operator)
+    assert (others.by_hand, [line for line in others.lines() if "by hand" in line]) == ([], [])
 
 
 def test_an_offer_that_nobody_made_is_not_there() -> None:
