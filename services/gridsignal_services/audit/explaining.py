@@ -165,7 +165,9 @@ class OfferStory:
         if not (self._clearings or self.by_hand or self.codes):
             yield "no automatic clearing has considered it"
         if self.standing is not None:
-            yield f"it stands {self.standing.state} now"
+            late = "NOT_CLEARED" in self.standing.codes
+            why = f": {why_lost(['NOT_CLEARED'])} (NOT_CLEARED)" if late else ""
+            yield f"it stands {self.standing.state} now{why}"
 
 
 def _explained(offset: int, clearing: Clearing, basis: Basis, key: OfferKey, *, tells_all: bool) -> Explained:

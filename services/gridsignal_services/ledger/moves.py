@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from gridsignal_schemas.codes import why_lost
 from gridsignal_schemas.messages import (
     ClearingMode,
     Decision,
@@ -36,7 +37,14 @@ from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import derived_id
 from gridsignal_services.ledger.fixing import owe_baselines
 from gridsignal_services.ledger.pieces import Steps, pieces
-from gridsignal_services.ledger.tracked import SettledOrder, Step, TrackedOffer, TrackedOrder, TrackedSettlement
+from gridsignal_services.ledger.tracked import (
+    SettledOrder,
+    Step,
+    TrackedOffer,
+    TrackedOrder,
+    TrackedRequest,
+    TrackedSettlement,
+)
 from gridsignal_services.settlement.pinned import rule_of
 
 _OUTDATES_REASONS = frozenset({Event.SELECT, Event.WITHDRAW, Event.EXPIRE})
@@ -225,17 +233,20 @@ def end_offers(book: Book) -> Steps[None]:
         tracked = book.requests[book.ended.pop()]
         for some in pieces(tracked.offers):
             for key in some:
-                _end_offer(book, key, completed=tracked.state is RequestState.COMPLETED)
+                _end_offer(book, key, tracked)
             yield
 
 
-def _end_offer(book: Book, key: OfferKey, *, completed: bool) -> None:
+def _end_offer(book: Book, key: OfferKey, request: TrackedRequest) -> None:
     """What was not called: NOT_SELECTED after a completed request, RELEASED after any other end."""
     book.offers_on_open_requests[key[0]].pop(key)
     if book.offers[key].state not in OFFER_CALLABLE:
         return
-    if completed:
+    if request.state is RequestState.COMPLETED:
         move_offer(book, key, Event.END_STANDBY, Decision.NOT_SELECTED)
+    elif request.state is RequestState.UNMET and not request.clearings:  # nobody has decided, so no rule stopped it
+        codes = ("NOT_CLEARED",)
+        move_offer(book, key, Event.RELEASE, Decision.RELEASED, codes, reason=why_lost(codes))
     else:
         move_offer(book, key, Event.RELEASE, Decision.RELEASED, reason="the request is over")
 

@@ -99,6 +99,13 @@ def test_an_award_by_hand_says_whose_it_was_and_why(reason: str, said: str, for_
     assert (others.by_hand, [line for line in others.lines() if "by hand" in line]) == ([], [])
 
 
+def test_an_offer_that_nobody_cleared_in_time_says_so() -> None:
+    market = opened(clearing_mode="BY_HAND")
+    market.run_until(market.request.decision_deadline + timedelta(seconds=1))
+    lines = list(story_of(market, "acme").lines())
+    assert lines[-1] == "it stands RELEASED now: not cleared by the decision deadline (NOT_CLEARED)"
+
+
 def test_an_offer_that_nobody_made_is_not_there() -> None:
     assert list(story_of(opened(), "nobody").lines()) == ["there is no offer nobody-offer of nobody on the log"]
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
+
 from gridsignal_schemas.codes import why_lost
 from gridsignal_schemas.messages import ClearingTrigger, Decision, OfferDecision
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
@@ -28,6 +32,24 @@ def test_an_offer_that_expired_while_nobody_was_ordered_was_not_outbid() -> None
     assert reasons(market)["volt"] == (OfferState.EXPIRED, ["EXPIRED"])
     (expired,) = [r for r in told if isinstance(r, OfferDecision) and r.decision is Decision.EXPIRED]
     assert (expired.codes, expired.rank) == (["EXPIRED"], None)
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_an_offer_on_a_request_that_nobody_cleared_in_time_says_so_to_both_sides(away: bool) -> None:
+    market = Market("acme", clearing_mode="AUTOMATIC" if away else "BY_HAND")
+    market.offer("acme", 12 * MW, "70")
+    market.act()
+    late = market.request.decision_deadline + timedelta(seconds=1)
+    if away:  # who owns the zone was away for all of it
+        market.now = late
+        told = market.act()
+    else:
+        told = market.run_until(late)
+    assert market.state is RequestState.UNMET
+    assert reasons(market)["acme"] == (OfferState.RELEASED, ["NOT_CLEARED"])
+    (released,) = [r for r in told if isinstance(r, OfferDecision) and r.decision is Decision.RELEASED]
+    assert (released.codes, released.reason) == (["NOT_CLEARED"], "not cleared by the decision deadline")
+    market.replayed()
 
 
 def test_an_offer_let_go_with_an_unmet_request_was_not_outbid() -> None:
