@@ -69,7 +69,9 @@ class OrderView(Shape):
     """An order, what was accepted of it, and what was delivered as far as it has been metered."""
 
     order: DispatchOrder
+    """The record as it was last written; its own `state` is of then."""
     state: OrderState
+    """Where it stands now."""
     accepted_w: int | None
     extendable_until: Timestamp | None
     """How far its end can be moved: as long as the site has offered, should it not have promised the time elsewhere
