@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import httpx2
 
-from gridsignal.__main__ import FAILED, OK, UNAVAILABLE, USAGE
+from gridsignal.__main__ import FAILED, OK, UNAVAILABLE
 from gridsignal.cli import paths
 from gridsignal.cli.arguments import Arguments, span
 from gridsignal_schemas.strict_json import MAX_BODY
@@ -101,7 +101,7 @@ def _read(args: argparse.Namespace) -> tuple[list[Body], LeftOutRows]:
     except OSError as unreadable:
         raise Failed(paths.code(unreadable), paths.sentence(unreadable)) from None
     except FeedError as fault:
-        raise Failed(USAGE, f"{args.file}: {fault}") from None
+        raise Failed(FAILED, f"{args.file}: {fault}") from None
 
 
 class _TooLong(Failed):

@@ -9,11 +9,14 @@ A settlement that waits for something stays behind, and leaves as a book of its 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import accumulate
 
+from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD, SettlementState
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_services.ledger import settlements
@@ -132,6 +135,7 @@ def _alone(book: Book, tracked: TrackedRequest) -> Steps[tuple[Book, _Taken]]:
         alone.orders_of_site[site] = dict.fromkeys(order.order.order_id for order in orders)
         if site in book.sites:
             alone.sites[site] = book.sites[site]
+        beside = _Beside(book, site, orders)
         declared = [each for each in book.declared.get(site, ()) if each.place < tracked.place]
         counted: set[int] = set()
         yield
@@ -140,7 +144,7 @@ def _alone(book: Book, tracked: TrackedRequest) -> Steps[tuple[Book, _Taken]]:
             counted |= {
                 each.place for each in declared if each.starts_at < period.ends_at and period.starts_at < each.ends_at
             }
-            for some in pieces(_beside(book, order), _COMPARED):
+            for some in pieces(() if order.state in ORDER_NEVER_HELD else beside.during(order), _COMPARED):
                 for other in some:
                     taken.take(other, order)
                     taken.take(order, other)
@@ -150,13 +154,31 @@ def _alone(book: Book, tracked: TrackedRequest) -> Steps[tuple[Book, _Taken]]:
     return alone, taken
 
 
-def _beside(book: Book, tracked: TrackedOrder) -> list[TrackedOrder]:
-    """The orders of its site on other requests that may share its deviation: one that was never held takes nothing."""
-    if tracked.state in ORDER_NEVER_HELD:
-        return []
-    order = tracked.order
-    beside = book.beside(order.site, order.starts_at, order.ends_at)
-    return [each for each in beside if each.state not in ORDER_NEVER_HELD and each.order.request_id != order.request_id]
+class _Beside:
+    """A site's orders on other requests that deliver something: one that was never held takes nobody's turn."""
+
+    def __init__(self, book: Book, site: str, orders: Sequence[TrackedOrder]) -> None:
+        """Of the days that these orders of one request touch."""
+        request_id, until = orders[0].order.request_id, max(map(_ends_at, orders))
+        found = book.beside(site, min(map(_starts_at, orders)), None if until == FOR_EVER else until)
+        held = [each for each in found if each.state not in ORDER_NEVER_HELD and each.order.request_id != request_id]
+        self._orders = sorted(held, key=_starts_at)
+        self._until = list(accumulate(map(_ends_at, self._orders), max))
+        """How far each of them and those before it reach."""
+
+    def during(self, order: TrackedOrder) -> list[TrackedOrder]:
+        """Those whose period has a moment in common with this order's."""
+        starts_at, ends_at = _starts_at(order), _ends_at(order)
+        first, last = bisect_right(self._until, starts_at), bisect_left(self._orders, ends_at, key=_starts_at)
+        return [other for other in self._orders[first:last] if _ends_at(other) > starts_at]
+
+
+def _starts_at(tracked: TrackedOrder) -> datetime:
+    return tracked.order.starts_at
+
+
+def _ends_at(tracked: TrackedOrder) -> datetime:
+    return tracked.order.ends_at or FOR_EVER
 
 
 def as_it_is(tracked: TrackedSettlement) -> TrackedSettlement:
