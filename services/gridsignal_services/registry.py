@@ -99,8 +99,6 @@ RuleRef = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64} [1-9][0-9]{0,8}$")
 """A rule or method with its version, such as "standard 1"."""
 
 
-DEFAULT_PRODUCT = "flexibility"
-"""Of a request that names none; every registry has it, by the rules that ship unless its row says others."""
 MAX_PUBLISH_AFTER_S = 10 * 366 * 86_400
 
 
@@ -198,11 +196,6 @@ class Registry(Shape):
         own = self.rules.get(name)
         rule = shipped_rule(name, int(version)) if own is None else _rule_of(name, own)
         return pinned(rule), pinned_method(METHODS[entry.baseline.rpartition(" ")[0]])
-
-    @property
-    def product_names(self) -> tuple[str, ...]:
-        """What operators may ask for."""
-        return tuple(dict.fromkeys((DEFAULT_PRODUCT, *self.products)))
 
     def signing_of(self, participant: str, operator: str | None = None) -> Signing:
         """What holds for signatures of a participant's record, about a request of this operator, if it is about one."""

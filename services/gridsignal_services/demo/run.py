@@ -30,7 +30,7 @@ from gridsignal_services.demo.training import Training
 from gridsignal_services.embedded import Stack
 from gridsignal_services.following import Following
 from gridsignal_services.ingest import replay
-from gridsignal_services.registry import ProductEntry, example_registry
+from gridsignal_services.registry import example_registry
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import logger
 
@@ -131,13 +131,11 @@ async def _play(
 ) -> Result:
     timed = TimedLog(log)
     settings = replace(ServerSettings(directory=directory), gateway_port=0, dispatch_port=0, ingest_port=0)
-    products = {ask.name: ProductEntry() for ask in story.asks}
-    registry = example_registry().model_copy(update={"products": products})
     starting = embedded.running(
         timed,
         directory,
         codec=codec,
-        registry=registry,
+        registry=example_registry(),
         clock=clock,
         settings=settings,
         grid=grid,

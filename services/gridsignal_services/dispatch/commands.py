@@ -6,7 +6,6 @@ Nothing here decides for good: the reduce asks again at the record's own offset.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -48,8 +47,6 @@ def request_id_of(operator: str, idempotency_key: str) -> str:
 
 
 _RULES = ("settlement", "baseline_method")
-_TOLD = 20
-"""So many names are told to who has named another."""
 
 
 def asked(
@@ -85,18 +82,6 @@ def own_rule_faults(body: RequestBody, asked: DispatchRequest) -> list[Detail]:
         for name, said, held in pairs
         if said not in (None, held)
     ]
-
-
-def product_faults(body: RequestBody, registry: Registry, before: DispatchRequest | None) -> list[Detail]:
-    """Where a product is asked for that the registry doesn't have, unless the revision `before` had it already."""
-    if body.product in registry.product_names or (before is not None and body.product == before.product):
-        return []
-    return [fault("PRODUCT_UNKNOWN", "/product", f"expected one of {_few(registry.product_names)}, got {body.product}")]
-
-
-def _few(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
-    return ", ".join(names[:_TOLD]) + rest
 
 
 def _named(rule: PinnedRule | None) -> str:

@@ -251,10 +251,8 @@ def _checked(door: Door, who: Principal, body: RequestBody, request_id: str, rev
         raise problems.invalid(faults)
     past = ledger.book.past.requests
     is_repeat = revision in known.digests if known is not None else past.find((request_id, revision)) is not None
-    if not is_repeat:
-        unknown = commands.product_faults(body, door.registry, before)
-        if faults := unknown + request_faults(record, _now(door, ledger.now)):
-            raise problems.invalid(faults)
+    if not is_repeat and (faults := request_faults(record, _now(door, ledger.now))):
+        raise problems.invalid(faults)
     return record
 
 

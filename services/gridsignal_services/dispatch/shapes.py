@@ -35,7 +35,6 @@ from gridsignal_schemas.values import (
     Timestamp,
     Zone,
 )
-from gridsignal_services.registry import DEFAULT_PRODUCT
 
 
 class RequestBody(Shape):
@@ -55,8 +54,8 @@ class RequestBody(Shape):
     """Offers logged at or after it are late."""
     decision_deadline: Timestamp
     """Cleared by then or unmet; plus respond_within_s and full_activation_s it lies at or before starts_at."""
-    product: Name = DEFAULT_PRODUCT
-    """The product's name in the registry."""
+    product: Name = "flexibility"
+    """The operator's own name of the product."""
     purpose: Purpose = Purpose.BALANCING
     """What the power is for."""
     text: ShortText = ""

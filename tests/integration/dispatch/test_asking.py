@@ -10,7 +10,6 @@ import httpx2
 import gridsignal
 from gridsignal import MW, DispatchOrder, DispatchRequest
 from gridsignal_services.embedded import Stack
-from gridsignal_services.registry import ProductEntry
 from tests.integration.dispatch.conftest import Caller
 
 
@@ -37,25 +36,6 @@ async def test_a_request_is_asked_once_whatever_the_network_does(
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json() == again.json()
     assert first.headers["Location"] == f"/v1/requests/{first.json()['request']['request_id']}"
-
-
-async def test_a_product_that_the_registry_does_not_have_is_refused_with_those_that_it_has(
-    stack: Stack, operator: httpx2.AsyncClient, body: dict[str, Any]
-) -> None:
-    stack.registry.products["evening"] = ProductEntry()
-    for product in ("flexibility", "evening"):
-        assert (await ask(operator, body | {"product": product}, key=product)).status_code == 201
-    refused = await ask(operator, body | {"product": "nosuch"})
-    (error,) = refused.json()["errors"]
-    assert (refused.status_code, error["code"], error["pointer"]) == (422, "PRODUCT_UNKNOWN", "/product")
-    assert error["message"] == "expected one of flexibility, evening, got nosuch"
-
-    del stack.registry.products["evening"]
-    path = (await ask(operator, body | {"product": "evening"}, key="evening")).headers["Location"]
-    for product, status in (("evening", 200), ("nosuch", 422)):
-        amended = body | {"product": product, "power_w": 10_000_000}
-        told = await operator.put(path, json=amended, headers={"If-Match": '"1"'})
-        assert told.status_code == status, "a request keeps the product that it had, whatever the registry says by now"
 
 
 async def test_the_same_key_with_another_body_is_a_conflict(operator: httpx2.AsyncClient, body: dict[str, Any]) -> None:
