@@ -160,7 +160,7 @@ def _warn_of_silence(args: argparse.Namespace, view: dict[str, Any]) -> None:
     if json.loads(pinned["parameters"])["missing"] == "NOTHING":
         print(
             f"warning: by the rule {pinned['name']} {pinned['version']} a site that sends no readings owes nothing;"
-            ' name a product (--product) whose rule has missing = "ZERO", such as firm',
+            ' name a product (--product) whose rule has missing = "ZERO"',
             file=sys.stderr,
         )
 

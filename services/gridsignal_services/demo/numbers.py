@@ -12,6 +12,7 @@ from typing import Any
 from gridsignal_schemas.messages import DispatchRequest, FlexOffer
 from gridsignal_schemas.values import rfc3339, text_of_decimal
 from gridsignal_services.demo import figures, sums
+from gridsignal_services.demo.proof import Proof
 from gridsignal_services.demo.run import Result
 from gridsignal_services.demo.story import ZONE
 
@@ -49,7 +50,7 @@ def _sums(result: Result) -> dict[str, Any]:
             "orders": len(day.settlements),
             "total": _money(sum((each.total for each in day.settlements.values()), Decimal(0))),
         },
-        "proof": None if result.proof is None else {"holds": result.proof.holds} | asdict(result.proof),
+        "proof": None if result.proof is None else _proof(result.proof),
         "energy_wh": {"with": int(energy.with_), "without": int(energy.without)},
         "energy_bill": {"with": _money(bill.with_), "without": _money(bill.without)},
         "net_cost": {"with": _money(bill.with_ - paid + penalty), "without": _money(bill.without)},
@@ -175,6 +176,10 @@ def _utc(when: datetime) -> str:
 
 def _text(value: Decimal | None) -> str | None:
     return None if value is None else text_of_decimal(value)
+
+
+def _proof(proof: Proof) -> dict[str, Any]:
+    return {"holds": proof.holds} | asdict(proof) | {"faults": list(proof.faults)}
 
 
 def _money(amount: Decimal) -> str:
