@@ -93,6 +93,7 @@ def _answers() -> dict[Any, Any]:
         Offers: Offers(offers=[offer], next=None),
         list[SiteRegistration | SiteView]: [_golden(SiteRegistration)],
         baselines.Baselines: _baselines(),
+        baselines.FixedBaselines: baselines.FixedBaselines(baselines=[_golden(BaselineFixed)], next=None),
         outlook.BaselineOutlook: outlook.outlook_of(_golden(BaselineFixed), is_fixed=False),
         totals.Totals: totals.an_evening(_golden(DispatchRequest)),
         Readings: Readings(readings=[_golden(MeterReading)], ignored=[]),
