@@ -73,7 +73,7 @@ async def test_a_request_an_offer_an_order_and_a_reading(stack: Compose) -> None
 
 
 def figures(out: str) -> dict[str, Any]:
-    """What a demo prints, but for how long things took, and for the proof, which it makes of a log in its own folder."""
+    """What a demo prints, but for how long things took, and the proof, which is of a log in its own folder."""
     return {name: value for name, value in json.loads(out).items() if name not in ("latency_ms", "proof")}
 
 
