@@ -69,7 +69,8 @@ def signing_key(source: KeySource) -> SigningKey:
     except OSError as error:
         raise UsageError(f"expected a key in {path}, got: {error.strerror}") from None
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        raise UsageError(f"expected {path} to be readable by its owner alone (mode 0600)")
+        expected = f"expected {path} to be readable by its owner alone (mode 0600)"
+        raise UsageError(f"{expected}, got {stat.S_IMODE(mode):04o}")
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):

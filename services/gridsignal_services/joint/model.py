@@ -59,8 +59,8 @@ class Model:
     def __init__(self, case: Case) -> None:
         self.case = case
         self.program = Program()
-        self.supplied = [self._bid(bid, -bid.price) for bid in case.supply]
-        self.cleared = [self._bid(bid, bid.price) for bid in case.demand]
+        self.supplied = [self.program.column(-bid.price, bid.quantity_mw) for bid in case.supply]
+        self.cleared = [self.program.column(bid.price, bid.quantity_mw) for bid in case.demand]
         self.shifted = [self.program.column(-link.cost, link.capacity_mw) for link in case.links]
         self._places = case.places
         self._periods = sorted({period for _, period in self._places})
@@ -68,15 +68,13 @@ class Model:
             (number, period): self._flow(number) for number in range(len(case.lines)) for period in self._periods
         }
         """The two columns of a line's flow in a period: from `from` to `to`, and back."""
+        self._supply, self._load = self._supply_by_place(), self._loads_by_place()
         self._is_taken()
         self.prices = self._balances()
         """The row of each place whose dual is its price."""
         self._loads()
         self._ramps()
         self._angles()
-
-    def _bid(self, bid: Bid, gain: float) -> int:
-        return self.program.column(gain, bid.quantity_mw)
 
     def _flow(self, number: int) -> tuple[int, int]:
         line = self.case.lines[number]
@@ -119,8 +117,8 @@ class Model:
         return supply
 
     def _balances(self) -> Mapping[Key, int]:
-        rows = self._supply_by_place()
-        for place, load in self._loads_by_place().items():
+        rows = {place: dict(supply) for place, supply in self._supply.items()}
+        for place, load in self._load.items():
             rows[place].update({column: -share for column, share in load.items()})
         for (number, period), (there, back) in self.flows.items():
             line = self.case.lines[number]
@@ -130,16 +128,15 @@ class Model:
 
     def _loads(self) -> None:
         limits = {(each.zone, each.period): each.load_mw for each in self.case.limits}
-        for place, load in self._loads_by_place().items():
+        for place, load in self._load.items():
             if place in limits or any(share < 0 for share in load.values()):
                 self.program.row(load, 0.0, limits.get(place, math.inf))
 
     def _ramps(self) -> None:
-        supply = self._supply_by_place()
         for ramp in self.case.ramps:
             for before, period in zip(self._periods, self._periods[1:], strict=False):
-                change = dict(supply.get((ramp.zone, period), {}))
-                change.update(dict.fromkeys(supply.get((ramp.zone, before), {}), -1.0))
+                change = dict(self._supply.get((ramp.zone, period), {}))
+                change.update(dict.fromkeys(self._supply.get((ramp.zone, before), {}), -1.0))
                 if change:
                     self.program.row(change, -ramp.mw_per_period, ramp.mw_per_period)
 
