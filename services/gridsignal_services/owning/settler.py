@@ -149,11 +149,13 @@ class Settler:
         self._until[site] = max(self._until.get(site, ended_at), ended_at)
 
     def _add(self, partition: int, site: str, starts_at: datetime, ends_at: datetime, logged_at: datetime) -> None:
-        heard = self._heard.setdefault(partition, {})
         for number in range((starts_at - EPOCH) // _WEEKS, (ends_at - EPOCH) // _WEEKS + 1):
-            key = _Heard(site, number)
-            heard[key] = max(heard.get(key, logged_at), logged_at)
+            self._add_stretch(partition, _Heard(site, number), logged_at)
         self._moved.set()
+
+    def _add_stretch(self, partition: int, stretch: _Heard, logged_at: datetime) -> None:
+        heard = self._heard.setdefault(partition, {})
+        heard[stretch] = max(heard.get(stretch, logged_at), logged_at)
 
     async def _settle(self, ledger: Ledger, passed_over: PassedOver) -> None:
         await self._replica.whole()
@@ -191,15 +193,23 @@ class Settler:
         What comes meanwhile of the same stretch has its turn after all others.
         """
         heard = self._heard.get(ledger.partition, {})
-        for stretch, logged_at in list(islice(heard.items(), _AT_ONCE)):
-            found = await self._concerned(ledger, stretch, logged_at + _WRITTEN_WITHIN)
-            for start in range(0, len(found), _AT_ONCE):
-                some = [(order_id, SettlementStatus.CORRECTED) for order_id in found[start : start + _AT_ONCE]]
-                await self._settle_some(ledger, some, passed_over)
-            if (newest := heard.pop(stretch)) > logged_at:
-                heard[stretch] = newest
-            if found:
+        for stretch in list(islice(heard, _AT_ONCE)):
+            logged_at = heard.pop(stretch)
+            try:
+                has_orders = await self._correct(ledger, stretch, logged_at, passed_over)
+            except BaseException:  # it ends, or the log is away: it is still to be looked at
+                self._add_stretch(ledger.partition, stretch, logged_at)
+                raise
+            if has_orders:
                 return
+
+    async def _correct(self, ledger: Ledger, stretch: _Heard, logged_at: datetime, passed_over: PassedOver) -> bool:
+        """Settles the orders of a stretch of which something was said; False where it has none."""
+        found = await self._concerned(ledger, stretch, logged_at + _WRITTEN_WITHIN)
+        for start in range(0, len(found), _AT_ONCE):
+            some = [(order_id, SettlementStatus.CORRECTED) for order_id in found[start : start + _AT_ONCE]]
+            await self._settle_some(ledger, some, passed_over)
+        return bool(found)
 
     async def _settle_some(
         self, ledger: Ledger, due: Sequence[tuple[str, SettlementStatus]], passed_over: PassedOver

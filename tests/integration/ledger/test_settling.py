@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import Record, Settlement, SettlementStatus
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_schemas.values import MW
@@ -103,6 +104,31 @@ async def test_a_later_reading_that_changes_an_interval_gives_another_version_an
     assert third.status is SettlementStatus.CORRECTED
     assert third.total == Decimal(540 + 135 - 66)  # half of it delivered, half of it lacking at 44
     assert third.intervals[0].amount == Decimal(270)
+
+
+async def test_what_is_said_while_a_correction_is_written_is_counted_by_the_next(tmp_path: Path) -> None:
+    """All at one moment of the log's clock: when it was logged does not tell the two apart."""
+    async with running(tmp_path, utc("16:00"), around=lambda log, _: Held(log, "Settlement")) as stage:
+        held = stage.log
+        assert isinstance(held, Held)
+        held.released.set()
+        await an_order_that_is_over(stage)
+        for quarter in range(3):
+            await say(stage, quarter)
+        stage.clock.move_to(END + 2 * HOUR)
+        await settlements(stage, 1)
+        held.reached.clear()
+        held.released.clear()
+        await say(stage, 1, seq=501, import_w=34 * MW)
+        async with asyncio.timeout(SOON_S):
+            await held.reached.wait()
+        await say(stage, 1, seq=502, import_w=40 * MW)
+        await stage.meters.following.reach_end(range(TOPICS["readings"].partitions), SOON_S)
+        held.released.set()
+        _, second, third = await settlements(stage, 3)
+
+    assert second.total == Decimal(540 + 135 - 66)
+    assert third.total == Decimal(540 - 132)
 
 
 async def test_a_reading_that_comes_while_nobody_owns_the_zone_is_found_by_the_next_owner(tmp_path: Path) -> None:
