@@ -23,6 +23,7 @@ READERS = {
     "cli/api.py": "a command is asked now",
     "cli/demo.py": "a command is asked now",
     "cli/ingest.py": "a command is asked now",
+    "cli/looking.py": "a machine is looked at now",
     "cli/progress.py": "a person looks at it",
     "cli/push.py": "a command is asked now",
     "cli/replay.py": "begins a simulation now",

@@ -67,6 +67,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "for who runs it": (
         Command("up", "gridsignal_services.cli.up", "server", "the whole stack in one process, on one folder"),
         Command("serve", "gridsignal_services.cli.serve", "kafka", "one door as a service of its own, on Kafka"),
+        Command("doctor", "gridsignal_services.cli.doctor", "server", "what is wrong on this machine, and what to do"),
         Command("demo", "gridsignal_services.cli.demo", "server", "a real day with three data centers, summed up"),
         Command("ingest", "gridsignal_services.cli.ingest", "server", "fetch market and carbon feeds"),
         Command("push", "gridsignal_services.cli.push", "server", "push prices, carbon or alerts from a file"),

@@ -26,6 +26,7 @@ REQUEST, OFFER, ORDER = (f"018f6b3c-7a00-7000-8000-00000000000{n}" for n in (1, 
 ELSEWHERE = {
     "up": "runs until it is stopped: test_up",
     "serve": "needs a cluster: tests/journey/test_several_doors",
+    "doctor": "looks at ports and folders of its own: test_doctor",
     "log": "needs a log of its own: test_log",
     "topics": "needs a cluster: tests/integration/bus",
     "schemas": "needs a registry: tests/integration/registry",
