@@ -26,6 +26,7 @@ ACTING = {
         "__main__ absence background client clock connection history homeloop ids lines outbox post pytest_plugin "
         "route shell signing subscription sync tls tokens upgrade websocket wiring"
     ),
+    "clients/python/gridsignal/agent/actuators": "__init__ command simulated",
     "clients/python/gridsignal/testing": "clock fake records rest",
     "services/gridsignal_services/access": "issuer keys_at_url refused_tokens secret_file",
     "services/gridsignal_services/audit": "keeping subtrees",

@@ -1,0 +1,67 @@
+"""Counterparts for the actuators' contract: of each, ten megawatts can be shed below a baseline of twelve."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from gridsignal.agent.actuators import Actuator, Observed
+from gridsignal.agent.actuators.command import CommandActuator
+from gridsignal.agent.actuators.simulated import Cluster, SimulatedActuator, SimulatedJob
+from gridsignal.agent.schedule import Commitment, Schedule, Stretch, net
+from gridsignal_schemas.values import KW, MW
+from tests.builders import utc
+
+CAN_W, BASELINE_W = 10 * MW, 12 * MW
+START, END = utc("18:00"), utc("18:45")
+PROGRAM = Path(__file__).with_name("site_program.py")
+
+
+@dataclass
+class Stand:
+    """A counterpart that is up, and how an agent that has just started takes it over."""
+
+    make: Callable[[], Actuator]
+    granularity_w: int = 1
+    """What it can't tell apart."""
+
+    async def reads(self, now: datetime) -> Observed:
+        """What an agent that has just started finds."""
+        actuator = self.make()
+        try:
+            return await actuator.observe(now)
+        finally:
+            await actuator.aclose()
+
+
+def scheduled(*shed_w: int, now: datetime = START, minutes: int = 45) -> Schedule:
+    """Orders of so many watts each, one over the other, from START on."""
+    ends_at = START + timedelta(minutes=minutes)
+    orders = [Commitment(f"order-{at}", START, ends_at, watts) for at, watts in enumerate(shed_w, 1)]
+    return net(orders, now, baseline=[Stretch(START - timedelta(hours=1), END + timedelta(hours=1), BASELINE_W)])
+
+
+@asynccontextmanager
+async def simulated(folder: Path) -> AsyncIterator[Stand]:
+    file = folder / "cluster.json"
+    named = {"train": (4 * MW, 0), "batch": (5 * MW, 500 * KW), "serve": (3 * MW, 1500 * KW)}
+    jobs = [SimulatedJob(name=name, power_w=w, least_w=least_w) for name, (w, least_w) in named.items()]
+    file.write_text(Cluster(jobs=jobs).model_dump_json(), "utf-8")
+    yield Stand(lambda: SimulatedActuator(file))
+
+
+@asynccontextmanager
+async def command(folder: Path) -> AsyncIterator[Stand]:
+    words = [sys.executable, "-S", "-I", str(PROGRAM), str(folder / "state.json")]
+    yield Stand(
+        lambda: CommandActuator(
+            apply=[*words, "apply", "{shed_w}", "{until}", "{reason}"], observe=[*words, "observe", "{now}"]
+        )
+    )
+
+
+STANDS = {stand.__name__: stand for stand in (simulated, command)}
