@@ -18,6 +18,7 @@ from importlib.resources import files
 from typing import Any, TypeVar
 
 from gridsignal_schemas.messages import (
+    AreaRegistration,
     Award,
     BaselineDeclaration,
     BaselineFixed,
@@ -175,6 +176,11 @@ def a_site_registration(**changes: Any) -> SiteRegistration:
     return _like(_ordinary(SiteRegistration), changes)
 
 
+def an_area_registration(**changes: Any) -> AreaRegistration:
+    """fra-1 and ber-1 behind one substation: 20 MW a minute, and 100 MW within five minutes."""
+    return _like(_ordinary(AreaRegistration), changes)
+
+
 # --- what it came to --------------------------------------------------------------------------------------------
 
 
@@ -264,6 +270,7 @@ BUILDERS: dict[str, Callable[..., Record]] = {
     "SettlementDispute": a_settlement_dispute,
     "DisputeRejected": a_dispute_rejected,
     "SiteRegistration": a_site_registration,
+    "AreaRegistration": an_area_registration,
     "Clearing": a_clearing,
     "TimerFired": a_timer_fired,
     "GridClock": a_grid_clock,

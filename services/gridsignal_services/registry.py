@@ -30,6 +30,7 @@ from gridsignal_schemas.values import (
 )
 from gridsignal_services.access import Entitlements, Principal, Role
 from gridsignal_services.access.participant_keys import Asks, Signs, faults_of_keys, signing
+from gridsignal_services.grid_areas import AreaEntry, faults_of_areas
 from gridsignal_services.settings import ConfigError
 from gridsignal_services.settlement.days import WrongPlace, public_holidays
 from gridsignal_services.settlement.methods import METHODS, MeterBeforeAfter
@@ -146,6 +147,7 @@ class Registry(Shape):
     operators: dict[Identifier, OperatorEntry] = Field(default_factory=dict)
     participants: dict[Identifier, ParticipantEntry] = Field(default_factory=dict)
     sites: dict[Identifier, SiteEntry] = Field(default_factory=dict)
+    areas: dict[Identifier, AreaEntry] = Field(default_factory=dict)
     products: dict[Name, ProductEntry] = Field(default_factory=dict)
     rules: dict[Identifier, RuleEntry] = Field(default_factory=dict)
     signers: dict[Identifier, SignerEntry] = Field(default_factory=dict)
@@ -174,6 +176,7 @@ class Registry(Shape):
             *faults_of_keys(registry.signed_for, registry.participants),
             *_faults_of_zones(registry),
             *_faults_of_sites(registry),
+            *faults_of_areas(registry.areas, registry.sites, registry.zones),
             *_faults_of_rules(registry),
         ]
         if faults := found or list(_faults_of_products(registry)):

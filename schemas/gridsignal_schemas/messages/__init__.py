@@ -24,6 +24,7 @@ from gridsignal_schemas.messages.flexibility import (
     RequestCancellation,
 )
 from gridsignal_schemas.messages.orders import (
+    AreaRegistration,
     BaselineDeclaration,
     DispatchOrder,
     MeterPoint,
@@ -87,6 +88,7 @@ __all__ = [
     "Accounting",
     "AlertAction",
     "AlertKind",
+    "AreaRegistration",
     "Award",
     "BaselineDeclaration",
     "BaselineFixed",

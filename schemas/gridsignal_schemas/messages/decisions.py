@@ -62,6 +62,12 @@ class Award(Shape):
     """The power awarded, in watts."""
     price_per_mwh: Money
     """What the power is paid with."""
+    starts_at: Timestamp | None = None
+    """When its order starts; null: as early as the request and the option let it. Of a site in an area alone."""
+    restore_not_before: Timestamp | None = None
+    """When the load may come back; null: at the order's end."""
+    max_ramp_w_per_min: Power | None = None
+    """How fast it may change; null: as the request says."""
 
 
 class Standby(Shape):
@@ -84,6 +90,10 @@ class Rejection(Shape):
     """Whose offer it is."""
     code: Code
     """The rule that stopped it."""
+    area: Identifier | None = None
+    """The area whose limit it was, where it was one's."""
+    limit: Name | None = None
+    """Which of the area's limits, by its field in AreaRegistration."""
 
 
 class Clearing(Record):

@@ -269,3 +269,28 @@ class SiteRegistration(Record):
     """+1 for each change."""
     meters: Annotated[list[SiteMeter], Field(max_length=64)] | None = None
     """All meters of the connection; null: those that speak."""
+
+
+class AreaRegistration(Record):
+    """What a part of the grid allows within one zone; appended when the registry differs from the log."""
+
+    zone: Zone
+    """The zone whose sites these are; the record's key."""
+    area: Identifier
+    """A control area, a substation, a congestion point."""
+    revision: Revision
+    """+1 for each change."""
+    sites: Annotated[list[Identifier], Field(max_length=10_000)]
+    """Its connection points in the zone, however they came into it; none: the area is no more here."""
+    share_ppm: Annotated[int, Field(ge=0, le=1_000_000)]
+    """The zone's part of the area's limits in millionths; the limits below are that part already."""
+    max_ramp_down_w_per_min: Power | None = None
+    """How fast its load may fall, in watts per minute."""
+    max_ramp_up_w_per_min: Power | None = None
+    """How fast its load may rise, in watts per minute."""
+    max_change_w: Power | None = None
+    """How much its load may fall, and how much it may rise, within window_s."""
+    window_s: Annotated[int, Field(ge=1, le=3600)] | None = None
+    """Of max_change_w, in seconds."""
+    max_import_w: Power | None = None
+    """How much its sites may draw together where more load is ordered or comes back."""

@@ -67,6 +67,17 @@ class Profile:
         """The largest sum in a period that is not empty, in watts."""
         return max(self._over(starts_at, ends_at))
 
+    def last_above(self, starts_at: datetime, ends_at: datetime, most_w: int) -> datetime | None:
+        """Until when, in a period, the sum is above so much for the last time; None where it never is.
+
+        The end of the last such stretch, which may lie beyond the period.
+        """
+        first = bisect_right(self._edges, starts_at) - 1
+        for index in range(bisect_left(self._edges, ends_at) - 1, max(first, 0) - 1, -1):
+            if self._levels[index] > most_w:  # after the last edge it is zero
+                return self._edges[index + 1] if index + 1 < len(self._edges) else ends_at
+        return None
+
     def _over(self, starts_at: datetime, ends_at: datetime) -> list[int]:
         first = bisect_right(self._edges, starts_at) - 1
         before = [0] if first < 0 else []

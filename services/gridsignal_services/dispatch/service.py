@@ -22,7 +22,7 @@ from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.position import KEY_BYTES, PositionSeal
-from gridsignal_services.dispatch.registration import register_sites
+from gridsignal_services.dispatch.registration import register
 from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.ops import Watched
 from gridsignal_services.owning.heads import Heads
@@ -121,21 +121,22 @@ class Dispatch:
     async def _become_ready(self) -> None:
         await self._replica.caught_up()
         await self._readings.following.caught_up()
-        await self._register_sites()
+        await self._register()
         self.health.set_ready(True)
         self._ready.set()
         await supervise("registration", self._keep_registered())
 
-    async def _register_sites(self) -> None:
+    async def _register(self) -> None:
         while True:
             try:
-                return await register_sites(self._replica, self._registry)
+                return await register(self._replica, self._registry)
             except LogUnavailable as away:
                 self.health.set_ready(False, f"the log is away: {away}")
                 await asyncio.sleep(_RETRY_S)
 
     def entitle(self, registry: Registry) -> None:
-        """Takes a registry, changed or not: who asks is looked up in it from now on, and its sites go onto the log."""
+        """Takes a registry, changed or not: who asks is looked up in it from now on; its sites and areas go onto the
+        log."""
         self._registry = registry
         self._door.entitle(registry)
         self._readings.entitle(registry)
@@ -149,7 +150,7 @@ class Dispatch:
         while True:
             await self._entitled.wait()
             self._entitled.clear()
-            await self._register_sites()
+            await self._register()
 
     async def drain(self) -> None:
         """Takes no more requests, answers those under way; `run` then returns."""

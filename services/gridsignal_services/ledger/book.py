@@ -14,10 +14,12 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from gridsignal_schemas.messages import (
+    AreaRegistration,
     BaselineDeclaration,
     BaselineFixed,
     DispatchOrder,
     DispatchRequest,
+    OrderState,
     RunMode,
     SiteRegistration,
 )
@@ -32,6 +34,7 @@ from gridsignal_services.ledger.entry import SetAside
 from gridsignal_services.ledger.in_turn import in_turn
 from gridsignal_services.ledger.past import Past
 from gridsignal_services.ledger.rests import Activations
+from gridsignal_services.ledger.swings import Course, Swing, ended, followed, ramps_of, swing_of
 from gridsignal_services.ledger.timers import Timers
 from gridsignal_services.ledger.tracked import (
     TrackedOffer,
@@ -45,6 +48,8 @@ KEPT = timedelta(seconds=LIMITS.kept_when_over_s)
 
 
 _ENDLESS = -1
+_LOOKS_BACK = timedelta(hours=1)
+"""As far as the longest window of an area."""
 
 
 def _days(order: DispatchOrder) -> Iterable[int]:
@@ -52,6 +57,10 @@ def _days(order: DispatchOrder) -> Iterable[int]:
     if order.ends_at is None:
         return (_ENDLESS,)
     return range((order.starts_at - EPOCH).days, (order.ends_at - EPOCH).days + 1)
+
+
+def _is_dry(order: DispatchOrder) -> bool:
+    return order.run_mode is RunMode.DRY_RUN
 
 
 class Fixed(NamedTuple):
@@ -85,6 +94,11 @@ class Book:
     baselines_owed: dict[tuple[str, str], str] = field(default_factory=dict)
     """Those that have to be fixed, with the participant of each, the longest first."""
     sites: dict[str, SiteRegistration] = field(default_factory=dict)
+    areas: dict[tuple[str, str], AreaRegistration] = field(default_factory=dict)
+    """By zone and name; those that have ended, too."""
+    areas_of_site: dict[str, dict[tuple[str, str], None]] = field(default_factory=dict)
+    swings: dict[str, dict[str, Swing]] = field(default_factory=dict)
+    """What each site does, by its orders; those that are over until all of it has happened, and it has another."""
     declared: dict[str, list[Declared]] = field(default_factory=dict)
     set_aside: dict[str, dict[str, SetAside]] = field(default_factory=dict)
     """Of each participant by offer id, the oldest first."""
@@ -170,6 +184,35 @@ class Book:
         active = self._active_of(tracked)
         active.drop(self.now)
         active.add(tracked.block())
+        self._drop_swings(order.site)
+        self.hold(order.site, order.order_id, swing_of(self.course_of(tracked), is_dry=_is_dry(order)))
+
+    def hold(self, site: str, name: str, swing: Swing) -> None:
+        """From now on the site's areas count this."""
+        self.swings.setdefault(site, {})[name] = swing
+
+    def follow(self, tracked: TrackedOrder) -> None:
+        """The order has another power or end: what its site does from now on is another."""
+        order = tracked.order
+        if (before := self.swings.get(order.site, {}).get(order.order_id)) is not None:
+            self.hold(order.site, order.order_id, followed(before, self.course_of(tracked), self.now))
+
+    def course_of(self, tracked: TrackedOrder) -> Course:
+        """How an order's site is to follow it."""
+        order = tracked.order
+        offer = self.offers.get(tracked.offer_key) if tracked.offer_key else None
+        option = None if offer is None else offer.option_named(order.option or "")
+        there, back = ramps_of(order.direction, option, order.power_w, order.max_ramp_w_per_min)
+        restores_at = order.ends_at and max(order.ends_at, order.restore_not_before or order.ends_at)
+        rebound = None if offer is None else offer.offer.flexibility.rebound
+        return Course(order.direction, tracked.power_w, order.starts_at, restores_at, there, back, rebound)
+
+    def _drop_swings(self, site: str) -> None:
+        held = {
+            name: swing for name, swing in self.swings.pop(site, {}).items() if swing.until > self.now - _LOOKS_BACK
+        }
+        if held:
+            self.swings[site] = held
 
     def change_order(self, tracked: TrackedOrder, order: DispatchOrder) -> None:
         """Its next revision, which may end at another time."""
@@ -182,6 +225,8 @@ class Book:
         if tracked.state not in ORDER_NEVER_HELD and tracked.block() != before:
             self._active_of(tracked).remove(before)
             self._active_of(tracked).add(tracked.block())
+        if not is_over:
+            self.follow(tracked)
 
     def end_order(self, tracked: TrackedOrder) -> None:
         """An order that is over holds nothing of its site any more; one that never held was no activation either."""
@@ -191,10 +236,22 @@ class Book:
             del self.live_of[who][tracked.order.order_id]
         if tracked.state in ORDER_NEVER_HELD:
             self._active_of(tracked).remove(tracked.block())
+        self._end_swing(tracked)
+
+    def _end_swing(self, tracked: TrackedOrder) -> None:
+        order = tracked.order
+        before = self.swings.get(order.site, {}).get(order.order_id)
+        if before is None or (tracked.state is OrderState.COMPLETED and order.ends_at and self.now >= order.ends_at):
+            return  # it comes back as it was to
+        if (swing := ended(before, self.course_of(tracked), self.now)) is not None:
+            self.hold(order.site, order.order_id, swing)
+        else:
+            del self.swings[order.site][order.order_id]
 
     def drop_order(self, order: DispatchOrder) -> None:
         """One that is over is found here no more."""
         self._unfile(order)
+        self._drop_swings(order.site)
         del self.orders_of_site[order.site][order.order_id], self.orders[order.order_id]
 
     def _file(self, order: DispatchOrder) -> None:

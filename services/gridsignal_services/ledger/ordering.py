@@ -161,6 +161,7 @@ def _accepted(book: Book, entry: Entry, tracked: TrackedOrder, response: OrderRe
         book.offers[tracked.offer_key].power_w = tracked.accepted_w
         move_offer(book, tracked.offer_key, Event.ORDER_ACCEPTED, Decision.AWARDED)
     if tracked.accepted_w < tracked.order.power_w:
+        book.follow(tracked)
         fall_short(book, tracked.order.request_id)
 
 

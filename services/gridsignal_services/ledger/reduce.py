@@ -12,6 +12,7 @@ from typing import Any
 
 from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import (
+    AreaRegistration,
     BaselineDeclaration,
     BaselineFixed,
     Clearing,
@@ -53,6 +54,7 @@ from gridsignal_services.ledger.writers import writer_fault
 
 _RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome | Steps[Outcome]]] = {
     SiteRegistration: sites.register,
+    AreaRegistration: sites.register_area,
     BaselineDeclaration: sites.declare,
     DispatchRequest: requesting.request,
     RequestCancellation: requesting.cancel,

@@ -1,11 +1,11 @@
-"""Sites and their baselines, as the log tells them."""
+"""Sites, their areas and their baselines, as the log tells them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
 
-from gridsignal_schemas.messages import BaselineDeclaration, SiteRegistration
+from gridsignal_schemas.messages import AreaRegistration, BaselineDeclaration, SiteRegistration
 from gridsignal_schemas.rules.baselines import (
     FOR_EVER,
     NEVER_LOGGED,
@@ -38,6 +38,23 @@ def register(book: Book, entry: Entry, site: SiteRegistration) -> Outcome:
     book.sites[site.site] = site
     for order in book.live_orders(book.live_of_site.get(site.site, ())):
         order.capacity_w = max(order.capacity_w or 0, site.capacity_w)
+    return Outcome(True, receipt=receipt_of(book.now, entry))
+
+
+def register_area(book: Book, entry: Entry, area: AreaRegistration) -> Outcome:
+    """A new area, or the next revision of one: what is ordered stays, what is decided from now on goes by it."""
+    key = area.zone, area.area
+    known = book.areas.get(key)
+    if known is not None and area.revision <= known.revision:
+        expected = f"expected a revision above {known.revision}, got {area.revision}"
+        return Outcome(False, (fault("REVISION", "/revision", expected),))
+    for site in known.sites if known is not None else ():
+        book.areas_of_site[site].pop(key, None)
+        if not book.areas_of_site[site]:
+            del book.areas_of_site[site]
+    for site in area.sites:
+        book.areas_of_site.setdefault(site, {})[key] = None
+    book.areas[key] = area
     return Outcome(True, receipt=receipt_of(book.now, entry))
 
 
