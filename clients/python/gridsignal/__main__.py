@@ -51,6 +51,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("respond", "gridsignal.cli.respond", "cli", "accept or refuse an order, report how it goes"),
         Command("key", "gridsignal.cli.key", "cli,signing", "make a key to sign with, or show its public half"),
         Command("meter", "gridsignal.cli.meter", "cli", "report what a meter showed"),
+        Command("agent", "gridsignal.cli.agent", "agent", "turn orders into watts, and prove it"),
         Command("report", "gridsignal_services.cli.report", "server", "a month's energy, matched hour by hour"),
     ),
     "for a grid operator": (

@@ -33,6 +33,7 @@ ELSEWHERE = {
     "demo": "plays a day: tests/journey/test_the_demo_tells_the_truth",
     "ingest": "reads public feeds: test_ingest_commands",
     "push": "test_ingest_commands",
+    "agent": "runs until it is stopped: tests/journey/test_the_agent",
     "completion": "tests/integration/test_client_commands",
 }
 """Commands whose examples are parsed here and run there."""

@@ -85,7 +85,7 @@ def open_grid(
     try:
         return gridsignal.connect(
             args.url,
-            token=_token(args.token_file),
+            token=token_source(args.token_file),
             site=None if to_read else getattr(args, "site", None),
             outbox=MEMORY,
             limits=gridsignal.Limits(first_connect_s=5.0),
@@ -101,7 +101,7 @@ def archive(args: argparse.Namespace) -> Archive:
     """The dispatch door that these options describe; a command that has `--site` asks about one."""
     if not getattr(args, "site", True):
         raise gridsignal.UsageError("--site is missing (or GRIDSIGNAL_SITE).")
-    tokens, secured = Tokens(_token(args.token_file), answer_s=_ANSWER_S), context(**files_of(args))
+    tokens, secured = Tokens(token_source(args.token_file), answer_s=_ANSWER_S), context(**files_of(args))
     try:
         return Archive(args.api, tokens, context=secured, timeout_s=_ANSWER_S, allow_plaintext=plaintext_allowed())
     except gridsignal.UsageError as wrong:
@@ -208,7 +208,8 @@ def tell(message: str) -> None:
     print("gridsignal: " + "\n".join(map(printable, message.split("\n"))), file=sys.stderr)
 
 
-def _token(file: Path | None) -> str | Callable[[], str]:
+def token_source(file: Path | None) -> str | Callable[[], str]:
+    """The token of a file, which is read again for each connection, or of the environment. Raises UsageError."""
     token = bearer(file)
     return token if file is None else TokenFile(file, bearer)
 

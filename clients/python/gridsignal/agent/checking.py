@@ -1,0 +1,73 @@
+"""Tries everything that an agent will need, one after the other, and moves nothing.
+
+Bounded: each look by its part's own time. When full: nothing is kept. Conflates: nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+import gridsignal
+from gridsignal.agent.actuators import Actuator
+from gridsignal.agent.config import Config
+from gridsignal.agent.kept import Kept
+from gridsignal.agent.meters import Meter
+from gridsignal.agent.running import Connect
+from gridsignal.clock import wall
+from gridsignal.errors import GridsignalError
+
+
+class Finding(NamedTuple):
+    """One thing that was tried."""
+
+    what: str
+    works: bool
+    said: str
+
+
+async def findings(config: Config, connect: Connect, actuator: Actuator, meter: Meter | None) -> AsyncIterator[Finding]:
+    """What works, in the order in which it is tried."""
+    yield await _tried("state", lambda: _state(config))
+    now = wall()
+    try:
+        async with connect() as grid:
+            yield Finding("gateway", True, f"{config.url}, grid time {grid.now():%Y-%m-%d %H:%M:%SZ}")
+            now = grid.now()
+            yield await _tried("orders", lambda: _orders(grid))
+            yield await _tried("dispatch stream", lambda: _stream(grid))
+    except gridsignal.GridsignalError as failed:
+        yield Finding("gateway", False, str(failed))
+    yield await _tried(f"actuator {config.actuator.kind}", lambda: actuator.check(now))
+    with suppress(GridsignalError):
+        await actuator.aclose()
+    if meter is None:
+        yield Finding("meter", True, "none is configured: orders are applied, and not verified")
+    else:
+        yield await _tried("meter", lambda: meter.check(now))
+
+
+async def _tried(what: str, look: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        return Finding(what, True, await look())
+    except GridsignalError as failed:
+        return Finding(what, False, str(failed))
+
+
+async def _state(config: Config) -> str:
+    kept = Kept(config.state / "agent.db")
+    try:
+        return f"{config.state}, {len(kept.orders())} orders in hand"
+    finally:
+        kept.close()
+
+
+async def _orders(grid: gridsignal.Grid) -> str:
+    return f"{len(await grid.orders())} of the site that are not over"
+
+
+async def _stream(grid: gridsignal.Grid) -> str:
+    async with grid.subscribe("dispatch", snapshot=False):
+        await grid.ping()
+        return "may be read"

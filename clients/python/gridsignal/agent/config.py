@@ -1,0 +1,265 @@
+"""The agent's configuration: a TOML file as text in, checked values out, each fault with where, expected and got.
+
+A decision: no file is opened here, no counterpart asked. Paths are as they are written, from the agent's own folder.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from gridsignal.agent.actuators.command import faults_of
+from gridsignal.agent.orders import Patience
+from gridsignal.agent.schedule import Manner
+from gridsignal.agent.web import address
+from gridsignal.errors import UsageError
+from gridsignal_schemas.messages import Workload
+from gridsignal_schemas.rules.shapes import shape_fault
+from gridsignal_schemas.values import MAX_POWER_W, Identifier
+
+MAX_FILE = 1024 * 1024
+_DAY_S = 86_400
+
+
+class WrongConfig(UsageError):
+    """The file configures no agent: each line of its text is one fault."""
+
+
+class Mode(StrEnum):
+    """Who decides, and whether anything moves."""
+
+    AUTOMATIC = "automatic"
+    """Offers, accepts and acts by itself."""
+    CONFIRM = "confirm"
+    """Offers by itself; a person accepts each order before its respond_by, and silence refuses."""
+    ADVISE = "advise"
+    """Declares and measures; says what it would offer and answer, and does neither. Nothing moves."""
+    DRY_RUN = "dry-run"
+    """Says what it would do, and sends nothing at all. Nothing moves."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _words(value: list[str]) -> list[str]:
+    if faults := faults_of(value):
+        raise ValueError("; ".join(faults))
+    return value
+
+
+def _url(value: str) -> str:
+    address(value)
+    return value
+
+
+def _decimal(value: Any) -> Any:
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return Decimal(value)
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,4})?", value):
+        return Decimal(value)
+    raise ValueError(f'expected a price per MWh as text such as "89.90", got {value!r:.60}')
+
+
+File = Annotated[Path, Field(strict=False)]
+Watts = Annotated[int, Field(ge=0, le=MAX_POWER_W)]
+Seconds = Annotated[int, Field(ge=0, le=_DAY_S)]
+Period = Annotated[int, Field(ge=1, le=_DAY_S)]
+Timeout = Annotated[float, Field(gt=0, le=600, strict=False)]
+Words = Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=100), AfterValidator(_words)]
+Url = Annotated[str, AfterValidator(_url)]
+
+
+class Simulated(_Table):
+    """`kind = "simulated"`: a cluster in a file."""
+
+    kind: Literal["simulated"]
+    file: File
+
+
+class Command(_Table):
+    """`kind = "command"`: programs of the site's own."""
+
+    kind: Literal["command"]
+    apply: Words
+    observe: Words
+    timeout_s: Timeout = 30.0
+
+
+class CsvFile(_Table):
+    """`kind = "csv"`: readings that another program writes."""
+
+    kind: Literal["csv"]
+    file: File
+    time: str = "time"
+    watts: str = "watts"
+    longest_s: Period = 60
+
+
+class Prometheus(_Table):
+    """`kind = "prometheus"`: a query."""
+
+    kind: Literal["prometheus"]
+    url: Url
+    query: Annotated[str, Field(min_length=1, max_length=4096)]
+    step_s: Period = 15
+    timeout_s: Timeout = 10.0
+
+
+class MeterTable(_Table):
+    """Where readings come from, and how they are reported."""
+
+    source: Annotated[CsvFile | Prometheus, Field(discriminator="kind")]
+    name: Identifier = "main"
+    interval_s: Annotated[int, Field(ge=60, le=3600)] = 900
+    settle_s: Seconds = 30
+    """How long after an interval its reading is looked up."""
+    report: bool = True
+    """False: it verifies orders, and readings are reported by somebody else."""
+    window_s: Annotated[int, Field(ge=1, le=3600)] = 60
+    """Over how long power is averaged in order to verify an order."""
+
+
+class Baseline(_Table):
+    """What the site draws if nobody asks for anything; where it is not declared here somebody else does."""
+
+    power_w: Watts
+    days: Annotated[int, Field(ge=1, le=14)] = 2
+    resolution_s: Literal[900, 3600] = 900
+
+
+class Offers(_Table):
+    """What is offered on a request to draw less."""
+
+    price_per_mwh: Annotated[Decimal, BeforeValidator(_decimal)]
+    most_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)]
+    least_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)] = 1
+    longest_s: Annotated[int, Field(ge=60, le=7 * _DAY_S)] = 4 * 3600
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
+    workload: Annotated[Workload, Field(strict=False)] = Workload.OTHER
+
+
+class OrdersTable(_Table):
+    """How orders are followed."""
+
+    lead_s: Seconds = 0
+    restore_s: Seconds = 60
+    steps: Annotated[int, Field(ge=1, le=20)] = 4
+    lease_s: Annotated[int, Field(ge=60, le=_DAY_S)] = 900
+    apply_s: Seconds = 60
+    verify_s: Seconds = 300
+    tolerance: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.05
+    answer_s: Period = 5
+    """How long before respond_by a person's silence refuses."""
+    look_s: Period = 5
+    """How often the actuator is read back."""
+    lost_s: Annotated[int, Field(ge=10, le=_DAY_S)] = 300
+    """Silence of the grid after which orders that say RESTORE are let go of."""
+    partly: bool = True
+    """Accept what is possible of an order; else refuse it."""
+
+    @property
+    def manner(self) -> Manner:
+        return Manner(self.lead_s, self.restore_s, self.steps, self.lease_s)
+
+    @property
+    def patience(self) -> Patience:
+        return Patience(self.apply_s, self.verify_s, self.tolerance)
+
+
+class Config(_Table):
+    """The whole file."""
+
+    site: Identifier
+    url: str = "ws://127.0.0.1:8081"
+    token_file: File | None = None
+    """None: GRIDSIGNAL_TOKEN."""
+    instance: Identifier = "agent"
+    state: File = Path("agent-state")
+    """The folder of the state and the outbox."""
+    mode: Annotated[Mode, Field(strict=False)] = Mode.AUTOMATIC
+    actuator: Annotated[Simulated | Command, Field(discriminator="kind")]
+    meter: MeterTable | None = None
+    baseline: Baseline | None = None
+    offers: Offers | None = None
+    orders: OrdersTable = OrdersTable()
+
+
+def config_of(text: bytes, name: str) -> Config:
+    """The configuration of a file's text. Raises WrongConfig, which names every fault with its line."""
+    if len(text) > MAX_FILE:
+        raise WrongConfig(f"{name}: expected at most {MAX_FILE} bytes, got {len(text)}")
+    try:
+        told = text.decode("utf-8-sig")
+        found = tomllib.loads(told)
+    except UnicodeDecodeError as wrong:
+        line = text[: wrong.start].count(b"\n") + 1
+        raise WrongConfig(f"{name}: line {line}: expected UTF-8 text, got a byte {text[wrong.start]:#x}") from None
+    except tomllib.TOMLDecodeError as wrong:
+        raise WrongConfig(f"{name}: expected TOML: {wrong}") from None
+    try:
+        return Config.model_validate(found)
+    except ValidationError as wrong:
+        raise WrongConfig("\n".join(_fault(error, told, name) for error in wrong.errors(include_url=False))) from None
+
+
+def _fault(error: Any, text: str, name: str) -> str:
+    """Such as `site.toml: line 7: actuator.kind: expected ..., got ...`."""
+    steps = [str(step) for step in error["loc"] if step not in _TAGS]
+    if error["type"] == "union_tag_invalid":
+        steps.append("kind")
+        message = f"expected one of {error['ctx']['expected_tags']}, got {error['ctx']['tag']!r:.60}"
+    elif error["type"] == "union_tag_not_found":
+        message = "expected a kind, got none"
+    else:
+        message = shape_fault(error).message
+    if error["type"] == "extra_forbidden":
+        message = f"expected one of {', '.join(_fields(error['loc'][:-1]))}, got {steps[-1]!r:.60}"
+    line = _line(steps, text)
+    where = f"line {line}: " if line else ""
+    return f"{name}: {where}{'.'.join(steps)}: {message}"
+
+
+_TAGS = ("simulated", "command", "csv", "prometheus")
+
+
+def _fields(loc: tuple[Any, ...]) -> list[str]:
+    """What may stand at this place."""
+    table: Any = Config
+    for step in loc:
+        found = table.model_fields.get(step) if step not in _TAGS else None
+        if found is not None:
+            table = next((each for each in _models(found.annotation) if each), table)
+        elif step in _TAGS:
+            kinds = {"simulated": Simulated, "command": Command, "csv": CsvFile, "prometheus": Prometheus}
+            table = kinds[step]
+    return list(table.model_fields)
+
+
+def _models(annotation: Any) -> list[Any]:
+    args = getattr(annotation, "__args__", ())
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for each in args for model in _models(each)]
+
+
+def _line(steps: list[str], text: str) -> int | None:
+    """The line on which the innermost of these keys stands that is written in the file."""
+    table, lines = "", text.splitlines()
+    for depth in range(len(steps), 0, -1):
+        for number, line in enumerate(lines, 1):
+            if header := re.match(r"\s*\[([A-Za-z0-9_.\" -]+)\]", line):
+                table = header[1].replace('"', "").replace(" ", "")
+                if table == ".".join(steps[:depth]):
+                    return number
+            key = re.match(r"\s*\"?([A-Za-z0-9_-]+)\"?\s*=", line)
+            if key is not None and f"{table}.{key[1]}".strip(".") == ".".join(steps[:depth]):
+                return number
+        table = ""
+    return None

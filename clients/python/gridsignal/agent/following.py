@@ -1,0 +1,201 @@
+"""Orders in hand: kept on disk, netted into one schedule, held by the actuator, read back, seen by the meter.
+
+Bounded: by what the state keeps. When full: a further order is not taken on. Conflates: looks that were missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from gridsignal.agent.actuators import Actuator, ActuatorFailed, Observed
+from gridsignal.agent.kept import Kept
+from gridsignal.agent.meters import Meter, MeterFailed
+from gridsignal.agent.orders import (
+    Due,
+    Followed,
+    Patience,
+    Stage,
+    accepted,
+    commitment_of,
+    due,
+    heard,
+    judged,
+    shares,
+    told,
+)
+from gridsignal.agent.schedule import Manner, Schedule, Slot, Stretch, net
+from gridsignal_schemas.messages import DispatchOrder, OnCommsLoss
+from gridsignal_schemas.rules.lifecycle import ORDER_OVER
+from gridsignal_schemas.values import rfc3339
+
+Say = Callable[[str], None]
+"""Tells a person one line."""
+
+
+class Follower:
+    """Follows the site's orders; it needs no connection to the grid for that."""
+
+    def __init__(
+        self,
+        actuator: Actuator,
+        meter: Meter | None,
+        kept: Kept,
+        *,
+        manner: Manner,
+        patience: Patience,
+        window_s: int,
+        baseline: Callable[[datetime], Sequence[Stretch]],
+        moves: bool,
+        say: Say,
+    ) -> None:
+        self._actuator, self._meter, self._kept = actuator, meter, kept
+        self._manner, self._patience, self._window = manner, patience, timedelta(seconds=window_s)
+        self._baseline, self._moves, self._say = baseline, moves, say
+        self._steady: tuple[Slot | None, int | None, datetime] | None = None
+        self._trouble = ""
+        self.orders: dict[str, Followed] = kept.orders()
+        """By id, those that are not over and those of which the grid has still to hear something."""
+        self.changed, self.owed = asyncio.Event(), asyncio.Event()
+        self.is_lost = False
+        """Whether the grid has not been heard of for long: orders that say RESTORE are let go of."""
+
+    # --- what the grid says --------------------------------------------------------------------------------------
+
+    def hear(self, order: DispatchOrder, now: datetime, accepted_w: int | None = None) -> None:
+        """An order as it stands. Raises StateFailed."""
+        before = self.orders.get(order.order_id)
+        if before is None and order.state in ORDER_OVER:
+            return
+        self._put(heard(before, order, accepted_w), now)
+
+    def accept(self, order: DispatchOrder, watts: int, now: datetime) -> None:
+        """The log has the site's acceptance of so much. Raises StateFailed."""
+        before = self.orders.get(order.order_id) or Followed(order=order)
+        if before.stage is Stage.RECEIVED:  # else the order itself has said so already
+            self._put(accepted(before, watts), now)
+
+    def let_go(self, order_id: str, now: datetime) -> None:
+        """The grid knows of this order no more. Raises StateFailed."""
+        if (followed := self.orders.get(order_id)) is not None:
+            ends_at = followed.order.ends_at
+            has_ended = ends_at is not None and ends_at <= now
+            self._put((followed.at_its_end() if has_ended else followed.so(stage=Stage.OVER)).so(told_w=0), now)
+
+    def reports(self) -> list[tuple[Followed, Due]]:
+        """What the grid has still to be told."""
+        return [(followed, report) for followed in self.orders.values() if (report := due(followed)) is not None]
+
+    def reported(self, order_id: str, report: Due, now: datetime) -> None:
+        """The log has it. Raises StateFailed."""
+        if (followed := self.orders.get(order_id)) is not None:
+            self._put(told(followed, report), now)
+
+    # --- what the site does --------------------------------------------------------------------------------------
+
+    def schedule(self, now: datetime, *, without: str | None = None) -> Schedule:
+        """What the site holds itself to from now on; without one of its orders."""
+        bound = (commitment_of(each) for name, each in self.orders.items() if name != without and not self._lost(each))
+        return net(filter(None, bound), now, manner=self._manner, baseline=self._baseline(now))
+
+    async def observe(self, now: datetime) -> Observed:
+        """What is in effect. Raises ActuatorFailed."""
+        return await self._actuator.observe(now)
+
+    async def look(self, now: datetime) -> datetime | None:
+        """Makes the schedule hold, reads back, asks the meter, and says what has changed by that.
+
+        Returns when the schedule changes next. Raises StateFailed.
+        """
+        schedule = self.schedule(now)
+        slot = schedule.at(now)
+        observed = await self._reconcile(schedule, now)
+        drawn_w = await self._drawn_w(slot, observed, now)
+        wanted_w = slot.shed_w if slot is not None else 0
+        cap_w = slot.cap_w if slot is not None else None
+        running = list(self.orders.values())
+        at_meter = None if drawn_w is None or cap_w is None else shares(drawn_w - cap_w, running, now)
+        missing_w = wanted_w if observed is None else wanted_w - observed.shed_w
+        applied = at_meter if observed is None and at_meter is not None else shares(missing_w, running, now)
+        for each in running:
+            name = each.order.order_id
+            metered_w = None if at_meter is None else at_meter.get(name, 0)
+            found = judged(each, now, applied_w=applied.get(name, 0), metered_w=metered_w, patience=self._patience)
+            if found.stage is Stage.RESTORING and not self._parts(found, now):
+                found = found.so(stage=Stage.OVER)
+            if found != each:
+                self._put(found, now)
+        ends = [each.order.ends_at for each in self.orders.values() if each.order.ends_at and each.order.ends_at > now]
+        return min((moment for moment in (schedule.changes_after(now), *ends) if moment), default=None)
+
+    async def _reconcile(self, schedule: Schedule, now: datetime) -> Observed | None:
+        """What is in effect after the schedule was applied; None where the actuator does not answer."""
+        try:
+            if self._moves:
+                for action in await self._actuator.apply(schedule, now):
+                    self._say(f"{action.what} ({action.reason})")
+            observed = await self._actuator.observe(now)
+        except ActuatorFailed as failed:
+            self._tell_trouble(str(failed))
+            return None
+        self._tell_trouble("")
+        return observed
+
+    async def _drawn_w(self, slot: Slot | None, observed: Observed | None, now: datetime) -> int | None:
+        """The mean power of the last window, where the same has held for all of it; None where it is not known."""
+        in_effect = None if observed is None else observed.shed_w
+        if self._steady is None or self._steady[:2] != (slot, in_effect):
+            same = self._steady is not None and _same_power(self._steady[0], slot) and self._steady[1] == in_effect
+            self._steady = (slot, in_effect, self._steady[2] if same and self._steady else now)
+        since = self._steady[2]
+        if self._meter is None or slot is None or now - self._window < since:
+            return None
+        try:
+            return await self._meter.mean_w(now - self._window, now)
+        except MeterFailed as failed:
+            self._say(f"the meter: {failed}")
+            return None
+
+    def _parts(self, followed: Followed, now: datetime) -> tuple[Slot, ...]:
+        """What one order alone still asks for."""
+        return net(
+            filter(None, [commitment_of(followed)]), now, manner=self._manner, baseline=self._baseline(now)
+        ).slots
+
+    def _lost(self, followed: Followed) -> bool:
+        return self.is_lost and followed.order.on_comms_loss is OnCommsLoss.RESTORE
+
+    def _tell_trouble(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._say(f"the actuator: {trouble or 'answers again'}")
+        self._trouble = trouble
+
+    def _put(self, followed: Followed, now: datetime) -> None:
+        name = followed.order.order_id
+        before = self.orders.get(name)
+        if before == followed:
+            return
+        is_done = followed.stage is Stage.OVER and due(followed) is None
+        self._kept.keep(followed, now, is_done=is_done)
+        if is_done:
+            self.orders.pop(name, None)
+        else:
+            self.orders[name] = followed
+        if before is None or (before.stage, before.binds_w) != (followed.stage, followed.binds_w):
+            self._say(f"order {name}: {described(followed)}")
+        self.changed.set()
+        if due(followed) is not None:
+            self.owed.set()
+
+
+def described(followed: Followed) -> str:
+    """Where it stands, for people."""
+    order = followed.order
+    until = "until it is released" if order.ends_at is None else f"to {rfc3339(order.ends_at)}"
+    watts = f"{followed.binds_w} W of {order.power_w} W" if followed.is_live else f"{order.power_w} W"
+    return f"{followed.stage}, {watts} from {rfc3339(order.starts_at)} {until}"
+
+
+def _same_power(one: Slot | None, other: Slot | None) -> bool:
+    return one is not None and other is not None and (one.shed_w, one.baseline_w) == (other.shed_w, other.baseline_w)

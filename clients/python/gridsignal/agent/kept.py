@@ -1,0 +1,132 @@
+"""What the agent knows lies on disk before it acts on it: orders and their states, questions to people, readings sent.
+
+SQLite, one file: the agent that runs has it, and whoever answers a question opens it beside.
+Bounded: MOST_ORDERS that are not over; those over are forgotten after a week. When full: `keep` raises StateFailed.
+Conflates: nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from gridsignal.agent.orders import Followed, Stage
+from gridsignal.errors import GridsignalError
+from gridsignal_schemas.messages import TOLERANT
+from gridsignal_schemas.values import rfc3339
+
+MOST_ORDERS = 1000
+Answer = Literal["accept", "refuse"]
+_KEPT = timedelta(days=7)
+_PATIENCE_S = 10.0
+_TABLES = """
+CREATE TABLE IF NOT EXISTS orders (order_id TEXT PRIMARY KEY, body TEXT NOT NULL, over_at TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS questions (
+    order_id TEXT PRIMARY KEY, said TEXT NOT NULL, respond_by TEXT NOT NULL, answer TEXT, who TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS readings (meter TEXT PRIMARY KEY, until TEXT NOT NULL) STRICT;
+"""
+
+
+class StateFailed(GridsignalError):
+    """The state can't be read or written: nothing new is promised."""
+
+
+class Kept:
+    """The agent's state. Raises StateFailed, wherever the file can't be used."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        with self._told():
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))  # orders and prices: nobody else's to read
+            self._db = sqlite3.connect(file, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_TABLES)
+
+    def close(self) -> None:
+        """Gives the file free."""
+        self._db.close()
+
+    # --- orders --------------------------------------------------------------------------------------------------
+
+    def orders(self) -> dict[str, Followed]:
+        """By id, those that are not over, or of which something has still to be told."""
+        with self._told():
+            rows = self._db.execute("SELECT order_id, body FROM orders WHERE over_at IS NULL").fetchall()
+        return {name: Followed.model_validate_json(body, context=TOLERANT) for name, body in rows}
+
+    def keep(self, followed: Followed, now: datetime, *, is_done: bool = False) -> None:
+        """Returns when it is on disk. `is_done`: over, and nothing is left to be told."""
+        with self._told():
+            if not is_done and followed.stage is Stage.RECEIVED:
+                (count,) = self._db.execute("SELECT count(*) FROM orders WHERE over_at IS NULL").fetchone()
+                if count >= MOST_ORDERS:
+                    raise StateFailed(f"expected at most {MOST_ORDERS} orders that are not over, got one more")
+            over_at = rfc3339(now) if is_done else None
+            row = (followed.order.order_id, followed.model_dump_json(exclude_none=True), over_at)
+            self._db.execute("INSERT OR REPLACE INTO orders VALUES (?, ?, ?)", row)
+            if is_done:
+                self._db.execute("DELETE FROM orders WHERE over_at < ?", (rfc3339(now - _KEPT),))
+
+    # --- questions to people -------------------------------------------------------------------------------------
+
+    def ask(self, order_id: str, said: str, respond_by: datetime) -> None:
+        """Puts a question, once."""
+        with self._told():
+            row = (order_id, said, rfc3339(respond_by))
+            self._db.execute("INSERT OR IGNORE INTO questions VALUES (?, ?, ?, NULL, NULL)", row)
+
+    def answer(self, order_id: str, answer: Answer, who: str) -> bool:
+        """A person's answer; False where nothing was asked, or it was answered before."""
+        with self._told():
+            done = self._db.execute(
+                "UPDATE questions SET answer = ?, who = ? WHERE order_id = ? AND answer IS NULL",
+                (answer, who, order_id),
+            )
+        return done.rowcount == 1
+
+    def answered(self, order_id: str) -> tuple[Answer, str] | None:
+        """What a person said, and who; None so far."""
+        with self._told():
+            row = self._db.execute("SELECT answer, who FROM questions WHERE order_id = ?", (order_id,)).fetchone()
+        return None if row is None or row[0] is None else (row[0], row[1])
+
+    def questions(self) -> list[tuple[str, str, str]]:
+        """Those without an answer: order, what is asked, until when."""
+        with self._told():
+            rows = self._db.execute(
+                "SELECT order_id, said, respond_by FROM questions WHERE answer IS NULL ORDER BY respond_by"
+            )
+            return rows.fetchall()
+
+    def withdraw(self, order_id: str) -> None:
+        """The question is no more."""
+        with self._told():
+            self._db.execute("DELETE FROM questions WHERE order_id = ?", (order_id,))
+
+    # --- readings ------------------------------------------------------------------------------------------------
+
+    def read_until(self, meter: str) -> datetime | None:
+        """The end of the last reading that was handed to the outbox."""
+        with self._told():
+            row = self._db.execute("SELECT until FROM readings WHERE meter = ?", (meter,)).fetchone()
+        return None if row is None else datetime.fromisoformat(row[0])
+
+    def reported(self, meter: str, until: datetime) -> None:
+        """A reading that ends then was handed to the outbox."""
+        with self._told():
+            self._db.execute("INSERT OR REPLACE INTO readings VALUES (?, ?)", (meter, rfc3339(until)))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StateFailed(f"the state {self._file} can't be used: {error}") from error

@@ -1,0 +1,307 @@
+"""The agent's loop: hears the grid, offers, answers orders, has them followed, reports what the actuator and the meter
+say of it, declares the baseline and hands on readings. All by the SDK's public calls.
+
+Orders in hand go on without the grid: what was accepted is held to its end and given back then. Stopped at any moment,
+the next run reads what is in effect, asks the log what binds it, and goes on.
+
+Bounded: one task for each order that is being answered; orders by the state. When full: a further order is refused.
+Conflates: looks that were missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from datetime import datetime, timedelta
+
+import gridsignal
+from gridsignal.agent.actuators import ActuatorFailed, Observed
+from gridsignal.agent.config import Config, Mode
+from gridsignal.agent.following import Follower, Say
+from gridsignal.agent.kept import Kept, StateFailed
+from gridsignal.agent.offering import Promise, possible_w, proposed
+from gridsignal.agent.orders import Due
+from gridsignal.agent.reporting import Readings, declared
+from gridsignal.clock import Clock
+from gridsignal.ids import answer_id
+from gridsignal_schemas.messages import (
+    Decision,
+    DispatchOrder,
+    DispatchRequest,
+    Flexibility,
+    FlexibilityKind,
+    OfferDecision,
+    OrderState,
+    RequestCancellation,
+)
+from gridsignal_schemas.rules.lifecycle import ORDER_UNANSWERED
+
+Connect = Callable[[], AbstractAsyncContextManager[gridsignal.Grid]]
+_LOST_OFFERS = (Decision.REJECTED, Decision.NOT_SELECTED, Decision.RELEASED, Decision.EXPIRED, Decision.FAILED_AWARD)
+_BINDING = (OrderState.ACCEPTED, OrderState.ACTIVE, OrderState.SUSTAINING)
+_ALONE_S = 10.0
+"""How long a start waits for the grid's clock before orders in hand are followed by this machine's."""
+_AGAIN_S = 30.0
+_POLL = timedelta(seconds=1)
+_PING_S = 30.0
+
+
+class SiteAgent:
+    """One site's agent; `run` is its life."""
+
+    def __init__(
+        self,
+        config: Config,
+        connect: Connect,
+        follower: Follower,
+        kept: Kept,
+        readings: Readings | None,
+        say: Say,
+        clock: Clock,
+    ) -> None:
+        self._config, self._connect, self._follower, self._kept = config, connect, follower, kept
+        self._readings, self._say, self._clock = readings, say, clock
+        self._connected = asyncio.Event()
+        self._promised: dict[str, Promise] = {}
+        """By request, what is offered."""
+        self._answering: dict[str, asyncio.Task[None]] = {}
+        self._refused: set[tuple[str, int, str]] = set()
+        """Reports that the grid did not take of this revision of an order."""
+
+    def now(self) -> datetime:
+        """Grid time; that of a clock of its own while the grid has not been reached."""
+        return self._clock.now()
+
+    async def run(self) -> None:
+        """Until it is cancelled. Raises what no time heals, unless orders are in hand."""
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(self._follow())
+            while True:
+                try:
+                    async with self._connect() as grid:
+                        await self._converse(grid)
+                except* gridsignal.ConnectionFailed as failed:
+                    if not self._follower.orders:
+                        following.cancel()
+                        raise
+                    self._say(f"{failed.exceptions[0]}; orders in hand go on")
+                await asyncio.sleep(_AGAIN_S)
+
+    # --- following orders, with or without the grid --------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ALONE_S):
+                await self._connected.wait()
+        while True:
+            self._follower.changed.clear()
+            now = self.now()
+            try:
+                changes_at = await self._follower.look(now)
+            except StateFailed as failed:
+                self._say(str(failed))
+                changes_at = None
+            soon = now + timedelta(seconds=self._config.orders.look_s)
+            await self._wait_until(min(soon, changes_at or soon))
+
+    async def _wait_until(self, when: datetime) -> None:
+        """Until then, or until the grid or a person has said something."""
+        waiting = [
+            asyncio.create_task(self._follower.changed.wait()),
+            asyncio.create_task(self._clock.sleep_until(when)),
+        ]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
+
+    # --- conversing with the grid --------------------------------------------------------------------------------
+
+    async def _converse(self, grid: gridsignal.Grid) -> None:
+        self._clock = grid.clock
+        await self._take_up(grid)
+        self._connected.set()
+        async with asyncio.TaskGroup() as tasks:
+            if self._config.mode is not Mode.DRY_RUN:
+                tasks.create_task(self._report(grid))
+                if self._readings is not None:
+                    tasks.create_task(self._readings.run(grid))
+                if self._config.baseline is not None:
+                    tasks.create_task(declared(grid, self._config.baseline, self._say))
+            tasks.create_task(self._listen_for_silence(grid))
+            async for signal in grid.subscribe("dispatch"):
+                self._hear(grid, tasks, signal)
+
+    async def _take_up(self, grid: gridsignal.Grid) -> None:
+        """What the log says binds the site; orders it does not know any more are let go of."""
+        orders = await grid.orders()
+        known = {status.order.order_id for status in orders}
+        for status in orders:
+            if status.binds:
+                self._follower.hear(status.order, grid.now(), status.accepted_w)
+        for name in [] if orders.more else list(self._follower.orders):
+            if name not in known:
+                self._follower.let_go(name, grid.now())
+        self._say(f"the grid is reached: {sum(status.binds for status in orders)} orders bind the site")
+        for standing in await grid.offers():
+            if standing.offer.request_id is not None:
+                option = standing.offer.options[0]
+                watts = standing.awarded_w or option.power_w
+                self._promised[standing.offer.request_id] = Promise(option.starts_at, option.ends_at, watts)
+
+    def _hear(self, grid: gridsignal.Grid, tasks: asyncio.TaskGroup, signal: gridsignal.Message) -> None:
+        try:
+            match signal:
+                case DispatchRequest() as request:
+                    tasks.create_task(self._offer(grid, request))
+                case DispatchOrder(state=state) as order if state in ORDER_UNANSWERED:
+                    if order.order_id not in self._answering:
+                        self._answering[order.order_id] = tasks.create_task(self._answer(grid, order))
+                case DispatchOrder(state=state, order_id=name) as order:
+                    self._follower.hear(order, grid.now())
+                    if state not in _BINDING and (asked := self._answering.get(name)) is not None:
+                        asked.cancel()
+                case gridsignal.OrderOver(order=order):
+                    self._follower.let_go(order.order_id, grid.now())
+                case OfferDecision(decision=decision, request_id=str(request_id)) if decision in _LOST_OFFERS:
+                    self._promised.pop(request_id, None)
+                case RequestCancellation(request_id=request_id):
+                    self._promised.pop(request_id, None)
+                case _:
+                    pass
+        except StateFailed as failed:
+            self._say(str(failed))
+
+    async def _listen_for_silence(self, grid: gridsignal.Grid) -> None:
+        heard_at = grid.now()
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PING_S):
+                    await grid.ping()
+                heard_at = grid.now()
+            is_lost = grid.now() - heard_at > timedelta(seconds=self._config.orders.lost_s)
+            if is_lost != self._follower.is_lost:
+                self._say(
+                    "the grid is silent: orders that say so are let go of" if is_lost else "the grid is heard again"
+                )
+                self._follower.is_lost = is_lost
+                self._follower.changed.set()
+            await grid.clock.sleep_until(grid.now() + timedelta(seconds=_PING_S))
+
+    # --- offers --------------------------------------------------------------------------------------------------
+
+    async def _offer(self, grid: gridsignal.Grid, request: DispatchRequest) -> None:
+        """An offer on a request; the same from every run, for its id follows from the request."""
+        offers = self._config.offers
+        if offers is None or request.request_id in self._promised:
+            return
+        observed = await self._observed(grid)
+        if observed is None:
+            return
+        proposal = proposed(request, offers, self._promised.values(), observed.room_w, grid.now())
+        if not proposal.watts:
+            self._say(f"request {request.request_id}: no offer, {proposal.why_not}")
+            return
+        what = f"{proposal.watts} W at {offers.price_per_mwh} {offers.currency}/MWh"
+        if self._config.mode in (Mode.ADVISE, Mode.DRY_RUN):
+            self._say(f"request {request.request_id}: would offer {what}")
+            return
+        self._promised[request.request_id] = Promise(request.starts_at, request.ends_at, proposal.watts)
+        name = answer_id(request.request_id, request.revision, {"site": self._config.site})
+        shed = Flexibility(kind=FlexibilityKind.SHED, workload=offers.workload)
+        try:
+            await grid.offer(request, proposal.watts, offers.price_per_mwh, offer_id=name, flexibility=shed)
+            self._say(f"request {request.request_id}: offered {what}")
+        except gridsignal.Conflict:
+            self._say(f"request {request.request_id}: an earlier run has offered")
+        except (gridsignal.DeadlinePassed, gridsignal.Refused, gridsignal.UsageError) as refused:
+            self._promised.pop(request.request_id, None)
+            self._say(f"request {request.request_id}: no offer: {refused}")
+
+    # --- answers -------------------------------------------------------------------------------------------------
+
+    async def _answer(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
+        try:
+            if self._config.mode in (Mode.ADVISE, Mode.DRY_RUN):
+                self._say(f"order {order.order_id}: {order.power_w} W by {order.respond_by:%H:%MZ}, not answered")
+                return
+            await self._decide(grid, order)
+        except (gridsignal.Refused, gridsignal.DeadlinePassed) as refused:
+            self._say(f"order {order.order_id}: the answer was not taken: {refused}")
+        finally:
+            self._answering.pop(order.order_id, None)
+
+    async def _decide(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
+        name, who = order.order_id, None
+        if self._config.mode is Mode.CONFIRM:
+            who = await self._ask(grid, order)
+            if who is None:
+                await grid.refuse(order, "NO_CONFIRMATION", "nobody confirmed it in time")
+                self._say(f"order {name}: refused, nobody confirmed it")
+                return
+        try:
+            self._follower.hear(order, grid.now())
+        except StateFailed as failed:
+            await grid.refuse(order, "NO_STATE", str(failed)[:200])
+            return
+        observed = await self._observed(grid)
+        watts = 0
+        if observed is not None:
+            watts = possible_w(order, observed, self._follower.schedule(grid.now(), without=name))
+        if not watts or (watts < order.power_w and not self._config.orders.partly):
+            await grid.refuse(order, "NOT_POSSIBLE", f"{watts} W are possible", actor=who)
+            self._say(f"order {name}: refused, {watts} W of {order.power_w} W are possible")
+            self._follower.let_go(name, grid.now())
+            return
+        await grid.accept(order, None if watts == order.power_w else watts, actor=who)
+        self._follower.accept(order, watts, grid.now())
+
+    async def _ask(self, grid: gridsignal.Grid, order: DispatchOrder) -> str | None:
+        """Who has confirmed the order; None where a person refused it, or nobody answered."""
+        last = order.respond_by - timedelta(seconds=self._config.orders.answer_s)
+        said = f"{order.power_w} W {order.direction} from {order.starts_at:%Y-%m-%d %H:%MZ}"
+        self._kept.ask(order.order_id, said, last)
+        self._say(
+            f"order {order.order_id}: {said}? Answer by {last:%H:%M:%SZ}: gridsignal agent answer {order.order_id}"
+        )
+        while (found := self._kept.answered(order.order_id)) is None and grid.now() < last:
+            await grid.clock.sleep_until(min(last, grid.now() + _POLL))
+        self._kept.withdraw(order.order_id)
+        return found[1] if found is not None and found[0] == "accept" else None
+
+    async def _observed(self, grid: gridsignal.Grid) -> Observed | None:
+        try:
+            return await self._follower.observe(grid.now())
+        except ActuatorFailed as failed:
+            self._say(f"the actuator: {failed}")
+            return None
+
+    # --- reports -------------------------------------------------------------------------------------------------
+
+    def _owed(self) -> list[tuple[DispatchOrder, Due]]:
+        found = ((followed.order, report) for followed, report in self._follower.reports())
+        return [each for each in found if (each[0].order_id, each[0].revision, each[1].report) not in self._refused]
+
+    async def _report(self, grid: gridsignal.Grid) -> None:
+        """Tells the grid what it does not know yet; what is on disk says what that is, after a restart too."""
+        while True:
+            self._follower.owed.clear()
+            for order, report in self._owed():
+                said = {"reason_code": report.reason_code, "reason": report.reason}
+                try:
+                    await grid.report(order, report.report, available_w=report.available_w, **said)
+                    self._follower.reported(order.order_id, report, grid.now())
+                except gridsignal.TooEarly:
+                    await grid.clock.sleep_until(order.starts_at)
+                except gridsignal.Refused as refused:
+                    self._refused.add((order.order_id, order.revision, report.report))
+                    self._say(f"order {order.order_id}: {report.report} was not taken: {refused}")
+                    if report.report == "COMPLETED":
+                        self._follower.let_go(order.order_id, grid.now())
+                except StateFailed as failed:
+                    self._say(str(failed))
+                    await grid.clock.sleep_until(grid.now() + timedelta(seconds=self._config.orders.look_s))
+            if not self._owed():
+                await self._follower.owed.wait()

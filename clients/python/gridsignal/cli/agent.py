@@ -1,0 +1,122 @@
+"""`gridsignal agent`: what runs beside a site's schedulers, and turns orders into watts."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import json
+import signal
+import sys
+from pathlib import Path
+
+from gridsignal.__main__ import FAILED, OK, USAGE
+from gridsignal.agent.assembling import actuator_of, agent_of, connection_of, meter_of
+from gridsignal.agent.checking import findings
+from gridsignal.agent.config import Config, config_of
+from gridsignal.agent.kept import Kept
+from gridsignal.cli.arguments import Arguments, give_examples, identifier
+from gridsignal.cli.connection import code_of, tell, token_source
+from gridsignal.cli.tables import printable, show_rows
+from gridsignal.errors import GridsignalError, UsageError
+
+EXAMPLE = """\
+examples:
+  gridsignal agent check --config site.toml
+  gridsignal agent run --config site.toml
+  gridsignal agent answer ORDER_ID accept --config site.toml
+
+What an agent has in hand lies on disk: it may be stopped and started again at any time.
+"""
+
+
+def parser() -> Arguments:
+    """The command's arguments."""
+    arguments = Arguments(
+        prog="gridsignal agent",
+        description="Offer a site's flexible load, follow its orders, and prove what was done.",
+        epilog=EXAMPLE,
+    )
+    actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
+    run_ = actions.add_parser("run", help="offer, answer, act and report until it is stopped")
+    check = actions.add_parser("check", help="try every connection, permission and meter; nothing moves")
+    check.add_argument("--json", action="store_true", help="one JSON object a line")
+    answer = actions.add_parser("answer", help="confirm an order or refuse it, in mode confirm; without one, list them")
+    answer.add_argument("order", nargs="?", type=identifier, metavar="ORDER_ID")
+    answer.add_argument("answer", nargs="?", choices=("accept", "refuse"), metavar="accept|refuse")
+    for action in (run_, check, answer):
+        action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's configuration")
+    give_examples(actions, EXAMPLE)
+    return arguments
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    try:
+        config = config_of(args.config.read_bytes(), args.config.name)
+        if args.action == "answer":
+            return _answer(args, config)
+        work = _run(config) if args.action == "run" else _check(args, config)
+        return asyncio.run(work)
+    except GridsignalError as error:
+        tell(str(error))
+        return code_of(error)
+
+
+async def _run(config: Config) -> int:
+    """0 when it was stopped in order: what is in effect stays, and the next run goes on with it."""
+    with agent_of(config, connection_of(config, token_source(config.token_file)), _say) as agent:
+        running = asyncio.create_task(agent.run())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+        _say(f"agent of {config.site}, {config.mode}")
+        try:
+            await running
+        except asyncio.CancelledError:
+            _say("stopped; what is in effect stays, and ends at its time")
+        except BaseExceptionGroup as failed:
+            raise _first(failed) from failed
+    return OK
+
+
+def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first; the rest followed from it."""
+    error: BaseException = failed
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _check(args: argparse.Namespace, config: Config) -> int:
+    meter = None if config.meter is None else meter_of(config.meter)
+    connect = connection_of(config, token_source(config.token_file), wait_s=5.0)
+    found = [each async for each in findings(config, connect, actuator_of(config.actuator), meter)]
+    if args.json:
+        for each in found:
+            print(json.dumps(each._asdict()))
+    else:
+        rows = [(each.what, "works" if each.works else "FAILS", each.said) for each in found]
+        show_rows(config.site, ("what", "", "found"), rows)
+    return OK if all(each.works for each in found) else FAILED
+
+
+def _answer(args: argparse.Namespace, config: Config) -> int:
+    kept = Kept(config.state / "agent.db")
+    try:
+        if args.order is None:
+            for order_id, said, respond_by in kept.questions():
+                print(printable(f"{order_id}  {said}, until {respond_by}"))
+            return OK
+        if args.answer is None:
+            raise UsageError("expected accept or refuse after the order, got nothing")
+        if kept.answer(args.order, args.answer, f"person:{getpass.getuser()}"):
+            print(f"{args.order}: {args.answer}")
+            return OK
+        tell(f"expected an order that waits for an answer, got {args.order}")
+        return USAGE
+    finally:
+        kept.close()
+
+
+def _say(line: str) -> None:
+    print(printable(line), file=sys.stderr, flush=True)
