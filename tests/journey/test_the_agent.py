@@ -84,7 +84,13 @@ async def test_two_orders_add_at_the_actuator_and_kill_nine_in_their_middle_chan
     world: World, kind: str, tmp_path: Path
 ) -> None:
     agent, taken = AgentProgram(kind, world, tmp_path), Taken(world.stack.replica)
+    try:
+        await _lives_through_two_orders(world, agent, taken, kind)
+    finally:
+        await agent.kill()
 
+
+async def _lives_through_two_orders(world: World, agent: AgentProgram, taken: Taken, kind: str) -> None:
     async def reach(clock: str) -> datetime:
         await world.reach(utc(clock))
         agent.time(utc(clock))
@@ -129,4 +135,3 @@ async def test_two_orders_add_at_the_actuator_and_kill_nine_in_their_middle_chan
         (OrderState.COMPLETED, each.order.power_w) for each in orders
     ]
     assert not taken.all(OrderResponse, response="UNAVAILABLE")
-    await agent.kill()

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+from joserfc.jwk import ECKey
+
 from gridsignal.agent.actuators import Actuator, Observed
 from gridsignal.agent.actuators.command import CommandActuator
+from gridsignal.agent.actuators.dsx_flex import Bus, DsxFlexActuator, Keys
 from gridsignal.agent.actuators.simulated import Cluster, SimulatedActuator, SimulatedJob
+from gridsignal.agent.actuators.webhook import WebhookActuator
 from gridsignal.agent.schedule import Commitment, Schedule, Stretch, net
 from gridsignal_schemas.values import KW, MW
 from tests.builders import utc
+from tests.contract.agent import factory
+from tests.contract.agent.receiver import receiver
+from tests.patience import SOON_S
 
 CAN_W, BASELINE_W = 10 * MW, 12 * MW
 START, END = utc("18:00"), utc("18:45")
 PROGRAM = Path(__file__).with_name("site_program.py")
+
+
+async def _as_told(now: datetime) -> None:
+    """It goes by what it is told."""
 
 
 @dataclass
@@ -26,11 +38,12 @@ class Stand:
     """A counterpart that is up, and how an agent that has just started takes it over."""
 
     make: Callable[[], Actuator]
-    granularity_w: int = 1
-    """What it can't tell apart."""
+    at: Callable[[datetime], Awaitable[None]] = _as_told
+    """Moves the counterpart's own clock, where it has one."""
 
     async def reads(self, now: datetime) -> Observed:
         """What an agent that has just started finds."""
+        await self.at(now)
         actuator = self.make()
         try:
             return await actuator.observe(now)
@@ -64,4 +77,31 @@ async def command(folder: Path) -> AsyncIterator[Stand]:
     )
 
 
-STANDS = {stand.__name__: stand for stand in (simulated, command)}
+@asynccontextmanager
+async def webhook(folder: Path) -> AsyncIterator[Stand]:
+    secret = b"between us"
+    with receiver(secret) as url:
+        yield Stand(lambda: WebhookActuator(url, secret, timeout_s=SOON_S))
+
+
+@asynccontextmanager
+async def dsx_flex(folder: Path) -> AsyncIterator[Stand]:
+    if factory.MOSQUITTO is None:
+        pytest.skip("needs mosquitto: apt-get install mosquitto")
+    ours, theirs = (ECKey.generate_key("P-256", {"kid": kid}) for kid in ("isv-1", "site1-1"))
+    with factory.broker(folder) as port:
+        bus = Bus("127.0.0.1", port, factory.ISV, factory.AGENT, factory.ISV, factory.ISV, tls=False)
+        behind = factory.Factory(port, theirs, ours, START)
+
+        async def at(now: datetime) -> None:
+            behind.now = now
+            await behind.tell()
+
+        async with behind.running():
+            yield Stand(
+                lambda: DsxFlexActuator(bus, factory.FEEDS, lambda _: BASELINE_W, Keys(ours, theirs), timeout_s=SOON_S),
+                at=at,
+            )
+
+
+STANDS = {stand.__name__: stand for stand in (simulated, command, webhook, dsx_flex)}

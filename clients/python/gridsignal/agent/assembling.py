@@ -6,12 +6,24 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import gridsignal
 from gridsignal.agent.actuators import Actuator
 from gridsignal.agent.actuators.command import CommandActuator
 from gridsignal.agent.actuators.simulated import SimulatedActuator
-from gridsignal.agent.config import Command, Config, CsvFile, MeterTable, Mode, Simulated
+from gridsignal.agent.actuators.webhook import WebhookActuator
+from gridsignal.agent.config import (
+    Baseline,
+    Command,
+    Config,
+    CsvFile,
+    DsxFlex,
+    MeterTable,
+    Mode,
+    Simulated,
+    Webhook,
+)
 from gridsignal.agent.following import Follower, Say
 from gridsignal.agent.kept import Kept
 from gridsignal.agent.meters import Meter
@@ -21,18 +33,53 @@ from gridsignal.agent.reporting import Readings
 from gridsignal.agent.running import Connect, SiteAgent
 from gridsignal.agent.schedule import Stretch
 from gridsignal.clock import Clock, GatewayClock
+from gridsignal.errors import UsageError
 from gridsignal.tokens import TokenSource
 
 _LONG = timedelta(days=7)
 
 
-def actuator_of(table: Simulated | Command) -> Actuator:
-    """What moves the site's power."""
+def actuator_of(config: Config) -> Actuator:
+    """What moves the site's power. Raises UsageError for a secret or a key that can't be read."""
+    table = config.actuator
     match table:
         case Simulated():
             return SimulatedActuator(table.file)
         case Command():
             return CommandActuator(table.apply, table.observe, timeout_s=table.timeout_s)
+        case Webhook():
+            return WebhookActuator(table.url, _secret(table.secret_file), timeout_s=table.timeout_s)
+        case DsxFlex():
+            return _dsx_flex(table, config.baseline)
+
+
+def _dsx_flex(table: DsxFlex, baseline: Baseline | None) -> Actuator:
+    try:
+        from gridsignal.agent.actuators import dsx_flex, dsx_wire
+    except ModuleNotFoundError as missing:
+        raise UsageError(f"dsx-flex needs {missing.name}: pip install 'gridsignal[dsx]'") from None
+    keys = None
+    if table.wire == "signed":
+        if table.key_file is None or table.factory_key_file is None:
+            raise UsageError(
+                "actuator: expected key_file and factory_key_file where the wire is signed, got neither or one"
+            )
+        keys = dsx_flex.Keys(dsx_flex.key_of(_secret(table.key_file)), dsx_flex.key_of(_secret(table.factory_key_file)))
+    password = None if table.password_file is None else _secret(table.password_file).decode()
+    bus = dsx_flex.Bus(table.host, table.port, table.isv, table.agent, table.user, password, table.tls)
+    feeds = [dsx_wire.Feed(feed.tag, feed.share) for feed in table.feeds]
+    power_w = None if baseline is None else baseline.power_w
+    return dsx_flex.DsxFlexActuator(bus, feeds, lambda _: power_w, keys, timeout_s=table.timeout_s)
+
+
+def _secret(file: Path) -> bytes:
+    try:
+        secret = file.read_bytes().strip()
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from None
+    if not secret:
+        raise UsageError(f"{file}: expected a secret, got an empty file")
+    return secret
 
 
 def meter_of(table: MeterTable) -> Meter:
@@ -70,7 +117,7 @@ def agent_of(config: Config, connect: Connect, say: Say, clock: Clock | None = N
             return [] if power_w is None else [Stretch(now - _LONG, now + _LONG, power_w)]
 
         follower = Follower(
-            actuator_of(config.actuator),
+            actuator_of(config),
             meter,
             kept,
             manner=config.orders.manner,

@@ -5,6 +5,7 @@ A decision: no file is opened here, no counterpart asked. Paths are as they are 
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from decimal import Decimal
@@ -89,6 +90,48 @@ class Command(_Table):
     kind: Literal["command"]
     apply: Words
     observe: Words
+    timeout_s: Timeout = 30.0
+
+
+class Webhook(_Table):
+    """`kind = "webhook"`: an address of the site's own."""
+
+    kind: Literal["webhook"]
+    url: Url
+    secret_file: File
+    timeout_s: Timeout = 10.0
+
+
+class FeedTable(_Table):
+    """A feed of a factory, and which share of the connection's power it carries."""
+
+    tag: Annotated[str, Field(min_length=1, max_length=128)]
+    share: Annotated[float, Field(gt=0, le=1, strict=False)] = 1.0
+
+
+def _whole(feeds: list[FeedTable]) -> list[FeedTable]:
+    if not math.isclose(total := sum(feed.share for feed in feeds), 1.0):
+        raise ValueError(f"expected shares that add up to 1, got {total:g}")
+    return feeds
+
+
+class DsxFlex(_Table):
+    """`kind = "dsx-flex"`: NVIDIA DSX Flex over MQTT."""
+
+    kind: Literal["dsx-flex"]
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8883
+    tls: bool = True
+    user: str | None = None
+    password_file: File | None = None
+    isv: Identifier
+    agent: Identifier
+    feeds: Annotated[list[FeedTable], Field(min_length=1, max_length=64), AfterValidator(_whole)]
+    wire: Literal["signed", "plain"] = "signed"
+    key_file: File | None = None
+    """Our private key: a JWK of P-256 with a kid."""
+    factory_key_file: File | None = None
+    """The public key of the factory's agent, likewise."""
     timeout_s: Timeout = 30.0
 
 
@@ -184,7 +227,7 @@ class Config(_Table):
     state: File = Path("agent-state")
     """The folder of the state and the outbox."""
     mode: Annotated[Mode, Field(strict=False)] = Mode.AUTOMATIC
-    actuator: Annotated[Simulated | Command, Field(discriminator="kind")]
+    actuator: Annotated[Simulated | Command | Webhook | DsxFlex, Field(discriminator="kind")]
     meter: MeterTable | None = None
     baseline: Baseline | None = None
     offers: Offers | None = None
@@ -211,7 +254,7 @@ def config_of(text: bytes, name: str) -> Config:
 
 def _fault(error: Any, text: str, name: str) -> str:
     """Such as `site.toml: line 7: actuator.kind: expected ..., got ...`."""
-    steps = [str(step) for step in error["loc"] if step not in _TAGS]
+    steps = [str(step) for step in error["loc"] if step not in _KINDS]
     if error["type"] == "union_tag_invalid":
         steps.append("kind")
         message = f"expected one of {error['ctx']['expected_tags']}, got {error['ctx']['tag']!r:.60}"
@@ -226,19 +269,25 @@ def _fault(error: Any, text: str, name: str) -> str:
     return f"{name}: {where}{'.'.join(steps)}: {message}"
 
 
-_TAGS = ("simulated", "command", "csv", "prometheus")
+_KINDS: dict[str, type[BaseModel]] = {
+    "simulated": Simulated,
+    "command": Command,
+    "webhook": Webhook,
+    "dsx-flex": DsxFlex,
+    "csv": CsvFile,
+    "prometheus": Prometheus,
+}
 
 
 def _fields(loc: tuple[Any, ...]) -> list[str]:
     """What may stand at this place."""
     table: Any = Config
     for step in loc:
-        found = table.model_fields.get(step) if step not in _TAGS else None
+        found = table.model_fields.get(step) if step not in _KINDS else None
         if found is not None:
             table = next((each for each in _models(found.annotation) if each), table)
-        elif step in _TAGS:
-            kinds = {"simulated": Simulated, "command": Command, "csv": CsvFile, "prometheus": Prometheus}
-            table = kinds[step]
+        elif step in _KINDS:
+            table = _KINDS[step]
     return list(table.model_fields)
 
 

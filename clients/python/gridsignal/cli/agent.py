@@ -90,7 +90,7 @@ def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
 async def _check(args: argparse.Namespace, config: Config) -> int:
     meter = None if config.meter is None else meter_of(config.meter)
     connect = connection_of(config, token_source(config.token_file), wait_s=5.0)
-    found = [each async for each in findings(config, connect, actuator_of(config.actuator), meter)]
+    found = [each async for each in findings(config, connect, actuator_of(config), meter)]
     if args.json:
         for each in found:
             print(json.dumps(each._asdict()))

@@ -1,0 +1,89 @@
+"""`gridsignal agent` as a person in a shell uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gridsignal.agent.actuators.simulated import Cluster, SimulatedJob
+from gridsignal.agent.kept import Kept
+from gridsignal.testing import FakeGrid
+from gridsignal_schemas.values import MW
+from tests.builders import utc
+from tests.integration.cli.conftest import clean, command, ran
+from tests.patience import SOON_S
+
+CONFIG = """
+site = "fra-1"
+url = "{url}"
+state = "state"
+[actuator]
+kind = "simulated"
+file = "cluster.json"
+"""
+
+
+@pytest.fixture
+async def fake(tmp_path: Path) -> AsyncIterator[FakeGrid]:
+    async with FakeGrid() as grid:
+        (tmp_path / "site.toml").write_text(CONFIG.format(url=grid.url), "utf-8")
+        cluster = Cluster(jobs=[SimulatedJob(name="train", power_w=4 * MW)])
+        (tmp_path / "cluster.json").write_text(cluster.model_dump_json(), "utf-8")
+        yield grid
+
+
+async def test_a_check_says_what_works_and_what_does_not_and_moves_nothing(fake: FakeGrid, tmp_path: Path) -> None:
+    words, cluster = ("agent", "check", "--config", "site.toml", "--json"), tmp_path / "cluster.json"
+    before = cluster.read_bytes()
+    done = await asyncio.to_thread(ran, words, cwd=tmp_path, GRIDSIGNAL_TOKEN=fake.token)
+    assert done.code == 0, done
+    assert [row["what"] for row in done.rows() if row["works"]] == [
+        "state", "gateway", "orders", "dispatch stream", "actuator simulated", "meter",
+    ]  # fmt: skip
+    assert cluster.read_bytes() == before
+    assert not fake.world.written
+    cluster.unlink()
+    broken = await asyncio.to_thread(ran, words, cwd=tmp_path, GRIDSIGNAL_TOKEN="wrong")
+    assert broken.code == 1
+    assert {row["what"] for row in broken.rows() if not row["works"]} == {"gateway", "actuator simulated"}
+
+
+async def test_a_typo_ends_with_two_and_its_line(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text(CONFIG.replace("[actuator]", "[actuater]"), "utf-8")
+    done = await asyncio.to_thread(ran, ("agent", "run", "--config", "site.toml"), cwd=tmp_path)
+    assert done.code == 2
+    assert "site.toml: line 5: actuater: expected one of site, url," in done.err
+
+
+async def test_an_order_is_answered_by_hand_once(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text(CONFIG.format(url="ws://127.0.0.1:1"), "utf-8")
+    kept = Kept(tmp_path / "state" / "agent.db")
+    kept.ask("order-1", "4000000 W LOAD_DECREASE", utc("17:05"))
+    listed = await asyncio.to_thread(ran, ("agent", "answer", "--config", "site.toml"), cwd=tmp_path)
+    assert listed.out.startswith("order-1  4000000 W LOAD_DECREASE, until 2024-05-12T17:05:00Z")
+    words = ("agent", "answer", "order-1", "accept", "--config", "site.toml")
+    assert [(await asyncio.to_thread(ran, words, cwd=tmp_path)).code for _ in range(2)] == [0, 2]
+    answered = kept.answered("order-1")
+    assert answered is not None
+    assert answered[0] == "accept"
+    kept.close()
+
+
+async def test_it_runs_until_it_is_stopped_and_ends_in_order(fake: FakeGrid, tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *command("agent", "run", "--config", "site.toml"),
+        cwd=tmp_path,
+        env=clean(GRIDSIGNAL_TOKEN=fake.token),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(SOON_S):
+        while b"the grid is reached" not in await process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGTERM)
+        rest = await process.stderr.read()
+        assert (await process.wait(), b"stopped" in rest, b"Traceback" in rest) == (0, True, False)
