@@ -27,7 +27,7 @@ ACTING = {
         "route shell signing subscription sync tls tokens upgrade websocket wiring"
     ),
     "clients/python/gridsignal/agent": "checking following kept reporting running web",
-    "clients/python/gridsignal/agent/actuators": "__init__ command dsx_flex simulated webhook",
+    "clients/python/gridsignal/agent/actuators": "__init__ battery command dsx_flex modbus simulated webhook",
     "clients/python/gridsignal/agent/meters": "__init__ csv_file prometheus",
     "clients/python/gridsignal/testing": "clock fake records rest",
     "services/gridsignal_services/access": "issuer keys_at_url refused_tokens secret_file",

@@ -13,6 +13,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from gridsignal.agent.actuators import Actuator, Observed
+from gridsignal.agent.actuators.battery import BatteryActuator
 from gridsignal.agent.actuators.command import CommandActuator
 from gridsignal.agent.actuators.dsx_flex import Bus, DsxFlexActuator, Keys
 from gridsignal.agent.actuators.simulated import Cluster, SimulatedActuator, SimulatedJob
@@ -21,6 +22,7 @@ from gridsignal.agent.schedule import Commitment, Schedule, Stretch, net
 from gridsignal_schemas.values import KW, MW
 from tests.builders import utc
 from tests.contract.agent import factory
+from tests.contract.agent.battery_bank import REGISTERS, UNIT, Battery
 from tests.contract.agent.receiver import receiver
 from tests.patience import SOON_S
 
@@ -104,4 +106,15 @@ async def dsx_flex(folder: Path) -> AsyncIterator[Stand]:
             )
 
 
-STANDS = {stand.__name__: stand for stand in (simulated, command, webhook, dsx_flex)}
+@asynccontextmanager
+async def battery(folder: Path) -> AsyncIterator[Stand]:
+    bank = Battery(START)
+
+    async def at(now: datetime) -> None:
+        bank.now = now
+
+    async with bank.running() as port:
+        yield Stand(lambda: BatteryActuator("127.0.0.1", port, UNIT, REGISTERS, most_w=CAN_W, timeout_s=SOON_S), at=at)
+
+
+STANDS = {stand.__name__: stand for stand in (simulated, command, webhook, dsx_flex, battery)}

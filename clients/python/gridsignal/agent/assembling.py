@@ -10,11 +10,13 @@ from pathlib import Path
 
 import gridsignal
 from gridsignal.agent.actuators import Actuator
+from gridsignal.agent.actuators.battery import BatteryActuator, Registers
 from gridsignal.agent.actuators.command import CommandActuator
 from gridsignal.agent.actuators.simulated import SimulatedActuator
 from gridsignal.agent.actuators.webhook import WebhookActuator
 from gridsignal.agent.config import (
     Baseline,
+    BatteryTable,
     Command,
     Config,
     CsvFile,
@@ -49,6 +51,10 @@ def actuator_of(config: Config) -> Actuator:
             return CommandActuator(table.apply, table.observe, timeout_s=table.timeout_s)
         case Webhook():
             return WebhookActuator(table.url, _secret(table.secret_file), timeout_s=table.timeout_s)
+        case BatteryTable():
+            registers = Registers(table.setpoint_register, table.revert_register, table.step_w)
+            where = (table.host, table.port, table.unit, registers)
+            return BatteryActuator(*where, most_w=table.most_w, timeout_s=table.timeout_s)
         case DsxFlex():
             return _dsx_flex(table, config.baseline)
 

@@ -135,6 +135,22 @@ class DsxFlex(_Table):
     timeout_s: Timeout = 30.0
 
 
+class BatteryTable(_Table):
+    """`kind = "battery"`: a battery behind Modbus TCP, and its register map."""
+
+    kind: Literal["battery"]
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 502
+    unit: Annotated[int, Field(ge=0, le=255)] = 1
+    setpoint_register: Annotated[int, Field(ge=0, le=65_534)]
+    """Of two: a signed number of steps, discharge is positive; as on the wire, from 0."""
+    revert_register: Annotated[int, Field(ge=0, le=65_534)]
+    """Of two: seconds until the device lets go of the setpoint, counting down."""
+    step_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)] = 1
+    most_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)]
+    timeout_s: Timeout = 5.0
+
+
 class CsvFile(_Table):
     """`kind = "csv"`: readings that another program writes."""
 
@@ -227,7 +243,7 @@ class Config(_Table):
     state: File = Path("agent-state")
     """The folder of the state and the outbox."""
     mode: Annotated[Mode, Field(strict=False)] = Mode.AUTOMATIC
-    actuator: Annotated[Simulated | Command | Webhook | DsxFlex, Field(discriminator="kind")]
+    actuator: Annotated[Simulated | Command | Webhook | DsxFlex | BatteryTable, Field(discriminator="kind")]
     meter: MeterTable | None = None
     baseline: Baseline | None = None
     offers: Offers | None = None
@@ -274,6 +290,7 @@ _KINDS: dict[str, type[BaseModel]] = {
     "command": Command,
     "webhook": Webhook,
     "dsx-flex": DsxFlex,
+    "battery": BatteryTable,
     "csv": CsvFile,
     "prometheus": Prometheus,
 }
