@@ -122,7 +122,8 @@ async def test_a_person_confirms_an_order_and_silence_refuses(tmp_path: Path, an
             by_hand.close()
         here.clock.move_to(order.respond_by - timedelta(seconds=4))
         response = await here.answers(order, becomes)
-        assert answer != "accept" or response.actor == "person:eve"
+        assert (response.actor == "person:eve") == (answer is not None)
+        assert response.reason_code == {"accept": "", "refuse": "REFUSED_BY_PERSON", None: "NO_CONFIRMATION"}[answer]
 
 
 async def test_what_the_meter_does_not_show_is_reported_with_the_watts_that_remain(tmp_path: Path) -> None:
@@ -153,6 +154,20 @@ async def test_what_the_meter_shows_is_verified_and_a_cancelled_request_gives_al
         here.fake.cancel(next(each.request for each in here.fake.world.ledger.asked.values()))
         await here.says("train as usual")
         assert here.cluster_w() == BASELINE_W
+
+
+async def test_an_order_that_is_changed_before_it_is_answered_is_asked_again(tmp_path: Path) -> None:
+    async with site(tmp_path, "confirm") as here:
+        order = await here.ordered(4 * MW)
+        await here.says("Answer by")
+        here.said.clear()
+        changed = here.fake.change(order, ends_at=order.starts_at + timedelta(minutes=30))
+        await here.says("Answer by")
+        by_hand = Kept(tmp_path / "state" / "agent.db")
+        assert by_hand.answer(order.order_id, "accept", "person:eve")
+        by_hand.close()
+        here.clock.move_to(order.respond_by - timedelta(seconds=10))
+        assert (await here.answers(order, "ACCEPTED")).revision == changed.revision
 
 
 @pytest.mark.parametrize("mode", ["advise", "dry-run"])

@@ -14,6 +14,7 @@ from gridsignal.agent.actuators.battery import BatteryActuator, Registers
 from gridsignal.agent.actuators.command import CommandActuator
 from gridsignal.agent.actuators.simulated import SimulatedActuator
 from gridsignal.agent.actuators.webhook import WebhookActuator
+from gridsignal.agent.answering import Answers
 from gridsignal.agent.config import (
     Baseline,
     BatteryTable,
@@ -136,6 +137,8 @@ def agent_of(config: Config, connect: Connect, say: Say, clock: Clock | None = N
         readings = None
         if meter is not None and config.meter is not None and config.meter.report:
             readings = Readings(meter, config.meter, kept, say)
-        yield SiteAgent(config, connect, follower, kept, readings, say, clock or GatewayClock())
+        yield SiteAgent(
+            config, connect, follower, Answers(config, follower, kept, say), readings, say, clock or GatewayClock()
+        )
     finally:
         kept.close()

@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from gridsignal.agent.actuators.command import faults_of
+from gridsignal.agent.config_faults import fault_in
 from gridsignal.agent.orders import Patience
 from gridsignal.agent.schedule import Manner
 from gridsignal.agent.web import address
 from gridsignal.errors import UsageError
 from gridsignal_schemas.messages import Workload
-from gridsignal_schemas.rules.shapes import shape_fault
 from gridsignal_schemas.values import MAX_POWER_W, Identifier
 
 MAX_FILE = 1024 * 1024
@@ -250,6 +250,18 @@ class Config(_Table):
     orders: OrdersTable = OrdersTable()
 
 
+_KINDS: dict[str, type[BaseModel]] = {
+    "simulated": Simulated,
+    "command": Command,
+    "webhook": Webhook,
+    "dsx-flex": DsxFlex,
+    "battery": BatteryTable,
+    "csv": CsvFile,
+    "prometheus": Prometheus,
+}
+"""By kind, what a table of that kind says."""
+
+
 def config_of(text: bytes, name: str) -> Config:
     """The configuration of a file's text. Raises WrongConfig, which names every fault with its line."""
     if len(text) > MAX_FILE:
@@ -265,67 +277,6 @@ def config_of(text: bytes, name: str) -> Config:
     try:
         return Config.model_validate(found)
     except ValidationError as wrong:
-        raise WrongConfig("\n".join(_fault(error, told, name) for error in wrong.errors(include_url=False))) from None
-
-
-def _fault(error: Any, text: str, name: str) -> str:
-    """Such as `site.toml: line 7: actuator.kind: expected ..., got ...`."""
-    steps = [str(step) for step in error["loc"] if step not in _KINDS]
-    if error["type"] == "union_tag_invalid":
-        steps.append("kind")
-        message = f"expected one of {error['ctx']['expected_tags']}, got {error['ctx']['tag']!r:.60}"
-    elif error["type"] == "union_tag_not_found":
-        message = "expected a kind, got none"
-    else:
-        message = shape_fault(error).message
-    if error["type"] == "extra_forbidden":
-        message = f"expected one of {', '.join(_fields(error['loc'][:-1]))}, got {steps[-1]!r:.60}"
-    line = _line(steps, text)
-    where = f"line {line}: " if line else ""
-    return f"{name}: {where}{'.'.join(steps)}: {message}"
-
-
-_KINDS: dict[str, type[BaseModel]] = {
-    "simulated": Simulated,
-    "command": Command,
-    "webhook": Webhook,
-    "dsx-flex": DsxFlex,
-    "battery": BatteryTable,
-    "csv": CsvFile,
-    "prometheus": Prometheus,
-}
-
-
-def _fields(loc: tuple[Any, ...]) -> list[str]:
-    """What may stand at this place."""
-    table: Any = Config
-    for step in loc:
-        found = table.model_fields.get(step) if step not in _KINDS else None
-        if found is not None:
-            table = next((each for each in _models(found.annotation) if each), table)
-        elif step in _KINDS:
-            table = _KINDS[step]
-    return list(table.model_fields)
-
-
-def _models(annotation: Any) -> list[Any]:
-    args = getattr(annotation, "__args__", ())
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for each in args for model in _models(each)]
-
-
-def _line(steps: list[str], text: str) -> int | None:
-    """The line on which the innermost of these keys stands that is written in the file."""
-    table, lines = "", text.splitlines()
-    for depth in range(len(steps), 0, -1):
-        for number, line in enumerate(lines, 1):
-            if header := re.match(r"\s*\[([A-Za-z0-9_.\" -]+)\]", line):
-                table = header[1].replace('"', "").replace(" ", "")
-                if table == ".".join(steps[:depth]):
-                    return number
-            key = re.match(r"\s*\"?([A-Za-z0-9_-]+)\"?\s*=", line)
-            if key is not None and f"{table}.{key[1]}".strip(".") == ".".join(steps[:depth]):
-                return number
-        table = ""
-    return None
+        raise WrongConfig(
+            "\n".join(fault_in(error, told, name, Config, _KINDS) for error in wrong.errors(include_url=False))
+        ) from None

@@ -54,7 +54,7 @@ class Follower:
         self._manner, self._patience, self._window = manner, patience, timedelta(seconds=window_s)
         self._baseline, self._moves, self._say = baseline, moves, say
         self._steady: tuple[Slot | None, int | None, datetime] | None = None
-        self._trouble = ""
+        self._trouble = {"actuator": "", "meter": ""}
         self.orders: dict[str, Followed] = kept.orders()
         """By id, those that are not over and those of which the grid has still to hear something."""
         self.changed, self.owed = asyncio.Event(), asyncio.Event()
@@ -137,9 +137,9 @@ class Follower:
                     self._say(f"{action.what} ({action.reason})")
             observed = await self._actuator.observe(now)
         except ActuatorFailed as failed:
-            self._tell_trouble(str(failed))
+            self._tell_trouble("actuator", str(failed))
             return None
-        self._tell_trouble("")
+        self._tell_trouble("actuator", "")
         return observed
 
     async def _drawn_w(self, slot: Slot | None, observed: Observed | None, now: datetime) -> int | None:
@@ -152,10 +152,12 @@ class Follower:
         if self._meter is None or slot is None or now - self._window < since:
             return None
         try:
-            return await self._meter.mean_w(now - self._window, now)
+            drawn_w = await self._meter.mean_w(now - self._window, now)
         except MeterFailed as failed:
-            self._say(f"the meter: {failed}")
+            self._tell_trouble("meter", str(failed))
             return None
+        self._tell_trouble("meter", "")
+        return drawn_w
 
     def _parts(self, followed: Followed, now: datetime) -> tuple[Slot, ...]:
         """What one order alone still asks for."""
@@ -166,10 +168,11 @@ class Follower:
     def _lost(self, followed: Followed) -> bool:
         return self.is_lost and followed.order.on_comms_loss is OnCommsLoss.RESTORE
 
-    def _tell_trouble(self, trouble: str) -> None:
-        if trouble != self._trouble:
-            self._say(f"the actuator: {trouble or 'answers again'}")
-        self._trouble = trouble
+    def _tell_trouble(self, of: str, trouble: str) -> None:
+        """Once, and not at each look."""
+        if trouble != self._trouble[of]:
+            self._say(f"the {of}: {trouble or 'answers again'}")
+        self._trouble[of] = trouble
 
     def _put(self, followed: Followed, now: datetime) -> None:
         name = followed.order.order_id

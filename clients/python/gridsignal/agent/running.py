@@ -16,11 +16,11 @@ from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
 
 import gridsignal
-from gridsignal.agent.actuators import ActuatorFailed, Observed
+from gridsignal.agent.answering import Answers
 from gridsignal.agent.config import Config, Mode
 from gridsignal.agent.following import Follower, Say
-from gridsignal.agent.kept import Kept, StateFailed
-from gridsignal.agent.offering import Promise, possible_w, proposed
+from gridsignal.agent.kept import StateFailed
+from gridsignal.agent.offering import Promise, proposed
 from gridsignal.agent.orders import Due
 from gridsignal.agent.reporting import Readings, declared
 from gridsignal.clock import Clock
@@ -55,12 +55,12 @@ class SiteAgent:
         config: Config,
         connect: Connect,
         follower: Follower,
-        kept: Kept,
+        answers: Answers,
         readings: Readings | None,
         say: Say,
         clock: Clock,
     ) -> None:
-        self._config, self._connect, self._follower, self._kept = config, connect, follower, kept
+        self._config, self._connect, self._follower, self._answers = config, connect, follower, answers
         self._readings, self._say, self._clock = readings, say, clock
         self._connected = asyncio.Event()
         self._promised: dict[str, Promise] = {}
@@ -157,8 +157,9 @@ class SiteAgent:
                 case DispatchRequest() as request:
                     tasks.create_task(self._offer(grid, request))
                 case DispatchOrder(state=state) as order if state in ORDER_UNANSWERED:
-                    if order.order_id not in self._answering:
-                        self._answering[order.order_id] = tasks.create_task(self._answer(grid, order))
+                    if (earlier := self._answering.get(order.order_id)) is not None:
+                        earlier.cancel()  # it was about an earlier revision
+                    self._answering[order.order_id] = tasks.create_task(self._answer(grid, order))
                 case DispatchOrder(state=state, order_id=name) as order:
                     self._follower.hear(order, grid.now())
                     if state not in _BINDING and (asked := self._answering.get(name)) is not None:
@@ -197,7 +198,11 @@ class SiteAgent:
         offers = self._config.offers
         if offers is None or request.request_id in self._promised:
             return
-        observed = await self._observed(grid)
+        now = grid.now()
+        self._promised = {
+            name: each for name, each in self._promised.items() if each.ends_at is None or now < each.ends_at
+        }
+        observed = await self._answers.observed(grid)
         if observed is None:
             return
         proposal = proposed(request, offers, self._promised.values(), observed.room_w, grid.now())
@@ -220,63 +225,12 @@ class SiteAgent:
             self._promised.pop(request.request_id, None)
             self._say(f"request {request.request_id}: no offer: {refused}")
 
-    # --- answers -------------------------------------------------------------------------------------------------
-
     async def _answer(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
         try:
-            if self._config.mode in (Mode.ADVISE, Mode.DRY_RUN):
-                self._say(f"order {order.order_id}: {order.power_w} W by {order.respond_by:%H:%MZ}, not answered")
-                return
-            await self._decide(grid, order)
-        except (gridsignal.Refused, gridsignal.DeadlinePassed) as refused:
-            self._say(f"order {order.order_id}: the answer was not taken: {refused}")
+            await self._answers.answer(grid, order)
         finally:
-            self._answering.pop(order.order_id, None)
-
-    async def _decide(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
-        name, who = order.order_id, None
-        if self._config.mode is Mode.CONFIRM:
-            who = await self._ask(grid, order)
-            if who is None:
-                await grid.refuse(order, "NO_CONFIRMATION", "nobody confirmed it in time")
-                self._say(f"order {name}: refused, nobody confirmed it")
-                return
-        try:
-            self._follower.hear(order, grid.now())
-        except StateFailed as failed:
-            await grid.refuse(order, "NO_STATE", str(failed)[:200])
-            return
-        observed = await self._observed(grid)
-        watts = 0
-        if observed is not None:
-            watts = possible_w(order, observed, self._follower.schedule(grid.now(), without=name))
-        if not watts or (watts < order.power_w and not self._config.orders.partly):
-            await grid.refuse(order, "NOT_POSSIBLE", f"{watts} W are possible", actor=who)
-            self._say(f"order {name}: refused, {watts} W of {order.power_w} W are possible")
-            self._follower.let_go(name, grid.now())
-            return
-        await grid.accept(order, None if watts == order.power_w else watts, actor=who)
-        self._follower.accept(order, watts, grid.now())
-
-    async def _ask(self, grid: gridsignal.Grid, order: DispatchOrder) -> str | None:
-        """Who has confirmed the order; None where a person refused it, or nobody answered."""
-        last = order.respond_by - timedelta(seconds=self._config.orders.answer_s)
-        said = f"{order.power_w} W {order.direction} from {order.starts_at:%Y-%m-%d %H:%MZ}"
-        self._kept.ask(order.order_id, said, last)
-        self._say(
-            f"order {order.order_id}: {said}? Answer by {last:%H:%M:%SZ}: gridsignal agent answer {order.order_id}"
-        )
-        while (found := self._kept.answered(order.order_id)) is None and grid.now() < last:
-            await grid.clock.sleep_until(min(last, grid.now() + _POLL))
-        self._kept.withdraw(order.order_id)
-        return found[1] if found is not None and found[0] == "accept" else None
-
-    async def _observed(self, grid: gridsignal.Grid) -> Observed | None:
-        try:
-            return await self._follower.observe(grid.now())
-        except ActuatorFailed as failed:
-            self._say(f"the actuator: {failed}")
-            return None
+            if self._answering.get(order.order_id) is asyncio.current_task():
+                del self._answering[order.order_id]
 
     # --- reports -------------------------------------------------------------------------------------------------
 
@@ -288,6 +242,7 @@ class SiteAgent:
         """Tells the grid what it does not know yet; what is on disk says what that is, after a restart too."""
         while True:
             self._follower.owed.clear()
+            self._refused = {each for each in self._refused if each[0] in self._follower.orders}
             for order, report in self._owed():
                 said = {"reason_code": report.reason_code, "reason": report.reason}
                 try:

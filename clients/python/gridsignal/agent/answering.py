@@ -1,0 +1,84 @@
+"""How an order is answered: as the mode says, with what the actuator can hold, by a person where one has to confirm.
+
+Bounded: by who asks for it. When full: an order that the state has no room for is refused. Conflates: nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import gridsignal
+from gridsignal.agent.actuators import ActuatorFailed, Observed
+from gridsignal.agent.config import Config, Mode
+from gridsignal.agent.following import Follower, Say
+from gridsignal.agent.kept import Answer, Kept, StateFailed
+from gridsignal.agent.offering import possible_w
+from gridsignal_schemas.messages import DispatchOrder
+
+_POLL = timedelta(seconds=1)
+_SILENCE = ("NO_CONFIRMATION", "nobody confirmed it in time")
+
+
+class Answers:
+    """Answers orders."""
+
+    def __init__(self, config: Config, follower: Follower, kept: Kept, say: Say) -> None:
+        self._config, self._follower, self._kept, self._say = config, follower, kept, say
+
+    async def answer(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
+        try:
+            if self._config.mode in (Mode.ADVISE, Mode.DRY_RUN):
+                self._say(f"order {order.order_id}: {order.power_w} W by {order.respond_by:%H:%MZ}, not answered")
+                return
+            await self._decide(grid, order)
+        except (gridsignal.Refused, gridsignal.DeadlinePassed) as refused:
+            self._say(f"order {order.order_id}: the answer was not taken: {refused}")
+
+    async def _decide(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
+        name, who = order.order_id, None
+        if self._config.mode is Mode.CONFIRM:
+            said, who = await self._ask(grid, order)
+            if said != "accept":
+                why = (
+                    ("REFUSED_BY_PERSON", "a person refused it") if said else ("NO_CONFIRMATION", "nobody confirmed it")
+                )
+                await grid.refuse(order, *why, actor=who)
+                self._say(f"order {name}: refused, {why[1]}")
+                return
+        try:
+            self._follower.hear(order, grid.now())
+        except StateFailed as failed:
+            await grid.refuse(order, "NO_STATE", str(failed)[:200])
+            return
+        observed = await self.observed(grid)
+        watts = 0
+        if observed is not None:
+            watts = possible_w(order, observed, self._follower.schedule(grid.now(), without=name))
+        if not watts or (watts < order.power_w and not self._config.orders.partly):
+            await grid.refuse(order, "NOT_POSSIBLE", f"{watts} W are possible", actor=who)
+            self._say(f"order {name}: refused, {watts} W of {order.power_w} W are possible")
+            self._follower.let_go(name, grid.now())
+            return
+        await grid.accept(order, None if watts == order.power_w else watts, actor=who)
+        self._follower.accept(order, watts, grid.now())
+
+    async def _ask(self, grid: gridsignal.Grid, order: DispatchOrder) -> tuple[Answer, str] | tuple[None, None]:
+        """What a person said to the order, and who; None where nobody answered in time."""
+        last = order.respond_by - timedelta(seconds=self._config.orders.answer_s)
+        said = f"{order.power_w} W {order.direction} from {order.starts_at:%Y-%m-%d %H:%MZ}"
+        self._kept.ask(order.order_id, said, last)
+        self._say(
+            f"order {order.order_id}: {said}? Answer by {last:%H:%M:%SZ}: gridsignal agent answer {order.order_id}"
+        )
+        while (found := self._kept.answered(order.order_id)) is None and grid.now() < last:
+            await grid.clock.sleep_until(min(last, grid.now() + _POLL))
+        self._kept.withdraw(order.order_id)
+        return found or (None, None)
+
+    async def observed(self, grid: gridsignal.Grid) -> Observed | None:
+        """What is in effect; None where the actuator does not answer, which is told."""
+        try:
+            return await self._follower.observe(grid.now())
+        except ActuatorFailed as failed:
+            self._say(f"the actuator: {failed}")
+            return None
