@@ -38,6 +38,7 @@ from gridsignal_schemas.messages import (
     OrderResponse,
     Rebound,
     Record,
+    RegulationSetpoint,
     Rejection,
     RequestCancellation,
     Settlement,
@@ -101,6 +102,11 @@ def a_carbon_intensity(**changes: Any) -> CarbonIntensity:
 def a_grid_alert(**changes: Any) -> GridAlert:
     """A reserve shortfall of the evening, open-ended, no drill."""
     return _like(_ordinary(GridAlert), changes)
+
+
+def a_setpoint(**changes: Any) -> RegulationSetpoint:
+    """A quarter into the band of the order, downwards: 37 MW instead of 40, a quarter hour after its start."""
+    return _like(_ordinary(RegulationSetpoint), changes)
 
 
 # --- what operators ask for and data centers offer --------------------------------------------------------------
@@ -256,6 +262,7 @@ BUILDERS: dict[str, Callable[..., Record]] = {
     "SpotPrice": a_spot_price,
     "CarbonIntensity": a_carbon_intensity,
     "GridAlert": a_grid_alert,
+    "RegulationSetpoint": a_setpoint,
     "DispatchRequest": a_dispatch_request,
     "RequestCancellation": a_request_cancellation,
     "FlexOffer": a_flex_offer,

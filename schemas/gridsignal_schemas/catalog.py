@@ -30,6 +30,11 @@ class Topic:
     conflates: bool
     flush_every_message: bool
 
+    @property
+    def is_public(self) -> bool:
+        """Whether whoever is entitled to a zone is sent all of it that is about the zone."""
+        return all(ROWS[record].seen_by == "zone" for record in self.records)
+
 
 def _topics() -> dict[str, Topic]:
     table = tomllib.loads(_HERE.joinpath("topics.toml").read_text("utf-8"))
@@ -49,7 +54,7 @@ def _topics() -> dict[str, Topic]:
 
 
 TOPICS: dict[str, Topic] = _topics()
-"""Every topic by its stream's name: prices, carbon, alerts, dispatch, readings."""
+"""Every topic by its stream's name: prices, carbon, alerts, regulation, dispatch, readings."""
 
 TOPIC_OF_RECORD: dict[str, Topic] = {record: topic for topic in TOPICS.values() for record in topic.records}
 """The one topic that carries a record."""

@@ -26,7 +26,7 @@ class Row:
     identity: tuple[str, ...] = ()
     unknown: str = "FORBIDDEN"
     seen_by: Literal["zone", "invited", "site", "own"] | None = None
-    newest_until: Literal["day", "end"] | None = None
+    newest_until: Literal["day", "end", "valid"] | None = None
     facet: str | None = None
 
     @property
@@ -63,6 +63,6 @@ def identity_of(record: Record) -> str | None:
 
 
 def facet_of(record: Record) -> str | None:
-    """What a filter tells apart within a zone: a price's product, carbon's accounting."""
+    """What a filter tells apart within a zone: a price's product, carbon's accounting, a setpoint's order."""
     facet = row_of(record).facet
     return None if facet is None else field_of(record, facet)

@@ -23,6 +23,7 @@ _NEEDED = {
     "own": {"zone", "participant", "site"},
     "day": {"zone", "ends_at"},
     "end": {"ends_at"},
+    "valid": {"valid_until"},
 }
 
 
@@ -61,7 +62,7 @@ def test_the_types_of_what_is_delivered_are_those_of_the_table() -> None:
 
 
 _UNITS = ("_w", "_wh", "_s", "_per_min", "_per_mwh", "_per_kwh")
-_OWN_COUNTS = {"revision", "request_revision", "version", "supersedes", "level", "readings"}
+_OWN_COUNTS = {"revision", "request_revision", "version", "supersedes", "level", "readings", "cycle_no", "level_ppm"}
 """Numbers without a unit that say nothing of others: which version it is of a thing of one's own, or how many readings
 of one's own."""
 _NOT_SAID = {

@@ -37,11 +37,13 @@ def test_all_that_the_ledger_reduces_has_one_order_and_is_kept_for_ever() -> Non
     dispatch = TOPICS["dispatch"]
     assert dispatch.retention_days == 0
     assert dispatch.flush_every_message
-    assert set(dispatch.records) == RECORDS.keys() - {"SpotPrice", "CarbonIntensity", "GridAlert", "MeterReading"}
+    assert set(dispatch.records) == RECORDS.keys() - {
+        "SpotPrice", "CarbonIntensity", "GridAlert", "RegulationSetpoint", "MeterReading"
+    }  # fmt: skip
 
 
-def test_only_series_conflate() -> None:
-    assert {topic.stream for topic in TOPICS.values() if topic.conflates} == {"prices", "carbon"}
+def test_only_series_and_setpoints_conflate() -> None:
+    assert {topic.stream for topic in TOPICS.values() if topic.conflates} == {"prices", "carbon", "regulation"}
 
 
 def test_readings_are_nobodys_stream() -> None:

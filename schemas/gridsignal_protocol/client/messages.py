@@ -13,6 +13,7 @@ from gridsignal_schemas.messages import (
     DisputeRejected,
     GridAlert,
     OfferDecision,
+    RegulationSetpoint,
     RequestCancellation,
     Settlement,
     SettlementDispute,
@@ -45,6 +46,7 @@ Delivered: TypeAlias = (
     SpotPrice
     | CarbonIntensity
     | GridAlert
+    | RegulationSetpoint
     | DispatchRequest
     | RequestCancellation
     | OfferDecision

@@ -32,13 +32,13 @@ class Want:
     stream: str
     zones: frozenset[str] | None
     facets: frozenset[str] | None
-    """Products on prices, accountings on carbon."""
+    """Products on prices, accountings on carbon, orders on regulation."""
     mode: Mode
 
     @classmethod
     def of(cls, stream: str, wanted: Filter, mode: Mode) -> Self:
         """What doesn't change the records is left out, so that many want the same."""
-        facets = {"prices": wanted.products, "carbon": wanted.accounting}.get(stream)
+        facets = {"prices": wanted.products, "carbon": wanted.accounting, "regulation": wanted.orders}.get(stream)
         zones = wanted.zones
         return cls(
             stream,

@@ -53,3 +53,5 @@ class Filter(BaseModel):
     """SpotPrice.product, on prices."""
     accounting: Annotated[list[Identifier], Field(min_length=1, max_length=16)] | None = None
     """CarbonIntensity.accounting, on carbon."""
+    orders: Annotated[list[Identifier], Field(min_length=1, max_length=256)] | None = None
+    """RegulationSetpoint.order_id, on regulation."""

@@ -38,6 +38,7 @@ from gridsignal_schemas.messages.orders import (
     SiteMeter,
     SiteRegistration,
 )
+from gridsignal_schemas.messages.regulation import RegulationSetpoint
 from gridsignal_schemas.messages.settlements import (
     BaselineFixed,
     DayLeftOut,
@@ -129,6 +130,7 @@ __all__ = [
     "QuantityKind",
     "Rebound",
     "Record",
+    "RegulationSetpoint",
     "Rejection",
     "RequestCancellation",
     "ResponseKind",

@@ -23,10 +23,13 @@ class RightsNeeded:
 
 _SIGNALS = frozenset({"prices", "carbon", "alerts"})
 _DISPATCH = frozenset({"dispatch"})
+_REGULATION = frozenset({"regulation"})
 NEEDS: Mapping[str, RightsNeeded] = {
-    "gateway": RightsNeeded(reads=_SIGNALS | _DISPATCH, writes=frozenset({"dispatch", "readings"})),
+    "gateway": RightsNeeded(reads=_SIGNALS | _REGULATION | _DISPATCH, writes=frozenset({"dispatch", "readings"})),
     "dispatch": RightsNeeded(
-        reads=frozenset({"prices", "carbon", "dispatch", "readings"}), writes=_DISPATCH, stands=_DISPATCH
+        reads=frozenset({"prices", "carbon", "dispatch", "readings"}),
+        writes=_DISPATCH | _REGULATION,
+        stands=_DISPATCH,
     ),
     # every door reads the ledger's first record, which may be a simulation's clock
     "ingest": RightsNeeded(reads=_SIGNALS | _DISPATCH, writes=_SIGNALS, stands=frozenset({"prices"})),

@@ -36,6 +36,9 @@ class Ways(Protocol):
 
     async def entry(self, logged: LogRecord) -> StreamEntry: ...
 
+    def is_over(self, entry: StreamEntry) -> bool:
+        """Whether nobody is sent it any more."""
+
     def cursor(self, stream: Stream, place: Place) -> str: ...
 
     def tell_position(self, connection: Connection, group: Group, stream: Stream, place: Place) -> None: ...
@@ -170,6 +173,8 @@ class CatchingUp:
             self._send(entry, self._ways.cursor(self.stream, place))
 
     def _send(self, entry: StreamEntry, cursor: str | None) -> None:
+        if self._ways.is_over(entry):
+            return
         prepared = self.group.signal(entry, cursor)
         self.connection.signal(self.group.sub, prepared)
         self._sent += 1

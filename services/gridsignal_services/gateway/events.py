@@ -15,7 +15,7 @@ from gridsignal_schemas.rules.shapes import message_of
 from gridsignal_services.rest.problems import Problem, bad_request, rate_limited, unauthorized, unavailable
 
 EVENTS, POLL = "/v1/events", "/v1/poll"
-_LISTS = ("zones", "products", "accounting")
+_LISTS = ("zones", "products", "accounting", "orders")
 _WORDS = ("stream", "mode", "snapshot", "cursor", "site")
 _WAIT_S = 25
 _LONGEST_WAIT_S = 60

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gridsignal_protocol.server.subscription import Want
+from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.frames import Mode
 from gridsignal_services.access import SIGNAL_READ, Audience, Entitlements, Principal, may_see
 from gridsignal_services.gateway.history import StreamEntry
@@ -38,7 +39,7 @@ class GroupKey:
     stream: str
     zones: frozenset[str] | None
     facets: frozenset[str] | None
-    """Products on prices, accountings on carbon."""
+    """Products on prices, accountings on carbon, orders on regulation."""
     mode: Mode
     encoding: Encoding
     viewer: Viewer
@@ -90,6 +91,6 @@ def group_key(want: Want, encoding: Encoding, who: Principal, entitled: Entitlem
 
 def _viewer(stream: str, who: Principal, entitled: Entitlements) -> Viewer:
     scopes = who.scopes & {SIGNAL_READ}
-    if stream == "dispatch":
+    if not TOPICS[stream].is_public:
         return Viewer(Principal(who.role, who.organisation, "", scopes, _FOR_EVER), entitled)
     return Viewer(Principal("service", "", "", scopes, _FOR_EVER), Entitlements(zones=entitled.zones))

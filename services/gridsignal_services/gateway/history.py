@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from gridsignal_schemas.messages import GridAlert, Record
 from gridsignal_schemas.records import facet_of, identity_of, row_of
@@ -25,7 +26,7 @@ class StreamEntry:
 
     __slots__ = (
         "_body", "appended_us", "audience", "facet", "name", "offset", "partition", "provider", "record", "series",
-        "value", "zone",
+        "valid_until", "value", "zone",
     )  # fmt: skip
 
     def __init__(self, logged: LogRecord, record: Record | None, audience: Audience = NOBODY) -> None:
@@ -40,11 +41,16 @@ class StreamEntry:
         self.provider: str = getattr(record, "provider", "")
         self.facet = facet_of(record) if record is not None else None
         self.series = series_of(record)
+        self.valid_until: datetime | None = getattr(record, "valid_until", None)
         self._body: bytes | None = None
 
     @property
     def is_deliverable(self) -> bool:
         return bool(self.value)
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether nobody is sent it any more."""
+        return self.valid_until is not None and self.valid_until <= now
 
     @property
     def schema_id(self) -> int:

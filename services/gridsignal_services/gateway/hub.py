@@ -238,8 +238,8 @@ class Hub:
         """Tells the position to those of a stream's groups that have heard none for `every_s`, or that much has passed
         unseen. Returns whether there is anything to flush.
         """
-        # on dispatch a position out of turn would count what others do
-        most = self._passed[stream] - self._position_every if stream != "dispatch" else -1
+        # where not all see all, a position out of turn would count what others do
+        most = self._passed[stream] - self._position_every if TOPICS[stream].is_public else -1
         for group in groups:
             if group.members and (now_s - group.told_at_s >= every_s or group.told_after <= most):
                 self._note(group, None, cursor(), now_s)

@@ -173,6 +173,9 @@ class Joins:
     async def entry(self, logged: LogRecord) -> StreamEntry:
         return await self._sources.entry(logged)
 
+    def is_over(self, entry: StreamEntry) -> bool:
+        return self._sources.is_over(entry)
+
     def cursor(self, stream: Stream, place: Place) -> str:
         return self._seal().seal(stream.name, place, self._time.wall_s())
 

@@ -1,4 +1,4 @@
-"""The newest of every series and alert: what a snapshot of a public stream shows."""
+"""The newest of every series, alert and setpoint: what a snapshot of a stream shows that is read from the log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LastValues:
         self._forget(entry.series)
         if (ended := ended_by(entry.record)) is not None:
             self._forget(ended)
-        self._newest[entry.series] = (entry, getattr(entry.record, "ends_at", None))
+        self._newest[entry.series] = (entry, entry.valid_until or getattr(entry.record, "ends_at", None))
         self._of_provider.setdefault(entry.provider, {})[entry.series] = None
         if len(self._newest) > self._limit:
             largest = max(self._of_provider, key=lambda provider: len(self._of_provider[provider]))
@@ -48,7 +48,7 @@ class LastValues:
             del self._of_provider[provider]
 
     def current(self, now: datetime) -> list[StreamEntry]:
-        """Series of the current and coming market days, alerts that have not ended; forgets the others."""
+        """Series of the current and coming market days, alerts not ended, setpoints still valid; forgets the others."""
         over = [series for series, (entry, end) in self._newest.items() if not self._is_current(entry, end, now)]
         for series in over:
             self._forget(series)
@@ -57,7 +57,7 @@ class LastValues:
     def _is_current(self, entry: StreamEntry, end: datetime | None, now: datetime) -> bool:
         if end is None:
             return True
-        return end > (now if ROWS[entry.name].newest_until == "end" else self._day_start(entry.zone, now))
+        return end > (self._day_start(entry.zone, now) if ROWS[entry.name].newest_until == "day" else now)
 
 
 def utc_day_start(zone: str, now: datetime) -> datetime:

@@ -8,7 +8,7 @@ was taken for somebody of another visibility: its age would tell when they came.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gridsignal_services.gateway.cursor import Place
 from gridsignal_services.gateway.groupkey import GroupKey
@@ -21,6 +21,7 @@ _LOOKED_AT = 500
 """Entries looked at for them: about a millisecond."""
 _KEPT_BYTES = 8 * 1024 * 1024
 _WEIGHT_OF_PIECE = 400
+_FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Snapshot:
@@ -35,12 +36,14 @@ class Snapshot:
         """Everything before it is in the state, nothing behind it."""
         self.entries = entries
         self._taken_at, self._taken_s = taken_at, taken_s
+        self._valid_until = min(filter(None, (entry.valid_until for entry in entries)), default=_FOR_EVER)
         self._shown: dict[GroupKey, Shown] = {}
         self._room = _KEPT_BYTES
 
     def is_fresh(self, now: datetime, now_s: float, shown_for_s: float) -> bool:
         """Whether it may still be shown, by grid time and by the wall."""
-        return abs((now - self._taken_at).total_seconds()) < shown_for_s and now_s - self._taken_s < shown_for_s
+        is_young = abs((now - self._taken_at).total_seconds()) < shown_for_s and now_s - self._taken_s < shown_for_s
+        return is_young and now < self._valid_until
 
     def shown_to(self, group: Group) -> Shown:
         """The state as this group sees it."""

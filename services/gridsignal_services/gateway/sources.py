@@ -1,4 +1,4 @@
-"""Where signals come from: the public streams read from the log, dispatch from the replica's own reduce."""
+"""Where signals come from: dispatch from the replica's own reduce, the other streams read from the log."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from functools import partial
 from itertools import chain
 from weakref import WeakValueDictionary
 
+from gridsignal_protocol.server.setpoints import Setpoints
 from gridsignal_schemas.catalog import TOPICS
-from gridsignal_schemas.messages import Record
+from gridsignal_schemas.messages import Record, RegulationSetpoint
 from gridsignal_schemas.records import row_of
 from gridsignal_services.access import Audience, Principal
 from gridsignal_services.bus import Log, LogRecord, LogUnavailable
@@ -23,12 +24,12 @@ from gridsignal_services.gateway.history import StateEntry, Stream, StreamEntry
 from gridsignal_services.gateway.lastvalues import DayStart, LastValues
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.gateway.snapshots import Snapshot
-from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.ledger.entry import Outcome, audience_at_site
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import logger
 from gridsignal_services.work import NOBODYS
 
-PUBLIC = tuple(name for name, topic in TOPICS.items() if topic.subscribable and name != "dispatch")
+READ = tuple(name for name, topic in TOPICS.items() if topic.subscribable and name != "dispatch")
 _SNAPSHOTS = 256
 
 Take = Callable[[str, StreamEntry], None]
@@ -58,9 +59,10 @@ class Sources:
         self._clock, self._time = clock, time
         self._settings = settings
         self.streams: dict[str, Stream] = {"dispatch": self._stream("dispatch", replica.positions)}
-        self.tables = {name: LastValues(day_start) for name in PUBLIC}
-        self.followed = {name: self._following(name) for name in PUBLIC}
-        """The public streams, as far as they are read."""
+        self.tables = {name: LastValues(day_start) for name in READ}
+        self.followed = {name: self._following(name) for name in READ}
+        """The streams read from the log, as far as they are."""
+        self._setpoints = Setpoints()
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._take: Take = lambda stream, entry: None
         self._snapshots: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
@@ -101,7 +103,7 @@ class Sources:
         )
 
     async def _begin(self, name: str) -> Mapping[int, int]:
-        """Where a public stream's present state begins."""
+        """Where the present state of a stream begins that is read from the log."""
         start = await self._log.start_positions(name)
         if TOPICS[name].conflates:
             recent = await self._log.position_at(name, self._some_days_ago_us())
@@ -121,7 +123,10 @@ class Sources:
 
     async def _arrived(self, name: str, logged: LogRecord) -> None:
         # not as `entry` does: what is live waits for nobody's answers
-        entry = self._entry(logged, await self.followed[name].read(logged))
+        record = await self.followed[name].read(logged)
+        if isinstance(record, RegulationSetpoint) and not self._setpoints.take(record, self._clock.now()):
+            record = None
+        entry = self._entry(logged, record)
         self.tables[name].add(entry)
         self._move(name, entry)
 
@@ -146,15 +151,22 @@ class Sources:
 
     def _read(self, logged: LogRecord) -> Record | None:
         try:
-            return self._codec.decode(logged.value)
+            record = self._codec.decode(logged.value)
         except Poison:
             return None  # it was counted when it was live
+        is_late = isinstance(record, RegulationSetpoint) and not self._setpoints.is_current(record, self._clock.now())
+        return None if is_late else record
+
+    def is_over(self, entry: StreamEntry) -> bool:
+        """Whether nobody is sent it any more, where it has waited for somebody."""
+        return entry.is_over(self._clock.now())
 
     def _entry(self, logged: LogRecord, record: Record | None) -> StreamEntry:
         if record is None:
             return StreamEntry(logged, None)
         if logged.stream != "dispatch":
-            return StreamEntry(logged, record, Audience(zone=logged.key))
+            is_public = TOPICS[logged.stream].is_public
+            return StreamEntry(logged, record, Audience(zone=logged.key) if is_public else audience_at_site(record))
         ledger = self._replica.ledgers[logged.partition]
         if not row_of(record).is_delivered or logged.offset in ledger.refused_offsets:
             return StreamEntry(logged, None)

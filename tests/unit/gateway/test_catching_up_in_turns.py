@@ -43,6 +43,9 @@ class Turns:
         self.read_bytes[-1] += len(logged.value)
         return an_entry(CODEC.decode(logged.value))
 
+    def is_over(self, _: StreamEntry) -> bool:
+        return False
+
     def cursor(self, *_: Any) -> str:
         return "c"
 

@@ -18,6 +18,7 @@ from datetime import datetime
 from gridsignal.testing.ledger import Ledger
 from gridsignal.testing.promises import Promises
 from gridsignal.testing.site import FakeSite
+from gridsignal_protocol.server.setpoints import Setpoints, is_over
 from gridsignal_protocol.server.subscription import Want
 from gridsignal_schemas.catalog import TOPIC_OF_RECORD
 from gridsignal_schemas.frames import Detail, Receipt, State
@@ -31,6 +32,7 @@ from gridsignal_schemas.messages import (
     OfferWithdrawal,
     OrderResponse,
     Record,
+    RegulationSetpoint,
     RequestCancellation,
     Settlement,
     SpotPrice,
@@ -67,6 +69,7 @@ class World:
     """Prices and carbon among them, and when each was published."""
     written: list[Record] = field(default_factory=list)
     """What data centers wrote and the log took, in order."""
+    setpoints: Setpoints = field(default_factory=Setpoints)
     refusals: deque[Refusal] = field(default_factory=deque)
     """Answers for the next writes."""
     epoch: int = 1
@@ -82,6 +85,8 @@ class World:
 
     def publish(self, record: Record) -> None:
         """Puts a record on the log."""
+        if isinstance(record, RegulationSetpoint) and not self.setpoints.take(record, self.now()):
+            return
         self.published.append(record)
         if isinstance(record, SpotPrice | CarbonIntensity):
             self.series.append(Logged(self.now(), record))
@@ -114,8 +119,11 @@ class World:
         """Whether a subscription sees a record: the right stream, its filter, and nobody else's order or decision."""
         if TOPIC_OF_RECORD[record.record_name].stream != want.stream or not row_of(record).is_delivered:
             return False
-        if row_of(record).seen_by == "site":
-            return field_of(record, "site") in ({site} if site else self.sites)
+        if isinstance(record, RegulationSetpoint) and is_over(record, self.now()):
+            return False
+        if row_of(record).seen_by in ("site", "own"):
+            is_theirs = field_of(record, "site") in ({site} if site else self.sites)
+            return is_theirs and (want.facets is None or facet_of(record) in want.facets)
         if want.zones is not None and field_of(record, "zone") not in want.zones:
             return False
         if isinstance(record, DispatchRequest):
@@ -128,7 +136,7 @@ class World:
         newest: dict[str, Record] = {}
         for _, record in self.after(0, want, site):
             match record:
-                case SpotPrice() | CarbonIntensity() | GridAlert():
+                case SpotPrice() | CarbonIntensity() | GridAlert() | RegulationSetpoint():
                     newest[identity_of(record) or ""] = record
                 case DispatchRequest():
                     newest[record.request_id] = record
