@@ -1,4 +1,4 @@
-"""`python -m benchmarks fanout|offers|neighbours|kafka|entsoe|fuzz|over|coldstart|settlement`."""
+"""`python -m benchmarks fanout|offers|neighbours|kafka|entsoe|fuzz|over|coldstart|settlement|regulation`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from types import ModuleType
 
-from benchmarks import coldstart, entsoe, fanout, fuzz, kafka, neighbours, offers, over, settlement
+from benchmarks import coldstart, entsoe, fanout, fuzz, kafka, neighbours, offers, over, regulation, settlement
 
 _BENCHMARKS: dict[str, ModuleType] = {
     "fanout": fanout,
@@ -18,6 +18,7 @@ _BENCHMARKS: dict[str, ModuleType] = {
     "over": over,
     "coldstart": coldstart,
     "settlement": settlement,
+    "regulation": regulation,
 }
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from benchmarks.kafka_stand import Stand
+from benchmarks.listener import Listener
 from benchmarks.machine import percentile
 from benchmarks.servers import example
 from benchmarks.subscriber import Frame, Subscriber, Tally
@@ -48,7 +45,7 @@ async def measured(stand: Stand, registry: str, rate_per_s: float, seconds: floa
         codec = Codec(await ids(schemas, stand.fleet.prefix))
     address = (stand.fleet.port("gateway-1"), stand.fleet.token("participant", "acme-ai"))
     topic = f"{stand.fleet.prefix}{_TOPIC.name}"
-    listeners = [_Listener(_listen, *address), _Listener(_consume, stand.brokers.servers, topic)]
+    listeners = [Listener(_listen, *address), Listener(_consume, stand.brokers.servers, topic)]
     try:
         for listener in listeners:
             await listener.answer()  # it is ready
@@ -84,30 +81,6 @@ async def _send(stand: Stand, codec: Codec, topic: str, count: int, rate_per_s: 
 
 
 # --- those who listen -------------------------------------------------------------------------------------------
-
-
-class _Listener:
-    """A process that says when it is ready, then, asked for a number of records, how late each of them came."""
-
-    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
-        context = get_context("spawn")
-        self._pipe, there = context.Pipe()
-        self._process: BaseProcess = context.Process(target=target, args=(there, *arguments))
-        self._process.start()
-        there.close()
-
-    async def answer(self) -> Any:
-        return await asyncio.to_thread(self._pipe.recv)
-
-    async def asked(self, count: int) -> list[float]:
-        self._pipe.send(count)
-        late: list[float] = await self.answer()
-        return late
-
-    def end(self) -> None:
-        self._process.terminate()
-        self._process.join()
-        self._pipe.close()
 
 
 def _listen(pipe: Connection, port: int, token: str) -> None:

@@ -14,12 +14,14 @@ from prometheus_client import CollectorRegistry
 from gridsignal_services.access import SIGNAL_READ, Role
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.bus import Log
+from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.position import PositionSeal
+from gridsignal_services.dispatch.setpoint_log import SetpointLog
 from gridsignal_services.dispatch.tables import MOST
 from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.registry import Registry, example_registry
@@ -54,6 +56,7 @@ def a_door(
     directory: Path,
     registry: Registry | None = None,
     most: int = MOST,
+    codec: Codec = CODEC,
     **limits: Any,
 ) -> Door:
     """A door to this replica; what its ledgers let go of is kept in the directory."""
@@ -62,4 +65,4 @@ def a_door(
     verifier, seal = LocalIssuer.create_or_open(directory / "issuer").verifier(), PositionSeal(b"0" * 32, log.epoch)
     readings, archive = ReadingsReader(log, CODEC, registry, lambda: None, directory), Archive(log, CODEC)
     callers = Callers(verifier, RestLimits(**limits), registry)
-    return Door(replica, readings, archive, finished, callers, seal, clock)
+    return Door(replica, readings, archive, finished, SetpointLog(log, codec), callers, seal, clock)

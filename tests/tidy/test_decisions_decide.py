@@ -24,7 +24,7 @@ ACTING = {
     "schemas": "release",
     "clients/python/gridsignal": (
         "__main__ absence background client clock connection history homeloop ids lines outbox post pytest_plugin "
-        "route shell signing subscription sync tls tokens upgrade websocket wiring"
+        "regulating route shell signing subscription sync tls tokens upgrade websocket wiring"
     ),
     "clients/python/gridsignal/agent": "answering checking following kept reporting running web",
     "clients/python/gridsignal/agent/actuators": "__init__ battery command dsx_flex modbus simulated webhook",
@@ -39,8 +39,8 @@ ACTING = {
     "services/gridsignal_services/checkpoints": "files keeping saving",
     "services/gridsignal_services/dispatch": (
         "archive baselines book_answer door emissions finished http listing matching metered metering orders "
-        "outlook past position registration requests service settled_tables settlements sheet signals "
-        "statements tables totals written"
+        "outlook past position registration regulation requests service setpoint_log settled_tables settlements "
+        "sheet signals statements tables totals written"
     ),
     "services/gridsignal_services/gateway": (
         "admission answering catchingup connection conversations doorway event_stream events gauges http incoming "

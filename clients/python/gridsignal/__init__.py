@@ -45,9 +45,11 @@ if TYPE_CHECKING:
     from gridsignal.history import BaselineStretch, CarbonPoint, Dispute, PricePoint, Settled
     from gridsignal.lines import Limits
     from gridsignal.offers import Terms
+    from gridsignal.regulating import Regulation
     from gridsignal.standing import Listing, OfferStatus, OrderStatus
     from gridsignal.subscription import Subscription
     from gridsignal_protocol.client.messages import Gap, Message, OrderOver
+    from gridsignal_protocol.client.regulation import RampToBase
     from gridsignal_schemas.frames import Detail, Receipt, State, States
     from gridsignal_schemas.messages import (
         Accounting,
@@ -86,6 +88,7 @@ if TYPE_CHECKING:
         Quality,
         QuantityKind,
         Rebound,
+        RegulationSetpoint,
         RequestCancellation,
         ResponseKind,
         RunMode,
@@ -162,9 +165,12 @@ __all__ = [
     "Purpose",
     "Quality",
     "QuantityKind",
+    "RampToBase",
     "Rebound",
     "Receipt",
     "Refused",
+    "Regulation",
+    "RegulationSetpoint",
     "Replaced",
     "RequestCancellation",
     "ResponseKind",
@@ -202,12 +208,14 @@ _HOMES = (
     "gridsignal_schemas.values",
     "gridsignal_schemas.messages",
     "gridsignal_protocol.client.messages",
+    "gridsignal_protocol.client.regulation",
     "gridsignal.errors",
     "gridsignal.history",
     "gridsignal_schemas.frames",
     "gridsignal.clock",
     "gridsignal.lines",
     "gridsignal.offers",
+    "gridsignal.regulating",
     "gridsignal.standing",
     "gridsignal.subscription",
     "gridsignal.client",

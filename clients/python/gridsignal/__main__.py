@@ -62,7 +62,12 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("totals", "gridsignal_services.cli.totals", "server", "asked, offered, delivered and paid, added up"),
         Command("clear", "gridsignal_services.cli.clear", "solver", "clear zones and periods of a file together"),
         Command("settle", "gridsignal_services.cli.settle", "server", "what orders came to, disputed, or from a file"),
-        Command("regulation", "gridsignal_services.cli.regulation", "cli", "score how a resource followed a signal"),
+        Command(
+            "regulation",
+            "gridsignal_services.cli.regulation",
+            "cli",
+            "send a regulation signal, score how one was followed",
+        ),
         Command("statement", "gridsignal_services.cli.statement", "server", "what a month's orders came to, to print"),
     ),
     "for who runs it": (

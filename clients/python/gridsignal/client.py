@@ -14,6 +14,7 @@ from gridsignal.history import Archive, BaselineStretch, CarbonPoint, PricePoint
 from gridsignal.ids import uuid7
 from gridsignal.lines import Limits
 from gridsignal.offers import SHED, Terms, deadline_of, offer_body, option_for
+from gridsignal.regulating import Regulation
 from gridsignal.standing import Listing, OfferStatus, OrderStatus, offers_in, orders_in
 from gridsignal.subscription import Subscription
 from gridsignal.wanted import subscriptions_of
@@ -81,6 +82,16 @@ class Grid:
             accounting=accounting,
         )
         return self._wiring.subscribe(wanted, limit=self._limits.queue)
+
+    def regulate(self, order: DispatchOrder) -> Regulation:
+        """An async iterator over where the site is to be under an order that it has accepted, until the order ends.
+
+        Yields a `RegulationSetpoint` every few seconds, the newest where this program is slow, none that is over; and a
+        `RampToBase` once three cycles were missed. Both say `power_w(band_w)`. An order that was extended has a later
+        end: give it anew. Raises as `subscribe` does.
+        """
+        wanted = subscriptions_of(["regulation"], None, mode="latest", snapshot=True, orders=[order.order_id])
+        return Regulation(self._wiring.subscribe(wanted, limit=self._limits.queue), order, self.clock)
 
     async def query(
         self, *, offer_ids: Sequence[str] = (), order_ids: Sequence[str] = (), response_ids: Sequence[str] = ()

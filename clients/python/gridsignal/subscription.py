@@ -36,16 +36,25 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Message:
+        while True:
+            if (message := self.waiting()) is not None:
+                return message
+            await self.more()
+
+    def waiting(self) -> Message | None:
+        """The next message, where one waits."""
         self._shell.home.check()
         if self._shell.is_awaited(self._reader):
             raise UsageError("expected one reader of a subscription, got a second while the first waits")
-        while True:
-            message = self._shell.take(self._reader)
-            if message is not None:
-                return message
-            if self._reader.has_ended:
-                raise self._end()
-            await self._shell.filled(self._reader)
+        return self._shell.take(self._reader)
+
+    async def more(self) -> None:
+        """Returns once one may wait. Raises StopAsyncIteration, or what ended the subscription."""
+        if not self._reader.is_empty:
+            return
+        if self._reader.has_ended:
+            raise self._end()
+        await self._shell.filled(self._reader)
 
     async def __aenter__(self) -> Self:
         return self

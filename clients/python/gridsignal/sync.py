@@ -17,16 +17,18 @@ from datetime import datetime
 from functools import partial, update_wrapper, wraps
 from threading import Lock
 from types import TracebackType
-from typing import Any, Concatenate, Literal, NoReturn, ParamSpec, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, Self, TypeVar, overload
 
-from gridsignal import client, connection, subscription
+from gridsignal import client, connection, regulating, subscription
 from gridsignal.background import Background, outcome
 from gridsignal.errors import GridClosed, Unreachable, UsageError
 from gridsignal.history import CarbonPoint, PricePoint, Settled
 from gridsignal_protocol.client.messages import Message
+from gridsignal_protocol.client.regulation import Followed
 from gridsignal_schemas.frames import Mode
+from gridsignal_schemas.messages import DispatchOrder
 
-__all__ = ["Connection", "Grid", "Subscription", "connect"]
+__all__ = ["Connection", "Grid", "Regulation", "Subscription", "connect"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,6 +88,16 @@ class Grid:
 
         return Subscription(self._wait("subscribe", subscribed), self._background, timeout)
 
+    def regulate(self, order: DispatchOrder, timeout: float | None = None) -> Regulation:
+        """An iterator over where the site is to be under an order, as that of `gridsignal.Grid.regulate`, which blocks
+        for the next; with a `timeout` as that of `subscribe` has it."""
+
+        async def regulated() -> regulating.Regulation:
+            return self._grid.regulate(order)
+
+        signal = self._wait("regulate", regulated)
+        return Regulation(partial(_followed, signal), signal.aclose, self._background, timeout)
+
     query = _blocking(client.Grid.query)
     orders = _blocking(client.Grid.orders)
     offers = _blocking(client.Grid.offers)
@@ -134,31 +146,31 @@ class Grid:
             raise Unreachable(f"{late}; what was entrusted is in the outbox, and is sent") from error
 
 
-class Subscription:
-    """A blocking iterator of messages for one reader; also a context manager that ends it early."""
+class _Blocking(Generic[R]):
+    """A blocking iterator for one reader; also a context manager that ends it early."""
 
-    def __init__(self, signals: subscription.Subscription, background: Background, timeout: float | None) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Coroutine[Any, Any, R | None]],
+        end: Callable[[], Coroutine[Any, Any, None]],
+        background: Background,
+        timeout: float | None,
+    ) -> None:
         self.timeout = timeout
         """How many seconds it waits for a message before it raises TimeoutError; None: as long as it takes."""
-        self._signals, self._background = signals, background
-        self._cursor = signals.cursor
-        self._next: Future[tuple[Message, dict[str, str]] | None] | None = None
+        self._read, self._end, self._background = read, end, background
+        self._next: Future[R | None] | None = None
         self._reading = Lock()
-
-    @property
-    def cursor(self) -> dict[str, str]:
-        """The position after the last message handed on, by stream: save it, and give it to `subscribe(cursor=)`."""
-        return dict(self._cursor)
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Message:
+    def _take(self) -> R:
         if not self._reading.acquire(blocking=False):
             raise UsageError("expected one reader of a subscription, got a second while the first waits")
         try:
             # one that a timeout or Ctrl-C interrupted is waited for again: no message is lost with it
-            self._next = self._next or self._background.start(partial(_read, self._signals))
+            self._next = self._next or self._background.start(self._read)
             read = outcome(self._next, self.timeout)
             self._next = None
         except GridClosed:
@@ -167,8 +179,7 @@ class Subscription:
             self._reading.release()
         if read is None:
             raise StopIteration
-        message, self._cursor = read
-        return message
+        return read
 
     def __enter__(self) -> Self:
         return self
@@ -179,19 +190,49 @@ class Subscription:
         self.close()
 
     def close(self) -> None:
-        """Ends the subscription, also for a reader in another thread; `cursor` stays where it was."""
+        """Ends it, also for a reader in another thread."""
         with suppress(GridClosed):  # which has ended it
-            outcome(self._background.start(self._signals.aclose), None)
+            outcome(self._background.start(self._end), None)
 
     def __del__(self) -> None:
         # what nobody holds any more (`break` out of the loop) has ended before the same is subscribed again
         with suppress(GridClosed, UsageError):
-            self._background.start(self._signals.aclose)
+            self._background.start(self._end)
+
+
+class Subscription(_Blocking[tuple[Message, dict[str, str]]]):
+    """A blocking iterator of messages for one reader; also a context manager that ends it early."""
+
+    def __init__(self, signals: subscription.Subscription, background: Background, timeout: float | None) -> None:
+        super().__init__(partial(_read, signals), signals.aclose, background, timeout)
+        self._cursor = signals.cursor
+
+    @property
+    def cursor(self) -> dict[str, str]:
+        """The position after the last message handed on, by stream: save it, and give it to `subscribe(cursor=)`."""
+        return dict(self._cursor)
+
+    def __next__(self) -> Message:
+        message, self._cursor = self._take()
+        return message
+
+
+class Regulation(_Blocking[Followed]):
+    """A blocking iterator of what a site follows under one order; also a context manager that ends it early."""
+
+    def __next__(self) -> Followed:
+        return self._take()
 
 
 async def _read(signals: subscription.Subscription) -> tuple[Message, dict[str, str]] | None:
     async for message in signals:
         return message, signals.cursor
+    return None
+
+
+async def _followed(signal: regulating.Regulation) -> Followed | None:
+    async for followed in signal:
+        return followed
     return None
 
 

@@ -19,16 +19,17 @@ def subscriptions_of(
     *,
     mode: Mode,
     snapshot: bool,
-    zones: Sequence[str] | None,
-    products: Sequence[str] | None,
-    accounting: Sequence[str] | None,
+    zones: Sequence[str] | None = None,
+    products: Sequence[str] | None = None,
+    accounting: Sequence[str] | None = None,
+    orders: Sequence[str] | None = None,
 ) -> list[Subscription]:
     """One for each stream. Raises UsageError for words that can't mean anything."""
     positions = _positions(streams, cursor)
     return [
         Subscription(
             stream,
-            _narrowed(stream, zones, products, accounting),
+            _narrowed(stream, zones, products, accounting, orders),
             mode=mode if mode == "every" or _conflates(stream) else "every",
             snapshot=snapshot,
             cursor=positions.get(stream),
@@ -56,12 +57,14 @@ def _narrowed(
     zones: Sequence[str] | None,
     products: Sequence[str] | None,
     accounting: Sequence[str] | None,
+    orders: Sequence[str] | None,
 ) -> Filter:
     try:
         return Filter(
             zones=sorted(set(zones)) if zones is not None else None,
             products=sorted(set(products)) if products is not None and stream == "prices" else None,
             accounting=sorted(set(accounting)) if accounting is not None and stream == "carbon" else None,
+            orders=sorted(set(orders)) if orders is not None and stream == "regulation" else None,
         )
     except ValueError as error:
         raise UsageError(f"expected lists of names as zones, products and accounting: {error}") from error

@@ -9,6 +9,12 @@ from pydantic import Field
 from gridsignal_schemas.values import EXACT_MAX, Identifier, Power, Record, Timestamp, Zone
 
 WHOLE_PPM = 1_000_000
+MISSED_CYCLES = 3
+"""After so many cycles without a setpoint a site goes back to its base; none is valid for longer."""
+
+Cycle = Annotated[int, Field(ge=2, le=4)]
+CycleNumber = Annotated[int, Field(ge=0, le=EXACT_MAX)]
+Level = Annotated[int, Field(ge=-WHOLE_PPM, le=WHOLE_PPM)]
 
 
 class RegulationSetpoint(Record):
@@ -24,18 +30,18 @@ class RegulationSetpoint(Record):
     """The resource that follows the signal."""
     order_id: Identifier
     """The order whose band is regulated in."""
-    cycle_s: Annotated[int, Field(ge=2, le=4)]
+    cycle_s: Cycle
     """Seconds from one setpoint to the next: 2 or 4."""
-    cycle_no: Annotated[int, Field(ge=0, le=EXACT_MAX)]
-    """Counts the setpoints of this order; a lower or equal one than the last is dropped."""
-    level_ppm: Annotated[int, Field(ge=-WHOLE_PPM, le=WHOLE_PPM)]
+    cycle_no: CycleNumber
+    """Counts the setpoints of this order; while the last is valid, a lower or equal one is dropped."""
+    level_ppm: Level
     """Millionths of the order's power, -1000000 to 1000000; positive draws less."""
     base_w: Power
     """The power that is regulated about, and gone back to without a signal."""
     target_at: Timestamp
     """When the site is to be there."""
     valid_until: Timestamp
-    """From when on it is not to be followed any more, and not delivered."""
+    """From when on it is too late to begin to follow it: nobody is sent it any more."""
 
     def power_w(self, band_w: int) -> int:
         """What the site is to draw, in watts, where its order is for `band_w`: base_w - level_ppm x band_w / 1e6."""

@@ -1,4 +1,4 @@
-"""`gridsignal regulation`: how well a resource followed its signal, from a file and without any service."""
+"""`gridsignal regulation`: send a recorded signal; how well a resource followed one, without any service."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from gridsignal.__main__ import OK, USAGE
 from gridsignal.cli import paths
 from gridsignal.cli.arguments import Arguments, give_examples, power_w, price
 from gridsignal.cli.tables import bar, printable, show_rows
+from gridsignal_services.cli import regulation_replay
+from gridsignal_services.cli.api import exit_code
 from gridsignal_services.regulation.sample_rows import WrongSample, samples
 from gridsignal_services.regulation.scoring import (
     METHODS,
@@ -29,9 +31,10 @@ examples:
   gridsignal regulation score hour.csv --method pjm-classic
   gridsignal regulation score hour.csv --method pjm-2025 --json
   gridsignal regulation score hour.csv --method pjm-2025 --power 100MW --capability-price 20 --mileage-price 2
+  gridsignal regulation replay reg-d.csv --order ORDER_ID --base 36MW
 
-The file has a line for each 10 seconds of an hour, and for pjm-classic of the 5 minutes after it. docs/regulation.md
-says which columns, and how a score is computed.
+What is scored has a line for each 10 seconds of an hour, and for pjm-classic of the 5 minutes after it.
+docs/regulation.md says which columns, how a score is computed, and what a recorded signal looks like.
 """
 _PLACES = 10
 _MOST = 1_000
@@ -42,7 +45,7 @@ def parser() -> Arguments:
     """The command's arguments."""
     arguments = Arguments(
         prog="gridsignal regulation",
-        description="Score how well a resource followed a regulation signal, and what that is paid.",
+        description="Send a recorded regulation signal; score how well one was followed, and what that is paid.",
         epilog=EXAMPLE,
     )
     actions = arguments.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -56,6 +59,7 @@ def parser() -> Arguments:
     score.add_argument("--mileage-price", type=price, metavar="PRICE", help="per MW and hour (default: 0)")
     score.add_argument("--mileage", type=_ratio, metavar="RATIO", help="the mileage ratio (default: 1)")
     score.add_argument("--json", action="store_true", help="one JSON object")
+    regulation_replay.add_to(actions)
     give_examples(actions, EXAMPLE)
     return arguments
 
@@ -71,7 +75,9 @@ def _ratio(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 done, 2 usage, or the file can't be read or scored."""
+    """0 done, 2 usage, or the file can't be read or scored; 1 and 3 as a door answers."""
+    if args.action == "replay":
+        return exit_code(regulation_replay.run, args)
     given = [name for name in _PRICED if getattr(args, name) is not None]
     if given and (args.method != "pjm-2025" or args.power is None or args.capability_price is None):
         needed = "--method pjm-2025, --power and --capability-price"

@@ -24,6 +24,7 @@ from gridsignal_services.dispatch.metering import Measuring
 from gridsignal_services.dispatch.parts import REQUESTS, Kind
 from gridsignal_services.dispatch.past import PastReader
 from gridsignal_services.dispatch.position import PositionSeal
+from gridsignal_services.dispatch.setpoint_log import SetpointLog
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
@@ -54,12 +55,14 @@ class Door:
         readings: ReadingsReader,
         archive: Archive,
         finished: Finished,
+        setpoints: SetpointLog,
         callers: Callers,
         seal: PositionSeal,
         clock: Clock,
     ) -> None:
         self.replica, self.clock = replica, clock
         self.readings, self.archive, self.measuring = readings, archive, Measuring(readings.meters)
+        self.setpoints = setpoints
         self._finished = finished
         self._callers, self._seal = callers, seal
 

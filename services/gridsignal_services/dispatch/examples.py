@@ -26,6 +26,18 @@ AWARD = {
 EXTEND = {"ends_at": "2030-05-12T19:00:00Z", "reason": "the peak lasts longer"}
 REJECT = {"reason_code": "readings", "reason": "the exchange is in the readings already"}
 RELEASE = {"reason": "the peak is over"}
+SETPOINTS = {
+    "cycle_s": 2,
+    "setpoints": [
+        {"cycle_no": 450, "level_ppm": 250_000, "base_w": 40_000_000, "target_at": "2030-05-12T18:15:00Z"},
+    ],
+}
+CYCLE = {
+    "cycle_s": 2,
+    "cycle_no": 450,
+    "target_at": "2030-05-12T18:15:00Z",
+    "setpoints": [{"order_id": "order-1", "level_ppm": 250_000, "base_w": 40_000_000}],
+}
 
 
 def takes(shape: type[BaseModel], example: dict[str, Any], *, idempotent: bool = False) -> dict[str, Any]:

@@ -8,7 +8,16 @@ from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.security import HTTPBearer
 from prometheus_client import CollectorRegistry, Counter
 
-from gridsignal_services.dispatch import matching, orders, requests, settlements, signals, statements, totals
+from gridsignal_services.dispatch import (
+    matching,
+    orders,
+    regulation,
+    requests,
+    settlements,
+    signals,
+    statements,
+    totals,
+)
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.forms import FORMS
 from gridsignal_services.dispatch.sheet import LISTS
@@ -64,7 +73,8 @@ def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
 
 
 def _routers(door: Door) -> list[APIRouter]:
-    return [each.routes(door) for each in (requests, orders, settlements, statements, matching, signals, totals)]
+    rooms = (requests, orders, regulation, settlements, statements, matching, signals, totals)
+    return [each.routes(door) for each in rooms]
 
 
 def _not_acceptable(request: Request) -> problems.Problem | None:

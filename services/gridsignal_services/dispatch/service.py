@@ -23,6 +23,7 @@ from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.position import KEY_BYTES, PositionSeal
 from gridsignal_services.dispatch.registration import register
+from gridsignal_services.dispatch.setpoint_log import SetpointLog
 from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.ops import Watched
 from gridsignal_services.owning.heads import Heads
@@ -65,7 +66,8 @@ class Dispatch:
         self._finished = _finished(replica.checkpoints, settings.directory)
         replica.keep(self._finished)
         callers = Callers(verifier, limits, registry, time)
-        self._door = Door(replica, self._readings, archive, self._finished, callers, seal, clock)
+        setpoints = SetpointLog(log, codec)
+        self._door = Door(replica, self._readings, archive, self._finished, setpoints, callers, seal, clock)
         self._counted = CollectorRegistry()
         pages = app(self._door, self.health, self._counted)
         self._server = HttpServer(pages, settings, settings.dispatch_port, limits, now_s=time.steady_s)

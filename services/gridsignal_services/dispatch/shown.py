@@ -32,6 +32,7 @@ from gridsignal_schemas.rules import vintages
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown, RequestState, SettlementState
 from gridsignal_services.dispatch import baselines, matching, outlook, signals, statements, totals
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
+from gridsignal_services.dispatch.setpoints import Sent
 from gridsignal_services.dispatch.sheet import LISTS
 from gridsignal_services.dispatch.statement import Statement, Sums, statement_order
 from gridsignal_services.dispatch.views import (
@@ -96,6 +97,7 @@ def _answers() -> dict[Any, Any]:
         baselines.FixedBaselines: baselines.FixedBaselines(baselines=[_golden(BaselineFixed)], next=None),
         outlook.BaselineOutlook: outlook.outlook_of(_golden(BaselineFixed), is_fixed=False),
         totals.Totals: totals.an_evening(_golden(DispatchRequest)),
+        Sent: Sent(logged=1, refused=[]),
         Readings: Readings(readings=[_golden(MeterReading)], ignored=[]),
         signals.Prices: signals.Prices(as_of=hour[0], curves=vintages.prices(known, *hour, hour[0])),
         signals.Carbon: signals.Carbon(

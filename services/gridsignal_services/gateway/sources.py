@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from weakref import WeakValueDictionary
 
-from gridsignal_protocol.server.setpoints import Setpoints
+from gridsignal_protocol.setpoints import Setpoints
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import Record, RegulationSetpoint
 from gridsignal_schemas.records import row_of

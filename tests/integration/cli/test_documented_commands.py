@@ -54,10 +54,11 @@ def words_of(line: str) -> list[str]:
 
 
 LINES = list(shown())
-SETTLED = re.compile("gridsignal settle (show|dispute|reject|verify ORDER_ID)")
-"""Orders are settled an hour after their end: tests/integration/dispatch/test_settlements, tests/integration/audit."""
+SLOW = re.compile("gridsignal (settle (show|dispute|reject|verify ORDER_ID)|regulation replay)")
+"""Orders are settled an hour after their end: tests/integration/dispatch/test_settlements, tests/integration/audit.
+A signal takes its time: test_regulation_replay."""
 AUDIT = [line for line in LINES if words_of(line)[0] == "audit"]
-HERE = [line for line in LINES if words_of(line)[0] not in ELSEWHERE and not SETTLED.match(line) and line not in AUDIT]
+HERE = [line for line in LINES if words_of(line)[0] not in ELSEWHERE and not SLOW.match(line) and line not in AUDIT]
 
 
 @pytest.mark.parametrize("line", LINES)

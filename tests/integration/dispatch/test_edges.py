@@ -156,7 +156,7 @@ async def test_health_and_the_description_need_no_token(stack: Stack) -> None:
         for operation in path.values()
         if "requestBody" in operation
     ]
-    assert len(bodies) == 9
+    assert len(bodies) == 11
     assert all("example" in content for content in bodies)
     answers = [
         (path, operation["responses"][status]["content"]["application/json"])
@@ -165,7 +165,7 @@ async def test_health_and_the_description_need_no_token(stack: Stack) -> None:
         for status in operation["responses"]
         if status.startswith("2")
     ]
-    assert len(answers) == 27
+    assert len(answers) == 29
     assert [path for path, content in answers if "example" not in content] == []
 
 

@@ -26,6 +26,7 @@ from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.position import PositionSeal
+from gridsignal_services.dispatch.setpoint_log import SetpointLog
 from gridsignal_services.gateway.groupkey import GroupKey, Viewer
 from gridsignal_services.gateway.lastvalues import utc_day_start
 from gridsignal_services.gateway.log_access import LogAccess
@@ -72,6 +73,7 @@ class Stage:
             ReadingsReader(log, CODEC, registry, lambda: None, directory),
             Archive(log, CODEC),
             Finished(directory / "finished"),
+            SetpointLog(log, CODEC),
             Callers(LocalIssuer.create_or_open(directory / "issuer").verifier(), RestLimits(), registry),
             PositionSeal(b"0" * 32, log.epoch),
             clock,

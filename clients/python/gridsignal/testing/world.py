@@ -18,8 +18,8 @@ from datetime import datetime
 from gridsignal.testing.ledger import Ledger
 from gridsignal.testing.promises import Promises
 from gridsignal.testing.site import FakeSite
-from gridsignal_protocol.server.setpoints import Setpoints, is_over
 from gridsignal_protocol.server.subscription import Want
+from gridsignal_protocol.setpoints import Setpoints, is_over
 from gridsignal_schemas.catalog import TOPIC_OF_RECORD
 from gridsignal_schemas.frames import Detail, Receipt, State
 from gridsignal_schemas.messages import (
@@ -83,14 +83,15 @@ class World:
 
     # --- signals -------------------------------------------------------------------------------------------------
 
-    def publish(self, record: Record) -> None:
-        """Puts a record on the log."""
+    def publish(self, record: Record) -> bool:
+        """Puts a record on the log; False for a setpoint that comes too late to be delivered."""
         if isinstance(record, RegulationSetpoint) and not self.setpoints.take(record, self.now()):
-            return
+            return False
         self.published.append(record)
         if isinstance(record, SpotPrice | CarbonIntensity):
             self.series.append(Logged(self.now(), record))
         self.ledger.published(record)
+        return True
 
     def cursor(self, position: int) -> str:
         """The position as clients see it."""

@@ -16,21 +16,24 @@ def is_over(setpoint: RegulationSetpoint, now: datetime) -> bool:
 class Setpoints:
     """The newest cycle of each order that has come.
 
+    Only while it is valid it keeps lower ones away: an EMS that counts anew is heard once the last setpoint that it
+    sent has run out.
+
     Bounded by `limit` orders. When full: the one that was heard of longest ago is forgotten, and a late setpoint of it
     would be delivered while it is valid. Conflates: of an order the newest cycle stays.
     """
 
     def __init__(self, *, limit: int = 50_000) -> None:
         self._limit = limit
-        self._newest: OrderedDict[str, int] = OrderedDict()
+        self._newest: OrderedDict[str, tuple[int, datetime]] = OrderedDict()
+        """The cycle and its end, by order."""
 
     def take(self, setpoint: RegulationSetpoint, now: datetime) -> bool:
         """Takes in what comes next; whether it is to be delivered: neither over, nor late behind a newer cycle, nor
         come before."""
-        newest = self._newest.get(setpoint.order_id)
-        if is_over(setpoint, now) or (newest is not None and setpoint.cycle_no <= newest):
+        if is_over(setpoint, now) or setpoint.cycle_no <= self._cycle(setpoint.order_id, now):
             return False
-        self._newest[setpoint.order_id] = setpoint.cycle_no
+        self._newest[setpoint.order_id] = setpoint.cycle_no, setpoint.valid_until
         self._newest.move_to_end(setpoint.order_id)
         if len(self._newest) > self._limit:
             self._newest.popitem(last=False)
@@ -38,4 +41,9 @@ class Setpoints:
 
     def is_current(self, setpoint: RegulationSetpoint, now: datetime) -> bool:
         """Whether one that came before is still to be delivered to whoever asks for it now."""
-        return not is_over(setpoint, now) and setpoint.cycle_no >= self._newest.get(setpoint.order_id, 0)
+        return not is_over(setpoint, now) and setpoint.cycle_no >= self._cycle(setpoint.order_id, now)
+
+    def _cycle(self, order_id: str, now: datetime) -> int:
+        """The newest that is valid; -1 where there is none."""
+        cycle_no, valid_until = self._newest.get(order_id, (-1, now))
+        return cycle_no if valid_until > now else -1
