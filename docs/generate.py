@@ -28,6 +28,7 @@ from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES,
 from gridsignal_schemas.records import RECORD_OF_FRAME, ROWS, Row  # noqa: E402 - as above
 from gridsignal_schemas.rules.lifecycle import OFFER, ORDER, REQUEST, SETTLEMENT  # noqa: E402 - as above
 from gridsignal_schemas.rules.limits import Limits  # noqa: E402 - as above
+from gridsignal_services.event_log import EVENTS, EventRow  # noqa: E402 - as above
 from gridsignal_services.gateway.settings import GatewaySettings  # noqa: E402 - as above
 from gridsignal_services.ingest.limits import IngestLimits  # noqa: E402 - as above
 from gridsignal_services.limits import LIMIT_TYPES  # noqa: E402 - as above
@@ -162,6 +163,30 @@ def rest_codes() -> str:
     )
 
 
+def events() -> str:
+    """The event log's names."""
+    return _table(
+        ("`event`", "what has happened", "told by", "fields"),
+        *(
+            (
+                f"`{name}`",
+                row.says + (" At level DEBUG." if row.level == "debug" else ""),
+                f"the {row.door} door" if row.door else "the owner of the zone",
+                ", ".join(f"`{field}`" for field in _fields_of_event(row)),
+            )
+            for name, row in EVENTS.items()
+        ),
+    )
+
+
+def _fields_of_event(row: EventRow) -> Iterator[str]:
+    if row.door is None:
+        yield from ("by", "zone")
+    yield from row.fields
+    if row.about is not None:
+        yield "state"
+
+
 def _fields(frame: type[Frame]) -> str:
     fields = [(field.alias or name, field) for name, field in frame.model_fields.items() if name != "t"]
     return ", ".join(f"`{name}`" if field.is_required() else f"`{name}`?" for name, field in fields)
@@ -242,6 +267,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "loss-codes": loss_codes,
     "rest-codes": rest_codes,
     "frames": frames,
+    "events": events,
     "server-settings": lambda: _variables(ServerSettings, "GRIDSIGNAL_"),
     "gateway-limits": lambda: _variables(GatewaySettings, "GRIDSIGNAL_GATEWAY_", limits=True),
     "ledger-limits": ledger_limits,

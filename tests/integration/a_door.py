@@ -23,6 +23,7 @@ from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.position import PositionSeal
 from gridsignal_services.dispatch.setpoint_log import SetpointLog
 from gridsignal_services.dispatch.tables import MOST
+from gridsignal_services.event_log import EventLog
 from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.registry import Registry, example_registry
 from gridsignal_services.replica import Replica
@@ -37,9 +38,9 @@ Caller = Callable[[Role, str], httpx2.AsyncClient]
 
 def callers_of(door: Door, directory: Path) -> tuple[FastAPI, Caller]:
     """The door's application, and clients of it that carry a token of somebody."""
-    health, issuer = Health(), LocalIssuer.create_or_open(directory / "issuer")
+    health, issuer, counted = Health(), LocalIssuer.create_or_open(directory / "issuer"), CollectorRegistry()
     health.set_ready(True)
-    made = app(door, health, CollectorRegistry())
+    made = app(door, health, counted, EventLog("dispatch", counted))
 
     def client(role: Role, organisation: str) -> httpx2.AsyncClient:
         token = issuer.mint(role, organisation, "tests", [SIGNAL_READ], 3600, datetime.now(UTC))

@@ -33,7 +33,7 @@ ACTING = {
     "services/gridsignal_services/access": "issuer keys_at_url refused_tokens secret_file",
     "services/gridsignal_services/audit": "keeping subtrees",
     "services/gridsignal_services": (
-        "accepting addresses clock collecting composition embedded following kept_file ops output reloading "
+        "accepting addresses clock collecting composition embedded event_log following kept_file ops output reloading "
         "replica service_manager serving slots supervised telemetry timeouts work"
     ),
     "services/gridsignal_services/checkpoints": "files keeping saving",

@@ -81,6 +81,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("token", "gridsignal_services.cli.token", "server", "mint a token of the local issuer"),
         Command("check-config", "gridsignal_services.cli.check_config", "server", "validate a registry file"),
         Command("log", "gridsignal_services.cli.log", "server", "the embedded log: its size, backup, restore, space"),
+        Command("events", "gridsignal_services.cli.events", "server", "what happened: why was this order voided?"),
         Command("audit", "gridsignal_services.cli.audit", "server", "prove what is on the log, and check proofs"),
         Command("topics", "gridsignal_services.cli.topics", "kafka", "the topics of the log"),
         Command("schemas", "gridsignal_services.cli.schemas", "server", "the schemas of the records"),

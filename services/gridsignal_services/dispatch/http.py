@@ -22,10 +22,11 @@ from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.forms import FORMS
 from gridsignal_services.dispatch.sheet import LISTS
 from gridsignal_services.dispatch.shown import show_answers
+from gridsignal_services.event_log import EventLog
 from gridsignal_services.rest import problems
 from gridsignal_services.rest.accept import CSV, JSON, preferred
 from gridsignal_services.rest.asgi import add_pages, application
-from gridsignal_services.rest.callers import add_problems, answer
+from gridsignal_services.rest.callers import add_problems, answer, who_asked
 from gridsignal_services.rest.problems import MEDIA_TYPE, ProblemBody
 from gridsignal_services.telemetry import Health, logger
 
@@ -50,7 +51,7 @@ objects is JSON. The next page is in the header `Link`.
 """
 
 
-def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
+def app(door: Door, health: Health, counted: CollectorRegistry, events: EventLog) -> FastAPI:
     """The application: operations below /v1, health beside them; answers are counted in `counted`."""
     made = application(
         title="gridsignal dispatch",
@@ -66,7 +67,7 @@ def app(door: Door, health: Health, counted: CollectorRegistry) -> FastAPI:
     for router in _routers(door):
         show_answers(router)
         made.include_router(router)
-    _count(made, health, counted)
+    _count(made, health, counted, events)
     add_pages(made, health)
     add_problems(made, _log)
     return made
@@ -102,7 +103,7 @@ def _front(made: FastAPI) -> None:
         }
 
 
-def _count(made: FastAPI, health: Health, counted: CollectorRegistry) -> None:
+def _count(made: FastAPI, health: Health, counted: CollectorRegistry, events: EventLog) -> None:
     answered = Counter("gridsignal_dispatch_answers", "Answers by status.", ["status"], registry=counted)
 
     @made.middleware("http")
@@ -115,4 +116,7 @@ def _count(made: FastAPI, health: Health, counted: CollectorRegistry) -> None:
         else:
             response = await pass_on(request)
         answered.labels(response.status_code).inc()
+        if 400 <= response.status_code < 500 and (by := who_asked(request)) is not None:
+            where = {"method": request.method, "path": request.url.path[:200], "status": response.status_code}
+            events.tell("operation_refused", by.name, **where)
         return response

@@ -24,10 +24,12 @@ from gridsignal_services.dispatch.http import app
 from gridsignal_services.dispatch.position import KEY_BYTES, PositionSeal
 from gridsignal_services.dispatch.registration import register
 from gridsignal_services.dispatch.setpoint_log import SetpointLog
+from gridsignal_services.event_log import EventLog
 from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.ops import Watched
 from gridsignal_services.owning.heads import Heads
 from gridsignal_services.owning.owner import Owner
+from gridsignal_services.owning.telling import Telling
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.rest.asgi import HttpServer
@@ -69,7 +71,9 @@ class Dispatch:
         setpoints = SetpointLog(log, codec)
         self._door = Door(replica, self._readings, archive, self._finished, setpoints, callers, seal, clock)
         self._counted = CollectorRegistry()
-        pages = app(self._door, self.health, self._counted)
+        events = EventLog("dispatch", self._counted, time.steady_s)
+        Telling(replica, self._readings, lambda: self._owner.partitions if self._owner is not None else (), events)
+        pages = app(self._door, self.health, self._counted, events)
         self._server = HttpServer(pages, settings, settings.dispatch_port, limits, now_s=time.steady_s)
         self._ready, self._entitled = asyncio.Event(), asyncio.Event()
         self._owner: Owner | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from gridsignal_protocol.server.events import Look, Publish
 from gridsignal_schemas.frames import Refused
+from gridsignal_services.event_log import EventLog
 from gridsignal_services.gateway.connection import Connection, StartTask
 from gridsignal_services.gateway.gauges import Gauges
 from gridsignal_services.gateway.log_access import LogAccess
@@ -22,8 +23,9 @@ class Answering:
     When full: refused with `rate`; a connection is not read. Conflates: nothing.
     """
 
-    def __init__(self, log_access: LogAccess, turns: Turns, gauges: Gauges, start: StartTask) -> None:
+    def __init__(self, log_access: LogAccess, turns: Turns, gauges: Gauges, events: EventLog, start: StartTask) -> None:
         self._log_access, self._turns, self._gauges, self._start = log_access, turns, gauges, start
+        self._events = events
 
     def write(self, connection: Connection, asked: Publish) -> None:
         """Logs a record and answers."""
@@ -56,6 +58,12 @@ class Answering:
             asked, connection.session.principal, connection.turn, lambda spent_s: share.charge(spent_s, loop.time())
         )
         self._gauges.answers.labels(answer.code if isinstance(answer, Refused) else "received").inc()
+        if isinstance(answer, Refused):
+            by, ids = (
+                connection.session.principal.name,
+                {"offer_id": answer.offer_id, "response_id": answer.response_id},
+            )
+            self._events.tell("write_refused", by, code=answer.code, **ids)
         connection.session.answer(answer)
         connection.tell()
 

@@ -18,6 +18,7 @@ from gridsignal_services.arrivals import Arrivals
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.cache import Cache
 from gridsignal_services.clock import Time
+from gridsignal_services.event_log import EventLog
 from gridsignal_services.gateway.answering import Answering
 from gridsignal_services.gateway.connection import Connection
 from gridsignal_services.gateway.costs import cost_s
@@ -76,7 +77,8 @@ class Conversations:
         self._credentials, self._settings = credentials, credentials.settings
         self._health, self._gauges = health, gauges
         self._hub, self._quota = hub, quota
-        self._answering = Answering(log_access, turns, gauges, self._start)
+        self._events = EventLog("gateway", gauges.registry, time.steady_s)
+        self._answering = Answering(log_access, turns, gauges, self._events, self._start)
         self._subscriptions = Subscriptions(hub, joins, gauges, credentials.settings, self._start)
         self.presence = Presence(cache, self._start, _PRESENT_FOR * credentials.settings.dead_after_s)
         self._schema_text, self._time = codec.schema_text, time
@@ -232,6 +234,7 @@ class Conversations:
             connection.close(closing.FULL)
         elif connection.counted_for is None:
             self._count(connection, connection.session.principal)
+            self._events.tell("signed_in", connection.session.principal.name, instance=instance)
 
     def _start(self, connection: Connection, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)

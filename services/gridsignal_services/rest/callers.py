@@ -44,6 +44,12 @@ BODY_S = 10.0
 M = TypeVar("M", bound=BaseModel)
 
 
+def who_asked(request: Request) -> Principal | None:
+    """Who was found to ask; None for whoever showed no good token."""
+    found: Principal | None = getattr(request.state, "caller", None)
+    return found
+
+
 class Callers:
     """Who knocks at one door, how often, and what their answers cost.
 
@@ -64,6 +70,7 @@ class Callers:
         found = _principal(request, self._verifier, scope, self._time.wall())
         if not self.registry.knows(found):
             raise problems.not_registered()
+        request.state.caller = found
         if (connection := getattr(request.state, "connection", None)) is not None:
             connection.admit()
         if wait_s := self._asked.take_now(found.name, self._limits.bucket):

@@ -147,6 +147,7 @@ NEEDS: list[tuple[str, list[Callable[[Stage], None]]]] = [
     ("order extend", [Stage.asked_soon, Stage.offered, Stage.ordered, Stage.accepted, Stage.released]),
     ("order release", [Stage.asked, Stage.offered, Stage.ordered, Stage.accepted]),
     ("respond unavailable", [Stage.asked, Stage.offered, Stage.ordered, Stage.accepted]),
+    ("events [A-Z]", [Stage.asked, Stage.offered, Stage.ordered]),
     ("respond|order (show|cancel)", [Stage.asked, Stage.offered, Stage.ordered]),
     ("offer (show|withdraw|list)|request (clear|award)", [Stage.asked, Stage.offered]),
     ("baseline comp", [Stage.metered]),
