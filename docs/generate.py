@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
-from docs import asyncapi  # noqa: E402 - the script is started by its path
+from docs import asyncapi, boards  # noqa: E402 - the script is started by its path
 from gridsignal_schemas.avro_bytes import newest  # noqa: E402 - as above
 from gridsignal_schemas.catalog import TOPICS, Topic, avro_schema  # noqa: E402 - as above
 from gridsignal_schemas.codes import CODES, Code, met_at  # noqa: E402 - as above
@@ -288,6 +288,7 @@ def wanted() -> dict[Path, str]:
     files = {page: filled(text) for page, text in found.items() if PART.search(text)}
     files[ROOT / "schemas" / "asyncapi.json"] = asyncapi.text(version())
     files[ROOT / "deploy" / "env.example"] = environment()
+    files |= dict(boards.files())
     return files
 
 

@@ -51,6 +51,8 @@ class EventLog:
         self._left: dict[str, Bucket] = {}
         self._left_out: dict[str, int] = {}
         self._happened = Counter(f"gridsignal_{door}_events", "Events by name.", ["event"], registry=counted)
+        for name in (name for name, row in EVENTS.items() if (row.door or "dispatch") == door):
+            self._happened.labels(name)  # from the first on it is counted from 0
         self._unlogged = Counter(
             f"gridsignal_{door}_events_unlogged", "Events left out of the event log.", registry=counted
         )

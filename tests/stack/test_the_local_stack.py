@@ -113,7 +113,7 @@ async def test_each_door_has_metrics(stack: Compose, door: str, name: str) -> No
 
 
 async def test_prometheus_reads_every_door_and_knows_our_rules(stack: Compose) -> None:
-    stack.up("--no-build", "prometheus")
+    stack.up("--no-build", "prometheus", "grafana")
     async with httpx2.AsyncClient(base_url=stack.prometheus, timeout=SOON_S) as asking, asyncio.timeout(LONG_S):
         states: set[str] = set()
         while states != {"up"}:  # the first scrape comes within five seconds
@@ -131,7 +131,7 @@ def test_everything_is_published_on_loopback_alone(stack: Compose) -> None:
         assert {place["HostIp"] for places in ports.values() for place in places or []} <= {"127.0.0.1"}
 
 
-ALL = [*DOORS, "kafka", "registry", "cache", "prometheus", "keys", "secrets", "topics", "rights", "schemas"]
+ALL = [*DOORS, "kafka", "registry", "cache", "prometheus", "grafana", "keys", "secrets", "topics", "rights", "schemas"]
 
 
 @pytest.mark.parametrize("service", ALL)

@@ -49,7 +49,7 @@ ACTING = {
     ),
     "services/gridsignal_services/ingest": "feeding fetching http metrics publishing push replay service transport",
     "services/gridsignal_services/metering": "meters older_readings readings",
-    "services/gridsignal_services/owning": "owner settler",
+    "services/gridsignal_services/owning": "measures owner settler telling",
     "services/gridsignal_services/rest": "asgi callers connection doorstep guard",
 }
 """Elsewhere a module decides, unless it is named here: it has a socket, a file, a loop or a thread in hand."""

@@ -8,18 +8,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from deploy.lock import SERVED, wanted
 from gridsignal.__main__ import COMMANDS
 from gridsignal_schemas.catalog import TOPICS
-from gridsignal_services.bus.condition import Condition
-from gridsignal_services.gateway.gauges import Gauges
-from gridsignal_services.headway import Headway
-from gridsignal_services.ingest.metrics import Metrics as FeedMetrics
-from gridsignal_services.ops import Headways
 from gridsignal_services.settings import SECRETS, ServerSettings
-from gridsignal_services.telemetry import metrics
 from tests.tidy.sources import ROOT, assert_none, files
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
@@ -83,17 +76,6 @@ def test_the_image_takes_what_the_build_needs() -> None:
     copied = set(re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE))
     allowed = set(re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text("utf-8"), re.MULTILINE))
     assert {path for line in copied for path in line.split()} == allowed
-
-
-def test_every_rule_watches_a_metric_that_exists() -> None:
-    rules = (ROOT / "deploy" / "prometheus" / "rules.yml").read_text("utf-8")
-    watched = set(re.findall(r"gridsignal_[a-z_]+(?=[{ \[)])", rules))
-    followed = CollectorRegistry()
-    followed.register(Headways([Headway("tests", "prices", 1, now_s=float)]))
-    counted = (Gauges().registry, FeedMetrics().registry, Condition().counted, followed)
-    told = b"".join(map(metrics, counted)) + b"gridsignal_dispatch_answers_total"
-    assert watched
-    assert_none(name for name in sorted(watched) if name.encode() not in told)
 
 
 def secrets(text: str) -> list[str]:

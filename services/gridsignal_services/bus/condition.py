@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gridsignal_services.clock import steady_s, wall_us
 from gridsignal_services.telemetry import Outage, logger
 
 BELIEVED_S = 30.0
 """A failure is believed for so long without another one: who is sent no work would never learn that it is over."""
+_APPEND_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 SKEW_S = 2.0
 """Clocks that are further apart are told of: one of the two is wrong."""
 
@@ -32,11 +33,33 @@ class Condition:
         self._failed = Counter(
             "gridsignal_log_appends_failed", "Appends that the log did not acknowledge.", registry=self.counted
         )
+        self._took = Histogram(
+            "gridsignal_log_append_seconds",
+            "From an append, its turn included, to its acknowledgement.",
+            buckets=_APPEND_S,
+            registry=self.counted,
+        )
         for name, text, value in (
             ("gridsignal_log_writable", "1 where the last appends were acknowledged.", lambda: not self.trouble),
             ("gridsignal_log_clock_ahead_seconds", "How far the log's clock is ahead of ours.", lambda: self._skew_s),
         ):
             Gauge(name, text, registry=self.counted).set_function(value)
+
+    def measured(self, size_bytes: Callable[[], float], free_bytes: Callable[[], float]) -> None:
+        """What the log takes on this machine's disk, and what is left there, as whoever asks finds it."""
+        for name, text, value in (
+            ("gridsignal_log_bytes", "What the log takes on disk.", size_bytes),
+            ("gridsignal_log_disk_free_bytes", "What is free on its disk.", free_bytes),
+        ):
+            Gauge(name, text, registry=self.counted).set_function(value)
+
+    def begin(self) -> float:
+        """When an append begins, for `written_since`."""
+        return self._steady_s()
+
+    def written_since(self, began_s: float) -> None:
+        """An append that began then was acknowledged now."""
+        self._took.observe(self._steady_s() - began_s)
 
     @property
     def trouble(self) -> str:

@@ -43,7 +43,7 @@ class Producer:
     async def send(self, topic: str, partition: int, key: str, value: bytes, headers: Mapping[str, str]) -> Appended:
         """Returns when the record is durable. Raises LogUnavailable, MessageSizeTooLargeError."""
         encoded = [(name, text.encode()) for name, text in headers.items()]
-        size = len(value) + RECORD_BYTES
+        size, began_s = len(value) + RECORD_BYTES, self._condition.begin()
         await self._room.take(size, headers.get(PRINCIPAL, ""))
         client, place = None, f"{topic} {partition}"
         try:
@@ -61,6 +61,7 @@ class Producer:
         finally:
             self._room.free(size)
         self._condition.written(place)
+        self._condition.written_since(began_s)
         appended = Appended(sent.partition, sent.offset, sent.timestamp * 1000)
         self._condition.stamped(sent_us // 1000 * 1000, appended.appended_us)  # the broker counts whole milliseconds
         return appended

@@ -72,6 +72,7 @@ class SqliteLog(Log):
         self._under_way: set[asyncio.Future[Any]] = set()
         self._stopped = asyncio.Event()
         self.condition = Condition()
+        self.condition.measured(*sqlite_file.sizes(opened.path))
         self._by_the_wall = append_time_us is None
         self._closing: asyncio.Task[None] | None = None
         self._outage = Outage(logger("log"), "the embedded log", doing="appends")
@@ -122,13 +123,14 @@ class SqliteLog(Log):
         key.encode()  # what can't be written must fail its own caller, not everyone in the same transaction
         headers_text = json.dumps(headers := dict(headers))
         self._partitions.must_be_open()
-        whose = headers.get(PRINCIPAL, "")
+        whose, began_s = headers.get(PRINCIPAL, ""), self.condition.begin()
         await self._room.take(len(value) + RECORD_BYTES, whose)
         self._partitions.must_be_open()  # it may have been closed while we waited for room
         sent_us = self.condition.now_us()
         logged: asyncio.Future[LogRecord] = self._promise()
         self._writer.queue.put(Waiting(lane, key, headers, headers_text, value, logged, whose))
         record = await logged
+        self.condition.written_since(began_s)
         if self._by_the_wall:  # a simulation has a time of its own
             self.condition.stamped(sent_us, record.appended_us)
         return Appended(record.partition, record.offset, record.appended_us)

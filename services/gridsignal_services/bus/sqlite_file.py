@@ -7,9 +7,11 @@ partition is one contiguous run of the table's own tree and needs no index.
 from __future__ import annotations
 
 import json
+import math
+import shutil
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +95,25 @@ def identity(path: Path) -> Identity:
     """Which file it is, whatever its name. Raises OSError where there is none."""
     found = path.stat()
     return found.st_dev, found.st_ino
+
+
+def sizes(path: Path) -> tuple[Callable[[], float], Callable[[], float]]:
+    """What the log takes on disk, in bytes, and what is free there; NaN where that can't be told."""
+
+    def taken() -> float:
+        beside = (path.with_name(path.name + end) for end in ("", "-wal"))
+        return float(sum(each.stat().st_size for each in beside if each.exists()))
+
+    def told(look: Callable[[], float]) -> Callable[[], float]:
+        def looked() -> float:
+            try:
+                return look()
+            except OSError:
+                return math.nan
+
+        return looked
+
+    return told(taken), told(lambda: float(shutil.disk_usage(path.parent).free))
 
 
 def inspect(path: Path, prefix: str) -> tuple[Contents, dict[Lane, tuple[int, int]]]:

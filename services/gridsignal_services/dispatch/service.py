@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -72,11 +73,14 @@ class Dispatch:
         self._door = Door(replica, self._readings, archive, self._finished, setpoints, callers, seal, clock)
         self._counted = CollectorRegistry()
         events = EventLog("dispatch", self._counted, time.steady_s)
-        Telling(replica, self._readings, lambda: self._owner.partitions if self._owner is not None else (), events)
+        Telling(replica, self._readings, self._owned, events, self._counted)
         pages = app(self._door, self.health, self._counted, events)
         self._server = HttpServer(pages, settings, settings.dispatch_port, limits, now_s=time.steady_s)
         self._ready, self._entitled = asyncio.Event(), asyncio.Event()
         self._owner: Owner | None = None
+
+    def _owned(self) -> Collection[int]:
+        return self._owner.partitions if self._owner is not None else ()
 
     @property
     def address(self) -> tuple[str, int]:

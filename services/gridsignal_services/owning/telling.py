@@ -1,9 +1,11 @@
-"""Tells what the records of a zone say, in the event log of the process that owns it."""
+"""Tells what the records of a zone say, in the event log and the metrics of the process that owns it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import datetime
+
+from prometheus_client import CollectorRegistry
 
 from gridsignal_schemas.catalog import TOPICS, partition_of
 from gridsignal_schemas.messages import MeterReading, Record
@@ -13,6 +15,7 @@ from gridsignal_services.event_log import EVENTS, EventLog
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.owning.happened import happened
+from gridsignal_services.owning.measures import Measures
 from gridsignal_services.replica import Replica
 
 _METERED = EVENTS["metered"].fields
@@ -25,16 +28,25 @@ class Telling:
     """
 
     def __init__(
-        self, replica: Replica, meters: ReadingsReader, ours: Callable[[], Collection[int]], events: EventLog
+        self,
+        replica: Replica,
+        meters: ReadingsReader,
+        ours: Callable[[], Collection[int]],
+        events: EventLog,
+        counted: CollectorRegistry,
     ) -> None:
+        """`ours` are the partitions that the owner acts on."""
         self._replica, self._ours, self._events = replica, ours, events
+        self._measures = Measures(lambda: [replica.ledgers[partition] for partition in ours()], counted)
         replica.listen(self._hear)
         meters.listen(self._metered)
 
     def _hear(self, logged: LogRecord, record: Record, outcome: Outcome) -> None:
         if logged.partition not in self._ours():
             return
-        said = happened(self._replica.ledgers[logged.partition], record, outcome, principal_of(logged))
+        ledger = self._replica.ledgers[logged.partition]
+        self._measures.hear(ledger, record, outcome)
+        said = happened(ledger, record, outcome, principal_of(logged))
         if said is not None:
             self._events.tell(said.name, said.by, **said.fields)
 
