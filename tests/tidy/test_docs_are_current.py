@@ -90,3 +90,22 @@ def test_the_asyncapi_document_describes_every_frame_and_every_topic() -> None:
 def test_money_in_the_asyncapi_document_is_text() -> None:
     price = ASYNCAPI["components"]["schemas"]["SpotPrice"]["properties"]["prices_per_mwh"]["items"]["anyOf"]
     assert {option["type"] for option in price} == {"string", "null"}
+
+
+def test_a_measured_figure_of_the_sizing_page_stands_in_the_benchmarks() -> None:
+    page = (ROOT / "docs" / "limits-and-sizing.md").read_text("utf-8")
+    measured = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    figures = [bold for bold in re.findall(r"\*\*([^*]+)\*\*", page) if re.search(r"\d", bold)]
+    assert figures
+    assert_none(figure for figure in figures if figure not in measured)
+
+
+def test_every_limit_of_the_sizing_page_is_that_of_the_settings() -> None:
+    page = (ROOT / "docs" / "limits-and-sizing.md").read_text("utf-8")
+    settings = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    rows = re.findall(r"^\| (?P<bound>[\d,]+) [^|]* \| `(?P<name>\w+)` \|", page, re.MULTILINE)
+    assert rows
+    known = dict(re.findall(r"^\| `(\w+)` \| `?([\d.]+)`? \|", settings, re.MULTILINE))
+    assert {name: float(bound.replace(",", "")) for bound, name in rows} == {
+        name: float(known[name]) for _, name in rows
+    }

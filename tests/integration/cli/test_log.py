@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from gridsignal_services.bus.sqlite_keeping import measure
 from gridsignal_services.cli.log import EXAMPLE
 from tests.integration.cli.conftest import Up, ran
 
 README = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
+BACKUP = (Path(__file__).parents[3] / "docs" / "backup.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,21 @@ def test_the_readme_backs_up_a_running_stack_and_restores_it_with_its_tokens(up:
         assert (told.code, told.err) == (0, ""), line
     token = (up.directory / "tokens" / "operator-tso-north.token").read_bytes()
     assert ran(["token", "show", "--directory", "restored"], stdin=token, cwd=tmp_path).code == 0
+
+
+def test_the_page_about_backups_restores_and_moves_a_log(up: Up, tmp_path: Path) -> None:
+    (tmp_path / "gridsignal-data").symlink_to(up.directory)
+    blocks = re.findall(r"```sh\n(.*?)```", BACKUP, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if not line.startswith("gridsignal up ")]
+    no_ports = {f"GRIDSIGNAL_{door}_PORT": "0" for door in ("GATEWAY", "DISPATCH", "INGEST")}
+    for line in lines:
+        told = ran(line, cwd=tmp_path, **no_ports)
+        assert (told.code, told.err) == (0, ""), line
+    epochs = {name: measure(tmp_path / name).epoch for name in ("gridsignal-data", "restored", "moved")}
+    assert epochs["moved"] == epochs["gridsignal-data"] != epochs["restored"]
+    told_of = set(re.findall(r"`([a-z_]+)(?:\.\w+|/)(?:-wal)?`", BACKUP))
+    there = {path.name.partition(".")[0] for path in up.directory.iterdir() if path.suffix not in (".lock", ".env")}
+    assert there <= told_of, "the page says of each what is lost without it"
 
 
 def test_a_running_stack_is_measured_and_backed_up_and_not_compacted(up: Up, tmp_path: Path) -> None:
