@@ -1,0 +1,58 @@
+"""PROTOCOL.md is enough for another language: clients without the SDK offer, accept, and come back where they were."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+from asyncio.subprocess import PIPE, STDOUT
+from pathlib import Path
+
+import pytest
+
+from gridsignal import MW, FlexOffer, OrderResponse
+from gridsignal.testing import FakeGrid
+from tests.patience import SOON_S
+
+CLIENTS = Path(__file__).parents[2] / "clients"
+
+
+def node() -> list[str]:
+    """How JavaScript is run here."""
+    if (found := shutil.which("node")) is None:
+        pytest.skip("needs Node.js 20 or newer")
+    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+    major = int(version.removeprefix("v").partition(".")[0])
+    if major < 20:
+        pytest.skip("needs Node.js 20 or newer")
+    return [found, "--no-warnings", *(["--experimental-websocket"] if major < 22 else [])]
+
+
+async def test_a_client_in_javascript_offers_accepts_and_resumes() -> None:
+    words = [*node(), str(CLIENTS / "javascript" / "follow.mjs")]
+    async with FakeGrid() as fake, asyncio.timeout(SOON_S):
+        environment = os.environ | {"GRIDSIGNAL_URL": fake.url, "GRIDSIGNAL_TOKEN": fake.token}
+        program = await asyncio.create_subprocess_exec(*words, stdout=PIPE, stderr=STDOUT, env=environment)
+        assert program.stdout is not None
+
+        async def said(word: str) -> str:
+            lines = []
+            while word not in (line := (await program.stdout.readline()).decode()):
+                assert line, lines
+                lines.append(line)
+            return line.strip()
+
+        try:
+            assert await said("recovery") == "recovery snapshot"
+            fake.ask(12 * MW)
+            offer = await fake.next(FlexOffer)
+            assert (await said("the log has offer")).endswith(offer.offer_id)
+            fake.award(offer)
+            answer = await fake.next(OrderResponse, response="ACCEPTED")
+            assert answer.response_id in await said("the site may start")
+            fake.break_lines()
+            assert await said("recovery") == "recovery full"
+        finally:
+            program.kill()
+            await program.wait()
