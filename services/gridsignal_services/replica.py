@@ -251,11 +251,13 @@ class Replica:
         is_valid: bool = False,
         partition: int | None = None,
         signature: str | None = None,
+        traceparent: str | None = None,
     ) -> Outcome:
         """Appends a record and answers what the reduce made of it.
 
         An offer that is on the log already is answered without being logged again. `is_valid`: see Codec.written;
-        `partition`: that of a record without a zone; `signature`: that of whose word it is, checked already.
+        `partition`: that of a record without a zone; `signature`: that of whose word it is, checked already;
+        `traceparent`: the caller's.
 
         Raises LogUnavailable when the log is away or the read-back takes too long: whether it counts is then unknown,
         and the same record again, or a query by its id, settles it.
@@ -272,6 +274,7 @@ class Replica:
             principal=principal,
             source=self.source,
             partition=partition,
+            traceparent=traceparent,
             signature=signature,
         )
         try:

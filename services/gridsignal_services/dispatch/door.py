@@ -31,7 +31,7 @@ from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, Track
 from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
-from gridsignal_services.rest import problems
+from gridsignal_services.rest import problems, tracing
 from gridsignal_services.rest.callers import Callers
 from gridsignal_services.work import Work
 
@@ -161,7 +161,7 @@ class Door:
 
     async def submit(self, record: Command, principal: Principal, response: Response) -> Outcome:
         """Puts a record on the log, and answers what the reduce made of it. Raises LogUnavailable."""
-        outcome = await self.replica.submit(record, principal.name)
+        outcome = await self.replica.submit(record, principal.name, traceparent=tracing.traceparent())
         partition = partition_of(record.zone, TOPICS["dispatch"].partitions)
         response.headers[POSITION] = self._seal.close(partition, self.replica.ledgers[partition].position - 1)
         return outcome

@@ -23,7 +23,7 @@ from gridsignal_services.dispatch.forms import FORMS
 from gridsignal_services.dispatch.sheet import LISTS
 from gridsignal_services.dispatch.shown import show_answers
 from gridsignal_services.event_log import EventLog
-from gridsignal_services.rest import problems
+from gridsignal_services.rest import problems, tracing
 from gridsignal_services.rest.accept import CSV, JSON, preferred
 from gridsignal_services.rest.asgi import add_pages, application
 from gridsignal_services.rest.callers import add_problems, answer, who_asked
@@ -108,6 +108,7 @@ def _count(made: FastAPI, health: Health, counted: CollectorRegistry, events: Ev
 
     @made.middleware("http")
     async def count(request: Request, pass_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        tracing.enter(request)
         is_operation = request.url.path.startswith("/v1/")
         if is_operation and not health.ready:
             response = answer(problems.not_ready())

@@ -48,7 +48,7 @@ class Telling:
         self._measures.hear(ledger, record, outcome)
         said = happened(ledger, record, outcome, principal_of(logged))
         if said is not None:
-            self._events.tell(said.name, said.by, **said.fields)
+            self._events.tell(said.name, said.by, **said.fields, traceparent=logged.headers.get("traceparent"))
 
     def _metered(self, reading: MeterReading, _: datetime) -> None:
         if partition_of(reading.zone, TOPICS["dispatch"].partitions) in self._ours():
