@@ -4,6 +4,7 @@
 #   make test                    the whole suite
 #   make demo ARGS='--day 2024-12-12'
 #   make test PYTHON=python3.13  with another Python
+#   make test WORKERS=0          one test after the other, in one process
 #   make venv LOCKED=1           exactly what requirements-dev.lock has, each file checked against its hash
 
 PYTHON ?= python3
@@ -11,6 +12,7 @@ VENV   ?= .venv
 ARGS   ?=
 SPEED  ?= 900
 LOCKED ?=
+WORKERS ?= 2
 
 PY  := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
@@ -54,8 +56,8 @@ logs: ## what the local stack says, as it says it (ARGS=gateway)
 unit: $(VENV)/.dev ## while you write: the unit and contract tests that need no service, on all cores, each law on a few cases (ARGS=tests/unit/ledger)
 	@$(PY) -m pytest -q --hypothesis-profile=quick -m "not services" $(or $(ARGS),-n auto --dist worksteal tests/unit tests/contract)
 
-test: $(VENV)/.dev ## the whole suite; it ends with a list of what was tested against what (ARGS='-m "not services"': without Kafka and Redis)
-	@$(PY) -m pytest $(ARGS)
+test: $(VENV)/.dev ## the whole suite; it ends with a list of what was tested against what (ARGS='-m "not services"': without Kafka and Redis; WORKERS=0: in one process)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 coverage: $(VENV)/.dev ## how much of each room `make unit` takes, held to tests/coverage_floors.toml (ARGS=--raise: raises the floors)
 	@$(PY) -m coverage run -m pytest -q --hypothesis-profile=quick -m "not services" tests/unit tests/contract

@@ -13,6 +13,7 @@ from fnmatch import fnmatch
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -133,7 +134,15 @@ def outside(ran_on: dict[str, str]) -> list[str]:
     return lines
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Of several processes each says what it started."""
+    node.config.stash[RAN_ON] |= getattr(node, "workeroutput", {}).get("ran_on", {})
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["ran_on"] = session.config.stash[RAN_ON]
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = terminal.stats.get("skipped", []) if terminal else []
     if os.environ.get("CI") == "true" and session.exitstatus == 0 and skips_that_fail(skipped):

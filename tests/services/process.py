@@ -17,16 +17,20 @@ FIRST, LAST = 15_000, 31_000
 BESIDE = 1000
 """Where a door's operations port is, above its own."""
 _given: set[int] = set()
+_OF = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_MINE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Of the tests' processes each takes ports of its own: every so manieth, from its number on."""
 
 
 def free_ports(n: int) -> list[int]:
     """Ports nobody listens on, nor on those beside them, for programs that can't be told to choose one.
 
-    No two calls in one process give the same: who got one keeps it, though it may be down for a while.
+    No two calls in one run of the tests give the same: who got one keeps it, though it may be down for a while.
     """
     ports: list[int] = []
     while len(ports) < n:
-        port = random.SystemRandom().randrange(FIRST, LAST)  # not the generator that tests seed
+        # not the generator that tests seed
+        port = random.SystemRandom().randrange(FIRST + _MINE, LAST, _OF)
         pair = {port, port + BESIDE}
         if not pair & _given and all(map(_is_free, pair)):
             _given.update(pair)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
 LAST_WORDS_S = 0.5
 """How long connections that are closed by force may take to send what they hold."""
@@ -20,6 +21,14 @@ async def stop(client: AIOKafkaConsumer | AIOKafkaProducer, within_s: float) -> 
     if not await _ends_well(asyncio.create_task(client.stop()), within_s):
         connections = client.client if isinstance(client, AIOKafkaProducer) else client._client
         await _ends_well(asyncio.create_task(connections.close()), LAST_WORDS_S)
+
+
+async def close(admin: AIOKafkaAdminClient, within_s: float) -> None:
+    """Closes a client for topics, and lets it take so long at most.
+
+    In a task of its own: it takes the cancellation of whoever waits for it for that of its reading, and swallows it.
+    """
+    await _ends_well(asyncio.create_task(admin.close()), within_s)
 
 
 async def _ends_well(task: asyncio.Task[None], within_s: float) -> bool:

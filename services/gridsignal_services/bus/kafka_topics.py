@@ -26,11 +26,13 @@ from aiokafka.errors import (
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
+from gridsignal_services.bus.kafka_clients import close
 from gridsignal_services.bus.kafka_durability import Change, Found, changes, spread
 from gridsignal_services.bus.kafka_requests import place
 from gridsignal_services.bus.kafka_topic_ids import topic_ids
 
 REQUEST_TIMEOUT_MS = 10_000
+CLOSE_TIMEOUT_S = 4.0
 _TOPIC_OVERRIDE = 1  # the source of a setting that was made for this topic (DescribeConfigs, version 1 on)
 
 
@@ -92,7 +94,7 @@ async def administration(brokers: Brokers) -> AsyncIterator[AIOKafkaAdminClient]
     except (KafkaError, OSError, TimeoutError) as error:
         raise LogUnavailable(f"kafka at {brokers.servers}: {error}") from error
     finally:
-        await admin.close()
+        await close(admin, CLOSE_TIMEOUT_S)
 
 
 _REASONS = 8

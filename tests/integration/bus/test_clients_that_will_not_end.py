@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from gridsignal_services.bus.kafka_clients import stop
+from gridsignal_services.bus.kafka_topics import Brokers, administration
 from gridsignal_services.supervised import Ended, supervise
 from tests.patience import SOON_S
 
@@ -63,6 +64,24 @@ async def test_a_client_is_ended_in_time_and_its_connections_are_closed(ends: Ca
     async with asyncio.timeout(SOON_S):
         await stop(cast("Any", client), 0.1)
     assert client._client.closed
+
+
+@pytest.mark.parametrize("passes", range(8))
+async def test_who_has_asked_a_cluster_is_cancelled_while_the_client_is_closed(kafka: Brokers, passes: int) -> None:
+    asked = asyncio.Event()
+
+    async def ask() -> None:
+        async with administration(kafka):
+            asked.set()
+        await waits_for_ever()
+
+    task = asyncio.create_task(ask())
+    await asked.wait()
+    for _ in range(passes):  # of the loop
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=SOON_S)
+    assert task.cancelled()
 
 
 async def test_work_for_ever_that_ends_is_told() -> None:
