@@ -8,6 +8,8 @@ from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from benchmarks.machine import cpu_s_of
+
 
 class Listener:
     """One process on one pipe."""
@@ -18,6 +20,12 @@ class Listener:
         self._process: BaseProcess = context.Process(target=target, args=(there, *arguments))
         self._process.start()
         there.close()
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of the process so far."""
+        assert self._process.pid is not None, "it was started"
+        return cpu_s_of(self._process.pid)
 
     async def answer(self) -> Any:
         """What it says next."""

@@ -7,13 +7,14 @@ import asyncio
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import regulation_ends
 from benchmarks.kafka_stand import Services, services
 from benchmarks.listener import Listener
-from benchmarks.machine import described, percentile
+from benchmarks.machine import cpu_s, cpu_s_of, described, percentile
 from benchmarks.regulation_ends import CYCLE_S, Heard, Sent
 from gridsignal_schemas.catalog import TOPICS
 from tests.journey.fleet import Fleet
@@ -34,6 +35,8 @@ class Late:
     missing: int
     repeated_or_reordered: int
     stale: int
+    cpu_ms: dict[str, float]
+    """CPU of each process for one setpoint; the door's and the gateway's does not depend on who else is at work."""
 
     @property
     def ratio(self) -> tuple[float, float]:
@@ -74,6 +77,10 @@ def run(args: argparse.Namespace) -> int:
         )
         print(f"{way.batch:5} {way.sent:6}{pairs} {way.ratio[0]:9.2f} {way.ratio[1]:6.2f}", end="")
         print(f" {way.missing:8} {way.repeated_or_reordered:9} {way.stale:6}")
+    print("\nCPU ms for one setpoint")
+    print(f"{'batch':>5}" + "".join(f" {name:>9}" for name in found[0].cpu_ms))
+    for way in found:
+        print(f"{way.batch:5}" + "".join(f" {ms:9.3f}" for ms in way.cpu_ms.values()))
     return 0
 
 
@@ -93,20 +100,32 @@ async def _measured(on: Services, args: argparse.Namespace) -> list[Late]:
                 for listener in (clients, consumer):
                     await listener.answer()  # it is ready
                 desk = regulation_ends.Desk(f"http://127.0.0.1:{port}", fleet.token("operator", "tso-north"))
-                return [await _way(desk, clients, consumer, args, batch) for batch in args.batch or [50, 500]]
+
+                def cpu() -> dict[str, float]:
+                    gateway = cpu_s_of(fleet.doors["gateway-1"].process.pid)
+                    return {"EMS": cpu_s(), "door": door.cpu_s, "gateway": gateway, "clients": clients.cpu_s}
+
+                return [await _way(desk, clients, consumer, cpu, args, batch) for batch in args.batch or [50, 500]]
             finally:
                 for listener in (clients, consumer, door):
                     listener.end()
 
 
 async def _way(
-    desk: regulation_ends.Desk, clients: Listener, consumer: Listener, args: argparse.Namespace, batch: int
+    desk: regulation_ends.Desk,
+    clients: Listener,
+    consumer: Listener,
+    cpu: Callable[[], dict[str, float]],
+    args: argparse.Namespace,
+    batch: int,
 ) -> Late:
     await desk.regulate(args.resources, batch, CYCLE_S)
     for listener in (clients, consumer):
         await listener.asked(args.resources)
+    before = cpu()
     sent: Sent = await desk.regulate(args.resources, batch, args.seconds)
     at_clients: Heard = await clients.asked(len(sent.began_ms))
+    spent = {name: 1000 * (used_s - before[name]) / len(sent.began_ms) for name, used_s in cpu().items()}
     at_consumer: Heard = await consumer.asked(len(sent.began_ms))
     late = [_late(sent, heard) for heard in (at_consumer, at_clients)]
     return Late(
@@ -118,6 +137,7 @@ async def _way(
         missing=len(sent.began_ms) - len(late[1]),
         repeated_or_reordered=at_clients.reordered,
         stale=at_clients.stale,
+        cpu_ms=spent,
     )
 
 
