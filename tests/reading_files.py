@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -53,3 +53,13 @@ def an_hour_of_regulation() -> str:
     signal_mw = [5 * math.sin(place / 11.3) for place in range(392)]
     lines = [f"{10 * place},{signal_mw[place + 1]:.6f},{signal_mw[place]:.6f}" for place in range(391)]
     return csv_of(lines, "seconds,expected_reg_mw,response_mw")
+
+
+def days_of_a_series() -> str:
+    """Five days of hourly prices and carbon in June, as a study reads them."""
+    lines = ["zone,start_utc,price,currency_per_mwh,ci_lca_g_per_kwh"]
+    for hour in range(5 * 24):
+        at = datetime(2024, 6, 1, tzinfo=UTC) + timedelta(hours=hour)
+        price = 80 + 40 * math.sin(at.hour / 24 * 4 * math.pi)
+        lines.append(f"DE-LU,{at:%Y-%m-%dT%H}:00:00Z,{price:.2f},EUR,{300 + price:.1f}")
+    return "\n".join(lines) + "\n"

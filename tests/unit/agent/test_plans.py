@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridsignal.agent.cheapest import REST
@@ -60,6 +60,7 @@ def test_with_room_for_all_a_plan_is_the_cheapest_and_says_so(
     assert found.plan.method is Method.SOLVED
 
 
+@settings(max_examples=30)  # each solves two programs
 @given(some_jobs(SLOTS, 4), some_prices, st.integers(0, 400_000))
 def test_a_battery_keeps_its_limits_and_never_makes_a_plan_dearer(
     given_: tuple[list[Job], dict[str, Progress]], cost: list[float], level_wh: int

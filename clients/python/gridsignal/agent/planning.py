@@ -87,7 +87,7 @@ def plan(
     """A plan for these quarter hours. `left_s` says how many seconds are left to think; there is always an answer."""
     terms = Terms.of(site, outlook, carbon_price)
     work = Workload.of(jobs, outlook, progress or {})
-    schedule, gap, method = _scheduled(work, terms, left_s)
+    schedule, gap, method = scheduled(work, terms, left_s)
     it_w = site.base_it_w + load_w(work, schedule).sum(axis=0)
     energy_w = it_w + (resumes(work, schedule) * work.pause_w[:, None]).sum(axis=0)
     drawn = np.array([w + site.overhead_w(w, at) for w, at in zip(energy_w, outlook.temperature, strict=True)])
@@ -113,7 +113,8 @@ def plan(
     return Planned(found, site, outlook, terms, work, schedule)
 
 
-def _scheduled(work: Workload, terms: Terms, left_s: Left) -> tuple[Levels, float, Method]:
+def scheduled(work: Workload, terms: Terms, left_s: Left) -> tuple[Levels, float, Method]:
+    """The jobs' levels, the gap to the least cost there can be, and where they come from."""
     known = at_once(work, terms.room_w)
     if not work.count:
         return known, 0.0, Method.SOLVED

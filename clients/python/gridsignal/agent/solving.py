@@ -22,8 +22,10 @@ from gridsignal.agent.workload import Floats, Ints, Workload
 
 CLOSE = 1e-4
 """A gap that is none."""
-_PRICED_BY, _PLACED_BY = 0.45, 0.25
-"""Shares of the time that are left when room has its prices, and when everybody has been placed at them."""
+_FIRST, _PRICED, _PLACED = 0.6, 0.45, 0.2
+"""Shares of the time left once all were placed by cost alone, room has its prices, all were placed at them."""
+_CROWDED = 0.75
+"""By how much of the room the cheapest schedules may be too many, for placing them by cost alone to be worth a try."""
 _REACH = 0.1
 """How far above a bound the best plan is thought to be, where none is known that is nearer."""
 _KEPT = 24
@@ -32,6 +34,7 @@ _DAMPED = 0.85
 """What is left of a stride after one that found no better bound."""
 _INERTIA = 0.3
 """What is left of the direction of the step before."""
+_TINY_W = 1e-6
 _KW = 1e3
 
 
@@ -44,12 +47,12 @@ class Columns:
     costs: list[Floats] = field(default_factory=list)
     watts: list[Floats] = field(default_factory=list)
 
-    def add(self, work: Workload, levels: Levels, costs: Floats, rows: Ints) -> None:
-        """More of them; those without a finite cost are none."""
-        self.rows.append(rows)
-        self.levels.append(levels[rows])
-        self.costs.append(costs[rows])
-        self.watts.append(load_w(work, levels)[rows] / _KW)
+    def add(self, work: Workload, levels: Levels, costs: Floats) -> None:
+        """One more for each job."""
+        self.rows.append(np.arange(work.count))
+        self.levels.append(levels)
+        self.costs.append(costs)
+        self.watts.append(load_w(work, levels) / _KW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +69,46 @@ def choose(work: Workload, room_w: Floats, cost: Floats, known: Levels, fee: flo
 
     Jobs without a choice keep their schedule in it.
     """
-    penalty = late_fees(work, known, fee)
-    prices = _Prices(work, room_w, cost, known, penalty)
-    given_s, best = left_s(), Chosen(known, float((costs_of(work, known, cost) + penalty).sum()), -math.inf)
-    columns = Columns()
-    columns.add(work, known, costs_of(work, known, cost) + penalty, np.arange(work.count))
-    for _ in range(_KEPT):
+    prices, found = _Prices(work, room_w, cost, known, late_fees(work, known, fee)), _Met(work, cost, fee)
+    given_s = left_s()
+    found.add(known)
+    for number in range(_KEPT):
         if left_s() <= 0:
             break
-        levels, fits = prices.step(best.cost)
-        columns.add(work, levels, costs_of(work, levels, cost) + prices.penalty_of(levels), np.arange(work.count))
-        if fits:
-            best = min(best, Chosen(levels, float(columns.costs[-1].sum()), -math.inf), key=lambda each: each.cost)
-        if best.cost - prices.bound <= CLOSE * abs(best.cost) or left_s() <= _PRICED_BY * given_s:
+        levels, excess_w = prices.step(found.cost)
+        found.add(levels, fits=bool((excess_w <= _TINY_W).all()))
+        if number == 0 and (excess_w > _TINY_W).any() and (excess_w <= _CROWDED * room_w).all():
+            found.add(greedily(work, room_w, cost, lambda: left_s() - _FIRST * given_s))
+        if found.is_close(prices.bound) or left_s() <= _PRICED * given_s:
             break
-    if best.cost - prices.bound > CLOSE * abs(best.cost) and left_s() > 0:
-        placed = greedily(work, room_w, prices.at, lambda: left_s() - _PLACED_BY * given_s)
-        columns.add(work, placed, costs_of(work, placed, cost) + late_fees(work, placed, fee), np.arange(work.count))
-        best = min(best, Chosen(placed, float(columns.costs[-1].sum()), -math.inf), key=lambda each: each.cost)
-        found = _solve(columns, work.count, room_w, limit_s=max(0.05, left_s()))
-        if found is not None and found.cost < best.cost:
+    if not found.is_close(prices.bound) and left_s() > 0:
+        found.add(greedily(work, room_w, cost + prices.best, lambda: left_s() - _PLACED * given_s))
+        taken = _solve(found.columns, work.count, room_w, limit_s=max(0.05, left_s()))
+        if taken is not None:
             chosen = np.zeros_like(known)
-            chosen[np.concatenate(columns.rows)[found.taken]] = np.concatenate(columns.levels)[found.taken]
-            best = Chosen(chosen, found.cost, -math.inf)
-    return Chosen(best.levels, best.cost, prices.bound)
+            chosen[np.concatenate(found.columns.rows)[taken]] = np.concatenate(found.columns.levels)[taken]
+            found.add(chosen)
+    return Chosen(found.levels, found.cost, prices.bound)
+
+
+class _Met:
+    """The schedules that were met: all as columns, and the cheapest that fits."""
+
+    def __init__(self, work: Workload, cost: Floats, fee: float) -> None:
+        self.work, self.by, self.fee = work, cost, fee
+        self.columns = Columns()
+        self.cost = math.inf
+
+    def add(self, levels: Levels, *, fits: bool = True) -> None:
+        """One more schedule of all jobs."""
+        costs = costs_of(self.work, levels, self.by) + late_fees(self.work, levels, self.fee)
+        self.columns.add(self.work, levels, costs)
+        if fits and costs.sum() < self.cost:
+            self.levels, self.cost = levels, float(costs.sum())
+
+    def is_close(self, bound: float) -> bool:
+        """Whether nothing better is worth looking for."""
+        return self.cost - bound <= CLOSE * abs(self.cost)
 
 
 class _Prices:
@@ -98,44 +117,33 @@ class _Prices:
     def __init__(self, work: Workload, room_w: Floats, cost: Floats, known: Levels, penalty: Floats) -> None:
         self.work, self.room_w, self.cost, self.known, self.penalty = work, room_w, cost, known, penalty
         self.free = np.flatnonzero(~work.rigid)
+        self.best = np.zeros(len(cost))
+        """What room was worth at the best bound."""
         self.worth, self.way, self.bound, self.stride = np.zeros(len(cost)), np.zeros(len(cost)), -math.inf, 1.0
 
-    @property
-    def at(self) -> Floats:
-        """Cost of a watt, its room included."""
-        return self.cost + self.worth
-
-    def penalty_of(self, levels: Levels) -> Floats:
-        """What is added where a job still has the schedule that was known, and that is late."""
-        return np.where((levels == self.known).all(axis=1), self.penalty, 0.0)
-
-    def step(self, best: float) -> tuple[Levels, bool]:
-        """Each job's cheapest at these prices, and whether they fit together; then the prices move."""
-        levels, reduced = self.known.copy(), costs_of(self.work, self.known, self.at) + self.penalty
-        cheap, needed = cheapest(self.work, self.free, self.at)
+    def step(self, best: float) -> tuple[Levels, Floats]:
+        """Each job's cheapest at these prices, and by how much they are too many; then the prices move."""
+        at = self.cost + self.worth
+        levels, reduced = self.known.copy(), costs_of(self.work, self.known, at) + self.penalty
+        cheap, needed = cheapest(self.work, self.free, at)
         better = needed < reduced[self.free]
         levels[self.free[better]], reduced[self.free[better]] = cheap[better], needed[better]
         bound = float(reduced.sum() - self.worth @ self.room_w)
         self.stride *= 1.0 if bound > self.bound else _DAMPED
-        self.bound = max(self.bound, bound)
+        if bound > self.bound:
+            self.bound, self.best = bound, self.worth
         excess = load_w(self.work, levels).sum(axis=0) - self.room_w
-        fits = bool((excess <= 1e-6).all())
         self.way = excess + _INERTIA * self.way
         moves = np.where((self.way > 0) | (self.worth > 0), self.way, 0.0)
         if (length := float(moves @ moves)) > 0:
             self.worth = np.maximum(
                 0.0, self.worth + self.stride * min(best - bound, _REACH * abs(bound)) / length * moves
             )
-        return levels, fits
+        return levels, excess
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    cost: float
-    taken: Ints
-
-
-def _solve(columns: Columns, jobs: int, room_w: Floats, *, limit_s: float) -> _Found | None:
+def _solve(columns: Columns, jobs: int, room_w: Floats, *, limit_s: float) -> Ints | None:
+    """The columns that are taken; None where none were found in time."""
     solver = Silent()  # type: ignore[no-untyped-call]  # its constructor has no types
     quiet(solver, limit_s)
     solver.setOptionValue("mip_rel_gap", CLOSE)
@@ -158,4 +166,4 @@ def _solve(columns: Columns, jobs: int, room_w: Floats, *, limit_s: float) -> _F
     info, solution = solver.getInfo(), solver.getSolution()
     if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
         return None
-    return _Found(float(info.objective_function_value), np.flatnonzero(np.array(solution.col_value) > 0.5))
+    return np.flatnonzero(np.array(solution.col_value) > 0.5)

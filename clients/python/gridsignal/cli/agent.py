@@ -15,18 +15,22 @@ from gridsignal.agent.assembling import actuator_of, agent_of, connection_of, me
 from gridsignal.agent.checking import findings
 from gridsignal.agent.config import Config, config_of
 from gridsignal.agent.kept import Kept
+from gridsignal.cli import agent_simulate, agent_study
 from gridsignal.cli.arguments import Arguments, give_examples, identifier
 from gridsignal.cli.connection import code_of, tell, token_source
 from gridsignal.cli.tables import printable, show_rows
 from gridsignal.errors import GridsignalError, UsageError
 
-EXAMPLE = """\
+EXAMPLE = f"""\
 examples:
   gridsignal agent check --config site.toml
   gridsignal agent run --config site.toml
   gridsignal agent answer ORDER_ID accept --config site.toml
+  {agent_study.EXAMPLE}
+  {agent_simulate.EXAMPLE}
 
 What an agent has in hand lies on disk: it may be stopped and started again at any time.
+study and simulate need neither a grid nor a site: docs/agent.md says what they play.
 """
 
 
@@ -46,12 +50,16 @@ def parser() -> Arguments:
     answer.add_argument("answer", nargs="?", choices=("accept", "refuse"), metavar="accept|refuse")
     for action in (run_, check, answer):
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's configuration")
+    agent_study.add(actions)
+    agent_simulate.add(actions)
     give_examples(actions, EXAMPLE)
     return arguments
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
+    if args.action in ("study", "simulate"):
+        return agent_study.run(args) if args.action == "study" else agent_simulate.run(args)
     try:
         config = config_of(args.config.read_bytes(), args.config.name)
         if args.action == "answer":
