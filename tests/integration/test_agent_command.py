@@ -73,7 +73,7 @@ async def test_an_order_is_answered_by_hand_once(tmp_path: Path) -> None:
     kept.close()
 
 
-async def test_it_runs_until_it_is_stopped_and_ends_in_order(fake: FakeGrid, tmp_path: Path) -> None:
+async def test_it_runs_beside_a_check_until_it_is_stopped_and_ends_in_order(fake: FakeGrid, tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *command("agent", "run", "--config", "site.toml"),
         cwd=tmp_path,
@@ -84,6 +84,8 @@ async def test_it_runs_until_it_is_stopped_and_ends_in_order(fake: FakeGrid, tmp
     async with asyncio.timeout(SOON_S):
         while b"the grid is reached" not in await process.stderr.readline():
             pass
+        words = ("agent", "check", "--config", "site.toml")
+        assert (await asyncio.to_thread(ran, words, cwd=tmp_path, GRIDSIGNAL_TOKEN=fake.token)).code == 0
         process.send_signal(signal.SIGTERM)
         rest = await process.stderr.read()
         assert (await process.wait(), b"stopped" in rest, b"Traceback" in rest) == (0, True, False)

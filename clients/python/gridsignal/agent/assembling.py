@@ -37,9 +37,11 @@ from gridsignal.agent.running import Connect, SiteAgent
 from gridsignal.agent.schedule import Stretch
 from gridsignal.clock import Clock, GatewayClock
 from gridsignal.errors import UsageError
+from gridsignal.outbox import MEMORY
 from gridsignal.tokens import TokenSource
 
 _LONG = timedelta(days=7)
+_LOOK_S = 5.0
 
 
 def actuator_of(config: Config) -> Actuator:
@@ -97,18 +99,25 @@ def meter_of(table: MeterTable) -> Meter:
     return PrometheusMeter(source.url, source.query, step_s=source.step_s, timeout_s=source.timeout_s)
 
 
-def connection_of(
-    config: Config, token: TokenSource, *, wait_s: float = math.inf, clock: Clock | None = None
-) -> Connect:
+def connection_of(config: Config, token: TokenSource, *, clock: Clock | None = None) -> Connect:
     """How the agent reaches the grid; what it entrusts to the SDK lies beside its state."""
+    outbox = config.state / "outbox.db"
     return lambda: gridsignal.connect(
         config.url,
         token=token,
         site=config.site,
         instance=config.instance,
-        outbox=config.state / "outbox.db",
-        wait_s=wait_s,
+        outbox=outbox,
+        wait_s=math.inf,
         clock=clock,
+    )
+
+
+def look_of(config: Config, token: TokenSource) -> Connect:
+    """How somebody has a look at the grid beside an agent that runs: under another name, and without its outbox."""
+    instance = f"{config.instance[:58]}-check"
+    return lambda: gridsignal.connect(
+        config.url, token=token, site=config.site, instance=instance, outbox=MEMORY, wait_s=_LOOK_S
     )
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from gridsignal.__main__ import FAILED, OK, USAGE
-from gridsignal.agent.assembling import actuator_of, agent_of, connection_of, meter_of
+from gridsignal.agent.assembling import actuator_of, agent_of, connection_of, look_of, meter_of
 from gridsignal.agent.checking import findings
 from gridsignal.agent.config import Config, config_of
 from gridsignal.agent.kept import Kept
@@ -97,7 +97,7 @@ def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
 
 async def _check(args: argparse.Namespace, config: Config) -> int:
     meter = None if config.meter is None else meter_of(config.meter)
-    connect = connection_of(config, token_source(config.token_file), wait_s=5.0)
+    connect = look_of(config, token_source(config.token_file))
     found = [each async for each in findings(config, connect, actuator_of(config), meter)]
     if args.json:
         for each in found:
