@@ -18,6 +18,7 @@ from importlib.resources import files
 from typing import Any, TypeVar
 
 from gridsignal_schemas.messages import (
+    AlertAck,
     AreaRegistration,
     Award,
     BaselineDeclaration,
@@ -187,6 +188,11 @@ def an_area_registration(**changes: Any) -> AreaRegistration:
     return _like(_ordinary(AreaRegistration), changes)
 
 
+def an_alert_ack(**changes: Any) -> AlertAck:
+    """fra-1 has the alert above."""
+    return _like(_ordinary(AlertAck), changes)
+
+
 # --- what it came to --------------------------------------------------------------------------------------------
 
 
@@ -263,6 +269,7 @@ BUILDERS: dict[str, Callable[..., Record]] = {
     "CarbonIntensity": a_carbon_intensity,
     "GridAlert": a_grid_alert,
     "RegulationSetpoint": a_setpoint,
+    "AlertAck": an_alert_ack,
     "DispatchRequest": a_dispatch_request,
     "RequestCancellation": a_request_cancellation,
     "FlexOffer": a_flex_offer,

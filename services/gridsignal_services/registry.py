@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, JsonValue, ValidationError
@@ -79,6 +79,21 @@ class MeterEntry(Shape):
     """Of its register in watt-hours; without it as its readings tell."""
 
 
+class FailsafeEntry(Shape):
+    """What a site does that no longer hears the grid, as agreed with it."""
+
+    heartbeat_s: Annotated[int, Field(ge=1, le=86_400)]
+    """So long a silence is lost contact."""
+    limit_w: Power
+    """What the site then takes from the grid at most, in watts."""
+    minimum_s: Annotated[int, Field(ge=0, le=86_400)]
+    """For how long at least, unless a permit lets it go."""
+    spread_s: Annotated[int, Field(ge=0, le=86_400)] = 600
+    """Sites return within so long after that, at random."""
+    orders: Literal["HOLD", "COMPLETE", "RESTORE"] = "COMPLETE"
+    """What becomes of an order that does not say so itself."""
+
+
 class SiteEntry(Shape):
     """A data center's connection point."""
 
@@ -94,6 +109,8 @@ class SiteEntry(Shape):
     """Names elsewhere, by scheme: EIC, mRID, EAN."""
     meters: Annotated[dict[Identifier, MeterEntry], Field(max_length=64, default_factory=dict)]
     """All meters of the connection by their names in readings; without any each that speaks counts."""
+    failsafe: FailsafeEntry | None = None
+    """What it does that no longer hears the grid; without it nothing is agreed."""
 
 
 RuleRef = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64} [1-9][0-9]{0,8}$")]
@@ -342,6 +359,11 @@ def _faults_of_sites(registry: Registry) -> list[str]:
             for meter, each in site.meters.items()
             if each.since is not None and each.until is not None and each.until <= each.since
         ]
+        if site.failsafe is not None and site.failsafe.limit_w > site.capacity_w:
+            faults.append(
+                f"sites.{name}.failsafe.limit_w: expected at most capacity_w ({site.capacity_w}), "
+                f"got {site.failsafe.limit_w}"
+            )
         if site.minimum_load_w > site.capacity_w:
             faults.append(
                 f"sites.{name}.minimum_load_w: expected at most capacity_w ({site.capacity_w}), "

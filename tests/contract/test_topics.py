@@ -38,7 +38,7 @@ def test_all_that_the_ledger_reduces_has_one_order_and_is_kept_for_ever() -> Non
     assert dispatch.retention_days == 0
     assert dispatch.flush_every_message
     assert set(dispatch.records) == RECORDS.keys() - {
-        "SpotPrice", "CarbonIntensity", "GridAlert", "RegulationSetpoint", "MeterReading"
+        "SpotPrice", "CarbonIntensity", "GridAlert", "AlertAck", "RegulationSetpoint", "MeterReading"
     }  # fmt: skip
 
 
@@ -46,8 +46,8 @@ def test_only_series_and_setpoints_conflate() -> None:
     assert {topic.stream for topic in TOPICS.values() if topic.conflates} == {"prices", "carbon", "regulation"}
 
 
-def test_readings_are_nobodys_stream() -> None:
-    assert {topic.stream for topic in TOPICS.values() if not topic.subscribable} == {"readings"}
+def test_readings_and_acknowledgements_are_nobodys_streams() -> None:
+    assert {topic.stream for topic in TOPICS.values() if not topic.subscribable} == {"readings", "acknowledgements"}
 
 
 @pytest.mark.parametrize(

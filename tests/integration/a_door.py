@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from gridsignal_services.access import SIGNAL_READ, Role
 from gridsignal_services.access.issuer import LocalIssuer
+from gridsignal_services.alerting.contact import Contacts
+from gridsignal_services.alerting.table import AlertTable
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import Clock
@@ -66,4 +68,5 @@ def a_door(
     verifier, seal = LocalIssuer.create_or_open(directory / "issuer").verifier(), PositionSeal(b"0" * 32, log.epoch)
     readings, archive = ReadingsReader(log, CODEC, registry, lambda: None, directory), Archive(log, CODEC)
     callers = Callers(verifier, RestLimits(**limits), registry)
-    return Door(replica, readings, archive, finished, SetpointLog(log, codec), callers, seal, clock)
+    heard = AlertTable(), Contacts()
+    return Door(replica, readings, archive, finished, SetpointLog(log, codec), callers, seal, clock, *heard)

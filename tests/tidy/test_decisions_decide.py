@@ -31,6 +31,7 @@ ACTING = {
     "clients/python/gridsignal/agent/meters": "__init__ csv_file prometheus",
     "clients/python/gridsignal/testing": "clock fake records rest",
     "services/gridsignal_services/access": "issuer keys_at_url refused_tokens secret_file",
+    "services/gridsignal_services/alerting": "reader",
     "services/gridsignal_services/audit": "keeping subtrees",
     "services/gridsignal_services": (
         "accepting addresses clock collecting composition embedded event_log following kept_file ops output reloading "
@@ -38,8 +39,8 @@ ACTING = {
     ),
     "services/gridsignal_services/checkpoints": "files keeping saving",
     "services/gridsignal_services/dispatch": (
-        "archive baselines book_answer door emissions finished http listing matching metered metering orders "
-        "outlook past position registration regulation requests service setpoint_log settled_tables settlements "
+        "alerts archive baselines book_answer contacts door emissions finished http listing matching metered metering "
+        "orders outlook past position registration regulation requests service setpoint_log settled_tables settlements "
         "sheet signals statements tables totals written"
     ),
     "services/gridsignal_services/gateway": (

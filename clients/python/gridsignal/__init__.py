@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from gridsignal_schemas.frames import Detail, Receipt, State, States
     from gridsignal_schemas.messages import (
         Accounting,
+        AckState,
+        AlertAck,
         AlertAction,
         AlertKind,
         BaselineDeclaration,
@@ -107,6 +109,8 @@ __all__ = [
     "KW",
     "MW",
     "Accounting",
+    "AckState",
+    "AlertAck",
     "AlertAction",
     "AlertKind",
     "BaselineDeclaration",

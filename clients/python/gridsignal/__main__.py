@@ -58,6 +58,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("request", "gridsignal_services.cli.request", "server", "ask for power, read the book, clear it"),
         Command("sites", "gridsignal_services.cli.sites", "server", "the connection points that you may see"),
         Command("order", "gridsignal_services.cli.order", "server", "orders, what was delivered, their end"),
+        Command("alert", "gridsignal_services.cli.alert", "server", "issue, clear, acknowledge alerts; who has heard"),
         Command("prices", "gridsignal_services.cli.prices", "server", "prices and carbon of a period, as known"),
         Command("totals", "gridsignal_services.cli.totals", "server", "asked, offered, delivered and paid, added up"),
         Command("clear", "gridsignal_services.cli.clear", "solver", "clear zones and periods of a file together"),

@@ -1,4 +1,4 @@
-"""What a site says about orders, its baseline and its meters, as frames carry it.
+"""What a site says about orders, alerts, its baseline and its meters, as frames carry it.
 
 A decision: the caller's words in, bodies out, checked against the contract before anything is stored or sent. Fields
 that the session knows better (zone, participant) are left out.
@@ -16,8 +16,10 @@ from pydantic import ValidationError
 from gridsignal.errors import UsageError
 from gridsignal.ids import answer_id
 from gridsignal_schemas.messages import (
+    AlertAck,
     BaselineDeclaration,
     DispatchOrder,
+    GridAlert,
     MeterReading,
     OrderResponse,
     Record,
@@ -78,6 +80,29 @@ def response_body(
         "at": at,
     }
     return body_of(checked(OrderResponse, fields))
+
+
+def ack_body(
+    alert: GridAlert, state: str, *, actor: str | None, at: datetime, reason_code: str = "", reason: str = ""
+) -> dict[str, Any]:
+    """An AlertAck of this revision of the alert, by the session's site."""
+    record = checked(
+        AlertAck,
+        {
+            "zone": alert.zone,
+            "participant": _UNKNOWN,
+            "site": _UNKNOWN,
+            "provider": alert.provider,
+            "alert_id": alert.alert_id,
+            "revision": alert.revision,
+            "state": state,
+            "actor": actor or "gridsignal",
+            "reason_code": reason_code,
+            "reason": reason,
+            "at": at,
+        },
+    )
+    return body_of(record, without=("participant", "site"))
 
 
 def dispute_body(

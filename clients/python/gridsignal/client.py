@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Unpack, overload
 
-from gridsignal.answers import baseline_body, body_of, dispute_body, reading_body, response_body
+from gridsignal.answers import ack_body, baseline_body, body_of, dispute_body, reading_body, response_body
 from gridsignal.clock import Clock
 from gridsignal.errors import UsageError
 from gridsignal.history import Archive, BaselineStretch, CarbonPoint, PricePoint, Settled
@@ -27,12 +27,14 @@ from gridsignal_schemas.messages import (
     EnergyCertificate,
     Flexibility,
     FlexOffer,
+    GridAlert,
     MeterReading,
     Settlement,
 )
 from gridsignal_schemas.reports import MatchingReport
 
 Report = Literal["STARTED", "SUSTAINING", "UNAVAILABLE", "COMPLETED"]
+Ack = Literal["UNDERSTOOD", "WILL_ACT", "APPLIED", "CANNOT_ACT"]
 
 
 class Grid:
@@ -243,6 +245,21 @@ class Grid:
         Raises UsageError, Unreachable, Unauthorized, NotPermitted.
         """
         return await self._archive.fixed_baselines(request_id)
+
+    # --- answering alerts ----------------------------------------------------------------------------------------
+
+    async def acknowledge(
+        self, alert: GridAlert, state: Ack, *, reason_code: str = "", reason: str = "", actor: str | None = None
+    ) -> Receipt:
+        """Says of this revision of an alert in the site's zone: UNDERSTOOD, WILL_ACT, APPLIED or CANNOT_ACT.
+
+        That it was received the SDK says itself. The first word of each kind counts; APPLIED is the site's word, what
+        the meters show is told beside it. A drill is answered as the real thing, and not acted on.
+        """
+        self._site("acknowledge an alert")
+        actor = actor or self._wiring.post.actor
+        body = ack_body(alert, state, actor=actor, at=self.now(), reason_code=reason_code, reason=reason)
+        return await self._wiring.post.submit("acknowledge", "", f"alert {alert.provider} {alert.alert_id}", body)
 
     # --- what it came to -----------------------------------------------------------------------------------------
 

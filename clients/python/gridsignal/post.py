@@ -10,13 +10,14 @@ import logging
 from datetime import datetime
 from typing import Any, Self
 
-from gridsignal.answers import response_body
+from gridsignal.answers import ack_body, response_body
 from gridsignal.errors import OutboxFailed, TooLarge
 from gridsignal.outbox import Outbox
 from gridsignal.shell import Shell
 from gridsignal_protocol.client.entry import Entry
 from gridsignal_schemas.frames import Receipt
-from gridsignal_schemas.messages import DispatchOrder
+from gridsignal_schemas.messages import DispatchOrder, GridAlert
+from gridsignal_schemas.records import identity_of
 
 _log = logging.getLogger("gridsignal")
 
@@ -49,10 +50,9 @@ class Post:
         await self._outbox.aclose()
 
     async def run(self) -> None:
-        """Entrusts the RECEIVED of each revision of an order, for ever; nobody waits for its receipt."""
+        """Entrusts the RECEIVED of each revision of an order or alert, for ever; nobody waits for its receipt."""
         while True:
-            order = await self._shell.owed.get()
-            await self._acknowledge(order)
+            await self._acknowledge(await self._shell.owed.get())
 
     async def submit(
         self, kind: str, ident: str, thread: str, body: dict[str, Any], deadline: datetime | None = None
@@ -70,14 +70,19 @@ class Post:
             if watch is not None:
                 watch.cancel()
 
-    async def _acknowledge(self, order: DispatchOrder) -> None:
-        body = response_body(order, "RECEIVED", actor=self.actor, at=self._shell.clock.now())
-        _, receipt = await self._entrust("respond", body["response_id"], "", body, None)
+    async def _acknowledge(self, record: DispatchOrder | GridAlert) -> None:
+        at, ident = self._shell.clock.now(), ""
+        if isinstance(record, GridAlert):
+            kind, body = "acknowledge", ack_body(record, "RECEIVED", actor=self.actor, at=at)
+        else:
+            kind, body = "respond", response_body(record, "RECEIVED", actor=self.actor, at=at)
+            ident = body["response_id"]
+        _, receipt = await self._entrust(kind, ident, "", body, None)
         failure = receipt.exception() if receipt.done() else None
         if isinstance(failure, OutboxFailed):
-            _log.warning("RECEIVED for order %s is sent without being kept: %s", order.order_id, failure)
+            _log.warning("RECEIVED for %s is sent without being kept: %s", identity_of(record), failure)
             self._unkept -= 1
-            self._shell.entrust(Entry(self._unkept, "respond", body["response_id"], "", body))
+            self._shell.entrust(Entry(self._unkept, kind, ident, "", body))
 
     async def _entrust(
         self, kind: str, ident: str, thread: str, body: dict[str, Any], deadline: datetime | None

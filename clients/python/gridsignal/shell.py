@@ -2,7 +2,7 @@
 
 Everything of a grid that runs calls the conversation by way of this shell, and then lets it `flush`.
 
-Bounded: one future for each caller that waits; a RECEIVED to entrust for each revision of an order.
+Bounded: one future for each caller that waits; a RECEIVED to entrust for each revision of an order or alert.
 When full: callers wait. Conflates: nothing.
 """
 
@@ -24,7 +24,7 @@ from gridsignal_protocol.client.events import Event
 from gridsignal_protocol.client.messages import Message
 from gridsignal_protocol.client.reader import Reader
 from gridsignal_schemas.frames import Frame, Receipt, States
-from gridsignal_schemas.messages import DispatchOrder
+from gridsignal_schemas.messages import DispatchOrder, GridAlert
 
 if TYPE_CHECKING:
     from gridsignal.signing import Signer
@@ -53,8 +53,8 @@ class Shell:
         """Something has happened since it was cleared."""
         self.deeds = 0
         """How many messages came and entries were settled: two equal counts, and nothing happened in between."""
-        self.owed: asyncio.Queue[DispatchOrder] = asyncio.Queue()
-        """Orders whose RECEIVED is to be entrusted to the outbox."""
+        self.owed: asyncio.Queue[DispatchOrder | GridAlert] = asyncio.Queue()
+        """Orders and alerts whose RECEIVED is to be entrusted to the outbox."""
         self.token_expires = asyncio.Event()
         self._outbox = outbox
         self.current: Line | None = None
@@ -235,9 +235,9 @@ class Shell:
                     waiting.set_result(answer)
                 else:
                     waiting.set_exception(error_of(answer))
-            case events.Acknowledge(order):
+            case events.Acknowledge(record):
                 self.deeds += 1
-                self.owed.put_nowait(order)
+                self.owed.put_nowait(record)
             case events.RefreshToken():
                 self.token_expires.set()
             case events.Move(after_s):

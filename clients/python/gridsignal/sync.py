@@ -111,6 +111,7 @@ class Grid:
     meter = _blocking(client.Grid.meter)
     ping = _blocking(client.Grid.ping)
     dispute = _blocking(client.Grid.dispute)
+    acknowledge = _blocking(client.Grid.acknowledge)
     matching = _blocking(client.Grid.matching)
     fixed_baselines = _blocking(client.Grid.fixed_baselines)
 

@@ -117,7 +117,7 @@ class Conversation:
             self.lost(self._current, resume=True)
         self._current = connection
         self._window.size = max(1, welcome.offer_window)
-        self._follow(self._subscriptions.connected())
+        self._follow(self._subscriptions.connected(welcome.zone))
         self._follow([*self._queries.values()])
         self._follow(self._window.due(now.grid))
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from gridsignal_protocol.client.entry import Refusal, Settled
 from gridsignal_protocol.client.reader import Reader
 from gridsignal_schemas.frames import States
-from gridsignal_schemas.messages import DispatchOrder
+from gridsignal_schemas.messages import DispatchOrder, GridAlert
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Filled:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Entrust a RECEIVED for this order to the outbox: it silences an alarm and decides nothing."""
+    """Entrust a RECEIVED for this order or alert to the outbox: it silences an alarm and decides nothing."""
 
-    order: DispatchOrder
+    record: DispatchOrder | GridAlert
 
 
 @dataclass(frozen=True, slots=True)

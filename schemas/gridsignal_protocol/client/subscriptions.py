@@ -14,10 +14,11 @@ from gridsignal_protocol.client.messages import Message
 from gridsignal_protocol.client.reader import Reader
 from gridsignal_protocol.client.subscription import Handed, Standing, Subscription
 from gridsignal_schemas import frames
-from gridsignal_schemas.messages import DispatchOrder
+from gridsignal_schemas.messages import DispatchOrder, GridAlert
+from gridsignal_schemas.records import identity_of
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 
-_REMEMBERED_ORDERS = 4096  # a site has a handful; a second RECEIVED for a forgotten one is only a repeat
+_REMEMBERED = 4096  # orders and alerts: a site has a handful; a second RECEIVED for a forgotten one is only a repeat
 _RETRY_S = 1.0  # after an error that says it is retriable and names no time
 
 Step: TypeAlias = frames.Frame | Event
@@ -32,13 +33,14 @@ class Subscriptions:
 
     def __init__(self, ids: Iterator[int], site: str | None) -> None:
         self._ids, self._site = ids, site
+        self._zone: str | None = None
         self._is_connected = False
         self._readers: dict[Subscription, Reader] = {}
         self._by_id: dict[int, Subscription] = {}  # subscribe and unsubscribe requests under way
         self._by_sub: dict[str, Subscription] = {}
         self._leaving: dict[Subscription, None] = {}
         self._refused: dict[Subscription, float] = {}  # for now: until when, by the steady clock
-        self._acknowledged: dict[str, int] = {}  # order id -> newest revision answered RECEIVED
+        self._acknowledged: dict[str, int] = {}  # by identity, the newest revision answered RECEIVED
 
     @property
     def readers(self) -> list[Reader]:
@@ -57,9 +59,9 @@ class Subscriptions:
 
     # --- connections ---------------------------------------------------------------------------------------------
 
-    def connected(self) -> list[Step]:
-        """There is a connection: everything is asked for from where it stands."""
-        self._is_connected = True
+    def connected(self, zone: str | None) -> list[Step]:
+        """There is a connection: everything is asked for from where it stands. `zone` is where the site lies."""
+        self._is_connected, self._zone = True, zone
         return [step for subscription in self._readers for step in self._ask(subscription)]
 
     def lost(self, *, resume: bool) -> None:
@@ -182,19 +184,26 @@ class Subscriptions:
         return steps
 
     def _acknowledgements(self, handed: Iterable[Handed]) -> list[Step]:
-        orders = [one.message for one in handed if isinstance(one.message, DispatchOrder)]
-        return [Acknowledge(order) for order in orders if self._owes_received(order)]
+        addressed = [one.message for one in handed if isinstance(one.message, DispatchOrder | GridAlert)]
+        return [Acknowledge(record) for record in addressed if self._owes_received(record)]
 
-    def _owes_received(self, order: DispatchOrder) -> bool:
-        if order.site != self._site or order.state in ORDER_OVER:
-            self._acknowledged.pop(order.order_id, None)
+    def _owes_received(self, record: DispatchOrder | GridAlert) -> bool:
+        name = identity_of(record) or ""
+        if not self._is_to_us(record):
+            self._acknowledged.pop(name, None)
             return False
-        if self._acknowledged.get(order.order_id, 0) >= order.revision:
+        if self._acknowledged.get(name, 0) >= record.revision:
             return False
-        self._acknowledged[order.order_id] = order.revision
-        if len(self._acknowledged) > _REMEMBERED_ORDERS:
+        self._acknowledged[name] = record.revision
+        if len(self._acknowledged) > _REMEMBERED:
             del self._acknowledged[next(iter(self._acknowledged))]
         return True
+
+    def _is_to_us(self, record: DispatchOrder | GridAlert) -> bool:
+        """An order to our site that is not over, or an alert in our site's zone."""
+        if isinstance(record, GridAlert):
+            return record.zone == self._zone
+        return record.site == self._site and record.state not in ORDER_OVER
 
     def _ask(self, subscription: Subscription) -> list[Step]:
         if not self._is_connected or subscription.parked or subscription.standing is not Standing.GONE:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import get_args
 
 from gridsignal_schemas.frames.client import (
+    Acknowledge,
     Baseline,
     ClientFrame,
     Dispute,
@@ -91,6 +92,7 @@ __all__ = [
     "SERVER_FRAMES",
     "SUBPROTOCOL_AVRO",
     "SUBPROTOCOL_JSON",
+    "Acknowledge",
     "Baseline",
     "ClientFrame",
     "CloseCode",

@@ -92,6 +92,14 @@ class Dispute(Frame):
     signature: Signature | None = None
 
 
+class Acknowledge(Frame):
+    t: Literal["acknowledge"] = "acknowledge"
+    id: RequestId
+    body: dict[str, JsonValue]
+    """An AlertAck."""
+    signature: Signature | None = None
+
+
 class Query(Frame):
     t: Literal["query"] = "query"
     id: RequestId
@@ -108,7 +116,7 @@ class Token(Frame):
     token: Annotated[str, Field(min_length=1, max_length=16_384)]
 
 
-Write = Offer | Withdraw | Respond | Baseline | Reading | Dispute
+Write = Offer | Withdraw | Respond | Baseline | Reading | Dispute | Acknowledge
 """What carries a record in its body, as records.toml says which."""
 ClientFrame = Hello | Subscribe | Unsubscribe | Write | Query | Token
 """Whatever a client sends."""

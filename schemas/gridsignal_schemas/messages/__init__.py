@@ -53,6 +53,8 @@ from gridsignal_schemas.messages.settlements import (
 )
 from gridsignal_schemas.messages.signals import (
     Accounting,
+    AckState,
+    AlertAck,
     AlertAction,
     AlertKind,
     CarbonIntensity,
@@ -87,6 +89,8 @@ __all__ = [
     "RECORDS",
     "TOLERANT",
     "Accounting",
+    "AckState",
+    "AlertAck",
     "AlertAction",
     "AlertKind",
     "AreaRegistration",

@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gridsignal_schemas.values import (
+    Code,
     Currency,
     Identifier,
     Money,
@@ -28,6 +29,9 @@ from gridsignal_schemas.values import (
 
 MAX_POINTS = 10_000
 """Points in one series: a month of five-minute prices fits, a runaway document does not."""
+
+Within = Annotated[int, Field(ge=1, le=86_400)]
+"""Seconds to answer an alert in: a day at most."""
 
 Flags = Annotated[list[Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")]], Field(max_length=32)]
 
@@ -82,6 +86,7 @@ class AlertKind(Symbol):
     SURPLUS = "SURPLUS"
     WEATHER = "WEATHER"
     OTHER = "OTHER"
+    DISTURBANCE = "DISTURBANCE"
 
 
 class AlertAction(Symbol):
@@ -91,6 +96,17 @@ class AlertAction(Symbol):
     SHED = "SHED"
     RAISE = "RAISE"
     RESTORE_FORBIDDEN = "RESTORE_FORBIDDEN"
+    HOLD = "HOLD"
+    """No pause, no resume, no change to battery: what runs goes on, so that a fault is not made worse."""
+
+
+class AckState(Symbol):
+    UNKNOWN = "UNKNOWN"
+    RECEIVED = "RECEIVED"
+    UNDERSTOOD = "UNDERSTOOD"
+    WILL_ACT = "WILL_ACT"
+    APPLIED = "APPLIED"
+    CANNOT_ACT = "CANNOT_ACT"
 
 
 class _Series(Record):
@@ -247,3 +263,34 @@ class GridAlert(Record):
     """Who delivered the notice."""
     supersedes: Identifier | None = None
     """The alert that this one replaces."""
+    acknowledge_within_s: Within | None = None
+    """From when it is logged: by when each site has to have it; null: no time is named."""
+    apply_within_s: Within | None = None
+    """From starts_at, or from when it is logged if that is later: by when each site has to have done it."""
+
+
+class AlertAck(Record):
+    """What a site says of one revision of an alert: that it was received, understood, and what follows."""
+
+    zone: Zone
+    """The site's zone, and the alert's; the record's key."""
+    participant: Identifier
+    """Whose site it is."""
+    site: Identifier
+    """The connection point."""
+    provider: Identifier
+    """Who delivered the alert."""
+    alert_id: Identifier
+    """The alert."""
+    revision: Revision
+    """The revision that is spoken of."""
+    state: AckState
+    """What is said: RECEIVED by the software itself, the others by who decides at the site."""
+    actor: Name
+    """Who or what said it."""
+    reason_code: Code
+    """For machines; may be empty."""
+    reason: ShortText
+    """For people; may be empty."""
+    at: Timestamp
+    """When it was so, by the site's clock."""

@@ -25,9 +25,11 @@ _SIGNALS = frozenset({"prices", "carbon", "alerts"})
 _DISPATCH = frozenset({"dispatch"})
 _REGULATION = frozenset({"regulation"})
 NEEDS: Mapping[str, RightsNeeded] = {
-    "gateway": RightsNeeded(reads=_SIGNALS | _REGULATION | _DISPATCH, writes=frozenset({"dispatch", "readings"})),
+    "gateway": RightsNeeded(
+        reads=_SIGNALS | _REGULATION | _DISPATCH, writes=frozenset({"dispatch", "readings", "acknowledgements"})
+    ),
     "dispatch": RightsNeeded(
-        reads=frozenset({"prices", "carbon", "dispatch", "readings"}),
+        reads=_SIGNALS | _DISPATCH | {"readings", "acknowledgements"},
         writes=_DISPATCH | _REGULATION,
         stands=_DISPATCH,
     ),

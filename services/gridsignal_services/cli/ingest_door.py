@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 
 from gridsignal.cli.secure import add_tls_options
+from gridsignal.cli.words import NONE, Options
 from gridsignal_services.cli import api
 from gridsignal_services.cli.api import opened
 
@@ -35,6 +36,6 @@ def ingest_door(args: argparse.Namespace) -> Iterator[httpx2.Client]:
         yield http
 
 
-def answer(response: httpx2.Response) -> Any:
+def answer(response: httpx2.Response, options: Options = NONE) -> Any:
     """The door's answer. Raises Failed with every fault it named."""
-    return api.answer(response, door="ingest")
+    return api.answer(response, options, door="ingest")

@@ -17,6 +17,8 @@ from gridsignal_schemas.codes import CODES
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest, DisputeRejected, RequestCancellation
 from gridsignal_services.access import DISPATCH_WRITE, SIGNAL_READ, Audience, Entitlements, Principal, may_see
+from gridsignal_services.alerting.contact import Contacts
+from gridsignal_services.alerting.table import AlertTable
 from gridsignal_services.clock import Clock
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.finished import Finished
@@ -59,8 +61,10 @@ class Door:
         callers: Callers,
         seal: PositionSeal,
         clock: Clock,
+        alerts: AlertTable,
+        contacts: Contacts,
     ) -> None:
-        self.replica, self.clock = replica, clock
+        self.replica, self.clock, self.alerts, self.contacts = replica, clock, alerts, contacts
         self.readings, self.archive, self.measuring = readings, archive, Measuring(readings.meters)
         self.setpoints = setpoints
         self._finished = finished

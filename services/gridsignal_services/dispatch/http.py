@@ -9,6 +9,8 @@ from fastapi.security import HTTPBearer
 from prometheus_client import CollectorRegistry, Counter
 
 from gridsignal_services.dispatch import (
+    alerts,
+    contacts,
     matching,
     orders,
     regulation,
@@ -74,8 +76,8 @@ def app(door: Door, health: Health, counted: CollectorRegistry, events: EventLog
 
 
 def _routers(door: Door) -> list[APIRouter]:
-    rooms = (requests, orders, regulation, settlements, statements, matching, signals, totals)
-    return [each.routes(door) for each in rooms]
+    rooms = (requests, orders, regulation, alerts, contacts, settlements, statements, matching, signals, totals)
+    return [room.routes(door) for room in rooms]
 
 
 def _not_acceptable(request: Request) -> problems.Problem | None:

@@ -7,17 +7,21 @@ import contextlib
 import os
 import secrets
 from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from gridsignal_schemas.messages import BaselineDeclaration, FlexOffer, OfferWithdrawal, OrderResponse, Record
 from gridsignal_services.access.signer import Signer
 from gridsignal_services.access.tokens import Verifier
+from gridsignal_services.alerting.contact import BySite, Contacts
+from gridsignal_services.alerting.reader import AlertsReader
 from gridsignal_services.audit.keeping import TreeKeeper
-from gridsignal_services.bus import Log, LogUnavailable
+from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.checkpoints.keeping import Checkpoints
-from gridsignal_services.clock import MACHINE_TIME, Clock, Time
+from gridsignal_services.clock import MACHINE_TIME, Clock, Time, grid_time
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
@@ -26,6 +30,7 @@ from gridsignal_services.dispatch.position import KEY_BYTES, PositionSeal
 from gridsignal_services.dispatch.registration import register
 from gridsignal_services.dispatch.setpoint_log import SetpointLog
 from gridsignal_services.event_log import EventLog
+from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.ops import Watched
 from gridsignal_services.owning.heads import Heads
@@ -62,6 +67,10 @@ class Dispatch:
         self._log, self._replica, self._registry, self._clock = log, replica, registry, clock
         own = replica.checkpoints.directory if replica.checkpoints is not None else settings.directory
         self._readings = ReadingsReader(log, codec, registry, lambda: replica.grid, own, time.steady_s)
+        self._contacts = Contacts()
+        self._alerts = AlertsReader(log, codec, lambda: replica.grid, self._hear, time.steady_s)
+        self._readings.listen(self._hear)
+        replica.listen(self._reduced)
         self._heads = _heads(settings, log, time)
         self._tree = TreeKeeper(log, replica, settings.directory) if self._heads is not None else None
         seal = PositionSeal(_position_key(settings.directory), log.epoch)
@@ -69,8 +78,8 @@ class Dispatch:
         self._finished = _finished(replica.checkpoints, settings.directory)
         replica.keep(self._finished)
         callers = Callers(verifier, limits, registry, time)
-        setpoints = SetpointLog(log, codec)
-        self._door = Door(replica, self._readings, archive, self._finished, setpoints, callers, seal, clock)
+        setpoints, heard = SetpointLog(log, codec), (self._alerts.table, self._contacts)
+        self._door = Door(replica, self._readings, archive, self._finished, setpoints, callers, seal, clock, *heard)
         self._counted = CollectorRegistry()
         events = EventLog("dispatch", self._counted, time.steady_s)
         Telling(replica, self._readings, self._owned, events, self._counted)
@@ -90,12 +99,16 @@ class Dispatch:
     @property
     def watched(self) -> Watched:
         """What the operations port shows of it."""
-        followed = (self._replica.headway, self._readings.following.headway)
+        readers = self._readings.following, self._alerts.alerts, self._alerts.words
+        followed = (self._replica.headway, *(each.headway for each in readers))
         return Watched("dispatch", self.health, self._counted, followed=followed)
 
     async def at_rest(self) -> bool:
-        """Whether its owner has done all that the ledgers ask for by now, and waits; and what meters said was read."""
-        return self._owner is not None and self._owner.at_rest and await self._readings.following.at_rest()
+        """Whether its owner has done all that the ledgers ask for by now, and waits; and what meters and sites said was
+        read."""
+        if self._owner is None or not self._owner.at_rest:
+            return False
+        return await self._readings.following.at_rest() and await self._alerts.at_rest()
 
     async def ready(self) -> None:
         """Returns once requests are answered."""
@@ -110,6 +123,7 @@ class Dispatch:
                 serving = tasks.create_task(self._server.serve())
                 self._owner = Owner(self._replica, self._clock, election, self._heads, self._readings, self._finished)
                 lasting = [supervise("readings", self._read_meters()), supervise("owner", self._owner.run())]
+                lasting.append(supervise("alerts", self._read_alerts()))
                 if self._tree is not None:
                     lasting.append(supervise("tree", self._tree.run()))
                 beside = [tasks.create_task(work) for work in (*lasting, self._become_ready())]
@@ -128,9 +142,23 @@ class Dispatch:
         await self._replica.caught_up()  # it knows the grid's clock, by which readings are judged
         await self._readings.following.run()
 
+    def _hear(self, said: BySite, logged_at: datetime) -> None:
+        entry = self._registry.sites.get(said.site)
+        heartbeat_s = None if entry is None or entry.failsafe is None else entry.failsafe.heartbeat_s
+        self._contacts.hear(said.participant, said.site, logged_at, heartbeat_s)
+
+    def _reduced(self, logged: LogRecord, record: Record, outcome: Outcome) -> None:
+        if outcome.accepted and isinstance(record, FlexOffer | OfferWithdrawal | OrderResponse | BaselineDeclaration):
+            self._hear(record, grid_time(self._replica.grid, logged.appended_us))
+
+    async def _read_alerts(self) -> None:
+        await self._replica.caught_up()
+        await self._alerts.run()
+
     async def _become_ready(self) -> None:
         await self._replica.caught_up()
         await self._readings.following.caught_up()
+        await self._alerts.caught_up()
         await self._register()
         self.health.set_ready(True)
         self._ready.set()

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import (
+    AlertAck,
     BaselineDeclaration,
     BaselineFixed,
     CarbonIntensity,
@@ -20,6 +21,7 @@ from gridsignal_schemas.messages import (
     DispatchOrder,
     DispatchRequest,
     FlexOffer,
+    GridAlert,
     MeterReading,
     OrderState,
     Record,
@@ -30,7 +32,9 @@ from gridsignal_schemas.messages import (
 from gridsignal_schemas.reports import MatchingReport
 from gridsignal_schemas.rules import vintages
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown, RequestState, SettlementState
-from gridsignal_services.dispatch import baselines, matching, outlook, signals, statements, totals
+from gridsignal_services.alerting.contact import Contact
+from gridsignal_services.alerting.table import AlertTable, KnownAlert
+from gridsignal_services.dispatch import alerts, baselines, contacts, matching, outlook, signals, statements, totals
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
 from gridsignal_services.dispatch.setpoints import Sent
 from gridsignal_services.dispatch.sheet import LISTS
@@ -50,6 +54,7 @@ from gridsignal_services.dispatch.views import (
 )
 from gridsignal_services.ledger.delivered import DeliveryInterval
 from gridsignal_services.ledger.tracked import SettledOrder, TrackedSettlement
+from gridsignal_services.registry import FailsafeEntry
 from gridsignal_services.rest.accept import CSV, HTML, JSON
 from gridsignal_services.settlement.delivery import amount
 
@@ -91,6 +96,9 @@ def _answers() -> dict[Any, Any]:
         Settlements: Settlements(settlements=[_settlement()], next=None),
         Statement: _statement(),
         MatchingReport: matching.an_hour(_golden(MeterReading), known[1]),
+        alerts.Alerts: alerts.Alerts(alerts=[alerts.alert_view(_alert(), hour[0])], next=None),
+        alerts.AlertSites: _alert_sites(),
+        contacts.ContactsPage: _contacts(),
         Offers: Offers(offers=[offer], next=None),
         list[SiteRegistration | SiteView]: [_golden(SiteRegistration)],
         baselines.Baselines: _baselines(),
@@ -104,6 +112,47 @@ def _answers() -> dict[Any, Any]:
             as_of=carbon.observed_at, curves=vintages.carbon(known, *hour, carbon.observed_at)
         ),
     }
+
+
+def _alert() -> KnownAlert:
+    table, alert, ack = AlertTable(), _golden(GridAlert), _golden(AlertAck)
+    table.publish(alert, alert.issued_at)
+    table.acknowledge(ack, ack.at)
+    _, known = next(table.all())
+    return known
+
+
+def _alert_sites() -> alerts.AlertSites:
+    known, ack = _alert(), _golden(AlertAck)
+    nothing = alerts.Step(at=None, is_late=False)
+    site = alerts.SiteAlert(
+        site=ack.site,
+        received=alerts.Step(at=ack.at, is_late=False),
+        understood_at=None,
+        will_act_at=None,
+        cannot_act_at=None,
+        applied=nothing,
+        verified=alerts.Verified(at=None, power_w=None),
+        actor=ack.actor,
+        reason_code=ack.reason_code,
+        reason=ack.reason,
+    )
+    return alerts.AlertSites(**dict(alerts.alert_view(known, ack.at)), sites=[site], next=None)
+
+
+def _contacts() -> contacts.ContactsPage:
+    ack = _golden(AlertAck)
+    profile = FailsafeEntry(heartbeat_s=60, limit_w=30_000_000, minimum_s=7200)
+    view = contacts.ContactView(
+        zone=ack.zone,
+        site=ack.site,
+        contact=Contact.FAILSAFE,
+        is_silent=True,
+        heard_at=ack.at,
+        until=ack.at + timedelta(seconds=60 + 7200 + 600),
+        failsafe=profile,
+    )
+    return contacts.ContactsPage(contacts=[view], next=None)
 
 
 def _settlement() -> SettlementView:

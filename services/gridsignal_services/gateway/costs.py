@@ -8,7 +8,7 @@ than was measured, for who pays too little is waited for by others.
 from __future__ import annotations
 
 from gridsignal_protocol.server.events import Event, Join, Look, Publish
-from gridsignal_schemas.messages import BaselineDeclaration, FlexOffer, MeterReading, Record
+from gridsignal_schemas.messages import AlertAck, BaselineDeclaration, FlexOffer, MeterReading, Record
 from gridsignal_schemas.records import ROWS
 from gridsignal_services.gateway.history import StreamEntry
 
@@ -48,7 +48,7 @@ def _cost_s(event: Event) -> float:
 
 def _caused_by(record: Record) -> int:
     """How many records of ours follow: the decision on an offer, an order's next revision."""
-    return 0 if isinstance(record, BaselineDeclaration | MeterReading) else 1
+    return 0 if isinstance(record, BaselineDeclaration | MeterReading | AlertAck) else 1
 
 
 def _size_s(record: Record) -> float:

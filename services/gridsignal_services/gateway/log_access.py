@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from gridsignal_protocol.server.events import Publish
 from gridsignal_protocol.server.replies import received, refused
 from gridsignal_schemas.frames import Detail, Error, Query, Receipt, Received, Refused, States
-from gridsignal_schemas.messages import MeterReading, Record
+from gridsignal_schemas.messages import AlertAck, MeterReading, Record
+from gridsignal_schemas.rules.alerts import ack_faults
 from gridsignal_schemas.rules.readings import reading_faults
 from gridsignal_schemas.signatures import BadSignature
 from gridsignal_services.access import Principal
@@ -85,10 +86,10 @@ class LogAccess:
     async def _written(self, asked: Publish, principal: str) -> Received | Refused:
         try:
             with self._timeouts.limit():
-                if isinstance(asked.record, MeterReading):
-                    if faults := self._reading_faults(asked.record):
+                if isinstance(asked.record, MeterReading | AlertAck):
+                    if faults := self._faults(asked.record):
                         return refused(asked, faults[0].code.lower(), details=faults)
-                    return received(asked, await self._log_reading(asked.record, principal, asked.signature))
+                    return received(asked, await self._logged(asked.record, principal, asked.signature))
                 # the session has made the record of what was said, and validated it
                 done = self._replica.submit(asked.record, principal, is_valid=True, signature=asked.signature)
                 return answer(asked, await done)
@@ -97,16 +98,18 @@ class LogAccess:
         except Unwritable as broken:
             return refused(asked, "schema", details=[Detail(code="SCHEMA", message=str(broken)[:200])])
 
-    def _reading_faults(self, reading: MeterReading) -> list[Detail]:
-        site = self._replica.ledger_of(reading.zone).sites.get(reading.site)
-        return reading_faults(reading, self._clock.now(), None if site is None else site.capacity_w)
+    def _faults(self, record: MeterReading | AlertAck) -> list[Detail]:
+        if isinstance(record, AlertAck):
+            return ack_faults(record)
+        site = self._replica.ledger_of(record.zone).sites.get(record.site)
+        return reading_faults(record, self._clock.now(), None if site is None else site.capacity_w)
 
-    async def _log_reading(self, reading: MeterReading, principal: str, signature: str | None) -> Receipt:
+    async def _logged(self, record: MeterReading | AlertAck, principal: str, signature: str | None) -> Receipt:
         source = self._replica.source
         appended = await publish(
-            self._log, self._codec, reading, principal=principal, source=source, signature=signature
+            self._log, self._codec, record, principal=principal, source=source, signature=signature
         )
-        return self._receipt(reading, appended)
+        return self._receipt(record, appended)
 
     def _receipt(self, record: Record, appended: Appended) -> Receipt:
         digest = sha256_of(self._codec.encode(record))

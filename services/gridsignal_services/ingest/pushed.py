@@ -25,7 +25,7 @@ from gridsignal_schemas.messages import (
     Scope,
     SpotPrice,
 )
-from gridsignal_schemas.messages.signals import MAX_POINTS, Flags
+from gridsignal_schemas.messages.signals import MAX_POINTS, Flags, Within
 from gridsignal_schemas.values import (
     Currency,
     Identifier,
@@ -105,6 +105,12 @@ class AlertBody(Shape):
     is_drill: bool
     text: ShortText
     supersedes: Identifier | None = None
+    """An alert of yours in the zone that this one takes the place of: it ends. Without it none does; a drill ends
+    drills alone."""
+    acknowledge_within_s: Within | None = None
+    """From when it is logged: who has not acknowledged it by then is late."""
+    apply_within_s: Within | None = None
+    """From starts_at, or from when it is logged if that is later: who has not said by then that it is done is late."""
 
     def record(self, provider: str, now: datetime) -> Record:
         """The record of this body; `provider` is who pushed it."""

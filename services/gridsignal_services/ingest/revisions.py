@@ -27,6 +27,9 @@ from gridsignal_schemas.rules.series import status_rank
 from gridsignal_services.ingest.kept import Kept, weight
 from gridsignal_services.ingest.quarantine import QuarantinedRecord
 
+_BY_A_REAL_ONE, _BY_A_DRILL = "replaced", "drilled"
+"""What an alert is marked with whose place another took; a drill takes the place of drills alone."""
+
 
 class News(StrEnum):
     """What a record is, compared with what was published."""
@@ -73,8 +76,8 @@ class SeriesRevisions:
         owner = getattr(record, "provider", "requests")
         self._last.put(key, owner, record, weight(record))
         if isinstance(record, GridAlert) and record.supersedes is not None:
-            replaced = f"replaced|{record.provider}|{record.zone}|{record.supersedes}"
-            self._last.put(replaced, owner, record, weight(record))
+            by = _BY_A_DRILL if record.is_drill else _BY_A_REAL_ONE
+            self._last.put(f"{by}|{record.provider}|{record.zone}|{record.supersedes}", owner, record, weight(record))
 
     def last(self, record: Record) -> Record | None:
         """What was published last of this record's series."""
@@ -109,7 +112,7 @@ class SeriesRevisions:
         ]
 
     def replaced_by(self, alert: GridAlert) -> list[GridAlert]:
-        """Published alerts that this one replaces and that were not over when it was issued."""
+        """Published alerts that this one replaces and that were not over when it was issued: a drill, drills alone."""
         if alert.supersedes is None:
             return []
         return [
@@ -118,6 +121,7 @@ class SeriesRevisions:
             if isinstance(older, GridAlert)
             and (older.provider, older.zone) == (alert.provider, alert.zone)
             and alert.supersedes in _notices(older)
+            and (older.is_drill or not alert.is_drill)
             and (older.ends_at is None or older.ends_at > alert.issued_at)
         ]
 
@@ -130,7 +134,9 @@ class SeriesRevisions:
         """Whether a newer notice replaced this alert: it goes on being listed with its old end."""
         if not isinstance(record, GridAlert):
             return False
-        return any(f"replaced|{record.provider}|{record.zone}|{name}" in self._last for name in _notices(record))
+        marks = (_BY_A_REAL_ONE, _BY_A_DRILL) if record.is_drill else (_BY_A_REAL_ONE,)
+        names = (f"{record.provider}|{record.zone}|{name}" for name in _notices(record))
+        return any(f"{by}|{name}" in self._last for name in names for by in marks)
 
 
 def _is_of(record: GridAlert | DispatchRequest, provider: str) -> bool:

@@ -32,7 +32,7 @@ def test_topics_are_made_once_and_a_dry_run_makes_none(kafka: Brokers, capsys: p
     prefix = f"test-{uuid.uuid4().hex[:12]}."
     assert _run(kafka, "--prefix", prefix, "--dry-run") == 0
     planned = capsys.readouterr().out
-    assert planned.count("make with 6 partitions") == 5
+    assert planned.count("make with 6 partitions") == 7
     assert "LogAppendTime" in planned
     assert _run(kafka, "--prefix", prefix) == 0
     assert capsys.readouterr().out == planned

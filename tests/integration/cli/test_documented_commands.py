@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[3]
 MARKET = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "clearing.md").read_text("utf-8"), re.DOTALL)[0]
 REQUEST, OFFER, ORDER = (f"018f6b3c-7a00-7000-8000-00000000000{n}" for n in (1, 2, 3))
 ELSEWHERE = {
+    "alert": "needs an alert that an operator pushed: test_alert_commands",
     "up": "runs until it is stopped: test_up",
     "serve": "needs a cluster: tests/journey/test_several_doors",
     "doctor": "looks at ports and folders of its own: test_doctor",

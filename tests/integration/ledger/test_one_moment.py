@@ -17,6 +17,8 @@ from gridsignal_schemas.messages import DispatchOrder, OrderState
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_services.access import SIGNAL_READ, Entitlements, Principal
 from gridsignal_services.access.issuer import LocalIssuer
+from gridsignal_services.alerting.contact import Contacts
+from gridsignal_services.alerting.table import AlertTable
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.publish import headers_of
 from gridsignal_services.bus.sqlite import SqliteLog
@@ -77,6 +79,8 @@ class Stage:
             Callers(LocalIssuer.create_or_open(directory / "issuer").verifier(), RestLimits(), registry),
             PositionSeal(b"0" * 32, log.epoch),
             clock,
+            AlertTable(),
+            Contacts(),
         )
 
     def cancellation(self) -> LogRecord:

@@ -15,7 +15,7 @@ from gridsignal.cli.words import in_their_words, reason_in, refusal_in
 from gridsignal.errors import refusal
 from gridsignal.offers import SHED, offer_body, option_for
 from gridsignal_schemas.frames import Detail
-from gridsignal_services.cli import amend, create, order, request
+from gridsignal_services.cli import alert, amend, create, order, request
 from tests.builders import a_dispatch_order, a_dispatch_request
 from tests.unit.test_help import parsers
 
@@ -26,6 +26,8 @@ SENT: dict[str, Mapping[str, str]] = {
     "request clear": request.WORDS,
     "request cancel": request.WORDS,
     "request award": request.AWARDED,
+    "alert create": alert.WORDS,
+    "alert clear": alert.CLEARED,
     "offer create": offer.WORDS,
     "offer withdraw": offer.WITHDRAWN,
     "baseline declare": baseline.WORDS,
@@ -36,7 +38,7 @@ SENT: dict[str, Mapping[str, str]] = {
 SEND = {"create", "amend", "clear", "cancel", "award", "withdraw", "declare", "report", "extend", "release"}
 NOT_SENT = {
     *("--help", "--json", "--csv", "--api", "--url", "--token-file", "--ca", "--cert", "--cert-key"),
-    "--signing-key",
+    *("--signing-key", "--ingest"),
     *("--respond", "--activation"),  # of one field each: told below
 }
 FILLED_IN = {"point", "quality", "zone", "participant", "actor", "at", "flexibility", "option", "options"}

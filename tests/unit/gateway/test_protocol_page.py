@@ -16,7 +16,15 @@ from gridsignal_schemas.rules.writes import Speaker, record_of
 from gridsignal_services.gateway.settings import GatewaySettings
 
 PAGE = (Path(__file__).parents[3] / "schemas" / "PROTOCOL.md").read_text("utf-8")
-WRITTEN = ("FlexOffer", "OfferWithdrawal", "OrderResponse", "BaselineDeclaration", "MeterReading", "SettlementDispute")
+WRITTEN = (
+    "FlexOffer",
+    "OfferWithdrawal",
+    "OrderResponse",
+    "BaselineDeclaration",
+    "MeterReading",
+    "SettlementDispute",
+    "AlertAck",
+)
 EXAMPLES: list[dict[str, Any]] = [json.loads(block) for block in re.findall(r"```json\n(.*?)\n```", PAGE, re.DOTALL)]
 
 
@@ -26,7 +34,7 @@ def test_every_example_is_a_frame_of_the_protocol(example: dict[str, Any]) -> No
     assert set(example) <= {field.alias or name for name, field in frame.model_fields.items()}
     read = frame.model_validate_json(json.dumps(example))
     assert json.loads(read.encode()).items() >= example.items()
-    if example["t"] in ("offer", "withdraw", "respond", "baseline", "reading"):
+    if example["t"] in ("offer", "withdraw", "respond", "baseline", "reading", "acknowledge"):
         assert isinstance(read, Write)
         record_of(read, Speaker("acme-ai", "fra-1", "DE-LU"))
     if example["t"] == "signal":
@@ -67,7 +75,7 @@ def test_the_limits_told_are_the_limits_that_hold() -> None:
 def test_every_field_of_every_body_is_named() -> None:
     bodies = PAGE.split("## Bodies")[1].split("## Avro")[0]
     told = re.findall(r"^\*\*(\w+)\*\*(.*?)(?=^\*\*|\Z)", bodies, re.MULTILINE | re.DOTALL)
-    assert len(told) == 16
+    assert len(told) == 17
     for name, text in told:
         fields = set(RECORDS[name].model_fields)
         if name in WRITTEN:

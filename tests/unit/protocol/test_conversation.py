@@ -13,12 +13,19 @@ from gridsignal_protocol.client.subscription import Subscription
 from gridsignal_protocol.client.subscriptions import AlreadySubscribed
 from gridsignal_schemas import frames
 from gridsignal_schemas.frames import Filter, Frame
-from gridsignal_schemas.messages import DispatchOrder, SpotPrice
-from tests.builders import a_dispatch_order, a_spot_price, utc
+from gridsignal_schemas.messages import DispatchOrder, GridAlert, SpotPrice
+from tests.builders import a_dispatch_order, a_grid_alert, a_spot_price, utc
 
 NOW = Moment(utc("12:00"), 100.0)
 WELCOME = frames.Welcome(
-    id=1, session="s", time=NOW.grid, ping_s=8, max_subscriptions=256, offer_window=64, token_expires_at=utc("13:00")
+    id=1,
+    session="s",
+    time=NOW.grid,
+    ping_s=8,
+    max_subscriptions=256,
+    offer_window=64,
+    token_expires_at=utc("13:00"),
+    zone="DE-LU",
 )
 
 
@@ -74,8 +81,13 @@ def an_order(cursor: str, **changes: object) -> frames.Signal:
     return frames.Signal(sub="s0", cursor=cursor, type="DispatchOrder", body=order.model_dump(mode="json"))
 
 
-def acknowledged(events: list[object]) -> list[DispatchOrder]:
-    return [event.order for event in events if isinstance(event, Acknowledge)]
+def an_alert(cursor: str, **changes: object) -> frames.Signal:
+    alert = a_grid_alert(**changes)
+    return frames.Signal(sub="s0", cursor=cursor, type="GridAlert", body=alert.model_dump(mode="json"))
+
+
+def acknowledged(events: list[object]) -> list[DispatchOrder | GridAlert]:
+    return [event.record for event in events if isinstance(event, Acknowledge)]
 
 
 def test_a_message_of_an_ended_connection_is_never_delivered() -> None:
@@ -173,6 +185,16 @@ def test_orders_that_are_over_or_anothers_are_not_acknowledged() -> None:
     assert acknowledged(client.receive(an_order("c2", site="fra-2"))) == []
     reader = Client(prices(stream="dispatch"), site=None)
     assert acknowledged(reader.receive(an_order("c1"))) == []
+
+
+def test_each_revision_of_an_alert_in_the_sites_zone_is_acknowledged_once() -> None:
+    client = Client(prices(stream="alerts"))
+    (first,) = acknowledged(client.receive(an_alert("c1")))
+    assert first == a_grid_alert()
+    assert acknowledged(client.receive(an_alert("c2"))) == []
+    assert len(acknowledged(client.receive(an_alert("c3", revision=2)))) == 1
+    assert len(acknowledged(client.receive(an_alert("c4", provider="another")))) == 1
+    assert acknowledged(client.receive(an_alert("c5", alert_id="elsewhere", zone="FR"))) == []
 
 
 def test_the_same_subscription_twice_is_the_callers_mistake() -> None:

@@ -17,6 +17,7 @@ from gridsignal.testing.records import a_decision
 from gridsignal.testing.standing import Asked, DueTimer, Held, Standing, crowd_of
 from gridsignal_schemas.frames import Detail, Receipt
 from gridsignal_schemas.messages import (
+    AlertAck,
     BaselineDeclaration,
     Decision,
     DispatchOrder,
@@ -32,6 +33,7 @@ from gridsignal_schemas.messages import (
     SettlementDispute,
     Timer,
 )
+from gridsignal_schemas.rules.alerts import ack_faults
 from gridsignal_schemas.rules.answers import UNKNOWN_ORDER, answer_fault, event_of, is_so_already, is_to
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import (
@@ -122,6 +124,8 @@ class Ledger:
                 return _listed(self.promises.declaration_fault(record, now))
             case MeterReading():
                 return reading_faults(record, now, self.promises.sites[record.site].capacity_w)
+            case AlertAck():
+                return ack_faults(record)
             case SettlementDispute():
                 return _listed(self._dispute_fault(record))
         return []
