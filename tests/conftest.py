@@ -24,9 +24,7 @@ from tests.effort import ALL, QUICK
 pytest_plugins = [f"tests.services.{name}" for name in ("kafka", "secured_kafka", "registry", "redis")]
 
 ALLOWED_SKIPS = {
-    "*needs mosquitto*": "an MQTT broker, which no package index has; Debian's is a second to install",
     "*needs the recorded answers*": "the recorded answers of public feeds are not part of the repository",
-    "*needs Node.js*": "a client in JavaScript is run where there is Node.js; the protocol itself is tested in Python",
     "*needs an older version that could be deployed*": "a shallow clone has none, nor has the first one",
 }
 """With CI=true a skip fails the run, unless its reason matches a pattern here; the value says why it may."""
