@@ -45,6 +45,10 @@ from gridsignal_schemas.messages import (
     Settlement,
     SettlementDispute,
     Shape,
+    ShiftConfirm,
+    ShiftRelease,
+    ShiftReserve,
+    ShiftReserved,
     SiteRegistration,
     SpotPrice,
     Standby,
@@ -254,6 +258,26 @@ def a_tree_head(**changes: Any) -> TreeHead:
     return _like(_ordinary(TreeHead), changes)
 
 
+def a_shift_reserve(**changes: Any) -> ShiftReserve:
+    """The offer's work is to move to par-1 in France, which then draws 12.36 MW more."""
+    return _like(_ordinary(ShiftReserve), changes)
+
+
+def a_shift_reserved(**changes: Any) -> ShiftReserved:
+    """France holds the power."""
+    return _like(_ordinary(ShiftReserved), changes)
+
+
+def a_shift_confirm(**changes: Any) -> ShiftConfirm:
+    """The shift stands."""
+    return _like(_ordinary(ShiftConfirm), changes)
+
+
+def a_shift_release(**changes: Any) -> ShiftRelease:
+    """The German order got no answer."""
+    return _like(_ordinary(ShiftRelease), changes)
+
+
 # shorter names for what tests say most often
 an_order = a_dispatch_order
 a_request = a_dispatch_request
@@ -289,5 +313,9 @@ BUILDERS: dict[str, Callable[..., Record]] = {
     "TimerFired": a_timer_fired,
     "GridClock": a_grid_clock,
     "TreeHead": a_tree_head,
+    "ShiftReserve": a_shift_reserve,
+    "ShiftReserved": a_shift_reserved,
+    "ShiftConfirm": a_shift_confirm,
+    "ShiftRelease": a_shift_release,
 }
 """The builder of every record, by its name."""

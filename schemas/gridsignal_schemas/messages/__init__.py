@@ -51,6 +51,7 @@ from gridsignal_schemas.messages.settlements import (
     SettlementInputs,
     SettlementStatus,
 )
+from gridsignal_schemas.messages.shifts import ShiftConfirm, ShiftRelease, ShiftReserve, ShiftReserved
 from gridsignal_schemas.messages.signals import (
     Accounting,
     AckState,
@@ -147,6 +148,10 @@ __all__ = [
     "SettlementInputs",
     "SettlementStatus",
     "Shape",
+    "ShiftConfirm",
+    "ShiftRelease",
+    "ShiftReserve",
+    "ShiftReserved",
     "SiteMeter",
     "SiteRegistration",
     "SpotPrice",

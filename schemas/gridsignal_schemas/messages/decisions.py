@@ -45,6 +45,7 @@ class Timer(Symbol):
     SETTLE = "SETTLE"
     SETTLE_FINALLY = "SETTLE_FINALLY"
     DISPUTE_END = "DISPUTE_END"
+    SHIFT_DEADLINE = "SHIFT_DEADLINE"
 
 
 class Award(Shape):

@@ -168,7 +168,9 @@ class Flexibility(Shape):
     shift_to_zone: Zone | None = None
     """Where the work goes; required for SHIFT_SITE."""
     counterpart_power_w: Power | None = None
-    """What the other site draws more or less; required for SHIFT_SITE."""
+    """What the other site draws more or less; required for SHIFT_SITE; for the largest option, the less for less."""
+    shift_to_site: Identifier | None = None
+    """Your site there: it is reserved and ordered with this one, both or neither; null: nothing is ordered there."""
     rebound: Rebound | None = None
     """Required for SHIFT_TIME."""
 

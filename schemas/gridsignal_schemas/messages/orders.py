@@ -143,6 +143,9 @@ class DispatchOrder(Record):
     import_limit_w: Power | None = None
     """Of an IMPORT_LIMIT: the net import to stay at or below, in watts: what was ordered below the highest baseline of
     its period."""
+    shift_id: Identifier | None = None
+    """Of work that moves between two zones: the same in both orders, which stand and end together; null: this order
+    stands alone."""
 
     def limit_at(self, power_w: int) -> int | None:
         """The limit where so much of it holds, in watts; None where it is none."""

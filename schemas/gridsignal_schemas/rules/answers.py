@@ -120,6 +120,9 @@ def _response_fault(ordered: Ordered, response: OrderResponse, now: datetime, *,
     accepted_w = order.power_w if response.accepted_w is None else response.accepted_w
     if kind is ResponseKind.ACCEPTED and not 0 < accepted_w <= order.power_w:
         return fault("ACCEPTED_W", "/accepted_w", f"expected 1 to {order.power_w}, got {accepted_w}")
+    if kind is ResponseKind.ACCEPTED and order.shift_id is not None and accepted_w < order.power_w:
+        expected = f"expected {order.power_w}, for work moves as a whole or not at all, got {accepted_w}"
+        return fault("ACCEPTED_W", "/accepted_w", expected)
     if kind is ResponseKind.STARTED and unanswered and not obliged:
         return fault("ILLEGAL_STATE", "/response", f"expected an accepted order, got {state}")
     holds = state not in ORDER_OVER and (obliged or not unanswered)

@@ -90,6 +90,9 @@ def _end_faults(tracked: Ordered, change: DispatchOrder, option: OfferOption | N
     if ends_at is None or ends_at < earliest:
         got = "none" if ends_at is None else rfc3339(ends_at)
         yield fault("END", "/ends_at", f"expected {rfc3339(earliest)} or later, got {got}")
+    elif current.shift_id is not None and is_later(current, change):
+        expected = "expected no later end: nothing more is held in the other zone of a shift"
+        yield fault("NOT_CHANGEABLE", "/ends_at", expected)
     elif option is not None and is_later(current, change) and ends_at > (latest := latest_end(current, option)):
         expected = f"expected an end by {rfc3339(latest)}, as the site offered, got {rfc3339(ends_at)}"
         yield fault("NOT_AS_OFFERED", "/ends_at", expected)

@@ -176,6 +176,8 @@ def _own_faults(offer: FlexOffer, now: datetime) -> Iterator[Detail]:
     for index, option in enumerate(offer.options):
         yield from _option_faults(option, f"/options/{index}")
     yield from _flexibility_faults(offer.flexibility)
+    if offer.flexibility.shift_to_site is not None and offer.flexibility.shift_to_zone == offer.zone:
+        yield fault("COUNTERPART", "/flexibility/shift_to_zone", f"expected another zone than {offer.zone}")
 
 
 def _option_faults(option: OfferOption, at: str) -> Iterator[Detail]:

@@ -35,6 +35,7 @@ from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.merit_order import order_window
 from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request, set_order_timers
 from gridsignal_services.ledger.pieces import Steps, pieces
+from gridsignal_services.ledger.shifting import begin, moves_work
 from gridsignal_services.ledger.tracked import Step, TrackedOrder, TrackedRequest
 from gridsignal_services.settlement.pinned import meaning_of
 
@@ -82,6 +83,9 @@ def _award(book: Book, entry: Entry, clearing: Clearing, award: Award, rank: int
     cause = (clearing.actor, str(clearing.trigger), clearing.reason, book.principal)
     tracked.history.append(Step(book.now, OrderState.ISSUED, *cause))
     book.add_order(tracked)
+    if order.shift_id is not None:
+        begin(book, entry, tracked, offer)
+        return
     set_order_timers(book, tracked)
     book.announcements.owe(order)
 
@@ -123,6 +127,7 @@ def _order(book: Book, clearing: Clearing, award: Award, order_id: str) -> Dispa
         reason=clearing.reason,
         run_mode=request.run_mode,
         import_limit_w=limit_w,
+        shift_id=order_id if moves_work(offer) else None,
     )
 
 

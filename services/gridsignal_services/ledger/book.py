@@ -32,6 +32,7 @@ from gridsignal_services.clock import EPOCH
 from gridsignal_services.ledger.announcements import Announcements, OfferKey
 from gridsignal_services.ledger.entry import SetAside
 from gridsignal_services.ledger.in_turn import in_turn
+from gridsignal_services.ledger.legs import Hold, Shift
 from gridsignal_services.ledger.past import Past
 from gridsignal_services.ledger.rests import Activations
 from gridsignal_services.ledger.swings import Course, Swing, ended, followed, ramps_of, swing_of
@@ -140,6 +141,10 @@ class Book:
     live_of_site: dict[str, dict[str, None]] = field(default_factory=dict)
     live_of: dict[tuple[str, str], dict[str, None]] = field(default_factory=dict)
     """The same of each participant they are to, and of each operator whose request they are on."""
+    shifts: dict[str, Shift] = field(default_factory=dict)
+    """Of work that moves away from here, by their orders."""
+    holds: dict[str, Hold] = field(default_factory=dict)
+    """Of work that moves here, by the shift."""
     active: dict[tuple[str, bool], Activations] = field(default_factory=dict)
     """When each site was or will be activated, in earnest and in dry runs, by orders that were let go of, too."""
 

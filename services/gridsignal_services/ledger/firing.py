@@ -11,6 +11,7 @@ from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request
 from gridsignal_services.ledger.ordering import ended, silent, started
 from gridsignal_services.ledger.settlements import accept_in_silence, owe
+from gridsignal_services.ledger.shifting import unanswered
 from gridsignal_services.ledger.timers import DueTimer
 
 
@@ -35,6 +36,8 @@ def fire(book: Book, entry: Entry, fired: TimerFired) -> Outcome:
             _end(book, fired.subject_id)
         case Timer.EXPIRY:
             _expire(book, fired.subject_id)
+        case Timer.SHIFT_DEADLINE:
+            unanswered(book, fired.subject_id)
         case Timer.SETTLE:
             owe(book, fired.subject_id, SettlementStatus.PROVISIONAL)
         case Timer.SETTLE_FINALLY:

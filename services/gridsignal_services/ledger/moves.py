@@ -36,6 +36,7 @@ from gridsignal_services.ledger.announcements import Decided, OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import derived_id
 from gridsignal_services.ledger.fixing import owe_baselines
+from gridsignal_services.ledger.legs import leave
 from gridsignal_services.ledger.pieces import Steps, pieces
 from gridsignal_services.ledger.tracked import (
     SettledOrder,
@@ -94,6 +95,7 @@ def move_order(
     tracked.state = after(ORDER, tracked.state, event)
     tracked.history.append(Step(book.now, tracked.state, actor, reason_code, reason, book.principal))
     if tracked.state in ORDER_OVER:
+        leave(book, tracked.order)
         book.end_order(tracked)
         _await_settlement(book, tracked)
     set_order_timers(book, tracked)
@@ -146,6 +148,8 @@ def revise_order(
             **changes,
         }
     )
+    if revised.ends_at != tracked.order.ends_at:
+        leave(book, revised)
     book.change_order(tracked, revised)
     set_order_timers(book, tracked)
     book.announcements.owe(tracked.order)

@@ -30,6 +30,7 @@ from gridsignal_schemas.rules.lifecycle import (
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Entry, Outcome, audience_at_site, receipt_of
+from gridsignal_services.ledger.legs import leave, waits
 from gridsignal_services.ledger.moves import (
     end_if_over,
     fall_short,
@@ -73,10 +74,14 @@ def order(book: Book, entry: Entry, order: DispatchOrder) -> Outcome:
         return Outcome(False, (fault("NOT_OWED", "", "expected the announcement that is owed"),))
     if order == tracked.order:
         return Outcome(False, duplicate=True, receipt=tracked.changed)
+    if waits(book, tracked.order):
+        return Outcome(False, (_NOT_TOLD,))
     if faults := _change_faults(book, tracked, order):
         return Outcome(False, tuple(faults))
     event = event_of_change(order)
     after(ORDER, tracked.state, event)
+    if order.ends_at != tracked.order.ends_at:
+        leave(book, order)
     until = tracked.block().ends_at
     book.change_order(tracked, order)
     take_back(book, tracked, order.starts_at if event is Event.CANCEL else tracked.block().ends_at, until)
@@ -87,6 +92,9 @@ def order(book: Book, entry: Entry, order: DispatchOrder) -> Outcome:
         release_offer_of(book, tracked, order.reason)
         end_if_over(book, order.request_id)
     return Outcome(True, receipt=tracked.changed, audience=audience)
+
+
+_NOT_TOLD = fault("ILLEGAL_STATE", "/order_id", "expected an order whose counterpart in the other zone is held")
 
 
 def option_of(book: Book, tracked: TrackedOrder) -> OfferOption | None:
@@ -118,7 +126,7 @@ def respond(book: Book, entry: Entry, response: OrderResponse) -> Outcome:
             return Outcome(False, receipt=known.receipt, duplicate=True)
         return Outcome(False, (fault("CONFLICT", "/response_id", "this id already has another content"),))
     tracked = book.orders.get(response.order_id)
-    if tracked is None or not is_to(tracked.order, response):
+    if tracked is None or not is_to(tracked.order, response) or waits(book, tracked.order):
         return Outcome(False, (UNKNOWN_ORDER,))
     obliged = book.requests[tracked.order.request_id].request.firmness is not Firmness.VOLUNTARY
     if problem := answer_fault(tracked, response, book.now, obliged=obliged):
@@ -214,9 +222,13 @@ def ended(book: Book, tracked: TrackedOrder) -> None:
 
 
 def _derate(book: Book, tracked: TrackedOrder, response: OrderResponse) -> None:
-    """Less than was accepted is possible from now on: the order is revised, the rest goes on to the STANDBY offers."""
-    available = response.available_w or 0
-    move_order(book, tracked, event_of(response), response.actor, response.reason_code, response.reason)
+    """Less than was accepted is possible from now on: the order is revised, the rest goes on to the STANDBY offers.
+
+    Work moves to another zone as a whole or not at all.
+    """
+    available = 0 if tracked.order.shift_id is not None else response.available_w or 0
+    event = Event.DERATE if available else Event.ABORT
+    move_order(book, tracked, event, response.actor, response.reason_code, response.reason)
     tracked.derate(book.now, available)
     code = response.reason_code or ("DERATED" if available else "ABORTED")
     less: dict[str, int | None] = {"power_w": available, "import_limit_w": tracked.order.limit_at(available)}

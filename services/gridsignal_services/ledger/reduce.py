@@ -28,6 +28,10 @@ from gridsignal_schemas.messages import (
     RequestCancellation,
     Settlement,
     SettlementDispute,
+    ShiftConfirm,
+    ShiftRelease,
+    ShiftReserve,
+    ShiftReserved,
     SiteRegistration,
     TimerFired,
     TreeHead,
@@ -37,7 +41,17 @@ from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import IllegalTransition, OfferState, RequestState
 from gridsignal_services.access import NOBODY, Audience, Principal
 from gridsignal_services.clock import EPOCH, grid_time
-from gridsignal_services.ledger import awarding, firing, fixing, offering, ordering, requesting, settlements, sites
+from gridsignal_services.ledger import (
+    awarding,
+    firing,
+    fixing,
+    offering,
+    ordering,
+    requesting,
+    settlements,
+    shifting,
+    sites,
+)
 from gridsignal_services.ledger.announcements import Announcement, OfferKey
 from gridsignal_services.ledger.book import KEPT, Book
 from gridsignal_services.ledger.entry import Entry, OfferStanding, Outcome, audience_at_site
@@ -69,6 +83,10 @@ _RULES: dict[type[Record], Callable[[Book, Entry, Any], Outcome | Steps[Outcome]
     Settlement: settlements.settle,
     SettlementDispute: settlements.dispute,
     DisputeRejected: settlements.reject,
+    ShiftReserve: shifting.reserve,
+    ShiftReserved: shifting.reserved,
+    ShiftConfirm: shifting.confirm,
+    ShiftRelease: shifting.release,
 }
 
 

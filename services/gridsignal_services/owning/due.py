@@ -18,6 +18,10 @@ from gridsignal_schemas.messages import (
     OfferDecision,
     Record,
     Settlement,
+    ShiftConfirm,
+    ShiftRelease,
+    ShiftReserve,
+    ShiftReserved,
     TimerFired,
 )
 from gridsignal_schemas.rules.lifecycle import RequestState
@@ -159,6 +163,8 @@ def subject_of(ledger: Ledger, record: Record) -> Subject:
             return baseline_subject(record.request_id, record.site)
         case Settlement():
             return ("settlement", record.order_id, str(record.version))
+        case ShiftReserve() | ShiftReserved() | ShiftConfirm() | ShiftRelease():
+            return ("shift", record.record_name, record.zone, record.shift_id)
         case _:
             raise TypeError(f"expected a record that owners write, got a {record.record_name}")
 

@@ -17,6 +17,7 @@ import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, NamedTuple
 
 from gridsignal_schemas.messages import Clearing, Record, TimerFired
@@ -27,6 +28,7 @@ from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.ledger.overtaken import NOTHING, LeftOut, Overtaken
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.metering.readings import ReadingsReader
+from gridsignal_services.owning.crossing import Crossing, owed_across
 from gridsignal_services.owning.due import (
     AT_ONCE,
     PassedOver,
@@ -166,7 +168,15 @@ class Owner:
         for start in range(0, len(step.records), AT_ONCE):
             if not await self._append(ledger, step.records[start : start + AT_ONCE]):
                 break
-        return await self._append_head(ledger) or bool(step.records)
+        crossing = await self._append_what_others_owe(ledger, passed_over)
+        return await self._append_head(ledger) or crossing or bool(step.records)
+
+    async def _append_what_others_owe(self, ledger: Ledger, passed_over: PassedOver) -> bool:
+        """Appends what other partitions owe this one; False when nothing was."""
+        owed = owed_across(self._replica.ledgers, ledger.partition)
+        records = list(islice((each for each in owed if subject_of(ledger, each) not in passed_over), AT_ONCE))
+        await self._append(ledger, records)
+        return bool(records)
 
     async def cover(self) -> None:
         """Writes the heads of what is new, if that takes little time: before an orderly end, while `run` goes on."""
@@ -253,6 +263,9 @@ class Owner:
                 raise outcome
             elif isinstance(record, Clearing):
                 self._cleared(ledger, record, outcome)
+            elif isinstance(record, Crossing) and not outcome.accepted:  # another owner was faster, or a defect
+                passed_over = self._passed_over[ledger.partition]
+                passed_over[subject_of(ledger, record)] = None
         early = any(isinstance(outcome, Outcome) and outcome.code == "TOO_EARLY" for outcome in outcomes)
         if early:
             by = max(self._clock.now() - ledger.book.now, _NOT_YET)
