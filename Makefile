@@ -27,7 +27,7 @@ export GRIDSIGNAL_SAMPLES
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv embedded up down logs demo unit test coverage compose-test check lock docs bench clean
+.PHONY: help venv embedded up down logs demo unit test coverage compose-test check lock docs console bench clean
 .SUFFIXES:
 
 help: ## this list
@@ -79,6 +79,9 @@ lock: $(VENV)/.dev ## newest versions that pyproject.toml allows, with their has
 
 docs: $(VENV)/.dev ## write the generated parts of the documentation again
 	@$(PY) docs/generate.py
+
+console: ## builds the console's page anew from clients/console (needs node 20 or newer and npm)
+	@cd clients/console && npm ci --no-audit --no-fund --silent && npm run --silent build
 
 bench: $(VENV)/.dev ## what one CPU carries (ARGS='fanout', 'offers', 'kafka', 'entsoe', 'fuzz', 'over' or 'coldstart')
 	@$(PY) -m benchmarks $(ARGS)

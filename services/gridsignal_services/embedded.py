@@ -27,6 +27,7 @@ from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.clock import MACHINE_TIME, Clock, Time
 from gridsignal_services.composition import Resources
+from gridsignal_services.console.pages import PATH
 from gridsignal_services.dispatch.service import Dispatch
 from gridsignal_services.gateway.service import Gateway
 from gridsignal_services.gateway.settings import GatewaySettings
@@ -37,7 +38,7 @@ from gridsignal_services.ops import OpsServer
 from gridsignal_services.registry import Registry
 from gridsignal_services.reloading import read_files
 from gridsignal_services.replica import Replica
-from gridsignal_services.settings import ServerSettings
+from gridsignal_services.settings import ServerSettings, is_loopback
 
 _SOURCE = "/embedded"
 _PRINCIPAL = "service:embedded"
@@ -76,6 +77,10 @@ class Stack:
     def feeds_url(self) -> str:
         """Where the feeds' state is read and signals are pushed."""
         return f"{'https' if self.has_tls else 'http'}://{authority(*self.feeds.address)}"
+
+    def console_link(self, role: Role, organisation: str) -> str:
+        """An address of the console that signs in for one of the registry's organisations, once and soon."""
+        return f"{self.api_url}{PATH}#once={self.dispatch.console.links.give(self.token(role, organisation))}"
 
     def token(self, role: Role, organisation: str) -> str:
         """A token of the local issuer for one of the registry's organisations."""
@@ -152,7 +157,19 @@ async def running(
         async with composition.running(on, services, ops_port=ops_port, replica=replica) as ops:
             await composition.ready(services)
             has_tls = settings.tls_certificate is not None
-            yield Stack(log, codec, replica, gateway, dispatch, ingest, ops, issuer, registry, time, has_tls)
+            stack = Stack(log, codec, replica, gateway, dispatch, ingest, ops, issuer, registry, time, has_tls)
+            if is_loopback(settings.host):
+                _open_console(stack)
+            yield stack
+
+
+def _open_console(stack: Stack) -> None:
+    """Tells the console where its gateway is, and the gateway who comes from there, by whichever name of loopback."""
+    console, (host, port) = stack.dispatch.console, stack.dispatch.address
+    console.gateway = console.gateway or stack.gateway_url
+    stack.gateway.settings.consoles.extend(
+        stack.api_url.replace(authority(host, port), authority(name, port)) for name in {host, "localhost"}
+    )
 
 
 def _alone(settings: ServerSettings) -> GatewaySettings:

@@ -6,6 +6,7 @@ ConfigError   one line naming the key, what was expected and what was found; `fa
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -73,6 +74,9 @@ class ServerSettings:
     """For operators; 0: any free port."""
     ingest_port: int = 8083
     """The push door and the feeds' state; 0: any free port."""
+    console_gateway: str | None = None
+    """Where browsers reach the gateway, such as wss://grid.example:8081: the dispatch door then serves the console at
+    /console. Default: `gridsignal up` on loopback knows its own, elsewhere there is no console."""
     ops_host: str = "127.0.0.1"
     """Where the operations port listens: /metrics, and /healthz with reasons. Plain HTTP; never for clients."""
     ops_port: int | None = None
@@ -221,6 +225,7 @@ _WAITS = frozenset({"heads_every_s", "heads_after_clearing_s"})
 _MOST_HEADS_S = 86_400
 _PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port", "ops_port"})
 _OPS_ABOVE = 1000
+_WEBSOCKET = re.compile(r"wss?://[A-Za-z0-9.\[\]:_-]+")
 
 
 def _typed(key: str, name: str, text: str) -> object:
@@ -261,6 +266,9 @@ def _faults_of_settings(settings: ServerSettings) -> list[str]:
     faults += _faults_of_the_issuer(settings)
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         faults.append("tls_key: expected together with tls_certificate, got one of them")
+    if settings.console_gateway is not None and not _WEBSOCKET.fullmatch(settings.console_gateway):
+        expected = "an address such as wss://grid.example:8081"
+        faults.append(f"console_gateway: expected {expected}, got {settings.console_gateway!r:.60}")
     if settings.tls not in ("here", "proxy"):
         faults.append(f"tls: expected here or proxy, got {settings.tls!r:.60}")
     if not is_loopback(settings.host):

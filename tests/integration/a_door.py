@@ -18,6 +18,7 @@ from gridsignal_services.alerting.table import AlertTable
 from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.clock import Clock
+from gridsignal_services.console.pages import Console
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
@@ -42,7 +43,8 @@ def callers_of(door: Door, directory: Path) -> tuple[FastAPI, Caller]:
     """The door's application, and clients of it that carry a token of somebody."""
     health, issuer, counted = Health(), LocalIssuer.create_or_open(directory / "issuer"), CollectorRegistry()
     health.set_ready(True)
-    made = app(door, health, counted, EventLog("dispatch", counted))
+    console = Console(None, lambda: 0.0)
+    made = app(door, health, counted, EventLog("dispatch", counted), console)
 
     def client(role: Role, organisation: str) -> httpx2.AsyncClient:
         token = issuer.mint(role, organisation, "tests", [SIGNAL_READ], 3600, datetime.now(UTC))

@@ -36,7 +36,10 @@ Said = tuple[str, Any]
 
 _FRESH = ("id", "sub", "session", "time", "token_expires_at", "cursor")
 """Fields of frames that are new on every connection."""
-_OPAQUE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{64}|[\w-]{60,}")
+_OPAQUE = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{64}|[\w-]{60,}"
+    r'|(?<="token_expires_at":")[^"]+|(?<=127\.0\.0\.1:)\d{5}'
+)
 
 
 # --- what the rival does ------------------------------------------------------------------------------------------

@@ -38,8 +38,10 @@ ACTING = {
         "replica service_manager serving slots supervised telemetry timeouts work"
     ),
     "services/gridsignal_services/checkpoints": "files keeping saving",
+    "services/gridsignal_services/console": "links pages",
     "services/gridsignal_services/dispatch": (
-        "alerts archive baselines book_answer contacts door emissions finished http listing matching metered metering "
+        "alerts archive baselines book_answer contacts door emissions finished http listing matching "
+        "me metered metering "
         "orders outlook past position registration regulation requests service setpoint_log settled_tables settlements "
         "sheet signals statements tables totals written"
     ),

@@ -17,12 +17,14 @@ from gridsignal.cli.arguments import Arguments, port
 from gridsignal.cli.tables import when
 from gridsignal_schemas.messages import GridClock
 from gridsignal_services import embedded
+from gridsignal_services.access import Role
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.cli.accelerated import DIRECTORY, SPEED, Asked, clock_for, day_of
 from gridsignal_services.cli.failing import REPORTED, failed
 from gridsignal_services.cli.first_steps import first_steps, write_environments
 from gridsignal_services.clock import Clock, ScaledClock, WallClock
+from gridsignal_services.console.links import LIFE_S
 from gridsignal_services.embedded import Stack
 from gridsignal_services.gateway.settings import GatewaySettings
 from gridsignal_services.ingest.feeds import Feeds
@@ -171,12 +173,25 @@ async def _run(
         say("stopping: no new work, clients are told, open requests are answered")
 
 
+def _lookers(stack: Stack) -> list[tuple[Role, str]]:
+    """The first operator and the first participant, where tokens are made here and there is a console."""
+    if stack.issuer is None or stack.dispatch.console.gateway is None:
+        return []
+    first = {role: (role, name) for role, name in reversed(stack.registry.organisations())}
+    return sorted(first.values())
+
+
 async def _greet(stack: Stack, settings: ServerSettings, clock: Clock) -> None:
     files = await stack.write_tokens(settings.directory / "tokens")
     say(f"for data centers  {stack.gateway_url}  (WebSocket /v1/stream)")
     say(f"for operators     {stack.api_url}  (REST, /docs)")
     say(f"for the feeds     {stack.feeds_url}  (/v1/feeds, /v1/signals)")
     say(f"for yourself      {stack.ops.url}  (/healthz, /readyz, /metrics)")
+    if stack.dispatch.console.gateway is not None:
+        say(f"to look at        {stack.api_url}/console")
+    for role, organisation in _lookers(stack):
+        say(f"                  {stack.console_link(role, organisation)}")
+        say(f"                  signs {organisation} in, once and within {LIFE_S / 60:.0f} minutes")
     say(f"kept in           {settings.directory}")
     if stack.issuer is None:
         say(f"tokens            of {settings.issuer} for {settings.audience}")

@@ -8,10 +8,12 @@ from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.security import HTTPBearer
 from prometheus_client import CollectorRegistry, Counter
 
+from gridsignal_services.console.pages import PATH, Console
 from gridsignal_services.dispatch import (
     alerts,
     contacts,
     matching,
+    me,
     orders,
     regulation,
     requests,
@@ -53,8 +55,8 @@ objects is JSON. The next page is in the header `Link`.
 """
 
 
-def app(door: Door, health: Health, counted: CollectorRegistry, events: EventLog) -> FastAPI:
-    """The application: operations below /v1, health beside them; answers are counted in `counted`."""
+def app(door: Door, health: Health, counted: CollectorRegistry, events: EventLog, console: Console) -> FastAPI:
+    """The application: operations below /v1, health and the console beside them; answers are counted in `counted`."""
     made = application(
         title="gridsignal dispatch",
         summary="Ask data centers for power up or down, see their offers and why each lost, order, and read what came.",
@@ -66,10 +68,11 @@ def app(door: Door, health: Health, counted: CollectorRegistry, events: EventLog
         responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
     )
     _front(made)
-    for router in _routers(door):
+    for router in (*_routers(door), me.routes(door, lambda: console.gateway)):
         show_answers(router)
         made.include_router(router)
     _count(made, health, counted, events)
+    console.add_to(made)
     add_pages(made, health)
     add_problems(made, _log)
     return made
@@ -101,6 +104,7 @@ def _front(made: FastAPI) -> None:
             "what": made.summary or "",
             "documentation": "/docs",
             "openapi": "/openapi.json",
+            "console": PATH,
             "data_centers": "connect to the gateway by WebSocket, at a port of its own",
         }
 

@@ -22,6 +22,7 @@ from gridsignal_services.bus import Log, LogRecord, LogUnavailable
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.checkpoints.keeping import Checkpoints
 from gridsignal_services.clock import MACHINE_TIME, Clock, Time, grid_time
+from gridsignal_services.console.pages import Console
 from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
@@ -83,7 +84,8 @@ class Dispatch:
         self._counted = CollectorRegistry()
         events = EventLog("dispatch", self._counted, time.steady_s)
         Telling(replica, self._readings, self._owned, events, self._counted)
-        pages = app(self._door, self.health, self._counted, events)
+        self.console = Console(settings.console_gateway, time.steady_s)
+        pages = app(self._door, self.health, self._counted, events, self.console)
         self._server = HttpServer(pages, settings, settings.dispatch_port, limits, now_s=time.steady_s)
         self._ready, self._entitled = asyncio.Event(), asyncio.Event()
         self._owner: Owner | None = None

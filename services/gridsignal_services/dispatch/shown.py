@@ -34,7 +34,7 @@ from gridsignal_schemas.rules import vintages
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown, RequestState, SettlementState
 from gridsignal_services.alerting.contact import Contact
 from gridsignal_services.alerting.table import AlertTable, KnownAlert
-from gridsignal_services.dispatch import alerts, baselines, contacts, matching, outlook, signals, statements, totals
+from gridsignal_services.dispatch import alerts, baselines, contacts, matching, me, outlook, signals, statements, totals
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
 from gridsignal_services.dispatch.setpoints import Sent
 from gridsignal_services.dispatch.sheet import LISTS
@@ -106,6 +106,7 @@ def _answers() -> dict[Any, Any]:
         outlook.BaselineOutlook: outlook.outlook_of(_golden(BaselineFixed), is_fixed=False),
         totals.Totals: totals.an_evening(_golden(DispatchRequest)),
         Sent: Sent(logged=1, refused=[]),
+        me.Me: _me(order.order),
         Readings: Readings(readings=[_golden(MeterReading)], ignored=[]),
         signals.Prices: signals.Prices(as_of=hour[0], curves=vintages.prices(known, *hour, hour[0])),
         signals.Carbon: signals.Carbon(
@@ -153,6 +154,21 @@ def _contacts() -> contacts.ContactsPage:
         failsafe=profile,
     )
     return contacts.ContactsPage(contacts=[view], next=None)
+
+
+def _me(order: DispatchOrder) -> me.Me:
+    return me.Me(
+        role="operator",
+        organisation="tso-north",
+        subject="control-room",
+        scopes=["dispatch:write", "signal:read"],
+        token_expires_at=order.starts_at + timedelta(days=30),
+        zones=[me.ZoneShown(zone=order.zone, timezone="Europe/Berlin", currency="EUR")],
+        sites=[],
+        now=order.starts_at,
+        rate=1.0,
+        gateway="wss://grid.example:8081",
+    )
 
 
 def _settlement() -> SettlementView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Self
 
@@ -34,6 +34,9 @@ class GatewaySettings:
     """Connections that the kernel keeps until they are accepted; more, and it answers nobody new."""
     origins: tuple[str, ...] = ()
     """Browsers' origins that may connect, with commas between; programs send none and always may. Others: 403."""
+
+    consoles: list[str] = field(default_factory=list)
+    """Origins of the consoles that this process serves itself, known once their door listens; they may connect, too."""
 
     # --- admission ---
     max_connections: int = 20_000

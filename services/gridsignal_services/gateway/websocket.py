@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def handshake(request: Request, settings: GatewaySettings) -> tuple[ServerProtocol, Response | Problem]:
     """The protocol from the handshake on, and what accepts the request, or what is wrong with it."""
-    origins: list[Origin | None] = [None, *settings.origins]  # type: ignore[list-item]  # a NewType over str
+    origins: list[Origin | None] = [None, *settings.origins, *settings.consoles]  # type: ignore[list-item]  # a NewType over str
     protocol = ServerProtocol(
         origins=origins,
         subprotocols=[SUBPROTOCOL_JSON, SUBPROTOCOL_AVRO],  # type: ignore[list-item]  # a NewType over str

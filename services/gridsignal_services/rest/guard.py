@@ -1,4 +1,4 @@
-"""What is answered before the application sees it: upgrades, floods without a token, too many of /docs' files."""
+"""What is answered before the application sees it: upgrades, floods without a token, too many of the pages' files."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 FILES = "/static-offline-docs"
 """Where the pages of /docs have their scripts and styles."""
+CONSOLE = "/console"
+"""Where the console lies: files, too, that are looked at again each time."""
 _CACHED = (b"cache-control", b"public, max-age=86400")
 
 
 class Guard:
     """Stands before an application.
 
-    Bounded: `files_at_once` of /docs; requests without a token by their network's pace. When full: 503, 429.
-    Conflates: nothing.
+    Bounded: `files_at_once` of /docs and the console; requests without a token by their network's pace. When full: 503,
+    429. Conflates: nothing.
     """
 
     def __init__(self, app: App, arrivals: Arrivals[Any], files_at_once: int, now_s: Callable[[], float]) -> None:
@@ -50,13 +52,13 @@ class Guard:
         return None
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not scope["path"].startswith(FILES):
+        if not scope["path"].startswith((FILES, CONSOLE)):
             return await self._app(scope, receive, send)
         if self._files >= self._files_at_once:
             return await _answer(busy(), send, close=True)
         self._files += 1
         try:
-            await self._app(scope, receive, _cached(send))
+            await self._app(scope, receive, _cached(send) if scope["path"].startswith(FILES) else send)
         finally:
             self._files -= 1
         return None

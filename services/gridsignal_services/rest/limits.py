@@ -50,7 +50,7 @@ class RestLimits:
     send_timeout_s: float = 10.0
     """An answer that is not read for so long: the connection is dropped."""
     files_at_once: int = 16
-    """Scripts and styles of /docs under way; more: 503."""
+    """Scripts and styles of /docs and the console under way; more: 503."""
 
     @classmethod
     def of(cls, settings: ServerSettings, prefix: str) -> Self:

@@ -1,0 +1,271 @@
+// Who is signed in, what was loaded for them, and what a signal makes the page look at again.
+
+import type { Alert, Book, Curve, Me, OfferView, OrderView, RequestView, SettlementView, Signal } from "./answers";
+import { Refused, ask, list } from "./doors";
+import { Live } from "./live";
+import { change, forget, isLive, isOpen, mayAct, state } from "./state";
+
+const KEPT = "gridsignal.token";
+const TOGETHER_MS = 120;
+const TICK_MS = 1000;
+/** Readings are not told to who asked: what an order has delivered is looked at again so often while it runs. */
+const METERED_MS = 30_000;
+const MOST_AT_ONCE = 20;
+const DAY_MS = 864e5;
+
+let live: Live | null = null;
+let clock = { grid: Date.now(), at: performance.now(), rate: 1 };
+let ticking = 0;
+let meteredAt = 0;
+let lookedUntil = 0;
+const dirty = new Set<string>();
+const dirtyZones = new Set<string>();
+let isWaiting = false;
+
+const gridNow = (): number => clock.grid + (performance.now() - clock.at) * clock.rate;
+
+// --- coming and going ------------------------------------------------------------------------------------------
+
+/** Signs in by a one-time link, or by the token that this tab has kept. */
+export async function begin(): Promise<void> {
+  const once = /^#once=([\w-]+)$/.exec(location.hash)?.[1];
+  if (once) {
+    history.replaceState(null, "", location.pathname);
+    try {
+      const { token } = await ask<{ token: string }>("/console/sign-in", null, { method: "POST", body: { code: once } });
+      return await signIn(token);
+    } catch (fault) {
+      return forget(said(fault).join(" "));
+    }
+  }
+  const kept = sessionStorage.getItem(KEPT);
+  if (kept) await signIn(kept);
+}
+
+export async function signIn(token: string): Promise<void> {
+  change({ busy: true, refused: "" });
+  try {
+    const me = await ask<Me>("/v1/me", token);
+    sessionStorage.setItem(KEPT, token);
+    setClock(me);
+    change({ token, me, busy: false });
+    follow(token, me);
+  } catch (fault) {
+    sessionStorage.removeItem(KEPT);
+    forget(said(fault).join(" "));
+  }
+}
+
+export function signOut(why = ""): void {
+  live?.end();
+  live = null;
+  clearInterval(ticking);
+  sessionStorage.removeItem(KEPT);
+  forget(why);
+}
+
+function setClock(me: Me): void {
+  clock = { grid: Date.parse(me.now), at: performance.now(), rate: me.rate };
+  lookedUntil = gridNow();
+  change({ now: gridNow() });
+}
+
+function follow(token: string, me: Me): void {
+  ticking = window.setInterval(tick, TICK_MS);
+  if (!me.gateway) {
+    void loadAll();
+    return;
+  }
+  live = new Live(me.gateway, token, {
+    connecting: () => change({ link: "connecting" }),
+    resuming: () => change({ link: "catching up" }),
+    alive: () => change({ wholeAt: gridNow() }),
+    broken: () => change({ link: "broken", notice: "The connection broke. What you see may be old." }),
+    refused: signOut,
+    signal: heard,
+    whole: (missed) => void whole(missed),
+  });
+}
+
+async function whole(missed: number | null): Promise<void> {
+  const before = state().loaded;
+  if (missed === null) {
+    dirty.clear();
+    dirtyZones.clear();
+    await loadAll();
+    soon(); // what was told while everything was read
+  }
+  const notice = !before ? "" : missed === null ? "Caught up: everything was read again." : `Caught up: ${missed} signals came meanwhile.`;
+  change({ link: "live", wholeAt: gridNow(), notice });
+}
+
+export function said(fault: unknown): string[] {
+  return fault instanceof Refused ? fault.sentences : [String(fault)];
+}
+
+// --- loading ---------------------------------------------------------------------------------------------------
+
+const byId = <T>(rows: T[], id: (row: T) => string): Record<string, T> => Object.fromEntries(rows.map((row) => [id(row), row]));
+const requestId = (view: RequestView) => view.request.request_id;
+const orderId = (view: OrderView) => view.order.order_id;
+const offerId = (view: OfferView) => view.offer.offer_id;
+const settledId = (view: SettlementView) => view.settlement.order_id;
+
+/** What can't be loaded stays as it was, and the page says so. */
+async function tried(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (fault) {
+    if (fault instanceof Refused && fault.status === 401) signOut(fault.sentences.join(" "));
+    else change({ notice: said(fault).join(" ") });
+  }
+}
+
+const loadAll = (): Promise<void> =>
+  tried(async () => {
+    const { token, me } = state();
+    if (!token || !me) return;
+    const [requests, orders, settlements, offers] = await Promise.all([
+      list<RequestView>("/v1/requests", "requests", token),
+      list<OrderView>("/v1/orders", "orders", token),
+      list<SettlementView>("/v1/settlements", "settlements", token),
+      me.role === "participant" ? list<OfferView>("/v1/offers", "offers", token) : [],
+    ]);
+    change({
+      requests: byId(requests, requestId),
+      orders: byId(orders, orderId),
+      settlements: byId(settlements, settledId),
+      offers: byId(offers, offerId),
+    });
+    await Promise.all([...me.zones.map(({ zone }) => loadZone(zone)), loadBook()]);
+    change({ loaded: true });
+  });
+
+async function loadZone(zone: string): Promise<void> {
+  const { token } = state();
+  if (!token) return;
+  const from = new Date(gridNow() - DAY_MS);
+  const to = new Date(gridNow() + 2 * DAY_MS);
+  const asked = `zone=${encodeURIComponent(zone)}&from=${from.toISOString()}&to=${to.toISOString()}`;
+  const [prices, carbon] = await Promise.all([
+    ask<{ curves: Curve[] }>(`/v1/prices?${asked}`, token),
+    ask<{ curves: Curve[] }>(`/v1/carbon?${asked}`, token),
+  ]);
+  const { prices: knownPrices, carbon: knownCarbon } = state();
+  change({ prices: { ...knownPrices, [zone]: prices.curves }, carbon: { ...knownCarbon, [zone]: carbon.curves } });
+}
+
+async function loadRequest(id: string): Promise<void> {
+  const { token, me } = state();
+  if (!token || !me) return;
+  const asked = `request_id=${encodeURIComponent(id)}`;
+  const [view, orders, settlements, offers] = await Promise.all([
+    ask<RequestView>(`/v1/requests/${encodeURIComponent(id)}`, token),
+    list<OrderView>(`/v1/orders?${asked}`, "orders", token),
+    list<SettlementView>(`/v1/settlements?${asked}`, "settlements", token),
+    me.role === "participant" ? list<OfferView>(`/v1/offers?${asked}`, "offers", token) : [],
+  ]);
+  const known = state();
+  change({
+    requests: { ...known.requests, [id]: view },
+    orders: { ...known.orders, ...byId(orders, orderId) },
+    settlements: { ...known.settlements, ...byId(settlements, settledId) },
+    offers: { ...known.offers, ...byId(offers, offerId) },
+  });
+  if (known.route[0] === "request" && known.route[1] === id) await loadBook();
+}
+
+/** The book of the request that is looked at, where it is theirs. */
+async function loadBook(): Promise<void> {
+  const { token, me, route, requests } = state();
+  const id = route[0] === "request" ? route[1] : undefined;
+  const view = id ? requests[id] : undefined;
+  if (!token || !id || !view || me?.role !== "operator" || view.request.operator !== me.organisation) return;
+  const book = await ask<Book>(`/v1/requests/${encodeURIComponent(id)}/book`, token);
+  change({ books: { ...state().books, [id]: book } });
+}
+
+/** What the page that is gone to needs besides. */
+export function arrive(): void {
+  const { token, route, requests } = state();
+  const id = route[0] === "request" ? route[1] : undefined;
+  if (token && id) void tried(() => (requests[id] ? loadBook() : loadRequest(id)));
+}
+
+// --- being told ------------------------------------------------------------------------------------------------
+
+function heard(signal: Signal): void {
+  const { body } = signal;
+  if (signal.type === "GridAlert") {
+    const alert = body as unknown as Alert;
+    const { alerts } = state();
+    change({ alerts: { ...alerts, [`${alert.provider}|${alert.zone}|${alert.alert_id}`]: alert } });
+  } else if (signal.type === "SpotPrice" || signal.type === "CarbonIntensity") {
+    if (body.zone) dirtyZones.add(body.zone);
+    soon();
+  } else if (body.request_id) {
+    lookAgain(body.request_id);
+  }
+}
+
+function lookAgain(request: string): void {
+  dirty.add(request);
+  soon();
+}
+
+function soon(): void {
+  if (isWaiting) return;
+  isWaiting = true;
+  setTimeout(() => void tried(lookAtDirty), TOGETHER_MS);
+}
+
+async function lookAtDirty(): Promise<void> {
+  isWaiting = false;
+  if (!state().loaded) return;
+  const requests = [...dirty];
+  const zones = [...dirtyZones];
+  dirty.clear();
+  dirtyZones.clear();
+  if (requests.length > MOST_AT_ONCE) return loadAll();
+  await Promise.all([...requests.map(loadRequest), ...zones.map(loadZone)]);
+}
+
+/** A second went by: what the clock alone changes is looked at once its moment has passed. */
+function tick(): void {
+  const now = gridNow();
+  const { requests, orders, loaded } = state();
+  change({ now });
+  if (!loaded) return;
+  const due = (times: (string | null)[]) => times.some((each) => each && lookedUntil < Date.parse(each) && Date.parse(each) <= now);
+  for (const view of Object.values(requests)) {
+    const { gate_closure_at, decision_deadline, starts_at, ends_at, request_id } = view.request;
+    if (isOpen(view) && due([gate_closure_at, decision_deadline, starts_at, ends_at])) lookAgain(request_id);
+  }
+  const running = Object.values(orders).filter(isLive);
+  for (const { order } of running) if (due([order.respond_by, order.starts_at, order.ends_at])) lookAgain(order.request_id);
+  lookedUntil = now - clock.rate * TICK_MS; // once more a second later: the door has a clock of its own
+  if (performance.now() - meteredAt > METERED_MS) {
+    meteredAt = performance.now();
+    for (const { order } of running) if (Date.parse(order.starts_at) <= now) lookAgain(order.request_id);
+  }
+}
+
+// --- acting ----------------------------------------------------------------------------------------------------
+
+/** Asks for something to be done; what was refused is said, and true is returned for what was done. */
+export async function act(path: string, body: unknown, headers: Record<string, string> = {}): Promise<unknown> {
+  const { token, me } = state();
+  if (!token || !me || !mayAct(me)) return null;
+  change({ busy: true, problem: [] });
+  try {
+    const answer = await ask<unknown>(path, token, { method: "POST", body, headers });
+    change({ busy: false });
+    return answer;
+  } catch (fault) {
+    if (fault instanceof Refused && fault.status === 401) signOut(fault.sentences.join(" "));
+    else change({ busy: false, problem: said(fault) });
+    return null;
+  }
+}
+
+export const refresh = (request: string): Promise<void> => tried(() => loadRequest(request));

@@ -1,0 +1,100 @@
+// All that the page knows, in one place. `change` is the one way to change it; whoever draws is told.
+
+import type { Alert, Book, Curve, Me, OfferView, OrderView, RequestView, SettlementView } from "./answers";
+
+export type Link = "connecting" | "catching up" | "live" | "broken";
+
+export interface Confirm {
+  title: string;
+  lines: string[];
+  action: string;
+  needsReason: boolean;
+  run: (reason: string) => Promise<void>;
+}
+
+export interface State {
+  token: string | null;
+  me: Me | null;
+  /** Why somebody isn't signed in (any more). */
+  refused: string;
+  link: Link;
+  /** Grid time at which the live stream was last known to be whole. */
+  wholeAt: number;
+  /** What the page has to say, such as that it has caught up. */
+  notice: string;
+  loaded: boolean;
+  now: number;
+  route: string[];
+  requests: Record<string, RequestView>;
+  orders: Record<string, OrderView>;
+  offers: Record<string, OfferView>;
+  settlements: Record<string, SettlementView>;
+  books: Record<string, Book>;
+  alerts: Record<string, Alert>;
+  prices: Record<string, Curve[]>;
+  carbon: Record<string, Curve[]>;
+  confirm: Confirm | null;
+  /** What went wrong with the last thing that was asked for. */
+  problem: string[];
+  busy: boolean;
+}
+
+const EMPTY: State = {
+  token: null,
+  me: null,
+  refused: "",
+  link: "connecting",
+  wholeAt: 0,
+  notice: "",
+  loaded: false,
+  now: Date.now(),
+  route: [],
+  requests: {},
+  orders: {},
+  offers: {},
+  settlements: {},
+  books: {},
+  alerts: {},
+  prices: {},
+  carbon: {},
+  confirm: null,
+  problem: [],
+  busy: false,
+};
+
+let current: State = EMPTY;
+let draw: (state: State) => void = () => {};
+let isDue = false;
+
+export const state = (): State => current;
+
+export function change(changes: Partial<State>): void {
+  current = { ...current, ...changes };
+  if (isDue) return;
+  isDue = true;
+  queueMicrotask(() => {
+    isDue = false;
+    draw(current);
+  });
+}
+
+/** Everything that belongs to whoever was signed in is forgotten. */
+export function forget(refused = ""): void {
+  change({ ...EMPTY, now: Date.now(), route: current.route, refused });
+}
+
+export function whenChanged(drawing: (state: State) => void): void {
+  draw = drawing;
+}
+
+export const ORDER_OVER = new Set(["COMPLETED", "REFUSED", "VOIDED", "CANCELLED", "ABORTED", "DEFAULTED"]);
+export const REQUEST_OVER = new Set(["COMPLETED", "SETTLED", "DISPUTED", "UNMET", "CANCELLED", "OVER"]);
+
+export const isLive = (view: OrderView): boolean => !ORDER_OVER.has(view.state);
+export const isOpen = (view: RequestView): boolean => !REQUEST_OVER.has(view.state);
+export const mayAct = (me: Me): boolean => me.role === "operator" && me.scopes.includes("dispatch:write");
+
+/** The market time of a zone; UTC for one that isn't theirs. */
+export function zoneTime(me: Me | null, zone: string): string {
+  return me?.zones.find((each) => each.zone === zone)?.timezone ?? "UTC";
+}

@@ -1,0 +1,35 @@
+"""What the console decides by itself: how long a link is good, and what the page may do."""
+
+from __future__ import annotations
+
+import pytest
+
+from gridsignal_services.console.links import LIFE_S, Links
+from gridsignal_services.console.pages import policy
+from gridsignal_services.settings import ConfigError, ServerSettings
+
+
+def test_a_link_is_good_for_a_while_and_few_are_kept() -> None:
+    now = [0.0]
+    links = Links(lambda: now[0])
+    early = links.give("one")
+    late = [links.give(f"t{number}") for number in range(64)]
+    assert links.take(early) is None
+    assert links.take(late[0]) == "t0"
+    now[0] = LIFE_S
+    assert links.take(late[1]) is None
+
+
+def test_the_page_may_speak_to_its_own_door_and_to_the_gateway_alone() -> None:
+    rules = dict(rule.split(" ", 1) for rule in policy("wss://grid.example:8081").split("; "))
+    assert rules["connect-src"] == "'self' wss://grid.example:8081"
+    others = {value for name, value in rules.items() if name not in ("connect-src", "require-trusted-types-for")}
+    assert others == {"'self'", "'none'"}
+
+
+@pytest.mark.parametrize(
+    "address", ["grid.example", "https://grid.example", "wss://a; script-src *", "ws://a b", "wss://a/b"]
+)
+def test_an_address_that_could_widen_the_policy_is_refused_at_the_start(address: str) -> None:
+    with pytest.raises(ConfigError, match="console_gateway"):
+        ServerSettings(console_gateway=address)
