@@ -24,6 +24,7 @@ from tests.effort import ALL, QUICK
 pytest_plugins = [f"tests.services.{name}" for name in ("kafka", "secured_kafka", "registry", "redis")]
 
 ALLOWED_SKIPS = {
+    "*needs Grafana's image*": "no package index has it, and tests pull nothing",
     "*needs the recorded answers*": "the recorded answers of public feeds are not part of the repository",
     "*needs an older version that could be deployed*": "a shallow clone has none, nor has the first one",
 }

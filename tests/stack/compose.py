@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 UP_TIMEOUT_S = 480
 DOORS = {"gateway": "GATEWAY_PORT", "dispatch": "DISPATCH_PORT", "ingest": "INGEST_PORT"}
 OPS = {"gateway": "GATEWAY_OPS_PORT", "dispatch": "DISPATCH_OPS_PORT", "ingest": "INGEST_OPS_PORT"}
-PORTS = [*DOORS.values(), *OPS.values(), "PROMETHEUS_PORT", "KAFKA_PORT", "KAFKA_2_PORT", "KAFKA_3_PORT"]
+PORTS = [*DOORS.values(), *OPS.values(), "PROMETHEUS_PORT", "GRAFANA_PORT"]
+PORTS += ["KAFKA_PORT", "KAFKA_2_PORT", "KAFKA_3_PORT"]
 
 
 class Compose(Place):
@@ -92,6 +93,15 @@ class Compose(Place):
     @property
     def prometheus(self) -> str:
         return f"http://127.0.0.1:{self._ports['PROMETHEUS_PORT']}"
+
+    @property
+    def grafana(self) -> str:
+        return f"http://127.0.0.1:{self._ports['GRAFANA_PORT']}"
+
+    def image_of(self, service: str) -> str:
+        """What its container would be made of."""
+        services = json.loads(self.run("--profile", "*", "config", "--format", "json"))["services"]
+        return str(services[service]["image"])
 
     @cache  # noqa: B019 - one project lives as long as the tests
     def token(self, role: Role, organisation: str) -> str:

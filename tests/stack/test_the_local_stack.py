@@ -26,7 +26,7 @@ from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
 from tests.integration.gateway_stand import open_client
 from tests.load import CHECKER, MW, Load, counts, must_be_whole
 from tests.patience import LONG_S, SOON_S
-from tests.stack.compose import DOORS, Compose, docker
+from tests.stack.compose import DOORS, ROOT, Compose, docker
 
 MEMORY_MB = {"gateway": 256, "dispatch": 256, "ingest": 256}
 """What a door may take after it has worked for a while."""
@@ -113,7 +113,7 @@ async def test_each_door_has_metrics(stack: Compose, door: str, name: str) -> No
 
 
 async def test_prometheus_reads_every_door_and_knows_our_rules(stack: Compose) -> None:
-    stack.up("--no-build", "prometheus", "grafana")
+    stack.up("--no-build", "prometheus")
     async with httpx2.AsyncClient(base_url=stack.prometheus, timeout=SOON_S) as asking, asyncio.timeout(LONG_S):
         states: set[str] = set()
         while states != {"up"}:  # the first scrape comes within five seconds
@@ -123,6 +123,24 @@ async def test_prometheus_reads_every_door_and_knows_our_rules(stack: Compose) -
     assert {target["labels"]["instance"].split(":")[0] for target in found} == set(DOORS)
     assert {rule["health"] for group in rules for rule in group["rules"]} <= {"ok", "unknown"}
     assert rules
+
+
+async def test_grafana_has_our_boards(stack: Compose) -> None:
+    start_grafana(stack)
+    async with httpx2.AsyncClient(base_url=stack.grafana, timeout=SOON_S) as asking:
+        found = (await asking.get("/api/search", params={"type": "dash-db"})).json()
+    names = {board.stem for board in (ROOT / "deploy" / "grafana" / "boards").glob("*.json")}
+    assert names
+    assert {board["uid"].removeprefix("gridsignal-") for board in found} == names
+
+
+def start_grafana(stack: Compose) -> None:
+    """The test is skipped where there is no image: nothing is pulled by tests."""
+    try:
+        docker("image", "inspect", stack.image_of("grafana"))
+    except subprocess.CalledProcessError:
+        pytest.skip("needs Grafana's image: docker compose --profile metrics pull grafana")
+    stack.up("--no-build", "prometheus", "grafana")
 
 
 def test_everything_is_published_on_loopback_alone(stack: Compose) -> None:
@@ -136,6 +154,8 @@ ALL = [*DOORS, "kafka", "registry", "cache", "prometheus", "grafana", "keys", "s
 
 @pytest.mark.parametrize("service", ALL)
 def test_a_service_has_no_more_rights_than_it_needs(stack: Compose, service: str) -> None:
+    if service == "grafana":
+        start_grafana(stack)
     found = stack.inspect(service)
     assert found["HostConfig"]["ReadonlyRootfs"]
     assert found["HostConfig"]["CapDrop"] == ["ALL"]
