@@ -119,8 +119,8 @@ def test_what_the_door_took_counts_in_the_log_up_to_a_minute_later(
     holds = signing(is_required=True, valid_from=valid_from, valid_until=valid_until, revoked_at=revoked_at)
     holds = replace(holds, required_from=required_from)
     signature = signed(OFFER) if is_signed else None
-    assume(code_of(OFFER, signature, holds, after_s=looked_s) == "")
-    assert code_of(OFFER, signature, holds, after_s=looked_s + later_s, late_s=LEEWAY_S) == ""
+    was_taken = code_of(OFFER, signature, holds, after_s=looked_s) == ""
+    assert not was_taken or code_of(OFFER, signature, holds, after_s=looked_s + later_s, late_s=LEEWAY_S) == ""
 
 
 def test_a_log_whose_clock_is_a_minute_behind_the_door_s_takes_what_the_door_took() -> None:

@@ -26,6 +26,7 @@ from gridsignal import (
     Message,
     OfferDecision,
     OrderOver,
+    RegulationSetpoint,
     RequestCancellation,
     Settlement,
     SpotPrice,
@@ -152,6 +153,26 @@ def _line(message: Message) -> str:
                 f"order     {message.order_id} rev {message.revision}  {message.state}  {_power(message.power_w)} "
                 f"{_asked(message)}  {message.site}  {span}  answer by {when(message.respond_by, zone)}"
             )
+        case Settlement() | SettlementDispute() | DisputeRejected() | BaselineFixed():
+            return _worth(message)
+        case GridAlert(zone=zone):
+            drill = "DRILL " if message.is_drill else ""
+            span = " to ".join(period(message.starts_at, message.ends_at, zone))
+            line = f"alert     {drill}{message.kind} level {message.level} {message.action}"
+            return f"{line}  {zone}  {span}  {message.text}"
+        case RegulationSetpoint(zone=zone):
+            line = f"setpoint  {message.order_id} cycle {message.cycle_no}  {message.level_ppm / 10_000:+g} %"
+            at = when(message.target_at, zone, seconds=True)
+            return f"{line} about {_power(message.base_w)}  {message.site}  at {at}"
+        case Gap():
+            return f"gap       {message.stream}: {message.reason}"
+        case OrderOver():
+            return f"over      {message.order.order_id}: it ended while nobody was listening"
+    return message.record_name
+
+
+def _worth(message: Settlement | SettlementDispute | DisputeRejected | BaselineFixed) -> str:
+    match message:
         case Settlement():
             line = f"settled   {message.order_id} version {message.version}  {message.status}"
             return f"{line}  {message.total} {message.currency}  {message.site}  {message.reason}".rstrip()
@@ -164,16 +185,6 @@ def _line(message: Message) -> str:
         case BaselineFixed():
             line = f"baseline  {message.request_id}  {message.site}  {message.method.name} {message.method.version}"
             return f"{line}  {message.reason}".rstrip()
-        case GridAlert(zone=zone):
-            drill = "DRILL " if message.is_drill else ""
-            span = " to ".join(period(message.starts_at, message.ends_at, zone))
-            line = f"alert     {drill}{message.kind} level {message.level} {message.action}"
-            return f"{line}  {zone}  {span}  {message.text}"
-        case Gap():
-            return f"gap       {message.stream}: {message.reason}"
-        case OrderOver():
-            return f"over      {message.order.order_id}: it ended while nobody was listening"
-    return message.record_name
 
 
 def _power(watts: int) -> str:
