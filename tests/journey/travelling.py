@@ -172,11 +172,11 @@ async def statement(world: World, organisation: str) -> Any:
     return answer.json(parse_float=Decimal)
 
 
-async def everything(log: Log, stream: str) -> list[LogRecord]:
-    """A stream's records of the zone's partition, from the first to the last."""
-    end, found = (await log.end_positions(stream))[PARTITION], list[LogRecord]()
-    reader = await log.reader(stream, {PARTITION: (await log.start_positions(stream))[PARTITION]})
-    while reader.positions[PARTITION] < end:
+async def everything(log: Log, stream: str, partition: int = PARTITION) -> list[LogRecord]:
+    """A stream's records of the zone's partition, or of another, from the first to the last."""
+    end, found = (await log.end_positions(stream))[partition], list[LogRecord]()
+    reader = await log.reader(stream, {partition: (await log.start_positions(stream))[partition]})
+    while reader.positions[partition] < end:
         found += await reader.read()
     await reader.aclose()
     return found
