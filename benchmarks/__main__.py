@@ -1,4 +1,4 @@
-"""`python -m benchmarks fanout|offers|neighbours|kafka|entsoe|fuzz|over|coldstart|settlement|regulation`."""
+"""`python -m benchmarks fanout|offers|neighbours|kafka|entsoe|fuzz|over|coldstart|settlement|regulation|grid`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from types import ModuleType
 
-from benchmarks import coldstart, entsoe, fanout, fuzz, kafka, neighbours, offers, over, regulation, settlement
+from benchmarks import coldstart, entsoe, fanout, fuzz, grid, kafka, neighbours, offers, over, regulation, settlement
 
 _BENCHMARKS: dict[str, ModuleType] = {
     "fanout": fanout,
@@ -19,6 +19,7 @@ _BENCHMARKS: dict[str, ModuleType] = {
     "coldstart": coldstart,
     "settlement": settlement,
     "regulation": regulation,
+    "grid": grid,
 }
 
 

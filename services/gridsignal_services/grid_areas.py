@@ -17,6 +17,8 @@ _LIMITS = ("max_ramp_down_w_per_min", "max_ramp_up_w_per_min", "max_change_w", "
 class AreaEntry(Shape):
     """A part of the grid with limits of its own: a control area, a substation, a congestion point."""
 
+    operator: Identifier
+    """Who runs it, and sees its curves."""
     sites: list[Identifier] = Field(default_factory=list)
     """Connection points in it."""
     zones: list[Zone] = Field(default_factory=list)
@@ -82,7 +84,10 @@ def shares_of(name: str, areas: Mapping[str, AreaEntry], sites: Mapping[str, Loc
 
 
 def faults_of_areas(
-    areas: Mapping[str, AreaEntry], sites: Mapping[str, Located], zones: Mapping[str, object]
+    areas: Mapping[str, AreaEntry],
+    sites: Mapping[str, Located],
+    zones: Mapping[str, object],
+    operators: Mapping[str, object],
 ) -> list[str]:
     """What is wrong with the areas of a registry file, a line each."""
     known: dict[str, Mapping[str, object]] = {"sites": sites, "zones": zones, "areas": areas}
@@ -92,6 +97,11 @@ def faults_of_areas(
         for kind, there in known.items()
         for member in getattr(entry, kind)
         if member not in there
+    ]
+    faults += [
+        f"areas.{name}.operator: expected an operator of this file, got {entry.operator!r:.60}"
+        for name, entry in areas.items()
+        if entry.operator not in operators
     ]
     return faults or [f"areas.{name}{fault}" for name in areas for fault in _faults_of(name, areas, sites)]
 

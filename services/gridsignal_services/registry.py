@@ -193,7 +193,7 @@ class Registry(Shape):
             *faults_of_keys(registry.signed_for, registry.participants),
             *_faults_of_zones(registry),
             *_faults_of_sites(registry),
-            *faults_of_areas(registry.areas, registry.sites, registry.zones),
+            *faults_of_areas(registry.areas, registry.sites, registry.zones, registry.operators),
             *_faults_of_rules(registry),
         ]
         if faults := found or list(_faults_of_products(registry)):

@@ -158,6 +158,7 @@ async def _paths(desk: httpx2.AsyncClient, request_id: str) -> list[str]:
         return plain
     fill = {"request_id": request_id, "order_id": "rival-0", "offer_id": "rival-0", "site": "ber-1"}
     fill["alert_id"] = "rival-0"
+    fill["area"] = "east"
     fill["month"] = PERIOD["from"][:7]
     period = "&".join(f"{name}={value}" for name, value in PERIOD.items())
     paths = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,11 +16,13 @@ from gridsignal_services.settings import ConfigError
 
 
 def with_areas(toml: str) -> Registry:
+    if "operator" not in toml:
+        toml = re.sub(r"^(\[areas.*\])$", r"\1\noperator = 'tso-north'", toml, flags=re.MULTILINE)
     return Registry.parse(example_registry_text() + toml)
 
 
-EAST = "[areas.east]\nsites = ['fra-1', 'ber-1']\nmax_change_w = 100_000_000\nwindow_s = 300\n"
-CORE = "[areas.core]\nzones = ['FR']\nareas = ['east']\nmax_ramp_up_w_per_min = 17_000_001\n"
+EAST = "[areas.east]\noperator = 'tso-north'\nsites = ['fra-1', 'ber-1']\nmax_change_w = 100_000_000\nwindow_s = 300\n"
+CORE = "[areas.core]\noperator = 'tso-north'\nzones = ['FR']\nareas = ['east']\nmax_ramp_up_w_per_min = 17_000_001\n"
 
 
 def test_an_area_in_one_zone_keeps_its_limits_whole() -> None:
@@ -46,7 +50,7 @@ def test_the_parts_never_come_to_more_than_the_whole(sites: list[tuple[str, int]
         )
         for at, (zone, capacity) in enumerate(sites)
     }
-    area = AreaEntry(sites=list(entries), max_import_w=limit)
+    area = AreaEntry(operator="tso-north", sites=list(entries), max_import_w=limit)
     parts = list(shares_of("all", {"all": area}, entries))
 
     assert sorted(site for part in parts for site in part.sites) == sorted(entries)
@@ -73,6 +77,7 @@ def test_areas_within_one_another_end() -> None:
         ("[areas.x]\nzones = ['XX']\nmax_import_w = 1\n", "areas.x.zones: expected zones of this file, got 'XX'"),
         ("[areas.x]\nzones = ['GB']\nmax_import_w = 1\n", "areas.x: expected at least one site, got none"),
         ("[areas.x]\nsites = ['fra-1']\n", "areas.x: expected a limit"),
+        ("[areas.x]\noperator = 'acme-ai'\nsites = ['fra-1']\n", "areas.x.operator: expected an operator of this file"),
         ("[areas.x]\nsites = ['fra-1']\nmax_change_w = 1\n", "areas.x.window_s: expected max_change_w and window_s"),
         (
             "[areas.x]\nsites = ['fra-1']\nmax_import_w = -1\n",

@@ -57,6 +57,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "for a grid operator": (
         Command("request", "gridsignal_services.cli.request", "server", "ask for power, read the book, clear it"),
         Command("sites", "gridsignal_services.cli.sites", "server", "the connection points that you may see"),
+        Command("area", "gridsignal_services.cli.area", "server", "areas of the grid: limits, and what is committed"),
         Command("order", "gridsignal_services.cli.order", "server", "orders, what was delivered, their end"),
         Command("alert", "gridsignal_services.cli.alert", "server", "issue, clear, acknowledge alerts; who has heard"),
         Command("prices", "gridsignal_services.cli.prices", "server", "prices and carbon of a period, as known"),

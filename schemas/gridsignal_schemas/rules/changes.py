@@ -15,7 +15,7 @@ from gridsignal_schemas.values import rfc3339
 
 _ON_ITS_WAY = timedelta(minutes=1)
 """An order that ends "now" is logged a little later than it was written."""
-_FREE = frozenset({"revision", "ends_at", "actor", "reason_code", "reason", "state"})
+_FREE = frozenset({"revision", "ends_at", "restore_not_before", "actor", "reason_code", "reason", "state"})
 
 
 def event_of_change(change: DispatchOrder) -> Event:

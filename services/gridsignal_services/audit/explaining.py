@@ -197,7 +197,7 @@ def _merit_order(clearing: Clearing, basis: Basis) -> Iterator[Ranked]:
     for award in clearing.awards:
         option = book.offers[award.participant, award.offer_id].option_named(award.option)
         assert option is not None, "an award names an option of its offer"
-        block = Block(*order_window(request, option, basis.now), award.power_w)
+        block = Block(*order_window(request, option, basis.now, award.starts_at), award.power_w)
         yield Ranked(award.participant, award.offer_id, _rounded(effective_price(option, block)), award.power_w)
     for loser in clearing.rejected:
         offer = book.offers[loser.participant, loser.offer_id]

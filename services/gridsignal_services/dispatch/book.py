@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from gridsignal_schemas.codes import why_lost, why_rejected
-from gridsignal_schemas.messages import Clearing, DispatchRequest, OfferOption, OrderState
+from gridsignal_schemas.messages import Clearing, DispatchRequest, OfferOption, OrderState, Rejection
 from gridsignal_schemas.rules.lifecycle import OFFER_CALLABLE, OfferState, RequestState
 from gridsignal_schemas.values import Money, Shape, Timestamp
 from gridsignal_services.ledger.amounts import Amount
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.ranking import price_of_whole, priced_at
+from gridsignal_services.ledger.tracked import TrackedOffer, TrackedRequest
 
 
 class OptionLine(Shape):
@@ -44,7 +45,11 @@ class OfferLine(Shape):
     codes: list[str]
     """The rules that stopped it."""
     reason: str
-    """The same for people."""
+    """The same for people, with the area whose limit it was."""
+    area: str | None = None
+    """The area whose limit stopped it, where it was one's."""
+    limit: str | None = None
+    """Which of the area's limits, by its field in AreaRegistration."""
     option: str | None
     """The option awarded."""
     awarded_w: int | None
@@ -92,6 +97,8 @@ def line(book: Book, key: OfferKey, place: int) -> OfferLine:
     tracked = book.requests[held.offer.request_id or ""]
     offer, at = held.offer, priced_at(book, tracked, held)
     order = book.orders.get(held.order_id) if held.order_id else None
+    cut = _cut(tracked, key, held)
+    reason = (why_rejected if held.state is OfferState.REJECTED else why_lost)(held.codes)
     return OfferLine(
         place=place,
         rank=held.rank,
@@ -101,7 +108,9 @@ def line(book: Book, key: OfferKey, place: int) -> OfferLine:
         revision=offer.revision,
         state=held.state,
         codes=list(held.codes),
-        reason=(why_rejected if held.state is OfferState.REJECTED else why_lost)(held.codes),
+        reason=reason if cut is None else f"{reason}: {cut.area}, {cut.limit}",
+        area=None if cut is None else cut.area,
+        limit=None if cut is None else cut.limit,
         option=held.option,
         awarded_w=order.power_w if order else held.power_w,
         options=[_option_line(tracked.request, option, at) for option in offer.options],
@@ -110,6 +119,14 @@ def line(book: Book, key: OfferKey, place: int) -> OfferLine:
         order_id=held.order_id,
         order_state=order.state if order else None,
     )
+
+
+def _cut(tracked: TrackedRequest, key: OfferKey, held: TrackedOffer) -> Rejection | None:
+    """What the newest clearing that listed it says of an offer that an area's limit stopped."""
+    if not {"AREA_RAMP", "AREA_LIMIT"} & set(held.codes):
+        return None
+    rejected = (loser for made in reversed(tracked.clearings) for loser in made.rejected)
+    return next((each for each in rejected if (each.participant, each.offer_id) == key and each.area), None)
 
 
 def _option_line(request: DispatchRequest, option: OfferOption, at: datetime) -> OptionLine:

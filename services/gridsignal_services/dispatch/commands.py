@@ -15,6 +15,7 @@ from gridsignal_schemas.messages import (
     ClearingTrigger,
     DispatchOrder,
     DispatchRequest,
+    OrderState,
     PinnedRule,
     RequestCancellation,
     Visibility,
@@ -34,6 +35,7 @@ from gridsignal_services.dispatch.shapes import (
 )
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import Pick, decide
+from gridsignal_services.ledger.coming_back import comes_back_at
 from gridsignal_services.ledger.overtaken import NOTHING, LeftOut
 from gridsignal_services.ledger.tracked import TrackedOrder
 from gridsignal_services.registry import Registry
@@ -219,10 +221,23 @@ def cancellation_faults(tracked: TrackedOrder, body: CancelOrderBody) -> list[De
     return faults
 
 
-def revised(
+def ending(
+    book: Book, tracked: TrackedOrder, body: ExtendBody | ReleaseBody, who: Principal, ends_at: datetime
+) -> DispatchOrder:
+    """The next revision of an order, with another end, after which its site comes back as its areas let it."""
+    restores_at = comes_back_at(book, tracked, ends_at) or tracked.order.restore_not_before
+    return _revised(tracked, body, who, ends_at=ends_at, restore_not_before=restores_at)
+
+
+def cancelled(book: Book, tracked: TrackedOrder, body: CancelOrderBody, who: Principal) -> DispatchOrder:
+    """The last revision of an order that has not begun; a site that ramps already comes back as its areas let it."""
+    restores_at = comes_back_at(book, tracked, None) or tracked.order.restore_not_before
+    return _revised(tracked, body, who, state=OrderState.CANCELLED, restore_not_before=restores_at)
+
+
+def _revised(
     tracked: TrackedOrder, body: ExtendBody | ReleaseBody | CancelOrderBody, who: Principal, **changed: Any
 ) -> DispatchOrder:
-    """The next revision of an order, with another end or state."""
     order = tracked.order
     changes = {
         "revision": order.revision + 1,

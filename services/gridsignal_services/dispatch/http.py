@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 from gridsignal_services.console.pages import PATH, Console
 from gridsignal_services.dispatch import (
     alerts,
+    areas,
     contacts,
     matching,
     me,
@@ -79,7 +80,7 @@ def app(door: Door, health: Health, counted: CollectorRegistry, events: EventLog
 
 
 def _routers(door: Door) -> list[APIRouter]:
-    rooms = (requests, orders, regulation, alerts, contacts, settlements, statements, matching, signals, totals)
+    rooms = (requests, orders, regulation, alerts, contacts, settlements, statements, matching, signals, totals, areas)
     return [room.routes(door) for room in rooms]
 
 

@@ -175,7 +175,7 @@ def _changes(router: APIRouter, door: Door) -> None:
         if faults := commands.extension_faults(tracked, body):
             raise problems.conflict(faults)
         if body.ends_at != tracked.order.ends_at:
-            record = commands.revised(tracked, body, who, ends_at=body.ends_at)
+            record = commands.ending(ledger.book, tracked, body, who, body.ends_at)
             must_be_accepted(await door.submit(record, who, response))
         return await _changed(door, who, ledger, tracked, response)
 
@@ -196,7 +196,8 @@ def _changes(router: APIRouter, door: Door) -> None:
         if faults := commands.release_faults(tracked, ends_at, body):
             raise problems.conflict(faults)
         if ends_at != tracked.order.ends_at:
-            must_be_accepted(await door.submit(commands.revised(tracked, body, who, ends_at=ends_at), who, response))
+            record = commands.ending(ledger.book, tracked, body, who, ends_at)
+            must_be_accepted(await door.submit(record, who, response))
         return await _changed(door, who, ledger, tracked, response)
 
 
@@ -218,7 +219,7 @@ def _cancelling(router: APIRouter, door: Door) -> None:
         if tracked.state is not OrderState.CANCELLED:
             if faults := commands.cancellation_faults(tracked, body):
                 raise problems.conflict(faults)
-            record = commands.revised(tracked, body, who, state=OrderState.CANCELLED)
+            record = commands.cancelled(ledger.book, tracked, body, who)
             must_be_accepted(await door.submit(record, who, response))
         return await _changed(door, who, ledger, tracked, response)
 

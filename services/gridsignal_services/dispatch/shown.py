@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import (
     AlertAck,
+    AreaRegistration,
     BaselineDeclaration,
     BaselineFixed,
     CarbonIntensity,
@@ -52,6 +53,7 @@ from gridsignal_services.dispatch.views import (
     SettlementView,
     SiteView,
 )
+from gridsignal_services.ledger.area_curve import AreaCurve, CurveStep, ZoneCurve, area_curve
 from gridsignal_services.ledger.delivered import DeliveryInterval
 from gridsignal_services.ledger.tracked import SettledOrder, TrackedSettlement
 from gridsignal_services.registry import FailsafeEntry
@@ -101,6 +103,8 @@ def _answers() -> dict[Any, Any]:
         contacts.ContactsPage: _contacts(),
         Offers: Offers(offers=[offer], next=None),
         list[SiteRegistration | SiteView]: [_golden(SiteRegistration)],
+        list[AreaRegistration]: [_golden(AreaRegistration)],
+        AreaCurve: _curve(hour[0]),
         baselines.Baselines: _baselines(),
         baselines.FixedBaselines: baselines.FixedBaselines(baselines=[_golden(BaselineFixed)], next=None),
         outlook.BaselineOutlook: outlook.outlook_of(_golden(BaselineFixed), is_fixed=False),
@@ -113,6 +117,19 @@ def _answers() -> dict[Any, Any]:
             as_of=carbon.observed_at, curves=vintages.carbon(known, *hour, carbon.observed_at)
         ),
     }
+
+
+def _curve(since: datetime) -> AreaCurve:
+    step = CurveStep(
+        starts_at=since,
+        falls_w_per_min=0,
+        rises_w_per_min=12_000_000,
+        falls_w=0,
+        rises_w=12_000_000,
+        above_baseline_w=0,
+    )
+    zone = ZoneCurve(limits=_golden(AreaRegistration), baseline_w=80_000_000, steps=[step])
+    return area_curve("substation-east", since, [zone])
 
 
 def _alert() -> KnownAlert:

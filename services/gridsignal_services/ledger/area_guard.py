@@ -15,8 +15,10 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import NamedTuple
 
+from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import AreaRegistration
 from gridsignal_schemas.rules.baselines import NEVER_LOGGED, stretches
+from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.swings import Move, Swing
@@ -36,6 +38,12 @@ class Cut(NamedTuple):
     """What is in the way is so no longer; None: another time changes nothing."""
     is_up: bool | None = None
     """Whether it is about a rise of the load; None where it is about what is drawn."""
+    most: int | None = None
+    """Of a ramp that is too fast, how fast it may be, in watts per minute."""
+
+    def detail(self, pointer: str) -> Detail:
+        """The same for the operator who asked; when others move is not said."""
+        return fault(self.code, pointer, f"expected what area {self.area} allows by {self.limit}")
 
 
 class Committed:
@@ -123,14 +131,17 @@ class AreaGuard:
             self._committed[key] = Committed(area, list(self._swings(area.sites)))
         return self._committed[key]
 
-    def ramp_w_per_min(self, site: str, change_w: int) -> int | None:
-        """The fastest at which a change of the site's power can be fitted into its areas; None: at any ramp."""
-        limits = list[int]()
+    def slowest(self, site: str, change_w: int) -> Cut | None:
+        """The limit by which a change of the site's power has to be slowed down most; None: any ramp may do."""
+        cuts = list[Cut]()
         for area in self._areas(site):
-            limits += [rate for name in DIRECTIONS.values() if (rate := getattr(area, name)) is not None]
+            for is_up, name in DIRECTIONS.items():
+                if (rate := getattr(area, name)) is not None:
+                    cuts.append(Cut("AREA_RAMP", area.area, name, None, is_up, rate))
             if area.max_change_w is not None and area.window_s is not None and change_w > area.max_change_w:
-                limits.append(area.max_change_w * 60 // area.window_s)
-        return min(limits, default=None)
+                rate = area.max_change_w * 60 // area.window_s
+                cuts.append(Cut("AREA_RAMP", area.area, "max_change_w", None, None, rate))
+        return min(cuts, key=lambda cut: cut.most or 0, default=None)
 
     def cut(self, site: str, swing: Swing) -> Cut | None:
         """The limit that one more order of the site would break; None where it would break none."""

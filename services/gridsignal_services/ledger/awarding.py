@@ -96,7 +96,7 @@ def _order(book: Book, clearing: Clearing, award: Award, order_id: str) -> Dispa
     option = offer.option_named(award.option)
     if option is None:
         raise AssertionError("a valid clearing names an option of the offer")
-    starts_at, ends_at = order_window(request, option, book.now)
+    starts_at, ends_at = order_window(request, option, book.now, award.starts_at)
     meaning = meaning_of(request)
     limit_w: int | None = None
     if meaning is QuantityKind.IMPORT_LIMIT:
@@ -119,7 +119,8 @@ def _order(book: Book, clearing: Clearing, award: Award, order_id: str) -> Dispa
         clearing_price_per_mwh=award.price_per_mwh if request.pricing is Pricing.PAY_AS_CLEARED else None,
         respond_by=book.now + timedelta(seconds=request.respond_within_s),
         rebound_cap_w=request.rebound_cap_w,
-        max_ramp_w_per_min=request.max_ramp_w_per_min,
+        restore_not_before=award.restore_not_before,
+        max_ramp_w_per_min=award.max_ramp_w_per_min or request.max_ramp_w_per_min,
         on_comms_loss=OnCommsLoss.COMPLETE,
         state=OrderState.ISSUED,
         actor=clearing.actor,

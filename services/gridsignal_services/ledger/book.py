@@ -60,6 +60,9 @@ def _days(order: DispatchOrder) -> Iterable[int]:
     return range((order.starts_at - EPOCH).days, (order.ends_at - EPOCH).days + 1)
 
 
+_NEVER_BEGAN = frozenset({OrderState.REFUSED, OrderState.VOIDED})
+
+
 def _is_dry(order: DispatchOrder) -> bool:
     return order.run_mode is RunMode.DRY_RUN
 
@@ -213,11 +216,12 @@ class Book:
         return Course(order.direction, tracked.power_w, order.starts_at, restores_at, there, back, rebound)
 
     def _drop_swings(self, site: str) -> None:
-        held = {
-            name: swing for name, swing in self.swings.pop(site, {}).items() if swing.until > self.now - _LOOKS_BACK
-        }
+        held = {name: swing for name, swing in self.swings.pop(site, {}).items() if self._counts(swing)}
         if held:
             self.swings[site] = held
+
+    def _counts(self, swing: Swing) -> bool:
+        return swing.until > self.now - _LOOKS_BACK
 
     def change_order(self, tracked: TrackedOrder, order: DispatchOrder) -> None:
         """Its next revision, which may end at another time."""
@@ -248,7 +252,12 @@ class Book:
         before = self.swings.get(order.site, {}).get(order.order_id)
         if before is None or (tracked.state is OrderState.COMPLETED and order.ends_at and self.now >= order.ends_at):
             return  # it comes back as it was to
-        if (swing := ended(before, self.course_of(tracked), self.now)) is not None:
+        if tracked.state in _NEVER_BEGAN:
+            del self.swings[order.site][order.order_id]
+            return
+        told = order.restore_not_before if tracked.state is OrderState.CANCELLED else None
+        restores_at = max(self.now, told or self.now)
+        if (swing := ended(before, self.course_of(tracked), self.now, restores_at)) is not None:
             self.hold(order.site, order.order_id, swing)
         else:
             del self.swings[order.site][order.order_id]
@@ -256,8 +265,16 @@ class Book:
     def drop_order(self, order: DispatchOrder) -> None:
         """One that is over is found here no more."""
         self._unfile(order)
-        self._drop_swings(order.site)
         del self.orders_of_site[order.site][order.order_id], self.orders[order.order_id]
+
+    def drop_swing(self, order: DispatchOrder) -> None:
+        """Of an order that was dropped; one that still comes back goes with the next order of its site."""
+        held = self.swings.get(order.site, {})
+        if (swing := held.get(order.order_id)) is None or self._counts(swing):
+            return
+        del held[order.order_id]
+        if not held:
+            del self.swings[order.site]
 
     def _file(self, order: DispatchOrder) -> None:
         filed = self.days_of_site.setdefault(order.site, {})

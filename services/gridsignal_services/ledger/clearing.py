@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
+from typing import Any
 
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import (
@@ -27,6 +28,7 @@ from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ledger.announcements import OfferKey
+from gridsignal_services.ledger.area_guard import Cut
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.merit_order import (
     NEXT_CLEARING,
@@ -41,6 +43,8 @@ from gridsignal_services.ledger.merit_order import (
 from gridsignal_services.ledger.overtaken import NOTHING, LeftOut
 from gridsignal_services.ledger.pieces import A_PIECE, Steps, pieces, weighed
 from gridsignal_services.ledger.ranking import MeritRank, left_over, price_in_full
+from gridsignal_services.ledger.staggering import HOLDS, Placed
+from gridsignal_services.ledger.swings import Swing, swing_of
 from gridsignal_services.ledger.tracked import TrackedOffer
 
 ALGORITHM = "merit-order"
@@ -72,8 +76,14 @@ def _by_hand(lot: Round, offers: dict[OfferKey, TrackedOffer], picks: Sequence[P
         option = offers[key].option_named(pick.option) if key in offers else None
         if option is None:
             raise ValueError(f"expected a LIVE or STANDBY offer and its option, got {pick.offer_id}/{pick.option}")
-        block = Block(*order_window(lot.request, option, lot.now), pick.power_w)
-        fits.append(Fit(effective_price(option, block), offers[key].place, key, option, block))
+        placed = lot.placed(offers[key], option, pick.power_w)
+        if placed is None or isinstance(placed, Cut):  # which the reduce then finds, too
+            placed = None
+            block = Block(*order_window(lot.request, option, lot.now), pick.power_w)
+        else:
+            block = Block(placed.starts_at, placed.ends_at, pick.power_w)
+            lot.areas.take(offers[key].offer.site, placed.swing)
+        fits.append(Fit(effective_price(option, block), offers[key].place, key, option, block, placed))
     return fits
 
 
@@ -113,9 +123,7 @@ def decide(
         position=position,
         awards=_awards(lot.request, fits, book),
         standby=[Standby(offer_id=k[1], participant=k[0], revision=o.offer.revision) for _, k, o in left],
-        rejected=[
-            Rejection(offer_id=k[1], participant=k[0], code=_exactly(lot, stopped[k], o, dearest)) for _, k, o in left
-        ],
+        rejected=[_rejection(lot, k, _exactly(lot, stopped[k], o, dearest)) for _, k, o in left],
         trigger=trigger,
         actor=actor,
         reason=reason,
@@ -125,6 +133,12 @@ def decide(
 
 
 NOT_PICKED = "NOT_PICKED"
+
+
+def _rejection(lot: Round, key: OfferKey, code: str) -> Rejection:
+    cut = lot.cuts.get(key)
+    of_area = {} if cut is None or cut.code != code or not cut.area else {"area": cut.area, "limit": cut.limit}
+    return Rejection(offer_id=key[1], participant=key[0], code=code, **of_area)
 
 
 def _held(lot: Round) -> Iterator[MeritRank]:
@@ -209,9 +223,20 @@ def _awards(request: DispatchRequest, fits: Sequence[Fit], book: Book) -> list[A
             option=fit.option.option,
             power_w=fit.block.power_w,
             price_per_mwh=fit.option.price_per_mwh if same_for_all is None else same_for_all,
+            **_as_placed(fit.placed),
         )
         for fit in fits
     ]
+
+
+def _as_placed(placed: Placed | None) -> dict[str, Any]:
+    if placed is None:
+        return {}
+    return {
+        "starts_at": placed.starts_at,
+        "restore_not_before": placed.restores_at,
+        "max_ramp_w_per_min": placed.ramp_w_per_min,
+    }
 
 
 def _uniform_price(request: DispatchRequest, fits: Sequence[Fit]) -> Decimal | None:
@@ -276,8 +301,9 @@ def _still_callable(offer: TrackedOffer, clearing: Clearing, award: Award, now: 
 
 
 def _award_faults(lot: Round, offer: TrackedOffer, option: OfferOption, award: Award, at: str) -> list[Detail]:
-    starts_at, ends_at = order_window(lot.request, option, lot.now)
-    if not long_enough(option, starts_at, ends_at):
+    earliest, _ = order_window(lot.request, option, lot.now)
+    starts_at, ends_at = order_window(lot.request, option, lot.now, award.starts_at)
+    if starts_at < earliest or not long_enough(option, starts_at, ends_at):
         return [fault("TOO_LATE", at, "expected time for the site to answer, ramp and stay as long as it must")]
     faults = []
     allowed = max(0, lot.lacking_w(starts_at, ends_at) + (lot.request.step_w or 0))
@@ -288,5 +314,23 @@ def _award_faults(lot: Round, offer: TrackedOffer, option: OfferOption, award: A
     block = Block(starts_at, ends_at, award.power_w)
     if code := lot.site_code(offer, option, block):
         faults.append(fault(code, at, f"expected a site with headroom and rest for {award.power_w} W"))
-    lot.take(block, offer.offer.site)
+    swing = None
+    if lot.areas.concerns(offer.offer.site):
+        course = lot.course(offer, option, block, award.max_ramp_w_per_min)
+        swing = swing_of(course._replace(restores_at=award.restore_not_before or ends_at), is_dry=lot.is_dry)
+        faults.extend(_area_faults(lot, offer.offer.site, swing, ends_at, lot.ready_at(option), at))
+    lot.take(block, offer.offer.site, swing)
     return faults
+
+
+def _area_faults(
+    lot: Round, site: str, swing: Swing, ends_at: datetime, ready_at: datetime, at: str
+) -> Iterator[Detail]:
+    assert swing.back is not None
+    if swing.there.since < ready_at:
+        yield fault("TOO_LATE", at, "expected time for the site to answer and to ramp as slowly as its areas need")
+    if not ends_at <= swing.back.since <= ends_at + HOLDS:
+        until = rfc3339(ends_at + HOLDS)
+        yield fault("NOT_AS_OFFERED", at, f"expected restore_not_before from {rfc3339(ends_at)} to {until}")
+    if cut := lot.areas.cut(site, swing):
+        yield cut.detail(at)

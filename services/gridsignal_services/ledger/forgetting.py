@@ -249,6 +249,7 @@ def _clear_away(book: Book, alone: Book) -> Steps[None]:
         for tracked in orders:
             participant = tracked.order.participant
             book.announcements.drop("order", participant, tracked.order.order_id)
+            book.drop_swing(tracked.order)
             for response_id in tracked.response_ids:
                 del book.responses[participant, response_id]
         yield

@@ -17,19 +17,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from gridsignal_schemas.messages import DispatchRequest, OfferOption
+from gridsignal_schemas.messages import DispatchRequest, OfferOption, RunMode
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_schemas.values import WATT_SECONDS_PER_MWH
-from gridsignal_services.clock import EPOCH
 from gridsignal_services.ledger.announcements import OfferKey
+from gridsignal_services.ledger.area_guard import AreaGuard, Cut
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.rests import Activations, rest_code
+from gridsignal_services.ledger.staggering import FIVE_MINUTES, Placed, rounded_up, staggered
+from gridsignal_services.ledger.swings import Course, Swing, ramps_of
 from gridsignal_services.ledger.tracked import TrackedOffer
 
 NEXT_CLEARING = "NEXT_CLEARING"
 """It would be called, and this clearing has no room for more."""
-_FIVE_MINUTES = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Fit:
     key: OfferKey
     option: OfferOption
     block: Block
+    placed: Placed | None = None
+    """Where its site is in an area."""
 
     def __lt__(self, other: Fit) -> bool:
         return self._order() < other._order()
@@ -49,12 +52,18 @@ class Fit:
         return self.effective_price, self.place, self.key, self.option.option
 
 
-def order_window(request: DispatchRequest, option: OfferOption, now: datetime) -> tuple[datetime, datetime]:
-    """The period an order made now would have: max(requested, respond_by + full activation, to five minutes)."""
+def order_window(
+    request: DispatchRequest, option: OfferOption, now: datetime, begins_at: datetime | None = None
+) -> tuple[datetime, datetime]:
+    """The period an order made now would have: max(requested, respond_by + full activation, to five minutes).
+
+    `begins_at`: one that was told to start then.
+    """
     ready = now + timedelta(seconds=request.respond_within_s + option.full_activation_s)
     starts_at = max(request.starts_at, option.starts_at)
     if ready > starts_at:
-        starts_at = EPOCH - (EPOCH - ready) // _FIVE_MINUTES * _FIVE_MINUTES  # rounded up
+        starts_at = rounded_up(ready, FIVE_MINUTES)
+    starts_at = begins_at or starts_at
     ends_at = min(request.ends_at, option.ends_at)
     return starts_at, min(ends_at, starts_at + timedelta(seconds=option.max_duration_s))
 
@@ -98,6 +107,10 @@ class Round:
                 self.spoken_for.add(block)
         self.promised: dict[str, Profile] = {}
         self.taken: dict[str, Activations] = {}
+        self.is_dry = self.request.run_mode is RunMode.DRY_RUN
+        self.areas = AreaGuard(book, is_dry=self.is_dry)
+        self.cuts: dict[OfferKey, Cut] = {}
+        """Of offers that an area stopped, the limit."""
         self.lacking_at_first = book.shortfall_w(request_id, now, self.spoken_for)
 
     def lacks_nothing(self) -> bool:
@@ -121,9 +134,41 @@ class Round:
         power = self._power(option, lacking)
         if isinstance(power, str):
             return power
+        placed = self.placed(offer, option, power)
+        if isinstance(placed, Cut):
+            self.cuts.setdefault(key, placed)
+            return placed.code
+        if placed is not None:
+            starts_at, ends_at = placed.starts_at, placed.ends_at
         block = Block(starts_at, ends_at, power)
         code = self.site_code(offer, option, block)
-        return code or Fit(effective_price(option, block), offer.place, key, option, block)
+        return code or Fit(effective_price(option, block), offer.place, key, option, block, placed)
+
+    def placed(self, offer: TrackedOffer, option: OfferOption, power_w: int) -> Placed | Cut | None:
+        """When an order could begin and come back beside all others of its areas; None where its site is in none."""
+        site = offer.offer.site
+        if not self.areas.concerns(site):
+            return None
+
+        def ends_of(starts_at: datetime) -> datetime | None:
+            _, ends_at = order_window(self.request, option, self.now, starts_at)
+            return ends_at if long_enough(option, starts_at, ends_at) else None
+
+        starts_at, _ = order_window(self.request, option, self.now)
+        course = self.course(offer, option, Block(starts_at, starts_at, power_w))
+        ready_at = self.ready_at(option)
+        return staggered(self.areas, site, course, ready_at=ready_at, ends_of=ends_of, is_dry=self.is_dry)
+
+    def ready_at(self, option: OfferOption) -> datetime:
+        """Before this a site has not answered, or has had no notice."""
+        return self.now + timedelta(seconds=self.request.respond_within_s + option.notice_s)
+
+    def course(self, offer: TrackedOffer, option: OfferOption, block: Block, most: int | None = None) -> Course:
+        """How a site would follow an order for this, no faster than the request and `most` let it."""
+        caps = [cap for cap in (self.request.max_ramp_w_per_min, most) if cap is not None]
+        ramps = ramps_of(self.request.direction, option, block.power_w, min(caps, default=None))
+        rebound = offer.offer.flexibility.rebound
+        return Course(self.request.direction, block.power_w, block.starts_at, block.ends_at, *ramps, rebound)
 
     def _power(self, option: OfferOption, lacking: int) -> int | str:
         step = self.request.step_w or 1
@@ -163,8 +208,10 @@ class Round:
             self.promised[site] = self.book.committed(site, self.request)
         return self.promised[site]
 
-    def take(self, block: Block, site: str) -> None:
-        """Counts an award as given."""
+    def take(self, block: Block, site: str, swing: Swing | None) -> None:
+        """Counts an award as given; `swing` where its site is in an area."""
+        if swing is not None:
+            self.areas.take(site, swing)
         self.given.add(block)
         if self.spoken_for is not self.given:
             self.spoken_for.add(block)
@@ -192,6 +239,7 @@ def in_merit_order(
         best = heapq.heappop(heap)
         if best.key in awards or best.key in later:
             continue  # options exclude each other
+        lot.cuts.pop(best.key, None)
         again = lot.fit(best.key, offers[best.key], best.option)
         if isinstance(again, str):
             stopped[best.key] = again
@@ -202,5 +250,5 @@ def in_merit_order(
             later.add(best.key)
         else:
             awards[best.key] = again
-            lot.take(again.block, offers[best.key].offer.site)
+            lot.take(again.block, offers[best.key].offer.site, again.placed and again.placed.swing)
     return list(awards.values()), {key: code for key, code in stopped.items() if key not in awards}

@@ -29,6 +29,7 @@ from gridsignal_schemas.rules.lifecycle import (
 )
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.book import Book
+from gridsignal_services.ledger.coming_back import faults_of_coming_back
 from gridsignal_services.ledger.entry import Entry, Outcome, audience_at_site, receipt_of
 from gridsignal_services.ledger.legs import leave, waits
 from gridsignal_services.ledger.moves import (
@@ -112,7 +113,8 @@ def _change_faults(book: Book, tracked: TrackedOrder, order: DispatchOrder) -> l
             tracked.order.site, request.request, since, until, before=request.place, promised=promised
         )
 
-    return change_faults(tracked, order, option_of(book, tracked), book.now, room_w=room_w)
+    faults = change_faults(tracked, order, option_of(book, tracked), book.now, room_w=room_w)
+    return faults or list(faults_of_coming_back(book, tracked, order))
 
 
 # --- responses --------------------------------------------------------------------------------------------------

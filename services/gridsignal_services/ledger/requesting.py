@@ -26,6 +26,7 @@ from gridsignal_schemas.rules.requests import request_faults, revision_faults
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
+from gridsignal_services.ledger.coming_back import comes_back_at
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.moves import (
     move_offer,
@@ -151,8 +152,11 @@ def _cancel_order(book: Book, order: TrackedOrder, cancellation: RequestCancella
     if not allows(ORDER, order.state, Event.CANCEL):
         now = max(book.now, order.order.starts_at)
         ends_at = now if order.order.ends_at is None else min(now, order.order.ends_at)
-        revise_order(book, order, cancellation.actor, code, reason, ends_at=ends_at)
+        restores_at = comes_back_at(book, order, ends_at) or order.order.restore_not_before
+        revise_order(book, order, cancellation.actor, code, reason, ends_at=ends_at, restore_not_before=restores_at)
         return
+    restores_at = comes_back_at(book, order, None) or order.order.restore_not_before
+    order.order = order.order.model_copy(update={"restore_not_before": restores_at})
     move_order(book, order, Event.CANCEL, cancellation.actor, code, reason)
     revise_order(book, order, cancellation.actor, code, reason)
     release_offer_of(book, order, reason)

@@ -152,13 +152,16 @@ def followed(before: Swing, course: Course, now: datetime) -> Swing:
     return after._replace(there=before.there, corrections=before.corrections + back)
 
 
-def ended(before: Swing, course: Course, now: datetime) -> Swing | None:
-    """The order is over now: the site comes back if it has begun and is not on its way back; None: it never moved."""
+def ended(before: Swing, course: Course, now: datetime, restores_at: datetime | None = None) -> Swing | None:
+    """The order is over now: the site comes back if it has begun and is not on its way back; None: it never moved.
+
+    `restores_at`: not before; now, where nobody has told it to wait.
+    """
     if before.there.since >= now:
         return None
     if before.back is not None and before.back.since <= now:
         return before
-    back = _move(now, before.power_w, course.back_w_per_min, is_up=not before.there.is_up)
+    back = _move(restores_at or now, before.power_w, course.back_w_per_min, is_up=not before.there.is_up)
     draws = tuple(Block(since, min(until, max(back.until, since)), power_w) for since, until, power_w in before.draws)
     rebound = () if before.back is None else before.rebound
     kept = draws if not rebound else before.draws

@@ -27,6 +27,7 @@ ELSEWHERE = {
     "alert": "needs an alert that an operator pushed: test_alert_commands",
     "up": "runs until it is stopped: test_up",
     "serve": "needs a cluster: tests/journey/test_several_doors",
+    "area": "needs an area in the registry: tests/integration/dispatch/test_areas",
     "doctor": "looks at ports and folders of its own: test_doctor",
     "log": "needs a log of its own: test_log",
     "topics": "needs a cluster: tests/integration/bus",

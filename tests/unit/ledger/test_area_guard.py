@@ -55,6 +55,11 @@ def cut(guard: AreaGuard, **changes: Any) -> tuple[str, datetime | None] | None:
     return None if found is None else (found.limit, found.until)
 
 
+def slowest(guard: AreaGuard, site: str, change_w: int) -> tuple[str, int | None] | None:
+    found = guard.slowest(site, change_w)
+    return None if found is None else (found.limit, found.most)
+
+
 def test_two_that_ramp_at_once_are_faster_than_the_area_may_fall() -> None:
     guard = guarded(swing(), max_ramp_down_w_per_min=15 * MW)
 
@@ -91,9 +96,9 @@ def test_what_can_never_fit_says_that_no_other_time_helps() -> None:
     guard = guarded(max_change_w=5 * MW, window_s=300, max_ramp_up_w_per_min=8 * MW)
 
     assert cut(guard) == ("max_change_w", None)
-    assert guard.ramp_w_per_min("volt-1", 10 * MW) == MW
-    assert guard.ramp_w_per_min("volt-1", 5 * MW) == 8 * MW
-    assert guard.ramp_w_per_min("elsewhere-1", 10 * MW) is None
+    assert slowest(guard, "volt-1", 10 * MW) == ("max_change_w", MW)
+    assert slowest(guard, "volt-1", 5 * MW) == ("max_ramp_up_w_per_min", 8 * MW)
+    assert slowest(guard, "elsewhere-1", 10 * MW) is None
     assert cut(guard, ramp_w_per_min=MW, back_w_per_min=MW) is None
 
 
