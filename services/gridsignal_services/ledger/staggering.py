@@ -45,8 +45,7 @@ def staggered(
     `course` starts as early as was asked for. `ready_at`: its site can't leave its baseline before. `ends_of`: the end
     of an order that starts then; None where that is too late.
     """
-    change_w = course.power_w + (course.rebound.peak_w if course.rebound is not None else 0)
-    cut = guard.slowest(site, change_w)
+    cut = guard.slowest(site, course.power_w + course.rebound_w)
     if cut is not None:
         if not cut.most:
             return cut

@@ -17,7 +17,11 @@ SETTLES = timedelta(minutes=1)
 """How long after its ramp a plant may still move."""
 _AT_ONCE_S = 60
 """Without a ramp in its option an order is followed within a second: watts per minute for each watt."""
-_A_YEAR_S = 366 * 86_400
+_A_DAY_S = 86_400
+REBOUNDS_WITHIN = timedelta(days=1)
+"""A declared rebound counts for so long after the load may be back, and with REBOUND_MOST times the order's power: else
+a watt that is ordered could hold all of an area for ever."""
+REBOUND_MOST = 4
 _OPEN_END = timedelta(days=3650)
 
 
@@ -56,6 +60,11 @@ class Course(NamedTuple):
         """When the site leaves its baseline."""
         return self.starts_at - ramp_time(self.power_w, self.ramp_w_per_min)
 
+    @property
+    def rebound_w(self) -> int:
+        """The most that comes back above the baseline, as it counts."""
+        return 0 if self.rebound is None else min(self.rebound.peak_w, REBOUND_MOST * self.power_w)
+
     def ramped(self, w_per_min: int) -> Course:
         """No faster than this, there and back."""
         slower = min(self.ramp_w_per_min, w_per_min), min(self.back_w_per_min, w_per_min)
@@ -89,11 +98,11 @@ class Swing(NamedTuple):
 
 
 def ramp_time(change_w: int, w_per_min: int) -> timedelta:
-    """How long a change takes, in whole seconds, rounded up, a year at most.
+    """How long a change takes, in whole seconds, rounded up, a day at most: else a slow ramp holds an area for ever.
 
     Raises ZeroDivisionError for a plant that never moves.
     """
-    return timedelta(seconds=min(-(-change_w * 60 // w_per_min), _A_YEAR_S))
+    return timedelta(seconds=min(-(-change_w * 60 // w_per_min), _A_DAY_S))
 
 
 def ramps_of(direction: Direction, option: OfferOption | None, power_w: int, most: int | None) -> tuple[int, int]:
@@ -132,14 +141,15 @@ def _move(since: datetime, change_w: int, w_per_min: int, *, is_up: bool) -> Mov
 def _rebound(course: Course, back: Move) -> Iterator[Move]:
     """It may come at any moment that was declared for it, and not before the load may be back."""
     rebound = course.rebound
-    if rebound is None or not rebound.peak_w:
+    if rebound is None or not (peak_w := course.rebound_w):
         return
     up_w, down_w = course.back_w_per_min, course.ramp_w_per_min
     if course.direction is not Direction.LOAD_DECREASE:
         up_w, down_w = down_w, up_w
-    since, until = max(rebound.earliest, back.since), max(rebound.latest, back.until)
-    yield Move(since, until + SETTLES, rebound.peak_w, up_w, is_up=True)
-    yield Move(since, until + ramp_time(rebound.peak_w, down_w) + SETTLES, rebound.peak_w, down_w, is_up=False)
+    latest = back.since + REBOUNDS_WITHIN
+    since, until = max(min(rebound.earliest, latest), back.since), max(min(rebound.latest, latest), back.until)
+    yield Move(since, until + SETTLES, peak_w, up_w, is_up=True)
+    yield Move(since, until + ramp_time(peak_w, down_w) + SETTLES, peak_w, down_w, is_up=False)
 
 
 def followed(before: Swing, course: Course, now: datetime) -> Swing:

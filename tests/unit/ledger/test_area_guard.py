@@ -110,6 +110,26 @@ def test_a_declared_rebound_counts_for_as_long_as_it_may_come() -> None:
     assert cut(guard, starts_at=utc("19:10"), restores_at=utc("21:01")) is None
 
 
+@given(
+    power_w=st.integers(1, 50 * MW),
+    peak_w=st.integers(0, 10_000 * MW),
+    lasts=st.timedeltas(timedelta(seconds=1), timedelta(days=30_000)),
+    later=st.timedeltas(timedelta(0), timedelta(days=30_000)),
+    back_w_per_min=st.integers(1, 50 * MW),
+    direction=st.sampled_from([UP, DOWN]),
+)
+def test_an_order_holds_an_area_for_three_days_at_most_and_with_no_more_than_what_follows_from_its_power(
+    power_w: int, peak_w: int, lasts: timedelta, later: timedelta, back_w_per_min: int, direction: Direction
+) -> None:
+    earliest = utc("18:45") + later
+    rebound = Rebound(energy_wh=1, peak_w=peak_w, earliest=earliest, latest=earliest + lasts)
+    made = swing(power_w=power_w, rebound=rebound, back_w_per_min=back_w_per_min, ramp_w_per_min=1, direction=direction)
+
+    assert made.until <= utc("18:45") + timedelta(days=3)
+    assert max(move.change_w for move in made.moves) <= 4 * power_w
+    assert all(block.ends_at <= made.until and block.power_w <= 4 * power_w for block in made.draws)
+
+
 def test_what_a_site_draws_more_is_held_against_what_the_others_have_declared() -> None:
     guard = guarded(swing(direction=UP), max_import_w=95 * MW)
 
