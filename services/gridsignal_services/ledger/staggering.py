@@ -12,6 +12,8 @@ from gridsignal_services.ledger.swings import Course, Swing, ramp_time, swing_of
 
 HOLDS = timedelta(minutes=30)
 """So long after its end at most a site is told to hold, unpaid as ramps are, before its load may come back."""
+_TRIES = 64
+"""Gaps that are looked at for one option, each a minute later at least: more would hold up all others of its zone."""
 _MINUTE, FIVE_MINUTES = timedelta(minutes=1), timedelta(minutes=5)
 
 
@@ -54,7 +56,7 @@ def staggered(
     starts_at = course.starts_at
     if (reached_at := ready_at + ramp_time(course.power_w, course.ramp_w_per_min)) > starts_at:
         starts_at = rounded_up(reached_at, FIVE_MINUTES)
-    while True:
+    for _ in range(_TRIES):
         if (ends_at := ends_of(starts_at)) is None:
             return cut or _NO_TIME
         swing = swing_of(course._replace(starts_at=starts_at, restores_at=ends_at), is_dry=is_dry)
@@ -64,6 +66,8 @@ def staggered(
         if cut.until is None:
             return cut
         starts_at = rounded_up(starts_at + (cut.until - swing.there.since))
+    else:
+        return cut or _NO_TIME
     placed = course._replace(starts_at=starts_at, restores_at=ends_at)
     restores_at = restored(guard, site, placed, is_dry=is_dry)
     if isinstance(restores_at, Cut):

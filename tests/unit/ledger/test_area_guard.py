@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gridsignal_schemas.messages import Direction, Rebound
 from gridsignal_schemas.values import MW
 from gridsignal_services.ledger.area_guard import AreaGuard, Cut
+from gridsignal_services.ledger.staggering import staggered
 from gridsignal_services.ledger.swings import Course, Swing, ended, followed, swing_of
 from tests.builders import an_area_registration, utc
 from tests.unit.ledger.market import Market
@@ -128,6 +129,19 @@ def test_an_order_holds_an_area_for_three_days_at_most_and_with_no_more_than_wha
     assert made.until <= utc("18:45") + timedelta(days=3)
     assert max(move.change_w for move in made.moves) <= 4 * power_w
     assert all(block.ends_at <= made.until and block.power_w <= 4 * power_w for block in made.draws)
+
+
+def test_an_area_with_ever_so_many_gaps_that_are_too_small_costs_one_option_no_more_than_so_many_looks() -> None:
+    held = [swing(starts_at=utc("18:00") + at * 12 * MINUTE, restores_at=None) for at in range(300)]
+    guard, looked = guarded(*held, max_change_w=15 * MW, window_s=600), list[datetime]()
+
+    def ends_of(starts_at: datetime) -> datetime:
+        looked.append(starts_at)
+        return starts_at + 45 * MINUTE
+
+    found = staggered(guard, "volt-1", a_course(), ready_at=utc("17:00"), ends_of=ends_of, is_dry=False)
+    assert isinstance(found, Cut)
+    assert (found.code, len(looked)) == ("AREA_RAMP", 64)
 
 
 def test_what_a_site_draws_more_is_held_against_what_the_others_have_declared() -> None:
