@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ EVENTS: dict[str, EventRow] = TypeAdapter(dict[str, EventRow]).validate_python(
     tomllib.loads(files("gridsignal_services").joinpath("event_log.toml").read_text("utf-8")), extra="forbid"
 )
 """Every event's row by its name."""
+_LEVELS = {"info": logging.INFO, "debug": logging.DEBUG}
 
 
 class EventLog:
@@ -60,6 +62,9 @@ class EventLog:
     def tell(self, name: str, by: str, **fields: object) -> None:
         """An event of the table has happened, caused by `by`; fields that are None are not told."""
         self._happened.labels(name).inc()
+        level = _LEVELS[EVENTS[name].level]
+        if not self._out.is_enabled_for(level):
+            return  # it takes no other line's place
         now_s = self._now_s()
         bucket = self._left.get(by)
         if bucket is None:
@@ -71,5 +76,4 @@ class EventLog:
         known = {field: value for field, value in fields.items() if value is not None}
         if unlogged := self._left_out.pop(by, 0):
             known["left_out_before"] = unlogged
-        write = self._out.debug if EVENTS[name].level == "debug" else self._out.info
-        write(name, by=by, **known)
+        self._out.log(level, name, by=by, **known)

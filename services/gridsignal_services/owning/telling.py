@@ -38,6 +38,7 @@ class Telling:
         """`ours` are the partitions that the owner acts on."""
         self._replica, self._ours, self._events = replica, ours, events
         self._measures = Measures(lambda: [replica.ledgers[partition] for partition in ours()], counted)
+        self._read = meters.following.headway
         replica.listen(self._hear)
         meters.listen(self._metered)
 
@@ -51,6 +52,8 @@ class Telling:
             self._events.tell(said.name, said.by, **said.fields, traceparent=logged.headers.get("traceparent"))
 
     def _metered(self, reading: MeterReading, _: datetime) -> None:
+        if not self._read.has_caught_up:
+            return
         if partition_of(reading.zone, TOPICS["dispatch"].partitions) in self._ours():
             fields = {field: getattr(reading, field) for field in _METERED}
             self._events.tell("metered", f"participant:{reading.participant}", zone=reading.zone, **fields)

@@ -108,3 +108,17 @@ def test_who_floods_is_left_out_and_counted_and_nobody_else_is(beyond: int) -> N
     happened_in_all = counted.get_sample_value("gridsignal_dispatch_events_total", {"event": "offered"})
     assert happened_in_all == BURST + beyond + 2
     assert counted.get_sample_value("gridsignal_dispatch_events_unlogged_total") == beyond
+
+
+@pytest.mark.parametrize(("level", "are_written"), [("INFO", False), ("DEBUG", True)])
+def test_what_the_level_does_not_show_leaves_out_nothing_that_it_shows(level: str, are_written: bool) -> None:
+    lines, counted = io.StringIO(), CollectorRegistry()
+    configure_logging(json=True, level=level, stream=lines)
+    events = EventLog("dispatch", counted, lambda: 0.0)
+    for _ in range(int(BURST)):
+        events.tell("metered", "participant:metered")
+    events.tell("offered", "participant:metered", offer_id="o")
+    said = [json.loads(line)["event"] for line in lines.getvalue().splitlines()]
+    assert said == (["metered"] * int(BURST) if are_written else ["offered"])
+    assert counted.get_sample_value("gridsignal_dispatch_events_unlogged_total") == are_written
+    assert counted.get_sample_value("gridsignal_dispatch_events_total", {"event": "metered"}) == BURST
