@@ -67,7 +67,7 @@ class Answering(BaseHTTPRequestHandler):
         step, at, values = int(asked["step"]), start, list[Any]()
         while at <= end:
             if len(values) not in self.missing:
-                values.append([at.timestamp(), "420"])
+                values.append([int(at.timestamp() * 1000) / 1000, "420"])
             at += timedelta(seconds=step)
         body = json.dumps({"data": {"result": [{"values": values}] * self.series}}).encode()
         self.send_response(200)
@@ -100,6 +100,13 @@ async def test_a_prometheus_meter_asks_for_the_interval_and_knows_a_gap(promethe
             await meter.mean_w(NOON, NOON + timedelta(minutes=1))
     finally:
         Answering.missing, Answering.series = set(), 1
+
+
+@pytest.mark.parametrize(("step_s", "late_us"), [(15, 0), (15, 1), (40, 0), (40, 987_654), (3600, 1)])
+async def test_a_step_that_does_not_divide_the_window_leaves_no_gap(prometheus: str, step_s: int, late_us: int) -> None:
+    start = NOON + timedelta(microseconds=late_us)
+    meter = PrometheusMeter(prometheus, "sum(power)", step_s=step_s)
+    assert await meter.mean_w(start, start + timedelta(minutes=15)) == 420
 
 
 async def test_a_prometheus_that_is_away_is_told() -> None:

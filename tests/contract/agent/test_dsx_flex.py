@@ -22,8 +22,8 @@ def a_key(kid: str) -> ECKey:
     return ECKey.generate_key("P-256", {"kid": kid})
 
 
-def an_actuator(port: int, keys: Keys | None, timeout_s: float) -> DsxFlexActuator:
-    bus = Bus("127.0.0.1", port, factory.ISV, factory.AGENT, factory.ISV, factory.ISV, tls=False)
+def an_actuator(port: int, keys: Keys | None, timeout_s: float, program: str = "run") -> DsxFlexActuator:
+    bus = Bus("127.0.0.1", port, factory.ISV, factory.AGENT, factory.ISV, factory.ISV, tls=False, program=program)
     return DsxFlexActuator(bus, factory.FEEDS, lambda _: BASELINE_W, keys, timeout_s=timeout_s)
 
 
@@ -50,6 +50,23 @@ async def test_a_load_target_that_the_factory_does_not_believe_is_told_as_a_fail
                 await actuator.apply(scheduled(4 * MW), START)
             assert behind.dropped == 2, "it was told twice"
             await actuator.aclose()
+
+
+async def test_a_check_beside_an_agent_that_runs_leaves_it_its_connection(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, theirs = a_key("isv"), a_key("site1")
+    caplog.set_level("INFO", "gridsignal.agent.dsx")
+    with factory.broker(tmp_path) as port:
+        async with factory.Factory(port, theirs, ours, START).running():
+            runs = an_actuator(port, Keys(ours, theirs), SOON_S)
+            checks = an_actuator(port, Keys(ours, theirs), SOON_S, "check")
+            await runs.observe(START)
+            await checks.check(START)
+            await runs.apply(scheduled(4 * MW), START)
+            await checks.aclose()
+            await runs.aclose()
+    assert "no connection" not in caplog.text
 
 
 async def test_the_feeds_caps_are_the_baseline_less_the_orders_and_null_gives_all_back(tmp_path: Path) -> None:

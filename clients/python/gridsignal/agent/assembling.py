@@ -44,8 +44,11 @@ _LONG = timedelta(days=7)
 _LOOK_S = 5.0
 
 
-def actuator_of(config: Config) -> Actuator:
-    """What moves the site's power. Raises UsageError for a secret or a key that can't be read."""
+def actuator_of(config: Config, *, program: str = "run") -> Actuator:
+    """What moves the site's power. Raises UsageError for a secret or a key that can't be read.
+
+    `program`: which of the agent's commands asks; a counterpart that knows its clients by name tells them apart.
+    """
     table = config.actuator
     match table:
         case Simulated():
@@ -59,10 +62,10 @@ def actuator_of(config: Config) -> Actuator:
             where = (table.host, table.port, table.unit, registers)
             return BatteryActuator(*where, most_w=table.most_w, timeout_s=table.timeout_s)
         case DsxFlex():
-            return _dsx_flex(table, config.baseline)
+            return _dsx_flex(table, config.baseline, program)
 
 
-def _dsx_flex(table: DsxFlex, baseline: Baseline | None) -> Actuator:
+def _dsx_flex(table: DsxFlex, baseline: Baseline | None, program: str) -> Actuator:
     try:
         from gridsignal.agent.actuators import dsx_flex, dsx_wire
     except ModuleNotFoundError as missing:
@@ -75,7 +78,7 @@ def _dsx_flex(table: DsxFlex, baseline: Baseline | None) -> Actuator:
             )
         keys = dsx_flex.Keys(dsx_flex.key_of(_secret(table.key_file)), dsx_flex.key_of(_secret(table.factory_key_file)))
     password = None if table.password_file is None else _secret(table.password_file).decode()
-    bus = dsx_flex.Bus(table.host, table.port, table.isv, table.agent, table.user, password, table.tls)
+    bus = dsx_flex.Bus(table.host, table.port, table.isv, table.agent, table.user, password, table.tls, program)
     feeds = [dsx_wire.Feed(feed.tag, feed.share) for feed in table.feeds]
     power_w = None if baseline is None else baseline.power_w
     return dsx_flex.DsxFlexActuator(bus, feeds, lambda _: power_w, keys, timeout_s=table.timeout_s)

@@ -98,7 +98,7 @@ def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
 async def _check(args: argparse.Namespace, config: Config) -> int:
     meter = None if config.meter is None else meter_of(config.meter)
     connect = look_of(config, token_source(config.token_file))
-    found = [each async for each in findings(config, connect, actuator_of(config), meter)]
+    found = [each async for each in findings(config, connect, actuator_of(config, program="check"), meter)]
     if args.json:
         for each in found:
             print(json.dumps(each._asdict()))

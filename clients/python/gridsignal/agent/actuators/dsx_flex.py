@@ -52,6 +52,13 @@ class Bus:
     user: str | None = None
     password: str | None = None
     tls: bool = True
+    program: str = "run"
+    """Which of our programs: a broker throws off the earlier of two that go by one name."""
+
+    @property
+    def identifier(self) -> str:
+        """Our name at the broker: another one for each factory and each program."""
+        return f"gridsignal-{self.isv}-{self.agent}-{self.program}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +209,7 @@ class DsxFlexActuator:
                     bus.port,
                     username=bus.user,
                     password=bus.password,
-                    identifier=f"gridsignal-{bus.isv}",
+                    identifier=bus.identifier,
                     protocol=aiomqtt.ProtocolVersion.V311,
                     tls_context=ssl.create_default_context() if bus.tls else None,
                     keepalive=10,

@@ -16,6 +16,17 @@ from gridsignal_schemas.values import rfc3339
 _MOST_POINTS = 10_000
 
 
+def asked(start: datetime, end: datetime, step_s: int) -> tuple[datetime, datetime, int]:
+    """The first and the last point, and seconds between two, so that points that hold a step cover [start, end).
+
+    From a whole second on: Prometheus cuts times to milliseconds, and a point before the start covers it all the same.
+    """
+    first = start.replace(microsecond=0)
+    step_s = max(step_s, int((end - first).total_seconds()) // _MOST_POINTS + 1)
+    step = timedelta(seconds=step_s)
+    return first, first + (end - first - timedelta.resolution) // step * step, step_s
+
+
 class PrometheusMeter:
     """Asks `/api/v1/query_range` for a point each `step_s`; each holds until the next."""
 
@@ -23,9 +34,8 @@ class PrometheusMeter:
         self._url, self._query, self._step_s, self._timeout_s = url.rstrip("/"), query, step_s, timeout_s
 
     async def mean_w(self, start: datetime, end: datetime) -> int | None:
-        step_s = max(self._step_s, int((end - start).total_seconds()) // _MOST_POINTS + 1)
-        last = end - timedelta(seconds=step_s)
-        points = await self._points(start, max(start, last), step_s)
+        first, last, step_s = asked(start, end, self._step_s)
+        points = await self._points(first, last, step_s)
         return mean_of(points, start, end, timedelta(seconds=step_s))
 
     async def check(self, now: datetime) -> str:
