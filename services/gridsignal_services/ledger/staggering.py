@@ -89,6 +89,8 @@ def restored(guard: AreaGuard, site: str, course: Course, *, is_dry: bool) -> da
         cut = guard.cut(site, swing)
         if cut is None:
             return restores_at
-        if cut.until is None or cut.is_up is swing.there.is_up or cut.until > ends_at + HOLDS:
+        if cut.until is None or cut.is_up is swing.there.is_up:
             return cut
         restores_at = rounded_up(cut.until)
+        if restores_at > ends_at + HOLDS:
+            return cut

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from gridsignal_schemas.messages import (
     DispatchOrder,
@@ -132,6 +136,21 @@ def test_a_clearing_that_no_longer_fits_at_its_own_offset_is_not_valid() -> None
     outcome = market.add(made, OPERATORS_NAME)
     assert not outcome.accepted
     assert {broken.code for broken in outcome.faults} == {"AREA_RAMP"}
+
+
+@given(early_s=st.integers(0, 59), ramp_s=st.integers(1680, 1760))
+@example(early_s=30, ramp_s=1740)
+def test_a_clearing_is_valid_as_decided_whatever_second_its_orders_end_at(early_s: int, ramp_s: int) -> None:
+    """Around the longest that a site may be told to hold."""
+    market = a_market("acme", "volt", max_ramp_up_w_per_min=60 * MW * 60 // ramp_s)
+    ends_at = utc("18:45") - timedelta(seconds=early_s)
+    shed = Flexibility(kind=FlexibilityKind.SHED, workload=Workload.BATCH)
+    offered(market, "acme", "80", ends_at=ends_at, flexibility=shed)
+    offered(market, "volt", "90", ends_at=ends_at, flexibility=shed)
+    market.now = utc("17:00")
+
+    assert market.add(market.by_hand(), OPERATORS_NAME).faults == ()
+    assert "acme" in market.ordered()
 
 
 def test_what_is_picked_by_hand_is_staggered_too() -> None:
