@@ -21,7 +21,7 @@ class AlertsReader:
     """The table of alerts, read from the first kept record on.
 
     Alerts and words lie on two topics: all alerts that were logged before a word are read before it is looked at. Whose
-    word it is the gateway has seen to.
+    word it is the gateway has seen to. The log is asked once for all words of a batch whose alert is not known.
     """
 
     def __init__(
@@ -66,12 +66,17 @@ class AlertsReader:
                 self.table.publish(record, grid_time(self._grid(), logged.appended_us))
 
     async def _take_words(self, records: list[LogRecord]) -> None:
-        for logged in records:
-            record = await self.words.read(logged)
+        said = [(await self.words.read(logged), logged) for logged in records]
+        unknown, partitions = list[tuple[AlertAck, datetime]](), set[int]()
+        for record, logged in said:  # at one go: no alert comes between a word and a later one of the same kind
             if not isinstance(record, AlertAck):
                 continue
             at = grid_time(self._grid(), logged.appended_us)
             self._heard(record, at)
             if not self.table.acknowledge(record, at):
-                await self.alerts.reach_end([logged.partition], _WITHIN_S)  # the alert came first: it is on the log
+                unknown.append((record, at))
+                partitions.add(logged.partition)
+        if unknown:
+            await self.alerts.reach_end(partitions, _WITHIN_S)  # the alert came first: it is on the log
+            for record, at in unknown:
                 self.table.acknowledge(record, at)
