@@ -1,7 +1,7 @@
 """Both legs of work that moves between two zones, as the partition of each has them.
 
-A leg stands only as long as the other one is listed: whoever ends here is taken from the list, and the other partition
-is told to let its own go. So nothing has to be kept of those that are over.
+A leg stands only as long as the other one is listed, and no longer than that one: what is over here is taken from the
+list, and the other partition is told to let its own go. So nothing has to be kept of those that are over.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def waits(book: Book, order: DispatchOrder) -> bool:
 
 
 def leave(book: Book, order: DispatchOrder) -> None:
-    """This leg is over, or will be before its time: it is listed no more, and so the other one is let go."""
+    """This leg is over: it is listed no more, and so the other one is let go."""
     if order.shift_id is None:
         return
     hold = book.holds.get(order.shift_id)

@@ -148,8 +148,6 @@ def revise_order(
             **changes,
         }
     )
-    if revised.ends_at != tracked.order.ends_at:
-        leave(book, revised)
     book.change_order(tracked, revised)
     set_order_timers(book, tracked)
     book.announcements.owe(tracked.order)

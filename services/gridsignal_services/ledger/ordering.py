@@ -31,7 +31,7 @@ from gridsignal_services.access import Audience
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.coming_back import faults_of_coming_back
 from gridsignal_services.ledger.entry import Entry, Outcome, audience_at_site, receipt_of
-from gridsignal_services.ledger.legs import leave, waits
+from gridsignal_services.ledger.legs import waits
 from gridsignal_services.ledger.moves import (
     end_if_over,
     fall_short,
@@ -81,8 +81,6 @@ def order(book: Book, entry: Entry, order: DispatchOrder) -> Outcome:
         return Outcome(False, tuple(faults))
     event = event_of_change(order)
     after(ORDER, tracked.state, event)
-    if order.ends_at != tracked.order.ends_at:
-        leave(book, order)
     until = tracked.block().ends_at
     book.change_order(tracked, order)
     take_back(book, tracked, order.starts_at if event is Event.CANCEL else tracked.block().ends_at, until)

@@ -39,7 +39,7 @@ from gridsignal_services.ledger.area_guard import AreaGuard
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import derived_id
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
-from gridsignal_services.ledger.legs import Hold, Shift, leave
+from gridsignal_services.ledger.legs import Hold, Shift
 from gridsignal_services.ledger.moves import (
     fall_short,
     move_offer,
@@ -295,25 +295,30 @@ def release(book: Book, entry: Entry, release: ShiftRelease) -> Outcome:
         tracked, is_told = book.orders[release.shift_id], True
     else:
         return _NOT_OWED
-    _end(book, tracked, release, is_told=is_told)
+    if not _end(book, tracked, release, is_told=is_told):
+        return _NOT_OWED
     fall_short(book, tracked.order.request_id)
     return Outcome(True)
 
 
-def _end(book: Book, tracked: TrackedOrder, release: ShiftRelease, *, is_told: bool) -> None:
-    """Not begun: cancelled; else it ends with the other, and ramps back from there as from any end."""
+def _end(book: Book, tracked: TrackedOrder, release: ShiftRelease, *, is_told: bool) -> bool:
+    """Not begun: cancelled; else it ends with the other, and ramps back from there as from any end.
+
+    False where it ends no later anyway.
+    """
     code, reason = "SHIFT_OVER", release.reason or why_lost(["SHIFT_OVER"])
     ends_at = max(release.ends_at or book.now, book.now)
     if allows(ORDER, tracked.state, Event.CANCEL) and (ends_at <= tracked.order.starts_at or not is_told):
         move_order(book, tracked, Event.CANCEL, _ACTOR, code, reason)
         if not is_told:
-            return
+            return True
         revise_order(book, tracked, _ACTOR, code, reason)
         if tracked.offer_key is not None and book.offers[tracked.offer_key].state is OfferState.TENTATIVE:
             move_offer(book, tracked.offer_key, Event.ORDER_FAILED, Decision.FAILED_AWARD, (code,), reason)
         else:
             release_offer_of(book, tracked, reason)
-        return
-    leave(book, tracked.order)
-    if tracked.order.ends_at is None or ends_at < tracked.order.ends_at:
-        revise_order(book, tracked, _ACTOR, code, reason, ends_at=ends_at)
+        return True
+    if tracked.order.ends_at is not None and ends_at >= tracked.order.ends_at:
+        return False
+    revise_order(book, tracked, _ACTOR, code, reason, ends_at=ends_at)
+    return True

@@ -2,7 +2,7 @@
 
 Owed to a partition is what the state of the other one says and this one has not seen. Its own owner writes it: nobody
 writes into a partition of another's. What is read of the other one may be old, and does no harm: a repeat is ignored,
-and a leg that was listed once and is not any more never comes back.
+a leg that was listed once and is not any more never comes back, and none ends later than it was to.
 """
 
 from __future__ import annotations
@@ -24,40 +24,49 @@ def owed_across(ledgers: Mapping[int, Ledger], partition: int) -> Iterator[Cross
     """What the ledgers owe this partition, by the states of both."""
     here = ledgers[partition]
     for shift_id, hold in here.book.holds.items():
-        yield from _to_target(ledgers[_of(hold.reserve.source_zone)], shift_id, hold)
+        yield from _to_target(here, ledgers[_of(hold.reserve.source_zone)], shift_id, hold)
     for ledger in ledgers.values():
         for shift_id, shift in ledger.book.shifts.items():
             if _of(shift.reserve.zone) == partition and shift.held_at is None and shift_id not in here.book.holds:
                 yield shift.reserve
     for shift_id, shift in here.book.shifts.items():
-        yield from _to_source(ledgers[_of(shift.reserve.zone)], shift_id, shift)
+        yield from _to_source(here, ledgers[_of(shift.reserve.zone)], shift_id, shift)
 
 
 def _of(zone: str) -> int:
     return partition_of(zone, TOPICS["dispatch"].partitions)
 
 
-def _to_target(source: Ledger, shift_id: str, hold: Hold) -> Iterator[Crossing]:
+def _to_target(here: Ledger, source: Ledger, shift_id: str, hold: Hold) -> Iterator[Crossing]:
     shift, reserve = source.book.shifts.get(shift_id), hold.reserve
     if hold.codes:
         return
-    if shift is not None:
-        if shift.held_at is not None and not hold.is_confirmed:
+    if shift is None and source.position <= reserve.source_position:
+        return  # its award is still to be read
+    if shift is not None and not hold.is_confirmed:
+        if shift.held_at is not None:
             yield ShiftConfirm(zone=reserve.zone, shift_id=shift_id)
-        return
-    is_let_go = source.position > reserve.source_position  # else its award is still to be read
-    if is_let_go and (not hold.is_confirmed or source.book.now < reserve.ends_at):
+    elif not hold.is_confirmed or _outlasts(here, counterpart_of(shift_id), source, shift_id):
         yield _release(source, shift_id, shift_id, reserve.zone)
 
 
-def _to_source(target: Ledger, shift_id: str, shift: Shift) -> Iterator[Crossing]:
+def _to_source(here: Ledger, target: Ledger, shift_id: str, shift: Shift) -> Iterator[Crossing]:
     hold = target.book.holds.get(shift_id)
     if shift.held_at is None:
         if hold is not None:
             zone = shift.reserve.source_zone
             yield ShiftReserved(zone=zone, shift_id=shift_id, position=hold.place, codes=list(hold.codes))
-    elif (hold is None or hold.codes) and target.position > shift.held_at and target.book.now < shift.reserve.ends_at:
+    elif target.position > shift.held_at and _outlasts(here, shift_id, target, counterpart_of(shift_id)):
         yield _release(target, shift_id, counterpart_of(shift_id), shift.reserve.source_zone)
+
+
+def _outlasts(here: Ledger, order_id: str, other: Ledger, others_id: str) -> bool:
+    """Whether a leg here would go on after the other one, which is over or ends sooner."""
+    until, counterpart = here.book.orders[order_id].order.ends_at, other.book.orders.get(others_id)
+    ends_at: datetime | None = other.book.now
+    if counterpart is not None and counterpart.state not in ORDER_OVER:
+        ends_at = counterpart.order.ends_at
+    return ends_at is not None and (until is None or max(ends_at, here.book.now) < until)
 
 
 def _release(other: Ledger, shift_id: str, order_id: str, zone: str) -> ShiftRelease:

@@ -163,7 +163,10 @@ def subject_of(ledger: Ledger, record: Record) -> Subject:
             return baseline_subject(record.request_id, record.site)
         case Settlement():
             return ("settlement", record.order_id, str(record.version))
-        case ShiftReserve() | ShiftReserved() | ShiftConfirm() | ShiftRelease():
+        case ShiftRelease():
+            ends_at = "" if record.ends_at is None else record.ends_at.isoformat()
+            return ("shift", record.record_name, record.zone, record.shift_id, ends_at)
+        case ShiftReserve() | ShiftReserved() | ShiftConfirm():
             return ("shift", record.record_name, record.zone, record.shift_id)
         case _:
             raise TypeError(f"expected a record that owners write, got a {record.record_name}")

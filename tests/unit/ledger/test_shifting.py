@@ -160,6 +160,28 @@ def test_an_operator_ends_both_and_makes_neither_longer() -> None:
     assert [order.state for order in zones.orders()] == [S.COMPLETED] * 2
 
 
+@pytest.mark.parametrize("there", [THERE, SAME])
+def test_a_shift_stays_one_however_often_it_is_shortened(there: str) -> None:
+    for is_cancelled in (False, True):
+        zones = TwoZones(there=there)
+        zones.award()
+        zones.answer(zones.here)
+        zones.answer(zones.there)
+        for until in ("18:40", "18:30"):
+            assert zones.source.change(zones.here.order, ends_at=utc(until)).accepted
+            zones.act()
+            assert zones.there.order.ends_at == utc(until)
+        if is_cancelled:
+            assert zones.source.cancel().accepted
+            zones.act()
+            assert [order.state for order in zones.orders()] == [S.CANCELLED] * len(list(zones.orders()))
+            continue
+        zones.run_until(utc("18:20"))
+        zones.answer(zones.there, "UNAVAILABLE", available_w=0)
+        zones.act()
+        assert zones.here.order.ends_at == utc("18:20")
+
+
 def test_work_moves_as_a_whole_or_not_at_all() -> None:
     zones = TwoZones()
     zones.award()

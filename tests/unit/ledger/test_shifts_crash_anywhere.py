@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 
 import pytest
@@ -105,6 +106,11 @@ def _cancel_there(zones: TwoZones) -> bool:
     return bool(ids) and zones.target.add(a_request_cancellation(zone="FR", request_id=ids[0]), OPERATORS_NAME).accepted
 
 
+def _shorten(until: datetime, zones: TwoZones) -> bool:
+    here = zones.here
+    return here.state not in ORDER_OVER and zones.source.change(here.order, ends_at=until).accepted
+
+
 WORDS: dict[str, Callable[[TwoZones], bool]] = {
     "the deadline here": partial(_clock, True),
     "the deadline there": partial(_clock, False),
@@ -115,6 +121,9 @@ WORDS: dict[str, Callable[[TwoZones], bool]] = {
     "withdrawn": _withdraw,
     "cancelled": _cancel,
     "cancelled there": _cancel_there,
+    "shortened": partial(_shorten, utc("18:30")),
+    "shortened again": partial(_shorten, utc("18:20")),
+    "shortened then cancelled": lambda zones: _shorten(utc("18:30"), zones) and _cancel(zones),
 }
 
 
@@ -137,6 +146,8 @@ def _both_or_neither(zones: TwoZones) -> None:
     here, there = list(zones.source.ledger.orders.values()), list(zones.target.ledger.orders.values())
     assert (len(here), len(there)) in ((1, 0), (1, 1))
     assert [*map(_stands, here)] == [*map(_stands, there)] or not any(map(_stands, [*here, *there]))
+    ends = {tracked.order.ends_at for tracked in (*here, *there) if _stands(tracked)}
+    assert len(ends) <= 1, "neither goes on alone"
     held = any(not hold.codes for hold in zones.target.ledger.book.holds.values())
     assert zones.room_w() == (20 * MW - COUNTERPART_W if held else 20 * MW)
 
@@ -153,6 +164,8 @@ def _stands(tracked: TrackedOrder) -> bool:
         ("refused here", "accepted there", "withdrawn"),
         ("accepted here", "refused there", "cancelled"),
         ("accepted here", "accepted there", "cancelled there"),
+        ("shortened", "shortened again"),
+        ("accepted there", "shortened then cancelled"),
     ],
     ids=", ".join,
 )
