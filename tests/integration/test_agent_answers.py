@@ -2,101 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gridsignal.agent.actuators.simulated import Cluster, SimulatedJob
-from gridsignal.agent.assembling import agent_of, connection_of
-from gridsignal.agent.config import Config, config_of
 from gridsignal.agent.kept import Kept
-from gridsignal.testing import FakeGrid, ManualClock
-from gridsignal_schemas.messages import DispatchOrder, FlexOffer, OrderResponse
 from gridsignal_schemas.values import MW, rfc3339
-from tests.builders import utc
-from tests.patience import SOON_S
-
-NOON = utc("12:00")
-BASELINE_W, CAN_W = 40 * MW, 8 * MW
-CONFIG = """
-site = "fra-1"
-url = "{url}"
-state = "{home}/state"
-mode = "{mode}"
-[baseline]
-power_w = 40_000_000
-[offers]
-price_per_mwh = "90"
-most_w = 20_000_000
-[orders]
-restore_s = 0
-verify_s = 120
-[actuator]
-kind = "simulated"
-file = "{home}/cluster.json"
-[meter.source]
-kind = "csv"
-file = "{home}/power.csv"
-"""
-
-
-class Site:
-    """An agent in this process, a grid in memory, and one clock for both."""
-
-    def __init__(self, fake: FakeGrid, clock: ManualClock, home: Path, mode: str) -> None:
-        self.fake, self.clock, self.home = fake, clock, home
-        self.said: list[str] = []
-        self._news = asyncio.Event()
-        self.config: Config = config_of(CONFIG.format(url=fake.url, home=home, mode=mode).encode(), "site.toml")
-
-    def say(self, line: str) -> None:
-        self.said.append(line)
-        self._news.set()
-
-    async def says(self, text: str) -> None:
-        async with asyncio.timeout(SOON_S):
-            while not any(text in line for line in self.said):
-                self._news.clear()
-                await self._news.wait()
-
-    async def ordered(self, power_w: int, **fields: Any) -> DispatchOrder:
-        """A request, the agent's offer on it, and an order of all of that or more."""
-        request = self.fake.ask(power_w)
-        async with asyncio.timeout(SOON_S):
-            offer = await self.fake.next(FlexOffer, request_id=request.request_id)
-            await self.says(f"request {request.request_id}: offered")
-        return self.fake.award(offer, **fields)
-
-    async def answers(self, order: DispatchOrder, response: str) -> OrderResponse:
-        async with asyncio.timeout(SOON_S):
-            return await self.fake.next(OrderResponse, order_id=order.order_id, response=response)
-
-    def cluster_w(self) -> int:
-        return Cluster.model_validate_json((self.home / "cluster.json").read_bytes()).power_w(self.clock.now())
-
-
-@asynccontextmanager
-async def site(home: Path, mode: str = "automatic") -> AsyncIterator[Site]:
-    jobs = [SimulatedJob(name="train", power_w=CAN_W), SimulatedJob(name="serve", power_w=32 * MW, least_w=32 * MW)]
-    (home / "cluster.json").write_text(Cluster(jobs=jobs).model_dump_json(), "utf-8")
-    (home / "power.csv").write_text("time,watts\n", "utf-8")
-    clock = ManualClock(NOON)
-    async with FakeGrid(now=clock.now) as fake:
-        here = Site(fake, clock, home, mode)
-        connect = connection_of(here.config, fake.token, clock=clock)
-        with agent_of(here.config, connect, here.say, clock) as agent:
-            running = asyncio.create_task(agent.run())
-            try:
-                await here.says("the grid is reached")
-                yield here
-            finally:
-                running.cancel()
-                await asyncio.wait([running])
+from tests.integration.agent_site import BASELINE_W, CAN_W, site
 
 
 async def test_no_more_is_offered_and_accepted_than_the_actuator_can_hold(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from gridsignal.agent.offering import possible_w
 from gridsignal_schemas.messages import DispatchOrder
 
 _POLL = timedelta(seconds=1)
-_SILENCE = ("NO_CONFIRMATION", "nobody confirmed it in time")
 
 
 class Answers:
@@ -26,6 +25,7 @@ class Answers:
         self._config, self._follower, self._kept, self._say = config, follower, kept, say
 
     async def answer(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
+        """Raises StateFailed where the answer can't be kept: what binds the site has to be asked again."""
         try:
             if self._config.mode in (Mode.ADVISE, Mode.DRY_RUN):
                 self._say(f"order {order.order_id}: {order.power_w} W by {order.respond_by:%H:%MZ}, not answered")
@@ -35,20 +35,19 @@ class Answers:
             self._say(f"order {order.order_id}: the answer was not taken: {refused}")
 
     async def _decide(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
-        name, who = order.order_id, None
-        if self._config.mode is Mode.CONFIRM:
-            said, who = await self._ask(grid, order)
-            if said != "accept":
-                why = (
-                    ("REFUSED_BY_PERSON", "a person refused it") if said else ("NO_CONFIRMATION", "nobody confirmed it")
-                )
-                await grid.refuse(order, *why, actor=who)
-                self._say(f"order {name}: refused, {why[1]}")
-                return
+        name = order.order_id
         try:
-            self._follower.hear(order, grid.now())
+            said, who = await self._ask(grid, order) if self._config.mode is Mode.CONFIRM else ("accept", None)
+            if said == "accept":
+                self._follower.hear(order, grid.now())
         except StateFailed as failed:
             await grid.refuse(order, "NO_STATE", str(failed)[:200])
+            self._say(f"order {name}: refused, {failed}")
+            return
+        if said != "accept":
+            why = ("REFUSED_BY_PERSON", "a person refused it") if said else ("NO_CONFIRMATION", "nobody confirmed it")
+            await grid.refuse(order, *why, actor=who)
+            self._say(f"order {name}: refused, {why[1]}")
             return
         observed = await self.observed(grid)
         watts = 0

@@ -48,9 +48,13 @@ class Readings:
         while True:
             now = grid.now()
             first = now - (now - _EPOCH) % interval
-            start = max(self._kept.read_until(self._table.name) or first, first - _DAY)
-            await grid.clock.sleep_until(start + interval + settle)
-            await self._report(grid, start, start + interval)
+            try:
+                start = max(self._kept.read_until(self._table.name) or first, first - _DAY)
+                await grid.clock.sleep_until(start + interval + settle)
+                await self._report(grid, start, start + interval)
+            except StateFailed as failed:
+                self._say(str(failed))
+                await grid.clock.sleep_until(grid.now() + interval)
 
     async def _report(self, grid: gridsignal.Grid, start: datetime, end: datetime) -> None:
         mean_w = None
@@ -74,7 +78,4 @@ class Readings:
             )
         except gridsignal.Refused as refused:
             self._say(f"the reading from {start:%H:%MZ}: {refused}")
-        try:
-            self._kept.reported(self._table.name, end)
-        except StateFailed as failed:
-            self._say(str(failed))
+        self._kept.reported(self._table.name, end)

@@ -11,7 +11,7 @@ Conflates: looks that were missed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
 
@@ -39,12 +39,14 @@ from gridsignal_schemas.rules.lifecycle import ORDER_UNANSWERED
 
 Connect = Callable[[], AbstractAsyncContextManager[gridsignal.Grid]]
 _LOST_OFFERS = (Decision.REJECTED, Decision.NOT_SELECTED, Decision.RELEASED, Decision.EXPIRED, Decision.FAILED_AWARD)
+_NO_OFFER = (gridsignal.DeadlinePassed, gridsignal.Refused, gridsignal.UsageError, gridsignal.OutboxFailed)
 _BINDING = (OrderState.ACCEPTED, OrderState.ACTIVE, OrderState.SUSTAINING)
 _ALONE_S = 10.0
 """How long a start waits for the grid's clock before orders in hand are followed by this machine's."""
 _AGAIN_S = 30.0
-_POLL = timedelta(seconds=1)
 _PING_S = 30.0
+_TROUBLES = (gridsignal.ConnectionFailed, gridsignal.Refused, gridsignal.OutboxFailed, StateFailed)
+"""What ends a conversation, and no order in hand."""
 
 
 class SiteAgent:
@@ -63,6 +65,10 @@ class SiteAgent:
         self._config, self._connect, self._follower, self._answers = config, connect, follower, answers
         self._readings, self._say, self._clock = readings, say, clock
         self._connected = asyncio.Event()
+        self._grid: gridsignal.Grid | None = None
+        """The grid while it is conversed with."""
+        self._heard_at = clock.now()
+        """When the grid last gave an answer; the start, until it gives one."""
         self._promised: dict[str, Promise] = {}
         """By request, what is offered."""
         self._answering: dict[str, asyncio.Task[None]] = {}
@@ -76,24 +82,25 @@ class SiteAgent:
     async def run(self) -> None:
         """Until it is cancelled. Raises what no time heals, unless orders are in hand."""
         async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(self._follow())
+            tasks.create_task(self._follow())
+            tasks.create_task(self._listen_for_silence())
             while True:
                 try:
                     async with self._connect() as grid:
                         await self._converse(grid)
-                except* gridsignal.ConnectionFailed as failed:
-                    if not self._follower.orders:
-                        following.cancel()
+                except* _TROUBLES as failed:
+                    troubles = list(_leaves(failed))
+                    if not self._follower.orders and not all(_heals(each) for each in troubles):
                         raise
-                    self._say(f"{failed.exceptions[0]}; orders in hand go on")
-                await asyncio.sleep(_AGAIN_S)
+                    if any(isinstance(each, gridsignal.Refused | StateFailed) for each in troubles):
+                        self._hear_from_grid()  # a refusal is an answer, too
+                    self._say(f"{troubles[0]}; orders in hand go on, and the grid is tried again in {_AGAIN_S:g} s")
+                await self._clock.sleep_until(self.now() + timedelta(seconds=_AGAIN_S))
 
     # --- following orders, with or without the grid --------------------------------------------------------------
 
     async def _follow(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_ALONE_S):
-                await self._connected.wait()
+        await self._wait_for(self._connected, self.now() + timedelta(seconds=_ALONE_S))
         while True:
             self._follower.changed.clear()
             now = self.now()
@@ -103,12 +110,12 @@ class SiteAgent:
                 self._say(str(failed))
                 changes_at = None
             soon = now + timedelta(seconds=self._config.orders.look_s)
-            await self._wait_until(min(soon, changes_at or soon))
+            await self._wait_for(self._follower.changed, min(soon, changes_at or soon))
 
-    async def _wait_until(self, when: datetime) -> None:
-        """Until then, or until the grid or a person has said something."""
+    async def _wait_for(self, event: asyncio.Event, when: datetime) -> None:
+        """Until it has happened, or until then."""
         waiting = [
-            asyncio.create_task(self._follower.changed.wait()),
+            asyncio.create_task(event.wait()),
             asyncio.create_task(self._clock.sleep_until(when)),
         ]
         try:
@@ -120,9 +127,18 @@ class SiteAgent:
     # --- conversing with the grid --------------------------------------------------------------------------------
 
     async def _converse(self, grid: gridsignal.Grid) -> None:
+        self._heard_at += grid.now() - self.now()  # the silence so far, by another clock
         self._clock = grid.clock
         await self._take_up(grid)
         self._connected.set()
+        self._hear_from_grid()
+        self._grid = grid
+        try:
+            await self._listen(grid)
+        finally:
+            self._grid = None
+
+    async def _listen(self, grid: gridsignal.Grid) -> None:
         async with asyncio.TaskGroup() as tasks:
             if self._config.mode is not Mode.DRY_RUN:
                 tasks.create_task(self._report(grid))
@@ -130,7 +146,6 @@ class SiteAgent:
                     tasks.create_task(self._readings.run(grid))
                 if self._config.baseline is not None:
                     tasks.create_task(declared(grid, self._config.baseline, self._say))
-            tasks.create_task(self._listen_for_silence(grid))
             async for signal in grid.subscribe("dispatch"):
                 self._hear(grid, tasks, signal)
 
@@ -175,21 +190,27 @@ class SiteAgent:
         except StateFailed as failed:
             self._say(str(failed))
 
-    async def _listen_for_silence(self, grid: gridsignal.Grid) -> None:
-        heard_at = grid.now()
+    async def _listen_for_silence(self) -> None:
+        """Whatever keeps the grid from being heard: no line, no connection at all, a conversation that failed."""
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_PING_S):
-                    await grid.ping()
-                heard_at = grid.now()
-            is_lost = grid.now() - heard_at > timedelta(seconds=self._config.orders.lost_s)
-            if is_lost != self._follower.is_lost:
-                self._say(
-                    "the grid is silent: orders that say so are let go of" if is_lost else "the grid is heard again"
-                )
-                self._follower.is_lost = is_lost
-                self._follower.changed.set()
-            await grid.clock.sleep_until(grid.now() + timedelta(seconds=_PING_S))
+            if (grid := self._grid) is not None:
+                with suppress(TimeoutError, gridsignal.GridsignalError):
+                    async with asyncio.timeout(_PING_S):
+                        await grid.ping()
+                    self._hear_from_grid()
+            self._tell_silence()
+            await self._clock.sleep_until(self.now() + timedelta(seconds=_PING_S))
+
+    def _hear_from_grid(self) -> None:
+        self._heard_at = self.now()
+        self._tell_silence()
+
+    def _tell_silence(self) -> None:
+        is_lost = self.now() - self._heard_at > timedelta(seconds=self._config.orders.lost_s)
+        if is_lost != self._follower.is_lost:
+            self._say("the grid is silent: orders that say so are let go of" if is_lost else "the grid is heard again")
+            self._follower.is_lost = is_lost
+            self._follower.changed.set()
 
     # --- offers --------------------------------------------------------------------------------------------------
 
@@ -221,7 +242,7 @@ class SiteAgent:
             self._say(f"request {request.request_id}: offered {what}")
         except gridsignal.Conflict:
             self._say(f"request {request.request_id}: an earlier run has offered")
-        except (gridsignal.DeadlinePassed, gridsignal.Refused, gridsignal.UsageError) as refused:
+        except _NO_OFFER as refused:
             self._promised.pop(request.request_id, None)
             self._say(f"request {request.request_id}: no offer: {refused}")
 
@@ -260,3 +281,16 @@ class SiteAgent:
                     await grid.clock.sleep_until(grid.now() + timedelta(seconds=self._config.orders.look_s))
             if not self._owed():
                 await self._follower.owed.wait()
+
+
+def _heals(trouble: gridsignal.GridsignalError) -> bool:
+    """Whether time may heal it: a disk, too, has room again."""
+    return trouble.retriable or isinstance(trouble, StateFailed)
+
+
+def _leaves(group: BaseExceptionGroup[gridsignal.GridsignalError]) -> Iterator[gridsignal.GridsignalError]:
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _leaves(each)
+        else:
+            yield each
