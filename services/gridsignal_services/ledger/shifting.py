@@ -38,6 +38,7 @@ from gridsignal_services.access import Audience
 from gridsignal_services.ledger.area_guard import AreaGuard
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import derived_id
+from gridsignal_services.ledger.coming_back import comes_back_at
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.legs import Hold, Shift
 from gridsignal_services.ledger.moves import (
@@ -309,6 +310,8 @@ def _end(book: Book, tracked: TrackedOrder, release: ShiftRelease, *, is_told: b
     code, reason = "SHIFT_OVER", release.reason or why_lost(["SHIFT_OVER"])
     ends_at = max(release.ends_at or book.now, book.now)
     if allows(ORDER, tracked.state, Event.CANCEL) and (ends_at <= tracked.order.starts_at or not is_told):
+        restores_at = comes_back_at(book, tracked, None) or tracked.order.restore_not_before
+        tracked.order = tracked.order.model_copy(update={"restore_not_before": restores_at})
         move_order(book, tracked, Event.CANCEL, _ACTOR, code, reason)
         if not is_told:
             return True
@@ -320,5 +323,6 @@ def _end(book: Book, tracked: TrackedOrder, release: ShiftRelease, *, is_told: b
         return True
     if tracked.order.ends_at is not None and ends_at >= tracked.order.ends_at:
         return False
-    revise_order(book, tracked, _ACTOR, code, reason, ends_at=ends_at)
+    restores_at = comes_back_at(book, tracked, ends_at) or tracked.order.restore_not_before
+    revise_order(book, tracked, _ACTOR, code, reason, ends_at=ends_at, restore_not_before=restores_at)
     return True

@@ -8,7 +8,8 @@ from gridsignal_schemas.messages import OrderState, ShiftConfirm, ShiftReserved
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
 from gridsignal_services.settlement.pinned import STANDARD_RULE
-from tests.builders import an_area_registration, utc
+from tests.builders import a_request_cancellation, an_area_registration, utc
+from tests.unit.ledger.market import OPERATORS_NAME
 from tests.unit.ledger.two_zones import COUNTERPART_W, FROM, SAME, THERE, TO, TwoZones
 
 S = OrderState
@@ -71,6 +72,38 @@ def test_the_areas_of_the_other_zone_are_asked() -> None:
     assert zones.target.add(area).accepted
     zones.award()
     assert zones.source.offered("acme").codes == ("AREA_LIMIT",)
+
+
+def shifted_in_an_area() -> TwoZones:
+    """The German leg lies in an area and leaves its baseline at 17:50Z; both have accepted."""
+    zones = TwoZones()
+    area = an_area_registration(sites=["acme-1"], max_ramp_down_w_per_min=MW, max_import_w=None)
+    assert zones.source.add(area).accepted
+    zones.award()
+    assert zones.here.order.restore_not_before == zones.here.order.ends_at == utc("18:45")
+    zones.answer(zones.here)
+    zones.answer(zones.there)
+    return zones
+
+
+def test_a_leg_in_an_area_that_ends_with_the_other_is_held_no_longer() -> None:
+    zones = shifted_in_an_area()
+    zones.run_until(utc("18:20"))
+    zones.answer(zones.there, "UNAVAILABLE", available_w=0)
+    zones.act()
+    assert (zones.here.order.ends_at, zones.here.order.restore_not_before) == (utc("18:20"), utc("18:20"))
+    zones.source.replayed()
+
+
+def test_a_leg_in_an_area_that_is_cancelled_on_its_way_is_held_no_longer() -> None:
+    zones = shifted_in_an_area()
+    zones.run_until(utc("17:55"))
+    (request_id,) = zones.target.ledger.requests
+    cancellation = a_request_cancellation(zone=THERE, request_id=request_id)
+    assert zones.target.add(cancellation, OPERATORS_NAME).accepted
+    zones.act()
+    assert (zones.here.state, zones.here.order.restore_not_before) == (S.CANCELLED, utc("17:55"))
+    zones.source.replayed()
 
 
 def test_a_site_of_somebody_else_can_not_be_named() -> None:
