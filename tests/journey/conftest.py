@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -108,10 +108,12 @@ async def world(cluster: ServerSettings | None, tmp_path: Path) -> AsyncIterator
 
 
 @asynccontextmanager
-async def stepped_world(directory: Path, cluster: ServerSettings | None = None) -> AsyncIterator[World]:
+async def stepped_world(
+    directory: Path, cluster: ServerSettings | None = None, limits: Mapping[str, str] = PATIENT
+) -> AsyncIterator[World]:
     """A stack at noon of the market day, with flat baselines; its log is in this folder where there is no cluster."""
     clock, grid = SteppedClock(NOON), GridClock(origin=NOON, rate=1.0, epoch=NOON)
-    settings = ServerSettings(directory=directory, gateway_port=0, dispatch_port=0, ingest_port=0, limits=PATIENT)
+    settings = ServerSettings(directory=directory, gateway_port=0, dispatch_port=0, ingest_port=0, limits=limits)
     async with _log(directory, cluster, clock) as (log, codec):
         starting = embedded.running(
             log, directory, codec=codec, registry=example_registry(), clock=clock, settings=settings, grid=grid

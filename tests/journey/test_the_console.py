@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +15,7 @@ from gridsignal_services.bus.publish import publish
 from tests.browser import Browser, Page, browser
 from tests.builders import a_carbon_intensity, a_grid_alert, a_spot_price, utc
 from tests.integration.relay import Relay
-from tests.journey.conftest import World, hear, stepped_world, two_sites
+from tests.journey.conftest import PATIENT, World, hear, stepped_world, two_sites
 
 TIMES = {"gate_closure_at": "19:00", "decision_deadline": "19:20", "starts_at": "20:00", "ends_at": "20:45"}
 """In the market's time, two hours before UTC."""
@@ -23,8 +23,8 @@ GAP = [None if 3 <= hour < 5 else Decimal(hour - 6) * 10 for hour in range(24)]
 
 
 @asynccontextmanager
-async def looking(folder: Path) -> AsyncIterator[tuple[World, Browser]]:
-    async with stepped_world(folder / "stack") as world, browser(folder / "profile") as chromium:
+async def looking(folder: Path, limits: Mapping[str, str] = PATIENT) -> AsyncIterator[tuple[World, Browser]]:
+    async with stepped_world(folder / "stack", limits=limits) as world, browser(folder / "profile") as chromium:
         yield world, chromium
 
 
@@ -139,6 +139,58 @@ async def test_a_broken_connection_is_said_and_what_came_meanwhile_is_caught_up(
         assert not await page.js("!!document.querySelector('.stale')")
         lists = [url for url in page.asked if "/v1/requests?" in url]
         assert len(lists) == 1, "what was missed was told, and the lists were not read again"
+        assert page.faults == []
+
+
+async def test_a_door_that_does_not_answer_for_a_while_is_said_and_what_it_would_have_told_is_read_later(
+    tmp_path: Path,
+) -> None:
+    async with looking(tmp_path) as (world, chromium), Relay() as relay:
+        relay.target, ready = world.stack.gateway.address, world.stack.dispatch.health
+        world.stack.dispatch.console.gateway = f"ws://127.0.0.1:{relay.port}"
+        relay.refuse_new()
+        page = await chromium.page(world.stack.console_link("operator", "tso-north"))
+        await page.says("The connection broke.")
+        await world.ask(product="morning-peak")
+        ready.set_ready(False, "expected by this test")
+        relay.admit()
+        await page.says("not ready", "◌ catching up")
+        assert "Caught up" not in await page.text()
+        ready.set_ready(True)
+        await page.says("● live", "morning-peak")
+        await world.ask(product="evening-peak")
+        await page.says("evening-peak")
+
+        ready.set_ready(False, "expected by this test")
+        await told(world, a_spot_price())
+        await page.says("not ready", "◌ catching up", "As of 2024-05-12 14:00")
+        ready.set_ready(True)
+        await page.says("● live", "Caught up: what could not be read was read.")
+
+        ready.set_ready(False, "expected by this test")
+        await page.go(f"{world.stack.api_url}/console?again")
+        await page.says("not ready", "Load the page again to try again.")
+        assert await page.js("sessionStorage.length") == 1, "the token is good still"
+        ready.set_ready(True)
+        await page.go(f"{world.stack.api_url}/console?once-more")
+        await page.says("● live", "evening-peak")
+        assert page.faults == []
+
+
+async def test_a_stream_that_the_gateway_refuses_is_said_in_its_words_and_followed_once_there_is_room(
+    tmp_path: Path,
+) -> None:
+    four = PATIENT | {"GRIDSIGNAL_GATEWAY_ORGANISATION_SUBSCRIPTIONS": "4"}
+    async with looking(tmp_path, four) as (world, chromium):
+        async with world.site("acme-ai", "fra-1") as fra:
+            request_id = await world.ask()
+            signals = fra.subscribe("dispatch")
+            await hear(signals, DispatchRequest, request_id=request_id)
+            page = await chromium.page(world.stack.console_link("participant", "acme-ai"))
+            await page.says("expected at most 4 subscriptions of an organisation", "What you see may be old.")
+            assert "● live" not in await page.text()
+            await signals.aclose()
+        await page.says("● live", "Asked for in your zones")
         assert page.faults == []
 
 

@@ -12,7 +12,8 @@ export interface Hears {
   /** A sign of life. */
   alive(): void;
   signal(signal: Signal): void;
-  broken(): void;
+  /** The connection is gone, and is tried again; `why` is the gateway's word, where it had one. */
+  broken(why: string): void;
   /** Nobody is let in with this token any more. */
   refused(why: string): void;
 }
@@ -99,14 +100,14 @@ export class Live {
   }
 
   /** A connection that is silent for too long is none: its end may take minutes to be told. */
-  private drop(): void {
+  private drop(why = ""): void {
     const socket = this.socket;
     this.socket = null;
     socket?.close();
-    this.closed(1006);
+    this.closed(1006, why);
   }
 
-  private closed(code: number): void {
+  private closed(code: number, why = ""): void {
     clearTimeout(this.silence);
     this.socket = null;
     if (this.isEnded) return;
@@ -115,7 +116,7 @@ export class Live {
       this.hears.refused(code === 4005 ? "Your token has expired." : `The gateway sent you away (${code}).`);
       return;
     }
-    this.hears.broken();
+    this.hears.broken(why);
     this.timer = window.setTimeout(() => this.connect(), this.wait * (0.5 + Math.random()));
     this.wait = Math.min(LONGEST_WAIT_MS, this.wait * 2);
   }
@@ -140,6 +141,9 @@ export class Live {
         if (feed) Object.assign(feed, { isWhole: false, isSnapshot: true });
         break;
       }
+      case "error":
+        this.unfollowed(frame);
+        break;
       case "drain":
         this.drop();
     }
@@ -147,7 +151,6 @@ export class Live {
 
   private welcomed(frame: Frame): void {
     this.silentAfterMs = 2000 * (frame.ping_s ?? 8) + 2000;
-    this.wait = FIRST_WAIT_MS;
     this.hears.resuming();
     STREAMS.forEach(({ stream, mode }, index) => {
       const feed = this.feeds.get(stream) as Feed;
@@ -161,6 +164,15 @@ export class Live {
     const known = STREAMS[(frame.id ?? 0) - 1];
     const feed = known && this.feeds.get(known.stream);
     if (feed) Object.assign(feed, { sub: frame.sub ?? "", isSnapshot: frame.recovery !== "full" });
+  }
+
+  /** A subscription was refused: without it the page is not whole, so all is tried again later, from a snapshot. */
+  private unfollowed(frame: Frame): void {
+    const known = STREAMS[(frame.id ?? 0) - 1];
+    const feed = known && this.feeds.get(known.stream);
+    if (!feed) return;
+    feed.cursor = "";
+    this.drop(frame.message);
   }
 
   private signalled(frame: Frame): void {
@@ -180,6 +192,7 @@ export class Live {
     feed.isWhole = true;
     const feeds = [...this.feeds.values()];
     if (feeds.every((each) => each.isWhole)) {
+      this.wait = FIRST_WAIT_MS;
       this.hears.whole(feeds.some((each) => each.isSnapshot) ? null : this.missed);
       for (const each of feeds) each.isSnapshot = false;
     }

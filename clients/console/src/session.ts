@@ -7,9 +7,12 @@ import { change, forget, isLive, isOpen, mayAct, state } from "./state";
 
 const KEPT = "gridsignal.token";
 const TOGETHER_MS = 120;
+/** What could not be read is asked for again so much later. */
+const AGAIN_MS = 3000;
 const TICK_MS = 1000;
 /** Readings are not told to who asked: what an order has delivered is looked at again so often while it runs. */
 const METERED_MS = 30_000;
+const DONE = 200;
 const MOST_AT_ONCE = 20;
 const DAY_MS = 864e5;
 
@@ -20,7 +23,11 @@ let meteredAt = 0;
 let lookedUntil = 0;
 const dirty = new Set<string>();
 const dirtyZones = new Set<string>();
-let isWaiting = false;
+let isAllDirty = false;
+let isLooking = false;
+let waiting = 0;
+/** What to say once all is read, where the stream is whole; null, where it is not, or it was said. */
+let whenRead: string | null = null;
 
 const gridNow = (): number => clock.grid + (performance.now() - clock.at) * clock.rate;
 
@@ -44,15 +51,16 @@ export async function begin(): Promise<void> {
 
 export async function signIn(token: string): Promise<void> {
   change({ busy: true, refused: "" });
+  sessionStorage.setItem(KEPT, token);
   try {
     const me = await ask<Me>("/v1/me", token);
-    sessionStorage.setItem(KEPT, token);
     setClock(me);
     change({ token, me, busy: false });
     follow(token, me);
   } catch (fault) {
-    sessionStorage.removeItem(KEPT);
-    forget(said(fault).join(" "));
+    const isRefused = fault instanceof Refused && [401, 403].includes(fault.status);
+    if (isRefused) sessionStorage.removeItem(KEPT);
+    forget([...said(fault), ...(isRefused ? [] : ["Load the page again to try again."])].join(" "));
   }
 }
 
@@ -60,6 +68,8 @@ export function signOut(why = ""): void {
   live?.end();
   live = null;
   clearInterval(ticking);
+  clean();
+  whenRead = null;
   sessionStorage.removeItem(KEPT);
   forget(why);
 }
@@ -73,30 +83,29 @@ function setClock(me: Me): void {
 function follow(token: string, me: Me): void {
   ticking = window.setInterval(tick, TICK_MS);
   if (!me.gateway) {
-    void loadAll();
+    isAllDirty = true;
+    void look();
     return;
   }
   live = new Live(me.gateway, token, {
     connecting: () => change({ link: "connecting" }),
     resuming: () => change({ link: "catching up" }),
     alive: () => change({ wholeAt: gridNow() }),
-    broken: () => change({ link: "broken", notice: "The connection broke. What you see may be old." }),
+    broken: (why) => {
+      whenRead = null;
+      change({ link: "broken", notice: `${why || "The connection broke."} What you see may be old.` });
+    },
     refused: signOut,
     signal: heard,
-    whole: (missed) => void whole(missed),
+    whole,
   });
 }
 
-async function whole(missed: number | null): Promise<void> {
-  const before = state().loaded;
-  if (missed === null) {
-    dirty.clear();
-    dirtyZones.clear();
-    await loadAll();
-    soon(); // what was told while everything was read
-  }
-  const notice = !before ? "" : missed === null ? "Caught up: everything was read again." : `Caught up: ${missed} signals came meanwhile.`;
-  change({ link: "live", wholeAt: gridNow(), notice });
+function whole(missed: number | null): void {
+  if (missed === null) isAllDirty = true;
+  whenRead = missed === null ? "Caught up: everything was read again." : `Caught up: ${missed} signals came meanwhile.`;
+  if (!state().loaded) whenRead = "";
+  void look();
 }
 
 export function said(fault: unknown): string[] {
@@ -111,35 +120,37 @@ const orderId = (view: OrderView) => view.order.order_id;
 const offerId = (view: OfferView) => view.offer.offer_id;
 const settledId = (view: SettlementView) => view.settlement.order_id;
 
-/** What can't be loaded stays as it was, and the page says so. */
-async function tried(work: () => Promise<void>): Promise<void> {
+/** What can't be loaded stays as it was, and the page says so. DONE, or the status of what was refused; 0: no answer. */
+async function tried(work: () => Promise<unknown>): Promise<number> {
   try {
     await work();
+    return DONE;
   } catch (fault) {
-    if (fault instanceof Refused && fault.status === 401) signOut(fault.sentences.join(" "));
+    const status = fault instanceof Refused ? fault.status : 0;
+    if (status === 401) signOut(said(fault).join(" "));
     else change({ notice: said(fault).join(" ") });
+    return status;
   }
 }
 
-const loadAll = (): Promise<void> =>
-  tried(async () => {
-    const { token, me } = state();
-    if (!token || !me) return;
-    const [requests, orders, settlements, offers] = await Promise.all([
-      list<RequestView>("/v1/requests", "requests", token),
-      list<OrderView>("/v1/orders", "orders", token),
-      list<SettlementView>("/v1/settlements", "settlements", token),
-      me.role === "participant" ? list<OfferView>("/v1/offers", "offers", token) : [],
-    ]);
-    change({
-      requests: byId(requests, requestId),
-      orders: byId(orders, orderId),
-      settlements: byId(settlements, settledId),
-      offers: byId(offers, offerId),
-    });
-    await Promise.all([...me.zones.map(({ zone }) => loadZone(zone)), loadBook()]);
-    change({ loaded: true });
+async function loadAll(): Promise<void> {
+  const { token, me } = state();
+  if (!token || !me) return;
+  const [requests, orders, settlements, offers] = await Promise.all([
+    list<RequestView>("/v1/requests", "requests", token),
+    list<OrderView>("/v1/orders", "orders", token),
+    list<SettlementView>("/v1/settlements", "settlements", token),
+    me.role === "participant" ? list<OfferView>("/v1/offers", "offers", token) : [],
+  ]);
+  change({
+    requests: byId(requests, requestId),
+    orders: byId(orders, orderId),
+    settlements: byId(settlements, settledId),
+    offers: byId(offers, offerId),
   });
+  await Promise.all([...me.zones.map(({ zone }) => loadZone(zone)), loadBook()]);
+  change({ loaded: true });
+}
 
 async function loadZone(zone: string): Promise<void> {
   const { token } = state();
@@ -213,21 +224,49 @@ function lookAgain(request: string): void {
   soon();
 }
 
-function soon(): void {
-  if (isWaiting) return;
-  isWaiting = true;
-  setTimeout(() => void tried(lookAtDirty), TOGETHER_MS);
+function soon(afterMs = TOGETHER_MS): void {
+  if (!waiting) waiting = window.setTimeout(() => void look(), afterMs);
 }
 
-async function lookAtDirty(): Promise<void> {
-  isWaiting = false;
-  if (!state().loaded) return;
-  const requests = [...dirty];
-  const zones = [...dirtyZones];
+function clean(): void {
+  clearTimeout(waiting);
+  waiting = 0;
+  isAllDirty = false;
   dirty.clear();
   dirtyZones.clear();
-  if (requests.length > MOST_AT_ONCE) return loadAll();
-  await Promise.all([...requests.map(loadRequest), ...zones.map(loadZone)]);
+}
+
+/** Reads what is dirty; what the door could not answer stays dirty, and until it is read the page is not live. */
+async function look(): Promise<void> {
+  clearTimeout(waiting);
+  waiting = 0;
+  if (isLooking || !(state().loaded || isAllDirty)) return; // who looks looks again; at first, all will be read
+  const requests = [...dirty];
+  const zones = [...dirtyZones];
+  const all = isAllDirty || requests.length > MOST_AT_ONCE;
+  clean();
+  isLooking = true;
+  const status = await tried(() => (all ? loadAll() : Promise.all([...requests.map(loadRequest), ...zones.map(loadZone)])));
+  isLooking = false;
+  if (!state().token) return;
+  const isForGood = !all && status >= 400 && status < 500 && status !== 429;
+  if (status !== DONE && !isForGood) {
+    isAllDirty ||= all;
+    for (const request of requests) dirty.add(request);
+    for (const zone of zones) dirtyZones.add(zone);
+    if (state().link === "live") {
+      whenRead = "Caught up: what could not be read was read.";
+      change({ link: "catching up" });
+    }
+    clearTimeout(waiting);
+    waiting = 0;
+    soon(AGAIN_MS);
+  } else if (isAllDirty || dirty.size || dirtyZones.size) {
+    soon();
+  } else if (whenRead !== null) {
+    change({ link: "live", wholeAt: gridNow(), notice: whenRead });
+    whenRead = null;
+  }
 }
 
 /** A second went by: what the clock alone changes is looked at once its moment has passed. */
@@ -268,4 +307,6 @@ export async function act(path: string, body: unknown, headers: Record<string, s
   }
 }
 
-export const refresh = (request: string): Promise<void> => tried(() => loadRequest(request));
+export async function refresh(request: string): Promise<void> {
+  await tried(() => loadRequest(request));
+}
