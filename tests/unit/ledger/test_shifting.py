@@ -7,8 +7,9 @@ import pytest
 from gridsignal_schemas.messages import OrderState, ShiftConfirm, ShiftReserved
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
+from gridsignal_services.owning.due import subject_of
 from gridsignal_services.settlement.pinned import STANDARD_RULE
-from tests.builders import a_request_cancellation, an_area_registration, utc
+from tests.builders import a_request_cancellation, a_shift_release, an_area_registration, utc
 from tests.unit.ledger.market import OPERATORS_NAME
 from tests.unit.ledger.two_zones import COUNTERPART_W, FROM, SAME, THERE, TO, TwoZones
 
@@ -213,6 +214,12 @@ def test_a_shift_stays_one_however_often_it_is_shortened(there: str) -> None:
         zones.answer(zones.there, "UNAVAILABLE", available_w=0)
         zones.act()
         assert zones.here.order.ends_at == utc("18:20")
+
+
+def test_an_owner_that_has_passed_over_one_end_of_a_shift_still_tells_another() -> None:
+    ledger = TwoZones().target.ledger
+    ends = [a_shift_release(zone=THERE, ends_at=at) for at in (None, utc("18:30"), utc("18:20"))]
+    assert len({subject_of(ledger, release) for release in ends}) == len(ends)
 
 
 def test_work_moves_as_a_whole_or_not_at_all() -> None:
