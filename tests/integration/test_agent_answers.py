@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,33 @@ async def test_an_order_that_is_changed_before_it_is_answered_is_asked_again(tmp
         by_hand.close()
         here.clock.move_to(order.respond_by - timedelta(seconds=10))
         assert (await here.answers(order, "ACCEPTED")).revision == changed.revision
+
+
+async def test_what_was_said_to_an_earlier_revision_is_no_answer_to_the_next(tmp_path: Path) -> None:
+    async with site(tmp_path, "confirm") as here:
+        with closing(Kept(tmp_path / "state" / "agent.db")) as by_hand:
+            order = await here.ordered(4 * MW)
+            await here.says("Answer by")
+            assert by_hand.answer(order.order_id, "accept", "person:eve")
+            here.said.clear()
+            changed = here.fake.change(order, ends_at=order.starts_at + timedelta(minutes=30))
+            await here.says("Answer by")
+            assert by_hand.answer(order.order_id, "refuse", "person:eve")
+            here.clock.move_to(order.respond_by - timedelta(seconds=10))
+            assert (await here.answers(order, "REFUSED")).revision == changed.revision
+
+
+async def test_of_an_order_that_is_no_more_nothing_is_asked(tmp_path: Path) -> None:
+    async with site(tmp_path, "confirm") as here:
+        order = await here.ordered(4 * MW)
+        await here.says("Answer by")
+        here.fake.cancel_order(order)
+        other = await here.ordered(1 * MW)
+        await here.says(f"order {other.order_id}: 1000000 W")
+        with closing(Kept(tmp_path / "state" / "agent.db")) as by_hand:
+            assert [order_id for order_id, _, _ in by_hand.questions()] == [other.order_id]
+    with closing(Kept(tmp_path / "state" / "agent.db")) as by_hand:
+        assert by_hand.questions() == [], "who has stopped asks nothing"
 
 
 @pytest.mark.parametrize("mode", ["advise", "dry-run"])

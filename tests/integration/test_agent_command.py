@@ -62,12 +62,12 @@ async def test_a_typo_ends_with_two_and_its_line(tmp_path: Path) -> None:
 async def test_an_order_is_answered_by_hand_once(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text(CONFIG.format(url="ws://127.0.0.1:1"), "utf-8")
     kept = Kept(tmp_path / "state" / "agent.db")
-    kept.ask("order-1", "4000000 W LOAD_DECREASE", utc("17:05"))
+    kept.ask("order-1", 1, "4000000 W LOAD_DECREASE", utc("17:05"))
     listed = await asyncio.to_thread(ran, ("agent", "answer", "--config", "site.toml"), cwd=tmp_path)
     assert listed.out.startswith("order-1  4000000 W LOAD_DECREASE, until 2024-05-12T17:05:00Z")
     words = ("agent", "answer", "order-1", "accept", "--config", "site.toml")
     assert [(await asyncio.to_thread(ran, words, cwd=tmp_path)).code for _ in range(2)] == [0, 2]
-    answered = kept.answered("order-1")
+    answered = kept.answered("order-1", 1)
     assert answered is not None
     assert answered[0] == "accept"
     kept.close()

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import gridsignal
 from gridsignal.agent.actuators.simulated import Cluster, SimulatedActuator, SimulatedJob
+from gridsignal.agent.answering import Answers
+from gridsignal.agent.config import config_of
 from gridsignal.agent.following import Follower
 from gridsignal.agent.kept import Kept
 from gridsignal.agent.orders import Patience, Stage
+from gridsignal.agent.running import SiteAgent
 from gridsignal.agent.schedule import Manner, Stretch
+from gridsignal.testing import ManualClock
 from gridsignal_schemas.messages import DispatchOrder
 from gridsignal_schemas.values import MW
 from tests.builders import a_dispatch_order, utc
+from tests.integration.agent_site import CONFIG
 
 START, END = utc("18:00"), utc("18:45")
 MINUTE = timedelta(minutes=1)
@@ -32,9 +40,9 @@ class Site:
         self.kept = Kept(home / "agent.db")
         self.follower = self.again()
 
-    def again(self) -> Follower:
+    def again(self, actuator: SimulatedActuator | None = None) -> Follower:
         return Follower(
-            SimulatedActuator(self._cluster),
+            actuator or SimulatedActuator(self._cluster),
             None,
             self.kept,
             manner=Manner(restore_s=0),
@@ -105,3 +113,28 @@ async def test_who_starts_anew_goes_on_and_at_the_end_gives_all_back_without_the
         following.reported(followed.order.order_id, report, END)
     assert not following.orders
     assert not site.again().orders
+
+
+async def test_an_agent_that_ends_closes_what_is_open_towards_the_actuator(site: Site, tmp_path: Path) -> None:
+    closed, tries = asyncio.Event(), asyncio.Event()
+
+    class Open(SimulatedActuator):
+        async def aclose(self) -> None:
+            closed.set()
+
+    @asynccontextmanager
+    async def nowhere() -> AsyncIterator[gridsignal.Grid]:
+        tries.set()
+        await closed.wait()
+        raise gridsignal.Unreachable
+        yield
+
+    config = config_of(CONFIG.format(url="ws://127.0.0.1:1", home=tmp_path, mode="confirm").encode(), "site.toml")
+    follower = site.again(Open(tmp_path / "cluster.json"))
+    answers = Answers(config, follower, site.kept, print)
+    running = asyncio.create_task(SiteAgent(config, nowhere, follower, answers, None, print, ManualClock(START)).run())
+    await tries.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert closed.is_set()

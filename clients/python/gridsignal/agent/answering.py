@@ -5,6 +5,8 @@ Bounded: by who asks for it. When full: an order that the state has no room for 
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import gridsignal
@@ -65,13 +67,20 @@ class Answers:
         """What a person said to the order, and who; None where nobody answered in time."""
         last = order.respond_by - timedelta(seconds=self._config.orders.answer_s)
         said = f"{order.power_w} W {order.direction} from {order.starts_at:%Y-%m-%d %H:%MZ}"
-        self._kept.ask(order.order_id, said, last)
+        asked = (order.order_id, order.revision)
+        self._kept.ask(*asked, said, last)
         self._say(
             f"order {order.order_id}: {said}? Answer by {last:%H:%M:%SZ}: gridsignal agent answer {order.order_id}"
         )
-        while (found := self._kept.answered(order.order_id)) is None and grid.now() < last:
-            await grid.clock.sleep_until(min(last, grid.now() + _POLL))
-        self._kept.withdraw(order.order_id)
+        try:
+            while (found := self._kept.answered(*asked)) is None and grid.now() < last:
+                await grid.clock.sleep_until(min(last, grid.now() + _POLL))
+        except asyncio.CancelledError:
+            with suppress(StateFailed):
+                if self._kept.answered(*asked) is None:  # else it holds where the same is asked again
+                    self._kept.withdraw(*asked)
+            raise
+        self._kept.withdraw(*asked)
         return found or (None, None)
 
     async def observed(self, grid: gridsignal.Grid) -> Observed | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from gridsignal.agent.actuators import Actuator, ActuatorFailed, Observed
@@ -102,6 +103,11 @@ class Follower:
     async def observe(self, now: datetime) -> Observed:
         """What is in effect. Raises ActuatorFailed."""
         return await self._actuator.observe(now)
+
+    async def aclose(self) -> None:
+        """Ends what is open towards the actuator; leaves in effect what is."""
+        with suppress(ActuatorFailed):
+            await self._actuator.aclose()
 
     async def look(self, now: datetime) -> datetime | None:
         """Makes the schedule hold, reads back, asks the meter, and says what has changed by that.

@@ -27,7 +27,8 @@ _PATIENCE_S = 10.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS orders (order_id TEXT PRIMARY KEY, body TEXT NOT NULL, over_at TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS questions (
-    order_id TEXT PRIMARY KEY, said TEXT NOT NULL, respond_by TEXT NOT NULL, answer TEXT, who TEXT
+    order_id TEXT PRIMARY KEY, revision INTEGER NOT NULL, said TEXT NOT NULL, respond_by TEXT NOT NULL,
+    answer TEXT, who TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS readings (meter TEXT PRIMARY KEY, until TEXT NOT NULL) STRICT;
 """
@@ -77,11 +78,12 @@ class Kept:
 
     # --- questions to people -------------------------------------------------------------------------------------
 
-    def ask(self, order_id: str, said: str, respond_by: datetime) -> None:
-        """Puts a question, once."""
+    def ask(self, order_id: str, revision: int, said: str, respond_by: datetime) -> None:
+        """Puts a question about this revision, once; what was said of another one is gone."""
         with self._told():
-            row = (order_id, said, rfc3339(respond_by))
-            self._db.execute("INSERT OR IGNORE INTO questions VALUES (?, ?, ?, NULL, NULL)", row)
+            self._db.execute("DELETE FROM questions WHERE order_id = ? AND revision <> ?", (order_id, revision))
+            row = (order_id, revision, said, rfc3339(respond_by))
+            self._db.execute("INSERT OR IGNORE INTO questions VALUES (?, ?, ?, ?, NULL, NULL)", row)
 
     def answer(self, order_id: str, answer: Answer, who: str) -> bool:
         """A person's answer; False where nothing was asked, or it was answered before."""
@@ -92,10 +94,11 @@ class Kept:
             )
         return done.rowcount == 1
 
-    def answered(self, order_id: str) -> tuple[Answer, str] | None:
-        """What a person said, and who; None so far."""
+    def answered(self, order_id: str, revision: int) -> tuple[Answer, str] | None:
+        """What a person said to this revision, and who; None so far."""
         with self._told():
-            row = self._db.execute("SELECT answer, who FROM questions WHERE order_id = ?", (order_id,)).fetchone()
+            asked = "SELECT answer, who FROM questions WHERE order_id = ? AND revision = ?"
+            row = self._db.execute(asked, (order_id, revision)).fetchone()
         return None if row is None or row[0] is None else (row[0], row[1])
 
     def questions(self) -> list[tuple[str, str, str]]:
@@ -106,10 +109,10 @@ class Kept:
             )
             return rows.fetchall()
 
-    def withdraw(self, order_id: str) -> None:
+    def withdraw(self, order_id: str, revision: int) -> None:
         """The question is no more."""
         with self._told():
-            self._db.execute("DELETE FROM questions WHERE order_id = ?", (order_id,))
+            self._db.execute("DELETE FROM questions WHERE order_id = ? AND revision = ?", (order_id, revision))
 
     # --- readings ------------------------------------------------------------------------------------------------
 

@@ -81,6 +81,12 @@ class SiteAgent:
 
     async def run(self) -> None:
         """Until it is cancelled. Raises what no time heals, unless orders are in hand."""
+        try:
+            await self._live()
+        finally:
+            await self._follower.aclose()
+
+    async def _live(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow())
             tasks.create_task(self._listen_for_silence())
@@ -172,14 +178,14 @@ class SiteAgent:
                 case DispatchRequest() as request:
                     tasks.create_task(self._offer(grid, request))
                 case DispatchOrder(state=state) as order if state in ORDER_UNANSWERED:
-                    if (earlier := self._answering.get(order.order_id)) is not None:
-                        earlier.cancel()  # it was about an earlier revision
+                    self._ask_no_more(order.order_id)  # it was about an earlier revision
                     self._answering[order.order_id] = tasks.create_task(self._answer(grid, order))
                 case DispatchOrder(state=state, order_id=name) as order:
                     self._follower.hear(order, grid.now())
-                    if state not in _BINDING and (asked := self._answering.get(name)) is not None:
-                        asked.cancel()
+                    if state not in _BINDING:
+                        self._ask_no_more(name)
                 case gridsignal.OrderOver(order=order):
+                    self._ask_no_more(order.order_id)
                     self._follower.let_go(order.order_id, grid.now())
                 case OfferDecision(decision=decision, request_id=str(request_id)) if decision in _LOST_OFFERS:
                     self._promised.pop(request_id, None)
@@ -189,6 +195,10 @@ class SiteAgent:
                     pass
         except StateFailed as failed:
             self._say(str(failed))
+
+    def _ask_no_more(self, order_id: str) -> None:
+        if (asked := self._answering.get(order_id)) is not None:
+            asked.cancel()
 
     async def _listen_for_silence(self) -> None:
         """Whatever keeps the grid from being heard: no line, no connection at all, a conversation that failed."""
