@@ -202,6 +202,11 @@ NO_ZONE = [
     ["report", "matching", "--month", "2024-05"],
     ["request", "list"],
     ASK,
+    ["alert", "list"],
+    ["alert", "show", "a-1"],
+    ["alert", "ack", "a-1", "understood"],
+    ["alert", "clear", "a-1"],
+    ["alert", "create", "--kind", "other", "--action", "inform"],
     ["push", "prices.csv", "--dataset", "X", "--currency", "EUR", "--timezone", "UTC"],
 ]
 """Each command that asks a door about a zone."""
@@ -209,6 +214,8 @@ ELSEWHERE = {
     *(("audit", action) for action in ("export", "verify")),
     *(("settle", action) for action in ("run", "verify")),
     *(("ingest", action) for action in ("fetch", "parse", "record")),
+    *(("agent", action) for action in ("simulate", "study")),
+    ("events",),
     ("replay",),
 }
 """Commands whose zone is a feed's, a log's or a file's, of which no door says whose it is."""
@@ -233,7 +240,8 @@ async def test_a_zone_that_is_none_of_yours_is_wrong_usage_of_every_command(
     (tmp_path / "prices.csv").write_text("starts_at,price_per_mwh\n2026-01-01 00:00,1\n2026-01-01 01:00,2\n")
     monkeypatch.chdir(tmp_path)
     for words in NO_ZONE:
-        to = ["--ingest", stack.feeds_url] if words[0] == "push" else []
+        is_fed = words[0] == "push" or words[:2] in (["alert", "clear"], ["alert", "create"])
+        to = ["--ingest", stack.feeds_url] if is_fed else []
         left = await typed(*words, "--zone", "XX", "--token-file", "token", *to)
         assert (left.code, left.out) == (2, ""), words
         where = "XX X 2026-01-01T00:00:00Z: /zone" if words[0] == "push" else "--zone"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import structlog
 
 from gridsignal.__main__ import run
 
@@ -32,6 +34,8 @@ def typing_at(where: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, capsys:
     """Runs words of a command to their end, as the data center that has the site fra-1; `where` as `connect` has it."""
     for name, value in ({**where, "site": "fra-1"}).items():
         monkeypatch.setenv(f"GRIDSIGNAL_{name.upper()}", value)
+    # doors beside it in this process: what they log is no part of its answer
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
     async def typed(*words: str) -> Left:
         capsys.readouterr()

@@ -60,7 +60,7 @@ WORDS = {
     "acknowledge_within_s": "--acknowledge-within",
     "apply_within_s": "--apply-within",
 }
-CLEARED = {"": "ALERT_ID", "alert_id": "ALERT_ID", "zone": "--zone", "provider": "--provider"}
+CLEARED = {"": "ALERT_ID", "alert_id": "ALERT_ID", "zone": "--zone", "zones": "--zone", "provider": "--provider"}
 _LEVELS = {"INFORM": 1, "PREPARE": 2}
 """Without `--level`; all others are of level 3."""
 _ANSWERED = {"SHED": timedelta(minutes=1), "HOLD": timedelta(minutes=1)}

@@ -46,7 +46,7 @@ async def test_ones_own_orders_say_where_a_request_stands(
         assert [view["request"]["request_id"] for view in found] == told
     assert (await other.get("/v1/requests", params={"state": "OVER"})).json()["requests"] == []
     left = await typed("request", "book", name)
-    assert left.code == 1
+    assert (left.code, left.out) == (1, "")
     assert left.err.startswith(f"gridsignal: the book of request {name} is for tso-north, who asked, alone; ")
     assert "or you may not see it" in (await typed("request", "book", "nobodys")).err
     await typed("respond", "refuse", order_id)
