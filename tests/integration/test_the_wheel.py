@@ -72,7 +72,7 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_a_clean_environment_with_the_base_install_imports_the_sdk(clean: Path, tmp_path: Path) -> None:
     told = json.loads(run(clean / "python", "-W", "error", "-c", PROGRAM, cwd=tmp_path))
-    assert told["topics"] == 5
+    assert told["topics"] == 7
     assert "gridsignal_services" not in told["modules"]
     listed = json.loads(run(clean / "python", *PIP, "list", "--format=json", cwd=tmp_path))
     installed = {row["name"].lower() for row in listed}
