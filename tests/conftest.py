@@ -45,6 +45,9 @@ EDGES = {
 RAN_ON = pytest.StashKey[dict[str, str]]()
 """What a fixture that starts an outside service says about it: {"Kafka": "4.3.1, started by the tests"}."""
 
+FOUND = pytest.StashKey[dict[str, str]]()
+"""The environment before a test."""
+
 settings.register_profile("here", deadline=None, max_examples=ALL)  # a busy machine is not a slow program
 settings.register_profile("ci", deadline=None, max_examples=ALL, derandomize=True, print_blob=True)
 settings.register_profile("quick", deadline=None, max_examples=QUICK, derandomize=True)  # `make unit`
@@ -75,6 +78,29 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; what tests start is interrupted
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[RAN_ON] = {}
+
+
+def environment() -> dict[str, str]:
+    """As programs see it; the one name in it is pytest's own, and changes with each test."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    item.stash[FOUND] = environment()
+    yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """A test that leaves another environment than it found has failed: the next ones in its process would read it."""
+    yield
+    found, left = item.stash[FOUND], environment()
+    os.environ |= found
+    for name in left.keys() - found:
+        del os.environ[name]
+    changed = sorted(name for name in found.keys() | left if found.get(name) != left.get(name))
+    assert not changed, f"changed in the environment, and left so: {', '.join(changed)}"
 
 
 @pytest.fixture(autouse=True)

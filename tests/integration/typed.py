@@ -30,12 +30,16 @@ class Left:
 Typed = Callable[..., Coroutine[Any, Any, Left]]
 
 
+def unlogged() -> None:
+    """Doors in the process of a command are silent: what they log is no part of its answer."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
 def typing_at(where: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typed:
     """Runs words of a command to their end, as the data center that has the site fra-1; `where` as `connect` has it."""
     for name, value in ({**where, "site": "fra-1"}).items():
         monkeypatch.setenv(f"GRIDSIGNAL_{name.upper()}", value)
-    # doors beside it in this process: what they log is no part of its answer
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    unlogged()
 
     async def typed(*words: str) -> Left:
         capsys.readouterr()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,13 +60,12 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(kafka: Brokers, schema_registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def cluster(kafka: Brokers, schema_registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     made = Cluster(kafka, schema_registry, tmp_path / "here")
     (tmp_path / "here").mkdir()
-    with monkeypatch.context() as environment:
-        for name, value in made.settings.items():
-            environment.setenv(name, value)
-        yield made
+    for name, value in made.settings.items():
+        monkeypatch.setenv(name, value)
+    return made
 
 
 def test_a_log_on_kafka_is_verified_proved_and_exported(

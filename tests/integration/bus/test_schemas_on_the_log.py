@@ -135,7 +135,7 @@ def test_a_registry_that_is_not_the_logs_own_is_refused(
     assert register(kafka, schema_registry, strange) == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert "expected SpotPrice, got MeterReading" in told.err
+    assert f"expected SpotPrice, got {SUBJECTS[-1].rpartition('.')[2]}" in told.err
 
 
 def test_a_log_that_is_not_there_yet_is_no_obstacle(

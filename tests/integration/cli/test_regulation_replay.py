@@ -12,6 +12,7 @@ import pytest
 from gridsignal import MW
 from gridsignal.__main__ import main
 from tests.integration.dispatch.conftest import Day, day
+from tests.integration.typed import unlogged
 from tests.patience import SOON_S
 
 __all__ = ["day"]
@@ -20,6 +21,7 @@ __all__ = ["day"]
 async def test_a_recorded_signal_is_sent_at_its_own_pace(
     day: Day, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    unlogged()
     order = await day.order()
     await day.clock.move_to(order.starts_at + timedelta(minutes=1))
     monkeypatch.setenv("GRIDSIGNAL_TOKEN", day.stack.token("operator", "tso-north"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx2
 import pytest
@@ -24,6 +25,8 @@ from tests.integration.dispatch.test_asking import ask
 from tests.patience import SOON_S
 
 DAY = timedelta(days=1)
+LOCAL = ZoneInfo("Europe/Berlin")
+"""A day before is the same hours of its clock, whatever its offset from UTC was."""
 METHOD = "high-5-of-10"
 
 
@@ -51,7 +54,7 @@ async def test_with_enough_of_it_the_days_are_named(
     stack: Stack, operator: httpx2.AsyncClient, caller: Caller, body: dict[str, Any]
 ) -> None:
     request_id = await asked(stack, operator, body)
-    starts_at, ends_at = (datetime.fromisoformat(body[name]) for name in ("starts_at", "ends_at"))
+    starts_at, ends_at = (datetime.fromisoformat(body[name]).astimezone(LOCAL) for name in ("starts_at", "ends_at"))
     for back in range(1, 60):
         await metered(stack, starts_at - back * DAY, ends_at - back * DAY, seq=back)
     acme, told = caller("participant", "acme-ai"), dict[str, Any]()
@@ -95,6 +98,7 @@ async def test_who_offers_by_hand_is_warned_before_the_offer_is_made(
 
 
 async def metered(stack: Stack, starts_at: datetime, ends_at: datetime, seq: int) -> None:
+    starts_at, ends_at = starts_at.astimezone(UTC), ends_at.astimezone(UTC)
     reading: MeterReading = a_meter_reading(starts_at=starts_at, ends_at=ends_at, import_w=36 * MW, seq=seq)
     principal = f"participant:{reading.participant}"
     await publish(stack.log, Codec.from_lock(), reading, principal=principal, source="/tests")

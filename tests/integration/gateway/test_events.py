@@ -248,7 +248,7 @@ async def test_an_organisation_polls_so_often_at_once_and_others_as_before(tmp_p
     ("query", "status", "word"),
     [
         ("", 400, "stream"),
-        ("stream=regulation", 404, "regulation"),
+        ("stream=weather", 404, "weather"),
         ("stream=prices&zones=GB", 403, "zone"),
         ("stream=prices&zone=DE-LU", 400, "zone"),
         ("stream=prices&zones=DE-LU&zones=FR", 400, "zones"),
