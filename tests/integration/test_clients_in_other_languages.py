@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,23 @@ def node() -> list[str]:
     return [found, "--no-warnings", *(["--experimental-websocket"] if major < 22 else [])]
 
 
-async def test_a_client_in_javascript_offers_accepts_and_resumes() -> None:
-    words = [*node(), str(CLIENTS / "javascript" / "follow.mjs")]
+def javascript(_folder: Path) -> list[str]:
+    return [*node(), str(CLIENTS / "javascript" / "follow.mjs")]
+
+
+def go(folder: Path) -> list[str]:
+    """The client in Go, built; a first time all it stands on, which takes a while."""
+    if (found := shutil.which("go")) is None:
+        pytest.skip("needs Go 1.23 or newer")
+    program = str(folder / "follow")
+    without_c = os.environ | {"CGO_ENABLED": "0"}  # else a C compiler is needed, too
+    subprocess.run([found, "build", "-o", program, "."], cwd=CLIENTS / "go", env=without_c, check=True, timeout=300)
+    return [program]
+
+
+@pytest.mark.parametrize("language", [javascript, go])
+async def test_a_client_offers_accepts_and_resumes(language: Callable[[Path], list[str]], tmp_path: Path) -> None:
+    words = await asyncio.to_thread(language, tmp_path)
     async with FakeGrid() as fake, asyncio.timeout(SOON_S):
         environment = os.environ | {"GRIDSIGNAL_URL": fake.url, "GRIDSIGNAL_TOKEN": fake.token}
         program = await asyncio.create_subprocess_exec(*words, stdout=PIPE, stderr=STDOUT, env=environment)
