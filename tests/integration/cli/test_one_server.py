@@ -121,7 +121,7 @@ def test_a_service_manager_hears_that_it_is_ready_alive_and_stopping(tmp_path: P
 
 def test_the_page_starts_it(tmp_path: Path, authority: Authority) -> None:
     """The line without systemd, with addresses and files that are here."""
-    (line,) = (block for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "gridsignal up" in block)
+    (line,) = (block for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "gridsignal up --dir" in block)
     said = dict(re.findall(r"(GRIDSIGNAL_\w+)=(\S+)", line))
     assert said["GRIDSIGNAL_HOST"] == "0.0.0.0"
     with served(tmp_path, authority, GRIDSIGNAL_HOST="127.0.0.1") as stack:
