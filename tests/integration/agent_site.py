@@ -36,6 +36,8 @@ verify_s = 120
 [actuator]
 kind = "simulated"
 file = "{home}/cluster.json"
+[metrics]
+port = 0
 [meter.source]
 kind = "csv"
 file = "{home}/power.csv"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,11 @@ async def test_it_runs_beside_a_check_until_it_is_stopped_and_ends_in_order(fake
         process.send_signal(signal.SIGTERM)
         rest = await process.stderr.read()
         assert (await process.wait(), b"stopped" in rest, b"Traceback" in rest) == (0, True, False)
+
+
+async def test_a_permit_is_written_down_for_the_agent(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text(CONFIG.format(url="ws://127.0.0.1:1"), "utf-8")
+    done = await asyncio.to_thread(ran, ("agent", "permit", "--config", "site.toml"), cwd=tmp_path)
+    assert done.code == 0, done
+    with closing(Kept(tmp_path / "state" / "agent.db")) as kept:
+        assert [kept.take_permit(), kept.take_permit()] == [True, False]

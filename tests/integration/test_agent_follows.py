@@ -5,29 +5,39 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 import gridsignal
 from gridsignal.agent.actuators.simulated import Cluster, SimulatedActuator, SimulatedJob
 from gridsignal.agent.answering import Answers
-from gridsignal.agent.config import config_of
+from gridsignal.agent.config import Mode, config_of
+from gridsignal.agent.contact import GridContact
 from gridsignal.agent.following import Follower
+from gridsignal.agent.headroom import headroom
 from gridsignal.agent.kept import Kept
+from gridsignal.agent.metrics import page, served
 from gridsignal.agent.orders import Patience, Stage
 from gridsignal.agent.running import SiteAgent
 from gridsignal.agent.schedule import Manner, Stretch
+from gridsignal.agent.web import exchange
+from gridsignal.errors import UsageError
+from gridsignal.failsafe import FailsafeProfile
 from gridsignal.testing import ManualClock
 from gridsignal_schemas.messages import DispatchOrder
 from gridsignal_schemas.values import MW
 from tests.builders import a_dispatch_order, utc
 from tests.integration.agent_site import CONFIG
+from tests.patience import SOON_S
 
 START, END = utc("18:00"), utc("18:45")
 MINUTE = timedelta(minutes=1)
+FAILSAFE = FailsafeProfile(heartbeat_s=60, limit_w=4 * MW, minimum_s=3600, spread_s=600)
+FREE = START + MINUTE + timedelta(seconds=3600 + 300)
 
 
 class Site:
@@ -38,9 +48,10 @@ class Site:
         jobs = [SimulatedJob(name="train", power_w=10 * MW)]
         self._cluster.write_text(Cluster(jobs=jobs).model_dump_json(), "utf-8")
         self.kept = Kept(home / "agent.db")
+        self.said: list[str] = []
         self.follower = self.again()
 
-    def again(self, actuator: SimulatedActuator | None = None) -> Follower:
+    def again(self, actuator: SimulatedActuator | None = None, now: datetime = START) -> Follower:
         return Follower(
             actuator or SimulatedActuator(self._cluster),
             None,
@@ -50,7 +61,8 @@ class Site:
             window_s=60,
             baseline=lambda now: [Stretch(now, now + 100 * MINUTE, 10 * MW)],
             moves=True,
-            say=lambda _: None,
+            contact=GridContact(FAILSAFE, self.kept, now, self.said.append, draw=lambda: 0.5),
+            say=self.said.append,
         )
 
     def shed_w(self, at: Any) -> int:
@@ -78,12 +90,93 @@ async def test_a_silent_grid_lets_go_of_what_says_restore_and_of_nothing_else(si
     site.follower.hear(an_order(order_id="complete", on_comms_loss="COMPLETE", power_w=3 * MW), START)
     await site.follower.look(START)
     assert site.shed_w(START) == 7 * MW
-    site.follower.is_lost = True
-    await site.follower.look(START + MINUTE)
-    assert site.shed_w(START + MINUTE) == 3 * MW
-    site.follower.is_lost = False
+    lost = START + MINUTE
+    assert site.follower.contact.look(lost)
+    await site.follower.look(lost)
+    assert site.shed_w(lost) == 6 * MW, "3 MW of the order, and down to the limit of 4 MW"
+    site.follower.contact.heard(START + 2 * MINUTE)
     await site.follower.look(START + 2 * MINUTE)
     assert site.shed_w(START + 2 * MINUTE) == 7 * MW
+
+
+async def test_a_silent_grid_holds_what_says_hold_until_it_is_heard(site: Site) -> None:
+    site.follower.hear(an_order(order_id="hold", on_comms_loss="HOLD", power_w=8 * MW), START)
+    await site.follower.look(START)
+    site.follower.contact.look(END)
+    for moment in (END, END + MINUTE):
+        await site.follower.look(moment)
+        assert site.shed_w(moment) == 8 * MW
+    site.follower.contact.heard(END + MINUTE)
+    await site.follower.look(END + MINUTE)
+    assert site.shed_w(END + MINUTE) == 6 * MW, "the failsafe's limit holds on"
+    assert [report.report for _, report in site.follower.reports()] == ["COMPLETED"]
+
+
+async def test_the_failsafe_limits_takes_nothing_from_orders_and_outlives_the_agent(site: Site) -> None:
+    site.follower.hear(an_order(power_w=2 * MW), START)
+    lost = START + MINUTE
+    site.follower.contact.look(lost)
+    await site.follower.look(lost)
+    assert site.shed_w(lost) == 6 * MW
+    assert [followed.stage for followed in site.follower.orders.values()] == [Stage.APPLIED]
+    last = FREE - MINUTE / 2
+    anew = site.again(now=last)
+    anew.contact.heard(last)
+    await anew.look(last)
+    assert site.shed_w(last) == 6 * MW, "hearing the grid again ends nothing"
+    anew.contact.look(FREE)
+    await anew.look(FREE)
+    assert site.shed_w(FREE) == 0
+    limited = "at most 4000000 W are drawn, to 2024-05-12T19:06:00Z or a permit"
+    silent = f"the grid is silent since 2024-05-12T18:00:00Z: orders go by their on_comms_loss; {limited}"
+    told = [line for line in site.said if line.startswith("the ")]
+    assert told == [silent, silent, f"the grid is heard again; {limited}", "the failsafe is over"]
+
+
+async def test_a_permit_lets_a_site_return_once(site: Site) -> None:
+    site.kept.permit("person:ann")
+    site.follower.contact.look(START)
+    for loss in (START + MINUTE, START + 10 * MINUTE):
+        site.follower.contact.look(loss)
+        await site.follower.look(loss)
+        assert site.shed_w(loss) == 6 * MW, "a permit from before is none"
+        site.kept.permit("person:ann")
+        site.follower.contact.look(loss + MINUTE / 2)
+        await site.follower.look(loss + MINUTE / 2)
+        assert site.shed_w(loss + MINUTE / 2) == 0
+
+
+async def test_the_page_of_metrics_says_what_is_asked_applied_and_left(site: Site) -> None:
+    site.follower.hear(an_order(), START)
+    await site.follower.look(START)
+    now = START + MINUTE / 2
+    room = headroom(
+        site.follower.seen and site.follower.seen.observed, site.follower.schedule(now), now, longest_s=None
+    )
+    async with served("127.0.0.1", 0, lambda: page(site.follower, Mode.AUTOMATIC, room, now)) as port:
+        status, said = await exchange(f"http://127.0.0.1:{port}/metrics", timeout_s=SOON_S)
+        assert (await exchange(f"http://127.0.0.1:{port}/", timeout_s=SOON_S))[0] == 404
+        with pytest.raises(UsageError, match="can't be listened on"):
+            async with served("127.0.0.1", port, str):
+                pass
+    found = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(said.decode())
+        for sample in family.samples
+        if not sample.labels
+    }
+    assert status == 200
+    assert found == {
+        "gridsignal_agent_silence_seconds": 30,
+        "gridsignal_agent_reports_owed": 1,
+        "gridsignal_agent_look_age_seconds": 30,
+        "gridsignal_agent_asked_watts": 4 * MW,
+        "gridsignal_agent_actuator_answers": 1,
+        "gridsignal_agent_applied_watts": 4 * MW,
+    }
+    assert b'gridsignal_agent_orders{stage="APPLIED"} 1\n' in said
+    assert b'gridsignal_agent_headroom_watts{direction="shed",notice_s="0",duration_s="900"} 6000000\n' in said
+    assert b'gridsignal_agent_headroom_watts{direction="shed",notice_s="3600",duration_s="900"} 10000000\n' in said
 
 
 async def test_an_actuator_that_does_not_answer_is_told_once_it_had_its_time(site: Site) -> None:

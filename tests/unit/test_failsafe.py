@@ -88,3 +88,33 @@ def test_an_order_says_itself_what_becomes_of_it_and_else_the_profile_does() -> 
     failsafe = Failsafe(FailsafeProfile(60, 0, 600, OnCommsLoss.RESTORE), NOW, lambda: 0.0)
     assert failsafe.of(a_dispatch_order(on_comms_loss="HOLD")) is OnCommsLoss.HOLD
     assert failsafe.of(a_dispatch_order(on_comms_loss="UNKNOWN")) is OnCommsLoss.RESTORE
+
+
+@given(PROFILES, st.floats(0, 1), EVENTS, st.integers(0, 7200))
+def test_who_starts_anew_with_what_was_kept_decides_the_same(
+    profile: FailsafeProfile, drawn: float, events: list[tuple[int, str]], later_s: int
+) -> None:
+    failsafe, at_s = Failsafe(profile, NOW, lambda: drawn), 0
+    for step_s, event in events:
+        at_s += step_s
+        getattr(failsafe, "at" if event == "look" else event)(NOW + after(at_s))
+        anew = Failsafe(profile, NOW + after(at_s), lambda: drawn, failsafe.state)
+        assert anew.at(NOW + after(at_s)) == failsafe.at(NOW + after(at_s))
+    hour = timedelta(hours=1)
+    other = Failsafe(profile, NOW + after(at_s) + hour, lambda: drawn, failsafe.state.later(hour))
+    at = NOW + after(at_s + later_s)
+    assert other.at(at + hour).contact is failsafe.at(at).contact
+
+
+@given(PROFILES, EVENTS)
+def test_it_is_silent_from_the_heartbeats_limit_on_until_it_is_heard(
+    profile: FailsafeProfile, events: list[tuple[int, str]]
+) -> None:
+    failsafe, at_s, heard_s = Failsafe(profile, NOW, lambda: 0.5), 0, 0
+    for step_s, event in events:
+        at_s += step_s
+        assert failsafe.at(NOW + after(at_s)).is_silent == (at_s - heard_s >= profile.heartbeat_s)
+        if event != "look":
+            getattr(failsafe, event)(NOW + after(at_s))
+            heard_s = at_s
+            assert not failsafe.at(NOW + after(at_s)).is_silent

@@ -36,8 +36,8 @@ class FailsafeProfile:
 
     heartbeat_s: int
     """So long a silence is lost contact."""
-    limit_w: int
-    """What the site then takes from the grid at most, in watts."""
+    limit_w: int | None
+    """What the site then takes from the grid at most, in watts; None: nothing was agreed, and orders alone matter."""
     minimum_s: int
     """For how long at least."""
     orders: OnCommsLoss = OnCommsLoss.COMPLETE
@@ -55,17 +55,40 @@ class FailsafeDecision:
     """The failsafe limit, in watts taken from the grid; None: no limit of this kind."""
     until: datetime | None
     """When it changes if nothing happens; None: only when the grid is heard."""
+    is_silent: bool
+    """The grid has not been heard for the heartbeat's limit: orders go by their `on_comms_loss`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailsafeState:
+    """Where a site stands, as it is kept over a restart of its controller."""
+
+    contact: Contact
+    heard_at: datetime
+    free_at: datetime
+    """When it returns by itself, of a FAILSAFE."""
+
+    def later(self, by: timedelta) -> FailsafeState:
+        """The same by another clock."""
+        return FailsafeState(self.contact, self.heard_at + by, self.free_at + by)
 
 
 class Failsafe:
     """Where one site stands. Times that go back are taken as the latest that was told."""
 
-    def __init__(self, profile: FailsafeProfile, now: datetime, draw: Callable[[], float]) -> None:
-        """Heard now. `draw` gives a number from 0 to 1 for each loss, such as random.random."""
+    def __init__(
+        self, profile: FailsafeProfile, now: datetime, draw: Callable[[], float], state: FailsafeState | None = None
+    ) -> None:
+        """As it was kept, or heard now. `draw` gives a number from 0 to 1 for each loss, such as random.random."""
         self._profile, self._draw = profile, draw
-        self._now = self._heard_at = now
-        self._contact = Contact.HEARD
-        self._free_at = now
+        kept = state or FailsafeState(Contact.HEARD, now, now)
+        self._now = now
+        self._contact, self._heard_at, self._free_at = kept.contact, min(kept.heard_at, now), kept.free_at
+
+    @property
+    def state(self) -> FailsafeState:
+        """What to keep over a restart."""
+        return FailsafeState(self._contact, self._heard_at, self._free_at)
 
     def heard(self, now: datetime) -> None:
         """The grid was heard: its log has answered. That alone ends no failsafe."""
@@ -82,13 +105,14 @@ class Failsafe:
     def at(self, now: datetime) -> FailsafeDecision:
         """What holds now."""
         self._advance(now)
+        is_silent = self._now >= self._lost_at
         match self._contact:
             case Contact.HEARD:
-                return FailsafeDecision(self._contact, None, self._lost_at)
+                return FailsafeDecision(self._contact, None, self._lost_at, is_silent)
             case Contact.FAILSAFE:
-                return FailsafeDecision(self._contact, self._profile.limit_w, self._free_at)
+                return FailsafeDecision(self._contact, self._profile.limit_w, self._free_at, is_silent)
             case Contact.ALONE:
-                return FailsafeDecision(self._contact, None, None)
+                return FailsafeDecision(self._contact, None, None, is_silent)
 
     def of(self, order: DispatchOrder) -> OnCommsLoss:
         """What becomes of an order while the contact is lost: as it says itself, else as the profile says."""

@@ -12,7 +12,8 @@ from datetime import timedelta
 import gridsignal
 from gridsignal.agent.actuators import ActuatorFailed, Observed
 from gridsignal.agent.config import Config, Mode
-from gridsignal.agent.following import Follower, Say
+from gridsignal.agent.contact import Say
+from gridsignal.agent.following import Follower
 from gridsignal.agent.kept import Answer, Kept, StateFailed
 from gridsignal.agent.offering import possible_w
 from gridsignal_schemas.messages import DispatchOrder

@@ -27,7 +27,8 @@ from gridsignal.agent.config import (
     Simulated,
     Webhook,
 )
-from gridsignal.agent.following import Follower, Say
+from gridsignal.agent.contact import GridContact, Say
+from gridsignal.agent.following import Follower
 from gridsignal.agent.kept import Kept
 from gridsignal.agent.meters import Meter
 from gridsignal.agent.meters.csv_file import CsvMeter
@@ -129,6 +130,7 @@ def agent_of(config: Config, connect: Connect, say: Say, clock: Clock | None = N
     """The agent, with its state open for as long as the block runs. Raises StateFailed."""
     kept = Kept(config.state / "agent.db")
     try:
+        ours = clock or GatewayClock()
         meter = None if config.meter is None else meter_of(config.meter)
 
         def baseline(now: datetime) -> Sequence[Stretch]:
@@ -144,13 +146,12 @@ def agent_of(config: Config, connect: Connect, say: Say, clock: Clock | None = N
             window_s=60 if config.meter is None else config.meter.window_s,
             baseline=baseline,
             moves=config.mode in (Mode.AUTOMATIC, Mode.CONFIRM),
+            contact=GridContact(config.failsafe.profile, kept, ours.now(), say),
             say=say,
         )
         readings = None
         if meter is not None and config.meter is not None and config.meter.report:
             readings = Readings(meter, config.meter, kept, say)
-        yield SiteAgent(
-            config, connect, follower, Answers(config, follower, kept, say), readings, say, clock or GatewayClock()
-        )
+        yield SiteAgent(config, connect, follower, Answers(config, follower, kept, say), readings, say, ours)
     finally:
         kept.close()

@@ -17,6 +17,7 @@ from gridsignal.agent.meters import Meter
 from gridsignal.agent.running import Connect
 from gridsignal.clock import wall
 from gridsignal.errors import GridsignalError
+from gridsignal_schemas.values import rfc3339
 
 
 class Finding(NamedTuple):
@@ -58,7 +59,9 @@ async def _tried(what: str, look: Callable[[], Awaitable[str]]) -> Finding:
 async def _state(config: Config) -> str:
     kept = Kept(config.state / "agent.db")
     try:
-        return f"{config.state}, {len(kept.orders())} orders in hand"
+        stood = kept.contact()
+        contact = "" if stood is None else f", contact {stood.contact}, the grid answered {rfc3339(stood.heard_at)}"
+        return f"{config.state}, {len(kept.orders())} orders in hand{contact}"
     finally:
         kept.close()
 

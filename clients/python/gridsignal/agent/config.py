@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gridsignal.agent.actuators.command import faults_of
 from gridsignal.agent.config_faults import fault_in
@@ -21,7 +21,8 @@ from gridsignal.agent.orders import Patience
 from gridsignal.agent.schedule import Manner
 from gridsignal.agent.web import address
 from gridsignal.errors import UsageError
-from gridsignal_schemas.messages import Workload
+from gridsignal.failsafe import FailsafeProfile
+from gridsignal_schemas.messages import OnCommsLoss, Workload
 from gridsignal_schemas.values import MAX_POWER_W, Identifier
 
 MAX_FILE = 1024 * 1024
@@ -218,8 +219,6 @@ class OrdersTable(_Table):
     """How long before respond_by a person's silence refuses."""
     look_s: Period = 5
     """How often the actuator is read back."""
-    lost_s: Annotated[int, Field(ge=10, le=_DAY_S)] = 300
-    """Silence of the grid after which orders that say RESTORE are let go of."""
     partly: bool = True
     """Accept what is possible of an order; else refuse it."""
 
@@ -230,6 +229,35 @@ class OrdersTable(_Table):
     @property
     def patience(self) -> Patience:
         return Patience(self.apply_s, self.verify_s, self.tolerance)
+
+
+class FailsafeTable(_Table):
+    """What the site does that no longer hears the grid, as its operator's registry has it."""
+
+    heartbeat_s: Annotated[int, Field(ge=10, le=_DAY_S)] = 300
+    """So long a silence is lost contact."""
+    limit_w: Watts | None = None
+    """What the site then draws at most; without it nothing is limited, and orders alone go by their on_comms_loss."""
+    minimum_s: Seconds = 7200
+    """How long the limit holds at least."""
+    spread_s: Seconds = 600
+    """The site returns within so long after that, at random."""
+    orders: Literal["HOLD", "COMPLETE", "RESTORE"] = "COMPLETE"
+    """What becomes of an order that does not say so itself."""
+
+    @property
+    def profile(self) -> FailsafeProfile:
+        return FailsafeProfile(
+            self.heartbeat_s, self.limit_w, self.minimum_s, OnCommsLoss(self.orders), spread_s=self.spread_s
+        )
+
+
+class MetricsTable(_Table):
+    """Where Prometheus reads how the agent does."""
+
+    port: Annotated[int, Field(ge=0, le=65_535)]
+    """0: one that is free, which is told at the start."""
+    host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
 
 
 class Config(_Table):
@@ -248,6 +276,14 @@ class Config(_Table):
     baseline: Baseline | None = None
     offers: Offers | None = None
     orders: OrdersTable = OrdersTable()
+    failsafe: FailsafeTable = FailsafeTable()
+    metrics: MetricsTable | None = None
+
+    @model_validator(mode="after")
+    def _holds(self) -> Config:
+        if self.failsafe.limit_w is not None and self.baseline is None:
+            raise ValueError("expected a [baseline] beside failsafe.limit_w, got none: a limit is kept against it")
+        return self
 
 
 _KINDS: dict[str, type[BaseModel]] = {

@@ -6,11 +6,13 @@ Bounded: by what the state keeps. When full: a further order is not taken on. Co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from gridsignal.agent.actuators import Actuator, ActuatorFailed, Observed
+from gridsignal.agent.contact import GridContact, Say
 from gridsignal.agent.kept import Kept
 from gridsignal.agent.meters import Meter, MeterFailed
 from gridsignal.agent.orders import (
@@ -26,13 +28,22 @@ from gridsignal.agent.orders import (
     shares,
     told,
 )
-from gridsignal.agent.schedule import Manner, Schedule, Slot, Stretch, net
-from gridsignal_schemas.messages import DispatchOrder, OnCommsLoss
+from gridsignal.agent.schedule import Commitment, Manner, Schedule, Slot, Stretch, net
+from gridsignal_schemas.messages import DispatchOrder
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 from gridsignal_schemas.values import rfc3339
 
-Say = Callable[[str], None]
-"""Tells a person one line."""
+
+class Seen(NamedTuple):
+    """What a look found."""
+
+    at: datetime
+    slot: Slot | None
+    """What is asked of the site then."""
+    observed: Observed | None
+    """What the actuator reads back; None where it does not answer."""
+    drawn_w: int | None
+    """What the meter shows of a time in which the same held; None where it is not known."""
 
 
 class Follower:
@@ -49,9 +60,10 @@ class Follower:
         window_s: int,
         baseline: Callable[[datetime], Sequence[Stretch]],
         moves: bool,
+        contact: GridContact,
         say: Say,
     ) -> None:
-        self._actuator, self._meter, self._kept = actuator, meter, kept
+        self._actuator, self._meter, self._kept, self.contact = actuator, meter, kept, contact
         self._manner, self._patience, self._window = manner, patience, timedelta(seconds=window_s)
         self._baseline, self._moves, self._say = baseline, moves, say
         self._steady: tuple[Slot | None, int | None, datetime] | None = None
@@ -59,8 +71,8 @@ class Follower:
         self.orders: dict[str, Followed] = kept.orders()
         """By id, those that are not over and those of which the grid has still to hear something."""
         self.changed, self.owed = asyncio.Event(), asyncio.Event()
-        self.is_lost = False
-        """Whether the grid has not been heard of for long: orders that say RESTORE are let go of."""
+        self.seen: Seen | None = None
+        """What the last look found."""
 
     # --- what the grid says --------------------------------------------------------------------------------------
 
@@ -97,8 +109,7 @@ class Follower:
 
     def schedule(self, now: datetime, *, without: str | None = None) -> Schedule:
         """What the site holds itself to from now on; without one of its orders."""
-        bound = (commitment_of(each) for name, each in self.orders.items() if name != without and not self._lost(each))
-        return net(filter(None, bound), now, manner=self._manner, baseline=self._baseline(now))
+        return self._net([*self._bound(now, without), self.contact.limit], now)
 
     async def observe(self, now: datetime) -> Observed:
         """What is in effect. Raises ActuatorFailed."""
@@ -118,22 +129,30 @@ class Follower:
         slot = schedule.at(now)
         observed = await self._reconcile(schedule, now)
         drawn_w = await self._drawn_w(slot, observed, now)
-        wanted_w = slot.shed_w if slot is not None else 0
-        cap_w = slot.cap_w if slot is not None else None
-        running = list(self.orders.values())
-        at_meter = None if drawn_w is None or cap_w is None else shares(drawn_w - cap_w, running, now)
-        missing_w = wanted_w if observed is None else wanted_w - observed.shed_w
-        applied = at_meter if observed is None and at_meter is not None else shares(missing_w, running, now)
+        self.seen = Seen(now, slot, observed, drawn_w)
+        self._judge(now)
+        ends = [each.order.ends_at for each in self.orders.values()]
+        return min((at for at in (schedule.changes_after(now), *ends) if at and at > now), default=None)
+
+    def _judge(self, now: datetime) -> None:
+        """Where each order stands by what was seen: what the failsafe's limit asks beyond orders none of them lacks."""
+        seen = self.seen
+        assert seen is not None
+        asked = self._net(self._bound(now), now).at(now)
+        wanted_w, cap_w = (0, None) if asked is None else (asked.shed_w, asked.cap_w)
+        running = [self._as_held(each) for each in self.orders.values()]
+        at_meter = None if seen.drawn_w is None or cap_w is None else shares(seen.drawn_w - cap_w, running, now)
+        missing_w = wanted_w if seen.observed is None else wanted_w - seen.observed.shed_w
+        applied = at_meter if seen.observed is None and at_meter is not None else shares(missing_w, running, now)
         for each in running:
             name = each.order.order_id
             metered_w = None if at_meter is None else at_meter.get(name, 0)
             found = judged(each, now, applied_w=applied.get(name, 0), metered_w=metered_w, patience=self._patience)
+            found = found.so(order=self.orders[name].order)
             if found.stage is Stage.RESTORING and not self._parts(found, now):
                 found = found.so(stage=Stage.OVER)
-            if found != each:
+            if found != self.orders[name]:
                 self._put(found, now)
-        ends = [each.order.ends_at for each in self.orders.values() if each.order.ends_at and each.order.ends_at > now]
-        return min((moment for moment in (schedule.changes_after(now), *ends) if moment), default=None)
 
     async def _reconcile(self, schedule: Schedule, now: datetime) -> Observed | None:
         """What is in effect after the schedule was applied; None where the actuator does not answer."""
@@ -167,12 +186,21 @@ class Follower:
 
     def _parts(self, followed: Followed, now: datetime) -> tuple[Slot, ...]:
         """What one order alone still asks for."""
-        return net(
-            filter(None, [commitment_of(followed)]), now, manner=self._manner, baseline=self._baseline(now)
-        ).slots
+        return self._net([commitment_of(followed)], now).slots
 
-    def _lost(self, followed: Followed) -> bool:
-        return self.is_lost and followed.order.on_comms_loss is OnCommsLoss.RESTORE
+    def _net(self, commitments: Iterable[Commitment | None], now: datetime) -> Schedule:
+        return net(filter(None, commitments), now, manner=self._manner, baseline=self._baseline(now))
+
+    def _bound(self, now: datetime, without: str | None = None) -> list[Commitment | None]:
+        """What orders ask for, but those that silence lets go of."""
+        kept = (each for name, each in self.orders.items() if name != without and not self.contact.is_let_go(each))
+        return [commitment_of(self._as_held(each)) for each in kept]
+
+    def _as_held(self, followed: Followed) -> Followed:
+        """Without an end where silence holds it beyond that."""
+        if not self.contact.is_held(followed):
+            return followed
+        return followed.so(order=followed.order.model_copy(update={"ends_at": None}))
 
     def _tell_trouble(self, of: str, trouble: str) -> None:
         """Once, and not at each look."""

@@ -17,6 +17,7 @@ from typing import Literal
 
 from gridsignal.agent.orders import Followed, Stage
 from gridsignal.errors import GridsignalError
+from gridsignal.failsafe import Contact, FailsafeState
 from gridsignal_schemas.messages import TOLERANT
 from gridsignal_schemas.values import rfc3339
 
@@ -31,6 +32,10 @@ CREATE TABLE IF NOT EXISTS questions (
     answer TEXT, who TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS readings (meter TEXT PRIMARY KEY, until TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS contact (
+    one INTEGER PRIMARY KEY CHECK (one = 1), contact TEXT NOT NULL, heard_at TEXT NOT NULL, free_at TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS permits (one INTEGER PRIMARY KEY CHECK (one = 1), who TEXT NOT NULL) STRICT;
 """
 
 
@@ -126,6 +131,32 @@ class Kept:
         """A reading that ends then was handed to the outbox."""
         with self._told():
             self._db.execute("INSERT OR REPLACE INTO readings VALUES (?, ?)", (meter, rfc3339(until)))
+
+    # --- contact with the grid -----------------------------------------------------------------------------------
+
+    def contact(self) -> FailsafeState | None:
+        """How the site stood with the grid; None where it never ran."""
+        with self._told():
+            row = self._db.execute("SELECT contact, heard_at, free_at FROM contact").fetchone()
+        if row is None:
+            return None
+        return FailsafeState(Contact(row[0]), datetime.fromisoformat(row[1]), datetime.fromisoformat(row[2]))
+
+    def keep_contact(self, state: FailsafeState) -> None:
+        """How it stands now."""
+        row = (state.contact.value, rfc3339(state.heard_at), rfc3339(state.free_at))
+        with self._told():
+            self._db.execute("INSERT OR REPLACE INTO contact VALUES (1, ?, ?, ?)", row)
+
+    def permit(self, who: str) -> None:
+        """A person lets the site return from a failsafe."""
+        with self._told():
+            self._db.execute("INSERT OR REPLACE INTO permits VALUES (1, ?)", (who,))
+
+    def take_permit(self) -> bool:
+        """Whether somebody did; once."""
+        with self._told():
+            return self._db.execute("DELETE FROM permits").rowcount == 1
 
     @contextmanager
     def _told(self) -> Iterator[None]:

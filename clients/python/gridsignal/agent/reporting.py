@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import gridsignal
 from gridsignal.agent.config import Baseline, MeterTable
-from gridsignal.agent.following import Say
+from gridsignal.agent.contact import Say
 from gridsignal.agent.kept import Kept, StateFailed
 from gridsignal.agent.meters import Meter, MeterFailed
 

@@ -11,15 +11,18 @@ Conflates: looks that were missed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 
 import gridsignal
 from gridsignal.agent.answering import Answers
 from gridsignal.agent.config import Config, Mode
-from gridsignal.agent.following import Follower, Say
+from gridsignal.agent.contact import Say
+from gridsignal.agent.following import Follower
+from gridsignal.agent.headroom import Headroom, headroom
 from gridsignal.agent.kept import StateFailed
+from gridsignal.agent.metrics import page, served
 from gridsignal.agent.offering import Promise, proposed
 from gridsignal.agent.orders import Due
 from gridsignal.agent.reporting import Readings, declared
@@ -45,6 +48,8 @@ _ALONE_S = 10.0
 """How long a start waits for the grid's clock before orders in hand are followed by this machine's."""
 _AGAIN_S = 30.0
 _PING_S = 30.0
+_PINGS = 4
+"""In a heartbeat, at least: two that are lost are no lost contact."""
 _TROUBLES = (gridsignal.ConnectionFailed, gridsignal.Refused, gridsignal.OutboxFailed, StateFailed)
 """What ends a conversation, and no order in hand."""
 
@@ -67,8 +72,6 @@ class SiteAgent:
         self._connected = asyncio.Event()
         self._grid: gridsignal.Grid | None = None
         """The grid while it is conversed with."""
-        self._heard_at = clock.now()
-        """When the grid last gave an answer; the start, until it gives one."""
         self._promised: dict[str, Promise] = {}
         """By request, what is offered."""
         self._answering: dict[str, asyncio.Task[None]] = {}
@@ -82,9 +85,30 @@ class SiteAgent:
     async def run(self) -> None:
         """Until it is cancelled. Raises what no time heals, unless orders are in hand."""
         try:
-            await self._live()
+            async with self._shown():
+                await self._live()
         finally:
             await self._follower.aclose()
+
+    @asynccontextmanager
+    async def _shown(self) -> AsyncIterator[None]:
+        if (table := self._config.metrics) is None:
+            yield
+            return
+        async with served(table.host, table.port, self.metrics) as port:
+            self._say(f"metrics: http://{table.host}:{port}/metrics")
+            yield
+
+    def metrics(self) -> str:
+        """How the agent does, in Prometheus' text format."""
+        return page(self._follower, self._config.mode, self.headroom(), self.now())
+
+    def headroom(self) -> list[Headroom]:
+        """What could still be shed beside orders and what is offered for them."""
+        now, offers, seen = self.now(), self._config.offers, self._follower.seen
+        bounds = (None, None) if offers is None else (offers.most_w, offers.longest_s)
+        observed = None if seen is None else seen.observed
+        return headroom(observed, self._follower.schedule(now), now, most_w=bounds[0], longest_s=bounds[1])
 
     async def _live(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -133,8 +157,8 @@ class SiteAgent:
     # --- conversing with the grid --------------------------------------------------------------------------------
 
     async def _converse(self, grid: gridsignal.Grid) -> None:
-        self._heard_at += grid.now() - self.now()  # the silence so far, by another clock
-        self._clock = grid.clock
+        before, self._clock = self.now(), grid.clock
+        self._follower.contact.other_clock(before, self.now())
         await self._take_up(grid)
         self._connected.set()
         self._hear_from_grid()
@@ -202,25 +226,20 @@ class SiteAgent:
 
     async def _listen_for_silence(self) -> None:
         """Whatever keeps the grid from being heard: no line, no connection at all, a conversation that failed."""
+        ping_s = min(_PING_S, self._config.failsafe.heartbeat_s / _PINGS)
         while True:
             if (grid := self._grid) is not None:
                 with suppress(TimeoutError, gridsignal.GridsignalError):
-                    async with asyncio.timeout(_PING_S):
+                    async with asyncio.timeout(ping_s):
                         await grid.ping()
                     self._hear_from_grid()
-            self._tell_silence()
-            await self._clock.sleep_until(self.now() + timedelta(seconds=_PING_S))
+            if self._follower.contact.look(self.now()):
+                self._follower.changed.set()
+            await self._clock.sleep_until(self.now() + timedelta(seconds=ping_s))
 
     def _hear_from_grid(self) -> None:
-        self._heard_at = self.now()
-        self._tell_silence()
-
-    def _tell_silence(self) -> None:
-        is_lost = self.now() - self._heard_at > timedelta(seconds=self._config.orders.lost_s)
-        if is_lost != self._follower.is_lost:
-            self._say("the grid is silent: orders that say so are let go of" if is_lost else "the grid is heard again")
-            self._follower.is_lost = is_lost
-            self._follower.changed.set()
+        self._follower.contact.heard(self.now())
+        self._follower.changed.set()
 
     # --- offers --------------------------------------------------------------------------------------------------
 

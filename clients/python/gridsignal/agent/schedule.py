@@ -6,6 +6,7 @@ negative one is more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,8 @@ from typing import Any
 
 from gridsignal_schemas.values import rfc3339
 
+LOST_CONTACT = "lost contact"
+"""What the failsafe's limit is called among orders; no order's id has a space."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -51,6 +54,8 @@ class _Part:
     ends_at: datetime
     shed_w: int
     import_limit_w: int | None
+    share: float
+    """How much of the way to the limit it asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,9 @@ class Slot:
     @property
     def reason(self) -> str:
         """For people, and beside every action."""
-        return f"order{'s' if len(self.orders) > 1 else ''} {', '.join(self.orders)}"
+        orders = [name for name in self.orders if name != LOST_CONTACT]
+        said = f"order{'s' if len(orders) > 1 else ''} {', '.join(orders)}" if orders else ""
+        return said if len(orders) == len(self.orders) else "; ".join(filter(None, (LOST_CONTACT, said)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +169,7 @@ def _parts(each: Commitment, now: datetime, manner: Manner) -> Iterator[_Part]:
 
     def part(start: datetime, end: datetime, share: int) -> _Part:
         shed_w = each.shed_w * share // manner.steps
-        return _Part(each.order_id, start, end, shed_w, each.import_limit_w)
+        return _Part(each.order_id, start, end, shed_w, each.import_limit_w, share / manner.steps)
 
     for step in range(1, manner.steps) if rise else ():
         start = each.starts_at - rise * (manner.steps - step)
@@ -182,10 +189,11 @@ def _slot(start: datetime, end: datetime, parts: Sequence[_Part], baseline: Sequ
     asked = [part for part in parts if part.starts_at <= start and end <= part.ends_at]
     declared = [each.power_w for each in baseline if each.starts_at <= start and end <= each.ends_at]
     baseline_w = declared[-1] if declared else None
-    limits = [part.import_limit_w for part in asked if part.import_limit_w is not None]
+    limits = [(part.import_limit_w, part.share) for part in asked if part.import_limit_w is not None]
     shed_w = sum(part.shed_w for part in asked if part.import_limit_w is None)
     if limits and baseline_w is not None:
-        shed_w = max(shed_w, baseline_w - min(limits))
+        over = [(baseline_w - limit_w, share) for limit_w, share in limits]
+        shed_w = max(shed_w, *(math.ceil(watts * share) if watts > 0 else watts for watts, share in over))
     orders = tuple(sorted({part.order_id for part in asked}))
     return Slot(start, end, shed_w, baseline_w, orders) if shed_w else None
 

@@ -26,6 +26,7 @@ examples:
   gridsignal agent check --config site.toml
   gridsignal agent run --config site.toml
   gridsignal agent answer ORDER_ID accept --config site.toml
+  gridsignal agent permit --config site.toml
   {agent_study.EXAMPLE}
   {agent_simulate.EXAMPLE}
 
@@ -48,7 +49,8 @@ def parser() -> Arguments:
     answer = actions.add_parser("answer", help="confirm an order or refuse it, in mode confirm; without one, list them")
     answer.add_argument("order", nargs="?", type=identifier, metavar="ORDER_ID")
     answer.add_argument("answer", nargs="?", choices=("accept", "refuse"), metavar="accept|refuse")
-    for action in (run_, check, answer):
+    permit = actions.add_parser("permit", help="let a site in failsafe return, as its operator permits")
+    for action in (run_, check, answer, permit):
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's configuration")
     agent_study.add(actions)
     agent_simulate.add(actions)
@@ -62,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
         return agent_study.run(args) if args.action == "study" else agent_simulate.run(args)
     try:
         config = config_of(args.config.read_bytes(), args.config.name)
-        if args.action == "answer":
-            return _answer(args, config)
+        if args.action in ("answer", "permit"):
+            return _answer(args, config) if args.action == "answer" else _permit(config)
         work = _run(config) if args.action == "run" else _check(args, config)
         return asyncio.run(work)
     except GridsignalError as error:
@@ -124,6 +126,16 @@ def _answer(args: argparse.Namespace, config: Config) -> int:
         return USAGE
     finally:
         kept.close()
+
+
+def _permit(config: Config) -> int:
+    kept = Kept(config.state / "agent.db")
+    try:
+        kept.permit(f"person:{getpass.getuser()}")
+    finally:
+        kept.close()
+    print("the agent lets go of a failsafe at its next look")
+    return OK
 
 
 def _say(line: str) -> None:

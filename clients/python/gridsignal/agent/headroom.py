@@ -1,0 +1,56 @@
+"""How much a site could still shed or raise, by notice and duration, beside what it has promised. Pure.
+
+The watts are those that every moment of the period has in common. What the actuator tells is what runs now; a plan
+tells of later hours, so with one a period that begins later is what the plan's jobs could rest or be run earlier.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from gridsignal.agent.actuators import Observed
+from gridsignal.agent.schedule import Schedule
+
+NOTICES_S = (0, 900, 3600, 4 * 3600)
+"""From being asked until the power has to be there."""
+DURATIONS_S = (900, 3600, 4 * 3600)
+
+
+class Headroom(NamedTuple):
+    """What could be done in one period."""
+
+    notice_s: int
+    duration_s: int
+    shed_w: int
+    """Below what is drawn as things stand."""
+
+
+def headroom(
+    observed: Observed | None, schedule: Schedule, now: datetime, *, most_w: int | None = None, longest_s: int | None
+) -> list[Headroom]:
+    """One for each notice and duration.
+
+    `most_w` and `longest_s` bound it as offers are bounded. Nothing where the actuator does not answer, or tells of no
+    room and nothing is configured.
+    """
+    if observed is None:
+        return []
+    whole_w = None if observed.room_w is None else observed.shed_w + observed.room_w
+    bounds = [watts for watts in (whole_w, most_w) if watts is not None]
+    if not bounds:
+        return []
+    found = list[Headroom]()
+    for notice_s in NOTICES_S:
+        for duration_s in DURATIONS_S:
+            first = now + timedelta(seconds=notice_s)
+            taken_w = _taken_w(schedule, first, first + timedelta(seconds=duration_s))
+            is_offered = longest_s is None or duration_s <= longest_s
+            found.append(Headroom(notice_s, duration_s, max(0, min(bounds) - taken_w) if is_offered else 0))
+    return found
+
+
+def _taken_w(schedule: Schedule, first: datetime, last: datetime) -> int:
+    """The most that is held back for orders at any moment of the period."""
+    asked = (slot.shed_w for slot in schedule.slots if slot.starts_at < last and first < slot.ends_at)
+    return max((0, *asked))
