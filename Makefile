@@ -12,7 +12,8 @@ VENV   ?= .venv
 ARGS   ?=
 SPEED  ?= 900
 LOCKED ?=
-WORKERS ?= 2
+# most tests wait for timers and other processes: twice as many workers as the two cores of a small machine
+WORKERS ?= 4
 
 PY  := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
