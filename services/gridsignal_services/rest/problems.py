@@ -88,7 +88,8 @@ def not_registered() -> Problem:
 def forbidden(scope: str) -> Problem:
     """403: the token is good, but not for this kind of thing."""
     challenge = f'Bearer realm="gridsignal", error="insufficient_scope", scope="{scope}"'
-    return Problem(403, "forbidden", f"expected a token with {scope}", headers={"WWW-Authenticate": challenge})
+    detail = f"expected a token with {scope}, got one without; docs/tokens.md says how to get one"
+    return Problem(403, "forbidden", detail, headers={"WWW-Authenticate": challenge})
 
 
 def operators_only() -> Problem:
