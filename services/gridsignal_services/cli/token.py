@@ -92,10 +92,8 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "init":
         return _init(folder, args)
     if not folder.is_dir():
-        print(
-            f"gridsignal: expected an issuer in {folder}, got none; --directory names the folder of `gridsignal up`, which makes one",
-            file=sys.stderr,
-        )
+        what = "--directory names the folder of `gridsignal up`, which makes one"
+        print(f"gridsignal: expected an issuer in {folder}, got none; {what}", file=sys.stderr)
         return USAGE
     try:
         issuer = LocalIssuer.create_or_open(folder)
