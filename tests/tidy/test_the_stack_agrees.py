@@ -20,9 +20,9 @@ COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
 DEPLOYED = [ROOT / "docker-compose.yml", *(path for path in files("deploy") if path.suffix)]
 SECRET = re.compile(
-    r"(?:password|secret|private|token)[a-z_]*[\"']?\s*[:=]\s*[\"']?(?P<value>[^\s\"',}\]]+)", re.IGNORECASE
+    r"(?:password|secret(?!Name:)|private|token)[a-z_]*[\"']?\s*[:=]\s*[\"']?(?P<value>[^\s\"',}\]]+)", re.IGNORECASE
 )
-NO_VALUE = re.compile(r"yes$|#|/|\$|\{|made\[")
+NO_VALUE = re.compile(r"yes$|false$|#|/|\$|\{|made\[")
 """A switch, a path, a variable, a place that is filled in at the first start."""
 VARIABLE = re.compile(r"^\s+(GRIDSIGNAL_[A-Z_]+):", re.MULTILINE)
 PUBLISHED = re.compile(r"^\s+ports: (\[.*\])$", re.MULTILINE)
