@@ -28,10 +28,12 @@ from gridsignal_schemas.frames import CLIENT_FRAMES, CLOSE_CODES, SERVER_FRAMES,
 from gridsignal_schemas.records import RECORD_OF_FRAME, ROWS, Row  # noqa: E402 - as above
 from gridsignal_schemas.rules.lifecycle import OFFER, ORDER, REQUEST, SETTLEMENT  # noqa: E402 - as above
 from gridsignal_schemas.rules.limits import Limits  # noqa: E402 - as above
+from gridsignal_schemas.rules.products import Bounds, Span  # noqa: E402 - as above
 from gridsignal_services.event_log import EVENTS, EventRow  # noqa: E402 - as above
 from gridsignal_services.gateway.settings import GatewaySettings  # noqa: E402 - as above
 from gridsignal_services.ingest.limits import IngestLimits  # noqa: E402 - as above
 from gridsignal_services.limits import LIMIT_TYPES  # noqa: E402 - as above
+from gridsignal_services.products import SHIPPED  # noqa: E402 - as above
 from gridsignal_services.rest.limits import RestLimits  # noqa: E402 - as above
 from gridsignal_services.settings import ServerSettings  # noqa: E402 - as above
 
@@ -129,6 +131,28 @@ def close_codes() -> str:
             for code, then in sorted(CLOSE_CODES.items())
         ),
     )
+
+
+def products() -> str:
+    """The products that ship and what they lay down."""
+    names = ("max_notice_s", "respond_within_s", "full_activation_s", "duration_s", "min_quantity_w")
+    facts = ("rest_s", "cadence_s", "acknowledge_within_s", "telemetry_s")
+    rows = []
+    for product in SHIPPED.values():
+        terms = product.terms
+        said = [getattr(terms, name) for name in (*names, *facts)]
+        shown = ("" if each is None else _bounds(each) for each in said)
+        way = "" if terms is None or terms.direction is None else f"`{terms.direction}`"
+        version = "" if terms is None else str(terms.version)
+        rows.append((f"`{product.name}` {version}", product.text, way, *shown, product.settlement, product.baseline))
+    columns = ("direction", *(f"`{name}`" for name in (*names, *facts)), "settlement", "baseline")
+    return _table(("product", "what it is", *columns), *rows)
+
+
+def _bounds(each: Bounds | int) -> str:
+    if isinstance(each, Span) and each.least < each.most:
+        return f"{each.usual} ({each})"
+    return str(each)
 
 
 def _code_rows(codes: Iterable[Code], *, wire: bool = False) -> Iterator[tuple[str, ...]]:
@@ -258,6 +282,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "offer-lifecycle": lambda: _diagram(OFFER),
     "order-lifecycle": lambda: _diagram(ORDER),
     "settlement-lifecycle": lambda: _diagram(SETTLEMENT),
+    "products": products,
     "topics": topics,
     "records": records,
     "signed-schemas": signed_schemas,

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, JsonValue, ValidationError
 
 from gridsignal_schemas.messages import DispatchRequest, PinnedRule
+from gridsignal_schemas.rules.products import Product
 from gridsignal_schemas.signatures import Signing
 from gridsignal_schemas.values import (
     MAX_POWER_W,
@@ -31,10 +32,11 @@ from gridsignal_schemas.values import (
 from gridsignal_services.access import Entitlements, Principal, Role
 from gridsignal_services.access.participant_keys import Asks, Signs, faults_of_keys, signing
 from gridsignal_services.grid_areas import AreaEntry, faults_of_areas
+from gridsignal_services.products import ProductEntry, faults_of_products, product_of
 from gridsignal_services.settings import ConfigError
 from gridsignal_services.settlement.days import WrongPlace, public_holidays
-from gridsignal_services.settlement.methods import METHODS, MeterBeforeAfter
-from gridsignal_services.settlement.pinned import DECLARED, STANDARD_RULE, pinned, pinned_method, rule_of
+from gridsignal_services.settlement.methods import METHODS
+from gridsignal_services.settlement.pinned import pinned, pinned_method, rule_of
 from gridsignal_services.settlement.rules import SHIPPED, Missing, RuleFault, SettlementRule, shipped_rule
 
 
@@ -113,25 +115,6 @@ class SiteEntry(Shape):
     """What it does that no longer hears the grid; without it nothing is agreed."""
 
 
-RuleRef = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64} [1-9][0-9]{0,8}$")]
-"""A rule or method with its version, such as "standard 1"."""
-
-
-MAX_PUBLISH_AFTER_S = 10 * 366 * 86_400
-
-
-class ProductEntry(Shape):
-    """What operators ask for by this name, and by which rules it is settled."""
-
-    settlement: RuleRef = f"{STANDARD_RULE.name} {STANDARD_RULE.version}"
-    """The settlement rule: one of this file, or one that ships."""
-    baseline: RuleRef = f"{DECLARED.name} {DECLARED.version}"
-    """The baseline method."""
-    publish_after_s: Annotated[int, Field(ge=0, le=MAX_PUBLISH_AFTER_S)] | None = None
-    """So long after a request's end participants may be told at which prices others offered, without names: None is
-    never."""
-
-
 class RuleEntry(Shape):
     """A settlement rule of one's own."""
 
@@ -196,7 +179,7 @@ class Registry(Shape):
             *faults_of_areas(registry.areas, registry.sites, registry.zones, registry.operators),
             *_faults_of_rules(registry),
         ]
-        if faults := found or list(_faults_of_products(registry)):
+        if faults := found or list(faults_of_products(registry.products, _known_rules(registry))):
             raise ConfigError(*(f"{file}: {fault}" for fault in faults))
         return registry
 
@@ -211,11 +194,15 @@ class Registry(Shape):
 
     def rules_of(self, product: str) -> tuple[PinnedRule, PinnedRule]:
         """The settlement rule and the baseline method of a product; those that ship for one that is not listed."""
-        entry = self.products.get(product) or ProductEntry()
-        name, _, version = entry.settlement.rpartition(" ")
+        known = self.product(product)
+        name, _, version = known.settlement.rpartition(" ")
         own = self.rules.get(name)
         rule = shipped_rule(name, int(version)) if own is None else _rule_of(name, own)
-        return pinned(rule), pinned_method(METHODS[entry.baseline.rpartition(" ")[0]])
+        return pinned(rule), pinned_method(METHODS[known.baseline.rpartition(" ")[0]])
+
+    def product(self, name: str) -> Product:
+        """A product as it is here; one that nobody has named lays down nothing."""
+        return product_of(name, self.products.get(name))
 
     def signing_of(self, participant: str, operator: str | None = None) -> Signing:
         """What holds for signatures of a participant's record, about a request of this operator, if it is about one."""
@@ -307,6 +294,11 @@ def _rule_of(name: str, entry: RuleEntry) -> SettlementRule:
     return SettlementRule.of({**entry.parameters, "name": name, "version": entry.version})
 
 
+def _known_rules(registry: Registry) -> Iterator[str]:
+    yield from (f"{name} {entry.version}" for name, entry in registry.rules.items())
+    yield from (f"{rule.name} {rule.version}" for rules in SHIPPED.values() for rule in rules)
+
+
 def _faults_of_rules(registry: Registry) -> Iterator[str]:
     for name, entry in registry.rules.items():
         if name in SHIPPED:
@@ -325,22 +317,6 @@ def _faults_of_rules(registry: Registry) -> Iterator[str]:
             yield f"rules.{name}.parameters.missing: {expected}"
         if rule.sha256 != entry.sha256:
             yield f"rules.{name}.sha256: expected {rule.sha256}, that of its parameters, got {entry.sha256}"
-
-
-def _faults_of_products(registry: Registry) -> Iterator[str]:
-    known = [f"{name} {entry.version}" for name, entry in registry.rules.items()]
-    known += [f"{rule.name} {rule.version}" for rules in SHIPPED.values() for rule in rules]
-    methods = [
-        f"{method.name} {method.version}"
-        for method in METHODS.values()
-        if not isinstance(method.parameters, MeterBeforeAfter)  # known before the event is over
-    ]
-    for product, entry in registry.products.items():
-        if entry.settlement not in known:
-            expected = f"expected one of {', '.join(known)}, got {entry.settlement!r:.80}"
-            yield f"products.{product}.settlement: {expected}"
-        if entry.baseline not in methods:
-            yield f"products.{product}.baseline: expected one of {', '.join(methods)}, got {entry.baseline!r:.80}"
 
 
 def _faults_of_sites(registry: Registry) -> list[str]:

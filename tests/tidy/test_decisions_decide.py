@@ -41,8 +41,8 @@ ACTING = {
     "services/gridsignal_services/console": "links pages",
     "services/gridsignal_services/dispatch": (
         "alerts archive areas baselines book_answer contacts door emissions finished http listing matching me metered "
-        "metering orders outlook past position registration regulation requests service setpoint_log settled_tables "
-        "settlements sheet signals statements tables totals written"
+        "metering orders outlook past position products registration regulation requests service setpoint_log "
+        "settled_tables settlements sheet signals statements tables totals written"
     ),
     "services/gridsignal_services/gateway": (
         "admission answering catchingup connection conversations doorway event_stream events gauges http incoming "

@@ -103,6 +103,7 @@ if TYPE_CHECKING:
         Visibility,
         Workload,
     )
+    from gridsignal_schemas.rules.products import Product, ProductTerms
     from gridsignal_schemas.values import KW, MW
 
 __all__ = [
@@ -165,6 +166,8 @@ __all__ = [
     "PriceProduct",
     "PriceStatus",
     "Pricing",
+    "Product",
+    "ProductTerms",
     "ProtocolViolation",
     "Purpose",
     "Quality",
@@ -216,6 +219,7 @@ _HOMES = (
     "gridsignal.errors",
     "gridsignal.history",
     "gridsignal_schemas.frames",
+    "gridsignal_schemas.rules.products",
     "gridsignal.clock",
     "gridsignal.lines",
     "gridsignal.offers",

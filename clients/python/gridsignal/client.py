@@ -32,6 +32,7 @@ from gridsignal_schemas.messages import (
     Settlement,
 )
 from gridsignal_schemas.reports import MatchingReport
+from gridsignal_schemas.rules.products import Product
 
 Report = Literal["STARTED", "SUSTAINING", "UNAVAILABLE", "COMPLETED"]
 Ack = Literal["UNDERSTOOD", "WILL_ACT", "APPLIED", "CANNOT_ACT"]
@@ -245,6 +246,14 @@ class Grid:
         Raises UsageError, Unreachable, Unauthorized, NotPermitted.
         """
         return await self._archive.fixed_baselines(request_id)
+
+    async def products(self) -> list[Product]:
+        """What operators ask for by name: notice, times, sizes and rests, and the rule it is settled by.
+
+        A request carries the terms of its product, too (`product_terms`). Needs `connect(api=...)`.
+        Raises UsageError, Unreachable, Unauthorized, NotPermitted.
+        """
+        return await self._archive.products()
 
     # --- answering alerts ----------------------------------------------------------------------------------------
 

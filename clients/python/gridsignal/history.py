@@ -30,6 +30,7 @@ from gridsignal.tokens import NoToken, Tokens
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import TOLERANT, BaselineFixed, Settlement
 from gridsignal_schemas.reports import MatchingReport
+from gridsignal_schemas.rules.products import Product
 
 Signal = Literal["prices", "carbon"]
 _Point = TypeVar("_Point")
@@ -130,6 +131,7 @@ _PRICES = TypeAdapter(list[PricePoint])
 _CARBON = TypeAdapter(list[CarbonPoint])
 _STRETCHES = TypeAdapter(list[BaselineStretch])
 _FIXED = TypeAdapter(list[BaselineFixed])
+_PRODUCTS = TypeAdapter(list[Product])
 
 
 class _Door(NamedTuple):
@@ -227,6 +229,13 @@ class Archive:
         """Those that were fixed for a request when its gate had closed, of one's own sites."""
         pages = self._pages(f"requests/{quote(request_id, safe='')}/baselines", "baselines", {})
         return [each async for page in pages for each in _told(_FIXED, page, "fixed baselines")]
+
+    async def products(self) -> list[Product]:
+        """Those that operators ask for by name."""
+        door = self._known_door()
+        answer = await self._answer(door, f"{door.path}/v1/products")
+        found: list[Product] = _told(_PRODUCTS, answer.get("products"), "products")
+        return found
 
     async def _pages(self, path: str, holds: str, named: dict[str, str]) -> AsyncIterator[list[dict[str, Any]]]:
         """A list, page by page."""
@@ -368,7 +377,7 @@ def _detail(fault: dict[str, Any]) -> Detail:
     return Detail(code=code, pointer=pointer, message=message)
 
 
-def _told(adapter: TypeAdapter[list[Any]], found: list[dict[str, Any]], what: str) -> list[Any]:
+def _told(adapter: TypeAdapter[list[Any]], found: list[dict[str, Any]] | None, what: str) -> list[Any]:
     """Records, as a newer door may have them."""
     try:
         return adapter.validate_json(json.dumps(found), context=TOLERANT, extra="ignore")

@@ -114,6 +114,7 @@ class Grid:
     acknowledge = _blocking(client.Grid.acknowledge)
     matching = _blocking(client.Grid.matching)
     fixed_baselines = _blocking(client.Grid.fixed_baselines)
+    products = _blocking(client.Grid.products)
 
     @wraps(client.Grid.settlements)
     def settlements(self, *args: Any, **kwargs: Any) -> list[Settled]:

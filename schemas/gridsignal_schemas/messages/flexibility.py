@@ -126,6 +126,8 @@ class DispatchRequest(Record):
     """The rule by which its orders are settled; null: no settlement is recorded."""
     baseline_method: PinnedRule | None = None
     """How the baseline comes about that delivery is measured against; null: as declared."""
+    product_terms: PinnedRule | None = None
+    """What its product lays down, inside which it stays; null: its product lays down nothing."""
 
 
 class RequestCancellation(Record):

@@ -26,6 +26,7 @@ from gridsignal_schemas.messages import (
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_schemas.rules.limits import LIMITS
+from gridsignal_schemas.rules.products import offer_outside, product_of
 from gridsignal_schemas.values import WATT_SECONDS_PER_MWH, rfc3339, text_of_decimal
 
 UNSEEN = fault("REQUEST_UNKNOWN", "/request_id", "expected an open request you can see")
@@ -144,7 +145,8 @@ def fit_faults(request: DispatchRequest, offer: FlexOffer, room_w: Room | None) 
     if request.rebound_cap_w is not None and rebound is not None and rebound.peak_w > request.rebound_cap_w:
         expected = f"expected at most {request.rebound_cap_w}, got {rebound.peak_w}"
         faults.append(fault("REBOUND_CAP", "/flexibility/rebound/peak_w", expected))
-    return faults
+    terms = product_of(request)
+    return faults if terms is None else [*faults, *offer_outside(terms, offer)]
 
 
 def is_listed(codes: Sequence[str], turned_down: int) -> bool:

@@ -35,6 +35,7 @@ _TERMS = (
     "run_mode",
     "settlement",
     "baseline_method",
+    "product_terms",
 )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from gridsignal.__main__ import USAGE
 from gridsignal.cli.arguments import moment, power_w, price, span
@@ -31,6 +32,7 @@ WORDS = {
     "product": "--product",
     "settlement": "--product",
     "baseline_method": "--product",
+    "product_terms": "--product",
     "visibility": "--only",
     "clearing_mode": "--by-hand",
     "run_mode": "--dry-run",
@@ -38,6 +40,8 @@ WORDS = {
     "Idempotency-Key": "--key",
 }
 """What says each field of a request."""
+_UNSAID = {"respond_within_s": 300, "full_activation_s": 900}
+"""Where neither the words nor the product say them."""
 _DECIDE = timedelta(minutes=1)
 """From gate closure to the decision, unless it is said."""
 
@@ -53,10 +57,10 @@ def add_arguments(create: argparse.ArgumentParser) -> None:
     when = create.add_argument_group("until when")
     when.add_argument("--gate", type=moment, metavar="TIME", help="offers until then (default: a third of the way)")
     when.add_argument("--decide", type=moment, metavar="TIME", help="cleared by then (default: one minute after)")
-    when.add_argument("--respond", type=span, default=span("5m"), metavar="SPAN", help="to answer an order (5m)")
-    when.add_argument("--activation", type=span, default=span("15m"), metavar="SPAN", help="order to full power (15m)")
+    when.add_argument("--respond", type=span, metavar="SPAN", help="to answer an order (its product's, or 5m)")
+    when.add_argument("--activation", type=span, metavar="SPAN", help="order to full power (its product's, or 15m)")
     terms = create.add_argument_group("terms")
-    terms.add_argument("--product", help="which one: the registry says by which rule it is settled (flexibility)")
+    terms.add_argument("--product", help="one of `gridsignal request products`, or a name of your own (flexibility)")
     terms.add_argument("--cap", type=price, metavar="PRICE", help="no offers above it, per MWh")
     terms.add_argument("--deficiency", type=price, metavar="PRICE", help="what a site pays per MWh it fails to deliver")
     terms.add_argument("--min", type=power_w, metavar="POWER", help="smallest award")
@@ -84,11 +88,15 @@ def _length(body: dict[str, Any]) -> timedelta:
     return ends_at - starts_at
 
 
-def body_of(args: argparse.Namespace, now: datetime) -> dict[str, Any]:
-    """The request's body. Raises Failed where no deadline fits between now and the start."""
+def body_of(args: argparse.Namespace, now: datetime, usual: Mapping[str, int]) -> dict[str, Any]:
+    """The request's body; `usual` is what its product has for fields that are left out.
+
+    Raises Failed where no deadline fits between now and the start.
+    """
     starts_at: datetime = args.start
-    latest = starts_at - args.respond - args.activation
-    _must_be_reachable(args, now, latest)
+    times = _Times.of(args, usual)
+    latest = starts_at - times.respond - times.activation
+    _must_be_reachable(args, now, latest, times)
     gate = args.gate or now + (latest - now) / 3
     decide = args.decide or gate + _DECIDE
     body = {
@@ -99,9 +107,6 @@ def body_of(args: argparse.Namespace, now: datetime) -> dict[str, Any]:
         "ends_at": rfc(starts_at + args.length),
         "gate_closure_at": rfc(gate),
         "decision_deadline": rfc(decide),
-        "respond_within_s": int(args.respond.total_seconds()),
-        "full_activation_s": int(args.activation.total_seconds()),
-        "max_notice_s": int(args.activation.total_seconds()),
         "purpose": args.purpose,
         "text": args.text,
         "clearing_mode": "BY_HAND" if args.by_hand else "AUTOMATIC",
@@ -115,20 +120,43 @@ def body_of(args: argparse.Namespace, now: datetime) -> dict[str, Any]:
         "min_quantity_w": args.min,
         "pricing": args.pricing,
         "product": args.product,
+        "respond_within_s": times.said("respond_within_s", args.respond),
+        "full_activation_s": times.said("full_activation_s", args.activation),
+        "max_notice_s": None if "max_notice_s" in usual else int(times.activation.total_seconds()),
     }
     return body | {name: value for name, value in optional.items() if value is not None}
 
 
-def _must_be_reachable(args: argparse.Namespace, now: datetime, latest: datetime) -> None:
+class _Times(NamedTuple):
+    """How long a site has for its answer, and from the order to full power."""
+
+    respond: timedelta
+    activation: timedelta
+    usual: Mapping[str, int]
+
+    @classmethod
+    def of(cls, args: argparse.Namespace, usual: Mapping[str, int]) -> _Times:
+        respond, activation = (usual.get(name, other) for name, other in _UNSAID.items())
+        said = args.respond or timedelta(seconds=respond), args.activation or timedelta(seconds=activation)
+        return cls(*said, usual)
+
+    def said(self, name: str, by_hand: timedelta | None) -> int | None:
+        """In seconds; None where it is the product's to say."""
+        if by_hand is not None:
+            return int(by_hand.total_seconds())
+        return None if name in self.usual else _UNSAID[name]
+
+
+def _must_be_reachable(args: argparse.Namespace, now: datetime, latest: datetime, times: _Times) -> None:
     decided = args.decide or (args.gate or now + _DECIDE / 2) + _DECIDE
     if decided <= latest:
         return
-    earliest = decided + args.respond + args.activation + timedelta(seconds=59)
+    earliest = decided + times.respond + times.activation + timedelta(seconds=59)
     raise Failed(
         USAGE,
-        f"--start {rfc(args.start)} is too soon: between decision and start an order needs {_words(args.respond)} to be"
-        f" answered and {_words(args.activation)} to reach full power; start at {rfc(earliest.replace(second=0))} or"
-        " later, or shorten --respond or --activation",
+        f"--start {rfc(args.start)} is too soon: between decision and start an order needs {_words(times.respond)}"
+        f" to be answered and {_words(times.activation)} to reach full power; start at"
+        f" {rfc(earliest.replace(second=0))} or later, or shorten --respond or --activation",
     )
 
 

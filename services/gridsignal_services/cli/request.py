@@ -14,7 +14,9 @@ from gridsignal.__main__ import FAILED, OK
 from gridsignal.cli.arguments import Arguments, give_examples, power_w
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import printable, show_rows
+from gridsignal_schemas.messages import TOLERANT, Direction
 from gridsignal_schemas.rules.lifecycle import REQUEST_OVER, RequestState
+from gridsignal_schemas.rules.products import Product, Products, ProductTerms
 from gridsignal_services.cli import amend, create, detail
 from gridsignal_services.cli.api import (
     Failed,
@@ -34,6 +36,8 @@ from gridsignal_services.cli.api import (
 EXAMPLE = """\
 examples:
   gridsignal request create --zone DE-LU --down 12MW --start +2h --for 45m --cap 120 --text "evening peak"
+  gridsignal request products
+  gridsignal request create --zone DE-LU --product MFRR_EU --down 12MW --start +1h --for 15m
   gridsignal request list --zone DE-LU --state OPEN
   gridsignal request list --from -1d
   gridsignal request list --from 2024-05-01 --to 2024-06-01 --csv > requests.csv
@@ -79,6 +83,8 @@ def parser() -> Arguments:
     change = actions.add_parser("amend", help="change an open one: its next revision")
     amend.add_arguments(change)
     add_options(change)
+    known = actions.add_parser("products", help="what can be asked for by name, and what each lays down")
+    add_options(known)
     listing = actions.add_parser("list", help="requests you may see", description=_LISTED)
     listing.add_argument("--zone")
     listing.add_argument("--state", type=str.upper, help="such as OPEN")
@@ -115,6 +121,8 @@ def _run(args: argparse.Namespace) -> int:
                 return _create(http, args)
             case "list":
                 return _list(http, args)
+            case "products":
+                return _show_products(http, args)
             case "amend":
                 return _shown(args, amend.amended(http, args))
             case "show":
@@ -127,7 +135,7 @@ def _run(args: argparse.Namespace) -> int:
 def _create(http: httpx2.Client, args: argparse.Namespace) -> int:
     key = args.key or uuid.uuid4().hex
     words = create.WORDS | ({"power_w": "--up", "direction": "--up"} if args.up else {})
-    body = create.body_of(args, grid_now())
+    body = create.body_of(args, grid_now(), _usual(http, args.product))
     response = http.post("/v1/requests", json=body, headers={"Idempotency-Key": key})
     view, was_asked = _asked_before(http, args, body, response), "asked already"
     if view is None:
@@ -139,6 +147,39 @@ def _create(http: httpx2.Client, args: argparse.Namespace) -> int:
         _show([view])
     _warn_of_silence(args, view)
     return OK
+
+
+def _usual(http: httpx2.Client, product: str | None) -> dict[str, int]:
+    """What a product has for the fields that a request leaves out."""
+    if product is None:
+        return {}
+    found = [each for each in _products(http) if each.name == product and each.terms is not None]
+    return found[0].terms.usual() if found and found[0].terms is not None else {}
+
+
+def _products(http: httpx2.Client) -> list[Product]:
+    told = json.dumps(answer(http.get("/v1/products")))
+    return Products.model_validate_json(told, context=TOLERANT, extra="ignore").products
+
+
+def _show_products(http: httpx2.Client, args: argparse.Namespace) -> int:
+    products = _products(http)
+    if args.json:
+        show_json([each.model_dump(mode="json") for each in products])
+        return OK
+    head = ("product", "way", "notice", "answer", "full power", "lasts", "at least", "rule", "what")
+    show_rows("products", head, [_product_line(each) for each in products])
+    return OK
+
+
+def _product_line(product: Product) -> tuple[str, ...]:
+    terms = product.terms or ProductTerms(name="none", version=1)
+    ways = {Direction.LOAD_DECREASE: "down", Direction.LOAD_INCREASE: "up"}
+    times = (terms.max_notice_s, terms.respond_within_s, terms.full_activation_s, terms.duration_s)
+    least = "" if terms.min_quantity_w is None else f"{terms.min_quantity_w.usual / 1e6:g} MW"
+    way = "either" if terms.direction is None else ways[terms.direction]
+    said = ("" if each is None else f"{each} s" for each in times)
+    return product.name, way, *said, least, product.settlement, product.text
 
 
 def _asked_before(

@@ -23,6 +23,7 @@ from gridsignal_schemas.messages import (
 from gridsignal_schemas.rules.access import zone_fault
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import ORDER, ORDER_OVER, Event, allows
+from gridsignal_schemas.rules.products import terms_of
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.access import Entitlements, Principal
 from gridsignal_services.dispatch.shapes import (
@@ -48,7 +49,7 @@ def request_id_of(operator: str, idempotency_key: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{operator}|{idempotency_key}"))
 
 
-_RULES = ("settlement", "baseline_method")
+_RULES = ("settlement", "baseline_method", "product_terms")
 
 
 def asked(
@@ -59,21 +60,25 @@ def asked(
     registry: Registry,
     before: DispatchRequest | None = None,
 ) -> DispatchRequest:
-    """The record of a request as written by a person; a missing currency is the zone's, its rules are the product's.
+    """The record of a request as written by a person; a missing currency is the zone's, its rules are the product's,
+    and so is what the body leaves out and its product has.
 
-    Those of the revision `before` stay, whatever the registry says by now.
+    The rules and the terms of the revision `before` stay, whatever the registry says by now.
     """
-    fields = dict(body) | {"currency": body.currency or registry.zones[body.zone].currency}
-    fields |= zip(_RULES, _rules_of(body, registry, before), strict=True)
+    pinned = _rules_of(body, registry, before)
+    terms = pinned["product_terms"]
+    usual = {} if terms is None else terms_of(terms.parameters).usual()
+    left_out = {name: figure for name, figure in usual.items() if name not in body.model_fields_set}
+    fields = dict(body) | {"currency": body.currency or registry.zones[body.zone].currency} | left_out | pinned
     return DispatchRequest(request_id=request_id, revision=revision, operator=operator, **fields)
 
 
-def _rules_of(
-    body: RequestBody, registry: Registry, before: DispatchRequest | None
-) -> tuple[PinnedRule | None, PinnedRule | None]:
+def _rules_of(body: RequestBody, registry: Registry, before: DispatchRequest | None) -> dict[str, PinnedRule | None]:
     if before is not None:
-        return before.settlement, before.baseline_method
-    return registry.rules_of(body.product)
+        return {name: getattr(before, name) for name in _RULES}
+    terms = registry.product(body.product).terms
+    settlement, method = registry.rules_of(body.product)
+    return dict(zip(_RULES, (settlement, method, None if terms is None else terms.pinned), strict=True))
 
 
 def own_rule_faults(body: RequestBody, asked: DispatchRequest) -> list[Detail]:

@@ -16,6 +16,7 @@ from gridsignal_services.dispatch import (
     matching,
     me,
     orders,
+    products,
     regulation,
     requests,
     settlements,
@@ -80,8 +81,8 @@ def app(door: Door, health: Health, counted: CollectorRegistry, events: EventLog
 
 
 def _routers(door: Door) -> list[APIRouter]:
-    rooms = (requests, orders, regulation, alerts, contacts, settlements, statements, matching, signals, totals, areas)
-    return [room.routes(door) for room in rooms]
+    rooms = (requests, orders, regulation, alerts, contacts, settlements, statements, matching, signals, totals)
+    return [room.routes(door) for room in (*rooms, areas, products)]
 
 
 def _not_acceptable(request: Request) -> problems.Problem | None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from gridsignal_schemas.messages import DispatchRequest
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import RequestState
+from gridsignal_schemas.rules.products import product_faults
 from gridsignal_schemas.rules.requests import request_faults
 from gridsignal_services.access import Principal
 from gridsignal_services.dispatch import commands
@@ -251,7 +252,7 @@ def _checked(door: Door, who: Principal, body: RequestBody, request_id: str, rev
         raise problems.invalid(faults)
     past = ledger.book.past.requests
     is_repeat = revision in known.digests if known is not None else past.find((request_id, revision)) is not None
-    if not is_repeat and (faults := request_faults(record, _now(door, ledger.now))):
+    if not is_repeat and (faults := [*request_faults(record, _now(door, ledger.now)), *product_faults(record)]):
         raise problems.invalid(faults)
     return record
 

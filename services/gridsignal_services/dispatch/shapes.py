@@ -38,7 +38,11 @@ from gridsignal_schemas.values import (
 
 
 class RequestBody(Shape):
-    """A dispatch request as an operator writes it: seven fields are needed, the rest has defaults."""
+    """A dispatch request as an operator writes it: seven fields are needed, the rest has defaults.
+
+    min_quantity_w, max_notice_s, full_activation_s and respond_within_s that are left out are what its product has as
+    usual, where it lays them down.
+    """
 
     zone: Zone
     """One of the operator's zones; fixed for the request's life."""
@@ -55,7 +59,7 @@ class RequestBody(Shape):
     decision_deadline: Timestamp
     """Cleared by then or unmet; plus respond_within_s and full_activation_s it lies at or before starts_at."""
     product: Name = "flexibility"
-    """The operator's own name of the product."""
+    """One of GET /v1/products, which lays down what a request may be; or a name of the operator's own."""
     purpose: Purpose = Purpose.BALANCING
     """What the power is for."""
     text: ShortText = ""
@@ -100,6 +104,8 @@ class RequestBody(Shape):
     """The product's settlement rule, for who wants to be sure of it; null: whatever the product has."""
     baseline_method: PinnedRule | None = None
     """The product's baseline method; null: whatever the product has."""
+    product_terms: PinnedRule | None = None
+    """What the product lays down; null: whatever it lays down."""
 
 
 class Reasoned(Shape):

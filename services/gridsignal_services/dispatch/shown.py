@@ -33,6 +33,7 @@ from gridsignal_schemas.messages import (
 from gridsignal_schemas.reports import MatchingReport
 from gridsignal_schemas.rules import vintages
 from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown, RequestState, SettlementState
+from gridsignal_schemas.rules.products import Products
 from gridsignal_services.alerting.contact import Contact
 from gridsignal_services.alerting.table import AlertTable, KnownAlert
 from gridsignal_services.dispatch import alerts, baselines, contacts, matching, me, outlook, signals, statements, totals
@@ -56,6 +57,7 @@ from gridsignal_services.dispatch.views import (
 from gridsignal_services.ledger.area_curve import AreaCurve, CurveStep, ZoneCurve, area_curve
 from gridsignal_services.ledger.delivered import DeliveryInterval
 from gridsignal_services.ledger.tracked import SettledOrder, TrackedSettlement
+from gridsignal_services.products import SHIPPED
 from gridsignal_services.registry import FailsafeEntry
 from gridsignal_services.rest.accept import CSV, HTML, JSON
 from gridsignal_services.settlement.delivery import amount
@@ -105,6 +107,7 @@ def _answers() -> dict[Any, Any]:
         list[SiteRegistration | SiteView]: [_golden(SiteRegistration)],
         list[AreaRegistration]: [_golden(AreaRegistration)],
         AreaCurve: _curve(hour[0]),
+        Products: Products(products=[SHIPPED["MFRR_EU"]]),
         baselines.Baselines: _baselines(),
         baselines.FixedBaselines: baselines.FixedBaselines(baselines=[_golden(BaselineFixed)], next=None),
         outlook.BaselineOutlook: outlook.outlook_of(_golden(BaselineFixed), is_fixed=False),

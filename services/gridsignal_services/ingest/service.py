@@ -23,6 +23,7 @@ from gridsignal_services.ingest.revisions import SeriesRevisions
 from gridsignal_services.ingest.series import Publication
 from gridsignal_services.ingest.transport import Http
 from gridsignal_services.ops import Watched
+from gridsignal_services.products import products_of
 from gridsignal_services.registry import Registry
 from gridsignal_services.rest.asgi import HttpServer
 from gridsignal_services.rest.callers import Callers
@@ -121,6 +122,6 @@ def _unknown_products(feeds: Feeds, registry: Registry) -> Iterator[str]:
     """Products by which a feed's requests are to be settled, and that the registry does not have."""
     for name, settings in feeds.settings.items():
         product = settings.get("product")
-        if product is not None and product not in registry.products:
-            known = ", ".join(registry.products) or "a product, of which it has none"
-            yield f"providers.{name}.product: expected one of the registry's ({known}), got {product!r:.60}"
+        known = [each.name for each in products_of(registry.products)]
+        if product is not None and product not in known:
+            yield f"providers.{name}.product: expected one of {', '.join(known)}, got {product!r:.60}"

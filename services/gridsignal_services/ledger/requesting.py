@@ -22,6 +22,7 @@ from gridsignal_schemas.rules.lifecycle import (
     allows,
 )
 from gridsignal_schemas.rules.limits import LIMITS
+from gridsignal_schemas.rules.products import product_faults
 from gridsignal_schemas.rules.requests import request_faults, revision_faults
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.announcements import OfferKey
@@ -70,7 +71,8 @@ def request(book: Book, entry: Entry, request: DispatchRequest) -> Steps[Outcome
         return _late(book, entry, request)
     if faults := revision_faults(None if tracked is None else tracked.request, request):
         return Outcome(False, tuple(faults))
-    if faults := [*_bounds(book, tracked, request), *request_faults(request, book.now), *rule_faults(request)]:
+    rules = [*request_faults(request, book.now), *rule_faults(request), *product_faults(request)]
+    if faults := [*_bounds(book, tracked, request), *rules]:
         return Outcome(False, tuple(faults))
     receipt = receipt_of(book.now, entry, revision=request.revision)
     if tracked is None:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from gridsignal_services.settlement.canonical import canonical, sha256_of
+from gridsignal_schemas.canonical import canonical, sha256_of
 
 _LONGEST_LOOKBACK = 366
 _DAY_MIN = 24 * 60

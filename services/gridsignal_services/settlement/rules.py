@@ -19,6 +19,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from gridsignal_schemas.canonical import canonical, sha256_of
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import Pricing, QuantityKind
 from gridsignal_schemas.rules.shapes import shape_fault
@@ -35,7 +36,6 @@ from gridsignal_schemas.values import (
     Shape,
     Within,
 )
-from gridsignal_services.settlement.canonical import canonical, sha256_of
 
 _HOUR_S = 3600
 _DAY_S = 86_400

@@ -75,7 +75,7 @@ def test_what_it_names_can_be_typed_and_what_can_be_typed_it_names(command: str)
 def bodies() -> dict[str, dict[str, Any]]:
     """What each command sends."""
     line = "--down 12MW --zone DE-LU --start 2030-05-13 --for 1h --cap 1 --deficiency 1 --min 1MW --pricing pay_as_bid"
-    asked = create.body_of(commands()["request create"].parse_args(line.split()), NOW)
+    asked = create.body_of(commands()["request create"].parse_args(line.split()), NOW, {})
     question = a_dispatch_request()
     option = option_for(question, 1, "1", {})
     terms: dict[str, Any] = {"flexibility": SHED, "expires_at": None, "site": "s", "revision": 1, "offer_id": "o"}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gridsignal_schemas.canonical import canonical
 from gridsignal_schemas.messages import BaselineFixed, PinnedRule, RuleName
 from gridsignal_schemas.values import MW
 from gridsignal_services.ledger.delivered import terms_of
@@ -16,7 +17,6 @@ from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.owning.due import awaiting_baselines, baseline_subject
 from gridsignal_services.owning.fixing import unfixed
 from gridsignal_services.registry import example_registry
-from gridsignal_services.settlement.canonical import canonical
 from gridsignal_services.settlement.methods import METHODS
 from gridsignal_services.settlement.pinned import DECLARED, pinned_method
 from tests.builders import REQUEST_ID, a_baseline_fixed, a_flex_offer, an_option, utc

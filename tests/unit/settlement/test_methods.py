@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gridsignal_services.settlement.canonical import sha256_of
+from gridsignal_schemas.canonical import sha256_of
 from gridsignal_services.settlement.methods import METHODS, WrongParameter, _rows, changed
 
 PINNED = {

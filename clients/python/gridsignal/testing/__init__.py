@@ -10,7 +10,8 @@
 The suite that holds the real gateway to the protocol holds this one to it as well: it keeps deadlines, times and
 states, and refuses what the real one refuses by the same rules. It knows no merit order and nobody else's sites: the
 test decides who is awarded what, and what breaks when. It settles nothing and makes no reports: `grid.settlements()`,
-`grid.matching()` and `grid.fixed_baselines()` need a real dispatch door, such as that of `gridsignal up`.
+`grid.matching()`, `grid.fixed_baselines()` and `grid.products()` need a real dispatch door, such as that of
+`gridsignal up`.
 """
 
 from gridsignal.testing.clock import ManualClock

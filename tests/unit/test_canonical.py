@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridsignal_services.settlement.canonical import canonical, sha256_of
+from gridsignal_schemas.canonical import canonical, sha256_of
 
 NAMES = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=8)
 VALUES = st.recursive(
