@@ -23,6 +23,7 @@ from gridsignal_schemas.messages import DispatchOrder, DispatchRequest
 from tests.builders import utc
 from tests.integration.gateway_stand import Client, open_client
 from tests.journey.conftest import World, hear, stepped_world
+from tests.patience import SOON_S
 
 MW = 1_000_000
 STREAMS = ("dispatch", "prices", "carbon", "alerts")
@@ -139,9 +140,9 @@ async def _over_websocket(world: World, probe: Client, request: DispatchRequest)
 def _desks(world: World) -> dict[str, httpx2.AsyncClient]:
     host, port = world.stack.gateway.address
     nobody = {
-        "nobody at the gateway": httpx2.AsyncClient(base_url=f"http://{host}:{port}"),
-        "nobody at dispatch": httpx2.AsyncClient(base_url=world.stack.api_url),
-        "nobody at ingest": httpx2.AsyncClient(base_url=world.stack.feeds_url),
+        "nobody at the gateway": httpx2.AsyncClient(base_url=f"http://{host}:{port}", timeout=SOON_S),
+        "nobody at dispatch": httpx2.AsyncClient(base_url=world.stack.api_url, timeout=SOON_S),
+        "nobody at ingest": httpx2.AsyncClient(base_url=world.stack.feeds_url, timeout=SOON_S),
     }
     return nobody | {
         "volt-colo": world.desk("volt-colo", "participant"),
