@@ -13,7 +13,7 @@ from gridsignal.errors import UsageError
 from gridsignal.history import Archive, BaselineStretch, CarbonPoint, PricePoint, Settled
 from gridsignal.ids import uuid7
 from gridsignal.lines import Limits
-from gridsignal.offers import SHED, Terms, deadline_of, offer_body, option_for
+from gridsignal.offers import SHED, StandingOption, Terms, deadline_of, offer_body, option_for, standing_body
 from gridsignal.regulating import Regulation
 from gridsignal.standing import Listing, OfferStatus, OrderStatus, offers_in, orders_in
 from gridsignal.subscription import Subscription
@@ -22,6 +22,7 @@ from gridsignal.wiring import Wiring
 from gridsignal_schemas.frames import Mode, Receipt, States
 from gridsignal_schemas.messages import (
     BaselineFixed,
+    DailyHours,
     DispatchOrder,
     DispatchRequest,
     EnergyCertificate,
@@ -196,6 +197,48 @@ class Grid:
             )
             deadline = deadline_of(request, expires_at or request.ends_at)
         return await self._wiring.post.submit("offer", ident, ident, body, deadline)
+
+    async def stand_by(
+        self,
+        product: str,
+        power_w: int,
+        price_per_mwh: Decimal | str | int,
+        *,
+        currency: str,
+        ends_at: datetime,
+        full_activation_s: int,
+        max_duration_s: int,
+        hours: Sequence[DailyHours] = (),
+        offer_id: str | None = None,
+        revision: int = 1,
+        flexibility: Flexibility = SHED,
+        **terms: Unpack[StandingOption],
+    ) -> Receipt:
+        """Offers power for any request of a product in the site's zone, such as EMERGENCY_SHED, until `ends_at`.
+
+        A request of it makes an offer of yours on it, of what the site has left then, and calls it without asking you:
+        an order follows within seconds, to be answered as any other. `full_activation_s` after its issue the power is
+        there, for `max_duration_s` at most; in one of `hours` (UTC, every day) a call lies whole. `rest_s` and
+        `max_activations_per_day` say how often. A later revision changes it, `withdraw` takes it back.
+
+        Whether it keeps the rules follows as OfferDecision. Raises as `offer` does.
+        """
+        site, ident = self._site("stand by"), offer_id or uuid7()
+        said: dict[str, Any] = {"starts_at": self.now(), **terms, "ends_at": ends_at}
+        said |= {"full_activation_s": full_activation_s, "max_duration_s": max_duration_s}
+        body = standing_body(
+            product,
+            power_w,
+            price_per_mwh,
+            said,
+            currency=currency,
+            hours=hours,
+            offer_id=ident,
+            revision=revision,
+            flexibility=flexibility,
+            site=site,
+        )
+        return await self._wiring.post.submit("offer", ident, ident, body, ends_at)
 
     async def withdraw(self, offer_id: str, reason: str = "") -> Receipt:
         """Takes an offer back, whatever its revision; returns once the log has accepted that. Raises Refused."""

@@ -5,7 +5,7 @@ A decision: records and numbers in, the body of an offer out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypedDict
@@ -14,11 +14,13 @@ from pydantic import ValidationError
 
 from gridsignal.errors import UsageError
 from gridsignal_schemas.messages import (
+    DailyHours,
     DispatchRequest,
     EnergyCertificate,
     Flexibility,
     FlexibilityKind,
     OfferOption,
+    StandingTerms,
     Workload,
 )
 from gridsignal_schemas.values import MAX_POWER_W, rfc3339
@@ -40,6 +42,23 @@ class Terms(TypedDict, total=False):
     ramp_up_w_per_min: int
     min_duration_s: int
     max_duration_s: int
+    rest_s: int | None
+    max_activations_per_day: int | None
+    divisible: bool
+    min_power_w: int
+    levels_w: list[int] | None
+
+
+class StandingOption(TypedDict, total=False):
+    """Fields of the one option of a standing offer that the caller may set; their meaning is OfferOption's."""
+
+    option: str
+    starts_at: datetime
+    activation_fee: Decimal | str | int | None
+    notice_s: int
+    ramp_down_w_per_min: int
+    ramp_up_w_per_min: int
+    min_duration_s: int
     rest_s: int | None
     max_activations_per_day: int | None
     divisible: bool
@@ -84,6 +103,44 @@ def offer_body(
     return body if site is None else body | {"site": site}
 
 
+def standing_body(
+    product: str,
+    power_w: int,
+    price_per_mwh: Decimal | str | int,
+    terms: Mapping[str, Any],
+    *,
+    currency: str,
+    hours: Sequence[DailyHours],
+    offer_id: str,
+    revision: int,
+    flexibility: Flexibility,
+    site: str | None,
+) -> dict[str, Any]:
+    """An offer that stands for a product, as the frame carries it: zone and participant are the session's."""
+    full_activation_s, notice_s = terms["full_activation_s"], terms.get("notice_s", 0)
+    ramp = _ramp_w_per_min(power_w, full_activation_s - notice_s, None)
+    usual: dict[str, Any] = {
+        "notice_s": notice_s,
+        "ramp_down_w_per_min": ramp,
+        "ramp_up_w_per_min": ramp,
+        "min_power_w": 0,
+    }
+    option = _option(power_w, price_per_mwh, {"min_duration_s": 0} | usual | dict(terms))
+    try:
+        standing = StandingTerms(product=product, currency=currency, hours=list(hours))
+    except ValidationError as error:
+        raise UsageError(f"the offer's terms break the contract: {_reason(error)}") from error
+    body: dict[str, Any] = {
+        "offer_id": offer_id,
+        "revision": revision,
+        "options": [option.model_dump(mode="json", exclude_none=True)],
+        "flexibility": flexibility.model_dump(mode="json", exclude_none=True),
+        "expires_at": rfc3339(option.ends_at),
+        "standing": standing.model_dump(mode="json", exclude_none=True),
+    }
+    return body if site is None else body | {"site": site}
+
+
 def deadline_of(request: DispatchRequest | None, expires_at: datetime) -> datetime:
     """When an offer need not be sent any more: at gate closure or when it expires, whichever is earlier."""
     return min(expires_at, request.gate_closure_at) if request is not None else expires_at
@@ -97,7 +154,6 @@ def option_for(request: DispatchRequest, power_w: int, price_per_mwh: Decimal | 
     notice_s = terms.get("notice_s", _notice_s(request, power_w, full_activation_s))
     ramp = _ramp_w_per_min(power_w, full_activation_s - notice_s, request.max_ramp_w_per_min)
     filled: dict[str, Any] = {
-        "option": "o1",
         "starts_at": starts_at,
         "ends_at": ends_at,
         "notice_s": notice_s,
@@ -106,9 +162,13 @@ def option_for(request: DispatchRequest, power_w: int, price_per_mwh: Decimal | 
         "ramp_up_w_per_min": ramp,
         "min_duration_s": 0,
         "max_duration_s": max(0, (ends_at - starts_at) // timedelta(seconds=1)),
-        "divisible": True,
         "min_power_w": min(request.min_quantity_w, power_w),
     } | dict(terms)
+    return _option(power_w, price_per_mwh, filled)
+
+
+def _option(power_w: int, price_per_mwh: Decimal | str | int, said: dict[str, Any]) -> OfferOption:
+    filled: dict[str, Any] = {"option": "o1", "divisible": True} | said
     if filled.get("activation_fee") is not None:
         filled["activation_fee"] = money(filled["activation_fee"], "activation_fee")
     try:

@@ -102,6 +102,7 @@ class Grid:
     orders = _blocking(client.Grid.orders)
     offers = _blocking(client.Grid.offers)
     offer = _blocking(client.Grid.offer)
+    stand_by = _blocking(client.Grid.stand_by)
     withdraw = _blocking(client.Grid.withdraw)
     accept = _blocking(client.Grid.accept)
     refuse = _blocking(client.Grid.refuse)

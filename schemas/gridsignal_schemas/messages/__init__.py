@@ -67,6 +67,7 @@ from gridsignal_schemas.messages.signals import (
     Scope,
     SpotPrice,
 )
+from gridsignal_schemas.messages.standing import DailyHours, StandingTerms
 from gridsignal_schemas.messages.terms import (
     ClearingMode,
     Decision,
@@ -103,6 +104,7 @@ __all__ = [
     "Clearing",
     "ClearingMode",
     "ClearingTrigger",
+    "DailyHours",
     "DayLeftOut",
     "Decision",
     "Direction",
@@ -156,6 +158,7 @@ __all__ = [
     "SiteRegistration",
     "SpotPrice",
     "Standby",
+    "StandingTerms",
     "Symbol",
     "Timer",
     "TimerFired",

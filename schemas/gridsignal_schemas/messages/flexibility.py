@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gridsignal_schemas.messages.certificates import Certificates
+from gridsignal_schemas.messages.standing import StandingTerms
 from gridsignal_schemas.messages.terms import (
     ClearingMode,
     Decision,
@@ -241,6 +242,10 @@ class FlexOffer(Record):
     """Not to be called after this."""
     certificates: Certificates | None = None
     """Of the energy that the offer moves; for people, no rule reads them."""
+    standing: StandingTerms | None = None
+    """For what it may be called; needed without a request_id, and there alone."""
+    called_from: Identifier | None = None
+    """The standing offer that a request has made it of. Nobody sends it."""
 
 
 class OfferWithdrawal(Record):

@@ -24,6 +24,9 @@ class Limits:
     """So many of each participant fit on a request, however many others offer."""
     offers_standing: int = 2000
     """Of one participant on all requests that are not over; more are rejected with OFFERS_STANDING."""
+    offers_for_products: int = 64
+    """Of one participant that stand for a product, in the zones of one partition; more are rejected with
+    OFFERS_STANDING."""
     offers_turned_down: int = 16
     """Rejected offers of one participant that a request's book lists; more are kept as digest and receipt alone."""
     offers_set_aside: int = 4096

@@ -94,6 +94,18 @@ def revision_fault(offer: FlexOffer, before: FlexOffer | None) -> Detail | None:
     return None
 
 
+def _standing_faults(offer: FlexOffer, stands: int) -> Iterator[Detail]:
+    if offer.flexibility.rebound is not None or offer.flexibility.complete_by is not None:
+        expected = "expected none with a standing offer, for nobody knows when it is called"
+        yield fault("STANDING", "/flexibility/rebound", expected)
+    if offer.flexibility.shift_to_site is not None:
+        expected = "expected none with a standing offer, for it waits for no other zone"
+        yield fault("STANDING", "/flexibility/shift_to_site", expected)
+    if stands >= LIMITS.offers_for_products:
+        most = LIMITS.offers_for_products
+        yield fault("OFFERS_STANDING", "/standing", f"expected at most {most} of yours that stand for a product")
+
+
 def _takes_offers(request: DispatchRequest, state: RequestState, offer: FlexOffer, now: datetime) -> Iterator[Detail]:
     if now >= request.gate_closure_at and state is not RequestState.CANCELLED:  # whatever has become of it since
         expected = f"expected before {rfc3339(request.gate_closure_at)}, got {rfc3339(now)}"
@@ -114,17 +126,25 @@ def offer_faults(
     *,
     crowd: Crowd | None,
     room_w: Room | None,
+    stands: int = 0,
 ) -> list[Detail]:
     """Everything that is wrong with an offer at this grid time; empty when nothing is.
 
+    `stands` is how many others of its participant stand for a product, and matters to another such alone.
     `asked` is the request as it stands. `crowd` is None for an offer that is amended: it has its place.
     `room_w` is None where the site is not this participant's.
     """
     faults = [*_own_faults(offer, now)]
     if room_w is None:
         faults.append(fault("SITE_UNKNOWN", "/site", "expected a registered site of this participant and zone"))
+    if offer.called_from is not None:
+        faults.append(fault("STANDING", "/called_from", "expected none, for a request says it"))
+    if offer.request_id is None and offer.standing is not None:
+        return [*faults, *_standing_faults(offer, stands)]
     if asked is None or not _concerns(asked[0], offer):
         return [*faults, UNSEEN]
+    if offer.standing is not None:
+        faults.append(fault("STANDING", "/standing", "expected none in an offer on a request"))
     if not faults and crowd is not None and (full := _crowd_fault(crowd)):
         return [full]
     return [*faults, *_takes_offers(*asked, offer, now), *fit_faults(asked[0], offer, room_w)]

@@ -78,6 +78,8 @@ class ProductTerms(Shape):
     """+1 for each change of its terms."""
     direction: Annotated[Direction, Field(strict=False)] | None = None
     """LOAD_DECREASE or LOAD_INCREASE; either where it is not named."""
+    from_standing: bool | None = None
+    """Whether its requests are cleared at once, without an auction, from the offers that stand for it."""
     max_notice_s: Terms | None = None
     """How long before it first moves a site is told: no offer may need more."""
     respond_within_s: Terms | None = None

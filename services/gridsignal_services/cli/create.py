@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from gridsignal.__main__ import USAGE
 from gridsignal.cli.arguments import moment, power_w, price, span
+from gridsignal_schemas.rules.products import ProductTerms
 from gridsignal_services.cli.api import Failed, rfc
 
 _PURPOSES = ("BALANCING", "CONGESTION", "ADEQUACY", "PORTFOLIO")
@@ -42,6 +43,8 @@ WORDS = {
 """What says each field of a request."""
 _UNSAID = {"respond_within_s": 300, "full_activation_s": 900}
 """Where neither the words nor the product say them."""
+_AT_ONCE = timedelta(seconds=10)
+"""To the gate, and from there to the deadline, where nobody waits for either: clocks may differ by so much."""
 _DECIDE = timedelta(minutes=1)
 """From gate closure to the decision, unless it is said."""
 
@@ -52,7 +55,8 @@ def add_arguments(create: argparse.ArgumentParser) -> None:
     way.add_argument("--down", type=power_w, metavar="POWER", help="less load, such as 12MW")
     way.add_argument("--up", type=power_w, metavar="POWER", help="more load, such as 12MW")
     create.add_argument("--zone", required=True)
-    create.add_argument("--start", required=True, type=moment, metavar="TIME", help="full power from: +2h, or a time")
+    at_once = "full power from: +2h, or a time (of EMERGENCY_SHED: as soon as it can be)"
+    create.add_argument("--start", type=moment, metavar="TIME", help=at_once)
     create.add_argument("--for", dest="length", required=True, type=span, metavar="SPAN", help="how long, such as 45m")
     when = create.add_argument_group("until when")
     when.add_argument("--gate", type=moment, metavar="TIME", help="offers until then (default: a third of the way)")
@@ -76,7 +80,7 @@ def add_arguments(create: argparse.ArgumentParser) -> None:
 def is_asked_again(args: argparse.Namespace, body: dict[str, Any], asked: dict[str, Any]) -> bool:
     """Whether a request is what these words asked earlier: what is said as a span from now was another time then."""
     from_now: frozenset[str] = getattr(args, "from_now", frozenset())
-    loose = {"starts_at", "ends_at"} if "start" in from_now else set()
+    loose = {"starts_at", "ends_at"} if args.start is None or "start" in from_now else set()
     loose |= {"gate_closure_at"} if args.gate is None or "gate" in from_now else set()
     loose |= {"decision_deadline"} if args.decide is None or "decide" in from_now else set()
     same = all(asked.get(name) == value for name, value in body.items() if name not in loose)
@@ -88,17 +92,13 @@ def _length(body: dict[str, Any]) -> timedelta:
     return ends_at - starts_at
 
 
-def body_of(args: argparse.Namespace, now: datetime, usual: Mapping[str, int]) -> dict[str, Any]:
-    """The request's body; `usual` is what its product has for fields that are left out.
+def body_of(args: argparse.Namespace, now: datetime, terms: ProductTerms | None = None) -> dict[str, Any]:
+    """The request's body; what its product's terms have as usual may be left out.
 
     Raises Failed where no deadline fits between now and the start.
     """
-    starts_at: datetime = args.start
-    times = _Times.of(args, usual)
-    latest = starts_at - times.respond - times.activation
-    _must_be_reachable(args, now, latest, times)
-    gate = args.gate or now + (latest - now) / 3
-    decide = args.decide or gate + _DECIDE
+    times = _Times.of(args, {} if terms is None else terms.usual())
+    gate, decide, starts_at = _moments(args, now, times, at_once=terms is not None and terms.from_standing is True)
     body = {
         "zone": args.zone,
         "direction": "LOAD_DECREASE" if args.down else "LOAD_INCREASE",
@@ -122,7 +122,7 @@ def body_of(args: argparse.Namespace, now: datetime, usual: Mapping[str, int]) -
         "product": args.product,
         "respond_within_s": times.said("respond_within_s", args.respond),
         "full_activation_s": times.said("full_activation_s", args.activation),
-        "max_notice_s": None if "max_notice_s" in usual else int(times.activation.total_seconds()),
+        "max_notice_s": None if "max_notice_s" in times.usual else int(times.activation.total_seconds()),
     }
     return body | {name: value for name, value in optional.items() if value is not None}
 
@@ -147,14 +147,37 @@ class _Times(NamedTuple):
         return None if name in self.usual else _UNSAID[name]
 
 
-def _must_be_reachable(args: argparse.Namespace, now: datetime, latest: datetime, times: _Times) -> None:
-    decided = args.decide or (args.gate or now + _DECIDE / 2) + _DECIDE
-    if decided <= latest:
+def _moments(
+    args: argparse.Namespace, now: datetime, times: _Times, *, at_once: bool
+) -> tuple[datetime, datetime, datetime]:
+    """Gate, deadline and start. Raises Failed."""
+    if at_once:
+        gate = args.gate or now + _AT_ONCE
+        decide = args.decide or gate + _AT_ONCE
+        starts_at = args.start or _rounded_up(decide + times.respond + times.activation)
+        _must_be_reachable(starts_at, decide, times)
+        return gate, decide, starts_at
+    if args.start is None:
+        expected = "when full power is wanted; only a product that is cleared at once does without"
+        raise Failed(USAGE, f"--start: expected {expected}, got nothing")
+    latest = args.start - times.respond - times.activation
+    _must_be_reachable(args.start, args.decide or (args.gate or now + _DECIDE / 2) + _DECIDE, times)
+    gate = args.gate or now + (latest - now) / 3
+    return gate, args.decide or gate + _DECIDE, args.start
+
+
+def _rounded_up(moment: datetime) -> datetime:
+    """To a whole second."""
+    return moment if not moment.microsecond else moment.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def _must_be_reachable(starts_at: datetime, decided: datetime, times: _Times) -> None:
+    if decided + times.respond + times.activation <= starts_at:
         return
     earliest = decided + times.respond + times.activation + timedelta(seconds=59)
     raise Failed(
         USAGE,
-        f"--start {rfc(args.start)} is too soon: between decision and start an order needs {_words(times.respond)}"
+        f"--start {rfc(starts_at)} is too soon: between decision and start an order needs {_words(times.respond)}"
         f" to be answered and {_words(times.activation)} to reach full power; start at"
         f" {rfc(earliest.replace(second=0))} or later, or shorten --respond or --activation",
     )

@@ -38,6 +38,7 @@ examples:
   gridsignal request create --zone DE-LU --down 12MW --start +2h --for 45m --cap 120 --text "evening peak"
   gridsignal request products
   gridsignal request create --zone DE-LU --product MFRR_EU --down 12MW --start +1h --for 15m
+  gridsignal request create --zone DE-LU --product EMERGENCY_SHED --down 12MW --for 30m
   gridsignal request list --zone DE-LU --state OPEN
   gridsignal request list --from -1d
   gridsignal request list --from 2024-05-01 --to 2024-06-01 --csv > requests.csv
@@ -135,7 +136,7 @@ def _run(args: argparse.Namespace) -> int:
 def _create(http: httpx2.Client, args: argparse.Namespace) -> int:
     key = args.key or uuid.uuid4().hex
     words = create.WORDS | ({"power_w": "--up", "direction": "--up"} if args.up else {})
-    body = create.body_of(args, grid_now(), _usual(http, args.product))
+    body = create.body_of(args, grid_now(), _terms_of(http, args.product))
     response = http.post("/v1/requests", json=body, headers={"Idempotency-Key": key})
     view, was_asked = _asked_before(http, args, body, response), "asked already"
     if view is None:
@@ -149,12 +150,11 @@ def _create(http: httpx2.Client, args: argparse.Namespace) -> int:
     return OK
 
 
-def _usual(http: httpx2.Client, product: str | None) -> dict[str, int]:
-    """What a product has for the fields that a request leaves out."""
+def _terms_of(http: httpx2.Client, product: str | None) -> ProductTerms | None:
+    """What a product lays down; None where it lays down nothing."""
     if product is None:
-        return {}
-    found = [each for each in _products(http) if each.name == product and each.terms is not None]
-    return found[0].terms.usual() if found and found[0].terms is not None else {}
+        return None
+    return next((each.terms for each in _products(http) if each.name == product), None)
 
 
 def _products(http: httpx2.Client) -> list[Product]:

@@ -109,7 +109,12 @@ class Book:
     standing: Counter[str] = field(default_factory=Counter)
     """How many offers each participant has on requests that are not over."""
     offers_on_open_requests: dict[str, dict[OfferKey, None]] = field(default_factory=dict)
-    """Each participant's, the oldest first: what it asks about costs by what it offers itself."""
+    """Each participant's and those that stand for a product, the oldest first: what it asks about costs by what it
+    offers itself."""
+    standing_offers: dict[str, dict[OfferKey, None]] = field(default_factory=dict)
+    """Those that stand for a product, by it: the one that stands longest comes first."""
+    stood: deque[tuple[datetime, OfferKey]] = field(default_factory=deque)
+    """Those that stand no more, and since when; the longest first."""
     open_requests: dict[str, None] = field(default_factory=dict)
     """Those that are not over."""
     open_of: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -169,6 +174,26 @@ class Book:
         request.offers.append(key)
         if request.request.request_id in self.open_requests:
             self.offers_on_open_requests.setdefault(key[0], {})[key] = None
+
+    def stand(self, key: OfferKey, product: str) -> None:
+        """From now on the offer answers requests of this product, and of no other."""
+        self._stop(key)
+        self.standing_offers.setdefault(product, {})[key] = None
+        self.offers_on_open_requests.setdefault(key[0], {})[key] = None
+
+    def stand_no_more(self, key: OfferKey) -> None:
+        """The offer is over; it is let go of later."""
+        if self._stop(key):
+            self.stood.append((self.now, key))
+
+    def _stop(self, key: OfferKey) -> bool:
+        for product, keys in self.standing_offers.items():
+            if key in keys:
+                del keys[key], self.offers_on_open_requests[key[0]][key]
+                if not keys:
+                    del self.standing_offers[product]
+                return True
+        return False
 
     def close_request(self, request_id: str) -> None:
         """A request that is over leaves room for others, and so do the offers on it, which are still to be let go."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gridsignal_schemas.messages import ClearingMode, Decision, SettlementStatus, Timer, TimerFired
+from gridsignal_schemas.messages import Decision, SettlementStatus, Timer, TimerFired
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.rules.lifecycle import Event, RequestState
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.entry import Entry, Outcome
-from gridsignal_services.ledger.moves import end_if_over, move_offer, move_request
+from gridsignal_services.ledger.moves import close_gate, end_if_over, move_offer, move_request
 from gridsignal_services.ledger.ordering import ended, silent, started
 from gridsignal_services.ledger.settlements import accept_in_silence, owe
 from gridsignal_services.ledger.shifting import unanswered
@@ -25,7 +25,7 @@ def fire(book: Book, entry: Entry, fired: TimerFired) -> Outcome:
     book.timers.clear(fired.timer, fired.subject_id)
     match fired.timer:
         case Timer.GATE_CLOSURE:
-            _close_gate(book, fired.subject_id)
+            close_gate(book, fired.subject_id)
         case Timer.DECISION_DEADLINE:
             _undecided(book, fired.subject_id)
         case Timer.RESPOND_BY:
@@ -47,13 +47,6 @@ def fire(book: Book, entry: Entry, fired: TimerFired) -> Outcome:
     return Outcome(True)
 
 
-def _close_gate(book: Book, request_id: str) -> None:
-    move_request(book, request_id, Event.GATE_CLOSURE)
-    tracked = book.requests[request_id]
-    if tracked.request.clearing_mode is ClearingMode.AUTOMATIC:
-        book.await_clearing(request_id)
-
-
 def _undecided(book: Book, request_id: str) -> None:
     if book.requests[request_id].state is RequestState.OPEN:
         move_request(book, request_id, Event.GATE_CLOSURE)
@@ -64,7 +57,8 @@ def _expire(book: Book, subject_id: str) -> None:
     key = book.expiring.get(subject_id)
     if key is not None:
         move_offer(book, key, Event.EXPIRE, Decision.EXPIRED, ("EXPIRED",))
-        end_if_over(book, book.offers[key].offer.request_id or "")
+        if (request_id := book.offers[key].offer.request_id) is not None:
+            end_if_over(book, request_id)
 
 
 def _end(book: Book, subject_id: str) -> None:

@@ -20,6 +20,7 @@ from gridsignal_schemas.rules.baselines import FOR_EVER
 from gridsignal_schemas.rules.lifecycle import ORDER_NEVER_HELD, SettlementState
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_services.ledger import settlements
+from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.delivered import block_ahead
 from gridsignal_services.ledger.pieces import Steps, pieces
@@ -42,6 +43,14 @@ def forget(book: Book, gone: list[Book]) -> Steps[None]:
         order_id = next(iter(book.leaving))
         del book.leaving[order_id]
         gone.append(Book(now=book.now, settlements={order_id: settlements.leave(book, order_id)}))
+        yield
+    while left > 0 and book.stood and _leaves(book, *book.stood[0]):
+        left -= _A_REQUEST
+        _, key = book.stood.popleft()
+        for revision, (digest, received_at) in book.offers[key].digests.items():
+            book.past.offers.add((*key, revision), digest, received_at)
+        del book.offers[key]
+        book.announcements.drop("offer", *key)
         yield
     while left > 0 and (queue := _next_queue(book)) is not None:
         since, request_id = queue[0]
@@ -68,6 +77,12 @@ def forget(book: Book, gone: list[Book]) -> Steps[None]:
         gone.append(alone)
         yield
         yield from _clear_away(book, alone)
+
+
+def _leaves(book: Book, since: datetime, key: OfferKey) -> bool:
+    """Whether a standing offer that is over goes now: it had its time, or is one too many; nobody waits for word."""
+    is_due = since + book.kept <= book.now or len(book.stood) > LIMITS.offers_set_aside
+    return is_due and not book.announcements.owes("offer", *key)
 
 
 def _next_queue(book: Book) -> deque[tuple[datetime, str]] | None:

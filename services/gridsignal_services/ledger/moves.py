@@ -84,6 +84,8 @@ def move_offer(
     if tracked.state not in OFFER_CALLABLE:
         book.timers.clear(Timer.EXPIRY, tracked.timer_id)
         book.expiring.pop(tracked.timer_id, None)
+        if tracked.offer.request_id is None:
+            book.stand_no_more(key)
     if decision is not None:
         book.announcements.owe(decision_of(tracked, decision, codes, reason))
 
@@ -210,6 +212,13 @@ def follow_settlements(book: Book, request_id: str, moved: SettlementState | Non
             move_request(book, request_id, Event.SETTLE)
     elif tracked.state is not RequestState.COMPLETED:
         move_request(book, request_id, Event.REOPEN)
+
+
+def close_gate(book: Book, request_id: str) -> None:
+    """No more offers are taken; its owner clears it, unless a person is to."""
+    move_request(book, request_id, Event.GATE_CLOSURE)
+    if book.requests[request_id].request.clearing_mode is ClearingMode.AUTOMATIC:
+        book.await_clearing(request_id)
 
 
 def set_request_timers(book: Book, request_id: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import Decision, FlexOffer, OfferWithdrawal, Timer
 from gridsignal_schemas.rules.faults import fault
-from gridsignal_schemas.rules.lifecycle import OFFER, ORDER, Event, OfferState, after, allows
+from gridsignal_schemas.rules.lifecycle import OFFER, OFFER_CALLABLE, ORDER, Event, OfferState, after, allows
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.offers import is_listed, revision_fault
 from gridsignal_services.ledger.announcements import OfferKey
@@ -52,6 +52,8 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
     tracked.needs = None if faults else needs_of(offer)
     _file(book, key, tracked, entry.sha256)
     reason = "; ".join(f"{broken.pointer}: {broken.message}" for broken in faults)
+    if offer.request_id is None and before is not None and faults:
+        book.stand_no_more(key)
     if faults:  # an amendment that breaks rules leaves nothing standing: the site has taken back what it replaces
         book.timers.clear(Timer.EXPIRY, timer_id)
         book.expiring.pop(timer_id, None)
@@ -96,8 +98,12 @@ def aside_of(book: Book, key: OfferKey) -> SetAside | None:
 def _file(book: Book, key: OfferKey, tracked: TrackedOffer, digest: str) -> None:
     before, offer = book.offers.get(key), tracked.offer
     request = book.requests.get(offer.request_id or "")
+    if not tracked.codes and offer.standing is not None:
+        book.stand(key, offer.standing.product)
     if before is not None:
         tracked.digests = before.digests
+    elif not tracked.codes and offer.request_id is None:
+        pass  # it stands for a product, and no request lists it
     elif request is None or not is_listed(tracked.codes, request.turned_down[key[0]]):
         _put_aside(book, key, SetAside(digest, tracked.receipt.received_at, tracked.codes))
         return
@@ -144,6 +150,17 @@ def withdraw(book: Book, entry: Entry, withdrawal: OfferWithdrawal) -> Outcome:
         move_order(book, order, Event.CANCEL, actor, "OFFER_WITHDRAWN", withdrawal.reason)
         revise_order(book, order, actor, "OFFER_WITHDRAWN", withdrawal.reason)
         fall_short(book, order.order.request_id)
+    elif tracked.offer.request_id is None:
+        _withdraw_called(book, key, withdrawal.reason)
     elif tracked.offer.request_id in book.requests:
         end_if_over(book, tracked.offer.request_id)
     return Outcome(True, receipt=tracked.withdrawn)
+
+
+def _withdraw_called(book: Book, key: OfferKey, reason: str) -> None:
+    """With a standing offer goes what requests have made of it and not ordered so far."""
+    for made in list(book.offers_on_open_requests.get(key[0], ())):
+        called = book.offers[made]
+        if called.offer.called_from == key[1] and called.state in OFFER_CALLABLE:
+            move_offer(book, made, Event.WITHDRAW, Decision.WITHDRAWN, reason=reason)
+            end_if_over(book, called.offer.request_id or "")

@@ -22,14 +22,16 @@ from gridsignal_schemas.rules.lifecycle import (
     allows,
 )
 from gridsignal_schemas.rules.limits import LIMITS
-from gridsignal_schemas.rules.products import product_faults
+from gridsignal_schemas.rules.products import product_faults, product_of
 from gridsignal_schemas.rules.requests import request_faults, revision_faults
 from gridsignal_services.access import Audience
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
+from gridsignal_services.ledger.calling import call
 from gridsignal_services.ledger.coming_back import comes_back_at
 from gridsignal_services.ledger.entry import Entry, Outcome, receipt_of
 from gridsignal_services.ledger.moves import (
+    close_gate,
     move_offer,
     move_order,
     move_request,
@@ -75,6 +77,7 @@ def request(book: Book, entry: Entry, request: DispatchRequest) -> Steps[Outcome
     if faults := [*_bounds(book, tracked, request), *rules]:
         return Outcome(False, tuple(faults))
     receipt = receipt_of(book.now, entry, revision=request.revision)
+    is_new = tracked is None
     if tracked is None:
         tracked = TrackedRequest(request, entry.offset, {}, {}, audience_of_request(request))
         book.open_request(tracked)
@@ -83,6 +86,9 @@ def request(book: Book, entry: Entry, request: DispatchRequest) -> Steps[Outcome
     tracked.digests[request.revision] = entry.sha256
     tracked.receipts[request.revision] = receipt
     set_request_timers(book, request.request_id)
+    if is_new and (terms := product_of(request)) is not None and terms.from_standing:
+        yield from call(book, tracked)
+        close_gate(book, request.request_id)
     return Outcome(True, receipt=receipt, audience=audience_of_request(request))
 
 

@@ -25,7 +25,13 @@ def offer_faults(book: Book, offer: FlexOffer) -> list[Detail]:
         book.now,
         crowd=_crowd(book, tracked, offer) if tracked is not None else None,
         room_w=_Room(book, offer) if is_theirs else None,
+        stands=0 if (offer.participant, offer.offer_id) in book.offers else stands_of(book, offer.participant),
     )
+
+
+def stands_of(book: Book, participant: str) -> int:
+    """How many of its offers stand for a product."""
+    return sum(key[0] == participant for keys in book.standing_offers.values() for key in keys)
 
 
 class Amended:
@@ -55,6 +61,11 @@ class Amended:
 def request_fit_faults(book: Book, request: DispatchRequest, offer: FlexOffer) -> list[Detail]:
     """What keeps an offer that stands from serving its request as it is now."""
     return offers.fit_faults(request, offer, _Room(book, offer))
+
+
+def room_left_w(book: Book, offer: FlexOffer, starts_at: datetime, ends_at: datetime) -> int | None:
+    """What an offer's site can still promise its request over a period; None without one, or without a baseline."""
+    return _Room(book, offer)(starts_at, ends_at) if starts_at < ends_at else None
 
 
 def _crowd(book: Book, tracked: TrackedRequest, offer: FlexOffer) -> Crowd | None:

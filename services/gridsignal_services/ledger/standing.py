@@ -57,7 +57,7 @@ def seen_by(book: Book, viewer: Principal) -> list[Record | Announced]:
         for tracked in map(book.requests.__getitem__, book.open_requests)
         if tracked.state is RequestState.OPEN or tracked.request.request_id in standing or _owns(viewer, tracked)
     ]
-    shown = {request.request_id for request in asked}
+    shown = {None, *(request.request_id for request in asked)}  # None: what stands for a product
     found: list[Record | Announced] = [*asked]
     last_announced = book.announcements.last_announced
     found.extend(

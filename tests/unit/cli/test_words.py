@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from gridsignal.answers import baseline_body, reading_body, response_body
-from gridsignal.cli import baseline, meter, offer, respond
+from gridsignal.cli import baseline, meter, offer, respond, standing
 from gridsignal.cli.words import in_their_words, reason_in, refusal_in
 from gridsignal.errors import refusal
-from gridsignal.offers import SHED, offer_body, option_for
+from gridsignal.offers import SHED, offer_body, option_for, standing_body
 from gridsignal_schemas.frames import Detail
 from gridsignal_services.cli import alert, amend, create, order, request
 from tests.builders import a_dispatch_order, a_dispatch_request
@@ -29,13 +29,14 @@ SENT: dict[str, Mapping[str, str]] = {
     "alert create": alert.WORDS,
     "alert clear": alert.CLEARED,
     "offer create": offer.WORDS,
+    "offer stand": standing.WORDS,
     "offer withdraw": offer.WITHDRAWN,
     "baseline declare": baseline.WORDS,
     "meter report": meter.WORDS,
     **{f"order {action}": order.WORDS for action in ("extend", "release", "cancel")},
     **{f"respond {action}": respond.WORDS for action in respond._ACTIONS},
 }
-SEND = {"create", "amend", "clear", "cancel", "award", "withdraw", "declare", "report", "extend", "release"}
+SEND = {"create", "amend", "clear", "cancel", "award", "withdraw", "declare", "report", "extend", "release", "stand"}
 NOT_SENT = {
     *("--help", "--json", "--csv", "--api", "--url", "--token-file", "--ca", "--cert", "--cert-key"),
     *("--signing-key", "--ingest"),
@@ -75,11 +76,15 @@ def test_what_it_names_can_be_typed_and_what_can_be_typed_it_names(command: str)
 def bodies() -> dict[str, dict[str, Any]]:
     """What each command sends."""
     line = "--down 12MW --zone DE-LU --start 2030-05-13 --for 1h --cap 1 --deficiency 1 --min 1MW --pricing pay_as_bid"
-    asked = create.body_of(commands()["request create"].parse_args(line.split()), NOW, {})
+    asked = create.body_of(commands()["request create"].parse_args(line.split()), NOW)
     question = a_dispatch_request()
     option = option_for(question, 1, "1", {})
     terms: dict[str, Any] = {"flexibility": SHED, "expires_at": None, "site": "s", "revision": 1, "offer_id": "o"}
     offered = offer_body(question, option, **terms)
+    once: dict[str, Any] = {"ends_at": NOW + timedelta(days=1), "full_activation_s": 120, "max_duration_s": 60}
+    once |= {"starts_at": NOW, "rest_s": 1, "max_activations_per_day": 1}
+    said: dict[str, Any] = {"currency": "EUR", "hours": [], "offer_id": "o", "revision": 1}
+    stands = standing_body("EMERGENCY_SHED", 1, "1", once, flexibility=SHED, site="s", **said)
     hour = {"starts_at": NOW, "ends_at": NOW + timedelta(hours=1)}
     answered = response_body(a_dispatch_order(), "ACCEPTED", actor=None, at=NOW, accepted_w=1, reason_code="x")
     return {
@@ -88,6 +93,7 @@ def bodies() -> dict[str, dict[str, Any]]:
         "request award": {"reason": "", "picks": []},
         "order extend": {"ends_at": "", "reason": ""},
         "offer create": offered | offered["options"][0],
+        "offer stand": stands | stands["options"][0] | stands["standing"],
         "respond accept": answered,
         "baseline declare": baseline_body("s", NOW, [1], 900, "flat"),
         "meter report": reading_body("s", {"meter": "m", "import_w": 1, **hour}),

@@ -13,7 +13,7 @@ from typing import Any
 
 import gridsignal
 from gridsignal.__main__ import FAILED, OK
-from gridsignal.cli import offers
+from gridsignal.cli import offers, standing
 from gridsignal.cli.arguments import (
     CERTIFICATE,
     Arguments,
@@ -38,6 +38,7 @@ EXAMPLE = """\
 examples:
   gridsignal offer create 018f6b3c-7a00-7000-8000-000000000001 --site fra-1 --power 12MW --price 90
   gridsignal offer create 018f6b3c-7a00-7000-8000-000000000001 --site fra-1 --power 12MW --price 90 --until +5h
+  gridsignal offer stand EMERGENCY_SHED --site fra-1 --power 5MW --price 300 --currency EUR --until +30d --most 1h
   gridsignal offer list
   gridsignal offer list --site fra-1 --csv > offers.csv
   gridsignal offer show 018f6b3c-7a00-7000-8000-000000000002
@@ -97,6 +98,9 @@ def parser() -> Arguments:
     named = "an energy certificate of what it moves, for people; again for each further one"
     create.add_argument("--certificate", type=certificate, action="append", metavar=CERTIFICATE, help=named)
     add_options(create, site=True, address=add_doors)
+    stand = actions.add_parser("stand", help="offer power for any request of a product, such as an emergency's")
+    standing.add_arguments(stand)
+    add_options(stand, site=True)
     withdraw = actions.add_parser("withdraw", help="take an offer back")
     withdraw.add_argument("offer_id", type=identifier, metavar="OFFER_ID")
     withdraw.add_argument("--reason", type=words, default="", help="for people")
@@ -112,8 +116,9 @@ def parser() -> Arguments:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    acts = {"create": _create, "withdraw": _withdraw, "show": _show, "list": offers.run}
-    return exit_code(acts[args.action](args), args, WITHDRAWN if args.action == "withdraw" else WORDS)
+    acts = {"create": _create, "stand": _stand, "withdraw": _withdraw, "show": _show, "list": offers.run}
+    said = {"withdraw": WITHDRAWN, "stand": standing.WORDS}
+    return exit_code(acts[args.action](args), args, said.get(args.action, WORDS))
 
 
 async def _create(args: argparse.Namespace) -> int:
@@ -138,10 +143,10 @@ async def _create(args: argparse.Namespace) -> int:
             tell(_late(request.request_id, request.gate_closure_at, request.zone))
             return FAILED
         except gridsignal.Conflict:
-            standing = {offer.offer.offer_id: offer for offer in await grid.offers()}.get(offer_id)
-            if standing is None or standing.receipt is None or not _is_offered_again(args, standing.offer):
+            known = {offer.offer.offer_id: offer for offer in await grid.offers()}.get(offer_id)
+            if known is None or known.receipt is None or not _is_offered_again(args, known.offer):
                 raise
-            receipt = standing.receipt
+            receipt = known.receipt
         return _tell(args, receipt, offer_id, await _became(grid, offer_id))
 
 
@@ -206,6 +211,15 @@ def _is_offered_again(args: argparse.Namespace, offer: gridsignal.FlexOffer) -> 
         (option.notice_s, option.notice_s if args.notice is None else int(args.notice.total_seconds())),
     ]
     return "until" in getattr(args, "from_now", ()) and all(was == now for was, now in said)
+
+
+async def _stand(args: argparse.Namespace) -> int:
+    async with open_grid(args, for_site=True) as grid:
+        offer_id = args.offer_id or uuid7()
+        if not args.json:
+            print(f"standing by as {offer_id}", file=sys.stderr)
+        receipt = await grid.stand_by(args.product, args.power, args.price, offer_id=offer_id, **standing.said(args))
+        return _tell(args, receipt, offer_id, await _became(grid, offer_id))
 
 
 async def _withdraw(args: argparse.Namespace) -> int:

@@ -170,6 +170,7 @@ class Ledger:
             now,
             crowd=crowd_of(offer, self.offers.values(), self.asked) if known is None else None,
             room_w=self.room_of(offer.site, offer.request_id or ""),
+            stands=0 if known is not None else sum(each.callable for each in self._offers_on(None)),
         )
         codes, state = _codes(faults), OfferState.REJECTED if faults else OfferState.LIVE
         turned_down = sum(each.listed and not each.was_good for each in self._offers_on(offer.request_id))

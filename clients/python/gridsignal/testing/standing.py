@@ -112,7 +112,7 @@ def crowd_of(offer: FlexOffer, offers: Iterable[Standing], asked: Mapping[str, A
     """How many good offers there are beside a new one."""
     good = [standing.offer for standing in offers if standing.was_good]
     here = [each for each in good if each.request_id == offer.request_id]
-    standing = sum(not asked[each.request_id or ""].over for each in good)
+    standing = sum(each.request_id is not None and not asked[each.request_id].over for each in good)
     return Crowd(sum(each.site == offer.site for each in here), len(here), len(here), standing)
 
 

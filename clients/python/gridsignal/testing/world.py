@@ -225,7 +225,7 @@ class World:
             for name, standing in self.ledger.offers.items()
             if standing.state in OFFER_STANDS
             and site in (None, standing.offer.site)
-            and not self.ledger.asked[standing.offer.request_id or ""].over
+            and not (standing.offer.request_id and self.ledger.asked[standing.offer.request_id].over)
         ]
         held = self.ledger.orders.items()
         return offers, [name for name, of in held if not of.over and site in (None, of.order.site)]

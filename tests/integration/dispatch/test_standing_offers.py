@@ -1,0 +1,64 @@
+"""An emergency through the whole stack: sites stand by, one command calls them, and no rival hears what stands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import gridsignal
+from gridsignal import MW, DispatchOrder
+from gridsignal_services.embedded import Stack
+from tests.integration.cli.conftest import ran
+from tests.integration.dispatch.conftest import Caller
+from tests.patience import SOON_S
+
+STAND = (
+    "offer stand EMERGENCY_SHED --site fra-1 --power 5MW --price 300 --currency EUR --until +30d --most 1h"
+    " --rest 1h --per-day 2 --notice 10s --json"
+)
+CALL = "request create --zone DE-LU --product EMERGENCY_SHED --down 4MW --for 30m --json"
+
+
+async def test_one_command_calls_what_stands_by_within_seconds_and_a_cancel_takes_it_back(
+    stack: Stack, caller: Caller
+) -> None:
+    token = stack.token("participant", "acme-ai")
+
+    async def typed(words: str, token: str) -> Any:
+        where = {"GRIDSIGNAL_API": stack.api_url, "GRIDSIGNAL_URL": stack.gateway_url, "GRIDSIGNAL_TOKEN": token}
+        shown = await asyncio.to_thread(ran, words.split(), **where)
+        assert shown.code == 0, shown.err
+        return json.loads(shown.out)
+
+    stood = await typed(STAND, token)
+    operator, rival = stack.token("operator", "tso-north"), caller("participant", "volt-colo")
+    async with gridsignal.connect(stack.gateway_url, token=token, site="fra-1") as grid, asyncio.timeout(SOON_S):
+        signals = grid.subscribe("dispatch", zones=["DE-LU"])
+        asked = await typed(CALL, operator)
+        async for signal in signals:
+            if isinstance(signal, DispatchOrder):
+                break
+        request = asked["request"]
+        assert (signal.request_id, signal.power_w, request["full_activation_s"]) == (request["request_id"], 4 * MW, 120)
+        assert signal.starts_at - grid.now() < timedelta(minutes=5)
+        await grid.accept(signal)
+        standing = {status.offer.offer_id: status for status in await grid.offers()}
+        called = standing[signal.offer_id or ""].offer
+        assert (called.called_from, standing[stood["offer_id"]].state) == (stood["offer_id"], "LIVE")
+
+        desk = caller("operator", "tso-north")
+        book = (await desk.get(f"/v1/requests/{request['request_id']}/book")).json()
+        assert [(line["participant"], line["awarded_w"]) for line in book["offers"]] == [("acme-ai", 4 * MW)]
+        for path in ("/v1/offers", "/v1/orders"):
+            assert "acme-ai" not in (await rival.get(path)).text
+        shown = (await desk.get("/v1/offers")).json()["offers"]
+        assert [each["offer"]["offer_id"] for each in shown] == [signal.offer_id]
+
+        await desk.post(f"/v1/requests/{request['request_id']}/cancel", json={})
+        async for signal in signals:
+            if isinstance(signal, DispatchOrder) and signal.state == "CANCELLED":
+                break
+        await grid.withdraw(stood["offer_id"])
+        assert stood["offer_id"] not in {status.offer.offer_id for status in await grid.offers()}
