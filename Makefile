@@ -28,7 +28,7 @@ export GRIDSIGNAL_SAMPLES
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv embedded up down logs demo unit test coverage compose-test check lock docs console bench clean
+.PHONY: help venv embedded up down logs demo unit test coverage compose-test check lock docs site console bench clean
 .SUFFIXES:
 
 help: ## this list
@@ -80,6 +80,10 @@ lock: $(VENV)/.dev ## newest versions that pyproject.toml allows, with their has
 
 docs: $(VENV)/.dev ## write the generated parts of the documentation again
 	@$(PY) docs/generate.py
+
+site: $(VENV)/.dev ## the documentation as pages for a browser, in build/site; nothing in it is loaded from elsewhere
+	@$(PY) -m sphinx -q -W --keep-going -j auto -b html -d build/site-read -c docs/site . build/site $(ARGS)
+	@echo "built build/site/index.html"
 
 console: ## builds the console's page anew from clients/console (needs node 20 or newer and npm)
 	@cd clients/console && npm ci --no-audit --no-fund --silent && npm run --silent build

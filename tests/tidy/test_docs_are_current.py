@@ -109,3 +109,10 @@ def test_every_limit_of_the_sizing_page_is_that_of_the_settings() -> None:
     assert {name: float(bound.replace(",", "")) for bound, name in rows} == {
         name: float(known[name]) for _, name in rows
     }
+
+
+def test_every_page_is_in_the_contents_of_the_site() -> None:
+    contents = set(
+        re.findall(r"^\.\./([\w-]+)$", (ROOT / "docs" / "site" / "index.md").read_text("utf-8"), re.MULTILINE)
+    )
+    assert_none(sorted({path.stem for path in (ROOT / "docs").glob("*.md")} - contents))
