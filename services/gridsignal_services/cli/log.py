@@ -25,8 +25,8 @@ examples:
   gridsignal log compact
 
 `stat` and `export` may run beside `gridsignal up`; a backup is one moment of the log, checked and durable.
-`import` makes a directory's log of a backup. Clients then start from the present state, for what was logged after the
-backup is not in it; --same-log says that nothing was, as where a log moves to another machine.
+`import` restores a backup into a directory that has no log yet. Clients then start from the present state, since the
+backup lacks what was logged after it; --same-log says that nothing was, as when a log moves to another machine.
 A backup holds the log alone. Keys, tokens and the registry are files beside it: copy the folder's `issuer` for tokens
 that were given out to go on, and start `up` with the same registry.
 `compact` lets go of what is older than its topic's retention and returns all free space. What the ledger rests on is
@@ -46,7 +46,7 @@ def parser() -> Arguments:
     stat = actions.add_parser("stat", help="what it holds, for how long it is kept, what it takes on disk")
     export = actions.add_parser("export", help="write a backup into one new file, also while it runs")
     export.add_argument("file", type=Path, metavar="FILE", help="the backup; must not be there yet")
-    restoring = actions.add_parser("import", help="make a directory's log of a backup")
+    restoring = actions.add_parser("import", help="restore a backup into a directory without a log")
     restoring.add_argument("file", type=Path, metavar="FILE", help="the backup")
     same = "nothing was logged after the backup: readers may go on where they were"
     restoring.add_argument("--same-log", action="store_true", help=same)

@@ -28,7 +28,7 @@ def parser() -> Arguments:
     """The command's arguments."""
     arguments = Arguments(
         prog="gridsignal schemas",
-        description="Register the schemas of all records. Again, it does nothing.",
+        description="Register the schemas of all records. A second run changes nothing.",
         epilog=EXAMPLE,
     )
     arguments.add_argument("action", metavar="ACTION", choices=["register"], help="register: write them there")

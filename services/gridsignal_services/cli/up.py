@@ -46,7 +46,7 @@ examples:
   gridsignal up --speed 60 --day 2024-05-12
   gridsignal up --directory /var/lib/gridsignal --registry sites.toml
 
-On an address beyond this machine it wants TLS and an issuer of tokens, and reads them from the environment:
+Beyond this machine it needs TLS and an issuer of tokens, from the environment:
 GRIDSIGNAL_HOST, GRIDSIGNAL_TLS_CERTIFICATE, GRIDSIGNAL_TLS_KEY, GRIDSIGNAL_JWKS_URL, GRIDSIGNAL_ISSUER.
 SIGHUP: registry, key set, revocations and certificate are read again; they are also watched.
 """
