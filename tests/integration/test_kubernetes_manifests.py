@@ -108,7 +108,6 @@ def test_a_door_starts_with_what_it_is_given(door: str, manifests: list[Manifest
 def test_a_door_is_that_of_the_compose_stack(door: str, manifests: list[Manifest]) -> None:
     container, there = door_of(manifests, door), COMPOSE[door]
     assert container["args"] == there["command"]
-    assert container["resources"]["limits"]["memory"].removesuffix("Mi") == there["mem_limit"].removesuffix("m")
     assert container["securityContext"]["readOnlyRootFilesystem"] == there["read_only"]
     assert container["securityContext"]["capabilities"]["drop"] == there["cap_drop"]
     secrets = {key for key in there["environment"] if key.endswith("_FILE")}
@@ -116,7 +115,10 @@ def test_a_door_is_that_of_the_compose_stack(door: str, manifests: list[Manifest
     assert {key: given[key] for key in secrets} == {key: there["environment"][key] for key in secrets}
 
 
-def test_the_trial_has_the_settings_of_the_compose_stack(built: dict[str, list[Manifest]]) -> None:
+def test_the_trial_has_the_memory_and_settings_of_the_compose_stack(built: dict[str, list[Manifest]]) -> None:
+    for door in DOORS:
+        most = door_of(built["trial"], door)["resources"]["limits"]["memory"]
+        assert most.removesuffix("Mi") == COMPOSE[door]["mem_limit"].removesuffix("m")
     given, there = given_to(built["trial"], door_of(built["trial"], "gateway")), COMPOSE["gateway"]["environment"]
     said = {key: re.sub(r"\$\{\w+:-(.*)\}", r"\1", value) for key, value in there.items()}
     of_the_place = {"GRIDSIGNAL_GATEWAY_ORIGINS", "GRIDSIGNAL_LOG_LEVEL"}
@@ -155,6 +157,7 @@ def test_a_gateway_has_the_time_to_send_its_clients_elsewhere(built: dict[str, l
     most = int(metric["target"]["averageValue"].replace("k", "000"))
     waits_s = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     drain = GatewaySettings(data_directory=Path())
+    assert "replicas" not in of_kind(built["production"], "Deployment")["gateway"]["spec"], "its scaler says how many"
     needs_s = waits_s + drain.drain_spread_s + most / drain.drain_per_s
     assert needs_s < pod["terminationGracePeriodSeconds"]
     assert f"needs {needs_s:.0f} of its {pod['terminationGracePeriodSeconds']} seconds" in PAGE
