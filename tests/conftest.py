@@ -21,7 +21,7 @@ from hypothesis import settings
 
 from tests.effort import ALL, QUICK
 
-pytest_plugins = [f"tests.services.{name}" for name in ("kafka", "secured_kafka", "registry", "redis")]
+pytest_plugins = [f"tests.services.{name}" for name in ("kafka", "secured_kafka", "registry", "redis", "slurm")]
 
 ALLOWED_SKIPS = {
     "*needs Grafana's image*": "no package index has it, and tests pull nothing",

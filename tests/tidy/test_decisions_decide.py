@@ -27,7 +27,9 @@ ACTING = {
         "regulating route shell signing subscription sync tls tokens upgrade websocket wiring"
     ),
     "clients/python/gridsignal/agent": "answering checking contact following kept metrics reporting running web",
-    "clients/python/gridsignal/agent/actuators": "__init__ battery command dsx_flex modbus simulated webhook",
+    "clients/python/gridsignal/agent/actuators": (
+        "__init__ battery command dsx_flex files modbus programs slurm webhook simulated"
+    ),
     "clients/python/gridsignal/agent/meters": "__init__ csv_file prometheus",
     "clients/python/gridsignal/testing": "clock fake records rest",
     "services/gridsignal_services/access": "issuer keys_at_url refused_tokens secret_file",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from gridsignal.agent.config import config_of
 
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_shipped_configuration_is_one() -> None:
-    file = ROOT / "deploy" / "agent" / "site.toml"
+@pytest.mark.parametrize("name", ["site.toml", "slurm.toml"])
+def test_a_shipped_configuration_is_one(name: str) -> None:
+    file = ROOT / "deploy" / "agent" / name
     assert config_of(file.read_bytes(), file.name).site == "fra-1"

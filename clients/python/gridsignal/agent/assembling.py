@@ -13,6 +13,7 @@ from gridsignal.agent.actuators import Actuator
 from gridsignal.agent.actuators.battery import BatteryActuator, Registers
 from gridsignal.agent.actuators.command import CommandActuator
 from gridsignal.agent.actuators.simulated import SimulatedActuator
+from gridsignal.agent.actuators.slurm import SlurmActuator
 from gridsignal.agent.actuators.webhook import WebhookActuator
 from gridsignal.agent.answering import Answers
 from gridsignal.agent.config import (
@@ -25,6 +26,7 @@ from gridsignal.agent.config import (
     MeterTable,
     Mode,
     Simulated,
+    SlurmTable,
     Webhook,
 )
 from gridsignal.agent.contact import GridContact, Say
@@ -62,8 +64,15 @@ def actuator_of(config: Config, *, program: str = "run") -> Actuator:
             registers = Registers(table.setpoint_register, table.revert_register, table.step_w)
             where = (table.host, table.port, table.unit, registers)
             return BatteryActuator(*where, most_w=table.most_w, timeout_s=table.timeout_s)
+        case SlurmTable():
+            return slurm_of(config, table)
         case DsxFlex():
             return _dsx_flex(table, config.baseline, program)
+
+
+def slurm_of(config: Config, table: SlurmTable) -> SlurmActuator:
+    """Slurm; what was done to its jobs lies beside the agent's state."""
+    return SlurmActuator(config.state / "slurm.json", conf=table.conf, timeout_s=table.timeout_s)
 
 
 def _dsx_flex(table: DsxFlex, baseline: Baseline | None, program: str) -> Actuator:

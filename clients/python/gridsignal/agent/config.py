@@ -152,6 +152,15 @@ class BatteryTable(_Table):
     timeout_s: Timeout = 5.0
 
 
+class SlurmTable(_Table):
+    """`kind = "slurm"`: labelled jobs of a Slurm cluster, by its own programs."""
+
+    kind: Literal["slurm"]
+    conf: File | None = None
+    """slurm.conf, where it is not in Slurm's own place."""
+    timeout_s: Timeout = 20.0
+
+
 class CsvFile(_Table):
     """`kind = "csv"`: readings that another program writes."""
 
@@ -271,7 +280,9 @@ class Config(_Table):
     state: File = Path("agent-state")
     """The folder of the state and the outbox."""
     mode: Annotated[Mode, Field(strict=False)] = Mode.AUTOMATIC
-    actuator: Annotated[Simulated | Command | Webhook | DsxFlex | BatteryTable, Field(discriminator="kind")]
+    actuator: Annotated[
+        Simulated | Command | Webhook | DsxFlex | BatteryTable | SlurmTable, Field(discriminator="kind")
+    ]
     meter: MeterTable | None = None
     baseline: Baseline | None = None
     offers: Offers | None = None
@@ -292,6 +303,7 @@ _KINDS: dict[str, type[BaseModel]] = {
     "webhook": Webhook,
     "dsx-flex": DsxFlex,
     "battery": BatteryTable,
+    "slurm": SlurmTable,
     "csv": CsvFile,
     "prometheus": Prometheus,
 }

@@ -11,14 +11,15 @@ import sys
 from pathlib import Path
 
 from gridsignal.__main__ import FAILED, OK, USAGE
-from gridsignal.agent.assembling import actuator_of, agent_of, connection_of, look_of, meter_of
+from gridsignal.agent.assembling import actuator_of, agent_of, connection_of, look_of, meter_of, slurm_of
 from gridsignal.agent.checking import findings
-from gridsignal.agent.config import Config, config_of
+from gridsignal.agent.config import Config, SlurmTable, config_of
 from gridsignal.agent.kept import Kept
 from gridsignal.cli import agent_simulate, agent_study
 from gridsignal.cli.arguments import Arguments, give_examples, identifier
 from gridsignal.cli.connection import code_of, tell, token_source
 from gridsignal.cli.tables import printable, show_rows
+from gridsignal.clock import wall
 from gridsignal.errors import GridsignalError, UsageError
 
 EXAMPLE = f"""\
@@ -27,6 +28,7 @@ examples:
   gridsignal agent run --config site.toml
   gridsignal agent answer ORDER_ID accept --config site.toml
   gridsignal agent permit --config site.toml
+  gridsignal agent release --config site.toml
   {agent_study.EXAMPLE}
   {agent_simulate.EXAMPLE}
 
@@ -50,7 +52,9 @@ def parser() -> Arguments:
     answer.add_argument("order", nargs="?", type=identifier, metavar="ORDER_ID")
     answer.add_argument("answer", nargs="?", choices=("accept", "refuse"), metavar="accept|refuse")
     permit = actions.add_parser("permit", help="let a site in failsafe return, as its operator permits")
-    for action in (run_, check, answer, permit):
+    release = actions.add_parser("release", help="give back what is over in Slurm, for a timer where the agent is away")
+    release.add_argument("--all", action="store_true", help="what is not over, too")
+    for action in (run_, check, answer, permit, release):
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's configuration")
     agent_study.add(actions)
     agent_simulate.add(actions)
@@ -66,14 +70,14 @@ def run(args: argparse.Namespace) -> int:
         config = config_of(args.config.read_bytes(), args.config.name)
         if args.action in ("answer", "permit"):
             return _answer(args, config) if args.action == "answer" else _permit(config)
-        work = _run(config) if args.action == "run" else _check(args, config)
-        return asyncio.run(work)
+        works = {"run": _run, "check": _check, "release": _release}
+        return asyncio.run(works[args.action](args, config))
     except GridsignalError as error:
         tell(str(error))
         return code_of(error)
 
 
-async def _run(config: Config) -> int:
+async def _run(args: argparse.Namespace, config: Config) -> int:
     """0 when it was stopped in order: what is in effect stays, and the next run goes on with it."""
     with agent_of(config, connection_of(config, token_source(config.token_file)), _say) as agent:
         running = asyncio.create_task(agent.run())
@@ -126,6 +130,14 @@ def _answer(args: argparse.Namespace, config: Config) -> int:
         return USAGE
     finally:
         kept.close()
+
+
+async def _release(args: argparse.Namespace, config: Config) -> int:
+    if not isinstance(config.actuator, SlurmTable):
+        raise UsageError(f"expected an actuator slurm, got {config.actuator.kind}: what that does ends by itself")
+    for action in await slurm_of(config, config.actuator).release(wall(), everything=args.all):
+        print(printable(f"{action.what} ({action.reason})"))
+    return OK
 
 
 def _permit(config: Config) -> int:

@@ -7,7 +7,6 @@ Bounded: by its jobs. When full: `apply` does what is possible. Conflates: nothi
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gridsignal.agent.actuators import Action, ActuatorFailed, Observed
+from gridsignal.agent.actuators.files import replaced
 from gridsignal.agent.schedule import Schedule
 from gridsignal_schemas.rules.shapes import findings
 from gridsignal_schemas.values import Power, Timestamp, rfc3339
@@ -110,7 +110,7 @@ class SimulatedActuator:
         ]
         actions += [Action(f"{name} as usual", reason) for name in held if name not in wanted]
         cluster.holds = wanted
-        self._write(cluster)
+        replaced(self._file, json.dumps(cluster.model_dump(mode="json"), indent=1))
         return tuple(actions)
 
     async def check(self, now: datetime) -> str:
@@ -119,12 +119,3 @@ class SimulatedActuator:
 
     async def aclose(self) -> None:
         """Nothing is open."""
-
-    def _write(self, cluster: Cluster) -> None:
-        """The old file or the new one, whenever the process ends."""
-        beside = self._file.with_name(self._file.name + ".new")
-        try:
-            beside.write_text(json.dumps(cluster.model_dump(mode="json"), indent=1), "utf-8")
-            os.replace(beside, self._file)
-        except OSError as error:
-            raise ActuatorFailed(f"{self._file}: {error.strerror}") from error

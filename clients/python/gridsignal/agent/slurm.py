@@ -1,0 +1,316 @@
+"""Slurm's jobs as the agent sees them: what their labels allow, what was done to them, and whom an order pauses. Pure.
+
+A job says in its comment what may be done with it: the word `gridsignal`, and after it words of KEY=VALUE:
+
+    sbatch --comment='gridsignal power_w=40000 pause=stop hold=yes deadline=2026-11-28T06:00:00Z duration_s=14400'
+
+What is not labelled so is not touched. What was done to a job stands in its AdminComment, between brackets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from gridsignal.agent.jobs import ItWatts, Job, Progress
+from gridsignal_schemas.rules.shapes import shape_fault
+from gridsignal_schemas.values import MAX_POWER_W, Identifier, Shape, Timestamp, rfc3339
+
+_WORD = "gridsignal"
+_MARK = re.compile(r"\s*\[gridsignal ([^\[\]]*)\]")
+_DAY_S = 86_400
+_Seconds = Annotated[int, Field(ge=0, le=366 * _DAY_S)]
+_WHOLE = ("power_w", "duration_s", "priority", "checkpoint_s", "restart_s")
+_RUNS, _STANDS, _WAITS = ("RUNNING",), ("STOPPED", "SUSPENDED"), ("PENDING",)
+
+
+class Way(StrEnum):
+    """What was done to a job; the first three are ways to pause one that runs."""
+
+    STOP = "stop"
+    """SIGSTOP: it keeps its processors, GPUs and licences, so that nothing else starts on them."""
+    SUSPEND = "suspend"
+    """`scontrol suspend`: its processors are free for others at once."""
+    REQUEUE = "requeue"
+    """It waits in the queue again; its work since the start, or its checkpoint, is lost."""
+    HOLD = "hold"
+    """It waited, and does not start."""
+
+
+class Label(Shape):
+    """What a job's comment says."""
+
+    power_w: Annotated[ItWatts, Field(ge=1, le=MAX_POWER_W)]
+    """IT watts while it runs."""
+    pause: Annotated[Way, Field(strict=False)] | None = None
+    """How it may be paused while it runs; without it never."""
+    hold: bool = False
+    """It may be kept from starting."""
+    deadline: Timestamp | None = None
+    earliest: Timestamp | None = None
+    duration_s: Annotated[int, Field(ge=1, le=366 * _DAY_S)] | None = None
+    """Without it the job's time limit."""
+    priority: Annotated[int, Field(ge=-1_000, le=1_000)] = 0
+    """Who is paused last; the higher number."""
+    checkpoint_s: _Seconds = 0
+    restart_s: _Seconds = 0
+    job_class: Identifier = "job"
+
+    @model_validator(mode="after")
+    def _holds(self) -> Label:
+        if self.pause is Way.HOLD:
+            raise ValueError("expected pause=stop, pause=suspend or pause=requeue, got hold: that is hold=yes")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What was done to a job: how, from when, until when, for which orders; and how long it was paused before."""
+
+    way: Way | None
+    since: datetime
+    until: datetime
+    paused_s: int = 0
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """As it stands in AdminComment."""
+        words = [f"paused_s={self.paused_s}"] if self.paused_s else []
+        if self.way is not None:
+            words += [f"way={self.way}", f"since={rfc3339(self.since)}", f"until={rfc3339(self.until)}"]
+            words.append(f"for={re.sub(r'[^A-Za-z0-9_,;-]+', '_', self.reason)[:200]}")
+        return f"[{_WORD} {' '.join(words)}]" if words else ""
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmJob:
+    """A job that is labelled, or was when something was done to it."""
+
+    job_id: int
+    state: str
+    is_held: bool
+    label: Label | None
+    mark: Mark | None
+    admin_comment: str
+    """What else stands there."""
+    started_at: datetime | None
+    limit_s: int | None
+    """Its time limit; None without one."""
+
+    def with_mark(self, mark: Mark | None) -> str:
+        """Its AdminComment with this mark."""
+        return " ".join(filter(None, (self.admin_comment, "" if mark is None else str(mark))))
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it would run now if nothing had been done to it, and doesn't."""
+        if self.mark is None:
+            return False
+        stands = _WAITS if self.mark.way is Way.REQUEUE else _STANDS
+        return self.mark.way not in (None, Way.HOLD) and self.state in stands
+
+    def done_s(self, now: datetime) -> float:
+        """Seconds that it has worked."""
+        if self.started_at is None or self.state in _WAITS:
+            return 0.0
+        paused_s = 0 if self.mark is None else self.mark.paused_s
+        if self.mark is not None and self.is_paused:
+            now = min(now, self.mark.since)
+        return max(0.0, (now - self.started_at).total_seconds() - paused_s)
+
+    def may_rest(self, until: datetime, now: datetime) -> bool:
+        """Whether it meets its deadline if it rests until then; always where it has none, never where it can't."""
+        label = self.label
+        if label is None:
+            return False
+        needs_s = label.duration_s or self.limit_s
+        if label.deadline is None or needs_s is None:
+            return label.deadline is None
+        pause_s = label.checkpoint_s + label.restart_s
+        done_s = 0.0 if label.pause is Way.REQUEUE else self.done_s(now)
+        return until + timedelta(seconds=max(0.0, needs_s - done_s) + pause_s) <= label.deadline
+
+
+def label_of(comment: str) -> Label | None:
+    """What a comment says; None where it has no label. Raises ValueError with what was expected and got."""
+    words = comment.split()
+    if _WORD not in words:
+        return None
+    values: dict[str, Any] = {}
+    for word in words[words.index(_WORD) + 1 :]:
+        key, _, text = word.rstrip(",;").partition("=")
+        values[key] = _value(key, text)
+    try:
+        return Label.model_validate(values)
+    except ValidationError as wrong:
+        faults = map(shape_fault, wrong.errors(include_url=False))
+        raise ValueError("; ".join(f"{fault.pointer.strip('/')}: {fault.message}" for fault in faults)) from None
+
+
+def _value(key: str, text: str) -> Any:
+    if key in _WHOLE and re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        return int(text)
+    return {"yes": True, "no": False}.get(text, text) if key == "hold" else text
+
+
+def mark_of(text: str) -> Mark | None:
+    """The mark in an AdminComment, or in what was kept beside; None where there is none that can be read."""
+    found = _MARK.search(text)
+    words = dict(word.partition("=")[::2] for word in found[1].split()) if found else {}
+    try:
+        paused_s = int(words.get("paused_s", "0"))
+        if "way" not in words:
+            return Mark(None, _EPOCH, _EPOCH, paused_s) if paused_s else None
+        since, until = datetime.fromisoformat(words["since"]), datetime.fromisoformat(words["until"])
+        return Mark(Way(words["way"]), since, until, paused_s, words.get("for", ""))
+    except (ValueError, KeyError):
+        return None
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def jobs_of(told: Mapping[str, Any], kept: Mapping[int, Mark]) -> tuple[list[SlurmJob], list[str]]:
+    """Of what `squeue --json` prints: the jobs that are ours to touch, and what is wrong with labels.
+
+    `kept`: marks that lie beside, which Slurm may have forgotten when it was killed. Raises KeyError, TypeError and
+    ValueError for what is no such print.
+    """
+    jobs, faults = list[SlurmJob](), list[str]()
+    for row in told["jobs"]:
+        name, comment, admin = int(row["job_id"]), str(row["comment"] or ""), str(row["admin_comment"] or "")
+        state = row["job_state"] if isinstance(row["job_state"], str) else next(iter(row["job_state"]), "")
+        noted, beside = mark_of(admin), kept.get(name)
+        mark = beside if beside is not None and (noted is None or noted.way is None) else noted
+        if state not in (*_RUNS, *_STANDS, *_WAITS) or _number(row.get("het_job_id")):
+            continue
+        try:
+            label = label_of(comment)
+        except ValueError as wrong:
+            faults.append(f"job {name}: {wrong}")
+            label = None
+        if label is None and (mark is None or mark.way is None):
+            continue
+        started, minutes = _number(row.get("start_time")), _number(row.get("time_limit"))
+        jobs.append(
+            SlurmJob(
+                name,
+                state,
+                _number(row.get("priority")) == 0,
+                label,
+                mark,
+                _MARK.sub("", admin).strip(),
+                datetime.fromtimestamp(started, UTC) if started else None,
+                minutes * 60 if minutes else None,
+            )
+        )
+    return jobs, faults
+
+
+def _number(value: Any) -> int | None:
+    """A number as Slurm 22.05 prints it, or as 23.02 and later do."""
+    if isinstance(value, Mapping):
+        return int(value["number"]) if value.get("set") and not value.get("infinite") else None
+    return None if value is None else int(value)
+
+
+def chosen(jobs: Sequence[SlurmJob], shed_w: int, until: datetime, now: datetime) -> dict[int, Way]:
+    """Whom so many watts pause until then, and whom they keep from starting.
+
+    Who is paused already stays so, as far as it is needed; then by priority, by what is lost, and by power. Jobs are
+    whole, so it may be more than was asked; nobody is in it without whom it is enough.
+    """
+    if shed_w <= 0:
+        return {}
+    able = [job for job in jobs if job.label is not None and job.label.pause and job.may_rest(until, now)]
+    able = [job for job in able if job.is_paused or job.state in _RUNS]
+    taken, total_w = list[SlurmJob](), 0
+    for job in sorted(able, key=lambda job: (not _was_paused(job), *_cost(job, now))):
+        if total_w >= shed_w:
+            break
+        taken.append(job)
+        total_w += _power_w(job)
+    for job in sorted(taken, key=lambda job: _cost(job, now), reverse=True):
+        if total_w - _power_w(job) >= shed_w:
+            taken.remove(job)
+            total_w -= _power_w(job)
+    waits = [job for job in jobs if job.state in _WAITS and job.label is not None and job.label.hold]
+    held = [job for job in waits if (not job.is_held or _way(job) is Way.HOLD) and job.may_rest(until, now)]
+    ways = {job.job_id: Way.HOLD for job in held if not job.is_paused}
+    return ways | {job.job_id: _way(job) or _pause(job) for job in taken}
+
+
+def room_w(jobs: Iterable[SlurmJob], now: datetime) -> int:
+    """What running jobs could give now."""
+    able = (job for job in jobs if job.state in _RUNS and job.label is not None and job.label.pause)
+    return sum(_power_w(job) for job in able if job.may_rest(now, now))
+
+
+def paused_w(jobs: Iterable[SlurmJob]) -> int:
+    """What those that are paused would draw."""
+    return sum(_power_w(job) for job in jobs if job.is_paused)
+
+
+def to_plan(jobs: Iterable[SlurmJob], now: datetime) -> tuple[list[Job], dict[str, Progress], list[str]]:
+    """For the planner: labelled jobs with a deadline and a duration, how far they are, and why others are none."""
+    found, progress, faults = list[Job](), dict[str, Progress](), list[str]()
+    for job in jobs:
+        label, name = job.label, f"slurm-{job.job_id}"
+        needs_s = None if label is None else label.duration_s or job.limit_s
+        if label is None:
+            continue
+        if label.deadline is None or needs_s is None:
+            faults.append(f"job {job.job_id}: expected a deadline and a duration_s or a time limit, got none")
+            continue
+        left_s = max(1, round(needs_s - job.done_s(now)))
+        try:
+            planned = Job(
+                job_id=name,
+                power_w=label.power_w,
+                duration_s=left_s,
+                earliest=max(now, label.earliest or now),
+                deadline=max(label.deadline, now + timedelta(seconds=left_s)),
+                priority=label.priority,
+                pausable=label.pause is not None,
+                checkpoint_s=label.checkpoint_s,
+                restart_s=label.restart_s,
+                job_class=label.job_class,
+            )
+        except ValidationError as wrong:
+            faults.append(f"job {job.job_id}: {shape_fault(wrong.errors(include_url=False)[0]).message}")
+            continue
+        found.append(planned)
+        progress[name] = Progress(is_running=job.state in _RUNS)
+    return found, progress, faults
+
+
+def _power_w(job: SlurmJob) -> int:
+    return 0 if job.label is None else int(job.label.power_w)
+
+
+def _pause(job: SlurmJob) -> Way:
+    assert job.label is not None
+    assert job.label.pause is not None
+    return job.label.pause
+
+
+def _way(job: SlurmJob) -> Way | None:
+    return None if job.mark is None else job.mark.way
+
+
+def _was_paused(job: SlurmJob) -> bool:
+    return _way(job) not in (None, Way.HOLD)
+
+
+def _cost(job: SlurmJob, now: datetime) -> tuple[int, float, int, int]:
+    assert job.label is not None
+    lost_s = float(job.label.checkpoint_s + job.label.restart_s)
+    if job.label.pause is Way.REQUEUE:
+        lost_s += job.done_s(now)
+    return job.label.priority, lost_s, -_power_w(job), job.job_id
