@@ -47,11 +47,11 @@ file = "{home}/power.csv"
 class Site:
     """An agent in this process, a grid in memory, and one clock for both."""
 
-    def __init__(self, fake: FakeGrid, clock: ManualClock, home: Path, mode: str) -> None:
+    def __init__(self, fake: FakeGrid, clock: ManualClock, home: Path, mode: str, config: str = CONFIG) -> None:
         self.fake, self.clock, self.home = fake, clock, home
         self.said: list[str] = []
         self._news = asyncio.Event()
-        self.config: Config = config_of(CONFIG.format(url=fake.url, home=home, mode=mode).encode(), "site.toml")
+        self.config: Config = config_of(config.format(url=fake.url, home=home, mode=mode).encode(), "site.toml")
         self.trouble: gridsignal.GridsignalError | None = None
         """What the next connection fails with."""
 
@@ -100,14 +100,14 @@ class Site:
 
 
 @asynccontextmanager
-async def stood(home: Path, mode: str = "automatic") -> AsyncIterator[Site]:
+async def stood(home: Path, mode: str = "automatic", config: str = CONFIG) -> AsyncIterator[Site]:
     """Everything but the agent."""
     jobs = [SimulatedJob(name="train", power_w=CAN_W), SimulatedJob(name="serve", power_w=32 * MW, least_w=32 * MW)]
     (home / "cluster.json").write_text(Cluster(jobs=jobs).model_dump_json(), "utf-8")
     (home / "power.csv").write_text("time,watts\n", "utf-8")
     clock = ManualClock(NOON)
     async with FakeGrid(now=clock.now) as fake:
-        yield Site(fake, clock, home, mode)
+        yield Site(fake, clock, home, mode, config)
 
 
 @asynccontextmanager

@@ -26,7 +26,9 @@ ACTING = {
         "__main__ absence background client clock connection history homeloop ids lines outbox post pytest_plugin "
         "regulating route shell signing subscription sync tls tokens upgrade websocket wiring"
     ),
-    "clients/python/gridsignal/agent": "answering checking contact following kept metrics reporting running web",
+    "clients/python/gridsignal/agent": (
+        "answering checking contact following foreseeing job_sources kept metrics reporting running web"
+    ),
     "clients/python/gridsignal/agent/actuators": (
         "__init__ battery command dsx_flex files modbus programs slurm webhook simulated"
     ),

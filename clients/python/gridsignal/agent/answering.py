@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import gridsignal
 from gridsignal.agent.actuators import ActuatorFailed, Observed
@@ -18,14 +19,19 @@ from gridsignal.agent.kept import Answer, Kept, StateFailed
 from gridsignal.agent.offering import possible_w
 from gridsignal_schemas.messages import DispatchOrder
 
+if TYPE_CHECKING:
+    from gridsignal.agent.foreseeing import Planner
+
 _POLL = timedelta(seconds=1)
+_SOON = timedelta(minutes=15)
+"""Who is asked for power so soon gives what runs now."""
 
 
 class Answers:
     """Answers orders."""
 
-    def __init__(self, config: Config, follower: Follower, kept: Kept, say: Say) -> None:
-        self._config, self._follower, self._kept, self._say = config, follower, kept, say
+    def __init__(self, config: Config, follower: Follower, kept: Kept, planner: Planner | None, say: Say) -> None:
+        self._config, self._follower, self._kept, self._planner, self._say = config, follower, kept, planner, say
 
     async def answer(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
         """Raises StateFailed where the answer can't be kept: what binds the site has to be asked again."""
@@ -52,7 +58,7 @@ class Answers:
             await grid.refuse(order, *why, actor=who)
             self._say(f"order {name}: refused, {why[1]}")
             return
-        observed = await self.observed(grid)
+        observed = self._planned(order, grid.now()) or await self.observed(grid)
         watts = 0
         if observed is not None:
             watts = possible_w(order, observed, self._follower.schedule(grid.now(), without=name))
@@ -63,6 +69,13 @@ class Answers:
             return
         await grid.accept(order, None if watts == order.power_w else watts, actor=who)
         self._follower.accept(order, watts, grid.now())
+
+    def _planned(self, order: DispatchOrder, now: datetime) -> Observed | None:
+        """What the plan says could be shed then: what runs now says little of an order that begins later."""
+        if self._planner is None or order.starts_at - now < _SOON:
+            return None
+        ladder = self._planner.ladder(order.starts_at, order.ends_at)
+        return Observed(0, None, int(ladder[-1].power_w)) if ladder else None
 
     async def _ask(self, grid: gridsignal.Grid, order: DispatchOrder) -> tuple[Answer, str] | tuple[None, None]:
         """What a person said to the order, and who; None where nobody answered in time."""

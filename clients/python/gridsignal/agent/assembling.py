@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gridsignal
 from gridsignal.agent.actuators import Actuator
@@ -18,19 +19,17 @@ from gridsignal.agent.actuators.webhook import WebhookActuator
 from gridsignal.agent.answering import Answers
 from gridsignal.agent.config import (
     Baseline,
-    BatteryTable,
-    Command,
     Config,
     CsvFile,
-    DsxFlex,
+    EntryPointJobsTable,
+    FileJobsTable,
     MeterTable,
     Mode,
-    Simulated,
-    SlurmTable,
-    Webhook,
 )
+from gridsignal.agent.config_actuators import BatteryTable, Command, DsxFlex, Simulated, SlurmTable, Webhook
 from gridsignal.agent.contact import GridContact, Say
 from gridsignal.agent.following import Follower
+from gridsignal.agent.job_sources import EntryPointJobs, FileJobs, JobSource, SlurmJobs
 from gridsignal.agent.kept import Kept
 from gridsignal.agent.meters import Meter
 from gridsignal.agent.meters.csv_file import CsvMeter
@@ -42,6 +41,9 @@ from gridsignal.clock import Clock, GatewayClock
 from gridsignal.errors import UsageError
 from gridsignal.outbox import MEMORY
 from gridsignal.tokens import TokenSource
+
+if TYPE_CHECKING:  # it needs numpy and HiGHS, and an agent without a plan needs neither
+    from gridsignal.agent.foreseeing import Planner
 
 _LONG = timedelta(days=7)
 _LOOK_S = 5.0
@@ -134,6 +136,32 @@ def look_of(config: Config, token: TokenSource) -> Connect:
     )
 
 
+def jobs_of(config: Config) -> JobSource | None:
+    """Where jobs come from; None where nothing is planned. Raises UsageError for an entry point that is none."""
+    if config.plan is None:
+        return None
+    table = config.plan.jobs
+    if isinstance(table, FileJobsTable):
+        return FileJobs(table.file)
+    if isinstance(table, EntryPointJobsTable):
+        return EntryPointJobs(table.name)
+    assert isinstance(config.actuator, SlurmTable)
+    return SlurmJobs(slurm_of(config, config.actuator))
+
+
+def planner_of(config: Config, say: Say) -> Planner | None:
+    """What plans; None where nothing is. Raises UsageError without what plans need."""
+    source = jobs_of(config)
+    if source is None or config.model is None or config.plan is None:
+        return None
+    try:
+        from gridsignal.agent.foreseeing import Planner
+    except ModuleNotFoundError as missing:
+        raise UsageError(f"[plan] needs {missing.name}: pip install 'gridsignal[agent]'") from None
+    currency = "EUR" if config.offers is None else config.offers.currency
+    return Planner(config.model, source, config.plan, currency, config.state / "plan.json", say)
+
+
 @contextmanager
 def agent_of(config: Config, connect: Connect, say: Say, clock: Clock | None = None) -> Iterator[SiteAgent]:
     """The agent, with its state open for as long as the block runs. Raises StateFailed."""
@@ -142,7 +170,11 @@ def agent_of(config: Config, connect: Connect, say: Say, clock: Clock | None = N
         ours = clock or GatewayClock()
         meter = None if config.meter is None else meter_of(config.meter)
 
+        planner = planner_of(config, say)
+
         def baseline(now: datetime) -> Sequence[Stretch]:
+            if planner is not None:
+                return planner.baseline(now)
             power_w = None if config.baseline is None else config.baseline.power_w
             return [] if power_w is None else [Stretch(now - _LONG, now + _LONG, power_w)]
 
@@ -161,6 +193,7 @@ def agent_of(config: Config, connect: Connect, say: Say, clock: Clock | None = N
         readings = None
         if meter is not None and config.meter is not None and config.meter.report:
             readings = Readings(meter, config.meter, kept, say)
-        yield SiteAgent(config, connect, follower, Answers(config, follower, kept, say), readings, say, ours)
+        answers = Answers(config, follower, kept, planner, say)
+        yield SiteAgent(config, connect, follower, answers, readings, planner, say, ours)
     finally:
         kept.close()

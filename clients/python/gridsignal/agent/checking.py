@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import NamedTuple
 
 import gridsignal
 from gridsignal.agent.actuators import Actuator
 from gridsignal.agent.config import Config
+from gridsignal.agent.job_sources import JobSource
 from gridsignal.agent.kept import Kept
 from gridsignal.agent.meters import Meter
 from gridsignal.agent.running import Connect
@@ -28,7 +30,9 @@ class Finding(NamedTuple):
     said: str
 
 
-async def findings(config: Config, connect: Connect, actuator: Actuator, meter: Meter | None) -> AsyncIterator[Finding]:
+async def findings(
+    config: Config, connect: Connect, actuator: Actuator, meter: Meter | None, jobs: JobSource | None = None
+) -> AsyncIterator[Finding]:
     """What works, in the order in which it is tried."""
     yield await _tried("state", lambda: _state(config))
     now = wall()
@@ -43,6 +47,8 @@ async def findings(config: Config, connect: Connect, actuator: Actuator, meter: 
     yield await _tried(f"actuator {config.actuator.kind}", lambda: actuator.check(now))
     with suppress(GridsignalError):
         await actuator.aclose()
+    if jobs is not None:
+        yield await _tried("jobs", lambda: _jobs(jobs, now))
     if meter is None:
         yield Finding("meter", True, "none is configured: orders are applied, and not verified")
     else:
@@ -64,6 +70,11 @@ async def _state(config: Config) -> str:
         return f"{config.state}, {len(kept.orders())} orders in hand{contact}"
     finally:
         kept.close()
+
+
+async def _jobs(source: JobSource, now: datetime) -> str:
+    jobs, _, faults = await source.read(now)
+    return f"{len(jobs)} to plan{f', left out: {chr(59).join(faults[:3])}' if faults else ''}"
 
 
 async def _orders(grid: gridsignal.Grid) -> str:

@@ -5,7 +5,6 @@ A decision: no file is opened here, no counterpart asked. Paths are as they are 
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from decimal import Decimal
@@ -13,20 +12,34 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
-from gridsignal.agent.actuators.command import faults_of
+from gridsignal.agent.config_actuators import (
+    DAY_S,
+    BatteryTable,
+    Command,
+    DsxFlex,
+    File,
+    Period,
+    Seconds,
+    Simulated,
+    SlurmTable,
+    Table,
+    Timeout,
+    Url,
+    Watts,
+    Webhook,
+)
 from gridsignal.agent.config_faults import fault_in
 from gridsignal.agent.orders import Patience
 from gridsignal.agent.schedule import Manner
-from gridsignal.agent.web import address
+from gridsignal.agent.site import Site
 from gridsignal.errors import UsageError
 from gridsignal.failsafe import FailsafeProfile
 from gridsignal_schemas.messages import OnCommsLoss, Workload
 from gridsignal_schemas.values import MAX_POWER_W, Identifier
 
 MAX_FILE = 1024 * 1024
-_DAY_S = 86_400
 
 
 class WrongConfig(UsageError):
@@ -46,21 +59,6 @@ class Mode(StrEnum):
     """Says what it would do, and sends nothing at all. Nothing moves."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-def _words(value: list[str]) -> list[str]:
-    if faults := faults_of(value):
-        raise ValueError("; ".join(faults))
-    return value
-
-
-def _url(value: str) -> str:
-    address(value)
-    return value
-
-
 def _decimal(value: Any) -> Any:
     if isinstance(value, int | Decimal) and not isinstance(value, bool):
         return Decimal(value)
@@ -69,99 +67,7 @@ def _decimal(value: Any) -> Any:
     raise ValueError(f'expected a price per MWh as text such as "89.90", got {value!r:.60}')
 
 
-File = Annotated[Path, Field(strict=False)]
-Watts = Annotated[int, Field(ge=0, le=MAX_POWER_W)]
-Seconds = Annotated[int, Field(ge=0, le=_DAY_S)]
-Period = Annotated[int, Field(ge=1, le=_DAY_S)]
-Timeout = Annotated[float, Field(gt=0, le=600, strict=False)]
-Words = Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=100), AfterValidator(_words)]
-Url = Annotated[str, AfterValidator(_url)]
-
-
-class Simulated(_Table):
-    """`kind = "simulated"`: a cluster in a file."""
-
-    kind: Literal["simulated"]
-    file: File
-
-
-class Command(_Table):
-    """`kind = "command"`: programs of the site's own."""
-
-    kind: Literal["command"]
-    apply: Words
-    observe: Words
-    timeout_s: Timeout = 30.0
-
-
-class Webhook(_Table):
-    """`kind = "webhook"`: an address of the site's own."""
-
-    kind: Literal["webhook"]
-    url: Url
-    secret_file: File
-    timeout_s: Timeout = 10.0
-
-
-class FeedTable(_Table):
-    """A feed of a factory, and which share of the connection's power it carries."""
-
-    tag: Annotated[str, Field(min_length=1, max_length=128)]
-    share: Annotated[float, Field(gt=0, le=1, strict=False)] = 1.0
-
-
-def _whole(feeds: list[FeedTable]) -> list[FeedTable]:
-    if not math.isclose(total := sum(feed.share for feed in feeds), 1.0):
-        raise ValueError(f"expected shares that add up to 1, got {total:g}")
-    return feeds
-
-
-class DsxFlex(_Table):
-    """`kind = "dsx-flex"`: NVIDIA DSX Flex over MQTT."""
-
-    kind: Literal["dsx-flex"]
-    host: Annotated[str, Field(min_length=1)]
-    port: Annotated[int, Field(ge=1, le=65_535)] = 8883
-    tls: bool = True
-    user: str | None = None
-    password_file: File | None = None
-    isv: Identifier
-    agent: Identifier
-    feeds: Annotated[list[FeedTable], Field(min_length=1, max_length=64), AfterValidator(_whole)]
-    wire: Literal["signed", "plain"] = "signed"
-    key_file: File | None = None
-    """Our private key: a JWK of P-256 with a kid."""
-    factory_key_file: File | None = None
-    """The public key of the factory's agent, likewise."""
-    timeout_s: Timeout = 30.0
-
-
-class BatteryTable(_Table):
-    """`kind = "battery"`: a battery behind Modbus TCP, and its register map."""
-
-    kind: Literal["battery"]
-    host: Annotated[str, Field(min_length=1)]
-    port: Annotated[int, Field(ge=1, le=65_535)] = 502
-    unit: Annotated[int, Field(ge=0, le=255)] = 1
-    setpoint_register: Annotated[int, Field(ge=0, le=65_534)]
-    """Of two: a signed number of steps, discharge is positive; as on the wire, from 0."""
-    revert_register: Annotated[int, Field(ge=0, le=65_534)]
-    """Of two: seconds until the device lets go of the setpoint, counting down."""
-    step_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)] = 1
-    most_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)]
-    timeout_s: Timeout = 5.0
-
-
-class SlurmTable(_Table):
-    """`kind = "slurm"`: labelled jobs of a Slurm cluster, by its own programs."""
-
-    kind: Literal["slurm"]
-    conf: File | None = None
-    """slurm.conf, where it is not in Slurm's own place."""
-    timeout_s: Timeout = 20.0
-
-
-class CsvFile(_Table):
+class CsvFile(Table):
     """`kind = "csv"`: readings that another program writes."""
 
     kind: Literal["csv"]
@@ -171,7 +77,7 @@ class CsvFile(_Table):
     longest_s: Period = 60
 
 
-class Prometheus(_Table):
+class Prometheus(Table):
     """`kind = "prometheus"`: a query."""
 
     kind: Literal["prometheus"]
@@ -181,7 +87,7 @@ class Prometheus(_Table):
     timeout_s: Timeout = 10.0
 
 
-class MeterTable(_Table):
+class MeterTable(Table):
     """Where readings come from, and how they are reported."""
 
     source: Annotated[CsvFile | Prometheus, Field(discriminator="kind")]
@@ -195,7 +101,7 @@ class MeterTable(_Table):
     """Over how long power is averaged in order to verify an order."""
 
 
-class Baseline(_Table):
+class Baseline(Table):
     """What the site draws if nobody asks for anything; where it is not declared here somebody else does."""
 
     power_w: Watts
@@ -203,24 +109,60 @@ class Baseline(_Table):
     resolution_s: Literal[900, 3600] = 900
 
 
-class Offers(_Table):
+class FileJobsTable(Table):
+    """`kind = "file"`: jobs that another program writes, as TOML or CSV."""
+
+    kind: Literal["file"]
+    file: File
+
+
+class SlurmJobsTable(Table):
+    """`kind = "slurm"`: labelled jobs with a deadline of the cluster that the actuator moves."""
+
+    kind: Literal["slurm"]
+
+
+class EntryPointJobsTable(Table):
+    """`kind = "entry-point"`: a package of the site's own, by its name in the group `gridsignal.jobs`."""
+
+    kind: Literal["entry-point"]
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class PlanTable(Table):
+    """How jobs are planned."""
+
+    jobs: Annotated[FileJobsTable | SlurmJobsTable | EntryPointJobsTable, Field(discriminator="kind")]
+    hours: Annotated[int, Field(ge=2, le=48)] = 36
+    """How far ahead."""
+    every_s: Annotated[int, Field(ge=60, le=DAY_S)] = 900
+    """How often, and whenever prices or carbon come."""
+    seconds: Annotated[float, Field(gt=0, le=60, strict=False)] = 5.0
+    """How long one plan may take."""
+    carbon_price: Annotated[float, Field(ge=0, le=10_000, strict=False)] = 80.0
+    """Per tonne of CO2, in the currency of offers."""
+    margin_per_mwh: Annotated[float, Field(ge=0, le=10_000, strict=False)] = 0.0
+    """On top of what moving load costs."""
+
+
+class Offers(Table):
     """What is offered on a request to draw less."""
 
     price_per_mwh: Annotated[Decimal, BeforeValidator(_decimal)]
     most_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)]
     least_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)] = 1
-    longest_s: Annotated[int, Field(ge=60, le=7 * _DAY_S)] = 4 * 3600
+    longest_s: Annotated[int, Field(ge=60, le=7 * DAY_S)] = 4 * 3600
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
     workload: Annotated[Workload, Field(strict=False)] = Workload.OTHER
 
 
-class OrdersTable(_Table):
+class OrdersTable(Table):
     """How orders are followed."""
 
     lead_s: Seconds = 0
     restore_s: Seconds = 60
     steps: Annotated[int, Field(ge=1, le=20)] = 4
-    lease_s: Annotated[int, Field(ge=60, le=_DAY_S)] = 900
+    lease_s: Annotated[int, Field(ge=60, le=DAY_S)] = 900
     apply_s: Seconds = 60
     verify_s: Seconds = 300
     tolerance: Annotated[float, Field(ge=0, le=1, strict=False)] = 0.05
@@ -240,10 +182,10 @@ class OrdersTable(_Table):
         return Patience(self.apply_s, self.verify_s, self.tolerance)
 
 
-class FailsafeTable(_Table):
+class FailsafeTable(Table):
     """What the site does that no longer hears the grid, as its operator's registry has it."""
 
-    heartbeat_s: Annotated[int, Field(ge=10, le=_DAY_S)] = 300
+    heartbeat_s: Annotated[int, Field(ge=10, le=DAY_S)] = 300
     """So long a silence is lost contact."""
     limit_w: Watts | None = None
     """What the site then draws at most; without it nothing is limited, and orders alone go by their on_comms_loss."""
@@ -261,7 +203,7 @@ class FailsafeTable(_Table):
         )
 
 
-class MetricsTable(_Table):
+class MetricsTable(Table):
     """Where Prometheus reads how the agent does."""
 
     port: Annotated[int, Field(ge=0, le=65_535)]
@@ -269,7 +211,7 @@ class MetricsTable(_Table):
     host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
 
 
-class Config(_Table):
+class Config(Table):
     """The whole file."""
 
     site: Identifier
@@ -285,14 +227,31 @@ class Config(_Table):
     ]
     meter: MeterTable | None = None
     baseline: Baseline | None = None
+    model: Site | None = None
+    """The site's power, for a plan."""
+    plan: PlanTable | None = None
     offers: Offers | None = None
     orders: OrdersTable = OrdersTable()
     failsafe: FailsafeTable = FailsafeTable()
     metrics: MetricsTable | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, told: Any) -> Any:
+        """A model is that of the agent's own site."""
+        if isinstance(told, dict) and isinstance(told.get("model"), dict):
+            return told | {"model": told["model"] | {"site": told.get("site")}}
+        return told
+
     @model_validator(mode="after")
     def _holds(self) -> Config:
-        if self.failsafe.limit_w is not None and self.baseline is None:
+        if (self.model is None) != (self.plan is None):
+            raise ValueError("expected [model] and [plan] together, got one of them")
+        if self.plan is not None and self.baseline is not None:
+            raise ValueError("expected [baseline] or [plan], got both: a plan declares its own baseline")
+        if self.plan is not None and self.plan.jobs.kind == "slurm" and self.actuator.kind != "slurm":
+            raise ValueError(f"expected an actuator slurm beside its jobs, got {self.actuator.kind}")
+        if self.failsafe.limit_w is not None and self.baseline is None and self.plan is None:
             raise ValueError("expected a [baseline] beside failsafe.limit_w, got none: a limit is kept against it")
         return self
 
@@ -304,6 +263,8 @@ _KINDS: dict[str, type[BaseModel]] = {
     "dsx-flex": DsxFlex,
     "battery": BatteryTable,
     "slurm": SlurmTable,
+    "file": FileJobsTable,
+    "entry-point": EntryPointJobsTable,
     "csv": CsvFile,
     "prometheus": Prometheus,
 }

@@ -6,6 +6,7 @@ tells of later hours, so with one a period that begins later is what the plan's 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -24,30 +25,43 @@ class Headroom(NamedTuple):
     duration_s: int
     shed_w: int
     """Below what is drawn as things stand."""
+    raise_w: int | None = None
+    """Above it; None where no plan tells."""
 
 
 def headroom(
-    observed: Observed | None, schedule: Schedule, now: datetime, *, most_w: int | None = None, longest_s: int | None
+    observed: Observed | None,
+    schedule: Schedule,
+    now: datetime,
+    *,
+    most_w: int | None = None,
+    longest_s: int | None,
+    planned: Sequence[Headroom] = (),
 ) -> list[Headroom]:
-    """One for each notice and duration.
+    """One for each notice and duration; `planned` says what a plan has of each, else the actuator does.
 
     `most_w` and `longest_s` bound it as offers are bounded. Nothing where the actuator does not answer, or tells of no
     room and nothing is configured.
     """
+    if planned:
+        return [_beside(each, schedule, now, most_w, longest_s) for each in planned]
     if observed is None:
         return []
     whole_w = None if observed.room_w is None else observed.shed_w + observed.room_w
     bounds = [watts for watts in (whole_w, most_w) if watts is not None]
     if not bounds:
         return []
-    found = list[Headroom]()
-    for notice_s in NOTICES_S:
-        for duration_s in DURATIONS_S:
-            first = now + timedelta(seconds=notice_s)
-            taken_w = _taken_w(schedule, first, first + timedelta(seconds=duration_s))
-            is_offered = longest_s is None or duration_s <= longest_s
-            found.append(Headroom(notice_s, duration_s, max(0, min(bounds) - taken_w) if is_offered else 0))
-    return found
+    rooms = (Headroom(notice_s, duration_s, min(bounds)) for notice_s in NOTICES_S for duration_s in DURATIONS_S)
+    return [_beside(each, schedule, now, most_w, longest_s) for each in rooms]
+
+
+def _beside(room: Headroom, schedule: Schedule, now: datetime, most_w: int | None, longest_s: int | None) -> Headroom:
+    """What is left of it beside orders, within what may be offered."""
+    first = now + timedelta(seconds=room.notice_s)
+    taken_w = _taken_w(schedule, first, first + timedelta(seconds=room.duration_s))
+    whole_w = room.shed_w if most_w is None else min(room.shed_w, most_w)
+    is_offered = longest_s is None or room.duration_s <= longest_s
+    return room._replace(shed_w=max(0, whole_w - taken_w) if is_offered else 0)
 
 
 def _taken_w(schedule: Schedule, first: datetime, last: datetime) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import ROUND_UP, Decimal
 from typing import NamedTuple
 
 from gridsignal.agent.actuators import Observed
@@ -53,6 +54,12 @@ def proposed(
     watts = min(request.power_w, most_w - taken_w)
     least_w = max(offers.least_w, request.min_quantity_w)
     return Proposal(watts) if watts >= least_w else Proposal(0, f"{max(0, watts)} W are free, {least_w} W the least")
+
+
+def price_on(ladder: Iterable[tuple[int, float]], watts: int, offers: Offers) -> Decimal:
+    """What so many watts cost at least on a ladder of watts and prices per MWh, in hundredths rounded up."""
+    price = next((price for power_w, price in ladder if power_w >= watts), 0.0)
+    return max(offers.price_per_mwh, Decimal(price).quantize(Decimal("0.01"), ROUND_UP))
 
 
 def possible_w(order: DispatchOrder, observed: Observed, schedule: Schedule) -> int:

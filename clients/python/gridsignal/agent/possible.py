@@ -13,7 +13,7 @@ import numpy as np
 
 from gridsignal.agent.cheapest import REST, Levels, cheapest
 from gridsignal.agent.curves import SLOT
-from gridsignal.agent.jobs import ConnectionWatts
+from gridsignal.agent.jobs import ConnectionWatts, ItWatts
 from gridsignal.agent.planning import HOURS, Planned
 from gridsignal.agent.schedules import costs_of, load_w
 from gridsignal_schemas.values import rfc3339
@@ -54,6 +54,24 @@ def possible(planned: Planned, first: int, last: int, margin_per_mwh: float) -> 
             saved_mwh = own_w[row, first:last].sum() * HOURS / 1e6
             moves.append((float((cost[0] - before[row]) / saved_mwh), int(row), levels[0]))
     return _ladder(planned, sorted(moves, key=lambda each: each[:2]), (first, last), margin_per_mwh)
+
+
+def raisable_w(planned: Planned, first: int, last: int) -> ItWatts:
+    """What more servers could draw in a period: work that the plan has for later, done from its start on.
+
+    Whole jobs that rest until then, could have begun, and have enough to do for all of the period; the biggest first.
+    """
+    work, schedule = planned.work, planned.schedule
+    slots = (schedule != REST).sum(axis=1)
+    rests = (schedule[:, :last] == REST).all(axis=1) & (work.first <= first) & ~work.rigid & (slots >= last - first)
+    free_w = planned.terms.room_w - load_w(work, schedule).sum(axis=0)
+    total_w = 0.0
+    for row in sorted(np.flatnonzero(rests), key=lambda row: -work.watts[row, 0]):
+        end = first + int(slots[row])
+        if end <= len(free_w) and (free_w[first:end] >= work.watts[row, 0]).all():
+            free_w[first:end] -= work.watts[row, 0]
+            total_w += float(work.watts[row, 0])
+    return ItWatts(int(total_w))
 
 
 def _ladder(

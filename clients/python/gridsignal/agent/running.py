@@ -14,16 +14,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import gridsignal
 from gridsignal.agent.answering import Answers
-from gridsignal.agent.config import Config, Mode
+from gridsignal.agent.config import Config, Mode, Offers
 from gridsignal.agent.contact import Say
 from gridsignal.agent.following import Follower
 from gridsignal.agent.headroom import Headroom, headroom
 from gridsignal.agent.kept import StateFailed
 from gridsignal.agent.metrics import page, served
-from gridsignal.agent.offering import Promise, proposed
+from gridsignal.agent.offering import Promise, Proposal, price_on, proposed
 from gridsignal.agent.orders import Due
 from gridsignal.agent.reporting import Readings, declared
 from gridsignal.clock import Clock
@@ -39,6 +41,9 @@ from gridsignal_schemas.messages import (
     RequestCancellation,
 )
 from gridsignal_schemas.rules.lifecycle import ORDER_UNANSWERED
+
+if TYPE_CHECKING:
+    from gridsignal.agent.foreseeing import Planner
 
 Connect = Callable[[], AbstractAsyncContextManager[gridsignal.Grid]]
 _LOST_OFFERS = (Decision.REJECTED, Decision.NOT_SELECTED, Decision.RELEASED, Decision.EXPIRED, Decision.FAILED_AWARD)
@@ -64,11 +69,12 @@ class SiteAgent:
         follower: Follower,
         answers: Answers,
         readings: Readings | None,
+        planner: Planner | None,
         say: Say,
         clock: Clock,
     ) -> None:
         self._config, self._connect, self._follower, self._answers = config, connect, follower, answers
-        self._readings, self._say, self._clock = readings, say, clock
+        self._readings, self._planner, self._say, self._clock = readings, planner, say, clock
         self._connected = asyncio.Event()
         self._grid: gridsignal.Grid | None = None
         """The grid while it is conversed with."""
@@ -108,7 +114,9 @@ class SiteAgent:
         now, offers, seen = self.now(), self._config.offers, self._follower.seen
         bounds = (None, None) if offers is None else (offers.most_w, offers.longest_s)
         observed = None if seen is None else seen.observed
-        return headroom(observed, self._follower.schedule(now), now, most_w=bounds[0], longest_s=bounds[1])
+        planned = [] if self._planner is None else self._planner.headroom
+        beside = self._follower.schedule(now)
+        return headroom(observed, beside, now, most_w=bounds[0], longest_s=bounds[1], planned=planned)
 
     async def _live(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -176,6 +184,9 @@ class SiteAgent:
                     tasks.create_task(self._readings.run(grid))
                 if self._config.baseline is not None:
                     tasks.create_task(declared(grid, self._config.baseline, self._say))
+            if self._planner is not None:
+                declares = self._config.mode is not Mode.DRY_RUN
+                tasks.create_task(self._planner.run(grid, self._taken, declares=declares))
             async for signal in grid.subscribe("dispatch"):
                 self._hear(grid, tasks, signal)
 
@@ -220,6 +231,11 @@ class SiteAgent:
         except StateFailed as failed:
             self._say(str(failed))
 
+    def _taken(self) -> list[tuple[datetime, datetime | None]]:
+        """Periods in which the baseline stays what it was: those of orders, and of what is offered."""
+        orders = [(each.order.starts_at, each.order.ends_at) for each in self._follower.orders.values()]
+        return orders + [(each.starts_at, each.ends_at) for each in self._promised.values()]
+
     def _ask_no_more(self, order_id: str) -> None:
         if (asked := self._answering.get(order_id)) is not None:
             asked.cancel()
@@ -252,14 +268,14 @@ class SiteAgent:
         self._promised = {
             name: each for name, each in self._promised.items() if each.ends_at is None or now < each.ends_at
         }
-        observed = await self._answers.observed(grid)
-        if observed is None:
+        found = await self._proposal(grid, request, offers)
+        if found is None:
             return
-        proposal = proposed(request, offers, self._promised.values(), observed.room_w, grid.now())
+        proposal, price = found
         if not proposal.watts:
             self._say(f"request {request.request_id}: no offer, {proposal.why_not}")
             return
-        what = f"{proposal.watts} W at {offers.price_per_mwh} {offers.currency}/MWh"
+        what = f"{proposal.watts} W at {price} {offers.currency}/MWh"
         if self._config.mode in (Mode.ADVISE, Mode.DRY_RUN):
             self._say(f"request {request.request_id}: would offer {what}")
             return
@@ -267,13 +283,28 @@ class SiteAgent:
         name = answer_id(request.request_id, request.revision, {"site": self._config.site})
         shed = Flexibility(kind=FlexibilityKind.SHED, workload=offers.workload)
         try:
-            await grid.offer(request, proposal.watts, offers.price_per_mwh, offer_id=name, flexibility=shed)
+            await grid.offer(request, proposal.watts, price, offer_id=name, flexibility=shed)
             self._say(f"request {request.request_id}: offered {what}")
         except gridsignal.Conflict:
             self._say(f"request {request.request_id}: an earlier run has offered")
         except _NO_OFFER as refused:
             self._promised.pop(request.request_id, None)
             self._say(f"request {request.request_id}: no offer: {refused}")
+
+    async def _proposal(
+        self, grid: gridsignal.Grid, request: DispatchRequest, offers: Offers
+    ) -> tuple[Proposal, Decimal] | None:
+        """What is offered, and at which price: by the plan's ladder, else what the actuator has room for."""
+        if self._planner is not None:
+            ladder = self._planner.ladder(request.starts_at, request.ends_at)
+            top_w = int(ladder[-1].power_w) if ladder else 0
+            proposal = proposed(request, offers, self._promised.values(), top_w, grid.now())
+            return proposal, price_on(((each.power_w, each.price_per_mwh) for each in ladder), proposal.watts, offers)
+        observed = await self._answers.observed(grid)
+        if observed is None:
+            return None
+        proposal = proposed(request, offers, self._promised.values(), observed.room_w, grid.now())
+        return proposal, offers.price_per_mwh
 
     async def _answer(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
         try:

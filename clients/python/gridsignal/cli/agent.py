@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 
 from gridsignal.__main__ import FAILED, OK, USAGE
-from gridsignal.agent.assembling import actuator_of, agent_of, connection_of, look_of, meter_of, slurm_of
+from gridsignal.agent.assembling import actuator_of, agent_of, connection_of, jobs_of, look_of, meter_of, slurm_of
 from gridsignal.agent.checking import findings
-from gridsignal.agent.config import Config, SlurmTable, config_of
+from gridsignal.agent.config import Config, config_of
+from gridsignal.agent.config_actuators import SlurmTable
 from gridsignal.agent.kept import Kept
 from gridsignal.cli import agent_simulate, agent_study
 from gridsignal.cli.arguments import Arguments, give_examples, identifier
@@ -104,7 +105,9 @@ def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
 async def _check(args: argparse.Namespace, config: Config) -> int:
     meter = None if config.meter is None else meter_of(config.meter)
     connect = look_of(config, token_source(config.token_file))
-    found = [each async for each in findings(config, connect, actuator_of(config, program="check"), meter)]
+    found = [
+        each async for each in findings(config, connect, actuator_of(config, program="check"), meter, jobs_of(config))
+    ]
     if args.json:
         for each in found:
             print(json.dumps(each._asdict()))

@@ -1,0 +1,122 @@
+"""What the configuration says of actuators, and the words that all of its tables are made of. A decision."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from gridsignal.agent.actuators.command import faults_of
+from gridsignal.agent.web import address
+from gridsignal_schemas.values import MAX_POWER_W, Identifier
+
+DAY_S = 86_400
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _words(value: list[str]) -> list[str]:
+    if faults := faults_of(value):
+        raise ValueError("; ".join(faults))
+    return value
+
+
+def _url(value: str) -> str:
+    address(value)
+    return value
+
+
+File = Annotated[Path, Field(strict=False)]
+Watts = Annotated[int, Field(ge=0, le=MAX_POWER_W)]
+Seconds = Annotated[int, Field(ge=0, le=DAY_S)]
+Period = Annotated[int, Field(ge=1, le=DAY_S)]
+Timeout = Annotated[float, Field(gt=0, le=600, strict=False)]
+Words = Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=100), AfterValidator(_words)]
+Url = Annotated[str, AfterValidator(_url)]
+
+
+class Simulated(Table):
+    """`kind = "simulated"`: a cluster in a file."""
+
+    kind: Literal["simulated"]
+    file: File
+
+
+class Command(Table):
+    """`kind = "command"`: programs of the site's own."""
+
+    kind: Literal["command"]
+    apply: Words
+    observe: Words
+    timeout_s: Timeout = 30.0
+
+
+class Webhook(Table):
+    """`kind = "webhook"`: an address of the site's own."""
+
+    kind: Literal["webhook"]
+    url: Url
+    secret_file: File
+    timeout_s: Timeout = 10.0
+
+
+class FeedTable(Table):
+    """A feed of a factory, and which share of the connection's power it carries."""
+
+    tag: Annotated[str, Field(min_length=1, max_length=128)]
+    share: Annotated[float, Field(gt=0, le=1, strict=False)] = 1.0
+
+
+def _whole(feeds: list[FeedTable]) -> list[FeedTable]:
+    if not math.isclose(total := sum(feed.share for feed in feeds), 1.0):
+        raise ValueError(f"expected shares that add up to 1, got {total:g}")
+    return feeds
+
+
+class DsxFlex(Table):
+    """`kind = "dsx-flex"`: NVIDIA DSX Flex over MQTT."""
+
+    kind: Literal["dsx-flex"]
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8883
+    tls: bool = True
+    user: str | None = None
+    password_file: File | None = None
+    isv: Identifier
+    agent: Identifier
+    feeds: Annotated[list[FeedTable], Field(min_length=1, max_length=64), AfterValidator(_whole)]
+    wire: Literal["signed", "plain"] = "signed"
+    key_file: File | None = None
+    """Our private key: a JWK of P-256 with a kid."""
+    factory_key_file: File | None = None
+    """The public key of the factory's agent, likewise."""
+    timeout_s: Timeout = 30.0
+
+
+class BatteryTable(Table):
+    """`kind = "battery"`: a battery behind Modbus TCP, and its register map."""
+
+    kind: Literal["battery"]
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65_535)] = 502
+    unit: Annotated[int, Field(ge=0, le=255)] = 1
+    setpoint_register: Annotated[int, Field(ge=0, le=65_534)]
+    """Of two: a signed number of steps, discharge is positive; as on the wire, from 0."""
+    revert_register: Annotated[int, Field(ge=0, le=65_534)]
+    """Of two: seconds until the device lets go of the setpoint, counting down."""
+    step_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)] = 1
+    most_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)]
+    timeout_s: Timeout = 5.0
+
+
+class SlurmTable(Table):
+    """`kind = "slurm"`: labelled jobs of a Slurm cluster, by its own programs."""
+
+    kind: Literal["slurm"]
+    conf: File | None = None
+    """slurm.conf, where it is not in Slurm's own place."""
+    timeout_s: Timeout = 20.0
