@@ -32,8 +32,8 @@ R = TypeVar("R", bound=Record)
 NOON = utc("12:00")
 TEN_MW = 10_000_000
 PATIENT = {
-    f"GRIDSIGNAL_GATEWAY_{name}": f"{SOON_S:.0f}"
-    for name in ("HELLO_TIMEOUT_S", "DEAD_AFTER_S", "CLOSE_TIMEOUT_S", "ANSWER_TIMEOUT_S")
+    f"GRIDSIGNAL_GATEWAY_{name}": f"{LONG_S:.0f}"
+    for name in ("HELLO_TIMEOUT_S", "DEAD_AFTER_S", "CLOSE_TIMEOUT_S", "ANSWER_TIMEOUT_S", "STALL_S")
 }
 """A story is not about who is slow on a busy machine."""
 

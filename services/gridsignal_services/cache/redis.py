@@ -51,16 +51,18 @@ class RedisCache(Cache):
     Bounded: MAX_CONNECTIONS. When full: calls fail at once and count as unanswered. Conflates: nothing.
     """
 
-    def __init__(self, url: str, *, prefix: str = "gridsignal:") -> None:
-        """`url` as redis-py takes it (redis://, rediss://); `prefix` stands before each key."""
+    def __init__(self, url: str, *, prefix: str = "gridsignal:", within_s: float = CALL_TIMEOUT_S) -> None:
+        """`url` as redis-py takes it (redis://, rediss://); `prefix` stands before each key. A call that takes longer
+        than `within_s` counts as unanswered."""
         self._redis: Redis = Redis.from_url(
             url,
             decode_responses=True,
             max_connections=MAX_CONNECTIONS,
             retry=Retry(NoBackoff(), 0),
-            socket_connect_timeout=CALL_TIMEOUT_S,
-            socket_timeout=CALL_TIMEOUT_S,
+            socket_connect_timeout=within_s,
+            socket_timeout=within_s,
         )
+        self._within_s = within_s
         self._prefix = prefix
         self._breaker = Breaker(steady_s)
         self._alone = MemoryCache()
@@ -103,7 +105,7 @@ class RedisCache(Cache):
         if not self._breaker.may_call():
             return otherwise
         try:
-            async with asyncio.timeout(CALL_TIMEOUT_S):
+            async with asyncio.timeout(self._within_s):
                 answer = await call()
         except (RedisError, OSError, TimeoutError):
             self._breaker.failed()

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from gridsignal_services.cache import Cache
 from gridsignal_services.cache.memory import MemoryCache
 from gridsignal_services.cache.redis import RedisCache
+from tests.patience import SOON_S
 
 
 @dataclass
@@ -57,7 +58,7 @@ async def subject(server_url: str | None) -> AsyncIterator[Subject]:
         else:
             server = Redis.from_url(server_url)
             stack.push_async_callback(server.aclose)
-            cache = RedisCache(server_url, prefix=f"test-{uuid.uuid4().hex}:")
+            cache = RedisCache(server_url, prefix=f"test-{uuid.uuid4().hex}:", within_s=SOON_S)
             stack.push_async_callback(cache.aclose)
             yield Subject(cache, partial(_pass_on, server))
 
