@@ -177,7 +177,9 @@ def test_a_schema_is_named_as_apaches_own_implementation_names_it(name: str) -> 
 
 def test_what_an_older_schema_can_say_is_read_by_it_and_nothing_else() -> None:
     lock = json.loads(files("gridsignal_schemas").joinpath("schema_ids.lock").read_text("utf-8"))
-    (older, today) = (row["schema"] for name, rows in lock.items() if name.endswith(".DispatchRequest") for row in rows)
+    older, *_, today = (
+        row["schema"] for name, rows in lock.items() if name.endswith(".DispatchRequest") for row in rows
+    )
     assert {fingerprint_of(today)} == {newest("DispatchRequest")} != {fingerprint_of(older)}
     plain = a_dispatch_request(settlement=None, baseline_method=None)
     assert payload_of(plain, fingerprint_of(older)) is not None
