@@ -1,4 +1,4 @@
-"""`python -m benchmarks fanout|offers|neighbours|kafka|entsoe|fuzz|over|coldstart|settlement|regulation|grid`."""
+"""`python -m benchmarks NAME`: measures one thing; without a name it lists them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,20 @@ import argparse
 import sys
 from types import ModuleType
 
-from benchmarks import coldstart, entsoe, fanout, fuzz, grid, kafka, neighbours, offers, over, regulation, settlement
+from benchmarks import (
+    clearing,
+    coldstart,
+    entsoe,
+    fanout,
+    fuzz,
+    grid,
+    kafka,
+    neighbours,
+    offers,
+    over,
+    regulation,
+    settlement,
+)
 
 _BENCHMARKS: dict[str, ModuleType] = {
     "fanout": fanout,
@@ -20,6 +33,7 @@ _BENCHMARKS: dict[str, ModuleType] = {
     "settlement": settlement,
     "regulation": regulation,
     "grid": grid,
+    "clearing": clearing,
 }
 
 

@@ -66,6 +66,9 @@ class ServerSettings:
     See docs/settlement.md, "Proof"."""
     heads_after_clearing_s: int = 1
     """The same for a clearing and what follows from it; at most heads_every_s."""
+    solver_limit_s: int = 1
+    """How long the solver may look for a better choice of offers than the merit order, in seconds for each clearing;
+    0: it isn't asked. It has to be installed (the extra `solver`). See docs/clearing.md."""
     host: str = "127.0.0.1"
     """The address to listen on."""
     gateway_port: int = 8081
@@ -223,6 +226,7 @@ _COUNTS = frozenset({"jwks_refetch_s", "max_token_life_s", "token_leeway_s", "wa
 _MOST_CHECKPOINTS = 100
 _WAITS = frozenset({"heads_every_s", "heads_after_clearing_s"})
 _MOST_HEADS_S = 86_400
+_MOST_SOLVER_S = 60
 _PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port", "ops_port"})
 _OPS_ABOVE = 1000
 _WEBSOCKET = re.compile(r"wss?://[A-Za-z0-9.\[\]:_-]+")
@@ -239,7 +243,7 @@ def _typed(key: str, name: str, text: str) -> object:
         if not (text.isascii() and text.isdigit() and len(text) <= 3):
             raise ConfigError(f"{key}: expected a number from 0 to {_MOST_CHECKPOINTS}, got {text!r:.60}")
         return int(text)
-    if name in _COUNTS | _WAITS:
+    if name in _COUNTS | _WAITS | {"solver_limit_s"}:
         if not (text.isascii() and text.isdigit() and len(text) <= 9):
             raise ConfigError(f"{key}: expected a whole number of seconds, got {text!r:.60}")
         return int(text)
@@ -259,6 +263,8 @@ def _faults_of_settings(settings: ServerSettings) -> list[str]:
     ]
     if not 0 <= settings.checkpoints <= _MOST_CHECKPOINTS:
         faults.append(f"checkpoints: expected 0 to {_MOST_CHECKPOINTS}, got {settings.checkpoints}")
+    if not 0 <= settings.solver_limit_s <= _MOST_SOLVER_S:
+        faults.append(f"solver_limit_s: expected 0 to {_MOST_SOLVER_S}, got {settings.solver_limit_s}")
     if settings.log_format not in ("console", "json"):
         faults.append(f"log_format: expected console or json, got {settings.log_format!r:.60}")
     if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):

@@ -15,8 +15,8 @@ from gridsignal_schemas.messages import (
 )
 from gridsignal_schemas.rules.lifecycle import OfferState
 from gridsignal_schemas.values import MW
-from gridsignal_services.ledger.clearing import Pick
 from gridsignal_services.ledger.entry import Outcome
+from gridsignal_services.ledger.picks import Pick
 from tests.builders import (
     REQUEST_ID,
     a_baseline_declaration,

@@ -123,9 +123,12 @@ class Clearing(Record):
     reason: ShortText
     """For people."""
     algorithm: Name
-    """The algorithm's name."""
+    """merit-order, or mixed-integer where a solver found a better combination."""
     version: Revision
-    """The algorithm's version."""
+    """The version of the clearing's rules."""
+    gap: Money | None = None
+    """What the solver says of how much cheaper the best may be at most, as a share of the cost: 0.02 is 2 %. Null where
+    none was asked, or it had no answer."""
 
 
 class TimerFired(Record):

@@ -8,17 +8,20 @@ anything changes between the two are tried.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from gridsignal_schemas.messages import Award, Clearing, ClearingTrigger
 from gridsignal_services.clock import EPOCH
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.clearing import VERSION, decide
+from gridsignal_services.ledger.clearing import COMBINATION, VERSION, decide
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.ledger.overtaken import NOTHING, LeftOut, Overtaken
+from gridsignal_services.ledger.picks import Solved, picks_of
 from gridsignal_services.ledger.reduce import Ledger
 
 _ROUNDED_TO = timedelta(minutes=5)
@@ -124,8 +127,13 @@ class DecidingAgain:
 
 
 def decided(basis: Basis, clearing: Clearing) -> Clearing:
-    """What the rules make of this in the place of a clearing."""
-    return decide(
+    """What the rules make of this in the place of a clearing.
+
+    A solver is not asked again, for it may find something else in its time: what it chose has to keep the rules and to
+    be better than the merit order. Where it isn't, the merit order is what the rules make of it.
+    """
+    again = partial(
+        decide,
         basis.book,
         clearing.request_id,
         now=basis.now,
@@ -135,6 +143,10 @@ def decided(basis: Basis, clearing: Clearing) -> Clearing:
         reason=clearing.reason,
         left_out=basis.left_out,
     )
+    if clearing.algorithm == COMBINATION:
+        with suppress(ValueError):
+            return again(solved=Solved(picks_of(clearing), clearing.gap))
+    return again(solved=Solved((), clearing.gap))
 
 
 def _moments(book: Book, clearing: Clearing, now: datetime) -> Iterator[datetime]:

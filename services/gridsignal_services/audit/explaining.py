@@ -18,6 +18,7 @@ from gridsignal_schemas.values import MAX_PRICE_PER_MWH, MW, rfc3339, text_of_de
 from gridsignal_services.audit.deciding_again import Again, Basis, decided
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.ledger.announcements import OfferKey
+from gridsignal_services.ledger.clearing import COMBINATION
 from gridsignal_services.ledger.entry import OfferStanding, Outcome
 from gridsignal_services.ledger.merit_order import effective_price, order_window
 from gridsignal_services.ledger.ranking import price_in_full
@@ -63,6 +64,10 @@ class Explained:
     the highest at which it still would; None where no price changes it."""
     turning_w: int = 0
     """What would have been awarded at that price."""
+    algorithm: str = ""
+    """How it was decided."""
+    gap: Decimal | None = None
+    """What the clearing says of how much cheaper the best may be; None where no solver had an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +181,9 @@ def _explained(offset: int, clearing: Clearing, basis: Basis, key: OfferKey, *, 
     lacking = basis.book.shortfall_w(clearing.request_id, basis.now)
     code = "" if awarded else codes.get(key, "NOT_CONSIDERED")
     ranked = list(_merit_order(clearing, basis))
-    told = Explained(offset, rfc3339(basis.now), lacking, awarded, code, ranked)
-    if not tells_all:
+    how = clearing.algorithm
+    told = Explained(offset, rfc3339(basis.now), lacking, awarded, code, ranked, algorithm=how, gap=clearing.gap)
+    if not tells_all or how == COMBINATION:  # what a solver would have chosen at other prices nobody can say again
         return told
     price, power_w = _turning_price(clearing, basis, key, wins=awarded > 0)
     return replace(told, turning_price=price, turning_w=power_w)
@@ -253,10 +259,16 @@ def _words(each: Explained, currency: str, *, tells_turning: bool) -> Iterator[s
         yield f"  it was awarded {_mw(each.awarded_w)}"
     else:
         yield f"  it was awarded nothing: {why_lost([each.code])} ({each.code})"
+    if each.algorithm == COMBINATION:
+        yield "  a solver chose: together those who were called are better than the merit order"
+    if each.gap is not None:
+        yield f"  the best would be at most {each.gap:.2%} cheaper, says the solver"
     if each.merit_order is None:
         return
     yield "  merit order as it stood:"
     yield from _ranks(each.merit_order, currency)
+    if each.algorithm == COMBINATION:
+        return
     if not tells_turning:
         return
     if each.turning_price is None and each.awarded_w:

@@ -15,7 +15,8 @@ from gridsignal.cli.arguments import Arguments, give_examples
 from gridsignal.cli.tables import bar, printable, show_rows
 from gridsignal_services.case_files import CaseFault
 from gridsignal_services.joint.case import Case
-from gridsignal_services.joint.clearing import DEFAULT_TIME_LIMIT_S, Cleared, NoAnswer, clear
+from gridsignal_services.joint.clearing import DEFAULT_TIME_LIMIT_S, Cleared, clear
+from gridsignal_services.joint.program import NoAnswer
 
 EXAMPLE = """\
 examples:

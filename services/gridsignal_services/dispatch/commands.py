@@ -35,9 +35,10 @@ from gridsignal_services.dispatch.shapes import (
     RequestBody,
 )
 from gridsignal_services.ledger.book import Book
-from gridsignal_services.ledger.clearing import Pick, decide
+from gridsignal_services.ledger.clearing import decide
 from gridsignal_services.ledger.coming_back import comes_back_at
 from gridsignal_services.ledger.overtaken import NOTHING, LeftOut
+from gridsignal_services.ledger.picks import Pick
 from gridsignal_services.ledger.tracked import TrackedOrder
 from gridsignal_services.registry import Registry
 

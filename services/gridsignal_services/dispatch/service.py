@@ -36,6 +36,7 @@ from gridsignal_services.metering.readings import ReadingsReader
 from gridsignal_services.ops import Watched
 from gridsignal_services.owning.heads import Heads
 from gridsignal_services.owning.owner import Owner
+from gridsignal_services.owning.solver import solver_of
 from gridsignal_services.owning.telling import Telling
 from gridsignal_services.registry import Registry
 from gridsignal_services.replica import Replica
@@ -73,6 +74,7 @@ class Dispatch:
         self._readings.listen(self._hear)
         replica.listen(self._reduced)
         self._heads = _heads(settings, log, time)
+        self._solver = solver_of(settings.solver_limit_s)
         self._tree = TreeKeeper(log, replica, settings.directory) if self._heads is not None else None
         seal = PositionSeal(_position_key(settings.directory), log.epoch)
         archive, limits = Archive(log, codec), RestLimits.of(settings, "GRIDSIGNAL_DISPATCH_")
@@ -123,7 +125,8 @@ class Dispatch:
         try:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(self._server.serve())
-                self._owner = Owner(self._replica, self._clock, election, self._heads, self._readings, self._finished)
+                more = self._heads, self._readings, self._finished, self._solver
+                self._owner = Owner(self._replica, self._clock, election, *more)
                 lasting = [supervise("readings", self._read_meters()), supervise("owner", self._owner.run())]
                 lasting.append(supervise("alerts", self._read_alerts()))
                 if self._tree is not None:

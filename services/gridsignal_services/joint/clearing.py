@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-
-import highspy
 
 from gridsignal_services.joint.case import Case
-from gridsignal_services.joint.model import Key, Model, Program
+from gridsignal_services.joint.model import Key, Model
+from gridsignal_services.joint.program import Program, Status
+from gridsignal_services.joint.solving import solve
 
 DEFAULT_TIME_LIMIT_S = 10.0
 _PLACES = 6
 _TINY = 0.5 * 10**-_PLACES
-
-
-class NoAnswer(RuntimeError):
-    """The solver found nothing in its time."""
-
-
-class Status(StrEnum):
-    """How good an answer is."""
-
-    OPTIMAL = "OPTIMAL"
-    TIME_LIMIT = "TIME_LIMIT"
-    """The best that was found in time: `gap` says how far from the best there may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +44,10 @@ def clear(case: Case, time_limit_s: float = DEFAULT_TIME_LIMIT_S) -> Cleared:
     model = Model(case)
     status, gap, program = Status.OPTIMAL, 0.0, model.program
     if any(program.whole):
-        whole = _solve(program, time_limit_s)
+        whole = solve(program, time_limit_s)
         status, gap = whole.status, whole.gap
         program = _fixed(program, whole.columns)
-    found = _solve(program, time_limit_s)
+    found = solve(program, time_limit_s)
     prices = {place: _rounded(-found.duals[row]) for place, row in model.prices.items()}
     answer = Cleared(
         welfare=_rounded(found.welfare),
@@ -75,63 +61,6 @@ def clear(case: Case, time_limit_s: float = DEFAULT_TIME_LIMIT_S) -> Cleared:
         gap=gap,
     )
     return _with_uplift(case, answer) if any(model.program.whole) else answer
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    welfare: float
-    columns: Sequence[float]
-    duals: Sequence[float]
-    status: Status
-    gap: float
-
-
-class _Silent(highspy.Highs):
-    """HiGHS that says nothing.
-
-    Its constructor enables callbacks, and the first call of any method but the one that sets options writes a line to
-    stdout, where our answers go.
-    """
-
-    def enableCallbacks(self) -> None:  # noqa: N802 - its name
-        """None is used."""
-
-
-def _solve(program: Program, time_limit_s: float) -> _Found:
-    solver = _Silent()  # type: ignore[no-untyped-call]  # its constructor has no types
-    for option, value in (("output_flag", False), ("threads", 1), ("random_seed", 0), ("time_limit", time_limit_s)):
-        solver.setOptionValue(option, value)
-    solver.passModel(_as_highs(program))
-    solver.run()
-    status, info = solver.getModelStatus(), solver.getInfo()
-    is_whole = any(program.whole)
-    in_time = status in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kModelEmpty)
-    if not in_time and not (is_whole and math.isfinite(info.mip_gap) and info.primal_solution_status == 2):
-        raise NoAnswer(f"expected an answer within {time_limit_s:g} s, got none ({solver.modelStatusToString(status)})")
-    solution = solver.getSolution()
-    gap = float(info.mip_gap) if is_whole else 0.0
-    outcome = Status.OPTIMAL if in_time else Status.TIME_LIMIT
-    return _Found(info.objective_function_value, solution.col_value, solution.row_dual, outcome, gap)
-
-
-def _as_highs(program: Program) -> highspy.HighsLp:
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(program.gain), len(program.rows)
-    lp.sense_ = highspy.ObjSense.kMaximize
-    lp.col_cost_, lp.col_lower_, lp.col_upper_ = program.gain, program.lower, program.upper
-    lp.row_lower_, lp.row_upper_ = program.least, program.most
-    starts, columns = [0], list[int]()
-    values = list[float]()
-    for row in program.rows:
-        columns += row.keys()
-        values += row.values()
-        starts.append(len(columns))
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = starts, columns, values
-    if any(program.whole):
-        kinds = highspy.HighsVarType
-        lp.integrality_ = [kinds.kInteger if whole else kinds.kContinuous for whole in program.whole]
-    return lp
 
 
 def _fixed(program: Program, columns: Sequence[float]) -> Program:

@@ -15,42 +15,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from gridsignal_services.joint.case import Bid, Case, Link
+from gridsignal_services.joint.program import Program
 
 Key = tuple[str, int | str]
 """A place: zone, period."""
-
-
-@dataclass(slots=True)
-class Program:
-    """Columns and rows. Every list has an entry for each column, or for each row."""
-
-    gain: list[float] = field(default_factory=list)
-    """What a unit of a column adds to the welfare."""
-    lower: list[float] = field(default_factory=list)
-    upper: list[float] = field(default_factory=list)
-    whole: list[bool] = field(default_factory=list)
-    rows: list[dict[int, float]] = field(default_factory=list)
-    """Coefficients by column."""
-    least: list[float] = field(default_factory=list)
-    most: list[float] = field(default_factory=list)
-
-    def column(self, gain: float, upper: float, lower: float = 0.0, whole: bool = False) -> int:
-        """A new column: its place."""
-        self.gain.append(gain)
-        self.lower.append(lower)
-        self.upper.append(upper)
-        self.whole.append(whole)
-        return len(self.gain) - 1
-
-    def row(self, coefficients: dict[int, float], least: float, most: float) -> int:
-        """A new row: its place."""
-        self.rows.append(coefficients)
-        self.least.append(least)
-        self.most.append(most)
-        return len(self.rows) - 1
 
 
 class Model:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import heapq
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
@@ -18,7 +16,6 @@ from gridsignal_schemas.messages import (
     ClearingTrigger,
     DispatchRequest,
     OfferOption,
-    Pricing,
     Rejection,
     Standby,
 )
@@ -28,7 +25,6 @@ from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.ledger.announcements import OfferKey
-from gridsignal_services.ledger.area_guard import Cut
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.merit_order import (
     NEXT_CLEARING,
@@ -41,13 +37,17 @@ from gridsignal_services.ledger.merit_order import (
     order_window,
 )
 from gridsignal_services.ledger.overtaken import NOTHING, LeftOut
+from gridsignal_services.ledger.picks import Pick, Solved, by_hand, combined
 from gridsignal_services.ledger.pieces import A_PIECE, Steps, pieces, weighed
 from gridsignal_services.ledger.ranking import MeritRank, left_over, price_in_full
 from gridsignal_services.ledger.staggering import HOLDS, Placed
 from gridsignal_services.ledger.swings import Swing, swing_of
 from gridsignal_services.ledger.tracked import TrackedOffer
+from gridsignal_services.ledger.worth import uniform_price, worth
 
-ALGORITHM = "merit-order"
+MERIT_ORDER = "merit-order"
+COMBINATION = "mixed-integer"
+"""A solver found a better combination than the merit order."""
 VERSION = 2
 """2: lists end at a bound, and identities do not tell how much was logged before."""
 _NAMESPACE = uuid.UUID("6f0c0f0e-5d4b-5c38-9d59-0e6e6b1f5a10")
@@ -56,35 +56,6 @@ _NAMESPACE = uuid.UUID("6f0c0f0e-5d4b-5c38-9d59-0e6e6b1f5a10")
 def derived_id(*parts: object) -> str:
     """A UUIDv5 of what it stands for: the same on every node."""
     return str(uuid.uuid5(_NAMESPACE, "|".join(map(str, parts))))
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """What a person chose by hand."""
-
-    participant: str
-    offer_id: str
-    option: str
-    power_w: int
-
-
-def _by_hand(lot: Round, offers: dict[OfferKey, TrackedOffer], picks: Sequence[Pick]) -> list[Fit]:
-    """A person's choice as awards; what is wrong with it is found by the same rules as everyone's."""
-    fits = []
-    for pick in picks:
-        key = (pick.participant, pick.offer_id)
-        option = offers[key].option_named(pick.option) if key in offers else None
-        if option is None:
-            raise ValueError(f"expected a LIVE or STANDBY offer and its option, got {pick.offer_id}/{pick.option}")
-        placed = lot.placed(offers[key], option, pick.power_w)
-        if placed is None or isinstance(placed, Cut):  # which the reduce then finds, too
-            placed = None
-            block = Block(*order_window(lot.request, option, lot.now), pick.power_w)
-        else:
-            block = Block(placed.starts_at, placed.ends_at, pick.power_w)
-            lot.areas.take(offers[key].offer.site, placed.swing)
-        fits.append(Fit(effective_price(option, block), offers[key].place, key, option, block, placed))
-    return fits
 
 
 def decide(
@@ -98,20 +69,17 @@ def decide(
     reason: str = "",
     picks: Sequence[Pick] | None = None,
     left_out: LeftOut = NOTHING,
+    solved: Solved | None = None,
 ) -> Clearing:
     """The clearing of a request as the book stands: a pure function of the book, the grid time and the picks.
 
     `position` is the next offset of the partition: what the decision was made from. What is `left_out` is not
-    considered.
-    Raises ValueError for a pick that names no callable offer.
+    considered. `picks` are a person's. What a solver has `solved` is awarded if it is better than the merit order.
+    Raises ValueError for a pick that names no callable offer, and for a solver's that is no better.
     """
     lot = Round(book, request_id, now, spares=trigger is not ClearingTrigger.BY_HAND)
     candidates = [(key, offer) for key, offer in book.callable_offers(request_id, now) if not left_out.has(key)]
-    if picks is None:
-        fits, stopped = in_merit_order(lot, candidates, LIMITS.awards_of_clearing)
-    else:
-        fits = _by_hand(lot, dict(candidates), picks)
-        stopped = dict.fromkeys(dict(candidates), NOT_PICKED)
+    fits, stopped = _awarded(lot, candidates, picks, solved)
     dearest = max([*_held(lot), *((fit.effective_price, fit.place) for fit in fits)], default=None)
     others = left_over(lot, candidates, {fit.key for fit in fits})
     left = heapq.nsmallest(LIMITS.losers_of_clearing, others, key=itemgetter(0))
@@ -127,9 +95,41 @@ def decide(
         trigger=trigger,
         actor=actor,
         reason=reason,
-        algorithm=ALGORITHM,
+        algorithm=COMBINATION if solved is not None and solved.picks else MERIT_ORDER,
         version=VERSION,
+        gap=None if solved is None else solved.gap,
     )
+
+
+def _awarded(
+    lot: Round,
+    candidates: Sequence[tuple[OfferKey, TrackedOffer]],
+    picks: Sequence[Pick] | None,
+    solved: Solved | None,
+) -> tuple[list[Fit], dict[OfferKey, str]]:
+    """The awards, and of all others the rule that stopped them. Raises ValueError as `decide` does."""
+    if picks is not None:
+        offers = dict(candidates)
+        return by_hand(lot, offers, picks), dict.fromkeys(offers, NOT_PICKED)
+    if solved is not None and solved.picks:
+        return _better(lot, candidates, solved.picks)
+    return in_merit_order(lot, candidates, LIMITS.awards_of_clearing)
+
+
+def _better(
+    lot: Round, candidates: Sequence[tuple[OfferKey, TrackedOffer]], picks: Sequence[Pick]
+) -> tuple[list[Fit], dict[OfferKey, str]]:
+    """A solver's choice, if the merit order is no match for it. Raises ValueError."""
+    beside = Round(lot.book, lot.request.request_id, lot.now, spares=True)
+    in_order, _ = in_merit_order(beside, candidates, LIMITS.awards_of_clearing)
+    fits, stopped = combined(lot, candidates, picks)
+    if not worth(lot, _blocks(fits)).is_better(worth(lot, _blocks(in_order))):
+        raise ValueError("expected a combination that is better than the merit order")
+    return fits, stopped
+
+
+def _blocks(fits: Sequence[Fit]) -> list[tuple[OfferOption, Block]]:
+    return [(fit.option, fit.block) for fit in fits]
 
 
 NOT_PICKED = "NOT_PICKED"
@@ -214,7 +214,7 @@ def goes_on(clearing: Clearing) -> bool:
 
 
 def _awards(request: DispatchRequest, fits: Sequence[Fit], book: Book) -> list[Award]:
-    same_for_all = _uniform_price(request, fits)
+    same_for_all = uniform_price(request, (fit.option for fit in fits))
     return [
         Award(
             offer_id=fit.key[1],
@@ -237,19 +237,6 @@ def _as_placed(placed: Placed | None) -> dict[str, Any]:
         "restore_not_before": placed.restores_at,
         "max_ramp_w_per_min": placed.ramp_w_per_min,
     }
-
-
-def _uniform_price(request: DispatchRequest, fits: Sequence[Fit]) -> Decimal | None:
-    """What all are paid under the operator's pricing rule; None where each is paid its own price."""
-    match request.pricing:
-        case Pricing.PAY_AS_CLEARED:
-            return max((fit.option.price_per_mwh for fit in fits), default=Decimal(0))
-        case Pricing.REGULATED:
-            return request.price_cap_per_mwh
-        case Pricing.UNPAID:
-            return Decimal(0)
-        case _:
-            return None
 
 
 def clearing_faults(book: Book, clearing: Clearing, now: datetime) -> Steps[list[Detail]]:

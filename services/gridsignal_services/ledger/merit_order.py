@@ -12,7 +12,7 @@ divisibility and exclusive options from the electricity balancing guideline's st
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -100,11 +100,8 @@ class Round:
         self.tracked = book.requests[request_id]
         self.request = self.tracked.request
         self.given = book.served(request_id)
-        self.spoken_for = self.given
-        if spares and (taken_back := book.taken_back(request_id)):
-            self.spoken_for = book.served(request_id)
-            for block in taken_back:
-                self.spoken_for.add(block)
+        self._spared = book.taken_back(request_id) if spares else []
+        self.spoken_for = self.before() if self._spared else self.given
         self.promised: dict[str, Profile] = {}
         self.taken: dict[str, Activations] = {}
         self.is_dry = self.request.run_mode is RunMode.DRY_RUN
@@ -112,6 +109,13 @@ class Round:
         self.cuts: dict[OfferKey, Cut] = {}
         """Of offers that an area stopped, the limit."""
         self.lacking_at_first = book.shortfall_w(request_id, now, self.spoken_for)
+
+    def before(self) -> Profile:
+        """What was spoken for before this clearing."""
+        spoken_for = self.book.served(self.request.request_id)
+        for block in self._spared:
+            spoken_for.add(block)
+        return spoken_for
 
     def lacks_nothing(self) -> bool:
         """Whether no moment of the request lacks anything: then no option fits."""
@@ -121,8 +125,8 @@ class Round:
         """What every moment of the period lacks at least; negative where a moment already has more than enough."""
         return self.request.power_w - self.spoken_for.highest(starts_at, ends_at)
 
-    def fit(self, key: OfferKey, offer: TrackedOffer, option: OfferOption) -> Fit | str:
-        """The award this option could have now, or the code of the rule that stops it."""
+    def fit(self, key: OfferKey, offer: TrackedOffer, option: OfferOption, most_w: int | None = None) -> Fit | str:
+        """The award this option could have now, of so much at most, or the code of the rule that stops it."""
         starts_at, ends_at = order_window(self.request, option, self.now)
         if not long_enough(option, starts_at, ends_at):
             late = starts_at > max(self.request.starts_at, option.starts_at)
@@ -131,7 +135,7 @@ class Round:
         if lacking <= 0:
             covered = self.given.highest(starts_at, ends_at) >= self.request.power_w
             return "OUTBID" if covered else "TAKEN_BACK"
-        power = self._power(option, lacking)
+        power = self._power(option, lacking if most_w is None else min(lacking, most_w))
         if isinstance(power, str):
             return power
         placed = self.placed(offer, option, power)
@@ -208,6 +212,10 @@ class Round:
             self.promised[site] = self.book.committed(site, self.request)
         return self.promised[site]
 
+    def award(self, fit: Fit, offer: TrackedOffer) -> None:
+        """Counts an award as given."""
+        self.take(fit.block, offer.offer.site, fit.placed and fit.placed.swing)
+
     def take(self, block: Block, site: str, swing: Swing | None) -> None:
         """Counts an award as given; `swing` where its site is in an area."""
         if swing is not None:
@@ -219,21 +227,48 @@ class Round:
         self.taken.setdefault(site, Activations()).add(block)
 
 
-def in_merit_order(
-    lot: Round, candidates: Sequence[tuple[OfferKey, TrackedOffer]], most: int
+def first_fits(
+    lot: Round, candidates: Sequence[tuple[OfferKey, TrackedOffer]]
 ) -> tuple[list[Fit], dict[OfferKey, str]]:
-    """The awards in merit order, so many at most, and for every other offer the rule that stopped its best option."""
-    heap: list[Fit] = []
+    """Each option's award if it were the only one, and for every offer with an option that has none the first rule that
+    stops one."""
+    fits: list[Fit] = []
     stopped: dict[OfferKey, str] = {}
-    offers = dict(candidates)
     for key, offer in candidates:
         for option in offer.offer.options:
             fit = lot.fit(key, offer, option)
             if isinstance(fit, str):
                 stopped.setdefault(key, fit)
             else:
-                heapq.heappush(heap, fit)
-    awards: dict[OfferKey, Fit] = {}
+                fits.append(fit)
+    return fits, stopped
+
+
+def in_merit_order(
+    lot: Round, candidates: Sequence[tuple[OfferKey, TrackedOffer]], most: int
+) -> tuple[list[Fit], dict[OfferKey, str]]:
+    """The awards in merit order, so many at most, and for every other offer the rule that stopped its best option."""
+    fits, stopped = first_fits(lot, candidates)
+    awards = fill(lot, dict(candidates), fits, most, stopped)
+    called = {fit.key for fit in awards}
+    return awards, {key: code for key, code in stopped.items() if key not in called}
+
+
+def fill(
+    lot: Round,
+    offers: Mapping[OfferKey, TrackedOffer],
+    fits: Sequence[Fit],
+    most: int,
+    stopped: dict[OfferKey, str],
+    made: Sequence[Fit] = (),
+) -> list[Fit]:
+    """The awards already made, and behind them the cheapest that fits until nothing does, or there are so many.
+
+    Why an offer gets none it adds to `stopped`.
+    """
+    awards = {fit.key: fit for fit in made}
+    heap = list(fits)
+    heapq.heapify(heap)
     later: set[OfferKey] = set()
     while heap:
         best = heapq.heappop(heap)
@@ -250,5 +285,5 @@ def in_merit_order(
             later.add(best.key)
         else:
             awards[best.key] = again
-            lot.take(again.block, offers[best.key].offer.site, again.placed and again.placed.swing)
-    return list(awards.values()), {key: code for key, code in stopped.items() if key not in awards}
+            lot.award(again, offers[best.key])
+    return list(awards.values())

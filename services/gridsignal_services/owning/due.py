@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ from gridsignal_services.ledger.clearing import decide
 from gridsignal_services.ledger.overtaken import NOTHING, LeftOut
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.timers import DueTimer
+from gridsignal_services.owning.best import Solver, decide_best
 
 ACTOR = "ledger"
 AT_ONCE = 32
@@ -65,11 +67,12 @@ class Undecided:
     now: datetime
     trigger: ClearingTrigger
 
-    def decided(self, book: Book, left_out: LeftOut = NOTHING) -> Clearing:
+    def decided(self, book: Book, left_out: LeftOut = NOTHING, solver: Solver | None = None) -> Clearing:
         """The clearing without what is left out, from the ledger's book or an excerpt of it. Raises Undecidable."""
         first = self.trigger is ClearingTrigger.GATE_CLOSURE
+        decided = decide if solver is None else partial(decide_best, solver=solver)
         try:
-            return decide(
+            return decided(
                 book,
                 self.request_id,
                 now=self.now,

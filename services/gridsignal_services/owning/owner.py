@@ -28,6 +28,7 @@ from gridsignal_services.ledger.excerpt import excerpt
 from gridsignal_services.ledger.overtaken import NOTHING, LeftOut, Overtaken
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.metering.readings import ReadingsReader
+from gridsignal_services.owning.best import Solver
 from gridsignal_services.owning.crossing import Crossing, owed_across
 from gridsignal_services.owning.due import (
     AT_ONCE,
@@ -93,8 +94,11 @@ class Owner:
         heads: Heads | None = None,
         meters: ReadingsReader | None = None,
         left: OrdersThatLeft | None = None,
+        solver: Solver | None = None,
     ) -> None:
-        """Without `heads` it writes none, without `meters` it settles nothing, without `left` nothing that left."""
+        """Without `heads` it writes none, without `meters` it settles nothing, without `left` nothing that left, and
+        without `solver` it clears in merit order."""
+        self._solver = solver
         self._replica, self._clock, self._election, self._heads = replica, clock, election, heads
         self._settler = None if meters is None else Settler(replica, meters, self._append, self._pass_over, left)
         self.partitions: frozenset[int] = frozenset()
@@ -218,11 +222,15 @@ class Owner:
         self._under_way[ledger.partition] = undecided.subject
         try:
             held, left_out = excerpt(ledger.book, undecided.request_id), self._left_out(ledger, undecided.subject)
-            clearing = await NOBODYS.away(undecided.decided, held, left_out)
+            clearing = await NOBODYS.away(undecided.decided, held, left_out, self._paced_solver())
         except Undecidable as error:
             self._pass_over(ledger, error.subject, error.reason)
         else:
             await self._append(ledger, [clearing])
+
+    def _paced_solver(self) -> Solver | None:
+        grid = self._replica.grid
+        return self._solver if self._solver is None or grid is None else self._solver._replace(pace=grid.rate)
 
     def _next_undecided(self, ledger: Ledger, passed_over: PassedOver) -> Undecided | None:
         """What was not overtaken yet, else what has rested since."""

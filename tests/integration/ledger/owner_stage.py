@@ -23,6 +23,7 @@ from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.ledger.book import KEPT
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.metering.readings import ReadingsReader
+from gridsignal_services.owning.best import Solver
 from gridsignal_services.owning.heads import Heads
 from gridsignal_services.owning.owner import Owner
 from gridsignal_services.registry import example_registry
@@ -93,6 +94,7 @@ async def running(
     *,
     owns: bool = True,
     checkpoints_every: int | None = None,
+    solver: Solver | None = None,
 ) -> AsyncIterator[Stage]:
     """On an embedded log; with checkpoints where it is said after how many records."""
     clock = ManualClock(now)
@@ -100,7 +102,8 @@ async def running(
     file = await SqliteLog.open(directory, append_time_us=lambda: micros(clock.now() - timedelta(seconds=lag_s)))
     log = around(file, codec)
     try:
-        async with acting(log, codec, clock, directory, heads, owns=owns, checkpoints_every=checkpoints_every) as stage:
+        more = {"owns": owns, "checkpoints_every": checkpoints_every, "solver": solver}
+        async with acting(log, codec, clock, directory, heads, **more) as stage:
             yield stage
     finally:
         await log.aclose()
@@ -117,6 +120,7 @@ async def acting(
     owns: bool = True,
     kept: timedelta = KEPT,
     checkpoints_every: int | None = None,
+    solver: Solver | None = None,
 ) -> AsyncIterator[Stage]:
     """On any log, with its own files in the directory."""
     with contextlib.ExitStack() as files:
@@ -132,7 +136,7 @@ async def acting(
         replica.keep(finished)
         stage = Stage(log, codec, clock, replica)
         stage.meters = meters
-        stage.owner = Owner(replica, clock, SoleCandidate(ALL), heads, meters, finished)
+        stage.owner = Owner(replica, clock, SoleCandidate(ALL), heads, meters, finished, solver)
         tasks = [asyncio.create_task(work) for work in (replica.run(), replica.save(), meters.following.run())]
         if owns:
             tasks.append(asyncio.create_task(stage.owner.run()))

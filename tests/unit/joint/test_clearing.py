@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridsignal_services.joint.case import Case
-from gridsignal_services.joint.clearing import Cleared, NoAnswer, Status, clear
+from gridsignal_services.joint.clearing import Cleared, clear
+from gridsignal_services.joint.program import NoAnswer, Status
 
 CLOSE = 1e-4
 ZONES, PERIODS = ("A", "B", "C"), (1, 2, 3)
@@ -70,6 +71,8 @@ def test_the_six_published_scenarios(
 
 
 places = st.tuples(st.sampled_from(ZONES), st.sampled_from(PERIODS))
+EVERYWHERE = [{"from": "A", "to": zone, "capacity_mw": 0} for zone in ("B", "C")]
+"""So that whatever has a limit is somewhere."""
 powers = st.integers(0, 80).map(float)
 bids = st.lists(
     st.builds(lambda at, mw, price: a_bid(at[0], at[1], mw, price), places, powers, st.integers(-50, 150)), max_size=9
@@ -92,7 +95,7 @@ lines = st.lists(
 )
 cases = st.builds(
     lambda supply, demand, links, lines, ramp, limits: a_case(
-        supply=supply, demand=demand, links=links, lines=lines, limits=limits,
+        supply=supply, demand=demand, links=links, limits=limits, lines=lines + EVERYWHERE,
         ramps=[] if ramp is None else [{"zone": "A", "mw_per_period": ramp}],
     ),
     bids, bids, links, lines, st.none() | powers,

@@ -24,9 +24,10 @@ from gridsignal_schemas.rules.lifecycle import OfferState, RequestState
 from gridsignal_schemas.values import MW
 from gridsignal_services.access import SIGNAL_READ, Principal
 from gridsignal_services.ledger.book import KEPT
-from gridsignal_services.ledger.clearing import Pick, decide
+from gridsignal_services.ledger.clearing import decide
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.overtaken import NOTHING, LeftOut
+from gridsignal_services.ledger.picks import Pick
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder
 from tests.builders import (

@@ -13,6 +13,7 @@ from gridsignal_services.ledger.book import KEPT
 from gridsignal_services.ledger.entry import Entry, Outcome
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.merkle import leaf_hash
+from gridsignal_services.owning.best import Solver
 from gridsignal_services.owning.due import next_due
 from tests.owning import next_records
 
@@ -42,6 +43,7 @@ class Zone:
     def __init__(self, now: datetime, kept: timedelta = KEPT) -> None:
         self.ledger = Ledger(0, kept)
         self.now = now
+        self.solver: Solver | None = None
         self.log: list[tuple[Entry, Outcome]] = []
 
     def add(self, record: Record, principal: str = "service:test") -> Outcome:
@@ -63,7 +65,7 @@ class Zone:
         """Everything the owner does until nothing is due; what was accepted of it."""
         accepted: list[Record] = []
         for _ in range(_STEPS):
-            records = next_records(self.ledger, self.now)
+            records = next_records(self.ledger, self.now, self.solver)
             if not records:
                 return accepted
             accepted += [record for record in records if self.add(record).accepted]
