@@ -23,7 +23,10 @@ MAX_MW = 1_000_000
 def _number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"expected a number such as 40 or 12.5, got {value!r:.60}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"expected a number such as 40 or 12.5, got one of {len(str(value))} digits") from None
 
 
 def _period(value: Any) -> Any:
@@ -119,10 +122,15 @@ class Case(Shape):
     @property
     def places(self) -> list[tuple[str, int | str]]:
         """Each zone and period that anything is said of, sorted."""
-        ends = [end for link in self.links for end in (link.from_, link.to)]
-        named = {(each.zone, each.period) for each in (*self.supply, *self.demand, *self.limits, *ends)}
+        named = _bid_or_moved(self) | {(each.zone, each.period) for each in self.limits}
         zones = {zone for line in self.lines for zone in (line.from_, line.to)}
         return sorted(named | {(zone, period) for zone in zones for _, period in named})
+
+
+def _bid_or_moved(case: Case) -> set[tuple[str, int | str]]:
+    """Where somebody would supply or draw, or something may move."""
+    ends = [end for link in case.links for end in (link.from_, link.to)]
+    return {(each.zone, each.period) for each in (*case.supply, *case.demand, *ends)}
 
 
 def _faults(case: Case) -> Iterator[Detail]:
@@ -139,6 +147,13 @@ def _faults(case: Case) -> Iterator[Detail]:
     for number, line in enumerate(case.lines):
         if line.from_ == line.to:
             yield wrong(f"/lines/{number}/to", f"expected another zone than from's, got {line.to!r}")
+    zones = {zone for zone, _ in _bid_or_moved(case)} | {zone for line in case.lines for zone in (line.from_, line.to)}
+    limited = {"ramps": [each.zone for each in case.ramps], "limits": [each.zone for each in case.limits]}
+    for name, named in limited.items():
+        for number, zone in enumerate(named):
+            if zone not in zones:
+                expected = "expected a zone that a bid, a link or a line names"
+                yield wrong(f"/{name}/{number}/zone", f"{expected}, got {zone!r}")
     yield from _twice("ramps", [each.zone for each in case.ramps])
     yield from _twice("limits", [(each.zone, each.period) for each in case.limits])
 

@@ -34,6 +34,12 @@ PLACE, OTHER = {"zone": "A", "period": 1}, {"zone": "B", "period": 1}
             "/links/0/to: expected another zone",
         ),
         ({"lines": [{"from": "A", "to": "A", "capacity_mw": 1}]}, "/lines/0/to: expected another zone than from's"),
+        (
+            {"supply": [BID | {"price": 10**400}]},
+            "/supply/0/price: expected a number such as 40 or 12.5, got one of",
+        ),
+        ({"supply": [BID], "ramps": [{"zone": "a", "mw_per_period": 1}]}, "/ramps/0/zone: expected a zone that a bid"),
+        ({"supply": [BID], "limits": [OTHER | {"load_mw": 1}]}, "/limits/0/zone: expected a zone that a bid, a link"),
         ({"ramps": [{"zone": "A", "mw_per_period": 1}] * 2}, "/ramps/1: expected one entry for A, got a second"),
         ({"limits": [OTHER | {"load_mw": 1}] * 2}, "/limits/1: expected one entry for ('B', 1), got a second"),
     ],
