@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from gridsignal.cli.tables import when
 from gridsignal_schemas.rules.lifecycle import RequestShown
 from gridsignal_services.cli.api import period_of
+from gridsignal_services.ledger.clearing import COMBINATION
 
 _OVER = ": whether it was met is between its operator and those who offered"
 
@@ -46,6 +48,16 @@ def _terms(request: dict[str, Any], view: dict[str, Any]) -> Iterator[tuple[str,
     yield "visible", f"{request['visibility']}{listed}"
     yield "run", "DRY_RUN: nobody moves power" if request["run_mode"] == "DRY_RUN" else ""
     yield "offers", str(view["offers"]) if view["offers"] else ""
+
+
+def how_decided(clearings: list[dict[str, Any]]) -> Iterator[str]:
+    """A line for each clearing for which a solver was asked, and had an answer."""
+    for number, clearing in enumerate(clearings, 1):
+        if clearing.get("gap") is not None:
+            how = "by a solver" if clearing["algorithm"] == COMBINATION else "in merit order"
+            gap = Decimal(clearing["gap"])
+            best = f"; others may be up to {gap:.2%} cheaper together" if gap else ", and nothing is cheaper"
+            yield f"clearing {number}: chosen {how}{best}"
 
 
 def _order(view: dict[str, Any]) -> Iterator[str]:

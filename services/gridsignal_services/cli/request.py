@@ -274,6 +274,8 @@ def _book(http: httpx2.Client, args: argparse.Namespace) -> int:
     title = f"{args.request_id}: {view['state']}, {f'{asked:g} MW asked' if view['state'] in _DONE else stands}"
     rows = [_line(offer) for offer in view["offers"]]
     show_rows(title, ("", "site", "offer", "price", "power", "state", "awarded", "order", "why"), rows)
+    for line in detail.how_decided(view["clearings"]):
+        print(line)
     return OK
 
 
