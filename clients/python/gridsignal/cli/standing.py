@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Any
 
-from gridsignal.cli.arguments import identifier, moment, power_w, price, span
+from gridsignal.cli.arguments import identifier, moment, power_w, price, span, whole
 from gridsignal_schemas.messages import DailyHours
 
 WORDS = {
@@ -50,12 +50,14 @@ def add_arguments(stand: argparse.ArgumentParser) -> None:
     stand.add_argument("--activation", type=span, default=span("2m"), metavar="SPAN", help="order to full power (2m)")
     stand.add_argument("--notice", type=span, metavar="SPAN", help="before anything changes (none)")
     stand.add_argument("--rest", type=span, metavar="SPAN", help="pause between two calls")
-    stand.add_argument("--per-day", type=int, metavar="N", help="calls in a day at most")
+    stand.add_argument("--per-day", type=whole(1, 1440), metavar="N", help="calls in a day at most")
     daily = "every day in these hours of UTC alone, such as 17:00-22:00 (may be repeated)"
     stand.add_argument("--hours", type=_hours, action="append", metavar="FROM-TO", help=daily)
     stand.add_argument("--indivisible", action="store_true", help="all of it or nothing")
     stand.add_argument("--offer-id", type=identifier, metavar="ID", help="the offer that you repeat or change")
-    stand.add_argument("--revision", type=int, default=1, metavar="N", help="of a change, one more than before (1)")
+    stand.add_argument(
+        "--revision", type=whole(1, 50), default=1, metavar="N", help="of a change, one more than before (1)"
+    )
 
 
 def said(args: argparse.Namespace) -> dict[str, Any]:
