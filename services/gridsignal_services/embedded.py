@@ -15,7 +15,7 @@ from pathlib import Path
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import BaselineDeclaration, GridClock
 from gridsignal_services import composition
-from gridsignal_services.access import Role
+from gridsignal_services.access import SIGNAL_WRITE, Role
 from gridsignal_services.access.example_tokens import example_token, write_tokens
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.refused_tokens import RefusedTokens
@@ -79,13 +79,17 @@ class Stack:
         return f"{'https' if self.has_tls else 'http'}://{authority(*self.feeds.address)}"
 
     def console_link(self, role: Role, organisation: str) -> str:
-        """An address of the console that signs in for one of the registry's organisations, once and soon."""
-        return f"{self.api_url}{PATH}#once={self.dispatch.console.links.give(self.token(role, organisation))}"
+        """An address of the console that signs in for one of the registry's organisations, once and soon.
 
-    def token(self, role: Role, organisation: str) -> str:
-        """A token of the local issuer for one of the registry's organisations."""
+        An operator may issue alerts there.
+        """
+        pushes = (SIGNAL_WRITE,) if role == "operator" else ()
+        return f"{self.api_url}{PATH}#once={self.dispatch.console.links.give(self.token(role, organisation, *pushes))}"
+
+    def token(self, role: Role, organisation: str, *more: str) -> str:
+        """A token of the local issuer for one of the registry's organisations, with more scopes than its role's."""
         assert self.issuer is not None, "tokens come from outside"
-        return example_token(self.issuer, role, organisation, self.time.wall())
+        return example_token(self.issuer, role, organisation, self.time.wall(), *more)
 
     async def write_tokens(self, directory: Path) -> dict[str, Path]:
         """A token file for each organisation; by `role:organisation`. None where tokens come from outside."""
@@ -164,12 +168,12 @@ async def running(
 
 
 def _open_console(stack: Stack) -> None:
-    """Tells the console where its gateway is, and the gateway who comes from there, by whichever name of loopback."""
+    """Tells the console where the other doors are, and them who comes from there, by whichever name of loopback."""
     console, (host, port) = stack.dispatch.console, stack.dispatch.address
-    console.gateway = console.gateway or stack.gateway_url
-    stack.gateway.settings.consoles.extend(
-        stack.api_url.replace(authority(host, port), authority(name, port)) for name in {host, "localhost"}
-    )
+    console.gateway, console.ingest = console.gateway or stack.gateway_url, console.ingest or stack.feeds_url
+    here = [stack.api_url.replace(authority(host, port), authority(name, port)) for name in {host, "localhost"}]
+    stack.gateway.settings.consoles.extend(here)
+    stack.feeds.origins.extend(here)
 
 
 def _alone(settings: ServerSettings) -> GatewaySettings:

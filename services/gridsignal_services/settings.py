@@ -80,6 +80,9 @@ class ServerSettings:
     console_gateway: str | None = None
     """Where browsers reach the gateway, such as wss://grid.example:8081: the dispatch door then serves the console at
     /console. Default: `gridsignal up` on loopback knows its own, elsewhere there is no console."""
+    console_ingest: str | None = None
+    """Where browsers reach the ingest door, such as https://grid.example:8083: the console then issues alerts and shows
+    the feeds. Default: `gridsignal up` on loopback knows its own, elsewhere the console does neither."""
     ops_host: str = "127.0.0.1"
     """Where the operations port listens: /metrics, and /healthz with reasons. Plain HTTP; never for clients."""
     ops_port: int | None = None
@@ -230,6 +233,7 @@ _MOST_SOLVER_S = 60
 _PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port", "ops_port"})
 _OPS_ABOVE = 1000
 _WEBSOCKET = re.compile(r"wss?://[A-Za-z0-9.\[\]:_-]+")
+_HTTP = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+")
 
 
 def _typed(key: str, name: str, text: str) -> object:
@@ -272,9 +276,7 @@ def _faults_of_settings(settings: ServerSettings) -> list[str]:
     faults += _faults_of_the_issuer(settings)
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         faults.append("tls_key: expected together with tls_certificate, got one of them")
-    if settings.console_gateway is not None and not _WEBSOCKET.fullmatch(settings.console_gateway):
-        expected = "an address such as wss://grid.example:8081"
-        faults.append(f"console_gateway: expected {expected}, got {settings.console_gateway!r:.60}")
+    faults += _faults_of_the_console(settings)
     if settings.tls not in ("here", "proxy"):
         faults.append(f"tls: expected here or proxy, got {settings.tls!r:.60}")
     if not is_loopback(settings.host):
@@ -286,6 +288,19 @@ def _faults_of_settings(settings: ServerSettings) -> list[str]:
         if settings.jwks is None and settings.jwks_url is None:
             faults.append(f"jwks: expected with a host beyond loopback, got none for {settings.host!r:.60}")
     return faults + faults_of_the_outside(settings)
+
+
+def _faults_of_the_console(settings: ServerSettings) -> list[str]:
+    """Each address goes into the policy that browsers hold the page to: it may not say anything more."""
+    asked = (
+        ("console_gateway", settings.console_gateway, _WEBSOCKET, "wss://grid.example:8081"),
+        ("console_ingest", settings.console_ingest, _HTTP, "https://grid.example:8083"),
+    )
+    return [
+        f"{name}: expected an address such as {example}, got {got!r:.60}"
+        for name, got, form, example in asked
+        if got is not None and not form.fullmatch(got)
+    ]
 
 
 def _faults_of_the_issuer(settings: ServerSettings) -> list[str]:

@@ -32,6 +32,7 @@ from gridsignal_services.registry import Registry, example_registry
 from gridsignal_services.replica import Replica
 from gridsignal_services.rest.callers import Callers
 from gridsignal_services.rest.limits import RestLimits
+from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import Health
 from tests.patience import SOON_S
 from tests.unit.ledger.zone import CODEC
@@ -43,7 +44,7 @@ def callers_of(door: Door, directory: Path) -> tuple[FastAPI, Caller]:
     """The door's application, and clients of it that carry a token of somebody."""
     health, issuer, counted = Health(), LocalIssuer.create_or_open(directory / "issuer"), CollectorRegistry()
     health.set_ready(True)
-    console = Console(None, lambda: 0.0)
+    console = Console(ServerSettings(), lambda: 0.0)
     made = app(door, health, counted, EventLog("dispatch", counted), console)
 
     def client(role: Role, organisation: str) -> httpx2.AsyncClient:

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from gridsignal_schemas.messages import DispatchOrder, DispatchRequest
 from gridsignal_schemas.values import MW
 from gridsignal_services.access import SIGNAL_READ
-from gridsignal_services.bus.publish import publish
-from tests.browser import Browser, Page, browser
+from tests.browser import Page
 from tests.builders import a_carbon_intensity, a_grid_alert, a_spot_price, utc
 from tests.integration.relay import Relay
-from tests.journey.conftest import PATIENT, World, hear, stepped_world, two_sites
+from tests.journey.conftest import PATIENT, hear, two_sites
+from tests.journey.looking import has_no_barrier, looking, told
 
 TIMES = {"gate_closure_at": "19:00", "decision_deadline": "19:20", "starts_at": "20:00", "ends_at": "20:45"}
 """In the market's time, two hours before UTC."""
 GAP = [None if 3 <= hour < 5 else Decimal(hour - 6) * 10 for hour in range(24)]
-
-
-@asynccontextmanager
-async def looking(folder: Path, limits: Mapping[str, str] = PATIENT) -> AsyncIterator[tuple[World, Browser]]:
-    async with stepped_world(folder / "stack", limits=limits) as world, browser(folder / "profile") as chromium:
-        yield world, chromium
-
-
-async def told(world: World, *records: Any) -> None:
-    for record in records:
-        await publish(world.stack.log, world.stack.codec, record, principal="service:tests", source="tests")
-
-
-async def has_no_barrier(page: Page) -> None:
-    barriers = await page.axe()
-    assert not barriers, "\n".join(barriers)
 
 
 async def asks_for_ten_megawatts(page: Page) -> str:
@@ -282,7 +263,7 @@ async def test_the_keyboard_alone_signs_in_asks_and_closes_a_question(tmp_path: 
         await page.says("Control room", "● live")
         await page.key("Tab")
         assert await page.js("document.activeElement.innerText") == "Skip to the content"
-        for _ in range(3):
+        for _ in range(6):
             await page.key("Tab")
         assert await page.js("document.activeElement.innerText") == "New request"
         await page.key("Enter")

@@ -12,6 +12,7 @@ export interface Me {
   now: string;
   rate: number;
   gateway: string | null;
+  ingest: string | null;
 }
 
 export interface Request {
@@ -33,6 +34,7 @@ export interface Request {
   decision_deadline: string;
   clearing_mode: string;
   run_mode: string;
+  [more: string]: unknown;
 }
 
 export interface RequestView {
@@ -64,12 +66,26 @@ export interface OrderView {
   state: string;
   accepted_w: number | null;
   extendable_until: string | null;
-  history: { at: string; state: string; principal: string; reason: string }[];
+  history: { at: string; state: string; actor: string; principal: string; reason_code: string; reason: string }[];
   ordered_wh: number | null;
   delivered_wh: number | null;
   amount: string | null;
   currency: string;
   metered_s: number;
+  metered: Metered[];
+}
+
+/** A stretch of an order over which its baseline, reading and power are constant. */
+export interface Metered {
+  starts_at: string;
+  ends_at: string;
+  baseline_w: number | null;
+  actual_w: number | null;
+  ordered_w: number;
+  delivered_w: number | null;
+  delivered_wh: number | null;
+  amount: string | null;
+  gap: string | null;
 }
 
 export interface OptionLine {
@@ -138,6 +154,7 @@ export interface SettlementView {
   };
   state: string;
   logged_at: string;
+  disputes: { version: number; reason_code: string; text: string; actor: string; received_at: string; answer: string | null }[];
 }
 
 export interface Point {
@@ -168,6 +185,63 @@ export interface Alert {
   is_drill: boolean;
   text: string;
   provider: string;
+}
+
+export interface AlertView {
+  alert: Alert;
+  is_over: boolean;
+  superseded_by: string | null;
+  receive_by: string | null;
+  apply_by: string | null;
+}
+
+interface Step {
+  at: string | null;
+  is_late: boolean;
+}
+
+/** What a site said of an alert, and what its meters showed. */
+export interface SiteAlert {
+  site: string;
+  received: Step;
+  understood_at: string | null;
+  will_act_at: string | null;
+  cannot_act_at: string | null;
+  applied: Step;
+  verified: { at: string | null; power_w: number | null };
+  actor: string | null;
+  reason: string | null;
+}
+
+export interface AlertSites extends AlertView {
+  sites: SiteAlert[];
+  next: string | null;
+}
+
+export interface Contact {
+  zone: string;
+  site: string;
+  contact: string;
+  is_silent: boolean;
+  heard_at: string | null;
+  until: string | null;
+  failsafe: { heartbeat_s: number; limit_w: number };
+}
+
+/** How one provider's feed stands, as the ingest door has it. */
+export interface FeedView {
+  provider: string;
+  zone: string;
+  signal: string;
+  last_success_at: string | null;
+  newest_ends_at: string | null;
+  next_due_at: string;
+  stale: boolean;
+  published: number;
+  revisions: number;
+  quarantined: number;
+  trouble: string;
+  left_out: string;
 }
 
 /** A signal's body: the record that `type` names. */

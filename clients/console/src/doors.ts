@@ -59,14 +59,46 @@ function sentences(text: string, status: number): string[] {
   }
 }
 
+const SAY_MS = 15_000;
+
+interface Said {
+  t: string;
+  code?: string;
+  message?: string;
+  details?: { pointer?: string; message?: string }[];
+}
+
+/** Says one thing for a site, on a connection of its own to the gateway (PROTOCOL.md); resolves once the log has it. */
+export function say(gateway: string, token: string, site: string, frame: object): Promise<void> {
+  return new Promise((told, failed) => {
+    const socket = new WebSocket(`${gateway}/v1/stream`, "gridsignal.v1.json");
+    const refuse = (...why: string[]) => failed(new Refused(0, why));
+    const tooLate = window.setTimeout(() => socket.close(), SAY_MS);
+    socket.onopen = () => socket.send(JSON.stringify({ t: "hello", id: 0, client: "gridsignal-console/1", site, token }));
+    socket.onclose = () => {
+      clearTimeout(tooLate);
+      refuse("The gateway does not answer."); // nothing where it has answered already
+    };
+    socket.onmessage = (event) => {
+      const said = JSON.parse(String(event.data)) as Said;
+      if (said.t === "welcome") socket.send(JSON.stringify({ ...frame, id: 1 }));
+      if (!["received", "refused", "error"].includes(said.t)) return;
+      if (said.t === "received") told();
+      const faults = (said.details ?? []).map((each) => `${each.pointer ?? ""} ${each.message ?? ""}`.trim());
+      refuse(...(faults.length ? faults : [said.message ?? `The gateway refused it: ${said.code}.`]).map(visible));
+      socket.close();
+    };
+  });
+}
+
 /** All rows of a list, page by page; `MOST_PAGES` of them at most. */
-export async function list<T>(path: string, rows: string, token: string): Promise<T[]> {
+export async function list<T>(path: string, rows: string, token: string, isByTime = true): Promise<T[]> {
   const found: T[] = [];
   let after = "";
   for (let page = 0; page < MOST_PAGES; page++) {
     const url = new URL(path, location.origin);
     url.searchParams.set("limit", String(PAGE));
-    url.searchParams.set("newest_first", "true");
+    if (isByTime) url.searchParams.set("newest_first", "true");
     if (after) url.searchParams.set("after", after);
     const answer = await ask<{ next: string | null } & Record<string, T[]>>(url.pathname + url.search, token);
     found.push(...(answer[rows] ?? []));

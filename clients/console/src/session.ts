@@ -1,9 +1,11 @@
 // Who is signed in, what was loaded for them, and what a signal makes the page look at again.
 
 import type { Alert, Book, Curve, Me, OfferView, OrderView, RequestView, SettlementView, Signal } from "./answers";
-import { Refused, ask, list } from "./doors";
+import { Refused, ask, list, say } from "./doors";
 import { Live } from "./live";
-import { change, forget, isLive, isOpen, mayAct, state } from "./state";
+import { findMonth, loadOrder, pageOf } from "./past";
+import { change, forget, isLive, isOpen, state } from "./state";
+import { alerted, isTimeToWatch, loadAlerts, watch } from "./watching";
 
 const KEPT = "gridsignal.token";
 const TOGETHER_MS = 120;
@@ -24,6 +26,8 @@ let lookedUntil = 0;
 const dirty = new Set<string>();
 const dirtyZones = new Set<string>();
 let isAllDirty = false;
+let areAlertsDirty = false;
+let isWatching = false;
 let isLooking = false;
 let waiting = 0;
 /** What to say once all is read, where the stream is whole; null, where it is not, or it was said. */
@@ -148,8 +152,9 @@ async function loadAll(): Promise<void> {
     settlements: byId(settlements, settledId),
     offers: byId(offers, offerId),
   });
-  await Promise.all([...me.zones.map(({ zone }) => loadZone(zone)), loadBook()]);
+  await Promise.all([...me.zones.map(({ zone }) => loadZone(zone)), loadAlerts(), loadBook()]);
   change({ loaded: true });
+  arrive();
 }
 
 async function loadZone(zone: string): Promise<void> {
@@ -198,9 +203,18 @@ async function loadBook(): Promise<void> {
 
 /** What the page that is gone to needs besides. */
 export function arrive(): void {
-  const { token, route, requests } = state();
-  const id = route[0] === "request" ? route[1] : undefined;
-  if (token && id) void tried(() => (requests[id] ? loadBook() : loadRequest(id)));
+  const { token, route, requests, loaded } = state();
+  const [page, id] = route;
+  if (!token || !loaded) return;
+  if ((page === "request" || page === "amend") && id) void tried(() => (requests[id] ? loadBook() : loadRequest(id)));
+  if (page === "order" && id) void tried(() => loadOrder(id));
+  watchAgain();
+}
+
+function watchAgain(): void {
+  if (isWatching) return;
+  isWatching = true;
+  void tried(watch).finally(() => (isWatching = false));
 }
 
 // --- being told ------------------------------------------------------------------------------------------------
@@ -208,9 +222,9 @@ export function arrive(): void {
 function heard(signal: Signal): void {
   const { body } = signal;
   if (signal.type === "GridAlert") {
-    const alert = body as unknown as Alert;
-    const { alerts } = state();
-    change({ alerts: { ...alerts, [`${alert.provider}|${alert.zone}|${alert.alert_id}`]: alert } });
+    alerted(body as unknown as Alert);
+    areAlertsDirty = true;
+    soon();
   } else if (signal.type === "SpotPrice" || signal.type === "CarbonIntensity") {
     if (body.zone) dirtyZones.add(body.zone);
     soon();
@@ -232,6 +246,7 @@ function clean(): void {
   clearTimeout(waiting);
   waiting = 0;
   isAllDirty = false;
+  areAlertsDirty = false;
   dirty.clear();
   dirtyZones.clear();
 }
@@ -244,14 +259,16 @@ async function look(): Promise<void> {
   const requests = [...dirty];
   const zones = [...dirtyZones];
   const all = isAllDirty || requests.length > MOST_AT_ONCE;
+  const alerts = areAlertsDirty;
   clean();
   isLooking = true;
-  const status = await tried(() => (all ? loadAll() : Promise.all([...requests.map(loadRequest), ...zones.map(loadZone)])));
+  const status = await tried(() => (all ? loadAll() : Promise.all([...requests.map(loadRequest), ...zones.map(loadZone), ...(alerts ? [loadAlerts().then(watch)] : [])])));
   isLooking = false;
   if (!state().token) return;
   const isForGood = !all && status >= 400 && status < 500 && status !== 429;
   if (status !== DONE && !isForGood) {
     isAllDirty ||= all;
+    areAlertsDirty ||= alerts;
     for (const request of requests) dirty.add(request);
     for (const zone of zones) dirtyZones.add(zone);
     if (state().link === "live") {
@@ -261,7 +278,7 @@ async function look(): Promise<void> {
     clearTimeout(waiting);
     waiting = 0;
     soon(AGAIN_MS);
-  } else if (isAllDirty || dirty.size || dirtyZones.size) {
+  } else if (isAllDirty || areAlertsDirty || dirty.size || dirtyZones.size) {
     soon();
   } else if (whenRead !== null) {
     change({ link: "live", wholeAt: gridNow(), notice: whenRead });
@@ -275,6 +292,7 @@ function tick(): void {
   const { requests, orders, loaded } = state();
   change({ now });
   if (!loaded) return;
+  if (isTimeToWatch()) watchAgain();
   const due = (times: (string | null)[]) => times.some((each) => each && lookedUntil < Date.parse(each) && Date.parse(each) <= now);
   for (const view of Object.values(requests)) {
     const { gate_closure_at, decision_deadline, starts_at, ends_at, request_id } = view.request;
@@ -291,13 +309,45 @@ function tick(): void {
 
 // --- acting ----------------------------------------------------------------------------------------------------
 
-/** Asks for something to be done; what was refused is said, and true is returned for what was done. */
-export async function act(path: string, body: unknown, headers: Record<string, string> = {}): Promise<unknown> {
-  const { token, me } = state();
-  if (!token || !me || !mayAct(me)) return null;
+/** Asks for something to be done; what was refused is said, and null is returned for what was not done. */
+export async function act(path: string, body: unknown, { method = "POST", headers = {} }: { method?: string; headers?: Record<string, string> } = {}): Promise<unknown> {
+  return done((token) => ask<unknown>(path, token, { method, body, headers }));
+}
+
+/** Says of an alert what a site does about it; null where that was refused. */
+export async function acknowledge(alert: Alert, site: string, word: string, reason: string): Promise<unknown> {
+  const { provider, zone, alert_id, revision } = alert;
+  const at = new Date(gridNow()).toISOString();
+  const said = { zone, provider, alert_id, revision, state: word, actor: state().me?.subject ?? "", reason_code: "operator", reason, at };
+  const heard = await done((token) => say(state().me?.gateway ?? "", token, site, { t: "acknowledge", body: said }).then(() => true));
+  if (heard) watchAgain();
+  return heard;
+}
+
+/** Issues an alert at the ingest door, or ends it now; null where that was refused. */
+export async function pushAlert(alert: Alert, isOver: boolean): Promise<unknown> {
+  const { revision: _, provider: __, ...said } = alert as unknown as Record<string, unknown>;
+  const now = new Date(gridNow()).toISOString();
+  const starts = String(said.starts_at);
+  const end = isOver ? { starts_at: Date.parse(starts) < gridNow() ? starts : now, ends_at: now } : {};
+  const body = Object.fromEntries(Object.entries({ ...said, ...end }).filter(([, value]) => value != null));
+  const pushed = await act(`${state().me?.ingest ?? ""}/v1/signals/alerts`, body);
+  if (pushed && !isOver) alerted(alert);
+  return pushed;
+}
+
+/** Goes to what has this id, or lists a month's orders. */
+export async function find(month: string, id: string, timezone: string): Promise<void> {
+  const page = await done((token) => (id ? pageOf(id, token) : findMonth(month, timezone, token)));
+  if (typeof page === "string") location.hash = page;
+}
+
+async function done(work: (token: string) => Promise<unknown>): Promise<unknown> {
+  const { token } = state();
+  if (!token) return null;
   change({ busy: true, problem: [] });
   try {
-    const answer = await ask<unknown>(path, token, { method: "POST", body, headers });
+    const answer = await work(token);
     change({ busy: false });
     return answer;
   } catch (fault) {

@@ -1,6 +1,6 @@
 // All that the page knows, in one place. `change` is the one way to change it; whoever draws is told.
 
-import type { Alert, Book, Curve, Me, OfferView, OrderView, RequestView, SettlementView } from "./answers";
+import type { AlertSites, AlertView, Book, Contact, Curve, FeedView, Me, OfferView, OrderView, RequestView, SettlementView } from "./answers";
 
 export type Link = "connecting" | "catching up" | "live" | "broken";
 
@@ -8,8 +8,19 @@ export interface Confirm {
   title: string;
   lines: string[];
   action: string;
-  needsReason: boolean;
-  run: (reason: string) => Promise<void>;
+  /** Whether it has to be said why. */
+  reason: "needed" | "welcome" | "none";
+  /** A moment that is asked for, in a market's time; `at` is proposed. */
+  moment?: { label: string; timezone: string; at: number };
+  /** `at` is that moment in milliseconds; NaN: none was asked for. */
+  run: (reason: string, at: number) => Promise<void>;
+}
+
+/** What a look into the past has found. */
+export interface Found {
+  said: string;
+  orders: OrderView[];
+  settlements: Record<string, SettlementView>;
 }
 
 export interface State {
@@ -30,7 +41,14 @@ export interface State {
   offers: Record<string, OfferView>;
   settlements: Record<string, SettlementView>;
   books: Record<string, Book>;
-  alerts: Record<string, Alert>;
+  alerts: Record<string, AlertView>;
+  /** What the sites said of each alert that is watched. */
+  acknowledged: Record<string, AlertSites>;
+  contacts: Contact[];
+  feeds: FeedView[];
+  found: Found | null;
+  /** The one order that is looked at. */
+  looked: Found | null;
   prices: Record<string, Curve[]>;
   carbon: Record<string, Curve[]>;
   confirm: Confirm | null;
@@ -55,6 +73,11 @@ const EMPTY: State = {
   settlements: {},
   books: {},
   alerts: {},
+  acknowledged: {},
+  contacts: [],
+  feeds: [],
+  found: null,
+  looked: null,
   prices: {},
   carbon: {},
   confirm: null,
@@ -93,6 +116,8 @@ export const REQUEST_OVER = new Set(["COMPLETED", "SETTLED", "DISPUTED", "UNMET"
 export const isLive = (view: OrderView): boolean => !ORDER_OVER.has(view.state);
 export const isOpen = (view: RequestView): boolean => !REQUEST_OVER.has(view.state);
 export const mayAct = (me: Me): boolean => me.role === "operator" && me.scopes.includes("dispatch:write");
+
+export const mayPush = (me: Me): boolean => me.role === "operator" && me.ingest !== null && me.scopes.includes("signal:write");
 
 /** The market time of a zone; UTC for one that isn't theirs. */
 export function zoneTime(me: Me | null, zone: string): string {

@@ -12,10 +12,10 @@ from gridsignal_services.access.issuer import LocalIssuer
 LIVES_S = 30 * 86_400
 
 
-def example_token(issuer: LocalIssuer, role: Role, organisation: str, now: datetime) -> str:
-    """A token that may do what its role does, good for thirty days."""
+def example_token(issuer: LocalIssuer, role: Role, organisation: str, now: datetime, *more: str) -> str:
+    """A token that may do what its role does, and what `more` scopes allow; good for thirty days."""
     write = DISPATCH_WRITE if role == "operator" else OFFER_WRITE
-    return issuer.mint(role, organisation, "example", [SIGNAL_READ, write], LIVES_S, now)
+    return issuer.mint(role, organisation, "example", [SIGNAL_READ, write, *more], LIVES_S, now)
 
 
 def write_tokens(

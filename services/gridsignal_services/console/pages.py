@@ -1,7 +1,7 @@
 """The console's files, with a policy for what a browser may do with them, and the exchange of one-time links.
 
-Everything comes from the wheel. The page may speak to this door and to the gateway, and to nobody else; it holds no
-script and no style within its text, and no other page may frame it.
+Everything comes from the wheel. The page may speak to the three doors and to nobody else; it holds no script and no
+style within its text, and no other page may frame it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from gridsignal_schemas.values import Shape
 from gridsignal_services.console.links import Links
 from gridsignal_services.rest import problems
+from gridsignal_services.settings import ServerSettings
 
 PATH = "/console"
 SERVED = {
@@ -45,9 +46,9 @@ class SignIn(Shape):
 class Console:
     """The console of one door; it is there once its gateway's address is known."""
 
-    def __init__(self, gateway: str | None, now_s: Callable[[], float]) -> None:
-        self.gateway = gateway
-        """Where browsers reach the gateway, such as wss://grid.example:8081."""
+    def __init__(self, settings: ServerSettings, now_s: Callable[[], float]) -> None:
+        self.gateway, self.ingest = settings.console_gateway, settings.console_ingest
+        """Where browsers reach the gateway, such as wss://grid.example:8081, and the ingest door."""
         self.links = Links(now_s)
 
     def add_to(self, app: FastAPI) -> None:
@@ -80,7 +81,7 @@ class Console:
             )
         headers = {
             **_ALWAYS,
-            "Content-Security-Policy": policy(self.gateway),
+            "Content-Security-Policy": policy(self.gateway, self.ingest),
             "ETag": file.tag,
             "Vary": "Accept-Encoding",
         }
@@ -104,14 +105,14 @@ class _File:
         return cls(files(__package__).joinpath("served", name).read_bytes(), SERVED[name])
 
 
-def policy(gateway: str) -> str:
+def policy(gateway: str, ingest: str | None = None) -> str:
     """The Content-Security-Policy (W3C, level 3) of the page: nothing from elsewhere, nothing within its text."""
     rules: Mapping[str, str] = {
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
         "img-src": "'self'",
-        "connect-src": f"'self' {gateway}",
+        "connect-src": " ".join(filter(None, ("'self'", gateway, ingest))),
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

@@ -70,7 +70,7 @@ def app(door: Door, health: Health, counted: CollectorRegistry, events: EventLog
         responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
     )
     _front(made)
-    for router in (*_routers(door), me.routes(door, lambda: console.gateway)):
+    for router in (*_routers(door), me.routes(door, console)):
         show_answers(router)
         made.include_router(router)
     _count(made, health, counted, events)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fastapi import APIRouter, Request
 
 from gridsignal_schemas.values import Currency, Identifier, Shape, Timestamp, Zone
+from gridsignal_services.console.pages import Console
 from gridsignal_services.dispatch.door import Door
 
 
@@ -40,9 +39,11 @@ class Me(Shape):
     """Grid seconds in a second of the wall; 1 but in a simulation."""
     gateway: str | None
     """Where the gateway is reached by WebSocket; null: this door has not been told."""
+    ingest: str | None
+    """Where signals are pushed and the feeds' state is read; null: this door has not been told."""
 
 
-def routes(door: Door, gateway: Callable[[], str | None]) -> APIRouter:
+def routes(door: Door, console: Console) -> APIRouter:
     """The router of /v1/me."""
     router = APIRouter(prefix="/v1", tags=["me"])
 
@@ -67,7 +68,8 @@ def routes(door: Door, gateway: Callable[[], str | None]) -> APIRouter:
             sites=sorted(theirs.sites) if who.role == "participant" else [],
             now=door.clock.now(),
             rate=1.0 if grid is None else grid.rate,
-            gateway=gateway(),
+            gateway=console.gateway,
+            ingest=console.ingest,
         )
 
     return router

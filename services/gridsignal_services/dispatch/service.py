@@ -86,7 +86,7 @@ class Dispatch:
         self._counted = CollectorRegistry()
         events = EventLog("dispatch", self._counted, time.steady_s)
         Telling(replica, self._readings, self._owned, events, self._counted)
-        self.console = Console(settings.console_gateway, time.steady_s)
+        self.console = Console(settings, time.steady_s)
         pages = app(self._door, self.health, self._counted, events, self.console)
         self._server = HttpServer(pages, settings, settings.dispatch_port, limits, now_s=time.steady_s)
         self._ready, self._entitled = asyncio.Event(), asyncio.Event()

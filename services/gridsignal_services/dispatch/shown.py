@@ -188,6 +188,7 @@ def _me(order: DispatchOrder) -> me.Me:
         now=order.starts_at,
         rate=1.0,
         gateway="wss://grid.example:8081",
+        ingest="https://grid.example:8083",
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from fastapi import FastAPI, Request
+from starlette.middleware.cors import CORSMiddleware
 
 from gridsignal_schemas.values import Shape
 from gridsignal_services.access import SIGNAL_READ
@@ -20,6 +22,9 @@ from gridsignal_services.rest.problems import MEDIA_TYPE, ProblemBody
 from gridsignal_services.telemetry import logger
 
 _STATUSES = {400, 401, 403, 409, 413, 415, 422, 503}
+
+_PREFLIGHT_S = 600
+"""For how long a browser need not ask again what it may ask."""
 
 _log = logger("ingest")
 
@@ -45,14 +50,21 @@ class FeedView(Shape):
     """What of the last answer could not be read while the rest was."""
 
 
-def app(ingest: Ingest, *, callers: Callers, limits: IngestLimits, time: Time) -> FastAPI:
-    """/healthz, /readyz, /v1/feeds, and /v1/signals for those who push."""
+def app(ingest: Ingest, origins: Sequence[str], *, callers: Callers, limits: IngestLimits, time: Time) -> FastAPI:
+    """/healthz, /readyz, /v1/feeds, and /v1/signals for those who push; pages of these `origins` may ask, too."""
     made = application(
         title="gridsignal ingest",
         summary="Freshness of the feeds, and the door for markets and operators without a public one.",
         version="1",
         redirect_slashes=False,  # a redirect would go where the caller's Host header says
         responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
+    )
+    made.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,  # looked at for each request
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type"],
+        max_age=_PREFLIGHT_S,
     )
     add_pages(made, ingest.health)
     add_problems(made, _log)

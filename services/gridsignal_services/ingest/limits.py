@@ -23,6 +23,8 @@ class IngestLimits(RestLimits):
     push_series: int = 200
     """Kinds of series (zone, product, dataset or basis) that one organisation pushes. One more: 422; values for those
     it has are still taken."""
+    origins: tuple[str, ...] = ()
+    """Browsers' origins whose pages may ask, with commas between, such as the console's; programs send none."""
     kept_values: int = MOST_POINTS
     """Newest values kept of everybody's series, some 240 bytes each. More: whoever has most loses the series not
     touched for longest; told again, it is published again, as revision 1."""

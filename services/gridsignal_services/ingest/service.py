@@ -70,7 +70,9 @@ class FeedsDoor:
             now_s=time.steady_s,
         )
         self._callers = Callers(verifier, limits, registry, time)
-        pages = http.app(self.ingest, callers=self._callers, limits=limits, time=time)
+        self.origins = list(limits.origins)
+        """Browsers' origins whose pages may ask; those of a console of this process come once it listens."""
+        pages = http.app(self.ingest, self.origins, callers=self._callers, limits=limits, time=time)
         self._server = HttpServer(pages, settings, settings.ingest_port, limits, now_s=time.steady_s)
 
     def _rules_of(self, product: str) -> tuple[PinnedRule, PinnedRule]:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from gridsignal_services.console.pages import SERVED, Console
 from gridsignal_services.embedded import Stack
 from gridsignal_services.rest.callers import add_problems
+from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import logger
 
 
@@ -23,7 +24,7 @@ async def test_every_file_has_a_policy_that_lets_nothing_else_in(stack: Stack) -
                 "'self'",
                 "'none'",
             )
-            assert rules["connect-src"] == f"'self' {stack.gateway_url}"
+            assert rules["connect-src"] == f"'self' {stack.gateway_url} {stack.feeds_url}"
             assert answer.headers["x-content-type-options"] == "nosniff"
             again = await anybody.get(f"/console{name}", headers={"If-None-Match": answer.headers["etag"]})
             assert (again.status_code, again.content) == (304, b"")
@@ -50,7 +51,7 @@ async def test_a_link_signs_in_once_and_only_its_code_does(stack: Stack) -> None
 
 async def test_a_door_that_was_told_of_no_gateway_says_so() -> None:
     app = FastAPI()
-    Console(None, lambda: 0.0).add_to(app)
+    Console(ServerSettings(), lambda: 0.0).add_to(app)
     add_problems(app, logger("tests"))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://door") as anybody:
         answer = await anybody.get("/console")
@@ -65,3 +66,17 @@ async def test_a_page_from_elsewhere_does_not_reach_the_gateway(stack: Stack, or
     headers |= {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol": "gridsignal.v1.json"}
     async with httpx2.AsyncClient() as anybody:
         assert (await anybody.get(f"{url}/v1/stream", headers=headers)).status_code == 403
+
+
+@pytest.mark.parametrize(("origin", "may"), [("own", True), ("http://elsewhere.example", False), ("null", False)])
+async def test_its_page_and_no_other_asks_the_ingest_door(stack: Stack, origin: str, may: bool) -> None:
+    origin = stack.api_url if origin == "own" else origin
+    headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    headers |= {"Access-Control-Request-Headers": "authorization, content-type"}
+    async with httpx2.AsyncClient(base_url=stack.feeds_url) as anybody:
+        preflight = await anybody.options("/v1/signals/alerts", headers=headers)
+        answer = await anybody.get("/v1/feeds", headers={"Origin": origin})
+    assert preflight.is_success is may
+    allowed = [each.headers.get("access-control-allow-origin") for each in (preflight, answer)]
+    assert allowed == ([origin] * 2 if may else [None] * 2)
+    assert "access-control-allow-credentials" not in answer.headers

@@ -20,9 +20,11 @@ def test_a_link_is_good_for_a_while_and_few_are_kept() -> None:
     assert links.take(late[1]) is None
 
 
-def test_the_page_may_speak_to_its_own_door_and_to_the_gateway_alone() -> None:
-    rules = dict(rule.split(" ", 1) for rule in policy("wss://grid.example:8081").split("; "))
-    assert rules["connect-src"] == "'self' wss://grid.example:8081"
+def test_the_page_may_speak_to_the_three_doors_alone() -> None:
+    said = policy("wss://grid.example:8081", "https://grid.example:8083")
+    rules = dict(rule.split(" ", 1) for rule in said.split("; "))
+    assert rules["connect-src"] == "'self' wss://grid.example:8081 https://grid.example:8083"
+    assert "connect-src 'self' wss://grid.example:8081;" in policy("wss://grid.example:8081")
     others = {value for name, value in rules.items() if name not in ("connect-src", "require-trusted-types-for")}
     assert others == {"'self'", "'none'"}
 

@@ -5,7 +5,12 @@ import { change, mayAct } from "../state";
 import { signOut } from "../session";
 import { span, time, utc, visible } from "../words";
 import { Confirming } from "./confirming";
-import { NewRequest } from "./new-request";
+import { AlertPage, AlertsPage } from "./alerts";
+import { Feeds } from "./feeds";
+import { Find } from "./find";
+import { Issue } from "./issue";
+import { Amend, NewRequest } from "./new-request";
+import { OrderPage } from "./order";
 import { RequestPage } from "./request";
 import { Room } from "./room";
 import { SignIn } from "./sign-in";
@@ -53,11 +58,20 @@ function asOf(state: State): string {
 }
 
 function Page({ state }: { state: State }) {
-  const [where, id] = state.route;
+  const [where, id, ...rest] = state.route;
   if (where === "request" && id) return <RequestPage state={state} id={id} />;
+  if (where === "order" && id) return <OrderPage state={state} id={id} />;
+  if (where === "alert" && rest.length === 2 && id) return <AlertPage state={state} name={[id, ...rest]} />;
+  if (where === "alerts") return <AlertsPage state={state} />;
+  if (where === "find") return <Find state={state} />;
+  if (where === "feeds" && hasFeeds(state.me)) return <Feeds state={state} />;
+  if (where === "issue") return <Issue state={state} />;
   if (where === "new" && state.me && mayAct(state.me)) return <NewRequest state={state} />;
+  if (where === "amend" && id && state.me && mayAct(state.me)) return <Amend key={id} state={state} id={id} />;
   return state.me?.role === "operator" && where !== "zones" ? <Room state={state} /> : <Site state={state} />;
 }
+
+const hasFeeds = (me: State["me"]): boolean => me?.role === "operator" && me.ingest !== null;
 
 function Header({ state }: { state: State }) {
   const { me, now, link, route } = state;
@@ -72,9 +86,20 @@ function Header({ state }: { state: State }) {
         <a href="#/" aria-current={at("")}>
           {me.role === "operator" ? "Control room" : "Data center"}
         </a>
+        <a href="#/alerts" aria-current={at("alerts")}>
+          Alerts
+        </a>
         {me.role === "operator" && (
           <a href="#/zones" aria-current={at("zones")}>
             Prices and carbon
+          </a>
+        )}
+        <a href="#/find" aria-current={at("find")}>
+          Find an order
+        </a>
+        {hasFeeds(me) && (
+          <a href="#/feeds" aria-current={at("feeds")}>
+            Feeds
           </a>
         )}
         {mayAct(me) && (

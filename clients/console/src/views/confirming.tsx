@@ -2,6 +2,8 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import type { State } from "../state";
+import { change } from "../state";
+import { fromLocal, toLocal } from "../words";
 import { Problem, dismiss } from "./app";
 
 export function Confirming({ state }: { state: State }) {
@@ -13,8 +15,11 @@ export function Confirming({ state }: { state: State }) {
   }, [confirm]);
   const submit = (event: Event) => {
     event.preventDefault();
-    const reason = new FormData(event.target as HTMLFormElement).get("reason");
-    void confirm?.run(String(reason ?? "").trim());
+    const form = new FormData(event.target as HTMLFormElement);
+    const told = (name: string) => String(form.get(name) ?? "").trim();
+    const at = confirm?.moment ? fromLocal(told("moment"), confirm.moment.timezone) : NaN;
+    if (confirm?.moment && Number.isNaN(at)) return change({ problem: ["The clocks there don't show this time."] });
+    void confirm?.run(told("reason"), at);
   };
   return (
     <dialog ref={dialog} aria-labelledby="confirm-title" onClose={dismiss}>
@@ -24,8 +29,18 @@ export function Confirming({ state }: { state: State }) {
           {confirm.lines.map((line) => (
             <p key={line}>{line}</p>
           ))}
-          <label for="reason">Reason{confirm.needsReason ? "" : " (may be empty)"}</label>
-          <input id="reason" name="reason" maxLength={512} required={confirm.needsReason} autocomplete="off" />
+          {confirm.moment && (
+            <>
+              <label for="moment">{confirm.moment.label}</label>
+              <input id="moment" name="moment" type="datetime-local" required defaultValue={toLocal(confirm.moment.at, confirm.moment.timezone)} />
+            </>
+          )}
+          {confirm.reason !== "none" && (
+            <>
+              <label for="reason">Reason{confirm.reason === "needed" ? "" : " (may be empty)"}</label>
+              <input id="reason" name="reason" maxLength={512} required={confirm.reason === "needed"} autocomplete="off" />
+            </>
+          )}
           <Problem sentences={state.problem} />
           <div class="buttons">
             <button type="button" class="plain" onClick={dismiss}>

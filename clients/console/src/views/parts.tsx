@@ -40,7 +40,7 @@ export function Countdown({ to, now }: { to: string; now: number }) {
 const SIGNS: Record<string, string> = {
   OPEN: "◌", LIVE: "◌", CLEARING: "◔", ISSUED: "◔", RECEIVED: "◔", TENTATIVE: "◔", PROVISIONAL: "◔",
   AWARDED: "✓", ACCEPTED: "✓", PARTIALLY_AWARDED: "◑", STANDBY: "◑", ACTIVE: "▶", SUSTAINING: "▶", RECOVERING: "▶",
-  COMPLETED: "■", SETTLED: "■", DELIVERED: "■", FINAL: "■", CORRECTED: "■",
+  IN_FORCE: "▶", ENDED: "■", COMPLETED: "■", SETTLED: "■", DELIVERED: "■", FINAL: "■", CORRECTED: "■",
 };
 
 export function Standing({ state }: { state: string }) {
@@ -48,6 +48,16 @@ export function Standing({ state }: { state: string }) {
     <span class={`state ${visible(state).toLowerCase()}`}>
       <span aria-hidden="true">{SIGNS[state] ?? "✕"}</span> {word(state)}
     </span>
+  );
+}
+
+/** One thing that is so, in a list of such. */
+export function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
   );
 }
 

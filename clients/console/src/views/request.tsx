@@ -3,11 +3,11 @@
 import type { Book, OfferLine, OptionLine, OrderView, Request } from "../answers";
 import { MeritOrder } from "../charts";
 import { act, refresh } from "../session";
-import { change, isLive, isOpen, mayAct } from "../state";
+import { change, isLive, isOpen, mayAct, zoneTime } from "../state";
 import type { Confirm, State } from "../state";
-import { money, mw, mwh, price, state as word, visible, way } from "../words";
+import { money, mw, mwh, price, state as word, time, visible, way } from "../words";
 import { Problem, dismiss } from "./app";
-import { At, Card, Countdown, Period, Standing, Table } from "./parts";
+import { At, Card, Countdown, Fact, Period, Standing, Table } from "./parts";
 
 export function RequestPage({ state, id }: { state: State; id: string }) {
   const view = state.requests[id];
@@ -61,15 +61,6 @@ export function RequestPage({ state, id }: { state: State; id: string }) {
   );
 }
 
-function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
-  );
-}
-
 // --- what can be done ------------------------------------------------------------------------------------------
 
 const confirmed = (confirm: Confirm): void => change({ confirm, problem: [] });
@@ -118,7 +109,7 @@ function Actions({ request, book, orders, now }: { request: Request; book: Book 
         ...(Date.parse(request.gate_closure_at) > now ? ["The gate is still open: nobody can offer afterwards."] : []),
       ],
       action: "Clear now",
-      needsReason: false,
+      reason: "welcome",
       run: doing(id, path(id, "clear"), (reason) => ({ reason })),
     });
   };
@@ -133,7 +124,7 @@ function Actions({ request, book, orders, now }: { request: Request; book: Book 
         "All offers are released. It can't be undone.",
       ],
       action: "Cancel the request",
-      needsReason: true,
+      reason: "needed",
       run: doing(id, path(id, "cancel"), (reason) => ({ reason })),
     });
   };
@@ -142,6 +133,11 @@ function Actions({ request, book, orders, now }: { request: Request; book: Book 
       <button type="button" onClick={clear} disabled={!book}>
         Clear now …
       </button>
+      {book?.state === "OPEN" && (
+        <a class="button" href={`#/amend/${encodeURIComponent(id)}`}>
+          Amend …
+        </a>
+      )}
       <button type="button" class="plain" onClick={cancel}>
         Cancel the request …
       </button>
@@ -156,7 +152,7 @@ function award(request: Request, line: OfferLine, option: OptionLine, open: numb
     title: `Award ${visible(line.site)} by hand?`,
     lines: [`${mw(watts)} of ${visible(line.participant)} at ${price(option.price_per_mwh, request.currency)}: ${amount} if all of it is delivered.`, "The reason is kept for the auditor: why not by merit order."],
     action: "Award",
-    needsReason: true,
+    reason: "needed",
     run: doing(request.request_id, path(request.request_id, "award"), (reason) => ({
       reason,
       picks: [{ participant: line.participant, offer_id: line.offer_id, option: option.option, power_w: watts }],
@@ -214,8 +210,31 @@ function release({ order, ordered_wh, delivered_wh, currency, accepted_w }: Orde
       `About ${money(worth(watts, order.price_per_mwh, left, order.ends_at).toFixed(2), currency)} for the rest are not paid.`,
     ],
     action: begun ? "Release now" : "Cancel the order",
-    needsReason: false,
+    reason: "welcome",
     run: doing(order.request_id, `/v1/orders/${encodeURIComponent(order.order_id)}/${begun ? "release" : "cancel"}`, (reason) => ({ reason, revision: order.revision })),
+  });
+}
+
+/** Another end: later, as far as the site has offered, or earlier. */
+function moveEnd({ order, extendable_until, currency, accepted_w }: OrderView, timezone: string): void {
+  const ends_at = order.ends_at ?? order.starts_at;
+  const latest = extendable_until && Date.parse(extendable_until) > Date.parse(ends_at) ? extendable_until : null;
+  const watts = accepted_w ?? order.power_w;
+  const quarter = worth(watts, order.price_per_mwh, "1970-01-01T00:00:00Z", "1970-01-01T00:15:00Z");
+  confirmed({
+    title: `Move the end of the order of ${visible(order.site)}?`,
+    lines: [
+      `${mw(watts)} ${way(order.direction)} end at ${time(ends_at, timezone)}. ${latest ? `Its site has offered until ${time(latest, timezone)}.` : "Its site has offered no longer: it can only end earlier."}`,
+      `Each quarter of an hour more or less is about ${money(quarter.toFixed(2), currency)}.`,
+    ],
+    moment: { label: "Its new end, the zone's market time", timezone, at: Date.parse(latest ?? ends_at) },
+    action: "Move its end",
+    reason: "welcome",
+    run: (reason, at) => {
+      const what = at > Date.parse(ends_at) ? "extend" : "release";
+      const body = { reason, revision: order.revision, ends_at: new Date(at).toISOString() };
+      return doing(order.request_id, `/v1/orders/${encodeURIComponent(order.order_id)}/${what}`, () => body)(reason);
+    },
   });
 }
 
@@ -229,7 +248,9 @@ function OrderLines({ state, orders, mayAct: may }: { state: State; orders: Orde
           const settled = settlements[order.order_id];
           return (
             <tr key={order.order_id}>
-              <td>{visible(order.site)}</td>
+              <td>
+                <a href={`#/order/${order.order_id}`}>{visible(order.site)}</a>
+              </td>
               <td>
                 <Standing state={view.state} />
               </td>
@@ -255,6 +276,11 @@ function OrderLines({ state, orders, mayAct: may }: { state: State; orders: Orde
                   {isLive(view) && (
                     <button type="button" class="plain" aria-label={`End the order of ${visible(order.site)}`} disabled={state.busy} onClick={() => release(view, now)}>
                       End …
+                    </button>
+                  )}{" "}
+                  {isLive(view) && order.ends_at && (
+                    <button type="button" class="plain" aria-label={`Move the end of the order of ${visible(order.site)}`} disabled={state.busy} onClick={() => moveEnd(view, zoneTime(me, order.zone))}>
+                      Move its end …
                     </button>
                   )}
                 </td>

@@ -1,9 +1,11 @@
 // The control room: what is open, what runs, what is wrong, whether the figures are of now.
 
-import type { Alert, Curve, OrderView } from "../answers";
+import type { Curve, OrderView } from "../answers";
 import { isLive, isOpen } from "../state";
 import type { State } from "../state";
 import { mw, mwh, state as word, visible, way } from "../words";
+import { inForce } from "../watching";
+import { Alerts, Contacts, outOfReach } from "./alerts";
 import { At, Card, Countdown, Period, Standing, Table } from "./parts";
 
 export function Room({ state }: { state: State }) {
@@ -11,7 +13,7 @@ export function Room({ state }: { state: State }) {
     .filter(isOpen)
     .sort((a, b) => Date.parse(a.request.gate_closure_at) - Date.parse(b.request.gate_closure_at));
   const orders = Object.values(state.orders).filter(isLive);
-  const alerts = Object.values(state.alerts).filter((alert) => inForce(alert, state.now));
+  const alerts = Object.values(state.alerts).filter((view) => inForce(view, state.now));
   const done = Object.values(state.requests).filter((view) => !isOpen(view));
   return (
     <>
@@ -25,6 +27,9 @@ export function Room({ state }: { state: State }) {
         </Card>
         <Card title="Alerts" empty={!alerts.length && "No alert is in force."}>
           <Alerts state={state} rows={alerts} />
+        </Card>
+        <Card title="Sites out of reach" empty={!outOfReach(state.contacts).length && (state.contacts.length ? "Every site with a failsafe profile is heard." : "No site has a failsafe profile.")}>
+          <Contacts state={state} rows={outOfReach(state.contacts)} />
         </Card>
         <Card title="Figures" empty={false}>
           <Figures state={state} />
@@ -107,32 +112,6 @@ export function Orders({ state, rows }: { state: State; rows: OrderView[] }) {
         </tr>
       ))}
     </Table>
-  );
-}
-
-export function inForce(alert: Alert, now: number): boolean {
-  return !alert.ends_at || Date.parse(alert.ends_at) > now;
-}
-
-export function Alerts({ state, rows }: { state: State; rows: Alert[] }) {
-  return (
-    <ul class="alerts">
-      {rows
-        .sort((a, b) => b.level - a.level)
-        .map((alert) => (
-          <li key={`${alert.provider}|${alert.zone}|${alert.alert_id}`} class={`level-${alert.level}`}>
-            <strong>
-              {["Information", "Alert", "Warning", "Action"][alert.level] ?? alert.level}
-              {alert.is_drill && " (drill)"}
-            </strong>{" "}
-            {word(alert.kind)} in {alert.zone}, {word(alert.action)}
-            <p class="text">{visible(alert.text)}</p>
-            <p class="quiet">
-              since <At at={alert.starts_at ?? alert.issued_at} zone={alert.zone} me={state.me} now={state.now} />, by {visible(alert.provider)}
-            </p>
-          </li>
-        ))}
-    </ul>
   );
 }
 

@@ -6,11 +6,12 @@ import type { Series } from "../charts";
 import { isLive, isOpen } from "../state";
 import type { State } from "../state";
 import { money, mw, mwh, price, state as word, visible, way } from "../words";
-import { Alerts, inForce } from "./room";
+import { inForce } from "../watching";
+import { Alerts } from "./alerts";
 import { At, Card, Countdown, Period, Standing, Table } from "./parts";
 
 export function Site({ state }: { state: State }) {
-  const alerts = Object.values(state.alerts).filter((alert) => inForce(alert, state.now));
+  const alerts = Object.values(state.alerts).filter((view) => inForce(view, state.now));
   const isSite = state.me?.role === "participant";
   return (
     <>
@@ -72,7 +73,9 @@ function Ordered({ state }: { state: State }) {
       <Table label="Your orders" head={["Site", "State", "MW", "When", "Price", "Ordered", "Delivered", "Amount so far"]}>
         {orders.map((view) => (
           <tr key={view.order.order_id}>
-            <td>{visible(view.order.site)}</td>
+            <td>
+              <a href={`#/order/${view.order.order_id}`}>{visible(view.order.site)}</a>
+            </td>
             <td>
               <Standing state={view.state} />
               {(view.state === "ISSUED" || view.state === "RECEIVED") && (

@@ -1,0 +1,143 @@
+// One order from its first word to its money, also one of last month: who did what, what meters showed, what it came to.
+
+import type { Metered, OrderView, SettlementView } from "../answers";
+import { Legend, Steps } from "../charts";
+import { zoneTime } from "../state";
+import type { State } from "../state";
+import { money, mw, mwh, price, state as word, visible, way } from "../words";
+import { At, Card, Fact, Period, Standing, Table } from "./parts";
+
+export function OrderPage({ state, id }: { state: State; id: string }) {
+  const { me, now, looked } = state;
+  const view = looked?.orders.find((each) => each.order.order_id === id);
+  if (!view) return <h1 tabIndex={-1}>{looked ? "No such order, or you may not see it" : "Reading the order …"}</h1>;
+  const { order } = view;
+  const settled = looked?.settlements[id];
+  const when = { zone: order.zone, me, now };
+  return (
+    <>
+      <h1 tabIndex={-1}>
+        {mw(view.accepted_w ?? order.power_w)} {way(order.direction)} at {visible(order.site)}
+      </h1>
+      <p>
+        <Standing state={view.state} /> <span class="mono quiet">{order.order_id}</span>
+      </p>
+      <dl class="facts">
+        <Fact name="When">
+          <Period from={order.starts_at} to={order.ends_at} {...when} />
+        </Fact>
+        <Fact name="Site, participant">
+          {visible(order.site)}, {visible(order.participant)}
+        </Fact>
+        <Fact name="Price">{price(order.price_per_mwh, view.currency)}</Fact>
+        <Fact name="Ordered, delivered">
+          {mwh(view.ordered_wh)}, {mwh(view.delivered_wh)}
+        </Fact>
+        <Fact name="Worth, as metered">{money(view.amount, view.currency)}</Fact>
+        <Fact name="Request">
+          <a class="mono" href={`#/request/${encodeURIComponent(order.request_id)}`}>
+            {order.request_id.slice(0, 8)}
+          </a>
+        </Fact>
+      </dl>
+      <div class="cards">
+        <Card title="Who did what" wide>
+          <History view={view} state={state} />
+        </Card>
+        <Card title="What meters showed" wide empty={!view.metered.length && "Nothing is metered so far."}>
+          <Meters view={view} state={state} />
+        </Card>
+        <Card title="What it came to" wide empty={!settled && (looked?.said || "It is not settled so far.")}>
+          {settled && <Settled settled={settled} state={state} />}
+        </Card>
+      </div>
+    </>
+  );
+}
+
+function History({ view, state }: { view: OrderView; state: State }) {
+  return (
+    <Table label="Who did what" head={["When", "State", "Who", "By token", "Why"]}>
+      {view.history.map((step, index) => (
+        <tr key={index}>
+          <td>
+            <At at={step.at} zone={view.order.zone} me={state.me} now={state.now} />
+          </td>
+          <td>
+            <Standing state={step.state} />
+          </td>
+          <td>{visible(step.actor)}</td>
+          <td class="quiet">{visible(step.principal)}</td>
+          <td class="why">{visible(step.reason) || word(step.reason_code)}</td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+function Meters({ view, state }: { view: OrderView; state: State }) {
+  const { me, now } = state;
+  const points = (pick: (each: Metered) => number | null) =>
+    view.metered.map((each) => {
+      const watts = pick(each);
+      return { from: Date.parse(each.starts_at), to: Date.parse(each.ends_at), value: watts === null ? null : watts / 1e6 };
+    });
+  const series = [
+    { label: "metered", points: points((each) => each.actual_w) },
+    { label: "baseline", points: points((each) => each.baseline_w) },
+    { label: "delivered", points: points((each) => each.delivered_w) },
+    { label: "ordered", points: points((each) => each.ordered_w) },
+  ];
+  return (
+    <>
+      <Steps series={series} unit="MW" timezone={zoneTime(me, view.order.zone)} now={now} label="Metered, baseline, delivered and ordered power over time, in MW. The table below has every figure." />
+      <Legend series={series} />
+      <Table label="Intervals" head={["When", "Baseline, MW", "Metered, MW", "Ordered, MW", "Delivered, MW", "Amount"]}>
+        {view.metered.map((each) => (
+          <tr key={each.starts_at}>
+            <td>
+              <Period from={each.starts_at} to={each.ends_at} zone={view.order.zone} me={me} now={now} />
+            </td>
+            <td class="number">{mw(each.baseline_w)}</td>
+            <td class="number">{mw(each.actual_w)}</td>
+            <td class="number">{mw(each.ordered_w)}</td>
+            <td class="number">{each.gap ? `✕ ${word(each.gap)}` : mw(each.delivered_w)}</td>
+            <td class="number">{money(each.amount, view.currency)}</td>
+          </tr>
+        ))}
+      </Table>
+    </>
+  );
+}
+
+function Settled({ settled, state }: { settled: SettlementView; state: State }) {
+  const { settlement, disputes } = settled;
+  return (
+    <>
+      <p class="present">
+        <Standing state={settled.state} /> {money(settlement.total, settlement.currency)}
+      </p>
+      <p>
+        Version {settlement.version}, written <At at={settled.logged_at} zone={settlement.zone} me={state.me} now={state.now} />
+        {settlement.reason && `: ${visible(settlement.reason)}`}
+      </p>
+      {disputes.length > 0 && (
+        <Table label="Disputes" head={["Version", "What", "Who", "Received", "Answer"]}>
+          {disputes.map((each, index) => (
+            <tr key={index}>
+              <td>{each.version}</td>
+              <td class="why">
+                {visible(each.reason_code)}: {visible(each.text)}
+              </td>
+              <td>{visible(each.actor)}</td>
+              <td>
+                <At at={each.received_at} zone={settlement.zone} me={state.me} now={state.now} />
+              </td>
+              <td class="why">{each.answer === null ? "none so far" : visible(each.answer)}</td>
+            </tr>
+          ))}
+        </Table>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,73 @@
+// What no signal tells of: what sites say of an alert, who is silent, how feeds stand. It is read again while it is seen.
+
+import type { Alert, AlertSites, AlertView, Contact, FeedView } from "./answers";
+import { ask, list } from "./doors";
+import { change, state } from "./state";
+
+/** How long a page may show these without looking again, by the page. */
+const AGAIN_MS: Record<string, number> = { alert: 2000, alerts: 15_000, "": 15_000, feeds: 30_000 };
+const MOST_WATCHED = 5;
+let lookedAt = 0;
+
+export const alertKey = ({ provider, zone, alert_id }: Alert): string => [provider, zone, alert_id].join("/");
+export const alertPage = (alert: Alert): string => `#/alert/${[alert.provider, alert.zone, alert.alert_id].map(encodeURIComponent).join("/")}`;
+
+export const inForce = (view: AlertView, now: number): boolean => !view.is_over && (!view.alert.ends_at || Date.parse(view.alert.ends_at) > now);
+
+/** An alert as the stream tells it: the door may know of it a moment later. */
+export function alerted(alert: Alert): void {
+  const { alerts } = state();
+  const known = alerts[alertKey(alert)];
+  const view = { is_over: false, superseded_by: null, receive_by: null, apply_by: null, ...known, alert };
+  if (!known || known.alert.revision <= alert.revision) change({ alerts: { ...alerts, [alertKey(alert)]: view } });
+}
+
+export async function loadAlerts(): Promise<void> {
+  const { token } = state();
+  if (!token) return;
+  const read = await list<AlertView>("/v1/alerts", "alerts", token);
+  const { alerts } = state();
+  const newest = (view: AlertView) => {
+    const known = alerts[alertKey(view.alert)];
+    return known && known.alert.revision > view.alert.revision ? known : view;
+  };
+  change({ alerts: { ...alerts, ...Object.fromEntries(read.map((view) => [alertKey(view.alert), newest(view)])) } });
+}
+
+async function loadSites({ alert }: Pick<AlertView, "alert">): Promise<void> {
+  const { token } = state();
+  if (!token) return;
+  const asked = `zone=${encodeURIComponent(alert.zone)}&provider=${encodeURIComponent(alert.provider)}`;
+  const path = `/v1/alerts/${encodeURIComponent(alert.alert_id)}?${asked}`;
+  const first = await ask<AlertSites>(`${path}&limit=500`, token);
+  change({ acknowledged: { ...state().acknowledged, [alertKey(alert)]: first } });
+}
+
+async function loadContacts(): Promise<void> {
+  const { token } = state();
+  if (token) change({ contacts: await list<Contact>("/v1/contacts", "contacts", token, false) });
+}
+
+async function loadFeeds(): Promise<void> {
+  const { token, me } = state();
+  if (token && me?.ingest) change({ feeds: await ask<FeedView[]>(`${me.ingest}/v1/feeds`, token) });
+}
+
+/** Reads what the page that is seen shows of these. */
+export async function watch(): Promise<void> {
+  const { me, route, alerts, now } = state();
+  lookedAt = performance.now();
+  const [page = "", provider, zone, alert_id] = route;
+  if (page === "alert" && provider && zone && alert_id) await loadSites({ alert: { provider, zone, alert_id } as Alert });
+  if (page === "feeds") await loadFeeds();
+  if (!["", "alerts"].includes(page) || !me) return;
+  const theirs = Object.values(alerts).filter((view) => inForce(view, now) && (me.role === "participant" || view.alert.provider === me.organisation));
+  const newest = theirs.sort((a, b) => Date.parse(b.alert.issued_at) - Date.parse(a.alert.issued_at)).slice(0, MOST_WATCHED);
+  await Promise.all([loadContacts(), ...newest.map(loadSites)]);
+}
+
+/** Whether it is time to look again; never while nobody sees the page. */
+export function isTimeToWatch(): boolean {
+  const after = AGAIN_MS[state().route[0] ?? ""];
+  return after !== undefined && !document.hidden && performance.now() - lookedAt > after;
+}
