@@ -15,6 +15,8 @@ from gridsignal_services.demo import figures
 from gridsignal_services.demo.spelling import clock, mw
 from gridsignal_services.demo.sums import lacking_w
 
+COLUMNS = ("site", "offer", "EUR/MWh", "offered", "ordered", "accepted", "delivered")
+FATE = "what became of it"
 _SHORT = 0.95
 """Below this share of what was accepted, an order was not kept."""
 
@@ -27,20 +29,26 @@ def ladder(day: figures.Day, request: DispatchRequest) -> Iterator[RenderableTyp
         f" {clock(request.starts_at)}-{clock(request.ends_at)}; power in MW"
     )
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("site", "offer"):
+    for name in COLUMNS[:2]:
         table.add_column(name, no_wrap=True)
-    for name in ("EUR/MWh", "offered", "ordered", "accepted", "delivered"):
+    for name in COLUMNS[2:]:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("what became of it")
-    offers = [offer for offer in day.offers.values() if offer.request_id == request.request_id]
-    for offer in sorted(offers, key=lambda offer: offer.options[0].price_per_mwh):
-        order = next((o for o in day.orders.values() if o.issued.offer_id == offer.offer_id), None)
-        table.add_row(*_cells(offer, order), _fate(day, offer, order))
+    table.add_column(FATE)
+    for offer, order in in_merit_order(day, request):
+        table.add_row(*cells(offer, order), fate(day, offer, order))
     yield table
-    yield Text(_adds_up(day, request) + "\n")
+    yield Text(f"  {adds_up(day, request)}\n")
 
 
-def _cells(offer: FlexOffer, order: figures.Order | None) -> Iterator[str]:
+def in_merit_order(day: figures.Day, request: DispatchRequest) -> list[tuple[FlexOffer, figures.Order | None]]:
+    """The request's offers, the cheapest first, each with its order."""
+    offers = [offer for offer in day.offers.values() if offer.request_id == request.request_id]
+    orders = {order.issued.offer_id: order for order in day.orders.values()}
+    return [(each, orders.get(each.offer_id)) for each in sorted(offers, key=lambda o: o.options[0].price_per_mwh)]
+
+
+def cells(offer: FlexOffer, order: figures.Order | None) -> Iterator[str]:
+    """The row of an offer, but for what became of it."""
     option = offer.options[0]
     yield offer.site
     yield option.option
@@ -51,11 +59,12 @@ def _cells(offer: FlexOffer, order: figures.Order | None) -> Iterator[str]:
     yield mw(order.delivered_wh * 3600 / order.seconds) if order and order.accepted_w else ""
 
 
-def _adds_up(day: figures.Day, request: DispatchRequest) -> str:
+def adds_up(day: figures.Day, request: DispatchRequest) -> str:
+    """How the ordered power comes to what was asked for."""
     orders = [order for order in day.orders.values() if order.issued.request_id == request.request_id]
     ordered, accepted = sum(o.issued.power_w for o in orders), sum(o.accepted_w or 0 for o in orders)
     lacking, again = lacking_w(day, request), ordered - accepted
-    line = f"  {mw(accepted)} of {mw(request.power_w)} MW accepted"
+    line = f"{mw(accepted)} of {mw(request.power_w)} MW accepted"
     if again:
         line += f"; {mw(ordered)} MW ordered in all, {mw(again)} MW of it not taken on and called elsewhere"
     if lacking:
@@ -63,7 +72,8 @@ def _adds_up(day: figures.Day, request: DispatchRequest) -> str:
     return f"{line}."
 
 
-def _fate(day: figures.Day, offer: FlexOffer, order: figures.Order | None) -> Text:
+def fate(day: figures.Day, offer: FlexOffer, order: figures.Order | None) -> Text:
+    """What became of an offer."""
     if order is None:
         codes = [r.code for c in day.clearings for r in c.rejected if r.offer_id == offer.offer_id]
         return Text(f"lost: {codes[-1].lower().replace('_', ' ')}" if codes else "not needed", "dim")

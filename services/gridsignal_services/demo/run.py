@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,6 +42,10 @@ _OWNERS: dict[Callable[[Desk], Planner], str] = {Training: "acme-ai", Inference:
 
 Watcher = Callable[[Record | None, datetime], None]
 """Is shown every record of the day as it happens, with the grid's time; None each second, when only time passes."""
+
+
+Shown = Callable[[Stack], AbstractAsyncContextManager[None]]
+"""Is entered once the doors are open; they stay open after the day for as long as it takes to leave it."""
 
 
 class SpeedRefused(ValueError):
@@ -83,6 +87,7 @@ async def play_day(
     directory: Path,
     watch: Watcher | None = None,
     cluster: ServerSettings | None = None,
+    shown: Shown = lambda _: nullcontext(),
 ) -> Result:
     """Plays the day at `speed` grid seconds per wall second, or stepped (None), and counts its log.
 
@@ -95,12 +100,12 @@ async def play_day(
         stepped = SteppedClock(start.astimezone(UTC))
         grid = GridClock(origin=start, rate=1.0, epoch=start)
         async with _embedded_log(directory, lambda: micros(stepped.now())) as (log, codec):
-            return await _play(story, seed, log, codec, grid, stepped, directory, watch)
+            return await _play(story, seed, log, codec, grid, stepped, directory, watch, shown)
     must_be_answerable(story, speed)
     place = _embedded_log(directory, wall_us) if cluster is None else _simulation_on(cluster)
     async with place as (log, codec):
         grid = GridClock(origin=start, rate=speed, epoch=datetime.now(UTC) + GET_READY)
-        return await _play(story, seed, log, codec, grid, ScaledClock(grid), directory, watch)
+        return await _play(story, seed, log, codec, grid, ScaledClock(grid), directory, watch, shown)
 
 
 @asynccontextmanager
@@ -128,6 +133,7 @@ async def _play(
     clock: Clock,
     directory: Path,
     watch: Watcher | None,
+    shown: Shown,
 ) -> Result:
     timed = TimedLog(log)
     settings = replace(ServerSettings(directory=directory), gateway_port=0, dispatch_port=0, ingest_port=0)
@@ -145,7 +151,7 @@ async def _play(
     latencies = Latencies()
     desk = Desk(story, price_factor(seed))
     programs = {name: Program(kind(desk), story, seed, clock, latencies) for kind, name in _OWNERS.items()}
-    async with starting as stack, AsyncExitStack() as connections:
+    async with starting as stack, shown(stack), AsyncExitStack() as connections:
         for name, program in programs.items():
             token = stack.token("participant", name)
             await connections.enter_async_context(program.connected(stack.gateway_url, token, directory))

@@ -48,15 +48,16 @@ def summary(result: Result, width: int, *, unicode: bool = True) -> RenderableTy
     numbers = as_json(result)
     return Group(
         Text(),
-        Panel(_headline(result, numbers), box=box.HEAVY, title=f"{ZONE}, {result.story.day}", title_align="left"),
+        Panel(headline(result, numbers), box=box.HEAVY, title=f"{ZONE}, {result.story.day}", title_align="left"),
         *_hours(result.day, width, glyphs),
         *(part for request in result.day.requests.values() for part in ladder(result.day, request)),
         _sums(result, numbers, glyphs),
-        _small_print(numbers),
+        small_print(numbers),
     )
 
 
-def _headline(result: Result, numbers: dict[str, Any]) -> Text:
+def headline(result: Result, numbers: dict[str, Any]) -> Text:
+    """The day in two sentences."""
     cost, co2 = numbers["net_cost"], numbers["co2_kg"]
     better = Decimal(cost["without"]) - Decimal(cost["with"])
     off = "better" if better > 0 else "worse"
@@ -141,28 +142,30 @@ def _sums(result: Result, numbers: dict[str, Any], glyphs: Glyphs) -> Table:
     currency = numbers["currency"]
     bill, net = numbers["energy_bill"], numbers["net_cost"]
     energy, co2 = numbers["energy_wh"], numbers["co2_kg"]
-    table.add_row("energy", *_pair(energy["with"], energy["without"], "MWh", MW))
-    table.add_row("energy bill", *_pair(bill["with"], bill["without"], currency))
+    table.add_row("energy", *pair(energy["with"], energy["without"], "MWh", MW))
+    table.add_row("energy bill", *pair(bill["with"], bill["without"], currency))
     table.add_row("- payments", f"{Decimal(numbers['payments']):,.2f} {currency}", "for what was delivered")
     table.add_row("+ penalties", f"{Decimal(numbers['penalties']):,.2f} {currency}", "for what was not delivered")
-    table.add_row("= net cost", *_pair(net["with"], net["without"], currency))
+    table.add_row("= net cost", *pair(net["with"], net["without"], currency))
     settled = numbers["settled"]
     table.add_row("settled", f"{Decimal(settled['total']):,.2f} {currency}", f"{settled['orders']} orders, on the log")
     if (proof := result.proof) is not None:
-        table.add_row("proof", "holds" if proof.holds else "does not hold", _proved(proof))
-    table.add_row("CO2", *_pair(co2["with"], co2["without"], "t", 1000))
+        table.add_row("proof", "holds" if proof.holds else "does not hold", proved(proof))
+    table.add_row("CO2", *pair(co2["with"], co2["without"], "t", 1000))
     for label, name in (("price to client", "price_to_client"), ("offer to receipt", "offer_to_receipt")):
         table.add_row(label, *_latency_cells(numbers["latency_ms"][name]))
     return table
 
 
-def _proved(proof: Proof) -> str:
+def proved(proof: Proof) -> str:
+    """What an audit of the log came to."""
     if proof.holds:
         return f"audit verify: {proof.clearings} clearings and {proof.settlements} settlements come to the same again"
     return f"audit verify: {proof.faults[0]}"
 
 
-def _pair(with_: Any, without: Any, unit: str, scale: int = 1) -> Iterator[str]:
+def pair(with_: Any, without: Any, unit: str, scale: int = 1) -> Iterator[str]:
+    """A figure with the orders, and what it would have been without."""
     ours, else_ = Decimal(str(with_)) / scale, Decimal(str(without)) / scale
     places = 1 if scale > 1 else 2
     yield f"{ours:,.{places}f} {unit}"
@@ -175,7 +178,8 @@ def _latency_cells(figures: dict[str, Any]) -> Iterator[str]:
     yield f"{tail}, n = {figures['n']}"
 
 
-def _small_print(numbers: dict[str, Any]) -> Text:
+def small_print(numbers: dict[str, Any]) -> Text:
+    """How figures are meant, and whose they are."""
     return Text(
         "Baselines: each site's freely movable work already lies in its cheapest hours; orders move only work whose"
         " owners agreed to it. Energy differs by restarts, detours and battery losses.\n"

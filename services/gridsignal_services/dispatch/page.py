@@ -45,15 +45,16 @@ class Bar(NamedTuple):
     """None: not known."""
 
 
-def new_page(title: str) -> tuple[Element, Element]:
-    """A page with its heading, and its body."""
+def new_page(title: str, more_style: str = "") -> tuple[Element, Element]:
+    """A page with its heading, and its body; `more_style` comes after the style that all have."""
     page = Element("html", lang="en")
     head = SubElement(page, "head")
     SubElement(head, "meta", charset="utf-8")
+    SubElement(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
     SubElement(head, "meta", {"http-equiv": "Content-Security-Policy", "content": _POLICY})
     text(head, "title", title)
-    text(head, "style", _STYLE)
-    body = SubElement(page, "body")
+    text(head, "style", _STYLE + more_style)
+    body = SubElement(SubElement(page, "body"), "main")
     text(body, "h1", title)
     return page, body
 
@@ -65,7 +66,7 @@ def written_page(page: Element) -> str:
 
 def pieces_of(page: Element, parts: Iterable[Element]) -> Iterator[str]:
     """A long page as text, with these parts at its end: all before them, each of them, and what closes it."""
-    before, end, after = written_page(page).rpartition("</body>")
+    before, end, after = written_page(page).rpartition("</main>")
     yield before
     for part in parts:
         yield tostring(part, encoding="unicode", method="html")
