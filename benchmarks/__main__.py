@@ -9,6 +9,7 @@ from types import ModuleType
 from benchmarks import (
     clearing,
     coldstart,
+    console,
     entsoe,
     fanout,
     fuzz,
@@ -34,6 +35,7 @@ _BENCHMARKS: dict[str, ModuleType] = {
     "regulation": regulation,
     "grid": grid,
     "clearing": clearing,
+    "console": console,
 }
 
 

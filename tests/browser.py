@@ -47,14 +47,23 @@ def executable() -> str:
 
 @cache
 def axe_source() -> str:
-    """The script of axe-core, which npm brings once, at the version of the lock file."""
-    script = CONSOLE / "node_modules/axe-core/axe.min.js"
-    if not script.exists():
+    """The script of axe-core."""
+    return from_npm("axe-core/axe.min.js").read_text("utf-8")
+
+
+def from_npm(name: str) -> Path:
+    """A file of a package that npm brings once, at the version of the lock file; without npm the test is skipped."""
+    found = CONSOLE / "node_modules" / name
+    if not found.exists():
         if shutil.which("npm") is None:
-            pytest.skip("needs axe-core: npm")
+            pytest.skip("needs npm")
         install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
         subprocess.run(install, cwd=CONSOLE, check=True, timeout=LONG_S)
-    return script.read_text("utf-8")
+    return found
+
+
+class GoneElsewhere(Exception):
+    """The page went to another address while it was asked something."""
 
 
 class Browser:
@@ -82,6 +91,8 @@ class Browser:
         await self._socket.send(json.dumps(said | ({"sessionId": session} if session else {})))
         async with asyncio.timeout(SOON_S):
             told = await waiting
+        if "navigated" in str(told.get("error", {}).get("message")) or "context" in str(told.get("error")):
+            raise GoneElsewhere
         assert "error" not in told, (method, told["error"])
         return told["result"]
 
@@ -143,7 +154,10 @@ class Page:
 
     async def until(self, condition: str) -> None:
         """Returns once it holds; the test fails with what the page says where it does not."""
-        held = await self.js(_UNTIL.replace("CONDITION", condition).replace("WAIT_MS", f"{900 * SOON_S:.0f}"))
+        held = None
+        while held is None:
+            with suppress(GoneElsewhere):
+                held = await self.js(_UNTIL.replace("CONDITION", condition).replace("WAIT_MS", f"{900 * SOON_S:.0f}"))
         assert held, (condition, await self.text(), self.faults)
 
     async def says(self, *texts: str) -> None:
@@ -159,7 +173,8 @@ class Page:
         named = f"(each.ariaLabel || each.innerText).trim() === {json.dumps(label)}"
         found = f"[...document.querySelectorAll('button, a')].find((each) => {named} && !each.disabled)"
         await self.until(found)
-        await self.js(f"{found}.click()")
+        with suppress(GoneElsewhere):
+            await self.js(f"{found}.click()")
 
     async def fill(self, field: str, value: str) -> None:
         """Puts a value into the field of this id, as if typed."""

@@ -78,6 +78,7 @@ def rules_of(settings: ServerSettings) -> TokenRules:
         role_claim=settings.role_claim,
         organisation_claim=settings.organisation_claim,
         scope_claim=settings.scope_claim,
+        clients=frozenset(filter(None, map(str.strip, settings.token_clients.split(",")))),
     )
 
 

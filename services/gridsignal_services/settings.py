@@ -83,6 +83,11 @@ class ServerSettings:
     console_ingest: str | None = None
     """Where browsers reach the ingest door, such as https://grid.example:8083: the console then issues alerts and shows
     the feeds. Default: `gridsignal up` on loopback knows its own, elsewhere the console does neither."""
+    console_client: str | None = None
+    """The client id (public, without a secret) by which the console signs people in at the issuer, with OpenID Connect;
+    goes with issuer. Default: people paste a token."""
+    console_scope: str = "openid"
+    """What the console asks the issuer for, with spaces between: its tokens have to carry role and organisation."""
     ops_host: str = "127.0.0.1"
     """Where the operations port listens: /metrics, and /healthz with reasons. Plain HTTP; never for clients."""
     ops_port: int | None = None
@@ -117,6 +122,8 @@ class ServerSettings:
     """From `iat` to `exp`; a token made for longer is refused."""
     token_leeway_s: int = 60
     """How far the issuer's clock may be ahead; an expired token has no grace."""
+    token_clients: str = ""
+    """The clients whose tokens are taken, by `azp` or `client_id`, with commas between. Default: those of any."""
     revocations: Path | None = None
     """TOML file of revoked tokens, subjects and keys. Default: none."""
     watch_files_s: int = 5
@@ -233,6 +240,7 @@ _MOST_SOLVER_S = 60
 _PORTS = frozenset({"gateway_port", "dispatch_port", "ingest_port", "ops_port"})
 _OPS_ABOVE = 1000
 _WEBSOCKET = re.compile(r"wss?://[A-Za-z0-9.\[\]:_-]+")
+_ISSUER = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+(?:/[A-Za-z0-9._~%/-]*)?")
 _HTTP = re.compile(r"https?://[A-Za-z0-9.\[\]:_-]+")
 
 
@@ -296,11 +304,15 @@ def _faults_of_the_console(settings: ServerSettings) -> list[str]:
         ("console_gateway", settings.console_gateway, _WEBSOCKET, "wss://grid.example:8081"),
         ("console_ingest", settings.console_ingest, _HTTP, "https://grid.example:8083"),
     )
-    return [
+    faults = [
         f"{name}: expected an address such as {example}, got {got!r:.60}"
         for name, got, form, example in asked
         if got is not None and not form.fullmatch(got)
     ]
+    issuer = settings.issuer or ""
+    if settings.console_client is not None and not (_ISSUER.fullmatch(issuer) and _is_trustworthy(issuer)):
+        faults.append(f"console_client: expected with an issuer that is a URL with https, got {issuer!r:.60}")
+    return faults
 
 
 def _faults_of_the_issuer(settings: ServerSettings) -> list[str]:

@@ -109,11 +109,13 @@ async def world(cluster: ServerSettings | None, tmp_path: Path) -> AsyncIterator
 
 @asynccontextmanager
 async def stepped_world(
-    directory: Path, cluster: ServerSettings | None = None, limits: Mapping[str, str] = PATIENT
+    directory: Path, cluster: ServerSettings | None = None, limits: Mapping[str, str] = PATIENT, **more: Any
 ) -> AsyncIterator[World]:
     """A stack at noon of the market day, with flat baselines; its log is in this folder where there is no cluster."""
     clock, grid = SteppedClock(NOON), GridClock(origin=NOON, rate=1.0, epoch=NOON)
-    settings = ServerSettings(directory=directory, gateway_port=0, dispatch_port=0, ingest_port=0, limits=limits)
+    settings = ServerSettings(
+        directory=directory, gateway_port=0, dispatch_port=0, ingest_port=0, limits=limits, **more
+    )
     async with _log(directory, cluster, clock) as (log, codec):
         starting = embedded.running(
             log, directory, codec=codec, registry=example_registry(), clock=clock, settings=settings, grid=grid

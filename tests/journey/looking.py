@@ -13,8 +13,14 @@ from tests.journey.conftest import PATIENT, World, stepped_world
 
 
 @asynccontextmanager
-async def looking(folder: Path, limits: Mapping[str, str] = PATIENT) -> AsyncIterator[tuple[World, Browser]]:
-    async with stepped_world(folder / "stack", limits=limits) as world, browser(folder / "profile") as chromium:
+async def looking(
+    folder: Path, limits: Mapping[str, str] = PATIENT, **settings: Any
+) -> AsyncIterator[tuple[World, Browser]]:
+    """`settings` of the stack beside its limits."""
+    async with (
+        stepped_world(folder / "stack", limits=limits, **settings) as world,
+        browser(folder / "profile") as chromium,
+    ):
         yield world, chromium
 
 

@@ -102,6 +102,41 @@ async def test_an_award_by_hand_an_order_that_is_ended_and_a_request_that_is_can
         assert page.faults == []
 
 
+async def test_two_operators_at_one_request_see_what_the_other_does_and_who_comes_late_is_told(tmp_path: Path) -> None:
+    async with looking(tmp_path) as (world, chromium), world.site("acme-ai", "fra-1") as fra:
+        request_id = await world.ask()
+        one, other = [await chromium.page(world.stack.console_link("operator", "tso-north")) for _ in range(2)]
+        for page in (one, other):
+            await page.js(f"location.hash = '#/amend/{request_id}'")
+            await page.says("revision 1", "Power, MW")
+            await page.fill("power", "8" if page is one else "9")
+            await page.press("Look it over …")
+        await other.says("Amend it to 9 MW less in DE-LU?")
+        await one.press("Amend it")
+        await one.says("8 MW less in DE-LU")
+        await other.press("Amend it")
+        await other.says("expected revision 2, got 1")
+        await other.press("Leave it as it is")
+        await other.js(f"location.hash = '#/request/{request_id}'")
+        await other.says("8 MW less in DE-LU")
+
+        heard = fra.subscribe("dispatch")
+        await fra.offer(await hear(heard, DispatchRequest, request_id=request_id, revision=2), 8 * MW, "80")
+        for page in (one, other):
+            await page.says("EUR 80.00/MWh")
+            await page.press("Clear now …")
+        await one.press("Clear now")
+        await one.until("/◔ (issued|received)/.test(document.body.innerText)")
+        await other.until("/◔ (issued|received)/.test(document.body.innerText)")
+        await other.press("Clear now")
+        await other.until("document.querySelector('dialog .problem') || !document.querySelector('dialog[open]')")
+        async with world.desk() as desk:
+            assert len((await desk.get("/v1/orders")).json()["orders"]) == 1, "it was ordered once"
+        assert [
+            fault for page in (one, other) for fault in page.faults if "412" not in fault and "409" not in fault
+        ] == []
+
+
 async def test_a_broken_connection_is_said_and_what_came_meanwhile_is_caught_up(tmp_path: Path) -> None:
     async with looking(tmp_path) as (world, chromium), Relay() as relay:
         relay.target = world.stack.gateway.address

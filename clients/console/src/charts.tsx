@@ -1,6 +1,6 @@
 // The two charts: a series over time, in steps, and a book in merit order.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import type { OfferLine, Request } from "./answers";
 import { mw, price, state as word, visible } from "./words";
@@ -19,13 +19,13 @@ export function Steps({ series, unit, timezone, now, label }: { series: Series[]
   const plot = useRef<uPlot | null>(null);
   const moment = useRef(now);
   moment.current = now;
-  const key = JSON.stringify(series.map((each) => [each.label, each.points.length, each.points.at(-1)?.to, each.points.map((p) => p.value)]));
+  const key = useMemo(() => JSON.stringify(series.map((each) => [each.label, each.points.length, each.points.at(-1)?.to, each.points.map((p) => p.value)])), [series]);
   useEffect(() => {
     const element = box.current;
     if (!element) return;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(element, series, unit, timezone, () => moment.current), columns(series), element);
+      plot.current = new uPlot(options(element, series, unit, timezone, () => moment.current), columns(thin(series, element)), element);
     };
     const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: heightOf(element) }));
     const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -44,7 +44,31 @@ export function Steps({ series, unit, timezone, now, label }: { series: Series[]
   return <div class="chart" ref={box} role="img" aria-label={label} />;
 }
 
+const thin = (series: Series[], element: HTMLElement): Series[] => series.map((each) => ({ ...each, points: thinned(each.points, 2 * Math.max(300, element.clientWidth)) }));
+
 const heightOf = (element: HTMLElement): number => Math.round(Math.min(420, Math.max(220, element.clientWidth / 3)));
+
+/** As many steps as can be told apart: of those that share a column of pixels the lowest, the highest and a gap stay. */
+export function thinned(points: Series["points"], most: number): Series["points"] {
+  if (points.length <= most) return points;
+  const together = Math.ceil((3 * points.length) / most);
+  const kept: Series["points"] = [];
+  for (let start = 0; start < points.length; start += together) {
+    const bucket = points.slice(start, start + together);
+    const known = bucket.filter((each) => each.value !== null);
+    const [low, high] = [known.reduce((a, b) => ((b.value ?? 0) < (a.value ?? 0) ? b : a), known[0] as Point), known.reduce((a, b) => ((b.value ?? 0) > (a.value ?? 0) ? b : a), known[0] as Point)];
+    const gap = bucket.find((each) => each.value === null);
+    const told = [...new Set([low, high, gap])].filter((each) => each !== undefined).sort((a, b) => a.from - b.from);
+    const [from, to] = [(bucket[0] as Point).from, (bucket.at(-1) as Point).to];
+    told.forEach((each, index) => {
+      const at = (share: number) => from + ((to - from) * share) / told.length;
+      kept.push({ from: at(index), to: at(index + 1), value: each.value });
+    });
+  }
+  return kept;
+}
+
+type Point = Series["points"][number];
 
 /** All series on one time axis, each value held to its end: just before a gap it is said once more, then there is none. */
 export function columns(series: Series[]): uPlot.AlignedData {

@@ -28,6 +28,8 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 /** From this close code on nobody comes back with the same token. */
 const FINAL = 4500;
+/** Ids beyond those of the subscriptions. */
+const FIRST_RENEWAL = 100;
 
 interface Frame {
   t: string;
@@ -58,10 +60,11 @@ export class Live {
   private silentAfterMs = 20_000;
   private missed = 0;
   private isEnded = false;
+  private renewals = FIRST_RENEWAL;
 
   constructor(
     private readonly url: string,
-    private readonly token: string,
+    private token: string,
     private readonly hears: Hears,
   ) {
     for (const { stream } of STREAMS) this.feeds.set(stream, { cursor: "", sub: "", isWhole: false, isSnapshot: false });
@@ -73,6 +76,12 @@ export class Live {
     clearTimeout(this.timer);
     clearTimeout(this.silence);
     this.socket?.close();
+  }
+
+  /** Another token for whoever was let in: the connection goes on with it. */
+  renew(token: string): void {
+    this.token = token;
+    if (this.socket?.readyState === WebSocket.OPEN) this.send({ t: "token", id: this.renewals++, token });
   }
 
   private connect(): void {

@@ -1,9 +1,12 @@
 // Who is signed in, what was loaded for them, and what a signal makes the page look at again.
 
 import type { Alert, Book, Curve, Me, OfferView, OrderView, RequestView, SettlementView, Signal } from "./answers";
-import { Refused, ask, list, say } from "./doors";
+import { gridNow, gridRate, setClock } from "./clock";
+import { Refused, ask, list } from "./doors";
 import { Live } from "./live";
-import { findMonth, loadOrder, pageOf } from "./past";
+import { backFromIssuer, forgetIssuer, goToIssuer, renewed, signInAt } from "./oidc";
+import type { SignInAt } from "./oidc";
+import { loadOrder } from "./past";
 import { change, forget, isLive, isOpen, state } from "./state";
 import { alerted, isTimeToWatch, loadAlerts, watch } from "./watching";
 
@@ -17,10 +20,12 @@ const METERED_MS = 30_000;
 const DONE = 200;
 const MOST_AT_ONCE = 20;
 const DAY_MS = 864e5;
+/** A token is renewed after this share of the time it has left, within these bounds of a timer. */
+const [RENEWED_AT, LEAST_MS, MOST_MS] = [0.75, 1000, 2 ** 31 - 1];
 
 let live: Live | null = null;
-let clock = { grid: Date.now(), at: performance.now(), rate: 1 };
 let ticking = 0;
+let renewal = 0;
 let meteredAt = 0;
 let lookedUntil = 0;
 const dirty = new Set<string>();
@@ -32,8 +37,6 @@ let isLooking = false;
 let waiting = 0;
 /** What to say once all is read, where the stream is whole; null, where it is not, or it was said. */
 let whenRead: string | null = null;
-
-const gridNow = (): number => clock.grid + (performance.now() - clock.at) * clock.rate;
 
 // --- coming and going ------------------------------------------------------------------------------------------
 
@@ -49,8 +52,23 @@ export async function begin(): Promise<void> {
       return forget(said(fault).join(" "));
     }
   }
-  const kept = sessionStorage.getItem(KEPT);
-  if (kept) await signIn(kept);
+  try {
+    const token = (await backFromIssuer()) ?? sessionStorage.getItem(KEPT);
+    if (token) await signIn(token);
+  } catch (fault) {
+    forget(said(fault).join(" "));
+  }
+  await offerIssuer();
+}
+
+async function offerIssuer(): Promise<void> {
+  if (!state().me && !state().signInAt) change({ signInAt: await signInAt().catch(() => null) });
+}
+
+/** Leaves for the issuer; what keeps from it is said. */
+export async function signInThere(at: SignInAt): Promise<void> {
+  change({ busy: true, refused: "" });
+  await goToIssuer(at).catch((fault) => change({ busy: false, refused: said(fault).join(" ") }));
 }
 
 export async function signIn(token: string): Promise<void> {
@@ -58,9 +76,10 @@ export async function signIn(token: string): Promise<void> {
   sessionStorage.setItem(KEPT, token);
   try {
     const me = await ask<Me>("/v1/me", token);
-    setClock(me);
+    beginClock(me);
     change({ token, me, busy: false });
     follow(token, me);
+    renewIn(me);
   } catch (fault) {
     const isRefused = fault instanceof Refused && [401, 403].includes(fault.status);
     if (isRefused) sessionStorage.removeItem(KEPT);
@@ -72,14 +91,36 @@ export function signOut(why = ""): void {
   live?.end();
   live = null;
   clearInterval(ticking);
+  clearTimeout(renewal);
+  forgetIssuer();
   clean();
   whenRead = null;
   sessionStorage.removeItem(KEPT);
   forget(why);
+  void offerIssuer();
 }
 
-function setClock(me: Me): void {
-  clock = { grid: Date.parse(me.now), at: performance.now(), rate: me.rate };
+/** A token of an issuer that renews it is another one before it expires; any other ends with its time. */
+function renewIn(me: Me): void {
+  const left = Date.parse(me.token_expires_at) - Date.now();
+  clearTimeout(renewal);
+  renewal = window.setTimeout(() => void renew(), Math.min(Math.max(left * RENEWED_AT, LEAST_MS), MOST_MS));
+}
+
+async function renew(): Promise<void> {
+  const token = await renewed().catch(() => null); // without another one, this one is said to have expired
+  if (!token || !state().token) return;
+  await tried(async () => {
+    const me = await ask<Me>("/v1/me", token);
+    sessionStorage.setItem(KEPT, token);
+    change({ token, me });
+    live?.renew(token);
+    renewIn(me);
+  });
+}
+
+function beginClock(me: Me): void {
+  setClock(me);
   lookedUntil = gridNow();
   change({ now: gridNow() });
 }
@@ -211,7 +252,7 @@ export function arrive(): void {
   watchAgain();
 }
 
-function watchAgain(): void {
+export function watchAgain(): void {
   if (isWatching) return;
   isWatching = true;
   void tried(watch).finally(() => (isWatching = false));
@@ -300,60 +341,10 @@ function tick(): void {
   }
   const running = Object.values(orders).filter(isLive);
   for (const { order } of running) if (due([order.respond_by, order.starts_at, order.ends_at])) lookAgain(order.request_id);
-  lookedUntil = now - clock.rate * TICK_MS; // once more a second later: the door has a clock of its own
+  lookedUntil = now - gridRate() * TICK_MS; // once more a second later: the door has a clock of its own
   if (performance.now() - meteredAt > METERED_MS) {
     meteredAt = performance.now();
     for (const { order } of running) if (Date.parse(order.starts_at) <= now) lookAgain(order.request_id);
-  }
-}
-
-// --- acting ----------------------------------------------------------------------------------------------------
-
-/** Asks for something to be done; what was refused is said, and null is returned for what was not done. */
-export async function act(path: string, body: unknown, { method = "POST", headers = {} }: { method?: string; headers?: Record<string, string> } = {}): Promise<unknown> {
-  return done((token) => ask<unknown>(path, token, { method, body, headers }));
-}
-
-/** Says of an alert what a site does about it; null where that was refused. */
-export async function acknowledge(alert: Alert, site: string, word: string, reason: string): Promise<unknown> {
-  const { provider, zone, alert_id, revision } = alert;
-  const at = new Date(gridNow()).toISOString();
-  const said = { zone, provider, alert_id, revision, state: word, actor: state().me?.subject ?? "", reason_code: "operator", reason, at };
-  const heard = await done((token) => say(state().me?.gateway ?? "", token, site, { t: "acknowledge", body: said }).then(() => true));
-  if (heard) watchAgain();
-  return heard;
-}
-
-/** Issues an alert at the ingest door, or ends it now; null where that was refused. */
-export async function pushAlert(alert: Alert, isOver: boolean): Promise<unknown> {
-  const { revision: _, provider: __, ...said } = alert as unknown as Record<string, unknown>;
-  const now = new Date(gridNow()).toISOString();
-  const starts = String(said.starts_at);
-  const end = isOver ? { starts_at: Date.parse(starts) < gridNow() ? starts : now, ends_at: now } : {};
-  const body = Object.fromEntries(Object.entries({ ...said, ...end }).filter(([, value]) => value != null));
-  const pushed = await act(`${state().me?.ingest ?? ""}/v1/signals/alerts`, body);
-  if (pushed && !isOver) alerted(alert);
-  return pushed;
-}
-
-/** Goes to what has this id, or lists a month's orders. */
-export async function find(month: string, id: string, timezone: string): Promise<void> {
-  const page = await done((token) => (id ? pageOf(id, token) : findMonth(month, timezone, token)));
-  if (typeof page === "string") location.hash = page;
-}
-
-async function done(work: (token: string) => Promise<unknown>): Promise<unknown> {
-  const { token } = state();
-  if (!token) return null;
-  change({ busy: true, problem: [] });
-  try {
-    const answer = await work(token);
-    change({ busy: false });
-    return answer;
-  } catch (fault) {
-    if (fault instanceof Refused && fault.status === 401) signOut(fault.sentences.join(" "));
-    else change({ busy: false, problem: said(fault) });
-    return null;
   }
 }
 

@@ -2,6 +2,8 @@
 
 import type { AlertSites, AlertView, Book, Contact, Curve, FeedView, Me, OfferView, OrderView, RequestView, SettlementView } from "./answers";
 
+import type { SignInAt } from "./oidc";
+
 export type Link = "connecting" | "catching up" | "live" | "broken";
 
 export interface Confirm {
@@ -28,6 +30,8 @@ export interface State {
   me: Me | null;
   /** Why somebody isn't signed in (any more). */
   refused: string;
+  /** Where people sign in, if not by a token that they paste. */
+  signInAt: SignInAt | null;
   link: Link;
   /** Grid time at which the live stream was last known to be whole. */
   wholeAt: number;
@@ -61,6 +65,7 @@ const EMPTY: State = {
   token: null,
   me: null,
   refused: "",
+  signInAt: null,
   link: "connecting",
   wholeAt: 0,
   notice: "",
@@ -103,7 +108,7 @@ export function change(changes: Partial<State>): void {
 
 /** Everything that belongs to whoever was signed in is forgotten. */
 export function forget(refused = ""): void {
-  change({ ...EMPTY, now: Date.now(), route: current.route, refused });
+  change({ ...EMPTY, now: Date.now(), route: current.route, signInAt: current.signInAt, refused });
 }
 
 export function whenChanged(drawing: (state: State) => void): void {

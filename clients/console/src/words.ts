@@ -1,4 +1,4 @@
-// How figures, times and other people's texts are written. Pure: nothing here looks at a clock or the page.
+// How figures, times and other people's texts are written. Nothing here looks at a clock or the page.
 
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
@@ -37,7 +37,21 @@ export function price(perMwh: string | null | undefined, currency: string): stri
 
 const forms = new Map<string, Intl.DateTimeFormat>();
 
+/** What was written before: the same moments are shown again each second. */
+const written = new Map<string, Record<string, string>>();
+const MOST_WRITTEN = 8192;
+
 function parts(iso: string | number, timezone: string): Record<string, string> {
+  const key = `${timezone}|${iso}`;
+  const known = written.get(key);
+  if (known) return known;
+  if (written.size >= MOST_WRITTEN) written.clear();
+  const made = split(iso, timezone);
+  written.set(key, made);
+  return made;
+}
+
+function split(iso: string | number, timezone: string): Record<string, string> {
   let form = forms.get(timezone);
   if (!form) {
     form = new Intl.DateTimeFormat("en-GB", {

@@ -27,7 +27,19 @@ MAX_TOKEN = 8 * 1024
 """Characters a token may have: cost before authentication is bounded."""
 REASONS = frozenset(
     {
-        *("audience", "duplicate", "early", "encoding", "expired", "header", "identity", "issuer", "json", "key"),
+        *(
+            "audience",
+            "client",
+            "duplicate",
+            "early",
+            "encoding",
+            "expired",
+            "header",
+            "identity",
+            "issuer",
+            "json",
+            "key",
+        ),
         *("life", "malformed", "revoked", "scope", "segments", "signature", "size", "subject", "time", "token"),
     }
 )
@@ -71,6 +83,8 @@ class TokenRules:
     role_claim: str = ROLE_CLAIM
     organisation_claim: str = "org"
     scope_claim: str = SCOPE_CLAIM
+    clients: frozenset[str] = frozenset()
+    """Whose tokens are taken, by `azp` (OpenID Connect) or else `client_id` (RFC 9068); empty: any client's."""
 
 
 class Verifier:
@@ -187,6 +201,8 @@ def _principal(
         raise Unauthorized("issuer")
     if audiences != audience and audience not in _texts(audiences):
         raise Unauthorized("audience")
+    if rules.clients and claims.get("azp", claims.get("client_id")) not in rules.clients:
+        raise Unauthorized("client")
     subject, role, organisation = claims.get("sub"), _role(claims, rules), claims.get(rules.organisation_claim)
     if not isinstance(subject, str) or not 1 <= len(subject) <= 128 or not subject.isprintable():
         raise Unauthorized("subject")

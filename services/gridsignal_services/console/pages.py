@@ -1,7 +1,7 @@
 """The console's files, with a policy for what a browser may do with them, and the exchange of one-time links.
 
-Everything comes from the wheel. The page may speak to the three doors and to nobody else; it holds no script and no
-style within its text, and no other page may frame it.
+Everything comes from the wheel. The page may speak to the three doors, to the issuer where people sign in, and to
+nobody else; it holds no script and no style within its text, and no other page may frame it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import gzip
 import hashlib
 from collections.abc import Callable, Mapping
 from importlib.resources import files
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
@@ -43,6 +44,29 @@ class SignIn(Shape):
     code: str
 
 
+class SignInAt(Shape):
+    """Where people sign in with OpenID Connect; all null where they paste a token."""
+
+    issuer: str | None
+    client_id: str | None
+    scope: str | None
+
+    @classmethod
+    def of(cls, settings: ServerSettings) -> SignInAt:
+        """As the settings say."""
+        if settings.console_client is None:
+            return cls(issuer=None, client_id=None, scope=None)
+        return cls(issuer=settings.issuer, client_id=settings.console_client, scope=settings.console_scope)
+
+    @property
+    def origin(self) -> str | None:
+        """Where the page exchanges a code for a token."""
+        if self.issuer is None:
+            return None
+        parts = urlsplit(self.issuer)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
 class Console:
     """The console of one door; it is there once its gateway's address is known."""
 
@@ -50,6 +74,7 @@ class Console:
         self.gateway, self.ingest = settings.console_gateway, settings.console_ingest
         """Where browsers reach the gateway, such as wss://grid.example:8081, and the ingest door."""
         self.links = Links(now_s)
+        self._sign_in = SignInAt.of(settings)
 
     def add_to(self, app: FastAPI) -> None:
         """Adds /console and what lies below it."""
@@ -58,6 +83,10 @@ class Console:
         @app.get(PATH, include_in_schema=False)
         async def page(request: Request) -> Response:
             return self._answer(request, served["index.html"])
+
+        @app.get(PATH + "/sign-in", include_in_schema=False)
+        async def where() -> SignInAt:
+            return self._sign_in
 
         @app.get(PATH + "/{name}", include_in_schema=False)
         async def one(request: Request, name: str) -> Response:
@@ -81,7 +110,7 @@ class Console:
             )
         headers = {
             **_ALWAYS,
-            "Content-Security-Policy": policy(self.gateway, self.ingest),
+            "Content-Security-Policy": policy(self.gateway, self.ingest, self._sign_in.origin),
             "ETag": file.tag,
             "Vary": "Accept-Encoding",
         }
@@ -105,14 +134,14 @@ class _File:
         return cls(files(__package__).joinpath("served", name).read_bytes(), SERVED[name])
 
 
-def policy(gateway: str, ingest: str | None = None) -> str:
+def policy(gateway: str, *others: str | None) -> str:
     """The Content-Security-Policy (W3C, level 3) of the page: nothing from elsewhere, nothing within its text."""
     rules: Mapping[str, str] = {
         "default-src": "'none'",
         "script-src": "'self'",
         "style-src": "'self'",
         "img-src": "'self'",
-        "connect-src": " ".join(filter(None, ("'self'", gateway, ingest))),
+        "connect-src": " ".join(filter(None, ("'self'", gateway, *others))),
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

@@ -73,6 +73,22 @@ def test_how_far_the_issuers_clock_may_be_ahead_is_a_setting(ahead_s: int, why: 
     assert _why(verifier, signed(claims(iat=NOW_S + ahead_s))) == why
 
 
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ({"azp": "console"}, ""),
+        ({"client_id": "console"}, ""),
+        ({"azp": "console", "client_id": "other"}, ""),
+        ({"azp": "other", "client_id": "console"}, "client"),
+        ({}, "client"),
+    ],
+)
+def test_whose_tokens_are_taken_is_a_setting(named: dict[str, str], why: str) -> None:
+    verifier = Verifier(LOCAL.jwks, ISSUER, AUDIENCE, TokenRules(clients=frozenset({"console"})))
+    assert _why(verifier, signed(claims(**named))) == why
+    assert _why(VERIFIER, signed(claims(**named))) == ""
+
+
 def _why(verifier: Verifier, token: str) -> str:
     try:
         verifier.verify(token, NOW)

@@ -1,7 +1,7 @@
 // Alerts: what is in force, who has it, who has done it and whose meters show it; and who is out of reach.
 
 import type { Alert, AlertSites, AlertView, Contact, SiteAlert } from "../answers";
-import { acknowledge, pushAlert } from "../session";
+import { acknowledge, pushAlert } from "../acting";
 import { change, mayPush } from "../state";
 import type { State } from "../state";
 import { mw, state as word, visible } from "../words";

@@ -1,6 +1,6 @@
 // What was: orders of a month with their money, or whatever has an id.
 
-import { find } from "../session";
+import { find } from "../acting";
 import type { State } from "../state";
 import { day, money, mw, mwh, visible, way } from "../words";
 import { Problem } from "./app";

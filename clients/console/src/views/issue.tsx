@@ -1,7 +1,7 @@
 // A new alert, or a drill.
 
 import type { Alert } from "../answers";
-import { pushAlert } from "../session";
+import { pushAlert } from "../acting";
 import { change, mayPush } from "../state";
 import type { State } from "../state";
 import { span, time } from "../words";

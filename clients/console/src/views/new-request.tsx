@@ -1,7 +1,8 @@
 // A new request, or the next revision of one: seven things are needed, the rest has the door's defaults.
 
 import type { Request, RequestView } from "../answers";
-import { act, refresh } from "../session";
+import { act } from "../acting";
+import { refresh } from "../session";
 import { change, zoneTime } from "../state";
 import type { State } from "../state";
 import { fromLocal, money, mw, mwh, state as word, time, toLocal, utc, visible, way } from "../words";

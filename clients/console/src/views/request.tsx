@@ -2,7 +2,8 @@
 
 import type { Book, OfferLine, OptionLine, OrderView, Request } from "../answers";
 import { MeritOrder } from "../charts";
-import { act, refresh } from "../session";
+import { act } from "../acting";
+import { refresh } from "../session";
 import { change, isLive, isOpen, mayAct, zoneTime } from "../state";
 import type { Confirm, State } from "../state";
 import { money, mw, mwh, price, state as word, time, visible, way } from "../words";

@@ -1,6 +1,6 @@
 // Who looks? A token is kept by this tab alone, and goes nowhere but to the doors.
 
-import { signIn } from "../session";
+import { signIn, signInThere } from "../session";
 import type { State } from "../state";
 import { Problem } from "./app";
 
@@ -10,9 +10,18 @@ export function SignIn({ state }: { state: State }) {
     const form = new FormData(event.target as HTMLFormElement);
     void signIn(String(form.get("token") ?? "").trim());
   };
+  const at = state.signInAt;
   return (
     <main class="sign-in">
       <h1>gridsignal console</h1>
+      {at?.issuer && (
+        <>
+          <button type="button" disabled={state.busy} onClick={() => void signInThere(at)}>
+            Sign in at {new URL(at.issuer).host}
+          </button>
+          <p class="quiet">Or with a token:</p>
+        </>
+      )}
       <form onSubmit={submit} autocomplete="off">
         <label for="token">Token of your organisation</label>
         <textarea id="token" name="token" rows={5} required spellcheck={false} autocomplete="off" aria-describedby="about-token" />

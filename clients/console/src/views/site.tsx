@@ -1,5 +1,6 @@
 // The data center: price and carbon of its zones, its orders and what they are worth, its offers and why they lost.
 
+import { useMemo } from "preact/hooks";
 import type { Curve, Point } from "../answers";
 import { Legend, Steps } from "../charts";
 import type { Series } from "../charts";
@@ -118,8 +119,9 @@ function present(curve: Series, now: number): number | undefined {
 }
 
 function Zone({ state, zone, timezone, currency }: { state: State; zone: string; timezone: string; currency: string }) {
-  const prices = series(state.prices[zone] ?? [], (curve) => `${word(String(curve.product))}, ${curve.provider}`, (point) => point.price_per_mwh);
-  const carbon = series(state.carbon[zone] ?? [], (curve) => `${word(String(curve.accounting))}, ${curve.provider}`, (point) => point.grams_per_kwh);
+  const [priced, footprint] = [state.prices[zone], state.carbon[zone]];
+  const prices = useMemo(() => series(priced ?? [], (curve) => `${word(String(curve.product))}, ${curve.provider}`, (point) => point.price_per_mwh), [priced]);
+  const carbon = useMemo(() => series(footprint ?? [], (curve) => `${word(String(curve.accounting))}, ${curve.provider}`, (point) => point.grams_per_kwh), [footprint]);
   return (
     <>
       <Chart title={`Price in ${zone}`} series={prices} unit={`${currency}/MWh`} timezone={timezone} now={state.now} said={(value) => price(String(value), currency)} />

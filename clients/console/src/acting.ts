@@ -1,0 +1,57 @@
+// What is done on behalf of who is signed in: asked at the doors, told to the gateway, looked up.
+
+import type { Alert } from "./answers";
+import { gridNow } from "./clock";
+import { Refused, ask, say } from "./doors";
+import { findMonth, pageOf } from "./past";
+import { said, signOut, watchAgain } from "./session";
+import { change, state } from "./state";
+import { alerted } from "./watching";
+
+/** Asks for something to be done; what was refused is said, and null is returned for what was not done. */
+export async function act(path: string, body: unknown, { method = "POST", headers = {} }: { method?: string; headers?: Record<string, string> } = {}): Promise<unknown> {
+  return done((token) => ask<unknown>(path, token, { method, body, headers }));
+}
+
+/** Says of an alert what a site does about it; null where that was refused. */
+export async function acknowledge(alert: Alert, site: string, word: string, reason: string): Promise<unknown> {
+  const { provider, zone, alert_id, revision } = alert;
+  const at = new Date(gridNow()).toISOString();
+  const said = { zone, provider, alert_id, revision, state: word, actor: state().me?.subject ?? "", reason_code: "operator", reason, at };
+  const heard = await done((token) => say(state().me?.gateway ?? "", token, site, { t: "acknowledge", body: said }).then(() => true));
+  if (heard) watchAgain();
+  return heard;
+}
+
+/** Issues an alert at the ingest door, or ends it now; null where that was refused. */
+export async function pushAlert(alert: Alert, isOver: boolean): Promise<unknown> {
+  const { revision: _, provider: __, ...said } = alert as unknown as Record<string, unknown>;
+  const now = new Date(gridNow()).toISOString();
+  const starts = String(said.starts_at);
+  const end = isOver ? { starts_at: Date.parse(starts) < gridNow() ? starts : now, ends_at: now } : {};
+  const body = Object.fromEntries(Object.entries({ ...said, ...end }).filter(([, value]) => value != null));
+  const pushed = await act(`${state().me?.ingest ?? ""}/v1/signals/alerts`, body);
+  if (pushed && !isOver) alerted(alert);
+  return pushed;
+}
+
+/** Goes to what has this id, or lists a month's orders. */
+export async function find(month: string, id: string, timezone: string): Promise<void> {
+  const page = await done((token) => (id ? pageOf(id, token) : findMonth(month, timezone, token)));
+  if (typeof page === "string") location.hash = page;
+}
+
+async function done(work: (token: string) => Promise<unknown>): Promise<unknown> {
+  const { token } = state();
+  if (!token) return null;
+  change({ busy: true, problem: [] });
+  try {
+    const answer = await work(token);
+    change({ busy: false });
+    return answer;
+  } catch (fault) {
+    if (fault instanceof Refused && fault.status === 401) signOut(fault.sentences.join(" "));
+    else change({ busy: false, problem: said(fault) });
+    return null;
+  }
+}
