@@ -7,6 +7,7 @@ from pathlib import Path
 from gridsignal_schemas.messages import DispatchOrder, DispatchRequest
 from gridsignal_schemas.values import MW
 from gridsignal_services.registry import FailsafeEntry
+from tests.browser import Page
 from tests.builders import utc
 from tests.journey.conftest import World, hear
 from tests.journey.looking import has_no_barrier, looking
@@ -18,6 +19,18 @@ def with_a_failsafe(world: World, site: str) -> None:
     registry = world.stack.registry
     sites = registry.sites | {site: registry.sites[site].model_copy(update={"failsafe": failsafe})}
     world.stack.dispatch.entitle(registry.model_copy(update={"sites": sites}))
+
+
+async def is_fit_for_paper(page: Page) -> None:
+    """On A4 nothing is cut off, nothing scrolls, and there is nothing to press."""
+    await page.look(703, 1032, dark=True)
+    await page.call("Emulation.setEmulatedMedia", media="print")
+    assert await page.js("document.documentElement.scrollWidth") <= 703
+    shown = "[...document.querySelectorAll('button, nav, form')].filter((each) => each.checkVisibility()).length"
+    assert await page.js(shown) == 0
+    assert await page.js("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    await page.call("Emulation.setEmulatedMedia", media="")
+    await page.look(1280, 900)
 
 
 async def test_an_alert_is_issued_in_the_page_answered_by_a_data_center_and_ended(tmp_path: Path) -> None:
@@ -38,7 +51,7 @@ async def test_an_alert_is_issued_in_the_page_answered_by_a_data_center_and_ende
         await operator.press("Look it over …")
         await operator.says("Alert every site in DE-LU?", "asked to shed load. It is real.", "within a minute")
         await operator.press("Issue the alert")
-        await operator.says("grid emergency in DE-LU, shed", "fra-1", "◌ not so far", "muc-1")
+        await operator.says("Grid emergency in DE-LU, shed", "fra-1", "◌ not so far", "muc-1")
         await has_no_barrier(operator)
 
         await site.says("grid emergency in DE-LU, shed", "A line is lost.", "✕ You have not answered for fra-1")
@@ -90,6 +103,30 @@ async def test_a_drill_is_marked_as_one_wherever_it_is_shown_and_who_may_not_pus
         assert page.faults == []
 
 
+async def is_found_by_month_and_by_id(page: Page, request_id: str, order_id: str) -> None:
+    await page.press("Find an order")
+    await page.says("Of a month")
+    await has_no_barrier(page)
+    await page.fill("month", "2024-04")
+    await page.press("Find")
+    await page.says("There was no order in 2024-04.")
+    await page.fill("month", "2024-05")
+    await page.press("Find")
+    await page.says("1 order in 2024-05.", "fra-1")
+    await has_no_barrier(page)
+    await page.press(order_id[:8])
+    await page.says("Who did what", "the line is back soon", "operator:tso-north", "participant:acme-ai")
+    await has_no_barrier(page)
+    await is_fit_for_paper(page)
+    await page.press("Find an order")
+    await page.fill("id", "nothing")
+    await page.press("Find")
+    await page.says("expected the id of an order or a request")
+    await page.fill("id", request_id)
+    await page.press("Find")
+    await page.says("The book in merit order", "fra-1")
+
+
 async def test_a_request_is_amended_an_order_s_end_is_moved_and_it_is_found_by_its_month_and_its_id(
     tmp_path: Path,
 ) -> None:
@@ -126,24 +163,5 @@ async def test_a_request_is_amended_an_order_s_end_is_moved_and_it_is_found_by_i
         await page.says("20:00 \u2013 20:30 +02:00")
         await world.reach(utc("20:00"))
 
-        await page.press("Find an order")
-        await page.says("Of a month")
-        await has_no_barrier(page)
-        await page.fill("month", "2024-04")
-        await page.press("Find")
-        await page.says("There was no order in 2024-04.")
-        await page.fill("month", "2024-05")
-        await page.press("Find")
-        await page.says("1 order in 2024-05.", "fra-1")
-        await has_no_barrier(page)
-        await page.press(order.order_id[:8])
-        await page.says("Who did what", "the line is back soon", "operator:tso-north", "participant:acme-ai")
-        await has_no_barrier(page)
-        await page.press("Find an order")
-        await page.fill("id", "nothing")
-        await page.press("Find")
-        await page.says("expected the id of an order or a request")
-        await page.fill("id", request_id)
-        await page.press("Find")
-        await page.says("The book in merit order", "fra-1")
+        await is_found_by_month_and_by_id(page, request_id, order.order_id)
         assert page.faults == []

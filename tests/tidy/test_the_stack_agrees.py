@@ -13,6 +13,7 @@ from deploy.lock import SERVED, wanted
 from gridsignal.__main__ import COMMANDS
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.gateway.settings import GatewaySettings
+from gridsignal_services.ingest.limits import IngestLimits
 from gridsignal_services.settings import SECRETS, ServerSettings
 from tests.tidy.sources import ROOT, assert_none, files
 
@@ -35,6 +36,7 @@ def test_every_variable_of_the_doors_is_a_setting() -> None:
     known = {f"GRIDSIGNAL_{name.upper()}" for name in ServerSettings.__dataclass_fields__}
     known |= {f"GRIDSIGNAL_{name.upper()}_FILE" for name in SECRETS}
     known |= {f"GRIDSIGNAL_GATEWAY_{name.upper()}" for name in GatewaySettings.__dataclass_fields__}
+    known |= {f"GRIDSIGNAL_INGEST_{name.upper()}" for name in IngestLimits.__dataclass_fields__}
     assert_none(sorted(set(VARIABLE.findall(COMPOSE)) - known))
 
 

@@ -36,12 +36,12 @@ def test_an_address_that_could_widen_the_policy_is_refused_at_the_start(address:
     with pytest.raises(ConfigError, match="console_gateway"):
         ServerSettings(console_gateway=address)
     with pytest.raises(ConfigError, match="console_ingest"):
-        ServerSettings(console_ingest=address.replace("wss:", "ftp:"))
+        ServerSettings(console_ingest=f"{address} *")
 
 
 @pytest.mark.parametrize("issuer", ["http://login.example", "https://login.example; script-src *", "gridsignal-local"])
 def test_an_issuer_where_people_are_to_sign_in_is_a_url_that_nobody_on_the_way_can_change(issuer: str) -> None:
-    keys = {"jwks_url": "https://login.example/jwks"}
+    keys = "https://login.example/jwks"
     with pytest.raises(ConfigError, match="console_client"):
-        ServerSettings(issuer=issuer, console_client="console", **keys)  # type: ignore[arg-type]
-    ServerSettings(issuer="https://login.example/realms/grid", console_client="console", **keys)  # type: ignore[arg-type]
+        ServerSettings(issuer=issuer, console_client="console", jwks_url=keys)
+    ServerSettings(issuer="https://login.example/realms/grid", console_client="console", jwks_url=keys)

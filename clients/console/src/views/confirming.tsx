@@ -22,7 +22,7 @@ export function Confirming({ state }: { state: State }) {
     void confirm?.run(told("reason"), at);
   };
   return (
-    <dialog ref={dialog} aria-labelledby="confirm-title" onClose={dismiss}>
+    <dialog ref={dialog} aria-labelledby="confirm-title" onCancel={dismiss}>
       {confirm && (
         <form onSubmit={submit}>
           <h2 id="confirm-title">{confirm.title}</h2>

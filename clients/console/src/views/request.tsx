@@ -239,8 +239,9 @@ function moveEnd({ order, extendable_until, currency, accepted_w }: OrderView, t
   });
 }
 
-function OrderLines({ state, orders, mayAct: may }: { state: State; orders: OrderView[]; mayAct: boolean }) {
+function OrderLines({ state, orders, mayAct }: { state: State; orders: OrderView[]; mayAct: boolean }) {
   const { me, now, settlements } = state;
+  const may = mayAct && orders.some(isLive);
   return (
     <>
       <Table label="Orders of this request" head={["Site", "State", "MW", "When", "Price", "Ordered", "Delivered", "Amount", "Settled", ...(may ? ["Act"] : [])]}>
