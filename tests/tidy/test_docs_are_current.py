@@ -116,3 +116,9 @@ def test_every_page_is_in_the_contents_of_the_site() -> None:
         re.findall(r"^\.\./([\w-]+)$", (ROOT / "docs" / "site" / "index.md").read_text("utf-8"), re.MULTILINE)
     )
     assert_none(sorted({path.stem for path in (ROOT / "docs").glob("*.md")} - contents))
+
+
+def test_decisions_are_numbered_one_by_one() -> None:
+    heads = {path.name[:4]: path.read_text("utf-8").partition(".")[0] for path in (ROOT / "docs" / "adr").glob("0*.md")}
+    assert len(heads) == len(list((ROOT / "docs" / "adr").glob("0*.md")))
+    assert heads == {f"{number:04}": f"# {number}" for number in range(1, len(heads) + 1)}

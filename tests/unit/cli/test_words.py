@@ -58,7 +58,8 @@ def named(parser: argparse.ArgumentParser) -> set[str]:
 
 def test_every_command_that_sends_something_has_words_for_it() -> None:
     actions = {name for name in commands() if " " in name}
-    assert {name for name in actions if name.split()[-1] in SEND or name.startswith("respond ")} == set(SENT)
+    sends = {name for name in actions if name.split()[-1] in SEND or name.startswith("respond ")}
+    assert sends - {"agent release"} == set(SENT)  # the agent's jobs are its cluster's
 
 
 @pytest.mark.parametrize("command", SENT)
