@@ -29,6 +29,8 @@ from gridsignal_schemas.values import rfc3339
 MOST_AT_ONCE = 500
 _MOST_BYTES = 64 * 1024 * 1024
 _WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+_STOPS_S = 3.0
+"""Slurm stops the processes of a suspended job up to two seconds later: a resume before that is overtaken by it."""
 _BATCHES = 4
 """Held jobs are let go of by a quarter of them at a look, so that they don't all start at once."""
 _DO: Mapping[Way, Sequence[str]] = {
@@ -166,7 +168,9 @@ class SlurmActuator:
             case Way.STOP:
                 return await self._tell(("scancel", "-s", "CONT", "-f"), runs)
             case Way.SUSPEND:  # one that Slurm takes to be running is suspended again: it may have forgotten
-                await self._tell(_DO[way], [job.job_id for job in jobs if job.state == "RUNNING"])
+                if again := [job.job_id for job in jobs if job.state == "RUNNING"]:
+                    await self._tell(_DO[way], again)
+                    await asyncio.sleep(_STOPS_S)
                 return await self._tell(("scontrol", "resume"), runs)
 
     async def _note(self, notes: Iterable[tuple[SlurmJob, str, int]]) -> bool:
