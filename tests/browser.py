@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import itertools
 import json
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
@@ -54,11 +56,13 @@ def axe_source() -> str:
 def from_npm(name: str) -> Path:
     """A file of a package that npm brings once, at the version of the lock file; without npm the test is skipped."""
     found = CONSOLE / "node_modules" / name
-    if not found.exists():
-        if shutil.which("npm") is None:
-            pytest.skip("needs npm")
-        install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-        subprocess.run(install, cwd=CONSOLE, check=True, timeout=LONG_S)
+    with Path(tempfile.gettempdir(), "gridsignal-npm.lock").open("w") as lock:  # npm begins by taking all away
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not found.exists():
+            if shutil.which("npm") is None:
+                pytest.skip("needs npm")
+            install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefer-offline"]
+            subprocess.run(install, cwd=CONSOLE, check=True, timeout=3 * LONG_S)
     return found
 
 
@@ -220,7 +224,13 @@ async def browser(profile: Path) -> AsyncIterator[Browser]:
             while not (line := await process.stderr.readline()).startswith(_LISTENS):
                 assert line, "Chromium ended"
         tasks.append(asyncio.create_task(process.stderr.read()))
-        async with connect(line.removeprefix(_LISTENS).decode().strip(), max_size=None, proxy=None) as socket:
+        async with connect(
+            line.removeprefix(_LISTENS).decode().strip(),
+            max_size=None,
+            proxy=None,
+            open_timeout=SOON_S,
+            ping_interval=None,
+        ) as socket:
             made = Browser(socket)
             tasks.append(asyncio.create_task(made.listen()))
             yield made

@@ -33,7 +33,7 @@ pue = [{{ load = 1.0, pue = 1.0 }}]
 [plan]
 jobs = {{ kind = "file", file = "{home}/jobs.toml" }}
 hours = 12
-seconds = 2
+seconds = 60
 margin_per_mwh = 5
 [offers]
 price_per_mwh = "1"

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from docs import boards
 from gridsignal_services.embedded import Stack
+from tests.patience import SOON_S
 
 ROOT = Path(__file__).parents[2]
 RULES = (ROOT / "deploy" / "prometheus" / "rules.yml").read_text("utf-8")
@@ -39,7 +40,7 @@ def labels_of(registries: list[CollectorRegistry]) -> dict[str, set[str]]:
 
 
 async def test_every_query_names_metrics_and_labels_that_the_doors_export(stack: Stack) -> None:
-    async with httpx2.AsyncClient() as asking:
+    async with httpx2.AsyncClient(timeout=SOON_S) as asking:
         page = (await asking.get(f"{stack.ops.url}/metrics")).text
     families = {family.name: family.type for family in text_string_to_metric_families(page)}
     labels = labels_of(stack.ops._counted)

@@ -78,7 +78,10 @@ NO_PERIODS = {
 
 async def test_both_refuse_a_period_that_is_none_alike(where: dict[str, Any]) -> None:
     headers = {"Authorization": f"Bearer {where['token']}"}
-    async with asyncio.timeout(SOON_S), httpx2.AsyncClient(base_url=where["api"], headers=headers) as http:
+    async with (
+        asyncio.timeout(SOON_S),
+        httpx2.AsyncClient(base_url=where["api"], headers=headers, timeout=SOON_S) as http,
+    ):
         for asked, code in NO_PERIODS.items():
             for what in ("baselines", "readings"):
                 refused = await http.get(f"/v1/{what}?site=fra-1&{asked}")

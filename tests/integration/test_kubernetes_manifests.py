@@ -36,7 +36,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Manifest]]
         pytest.skip("needs Go 1.26 or newer, for kustomize")
     program = tmp_path_factory.mktemp("kustomize") / "kustomize"
     source, environment = ROOT / "tests" / "services" / "kustomize", os.environ | {"CGO_ENABLED": "0"}
-    subprocess.run([go, "build", "-o", str(program), "."], cwd=source, env=environment, check=True, timeout=600)
+    subprocess.run(
+        [go, "build", "-buildvcs=false", "-o", str(program), "."], cwd=source, env=environment, check=True, timeout=600
+    )
     found = {}
     for name in OVERLAYS:
         text = subprocess.check_output([program, MANIFESTS / "overlays" / name], timeout=60)

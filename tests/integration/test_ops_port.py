@@ -50,7 +50,7 @@ async def said(ops: OpsServer, text: bytes) -> bytes:
 @pytest.mark.parametrize("door", ["gateway", "dispatch", "feeds"])
 async def test_a_public_port_tells_a_word_and_a_status_and_counts_nothing_in_public(stack: Stack, door: str) -> None:
     host, port = getattr(stack, door).address
-    async with httpx2.AsyncClient(base_url=f"http://{host}:{port}") as anybody:
+    async with httpx2.AsyncClient(base_url=f"http://{host}:{port}", timeout=SOON_S) as anybody:
         pages = {path: await anybody.get(path) for path in ("/healthz", "/readyz", "/metrics")}
     assert [(page.status_code, page.text) for page in pages.values()][:2] == [(200, "ok\n"), (200, "ready\n")]
     assert pages["/metrics"].status_code == 404
@@ -58,7 +58,7 @@ async def test_a_public_port_tells_a_word_and_a_status_and_counts_nothing_in_pub
 
 
 async def test_the_operations_port_shows_all_doors_of_the_process(stack: Stack) -> None:
-    async with httpx2.AsyncClient(base_url=stack.ops.url) as ours:
+    async with httpx2.AsyncClient(base_url=stack.ops.url, timeout=SOON_S) as ours:
         counted, state = (await ours.get("/metrics")).text, (await ours.get("/healthz")).json()
         assert (await ours.get("/readyz")).text == "ready\n"
     for name in ("gridsignal_gateway_connections", "gridsignal_dispatch_answers", "gridsignal_feed_", "process_"):
@@ -76,7 +76,7 @@ async def test_a_door_that_is_no_use_is_named_with_its_reason() -> None:
     ill.set_ready(False, "draining")
     async with (
         serving(ServerSettings(), a_door("well", well), a_door("ill", ill)) as ops,
-        httpx2.AsyncClient(base_url=ops.url) as ours,
+        httpx2.AsyncClient(base_url=ops.url, timeout=SOON_S) as ours,
     ):
         health, ready = await ours.get("/healthz"), await ours.get("/readyz")
     assert (health.status_code, ready.status_code) == (200, 503)
@@ -90,7 +90,7 @@ async def test_a_door_that_is_not_ready_names_the_stream_and_the_partition() -> 
     headway = Headway("tests", "prices", 2, now_s=float)
     headway.begin({0: 0, 1: 3}, {0: 4, 1: 3})
     door = Watched("one", Health(), CollectorRegistry(), followed=[headway])
-    async with serving(ServerSettings(), door) as ops, httpx2.AsyncClient(base_url=ops.url) as ours:
+    async with serving(ServerSettings(), door) as ops, httpx2.AsyncClient(base_url=ops.url, timeout=SOON_S) as ours:
         assert (await ours.get("/healthz")).json()["one"]["reason"] == "starting; prices 0: filling"
         headway.move({0: 4, 1: 3})
         assert (await ours.get("/healthz")).json()["one"]["reason"] == "starting"
@@ -100,7 +100,7 @@ async def test_a_door_that_is_not_ready_names_the_stream_and_the_partition() -> 
 async def test_with_a_token_only_who_carries_it_reads(given: dict[str, str]) -> None:
     async with (
         serving(ServerSettings(ops_token="right"), a_door("one", Health())) as ops,
-        httpx2.AsyncClient(base_url=ops.url) as ours,
+        httpx2.AsyncClient(base_url=ops.url, timeout=SOON_S) as ours,
     ):
         for path in ("/metrics", "/healthz", "/readyz", "/nothing"):
             refused = await ours.get(path, headers=given)
@@ -111,7 +111,7 @@ async def test_with_a_token_only_who_carries_it_reads(given: dict[str, str]) -> 
 
 async def test_other_paths_and_methods_are_refused_and_head_has_no_body() -> None:
     async with serving(ServerSettings(), a_door("one", Health())) as ops:
-        async with httpx2.AsyncClient(base_url=ops.url) as ours:
+        async with httpx2.AsyncClient(base_url=ops.url, timeout=SOON_S) as ours:
             assert (await ours.get("/v1/orders")).status_code == 404
             refused = await ours.post("/metrics")
         assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
@@ -138,7 +138,10 @@ async def test_who_asks_and_is_gone_before_the_answer_ends_nothing() -> None:
 
 
 async def test_lines_that_could_not_be_written_are_counted() -> None:
-    async with serving(ServerSettings(), a_door("one", Health())) as ops, httpx2.AsyncClient(base_url=ops.url) as ours:
+    async with (
+        serving(ServerSettings(), a_door("one", Health())) as ops,
+        httpx2.AsyncClient(base_url=ops.url, timeout=SOON_S) as ours,
+    ):
         assert "gridsignal_log_lines_dropped_total" in (await ours.get("/metrics")).text
 
 
@@ -155,7 +158,7 @@ async def test_more_connections_than_there_is_room_for_are_hung_up_on_and_room_c
         for _, writer in held:
             writer.close()
             await writer.wait_closed()
-        async with asyncio.timeout(SOON_S), httpx2.AsyncClient(base_url=ops.url) as ours:
+        async with asyncio.timeout(SOON_S), httpx2.AsyncClient(base_url=ops.url, timeout=SOON_S) as ours:
             while True:
                 try:
                     assert (await ours.get("/metrics")).status_code == 200
@@ -167,7 +170,7 @@ async def test_more_connections_than_there_is_room_for_are_hung_up_on_and_room_c
 async def test_it_listens_on_ipv6_too() -> None:
     async with serving(ServerSettings(ops_host="::1"), a_door("one", Health())) as ops:
         assert ops.url.startswith("http://[::1]:")
-        async with httpx2.AsyncClient(base_url=ops.url) as ours:
+        async with httpx2.AsyncClient(base_url=ops.url, timeout=SOON_S) as ours:
             assert (await ours.get("/metrics")).status_code == 200
 
 

@@ -132,12 +132,16 @@ class Story:
 
     async def is_followed(self) -> None:
         await self._reach("18:00")
+        await asyncio.to_thread(self._slurm.until, lambda: "HELD" in states(self._slurm)["next"])
+        self._agent.time(utc("18:00:05"))
         await self._said(self._long, "STARTED")
         await self._agent.metered(utc("18:00"), 5 * MW)
         assert states(self._slurm) == USUAL | {"a": "STOPPED", "b": "STOPPED", "next": "HELD"}
         await self._reach("18:01")
         await self._said(self._long, "SUSTAINING")
         await self._reach("18:15")
+        await asyncio.to_thread(self._slurm.until, lambda: states(self._slurm)["c"] == "HELD")
+        self._agent.time(utc("18:15:05"))  # its next look: Slurm takes its time to end a job that it requeues
         await self._said(self._short, "STARTED")
         await self._agent.metered(utc("18:15"), 2 * MW)
         await self._reach("18:16")

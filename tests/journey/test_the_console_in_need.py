@@ -25,7 +25,7 @@ async def is_fit_for_paper(page: Page) -> None:
     """On A4 nothing is cut off, nothing scrolls, and there is nothing to press."""
     await page.look(703, 1032, dark=True)
     await page.call("Emulation.setEmulatedMedia", media="print")
-    assert await page.js("document.documentElement.scrollWidth") <= 703
+    await page.until("document.documentElement.scrollWidth <= 703")
     shown = "[...document.querySelectorAll('button, nav, form')].filter((each) => each.checkVisibility()).length"
     assert await page.js(shown) == 0
     assert await page.js("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
@@ -97,7 +97,7 @@ async def test_a_drill_is_marked_as_one_wherever_it_is_shown_and_who_may_not_pus
         await page.press("Control room")
         await page.says("Action (drill) grid emergency in DE-LU, hold", "✕ Not acknowledged by")
         await world.reach(utc("12:20"))
-        await page.js("location.reload()")
+        await page.go(f"{world.stack.api_url}/console?again")
         await page.press("Alerts")
         await page.says("grid emergency in DE-LU, hold (drill)", "ended")
         assert page.faults == []

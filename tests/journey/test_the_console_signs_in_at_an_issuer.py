@@ -49,7 +49,7 @@ def signing_in(issuer: str, **more: Any) -> dict[str, Any]:
 async def test_who_signs_in_at_a_provider_comes_back_where_they_were_with_a_token_that_is_renewed(
     tmp_path: Path,
 ) -> None:
-    async with a_provider(life_s=8) as issuer, looking(tmp_path, **signing_in(issuer)) as (world, chromium):
+    async with a_provider(life_s=40) as issuer, looking(tmp_path, **signing_in(issuer)) as (world, chromium):
         page = await chromium.page(f"{world.stack.api_url}/console#/new")
         host = issuer.removeprefix("http://")
         await page.says(f"Sign in at {host}", "Or with a token:")

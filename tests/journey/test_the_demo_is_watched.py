@@ -22,7 +22,7 @@ async def test_the_day_is_looked_at_in_the_console_and_written_as_a_page(tmp_pat
     )
     assert played.stdout is not None, "it is piped"
     try:
-        async with asyncio.timeout(LONG_S):
+        async with asyncio.timeout(3 * LONG_S):
             said = (await played.stdout.readuntil(b"the page stays until Ctrl-C")).decode()
         links = dict(LINK.findall(said))
         async with browser(tmp_path / "profile") as chromium:

@@ -54,6 +54,8 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 MailProg=/bin/true
 KillWait=2
+MessageTimeout=60
+TCPTimeout=30
 NodeName=n1 CPUs={cpus} RealMemory=100000 NodeHostname=localhost NodeAddr=127.0.0.1 Port={node} State=UNKNOWN
 PartitionName=batch Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """

@@ -35,7 +35,7 @@ class Stage:
     async def status(self, token: str, path: str = "/v1/requests") -> int:
         """What the dispatch door answers to a read."""
         async with httpx2.AsyncClient(
-            base_url=self.stack.api_url, headers={"Authorization": f"Bearer {token}"}
+            base_url=self.stack.api_url, headers={"Authorization": f"Bearer {token}"}, timeout=SOON_S
         ) as http:
             return (await http.get(path)).status_code
 

@@ -58,7 +58,9 @@ async def test_a_removed_operator_is_refused_at_each_rest_door_and_comes_back_wi
     assert await stage.status(token) == 200
     stage.rewrite(without_the_operator)
     await stage.becomes(403, token)
-    async with httpx2.AsyncClient(base_url=stage.stack.feeds_url, headers={"Authorization": f"Bearer {push}"}) as http:
+    async with httpx2.AsyncClient(
+        base_url=stage.stack.feeds_url, headers={"Authorization": f"Bearer {push}"}, timeout=SOON_S
+    ) as http:
         assert (await http.post("/v1/signals/prices", json={})).status_code == 403
     stage.registry.write_text(before, "utf-8")
     await stage.becomes(200, token)
@@ -69,7 +71,10 @@ async def test_a_site_that_changes_hands_ends_the_sockets_of_both(stage: Stage) 
     assert await closed_with(stage, acme, lambda: stage.rewrite(sold)) == 4006
     volt = stage.stack.token("participant", "volt-colo")
     headers = {"Authorization": f"Bearer {volt}"}
-    async with asyncio.timeout(SOON_S), httpx2.AsyncClient(base_url=stage.stack.api_url, headers=headers) as http:
+    async with (
+        asyncio.timeout(SOON_S),
+        httpx2.AsyncClient(base_url=stage.stack.api_url, headers=headers, timeout=SOON_S) as http,
+    ):
         while "fra-1" not in (await http.get("/v1/sites")).text:
             pass  # the site's new registration is on its way onto the log
 
@@ -80,7 +85,7 @@ async def test_a_revoked_token_is_refused_at_once_and_its_socket_closed(stage: S
     entry = '[[revoked]]\norg = "acme-ai"\nsub = "alice"\n'
     assert await closed_with(stage, token, lambda: stage.revocations.write_text(entry, "utf-8")) == 4501
     assert (await stage.status(token), await stage.status(other)) == (401, 200)
-    async with httpx2.AsyncClient(base_url=stage.stack.ops.url) as ours:
+    async with httpx2.AsyncClient(base_url=stage.stack.ops.url, timeout=SOON_S) as ours:
         assert 'gridsignal_tokens_refused_total{reason="revoked"}' in (await ours.get("/metrics")).text
 
 
@@ -120,7 +125,7 @@ async def test_an_expired_token_is_called_expired_and_any_other_is_not(stage: St
 
     async def detail(text: str) -> str:
         headers = {"Authorization": f"Bearer {text}"}
-        async with httpx2.AsyncClient(base_url=stage.stack.api_url, headers=headers) as http:
+        async with httpx2.AsyncClient(base_url=stage.stack.api_url, headers=headers, timeout=SOON_S) as http:
             answer = await http.get("/v1/requests")
         assert answer.status_code == 401
         return str(answer.json()["detail"])

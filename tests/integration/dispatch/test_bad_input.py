@@ -10,6 +10,7 @@ import pytest
 
 from gridsignal_services.embedded import Stack
 from tests.integration.dispatch.conftest import Caller
+from tests.patience import SOON_S
 
 JSON = {"content-type": "application/json", "Idempotency-Key": "bad"}
 
@@ -99,7 +100,7 @@ async def test_nothing_of_it_reached_the_log(stack: Stack, operator: httpx2.Asyn
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer x", "Basic eDp5", "Bearer a.b.c"])
 async def test_who_has_no_token_gets_one_answer(stack: Stack, header: str | None) -> None:
     headers = {"Authorization": header} if header else {}
-    async with httpx2.AsyncClient(base_url=stack.api_url, headers=headers) as http:
+    async with httpx2.AsyncClient(base_url=stack.api_url, headers=headers, timeout=SOON_S) as http:
         answer = await http.get("/v1/requests")
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")

@@ -125,7 +125,9 @@ async def test_times_at_the_ends_of_the_calendar_are_refused(
 async def test_a_token_that_may_not_read_does_not_write_either(stack: Stack, body: dict[str, Any]) -> None:
     token = stack.issuer.mint("operator", "tso-north", "x", [DISPATCH_WRITE], 60, datetime.now(UTC))
     before = await stack.log.end_positions("dispatch")
-    async with httpx2.AsyncClient(base_url=stack.api_url, headers={"Authorization": f"Bearer {token}"}) as http:
+    async with httpx2.AsyncClient(
+        base_url=stack.api_url, headers={"Authorization": f"Bearer {token}"}, timeout=SOON_S
+    ) as http:
         answer = await ask(http, body)
     assert (answer.status_code, 'scope="signal:read"' in answer.headers["WWW-Authenticate"]) == (403, True)
     assert await stack.log.end_positions("dispatch") == before
@@ -133,7 +135,9 @@ async def test_a_token_that_may_not_read_does_not_write_either(stack: Stack, bod
 
 async def test_no_answer_repeats_a_token(stack: Stack) -> None:
     for header in (f"Bearer {CANARY}", f"Bearer {CANARY}.{CANARY}.{CANARY}", f"Basic {CANARY}"):
-        async with httpx2.AsyncClient(base_url=stack.api_url, headers={"Authorization": header}) as http:
+        async with httpx2.AsyncClient(
+            base_url=stack.api_url, headers={"Authorization": header}, timeout=SOON_S
+        ) as http:
             answer = await http.get("/v1/requests")
         assert answer.status_code == 401
         assert CANARY not in f"{answer.text}{dict(answer.headers)}"
@@ -146,7 +150,7 @@ async def test_other_paths_and_methods_are_problems_too(operator: httpx2.AsyncCl
 
 
 async def test_health_and_the_description_need_no_token(stack: Stack) -> None:
-    async with httpx2.AsyncClient(base_url=stack.api_url) as http:
+    async with httpx2.AsyncClient(base_url=stack.api_url, timeout=SOON_S) as http:
         assert (await http.get("/healthz")).status_code == 200
         assert (await http.get("/readyz")).text == "ready\n"
         described = (await http.get("/openapi.json")).json()
@@ -170,7 +174,7 @@ async def test_health_and_the_description_need_no_token(stack: Stack) -> None:
 
 
 async def test_the_documentation_needs_nothing_from_elsewhere(stack: Stack) -> None:
-    async with httpx2.AsyncClient(base_url=stack.api_url) as http:
+    async with httpx2.AsyncClient(base_url=stack.api_url, timeout=SOON_S) as http:
         page = await http.get("/docs")
         loaded = re.findall(r"""(?:src|href)="([^"]+)|url: '([^']+)""", page.text)
         paths = ["".join(path) for path in loaded]

@@ -73,7 +73,7 @@ async def test_who_hangs_up_in_the_middle_is_no_failure_of_ours(
     await writer.drain()
     writer.close()
     await writer.wait_closed()
-    async with asyncio.timeout(SOON_S), httpx2.AsyncClient(base_url=stack.ops.url) as http:
+    async with asyncio.timeout(SOON_S), httpx2.AsyncClient(base_url=stack.ops.url, timeout=SOON_S) as http:
         while 'status="408"' not in (told := (await http.get("/metrics")).text):
             pass  # each look is a round trip
     assert 'status="500"' not in told

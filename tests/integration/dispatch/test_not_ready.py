@@ -28,7 +28,7 @@ async def test_operations_wait_until_it_has_caught_up_and_health_does_not(tmp_pa
     async with asyncio.timeout(SOON_S), asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(door.run())
         await asyncio.sleep(0)
-        async with httpx2.AsyncClient(base_url="http://{}:{}".format(*door.address)) as client:
+        async with httpx2.AsyncClient(base_url="http://{}:{}".format(*door.address), timeout=SOON_S) as client:
             alive, ready, asked = [await client.get(path) for path in ("/healthz", "/readyz", "/v1/requests")]
             assert (alive.status_code, ready.status_code, asked.status_code) == (200, 503, 503)
             assert (ready.text, asked.json()["type"]) == ("not ready\n", "urn:gridsignal:problem:unavailable")

@@ -18,7 +18,7 @@ STAND = (
     "offer stand EMERGENCY_SHED --site fra-1 --power 5MW --price 300 --currency EUR --until +30d --most 1h"
     " --rest 1h --per-day 2 --notice 10s --json"
 )
-CALL = "request create --zone DE-LU --product EMERGENCY_SHED --down 4MW --for 30m --json"
+CALL = "request create --zone DE-LU --product EMERGENCY_SHED --down 4MW --for 30m --gate +40s --respond 60s --json"
 
 
 async def test_one_command_calls_what_stands_by_within_seconds_and_a_cancel_takes_it_back(
@@ -34,7 +34,10 @@ async def test_one_command_calls_what_stands_by_within_seconds_and_a_cancel_take
 
     stood = await typed(STAND, token)
     operator, rival = stack.token("operator", "tso-north"), caller("participant", "volt-colo")
-    async with gridsignal.connect(stack.gateway_url, token=token, site="fra-1") as grid, asyncio.timeout(SOON_S):
+    async with (
+        gridsignal.connect(stack.gateway_url, token=token, site="fra-1", wait_s=SOON_S) as grid,
+        asyncio.timeout(SOON_S),
+    ):
         signals = grid.subscribe("dispatch", zones=["DE-LU"])
         asked = await typed(CALL, operator)
         async for signal in signals:

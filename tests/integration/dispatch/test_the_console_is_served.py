@@ -11,10 +11,11 @@ from gridsignal_services.embedded import Stack
 from gridsignal_services.rest.callers import add_problems
 from gridsignal_services.settings import ServerSettings
 from gridsignal_services.telemetry import logger
+from tests.patience import SOON_S
 
 
 async def test_every_file_has_a_policy_that_lets_nothing_else_in(stack: Stack) -> None:
-    async with httpx2.AsyncClient(base_url=stack.api_url) as anybody:
+    async with httpx2.AsyncClient(base_url=stack.api_url, timeout=SOON_S) as anybody:
         for name in ("", *(f"/{name}" for name in SERVED)):
             answer = await anybody.get(f"/console{name}")
             rules = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
@@ -36,7 +37,7 @@ async def test_every_file_has_a_policy_that_lets_nothing_else_in(stack: Stack) -
 
 async def test_a_link_signs_in_once_and_only_its_code_does(stack: Stack) -> None:
     code = stack.console_link("operator", "tso-north").rpartition("#once=")[2]
-    async with httpx2.AsyncClient(base_url=stack.api_url) as anybody:
+    async with httpx2.AsyncClient(base_url=stack.api_url, timeout=SOON_S) as anybody:
         taken = await anybody.post("/console/sign-in", json={"code": code})
         assert (taken.status_code, taken.headers["cache-control"]) == (200, "no-store")
         me = await anybody.get("/v1/me", headers={"Authorization": f"Bearer {taken.json()['token']}"})
@@ -64,7 +65,7 @@ async def test_a_page_from_elsewhere_does_not_reach_the_gateway(stack: Stack, or
     url = stack.gateway_url.replace("ws:", "http:")
     headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Origin": origin}
     headers |= {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol": "gridsignal.v1.json"}
-    async with httpx2.AsyncClient() as anybody:
+    async with httpx2.AsyncClient(timeout=SOON_S) as anybody:
         assert (await anybody.get(f"{url}/v1/stream", headers=headers)).status_code == 403
 
 
@@ -73,7 +74,7 @@ async def test_its_page_and_no_other_asks_the_ingest_door(stack: Stack, origin: 
     origin = stack.api_url if origin == "own" else origin
     headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     headers |= {"Access-Control-Request-Headers": "authorization, content-type"}
-    async with httpx2.AsyncClient(base_url=stack.feeds_url) as anybody:
+    async with httpx2.AsyncClient(base_url=stack.feeds_url, timeout=SOON_S) as anybody:
         preflight = await anybody.options("/v1/signals/alerts", headers=headers)
         answer = await anybody.get("/v1/feeds", headers={"Origin": origin})
     assert preflight.is_success is may

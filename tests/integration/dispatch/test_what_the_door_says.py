@@ -10,16 +10,17 @@ import pytest
 
 from gridsignal_services.embedded import Stack
 from tests.integration.dispatch.conftest import Caller
+from tests.patience import SOON_S
 
 
 async def test_the_front_page_says_what_this_is(stack: Stack) -> None:
-    async with httpx2.AsyncClient(base_url=stack.api_url) as anybody:
+    async with httpx2.AsyncClient(base_url=stack.api_url, timeout=SOON_S) as anybody:
         front = await anybody.get("/")
         assert (front.status_code, front.json()["documentation"]) == (200, "/docs")
 
 
 async def test_the_documentation_can_be_tried(stack: Stack) -> None:
-    async with httpx2.AsyncClient(base_url=stack.api_url) as anybody:
+    async with httpx2.AsyncClient(base_url=stack.api_url, timeout=SOON_S) as anybody:
         described = (await anybody.get("/openapi.json")).json()
     assert {"type": "http", "scheme": "bearer"}.items() <= described["components"]["securitySchemes"][
         "HTTPBearer"

@@ -307,7 +307,7 @@ async def test_a_poll_waits_for_a_minute_at_most(stand: Stand, wait_s: str) -> N
 
 async def test_without_a_good_token_nobody_gets_in(stand: Stand) -> None:
     host, port = stand.gateway.address
-    async with httpx2.AsyncClient(base_url=f"http://{host}:{port}") as nobody:
+    async with httpx2.AsyncClient(base_url=f"http://{host}:{port}", timeout=SOON_S) as nobody:
         assert (await nobody.get("/v1/events?stream=alerts")).status_code == 401
     bad = [("e30.e30.e30", 401), (stand.token("nobody-known"), 403), (stand.token(scopes=(OFFER_WRITE,)), 403)]
     for token, status in bad:

@@ -105,7 +105,7 @@ async def test_only_operators_with_the_scope_push(stack: Stack, pusher: Pusher) 
         pusher("service", "tso-north", SIGNAL_WRITE),
     ]
     assert [(await client.post("/v1/signals/prices", json=prices())).status_code for client in unable] == [403] * 3
-    async with httpx2.AsyncClient(base_url=stack.feeds_url) as stranger:
+    async with httpx2.AsyncClient(base_url=stack.feeds_url, timeout=SOON_S) as stranger:
         assert (await stranger.post("/v1/signals/prices", json=prices())).status_code == 401
     nobody_s = await pusher("operator", "not-in-the-registry").post("/v1/signals/prices", json=prices())
     assert nobody_s.status_code == 403
@@ -126,7 +126,7 @@ async def test_a_body_that_is_none_is_refused_as_at_the_operators_door(pusher: P
 
 
 async def test_the_state_of_the_feeds_is_for_operators(stack: Stack, pusher: Pusher) -> None:
-    async with httpx2.AsyncClient(base_url=stack.feeds_url) as stranger:
+    async with httpx2.AsyncClient(base_url=stack.feeds_url, timeout=SOON_S) as stranger:
         assert (await stranger.get("/v1/feeds")).status_code == 401
     for unable in (
         pusher("participant", "acme-ai", SIGNAL_READ),
@@ -139,7 +139,7 @@ async def test_the_state_of_the_feeds_is_for_operators(stack: Stack, pusher: Pus
 
 
 async def test_the_pages_of_the_door_say_how_it_is(stack: Stack) -> None:
-    async with httpx2.AsyncClient(base_url=stack.feeds_url) as anybody:
+    async with httpx2.AsyncClient(base_url=stack.feeds_url, timeout=SOON_S) as anybody:
         assert (await anybody.get("/healthz")).status_code == 200
         described = (await anybody.get("/openapi.json")).json()
         body = described["paths"]["/v1/signals/prices"]["post"]["requestBody"]

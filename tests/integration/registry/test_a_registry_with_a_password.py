@@ -11,6 +11,7 @@ from gridsignal_schemas.catalog import SUBJECTS
 from gridsignal_services.bus import LogConfigurationError
 from gridsignal_services.bus.registry import SchemaRegistry
 from gridsignal_services.cli import schemas
+from tests.patience import SOON_S
 from tests.services.registry import Identities, RegistryNode
 
 CLIENT, PASSWORD = "gridsignal", "canary-of-the-registry"
@@ -36,7 +37,7 @@ def _register(monkeypatch: pytest.MonkeyPatch, url: str, password: str) -> int:
 
 async def test_who_says_no_password_gets_nothing(guarded: tuple[str, Identities]) -> None:
     url, _ = guarded
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=SOON_S) as client:
         assert (await client.get(f"{url}/subjects")).status_code == 401
     async with SchemaRegistry(url) as registry:
         with pytest.raises(LogConfigurationError, match="401"):
