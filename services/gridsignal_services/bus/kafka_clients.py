@@ -6,6 +6,7 @@ import asyncio
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 
 LAST_WORDS_S = 0.5
 """How long connections that are closed by force may take to send what they hold."""
@@ -18,9 +19,9 @@ async def stop(client: AIOKafkaConsumer | AIOKafkaProducer, within_s: float) -> 
     In a task of its own: aiokafka cancels its fetches while it stops, and lets that cancellation out to its caller,
     whom nobody had cancelled; a task that reads for ever would end there without a word.
     """
-    if not await _ends_well(asyncio.create_task(client.stop()), within_s):
-        connections = client.client if isinstance(client, AIOKafkaProducer) else client._client
-        await _ends_well(asyncio.create_task(connections.close()), LAST_WORDS_S)
+    await _ends_well(asyncio.create_task(client.stop()), within_s)
+    connections = client.client if isinstance(client, AIOKafkaProducer) else client._client
+    await _ends_well(asyncio.create_task(_close_all(connections)), LAST_WORDS_S)
 
 
 async def close(admin: AIOKafkaAdminClient, within_s: float) -> None:
@@ -29,6 +30,13 @@ async def close(admin: AIOKafkaAdminClient, within_s: float) -> None:
     In a task of its own: it takes the cancellation of whoever waits for it for that of its reading, and swallows it.
     """
     await _ends_well(asyncio.create_task(admin.close()), within_s)
+    await _ends_well(asyncio.create_task(_close_all(admin._client)), LAST_WORDS_S)
+
+
+async def _close_all(connections: AIOKafkaClient) -> None:
+    """Those too that were being made while their client stopped, which it forgets: one is made at a time."""
+    async with connections._get_conn_lock:
+        await connections.close()
 
 
 async def _ends_well(task: asyncio.Task[None], within_s: float) -> bool:

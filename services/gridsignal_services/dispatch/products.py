@@ -21,6 +21,7 @@ def routes(door: Door) -> APIRouter:
         """
         door.principal(request)
         door.only(request)
+        await door.catch_up(request)
         return Products(products=products_of(door.registry.products))
 
     return router
