@@ -29,6 +29,7 @@ from gridsignal_services.ledger.pieces import Steps, weighed
 from gridsignal_services.ledger.rests import rest_code
 from gridsignal_services.ledger.rules import request_fit_faults, room_left_w
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedRequest
+from gridsignal_services.settlement.pinned import underpaid
 
 _OWN_WORDS = frozenset({"WINDOW", "NOTICE", "FULL_ACTIVATION", "RAMP", "MIN_QUANTITY", "OUTSIDE_PRODUCT", "DURATION"})
 """What an offer on a request breaks by itself: a standing one was made without it, so it is its profile that ends."""
@@ -42,9 +43,15 @@ def call(book: Book, tracked: TrackedRequest) -> Steps[None]:
     for some in weighed(keys, (len(book.offers[key].offer.options) for key in keys)):
         for key in some:
             standing = book.offers[key]
-            if standing.offer.zone == request.zone and can_see(request, key[0]):
+            if standing.offer.zone == request.zone and can_see(request, key[0]) and _has_its_site(book, standing.offer):
                 _call_one(book, tracked, key, standing)
         yield
+
+
+def _has_its_site(book: Book, offer: FlexOffer) -> bool:
+    """Whether the site is still its participant's: it may have gone to another since the offer came."""
+    site = book.sites.get(offer.site)
+    return site is not None and (site.participant, site.zone) == (offer.participant, offer.zone)
 
 
 def _call_one(book: Book, tracked: TrackedRequest, key: OfferKey, standing: TrackedOffer) -> None:
@@ -128,6 +135,7 @@ def _faults(book: Book, tracked: TrackedRequest, called: FlexOffer, terms: Stand
     request, (option,) = tracked.request, called.options
     for each in request_fit_faults(book, request, called):
         yield each.model_copy(update={"code": "OUTSIDE_PROFILE"}) if each.code in _OWN_WORDS else each
+    yield from underpaid(request, option, "/options/0")
     starts_at, ends_at = order_window(request, option, book.now)
     if not long_enough(option, starts_at, ends_at):
         expected = f"expected at least {option.min_duration_s} s that can be served"

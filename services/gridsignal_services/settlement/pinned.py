@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from functools import lru_cache
 from hashlib import sha256
 
 from gridsignal_schemas.frames import Detail
-from gridsignal_schemas.messages import Direction, DispatchRequest, PinnedRule, QuantityKind
+from gridsignal_schemas.messages import Direction, DispatchRequest, OfferOption, PinnedRule, Pricing, QuantityKind
 from gridsignal_schemas.rules.faults import fault
+from gridsignal_schemas.values import text_of_decimal
 from gridsignal_services.settlement.methods import METHODS, MeterBeforeAfter, Method, WrongParameter, XOfY, method_of
 from gridsignal_services.settlement.rules import STANDARD, RuleFault, SettlementRule
 
 _KNOWN = 256
 """Rules read lately: requests of one product bring the same."""
+_PAYS_ITS_PRICE = frozenset({Pricing.PAY_AS_BID, Pricing.PAY_AS_CLEARED})
 
 
 def pinned(rule: SettlementRule) -> PinnedRule:
@@ -69,6 +72,30 @@ def meaning_of(request: DispatchRequest) -> QuantityKind:
     """Whether its orders are an amount used less or more, or a limit kept; without a rule they are the former."""
     rule = None if request.settlement is None else rule_of(request.settlement.parameters)
     return QuantityKind.DELTA if rule is None or rule.meaning is None else rule.meaning
+
+
+def underpaid(request: DispatchRequest, option: OfferOption, at: str) -> Iterator[Detail]:
+    """Why a request does not surely pay an option its own price, or charges more than that for what lacks.
+
+    What the product's rule charges is known to who offers for the product; what the request alone says is not. Prices
+    are per MWh, in the request's currency. Each fault is OUTSIDE_PROFILE.
+    """
+    rule = None if request.settlement is None else rule_of(request.settlement.parameters)
+    own, least = option.price_per_mwh, option.price_per_mwh
+    pricing = request.pricing if rule is None else rule.pricing or request.pricing
+    if pricing is Pricing.REGULATED and rule is not None and rule.regulated_price_per_mwh is not None:
+        least = rule.regulated_price_per_mwh
+    elif pricing is Pricing.UNPAID or request.pricing not in _PAYS_ITS_PRICE:
+        cap = request.price_cap_per_mwh if request.pricing is Pricing.REGULATED else None
+        least = Decimal(0) if cap is None or pricing is Pricing.UNPAID else cap
+    if least < own:
+        got = f"expected to be paid {text_of_decimal(own)} per MWh or more, got {text_of_decimal(least)} ({pricing})"
+        yield fault("OUTSIDE_PROFILE", f"{at}/price_per_mwh", got)
+    by_rule = rule is not None and (rule.deficiency_price_per_mwh, rule.deficiency_multiplier) != (None, None)
+    charged, most = request.deficiency_price_per_mwh or Decimal(0), max(own, Decimal(0))
+    if not by_rule and charged > most:
+        got = f"expected at most {text_of_decimal(most)} for a MWh that lacks, got {text_of_decimal(charged)}"
+        yield fault("OUTSIDE_PROFILE", f"{at}/price_per_mwh", got)
 
 
 def _meaning_faults(request: DispatchRequest) -> Iterator[Detail]:

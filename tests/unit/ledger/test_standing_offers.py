@@ -13,6 +13,7 @@ from gridsignal_schemas.messages import (
     DispatchOrder,
     FlexOffer,
     OfferDecision,
+    PinnedRule,
     Record,
     StandingTerms,
 )
@@ -21,7 +22,16 @@ from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.values import MW
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.products import SHIPPED
-from tests.builders import a_dispatch_request, a_flex_offer, an_offer_withdrawal, an_option, utc
+from gridsignal_services.settlement.pinned import pinned
+from gridsignal_services.settlement.rules import SettlementRule
+from tests.builders import (
+    a_dispatch_request,
+    a_flex_offer,
+    a_site_registration,
+    an_offer_withdrawal,
+    an_option,
+    utc,
+)
 from tests.unit.ledger.market import OPERATORS_NAME, Market
 
 EMERGENCY = SHIPPED["EMERGENCY_SHED"].terms
@@ -74,6 +84,11 @@ def emergency(market: Market, request_id: str = "e1", **changes: Any) -> list[Re
     outcome = market.add(a_dispatch_request(**fields | changes), OPERATORS_NAME)
     assert outcome.accepted, outcome.faults
     return market.act()
+
+
+def a_rule(**terms: Any) -> PinnedRule:
+    """A settlement rule that a request brings."""
+    return pinned(SettlementRule(name="ours", version=1, **terms))
 
 
 def ordered(records: list[Record]) -> dict[str, int]:
@@ -156,6 +171,52 @@ def test_a_request_outside_its_profile_passes_it_over(market: Market, changes: d
     stands(market, "acme", **changes)
     records = emergency(market, power_w=4 * MW)
     assert (ordered(records), why(records, "acme")) == ({}, ["OUTSIDE_PROFILE"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "codes"),
+    [
+        ({"pricing": "UNPAID"}, ["OUTSIDE_PROFILE"]),
+        ({"pricing": "REGULATED", "price_cap_per_mwh": "499.99"}, ["PRICE_CAP", "OUTSIDE_PROFILE"]),
+        ({"settlement": a_rule(pricing="UNPAID")}, ["OUTSIDE_PROFILE"]),
+        (
+            {
+                "settlement": a_rule(regulated_price_per_mwh="499.99"),
+                "pricing": "REGULATED",
+                "price_cap_per_mwh": "600",
+            },
+            ["OUTSIDE_PROFILE"],
+        ),
+        ({"deficiency_price_per_mwh": "500.01"}, ["OUTSIDE_PROFILE"]),
+        ({"pricing": "UNPAID", "firmness": "MANDATORY", "deficiency_price_per_mwh": "100000"}, ["OUTSIDE_PROFILE"]),
+    ],
+)
+def test_nobody_is_called_for_less_than_its_price_or_charged_more_than_that(
+    market: Market, asked: dict[str, Any], codes: list[str]
+) -> None:
+    stands(market, "acme", price="500")
+    records = emergency(market, power_w=4 * MW, **asked)
+    assert (ordered(records), why(records, "acme")) == ({}, codes)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"pricing": "PAY_AS_CLEARED", "deficiency_price_per_mwh": "500"},
+        {"pricing": "REGULATED", "price_cap_per_mwh": "500"},
+        {"settlement": a_rule(deficiency_price_per_mwh="2000")},
+    ],
+)
+def test_who_is_surely_paid_its_price_is_called(market: Market, asked: dict[str, Any]) -> None:
+    stands(market, "acme", price="500")
+    assert ordered(emergency(market, power_w=4 * MW, **asked)) == {"acme": 4 * MW}
+
+
+def test_a_site_that_belongs_to_another_by_now_is_not_called(market: Market) -> None:
+    stands(market, "acme")
+    assert market.add(a_site_registration(site="acme-1", participant="volt", revision=2)).accepted
+    records = emergency(market, power_w=4 * MW)
+    assert (ordered(records), market.ledger.requests["e1"].offers) == ({}, [])
 
 
 @pytest.mark.parametrize("hours", [(16 * 3600, 17 * 3600), (15 * 3600, 2 * 3600)])
