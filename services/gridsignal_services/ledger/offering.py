@@ -52,8 +52,10 @@ def offer(book: Book, entry: Entry, offer: FlexOffer) -> Outcome:
     tracked.needs = None if faults else needs_of(offer)
     _file(book, key, tracked, entry.sha256)
     reason = "; ".join(f"{broken.pointer}: {broken.message}" for broken in faults)
-    if offer.request_id is None and before is not None and faults:
-        book.stand_no_more(key)
+    if offer.request_id is None and before is not None:
+        if faults:
+            book.stand_no_more(key)
+        _withdraw_called(book, key, f"revision {offer.revision} took the place of your standing offer")
     if faults:  # an amendment that breaks rules leaves nothing standing: the site has taken back what it replaces
         book.timers.clear(Timer.EXPIRY, timer_id)
         book.expiring.pop(timer_id, None)

@@ -267,6 +267,25 @@ def test_an_amendment_takes_its_place_and_one_that_breaks_rules_leaves_nothing_s
     assert market.ledger.book.standing_offers == {}
 
 
+@pytest.mark.parametrize("changes", [{"power_w": 3 * MW}, {"expires_at": utc("15:59")}], ids=["smaller", "rejected"])
+def test_an_amendment_takes_back_what_was_called_before_and_not_ordered(
+    market: Market, changes: dict[str, Any]
+) -> None:
+    stands(market, "volt", price="80")
+    stands(market, "acme", price="100")
+    (order,) = [each for each in emergency(market, power_w=6 * MW) if isinstance(each, DispatchOrder)]
+
+    stands(market, "acme", price="100", revision=2, **changes)
+    stands(market, "volt", price="80", revision=2, **changes)
+
+    called = map(market.ledger.offers.__getitem__, market.ledger.requests["e1"].offers)
+    states = {offer.offer.participant: offer.state for offer in called}
+    assert states == {"volt": OfferState.TENTATIVE, "acme": OfferState.WITHDRAWN}
+    told = [each for each in market.act() if isinstance(each, OfferDecision) and each.request_id == "e1"]
+    assert [(each.participant, each.decision) for each in told] == [("acme", Decision.WITHDRAWN)]
+    assert ordered(market.run_until(order.respond_by)) == {"volt": 6 * MW}  # voided, and nobody is next
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
