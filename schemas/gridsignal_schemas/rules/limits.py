@@ -23,10 +23,13 @@ class Limits:
     offers_reserved: int = 8
     """So many of each participant fit on a request, however many others offer."""
     offers_standing: int = 2000
-    """Of one participant on all requests that are not over; more are rejected with OFFERS_STANDING."""
+    """That one participant has sent for all requests that are not over; more are rejected with OFFERS_STANDING."""
     offers_for_products: int = 64
     """Of one participant that stand for a product, in the zones of one partition; more are rejected with
     OFFERS_STANDING."""
+    offers_called: int = 2000
+    """That one operator's requests that are not over have made of one participant's standing offers; beyond it they
+    are passed over in silence."""
     offers_turned_down: int = 16
     """Rejected offers of one participant that a request's book lists; more are kept as digest and receipt alone."""
     offers_set_aside: int = 4096

@@ -107,12 +107,16 @@ class Book:
     set_aside: dict[str, dict[str, SetAside]] = field(default_factory=dict)
     """Of each participant by offer id, the oldest first."""
     standing: Counter[str] = field(default_factory=Counter)
-    """How many offers each participant has on requests that are not over."""
+    """How many offers each participant has sent for requests that are not over."""
+    called: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many a participant's standing offers have made on an operator's requests that are not over."""
     offers_on_open_requests: dict[str, dict[OfferKey, None]] = field(default_factory=dict)
     """Each participant's and those that stand for a product, the oldest first: what it asks about costs by what it
     offers itself."""
     standing_offers: dict[str, dict[OfferKey, None]] = field(default_factory=dict)
     """Those that stand for a product, by it: the one that stands longest comes first."""
+    products_of: dict[str, dict[OfferKey, str]] = field(default_factory=dict)
+    """The same by their participant, each with its product."""
     stood: deque[tuple[datetime, OfferKey]] = field(default_factory=deque)
     """Those that stand no more, and since when; the longest first."""
     open_requests: dict[str, None] = field(default_factory=dict)
@@ -179,6 +183,7 @@ class Book:
         """From now on the offer answers requests of this product, and of no other."""
         self._stop(key)
         self.standing_offers.setdefault(product, {})[key] = None
+        self.products_of.setdefault(key[0], {})[key] = product
         self.offers_on_open_requests.setdefault(key[0], {})[key] = None
 
     def stand_no_more(self, key: OfferKey) -> None:
@@ -187,13 +192,16 @@ class Book:
             self.stood.append((self.now, key))
 
     def _stop(self, key: OfferKey) -> bool:
-        for product, keys in self.standing_offers.items():
-            if key in keys:
-                del keys[key], self.offers_on_open_requests[key[0]][key]
-                if not keys:
-                    del self.standing_offers[product]
-                return True
-        return False
+        theirs = self.products_of.get(key[0], {})
+        if (product := theirs.pop(key, None)) is None:
+            return False
+        keys = self.standing_offers[product]
+        del keys[key], self.offers_on_open_requests[key[0]][key]
+        if not keys:
+            del self.standing_offers[product]
+        if not theirs:
+            del self.products_of[key[0]]
+        return True
 
     def close_request(self, request_id: str) -> None:
         """A request that is over leaves room for others, and so do the offers on it, which are still to be let go."""
@@ -203,6 +211,8 @@ class Book:
         del self.open_requests[request_id]
         self.open_of[tracked.request.operator, tracked.request.zone] -= 1
         self.standing.subtract(tracked.offers_of)
+        for participant, made in tracked.called_of.items():
+            self.called[participant, tracked.request.operator] -= made
         self.ended.append(request_id)
 
     def add_order(self, tracked: TrackedOrder) -> None:

@@ -60,7 +60,7 @@ def _call_one(book: Book, tracked: TrackedRequest, key: OfferKey, standing: Trac
     request = tracked.request
     named = derived_id(request.request_id, "standing", *key)
     made: OfferKey = (key[0], named)
-    if made in book.offers or book.past.knows_offer(made) or tracked.offers_of.total() >= LIMITS.offers_of_request:
+    if made in book.offers or book.past.knows_offer(made) or _is_full(book, tracked, key[0]):
         return
     fields = {
         "offer_id": named,
@@ -83,6 +83,8 @@ def _call_one(book: Book, tracked: TrackedRequest, key: OfferKey, standing: Trac
     new.state = OfferState.REJECTED if codes else OfferState.LIVE
     book.add_offer(tracked, made)
     book.offers[made] = new
+    tracked.called_of[key[0]] += 1
+    book.called[key[0], request.operator] += 1
     told = f"from your standing offer {offer.offer_id}"
     if codes:
         tracked.turned_down[key[0]] += 1
@@ -90,12 +92,15 @@ def _call_one(book: Book, tracked: TrackedRequest, key: OfferKey, standing: Trac
         book.announcements.owe(decision_of(new, Decision.REJECTED, codes, f"{told}: {why}"))
         return
     new.needs = needs_of(called)
-    tracked.offers_of[key[0]] += 1
-    tracked.offers_of_site[key[0], offer.site] += 1
-    book.standing[key[0]] += 1
     book.expiring[timer_id] = made
     book.timers.set(Timer.EXPIRY, timer_id, 1, called.expires_at, called.zone)
     book.announcements.owe(decision_of(new, Decision.ACCEPTED_FOR_CLEARING, (), told))
+
+
+def _is_full(book: Book, tracked: TrackedRequest, participant: str) -> bool:
+    """Whether the request makes no more offers: it, or its operator with this participant, has as many as it may."""
+    of_operator = book.called[participant, tracked.request.operator]
+    return tracked.called_of.total() >= LIMITS.offers_of_request or of_operator >= LIMITS.offers_called
 
 
 def _options(

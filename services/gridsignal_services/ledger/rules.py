@@ -25,13 +25,10 @@ def offer_faults(book: Book, offer: FlexOffer) -> list[Detail]:
         book.now,
         crowd=_crowd(book, tracked, offer) if tracked is not None else None,
         room_w=_Room(book, offer) if is_theirs else None,
-        stands=0 if (offer.participant, offer.offer_id) in book.offers else stands_of(book, offer.participant),
+        stands=0
+        if (offer.participant, offer.offer_id) in book.offers
+        else len(book.products_of.get(offer.participant, ())),
     )
-
-
-def stands_of(book: Book, participant: str) -> int:
-    """How many of its offers stand for a product."""
-    return sum(key[0] == participant for keys in book.standing_offers.values() for key in keys)
 
 
 class Amended:

@@ -67,9 +67,11 @@ class TrackedRequest:
     cancelled: tuple[str, Receipt] | None = None
     """The sha256 and receipt of its cancellation."""
     offers_of: Counter[str] = field(default_factory=Counter)
-    """How many offers of each participant were good when they came."""
+    """How many offers that each participant has sent were good when they came."""
     offers_of_site: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many of each participant's site."""
+    called_of: Counter[str] = field(default_factory=Counter)
+    """How many it has made of each participant's standing offers, rejected ones that are listed included."""
     turned_down: Counter[str] = field(default_factory=Counter)
     """How many rejected ones of each participant are listed beside them."""
     wants_clearing: bool = False

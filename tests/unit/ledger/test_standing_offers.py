@@ -25,6 +25,7 @@ from gridsignal_services.products import SHIPPED
 from gridsignal_services.settlement.pinned import pinned
 from gridsignal_services.settlement.rules import SettlementRule
 from tests.builders import (
+    OPERATOR,
     a_dispatch_request,
     a_flex_offer,
     a_site_registration,
@@ -32,7 +33,7 @@ from tests.builders import (
     an_option,
     utc,
 )
-from tests.unit.ledger.market import OPERATORS_NAME, Market
+from tests.unit.ledger.market import Market
 
 EMERGENCY = SHIPPED["EMERGENCY_SHED"].terms
 assert EMERGENCY is not None
@@ -81,7 +82,8 @@ def emergency(market: Market, request_id: str = "e1", **changes: Any) -> list[Re
         "min_quantity_w": 0,
         "price_cap_per_mwh": None,
     }
-    outcome = market.add(a_dispatch_request(**fields | changes), OPERATORS_NAME)
+    request = a_dispatch_request(**fields | changes)
+    outcome = market.add(request, f"operator:{request.operator}")
     assert outcome.accepted, outcome.faults
     return market.act()
 
@@ -307,3 +309,29 @@ def test_so_many_of_a_participant_stand_and_no_more(market: Market) -> None:
         assert not stands(market, "acme", offer_id=f"o{number}").faults
     assert stands(market, "acme", offer_id="more").code == "OFFERS_STANDING"
     assert not stands(market, "volt").faults
+
+
+def test_what_is_called_takes_no_room_of_what_its_participant_sends(market: Market) -> None:
+    stands(market, "acme")
+    emergency(market, power_w=MW)
+    assert (market.ledger.book.standing["acme"], market.ledger.book.called["acme", OPERATOR]) == (0, 1)
+    market.cancel("e1")
+    assert market.ledger.book.called["acme", OPERATOR] == 0
+
+
+def test_an_operator_calls_so_many_of_a_participant_and_leaves_others_theirs(market: Market) -> None:
+    stands(market, "acme")
+    stands(market, "volt")
+    market.ledger.book.called["acme", OPERATOR] = LIMITS.offers_called
+    assert ordered(emergency(market, power_w=4 * MW)) == {"volt": 4 * MW}
+    assert ordered(emergency(market, "e2", operator="tso-two", power_w=4 * MW)) == {"acme": 4 * MW}
+
+
+def test_who_has_taken_one_back_may_have_another_stand(market: Market) -> None:
+    for number in range(LIMITS.offers_for_products):
+        stands(market, "acme", offer_id=f"o{number}", product=f"product-{number % 3}")
+    back = an_offer_withdrawal(offer_id="o1", participant="acme", site="acme-1", request_id=None)
+    assert market.add(back, "participant:acme").accepted
+    assert not stands(market, "acme", offer_id="o1-again").faults
+    assert stands(market, "acme", offer_id="more").code == "OFFERS_STANDING"
+    assert "o1" not in {key[1] for keys in market.ledger.book.standing_offers.values() for key in keys}
