@@ -2,8 +2,8 @@
 
 It happens at the request's own offset, as a function of the book there: of each standing offer whose participant may
 see the request an offer on it is made, as if its participant had sent one. From there on all is as with any other:
-merit order, areas, rests, orders, standby, settlement. One that does not fit is rejected with the reason; of a
-divisible option no more is offered than its site has left.
+merit order, areas, rests, orders, standby, settlement. One that does not fit is rejected with the reason. An
+option keeps its power: what its site has left would tell an operator what others have ordered of it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gridsignal_services.ledger.moves import decision_of, offer_timer_id
 from gridsignal_services.ledger.needs import needs_of
 from gridsignal_services.ledger.pieces import Steps, weighed
 from gridsignal_services.ledger.rests import rest_code
-from gridsignal_services.ledger.rules import request_fit_faults, room_left_w
+from gridsignal_services.ledger.rules import request_fit_faults
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedRequest
 from gridsignal_services.settlement.pinned import underpaid
 
@@ -115,24 +115,13 @@ def _options(
         return [], [fault("OUTSIDE_PROFILE", "/expires_at", "expected to stand still, got one that has expired")]
     found, faults = [], list[Detail]()
     for index, option in enumerate(called.options):
-        room_w = room_left_w(
-            book, called, max(option.starts_at, request.starts_at), min(option.ends_at, request.ends_at)
-        )
-        fitted = _within(option, room_w)
-        broken = list(_faults(book, tracked, called.model_copy(update={"options": [fitted]}), terms))
+        broken = list(_faults(book, tracked, called.model_copy(update={"options": [option]}), terms))
         if broken:
             at = f"/options/{index}"
             faults += [each.model_copy(update={"pointer": each.pointer.replace("/options/0", at)}) for each in broken]
         else:
-            found.append(fitted)
+            found.append(option)
     return found, faults
-
-
-def _within(option: OfferOption, room_w: int | None) -> OfferOption:
-    """The option with no more than its site has left, where it can be called with less."""
-    if room_w is None or option.power_w <= room_w or not option.divisible or option.levels_w is not None:
-        return option
-    return option.model_copy(update={"power_w": room_w}) if room_w >= max(option.min_power_w, 1) else option
 
 
 def _faults(book: Book, tracked: TrackedRequest, called: FlexOffer, terms: StandingTerms) -> Iterator[Detail]:

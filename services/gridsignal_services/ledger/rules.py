@@ -60,11 +60,6 @@ def request_fit_faults(book: Book, request: DispatchRequest, offer: FlexOffer) -
     return offers.fit_faults(request, offer, _Room(book, offer))
 
 
-def room_left_w(book: Book, offer: FlexOffer, starts_at: datetime, ends_at: datetime) -> int | None:
-    """What an offer's site can still promise its request over a period; None without one, or without a baseline."""
-    return _Room(book, offer)(starts_at, ends_at) if starts_at < ends_at else None
-
-
 def _crowd(book: Book, tracked: TrackedRequest, offer: FlexOffer) -> Crowd | None:
     who = offer.participant
     if (who, offer.offer_id) in book.offers:

@@ -102,6 +102,12 @@ def why(records: list[Record], who: str) -> list[str]:
     return found[-1].codes if found else []
 
 
+def turned_down(market: Market, request_id: str) -> dict[str | None, list[str]]:
+    """Why a request has not called which standing offer."""
+    called = map(market.ledger.offers.__getitem__, market.ledger.requests[request_id].offers)
+    return {each.offer.called_from: list(each.codes) for each in called if each.state is OfferState.REJECTED}
+
+
 @pytest.fixture
 def market() -> Market:
     made = Market()
@@ -227,11 +233,24 @@ def test_in_its_hours_which_may_go_over_midnight_it_is_called(market: Market, ho
     assert ordered(emergency(market, power_w=4 * MW)) == {"acme": 4 * MW}
 
 
-def test_no_more_is_called_than_the_site_has_left(market: Market) -> None:
-    stands(market, "acme", power_w=20 * MW)
+def test_what_the_site_has_not_left_is_passed_over_and_a_smaller_one_is_called(market: Market) -> None:
+    for name, power_w, price in (("large", 20 * MW, "80"), ("second", 20 * MW, "90"), ("small", 10 * MW, "100")):
+        stands(market, "acme", power_w, price, offer_id=name)
     assert ordered(emergency(market, power_w=18 * MW)) == {"acme": 18 * MW}
-    assert ordered(emergency(market, "e2", power_w=18 * MW)) == {"acme": 10 * MW}  # of 28 MW above its minimum load
-    assert why(emergency(market, "e3", power_w=18 * MW), "acme") == ["OVERCOMMITTED"]
+    assert ordered(emergency(market, "e2", power_w=10 * MW)) == {"acme": 10 * MW}  # of 28 MW above its minimum load
+    assert turned_down(market, "e2")["second"] == ["OVERCOMMITTED"]
+
+
+@pytest.mark.parametrize("run_mode", ["LIVE", "DRY_RUN"])
+def test_nobody_reads_from_what_is_called_how_much_others_have_ordered(market: Market, run_mode: str) -> None:
+    stands(market, "acme", 20 * MW, offer_id="for-others")
+    emergency(market, power_w=17 * MW, visibility="LISTED", audience=["acme"])
+    stands(market, "acme", 20 * MW, offer_id="another")
+
+    emergency(market, "e2", operator="tso-two", power_w=MW, run_mode=run_mode)
+
+    called = map(market.ledger.offers.__getitem__, market.ledger.requests["e2"].offers)
+    assert {option.power_w for each in called for option in each.offer.options} == {20 * MW}
 
 
 def test_who_may_not_see_the_request_is_not_called_and_one_of_another_product_is_an_auction(market: Market) -> None:
