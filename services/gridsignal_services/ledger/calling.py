@@ -22,7 +22,7 @@ from gridsignal_schemas.rules.profile import Block
 from gridsignal_services.ledger.announcements import OfferKey
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import derived_id
-from gridsignal_services.ledger.merit_order import long_enough, order_window
+from gridsignal_services.ledger.merit_order import is_ordered, long_enough, order_window
 from gridsignal_services.ledger.moves import decision_of, offer_timer_id
 from gridsignal_services.ledger.needs import needs_of
 from gridsignal_services.ledger.pieces import Steps, weighed
@@ -138,6 +138,8 @@ def _faults(book: Book, tracked: TrackedRequest, called: FlexOffer, terms: Stand
     if terms.hours and not any(_lies_in(hours.from_s, hours.to_s, starts_at, ends_at) for hours in terms.hours):
         yield fault("OUTSIDE_PROFILE", "/standing/hours", "expected a call that lies whole in one of them")
     wanted = Block(starts_at, ends_at, option.power_w)
+    if is_ordered(book, request, called, wanted):
+        yield fault("OVERCOMMITTED", "/options/0", "expected no other order on the standing offer in that time")
     if (code := rest_code(option, wanted, book.activations(called.site, request.run_mode))) is not None:
         rested = f"expected a site that has rested {option.rest_s} s"
         fewer = f"expected fewer than {option.max_activations_per_day} activations in a day"

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from gridsignal_schemas.messages import DispatchRequest, OfferOption, RunMode
+from gridsignal_schemas.messages import DispatchRequest, FlexOffer, OfferOption, RunMode
+from gridsignal_schemas.rules.headroom import counts_in
 from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.rules.profile import Block, Profile
 from gridsignal_schemas.values import WATT_SECONDS_PER_MWH
@@ -87,6 +88,21 @@ def effective_price(option: OfferOption, block: Block) -> Decimal:
 def long_enough(option: OfferOption, starts_at: datetime, ends_at: datetime) -> bool:
     """Whether the option can be activated for as short as this."""
     return ends_at > starts_at and ends_at - starts_at >= timedelta(seconds=option.min_duration_s)
+
+
+def is_ordered(book: Book, request: DispatchRequest, offer: FlexOffer, block: Block) -> bool:
+    """Whether an order on the same standing offer falls into the period: it gives its power once at a time."""
+    if offer.called_from is None:
+        return False
+    for order in book.live_orders(book.live_of_site.get(offer.site, ())):
+        other = book.offers.get(order.offer_key) if order.offer_key else None
+        if other is None or not counts_in(request.run_mode, order.order):
+            continue
+        is_same = (other.offer.participant, other.offer.called_from) == (offer.participant, offer.called_from)
+        starts_at, ends_at, _ = order.block()
+        if is_same and starts_at < block.ends_at and block.starts_at < ends_at:
+            return True
+    return False
 
 
 class Round:
@@ -202,7 +218,7 @@ class Round:
             return "ORDERS_OF_SITE"
         promised, before = self._promised_by(site), self.tracked.place
         room = self.book.headroom_w(site, self.request, starts_at, ends_at, before=before, promised=promised)
-        if room is None or power > room:
+        if room is None or power > room or is_ordered(self.book, self.request, offer.offer, block):
             return "OVERCOMMITTED"
         active = self.book.activations(site, self.request.run_mode)
         return rest_code(option, block, [*active, self.taken[site]] if site in self.taken else active)

@@ -241,6 +241,38 @@ def test_what_the_site_has_not_left_is_passed_over_and_a_smaller_one_is_called(m
     assert turned_down(market, "e2")["second"] == ["OVERCOMMITTED"]
 
 
+def test_two_emergencies_at_a_time_do_not_get_the_same_power(market: Market) -> None:
+    stands(market, "acme", 10 * MW)
+    (order,) = [each for each in emergency(market, power_w=10 * MW) if isinstance(each, DispatchOrder)]
+    second = emergency(market, "e2", power_w=10 * MW)
+    assert (ordered(second), why(second, "acme")) == ({}, ["OVERCOMMITTED"])
+    assert ordered(emergency(market, "dry", power_w=10 * MW, run_mode="DRY_RUN")) == {}
+
+    market.reply(order, "REFUSED")
+    market.act()
+    assert ordered(emergency(market, "e3", power_w=10 * MW)) == {"acme": 10 * MW}
+
+
+def test_whose_power_was_ordered_meanwhile_is_passed_over_at_the_clearing(market: Market) -> None:
+    stands(market, "acme", 10 * MW)
+    by_hand = {"power_w": 10 * MW, "clearing_mode": "BY_HAND"}
+    emergency(market, **by_hand)
+    emergency(market, "e2", **by_hand)
+
+    for request_id, got in (("e1", {"acme": 10 * MW}), ("e2", {})):
+        clearing = market.by_hand(request_id=request_id)
+        assert market.add(clearing, f"operator:{OPERATOR}").accepted
+        assert ordered(market.act()) == got
+    assert [(each.participant, each.code) for each in clearing.rejected] == [("acme", "OVERCOMMITTED")]
+
+
+def test_one_after_the_other_they_do(market: Market) -> None:
+    stands(market, "acme", 10 * MW)
+    first = emergency(market, power_w=10 * MW)
+    then = {"starts_at": market.now + timedelta(minutes=30), "ends_at": market.now + timedelta(minutes=60)}
+    assert ordered(first) == ordered(emergency(market, "e2", power_w=10 * MW, **then)) == {"acme": 10 * MW}
+
+
 @pytest.mark.parametrize("run_mode", ["LIVE", "DRY_RUN"])
 def test_nobody_reads_from_what_is_called_how_much_others_have_ordered(market: Market, run_mode: str) -> None:
     stands(market, "acme", 20 * MW, offer_id="for-others")
