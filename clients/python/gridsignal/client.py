@@ -11,7 +11,7 @@ from gridsignal.answers import ack_body, baseline_body, body_of, dispute_body, r
 from gridsignal.clock import Clock
 from gridsignal.errors import UsageError
 from gridsignal.history import Archive, BaselineStretch, CarbonPoint, PricePoint, Settled
-from gridsignal.ids import uuid7
+from gridsignal.ids import standing_id, uuid7
 from gridsignal.lines import Limits
 from gridsignal.offers import SHED, StandingOption, Terms, deadline_of, offer_body, option_for, standing_body
 from gridsignal.regulating import Regulation
@@ -221,10 +221,15 @@ class Grid:
         there, for `max_duration_s` at most; in one of `hours` (UTC, every day) a call lies whole. `rest_s` and
         `max_activations_per_day` say how often. A later revision changes it, `withdraw` takes it back.
 
+        Without `offer_id` it is the site's one offer for the product: said again with the same terms, as a program
+        does that starts again, it is the same offer, and with others a Conflict until `revision` says that they are
+        new. After it was withdrawn or has expired the next one needs an `offer_id` of its own.
+
         Whether it keeps the rules follows as OfferDecision. Raises as `offer` does.
         """
-        site, ident = self._site("stand by"), offer_id or uuid7()
-        said: dict[str, Any] = {"starts_at": self.now(), **terms, "ends_at": ends_at}
+        site = self._site("stand by")
+        ident = offer_id or standing_id(site, product)
+        said: dict[str, Any] = {**terms, "ends_at": ends_at}
         said |= {"full_activation_s": full_activation_s, "max_duration_s": max_duration_s}
         body = standing_body(
             product,

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+_STANDING = uuid.UUID("8d3b1c52-2b0f-5c56-9a37-0b9e4b7c6d24")
 _ANSWERS = uuid.UUID("2f0c7b0e-5d0a-5e0e-9a55-6b1f6f5a8d11")
 
 
@@ -27,3 +28,8 @@ def answer_id(order_id: str, revision: int, answer: Mapping[str, Any]) -> str:
     """
     said = {name: value for name, value in answer.items() if value not in (None, "")}
     return str(uuid.uuid5(_ANSWERS, json.dumps([order_id, revision, said], sort_keys=True)))
+
+
+def standing_id(site: str, product: str) -> str:
+    """The id of a site's offer that stands for a product: the same from every run of a program."""
+    return str(uuid.uuid5(_STANDING, json.dumps([site, product])))

@@ -6,7 +6,7 @@ A decision: records and numbers in, the body of an offer out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypedDict
 
@@ -47,6 +47,10 @@ class Terms(TypedDict, total=False):
     divisible: bool
     min_power_w: int
     levels_w: list[int] | None
+
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+"""Since when a standing offer may be called that says no start: one time, so that it reads the same when said again."""
 
 
 class StandingOption(TypedDict, total=False):
@@ -124,8 +128,10 @@ def standing_body(
         "ramp_down_w_per_min": ramp,
         "ramp_up_w_per_min": ramp,
         "min_power_w": 0,
+        "min_duration_s": 0,
+        "starts_at": LONG_AGO,
     }
-    option = _option(power_w, price_per_mwh, {"min_duration_s": 0} | usual | dict(terms))
+    option = _option(power_w, price_per_mwh, usual | dict(terms))
     try:
         standing = StandingTerms(product=product, currency=currency, hours=list(hours))
     except ValidationError as error:

@@ -33,6 +33,7 @@ async def test_one_command_calls_what_stands_by_within_seconds_and_a_cancel_take
         return json.loads(shown.out)
 
     stood = await typed(STAND, token)
+    assert (await typed(STAND, token))["offer_id"] == stood["offer_id"]  # with another end, and no second offer
     operator, rival = stack.token("operator", "tso-north"), caller("participant", "volt-colo")
     async with (
         gridsignal.connect(stack.gateway_url, token=token, site="fra-1", wait_s=SOON_S) as grid,
@@ -48,6 +49,7 @@ async def test_one_command_calls_what_stands_by_within_seconds_and_a_cancel_take
         assert signal.starts_at - grid.now() < timedelta(minutes=5)
         await grid.accept(signal)
         standing = {status.offer.offer_id: status for status in await grid.offers()}
+        assert sum(status.offer.standing is not None for status in standing.values()) == 1
         called = standing[signal.offer_id or ""].offer
         assert (called.called_from, standing[stood["offer_id"]].state) == (stood["offer_id"], "LIVE")
 
@@ -65,3 +67,15 @@ async def test_one_command_calls_what_stands_by_within_seconds_and_a_cancel_take
                 break
         await grid.withdraw(stood["offer_id"])
         assert stood["offer_id"] not in {status.offer.offer_id for status in await grid.offers()}
+
+
+async def test_a_program_that_starts_again_makes_no_second_offer(stack: Stack) -> None:
+    terms: dict[str, Any] = {"currency": "EUR", "full_activation_s": 120, "max_duration_s": 3600}
+    token, receipts = stack.token("participant", "acme-ai"), []
+    for _ in range(2):
+        async with gridsignal.connect(stack.gateway_url, token=token, site="fra-1") as grid, asyncio.timeout(SOON_S):
+            terms.setdefault("ends_at", grid.now() + timedelta(days=30))
+            receipts.append(await grid.stand_by("EMERGENCY_SHED", 5 * MW, "300", **terms))
+            shown = [status.offer.offer_id for status in await grid.offers() if status.offer.standing is not None]
+    assert receipts[0] == receipts[1]
+    assert shown == [receipts[0].offer_id]

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridsignal import MW, EnergyCertificate, FlexOffer, UsageError
-from gridsignal.offers import SHED, deadline_of, money, offer_body, option_for
+from gridsignal.ids import standing_id
+from gridsignal.offers import SHED, deadline_of, money, offer_body, option_for, standing_body
 from tests.builders import a_dispatch_request
 
 REQUEST = a_dispatch_request()
@@ -101,3 +102,13 @@ def test_an_offer_is_too_late_at_gate_closure_or_when_it_expires() -> None:
     assert deadline_of(REQUEST, gate + timedelta(hours=1)) == gate
     assert deadline_of(REQUEST, gate - timedelta(hours=1)) == gate - timedelta(hours=1)
     assert deadline_of(None, gate) == gate
+
+
+def test_what_stands_is_the_same_offer_whenever_a_program_says_it() -> None:
+    until = {"ends_at": REQUEST.ends_at, "full_activation_s": 120, "max_duration_s": 3600}
+    terms: dict[str, Any] = {"currency": "EUR", "hours": (), "offer_id": "o", "revision": 1, "flexibility": SHED}
+    body = standing_body("EMERGENCY_SHED", 5 * MW, "300", until, site="fra-1", **terms)
+    assert body["options"][0]["starts_at"] == "2000-01-01T00:00:00Z"
+    assert standing_id("fra-1", "EMERGENCY_SHED") == "1548d264-de22-5a02-a55f-68ff0420a7cb"
+    assert standing_id("fra-2", "EMERGENCY_SHED") != standing_id("fra-1", "EMERGENCY_SHED")
+    assert standing_id("fra-1", "MFRR_EU") != standing_id("fra-1", "EMERGENCY_SHED")

@@ -30,7 +30,7 @@ from gridsignal.cli.arguments import (
 from gridsignal.cli.connection import add_doors, add_options, archive, current, exit_code, open_grid, tell
 from gridsignal.cli.tables import printable, show_rows, when
 from gridsignal.cli.words import reason_in
-from gridsignal.ids import uuid7
+from gridsignal.ids import standing_id, uuid7
 from gridsignal_schemas.frames import State
 from gridsignal_schemas.values import rfc3339
 
@@ -215,10 +215,17 @@ def _is_offered_again(args: argparse.Namespace, offer: gridsignal.FlexOffer) -> 
 
 async def _stand(args: argparse.Namespace) -> int:
     async with open_grid(args, for_site=True) as grid:
-        offer_id = args.offer_id or uuid7()
+        offer_id = args.offer_id or standing_id(args.site, args.product)
         if not args.json:
             print(f"standing by as {offer_id}", file=sys.stderr)
-        receipt = await grid.stand_by(args.product, args.power, args.price, offer_id=offer_id, **standing.said(args))
+        said = standing.said(args)
+        try:
+            receipt = await grid.stand_by(args.product, args.power, args.price, offer_id=offer_id, **said)
+        except gridsignal.Conflict:
+            known = {offer.offer.offer_id: offer for offer in await grid.offers()}.get(offer_id)
+            if known is None or known.receipt is None or not standing.is_said_again(args, known.offer):
+                raise
+            receipt = known.receipt
         return _tell(args, receipt, offer_id, await _became(grid, offer_id))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+from decimal import Decimal
 from typing import Any
 
 from gridsignal.cli.arguments import identifier, moment, power_w, price, span, whole
-from gridsignal_schemas.messages import DailyHours
+from gridsignal_schemas.messages import DailyHours, FlexOffer
 
 WORDS = {
     "": "PRODUCT",
@@ -54,7 +55,7 @@ def add_arguments(stand: argparse.ArgumentParser) -> None:
     daily = "every day in these hours of UTC alone, such as 17:00-22:00 (may be repeated)"
     stand.add_argument("--hours", type=_hours, action="append", metavar="FROM-TO", help=daily)
     stand.add_argument("--indivisible", action="store_true", help="all of it or nothing")
-    stand.add_argument("--offer-id", type=identifier, metavar="ID", help="the offer that you repeat or change")
+    stand.add_argument("--offer-id", type=identifier, metavar="ID", help="your own (the site's one for the product)")
     stand.add_argument(
         "--revision", type=whole(1, 50), default=1, metavar="N", help="of a change, one more than before (1)"
     )
@@ -77,6 +78,24 @@ def said(args: argparse.Namespace) -> dict[str, Any]:
         "hours": args.hours or (),
         "revision": args.revision,
     }
+
+
+def is_said_again(args: argparse.Namespace, offer: FlexOffer) -> bool:
+    """Whether these words have made this offer, when `--until +30d` was another time."""
+    terms, option = said(args), offer.options[0]
+    of_offer = {
+        "revision": offer.revision,
+        "currency": offer.standing and offer.standing.currency,
+        "hours": offer.standing and (offer.standing.hours or ()),
+    }
+    usual = {"notice_s": 0, "rest_s": None, "max_activations_per_day": None}
+    of_option = usual | {name: value for name, value in terms.items() if name not in {*of_offer, "ends_at"}}
+    return (
+        "until" in getattr(args, "from_now", ())
+        and (offer.site, option.power_w, option.price_per_mwh) == (args.site, args.power, Decimal(args.price))
+        and all(terms[name] == was for name, was in of_offer.items())
+        and all(getattr(option, name) == value for name, value in of_option.items())
+    )
 
 
 def _hours(text: str) -> DailyHours:
