@@ -221,16 +221,15 @@ class Grid:
         there, for `max_duration_s` at most; in one of `hours` (UTC, every day) a call lies whole. `rest_s` and
         `max_activations_per_day` say how often. A later revision changes it, `withdraw` takes it back.
 
-        Without `offer_id` it is the site's one offer for the product: said again with the same terms, as a program
-        does that starts again, it is the same offer, and with others a Conflict until `revision` says that they are
-        new. After it was withdrawn or has expired the next one needs an `offer_id` of its own.
+        Without `offer_id` it is the site's one offer for the product: the same terms are the same offer, and others a
+        Conflict until `revision` says that they are new. After a withdrawal or its end another needs an `offer_id`.
 
         Whether it keeps the rules follows as OfferDecision. Raises as `offer` does.
         """
         site = self._site("stand by")
         ident = offer_id or standing_id(site, product)
-        said: dict[str, Any] = {**terms, "ends_at": ends_at}
-        said |= {"full_activation_s": full_activation_s, "max_duration_s": max_duration_s}
+        said: dict[str, Any] = {**terms, "ends_at": ends_at, "full_activation_s": full_activation_s}
+        said["max_duration_s"] = max_duration_s
         body = standing_body(
             product,
             power_w,
