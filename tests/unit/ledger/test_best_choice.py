@@ -3,6 +3,7 @@ that from the log, without a solver."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from decimal import Decimal
 from itertools import product
@@ -12,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gridsignal_schemas.messages import Clearing
+from gridsignal_schemas.messages import Clearing, ClearingTrigger
 from gridsignal_schemas.rules.lifecycle import RequestState
 from gridsignal_schemas.values import MW
 from gridsignal_services.audit.checking import check
 from gridsignal_services.audit.explaining import OfferStory
 from gridsignal_services.joint.program import NoAnswer, Program, Solution, Status
-from gridsignal_services.owning.best import Solver
+from gridsignal_services.ledger.overtaken import NOTHING
+from gridsignal_services.owning.best import Solver, decide_best, gap_of
 from gridsignal_services.owning.solver import solver_of
 from tests.builders import an_option, utc
 from tests.unit.audit.test_decided_again import checked, records_of
@@ -102,7 +104,7 @@ def test_nobody_is_asked_where_every_offer_is_a_price_for_each_megawatt() -> Non
 
 
 def never(program: Program, limit_s: float) -> Solution:
-    raise AssertionError("expected not to be asked")
+    pytest.fail("expected not to be asked")
 
 
 def no_answer(program: Program, limit_s: float) -> Solution:
@@ -114,13 +116,53 @@ def everything(program: Program, limit_s: float) -> Solution:
     return Solution(1e12, [1.0] * len(program.gain), [], Status.TIME_LIMIT, 1.0, float("inf"))
 
 
-@pytest.mark.parametrize("solve", [no_answer, everything])
+def broken(program: Program, limit_s: float) -> Solution:
+    raise RuntimeError("it is broken")
+
+
+def no_numbers(program: Program, limit_s: float) -> Solution:
+    return Solution(0.0, [math.nan] * len(program.gain), [], Status.OPTIMAL, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("solve", [no_answer, everything, broken, no_numbers])
 def test_without_a_good_answer_the_merit_order_decides(solve: Any) -> None:
     market = a_market("acme", "volt", "site", solver=Solver(solve, 10))
     three_whole(market)
     clearing = cleared(market)
     assert (clearing.algorithm, clearing.gap) == ("merit-order", None)
     assert market.ordered() == {"acme": 7 * MW, "volt": 5 * MW}
+
+
+def test_offers_that_together_cost_nothing_leave_a_request_decidable() -> None:
+    """Of almost nothing the distance to a bound is a share with more digits than the record holds."""
+
+    def far(program: Program, limit_s: float) -> Solution:
+        return Solution(0.0, [0.0] * len(program.gain), [], Status.TIME_LIMIT, 1.0, 1e5)
+
+    market = a_market("acme", "volt", solver=Solver(far, 10))
+    market.offer("acme", 12 * MW - 1, "-66.6667", activation_fee=Decimal("600.0003"))
+    market.offer("volt", 1, "-66.6666")
+    assert cleared(market).gap is None
+    assert market.ordered() == {"acme": 12 * MW - 1, "volt": 1}
+
+
+@pytest.mark.parametrize(
+    ("cost", "least", "gap"),
+    [
+        (100.0, 98.0, "0.02"),
+        (100.0, 101.0, "0"),
+        (-100.0, -102.0, "0.02"),
+        (3.0, 2.0, "0.3334"),
+        (100.0, -999_800.0, "9999"),
+        (100.0, -999_900.0, None),
+        (7.5e-11, -1e5, None),
+        (0.0, 0.0, None),
+        (math.nan, 1.0, None),
+        (1.0, -math.inf, None),
+    ],
+)
+def test_a_gap_is_a_share_of_the_cost_or_nothing(cost: float, least: float, gap: str | None) -> None:
+    assert gap_of(cost, least) == (None if gap is None else Decimal(gap))
 
 
 def test_a_quarter_of_the_time_that_is_left_is_the_solvers_by_its_own_clock() -> None:
@@ -137,6 +179,32 @@ def test_a_quarter_of_the_time_that_is_left_is_the_solvers_by_its_own_clock() ->
         left_s = (market.request.decision_deadline - market.request.gate_closure_at).total_seconds()
         cleared(market)
     assert told == [left_s / 4, left_s / 240]
+
+
+def test_who_had_to_wait_past_half_of_the_time_is_decided_in_merit_order() -> None:
+    told = list[float]()
+
+    def listening(program: Program, limit_s: float) -> Solution:
+        told.append(limit_s)
+        raise NoAnswer("none in time")
+
+    market = a_market("acme", "volt", "site")
+    three_whole(market)
+    gate, due = market.request.gate_closure_at, market.request.decision_deadline
+    for share in (0.5, 0.51):
+        decided = decide_best(
+            market.ledger.book,
+            market.request.request_id,
+            Solver(listening, 1000),
+            now=gate + share * (due - gate),
+            left_out=NOTHING,
+            position=market.ledger.position,
+            trigger=ClearingTrigger.GATE_CLOSURE,
+            actor="ledger",
+        )
+        assert decided.algorithm == "merit-order"
+        assert {award.participant for award in decided.awards} == {"acme", "volt"}
+    assert told == [(due - gate).total_seconds() / 8]
 
 
 def test_a_choice_that_would_cost_the_operator_more_is_none() -> None:
