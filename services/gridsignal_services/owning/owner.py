@@ -15,8 +15,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -48,7 +50,6 @@ from gridsignal_services.owning.heads import Heads
 from gridsignal_services.owning.settler import OrdersThatLeft, Settler
 from gridsignal_services.replica import Replica
 from gridsignal_services.telemetry import Outage, logger
-from gridsignal_services.work import NOBODYS
 
 _log = logger("owner")
 _PRINCIPAL = "service:dispatch"
@@ -105,6 +106,10 @@ class Owner:
         """Those it acts on now."""
         self._ahead: dict[int, _Ahead] = {}
         self._passed_over: dict[int, PassedOver] = {}
+        self._clearing_thread = ThreadPoolExecutor(1, "clearing")
+        """Its own: a solver takes a second, and the threads of answers are for milliseconds."""
+        self._clearing_turn = asyncio.Lock()
+        """One clearing at a time, of all partitions: each is made from the book as it is when its turn comes."""
         self._decisions: dict[int, asyncio.Task[None]] = {}
         """The clearing under way on a partition."""
         self._under_way: dict[int, Subject] = {}
@@ -130,6 +135,7 @@ class Owner:
             await self._act_for_ever()
         finally:
             await _end([*self._decisions.values(), *([] if self._settler is None else self._settler.under_way)])
+            self._clearing_thread.shutdown(wait=False, cancel_futures=True)
 
     async def _act_for_ever(self) -> None:
         outage = Outage(_log, "log", doing="the owner's records")
@@ -215,18 +221,24 @@ class Owner:
             self._decisions[ledger.partition] = asyncio.create_task(self._decide(ledger, passed_over))
 
     async def _decide(self, ledger: Ledger, passed_over: PassedOver) -> None:
-        await self._replica.whole()
-        undecided = self._next_undecided(ledger, passed_over)
-        if undecided is None:
-            return
-        self._under_way[ledger.partition] = undecided.subject
         try:
-            held, left_out = excerpt(ledger.book, undecided.request_id), self._left_out(ledger, undecided.subject)
-            clearing = await NOBODYS.away(undecided.decided, held, left_out, self._paced_solver())
+            async with self._clearing_turn:
+                clearing = await self._made(ledger, passed_over)
         except Undecidable as error:
             self._pass_over(ledger, error.subject, error.reason)
         else:
-            await self._append(ledger, [clearing])
+            await self._append(ledger, [] if clearing is None else [clearing])
+
+    async def _made(self, ledger: Ledger, passed_over: PassedOver) -> Clearing | None:
+        """The next clearing, made beside the loop; None where none waits. Raises Undecidable."""
+        await self._replica.whole()
+        undecided = self._next_undecided(ledger, passed_over)
+        if undecided is None:
+            return None
+        self._under_way[ledger.partition] = undecided.subject
+        held, left_out = excerpt(ledger.book, undecided.request_id), self._left_out(ledger, undecided.subject)
+        made = partial(undecided.decided, held, left_out, self._paced_solver())
+        return await asyncio.get_running_loop().run_in_executor(self._clearing_thread, made)
 
     def _paced_solver(self) -> Solver | None:
         grid = self._replica.grid

@@ -15,21 +15,21 @@ from gridsignal_services.bus import Appended, Log
 from gridsignal_services.bus.around import AroundLog
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import append
-from gridsignal_services.work import NOBODYS
+from gridsignal_services.owning.owner import Owner
 from tests.builders import a_dispatch_request, an_offer_withdrawal, utc
 from tests.integration.ledger.owner_stage import GATE, an_offer, running
 
 
 class Busy:
-    """Both threads that make answers are taken by somebody else's, until they are let go."""
+    """The thread that makes clearings is taken by a long one, until it is let go."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: Owner) -> None:
         self._go = threading.Event()
-        self._answers = [asyncio.create_task(NOBODYS.away(self._go.wait)) for _ in range(2)]
+        self._long = asyncio.wrap_future(owner._clearing_thread.submit(self._go.wait))
 
     async def over(self) -> None:
         self._go.set()
-        await asyncio.gather(*self._answers)
+        await self._long
 
 
 class Overtaking(AroundLog):
@@ -67,7 +67,7 @@ async def test_timers_and_announcements_of_others_go_on_while_a_clearing_is_made
             asked = a_dispatch_request(request_id=request_id, gate_closure_at=gate)
             await stage.submit(asked, "operator:tso-north")
             await stage.submit(an_offer("acme", request_id, "DE-LU", request_id), "participant:acme")
-        busy = Busy()
+        busy = Busy(stage.owner)
         try:
             stage.clock.move_to(GATE)
             await stage.until(lambda: stage.state("slow") is RequestState.CLEARING)
