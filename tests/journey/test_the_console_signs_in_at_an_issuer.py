@@ -17,6 +17,11 @@ from tests.patience import SOON_S
 
 TOKEN = "sessionStorage.getItem('gridsignal.token')"
 
+AWAY_ONCE = """void (window.renewals = 0, window.fetch = ((real) => (url, ...more) => {
+  if (String(url).endsWith("/token") && ++window.renewals === 1) return Promise.reject(new TypeError("away"));
+  return real(url, ...more);
+})(window.fetch))"""
+
 
 @asynccontextmanager
 async def a_provider(life_s: int = 3600, algorithm: str = "RS256") -> AsyncIterator[str]:
@@ -62,8 +67,10 @@ async def test_who_signs_in_at_a_provider_comes_back_where_they_were_with_a_toke
         assert await page.js("sessionStorage.length") == 1, "the token alone is kept"
         door = [url for url in page.asked if url.startswith(world.stack.api_url)]
         assert not any("code=" in url.partition("#")[0] for url in door), "no code is told to the door"
+        await page.js(AWAY_ONCE)
         first = await page.js(TOKEN)
         await page.until(f"{TOKEN} && {TOKEN} !== {first!r}")
+        assert await page.js("window.renewals") == 2, "the issuer was away once"
         await page.says("● live")
         assert page.faults == []
 

@@ -80,11 +80,14 @@ export async function backFromIssuer(): Promise<string | null> {
   return taken(endpoint, client_id, await tokens(endpoint, code));
 }
 
-/** The next token of who signed in at the issuer; null where it gives none without them. Throws Refused. */
+/** The next token of who signed in at the issuer; null where it gives none without them, or they have left meanwhile.
+ * Throws Refused. */
 export async function renewed(): Promise<string | null> {
-  if (!renewing) return null;
-  const { endpoint, client_id, refresh_token } = renewing;
-  return taken(endpoint, client_id, await tokens(endpoint, { grant_type: "refresh_token", refresh_token, client_id }));
+  const mine = renewing;
+  if (!mine) return null;
+  const { endpoint, client_id, refresh_token } = mine;
+  const next = await tokens(endpoint, { grant_type: "refresh_token", refresh_token, client_id });
+  return renewing === mine ? taken(endpoint, client_id, next) : null;
 }
 
 export function forgetIssuer(): void {

@@ -20,12 +20,14 @@ const METERED_MS = 30_000;
 const DONE = 200;
 const MOST_AT_ONCE = 20;
 const DAY_MS = 864e5;
-/** A token is renewed after this share of the time it has left, within these bounds of a timer. */
-const [RENEWED_AT, LEAST_MS, MOST_MS] = [0.75, 1000, 2 ** 31 - 1];
+/** A token is renewed after this share of the time it has left, tried again after that one, within these bounds of a timer. */
+const [RENEWED_AT, AGAIN_AT, LEAST_MS, MOST_MS] = [0.75, 0.25, 1000, 2 ** 31 - 1];
 
 let live: Live | null = null;
 let ticking = 0;
 let renewal = 0;
+/** Who comes or goes makes it another: what was asked for before is nobody's answer then. */
+let visit = 0;
 let meteredAt = 0;
 let lookedUntil = 0;
 const dirty = new Set<string>();
@@ -52,11 +54,13 @@ export async function begin(): Promise<void> {
       return forget(said(fault).join(" "));
     }
   }
+  const mine = visit;
   try {
     const token = (await backFromIssuer()) ?? sessionStorage.getItem(KEPT);
+    if (mine !== visit) return forgetIssuer();
     if (token) await signIn(token);
   } catch (fault) {
-    forget(said(fault).join(" "));
+    if (mine === visit) forget(said(fault).join(" "));
   }
   await offerIssuer();
 }
@@ -72,22 +76,27 @@ export async function signInThere(at: SignInAt): Promise<void> {
 }
 
 export async function signIn(token: string): Promise<void> {
+  const mine = ++visit;
   change({ busy: true, refused: "" });
   sessionStorage.setItem(KEPT, token);
   try {
     const me = await ask<Me>("/v1/me", token);
+    if (mine !== visit) return;
     beginClock(me);
     change({ token, me, busy: false });
     follow(token, me);
-    renewIn(me);
+    renewIn(me, RENEWED_AT);
   } catch (fault) {
+    if (mine !== visit) return;
     const isRefused = fault instanceof Refused && [401, 403].includes(fault.status);
     if (isRefused) sessionStorage.removeItem(KEPT);
+    forgetIssuer();
     forget([...said(fault), ...(isRefused ? [] : ["Load the page again to try again."])].join(" "));
   }
 }
 
 export function signOut(why = ""): void {
+  visit++;
   live?.end();
   live = null;
   clearInterval(ticking);
@@ -101,22 +110,28 @@ export function signOut(why = ""): void {
 }
 
 /** A token of an issuer that renews it is another one before it expires; any other ends with its time. */
-function renewIn(me: Me): void {
+function renewIn(me: Me, share: number): void {
   const left = Date.parse(me.token_expires_at) - Date.now();
   clearTimeout(renewal);
-  renewal = window.setTimeout(() => void renew(), Math.min(Math.max(left * RENEWED_AT, LEAST_MS), MOST_MS));
+  if (left > 0) renewal = window.setTimeout(() => void renew(me), Math.min(Math.max(left * share, LEAST_MS), MOST_MS));
 }
 
-async function renew(): Promise<void> {
-  const token = await renewed().catch(() => null); // without another one, this one is said to have expired
-  if (!token || !state().token) return;
-  await tried(async () => {
-    const me = await ask<Me>("/v1/me", token);
+/** Who does not answer is asked again until the token expires; without another one, this one is said to have expired. */
+async function renew(me: Me): Promise<void> {
+  const mine = visit;
+  try {
+    const token = await renewed();
+    if (!token || mine !== visit) return;
+    const next = await ask<Me>("/v1/me", token);
+    if (mine !== visit) return;
     sessionStorage.setItem(KEPT, token);
-    change({ token, me });
+    change({ token, me: next });
     live?.renew(token);
-    renewIn(me);
-  });
+    renewIn(next, RENEWED_AT);
+  } catch (fault) {
+    const isForGood = fault instanceof Refused && fault.status >= 400 && fault.status < 500 && fault.status !== 429;
+    if (mine === visit && !isForGood) renewIn(me, AGAIN_AT);
+  }
 }
 
 function beginClock(me: Me): void {
