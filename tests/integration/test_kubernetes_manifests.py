@@ -152,6 +152,20 @@ def test_what_is_not_here_the_page_names(manifests: list[Manifest]) -> None:
     assert not of_kind(manifests, "Secret")
 
 
+def test_no_door_has_the_keys_of_another(manifests: list[Manifest]) -> None:
+    claims = {
+        door: {one["persistentVolumeClaim"]["claimName"] for one in pod["volumes"] if "persistentVolumeClaim" in one}
+        for door, pod in pods(manifests).items()
+    }
+    there = of_kind(manifests, "PersistentVolumeClaim")
+    assert claims == {"gateway": {"gateway-keys"}, "dispatch": {"dispatch-keys"}, "ingest": set(), "setup": set()}
+    assert set(there) == {"gateway-keys", "dispatch-keys"}
+    assert all(f"`{name}`" in PAGE for name in there)
+    for door in DOORS:
+        mounted = {one["name"]: one["mountPath"] for one in door_of(manifests, door)["volumeMounts"]}
+        assert mounted["keys"] == given_to(manifests, door_of(manifests, door))["GRIDSIGNAL_DIRECTORY"]
+
+
 def test_a_gateway_has_the_time_to_send_its_clients_elsewhere(built: dict[str, list[Manifest]]) -> None:
     pod = pods(built["production"])["gateway"]
     scaler = of_kind(built["production"], "HorizontalPodAutoscaler")["gateway"]
