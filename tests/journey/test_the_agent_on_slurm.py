@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gridsignal.agent.actuators.slurm import SlurmActuator
 from gridsignal.agent.schedule import Commitment, net
+from gridsignal.agent.slurm import Mark, Way
 from gridsignal.clock import wall
 from gridsignal_schemas.messages import DispatchOrder, FlexOffer, OrderResponse, OrderState
 from gridsignal_schemas.values import MW
@@ -228,3 +229,29 @@ async def test_what_an_agent_leaves_behind_is_given_back_by_a_timer(tmp_path: Pa
     assert await actuator.release(wall(), everything=True)
     slurm.until(lambda: all(slurm.works(name) for name in "ab") and states(slurm) == usual)
     assert (await actuator.observe(wall())).shed_w == 0
+
+
+async def test_a_hold_s_note_of_a_job_that_runs_keeps_it_neither_running_nor_stopped(
+    tmp_path: Path, slurm: Slurm
+) -> None:
+    """It started while it was being held; or it was stopped, and Slurm has forgotten that note. An array is left."""
+    labelled = f"gridsignal power_w={2 * MW} pause=stop hold=yes"
+    job = slurm.submit("a", 32, labelled)
+    slurm.submit("task", 32, labelled, "--array=1-1")
+    slurm.until(lambda: slurm.works("a") and slurm.works("task"))
+    slurm.saved()
+    now, beside = utc("18:00"), tmp_path / "slurm.json"
+    note = f"AdminComment={Mark(Way.HOLD, now, utc('18:45'), reason='order-1')}"
+    actuator = SlurmActuator(beside, conf=slurm.conf)
+    slurm.run("scontrol", "update", f"JobId={job}", note)
+    await actuator.apply(net([Commitment("order-1", now, utc("18:45"), 4 * MW)], now), now)
+    slurm.until(lambda: not slurm.works("a"))
+    assert "1 labelled jobs, 0 W could be paused; not touched: job 2: expected a job of its own, got an array" in (
+        await actuator.check(now)
+    )
+    beside.unlink()
+    slurm.run("scontrol", "update", f"JobId={job}", note)
+    assert await actuator.release(now, everything=True)
+    slurm.until(lambda: slurm.works("a"))
+    assert slurm.works("task")
+    assert not slurm.jobs()["a"]["admin_comment"]

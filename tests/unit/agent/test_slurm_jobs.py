@@ -103,6 +103,31 @@ def test_nobody_is_paused_who_would_be_late_or_may_not_be() -> None:
     assert chosen(jobs, 0, UNTIL, NOW) == {}
 
 
+def test_who_starts_while_it_is_being_held_is_paused() -> None:
+    held = str(Mark(Way.HOLD, NOW, UNTIL))
+    (started,) = read(printed(1, "gridsignal power_w=5 pause=suspend hold=yes", admin_comment=held))
+    assert chosen([started], 5, UNTIL, NOW) == {1: Way.SUSPEND}
+    requeued = str(Mark(Way.REQUEUE, NOW, UNTIL))
+    (waits,) = read(printed(1, "gridsignal power_w=5 pause=stop", "PENDING", priority=0, admin_comment=requeued))
+    assert chosen([waits], 5, UNTIL, NOW) == {1: Way.REQUEUE}
+
+
+@pytest.mark.parametrize("number", [7, {"set": True, "infinite": False, "number": 7}])
+def test_an_array_is_left_alone_and_named_once_where_it_is_labelled(number: Any) -> None:
+    label = "gridsignal power_w=5 pause=stop"
+    tasks = [printed(job_id, label, array_job_id=number) for job_id in (7, 8)]
+    jobs, faults = jobs_of({"jobs": [*tasks, printed(9, "a run", array_job_id=number)]}, {})
+    assert not jobs
+    assert faults == ["job 7: expected a job of its own, got an array: Slurm stops its tasks together"]
+
+
+@pytest.mark.parametrize(
+    "number", [0, None, {"set": True, "infinite": False, "number": 0}, {"set": False, "number": 0}]
+)
+def test_a_job_of_its_own_is_no_array(number: Any) -> None:
+    assert [job.job_id for job in read(printed(7, "gridsignal power_w=5", array_job_id=number))] == [7]
+
+
 def test_a_plan_has_the_jobs_with_a_deadline_and_says_who_has_none() -> None:
     label = f"gridsignal power_w=9 pause=stop deadline={rfc3339(NOW + 5 * HOUR)}"
     jobs, progress, faults = to_plan(read(printed(1, label), printed(2, "gridsignal power_w=9")), NOW)

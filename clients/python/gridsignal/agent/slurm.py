@@ -179,6 +179,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def jobs_of(told: Mapping[str, Any], kept: Mapping[int, Mark]) -> tuple[list[SlurmJob], list[str]]:
     """Of what `squeue --json` prints: the jobs that are ours to touch, and what is wrong with labels.
 
+    Tasks of an array are not ours: one of them has the array's own number, by which Slurm means all of them.
+
     `kept`: marks that lie beside, which Slurm may have forgotten when it was killed. Raises KeyError, TypeError and
     ValueError for what is no such print.
     """
@@ -195,6 +197,10 @@ def jobs_of(told: Mapping[str, Any], kept: Mapping[int, Mark]) -> tuple[list[Slu
         except ValueError as wrong:
             faults.append(f"job {name}: {wrong}")
             label = None
+        if array := _number(row.get("array_job_id")):
+            if label is not None:
+                faults.append(f"job {array}: expected a job of its own, got an array: Slurm stops its tasks together")
+            continue
         if label is None and (mark is None or mark.way is None):
             continue
         started, minutes = _number(row.get("start_time")), _number(row.get("time_limit"))
@@ -210,7 +216,7 @@ def jobs_of(told: Mapping[str, Any], kept: Mapping[int, Mark]) -> tuple[list[Slu
                 minutes * 60 if minutes else None,
             )
         )
-    return jobs, faults
+    return jobs, list(dict.fromkeys(faults))
 
 
 def _number(value: Any) -> int | None:
@@ -243,7 +249,7 @@ def chosen(jobs: Sequence[SlurmJob], shed_w: int, until: datetime, now: datetime
     waits = [job for job in jobs if job.state in _WAITS and job.label is not None and job.label.hold]
     held = [job for job in waits if (not job.is_held or _way(job) is Way.HOLD) and job.may_rest(until, now)]
     ways = {job.job_id: Way.HOLD for job in held if not job.is_paused}
-    return ways | {job.job_id: _way(job) or _pause(job) for job in taken}
+    return ways | {job.job_id: _paused_by(job) for job in taken}
 
 
 def room_w(jobs: Iterable[SlurmJob], now: datetime) -> int:
@@ -302,6 +308,12 @@ def _pause(job: SlurmJob) -> Way:
 
 def _way(job: SlurmJob) -> Way | None:
     return None if job.mark is None else job.mark.way
+
+
+def _paused_by(job: SlurmJob) -> Way:
+    """As it was paused. A hold is no pause: a job may start while it is being held, and has to be paused then."""
+    way = _way(job)
+    return _pause(job) if way is None or way is Way.HOLD else way
 
 
 def _was_paused(job: SlurmJob) -> bool:

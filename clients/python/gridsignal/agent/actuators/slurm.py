@@ -39,6 +39,7 @@ _DO: Mapping[Way, Sequence[str]] = {
     Way.REQUEUE: ("scontrol", "requeuehold"),
     Way.HOLD: ("scontrol", "hold"),
 }
+_CONTINUE = ("scancel", "-s", "CONT", "-f")
 
 
 class SlurmActuator:
@@ -160,13 +161,16 @@ class SlurmActuator:
         waits = [job.job_id for job in jobs if job.state == "PENDING"]
         runs = [job.job_id for job in jobs if job.state != "PENDING"]
         match way:
-            case Way.HOLD:
-                return await self._tell(("scontrol", "release"), waits)
+            case Way.HOLD:  # one that started may have been stopped since, where Slurm forgot that note
+                goes_on = await self._tell(
+                    _CONTINUE, [job.job_id for job in jobs if job.state in ("RUNNING", "STOPPED")]
+                )
+                return await self._tell(("scontrol", "release"), waits) and goes_on
             case Way.REQUEUE:  # without a start time it waits two minutes more
                 is_free = await self._tell(("scontrol", "release"), waits)
                 return await self._update((name, ("StartTime=now",)) for name in waits) and is_free
             case Way.STOP:
-                return await self._tell(("scancel", "-s", "CONT", "-f"), runs)
+                return await self._tell(_CONTINUE, runs)
             case Way.SUSPEND:  # one that Slurm takes to be running is suspended again: it may have forgotten
                 if again := [job.job_id for job in jobs if job.state == "RUNNING"]:
                     await self._tell(_DO[way], again)
