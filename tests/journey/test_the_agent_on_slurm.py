@@ -85,10 +85,16 @@ class AgentOnSlurm(Program):
             meter.write(f"{now.isoformat()},{drawn_w + ELSEWHERE_W}\n")
 
 
+_SAID = {"SIGNALING": "RUNNING"}
+"""What a slurmctld that was killed while it passed a signal on says for ever of a job that runs."""
+
+
 def states(slurm: Slurm) -> dict[str, str]:
     """What scontrol and squeue say."""
     return {
-        name: "HELD" if job["job_state"] == "PENDING" and job["priority"] == 0 else job["job_state"]
+        name: "HELD"
+        if job["job_state"] == "PENDING" and job["priority"] == 0
+        else _SAID.get(job["job_state"], job["job_state"])
         for name, job in slurm.jobs().items()
     }
 

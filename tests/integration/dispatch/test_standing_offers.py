@@ -35,10 +35,8 @@ async def test_one_command_calls_what_stands_by_within_seconds_and_a_cancel_take
     stood = await typed(STAND, token)
     assert (await typed(STAND, token))["offer_id"] == stood["offer_id"]  # with another end, and no second offer
     operator, rival = stack.token("operator", "tso-north"), caller("participant", "volt-colo")
-    async with (
-        gridsignal.connect(stack.gateway_url, token=token, site="fra-1", wait_s=SOON_S) as grid,
-        asyncio.timeout(SOON_S),
-    ):
+    told: dict[str, Any] = {"token": token, "site": "fra-1", "wait_s": SOON_S}
+    async with gridsignal.connect(stack.gateway_url, **told) as grid, asyncio.timeout(SOON_S):
         signals = grid.subscribe("dispatch", zones=["DE-LU"])
         asked = await typed(CALL, operator)
         async for signal in signals:

@@ -28,6 +28,8 @@ _DAY_S = 86_400
 _Seconds = Annotated[int, Field(ge=0, le=366 * _DAY_S)]
 _WHOLE = ("power_w", "duration_s", "priority", "checkpoint_s", "restart_s")
 _RUNS, _STANDS, _WAITS = ("RUNNING",), ("STOPPED", "SUSPENDED"), ("PENDING",)
+_SIGNALLED = "SIGNALING"
+"""Printed in the place of RUNNING while Slurm passes a signal on, and for ever where it was killed in the middle."""
 
 
 class Way(StrEnum):
@@ -188,6 +190,7 @@ def jobs_of(told: Mapping[str, Any], kept: Mapping[int, Mark]) -> tuple[list[Slu
     for row in told["jobs"]:
         name, comment, admin = int(row["job_id"]), str(row["comment"] or ""), str(row["admin_comment"] or "")
         state = row["job_state"] if isinstance(row["job_state"], str) else next(iter(row["job_state"]), "")
+        state = "RUNNING" if state == _SIGNALLED else state
         noted, beside = mark_of(admin), kept.get(name)
         mark = beside if beside is not None and (noted is None or noted.way is None) else noted
         if state not in (*_RUNS, *_STANDS, *_WAITS) or _number(row.get("het_job_id")):
