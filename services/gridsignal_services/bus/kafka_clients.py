@@ -21,7 +21,7 @@ async def stop(client: AIOKafkaConsumer | AIOKafkaProducer, within_s: float) -> 
     """
     await _ends_well(asyncio.create_task(client.stop()), within_s)
     connections = client.client if isinstance(client, AIOKafkaProducer) else client._client
-    await _ends_well(asyncio.create_task(_close_all(connections)), LAST_WORDS_S)
+    await _ends_well(asyncio.create_task(close_all(connections)), LAST_WORDS_S)
 
 
 async def close(admin: AIOKafkaAdminClient, within_s: float) -> None:
@@ -30,11 +30,12 @@ async def close(admin: AIOKafkaAdminClient, within_s: float) -> None:
     In a task of its own: it takes the cancellation of whoever waits for it for that of its reading, and swallows it.
     """
     await _ends_well(asyncio.create_task(admin.close()), within_s)
-    await _ends_well(asyncio.create_task(_close_all(admin._client)), LAST_WORDS_S)
+    await _ends_well(asyncio.create_task(close_all(admin._client)), LAST_WORDS_S)
 
 
-async def _close_all(connections: AIOKafkaClient) -> None:
-    """Those too that were being made while their client stopped, which it forgets: one is made at a time."""
+async def close_all(connections: AIOKafkaClient) -> None:
+    """And then one that was just being made, which its client forgets: one is made at a time."""
+    await connections.close()
     async with connections._get_conn_lock:
         await connections.close()
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from gridsignal_services.bus.kafka_clients import stop
+from gridsignal_services.bus.kafka_clients import close_all, stop
 from gridsignal_services.bus.kafka_topics import Brokers, administration
 from gridsignal_services.supervised import Ended, supervise
 from tests.patience import SOON_S
@@ -17,6 +17,7 @@ from tests.patience import SOON_S
 class Connections:
     def __init__(self) -> None:
         self.closed = False
+        self._get_conn_lock = asyncio.Lock()
 
     async def close(self) -> None:
         self.closed = True
@@ -54,6 +55,17 @@ async def does_not_let_itself_be_cancelled() -> None:
 
 async def fails() -> None:
     raise OSError("the network is gone")
+
+
+async def test_a_connection_that_is_made_meanwhile_is_closed_once_it_is_there() -> None:
+    connections = Connections()
+    async with asyncio.timeout(SOON_S), connections._get_conn_lock:
+        closing = asyncio.create_task(close_all(cast("Any", connections)))
+        await asyncio.sleep(0)
+        assert connections.closed
+        connections.closed = False  # there is another one now
+    await closing
+    assert connections.closed
 
 
 @pytest.mark.parametrize(
