@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gridsignal_services.console.links import LIFE_S, Links
-from gridsignal_services.console.pages import policy
+from gridsignal_services.console.pages import Console, SignInAt, policy
 from gridsignal_services.settings import ConfigError, ServerSettings
 
 
@@ -45,3 +45,25 @@ def test_an_issuer_where_people_are_to_sign_in_is_a_url_that_nobody_on_the_way_c
     with pytest.raises(ConfigError, match="console_client"):
         ServerSettings(issuer=issuer, console_client="console", jwks_url=keys)
     ServerSettings(issuer="https://login.example/realms/grid", console_client="console", jwks_url=keys)
+
+
+def test_where_people_sign_in_is_the_issuer_s_and_its_origin_alone_is_spoken_to() -> None:
+    issuer = "https://login.example:8443/realms/grid"
+    settings = ServerSettings(issuer=issuer, console_client="console", jwks_url=f"{issuer}/jwks")
+    where = SignInAt.of(settings)
+    assert (where.issuer, where.client_id, where.scope) == (issuer, "console", settings.console_scope)
+    assert where.origin == "https://login.example:8443"
+
+
+def test_where_a_token_is_pasted_nobody_else_is_spoken_to() -> None:
+    where = SignInAt.of(ServerSettings())
+    assert (where.issuer, where.client_id, where.scope, where.origin) == (None, None, None, None)
+
+
+def test_the_links_of_a_console_grow_old_by_its_own_clock() -> None:
+    now = [0.0]
+    links = Console(ServerSettings(), lambda: now[0]).links
+    first, second = links.give("one"), links.give("two")
+    assert links.take(first) == "one"
+    now[0] = LIFE_S
+    assert links.take(second) is None
