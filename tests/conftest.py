@@ -54,24 +54,18 @@ settings.register_profile("quick", deadline=None, max_examples=QUICK, derandomiz
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
 
-SEVERAL = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1
-BEGIN_WITH = {"journey": 0, "integration": 1}
-"""Where several workers run: a file of these takes minutes, mostly waiting, and would be waited for at the end."""
 REAL_SERVICES = {"kafka", "secured_kafka", "schema_registry", "redis_url", "redis"}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs Kafka, a registry or Redis for `-m "not services"`; in one process it comes last."""
+    """Marks what needs Kafka, a registry or Redis, so that `-m "not services"` leaves it out; it comes last."""
     for item in items:
         callspec = getattr(item, "callspec", None)
         ids = set(callspec.id.split("-")) if callspec is not None else set()
         if REAL_SERVICES & (ids | set(getattr(item, "fixturenames", ()))):
             item.add_marker("services")
-    if SEVERAL:
-        items.sort(key=lambda item: BEGIN_WITH.get(part_of(item.nodeid), len(BEGIN_WITH)))
-    else:
-        items.sort(key=lambda item: item.get_closest_marker("services") is not None)
+    items.sort(key=lambda item: item.get_closest_marker("services") is not None)
 
 
 def pytest_collection_finish() -> None:
