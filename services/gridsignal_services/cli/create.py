@@ -174,12 +174,13 @@ def _rounded_up(moment: datetime) -> datetime:
 def _must_be_reachable(starts_at: datetime, decided: datetime, times: _Times) -> None:
     if decided + times.respond + times.activation <= starts_at:
         return
-    earliest = decided + times.respond + times.activation + timedelta(seconds=59)
+    # Who reads this types it: the start that is named is a whole minute, and still in time a minute from now.
+    typed = (decided + times.respond + times.activation + 2 * timedelta(minutes=1)).replace(second=0, microsecond=0)
     raise Failed(
         USAGE,
         f"--start {rfc(starts_at)} is too soon: between decision and start an order needs {_words(times.respond)}"
         f" to be answered and {_words(times.activation)} to reach full power; start at"
-        f" {rfc(earliest.replace(second=0))} or later, or shorten --respond or --activation",
+        f" {rfc(typed)} or later, or shorten --respond or --activation",
     )
 
 
