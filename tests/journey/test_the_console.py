@@ -67,7 +67,39 @@ async def test_a_request_is_asked_offered_cleared_ordered_metered_and_settled_in
         await operator.press("Control room")
         await operator.says("Over in the last day", "■ completed")
         await has_no_barrier(operator)
+        await is_disputed_and_rejected(operator, site, order.order_id[:8])
         assert operator.faults + site.faults == []
+
+
+async def is_disputed_and_rejected(operator: Page, site: Page, order: str) -> None:
+    """Both look at the same order, and see at once what the other says."""
+    await site.press(order)
+    await site.says("Version 1, written", "It may be disputed until 2024-05-26 21:45 +02:00")
+    await site.press("Dispute this version …")
+    await site.says("Dispute version 1 of what the order of fra-1 came to?", "It says EUR 600.00 for 7.5 MWh")
+    await has_no_barrier(site)
+    await site.fill("reason_code", "baseline")
+    await site.fill("claimed", "650.5")
+    await site.fill("reason", "Two halls were away.")
+    await site.press("Dispute it")
+    await site.says("baseline: Two halls were away.", "EUR 650.50", "none so far")
+    await operator.says("Disputes without an answer")
+    await has_no_barrier(operator)
+    await operator.press(order)
+    await operator.press("Reject the dispute baseline")
+    await operator.says("It stays EUR 600.00, and not EUR 650.50.")
+    await has_no_barrier(operator)
+    await operator.fill("reason", "The halls were in it.")
+    await operator.press("Reject it")
+    for page in (operator, site):
+        await page.says("rejected: The halls were in it.")
+    await site.press("Dispute this version …")
+    await site.fill("reason_code", "baseline")
+    await site.fill("reason", "And yet.")
+    await site.press("Dispute it")
+    await site.says("expected what was said of this version and reason before")
+    await site.press("Leave it as it is")
+    assert "Reject …" not in await operator.text()
 
 
 async def test_an_award_by_hand_an_order_that_is_ended_and_a_request_that_is_cancelled_say_what_they_cost(

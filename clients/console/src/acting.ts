@@ -2,9 +2,9 @@
 
 import type { Alert } from "./answers";
 import { gridNow } from "./clock";
-import { Refused, ask, say } from "./doors";
+import { Refused, ask, say, visit } from "./doors";
 import { findMonth, pageOf } from "./past";
-import { said, signOut, watchAgain } from "./session";
+import { refresh, said, signOut, watchAgain } from "./session";
 import { change, state } from "./state";
 import { alerted } from "./watching";
 
@@ -20,6 +20,13 @@ export async function acknowledge(alert: Alert, site: string, word: string, reas
   const said = { zone, provider, alert_id, revision, state: word, actor: state().me?.subject ?? "", reason_code: "operator", reason, at };
   const heard = await done((token) => say(state().me?.gateway ?? "", token, site, { t: "acknowledge", body: said }).then(() => true));
   if (heard) watchAgain();
+  return heard;
+}
+
+/** Says something for a site at the gateway and looks again at what it was about; null where it was refused. */
+export async function tell(site: string, request: string, frame: object): Promise<unknown> {
+  const heard = await done((token) => say(state().me?.gateway ?? "", token, site, frame).then(() => true));
+  if (heard) await refresh(request);
   return heard;
 }
 
@@ -44,12 +51,15 @@ export async function find(month: string, id: string, timezone: string): Promise
 async function done(work: (token: string) => Promise<unknown>): Promise<unknown> {
   const { token } = state();
   if (!token) return null;
+  const mine = visit();
   change({ busy: true, problem: [] });
   try {
     const answer = await work(token);
+    if (mine !== visit()) return null;
     change({ busy: false });
     return answer;
   } catch (fault) {
+    if (mine !== visit()) return null;
     if (fault instanceof Refused && fault.status === 401) signOut(fault.sentences.join(" "));
     else change({ busy: false, problem: said(fault) });
     return null;

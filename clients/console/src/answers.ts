@@ -145,6 +145,9 @@ export interface SettlementView {
     zone: string;
     order_id: string;
     site: string;
+    request_id: string;
+    settlement_id: string;
+    participant: string;
     version: number;
     status: string;
     total: string;
@@ -154,7 +157,8 @@ export interface SettlementView {
   };
   state: string;
   logged_at: string;
-  disputes: { version: number; reason_code: string; text: string; actor: string; received_at: string; answer: string | null }[];
+  disputable_until: string | null;
+  disputes: { version: number; reason_code: string; text: string; claimed: string | null; actor: string; received_at: string; answer: string | null }[];
 }
 
 export interface Point {

@@ -12,6 +12,15 @@ export class Refused extends Error {
   }
 }
 
+/** What was asked for somebody who has left meanwhile: nobody's answer. */
+export class Left extends Error {}
+
+let visits = 0;
+
+/** Who looks: another number once they have left, or somebody else has come. */
+export const visit = (): number => visits;
+export const otherVisit = (): number => ++visits;
+
 interface Problem {
   detail?: string;
   errors?: { pointer?: string; message?: string }[];
@@ -27,7 +36,19 @@ const WAIT_MS = 20_000;
 const PAGE = 200;
 const MOST_PAGES = 10;
 
+/** Throws Refused; Left where whoever's token it is has left meanwhile. */
 export async function ask<T>(path: string, token: string | null, asked: Asked = {}): Promise<T> {
+  const mine = visit();
+  try {
+    const answer = await answered<T>(path, token, asked);
+    if (!token || mine === visit()) return answer;
+  } catch (fault) {
+    if (!token || mine === visit()) throw fault;
+  }
+  throw new Left();
+}
+
+async function answered<T>(path: string, token: string | null, asked: Asked): Promise<T> {
   const headers: Record<string, string> = { Accept: "application/json", ...asked.headers };
   if (token) headers.Authorization = `Bearer ${token}`;
   if (asked.body !== undefined) headers["Content-Type"] = "application/json";

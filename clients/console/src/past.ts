@@ -21,6 +21,7 @@ export async function loadOrder(id: string): Promise<void> {
     throw fault;
   });
   const settlements = typeof settled === "string" ? {} : byOrder([settled]);
+  if (state().route[1] !== id) return; // another is looked at by now
   change({ looked: { said: typeof settled === "string" ? settled : "", orders: [order], settlements } });
 }
 

@@ -2,7 +2,7 @@
 
 import type { Alert, Book, Curve, Me, OfferView, OrderView, RequestView, SettlementView, Signal } from "./answers";
 import { gridNow, gridRate, setClock } from "./clock";
-import { Refused, ask, list } from "./doors";
+import { Left, Refused, ask, list, otherVisit, visit } from "./doors";
 import { Live } from "./live";
 import { backFromIssuer, forgetIssuer, goToIssuer, renewed, signInAt } from "./oidc";
 import type { SignInAt } from "./oidc";
@@ -26,8 +26,6 @@ const [RENEWED_AT, AGAIN_AT, LEAST_MS, MOST_MS] = [0.75, 0.25, 1000, 2 ** 31 - 1
 let live: Live | null = null;
 let ticking = 0;
 let renewal = 0;
-/** Who comes or goes makes it another: what was asked for before is nobody's answer then. */
-let visit = 0;
 let meteredAt = 0;
 let lookedUntil = 0;
 const dirty = new Set<string>();
@@ -54,13 +52,13 @@ export async function begin(): Promise<void> {
       return forget(said(fault).join(" "));
     }
   }
-  const mine = visit;
+  const mine = visit();
   try {
     const token = (await backFromIssuer()) ?? sessionStorage.getItem(KEPT);
-    if (mine !== visit) return forgetIssuer();
+    if (mine !== visit()) return forgetIssuer();
     if (token) await signIn(token);
   } catch (fault) {
-    if (mine === visit) forget(said(fault).join(" "));
+    if (mine === visit()) forget(said(fault).join(" "));
   }
   await offerIssuer();
 }
@@ -76,18 +74,18 @@ export async function signInThere(at: SignInAt): Promise<void> {
 }
 
 export async function signIn(token: string): Promise<void> {
-  const mine = ++visit;
+  const mine = otherVisit();
   change({ busy: true, refused: "" });
   sessionStorage.setItem(KEPT, token);
   try {
     const me = await ask<Me>("/v1/me", token);
-    if (mine !== visit) return;
+    if (mine !== visit()) return;
     beginClock(me);
     change({ token, me, busy: false });
     follow(token, me);
     renewIn(me, RENEWED_AT);
   } catch (fault) {
-    if (mine !== visit) return;
+    if (mine !== visit()) return;
     const isRefused = fault instanceof Refused && [401, 403].includes(fault.status);
     if (isRefused) sessionStorage.removeItem(KEPT);
     forgetIssuer();
@@ -96,13 +94,14 @@ export async function signIn(token: string): Promise<void> {
 }
 
 export function signOut(why = ""): void {
-  visit++;
+  otherVisit();
   live?.end();
   live = null;
   clearInterval(ticking);
   clearTimeout(renewal);
   forgetIssuer();
   clean();
+  [isLooking, isWatching] = [false, false];
   whenRead = null;
   sessionStorage.removeItem(KEPT);
   forget(why);
@@ -118,19 +117,19 @@ function renewIn(me: Me, share: number): void {
 
 /** Who does not answer is asked again until the token expires; without another one, this one is said to have expired. */
 async function renew(me: Me): Promise<void> {
-  const mine = visit;
+  const mine = visit();
   try {
     const token = await renewed();
-    if (!token || mine !== visit) return;
+    if (!token || mine !== visit()) return;
     const next = await ask<Me>("/v1/me", token);
-    if (mine !== visit) return;
+    if (mine !== visit()) return;
     sessionStorage.setItem(KEPT, token);
     change({ token, me: next });
     live?.renew(token);
     renewIn(next, RENEWED_AT);
   } catch (fault) {
     const isForGood = fault instanceof Refused && fault.status >= 400 && fault.status < 500 && fault.status !== 429;
-    if (mine === visit && !isForGood) renewIn(me, AGAIN_AT);
+    if (mine === visit() && !isForGood) renewIn(me, AGAIN_AT);
   }
 }
 
@@ -187,6 +186,7 @@ async function tried(work: () => Promise<unknown>): Promise<number> {
     return DONE;
   } catch (fault) {
     const status = fault instanceof Refused ? fault.status : 0;
+    if (fault instanceof Left) return status;
     if (status === 401) signOut(said(fault).join(" "));
     else change({ notice: said(fault).join(" ") });
     return status;
@@ -244,7 +244,9 @@ async function loadRequest(id: string): Promise<void> {
     settlements: { ...known.settlements, ...byId(settlements, settledId) },
     offers: { ...known.offers, ...byId(offers, offerId) },
   });
-  if (known.route[0] === "request" && known.route[1] === id) await loadBook();
+  const [page, of] = known.route;
+  if (page === "request" && of === id) await loadBook();
+  if (page === "order" && of && known.looked?.orders.some(({ order }) => order.order_id === of && order.request_id === id)) await loadOrder(of);
 }
 
 /** The book of the request that is looked at, where it is theirs. */
@@ -270,7 +272,10 @@ export function arrive(): void {
 export function watchAgain(): void {
   if (isWatching) return;
   isWatching = true;
-  void tried(watch).finally(() => (isWatching = false));
+  const mine = visit();
+  void tried(watch).finally(() => {
+    if (mine === visit()) isWatching = false;
+  });
 }
 
 // --- being told ------------------------------------------------------------------------------------------------
@@ -318,9 +323,10 @@ async function look(): Promise<void> {
   const alerts = areAlertsDirty;
   clean();
   isLooking = true;
+  const mine = visit();
   const status = await tried(() => (all ? loadAll() : Promise.all([...requests.map(loadRequest), ...zones.map(loadZone), ...(alerts ? [loadAlerts().then(watch)] : [])])));
+  if (mine !== visit()) return; // who has come since looks for themselves
   isLooking = false;
-  if (!state().token) return;
   const isForGood = !all && status >= 400 && status < 500 && status !== 429;
   if (status !== DONE && !isForGood) {
     isAllDirty ||= all;

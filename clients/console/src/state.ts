@@ -14,8 +14,21 @@ export interface Confirm {
   reason: "needed" | "welcome" | "none";
   /** A moment that is asked for, in a market's time; `at` is proposed. */
   moment?: { label: string; timezone: string; at: number };
-  /** `at` is that moment in milliseconds; NaN: none was asked for. */
-  run: (reason: string, at: number) => Promise<void>;
+  /** What else is asked for, by name. */
+  asks?: Asked[];
+  /** `at` is that moment in milliseconds; NaN: none was asked for. `told` has what else was asked for. */
+  run: (reason: string, at: number, told: Record<string, string>) => Promise<void>;
+}
+
+/** One more field of a question: a choice where there are some, else a number. */
+export interface Asked {
+  name: string;
+  label: string;
+  value?: string;
+  choices?: readonly (readonly [value: string, label: string])[];
+  isNeeded?: boolean;
+  least?: number;
+  most?: number;
 }
 
 /** What a look into the past has found. */
@@ -120,7 +133,13 @@ export const REQUEST_OVER = new Set(["COMPLETED", "SETTLED", "DISPUTED", "UNMET"
 
 export const isLive = (view: OrderView): boolean => !ORDER_OVER.has(view.state);
 export const isOpen = (view: RequestView): boolean => !REQUEST_OVER.has(view.state);
+/** Whether something of its newest version waits for an answer. */
+export const isDisputed = ({ settlement, disputes }: Pick<SettlementView, "settlement" | "disputes">): boolean =>
+  disputes.some((each) => each.answer === null && each.version === settlement.version);
 export const mayAct = (me: Me): boolean => me.role === "operator" && me.scopes.includes("dispatch:write");
+
+/** Whether they may speak for sites at the gateway: answer orders, dispute settlements, acknowledge alerts. */
+export const maySpeak = (me: Me | null): me is Me => me?.role === "participant" && me.gateway !== null && me.scopes.includes("offer:write");
 
 export const mayPush = (me: Me): boolean => me.role === "operator" && me.ingest !== null && me.scopes.includes("signal:write");
 

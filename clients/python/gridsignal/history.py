@@ -124,6 +124,8 @@ class Settled:
     """PROVISIONAL, FINAL, DISPUTED or SETTLED."""
     logged_at: datetime
     disputes: list[Dispute]
+    disputable_until: datetime | None = None
+    """Until when its participant may dispute this version. None: it is settled, or the door does not say."""
 
 
 _SETTLED = TypeAdapter(list[Settled])

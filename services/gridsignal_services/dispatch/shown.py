@@ -196,7 +196,11 @@ def _settlement() -> SettlementView:
     settlement = _golden(Settlement)
     until = settlement.intervals[-1].ends_at
     return SettlementView(
-        settlement=settlement, state=SettlementState.PROVISIONAL, logged_at=until + timedelta(hours=1), disputes=[]
+        settlement=settlement,
+        state=SettlementState.PROVISIONAL,
+        logged_at=until + timedelta(hours=1),
+        disputable_until=until + timedelta(hours=1, days=14),
+        disputes=[],
     )
 
 

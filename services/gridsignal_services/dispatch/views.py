@@ -152,6 +152,8 @@ class SettlementView(Shape):
     state: SettlementState
     logged_at: Timestamp
     """When this version was written."""
+    disputable_until: Timestamp | None
+    """Until when its participant may dispute it; null: it is settled."""
     disputes: list[DisputeView]
     """Of all versions, the oldest first."""
 
@@ -222,6 +224,7 @@ def settlement_view(tracked: TrackedSettlement) -> SettlementView:
         settlement=tracked.newest,
         state=tracked.state,
         logged_at=tracked.logged_at,
+        disputable_until=None if tracked.state is SettlementState.SETTLED else tracked.window_ends_at,
         disputes=disputes_of(tracked),
     )
 

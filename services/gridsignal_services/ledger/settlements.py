@@ -213,7 +213,7 @@ def _move(book: Book, tracked: TrackedSettlement, state: SettlementState) -> Non
 
 
 def _window_ends_at(book: Book, tracked: TrackedSettlement) -> datetime:
-    return (tracked.logged_at or book.now) + tracked.of.dispute_window
+    return tracked.window_ends_at or book.now + tracked.of.dispute_window
 
 
 def _is_of(tracked: TrackedSettlement, record: Settlement | SettlementDispute | DisputeRejected) -> bool:

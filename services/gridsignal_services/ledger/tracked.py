@@ -253,6 +253,11 @@ class TrackedSettlement:
     """How many versions there were when it left the book; it is back for a later one."""
 
     @property
+    def window_ends_at(self) -> datetime | None:
+        """Until when the newest version may be disputed; None where there is none."""
+        return None if self.logged_at is None else self.logged_at + self.of.dispute_window
+
+    @property
     def version(self) -> int:
         """The newest; 0 where there is none."""
         return self.before if self.newest is None else self.newest.version

@@ -7,7 +7,7 @@ import csv
 import os
 import sys
 from asyncio.subprocess import PIPE, STDOUT
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ async def test_both_parties_read_what_an_order_came_to_and_nobody_else(day: Day)
         assert [each["settlement"]["settlement_id"] for each in listed] == [settlement["settlement"]["settlement_id"]]
         one = await day.operator.get(f"/v1/orders/{order_id}/settlement", headers=who)
         assert one.json() == listed[0]
+        written = datetime.fromisoformat(one.json()["logged_at"])
+        until = written + timedelta(seconds=STANDARD.dispute_window_s)
+        assert datetime.fromisoformat(one.json()["disputable_until"]) == until
     others = {"Authorization": f"Bearer {day.stack.token('participant', 'volt-colo')}"}
     assert (await day.operator.get("/v1/settlements", headers=others)).json()["settlements"] == []
     assert (await day.operator.get(f"/v1/orders/{order_id}/settlement", headers=others)).status_code == 404

@@ -2,7 +2,7 @@
 
 import type { Alert, AlertSites, AlertView, Contact, SiteAlert } from "../answers";
 import { acknowledge, pushAlert } from "../acting";
-import { change, mayPush } from "../state";
+import { change, mayPush, maySpeak } from "../state";
 import type { State } from "../state";
 import { mw, state as word, visible } from "../words";
 import { alertKey, alertPage, inForce } from "../watching";
@@ -128,7 +128,7 @@ export function AlertPage({ state, name }: { state: State; name: string[] }) {
   const { alert } = view;
   const open = inForce(view, now);
   const when = { zone: alert.zone, me, now };
-  const maySay = open && me?.role === "participant" && me.gateway !== null && me.scopes.includes("offer:write");
+  const maySay = open && maySpeak(me);
   return (
     <>
       <h1 tabIndex={-1}>
@@ -163,7 +163,7 @@ export function AlertPage({ state, name }: { state: State; name: string[] }) {
       )}
       <div class="cards">
         <Card title="What sites say, and their meters" wide empty={!of?.sites.length && "What sites say is told to who issued the alert, and to each of its own."}>
-          <Said state={state} alert={alert} rows={of?.sites ?? []} maySay={maySay === true} />
+          <Said state={state} alert={alert} rows={of?.sites ?? []} maySay={maySay} />
           {of?.next && <p class="quiet">These are the first {of.sites.length}; the door has more.</p>}
         </Card>
       </div>

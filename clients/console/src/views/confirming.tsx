@@ -1,7 +1,7 @@
 // Before anything is done: what will happen, in megawatts and money.
 
 import { useEffect, useRef } from "preact/hooks";
-import type { State } from "../state";
+import type { Asked, State } from "../state";
 import { change } from "../state";
 import { fromLocal, toLocal } from "../words";
 import { Problem, dismiss } from "./app";
@@ -19,7 +19,7 @@ export function Confirming({ state }: { state: State }) {
     const told = (name: string) => String(form.get(name) ?? "").trim();
     const at = confirm?.moment ? fromLocal(told("moment"), confirm.moment.timezone) : NaN;
     if (confirm?.moment && Number.isNaN(at)) return change({ problem: ["The clocks there don't show this time."] });
-    void confirm?.run(told("reason"), at);
+    void confirm?.run(told("reason"), at, Object.fromEntries((confirm.asks ?? []).map(({ name }) => [name, told(name)])));
   };
   return (
     <dialog ref={dialog} aria-labelledby="confirm-title" onCancel={dismiss}>
@@ -35,6 +35,9 @@ export function Confirming({ state }: { state: State }) {
               <input id="moment" name="moment" type="datetime-local" required defaultValue={toLocal(confirm.moment.at, confirm.moment.timezone)} />
             </>
           )}
+          {(confirm.asks ?? []).map((each) => (
+            <Asking key={each.name} {...each} />
+          ))}
           {confirm.reason !== "none" && (
             <>
               <label for="reason">Reason{confirm.reason === "needed" ? "" : " (may be empty)"}</label>
@@ -53,5 +56,24 @@ export function Confirming({ state }: { state: State }) {
         </form>
       )}
     </dialog>
+  );
+}
+
+function Asking({ name, label, value, choices, isNeeded, least, most }: Asked) {
+  return (
+    <>
+      <label for={name}>{label}</label>
+      {choices ? (
+        <select id={name} name={name} required={isNeeded} defaultValue={value}>
+          {choices.map(([each, said]) => (
+            <option key={each} value={each}>
+              {said}
+            </option>
+          ))}
+        </select>
+      ) : (
+        <input id={name} name={name} type="number" step="any" inputMode="decimal" required={isNeeded} min={least} max={most} defaultValue={value} autocomplete="off" />
+      )}
+    </>
   );
 }

@@ -1,11 +1,14 @@
 // One order from its first word to its money, also one of last month: who did what, what meters showed, what it came to.
 
-import type { Metered, OrderView, SettlementView } from "../answers";
+import { act, tell } from "../acting";
+import type { Me, Metered, OrderView, SettlementView } from "../answers";
 import { Legend, Steps } from "../charts";
-import { zoneTime } from "../state";
+import { refresh } from "../session";
+import { change, mayAct, maySpeak, zoneTime } from "../state";
 import type { State } from "../state";
 import { money, mw, mwh, price, state as word, visible, way } from "../words";
-import { At, Card, Fact, Period, Standing, Table } from "./parts";
+import { dismiss } from "./app";
+import { At, Card, Countdown, Fact, Period, Standing, Table } from "./parts";
 
 export function OrderPage({ state, id }: { state: State; id: string }) {
   const { me, now, looked } = state;
@@ -111,33 +114,124 @@ function Meters({ view, state }: { view: OrderView; state: State }) {
 }
 
 function Settled({ settled, state }: { settled: SettlementView; state: State }) {
-  const { settlement, disputes } = settled;
+  const { settlement, disputes, disputable_until: until } = settled;
+  const { me, now } = state;
+  const inTime = until !== null && Date.parse(until) >= now;
+  const mayReject = me !== null && mayAct(me) && (state.requests[settlement.request_id]?.request.operator ?? me.organisation) === me.organisation;
+  const open = disputes.filter((each) => isUnanswered(settled, each));
   return (
     <>
       <p class="present">
         <Standing state={settled.state} /> {money(settlement.total, settlement.currency)}
       </p>
       <p>
-        Version {settlement.version}, written <At at={settled.logged_at} zone={settlement.zone} me={state.me} now={state.now} />
+        Version {settlement.version}, written <At at={settled.logged_at} zone={settlement.zone} me={me} now={now} />
         {settlement.reason && `: ${visible(settlement.reason)}`}
       </p>
+      <p>
+        {inTime ? (
+          <>
+            It may be disputed until <At at={until} zone={settlement.zone} me={me} now={now} />, <Countdown to={until} now={now} />.
+          </>
+        ) : (
+          "The time to dispute it has passed."
+        )}
+      </p>
+      {inTime && maySpeak(me) && (
+        <div class="buttons">
+          <button type="button" disabled={state.busy} onClick={() => dispute(settled, me)}>
+            Dispute this version …
+          </button>
+        </div>
+      )}
       {disputes.length > 0 && (
-        <Table label="Disputes" head={["Version", "What", "Who", "Received", "Answer"]}>
+        <Table label="Disputes" head={["Version", "What", "Total claimed", "Who", "Received", "Answer", ...(mayReject && open.length ? ["Act"] : [])]}>
           {disputes.map((each, index) => (
             <tr key={index}>
               <td>{each.version}</td>
               <td class="why">
                 {visible(each.reason_code)}: {visible(each.text)}
               </td>
+              <td class="number">{money(each.claimed, settlement.currency)}</td>
               <td>{visible(each.actor)}</td>
               <td>
-                <At at={each.received_at} zone={settlement.zone} me={state.me} now={state.now} />
+                <At at={each.received_at} zone={settlement.zone} me={me} now={now} />
               </td>
-              <td class="why">{each.answer === null ? "none so far" : visible(each.answer)}</td>
+              <td class="why">{each.answer !== null ? `rejected: ${visible(each.answer)}` : each.version < settlement.version ? `version ${each.version + 1}` : "none so far"}</td>
+              {mayReject && open.length > 0 && (
+                <td>
+                  {isUnanswered(settled, each) && (
+                    <button type="button" class="plain" aria-label={`Reject the dispute ${visible(each.reason_code)}`} disabled={state.busy} onClick={() => reject(settled, each)}>
+                      Reject …
+                    </button>
+                  )}
+                </td>
+              )}
             </tr>
           ))}
         </Table>
       )}
     </>
   );
+}
+
+type Dispute = SettlementView["disputes"][number];
+
+const isUnanswered = ({ settlement }: SettlementView, each: Dispute): boolean => each.answer === null && each.version === settlement.version;
+const delivered = ({ settlement }: SettlementView): string => mwh(settlement.intervals.reduce((sum, each) => sum + (each.delivered_wh ?? 0), 0));
+const WRONG = [
+  ["readings", "a reading"],
+  ["baseline", "the baseline"],
+  ["price", "a price"],
+  ["order", "what was ordered"],
+  ["other", "something else"],
+] as const;
+
+/** The newest version is held to be wrong: once for each reason. */
+function dispute(settled: SettlementView, me: Me): void {
+  const { settlement } = settled;
+  const { request_id, order_id, settlement_id, version, currency } = settlement;
+  change({
+    problem: [],
+    confirm: {
+      title: `Dispute version ${version} of what the order of ${visible(settlement.site)} came to?`,
+      lines: [
+        `It says ${money(settlement.total, currency)} for ${delivered(settled)} delivered.`,
+        "The operator is told. Another version answers it, or the operator rejects it with a reason. It can't be taken back.",
+      ],
+      asks: [
+        { name: "reason_code", label: "What is wrong", choices: WRONG, isNeeded: true },
+        { name: "claimed", label: `The total that is right, ${currency} (may be empty)` },
+      ],
+      action: "Dispute it",
+      reason: "needed",
+      run: async (text, _, { reason_code, claimed }) => {
+        const body = { request_id, order_id, settlement_id, version, reason_code, text, claimed: claimed || null, actor: me.subject };
+        if ((await tell(settlement.site, request_id, { t: "dispute", body })) !== null) dismiss();
+      },
+    },
+  });
+}
+
+/** The version stands against a dispute. */
+function reject({ settlement }: SettlementView, { reason_code, text, claimed }: Dispute): void {
+  const { order_id, version, total, currency } = settlement;
+  change({
+    problem: [],
+    confirm: {
+      title: `Reject the dispute ${visible(reason_code)}?`,
+      lines: [
+        `${visible(settlement.participant)} says of version ${version}: ${visible(text)}`,
+        `It stays ${money(total, currency)}${claimed === null ? "" : `, and not ${money(claimed, currency)}`}. The participant is told why; it can't be taken back.`,
+      ],
+      action: "Reject it",
+      reason: "needed",
+      run: async (reason) => {
+        const path = `/v1/orders/${encodeURIComponent(order_id)}/settlement/disputes/reject`;
+        if ((await act(path, { reason_code, reason, version })) === null) return;
+        dismiss();
+        await refresh(settlement.request_id);
+      },
+    },
+  });
 }

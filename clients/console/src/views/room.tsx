@@ -1,9 +1,9 @@
 // The control room: what is open, what runs, what is wrong, whether the figures are of now.
 
-import type { Curve, OrderView } from "../answers";
-import { isLive, isOpen } from "../state";
+import type { Curve, OrderView, SettlementView } from "../answers";
+import { isDisputed, isLive, isOpen } from "../state";
 import type { State } from "../state";
-import { mw, mwh, state as word, visible, way } from "../words";
+import { money, mw, mwh, state as word, visible, way } from "../words";
 import { inForce } from "../watching";
 import { Alerts, Contacts, outOfReach } from "./alerts";
 import { At, Card, Countdown, Period, Standing, Table } from "./parts";
@@ -14,6 +14,7 @@ export function Room({ state }: { state: State }) {
     .sort((a, b) => Date.parse(a.request.gate_closure_at) - Date.parse(b.request.gate_closure_at));
   const orders = Object.values(state.orders).filter(isLive);
   const alerts = Object.values(state.alerts).filter((view) => inForce(view, state.now));
+  const disputed = Object.values(state.settlements).filter(isDisputed);
   const done = Object.values(state.requests).filter((view) => !isOpen(view));
   return (
     <>
@@ -25,6 +26,11 @@ export function Room({ state }: { state: State }) {
         <Card title="Live orders" wide empty={!orders.length && "No order is under way."}>
           <Orders state={state} rows={orders} />
         </Card>
+        {disputed.length > 0 && (
+          <Card title="Disputes without an answer" wide>
+            <Disputed state={state} rows={disputed} />
+          </Card>
+        )}
         <Card title="Alerts" empty={!alerts.length && "No alert is in force."}>
           <Alerts state={state} rows={alerts} />
         </Card>
@@ -108,6 +114,27 @@ export function Orders({ state, rows }: { state: State; rows: OrderView[] }) {
             <a href={`#/request/${encodeURIComponent(view.order.request_id)}`}>
               <span class="mono">{view.order.request_id.slice(0, 8)}</span>
             </a>
+          </td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+/** What waits for the operator's word, by what each came to. */
+function Disputed({ state, rows }: { state: State; rows: SettlementView[] }) {
+  return (
+    <Table label="Disputes without an answer" head={["Order", "Site", "Version", "Total", "Window ends"]}>
+      {rows.map(({ settlement, disputable_until }) => (
+        <tr key={settlement.order_id}>
+          <td class="mono">
+            <a href={`#/order/${settlement.order_id}`}>{settlement.order_id.slice(0, 8)}</a>
+          </td>
+          <td>{visible(settlement.site)}</td>
+          <td>{settlement.version}</td>
+          <td class="number">{money(settlement.total, settlement.currency)}</td>
+          <td>
+            <At at={disputable_until} zone={settlement.zone} me={state.me} now={state.now} />
           </td>
         </tr>
       ))}

@@ -4,7 +4,7 @@ import { useMemo } from "preact/hooks";
 import type { Curve, Point } from "../answers";
 import { Legend, Steps } from "../charts";
 import type { Series } from "../charts";
-import { isLive, isOpen } from "../state";
+import { isDisputed, isLive, isOpen } from "../state";
 import type { State } from "../state";
 import { money, mw, mwh, price, state as word, visible, way } from "../words";
 import { inForce } from "../watching";
@@ -177,12 +177,15 @@ function Settled({ state }: { state: State }) {
   return (
     <Card title="What orders came to" wide empty={!rows.length && "Nothing is settled so far."}>
       <Table label="Settlements" head={["Site", "Order", "State", "Version", "Delivered", "Total", "Written"]}>
-        {rows.map(({ settlement, state: stands, logged_at }) => (
+        {rows.map(({ settlement, disputes, state: stands, logged_at }) => (
           <tr key={settlement.order_id}>
             <td>{visible(settlement.site)}</td>
-            <td class="mono">{settlement.order_id.slice(0, 8)}</td>
+            <td class="mono">
+              <a href={`#/order/${settlement.order_id}`}>{settlement.order_id.slice(0, 8)}</a>
+            </td>
             <td>
               <Standing state={stands} />
+              {isDisputed({ settlement, disputes }) && ", disputed"}
             </td>
             <td>{settlement.version}</td>
             <td class="number">{mwh(settlement.intervals.reduce((sum, each) => sum + (each.delivered_wh ?? 0), 0))}</td>
