@@ -15,10 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 import gridsignal
 from gridsignal.agent.actuators.simulated import Cluster, SimulatedActuator, SimulatedJob
 from gridsignal.agent.answering import Answers
-from gridsignal.agent.config import Mode, config_of
+from gridsignal.agent.config import AlertsTable, Mode, config_of
 from gridsignal.agent.contact import GridContact
 from gridsignal.agent.following import Follower
 from gridsignal.agent.headroom import headroom
+from gridsignal.agent.heeding import Heeding
 from gridsignal.agent.kept import Kept
 from gridsignal.agent.metrics import page, served
 from gridsignal.agent.orders import Patience, Stage
@@ -62,6 +63,7 @@ class Site:
             baseline=lambda now: [Stretch(now, now + 100 * MINUTE, 10 * MW)],
             moves=True,
             contact=GridContact(FAILSAFE, self.kept, now, self.said.append, draw=lambda: 0.5),
+            heeding=Heeding(AlertsTable(), Manner(restore_s=0), self.kept, moves=True, say=self.said.append),
             say=self.said.append,
         )
 

@@ -27,7 +27,7 @@ ACTING = {
         "regulating route shell signing subscription sync tls tokens upgrade websocket wiring"
     ),
     "clients/python/gridsignal/agent": (
-        "answering checking contact following foreseeing job_sources kept metrics reporting running web"
+        "answering checking contact following foreseeing heeding job_sources kept metrics reporting running web"
     ),
     "clients/python/gridsignal/agent/actuators": (
         "__init__ battery command dsx_flex files modbus programs slurm webhook simulated"

@@ -50,6 +50,11 @@ class Grid:
         """Grid time: `now()` and `await sleep_until(when)`."""
         return self._wiring.clock
 
+    @property
+    def zone(self) -> str | None:
+        """The zone in which the connection's site lies; None without a site."""
+        return self._wiring.zone
+
     def now(self) -> datetime:
         """Grid time, aware, in UTC: what every datetime in a record is compared with."""
         return self._wiring.clock.now()

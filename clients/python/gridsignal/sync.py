@@ -59,6 +59,11 @@ class Grid:
         """Grid time, aware, in UTC: what every datetime in a record is compared with."""
         return self._grid.now()
 
+    @property
+    def zone(self) -> str | None:
+        """The zone in which the connection's site lies; None without a site."""
+        return self._grid.zone
+
     def subscribe(
         self,
         *streams: str,

@@ -107,6 +107,11 @@ class Wiring:
             line.cancel()
             failed.cancel()
 
+    @property
+    def zone(self) -> str | None:
+        """Where the site lies."""
+        return self._shell.conversation.zone
+
     # --- what the user wants -------------------------------------------------------------------------------------
 
     def subscribe(self, wanted: list[WireSubscription], *, limit: int) -> Subscription:

@@ -86,6 +86,11 @@ class Conversation:
         return self._subscriptions.readers
 
     @property
+    def zone(self) -> str | None:
+        """Where the site lies, as the newest welcome says."""
+        return self._subscriptions.zone
+
+    @property
     def is_settled(self) -> bool:
         """Every subscription that is not parked is live, and nothing was asked or written without an answer."""
         answered = self._window.empty and not self._queries

@@ -33,7 +33,8 @@ class Subscriptions:
 
     def __init__(self, ids: Iterator[int], site: str | None) -> None:
         self._ids, self._site = ids, site
-        self._zone: str | None = None
+        self.zone: str | None = None
+        """Where the site lies, as the newest welcome says."""
         self._is_connected = False
         self._readers: dict[Subscription, Reader] = {}
         self._by_id: dict[int, Subscription] = {}  # subscribe and unsubscribe requests under way
@@ -61,7 +62,7 @@ class Subscriptions:
 
     def connected(self, zone: str | None) -> list[Step]:
         """There is a connection: everything is asked for from where it stands. `zone` is where the site lies."""
-        self._is_connected, self._zone = True, zone
+        self._is_connected, self.zone = True, zone
         return [step for subscription in self._readers for step in self._ask(subscription)]
 
     def lost(self, *, resume: bool) -> None:
@@ -202,7 +203,7 @@ class Subscriptions:
     def _is_to_us(self, record: DispatchOrder | GridAlert) -> bool:
         """An order to our site that is not over, or an alert in our site's zone."""
         if isinstance(record, GridAlert):
-            return record.zone == self._zone
+            return record.zone == self.zone
         return record.site == self._site and record.state not in ORDER_OVER
 
     def _ask(self, subscription: Subscription) -> list[Step]:

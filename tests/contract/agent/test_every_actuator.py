@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gridsignal.agent.schedule import Schedule
+from gridsignal.agent.schedule import Schedule, Slot
 from gridsignal_schemas.values import KW, MW
-from tests.contract.agent.stands import CAN_W, END, STANDS, START, Stand, scheduled
+from tests.contract.agent.stands import BASELINE_W, CAN_W, END, STANDS, START, Stand, scheduled
 
 AMOUNTS = [(1 * MW,), (4 * MW + 7 * KW,), (CAN_W,), (3 * MW, 2 * MW + 500 * KW), (1 * MW, 1 * MW, 1 * MW)]
 LATER = START + timedelta(minutes=10)
@@ -60,6 +60,14 @@ async def test_a_second_order_adds_and_its_end_takes_away_its_own(stand: Stand) 
     for orders in ((4 * MW,), (4 * MW, 3 * MW), (4 * MW,)):
         await actuator.apply(scheduled(*orders), START)
         assert (await actuator.observe(START)).shed_w == sum(orders)
+    await actuator.aclose()
+
+
+async def test_where_nothing_may_start_what_runs_is_not_moved(stand: Stand) -> None:
+    actuator = stand.make()
+    held = Schedule((Slot(START, END, 0, BASELINE_W, ("alert fault-7 of tso-north",)),))
+    assert await actuator.apply(held, START) == ()
+    assert (await actuator.observe(START)).shed_w == 0
     await actuator.aclose()
 
 

@@ -100,7 +100,8 @@ def test_nobody_is_paused_who_would_be_late_or_may_not_be() -> None:
     theirs = printed(8, "gridsignal power_w=1 hold=yes", "PENDING", priority=0)
     jobs = read(soon, just, again, never, waits, urgent, theirs)
     assert chosen(jobs, 100, UNTIL, NOW) == {2: Way.STOP, 5: Way.HOLD}
-    assert chosen(jobs, 0, UNTIL, NOW) == {}
+    assert chosen(jobs, 0, UNTIL, NOW) == {5: Way.HOLD}, "nobody pauses, and nobody starts"
+    assert chosen(jobs, -1, UNTIL, NOW) == {}
 
 
 def test_who_starts_while_it_is_being_held_is_paused() -> None:

@@ -17,6 +17,7 @@ from gridsignal.agent.contact import Say
 from gridsignal.agent.following import Follower
 from gridsignal.agent.kept import Answer, Kept, StateFailed
 from gridsignal.agent.offering import possible_w
+from gridsignal.agent.orders import ALERT
 from gridsignal_schemas.messages import DispatchOrder
 
 if TYPE_CHECKING:
@@ -57,6 +58,12 @@ class Answers:
             why = ("REFUSED_BY_PERSON", "a person refused it") if said else ("NO_CONFIRMATION", "nobody confirmed it")
             await grid.refuse(order, *why, actor=who)
             self._say(f"order {name}: refused, {why[1]}")
+            return
+        held = self._follower.heeding.forbids(order, grid.now(), self._config.orders.apply_s)
+        if held is not None:
+            await grid.refuse(order, ALERT, f"{held.name}: nothing starts"[:200], actor=who)
+            self._say(f"order {name}: refused, {held.name}")
+            self._follower.let_go(name, grid.now())
             return
         observed = self._planned(order, grid.now()) or await self.observed(grid)
         watts = 0

@@ -29,6 +29,7 @@ from gridsignal.agent.config import (
 from gridsignal.agent.config_actuators import BatteryTable, Command, DsxFlex, Simulated, SlurmTable, Webhook
 from gridsignal.agent.contact import GridContact, Say
 from gridsignal.agent.following import Follower
+from gridsignal.agent.heeding import Heeding
 from gridsignal.agent.job_sources import EntryPointJobs, FileJobs, JobSource, SlurmJobs
 from gridsignal.agent.kept import Kept
 from gridsignal.agent.meters import Meter
@@ -178,6 +179,7 @@ def agent_of(config: Config, connect: Connect, say: Say, clock: Clock | None = N
             power_w = None if config.baseline is None else config.baseline.power_w
             return [] if power_w is None else [Stretch(now - _LONG, now + _LONG, power_w)]
 
+        moves = config.mode in (Mode.AUTOMATIC, Mode.CONFIRM)
         follower = Follower(
             actuator_of(config),
             meter,
@@ -186,8 +188,9 @@ def agent_of(config: Config, connect: Connect, say: Say, clock: Clock | None = N
             patience=config.orders.patience,
             window_s=60 if config.meter is None else config.meter.window_s,
             baseline=baseline,
-            moves=config.mode in (Mode.AUTOMATIC, Mode.CONFIRM),
+            moves=moves,
             contact=GridContact(config.failsafe.profile, kept, ours.now(), say),
+            heeding=Heeding(config.alerts, config.orders.manner, kept, moves=moves, say=say),
             say=say,
         )
         readings = None

@@ -203,6 +203,17 @@ class FailsafeTable(Table):
         )
 
 
+class AlertsTable(Table):
+    """What the site does about alerts of its zone."""
+
+    shed_w: Watts = 0
+    """SHED: so much less beside orders, as far as it goes. 0: nothing comes back, and no more."""
+    drills: Literal["answer", "act"] = "answer"
+    """act: an exercise moves power as the real thing does."""
+    longest_s: Period = 4 * 3600
+    """How long an alert is believed at most."""
+
+
 class MetricsTable(Table):
     """Where Prometheus reads how the agent does."""
 
@@ -232,6 +243,7 @@ class Config(Table):
     plan: PlanTable | None = None
     offers: Offers | None = None
     orders: OrdersTable = OrdersTable()
+    alerts: AlertsTable = AlertsTable()
     failsafe: FailsafeTable = FailsafeTable()
     metrics: MetricsTable | None = None
 

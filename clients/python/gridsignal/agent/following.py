@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 from gridsignal.agent.actuators import Actuator, ActuatorFailed, Observed
 from gridsignal.agent.contact import GridContact, Say
+from gridsignal.agent.heeding import Heeding
 from gridsignal.agent.kept import Kept
 from gridsignal.agent.meters import Meter, MeterFailed
 from gridsignal.agent.orders import (
+    ACTUATOR,
     Due,
     Followed,
     Patience,
@@ -28,7 +30,7 @@ from gridsignal.agent.orders import (
     shares,
     told,
 )
-from gridsignal.agent.schedule import Commitment, Manner, Schedule, Slot, Stretch, net
+from gridsignal.agent.schedule import Bound, Commitment, Manner, Schedule, Slot, Stretch, net
 from gridsignal_schemas.messages import DispatchOrder
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 from gridsignal_schemas.values import rfc3339
@@ -61,16 +63,18 @@ class Follower:
         baseline: Callable[[datetime], Sequence[Stretch]],
         moves: bool,
         contact: GridContact,
+        heeding: Heeding,
         say: Say,
     ) -> None:
         self._actuator, self._meter, self._kept, self.contact = actuator, meter, kept, contact
+        self.heeding = heeding
         self._manner, self._patience, self._window = manner, patience, timedelta(seconds=window_s)
         self._baseline, self._moves, self._say = baseline, moves, say
         self._steady: tuple[Slot | None, int | None, datetime] | None = None
         self._trouble = {"actuator": "", "meter": ""}
         self.orders: dict[str, Followed] = kept.orders()
         """By id, those that are not over and those of which the grid has still to hear something."""
-        self.changed, self.owed = asyncio.Event(), asyncio.Event()
+        self.changed, self.owed = heeding.changed, asyncio.Event()
         self.seen: Seen | None = None
         """What the last look found."""
 
@@ -109,7 +113,8 @@ class Follower:
 
     def schedule(self, now: datetime, *, without: str | None = None) -> Schedule:
         """What the site holds itself to from now on; without one of its orders."""
-        return self._net([*self._bound(now, without), self.contact.limit], now)
+        asked = [*self._bound(now, without), self.contact.limit, *self.heeding.commitments()]
+        return self._net(asked, now, self.heeding.bounds(now))
 
     async def observe(self, now: datetime) -> Observed:
         """What is in effect. Raises ActuatorFailed."""
@@ -125,14 +130,30 @@ class Follower:
 
         Returns when the schedule changes next. Raises StateFailed.
         """
+        is_settled = await self._settle_alerts(now)
         schedule = self.schedule(now)
         slot = schedule.at(now)
-        observed = await self._reconcile(schedule, now)
+        observed = await self._reconcile(schedule, now) if is_settled else None
         drawn_w = await self._drawn_w(slot, observed, now)
         self.seen = Seen(now, slot, observed, drawn_w)
         self._judge(now)
-        ends = [each.order.ends_at for each in self.orders.values()]
+        observed_w = None if observed is None else observed.shed_w
+        self.heeding.judge(0 if slot is None else slot.shed_w, observed_w, self._patience.apply_s, now)
+        ends = [each.order.ends_at for each in self.orders.values()] + [self.heeding.changes_after(now)]
         return min((at for at in (schedule.changes_after(now), *ends) if at and at > now), default=None)
+
+    async def _settle_alerts(self, now: datetime) -> bool:
+        """Whether it is known what each alert found in effect: before that nothing is moved."""
+        if not self.heeding.begins_or_ends(now):
+            return True
+        try:
+            found = await self._actuator.observe(now)
+        except ActuatorFailed as failed:
+            self._tell_trouble("actuator", str(failed))
+            return False
+        usual = self._net([*self._bound(now), self.contact.limit], now).at(now)
+        self.heeding.settle(found.shed_w, 0 if usual is None else usual.shed_w, now)
+        return True
 
     def _judge(self, now: datetime) -> None:
         """Where each order stands by what was seen: what the failsafe's limit asks beyond orders none of them lacks."""
@@ -147,7 +168,8 @@ class Follower:
         for each in running:
             name = each.order.order_id
             metered_w = None if at_meter is None else at_meter.get(name, 0)
-            found = judged(each, now, applied_w=applied.get(name, 0), metered_w=metered_w, patience=self._patience)
+            seen_w, lacks = applied.get(name, 0), self.heeding.lacks(now, ACTUATOR)
+            found = judged(each, now, applied_w=seen_w, metered_w=metered_w, patience=self._patience, lacks=lacks)
             found = found.so(order=self.orders[name].order)
             if found.stage is Stage.RESTORING and not self._parts(found, now):
                 found = found.so(stage=Stage.OVER)
@@ -188,8 +210,9 @@ class Follower:
         """What one order alone still asks for."""
         return self._net([commitment_of(followed)], now).slots
 
-    def _net(self, commitments: Iterable[Commitment | None], now: datetime) -> Schedule:
-        return net(filter(None, commitments), now, manner=self._manner, baseline=self._baseline(now))
+    def _net(self, commitments: Iterable[Commitment | None], now: datetime, bounds: Sequence[Bound] = ()) -> Schedule:
+        said = filter(None, commitments)
+        return net(said, now, manner=self._manner, baseline=self._baseline(now), bounds=bounds)
 
     def _bound(self, now: datetime, without: str | None = None) -> list[Commitment | None]:
         """What orders ask for, but those that silence lets go of."""

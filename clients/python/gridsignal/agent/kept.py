@@ -1,7 +1,8 @@
-"""What the agent knows lies on disk before it acts on it: orders and their states, questions to people, readings sent.
+"""What the agent knows lies on disk before it acts on it: orders, alerts, questions to people, readings sent.
 
 SQLite, one file: the agent that runs has it, and whoever answers a question opens it beside.
-Bounded: MOST_ORDERS that are not over; those over are forgotten after a week. When full: `keep` raises StateFailed.
+Bounded: MOST_ORDERS that are not over and MOST_ALERTS; orders that are over are forgotten after a week.
+When full: `keep` and `keep_alert` raise StateFailed.
 Conflates: nothing.
 """
 
@@ -15,6 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from gridsignal.agent.alerts import Heeded
 from gridsignal.agent.orders import Followed, Stage
 from gridsignal.errors import GridsignalError
 from gridsignal.failsafe import Contact, FailsafeState
@@ -22,6 +24,7 @@ from gridsignal_schemas.messages import TOLERANT
 from gridsignal_schemas.values import rfc3339
 
 MOST_ORDERS = 1000
+MOST_ALERTS = 100
 Answer = Literal["accept", "refuse"]
 _KEPT = timedelta(days=7)
 _PATIENCE_S = 10.0
@@ -35,6 +38,7 @@ CREATE TABLE IF NOT EXISTS readings (meter TEXT PRIMARY KEY, until TEXT NOT NULL
 CREATE TABLE IF NOT EXISTS contact (
     one INTEGER PRIMARY KEY CHECK (one = 1), contact TEXT NOT NULL, heard_at TEXT NOT NULL, free_at TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS alerts (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS permits (one INTEGER PRIMARY KEY CHECK (one = 1), who TEXT NOT NULL) STRICT;
 """
 
@@ -80,6 +84,28 @@ class Kept:
             self._db.execute("INSERT OR REPLACE INTO orders VALUES (?, ?, ?)", row)
             if is_done:
                 self._db.execute("DELETE FROM orders WHERE over_at < ?", (rfc3339(now - _KEPT),))
+
+    # --- alerts --------------------------------------------------------------------------------------------------
+
+    def alerts(self) -> dict[str, Heeded]:
+        """By name, those of which something is asked, comes back, or has still to be told."""
+        with self._told():
+            rows = self._db.execute("SELECT name, body FROM alerts").fetchall()
+        return {name: Heeded.model_validate_json(body, context=TOLERANT) for name, body in rows}
+
+    def keep_alert(self, held: Heeded) -> None:
+        """Returns when it is on disk."""
+        with self._told():
+            others = "SELECT count(*) FROM alerts WHERE name <> ?"
+            if self._db.execute(others, (held.name,)).fetchone()[0] >= MOST_ALERTS:
+                raise StateFailed(f"expected at most {MOST_ALERTS} alerts, got one more")
+            row = (held.name, held.model_dump_json(exclude_none=True))
+            self._db.execute("INSERT OR REPLACE INTO alerts VALUES (?, ?)", row)
+
+    def forget_alert(self, name: str) -> None:
+        """It is over, and nothing is left of it."""
+        with self._told():
+            self._db.execute("DELETE FROM alerts WHERE name = ?", (name,))
 
     # --- questions to people -------------------------------------------------------------------------------------
 

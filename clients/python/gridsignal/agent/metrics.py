@@ -15,6 +15,7 @@ from http import HTTPStatus
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from gridsignal.agent.alerts import Way
 from gridsignal.agent.config import Mode
 from gridsignal.agent.following import Follower
 from gridsignal.agent.headroom import Headroom
@@ -48,6 +49,7 @@ def _gauges(
 ) -> Iterator[tuple[str, str, list[Sample]]]:
     contact, decision, seen = follower.contact, follower.contact.decision, follower.seen
     stages = [each.stage for each in follower.orders.values()]
+    ways = [each.way for each in follower.heeding.alerts.values() if each.is_live]
     yield "mode", "1 for the mode that it runs in.", [({"mode": each}, each is mode) for each in Mode]
     yield (
         "contact",
@@ -57,6 +59,11 @@ def _gauges(
     yield "silence_seconds", "Since the grid answered last.", _one((now - contact.heard_at).total_seconds())
     yield "failsafe_limit_watts", "What the failsafe lets the site draw, while it does.", _one(decision.limit_w)
     yield "orders", "Orders in hand by their state.", [({"stage": each}, stages.count(each)) for each in Stage]
+    yield (
+        "alerts",
+        "Alerts that the site keeps to.",
+        [({"way": each}, ways.count(each)) for each in Way if each is not Way.NOTHING],
+    )
     yield "reports_owed", "Reports that the grid has not taken so far.", _one(len(follower.reports()))
     if seen is not None:
         slot, observed = seen.slot, seen.observed

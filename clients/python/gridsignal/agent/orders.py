@@ -20,7 +20,7 @@ from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 from gridsignal_schemas.values import Power, Shape, Timestamp
 
 Report = Literal["STARTED", "SUSTAINING", "UNAVAILABLE", "COMPLETED"]
-METER, ACTUATOR = "METER_SHOWS_LESS", "ACTUATOR_HOLDS_LESS"
+METER, ACTUATOR, ALERT = "METER_SHOWS_LESS", "ACTUATOR_HOLDS_LESS", "HELD_BY_ALERT"
 """Why less is available than was accepted, for machines."""
 
 
@@ -154,11 +154,19 @@ def shares(short_w: int, followed: Iterable[Followed], now: datetime) -> dict[st
     return left
 
 
-def judged(followed: Followed, now: datetime, *, applied_w: int, metered_w: int | None, patience: Patience) -> Followed:
+def judged(
+    followed: Followed,
+    now: datetime,
+    *,
+    applied_w: int,
+    metered_w: int | None,
+    patience: Patience,
+    lacks: str = ACTUATOR,
+) -> Followed:
     """Where a running order stands by what was read: its part at the actuator, and at the meter where that tells.
 
     Less than it binds to is given time; after that it binds to what there is, and never to more again: what was told
-    to be unavailable is ordered elsewhere.
+    to be unavailable is ordered elsewhere. `lacks`: why an actuator holds less.
     """
     order = followed.order
     if followed.stage is not Stage.RECEIVED and order.ends_at is not None and now >= order.ends_at:
@@ -171,7 +179,7 @@ def judged(followed: Followed, now: datetime, *, applied_w: int, metered_w: int 
         since = followed.short_since or now
         if now - since < timedelta(seconds=patience.apply_s):
             return followed.so(short_since=since)
-        return _less(followed, applied_w, ACTUATOR)
+        return _less(followed, applied_w, lacks)
     if followed.stage is Stage.ACCEPTED:
         return followed.so(stage=Stage.APPLIED, short_since=None, unseen_since=now)
     followed = followed.so(short_since=None)

@@ -112,11 +112,13 @@ class SiteAgent:
     def headroom(self) -> list[Headroom]:
         """What could still be shed beside orders and what is offered for them."""
         now, offers, seen = self.now(), self._config.offers, self._follower.seen
-        bounds = (None, None) if offers is None else (offers.most_w, offers.longest_s)
+        most_w, longest_s = (None, None) if offers is None else (offers.most_w, offers.longest_s)
         observed = None if seen is None else seen.observed
         planned = [] if self._planner is None else self._planner.headroom
         beside = self._follower.schedule(now)
-        return headroom(observed, beside, now, most_w=bounds[0], longest_s=bounds[1], planned=planned)
+        if self._follower.heeding.holds(now) is not None:
+            most_w = 0  # nothing starts
+        return headroom(observed, beside, now, most_w=most_w, longest_s=longest_s, planned=planned)
 
     async def _live(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -167,17 +169,22 @@ class SiteAgent:
     async def _converse(self, grid: gridsignal.Grid) -> None:
         before, self._clock = self.now(), grid.clock
         self._follower.contact.other_clock(before, self.now())
+        alerts = None
+        if self._config.mode is not Mode.DRY_RUN:  # who hears them says so
+            alerts = await self._follower.heeding.take_up(grid)
         await self._take_up(grid)
         self._connected.set()
         self._hear_from_grid()
         self._grid = grid
         try:
-            await self._listen(grid)
+            await self._listen(grid, alerts)
         finally:
             self._grid = None
 
-    async def _listen(self, grid: gridsignal.Grid) -> None:
+    async def _listen(self, grid: gridsignal.Grid, alerts: gridsignal.Subscription | None) -> None:
         async with asyncio.TaskGroup() as tasks:
+            if alerts is not None:
+                tasks.create_task(self._follower.heeding.run(grid, alerts))
             if self._config.mode is not Mode.DRY_RUN:
                 tasks.create_task(self._report(grid))
                 if self._readings is not None:

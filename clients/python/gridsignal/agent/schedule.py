@@ -59,6 +59,18 @@ class _Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """Between what the sum of all commitments stays for a time."""
+
+    name: str
+    starts_at: datetime
+    ends_at: datetime
+    low_w: int
+    high_w: int | None = None
+    """None: more may be shed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Manner:
     """How the site begins and ends an order."""
 
@@ -92,9 +104,9 @@ class Slot:
     @property
     def reason(self) -> str:
         """For people, and beside every action."""
-        orders = [name for name in self.orders if name != LOST_CONTACT]
+        orders = [name for name in self.orders if " " not in name]
         said = f"order{'s' if len(orders) > 1 else ''} {', '.join(orders)}" if orders else ""
-        return said if len(orders) == len(self.orders) else "; ".join(filter(None, (LOST_CONTACT, said)))
+        return "; ".join(filter(None, (*(name for name in self.orders if " " in name), said)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +152,11 @@ def net(
     *,
     manner: Manner = Manner(),
     baseline: Sequence[Stretch] = (),
+    bounds: Sequence[Bound] = (),
 ) -> Schedule:
-    """The schedule that keeps all commitments from now on: at each moment the sum of what they ask.
+    """The schedule that keeps all commitments from now on: at each moment the sum of what they ask, within bounds.
+
+    A slot of a bound may ask for nothing: where a counterpart keeps work from starting, it does so in it, too.
 
     A limit on import holds beside the sum, and never asks for more load. Where no baseline is declared it asks for
     nothing. An order without an end is held until the second next whole lease, so that the schedule changes once in a
@@ -149,19 +164,20 @@ def net(
     """
     parts = [part for each in commitments for part in _parts(each, now, manner)]
     moments = {moment for part in parts for moment in (part.starts_at, part.ends_at)}
+    moments |= {moment for bound in bounds for moment in (bound.starts_at, bound.ends_at)}
     if not moments:
         return Schedule()
     first, last = max(now, min(moments)), max(moments)
     borders = {moment for stretch in baseline for moment in (stretch.starts_at, stretch.ends_at)}
     inside = {moment for moment in moments | borders if first < moment < last}
     cuts = sorted({first, last} | inside) if first < last else []
-    slots = (_slot(start, end, parts, baseline) for start, end in pairwise(cuts))
+    slots = (_slot(start, end, parts, baseline, bounds) for start, end in pairwise(cuts))
     return Schedule(tuple(_joined(slot for slot in slots if slot is not None)))
 
 
 def _parts(each: Commitment, now: datetime, manner: Manner) -> Iterator[_Part]:
     """The commitment as parts of constant power: stairs up, the whole, stairs down."""
-    ends_at = each.ends_at or _lease_end(max(now, each.starts_at), manner.lease_s)
+    ends_at = each.ends_at or lease_end(max(now, each.starts_at), manner.lease_s)
     if ends_at <= each.starts_at:
         return
     ramp_s = -(-abs(each.shed_w) * 60 // each.ramp_w_per_min) if each.ramp_w_per_min else 0
@@ -180,12 +196,15 @@ def _parts(each: Commitment, now: datetime, manner: Manner) -> Iterator[_Part]:
         yield part(start, start + fall, manner.steps - step)
 
 
-def _lease_end(now: datetime, lease_s: int) -> datetime:
+def lease_end(now: datetime, lease_s: int) -> datetime:
+    """The second next whole lease."""
     lease = timedelta(seconds=lease_s)
     return now - (now - _EPOCH) % lease + 2 * lease
 
 
-def _slot(start: datetime, end: datetime, parts: Sequence[_Part], baseline: Sequence[Stretch]) -> Slot | None:
+def _slot(
+    start: datetime, end: datetime, parts: Sequence[_Part], baseline: Sequence[Stretch], bounds: Sequence[Bound]
+) -> Slot | None:
     asked = [part for part in parts if part.starts_at <= start and end <= part.ends_at]
     declared = [each.power_w for each in baseline if each.starts_at <= start and end <= each.ends_at]
     baseline_w = declared[-1] if declared else None
@@ -194,8 +213,11 @@ def _slot(start: datetime, end: datetime, parts: Sequence[_Part], baseline: Sequ
     if limits and baseline_w is not None:
         over = [(baseline_w - limit_w, share) for limit_w, share in limits]
         shed_w = max(shed_w, *(math.ceil(watts * share) if watts > 0 else watts for watts, share in over))
-    orders = tuple(sorted({part.order_id for part in asked}))
-    return Slot(start, end, shed_w, baseline_w, orders) if shed_w else None
+    within = [bound for bound in bounds if bound.starts_at <= start and end <= bound.ends_at]
+    for bound in sorted(within, key=lambda bound: (bound.high_w is None, bound.starts_at), reverse=True):
+        shed_w = max(bound.low_w, shed_w if bound.high_w is None else min(bound.high_w, shed_w))
+    orders = tuple(sorted({part.order_id for part in asked} | {bound.name for bound in within}))
+    return Slot(start, end, shed_w, baseline_w, orders) if shed_w or within else None
 
 
 def _joined(slots: Iterable[Slot]) -> Iterator[Slot]:

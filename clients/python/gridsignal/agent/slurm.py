@@ -233,9 +233,10 @@ def chosen(jobs: Sequence[SlurmJob], shed_w: int, until: datetime, now: datetime
     """Whom so many watts pause until then, and whom they keep from starting.
 
     Who is paused already stays so, as far as it is needed; then by priority, by what is lost, and by power. Jobs are
-    whole, so it may be more than was asked; nobody is in it without whom it is enough.
+    whole, so it may be more than was asked; nobody is in it without whom it is enough. Of 0 W nobody pauses, and
+    nobody starts.
     """
-    if shed_w <= 0:
+    if shed_w < 0:
         return {}
     able = [job for job in jobs if job.label is not None and job.label.pause and job.may_rest(until, now)]
     able = [job for job in able if job.is_paused or job.state in _RUNS]
