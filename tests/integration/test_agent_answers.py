@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+import gridsignal
 from gridsignal.agent.kept import Kept
+from gridsignal_schemas.messages import OrderResponse
 from gridsignal_schemas.values import MW, rfc3339
 from tests.integration.agent_site import BASELINE_W, CAN_W, site
 
@@ -39,6 +41,27 @@ async def test_a_person_confirms_an_order_and_silence_refuses(tmp_path: Path, an
         response = await here.answers(order, becomes)
         assert (response.actor == "person:eve") == (answer is not None)
         assert response.reason_code == {"accept": "", "refuse": "REFUSED_BY_PERSON", None: "NO_CONFIRMATION"}[answer]
+
+
+@pytest.mark.parametrize(("answer", "watts"), [("ACCEPTED", 3 * MW), ("ACCEPTED", None), ("REFUSED", None)])
+async def test_what_another_program_of_the_site_has_answered_is_asked_no_more_and_followed(
+    tmp_path: Path, answer: str, watts: int | None
+) -> None:
+    async with site(tmp_path, "confirm") as here:
+        order = await here.ordered(4 * MW)
+        await here.says("Answer by")
+        async with gridsignal.connect(here.fake.url, token=here.fake.token, site="fra-1", clock=here.clock) as other:
+            await (other.accept(order, watts) if answer == "ACCEPTED" else other.refuse(order))
+        await here.says("accepted elsewhere" if answer == "ACCEPTED" else "it is over, and nobody is asked any more")
+        with closing(Kept(tmp_path / "state" / "agent.db")) as by_hand:
+            assert by_hand.questions() == []
+        here.clock.move_to(order.respond_by)
+        here.clock.move_to(order.starts_at)
+        if answer == "ACCEPTED":
+            await here.answers(order, "STARTED")
+        said = [each for each in here.fake.world.written if isinstance(each, OrderResponse) and each.response == answer]
+        assert len(said) == 1, "the agent has said nothing else"
+        assert here.cluster_w() == BASELINE_W - (0 if answer == "REFUSED" else watts or 4 * MW)
 
 
 async def test_what_the_meter_does_not_show_is_reported_with_the_watts_that_remain(tmp_path: Path) -> None:

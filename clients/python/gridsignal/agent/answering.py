@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import gridsignal
 from gridsignal.agent.actuators import ActuatorFailed, Observed
@@ -33,6 +33,8 @@ class Answers:
 
     def __init__(self, config: Config, follower: Follower, kept: Kept, planner: Planner | None, say: Say) -> None:
         self._config, self._follower, self._kept, self._planner, self._say = config, follower, kept, planner, say
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        """By order, who waits for a person."""
 
     async def answer(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
         """Raises StateFailed where the answer can't be kept: what binds the site has to be asked again."""
@@ -42,7 +44,28 @@ class Answers:
                 return
             await self._decide(grid, order)
         except (gridsignal.Refused, gridsignal.DeadlinePassed) as refused:
-            self._say(f"order {order.order_id}: the answer was not taken: {refused}")
+            if not await self._is_answered_elsewhere(grid, order.order_id):
+                self._say(f"order {order.order_id}: the answer was not taken: {refused}")
+
+    async def look_again(self, grid: gridsignal.Grid) -> None:
+        """Something was decided: of what was answered elsewhere nobody is asked any more. Raises StateFailed."""
+        for name in list(self._asking):
+            if await self._is_answered_elsewhere(grid, name) and (asked := self._asking.pop(name, None)) is not None:
+                asked.cancel()
+
+    async def _is_answered_elsewhere(self, grid: gridsignal.Grid, name: str) -> bool:
+        """Whether another program or person of the site has answered it; what they accepted is followed."""
+        orders = await grid.orders()
+        found = next((each for each in orders if each.order.order_id == name), None)
+        if found is None:
+            if not orders.more:
+                self._say(f"order {name}: it is over, and nobody is asked any more")
+            return not orders.more
+        if not found.binds:
+            return False
+        self._follower.hear(found.order, grid.now(), found.accepted_w)
+        self._say(f"order {name}: accepted elsewhere, {found.accepted_w} W")
+        return True
 
     async def _decide(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
         name = order.order_id
@@ -55,6 +78,8 @@ class Answers:
             self._say(f"order {name}: refused, {failed}")
             return
         if said != "accept":
+            if said is None and await self._is_answered_elsewhere(grid, name):
+                return
             why = ("REFUSED_BY_PERSON", "a person refused it") if said else ("NO_CONFIRMATION", "nobody confirmed it")
             await grid.refuse(order, *why, actor=who)
             self._say(f"order {name}: refused, {why[1]}")
@@ -93,6 +118,7 @@ class Answers:
         self._say(
             f"order {order.order_id}: {said}? Answer by {last:%H:%M:%SZ}: gridsignal agent answer {order.order_id}"
         )
+        self._asking[order.order_id] = waiting = cast("asyncio.Task[None]", asyncio.current_task())
         try:
             while (found := self._kept.answered(*asked)) is None and grid.now() < last:
                 await grid.clock.sleep_until(min(last, grid.now() + _POLL))
@@ -101,6 +127,9 @@ class Answers:
                 if self._kept.answered(*asked) is None:  # else it holds where the same is asked again
                     self._kept.withdraw(*asked)
             raise
+        finally:
+            if self._asking.get(order.order_id) is waiting:
+                del self._asking[order.order_id]
         self._kept.withdraw(*asked)
         return found or (None, None)
 

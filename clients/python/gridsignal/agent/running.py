@@ -215,6 +215,8 @@ class SiteAgent:
                 self._promised[standing.offer.request_id] = Promise(option.starts_at, option.ends_at, watts)
 
     def _hear(self, grid: gridsignal.Grid, tasks: asyncio.TaskGroup, signal: gridsignal.Message) -> None:
+        if isinstance(signal, OfferDecision) and signal.decision in (Decision.AWARDED, Decision.FAILED_AWARD):
+            tasks.create_task(self._answers.look_again(grid))  # its order was answered, and maybe not by this program
         try:
             match signal:
                 case DispatchRequest() as request:
