@@ -24,8 +24,11 @@ async def asks_for_ten_megawatts(page: Page) -> str:
     await page.press("New request")
     await page.fill("power", "10")
     await page.fill("cap", "120")
-    for field, at in TIMES.items():
-        await page.fill(field, f"2024-05-12T{at}")
+    await page.says("Who could answer", "fra-1", "✓ yes", "no failsafe profile")
+    for day, able in (("2024-06-12", 0), ("2024-05-12", 3)):
+        for field, at in TIMES.items():
+            await page.fill(field, f"{day}T{at}")
+        await page.says(f"{able} of 3 sites in DE-LU could answer")
     await has_no_barrier(page)
     await page.press("Look it over …")
     await page.says("Ask for 10 MW less in DE-LU?", "7.5 MWh in all. At most EUR 900.00", "20:00 +02:00")
@@ -54,7 +57,7 @@ async def test_a_request_is_asked_offered_cleared_ordered_metered_and_settled_in
         order = await hear(signals, DispatchOrder, state="ISSUED")
         await operator.until("/◔ (issued|received)/.test(document.body.innerText)")
         await site.says("answer in", "◔ tentative")
-        await fra.accept(order)
+        await is_accepted_by_a_person(site)
         await operator.says("✓ accepted")
         await site.says("✓ accepted", "✓ awarded")
         for since, until in (("18:00", "18:15"), ("18:15", "18:30"), ("18:30", "18:45")):
@@ -69,6 +72,24 @@ async def test_a_request_is_asked_offered_cleared_ordered_metered_and_settled_in
         await has_no_barrier(operator)
         await is_disputed_and_rejected(operator, site, order.order_id[:8])
         assert operator.faults + site.faults == []
+
+
+async def is_accepted_by_a_person(site: Page) -> None:
+    """As the agent's mode `confirm` waits for it, or any program that has not answered."""
+    await site.press("answer")
+    await site.says("It waits for your answer until", "Refuse …")
+    await has_no_barrier(site)
+    await site.press("Accept a part …")
+    await site.says("Accept a part of the order of fra-1?", "Accepted, MW")
+    await has_no_barrier(site)
+    await site.press("Leave it as it is")
+    await site.press("Accept …")
+    await site.says("10 MW less from 2024-05-12 20:00 +02:00 to", "7.5 MWh at EUR 80.00/MWh, EUR 600.00 if all of it")
+    await site.press("Accept it")
+    await site.says("✓ accepted")
+    await site.until("!document.querySelector('dialog[open]')")
+    assert "It waits for your answer" not in await site.text()
+    await site.press("Data center")
 
 
 async def is_disputed_and_rejected(operator: Page, site: Page, order: str) -> None:
@@ -117,7 +138,13 @@ async def test_an_award_by_hand_an_order_that_is_ended_and_a_request_that_is_can
         await page.says("Award muc-1 by hand?", "8 MW of volt-colo at EUR 90.00/MWh: EUR 540.00")
         await page.fill("reason", "nearer to the line")
         await page.press("Award")
-        await muc.accept(await hear(heard[1], DispatchOrder, state="ISSUED"))
+        order = await hear(heard[1], DispatchOrder, state="ISSUED")
+        site = await chromium.page(world.stack.console_link("participant", "volt-colo"))
+        await site.says("● live")
+        await site.js(f"location.hash = '#/order/{order.order_id}'")
+        await site.press("Accept a part …")
+        await site.fill("accepted", "8")
+        await site.press("Accept this part")
         await page.says("✓ accepted", "✓ awarded")
         await page.press("End the order of muc-1")
         await page.says(
@@ -131,7 +158,8 @@ async def test_an_award_by_hand_an_order_that_is_ended_and_a_request_that_is_can
         await page.press("Cancel the request")
         await page.until("!document.querySelector('dialog[open]')")
         await page.until("!document.body.innerText.includes('Clear now')")
-        assert page.faults == []
+        await site.says("✕ cancelled")
+        assert page.faults + site.faults == []
 
 
 async def test_two_operators_at_one_request_see_what_the_other_does_and_who_comes_late_is_told(tmp_path: Path) -> None:

@@ -56,8 +56,10 @@ export interface Order {
   power_w: number;
   starts_at: string;
   ends_at: string | null;
-  price_per_mwh: string;
+  price_per_mwh: string | null;
   respond_by: string;
+  import_limit_w: number | null;
+  shift_id: string | null;
   run_mode: string;
 }
 
@@ -230,6 +232,14 @@ export interface Contact {
   heard_at: string | null;
   until: string | null;
   failsafe: { heartbeat_s: number; limit_w: number };
+}
+
+/** A connection point as operators see it. */
+export interface SiteView {
+  zone: string;
+  site: string;
+  capacity_w: number;
+  baseline_until: string | null;
 }
 
 /** How one provider's feed stands, as the ingest door has it. */

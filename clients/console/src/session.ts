@@ -272,9 +272,11 @@ export function arrive(): void {
 export function watchAgain(): void {
   if (isWatching) return;
   isWatching = true;
-  const mine = visit();
+  const [mine, { route }] = [visit(), state()];
   void tried(watch).finally(() => {
-    if (mine === visit()) isWatching = false;
+    if (mine !== visit()) return;
+    isWatching = false;
+    if (state().route !== route) watchAgain();
   });
 }
 

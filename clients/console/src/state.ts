@@ -1,6 +1,6 @@
 // All that the page knows, in one place. `change` is the one way to change it; whoever draws is told.
 
-import type { AlertSites, AlertView, Book, Contact, Curve, FeedView, Me, OfferView, OrderView, RequestView, SettlementView } from "./answers";
+import type { AlertSites, AlertView, Book, Contact, Curve, FeedView, Me, OfferView, OrderView, RequestView, SettlementView, SiteView } from "./answers";
 
 import type { SignInAt } from "./oidc";
 
@@ -62,6 +62,8 @@ export interface State {
   /** What the sites said of each alert that is watched. */
   acknowledged: Record<string, AlertSites>;
   contacts: Contact[];
+  /** Connection points in an operator's zones. */
+  sites: SiteView[];
   feeds: FeedView[];
   found: Found | null;
   /** The one order that is looked at. */
@@ -93,6 +95,7 @@ const EMPTY: State = {
   alerts: {},
   acknowledged: {},
   contacts: [],
+  sites: [],
   feeds: [],
   found: null,
   looked: null,

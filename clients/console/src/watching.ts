@@ -1,11 +1,11 @@
 // What no signal tells of: what sites say of an alert, who is silent, how feeds stand. It is read again while it is seen.
 
-import type { Alert, AlertSites, AlertView, Contact, FeedView } from "./answers";
+import type { Alert, AlertSites, AlertView, Contact, FeedView, SiteView } from "./answers";
 import { ask, list } from "./doors";
 import { change, state } from "./state";
 
 /** How long a page may show these without looking again, by the page. */
-const AGAIN_MS: Record<string, number> = { alert: 2000, alerts: 15_000, "": 15_000, feeds: 30_000 };
+const AGAIN_MS: Record<string, number> = { alert: 2000, alerts: 15_000, "": 15_000, feeds: 30_000, new: 30_000, amend: 30_000 };
 const MOST_WATCHED = 5;
 let lookedAt = 0;
 
@@ -53,6 +53,11 @@ async function loadFeeds(): Promise<void> {
   if (token && me?.ingest) change({ feeds: await ask<FeedView[]>(`${me.ingest}/v1/feeds`, token) });
 }
 
+async function loadKnownSites(): Promise<void> {
+  const { token } = state();
+  if (token) change({ sites: await ask<SiteView[]>("/v1/sites", token) });
+}
+
 /** Reads what the page that is seen shows of these. */
 export async function watch(): Promise<void> {
   const { me, route, alerts, now } = state();
@@ -60,6 +65,7 @@ export async function watch(): Promise<void> {
   const [page = "", provider, zone, alert_id] = route;
   if (page === "alert" && provider && zone && alert_id) await loadSites({ alert: { provider, zone, alert_id } as Alert });
   if (page === "feeds") await loadFeeds();
+  if (page === "new" || page === "amend") await Promise.all([loadKnownSites(), loadContacts()]);
   if (!["", "alerts"].includes(page) || !me) return;
   const theirs = Object.values(alerts).filter((view) => inForce(view, now) && (me.role === "participant" || view.alert.provider === me.organisation));
   const newest = theirs.sort((a, b) => Date.parse(b.alert.issued_at) - Date.parse(a.alert.issued_at)).slice(0, MOST_WATCHED);

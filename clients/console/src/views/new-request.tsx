@@ -1,5 +1,6 @@
 // A new request, or the next revision of one: seven things are needed, the rest has the door's defaults.
 
+import { useState } from "preact/hooks";
 import type { Request, RequestView } from "../answers";
 import { act } from "../acting";
 import { refresh } from "../session";
@@ -7,6 +8,7 @@ import { change, zoneTime } from "../state";
 import type { State } from "../state";
 import { fromLocal, money, mw, mwh, state as word, time, toLocal, utc, visible, way } from "../words";
 import { dismiss } from "./app";
+import { CouldAnswer, couldAnswer, inShort } from "./could-answer";
 
 const MINUTE = 60_000;
 const TIMES = [
@@ -45,71 +47,82 @@ export function Amend({ state, id }: { state: State; id: string }) {
 
 function RequestForm({ state, times, amended }: { state: State; times: Record<string, number>; amended?: Request }) {
   const { me } = state;
+  const zone = amended?.zone ?? me?.zones[0]?.zone ?? "";
+  const [asked, setAsked] = useState({ zone, starts_at: times.starts_at ?? NaN, ends_at: times.ends_at ?? NaN });
   if (!me) return null;
+  const preview = (event: Event) => {
+    const form = new FormData(event.currentTarget as HTMLFormElement);
+    const of = String(form.get("zone") ?? "");
+    const at = (name: string) => fromLocal(String(form.get(name) ?? ""), zoneTime(me, of));
+    setAsked({ zone: of, starts_at: at("starts_at"), ends_at: at("ends_at") });
+  };
   const submit = (event: Event) => {
     event.preventDefault();
     lookOver(state, new FormData(event.target as HTMLFormElement), amended);
   };
-  const timezone = zoneTime(me, amended?.zone ?? me.zones[0]?.zone ?? "");
+  const timezone = zoneTime(me, zone);
   return (
-    <form class="new" onSubmit={submit}>
-      {amended ? (
-        <>
-          <input type="hidden" name="zone" value={amended.zone} />
-          <input type="hidden" name="direction" value={amended.direction} />
-          <input type="hidden" name="run_mode" value={amended.run_mode} />
-          <p class="wide quiet">
-            {amended.zone}, {way(amended.direction)}, {word(amended.run_mode)}: these stay as they are.
-          </p>
-        </>
-      ) : (
-        <>
-          <Field name="zone" label="Zone">
-            <select id="zone" name="zone">
-              {me.zones.map(({ zone }) => (
-                <option key={zone}>{zone}</option>
-              ))}
+    <>
+      <form class="new" onSubmit={submit} onInput={preview}>
+        {amended ? (
+          <>
+            <input type="hidden" name="zone" value={amended.zone} />
+            <input type="hidden" name="direction" value={amended.direction} />
+            <input type="hidden" name="run_mode" value={amended.run_mode} />
+            <p class="wide quiet">
+              {amended.zone}, {way(amended.direction)}, {word(amended.run_mode)}: these stay as they are.
+            </p>
+          </>
+        ) : (
+          <>
+            <Field name="zone" label="Zone">
+              <select id="zone" name="zone">
+                {me.zones.map(({ zone }) => (
+                  <option key={zone}>{zone}</option>
+                ))}
+              </select>
+            </Field>
+            <Field name="direction" label="Sites draw">
+              <select id="direction" name="direction">
+                <option value="LOAD_DECREASE">less</option>
+                <option value="LOAD_INCREASE">more</option>
+              </select>
+            </Field>
+          </>
+        )}
+        <Field name="power" label="Power, MW">
+          <input id="power" name="power" type="number" min="0.001" step="0.001" required inputMode="decimal" defaultValue={amended && String(amended.power_w / 1e6)} />
+        </Field>
+        <Field name="cap" label="Price cap per MWh (may be empty)">
+          <input id="cap" name="cap" type="number" step="0.0001" inputMode="decimal" defaultValue={amended?.price_cap_per_mwh ?? ""} />
+        </Field>
+        {TIMES.map(([name, label]) => (
+          <Field key={name} name={name} label={`${label}, the zone's market time`}>
+            <input id={name} name={name} type="datetime-local" required defaultValue={toLocal(times[name] ?? 0, timezone)} />
+          </Field>
+        ))}
+        <Field name="product" label="Product">
+          <input id="product" name="product" required maxLength={128} defaultValue={amended?.product ?? "flexibility"} autocomplete="off" />
+        </Field>
+        {!amended && (
+          <Field name="run_mode" label="Run">
+            <select id="run_mode" name="run_mode">
+              <option value="LIVE">live</option>
+              <option value="DRY_RUN">dry run: moves no power</option>
             </select>
           </Field>
-          <Field name="direction" label="Sites draw">
-            <select id="direction" name="direction">
-              <option value="LOAD_DECREASE">less</option>
-              <option value="LOAD_INCREASE">more</option>
-            </select>
-          </Field>
-        </>
-      )}
-      <Field name="power" label="Power, MW">
-        <input id="power" name="power" type="number" min="0.001" step="0.001" required inputMode="decimal" defaultValue={amended && String(amended.power_w / 1e6)} />
-      </Field>
-      <Field name="cap" label="Price cap per MWh (may be empty)">
-        <input id="cap" name="cap" type="number" step="0.0001" inputMode="decimal" defaultValue={amended?.price_cap_per_mwh ?? ""} />
-      </Field>
-      {TIMES.map(([name, label]) => (
-        <Field key={name} name={name} label={`${label}, the zone's market time`}>
-          <input id={name} name={name} type="datetime-local" required defaultValue={toLocal(times[name] ?? 0, timezone)} />
+        )}
+        <Field name="text" label="For people (may be empty)" wide>
+          <textarea id="text" name="text" rows={2} maxLength={512} defaultValue={amended?.text} />
         </Field>
-      ))}
-      <Field name="product" label="Product">
-        <input id="product" name="product" required maxLength={128} defaultValue={amended?.product ?? "flexibility"} autocomplete="off" />
-      </Field>
-      {!amended && (
-        <Field name="run_mode" label="Run">
-          <select id="run_mode" name="run_mode">
-            <option value="LIVE">live</option>
-            <option value="DRY_RUN">dry run: moves no power</option>
-          </select>
-        </Field>
-      )}
-      <Field name="text" label="For people (may be empty)" wide>
-        <textarea id="text" name="text" rows={2} maxLength={512} defaultValue={amended?.text} />
-      </Field>
-      <div class="buttons">
-        <button type="submit" disabled={state.busy}>
-          Look it over …
-        </button>
-      </div>
-    </form>
+        <div class="buttons">
+          <button type="submit" disabled={state.busy}>
+            Look it over …
+          </button>
+        </div>
+      </form>
+      <CouldAnswer state={state} {...asked} />
+    </>
   );
 }
 
@@ -151,6 +164,7 @@ function lookOver(state: State, form: FormData, amended?: Request): void {
       lines: [
         ...(amended ? [`It was ${mw(amended.power_w)}. Who has offered is told, and offers anew where it no longer fits.`] : []),
         `${mwh(wattHours)} in all. ${most}`,
+        inShort(couldAnswer(state, zone.zone, times.starts_at, times.ends_at), zone.zone),
         ...TIMES.filter(([name]) => !Number.isNaN(times[name])).map(([name, label]) => `${label}: ${time(times[name], zone.timezone)} (${utc(times[name])})`),
         told("run_mode") === "LIVE" ? "Sites will move power." : "A dry run: no power is moved.",
       ],

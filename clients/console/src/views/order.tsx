@@ -3,10 +3,11 @@
 import { act, tell } from "../acting";
 import type { Me, Metered, OrderView, SettlementView } from "../answers";
 import { Legend, Steps } from "../charts";
+import { gridNow } from "../clock";
 import { refresh } from "../session";
 import { change, mayAct, maySpeak, zoneTime } from "../state";
 import type { State } from "../state";
-import { money, mw, mwh, price, state as word, visible, way } from "../words";
+import { money, mw, mwh, price, state as word, time, visible, way } from "../words";
 import { dismiss } from "./app";
 import { At, Card, Countdown, Fact, Period, Standing, Table } from "./parts";
 
@@ -43,6 +44,9 @@ export function OrderPage({ state, id }: { state: State; id: string }) {
           </a>
         </Fact>
       </dl>
+      {maySpeak(me) && order.participant === me.organisation && ANSWERABLE.has(view.state) && (
+        <Answer view={view} state={state} me={me} />
+      )}
       <div class="cards">
         <Card title="Who did what" wide>
           <History view={view} state={state} />
@@ -56,6 +60,69 @@ export function OrderPage({ state, id }: { state: State; id: string }) {
       </div>
     </>
   );
+}
+
+const ANSWERABLE = new Set(["ISSUED", "RECEIVED"]);
+
+/** Where it waits for the site's word, from whichever of its people or programs. */
+function Answer({ view, state, me }: { view: OrderView; state: State; me: Me }) {
+  const { order } = view;
+  return (
+    <>
+      <p>
+        It waits for your answer until <At at={order.respond_by} zone={order.zone} me={me} now={state.now} />, <Countdown to={order.respond_by} now={state.now} />.
+      </p>
+      <div class="buttons">
+        <button type="button" disabled={state.busy} onClick={() => answer(view, me, "all")}>
+          Accept …
+        </button>
+        {order.shift_id === null && order.power_w > 1 && (
+          <button type="button" class="plain" disabled={state.busy} onClick={() => answer(view, me, "part")}>
+            Accept a part …
+          </button>
+        )}
+        <button type="button" class="plain" disabled={state.busy} onClick={() => answer(view, me, "none")}>
+          Refuse …
+        </button>
+      </div>
+    </>
+  );
+}
+
+const ANSWERS = {
+  all: ["Accept the order of", "Accept it"],
+  part: ["Accept a part of the order of", "Accept this part"],
+  none: ["Refuse the order of", "Refuse it"],
+} as const;
+
+/** What it is in MW and money, and by when; then the answer, as any program of the site would send it. */
+function answer({ order, currency }: OrderView, me: Me, how: keyof typeof ANSWERS): void {
+  const timezone = zoneTime(me, order.zone);
+  const [asked, action] = ANSWERS[how];
+  const response_id = crypto.randomUUID();
+  const energy = order.ends_at && (order.power_w * (Date.parse(order.ends_at) - Date.parse(order.starts_at))) / 36e5;
+  const worth = energy && order.price_per_mwh !== null ? `, ${money(((energy / 1e6) * Number(order.price_per_mwh)).toFixed(2), currency)} if all of it is delivered` : "";
+  change({
+    problem: [],
+    confirm: {
+      title: `${asked} ${visible(order.site)}?`,
+      lines: [
+        `${mw(order.power_w)} ${way(order.direction)} from ${time(order.starts_at, timezone)} ${order.ends_at ? `to ${time(order.ends_at, timezone)}` : "on, without an end"}.`,
+        ...(order.import_limit_w === null ? [] : [`Then the site draws ${mw(order.import_limit_w)} at most.`]),
+        `${energy ? `${mwh(energy)} at ` : ""}${price(order.price_per_mwh, currency)}${worth}.`,
+        `The answer has to be there by ${time(order.respond_by, timezone, undefined, true)}, and can't be taken back. ${how === "none" ? "Others are asked instead." : "It binds the site."}`,
+      ],
+      asks: how === "part" ? [{ name: "accepted", label: "Accepted, MW", isNeeded: true, least: 1e-6, most: order.power_w / 1e6 }] : [],
+      action,
+      reason: how === "none" ? "welcome" : "none",
+      run: async (reason, _, { accepted }) => {
+        const { request_id, order_id, revision } = order;
+        const said = how === "none" ? { response: "REFUSED", reason_code: "REFUSED_BY_PERSON" } : { response: "ACCEPTED", reason_code: "", accepted_w: accepted ? Math.round(Number(accepted) * 1e6) : null };
+        const body = { request_id, order_id, revision, ...said, reason, actor: me.subject, at: new Date(gridNow()).toISOString() };
+        if ((await tell(order.site, request_id, { t: "respond", response_id, body })) !== null) dismiss();
+      },
+    },
+  });
 }
 
 function History({ view, state }: { view: OrderView; state: State }) {

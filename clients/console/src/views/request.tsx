@@ -76,7 +76,7 @@ const doing =
   };
 
 const hours = (from: string, to: string | null): number => (to ? (Date.parse(to) - Date.parse(from)) / 36e5 : 0);
-const worth = (watts: number, perMwh: string, from: string, to: string | null): number => (watts / 1e6) * Number(perMwh) * hours(from, to);
+const worth = (watts: number, perMwh: string | null, from: string, to: string | null): number => (watts / 1e6) * Number(perMwh ?? 0) * hours(from, to);
 const path = (id: string, what: string): string => `/v1/requests/${encodeURIComponent(id)}/${what}`;
 
 /** About what merit order would take now: whole options, cheapest first, until what is asked for is there. */

@@ -82,7 +82,7 @@ function Ordered({ state }: { state: State }) {
               {(view.state === "ISSUED" || view.state === "RECEIVED") && (
                 <>
                   {" "}
-                  answer <Countdown to={view.order.respond_by} now={state.now} />
+                  <a href={`#/order/${view.order.order_id}`}>answer</a> <Countdown to={view.order.respond_by} now={state.now} />
                 </>
               )}
             </td>
