@@ -27,7 +27,6 @@ READERS = {
     "cli/progress.py": "a person looks at it",
     "cli/push.py": "a command is asked now",
     "cli/replay.py": "begins a simulation now",
-    "cli/revoking.py": "a command is asked now",
     "cli/token.py": "a command is asked now",
 }
 """Who reads time by themselves, and why they may."""

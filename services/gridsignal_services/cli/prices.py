@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from gridsignal.__main__ import OK
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    since, until = _period(args)
+    since, until = period_around(args.since, args.until, grid_now(), market_time(args.zone))
     asked = {"zone": args.zone, "from": rfc(since), "to": rfc(until)}
     asked |= {"as_of": rfc(args.as_of)} if args.as_of else {}
     path = "/v1/carbon" if args.carbon else "/v1/prices"
@@ -65,11 +65,13 @@ def _run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _period(args: argparse.Namespace) -> tuple[datetime, datetime]:
+def period_around(
+    since: datetime | None, until: datetime | None, now: datetime, zone_time: tzinfo
+) -> tuple[datetime, datetime]:
     """A day, where it is not said otherwise, by the zone's clock: one of 23 or 25 hours, too."""
-    today = grid_now().astimezone(market_time(args.zone)).replace(hour=0, minute=0, second=0, microsecond=0)
-    since = args.since or (min(today, args.until - _DAY) if args.until else today)
-    return since, args.until or since.astimezone(market_time(args.zone)) + _DAY
+    today = now.astimezone(zone_time).replace(hour=0, minute=0, second=0, microsecond=0)
+    begins = since or (min(today, until.astimezone(zone_time) - _DAY) if until else today)
+    return begins, until or begins.astimezone(zone_time) + _DAY
 
 
 def _row(curve: dict[str, Any], point: dict[str, Any], unit: str) -> tuple[str, ...]:

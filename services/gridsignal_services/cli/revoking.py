@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from base64 import urlsafe_b64decode
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from gridsignal_services.access.revocations import Revocations
 from gridsignal_services.settings import ConfigError
 
 
-def revoke(file: Path, token: str, reason: str, organisation_claim: str) -> str:
+def revoke(file: Path, token: str, reason: str, organisation_claim: str, now: datetime) -> str:
     """Appends the entry that means this token; returns it. Raises ConfigError and OSError.
 
     The token need not be good, nor of the local issuer: what matters is what the doors would read in it.
@@ -24,7 +24,8 @@ def revoke(file: Path, token: str, reason: str, organisation_claim: str) -> str:
         named = {"jti": claims["jti"]}
     else:  # what this person or program of the organisation has until now: others may have one of the same name
         named = {"org": claims.get(organisation_claim), "sub": claims.get("sub")}
-        lines = [f"issued_before = {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"]
+        over = now.astimezone(UTC) + timedelta(seconds=1)  # tokens say whole seconds: one of this second is meant, too
+        lines = [f"issued_before = {over:%Y-%m-%dT%H:%M:%SZ}"]
     if not all(isinstance(value, str) and value for value in named.values()):
         raise ConfigError(f"expected a token with jti, or with sub and {organisation_claim}, on stdin, got one without")
     lines = [*(f"{name} = {_text(value)}" for name, value in named.items()), *lines]

@@ -168,7 +168,7 @@ def _stranger(file: Path | None, role: str, name: str) -> str:
 def _revoke(args: argparse.Namespace) -> int:
     try:
         named = os.environ.get("GRIDSIGNAL_ORGANISATION_CLAIM", TokenRules().organisation_claim)
-        print(revoke(args.file, sys.stdin.read().strip(), args.reason, named), end="")
+        print(revoke(args.file, sys.stdin.read().strip(), args.reason, named, _now()), end="")
     except (ConfigError, OSError) as error:
         return _unusable(error)
     return OK
