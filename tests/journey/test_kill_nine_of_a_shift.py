@@ -16,7 +16,7 @@ from gridsignal_services.bus import Log, LogRecord
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.publish import publish
 from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
-from gridsignal_services.clock import WallClock
+from gridsignal_services.clock import WallClock, micros
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.owning.owner import Owner
 from gridsignal_services.replica import Replica
@@ -51,8 +51,9 @@ class Found(NamedTuple):
 
 
 async def test_on_one_machine_a_killed_owner_leaves_both_orders_or_neither(tmp_path: Path) -> None:
-    log, codec = await SqliteLog.open(tmp_path), Codec.from_lock()
-    await _offered(log, codec)
+    now, codec = datetime.now(UTC).replace(microsecond=0), Codec.from_lock()
+    log = await SqliteLog.open(tmp_path, append_time_us=lambda: micros(now))  # all was said in time, however slowly
+    await _offered(log, codec, now)
     await log.aclose()
     for moment in MOMENTS:
         await killed(Up(tmp_path, str(DYING), moment, "1").command)
@@ -69,9 +70,8 @@ def _is_one_shift(found: Found) -> None:
     assert found.faults == []
 
 
-async def _offered(log: Log, codec: Codec) -> None:
+async def _offered(log: Log, codec: Codec, now: datetime) -> None:
     """Berlin's work may move to Paris; the gate closes at once."""
-    now = datetime.now(UTC).replace(microsecond=0)
     day = now.replace(hour=0, minute=0, second=0) - timedelta(days=1)
     for zone, site in (("DE-LU", "ber-1"), ("FR", "par-1")):
         whose = {"zone": zone, "site": site, "participant": "hyper-infer"}
@@ -81,8 +81,8 @@ async def _offered(log: Log, codec: Codec) -> None:
     window = {"starts_at": now + timedelta(hours=1), "ends_at": now + timedelta(hours=1, minutes=45)}
     request = a_dispatch_request(
         **window,
-        gate_closure_at=now + timedelta(seconds=2),
-        decision_deadline=now + timedelta(minutes=5),
+        gate_closure_at=now + timedelta(seconds=1),
+        decision_deadline=now + timedelta(minutes=30),
         respond_within_s=600,
     )
     await _say(log, codec, request, "operator:tso-north")

@@ -50,7 +50,9 @@ class Delivered:
         self.unsettled, self.settled = home / "unsettled", home / "settled"
         self.status = SettlementStatus.FINAL if ago >= LAST_MONTH else SettlementStatus.PROVISIONAL
         self.unsettled.mkdir()
-        asyncio.run(_deliver(self.unsettled, ago))
+        begins = (datetime.now(UTC) - ago).replace(hour=12, minute=0, second=0, microsecond=0)
+        self.month = f"{begins:%Y-%m}"
+        asyncio.run(_deliver(self.unsettled, ago, begins))
         shutil.copytree(self.unsettled, self.settled)
         asyncio.run(_dies(self.settled, "after Settlement", ORDERS))  # when there is nothing left to do
 
@@ -64,8 +66,7 @@ def delivered(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 OF_LAST_MONTH = pytest.mark.parametrize("delivered", [LAST_MONTH], ids=["last month"], indirect=True)
 
 
-async def _deliver(directory: Path, ago: timedelta) -> None:
-    begins = (datetime.now(UTC) - ago).replace(hour=12, minute=0, second=0, microsecond=0)
+async def _deliver(directory: Path, ago: timedelta, begins: datetime) -> None:
     async with (
         _world(directory, begins) as world,
         world.site("acme-ai", "fra-1") as fra,
@@ -218,17 +219,17 @@ async def test_a_dispute_that_was_being_written_is_there_once_and_who_read_the_s
     up = Up(directory)
     dying = Up(directory, str(DYING), f"{when} SettlementDispute", "1", ports=up.ports)
     async with dying.running() as process, _site(up, tmp_path / "outbox.db") as grid:
-        settlement, read = (await _read(up))[0], [await _statement(up)]
+        settlement, read = (await _read(up))[0], [await _statement(up, delivered.month)]
         disputing = asyncio.create_task(grid.dispute(settlement, "readings", "the meter was exchanged", claimed="900"))
         with suppress(httpx2.HTTPError):
             while True:
-                read.append(await _statement(up))
+                read.append(await _statement(up, delivered.month))
         assert await process.wait() == -9
         async with up.running():
             async with asyncio.timeout(SOON_S):
                 receipt = await disputing
             assert await grid.dispute(settlement, "readings", "the meter was exchanged", claimed="900") == receipt
-            after = await _statement(up)
+            after = await _statement(up, delivered.month)
 
     assert all(each["totals"] == after["totals"] and each["count"] == after["count"] for each in read)
     assert [len(each["disputes"]) for each in after["orders"] if each["order_id"] == settlement.order_id] == [1]
@@ -262,8 +263,7 @@ async def _read(up: Up, whose: str = "acme-ai") -> list[Settlement]:
     return [Settlement.model_validate_json(json.dumps(each["settlement"])) for each in shown]
 
 
-async def _statement(up: Up) -> Any:
-    """Of the orders of last month, as acme-ai reads it."""
-    month = f"{datetime.now(UTC) - LAST_MONTH:%Y-%m}"
+async def _statement(up: Up, month: str) -> Any:
+    """Of the orders of that month, as acme-ai reads it."""
     async with _desk(up, "acme-ai") as desk:
         return (await desk.get(f"/v1/statements/{month}")).json()

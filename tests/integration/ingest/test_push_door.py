@@ -76,7 +76,7 @@ async def test_an_alert_is_cleared_by_pushing_it_with_an_end(stack: Stack, pushe
     [
         ({"prices_per_mwh": ["99999"] * 24}, "OUT_OF_BOUNDS"),
         ({"prices_per_mwh": [None] * 24}, "EMPTY"),
-        ({"starts_at": (TODAY + timedelta(days=9)).isoformat()}, "FUTURE"),
+        ({"starts_at": (TODAY + timedelta(days=11)).isoformat()}, "FUTURE"),
         ({"status": "UNKNOWN"}, "UNKNOWN_SYMBOL"),
         ({"zone": "GB"}, "ZONE_UNKNOWN"),
         ({"prices_per_mwh": [1.5]}, "INVALID_VALUE"),

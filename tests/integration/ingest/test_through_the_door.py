@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +102,8 @@ async def test_while_the_first_feed_has_another_auction_alone_the_next_one_gives
     assert told["energy_charts"]["trouble"] == ""
 
 
-def a_day(zone: str, day: int, currency: str, level: int) -> dict[str, Any]:
-    """So many days from today."""
-    starts_at = datetime.combine((WallClock().now() + timedelta(days=day)).date(), datetime.min.time())
+def a_day(zone: str, day: date, currency: str, level: int) -> dict[str, Any]:
+    starts_at = datetime.combine(day, datetime.min.time())
     return {
         "zone": zone,
         "product": "DAY_AHEAD",
@@ -120,7 +119,9 @@ def a_day(zone: str, day: int, currency: str, level: int) -> dict[str, Any]:
 async def test_a_zone_that_changes_its_currency_is_published_in_it_the_second_day_at_the_latest(
     tmp_path: Path, zone: str, first: int
 ) -> None:
-    days = [a_day(zone, -1, "BGN", 180), a_day(zone, 0, "EUR", 92), a_day(zone, 1, "EUR", 95)]
+    today, a_day_long = WallClock().now().date(), timedelta(days=1)
+    said = [(today - a_day_long, "BGN", 180), (today, "EUR", 92), (today + a_day_long, "EUR", 95)]
+    days = [a_day(zone, *each) for each in said]
     async with door(tmp_path) as (_, client):
         answers = [await client.post("/v1/signals/prices", json=day) for day in days]
         assert [answer.status_code for answer in answers] == [201, first, 201]

@@ -209,9 +209,9 @@ async def test_on_kafka_an_order_that_left_is_corrected_and_again_after_a_restar
 
 async def an_order_of_seconds(stage: Stage) -> tuple[datetime, datetime]:
     now = WallClock().now().replace(microsecond=0)
-    times: dict[str, Any] = {"gate_closure_at": now + 4 * SECOND, "decision_deadline": now + 5 * SECOND}
-    times |= {"respond_within_s": 1, "full_activation_s": 1}
-    period = {"starts_at": now + 7 * SECOND, "ends_at": now + 8 * SECOND}
+    times: dict[str, Any] = {"gate_closure_at": now + 6 * SECOND, "decision_deadline": now + 7 * SECOND}
+    times |= {"respond_within_s": 5, "full_activation_s": 1}
+    period = {"starts_at": now + 13 * SECOND, "ends_at": now + 14 * SECOND}
     await stage.submit(a_site_registration(), "service:dispatch")
     await declares(stage, now, 40)
     request = a_dispatch_request(settlement=AT_ONCE, **times, **period)
@@ -224,7 +224,7 @@ async def an_order_of_seconds(stage: Stage) -> tuple[datetime, datetime]:
         "ramp_down_w_per_min": 10**9,
     }
     option = an_option(power_w=12 * MW, min_power_w=0, **quick, **period)
-    await stage.submit(a_flex_offer(options=[option], expires_at=now + 20 * SECOND), f"participant:{PARTICIPANT}")
+    await stage.submit(a_flex_offer(options=[option], expires_at=now + 30 * SECOND), f"participant:{PARTICIPANT}")
     await stage.until(lambda: bool(announced(stage)))
     order = announced(stage)[0].order
     response = an_order_response(order_id=order.order_id, request_id=order.request_id, revision=order.revision)
