@@ -30,10 +30,11 @@ GET = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[HttpServer]:
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[HttpServer]:
+    """It waits for what a caller wants for so long as a test says, or longer than a busy machine takes."""
     app = FastAPI()
     add_pages(app, Health("reading the log"))
-    served = HttpServer(app, ServerSettings(), 0, header_s=0.2)
+    served = HttpServer(app, ServerSettings(), 0, header_s=getattr(request, "param", SOON_S))
     served.listen()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(served.serve())
@@ -53,6 +54,10 @@ async def connected(server: HttpServer) -> AsyncIterator[tuple[asyncio.StreamRea
             await writer.wait_closed()
 
 
+HASTY = pytest.mark.parametrize("server", [0.2], ids=["hasty"], indirect=True)
+
+
+@HASTY
 @pytest.mark.parametrize("sent", [b"", b"GET /readyz HTTP/1.1\r\nHost:"])
 async def test_who_does_not_say_what_they_want_is_hung_up_on(server: HttpServer, sent: bytes) -> None:
     async with connected(server) as (reader, writer):
@@ -60,6 +65,7 @@ async def test_who_does_not_say_what_they_want_is_hung_up_on(server: HttpServer,
         assert await reader.read() == b""
 
 
+@HASTY
 async def test_a_second_request_that_drips_is_hung_up_on(server: HttpServer) -> None:
     async with connected(server) as (reader, writer):
         writer.write(GET)

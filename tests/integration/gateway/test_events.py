@@ -8,6 +8,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +124,13 @@ async def test_a_stream_tells_nobody_what_a_socket_would_not(stand: Stand) -> No
     assert heard == {"acme-ai": ["everybodys"], "hyper-infer": ["theirs", "everybodys"]}
 
 
-async def test_a_stream_says_why_it_ends(stand: Stand) -> None:
-    async with events(stand, "stream=alerts", stand.token(ttl_s=2)) as stream:
+async def test_a_stream_says_why_it_ends(tmp_path: Path) -> None:
+    async with (
+        Stand.open(tmp_path, all_by_hand=True, ping_s=1) as stand,
+        events(stand, "stream=alerts", stand.token(ttl_s=2)) as stream,
+    ):
+        await until(stream, "position")
+        stand.clock.move_to(stand.clock.now() + timedelta(seconds=2))
         end = (await until(stream, "close"))[-1]
         assert [event async for event in stream] == []
     assert end["data"]["code"] == 4005

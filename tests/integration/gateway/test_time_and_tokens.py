@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -46,21 +47,28 @@ async def test_pings_keep_a_silent_client_alive(tmp_path: Path) -> None:
         assert (await client.ask("query"))["t"] == "states"
 
 
+def by_hand(folder: Path) -> AbstractAsyncContextManager[Stand]:
+    """Tokens end when the test moves the clock, and it is looked at once a second."""
+    return Stand.open(folder, all_by_hand=True, token_notice_s=1, ping_s=1)
+
+
 async def test_a_token_that_ends_is_announced_and_then_closes_the_connection(tmp_path: Path) -> None:
-    async with Stand.open(tmp_path, token_notice_s=1) as stand, stand.client(token=stand.token(ttl_s=2)) as client:
+    async with by_hand(tmp_path) as stand, stand.client(token=stand.token(ttl_s=60)) as client:
+        stand.clock.move_to(stand.clock.now() + timedelta(seconds=59))
         expiring = await client.until(lambda frame: frame["t"] == "token_expiring")
         assert expiring["expires_at"] == client.welcome["token_expires_at"]
+        stand.clock.move_to(stand.clock.now() + timedelta(seconds=1))
         assert (await client.closed())[0] == 4005
 
 
 async def test_a_fresh_token_keeps_the_connection(tmp_path: Path) -> None:
-    async with Stand.open(tmp_path, token_notice_s=1, ping_s=1) as stand, AsyncExitStack() as stack:
-        client = await stack.enter_async_context(stand.client(token=stand.token(ttl_s=2)))
+    async with by_hand(tmp_path) as stand, stand.client(token=stand.token(ttl_s=2)) as client:
         assert (await client.ask("token", token="nonsense"))["code"] == "unauthorized"
         assert (await client.ask("token", token=stand.token("volt-colo")))["code"] == "forbidden"
         accepted = await client.ask("token", token=stand.token(ttl_s=60))
         assert accepted["t"] == "token_accepted"
         assert accepted["token_expires_at"] > client.welcome["token_expires_at"]
+        stand.clock.move_to(stand.clock.now() + timedelta(seconds=30))  # the first one is long over
         await client.subscribe("prices")
         for _ in range(4):
             await client.position()
