@@ -104,6 +104,8 @@ _GB = Market(
     "N2EX",
     (_limit("-500", "6000", "GBP"), _limit("-9999", "9999", "GBP", product="REAL_TIME")),
 )
+# each province has limits of its own, some below zero: here is room for all of them, a feeds file says one's own
+_CHINA = Market(ZoneInfo("Asia/Shanghai"), "CNY", "SPOT", (_limit("-1000", "10000", "CNY"),))
 
 
 def _us(timezone: str, lowest: str, highest: str) -> Market:
@@ -122,6 +124,7 @@ _COUPLED_LANDS = frozenset({
 
 _BY_ZONE = {
     "AU": _NEM,
+    "CN": _CHINA,
     "GB": _GB,
     "US-CAL-CISO": _us("America/Los_Angeles", "-500", "5000"),
     "US-NY-NYIS": _us("America/New_York", "-1000", "5000"),
