@@ -28,6 +28,7 @@ from tests.builders import (
     a_site_registration,
     an_option,
 )
+from tests.integration.cli.conftest import ran
 from tests.journey.test_kill_nine import Up
 from tests.journey.test_kill_nine_while_settling import DYING, killed
 from tests.journey.travelling import everything
@@ -61,6 +62,10 @@ async def test_a_killed_owner_orders_each_site_that_stands_by_once_and_a_cancel_
         ("hyper-infer", 6 * MW, 1, "ISSUED"),
         ("hyper-infer", 6 * MW, 2, "CANCELLED"),
     ]
+    offer_id = next(order.offer_id for order in _orders(seen) if order.participant == "acme-ai")
+    assert offer_id is not None, "an order that a clearing makes names its offer"
+    explained = ran(["audit", "explain", offer_id, "--directory", str(tmp_path)])
+    assert (explained.code, "acme-ai/" + offer_id + ": 4 MW awarded" in explained.out) == (0, True), explained.err
 
 
 async def _asked(log: Log, codec: Codec) -> str:

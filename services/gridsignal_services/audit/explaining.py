@@ -85,7 +85,7 @@ class ByHand:
 class OfferStory:
     """What became of an offer, to be filled as the log is gone through.
 
-    Bounded: by the clearings of one request.
+    Bounded: by the clearings of one request, or by the requests that called one that stands.
     """
 
     key: OfferKey
@@ -98,6 +98,8 @@ class OfferStory:
     """The rules it broke when it came."""
     by_hand: list[ByHand] = field(default_factory=list)
     """The order that follows from each tells its site who awarded it, and why."""
+    calls: list[str] = field(default_factory=list)
+    """The offers that requests have made of it, where it stands for a product."""
     _clearings: list[Explained] = field(default_factory=list)
     """With the merit order."""
     _now: datetime | None = None
@@ -113,6 +115,8 @@ class OfferStory:
             and not outcome.duplicate
         ):
             self.offer, self.codes = record, tuple(fault.code for fault in outcome.faults)
+        if isinstance(record, DispatchRequest) and outcome.accepted:
+            self._called(ledger, record.request_id)
         if self.offer is not None and self.offer.request_id in ledger.requests:
             self.request = ledger.requests[self.offer.request_id].request
         self.standing = ledger.offer_state(*self.key) or self.standing
@@ -121,6 +125,15 @@ class OfferStory:
             self._clearing(again)
         elif isinstance(record, Clearing) and record.trigger is ClearingTrigger.BY_HAND and outcome.accepted:
             self._award(logged.offset, record, ledger.book.now)
+
+    def _called(self, ledger: Ledger, request_id: str) -> None:
+        """A request has come, which makes offers of those that stand for its product."""
+        for key in ledger.requests[request_id].offers:
+            made = ledger.book.offers[key]
+            if key == self.key and self.offer is None:
+                self.offer, self.codes = made.offer, made.codes
+            elif key[0] == self.key[0] and made.offer.called_from == self.key[1] and key[1] not in self.calls:
+                self.calls.append(key[1])
 
     def _award(self, offset: int, clearing: Clearing, now: datetime) -> None:
         if awarded := _awarded_w(clearing, self.key):
@@ -167,12 +180,19 @@ class OfferStory:
                 yield _by_hand(each)
             else:
                 yield from _words(each, currency, tells_turning=self.for_operator)
-        if not (self._clearings or self.by_hand or self.codes):
+        if self.offer.standing is not None:
+            yield from self._of_standing(self.offer.standing.product)
+        elif not (self._clearings or self.by_hand or self.codes):
             yield "no automatic clearing has considered it"
         if self.standing is not None:
             late = "NOT_CLEARED" in self.standing.codes
             why = f": {why_lost(['NOT_CLEARED'])} (NOT_CLEARED)" if late else ""
             yield f"it stands {self.standing.state} now{why}"
+
+    def _of_standing(self, product: str) -> Iterator[str]:
+        so_far = "called" if self.calls else "none has called it"
+        yield f"it answers requests of {product} while it stands: {so_far}"
+        yield from (f"  as offer {offer_id}, which explains itself" for offer_id in self.calls)
 
 
 def _explained(offset: int, clearing: Clearing, basis: Basis, key: OfferKey, *, tells_all: bool) -> Explained:

@@ -24,6 +24,7 @@ _WRITTEN_AT = 65_536
 _LOOKED_AT = 16
 """Heads, where the newest does not fit."""
 _KINDS: dict[str, tuple[str, ...]] = {
+    "decision": ("OfferDecision", "offer_id"),
     "offer": ("FlexOffer", "offer_id"),
     "order": ("DispatchOrder", "order_id"),
     "request": ("DispatchRequest", "request_id"),
@@ -37,6 +38,10 @@ class NotProven(Exception):
     """The log does not show it; the message says why."""
 
 
+class NotThere(NotProven):
+    """Nothing of that kind and id is on the log."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A record of the log, read."""
@@ -46,7 +51,7 @@ class Found:
 
 
 def find(log: LogReading, codec: Codec, kind: str, name: str, participant: str | None, revision: int | None) -> Found:
-    """The newest record of this kind and id. Raises NotProven where there is none, or those of several participants."""
+    """The newest record of this kind and id. Raises NotThere, and NotProven where several participants have one."""
     record_name, *fields = KINDS[kind]
     found = [
         each
@@ -59,7 +64,7 @@ def find(log: LogReading, codec: Codec, kind: str, name: str, participant: str |
     if revision is not None:
         found = [each for each in found if getattr(each.record, "revision", revision) == revision]
     if not found:
-        raise NotProven(f"there is no such {kind} on the log: {name}")
+        raise NotThere(f"there is no such {kind} on the log: {name}")
     whose = {getattr(each.record, "participant", "") for each in found}
     if len(whose) > 1:
         raise NotProven(f"there are {kind}s {name} of several participants, say whose: {', '.join(sorted(whose))}")

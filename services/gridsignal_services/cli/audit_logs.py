@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gridsignal.__main__ import OK
-from gridsignal_schemas.messages import FlexOffer, Record
+from gridsignal_schemas.messages import FlexOffer, OfferDecision, Record
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.audit.checking import Checked, check
 from gridsignal_services.audit.deciding_again import Again
@@ -18,7 +18,8 @@ from gridsignal_services.audit.evidence import TrustedSigner
 from gridsignal_services.audit.explaining import OfferStory
 from gridsignal_services.audit.exported import Exported, faults_of_files
 from gridsignal_services.audit.exporting import Wish, export
-from gridsignal_services.audit.proving import NotProven, find
+from gridsignal_services.audit.proving import Found, NotProven, NotThere, find
+from gridsignal_services.audit.whole import WholeLog
 from gridsignal_services.bus import LogConfigurationError, LogRecord
 from gridsignal_services.cli.audit_said import NOT_PROVEN, UNKNOWN_KEY, say, say_checked
 from gridsignal_services.cli.whole_log import signing_of, whole_log
@@ -114,8 +115,8 @@ def _registry_of(path: Path | None) -> Registry:
 def explain(args: argparse.Namespace) -> int:
     """Tells why an offer won or lost."""
     with whole_log(args) as whole:
-        found = find(whole.log, whole.codec, "offer", args.id, args.participant, None)
-        assert isinstance(found.record, FlexOffer), "what is found as an offer is one"
+        found = _offered(whole, args)
+        assert isinstance(found.record, (FlexOffer, OfferDecision)), "what is found as an offer is one, or its decision"
         key, partition = (found.record.participant, args.id), found.logged.partition
         story = OfferStory(key, args.view == "operator", _registry_of(args.registry).publishes_at)
         checked = whole.heard(partition, story.hear)
@@ -123,6 +124,17 @@ def explain(args: argparse.Namespace) -> int:
         raise NotProven(checked.faults[0])
     say(args, _told(story), list(story.lines()))
     return OK
+
+
+def _offered(whole: WholeLog, args: argparse.Namespace) -> Found:
+    """The offer; or the decision on it, where a request made it of one that stood, and nobody sent it."""
+    try:
+        return find(whole.log, whole.codec, "offer", args.id, args.participant, None)
+    except NotThere as error:
+        try:
+            return find(whole.log, whole.codec, "decision", args.id, args.participant, None)
+        except NotThere:
+            raise error from None
 
 
 def _told(story: OfferStory) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from gridsignal_schemas.messages import (
     TimerFired,
 )
 from gridsignal_schemas.rules.lifecycle import RequestState
+from gridsignal_schemas.rules.products import product_of
 from gridsignal_schemas.rules.shapes import findings
 from gridsignal_services.ledger.book import Book
 from gridsignal_services.ledger.clearing import decide
@@ -69,7 +70,6 @@ class Undecided:
 
     def decided(self, book: Book, left_out: LeftOut = NOTHING, solver: Solver | None = None) -> Clearing:
         """The clearing without what is left out, from the ledger's book or an excerpt of it. Raises Undecidable."""
-        first = self.trigger is ClearingTrigger.GATE_CLOSURE
         decided = decide if solver is None else partial(decide_best, solver=solver)
         try:
             return decided(
@@ -79,11 +79,17 @@ class Undecided:
                 position=self.position,
                 trigger=self.trigger,
                 actor=ACTOR,
-                reason="gate closure" if first else "called from standby",
+                reason=self._reason(book),
                 left_out=left_out,
             )
         except Exception as error:  # whatever it is, it concerns one request
             raise Undecidable(self.subject, why(error)) from error
+
+    def _reason(self, book: Book) -> str:
+        if self.trigger is not ClearingTrigger.GATE_CLOSURE:
+            return "called from standby"
+        terms = product_of(book.requests[self.request_id].request)
+        return "called at once from offers that stand" if terms is not None and terms.from_standing else "gate closure"
 
 
 class Step(NamedTuple):

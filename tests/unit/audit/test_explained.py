@@ -19,6 +19,7 @@ from tests.effort import examples
 from tests.unit.audit.test_decided_again import records_of
 from tests.unit.ledger.market import OPERATOR, OPERATORS_NAME, Market
 from tests.unit.ledger.stages import closed, opened
+from tests.unit.ledger.test_standing_offers import emergency, stands
 from tests.unit.ledger.zone import CODEC
 
 
@@ -160,3 +161,25 @@ def test_a_product_publishes_so_long_after_a_requests_end_and_one_that_does_not_
     assert registry.publishes_at(a_dispatch_request(product="other")) is None
     with pytest.raises(ConfigError, match="publish_after_s: expected"):
         Registry.parse(text.replace("3600", "-1"))
+
+
+def test_an_offer_that_a_request_made_of_one_that_stood_has_a_story_and_so_has_that_one() -> None:
+    market = Market()
+    for who, price in (("acme", "120"), ("volt", "80")):
+        market.site(who)
+        stands(market, who, price=price)
+    market.act()
+    emergency(market, power_w=6 * MW)
+    made = dict(market.ledger.requests["e1"].offers)
+    stories = {}
+    for who, offer_id in [*made.items(), ("volt", "acme-stands"), ("acme", "acme-stands")]:
+        story = stories[who, offer_id] = OfferStory((who, offer_id), for_operator=True)
+        assert check(0, CODEC, lambda: records_of(market), heard=story.hear).faults == []
+    assert [(told.awarded_w, told.code) for told in stories["volt", made["volt"]].clearings] == [(6 * MW, "")]
+    assert [(told.awarded_w, told.code) for told in stories["acme", made["acme"]].clearings] == [(0, "OUTBID")]
+    assert stories["acme", "acme-stands"].calls == [made["acme"]]
+    assert list(stories["acme", "acme-stands"].lines())[1:3] == [
+        "it answers requests of EMERGENCY_SHED while it stands: called",
+        f"  as offer {made['acme']}, which explains itself",
+    ]
+    assert stories["volt", "acme-stands"].offer is None  # another's

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gridsignal_schemas.messages import (
+    Clearing,
     DailyHours,
     Decision,
     DispatchOrder,
@@ -127,6 +128,7 @@ def test_an_emergency_is_cleared_at_its_own_moment_from_what_stands_the_cheapest
     assert ordered(records) == {"volt": 6 * MW, "zen": 4 * MW}
     assert why(records, "acme") == ["OUTBID"]
     assert market.ledger.requests["e1"].state is RequestState.AWARDED
+    assert [each.reason for each in records if isinstance(each, Clearing)] == ["called at once from offers that stand"]
 
 
 def test_it_goes_on_as_every_order_and_silence_calls_the_next(market: Market) -> None:
