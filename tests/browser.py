@@ -188,6 +188,14 @@ class Page:
             " field.dispatchEvent(new Event('input', {bubbles: true})); })()"
         )
 
+    async def enter(self, label: str, value: str) -> None:
+        """Puts a value into the field that is labelled so; of a choice what is written there."""
+        named = f"[...document.querySelectorAll('label')].find((each) => each.innerText.trim() === {json.dumps(label)})"
+        await self.until(f"{named}?.control")
+        field = str(await self.js(f"{named}.control.id"))
+        chosen = f"[...({named}.control.options ?? [])].find((each) => each.text === {json.dumps(value)})?.value"
+        await self.fill(field, str(await self.js(f"{chosen} ?? {json.dumps(value)}")))
+
     async def key(self, name: str) -> None:
         """A key, as a keyboard sends it."""
         codes = {"Tab": 9, "Enter": 13, "Escape": 27}

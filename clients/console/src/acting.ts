@@ -2,11 +2,14 @@
 
 import type { Alert } from "./answers";
 import { gridNow } from "./clock";
-import { Refused, ask, say, visit } from "./doors";
+import { Refused, ask, file, say, visit } from "./doors";
 import { findMonth, pageOf } from "./past";
 import { refresh, said, signOut, watchAgain } from "./session";
 import { change, state } from "./state";
 import { alerted } from "./watching";
+
+/** How long a browser may take to begin saving a file. */
+const REVOKED_MS = 60_000;
 
 /** Asks for something to be done; what was refused is said, and null is returned for what was not done. */
 export async function act(path: string, body: unknown, { method = "POST", headers = {} }: { method?: string; headers?: Record<string, string> } = {}): Promise<unknown> {
@@ -40,6 +43,21 @@ export async function pushAlert(alert: Alert, isOver: boolean): Promise<unknown>
   const pushed = await act(`${state().me?.ingest ?? ""}/v1/signals/alerts`, body);
   if (pushed && !isOver) alerted(alert);
   return pushed;
+}
+
+/** Saves what the door writes as a file of this name. */
+export async function save(path: string, type: string, name: string): Promise<void> {
+  const found = (await done((token) => file(path, token, type))) as Blob | null;
+  if (found) saved(found, name);
+}
+
+function saved(found: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(found);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), REVOKED_MS);
+  change({ notice: `Saved ${name}.` });
 }
 
 /** Goes to what has this id, or lists a month's orders. */

@@ -139,7 +139,7 @@ export interface OfferView {
   option: string | null;
   awarded_w: number | null;
   order_id: string | null;
-  receipt: { received_at: string };
+  receipt: { offer_id: string | null; revision: number | null; sha256: string; received_at: string };
 }
 
 export interface SettlementView {
@@ -161,6 +161,15 @@ export interface SettlementView {
   logged_at: string;
   disputable_until: string | null;
   disputes: { version: number; reason_code: string; text: string; claimed: string | null; actor: string; received_at: string; answer: string | null }[];
+}
+
+/** A month's statement, without its orders. */
+export interface Statement {
+  month: string;
+  count: number;
+  unsettled: number;
+  totals: { currency: string; orders: number; ordered_wh: number; delivered_wh: number; missing: number; total: string }[];
+  carbon: { accounting: string; zone: string; basis: string | null; emitted_grams: number | null; avoided_grams: number | null; known_wh: number; unknown_wh: number }[];
 }
 
 export interface Point {

@@ -36,25 +36,45 @@ const WAIT_MS = 20_000;
 const PAGE = 200;
 const MOST_PAGES = 10;
 
+/** A file as a door writes it, such as a statement to print. Throws as `ask` does. */
+export async function file(path: string, token: string, type: string): Promise<Blob> {
+  const text = await ours(async () => {
+    const answer = await fetched(path, token, { headers: { Accept: type } });
+    const said = await answer.text();
+    if (!answer.ok) throw new Refused(answer.status, sentences(said, answer.status));
+    return said;
+  });
+  return new Blob([text], { type });
+}
+
 /** Throws Refused; Left where whoever's token it is has left meanwhile. */
-export async function ask<T>(path: string, token: string | null, asked: Asked = {}): Promise<T> {
+export const ask = <T>(path: string, token: string | null, asked: Asked = {}): Promise<T> =>
+  token ? ours(() => answered<T>(path, token, asked)) : answered<T>(path, null, asked);
+
+async function ours<T>(work: () => Promise<T>): Promise<T> {
   const mine = visit();
   try {
-    const answer = await answered<T>(path, token, asked);
-    if (!token || mine === visit()) return answer;
+    const answer = await work();
+    if (mine === visit()) return answer;
   } catch (fault) {
-    if (!token || mine === visit()) throw fault;
+    if (mine === visit()) throw fault;
   }
   throw new Left();
 }
 
 async function answered<T>(path: string, token: string | null, asked: Asked): Promise<T> {
+  const answer = await fetched(path, token, asked);
+  const text = await answer.text();
+  if (answer.ok) return JSON.parse(text) as T;
+  throw new Refused(answer.status, sentences(text, answer.status));
+}
+
+async function fetched(path: string, token: string | null, asked: Asked): Promise<Response> {
   const headers: Record<string, string> = { Accept: "application/json", ...asked.headers };
   if (token) headers.Authorization = `Bearer ${token}`;
   if (asked.body !== undefined) headers["Content-Type"] = "application/json";
-  let answer: Response;
   try {
-    answer = await fetch(path, {
+    return await fetch(path, {
       method: asked.method ?? "GET",
       headers,
       body: asked.body === undefined ? undefined : JSON.stringify(asked.body),
@@ -65,9 +85,6 @@ async function answered<T>(path: string, token: string | null, asked: Asked): Pr
   } catch {
     throw new Refused(0, ["The door does not answer."]);
   }
-  const text = await answer.text();
-  if (answer.ok) return JSON.parse(text) as T;
-  throw new Refused(answer.status, sentences(text, answer.status));
 }
 
 function sentences(text: string, status: number): string[] {

@@ -1,6 +1,6 @@
 // What is over and has left the lists: found by its id, or by the month it was in.
 
-import type { OrderView, RequestView, SettlementView } from "./answers";
+import type { OrderView, RequestView, SettlementView, Statement } from "./answers";
 import { Refused, ask, list } from "./doors";
 import { change, state } from "./state";
 import { fromLocal } from "./words";
@@ -32,12 +32,13 @@ export async function findMonth(month: string, timezone: string, token: string):
   const next = `${number === 12 ? year + 1 : year}-${String((number % 12) + 1).padStart(2, "0")}`;
   const [from, to] = [month, next].map((each) => new Date(fromLocal(`${each}-01T00:00`, timezone)).toISOString());
   const period = `from=${from}&to=${to}`;
-  const [orders, settlements] = await Promise.all([
+  const [orders, settlements, statement] = await Promise.all([
     list<OrderView>(`${MINE}?${period}`, "orders", token),
     list<SettlementView>(`/v1/settlements?${period}`, "settlements", token),
+    ask<Statement>(`/v1/statements/${month}?limit=1`, token),
   ]);
   const said = orders.length === 0 ? `There was no order in ${month}.` : `${orders.length} ${orders.length === 1 ? "order" : "orders"} in ${month}.`;
-  change({ found: { said, orders, settlements: byOrder(settlements) } });
+  change({ found: { said, orders, settlements: byOrder(settlements), statement } });
 }
 
 /** The page of what has this id: an order, or a request. Throws Refused where there is neither. */

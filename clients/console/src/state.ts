@@ -1,6 +1,6 @@
 // All that the page knows, in one place. `change` is the one way to change it; whoever draws is told.
 
-import type { AlertSites, AlertView, Book, Contact, Curve, FeedView, Me, OfferView, OrderView, RequestView, SettlementView, SiteView } from "./answers";
+import type { AlertSites, AlertView, Book, Contact, Curve, FeedView, Me, OfferView, OrderView, RequestView, SettlementView, SiteView, Statement } from "./answers";
 
 import type { SignInAt } from "./oidc";
 
@@ -36,6 +36,8 @@ export interface Found {
   said: string;
   orders: OrderView[];
   settlements: Record<string, SettlementView>;
+  /** Of the month that was asked for. */
+  statement?: Statement;
 }
 
 export interface State {

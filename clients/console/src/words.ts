@@ -19,6 +19,11 @@ export function mwh(wattHours: number | null | undefined): string {
   return wattHours == null ? "–" : `${number.format(wattHours / 1e6)} MWh`;
 }
 
+/** 1234500 -> "1,234.5 kg" */
+export function kilograms(grams: number | null | undefined): string {
+  return grams == null ? "–" : `${number.format(grams / 1e3)} kg`;
+}
+
 /** "810.5", EUR -> "EUR 810.50", every digit of it kept. */
 export function money(amount: string | number | null | undefined, currency: string): string {
   if (amount == null) return "–";

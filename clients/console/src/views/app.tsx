@@ -10,6 +10,7 @@ import { Feeds } from "./feeds";
 import { Find } from "./find";
 import { Issue } from "./issue";
 import { Amend, NewRequest } from "./new-request";
+import { OfferPage } from "./offer";
 import { OrderPage } from "./order";
 import { RequestPage } from "./request";
 import { Room } from "./room";
@@ -60,6 +61,7 @@ function asOf(state: State): string {
 function Page({ state }: { state: State }) {
   const [where, id, ...rest] = state.route;
   if (where === "request" && id) return <RequestPage state={state} id={id} />;
+  if (where === "offer" && id) return <OfferPage state={state} id={id} />;
   if (where === "order" && id) return <OrderPage state={state} id={id} />;
   if (where === "alert" && rest.length === 2 && id) return <AlertPage state={state} name={[id, ...rest]} />;
   if (where === "alerts") return <AlertsPage state={state} />;

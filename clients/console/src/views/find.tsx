@@ -1,8 +1,9 @@
 // What was: orders of a month with their money, or whatever has an id.
 
-import { find } from "../acting";
+import { find, save } from "../acting";
+import type { Statement } from "../answers";
 import type { State } from "../state";
-import { day, money, mw, mwh, visible, way } from "../words";
+import { day, kilograms, money, mw, mwh, state as word, visible, way } from "../words";
 import { Problem } from "./app";
 import { Field } from "./new-request";
 import { Card, Period, Standing, Table } from "./parts";
@@ -40,15 +41,10 @@ export function Find({ state }: { state: State }) {
 function FoundOrders({ state }: { state: State }) {
   const { found, me, now } = state;
   if (!found) return null;
-  const totals = new Map<string, number>();
-  for (const { settlement } of Object.values(found.settlements)) totals.set(settlement.currency, (totals.get(settlement.currency) ?? 0) + Number(settlement.total));
-  const sums = [...totals].map(([currency, total]) => money(total.toFixed(2), currency)).join(", ");
   return (
     <div class="cards">
       <Card title="What was found" wide>
-        <p>
-          {found.said} {sums && `Settled: ${sums}.`}
-        </p>
+        <p>{found.said}</p>
         {found.orders.length > 0 && (
           <Table label="Orders found" head={["Order", "Site", "State", "MW", "When", "Ordered", "Delivered", "Settled", "Total"]}>
             {found.orders.map(({ order, state: stands, accepted_w, ordered_wh, delivered_wh }) => {
@@ -78,6 +74,48 @@ function FoundOrders({ state }: { state: State }) {
           </Table>
         )}
       </Card>
+      {found.statement && <MonthsStatement state={state} statement={found.statement} />}
     </div>
+  );
+}
+
+/** What the orders that began in a month came to, in money and CO2; to save as a page to print, and as a table. */
+function MonthsStatement({ state, statement }: { state: State; statement: Statement }) {
+  const { month, count, unsettled, totals, carbon } = statement;
+  const kept = (path: string, what: string, type: string, ending: string) => (
+    <button type="button" class="plain" disabled={state.busy} onClick={() => void save(`${path}/${month}`, type, `${what}-${month}.${ending}`)}>
+      Save the {what === "statement" ? "statement" : "matching report"} {ending === "csv" ? "as CSV" : "to print"}
+    </button>
+  );
+  return (
+    <Card title={`Statement of ${month}`} wide>
+      <p>
+        {count} {count === 1 ? "order" : "orders"} began in it and {count === 1 ? "is" : "are"} over{unsettled > 0 && `, ${unsettled} not settled so far`}.
+      </p>
+      {totals.map((each) => (
+        <p key={each.currency} class="present">
+          {money(each.total, each.currency)} for {mwh(each.delivered_wh)} of {mwh(each.ordered_wh)}
+        </p>
+      ))}
+      {carbon.length > 0 && (
+        <Table label="CO2" head={["Accounting", "Zone", "By which figures", "Avoided, kg CO2", "Emitted, kg CO2", "Not known"]}>
+          {carbon.map((each) => (
+            <tr key={`${each.accounting}|${each.zone}|${each.basis}`}>
+              <td>{word(each.accounting)}</td>
+              <td>{each.zone}</td>
+              <td>{each.basis ? word(each.basis) : "none were known"}</td>
+              <td class="number">{kilograms(each.avoided_grams)}</td>
+              <td class="number">{kilograms(each.emitted_grams)}</td>
+              <td class="number">{mwh(each.unknown_wh)}</td>
+            </tr>
+          ))}
+        </Table>
+      )}
+      <div class="buttons">
+        {kept("/v1/statements", "statement", "text/html", "html")}
+        {kept("/v1/statements", "statement", "text/csv", "csv")}
+        {state.me?.role === "participant" && kept("/v1/reports/matching", "matching", "text/html", "html")}
+      </div>
+    </Card>
   );
 }

@@ -154,7 +154,9 @@ function Offered({ state }: { state: State }) {
           return (
             <tr key={offer.offer_id}>
               <td>{visible(offer.site)}</td>
-              <td class="mono">{visible(offer.offer_id.slice(0, 13))}</td>
+              <td class="mono">
+                <a href={`#/offer/${encodeURIComponent(offer.offer_id)}`}>{visible(offer.offer_id.slice(0, 13))}</a>
+              </td>
               <td>
                 <Standing state={view.state} />
               </td>
