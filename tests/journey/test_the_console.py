@@ -301,7 +301,8 @@ async def test_prices_below_nought_and_gaps_are_drawn_and_a_figure_that_ends_is_
         await told(world, a_spot_price(prices_per_mwh=GAP), a_carbon_intensity())
         page = await chromium.page(world.stack.console_link("participant", "acme-ai"))
         await page.says("Price in DE-LU", "Now EUR 80.00/MWh", "Carbon in DE-LU", "Price in FR")
-        await page.until("document.querySelectorAll('.chart canvas').length === 2")
+        await page.says("Declared to draw: fra-1", "Now 36 MW of 60 MW that its connection carries")
+        await page.until("document.querySelectorAll('.chart canvas').length === 3")
         await has_no_barrier(page)
         drawn = "document.querySelector('.chart canvas').toDataURL()"
         light = await page.js(drawn)

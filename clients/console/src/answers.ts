@@ -243,12 +243,19 @@ export interface Contact {
   failsafe: { heartbeat_s: number; limit_w: number };
 }
 
-/** A connection point as operators see it. */
+/** A connection point, and to operators how far its baseline reaches. */
 export interface SiteView {
   zone: string;
   site: string;
   capacity_w: number;
-  baseline_until: string | null;
+  minimum_load_w?: number;
+  baseline_until?: string | null;
+}
+
+/** What a site has declared that it draws, while nothing is asked of it. */
+export interface Declared {
+  site: string;
+  stretches: { starts_at: string; ends_at: string; power_w: number; method: string; declared_at: string }[];
 }
 
 /** How one provider's feed stands, as the ingest door has it. */

@@ -1,6 +1,6 @@
 // All that the page knows, in one place. `change` is the one way to change it; whoever draws is told.
 
-import type { AlertSites, AlertView, Book, Contact, Curve, FeedView, Me, OfferView, OrderView, RequestView, SettlementView, SiteView, Statement } from "./answers";
+import type { AlertSites, AlertView, Book, Contact, Curve, Declared, FeedView, Me, OfferView, OrderView, RequestView, SettlementView, SiteView, Statement } from "./answers";
 
 import type { SignInAt } from "./oidc";
 
@@ -64,8 +64,10 @@ export interface State {
   /** What the sites said of each alert that is watched. */
   acknowledged: Record<string, AlertSites>;
   contacts: Contact[];
-  /** Connection points in an operator's zones. */
+  /** Connection points in an operator's zones, or one's own. */
   sites: SiteView[];
+  /** What one's own sites have declared to draw, by site. */
+  declared: Record<string, Declared>;
   feeds: FeedView[];
   found: Found | null;
   /** The one order that is looked at. */
@@ -98,6 +100,7 @@ const EMPTY: State = {
   acknowledged: {},
   contacts: [],
   sites: [],
+  declared: {},
   feeds: [],
   found: null,
   looked: null,

@@ -1,12 +1,16 @@
 // What no signal tells of: what sites say of an alert, who is silent, how feeds stand. It is read again while it is seen.
 
-import type { Alert, AlertSites, AlertView, Contact, FeedView, SiteView } from "./answers";
-import { ask, list } from "./doors";
+import type { Alert, AlertSites, AlertView, Contact, Declared, FeedView, SiteView } from "./answers";
+import { gridNow } from "./clock";
+import { ask, list, visit } from "./doors";
 import { change, state } from "./state";
 
 /** How long a page may show these without looking again, by the page. */
 const AGAIN_MS: Record<string, number> = { alert: 2000, alerts: 15_000, "": 15_000, feeds: 30_000, new: 30_000, amend: 30_000 };
 const MOST_WATCHED = 5;
+const MOST_SITES = 5;
+const [HOUR_MS, DECLARED_MS] = [36e5, 60_000];
+let [declaredAt, declaredFor] = [0, -1];
 let lookedAt = 0;
 
 export const alertKey = ({ provider, zone, alert_id }: Alert): string => [provider, zone, alert_id].join("/");
@@ -58,6 +62,19 @@ async function loadKnownSites(): Promise<void> {
   if (token) change({ sites: await ask<SiteView[]>("/v1/sites", token) });
 }
 
+/** What one's own sites are to draw, from a while ago to the day after tomorrow; programs declare it anew a few times a day. */
+async function loadDeclared(): Promise<void> {
+  const { token, me } = state();
+  const isNew = declaredFor === visit() && performance.now() - declaredAt < DECLARED_MS;
+  if (!token || me?.role !== "participant" || isNew) return;
+  [declaredAt, declaredFor] = [performance.now(), visit()];
+  const period = `from=${new Date(gridNow() - 6 * HOUR_MS).toISOString()}&to=${new Date(gridNow() + 36 * HOUR_MS).toISOString()}`;
+  const theirs = me.sites.slice(0, MOST_SITES);
+  const read = await Promise.all(theirs.map((site) => ask<Declared>(`/v1/baselines?site=${encodeURIComponent(site)}&${period}`, token)));
+  await loadKnownSites();
+  change({ declared: Object.fromEntries(read.map((each) => [each.site, each])) });
+}
+
 /** Reads what the page that is seen shows of these. */
 export async function watch(): Promise<void> {
   const { me, route, alerts, now } = state();
@@ -69,7 +86,7 @@ export async function watch(): Promise<void> {
   if (!["", "alerts"].includes(page) || !me) return;
   const theirs = Object.values(alerts).filter((view) => inForce(view, now) && (me.role === "participant" || view.alert.provider === me.organisation));
   const newest = theirs.sort((a, b) => Date.parse(b.alert.issued_at) - Date.parse(a.alert.issued_at)).slice(0, MOST_WATCHED);
-  await Promise.all([loadContacts(), ...newest.map(loadSites)]);
+  await Promise.all([loadContacts(), ...(page === "" ? [loadDeclared()] : []), ...newest.map(loadSites)]);
 }
 
 /** Whether it is time to look again; never while nobody sees the page. */

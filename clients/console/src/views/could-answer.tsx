@@ -30,7 +30,7 @@ export function couldAnswer(state: State, zone: string, starts_at: number, ends_
 
 function whyNot({ baseline_until: until }: SiteView, contact: Contact | undefined, ends_at: number): string {
   if (contact && contact.contact !== "HEARD" && contact.contact !== "UNKNOWN") return `it is ${contact.contact === "ALONE" ? "out of reach" : "in failsafe"}`;
-  if (until === null) return "it has declared no baseline";
+  if (until == null) return "it has declared no baseline";
   return Date.parse(until) < ends_at ? "its baseline ends before" : "";
 }
 

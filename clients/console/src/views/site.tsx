@@ -1,10 +1,10 @@
 // The data center: price and carbon of its zones, its orders and what they are worth, its offers and why they lost.
 
 import { useMemo } from "preact/hooks";
-import type { Curve, Point } from "../answers";
+import type { Curve, Declared, Point } from "../answers";
 import { Legend, Steps } from "../charts";
 import type { Series } from "../charts";
-import { isDisputed, isLive, isOpen } from "../state";
+import { isDisputed, isLive, isOpen, zoneTime } from "../state";
 import type { State } from "../state";
 import { money, mw, mwh, price, state as word, visible, way } from "../words";
 import { inForce } from "../watching";
@@ -28,6 +28,7 @@ export function Site({ state }: { state: State }) {
         {(state.me?.zones ?? []).map((each) => (
           <Zone key={each.zone} state={state} {...each} />
         ))}
+        {isSite && Object.values(state.declared).map((each) => <Declaration key={each.site} state={state} declared={each} />)}
         {isSite && <Offered state={state} />}
         {isSite && <Settled state={state} />}
       </div>
@@ -130,15 +131,35 @@ function Zone({ state, zone, timezone, currency }: { state: State; zone: string;
   );
 }
 
-function Chart({ title, series: shown, unit, timezone, now, said }: { title: string; series: Series[]; unit: string; timezone: string; now: number; said: (value: number) => string }) {
+function Chart({ title, series: shown, none = "No figures since yesterday.", unit, timezone, now, said }: { title: string; series: Series[]; none?: string; unit: string; timezone: string; now: number; said: (value: number) => string }) {
   const first = shown[0];
   const value = first && present(first, now);
   return (
-    <Card title={title} empty={!first && "No figures since yesterday."}>
+    <Card title={title} empty={!first && none}>
       <p class="present">{value === undefined ? "✕ No figure for now" : `Now ${said(value)}`}</p>
       <Steps series={shown} unit={unit} timezone={timezone} now={now} label={`${title} over time, in ${unit}. ${value === undefined ? "There is no figure for now." : `Now ${said(value)}.`}`} />
       <Legend series={shown} />
     </Card>
+  );
+}
+
+/** The plan of a site as the grid knows it: what it is to draw while nothing is asked of it. */
+function Declaration({ state, declared }: { state: State; declared: Declared }) {
+  const site = state.sites.find((each) => each.site === declared.site);
+  const shown = useMemo(
+    () => [{ label: "declared", points: declared.stretches.map((each) => ({ from: Date.parse(each.starts_at), to: Date.parse(each.ends_at), value: each.power_w / 1e6 })) }],
+    [declared],
+  );
+  return (
+    <Chart
+      title={`Declared to draw: ${visible(declared.site)}`}
+      series={declared.stretches.length ? shown : []}
+      none="It has declared no baseline from now on: it can't offer."
+      unit="MW"
+      timezone={zoneTime(state.me, site?.zone ?? "")}
+      now={state.now}
+      said={(value) => `${mw(value * 1e6)}${site ? ` of ${mw(site.capacity_w)} that its connection carries; ${mw(Math.max(0, value * 1e6 - (site.minimum_load_w ?? 0)))} of it could be shed` : ""}`}
+    />
   );
 }
 
