@@ -14,6 +14,7 @@ from gridsignal.agent.kept import Kept
 from gridsignal_schemas.messages import OrderResponse
 from gridsignal_schemas.values import MW, rfc3339
 from tests.integration.agent_site import BASELINE_W, CAN_W, site
+from tests.patience import SOON_S
 
 
 async def test_no_more_is_offered_and_accepted_than_the_actuator_can_hold(tmp_path: Path) -> None:
@@ -50,7 +51,8 @@ async def test_what_another_program_of_the_site_has_answered_is_asked_no_more_an
     async with site(tmp_path, "confirm") as here:
         order = await here.ordered(4 * MW)
         await here.says("Answer by")
-        async with gridsignal.connect(here.fake.url, token=here.fake.token, site="fra-1", clock=here.clock) as other:
+        options: Any = {"site": "fra-1", "clock": here.clock, "outbox": ":memory:", "wait_s": SOON_S}
+        async with gridsignal.connect(here.fake.url, token=here.fake.token, **options) as other:
             await (other.accept(order, watts) if answer == "ACCEPTED" else other.refuse(order))
         await here.says("accepted elsewhere" if answer == "ACCEPTED" else "it is over, and nobody is asked any more")
         with closing(Kept(tmp_path / "state" / "agent.db")) as by_hand:
