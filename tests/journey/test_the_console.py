@@ -177,6 +177,7 @@ async def test_two_operators_at_one_request_see_what_the_other_does_and_who_come
             await page.press("Look it over …")
         await other.says("Amend it to 9 MW less in DE-LU?")
         await one.press("Amend it")
+        await one.until("!document.querySelector('dialog[open]')")
         await one.says("8 MW less in DE-LU")
         await other.press("Amend it")
         await other.says("expected revision 2, got 1")
