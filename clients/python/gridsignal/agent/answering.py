@@ -44,28 +44,28 @@ class Answers:
                 return
             await self._decide(grid, order)
         except (gridsignal.Refused, gridsignal.DeadlinePassed) as refused:
-            if not await self._is_answered_elsewhere(grid, order.order_id):
-                self._say(f"order {order.order_id}: the answer was not taken: {refused}")
+            elsewhere = await self._elsewhere(grid, order.order_id)
+            self._say(elsewhere or f"order {order.order_id}: the answer was not taken: {refused}")
 
     async def look_again(self, grid: gridsignal.Grid) -> None:
         """Something was decided: of what was answered elsewhere nobody is asked any more. Raises StateFailed."""
         for name in list(self._asking):
-            if await self._is_answered_elsewhere(grid, name) and (asked := self._asking.pop(name, None)) is not None:
+            found = await self._elsewhere(grid, name)
+            if found and (asked := self._asking.pop(name, None)) is not None:
                 asked.cancel()
+                await asyncio.wait([asked])
+                self._say(found)
 
-    async def _is_answered_elsewhere(self, grid: gridsignal.Grid, name: str) -> bool:
-        """Whether another program or person of the site has answered it; what they accepted is followed."""
+    async def _elsewhere(self, grid: gridsignal.Grid, name: str) -> str:
+        """How another program or person of the site has answered it; empty: not so. What they accepted is followed."""
         orders = await grid.orders()
         found = next((each for each in orders if each.order.order_id == name), None)
         if found is None:
-            if not orders.more:
-                self._say(f"order {name}: it is over, and nobody is asked any more")
-            return not orders.more
+            return "" if orders.more else f"order {name}: it is over, and nobody is asked any more"
         if not found.binds:
-            return False
+            return ""
         self._follower.hear(found.order, grid.now(), found.accepted_w)
-        self._say(f"order {name}: accepted elsewhere, {found.accepted_w} W")
-        return True
+        return f"order {name}: accepted elsewhere, {found.accepted_w} W"
 
     async def _decide(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
         name = order.order_id
@@ -78,7 +78,8 @@ class Answers:
             self._say(f"order {name}: refused, {failed}")
             return
         if said != "accept":
-            if said is None and await self._is_answered_elsewhere(grid, name):
+            if said is None and (elsewhere := await self._elsewhere(grid, name)):
+                self._say(elsewhere)
                 return
             why = ("REFUSED_BY_PERSON", "a person refused it") if said else ("NO_CONFIRMATION", "nobody confirmed it")
             await grid.refuse(order, *why, actor=who)
