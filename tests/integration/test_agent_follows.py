@@ -226,9 +226,9 @@ async def test_an_agent_that_ends_closes_what_is_open_towards_the_actuator(site:
 
     config = config_of(CONFIG.format(url="ws://127.0.0.1:1", home=tmp_path, mode="confirm").encode(), "site.toml")
     follower = site.again(Open(tmp_path / "cluster.json"))
-    answers = Answers(config, follower, site.kept, None, print)
+    answers = Answers(config, follower, site.kept, None, None, print)
     running = asyncio.create_task(
-        SiteAgent(config, nowhere, follower, answers, None, None, print, ManualClock(START)).run()
+        SiteAgent(config, nowhere, follower, answers, None, None, None, print, ManualClock(START)).run()
     )
     await tries.wait()
     running.cancel()

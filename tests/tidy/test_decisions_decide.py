@@ -27,7 +27,8 @@ ACTING = {
         "regulating route shell signing subscription sync tls tokens upgrade websocket wiring"
     ),
     "clients/python/gridsignal/agent": (
-        "answering checking contact following foreseeing heeding job_sources kept metrics reporting running web"
+        "answering checking confirming contact following foreseeing heeding job_sources kept metrics reporting "
+        "running standing web"
     ),
     "clients/python/gridsignal/agent/actuators": (
         "__init__ battery command dsx_flex files modbus programs slurm webhook simulated"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 import gridsignal
 from gridsignal.agent.actuators import ActuatorFailed, Observed
 from gridsignal.agent.config import Config, Mode
+from gridsignal.agent.confirming import Confirming
 from gridsignal.agent.contact import Say
 from gridsignal.agent.following import Follower
 from gridsignal.agent.kept import Answer, Kept, StateFailed
@@ -31,10 +32,19 @@ _SOON = timedelta(minutes=15)
 class Answers:
     """Answers orders."""
 
-    def __init__(self, config: Config, follower: Follower, kept: Kept, planner: Planner | None, say: Say) -> None:
+    def __init__(
+        self,
+        config: Config,
+        follower: Follower,
+        kept: Kept,
+        planner: Planner | None,
+        confirming: Confirming | None,
+        say: Say,
+    ) -> None:
         self._config, self._follower, self._kept, self._planner, self._say = config, follower, kept, planner, say
         self._asking: dict[str, asyncio.Task[None]] = {}
         """By order, who waits for a person."""
+        self._confirming = confirming
 
     async def answer(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
         """Raises StateFailed where the answer can't be kept: what binds the site has to be asked again."""
@@ -120,6 +130,9 @@ class Answers:
             f"order {order.order_id}: {said}? Answer by {last:%H:%M:%SZ}: gridsignal agent answer {order.order_id}"
         )
         self._asking[order.order_id] = waiting = cast("asyncio.Task[None]", asyncio.current_task())
+        at_address = None
+        if self._confirming is not None and self._kept.answered(*asked) is None:
+            at_address = asyncio.create_task(self._confirming.ask(order, said, last, grid.clock))
         try:
             while (found := self._kept.answered(*asked)) is None and grid.now() < last:
                 await grid.clock.sleep_until(min(last, grid.now() + _POLL))
@@ -131,6 +144,9 @@ class Answers:
         finally:
             if self._asking.get(order.order_id) is waiting:
                 del self._asking[order.order_id]
+            if at_address is not None:
+                at_address.cancel()
+                await asyncio.wait([at_address])
         self._kept.withdraw(*asked)
         return found or (None, None)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,10 @@ from gridsignal.agent.config import (
     FileJobsTable,
     MeterTable,
     Mode,
+    StandingTable,
 )
 from gridsignal.agent.config_actuators import BatteryTable, Command, DsxFlex, Simulated, SlurmTable, Webhook
+from gridsignal.agent.confirming import Confirming
 from gridsignal.agent.contact import GridContact, Say
 from gridsignal.agent.following import Follower
 from gridsignal.agent.heeding import Heeding
@@ -38,6 +41,7 @@ from gridsignal.agent.meters.prometheus import PrometheusMeter
 from gridsignal.agent.reporting import Readings
 from gridsignal.agent.running import Connect, SiteAgent
 from gridsignal.agent.schedule import Stretch
+from gridsignal.agent.standing import StandingBy
 from gridsignal.clock import Clock, GatewayClock
 from gridsignal.errors import UsageError
 from gridsignal.outbox import MEMORY
@@ -163,6 +167,27 @@ def planner_of(config: Config, say: Say) -> Planner | None:
     return Planner(config.model, source, config.plan, currency, config.state / "plan.json", say)
 
 
+def confirming_of(config: Config, kept: Kept, say: Say) -> Confirming | None:
+    """What asks an address; None where people are asked alone. Raises UsageError for a secret that can't be read."""
+    if (table := config.confirm) is None:
+        return None
+    return Confirming(table.url, _secret(table.secret_file), table.every_s, table.timeout_s, kept, say)
+
+
+def _room_w(follower: Follower, planner: Planner | None, table: StandingTable, clock: Clock) -> int | None:
+    """The most that could be held back at once for so long, what is held back included; None: not known so far."""
+    if follower.heeding.holds(clock.now()) is not None:
+        return 0  # nothing starts
+    if planner is not None:
+        rooms = [each for each in planner.headroom if each.notice_s == 0 and each.duration_s >= table.max_duration_s]
+        return min((each.shed_w for each in rooms), default=0 if planner.headroom else None)
+    if follower.seen is None:
+        return None
+    if (observed := follower.seen.observed) is None:
+        return 0
+    return table.most_w if observed.room_w is None else observed.shed_w + observed.room_w
+
+
 @contextmanager
 def agent_of(config: Config, connect: Connect, say: Say, clock: Clock | None = None) -> Iterator[SiteAgent]:
     """The agent, with its state open for as long as the block runs. Raises StateFailed."""
@@ -196,7 +221,11 @@ def agent_of(config: Config, connect: Connect, say: Say, clock: Clock | None = N
         readings = None
         if meter is not None and config.meter is not None and config.meter.report:
             readings = Readings(meter, config.meter, kept, say)
-        answers = Answers(config, follower, kept, planner, say)
-        yield SiteAgent(config, connect, follower, answers, readings, planner, say, ours)
+        answers = Answers(config, follower, kept, planner, confirming_of(config, kept, say), say)
+        standing = None
+        if config.standing is not None and moves:
+            room = partial(_room_w, follower, planner, config.standing, ours)
+            standing = StandingBy(config.standing, config.site, kept, room, say)
+        yield SiteAgent(config, connect, follower, answers, readings, planner, standing, say, ours)
     finally:
         kept.close()

@@ -203,6 +203,35 @@ class FailsafeTable(Table):
         )
 
 
+class StandingTable(Table):
+    """What the site stands by with for a product, from its headroom."""
+
+    product: Identifier
+    price_per_mwh: Annotated[Decimal, BeforeValidator(_decimal)]
+    most_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)]
+    full_activation_s: Seconds
+    """From being called until the power is there."""
+    max_duration_s: Period
+    """For how long it is there at most."""
+    step_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)] = 100_000
+    """It is told in whole steps."""
+    every_s: Annotated[int, Field(ge=10, le=3600)] = 60
+    """How often it is looked at."""
+    days: Annotated[int, Field(ge=1, le=30)] = 7
+    """For how long at a time; renewed in the middle of it."""
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "EUR"
+
+
+class ConfirmTable(Table):
+    """An address that answers orders in mode `confirm`, beside people at a terminal."""
+
+    url: Url
+    secret_file: File
+    every_s: Annotated[int, Field(ge=1, le=3600)] = 5
+    """How often it is asked again while nobody has answered."""
+    timeout_s: Timeout = 10.0
+
+
 class AlertsTable(Table):
     """What the site does about alerts of its zone."""
 
@@ -243,6 +272,8 @@ class Config(Table):
     plan: PlanTable | None = None
     offers: Offers | None = None
     orders: OrdersTable = OrdersTable()
+    standing: StandingTable | None = None
+    confirm: ConfirmTable | None = None
     alerts: AlertsTable = AlertsTable()
     failsafe: FailsafeTable = FailsafeTable()
     metrics: MetricsTable | None = None
@@ -263,6 +294,8 @@ class Config(Table):
             raise ValueError("expected [baseline] or [plan], got both: a plan declares its own baseline")
         if self.plan is not None and self.plan.jobs.kind == "slurm" and self.actuator.kind != "slurm":
             raise ValueError(f"expected an actuator slurm beside its jobs, got {self.actuator.kind}")
+        if self.confirm is not None and self.mode is not Mode.CONFIRM:
+            raise ValueError(f'expected mode = "confirm" beside [confirm], got {self.mode}')
         if self.failsafe.limit_w is not None and self.baseline is None and self.plan is None:
             raise ValueError("expected a [baseline] beside failsafe.limit_w, got none: a limit is kept against it")
         return self

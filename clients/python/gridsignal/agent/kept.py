@@ -18,6 +18,7 @@ from typing import Literal
 
 from gridsignal.agent.alerts import Heeded
 from gridsignal.agent.orders import Followed, Stage
+from gridsignal.agent.standing_terms import Stands
 from gridsignal.errors import GridsignalError
 from gridsignal.failsafe import Contact, FailsafeState
 from gridsignal_schemas.messages import TOLERANT
@@ -39,6 +40,7 @@ CREATE TABLE IF NOT EXISTS contact (
     one INTEGER PRIMARY KEY CHECK (one = 1), contact TEXT NOT NULL, heard_at TEXT NOT NULL, free_at TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS alerts (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS standing (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS permits (one INTEGER PRIMARY KEY CHECK (one = 1), who TEXT NOT NULL) STRICT;
 """
 
@@ -106,6 +108,19 @@ class Kept:
         """It is over, and nothing is left of it."""
         with self._told():
             self._db.execute("DELETE FROM alerts WHERE name = ?", (name,))
+
+    # --- what it stands by with ----------------------------------------------------------------------------------
+
+    def stands(self) -> Stands | None:
+        """The standing offer as it was told last."""
+        with self._told():
+            row = self._db.execute("SELECT body FROM standing").fetchone()
+        return None if row is None else Stands.model_validate_json(row[0])
+
+    def keep_stands(self, stands: Stands) -> None:
+        """Returns when it is on disk."""
+        with self._told():
+            self._db.execute("INSERT OR REPLACE INTO standing VALUES (1, ?)", (stands.model_dump_json(),))
 
     # --- questions to people -------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from gridsignal.agent.metrics import page, served
 from gridsignal.agent.offering import Promise, Proposal, price_on, proposed
 from gridsignal.agent.orders import Due
 from gridsignal.agent.reporting import Readings, declared
+from gridsignal.agent.standing import StandingBy
 from gridsignal.clock import Clock
 from gridsignal.ids import answer_id
 from gridsignal_schemas.messages import (
@@ -70,11 +71,13 @@ class SiteAgent:
         answers: Answers,
         readings: Readings | None,
         planner: Planner | None,
+        standing: StandingBy | None,
         say: Say,
         clock: Clock,
     ) -> None:
         self._config, self._connect, self._follower, self._answers = config, connect, follower, answers
         self._readings, self._planner, self._say, self._clock = readings, planner, say, clock
+        self._standing = standing
         self._connected = asyncio.Event()
         self._grid: gridsignal.Grid | None = None
         """The grid while it is conversed with."""
@@ -191,6 +194,8 @@ class SiteAgent:
                     tasks.create_task(self._readings.run(grid))
                 if self._config.baseline is not None:
                     tasks.create_task(declared(grid, self._config.baseline, self._say))
+            if self._standing is not None:
+                tasks.create_task(self._standing.run(grid, self._bound))
             if self._planner is not None:
                 declares = self._config.mode is not Mode.DRY_RUN
                 tasks.create_task(self._planner.run(grid, self._taken, declares=declares))
@@ -239,6 +244,14 @@ class SiteAgent:
                     pass
         except StateFailed as failed:
             self._say(str(failed))
+
+    def _bound(self) -> list[Promise]:
+        """What stands in offers on requests, and in orders beside these."""
+        orders = [each for each in self._follower.orders.values() if each.order.request_id not in self._promised]
+        beside = [
+            Promise(each.order.starts_at, each.order.ends_at, each.binds_w or each.order.power_w) for each in orders
+        ]
+        return [*self._promised.values(), *beside]
 
     def _taken(self) -> list[tuple[datetime, datetime | None]]:
         """Periods in which the baseline stays what it was: those of orders, and of what is offered."""
@@ -300,19 +313,25 @@ class SiteAgent:
             self._promised.pop(request.request_id, None)
             self._say(f"request {request.request_id}: no offer: {refused}")
 
+    def _stands_w(self, now: datetime) -> int:
+        """What the standing offer has of the site."""
+        return 0 if self._standing is None else self._standing.promised_w(now)
+
     async def _proposal(
         self, grid: gridsignal.Grid, request: DispatchRequest, offers: Offers
     ) -> tuple[Proposal, Decimal] | None:
         """What is offered, and at which price: by the plan's ladder, else what the actuator has room for."""
         if self._planner is not None:
             ladder = self._planner.ladder(request.starts_at, request.ends_at)
-            top_w = int(ladder[-1].power_w) if ladder else 0
+            top_w = max(0, (int(ladder[-1].power_w) if ladder else 0) - self._stands_w(grid.now()))
             proposal = proposed(request, offers, self._promised.values(), top_w, grid.now())
             return proposal, price_on(((each.power_w, each.price_per_mwh) for each in ladder), proposal.watts, offers)
         observed = await self._answers.observed(grid)
         if observed is None:
             return None
-        proposal = proposed(request, offers, self._promised.values(), observed.room_w, grid.now())
+        stands_w = self._stands_w(grid.now())
+        room_w = None if observed.room_w is None else max(0, observed.room_w - stands_w)
+        proposal = proposed(request, offers, self._promised.values(), room_w, grid.now())
         return proposal, offers.price_per_mwh
 
     async def _answer(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:

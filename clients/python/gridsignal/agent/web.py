@@ -9,6 +9,7 @@ import asyncio
 import http.client
 import ssl
 from collections.abc import Mapping
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlencode
 
 from gridsignal.addresses import shown, split
@@ -24,6 +25,15 @@ class WebFailed(GridsignalError):
     retriable = True
 
 
+class Answered(NamedTuple):
+    """What came back."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+    """By name in small letters."""
+
+
 def address(url: str) -> SplitResult:
     """A url of the configuration. Raises UsageError."""
     return split(url, ("http", "https"), _HINT)
@@ -36,14 +46,14 @@ async def exchange(
     query: Mapping[str, str] | None = None,
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
-) -> tuple[int, bytes]:
-    """GET, or POST where there is a body: the status and what was answered. Raises WebFailed."""
+) -> Answered:
+    """GET, or POST where there is a body. Raises WebFailed."""
     return await asyncio.to_thread(_exchange, url, timeout_s, query or {}, body, headers or {})
 
 
 def _exchange(
     url: str, timeout_s: float, query: Mapping[str, str], body: bytes | None, headers: Mapping[str, str]
-) -> tuple[int, bytes]:
+) -> Answered:
     parts = address(url)
     host = parts.hostname or ""
     connection = (
@@ -63,4 +73,4 @@ def _exchange(
         connection.close()
     if len(said) > _MOST_BYTES:
         raise WebFailed(f"{shown(url)}: expected at most {_MOST_BYTES} bytes, got more")
-    return answer.status, said
+    return Answered(answer.status, said, {name.lower(): value for name, value in answer.headers.items()})

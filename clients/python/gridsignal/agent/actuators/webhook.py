@@ -78,7 +78,7 @@ class WebhookActuator:
         }
         for attempt in range(1, _TRIES + 1):
             try:
-                status, answer = await exchange(self._url, timeout_s=self._timeout_s, body=body, headers=headers)
+                status, answer, _ = await exchange(self._url, timeout_s=self._timeout_s, body=body, headers=headers)
             except WebFailed as failed:
                 if attempt == _TRIES:
                     raise ActuatorFailed(str(failed)) from failed

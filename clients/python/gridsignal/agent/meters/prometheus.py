@@ -47,7 +47,7 @@ class PrometheusMeter:
     async def _points(self, start: datetime, end: datetime, step_s: int) -> list[tuple[datetime, float]]:
         said = {"query": self._query, "start": rfc3339(start), "end": rfc3339(end), "step": str(step_s)}
         try:
-            status, answer = await exchange(f"{self._url}/api/v1/query_range", timeout_s=self._timeout_s, query=said)
+            status, answer, _ = await exchange(f"{self._url}/api/v1/query_range", timeout_s=self._timeout_s, query=said)
         except WebFailed as error:
             raise MeterFailed(str(error)) from error
         try:
