@@ -27,11 +27,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_example_of_a_study_says_what_every_policy_came_to(capfd: pytest.CaptureFixture[str]) -> None:
-    assert typed(f"{agent_study.EXAMPLE} --json") == 0
+def test_the_example_of_a_study_says_how_far_it_is_and_what_every_policy_came_to(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert typed(f"{agent_study.EXAMPLE} --json --progress") == 0
     out, err = capfd.readouterr()
     (said,) = map(json.loads, out.splitlines())
-    assert err == ""
+    told = [f"DE-LU training 0: {policy}, 1 of 1 spans" for policy in agent_study.POLICIES]
+    assert [line.partition("gridsignal: ")[2].rpartition(",")[0] for line in err.splitlines()] == told
     assert [each["late"] for each in said["policies"].values()] == [0] * 5
     assert said["lp_bound"] <= said["policies"]["plan"]["objective"] < said["policies"]["at once"]["objective"]
 

@@ -104,11 +104,12 @@ POLICIES: dict[str, Policy] = {
 """`foresight` is the plan with all prices and carbon known 36 hours ahead."""
 
 
-def play(setting: Setting, name: str, clock: Clock) -> Outcome:
-    """What a policy comes to in a setting."""
+def play(setting: Setting, name: str, clock: Clock, played: Callable[[int], None] = lambda spans: None) -> Outcome:
+    """What a policy comes to in a setting. `played` is told after each span how many are."""
     outcome = Outcome()
-    for start in setting.starts:
+    for number, start in enumerate(setting.starts, 1):
         _play_span(setting, name, start, clock, outcome)
+        played(number)
     outcome.objective = outcome.cost + setting.carbon_price * outcome.carbon_kg / 1_000
     return outcome
 

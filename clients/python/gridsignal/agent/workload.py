@@ -41,15 +41,22 @@ class Terms:
 
         Overhead is counted by the chord from the base load to the site's whole capacity at the hour's temperature.
         """
-        base, full = site.base_it_w, site.it_capacity_w
+        at = {degrees: _at(site, degrees) for degrees in set(outlook.temperature)}
         marginal, room = list[float](), list[float]()
         for price, carbon, degrees in zip(
             outlook.prices.values, outlook.carbon.values, outlook.temperature, strict=True
         ):
-            chord = (site.overhead_w(full, degrees) - site.overhead_w(base, degrees)) / max(1, full - base)
+            chord, room_w = at[degrees]
             marginal.append((1 + chord) * _MWH * (price + carbon_price * carbon / 1_000))
-            room.append(max(0, site.it_w(site.connection_limit_w, degrees) - base))
+            room.append(room_w)
         return cls(np.array(marginal), np.array(room, dtype=np.float64))
+
+
+def _at(site: Site, degrees: float) -> tuple[float, float]:
+    """The chord of a temperature's overhead, and the room for jobs."""
+    base, full = site.base_it_w, site.it_capacity_w
+    chord = (site.overhead_w(full, degrees) - site.overhead_w(base, degrees)) / max(1, full - base)
+    return chord, float(max(0, site.it_w(site.connection_limit_w, degrees) - base))
 
 
 @dataclass(frozen=True, slots=True)

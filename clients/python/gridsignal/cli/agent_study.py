@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def add(actions: Any) -> None:
     of_carbon = f"currency per tonne of CO2 (default: {DEFAULT_CARBON_PRICE:g})"
     study.add_argument("--carbon-price", type=price, default=DEFAULT_CARBON_PRICE, metavar="PRICE", help=of_carbon)
     study.add_argument("--json", action="store_true", help="one JSON object a line")
+    study.add_argument("--progress", action="store_true", help="say on stderr how far it is, a line for each span")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
             return USAGE
         for mix in args.mix or MIXES:
             for seed in range(args.seeds):
-                _one(Setting(series, mix, seed, float(args.carbon_price), starts, timedelta(days=args.days)), args.json)
+                setting = Setting(series, mix, seed, float(args.carbon_price), starts, timedelta(days=args.days))
+                _one(setting, args.json, args.progress)
     return OK
 
 
@@ -70,9 +73,16 @@ def clock() -> Callable[[], float]:
     return lambda: _PLAN_S - (time.process_time() - began_s)
 
 
-def _one(setting: Setting, as_json: bool) -> None:
+def _one(setting: Setting, as_json: bool, says_progress: bool) -> None:
     least = bound(setting)
-    played = {name: play(setting, name, clock) for name in POLICIES}
+    began_s = time.monotonic()
+
+    def played_so_far(name: str, spans: int) -> None:
+        if says_progress:
+            since_s = time.monotonic() - began_s
+            tell(f"{setting.name}: {name}, {spans} of {len(setting.starts)} spans, {since_s:.0f} s")
+
+    played = {name: play(setting, name, clock, partial(played_so_far, name)) for name in POLICIES}
     if as_json:
         print(json.dumps(_as_json(setting, played, least)), flush=True)
         return
