@@ -31,7 +31,7 @@ ACTING = {
         "running standing web"
     ),
     "clients/python/gridsignal/agent/actuators": (
-        "__init__ battery command dsx_flex files modbus programs slurm webhook simulated"
+        "__init__ battery command dsx_flex files modbus nvml programs slurm webhook simulated"
     ),
     "clients/python/gridsignal/agent/meters": "__init__ csv_file prometheus",
     "clients/python/gridsignal/testing": "clock fake records rest",

@@ -16,6 +16,7 @@ from gridsignal.agent.actuators import Actuator, Observed
 from gridsignal.agent.actuators.battery import BatteryActuator
 from gridsignal.agent.actuators.command import CommandActuator
 from gridsignal.agent.actuators.dsx_flex import Bus, DsxFlexActuator, Keys
+from gridsignal.agent.actuators.nvml import NvmlActuator
 from gridsignal.agent.actuators.simulated import Cluster, SimulatedActuator, SimulatedJob
 from gridsignal.agent.actuators.webhook import WebhookActuator
 from gridsignal.agent.schedule import Commitment, Schedule, Stretch, net
@@ -23,6 +24,7 @@ from gridsignal_schemas.values import KW, MW
 from tests.builders import utc
 from tests.contract.agent import factory
 from tests.contract.agent.battery_bank import REGISTERS, UNIT, Battery
+from tests.contract.agent.gpus import Gpus
 from tests.contract.agent.receiver import receiver
 from tests.patience import SOON_S
 
@@ -117,4 +119,17 @@ async def battery(folder: Path) -> AsyncIterator[Stand]:
         yield Stand(lambda: BatteryActuator("127.0.0.1", port, UNIT, REGISTERS, most_w=CAN_W, timeout_s=SOON_S), at=at)
 
 
-STANDS = {stand.__name__: stand for stand in (simulated, command, webhook, dsx_flex, battery)}
+@asynccontextmanager
+async def nvml(folder: Path) -> AsyncIterator[Stand]:
+    gpus = Gpus()
+
+    def make() -> NvmlActuator:
+        return NvmlActuator(("GPU-a", "GPU-b", "GPU-c"), folder / "nvml.json", gpus)
+
+    async def at(now: datetime) -> None:
+        await make().release(now)  # the timer that stands beside an agent
+
+    yield Stand(make, at=at)
+
+
+STANDS = {stand.__name__: stand for stand in (simulated, command, webhook, dsx_flex, battery, nvml)}

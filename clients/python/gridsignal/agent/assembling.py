@@ -14,6 +14,7 @@ import gridsignal
 from gridsignal.agent.actuators import Actuator
 from gridsignal.agent.actuators.battery import BatteryActuator, Registers
 from gridsignal.agent.actuators.command import CommandActuator
+from gridsignal.agent.actuators.nvml import NvmlActuator, library
 from gridsignal.agent.actuators.simulated import SimulatedActuator
 from gridsignal.agent.actuators.slurm import SlurmActuator
 from gridsignal.agent.actuators.webhook import WebhookActuator
@@ -28,7 +29,7 @@ from gridsignal.agent.config import (
     Mode,
     StandingTable,
 )
-from gridsignal.agent.config_actuators import BatteryTable, Command, DsxFlex, Simulated, SlurmTable, Webhook
+from gridsignal.agent.config_actuators import BatteryTable, Command, DsxFlex, NvmlTable, Simulated, SlurmTable, Webhook
 from gridsignal.agent.confirming import Confirming
 from gridsignal.agent.contact import GridContact, Say
 from gridsignal.agent.following import Follower
@@ -73,6 +74,8 @@ def actuator_of(config: Config, *, program: str = "run") -> Actuator:
             return BatteryActuator(*where, most_w=table.most_w, timeout_s=table.timeout_s)
         case SlurmTable():
             return slurm_of(config, table)
+        case NvmlTable():
+            return nvml_of(config, table)
         case DsxFlex():
             return _dsx_flex(table, config.baseline, program)
 
@@ -80,6 +83,15 @@ def actuator_of(config: Config, *, program: str = "run") -> Actuator:
 def slurm_of(config: Config, table: SlurmTable) -> SlurmActuator:
     """Slurm; what was done to its jobs lies beside the agent's state."""
     return SlurmActuator(config.state / "slurm.json", conf=table.conf, timeout_s=table.timeout_s)
+
+
+def nvml_of(config: Config, table: NvmlTable) -> NvmlActuator:
+    """This machine's GPUs; what their limits were lies beside the agent's state. Raises UsageError."""
+    try:
+        nvml = library()
+    except ModuleNotFoundError as missing:
+        raise UsageError(f"nvml needs {missing.name}: pip install 'gridsignal[nvml]'") from None
+    return NvmlActuator(table.gpus, config.state / "nvml.json", nvml, timeout_s=table.timeout_s)
 
 
 def _dsx_flex(table: DsxFlex, baseline: Baseline | None, program: str) -> Actuator:

@@ -20,6 +20,7 @@ from gridsignal.agent.config_actuators import (
     Command,
     DsxFlex,
     File,
+    NvmlTable,
     Period,
     Seconds,
     Simulated,
@@ -263,7 +264,7 @@ class Config(Table):
     """The folder of the state and the outbox."""
     mode: Annotated[Mode, Field(strict=False)] = Mode.AUTOMATIC
     actuator: Annotated[
-        Simulated | Command | Webhook | DsxFlex | BatteryTable | SlurmTable, Field(discriminator="kind")
+        Simulated | Command | Webhook | DsxFlex | BatteryTable | SlurmTable | NvmlTable, Field(discriminator="kind")
     ]
     meter: MeterTable | None = None
     baseline: Baseline | None = None
@@ -308,6 +309,7 @@ _KINDS: dict[str, type[BaseModel]] = {
     "dsx-flex": DsxFlex,
     "battery": BatteryTable,
     "slurm": SlurmTable,
+    "nvml": NvmlTable,
     "file": FileJobsTable,
     "entry-point": EntryPointJobsTable,
     "csv": CsvFile,

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gridsignal.agent.actuators.command import faults_of
+from gridsignal.agent.actuators.nvml import MOST
 from gridsignal.agent.web import address
 from gridsignal_schemas.values import MAX_POWER_W, Identifier
 
@@ -111,6 +112,25 @@ class BatteryTable(Table):
     step_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)] = 1
     most_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)]
     timeout_s: Timeout = 5.0
+
+
+def _once(uuids: list[str]) -> list[str]:
+    if len(set(uuids)) != len(uuids):
+        raise ValueError("expected each GPU once, got one twice")
+    return uuids
+
+
+class NvmlTable(Table):
+    """`kind = "nvml"`: power limits of this machine's NVIDIA GPUs, of those that are named here."""
+
+    kind: Literal["nvml"]
+    gpus: Annotated[
+        list[Annotated[str, Field(pattern="^GPU-[A-Za-z0-9-]{1,80}$")]],
+        Field(min_length=1, max_length=MOST),
+        AfterValidator(_once),
+    ]
+    """As `nvidia-smi -L` lists them."""
+    timeout_s: Timeout = 10.0
 
 
 class SlurmTable(Table):
