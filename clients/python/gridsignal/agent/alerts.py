@@ -7,7 +7,7 @@ configuration says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
@@ -100,9 +100,9 @@ def heeded(before: Heeded | None, alert: GridAlert, way: Way, *, shed_w: int, lo
     return since.so(alert=alert, way=way, shed_w=given_w, longest_s=longest_s, said=(), failed=failed)
 
 
-def way_of(alert: GridAlert, *, acts_on_drills: bool) -> Way:
-    """What an alert asks of a site."""
-    if alert.is_drill and not acts_on_drills:
+def way_of(alert: GridAlert, *, providers: Collection[str] | None = None, acts_on_drills: bool = False) -> Way:
+    """What an alert asks of a site. `providers`: whose alerts are obeyed; None: everybody's."""
+    if (alert.is_drill and not acts_on_drills) or (providers is not None and alert.provider not in providers):
         return Way.NOTHING
     match alert.action:
         case AlertAction.HOLD:

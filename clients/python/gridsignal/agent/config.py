@@ -238,6 +238,8 @@ class AlertsTable(Table):
 
     shed_w: Watts = 0
     """SHED: so much less beside orders, as far as it goes. 0: nothing comes back, and no more."""
+    providers: Annotated[list[Identifier], Field(max_length=100)] | None = None
+    """Whose alerts are obeyed; None: everybody's, feeds included."""
     drills: Literal["answer", "act"] = "answer"
     """act: an exercise moves power as the real thing does."""
     longest_s: Period = 4 * 3600

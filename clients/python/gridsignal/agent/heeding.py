@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -20,6 +21,9 @@ from gridsignal.agent.orders import ALERT
 from gridsignal.agent.schedule import Bound, Commitment, Manner
 from gridsignal_schemas.messages import DispatchOrder, GridAlert
 from gridsignal_schemas.values import rfc3339
+
+_TURN_S = 0.05
+"""How long a snapshot that is still coming is waited for, before it is looked at again."""
 
 
 class Answerable(NamedTuple):
@@ -116,6 +120,7 @@ class Heeding:
                 if is_whole:
                     break
                 await grid.ping()
+                await _has_not_ended(alerts)
             for held in [held for name, held in self.alerts.items() if name not in named]:
                 self._put(held.so(is_ended=True))
         except BaseException:
@@ -140,10 +145,12 @@ class Heeding:
 
     def hear(self, alert: GridAlert, now: datetime) -> None:
         """An alert, or its next revision. Raises StateFailed."""
-        way = way_of(alert, acts_on_drills=self._table.drills == "act") if self._moves else Way.NOTHING
+        table, way = self._table, Way.NOTHING
+        if self._moves:
+            way = way_of(alert, providers=table.providers, acts_on_drills=table.drills == "act")
         new = Heeded(alert=alert)
         before = self.alerts.get(new.name)
-        found = heeded(before, alert, way, shed_w=self._table.shed_w, longest_s=self._table.longest_s)
+        found = heeded(before, alert, way, shed_w=table.shed_w, longest_s=table.longest_s)
         if found == before or (before is None and _has_ended(alert, now)):
             return
         self._say(f"{new.name}: {described(alert)}")
@@ -207,6 +214,13 @@ class Heeding:
     def _forget(self, name: str) -> None:
         self._kept.forget_alert(name)
         self.alerts.pop(name, None)
+
+
+async def _has_not_ended(alerts: gridsignal.Subscription) -> None:
+    """Raises what ended it, such as a refusal."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_TURN_S):
+            await alerts.more()
 
 
 def described(alert: GridAlert) -> str:
