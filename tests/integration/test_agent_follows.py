@@ -156,7 +156,7 @@ async def test_the_page_of_metrics_says_what_is_asked_applied_and_left(site: Sit
         site.follower.seen and site.follower.seen.observed, site.follower.schedule(now), now, longest_s=None
     )
     async with served("127.0.0.1", 0, lambda: page(site.follower, Mode.AUTOMATIC, room, now)) as port:
-        status, said = await exchange(f"http://127.0.0.1:{port}/metrics", timeout_s=SOON_S)
+        status, said, _ = await exchange(f"http://127.0.0.1:{port}/metrics", timeout_s=SOON_S)
         assert (await exchange(f"http://127.0.0.1:{port}/", timeout_s=SOON_S))[0] == 404
         with pytest.raises(UsageError, match="can't be listened on"):
             async with served("127.0.0.1", port, str):

@@ -39,10 +39,11 @@ restore_s = 0
 class AgentProgram(Program):
     """`gridsignal agent run`, but that its time is the test's."""
 
-    def __init__(self, kind: str, world: World, home: Path) -> None:
+    def __init__(self, kind: str, world: World, home: Path, more: str = "") -> None:
+        """`more`: tables that its configuration has, too."""
         super().__init__("agent", world.stack.gateway_url, world.stack.token("participant", "acme-ai"), home)
         self._cluster, self._config = home / "cluster.json", home / "site.toml"
-        told = CONFIG.format(home=home, url=world.stack.gateway_url)
+        told = CONFIG.format(home=home, url=world.stack.gateway_url).replace("[actuator]", f"{more}[actuator]")
         if kind == "simulated":
             jobs = [SimulatedJob(name=name, power_w=9 * MW, least_w=3 * MW) for name in ("a", "b", "c", "d")]
             self._cluster.write_text(Cluster(jobs=jobs).model_dump_json(), "utf-8")

@@ -77,6 +77,8 @@ class Follower:
         self.changed, self.owed = heeding.changed, asyncio.Event()
         self.seen: Seen | None = None
         """What the last look found."""
+        self.looked = asyncio.Event()
+        """There was one."""
 
     # --- what the grid says --------------------------------------------------------------------------------------
 
@@ -136,6 +138,7 @@ class Follower:
         observed = await self._reconcile(schedule, now) if is_settled else None
         drawn_w = await self._drawn_w(slot, observed, now)
         self.seen = Seen(now, slot, observed, drawn_w)
+        self.looked.set()
         self._judge(now)
         observed_w = None if observed is None else observed.shed_w
         self.heeding.judge(0 if slot is None else slot.shed_w, observed_w, self._patience.apply_s, now)

@@ -195,7 +195,7 @@ class SiteAgent:
                 if self._config.baseline is not None:
                     tasks.create_task(declared(grid, self._config.baseline, self._say))
             if self._standing is not None:
-                tasks.create_task(self._standing.run(grid, self._bound))
+                tasks.create_task(self._stand_by(self._standing, grid))
             if self._planner is not None:
                 declares = self._config.mode is not Mode.DRY_RUN
                 tasks.create_task(self._planner.run(grid, self._taken, declares=declares))
@@ -238,12 +238,18 @@ class SiteAgent:
                     self._follower.let_go(order.order_id, grid.now())
                 case OfferDecision(decision=decision, request_id=str(request_id)) if decision in _LOST_OFFERS:
                     self._promised.pop(request_id, None)
+                case OfferDecision(request_id=None) as decided if self._standing is not None:
+                    self._standing.hear(decided)
                 case RequestCancellation(request_id=request_id):
                     self._promised.pop(request_id, None)
                 case _:
                     pass
         except StateFailed as failed:
             self._say(str(failed))
+
+    async def _stand_by(self, standing: StandingBy, grid: gridsignal.Grid) -> None:
+        await self._follower.looked.wait()  # before that nobody knows what there is
+        await standing.run(grid, self._bound)
 
     def _bound(self) -> list[Promise]:
         """What stands in offers on requests, and in orders beside these."""

@@ -17,6 +17,7 @@ from gridsignal.agent.kept import Kept, StateFailed
 from gridsignal.agent.offering import Promise
 from gridsignal.agent.standing_terms import Stands, free_w, wanted
 from gridsignal.ids import standing_id
+from gridsignal_schemas.messages import Decision, OfferDecision
 
 
 class StandingBy:
@@ -31,6 +32,13 @@ class StandingBy:
     def promised_w(self, now: datetime) -> int:
         """What it has of the site."""
         return 0 if self._stands is None or self._stands.ends_at <= now else self._stands.power_w
+
+    def hear(self, decision: OfferDecision) -> None:
+        """What was decided of it: one that breaks the product's rules stands for nothing, and a person has to know."""
+        if self._stands is not None and decision.offer_id == self._stands.offer_id:
+            codes = f" ({', '.join(decision.codes)})" if decision.codes else ""
+            if decision.decision is Decision.REJECTED:
+                self._tell(f"{self._table.product}: rejected{codes}: {decision.reason}")
 
     async def run(self, grid: gridsignal.Grid, promised: Callable[[], Iterable[Promise]]) -> None:
         """Until it is cancelled. `promised`: what stands in other offers and in orders."""
@@ -80,7 +88,8 @@ class StandingBy:
             self._tell(f"{table.product}: {taken}")
             self._stands = new.again()
         except (gridsignal.Refused, gridsignal.DeadlinePassed, gridsignal.UsageError) as refused:
-            self._tell(f"{table.product}: does not stand by: {refused}")
+            self._tell(f"{table.product}: was not taken: {refused}")
+            self._stands = new.again()  # what the log has may be more
 
     def _tell(self, line: str) -> None:
         if line != self._told:
