@@ -28,7 +28,7 @@ export GRIDSIGNAL_SAMPLES
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv embedded up down logs demo unit test coverage compose-test check lock docs site console bench clean
+.PHONY: help venv embedded up down logs demo unit test coverage compose-test check lock docs site console screenshots bench clean
 .SUFFIXES:
 
 help: ## this list
@@ -87,6 +87,9 @@ site: $(VENV)/.dev ## the documentation as pages for a browser, in build/site; n
 
 console: ## builds the console's page anew from clients/console (needs node 20 or newer and npm)
 	@cd clients/console && npm ci --no-audit --no-fund --silent && npm run --silent build
+
+screenshots: $(VENV)/.dev ## pictures of every view of the console, in build/screenshots, for somebody to look at
+	@$(PY) -m benchmarks screenshots $(ARGS)
 
 bench: $(VENV)/.dev ## what one CPU carries (ARGS='fanout', 'offers', 'kafka', 'entsoe', 'fuzz', 'over' or 'coldstart')
 	@$(PY) -m benchmarks $(ARGS)

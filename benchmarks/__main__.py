@@ -19,6 +19,7 @@ from benchmarks import (
     offers,
     over,
     regulation,
+    screenshots,
     settlement,
 )
 
@@ -36,6 +37,7 @@ _BENCHMARKS: dict[str, ModuleType] = {
     "grid": grid,
     "clearing": clearing,
     "console": console,
+    "screenshots": screenshots,
 }
 
 

@@ -167,9 +167,11 @@ async def running(
     `replica` is theirs, where they have one. When the block ends in order, each that is ready drains; when it raises,
     or one of them fails, all are cancelled at once.
     """
-    ops = OpsServer(
-        on.settings, ops_port, [each.watched for each in services], [on.refused.counted], log=on.log.condition
-    )
+    watched = [each.watched for each in services]
+    ops = OpsServer(on.settings, ops_port, watched, [on.refused.counted], log=on.log.condition)
+    for each in services:
+        if isinstance(each, Dispatch):
+            each.overseen.doors, each.overseen.log = watched, on.log.condition
     ops.listen()
     reloading = Reloading(on.settings, on.verifier, on.registry, services, on.reload_asked)
     lasting = {"ops": ops.serve(), "reloading": reloading.run(), "collector": collect_seldom(ready(services))}

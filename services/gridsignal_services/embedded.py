@@ -15,7 +15,7 @@ from pathlib import Path
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import BaselineDeclaration, GridClock
 from gridsignal_services import composition
-from gridsignal_services.access import SIGNAL_WRITE, Role
+from gridsignal_services.access import OPERATIONS_READ, SIGNAL_WRITE, Role
 from gridsignal_services.access.example_tokens import example_token, write_tokens
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.refused_tokens import RefusedTokens
@@ -81,10 +81,10 @@ class Stack:
     def console_link(self, role: Role, organisation: str) -> str:
         """An address of the console that signs in for one of the registry's organisations, once and soon.
 
-        An operator may issue alerts there.
+        An operator may issue alerts there, and sees how the doors do.
         """
-        pushes = (SIGNAL_WRITE,) if role == "operator" else ()
-        return f"{self.api_url}{PATH}#once={self.dispatch.console.links.give(self.token(role, organisation, *pushes))}"
+        more = (SIGNAL_WRITE, OPERATIONS_READ) if role == "operator" else ()
+        return f"{self.api_url}{PATH}#once={self.dispatch.console.links.give(self.token(role, organisation, *more))}"
 
     def token(self, role: Role, organisation: str, *more: str) -> str:
         """A token of the local issuer for one of the registry's organisations, with more scopes than its role's."""

@@ -66,6 +66,9 @@ class ServerSettings:
     See docs/settlement.md, "Proof"."""
     heads_after_clearing_s: int = 1
     """The same for a clearing and what follows from it; at most heads_every_s."""
+    proofs_after_s: int = 86_400
+    """How old a tree head is before the doors show it, and prove records by it, to others than who runs the grid: it
+    counts what everybody wrote. 0: at once. See docs/settlement.md, "At the doors"."""
     solver_limit_s: int = 1
     """How long the solver may look for a better choice of offers than the merit order, in seconds for each clearing;
     0: it isn't asked. It has to be installed (the extra `solver`). See docs/clearing.md."""
@@ -255,7 +258,7 @@ def _typed(key: str, name: str, text: str) -> object:
         if not (text.isascii() and text.isdigit() and len(text) <= 3):
             raise ConfigError(f"{key}: expected a number from 0 to {_MOST_CHECKPOINTS}, got {text!r:.60}")
         return int(text)
-    if name in _COUNTS | _WAITS | {"solver_limit_s"}:
+    if name in _COUNTS | _WAITS | {"solver_limit_s", "proofs_after_s"}:
         if not (text.isascii() and text.isdigit() and len(text) <= 9):
             raise ConfigError(f"{key}: expected a whole number of seconds, got {text!r:.60}")
         return int(text)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 from fastapi import FastAPI
@@ -23,8 +22,10 @@ from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.http import app
+from gridsignal_services.dispatch.operations import Overseen
 from gridsignal_services.dispatch.position import PositionSeal
 from gridsignal_services.dispatch.setpoint_log import SetpointLog
+from gridsignal_services.dispatch.shown_heads import ShownHeads
 from gridsignal_services.dispatch.tables import MOST
 from gridsignal_services.event_log import EventLog
 from gridsignal_services.metering.readings import ReadingsReader
@@ -37,7 +38,12 @@ from gridsignal_services.telemetry import Health
 from tests.patience import SOON_S
 from tests.unit.ledger.zone import CODEC
 
-Caller = Callable[[Role, str], httpx2.AsyncClient]
+
+class Caller(Protocol):
+    """Makes clients that carry a token of somebody."""
+
+    def __call__(self, role: Role, organisation: str, /, *more: str) -> httpx2.AsyncClient:
+        """`more` are scopes beside that to read."""
 
 
 def callers_of(door: Door, directory: Path) -> tuple[FastAPI, Caller]:
@@ -45,10 +51,10 @@ def callers_of(door: Door, directory: Path) -> tuple[FastAPI, Caller]:
     health, issuer, counted = Health(), LocalIssuer.create_or_open(directory / "issuer"), CollectorRegistry()
     health.set_ready(True)
     console = Console(ServerSettings(), lambda: 0.0)
-    made = app(door, health, counted, EventLog("dispatch", counted), console)
+    made = app(door, health, counted, EventLog("dispatch", counted), console, Overseen())
 
-    def client(role: Role, organisation: str) -> httpx2.AsyncClient:
-        token = issuer.mint(role, organisation, "tests", [SIGNAL_READ], 3600, datetime.now(UTC))
+    def client(role: Role, organisation: str, *more: str) -> httpx2.AsyncClient:
+        token = issuer.mint(role, organisation, "tests", [SIGNAL_READ, *more], 3600, datetime.now(UTC))
         headers, transport = {"Authorization": f"Bearer {token}"}, httpx2.ASGITransport(made)
         return httpx2.AsyncClient(transport=transport, base_url="http://door", headers=headers, timeout=SOON_S)
 
@@ -71,5 +77,5 @@ def a_door(
     verifier, seal = LocalIssuer.create_or_open(directory / "issuer").verifier(), PositionSeal(b"0" * 32, log.epoch)
     readings, archive = ReadingsReader(log, CODEC, registry, lambda: None, directory), Archive(log, CODEC)
     callers = Callers(verifier, RestLimits(**limits), registry)
-    heard = AlertTable(), Contacts()
+    heard = AlertTable(), Contacts(), ShownHeads(log, codec, directory)
     return Door(replica, readings, archive, finished, SetpointLog(log, codec), callers, seal, clock, *heard)

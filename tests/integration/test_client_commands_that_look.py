@@ -211,7 +211,7 @@ NO_ZONE = [
 ]
 """Each command that asks a door about a zone."""
 ELSEWHERE = {
-    *(("audit", action) for action in ("export", "verify")),
+    *(("audit", action) for action in ("export", "head", "prove", "verify")),
     *(("settle", action) for action in ("run", "verify")),
     *(("ingest", action) for action in ("fetch", "parse", "record")),
     *(("agent", action) for action in ("simulate", "study")),

@@ -168,6 +168,9 @@ async def _paths(desk: httpx2.AsyncClient, request_id: str) -> list[str]:
             asked = [f"{p['name']}" for p in methods["get"].get("parameters", []) if p["in"] == "query"]
             query = "&".join(["zone=DE-LU"] * ("zone" in asked) + ["site=ber-1"] * ("site" in asked))
             query = "&".join(filter(None, [query, period if "from" in asked else ""]))
+            if path == "/v1/proofs":
+                paths += [f"{path}?kind=request&id={request_id}", f"{path}?kind=offer&id=probe-1"]
+                query += "&offset=0"
             paths.append(path.format(**fill) + (f"?{query}" if query else ""))
     return plain + sorted(paths)
 

@@ -45,9 +45,10 @@ ACTING = {
     "services/gridsignal_services/checkpoints": "files keeping saving",
     "services/gridsignal_services/console": "links pages",
     "services/gridsignal_services/dispatch": (
-        "alerts archive areas baselines book_answer contacts door emissions finished http listing matching me metered "
-        "metering orders outlook past position products registration regulation requests service setpoint_log "
-        "settled_tables settlements sheet signals statements tables totals written"
+        "alerts archive areas baselines book_answer contacts door emissions finished http listing matching me "
+        "metered metering operations orders outlook past places position products proofs registration regulation "
+        "requests service setpoint_log settled_tables settlements sheet shown_heads signals statements tables "
+        "totals written"
     ),
     "services/gridsignal_services/gateway": (
         "admission answering catchingup connection conversations doorway event_stream events gauges http incoming "

@@ -1,6 +1,6 @@
 // What is done on behalf of who is signed in: asked at the doors, told to the gateway, looked up.
 
-import type { Alert } from "./answers";
+import type { Alert, Proof } from "./answers";
 import { gridNow } from "./clock";
 import { Refused, ask, file, say, visit } from "./doors";
 import { findMonth, pageOf } from "./past";
@@ -58,6 +58,14 @@ function saved(found: Blob, name: string): void {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), REVOKED_MS);
   change({ notice: `Saved ${name}.` });
+}
+
+/** One record with what proves it. */
+export async function prove(asked: Record<string, string>): Promise<void> {
+  const named = new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
+  change({ proof: null });
+  const proof = await done((token) => ask<Proof>(`/v1/proofs?${named}`, token));
+  if (proof) change({ proof: proof as Proof });
 }
 
 /** Goes to what has this id, or lists a month's orders. */

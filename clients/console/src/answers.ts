@@ -274,6 +274,23 @@ export interface FeedView {
   left_out: string;
 }
 
+/** How the doors' process does, for whoever runs it. */
+export interface Operations {
+  doors: { name: string; ready: boolean; reason: string }[];
+  followed: { by: string; stream: string; state: string; behind: number; unreadable: number }[];
+  counted: { door: string; name: string; labels: Record<string, string>; value: number }[];
+}
+
+/** A record, and what proves it. */
+export interface Proof {
+  record_name: string;
+  record: Record<string, unknown>;
+  evidence: {
+    head: { partition: number; size: number; root: string; log: string; signed_at: string; signed_by: string };
+    record: { offset: number; appended_us: number; principal: string; value: string; path: string[]; signature?: string | null };
+  };
+}
+
 /** A signal's body: the record that `type` names. */
 export interface Signal {
   type: string;

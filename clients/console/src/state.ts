@@ -1,6 +1,6 @@
 // All that the page knows, in one place. `change` is the one way to change it; whoever draws is told.
 
-import type { AlertSites, AlertView, Book, Contact, Curve, Declared, FeedView, Me, OfferView, OrderView, RequestView, SettlementView, SiteView, Statement } from "./answers";
+import type { AlertSites, AlertView, Book, Contact, Curve, Declared, FeedView, Me, OfferView, Operations, OrderView, Proof, RequestView, SettlementView, SiteView, Statement } from "./answers";
 
 import type { SignInAt } from "./oidc";
 
@@ -69,6 +69,9 @@ export interface State {
   /** What one's own sites have declared to draw, by site. */
   declared: Record<string, Declared>;
   feeds: FeedView[];
+  operations: Operations | null;
+  /** The one record that is looked at, and what proves it. */
+  proof: Proof | null;
   found: Found | null;
   /** The one order that is looked at. */
   looked: Found | null;
@@ -102,6 +105,8 @@ const EMPTY: State = {
   sites: [],
   declared: {},
   feeds: [],
+  operations: null,
+  proof: null,
   found: null,
   looked: null,
   prices: {},
@@ -150,6 +155,8 @@ export const mayAct = (me: Me): boolean => me.role === "operator" && me.scopes.i
 export const maySpeak = (me: Me | null): me is Me => me?.role === "participant" && me.gateway !== null && me.scopes.includes("offer:write");
 
 export const mayPush = (me: Me): boolean => me.role === "operator" && me.ingest !== null && me.scopes.includes("signal:write");
+
+export const maySeeOperations = (me: Me): boolean => me.role === "operator" && me.scopes.includes("operations:read");
 
 /** The market time of a zone; UTC for one that isn't theirs. */
 export function zoneTime(me: Me | null, zone: string): string {

@@ -1,12 +1,12 @@
 // What no signal tells of: what sites say of an alert, who is silent, how feeds stand. It is read again while it is seen.
 
-import type { Alert, AlertSites, AlertView, Contact, Declared, FeedView, SiteView } from "./answers";
+import type { Alert, AlertSites, AlertView, Contact, Declared, FeedView, Operations, SiteView } from "./answers";
 import { gridNow } from "./clock";
 import { ask, list, visit } from "./doors";
-import { change, state } from "./state";
+import { change, maySeeOperations, state } from "./state";
 
 /** How long a page may show these without looking again, by the page. */
-const AGAIN_MS: Record<string, number> = { alert: 2000, alerts: 15_000, "": 15_000, feeds: 30_000, new: 30_000, amend: 30_000 };
+const AGAIN_MS: Record<string, number> = { alert: 2000, alerts: 15_000, "": 15_000, feeds: 30_000, new: 30_000, amend: 30_000, operations: 5000 };
 const MOST_WATCHED = 5;
 const MOST_SITES = 5;
 const [HOUR_MS, DECLARED_MS] = [36e5, 60_000];
@@ -75,6 +75,11 @@ async function loadDeclared(): Promise<void> {
   change({ declared: Object.fromEntries(read.map((each) => [each.site, each])) });
 }
 
+async function loadOperations(): Promise<void> {
+  const { token, me } = state();
+  if (token && me && maySeeOperations(me)) change({ operations: await ask<Operations>("/v1/operations", token) });
+}
+
 /** Reads what the page that is seen shows of these. */
 export async function watch(): Promise<void> {
   const { me, route, alerts, now } = state();
@@ -83,6 +88,7 @@ export async function watch(): Promise<void> {
   if (page === "alert" && provider && zone && alert_id) await loadSites({ alert: { provider, zone, alert_id } as Alert });
   if (page === "feeds") await loadFeeds();
   if (page === "new" || page === "amend") await Promise.all([loadKnownSites(), loadContacts()]);
+  if (page === "operations") await loadOperations();
   if (!["", "alerts"].includes(page) || !me) return;
   const theirs = Object.values(alerts).filter((view) => inForce(view, now) && (me.role === "participant" || view.alert.provider === me.organisation));
   const newest = theirs.sort((a, b) => Date.parse(b.alert.issued_at) - Date.parse(a.alert.issued_at)).slice(0, MOST_WATCHED);

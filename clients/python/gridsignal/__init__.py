@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from gridsignal.subscription import Subscription
     from gridsignal_protocol.client.messages import Gap, Message, OrderOver
     from gridsignal_protocol.client.regulation import RampToBase
+    from gridsignal_schemas.evidence import Evidence, Proof
     from gridsignal_schemas.frames import Detail, Receipt, State, States
     from gridsignal_schemas.messages import (
         Accounting,
@@ -136,6 +137,7 @@ __all__ = [
     "Dispute",
     "DisputeRejected",
     "EnergyCertificate",
+    "Evidence",
     "Firmness",
     "FlexOffer",
     "Flexibility",
@@ -171,6 +173,7 @@ __all__ = [
     "Pricing",
     "Product",
     "ProductTerms",
+    "Proof",
     "ProtocolViolation",
     "Purpose",
     "Quality",
@@ -223,6 +226,7 @@ _HOMES = (
     "gridsignal.errors",
     "gridsignal.history",
     "gridsignal_schemas.frames",
+    "gridsignal_schemas.evidence",
     "gridsignal_schemas.rules.products",
     "gridsignal.clock",
     "gridsignal.lines",

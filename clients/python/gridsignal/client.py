@@ -19,6 +19,7 @@ from gridsignal.standing import Listing, OfferStatus, OrderStatus, offers_in, or
 from gridsignal.subscription import Subscription
 from gridsignal.wanted import subscriptions_of
 from gridsignal.wiring import Wiring
+from gridsignal_schemas.evidence import Evidence, Proof
 from gridsignal_schemas.frames import Mode, Receipt, States
 from gridsignal_schemas.messages import (
     BaselineFixed,
@@ -347,6 +348,34 @@ class Grid:
         Raises UsageError, Unreachable, Unauthorized, NotPermitted.
         """
         return await self._archive.matching(month, site=site, zone=zone)
+
+    async def heads(self, zone: str, *, limit: int = 5, since: int | None = None) -> list[Evidence]:
+        """Signed heads of the log on which a zone is written, the newest first, each with what shows that it extends
+        the next one; with `since`, the size of one that you keep, the last one also that of yours.
+
+        They are shown a day late, or as late as the operator has said. Needs `connect(api=...)`.
+        Raises UsageError, Unreachable, Unauthorized, NotPermitted.
+        """
+        return await self._archive.heads(zone, limit, since)
+
+    async def proof(
+        self,
+        kind: Literal["offer", "order", "request", "settlement"] | None = None,
+        record_id: str | None = None,
+        *,
+        request_id: str | None = None,
+        zone: str | None = None,
+        offset: int | None = None,
+        since: int | None = None,
+    ) -> Proof:
+        """What proves a record: the newest revision of what has an id, of a settlement its order's, or the record at an
+        offset of a zone's log. `request_id` finds an offer on a request that is over.
+
+        `evidence` is what `gridsignal audit verify` checks. Refused for a record that no head covers which you may see.
+        Needs `connect(api=...)`. Raises UsageError, Unreachable, Unauthorized, NotPermitted.
+        """
+        named = {"kind": kind, "id": record_id, "request_id": request_id}
+        return await self._archive.proof(**named, zone=zone, offset=offset, since=since)
 
     async def dispute(
         self,

@@ -13,7 +13,7 @@ import asyncio
 import http.client
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,13 +27,16 @@ from gridsignal.errors import NotPermitted, ProtocolViolation, Unauthorized, Unr
 from gridsignal.problems import Meaning, is_usage, meaning_of
 from gridsignal.tls import explained
 from gridsignal.tokens import NoToken, Tokens
+from gridsignal_schemas.evidence import Evidence, Heads, Proof
 from gridsignal_schemas.frames import Detail
 from gridsignal_schemas.messages import TOLERANT, BaselineFixed, Settlement
 from gridsignal_schemas.reports import MatchingReport
 from gridsignal_schemas.rules.products import Product
+from gridsignal_schemas.values import Shape
 
 Signal = Literal["prices", "carbon"]
 _Point = TypeVar("_Point")
+_Shape = TypeVar("_Shape", bound=Shape)
 _MONTH, _WEEK = timedelta(days=31), timedelta(days=7)  # the most that one question may ask for
 _MOST_BYTES = 64 * 1024 * 1024
 _HINT = "such as http://127.0.0.1:8082 or https://operators.grid.example"
@@ -253,14 +256,22 @@ class Archive:
 
     async def matching(self, month: str, **filters: str | None) -> MatchingReport:
         """A month's report, as the door answers it."""
+        answer = await self._named(f"reports/matching/{quote(month, safe='')}", filters)
+        return _shaped(MatchingReport, answer, "a report")
+
+    async def heads(self, zone: str, limit: int, since: int | None) -> list[Evidence]:
+        """Signed heads of a zone's log, the newest first."""
+        answer = await self._named("heads", {"zone": zone, "limit": limit, "since": since})
+        return _shaped(Heads, answer, "heads").heads
+
+    async def proof(self, **named: str | int | None) -> Proof:
+        """What proves a record."""
+        return _shaped(Proof, await self._named("proofs", named), "a proof")
+
+    async def _named(self, path: str, named: Mapping[str, str | int | None]) -> dict[str, Any]:
         door = self._known_door()
-        named = urlencode({name: value for name, value in filters.items() if value is not None})
-        answer = await self._answer(door, f"{door.path}/v1/reports/matching/{quote(month, safe='')}?{named}")
-        try:
-            return MatchingReport.model_validate_json(json.dumps(answer), context=TOLERANT, extra="ignore")
-        except ValidationError as error:
-            message = f"expected a report as the contract has it: {error.error_count()} faults"
-            raise ProtocolViolation(message) from error
+        query = urlencode({name: value for name, value in named.items() if value is not None})
+        return await self._answer(door, f"{door.path}/v1/{path}?{query}")
 
     async def readings(self, site: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
         """The meter readings that touch [start, end) and count, of a week at most, as the door answers them."""
@@ -300,6 +311,13 @@ class Archive:
         if not isinstance(found := answer.get(holds), list):
             raise ProtocolViolation(f"expected the dispatch door's answer with {holds}, got that of something else")
         return found
+
+
+def _shaped(shape: type[_Shape], answer: dict[str, Any], what: str) -> _Shape:
+    try:
+        return shape.model_validate_json(json.dumps(answer), context=TOLERANT, extra="ignore")
+    except ValidationError as error:
+        raise ProtocolViolation(f"expected {what} as the contract has it: {error.error_count()} faults") from error
 
 
 def _parts(start: datetime, end: datetime, longest: timedelta) -> Iterator[tuple[datetime, datetime]]:

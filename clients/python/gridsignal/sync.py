@@ -118,9 +118,11 @@ class Grid:
     ping = _blocking(client.Grid.ping)
     dispute = _blocking(client.Grid.dispute)
     acknowledge = _blocking(client.Grid.acknowledge)
+    heads = _blocking(client.Grid.heads)
     matching = _blocking(client.Grid.matching)
     fixed_baselines = _blocking(client.Grid.fixed_baselines)
     products = _blocking(client.Grid.products)
+    proof = _blocking(client.Grid.proof)
 
     @wraps(client.Grid.settlements)
     def settlements(self, *args: Any, **kwargs: Any) -> list[Settled]:

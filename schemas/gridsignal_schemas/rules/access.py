@@ -15,7 +15,8 @@ SIGNAL_READ = "signal:read"
 OFFER_WRITE = "offer:write"
 DISPATCH_WRITE = "dispatch:write"
 SIGNAL_WRITE = "signal:write"
-SCOPES = frozenset({SIGNAL_READ, OFFER_WRITE, DISPATCH_WRITE, SIGNAL_WRITE})
+OPERATIONS_READ = "operations:read"
+SCOPES = frozenset({SIGNAL_READ, OFFER_WRITE, DISPATCH_WRITE, SIGNAL_WRITE, OPERATIONS_READ})
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gridsignal_schemas.rules.access import (
     DISPATCH_WRITE,
     OFFER_WRITE,
+    OPERATIONS_READ,
     SCOPES,
     SIGNAL_READ,
     SIGNAL_WRITE,
@@ -23,6 +24,7 @@ __all__ = [
     "DISPATCH_WRITE",
     "NOBODY",
     "OFFER_WRITE",
+    "OPERATIONS_READ",
     "SCOPES",
     "SIGNAL_READ",
     "SIGNAL_WRITE",

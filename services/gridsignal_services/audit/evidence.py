@@ -1,69 +1,20 @@
-"""What somebody takes away from a log to prove something by it later, and whether it does: one JSON file.
-
-A file holds a signed head, and with it a record that lies under it, or what shows that it extends an older head.
-"""
+"""Whether what somebody took away from a log proves what it says, and the part of it that is made of a record."""
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
 
-from pydantic import Field
-
-from gridsignal_schemas.frames import Signature
+from gridsignal_schemas.evidence import Evidence, ProvedRecord
 from gridsignal_schemas.messages import TreeHead
-from gridsignal_schemas.values import EXACT_MAX, INT32_MAX, Sha256, Shape, rfc3339
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.publish import principal_of, signature_of
 from gridsignal_services.ledger.tree import entry_bytes
 from gridsignal_services.merkle import is_consistent, is_included, leaf_hash
 from gridsignal_services.tree_heads import is_signed
-
-_Path = Annotated[list[Sha256], Field(max_length=64)]
-
-
-class ProvedRecord(Shape):
-    """A record as it lies on the log, and the way from its leaf to the root."""
-
-    offset: Annotated[int, Field(ge=0, le=EXACT_MAX)]
-    """Its place in the head's partition, and the number of its leaf."""
-    appended_us: Annotated[int, Field(ge=0, le=EXACT_MAX)]
-    """Append time, microseconds since 1970."""
-    principal: Annotated[str, Field(max_length=INT32_MAX)]
-    """Who caused it; empty where nobody was named."""
-    value: str
-    """The value, framing included, in base64."""
-    path: _Path
-    """From the leaf's neighbour up, each 32 bytes in hexadecimal."""
-    avro: str | None = None
-    """The schema that the value was written with, by which it is shown; nothing of the proof rests on it."""
-    signature: Signature | None = None
-    """The participant's whose word it is, where it signed; it is not in the leaf, and proves itself."""
-
-    def bytes(self) -> bytes:
-        """The value. Raises ValueError for what is no base64."""
-        return b64decode(self.value, validate=True)
-
-
-class Extension(Shape):
-    """What shows that the head extends an older one."""
-
-    size: Annotated[int, Field(ge=1, le=EXACT_MAX)]
-    """The older head's."""
-    path: _Path
-
-
-class Evidence(Shape):
-    """The file."""
-
-    gridsignal: Literal["evidence"] = "evidence"
-    version: Literal[1] = 1
-    head: TreeHead
-    record: ProvedRecord | None = None
-    extends: Extension | None = None
 
 
 @dataclass(frozen=True, slots=True)

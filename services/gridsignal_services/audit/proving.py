@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gridsignal_schemas.catalog import TOPICS
+from gridsignal_schemas.evidence import Evidence, Extension
 from gridsignal_schemas.messages import RECORDS, Record, TreeHead
-from gridsignal_services.audit.evidence import Evidence, Extension, proved
+from gridsignal_services.audit.evidence import proved
 from gridsignal_services.audit.subtrees import FOLDER, LOCK, Subtrees
 from gridsignal_services.bus import LogConfigurationError, LogRecord, flock
 from gridsignal_services.bus.codec import Codec, Poison, schema_id_of

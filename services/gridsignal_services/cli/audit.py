@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gridsignal.cli.arguments import Arguments, give_examples, identifier, moment, whole
+from gridsignal.cli.secure import add_tls_options
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.values import EXACT_MAX, INT32_MAX
 from gridsignal_services.audit.evidence import TrustedSigner
@@ -40,9 +41,10 @@ examples:
   gridsignal audit verify may --key 03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8
   gridsignal audit key
 
-`prove` and `head` read the embedded log, also while it runs; each writes one file. `verify` needs the file alone, and
-from elsewhere the key of who signs: --key, or a registry with `signers`. Of two files it checks, too, that the newer
-head extends the older one; of a log's folder every record, every head, every automatic clearing and every settlement.
+`prove` and `head` read the embedded log, also while it runs, or with --api ask a dispatch door. Each writes one file.
+`verify` needs the file alone, and from elsewhere the key of who signs: --key, or a registry with `signers`. Of two
+files it checks, too, that the newer head extends the older one; of a log's folder every record, every head, every
+automatic clearing and every settlement.
 `export` writes a folder with the records and readings of a zone, which `verify` checks where there is no log.
 `replay` and `explain` decide automatic clearings again, from the log in a folder.
 What is checked and how stands in docs/settlement.md, "Proof".
@@ -68,6 +70,8 @@ def parser() -> Arguments:
     heading = actions.add_parser("head", help="write a file with the newest signed head of a partition")
     heading.add_argument("--partition", type=whole(0, _LAST), metavar="P", help="which (default: that of --since)")
     for action in (proving, heading):
+        _add_door(action)
+    for action in (proving, heading):
         action.add_argument("--since", type=Path, metavar="FILE", help="also prove that its head is extended")
         action.add_argument("--out", type=Path, metavar="FILE", help="the file (default: standard output)")
     verifying = actions.add_parser("verify", help="check a file, or two, the older first; or a whole log")
@@ -85,6 +89,17 @@ def parser() -> Arguments:
         action.add_argument("--json", action="store_true", help="one object")
     give_examples(actions, EXAMPLE)
     return arguments
+
+
+def _add_door(action: Arguments) -> None:
+    door = action.add_argument_group("from a dispatch door, in place of a log")
+    door.add_argument("--api", metavar="URL", help="the door, such as http://127.0.0.1:8082")
+    door.add_argument("--zone", type=identifier, metavar="ZONE", help="in place of --partition: on whose log")
+    door.add_argument("--request", type=identifier, metavar="ID", help="of an offer on a request that is over")
+    door.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="a file with the bearer token (default: GRIDSIGNAL_TOKEN)"
+    )
+    add_tls_options(door)
 
 
 def _of_whole_logs(actions: Any) -> tuple[Arguments, Arguments, Arguments]:

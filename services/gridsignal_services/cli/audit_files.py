@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from gridsignal.__main__ import OK
-from gridsignal_schemas.messages import Record
+from gridsignal_schemas.evidence import Evidence, Heads, Proof
+from gridsignal_schemas.messages import Record, TreeHead
 from gridsignal_schemas.rules.shapes import shape_fault
 from gridsignal_schemas.signatures import BadSignature
 from gridsignal_schemas.values import rfc3339
 from gridsignal_services.access.signer import FILE as KEY_FILE
 from gridsignal_services.access.signer import Signer
-from gridsignal_services.audit.evidence import Evidence, TrustedSigner, faults_between, faults_of
+from gridsignal_services.audit.evidence import TrustedSigner, faults_between, faults_of
 from gridsignal_services.audit.proving import Found, NotProven, find, prover_of, record_at
 from gridsignal_services.audit.signed import SigningOf, in_words, looked_at
 from gridsignal_services.audit.whole import WholeLog
 from gridsignal_services.bus import LogConfigurationError
 from gridsignal_services.bus.codec import Codec, Poison, schema_id_of
+from gridsignal_services.cli.api import answer, door, exit_code
 from gridsignal_services.cli.audit_said import NOT_PROVEN, UNKNOWN_KEY, say
 from gridsignal_services.cli.whole_log import signing_of, whole_log
 from gridsignal_services.settings import ConfigError
@@ -31,6 +33,10 @@ from gridsignal_services.settings import ConfigError
 def prove(args: argparse.Namespace) -> int:
     """Writes a file that proves a record, or one with the newest head alone."""
     older = None if args.since is None else _read(args.since).head
+    if args.api is not None:
+        return exit_code(lambda asked: _write(asked, *_of_door(asked, older)), args)
+    if args.zone is not None or args.request is not None:
+        raise ConfigError("expected --zone and --request with --api, got them without")
     with whole_log(args) as whole, prover_of(whole.log, whole.codec, whole.directory) as prover:
         found = None if args.action == "head" else _found(args, whole)
         if found is None and args.partition is None and older is None:
@@ -39,13 +45,40 @@ def prove(args: argparse.Namespace) -> int:
         if partition is None and older is not None:
             partition = older.partition
         evidence = prover.evidence(partition, None if found is None else found.logged, older)
+    return _write(args, evidence, None if found is None else found.record)
+
+
+def _of_door(args: argparse.Namespace, older: TreeHead | None) -> tuple[Evidence, Record | None]:
+    """The same from a door. Raises Failed."""
+    if args.partition is not None or args.directory is not None:
+        raise ConfigError("expected a log's --partition and --directory, or --api with --zone, got both")
+    named = {"zone": args.zone, "since": None if older is None else older.size}
+    with door(args) as http:
+        if args.action == "head":
+            if args.zone is None:
+                raise ConfigError("expected --zone with --api, got none")
+            shown = answer(http.get("/v1/heads", params=_given(named | {"limit": 1})))
+            for evidence in Heads.model_validate_json(json.dumps(shown)).heads:
+                return evidence, None
+            raise NotProven(f"the door shows no head of zone {args.zone} yet")
+        named |= {"kind": args.kind, "id": args.id, "offset": args.offset, "request_id": args.request}
+        named |= {"participant": args.participant}
+        proof = Proof.model_validate_json(json.dumps(answer(http.get("/v1/proofs", params=_given(named)))))
+    return proof.evidence, _record_of(proof.evidence)
+
+
+def _given(named: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in named.items() if value is not None}
+
+
+def _write(args: argparse.Namespace, evidence: Evidence, record: Record | None) -> int:
     text = evidence.model_dump_json(indent=2, exclude_none=True) + "\n"
     if args.out is None:
         print(text, end="")
         return OK
     args.out.write_text(text, "utf-8")
-    plain = {"file": str(args.out), **_plain(evidence, found)}
-    say(args, plain, [f"{args.out}: {line}" for line in _lines(evidence, None if found is None else found.record)])
+    plain = {"file": str(args.out), **_plain(evidence, record)}
+    say(args, plain, [f"{args.out}: {line}" for line in _lines(evidence, record)])
     return OK
 
 
@@ -139,12 +172,12 @@ def _record_of(evidence: Evidence) -> Record | None:
         return None
 
 
-def _plain(evidence: Evidence, found: Found | None) -> dict[str, Any]:
+def _plain(evidence: Evidence, record: Record | None) -> dict[str, Any]:
     plain: dict[str, Any] = {"partition": evidence.head.partition, "size": evidence.head.size, "log": evidence.head.log}
     if evidence.record is not None:
         plain["offset"] = evidence.record.offset
-    if found is not None:
-        plain["record"] = found.record.record_name
+    if record is not None:
+        plain["record"] = record.record_name
     return plain | {"signed_by": evidence.head.signed_by, "signed_at": rfc3339(evidence.head.signed_at)}
 
 

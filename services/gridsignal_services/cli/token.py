@@ -16,7 +16,7 @@ from gridsignal.claims import expired
 from gridsignal.cli import paths
 from gridsignal.cli.arguments import Arguments, give_examples, span
 from gridsignal_schemas.values import Identifier, rfc3339
-from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, SIGNAL_READ, SIGNAL_WRITE
+from gridsignal_services.access import DISPATCH_WRITE, OFFER_WRITE, OPERATIONS_READ, SIGNAL_READ, SIGNAL_WRITE
 from gridsignal_services.access.example_tokens import write_tokens
 from gridsignal_services.access.issuer import LocalIssuer
 from gridsignal_services.access.tokens import TokenRules, Unauthorized
@@ -50,6 +50,11 @@ def parser() -> Arguments:
     mint.add_argument("--subject", default="cli", help="the person or program, for the record (default: cli)")
     mint.add_argument("--for", dest="lives", type=span, default=span("1d"), metavar="SPAN", help="lifetime (1d)")
     mint.add_argument("--push", action="store_true", help="an operator's token that also pushes signals")
+    mint.add_argument(
+        "--operations",
+        action="store_true",
+        help="an operator's token that also shows how the doors do",
+    )
     mint.add_argument("--read-only", action="store_true", help="a token that writes nothing")
     mint.add_argument("--registry", type=Path, metavar="FILE", help="who there is (default: the shipped example)")
     mint.add_argument("--force", action="store_true", help="mint it for an organisation that is not in the registry")
@@ -86,6 +91,9 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "mint" and args.push and (args.participant or args.read_only):
         print("gridsignal: --push: expected with --operator and without --read-only", file=sys.stderr)
         return USAGE
+    if args.action == "mint" and args.operations and args.participant:
+        print("gridsignal: --operations: expected with --operator", file=sys.stderr)
+        return USAGE
     if args.action == "revoke":
         return _revoke(args)
     folder = args.directory / "issuer"
@@ -121,8 +129,7 @@ def _mint(issuer: LocalIssuer, args: argparse.Namespace) -> int:
     scopes = [SIGNAL_READ]
     if not args.read_only:
         scopes.append(DISPATCH_WRITE if args.operator else OFFER_WRITE)
-    if args.push:
-        scopes.append(SIGNAL_WRITE)
+    scopes += [scope for wanted, scope in ((args.push, SIGNAL_WRITE), (args.operations, OPERATIONS_READ)) if wanted]
     lives_s, longest_s = int(args.lives.total_seconds()), _longest_s()
     if lives_s > longest_s:
         print(f"gridsignal: --for: expected at most {_span(longest_s)}, for no door takes more", file=sys.stderr)

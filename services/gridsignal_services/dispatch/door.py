@@ -27,6 +27,7 @@ from gridsignal_services.dispatch.parts import REQUESTS, Kind
 from gridsignal_services.dispatch.past import PastReader
 from gridsignal_services.dispatch.position import PositionSeal
 from gridsignal_services.dispatch.setpoint_log import SetpointLog
+from gridsignal_services.dispatch.shown_heads import ShownHeads
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tracked import TrackedOffer, TrackedOrder, TrackedRequest
@@ -63,10 +64,11 @@ class Door:
         clock: Clock,
         alerts: AlertTable,
         contacts: Contacts,
+        heads: ShownHeads,
     ) -> None:
         self.replica, self.clock, self.alerts, self.contacts = replica, clock, alerts, contacts
         self.readings, self.archive, self.measuring = readings, archive, Measuring(readings.meters)
-        self.setpoints = setpoints
+        self.setpoints, self.heads = setpoints, heads
         self._finished = finished
         self._callers, self._seal = callers, seal
 

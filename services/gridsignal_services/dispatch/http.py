@@ -15,8 +15,10 @@ from gridsignal_services.dispatch import (
     contacts,
     matching,
     me,
+    operations,
     orders,
     products,
+    proofs,
     regulation,
     requests,
     settlements,
@@ -26,6 +28,7 @@ from gridsignal_services.dispatch import (
 )
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.forms import FORMS
+from gridsignal_services.dispatch.operations import Overseen
 from gridsignal_services.dispatch.sheet import LISTS
 from gridsignal_services.dispatch.shown import show_answers
 from gridsignal_services.event_log import EventLog
@@ -57,7 +60,9 @@ objects is JSON. The next page is in the header `Link`.
 """
 
 
-def app(door: Door, health: Health, counted: CollectorRegistry, events: EventLog, console: Console) -> FastAPI:
+def app(
+    door: Door, health: Health, counted: CollectorRegistry, events: EventLog, console: Console, overseen: Overseen
+) -> FastAPI:
     """The application: operations below /v1, health and the console beside them; answers are counted in `counted`."""
     made = application(
         title="gridsignal dispatch",
@@ -70,7 +75,7 @@ def app(door: Door, health: Health, counted: CollectorRegistry, events: EventLog
         responses={status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in _STATUSES},
     )
     _front(made)
-    for router in (*_routers(door), me.routes(door, console)):
+    for router in (*_routers(door), me.routes(door, console), operations.routes(door, overseen)):
         show_answers(router)
         made.include_router(router)
     _count(made, health, counted, events)
@@ -82,7 +87,7 @@ def app(door: Door, health: Health, counted: CollectorRegistry, events: EventLog
 
 def _routers(door: Door) -> list[APIRouter]:
     rooms = (requests, orders, regulation, alerts, contacts, settlements, statements, matching, signals, totals)
-    return [room.routes(door) for room in (*rooms, areas, products)]
+    return [room.routes(door) for room in (*rooms, areas, products, proofs)]
 
 
 def _not_acceptable(request: Request) -> problems.Problem | None:

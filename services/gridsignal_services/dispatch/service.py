@@ -27,9 +27,11 @@ from gridsignal_services.dispatch.archive import Archive
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.http import app
+from gridsignal_services.dispatch.operations import Overseen
 from gridsignal_services.dispatch.position import KEY_BYTES, PositionSeal
 from gridsignal_services.dispatch.registration import register
 from gridsignal_services.dispatch.setpoint_log import SetpointLog
+from gridsignal_services.dispatch.shown_heads import ShownHeads
 from gridsignal_services.event_log import EventLog
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.metering.readings import ReadingsReader
@@ -81,13 +83,16 @@ class Dispatch:
         self._finished = _finished(replica.checkpoints, settings.directory)
         replica.keep(self._finished)
         callers = Callers(verifier, limits, registry, time)
-        setpoints, heard = SetpointLog(log, codec), (self._alerts.table, self._contacts)
+        shown = ShownHeads(log, codec, settings.directory, settings.proofs_after_s)
+        setpoints, heard = SetpointLog(log, codec), (self._alerts.table, self._contacts, shown)
         self._door = Door(replica, self._readings, archive, self._finished, setpoints, callers, seal, clock, *heard)
         self._counted = CollectorRegistry()
         events = EventLog("dispatch", self._counted, time.steady_s)
         Telling(replica, self._readings, self._owned, events, self._counted)
         self.console = Console(settings, time.steady_s)
-        pages = app(self._door, self.health, self._counted, events, self.console)
+        self.overseen = Overseen()
+        """What is shown to whoever runs the doors."""
+        pages = app(self._door, self.health, self._counted, events, self.console, self.overseen)
         self._server = HttpServer(pages, settings, settings.dispatch_port, limits, now_s=time.steady_s)
         self._ready, self._entitled = asyncio.Event(), asyncio.Event()
         self._owner: Owner | None = None

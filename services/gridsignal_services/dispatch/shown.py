@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
@@ -11,6 +12,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
+from gridsignal_schemas.evidence import Evidence, Extension, Heads, Proof, ProvedRecord
 from gridsignal_schemas.frames import Receipt
 from gridsignal_schemas.messages import (
     AlertAck,
@@ -29,6 +31,7 @@ from gridsignal_schemas.messages import (
     Settlement,
     SiteRegistration,
     SpotPrice,
+    TreeHead,
 )
 from gridsignal_schemas.reports import MatchingReport
 from gridsignal_schemas.rules import vintages
@@ -36,7 +39,20 @@ from gridsignal_schemas.rules.lifecycle import OfferState, RequestShown, Request
 from gridsignal_schemas.rules.products import Products
 from gridsignal_services.alerting.contact import Contact
 from gridsignal_services.alerting.table import AlertTable, KnownAlert
-from gridsignal_services.dispatch import alerts, baselines, contacts, matching, me, outlook, signals, statements, totals
+from gridsignal_services.bus.codec import Codec
+from gridsignal_services.clock import micros
+from gridsignal_services.dispatch import (
+    alerts,
+    baselines,
+    contacts,
+    matching,
+    me,
+    operations,
+    outlook,
+    signals,
+    statements,
+    totals,
+)
 from gridsignal_services.dispatch.book import BookView, OfferLine, OptionLine
 from gridsignal_services.dispatch.setpoints import Sent
 from gridsignal_services.dispatch.sheet import LISTS
@@ -107,6 +123,8 @@ def _answers() -> dict[Any, Any]:
         list[SiteRegistration | SiteView]: [_golden(SiteRegistration)],
         list[AreaRegistration]: [_golden(AreaRegistration)],
         AreaCurve: _curve(hour[0]),
+        Heads: Heads(heads=[_evidence(None)]),
+        Proof: _proof(),
         Products: Products(products=[SHIPPED["MFRR_EU"]]),
         baselines.Baselines: _baselines(),
         baselines.FixedBaselines: baselines.FixedBaselines(baselines=[_golden(BaselineFixed)], next=None),
@@ -114,12 +132,31 @@ def _answers() -> dict[Any, Any]:
         totals.Totals: totals.an_evening(_golden(DispatchRequest)),
         Sent: Sent(logged=1, refused=[]),
         me.Me: _me(order.order),
+        operations.Operations: operations.an_evening(),
         Readings: Readings(readings=[_golden(MeterReading)], ignored=[]),
         signals.Prices: signals.Prices(as_of=hour[0], curves=vintages.prices(known, *hour, hour[0])),
         signals.Carbon: signals.Carbon(
             as_of=carbon.observed_at, curves=vintages.carbon(known, *hour, carbon.observed_at)
         ),
     }
+
+
+def _evidence(record: ProvedRecord | None) -> Evidence:
+    head = _golden(TreeHead)
+    return Evidence(head=head, record=record, extends=Extension(size=head.size - 1000, path=["37" * 32]))
+
+
+def _proof() -> Proof:
+    offer, path = _golden(FlexOffer), ["37" * 32, "5b" * 32]
+    record = ProvedRecord(
+        offset=_golden(TreeHead).size - 12,
+        appended_us=micros(_receipt(offer).received_at),
+        principal=f"participant:{offer.participant}",
+        value=b64encode(Codec.from_lock().encode(offer)).decode(),
+        path=path,
+    )
+    plain = offer.model_dump(mode="json")
+    return Proof(record_name=offer.record_name, record=plain, evidence=_evidence(record))
 
 
 def _curve(since: datetime) -> AreaCurve:

@@ -169,7 +169,7 @@ async def test_health_and_the_description_need_no_token(stack: Stack) -> None:
         for status in operation["responses"]
         if status.startswith("2")
     ]
-    assert len(answers) == 36
+    assert len(answers) == 39
     assert [path for path, content in answers if "example" not in content] == []
 
 

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from gridsignal.testing import ManualClock
+from gridsignal_services.access import OPERATIONS_READ
 from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.dispatch.door import POSITION, Door
 from gridsignal_services.merkle import leaf_hash
@@ -22,6 +23,9 @@ from tests.patience import SOON_S
 from tests.unit.ledger.zone import CODEC
 
 GIVEN = {"site": "fra-1", "zone": "DE-LU", "from": "2024-05-12T18:00:00Z", "to": "2024-05-12T19:00:00Z"}
+
+EITHER = {"/v1/proofs": {"kind": "request", "id": "nobodys"}}
+"""Of what is needed in one of several forms, one."""
 
 
 class Reads(NamedTuple):
@@ -39,6 +43,7 @@ def reads_of(made: FastAPI) -> dict[str, dict[str, str]]:
             for each in operation.get("parameters", ())
             if each["in"] == "query" and each["required"]
         }
+        | EITHER.get(path, {})
         for path, operation in operations.items()
         if path.startswith("/v1/")
     }
@@ -49,7 +54,7 @@ async def reads(tmp_path: Path) -> AsyncIterator[Reads]:
     log = await SqliteLog.open(tmp_path / "log")
     door = a_door(log, Replica(log, CODEC, source="/tests"), ManualClock(utc("17:00")), tmp_path)
     made, caller = callers_of(door, tmp_path)
-    async with caller("operator", OPERATOR) as operator:
+    async with caller("operator", OPERATOR, OPERATIONS_READ) as operator:
         yield Reads(door, operator, reads_of(made))
     await door._finished.aclose()
     await log.aclose()

@@ -29,6 +29,7 @@ from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.finished import Finished
 from gridsignal_services.dispatch.position import PositionSeal
 from gridsignal_services.dispatch.setpoint_log import SetpointLog
+from gridsignal_services.dispatch.shown_heads import ShownHeads
 from gridsignal_services.gateway.groupkey import GroupKey, Viewer
 from gridsignal_services.gateway.lastvalues import utc_day_start
 from gridsignal_services.gateway.log_access import LogAccess
@@ -81,6 +82,7 @@ class Stage:
             clock,
             AlertTable(),
             Contacts(),
+            ShownHeads(log, CODEC, directory),
         )
 
     def cancellation(self) -> LogRecord:

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridsignal_services.audit.evidence import Evidence, Extension, TrustedSigner, faults_between, faults_of, proved
+from gridsignal_schemas.evidence import Evidence, Extension
+from gridsignal_services.audit.evidence import TrustedSigner, faults_between, faults_of, proved
 from gridsignal_services.bus import PRINCIPAL, LogRecord
 from gridsignal_services.ledger.tree import leaf_of
 from gridsignal_services.merkle import consistency_path, inclusion_path, root_of

@@ -1,13 +1,14 @@
 // The frame of every page: who looks, what time it is, whether what is seen is of now.
 
 import type { Link, State } from "../state";
-import { change, mayAct } from "../state";
+import { change, mayAct, maySeeOperations } from "../state";
 import { signOut } from "../session";
 import { span, time, utc, visible } from "../words";
 import { Confirming } from "./confirming";
 import { AlertPage, AlertsPage } from "./alerts";
 import { Feeds } from "./feeds";
 import { Find } from "./find";
+import { OperationsPage } from "./operations";
 import { Issue } from "./issue";
 import { Amend, NewRequest } from "./new-request";
 import { OfferPage } from "./offer";
@@ -67,6 +68,7 @@ function Page({ state }: { state: State }) {
   if (where === "alerts") return <AlertsPage state={state} />;
   if (where === "find") return <Find state={state} />;
   if (where === "feeds" && hasFeeds(state.me)) return <Feeds state={state} />;
+  if (where === "operations" && state.me && maySeeOperations(state.me)) return <OperationsPage state={state} />;
   if (where === "issue") return <Issue state={state} />;
   if (where === "new" && state.me && mayAct(state.me)) return <NewRequest state={state} />;
   if (where === "amend" && id && state.me && mayAct(state.me)) return <Amend key={id} state={state} id={id} />;
@@ -102,6 +104,11 @@ function Header({ state }: { state: State }) {
         {hasFeeds(me) && (
           <a href="#/feeds" aria-current={at("feeds")}>
             Feeds
+          </a>
+        )}
+        {maySeeOperations(me) && (
+          <a href="#/operations" aria-current={at("operations")}>
+            Operations
           </a>
         )}
         {mayAct(me) && (

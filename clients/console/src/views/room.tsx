@@ -37,7 +37,7 @@ export function Room({ state }: { state: State }) {
         <Card title="Sites out of reach" empty={!outOfReach(state.contacts).length && (state.contacts.length ? "Every site with a failsafe profile is heard." : "No site has a failsafe profile.")}>
           <Contacts state={state} rows={outOfReach(state.contacts)} />
         </Card>
-        <Card title="Figures" empty={false}>
+        <Card title="Figures" wide empty={false}>
           <Figures state={state} />
         </Card>
         {done.length > 0 && (
