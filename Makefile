@@ -117,5 +117,5 @@ $(VENV)/.server: pyproject.toml | $(PY)
 $(VENV)/.dev: pyproject.toml | $(PY)
 	@echo "installing gridsignal and what it is tested with into $(VENV) (once, a minute)"
 	@$(if $(LOCKED),$(PIP) install --quiet --require-hashes --requirement requirements-dev.lock,:)
-	@$(PIP) install --quiet $(if $(LOCKED),--no-deps --no-build-isolation) --editable '.[server,kafka,redis,agent,dsx,dev]'
+	@$(PIP) install --quiet $(if $(LOCKED),--no-deps --no-build-isolation) --editable '.[server,kafka,redis,agent,dsx,kubernetes,dev]'
 	@touch $(VENV)/.server $@

@@ -42,7 +42,11 @@ def main() -> None:
     locks = {
         "requirements-build.lock": build,
         "requirements.lock": wanted(project, *SERVED),
-        "requirements-dev.lock": [*wanted(project, *SERVED, "agent", "dsx", "dev", "supply"), *build, "editables>=0.5"],
+        "requirements-dev.lock": [
+            *wanted(project, *SERVED, "agent", "dsx", "kubernetes", "dev", "supply"),
+            *build,
+            "editables>=0.5",
+        ],
     }
     for name, lines in locks.items():
         subprocess.run(

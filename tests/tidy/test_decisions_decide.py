@@ -27,11 +27,11 @@ ACTING = {
         "regulating route shell signing subscription sync tls tokens upgrade websocket wiring"
     ),
     "clients/python/gridsignal/agent": (
-        "answering checking confirming contact following foreseeing heeding job_sources kept metrics reporting "
-        "running standing web"
+        "answering checking confirming contact following foreseeing heeding job_sources kept kubeconfig metrics "
+        "reporting running standing web"
     ),
     "clients/python/gridsignal/agent/actuators": (
-        "__init__ battery command dsx_flex files modbus nvml programs slurm webhook simulated"
+        "__init__ battery command dsx_flex files kubernetes kubernetes_api modbus nvml programs slurm webhook simulated"
     ),
     "clients/python/gridsignal/agent/meters": "__init__ csv_file prometheus",
     "clients/python/gridsignal/testing": "clock fake records rest",

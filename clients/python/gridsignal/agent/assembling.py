@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,16 +26,26 @@ from gridsignal.agent.config import (
     CsvFile,
     EntryPointJobsTable,
     FileJobsTable,
+    KubernetesJobsTable,
     MeterTable,
     Mode,
     StandingTable,
 )
-from gridsignal.agent.config_actuators import BatteryTable, Command, DsxFlex, NvmlTable, Simulated, SlurmTable, Webhook
+from gridsignal.agent.config_actuators import (
+    BatteryTable,
+    Command,
+    DsxFlex,
+    KubernetesTable,
+    NvmlTable,
+    Simulated,
+    SlurmTable,
+    Webhook,
+)
 from gridsignal.agent.confirming import Confirming
 from gridsignal.agent.contact import GridContact, Say
 from gridsignal.agent.following import Follower
 from gridsignal.agent.heeding import Heeding
-from gridsignal.agent.job_sources import EntryPointJobs, FileJobs, JobSource, SlurmJobs
+from gridsignal.agent.job_sources import EntryPointJobs, FileJobs, JobSource, KubernetesJobs, SlurmJobs
 from gridsignal.agent.kept import Kept
 from gridsignal.agent.meters import Meter
 from gridsignal.agent.meters.csv_file import CsvMeter
@@ -48,11 +59,14 @@ from gridsignal.errors import UsageError
 from gridsignal.outbox import MEMORY
 from gridsignal.tokens import TokenSource
 
-if TYPE_CHECKING:  # it needs numpy and HiGHS, and an agent without a plan needs neither
+if TYPE_CHECKING:  # they need what an agent without a plan, or without a cluster, does without
+    from gridsignal.agent.actuators.kubernetes import KubernetesActuator
     from gridsignal.agent.foreseeing import Planner
 
 _LONG = timedelta(days=7)
 _LOOK_S = 5.0
+_LEASE_S, _LEASE_LOOKS = 60, 4
+"""For how long an agent that is silent keeps others from writing; for so many of its looks at least."""
 
 
 def actuator_of(config: Config, *, program: str = "run") -> Actuator:
@@ -73,14 +87,49 @@ def actuator_of(config: Config, *, program: str = "run") -> Actuator:
             where = (table.host, table.port, table.unit, registers)
             return BatteryActuator(*where, most_w=table.most_w, timeout_s=table.timeout_s)
         case SlurmTable():
-            return slurm_of(config, table)
+            return _slurm(config, table)
+        case KubernetesTable():
+            return _kubernetes(config, table)
         case NvmlTable():
             return nvml_of(config, table)
         case DsxFlex():
             return _dsx_flex(table, config.baseline, program)
 
 
-def slurm_of(config: Config, table: SlurmTable) -> SlurmActuator:
+def releasing_of(config: Config) -> SlurmActuator | KubernetesActuator | NvmlActuator:
+    """What has no end of its own for what was done to it. Raises UsageError for another actuator."""
+    match config.actuator:
+        case SlurmTable() as table:
+            return _slurm(config, table)
+        case KubernetesTable() as table:
+            return _kubernetes(config, table)
+        case NvmlTable() as table:
+            return nvml_of(config, table)
+        case other:
+            raise UsageError(
+                f"expected an actuator slurm, nvml or kubernetes, got {other.kind}: what that does ends by itself"
+            )
+
+
+def _kubernetes(config: Config, table: KubernetesTable) -> KubernetesActuator:
+    """A cluster; under which name the agent writes there lies beside its state."""
+    try:
+        from gridsignal.agent import kubeconfig
+        from gridsignal.agent.actuators.kubernetes import KubernetesActuator
+        from gridsignal.agent.actuators.kubernetes_api import KubernetesApi
+    except ModuleNotFoundError as missing:
+        raise UsageError(f"kubernetes needs {missing.name}: pip install 'gridsignal[kubernetes]'") from None
+    if table.kubeconfig is None:
+        access = kubeconfig.in_cluster()
+    else:
+        access = kubeconfig.kubeconfig(table.kubeconfig, table.context)
+    access = access if table.namespace is None else replace(access, namespace=table.namespace)
+    api = KubernetesApi(access, timeout_s=table.timeout_s)
+    lease_s = max(_LEASE_S, _LEASE_LOOKS * config.orders.look_s)
+    return KubernetesActuator(api, config.state / "kubernetes-name", lease_s=lease_s)
+
+
+def _slurm(config: Config, table: SlurmTable) -> SlurmActuator:
     """Slurm; what was done to its jobs lies beside the agent's state."""
     return SlurmActuator(config.state / "slurm.json", conf=table.conf, timeout_s=table.timeout_s)
 
@@ -162,8 +211,11 @@ def jobs_of(config: Config) -> JobSource | None:
         return FileJobs(table.file)
     if isinstance(table, EntryPointJobsTable):
         return EntryPointJobs(table.name)
+    if isinstance(table, KubernetesJobsTable):
+        assert isinstance(config.actuator, KubernetesTable)
+        return KubernetesJobs(_kubernetes(config, config.actuator))
     assert isinstance(config.actuator, SlurmTable)
-    return SlurmJobs(slurm_of(config, config.actuator))
+    return SlurmJobs(_slurm(config, config.actuator))
 
 
 def planner_of(config: Config, say: Say) -> Planner | None:

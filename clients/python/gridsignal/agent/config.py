@@ -20,6 +20,7 @@ from gridsignal.agent.config_actuators import (
     Command,
     DsxFlex,
     File,
+    KubernetesTable,
     NvmlTable,
     Period,
     Seconds,
@@ -123,6 +124,12 @@ class SlurmJobsTable(Table):
     kind: Literal["slurm"]
 
 
+class KubernetesJobsTable(Table):
+    """`kind = "kubernetes"`: labelled Jobs with a deadline of the cluster that the actuator moves."""
+
+    kind: Literal["kubernetes"]
+
+
 class EntryPointJobsTable(Table):
     """`kind = "entry-point"`: a package of the site's own, by its name in the group `gridsignal.jobs`."""
 
@@ -133,7 +140,9 @@ class EntryPointJobsTable(Table):
 class PlanTable(Table):
     """How jobs are planned."""
 
-    jobs: Annotated[FileJobsTable | SlurmJobsTable | EntryPointJobsTable, Field(discriminator="kind")]
+    jobs: Annotated[
+        FileJobsTable | SlurmJobsTable | KubernetesJobsTable | EntryPointJobsTable, Field(discriminator="kind")
+    ]
     hours: Annotated[int, Field(ge=2, le=48)] = 36
     """How far ahead."""
     every_s: Annotated[int, Field(ge=60, le=DAY_S)] = 900
@@ -266,7 +275,8 @@ class Config(Table):
     """The folder of the state and the outbox."""
     mode: Annotated[Mode, Field(strict=False)] = Mode.AUTOMATIC
     actuator: Annotated[
-        Simulated | Command | Webhook | DsxFlex | BatteryTable | SlurmTable | NvmlTable, Field(discriminator="kind")
+        Simulated | Command | Webhook | DsxFlex | BatteryTable | SlurmTable | NvmlTable | KubernetesTable,
+        Field(discriminator="kind"),
     ]
     meter: MeterTable | None = None
     baseline: Baseline | None = None
@@ -295,8 +305,9 @@ class Config(Table):
             raise ValueError("expected [model] and [plan] together, got one of them")
         if self.plan is not None and self.baseline is not None:
             raise ValueError("expected [baseline] or [plan], got both: a plan declares its own baseline")
-        if self.plan is not None and self.plan.jobs.kind == "slurm" and self.actuator.kind != "slurm":
-            raise ValueError(f"expected an actuator slurm beside its jobs, got {self.actuator.kind}")
+        source = "" if self.plan is None else self.plan.jobs.kind
+        if source in ("slurm", "kubernetes") and self.actuator.kind != source:
+            raise ValueError(f"expected an actuator {source} beside its jobs, got {self.actuator.kind}")
         if self.confirm is not None and self.mode is not Mode.CONFIRM:
             raise ValueError(f'expected mode = "confirm" beside [confirm], got {self.mode}')
         if self.failsafe.limit_w is not None and self.baseline is None and self.plan is None:
@@ -312,6 +323,7 @@ _KINDS: dict[str, type[BaseModel]] = {
     "battery": BatteryTable,
     "slurm": SlurmTable,
     "nvml": NvmlTable,
+    "kubernetes": KubernetesTable,
     "file": FileJobsTable,
     "entry-point": EntryPointJobsTable,
     "csv": CsvFile,

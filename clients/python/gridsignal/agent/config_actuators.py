@@ -140,3 +140,16 @@ class SlurmTable(Table):
     conf: File | None = None
     """slurm.conf, where it is not in Slurm's own place."""
     timeout_s: Timeout = 20.0
+
+
+class KubernetesTable(Table):
+    """`kind = "kubernetes"`: labelled Jobs of a cluster, with Kueue's ClusterQueues where there are some."""
+
+    kind: Literal["kubernetes"]
+    kubeconfig: File | None = None
+    """None: the service account of the pod in which the agent runs."""
+    context: Annotated[str, Field(min_length=1)] | None = None
+    """Of the kubeconfig, where it is not the current one."""
+    namespace: Annotated[str, Field(pattern="^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] | None = None
+    """Where the Lease lies by which one agent alone writes; None: that of the access."""
+    timeout_s: Timeout = 10.0

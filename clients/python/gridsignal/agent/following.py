@@ -180,16 +180,19 @@ class Follower:
                 self._put(found, now)
 
     async def _reconcile(self, schedule: Schedule, now: datetime) -> Observed | None:
-        """What is in effect after the schedule was applied; None where the actuator does not answer."""
+        """What is in effect after the schedule was applied, or was refused; None where the actuator does not answer."""
+        trouble = ""
         try:
-            if self._moves:
-                for action in await self._actuator.apply(schedule, now):
-                    self._say(f"{action.what} ({action.reason})")
+            for action in await self._actuator.apply(schedule, now) if self._moves else ():
+                self._say(f"{action.what} ({action.reason})")
+        except ActuatorFailed as failed:
+            trouble = str(failed)
+        try:
             observed = await self._actuator.observe(now)
         except ActuatorFailed as failed:
-            self._tell_trouble("actuator", str(failed))
+            self._tell_trouble("actuator", trouble or str(failed))
             return None
-        self._tell_trouble("actuator", "")
+        self._tell_trouble("actuator", trouble)
         return observed
 
     async def _drawn_w(self, slot: Slot | None, observed: Observed | None, now: datetime) -> int | None:

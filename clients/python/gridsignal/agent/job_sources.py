@@ -1,4 +1,4 @@
-"""Where jobs come from: one port, and who reads a file, asks Slurm, or a package of the site's own.
+"""Where jobs come from: one port, and who reads a file, asks Slurm or Kubernetes, or a package of the site's own.
 
 Bounded: MAX_JOBS, and READ_S for a package of the site's own. When full: ActuatorFailed. Conflates: nothing.
 """
@@ -12,10 +12,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
 
+from gridsignal.agent import kubernetes
 from gridsignal.agent.actuators import ActuatorFailed
 from gridsignal.agent.actuators.slurm import SlurmActuator
 from gridsignal.agent.job_file import MAX_JOBS, WrongJobs, jobs_of
 from gridsignal.agent.jobs import Job, Progress
+from gridsignal.agent.kubernetes import KubernetesJob
 from gridsignal.agent.slurm import to_plan
 from gridsignal.errors import UsageError
 
@@ -54,6 +56,23 @@ class SlurmJobs:
     async def read(self, now: datetime) -> Queue:
         jobs, faults = await self._slurm.jobs()
         found, progress, others = to_plan(jobs, now)
+        return found, progress, faults + others
+
+
+class _Cluster(Protocol):
+    async def jobs(self) -> tuple[list[KubernetesJob], list[str]]: ...
+
+
+class KubernetesJobs:
+    """Labelled Jobs of Kubernetes with a deadline."""
+
+    def __init__(self, cluster: _Cluster) -> None:
+        """`cluster`: the actuator, whose libraries an agent without Kubernetes does without."""
+        self._cluster = cluster
+
+    async def read(self, now: datetime) -> Queue:
+        jobs, faults = await self._cluster.jobs()
+        found, progress, others = kubernetes.to_plan(jobs, now)
         return found, progress, faults + others
 
 

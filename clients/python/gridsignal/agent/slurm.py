@@ -12,20 +12,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from gridsignal.agent.jobs import ItWatts, Job, Progress
-from gridsignal_schemas.rules.shapes import shape_fault
-from gridsignal_schemas.values import MAX_POWER_W, Identifier, Shape, Timestamp, rfc3339
+from gridsignal.agent.jobs import Job, Progress
+from gridsignal.agent.labelled import WorkLabel, checked, enough
+from gridsignal_schemas.values import rfc3339
 
 _WORD = "gridsignal"
 _MARK = re.compile(r"\s*\[gridsignal ([^\[\]]*)\]")
-_DAY_S = 86_400
-_Seconds = Annotated[int, Field(ge=0, le=366 * _DAY_S)]
 _WHOLE = ("power_w", "duration_s", "priority", "checkpoint_s", "restart_s")
 _RUNS, _STANDS, _WAITS = ("RUNNING",), ("STOPPED", "SUSPENDED"), ("PENDING",)
 _SIGNALLED = "SIGNALING"
@@ -45,24 +43,11 @@ class Way(StrEnum):
     """It waited, and does not start."""
 
 
-class Label(Shape):
+class Label(WorkLabel):
     """What a job's comment says."""
 
-    power_w: Annotated[ItWatts, Field(ge=1, le=MAX_POWER_W)]
-    """IT watts while it runs."""
     pause: Annotated[Way, Field(strict=False)] | None = None
     """How it may be paused while it runs; without it never."""
-    hold: bool = False
-    """It may be kept from starting."""
-    deadline: Timestamp | None = None
-    earliest: Timestamp | None = None
-    duration_s: Annotated[int, Field(ge=1, le=366 * _DAY_S)] | None = None
-    """Without it the job's time limit."""
-    priority: Annotated[int, Field(ge=-1_000, le=1_000)] = 0
-    """Who is paused last; the higher number."""
-    checkpoint_s: _Seconds = 0
-    restart_s: _Seconds = 0
-    job_class: Identifier = "job"
 
     @model_validator(mode="after")
     def _holds(self) -> Label:
@@ -128,15 +113,10 @@ class SlurmJob:
 
     def may_rest(self, until: datetime, now: datetime) -> bool:
         """Whether it meets its deadline if it rests until then; always where it has none, never where it can't."""
-        label = self.label
-        if label is None:
+        if self.label is None:
             return False
-        needs_s = label.duration_s or self.limit_s
-        if label.deadline is None or needs_s is None:
-            return label.deadline is None
-        pause_s = label.checkpoint_s + label.restart_s
-        done_s = 0.0 if label.pause is Way.REQUEUE else self.done_s(now)
-        return until + timedelta(seconds=max(0.0, needs_s - done_s) + pause_s) <= label.deadline
+        done_s = 0.0 if self.label.pause is Way.REQUEUE else self.done_s(now)
+        return self.label.may_rest(until, self.label.duration_s or self.limit_s, done_s)
 
 
 def label_of(comment: str) -> Label | None:
@@ -148,11 +128,7 @@ def label_of(comment: str) -> Label | None:
     for word in words[words.index(_WORD) + 1 :]:
         key, _, text = word.rstrip(",;").partition("=")
         values[key] = _value(key, text)
-    try:
-        return Label.model_validate(values)
-    except ValidationError as wrong:
-        faults = map(shape_fault, wrong.errors(include_url=False))
-        raise ValueError("; ".join(f"{fault.pointer.strip('/')}: {fault.message}" for fault in faults)) from None
+    return checked(Label, values)
 
 
 def _value(key: str, text: str) -> Any:
@@ -240,16 +216,7 @@ def chosen(jobs: Sequence[SlurmJob], shed_w: int, until: datetime, now: datetime
         return {}
     able = [job for job in jobs if job.label is not None and job.label.pause and job.may_rest(until, now)]
     able = [job for job in able if job.is_paused or job.state in _RUNS]
-    taken, total_w = list[SlurmJob](), 0
-    for job in sorted(able, key=lambda job: (not _was_paused(job), *_cost(job, now))):
-        if total_w >= shed_w:
-            break
-        taken.append(job)
-        total_w += _power_w(job)
-    for job in sorted(taken, key=lambda job: _cost(job, now), reverse=True):
-        if total_w - _power_w(job) >= shed_w:
-            taken.remove(job)
-            total_w -= _power_w(job)
+    taken = enough(able, shed_w, power_w=_power_w, stays=_was_paused, cost=lambda job: _cost(job, now))
     waits = [job for job in jobs if job.state in _WAITS and job.label is not None and job.label.hold]
     held = [job for job in waits if (not job.is_held or _way(job) is Way.HOLD) and job.may_rest(until, now)]
     ways = {job.job_id: Way.HOLD for job in held if not job.is_paused}
@@ -280,20 +247,9 @@ def to_plan(jobs: Iterable[SlurmJob], now: datetime) -> tuple[list[Job], dict[st
             continue
         left_s = max(1, round(needs_s - job.done_s(now)))
         try:
-            planned = Job(
-                job_id=name,
-                power_w=label.power_w,
-                duration_s=left_s,
-                earliest=max(now, label.earliest or now),
-                deadline=max(label.deadline, now + timedelta(seconds=left_s)),
-                priority=label.priority,
-                pausable=label.pause is not None,
-                checkpoint_s=label.checkpoint_s,
-                restart_s=label.restart_s,
-                job_class=label.job_class,
-            )
-        except ValidationError as wrong:
-            faults.append(f"job {job.job_id}: {shape_fault(wrong.errors(include_url=False)[0]).message}")
+            planned = label.to_plan(name, label.power_w, left_s, now, pausable=label.pause is not None)
+        except ValueError as wrong:
+            faults.append(f"job {job.job_id}: {wrong}")
             continue
         found.append(planned)
         progress[name] = Progress(is_running=job.state in _RUNS)

@@ -11,19 +11,9 @@ import sys
 from pathlib import Path
 
 from gridsignal.__main__ import FAILED, OK, USAGE
-from gridsignal.agent.assembling import (
-    actuator_of,
-    agent_of,
-    connection_of,
-    jobs_of,
-    look_of,
-    meter_of,
-    nvml_of,
-    slurm_of,
-)
+from gridsignal.agent.assembling import actuator_of, agent_of, connection_of, jobs_of, look_of, meter_of, releasing_of
 from gridsignal.agent.checking import findings
 from gridsignal.agent.config import Config, config_of
-from gridsignal.agent.config_actuators import NvmlTable, SlurmTable
 from gridsignal.agent.kept import Kept
 from gridsignal.cli import agent_simulate, agent_study
 from gridsignal.cli.arguments import Arguments, give_examples, identifier
@@ -62,7 +52,7 @@ def parser() -> Arguments:
     answer.add_argument("order", nargs="?", type=identifier, metavar="ORDER_ID")
     answer.add_argument("answer", nargs="?", choices=("accept", "refuse"), metavar="accept|refuse")
     permit = actions.add_parser("permit", help="let a site in failsafe return, as its operator permits")
-    release = actions.add_parser("release", help="give back what is over in Slurm or of GPUs, for a timer")
+    release = actions.add_parser("release", help="give back what is over in a scheduler or of GPUs, for a timer")
     release.add_argument("--all", action="store_true", help="what is not over, too")
     for action in (run_, check, answer, permit, release):
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's configuration")
@@ -145,15 +135,12 @@ def _answer(args: argparse.Namespace, config: Config) -> int:
 
 
 async def _release(args: argparse.Namespace, config: Config) -> int:
-    match config.actuator:
-        case SlurmTable() as table:
-            released = slurm_of(config, table).release(wall(), everything=args.all)
-        case NvmlTable() as table:
-            released = nvml_of(config, table).release(wall(), everything=args.all)
-        case other:
-            raise UsageError(f"expected an actuator slurm or nvml, got {other.kind}: what that does ends by itself")
-    for action in await released:
-        print(printable(f"{action.what} ({action.reason})"))
+    actuator = releasing_of(config)
+    try:
+        for action in await actuator.release(wall(), everything=args.all):
+            print(printable(f"{action.what} ({action.reason})"))
+    finally:
+        await actuator.aclose()
     return OK
 
 
