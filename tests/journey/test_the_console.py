@@ -70,6 +70,8 @@ async def test_a_request_is_asked_offered_cleared_ordered_metered_and_settled_in
         await site.press(str(receipt.offer_id)[:13])
         await site.says("An offer of fra-1", "■ delivered", receipt.sha256)
         await has_no_barrier(site)
+        await site.press("Save its proof")
+        await site.says("No signed head that you may see covers this record yet")
         await site.press("Data center")
         await operator.press("Control room")
         await operator.says("Over in the last day", "■ completed")

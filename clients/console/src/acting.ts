@@ -51,6 +51,12 @@ export async function save(path: string, type: string, name: string): Promise<vo
   if (found) saved(found, name);
 }
 
+/** Saves what `gridsignal audit verify` checks: that the record lies in the log as it is shown. */
+export async function saveProof(kind: "offer" | "order", id: string, more = ""): Promise<void> {
+  const proof = (await done((token) => ask<Proof>(`/v1/proofs?kind=${kind}&id=${encodeURIComponent(id)}${more}`, token))) as Proof | null;
+  if (proof) saved(new Blob([JSON.stringify(proof.evidence)], { type: "application/json" }), `proof-${kind}-${id}.json`);
+}
+
 function saved(found: Blob, name: string): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(found);

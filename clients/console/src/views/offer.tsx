@@ -1,7 +1,9 @@
 // One offer of a data center: what was offered, the log's receipt for it, what became of it and why.
 
+import { saveProof } from "../acting";
 import type { State } from "../state";
 import { mw, mwh, price, state as word, utc, visible } from "../words";
+import { Problem } from "./app";
 import { At, Card, Fact, Period, Standing, Table } from "./parts";
 
 export function OfferPage({ state, id }: { state: State; id: string }) {
@@ -68,6 +70,12 @@ export function OfferPage({ state, id }: { state: State; id: string }) {
               <span class="mono text">{visible(receipt.sha256)}</span>
             </Fact>
           </dl>
+          <div class="buttons">
+            <button type="button" class="plain" disabled={state.busy} onClick={() => void saveProof("offer", offer.offer_id, request ? `&request_id=${encodeURIComponent(request)}` : "")}>
+              Save its proof
+            </button>
+          </div>
+          <Problem sentences={state.problem} />
         </Card>
       </div>
     </>

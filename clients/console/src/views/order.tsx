@@ -1,6 +1,6 @@
 // One order from its first word to its money, also one of last month: who did what, what meters showed, what it came to.
 
-import { act, tell } from "../acting";
+import { act, saveProof, tell } from "../acting";
 import type { Me, Metered, OrderView, SettlementView } from "../answers";
 import { Legend, Steps } from "../charts";
 import { gridNow } from "../clock";
@@ -8,7 +8,7 @@ import { refresh } from "../session";
 import { change, mayAct, maySpeak, zoneTime } from "../state";
 import type { State } from "../state";
 import { money, mw, mwh, price, state as word, time, visible, way } from "../words";
-import { dismiss } from "./app";
+import { Problem, dismiss } from "./app";
 import { At, Card, Countdown, Fact, Period, Standing, Table } from "./parts";
 
 export function OrderPage({ state, id }: { state: State; id: string }) {
@@ -50,6 +50,12 @@ export function OrderPage({ state, id }: { state: State; id: string }) {
       <div class="cards">
         <Card title="Who did what" wide>
           <History view={view} state={state} />
+          <div class="buttons">
+            <button type="button" class="plain" disabled={state.busy} onClick={() => void saveProof("order", order.order_id)}>
+              Save its proof
+            </button>
+          </div>
+          {!state.confirm && <Problem sentences={state.problem} />}
         </Card>
         <Card title="What meters showed" wide empty={!view.metered.length && "Nothing is metered so far."}>
           <Meters view={view} state={state} />
