@@ -366,7 +366,7 @@ async def test_the_keyboard_alone_signs_in_asks_and_closes_a_question(tmp_path: 
         await page.says("Control room", "● live")
         await page.key("Tab")
         assert await page.js("document.activeElement.innerText") == "Skip to the content"
-        for _ in range(6):
+        for _ in range(7):
             await page.key("Tab")
         assert await page.js("document.activeElement.innerText") == "New request"
         await page.key("Enter")
