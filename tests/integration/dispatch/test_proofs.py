@@ -94,6 +94,10 @@ async def test_each_sees_what_proves_its_own_records_a_day_later_and_who_runs_it
     assert await asked(day, site, "/v1/heads", zone="DE-LU") == (200, {"heads": []})
 
     await day.clock.move_to(day.clock.now() + timedelta(days=1, minutes=1))
+    await day.until(f"/v1/orders/{order.order_id}/settlement", lambda seen: "settlement" in seen)
+    settled = await proved(day, runs_it, kind="settlement", id=order.order_id)
+    assert (settled.record_name, settled.record["order_id"]) == ("Settlement", order.order_id)
+    assert holds(day, settled.evidence)
     mine = await proved(day, site, kind="offer", id=order.offer_id)
     assert holds(day, mine.evidence)
     assert mine.record["participant"] == "acme-ai"
@@ -123,6 +127,8 @@ async def test_heads_extend_each_other_and_one_that_somebody_kept_also_for_progr
     order = await day.order()
     runs_it = day.stack.token("operator", "tso-north", OPERATIONS_READ)
     await heads_of(day, runs_it, 1)
+    cancelled = await day.operator.post(f"/v1/orders/{order.order_id}/cancel", json={"reason": "the line is back"})
+    assert cancelled.status_code == 200, cancelled.text
     await another_request(day)  # which the next one covers
     shown = await heads_of(day, runs_it, 2)
     heads = Heads.model_validate_json(json.dumps(shown)).heads
@@ -139,7 +145,8 @@ async def test_heads_extend_each_other_and_one_that_somebody_kept_also_for_progr
         code, refused = await asked(day, runs_it, "/v1/proofs", **named)
         assert (code, refused["errors"][0]["code"]) == (422, "ONE_RECORD"), named
 
-    await proved(day, runs_it, kind="order", id=order.order_id)
+    revised = await proved(day, runs_it, kind="order", id=order.order_id)
+    assert (revised.record["revision"], revised.record["state"]) == (2, "CANCELLED")
     kept, proof = day.directory / "kept.json", day.directory / "order.json"
     for words in (
         f"audit head --api {day.stack.api_url} --zone DE-LU --out {kept}",
