@@ -30,6 +30,8 @@ class Claim:
     meaning: QuantityKind
     power: Profile
     """By which it is to differ from the baseline, or the limit, in watts."""
+    baselines: Sequence[Energies] = ()
+    """Of the sites that measure it, where those may be others than of an order that shares with it."""
 
     def asked(self, starts_at: datetime, ends_at: datetime) -> Fraction:
         """Its power over a period, in watt-microseconds."""
@@ -41,6 +43,14 @@ class Claim:
         """By how much energy the site is to differ from its baseline over a period."""
         asked = self.asked(starts_at, ends_at)
         return max(_NOTHING, baseline - asked) if self.meaning is QuantityKind.IMPORT_LIMIT else asked
+
+    def takes(self, starts_at: datetime, ends_at: datetime, baseline: Fraction) -> Fraction:
+        """What it ordered of a period, and those after it don't get; `baseline` is that of the site they share."""
+        own = [each.over(starts_at, ends_at).watt_us for each in self.baselines] or [baseline]
+        known = [each for each in own if each is not None]
+        if self.meaning is QuantityKind.IMPORT_LIMIT and len(known) < len(own):
+            return _NOTHING  # without its baseline nobody knows what was ordered, and it isn't settled
+        return self.ordered(starts_at, ends_at, sum(known, _NOTHING))
 
     def edges(self) -> Iterator[datetime]:
         """Where it begins, changes and ends."""

@@ -207,8 +207,8 @@ def _series(said: Sequence[Reading], facts: Installed, capacity_w: int | None) -
         for since, until, reading in held
         if reading.register_wh is not None and until == reading.ends_at and reading.quality in _GOOD
     }
-    digits = facts.digits or len(str(max([0, *read_off.values()])))
-    opened = {at: reading.register_wh for at, reading in moments.items()}
+    opened = {at: reading.register_wh for at, reading in moments.items() if reading.register_wh is not None}
+    digits = facts.digits or len(str(max([0, *read_off.values(), *opened.values()])))
     for since, until, reading in held:
         if reading.quality not in _GOOD:
             yield since, until, 0, reading.quality, Gap.BAD_QUALITY
@@ -269,7 +269,7 @@ def _added(changes: Sequence[_Change], meters: int, capacity_w: int | None) -> I
         if since is not None and speaking:
             gap = _gap(speaking < expected, gaps, net_w, capacity_w)
             said = tuple(quality for quality, times in qualities.items() if times)
-            if gap is Gap.METER_MISSING:
+            if speaking < expected:
                 said = (*said, Quality.MISSING)
             known = sets.setdefault(said, frozenset(said))
             yield Mean(since, moment, None if gap else net_w, gap, known, is_cut)

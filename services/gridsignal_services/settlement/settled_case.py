@@ -40,7 +40,10 @@ class SettledCase:
         sites = {site: _site(case, site) for site in case.sites}
         self.settled: list[Settled] = []
         """One for each order, in their order."""
-        claims = [_claim(order, meaning_in(order, rule)) for order, rule in zip(case.orders, rules, strict=True)]
+        claims = [
+            _claim(order, meaning_in(order, rule), [site.baseline for site in _measuring(order, sites)])
+            for order, rule in zip(case.orders, rules, strict=True)
+        ]
         for number, order in enumerate(case.orders):
             if order.run_mode is RunMode.DRY_RUN:
                 self.settled.append(Settled((), Decimal(0), Decimal(0)))
@@ -62,8 +65,7 @@ class SettledCase:
                 deficiency_price_per_mwh=order.deficiency_price_per_mwh,
                 activation_fee=order.activation_fee,
             )
-            own = [site for name, site in sites.items() if order.site in (None, name)]
-            self.settled.append(settle(terms, own, rules[number], case.currency))
+            self.settled.append(settle(terms, _measuring(order, sites), rules[number], case.currency))
 
     @property
     def flows(self) -> dict[str, Decimal]:
@@ -72,9 +74,13 @@ class SettledCase:
         return flows((order.participant, order.operator or self.case.operator, each.total) for order, each in orders)
 
 
-def _claim(order: CaseOrder, meaning: QuantityKind) -> Claim:
+def _measuring(order: CaseOrder, sites: Mapping[str | None, Site]) -> list[Site]:
+    return [site for name, site in sites.items() if order.site in (None, name)]
+
+
+def _claim(order: CaseOrder, meaning: QuantityKind, baselines: Sequence[Energies]) -> Claim:
     power = Profile([Block(order.starts_at, order.ends_at, order.power_w)])
-    return Claim(order.starts_at, order.ends_at, meaning, power)
+    return Claim(order.starts_at, order.ends_at, meaning, power, baselines)
 
 
 def _shares(other: CaseOrder, order: CaseOrder) -> bool:

@@ -77,7 +77,8 @@ def settle(
 ) -> Settled:
     """What an order came to, from its one connection point; or from several of one portfolio.
 
-    Of several each counts by itself: one that moved the wrong way takes nothing from what the others delivered.
+    Of several each counts by itself: one that moved the wrong way takes nothing from what the others delivered. A limit
+    is one of all together.
     A period of which any meter of any of them has no good figure counts as the rule says, and as nothing while it
     `is_awaited`. A dry run has no settlement: nobody asks for one.
     """
@@ -163,8 +164,8 @@ def _measure_part(
     metered = [site.metered.over(starts_at, ends_at) for site in sites]
     qualities = frozenset[Quality]().union(*(energy.qualities for energy in metered))
     baseline, gap = _sum(baselines), next((energy.gap for energy in metered if energy.gap is not None), None)
+    is_delta = terms.claim.meaning is not QuantityKind.IMPORT_LIMIT
     if baseline is None:
-        is_delta = terms.claim.meaning is not QuantityKind.IMPORT_LIMIT
         ordered = terms.claim.asked(starts_at, ends_at) if is_delta else _NOTHING
         actual = _sum([energy.watt_us for energy in metered])
         return _Measured(starts_at, ends_at, None, actual, ordered, None, qualities, gap or Gap.NO_BASELINE)
@@ -176,7 +177,9 @@ def _measure_part(
     actual = _sum(actuals)
     figures: Figures | None = None
     if actual is not None:
-        moved = _moved(terms.direction, [each for each in baselines if each is not None], actuals)
+        moved = deviation(terms.direction, baseline, actual)
+        if is_delta and len(sites) > 1:
+            moved = _moved(terms.direction, [each for each in baselines if each is not None], actuals)
         figures = _figures(terms, ordered, baseline, actual, moved, starts_at, ends_at)
     return _Measured(starts_at, ends_at, baseline, actual, ordered, figures, qualities, gap)
 
@@ -194,7 +197,7 @@ def _moved(direction: Direction, baselines: Sequence[Fraction], actuals: Sequenc
         for baseline, actual in zip(baselines, actuals, strict=True)
         if actual is not None
     ]
-    return moves[0] if len(moves) == 1 else sum((max(_NOTHING, move) for move in moves), _NOTHING)
+    return sum((max(_NOTHING, move) for move in moves), _NOTHING)
 
 
 def _figures(
@@ -209,7 +212,7 @@ def _figures(
     if starts_at >= terms.claim.ends_at:
         return Figures(ordered, _NOTHING, ordered)
     ahead = sum(
-        (claim.ordered(starts_at, ends_at, baseline) for claim in terms.ahead if claim.holds(starts_at, ends_at)),
+        (claim.takes(starts_at, ends_at, baseline) for claim in terms.ahead if claim.holds(starts_at, ends_at)),
         _NOTHING,
     )
     delivered, deficiency = share_of(moved, ahead, ordered)

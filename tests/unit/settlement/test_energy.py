@@ -69,6 +69,12 @@ def test_a_register_rolls_over_by_its_digits() -> None:
     assert energy_wh(readings, 1, m1=Installed(digits=7)) is None
 
 
+def test_the_digits_may_be_those_of_the_reading_that_opens_a_meter() -> None:
+    opening = said(0, 999_500, ends_at=START)
+    assert energy_wh([opening, said(0, 3_417)], 0) == 3_917
+    assert why([opening, said(0, 3_417)], 0) == (None, {Quality.ESTIMATED})
+
+
 def test_a_register_that_was_reset_gives_no_energy_and_the_next_quarters_go_on() -> None:
     readings = [said(0, 54_321), said(1, 20), said(2, 270)]
     assert why(readings, 1) == (Gap.REGISTER_UNKNOWN, {Quality.MISSING})
@@ -103,6 +109,14 @@ def test_meters_are_added_and_a_bad_one_takes_the_figure_with_it() -> None:
     assert why([north, south], 0) == (None, {Quality.OK, Quality.ESTIMATED})
     bad = south._replace(quality=Quality.BAD)
     assert why([north, bad], 0) == (Gap.BAD_QUALITY, {Quality.OK, Quality.BAD})
+
+
+def test_a_meter_that_is_silent_beside_a_bad_one_is_missing_in_the_sum() -> None:
+    bad = said(1, import_w=7, meter="m2", quality=Quality.BAD)
+    assert why([said(0, import_w=5), bad, said(1, import_w=5, meter="m3")], 1) == (
+        Gap.BAD_QUALITY,
+        {Quality.OK, Quality.BAD, Quality.MISSING},
+    )
 
 
 def test_a_corrected_register_changes_both_quarters_it_bounds() -> None:
