@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gridsignal_services.access.revocations import Revocations
+from gridsignal_services.access.tokens import TokenRules
 from gridsignal_services.settings import ConfigError
 
 
@@ -24,7 +25,7 @@ def revoke(file: Path, token: str, reason: str, organisation_claim: str, now: da
         named = {"jti": claims["jti"]}
     else:  # what this person or program of the organisation has until now: others may have one of the same name
         named = {"org": claims.get(organisation_claim), "sub": claims.get("sub")}
-        over = now.astimezone(UTC) + timedelta(seconds=1)  # tokens say whole seconds: one of this second is meant, too
+        over = _last_of(claims, now) + timedelta(seconds=1)  # tokens say whole seconds: this one is meant, too
         lines = [f"issued_before = {over:%Y-%m-%dT%H:%M:%SZ}"]
     if not all(isinstance(value, str) and value for value in named.values()):
         raise ConfigError(f"expected a token with jti, or with sub and {organisation_claim}, on stdin, got one without")
@@ -41,6 +42,13 @@ def revoke(file: Path, token: str, reason: str, organisation_claim: str, now: da
     draft.write_text(after, "utf-8")
     draft.replace(file)
     return entry
+
+
+def _last_of(claims: dict[str, Any], now: datetime) -> datetime:
+    """Now, or when the token says it was issued: an issuer's clock may be ahead by as much as the doors let pass."""
+    issued_s = claims.get("iat")
+    ahead_s = issued_s - int(now.timestamp()) if isinstance(issued_s, int) else 0
+    return now.astimezone(UTC) + timedelta(seconds=min(max(ahead_s, 0), TokenRules().leeway_s))
 
 
 def _claims(token: str) -> dict[str, Any]:

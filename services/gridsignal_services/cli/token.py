@@ -35,6 +35,12 @@ examples:
 """
 
 
+_MEANS_ALL = (
+    "gridsignal: this token has no jti, so every token of that sub of that org until now is meant;"
+    " that it is genuine was not checked"
+)
+
+
 def parser() -> Arguments:
     """The command's arguments."""
     arguments = Arguments(
@@ -175,9 +181,12 @@ def _stranger(file: Path | None, role: str, name: str) -> str:
 def _revoke(args: argparse.Namespace) -> int:
     try:
         named = os.environ.get("GRIDSIGNAL_ORGANISATION_CLAIM", TokenRules().organisation_claim)
-        print(revoke(args.file, sys.stdin.read().strip(), args.reason, named, _now()), end="")
+        entry = revoke(args.file, sys.stdin.read().strip(), args.reason, named, _now())
     except (ConfigError, OSError) as error:
         return _unusable(error)
+    print(entry, end="")
+    if "issued_before" in entry:
+        print(_MEANS_ALL, file=sys.stderr)
     return OK
 
 

@@ -17,15 +17,18 @@ from tests.unit.access.test_tokens import KEY, claims, signed
 LAST_SECOND = datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
-@given(st.integers(0, 999_999), st.integers(-2, 2))
-def test_without_a_jti_it_means_what_was_issued_until_this_second_and_nothing_later(
-    past_us: int, issued_in: int
+@given(st.integers(0, 999_999), st.integers(-2, 60), st.integers(0, 200))
+def test_it_means_itself_also_where_its_issuers_clock_is_ahead_and_nothing_that_doors_do_not_take_yet(
+    past_us: int, ahead_s: int, later_s: int
 ) -> None:
-    now, issued_s = LAST_SECOND + timedelta(microseconds=past_us), int(LAST_SECOND.timestamp()) + issued_in
-    token = signed(claims(iat=issued_s, exp=issued_s + 60))
+    now, second = LAST_SECOND + timedelta(microseconds=past_us), int(LAST_SECOND.timestamp())
+    token = signed(claims(iat=second + ahead_s, exp=second + 600))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "revoked.toml"
         revoke(file, token, "", "org", now)
         revocations = Revocations.parse(file.read_text("utf-8"))
-    who = LocalIssuer(KEY).verifier().verify(token, datetime.fromtimestamp(issued_s, UTC))
-    assert revocations.cover(who) is (issued_in <= 0)
+    moments = (second + ahead_s, second + max(ahead_s, 0) + 1 + later_s)
+    own, later = (signed(claims(iat=at, exp=at + 600)) for at in moments)
+    verifier = LocalIssuer(KEY).verifier()
+    covered = [revocations.cover(verifier.verify(each, LAST_SECOND + timedelta(seconds=261))) for each in (own, later)]
+    assert covered == [True, False]
