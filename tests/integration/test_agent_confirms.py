@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 from gridsignal.agent.actuators.webhook import SIGNATURE, signature
 from gridsignal.agent.confirming import WrongReply, reply_of
+from gridsignal.agent.kept import Kept
 from gridsignal_schemas.values import MW
 from tests.integration.agent_site import CONFIG, stood
 
@@ -99,3 +100,15 @@ def test_what_is_not_signed_is_no_answer(signed: str) -> None:
 def test_what_is_no_object_of_an_answer_is_told(body: bytes) -> None:
     with pytest.raises(WrongReply, match="expected an answer such as"):
         reply_of(body, signature(SECRET, 1, body), SECRET, "n")
+
+
+def test_an_answer_to_an_earlier_revision_is_none_and_the_first_to_this_one_counts(tmp_path: Path) -> None:
+    until = datetime(2026, 11, 28, tzinfo=UTC)
+    with closing(Kept(tmp_path / "agent.db")) as kept:
+        for revision in (1, 2):
+            kept.ask("order", revision, "4 MW?", until)
+        assert not kept.answer("order", "accept", "person:eve", 1)
+        assert kept.answered("order", 2) is None
+        assert kept.answer("order", "refuse", "person:bob", 2)
+        assert not kept.answer("order", "accept", "person:eve", 2)
+        assert kept.answered("order", 2) == ("refuse", "person:bob")

@@ -59,9 +59,9 @@ class Confirming:
             try:
                 found = await self._once(order, said, last, clock.now())
                 if found is not None:
-                    self._kept.answer(order.order_id, *found)
-                    self._say(f"order {order.order_id}: {found[0]}, says {found[1]}")
-                    return
+                    if self._kept.answer(order.order_id, *found, order.revision):
+                        self._say(f"order {order.order_id}: {found[0]}, says {found[1]}")
+                    return  # where it was not taken, somebody else was before
             except (WebFailed, WrongReply, StateFailed) as failed:
                 if told != (told := str(failed)):
                     self._say(f"order {order.order_id}: {told}")

@@ -131,12 +131,13 @@ class Kept:
             row = (order_id, revision, said, rfc3339(respond_by))
             self._db.execute("INSERT OR IGNORE INTO questions VALUES (?, ?, ?, ?, NULL, NULL)", row)
 
-    def answer(self, order_id: str, answer: Answer, who: str) -> bool:
-        """A person's answer; False where nothing was asked, or it was answered before."""
+    def answer(self, order_id: str, answer: Answer, who: str, revision: int | None = None) -> bool:
+        """A person's answer, to this revision alone where it is named; False: not asked, or answered before."""
         with self._told():
             done = self._db.execute(
-                "UPDATE questions SET answer = ?, who = ? WHERE order_id = ? AND answer IS NULL",
-                (answer, who, order_id),
+                "UPDATE questions SET answer = ?, who = ?"
+                " WHERE order_id = ? AND revision = coalesce(?, revision) AND answer IS NULL",
+                (answer, who, order_id, revision),
             )
         return done.rowcount == 1
 
