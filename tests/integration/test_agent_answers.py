@@ -130,7 +130,7 @@ async def test_of_an_order_that_is_no_more_nothing_is_asked(tmp_path: Path) -> N
         await here.says("Answer by")
         here.fake.cancel_order(order)
         other = await here.ordered(1 * MW)
-        await here.says(f"order {other.order_id}: 1000000 W")
+        await here.says(f"order {other.order_id}: 1 MW")
         with closing(Kept(tmp_path / "state" / "agent.db")) as by_hand:
             assert [order_id for order_id, _, _ in by_hand.questions()] == [other.order_id]
     with closing(Kept(tmp_path / "state" / "agent.db")) as by_hand:
@@ -141,6 +141,6 @@ async def test_of_an_order_that_is_no_more_nothing_is_asked(tmp_path: Path) -> N
 async def test_who_advises_sends_no_offer(tmp_path: Path, mode: str) -> None:
     async with site(tmp_path, mode) as here:
         request = here.fake.ask(4 * MW)
-        await here.says(f"request {request.request_id}: would offer 4000000 W at 90 EUR/MWh")
+        await here.says(f"request {request.request_id}: would offer 4 MW at 90 EUR/MWh")
         written = {type(record).__name__ for record in here.fake.world.written}
         assert written <= ({"BaselineDeclaration"} if mode == "advise" else set())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -45,6 +46,11 @@ async def test_a_check_says_what_works_and_what_does_not_and_moves_nothing(fake:
     assert [row["what"] for row in done.rows() if row["works"]] == [
         "state", "gateway", "orders", "dispatch stream", "actuator simulated", "meter",
     ]  # fmt: skip
+    people = (await asyncio.to_thread(ran, words[:-1], cwd=tmp_path, GRIDSIGNAL_TOKEN=fake.token)).out
+    for row in ("state", "orders", "actuator simulated"):
+        assert re.search(rf"{row} .* works ", people), people
+    for said in ("no order in hand", "no order that is not over", "1 job draws 4 MW", " - .* none is configured"):
+        assert re.search(said, people), people
     assert cluster.read_bytes() == before
     assert not fake.world.written
     cluster.unlink()
@@ -63,9 +69,9 @@ async def test_a_typo_ends_with_two_and_its_line(tmp_path: Path) -> None:
 async def test_an_order_is_answered_by_hand_once(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text(CONFIG.format(url="ws://127.0.0.1:1"), "utf-8")
     kept = Kept(tmp_path / "state" / "agent.db")
-    kept.ask("order-1", 1, "4000000 W LOAD_DECREASE", utc("17:05"))
+    kept.ask("order-1", 1, "4 MW LOAD_DECREASE", utc("17:05"))
     listed = await asyncio.to_thread(ran, ("agent", "answer", "--config", "site.toml"), cwd=tmp_path)
-    assert listed.out.startswith("order-1  4000000 W LOAD_DECREASE, until 2024-05-12T17:05:00Z")
+    assert listed.out.startswith("order-1  4 MW LOAD_DECREASE, until 2024-05-12T17:05:00Z")
     words = ("agent", "answer", "order-1", "accept", "--config", "site.toml")
     assert [(await asyncio.to_thread(ran, words, cwd=tmp_path)).code for _ in range(2)] == [0, 2]
     answered = kept.answered("order-1", 1)

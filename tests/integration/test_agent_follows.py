@@ -129,7 +129,7 @@ async def test_the_failsafe_limits_takes_nothing_from_orders_and_outlives_the_ag
     anew.contact.look(FREE)
     await anew.look(FREE)
     assert site.shed_w(FREE) == 0
-    limited = "at most 4000000 W are drawn, to 2024-05-12T19:06:00Z or a permit"
+    limited = "at most 4 MW is drawn, to 2024-05-12T19:06:00Z or a permit"
     silent = f"the grid is silent since 2024-05-12T18:00:00Z: orders go by their on_comms_loss; {limited}"
     told = [line for line in site.said if line.startswith("the ")]
     assert told == [silent, silent, f"the grid is heard again; {limited}", "the failsafe is over"]

@@ -53,7 +53,7 @@ async def test_an_order_in_hand_starts_at_its_time_whatever_the_grid_answers(
         order = await accepted(here, on_comms_loss="COMPLETE")
         await fails(here, trouble)
         here.clock.move_to(order.starts_at)
-        await here.says("train to 4000000 W")
+        await here.says("train to 4 MW")
         await here.says(f"{trouble}; orders in hand go on")
         here.trouble = None
         here.clock.move_to(order.starts_at + AGAIN)
@@ -116,4 +116,4 @@ async def test_a_grid_that_takes_the_agent_no_more_is_silent_until_it_does(tmp_p
         here.said.clear()
         here.clock.move_to(order.starts_at + LOST + AGAIN)
         await here.says("the grid is heard again")
-        await here.says("train to 4000000 W")
+        await here.says("train to 4 MW")

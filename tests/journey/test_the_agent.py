@@ -121,7 +121,7 @@ async def _lives_through_two_orders(world: World, agent: AgentProgram, taken: Ta
     await agent.says("2 orders bind the site")
     now = await reach("18:30")
     await taken.one(OrderResponse, request_id=short, response="COMPLETED")
-    await agent.says("4000000 W less until" if kind == "command" else "a to 5000000 W until")
+    await agent.says("4 MW less until" if kind == "command" else "a to 5 MW until")
     assert agent.shed_w(now) == 4 * MW
 
     await agent.kill()
@@ -129,7 +129,7 @@ async def _lives_through_two_orders(world: World, agent: AgentProgram, taken: Ta
     await world.reach(now)
     assert agent.shed_w(now) == 0, "nothing is held for ever"
     await agent.start(now)
-    await agent.says("0 orders bind the site")
+    await agent.says("no order binds the site")
     assert agent.shed_w(now) == 0
     orders = world.stack.replica.ledger_of("DE-LU").orders.values()
     assert [(each.state, each.accepted_w) for each in orders] == [

@@ -252,7 +252,7 @@ async def test_a_hold_s_note_of_a_job_that_runs_keeps_it_neither_running_nor_sto
     slurm.run("scontrol", "update", f"JobId={job}", note)
     await actuator.apply(net([Commitment("order-1", now, utc("18:45"), 4 * MW)], now), now)
     slurm.until(lambda: not slurm.works("a"))
-    assert "1 labelled jobs, 0 W could be paused; not touched: job 2: expected a job of its own, got an array" in (
+    assert "1 labelled job, 0 W could be paused; not touched: job 2: expected a job of its own, got an array" in (
         await actuator.check(now)
     )
     beside.unlink()

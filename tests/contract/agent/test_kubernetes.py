@@ -75,7 +75,7 @@ def shed(*watts: int, until: str = "18:45") -> Schedule:
 
 async def test_orders_add_up_and_come_back_and_nobody_else_s_work_is_touched(cluster: Cluster, agent: Any) -> None:
     actuator = agent()
-    assert "3 labelled jobs, 6000 W could be paused, Kueue v1beta2" in await actuator.check(NOW)
+    assert "3 labelled jobs, 6 kW could be paused, Kueue v1beta2" in await actuator.check(NOW)
     for watts, shed_w, quota in (((2000,), 2000, "6"), ((2000, 1000), 4000, "4"), ((2000, 1000, 2000), 6000, "4")):
         actions = await actuator.apply(shed(*watts), NOW)
         assert actions[0].reason.endswith(f"order-{len(watts)}")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gridsignal.agent.actuators import Observed
 from gridsignal.agent.config import Offers
-from gridsignal.agent.offering import Promise, possible_w, proposed
+from gridsignal.agent.offering import Promise, possible_w, proposed, too_dear
 from gridsignal.agent.schedule import Commitment, Manner, net
 from gridsignal_schemas.values import MW
 from tests.builders import a_dispatch_order, a_dispatch_request, utc
@@ -57,6 +57,21 @@ def test_what_does_not_fit_is_not_offered_and_the_reason_is_said(changes: dict[s
     proposal = proposed(a_request(**changes), OFFERS, [], None, NOW)
     assert proposal.watts == 0
     assert proposal.why_not
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "free"),
+    [("DRY_RUN", "LIVE", 8), ("LIVE", "DRY_RUN", 3), ("DRY_RUN", "DRY_RUN", 3), ("TEST_ACTIVATION", "LIVE", 3)],
+)
+def test_a_dry_run_sees_what_is_real_and_what_is_real_sees_no_dry_run(before: str, asked: str, free: int) -> None:
+    promised = [Promise(START, END, 5 * MW, is_dry=before == "DRY_RUN")]
+    proposal = proposed(a_request(run_mode=asked, min_quantity_w=1), OFFERS, promised, 8 * MW, NOW)
+    assert proposal.watts == free * MW
+
+
+@pytest.mark.parametrize(("cap", "takes"), [(None, True), (Decimal(90), True), (Decimal("89.99"), False)])
+def test_above_a_price_cap_nothing_is_offered(cap: Decimal | None, takes: bool) -> None:
+    assert (too_dear(a_request(price_cap_per_mwh=cap), Decimal(90)) == "") is takes
 
 
 @given(st.lists(WATTS, max_size=3), WATTS, st.integers(0, 20 * MW), st.integers(0, 20 * MW))

@@ -19,6 +19,7 @@ from gridsignal.agent.following import Follower
 from gridsignal.agent.kept import Answer, Kept, StateFailed
 from gridsignal.agent.offering import possible_w
 from gridsignal.agent.orders import ALERT
+from gridsignal.agent.words import power
 from gridsignal_schemas.messages import DispatchOrder
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Answers:
         """Raises StateFailed where the answer can't be kept: what binds the site has to be asked again."""
         try:
             if self._config.mode in (Mode.ADVISE, Mode.DRY_RUN):
-                self._say(f"order {order.order_id}: {order.power_w} W by {order.respond_by:%H:%MZ}, not answered")
+                self._say(f"order {order.order_id}: {power(order.power_w)} by {order.respond_by:%H:%MZ}, not answered")
                 return
             await self._decide(grid, order)
         except (gridsignal.Refused, gridsignal.DeadlinePassed) as refused:
@@ -75,7 +76,7 @@ class Answers:
         if not found.binds:
             return ""
         self._follower.hear(found.order, grid.now(), found.accepted_w)
-        return f"order {name}: accepted elsewhere, {found.accepted_w} W"
+        return f"order {name}: accepted elsewhere, {power(found.accepted_w or 0)}"
 
     async def _decide(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
         name = order.order_id
@@ -106,8 +107,8 @@ class Answers:
         if observed is not None:
             watts = possible_w(order, observed, self._follower.schedule(grid.now(), without=name))
         if not watts or (watts < order.power_w and not self._config.orders.partly):
-            await grid.refuse(order, "NOT_POSSIBLE", f"{watts} W are possible", actor=who)
-            self._say(f"order {name}: refused, {watts} W of {order.power_w} W are possible")
+            await grid.refuse(order, "NOT_POSSIBLE", f"{power(watts)} is possible", actor=who)
+            self._say(f"order {name}: refused, {power(watts)} of {power(order.power_w)} is possible")
             self._follower.let_go(name, grid.now())
             return
         await grid.accept(order, None if watts == order.power_w else watts, actor=who)
@@ -123,7 +124,7 @@ class Answers:
     async def _ask(self, grid: gridsignal.Grid, order: DispatchOrder) -> tuple[Answer, str] | tuple[None, None]:
         """What a person said to the order, and who; None where nobody answered in time."""
         last = order.respond_by - timedelta(seconds=self._config.orders.answer_s)
-        said = f"{order.power_w} W {order.direction} from {order.starts_at:%Y-%m-%d %H:%MZ}"
+        said = f"{power(order.power_w)} {order.direction} from {order.starts_at:%Y-%m-%d %H:%MZ}"
         asked = (order.order_id, order.revision)
         self._kept.ask(*asked, said, last)
         self._say(

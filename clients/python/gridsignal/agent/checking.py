@@ -17,6 +17,7 @@ from gridsignal.agent.job_sources import JobSource
 from gridsignal.agent.kept import Kept
 from gridsignal.agent.meters import Meter
 from gridsignal.agent.running import Connect
+from gridsignal.agent.words import counted
 from gridsignal.clock import wall
 from gridsignal.errors import GridsignalError
 from gridsignal_schemas.values import rfc3339
@@ -28,6 +29,8 @@ class Finding(NamedTuple):
     what: str
     works: bool
     said: str
+    is_configured: bool = True
+    """Else the site does without it."""
 
 
 async def findings(
@@ -50,7 +53,7 @@ async def findings(
     if jobs is not None:
         yield await _tried("jobs", lambda: _jobs(jobs, now))
     if meter is None:
-        yield Finding("meter", True, "none is configured: orders are applied, and not verified")
+        yield Finding("meter", True, "none is configured: orders are applied, and not verified", is_configured=False)
     else:
         yield await _tried("meter", lambda: meter.check(now))
 
@@ -67,18 +70,18 @@ async def _state(config: Config) -> str:
     try:
         stood = kept.contact()
         contact = "" if stood is None else f", contact {stood.contact}, the grid answered {rfc3339(stood.heard_at)}"
-        return f"{config.state}, {len(kept.orders())} orders in hand{contact}"
+        return f"{config.state}, {counted(len(kept.orders()), 'order', 'orders')} in hand{contact}"
     finally:
         kept.close()
 
 
 async def _jobs(source: JobSource, now: datetime) -> str:
     jobs, _, faults = await source.read(now)
-    return f"{len(jobs)} to plan{f', left out: {chr(59).join(faults[:3])}' if faults else ''}"
+    return f"{counted(len(jobs), 'job', 'jobs')} to plan{f', left out: {chr(59).join(faults[:3])}' if faults else ''}"
 
 
 async def _orders(grid: gridsignal.Grid) -> str:
-    return f"{len(await grid.orders())} of the site that are not over"
+    return counted(len(await grid.orders()), "order that is not over", "orders that are not over")
 
 
 async def _stream(grid: gridsignal.Grid) -> str:

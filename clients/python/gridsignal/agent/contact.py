@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from gridsignal.agent.kept import Kept, StateFailed
 from gridsignal.agent.orders import Followed, Stage
 from gridsignal.agent.schedule import LOST_CONTACT, Commitment
+from gridsignal.agent.words import power
 from gridsignal.failsafe import Contact, Failsafe, FailsafeDecision, FailsafeProfile, FailsafeState
 from gridsignal_schemas.messages import OnCommsLoss
 from gridsignal_schemas.values import rfc3339
@@ -113,7 +114,7 @@ def described(decision: FailsafeDecision, state: FailsafeState) -> str:
     """For people."""
     holds = ""
     if decision.limit_w is not None and decision.until is not None:
-        holds = f"; at most {decision.limit_w} W are drawn, to {rfc3339(decision.until)} or a permit"
+        holds = f"; at most {power(decision.limit_w)} is drawn, to {rfc3339(decision.until)} or a permit"
     if not decision.is_silent:
         return f"the grid is heard again{holds}"
     return f"the grid is silent since {rfc3339(state.heard_at)}: orders go by their on_comms_loss{holds}"

@@ -31,6 +31,7 @@ from gridsignal.agent.orders import (
     told,
 )
 from gridsignal.agent.schedule import Bound, Commitment, Manner, Schedule, Slot, Stretch, net
+from gridsignal.agent.words import power
 from gridsignal_schemas.messages import DispatchOrder
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 from gridsignal_schemas.values import rfc3339
@@ -259,7 +260,7 @@ def described(followed: Followed) -> str:
     """Where it stands, for people."""
     order = followed.order
     until = "until it is released" if order.ends_at is None else f"to {rfc3339(order.ends_at)}"
-    watts = f"{followed.binds_w} W of {order.power_w} W" if followed.is_live else f"{order.power_w} W"
+    watts = f"{power(followed.binds_w)} of {power(order.power_w)}" if followed.is_live else power(order.power_w)
     return f"{followed.stage}, {watts} from {rfc3339(order.starts_at)} {until}"
 
 

@@ -26,6 +26,7 @@ from gridsignal.agent.planning import Planned, plan
 from gridsignal.agent.possible import Step, possible, raisable_w
 from gridsignal.agent.schedule import Stretch
 from gridsignal.agent.site import Site
+from gridsignal.agent.words import counted
 from gridsignal_schemas.values import rfc3339
 
 Period = tuple[datetime, datetime | None]
@@ -101,7 +102,8 @@ class Planner:
         self.planned, found = planned, planned.plan
         late = f", late: {', '.join(found.late[:5])}" if found.late else ""
         left_out = f"; left out: {'; '.join(faults[:3])}" if faults else ""
-        self._tell(f"plan: {len(jobs)} jobs for {table.hours} h, {found.cost:.0f}, gap {found.gap:.1%}{late}{left_out}")
+        what = f"{counted(len(jobs), 'job', 'jobs')} for {table.hours} h"
+        self._tell(f"plan: {what}, {found.cost:.0f}, gap {found.gap:.1%}{late}{left_out}")
         return True
 
     async def _declare(self, grid: gridsignal.Grid, taken: list[Period], declares: bool) -> None:

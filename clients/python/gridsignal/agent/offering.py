@@ -11,7 +11,9 @@ from typing import NamedTuple
 from gridsignal.agent.actuators import Observed
 from gridsignal.agent.config import Offers
 from gridsignal.agent.schedule import Schedule
-from gridsignal_schemas.messages import Direction, DispatchOrder, DispatchRequest
+from gridsignal.agent.words import power
+from gridsignal_schemas.messages import Direction, DispatchOrder, DispatchRequest, RunMode
+from gridsignal_schemas.values import text_of_decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,10 @@ class Promise:
     starts_at: datetime
     ends_at: datetime | None
     watts: int
+    request_id: str | None = None
+    """The request that it is offered on."""
+    is_dry: bool = False
+    """It moves nothing: what is real has room beside it."""
 
 
 class Proposal(NamedTuple):
@@ -28,6 +34,8 @@ class Proposal(NamedTuple):
 
     watts: int
     why_not: str = ""
+    lacks_room: bool = False
+    """Nothing is in the way but what is promised."""
 
 
 def proposed(
@@ -35,6 +43,7 @@ def proposed(
 ) -> Proposal:
     """The most that may be offered on a request: within what is configured, less what is promised for its time.
 
+    A dry run sees what is real; what is real sees no dry run.
     `room_w` is what the actuator can shed beyond what it sheds; None where it does not tell.
     """
     if request.direction is not Direction.LOAD_DECREASE:
@@ -45,15 +54,29 @@ def proposed(
         return Proposal(0, f"its currency is {request.currency}, and the price is in {offers.currency}")
     if request.ends_at - request.starts_at > timedelta(seconds=offers.longest_s):
         return Proposal(0, "it is too long")
+    is_dry = request.run_mode is RunMode.DRY_RUN
     taken_w = sum(
         each.watts
         for each in promised
-        if each.starts_at < request.ends_at and (each.ends_at is None or request.starts_at < each.ends_at)
+        if (is_dry or not each.is_dry)
+        and each.starts_at < request.ends_at
+        and (each.ends_at is None or request.starts_at < each.ends_at)
     )
     most_w = offers.most_w if room_w is None else min(offers.most_w, room_w)
     watts = min(request.power_w, most_w - taken_w)
     least_w = max(offers.least_w, request.min_quantity_w)
-    return Proposal(watts) if watts >= least_w else Proposal(0, f"{max(0, watts)} W are free, {least_w} W the least")
+    if watts >= least_w:
+        return Proposal(watts)
+    why_not = f"{power(max(0, watts))} is free, {power(least_w)} the least"
+    return Proposal(0, why_not, lacks_room=min(request.power_w, most_w) >= least_w)
+
+
+def too_dear(request: DispatchRequest, price_per_mwh: Decimal) -> str:
+    """Why a request takes no offer at this price; empty: it does."""
+    cap = request.price_cap_per_mwh
+    if cap is None or price_per_mwh <= cap:
+        return ""
+    return f"its price cap is {text_of_decimal(cap)}, and the price {text_of_decimal(price_per_mwh)}"
 
 
 def price_on(ladder: Iterable[tuple[int, float]], watts: int, offers: Offers) -> Decimal:

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from gridsignal.agent.schedule import Commitment
+from gridsignal.agent.words import power
 from gridsignal_schemas.messages import Direction, DispatchOrder, OrderState
 from gridsignal_schemas.rules.lifecycle import ORDER_OVER
 from gridsignal_schemas.values import Power, Shape, Timestamp
@@ -201,7 +202,7 @@ def _less(followed: Followed, available_w: int, code: str) -> Followed:
 def due(followed: Followed) -> Due | None:
     """What the log has to be told of it next."""
     if followed.binds_w < followed.told_w and followed.stage not in (Stage.RESTORING, Stage.OVER):
-        reason = f"{followed.binds_w} W of {followed.told_w} W are possible"
+        reason = f"{power(followed.binds_w)} of {power(followed.told_w)} is possible"
         return Due("UNAVAILABLE", followed.binds_w, followed.reason_code, reason)
     reached: Sequence[Report] = _REACHED.get(followed.stage, ())
     if followed.told_w == 0 or followed.order.state in ORDER_OVER:

@@ -13,6 +13,7 @@ from gridsignal.agent.config import Baseline, MeterTable
 from gridsignal.agent.contact import Say
 from gridsignal.agent.kept import Kept, StateFailed
 from gridsignal.agent.meters import Meter, MeterFailed
+from gridsignal.agent.words import counted, power
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
@@ -30,7 +31,7 @@ async def declared(grid: gridsignal.Grid, baseline: Baseline, say: Say) -> None:
             await grid.declare_baseline(
                 starts_at, power_w, resolution_s=baseline.resolution_s, method="agent: as configured"
             )
-            say(f"baseline: {baseline.power_w} W for {baseline.days} days")
+            say(f"baseline: {power(baseline.power_w)} for {counted(baseline.days, 'day', 'days')}")
         except gridsignal.Refused as refused:
             say(f"baseline: {refused}")
         await grid.clock.sleep_until(starts_at + _RENEW)

@@ -14,32 +14,29 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import gridsignal
 from gridsignal.agent.answering import Answers
-from gridsignal.agent.config import Config, Mode, Offers
+from gridsignal.agent.bidding import Bidding
+from gridsignal.agent.config import Config, Mode
 from gridsignal.agent.contact import Say
 from gridsignal.agent.following import Follower
 from gridsignal.agent.headroom import Headroom, headroom
 from gridsignal.agent.kept import StateFailed
 from gridsignal.agent.metrics import page, served
-from gridsignal.agent.offering import Promise, Proposal, price_on, proposed
+from gridsignal.agent.offering import Promise
 from gridsignal.agent.orders import Due
 from gridsignal.agent.reporting import Readings, declared
 from gridsignal.agent.standing import StandingBy
+from gridsignal.agent.words import counted
 from gridsignal.clock import Clock
-from gridsignal.ids import answer_id
 from gridsignal_schemas.messages import (
     Decision,
     DispatchOrder,
     DispatchRequest,
-    Flexibility,
-    FlexibilityKind,
     OfferDecision,
     OrderState,
-    RequestCancellation,
 )
 from gridsignal_schemas.rules.lifecycle import ORDER_UNANSWERED
 
@@ -47,8 +44,6 @@ if TYPE_CHECKING:
     from gridsignal.agent.foreseeing import Planner
 
 Connect = Callable[[], AbstractAsyncContextManager[gridsignal.Grid]]
-_LOST_OFFERS = (Decision.REJECTED, Decision.NOT_SELECTED, Decision.RELEASED, Decision.EXPIRED, Decision.FAILED_AWARD)
-_NO_OFFER = (gridsignal.DeadlinePassed, gridsignal.Refused, gridsignal.UsageError, gridsignal.OutboxFailed)
 _BINDING = (OrderState.ACCEPTED, OrderState.ACTIVE, OrderState.SUSTAINING)
 _ALONE_S = 10.0
 """How long a start waits for the grid's clock before orders in hand are followed by this machine's."""
@@ -81,8 +76,7 @@ class SiteAgent:
         self._connected = asyncio.Event()
         self._grid: gridsignal.Grid | None = None
         """The grid while it is conversed with."""
-        self._promised: dict[str, Promise] = {}
-        """By request, what is offered."""
+        self._bidding = Bidding(config, answers, planner, self._stands_w, say)
         self._answering: dict[str, asyncio.Task[None]] = {}
         self._refused: set[tuple[str, int, str]] = set()
         """Reports that the grid did not take of this revision of an order."""
@@ -212,20 +206,19 @@ class SiteAgent:
         for name in [] if orders.more else list(self._follower.orders):
             if name not in known:
                 self._follower.let_go(name, grid.now())
-        self._say(f"the grid is reached: {sum(status.binds for status in orders)} orders bind the site")
-        for standing in await grid.offers():
-            if standing.offer.request_id is not None:
-                option = standing.offer.options[0]
-                watts = standing.awarded_w or option.power_w
-                self._promised[standing.offer.request_id] = Promise(option.starts_at, option.ends_at, watts)
+        binding = counted(sum(status.binds for status in orders), "order binds", "orders bind")
+        self._say(f"the grid is reached: {binding} the site")
+        self._bidding.take_up(await grid.offers())
 
     def _hear(self, grid: gridsignal.Grid, tasks: asyncio.TaskGroup, signal: gridsignal.Message) -> None:
         if isinstance(signal, OfferDecision) and signal.decision in (Decision.AWARDED, Decision.FAILED_AWARD):
             tasks.create_task(self._answers.look_again(grid))  # its order was answered, and maybe not by this program
+        if self._bidding.hear(signal):
+            tasks.create_task(self._bidding.look_again(grid))
         try:
             match signal:
                 case DispatchRequest() as request:
-                    tasks.create_task(self._offer(grid, request))
+                    tasks.create_task(self._bidding.offer(grid, request))
                 case DispatchOrder(state=state) as order if state in ORDER_UNANSWERED:
                     self._ask_no_more(order.order_id)  # it was about an earlier revision
                     self._answering[order.order_id] = tasks.create_task(self._answer(grid, order))
@@ -236,12 +229,8 @@ class SiteAgent:
                 case gridsignal.OrderOver(order=order):
                     self._ask_no_more(order.order_id)
                     self._follower.let_go(order.order_id, grid.now())
-                case OfferDecision(decision=decision, request_id=str(request_id)) if decision in _LOST_OFFERS:
-                    self._promised.pop(request_id, None)
                 case OfferDecision(request_id=None) as decided if self._standing is not None:
                     self._standing.hear(decided)
-                case RequestCancellation(request_id=request_id):
-                    self._promised.pop(request_id, None)
                 case _:
                     pass
         except StateFailed as failed:
@@ -251,18 +240,25 @@ class SiteAgent:
         await self._follower.looked.wait()  # before that nobody knows what there is
         await standing.run(grid, self._bound)
 
+    def _stands_w(self, now: datetime) -> int:
+        """What the standing offer has of the site."""
+        return 0 if self._standing is None else self._standing.promised_w(now)
+
     def _bound(self) -> list[Promise]:
-        """What stands in offers on requests, and in orders beside these."""
-        orders = [each for each in self._follower.orders.values() if each.order.request_id not in self._promised]
+        """What stands in offers on requests, and in orders beside these; dry runs move nothing."""
+        offered = list(self._bidding.promised)
+        requests = {each.request_id for each in offered}
         beside = [
-            Promise(each.order.starts_at, each.order.ends_at, each.binds_w or each.order.power_w) for each in orders
+            Promise(each.order.starts_at, each.order.ends_at, each.binds_w or each.order.power_w)
+            for each in self._follower.orders.values()
+            if each.order.request_id not in requests and each.order.moves_power
         ]
-        return [*self._promised.values(), *beside]
+        return [each for each in offered if not each.is_dry] + beside
 
     def _taken(self) -> list[tuple[datetime, datetime | None]]:
         """Periods in which the baseline stays what it was: those of orders, and of what is offered."""
         orders = [(each.order.starts_at, each.order.ends_at) for each in self._follower.orders.values()]
-        return orders + [(each.starts_at, each.ends_at) for each in self._promised.values()]
+        return orders + [(each.starts_at, each.ends_at) for each in self._bidding.promised]
 
     def _ask_no_more(self, order_id: str) -> None:
         if (asked := self._answering.get(order_id)) is not None:
@@ -285,60 +281,7 @@ class SiteAgent:
         self._follower.contact.heard(self.now())
         self._follower.changed.set()
 
-    # --- offers --------------------------------------------------------------------------------------------------
-
-    async def _offer(self, grid: gridsignal.Grid, request: DispatchRequest) -> None:
-        """An offer on a request; the same from every run, for its id follows from the request."""
-        offers = self._config.offers
-        if offers is None or request.request_id in self._promised:
-            return
-        now = grid.now()
-        self._promised = {
-            name: each for name, each in self._promised.items() if each.ends_at is None or now < each.ends_at
-        }
-        found = await self._proposal(grid, request, offers)
-        if found is None:
-            return
-        proposal, price = found
-        if not proposal.watts:
-            self._say(f"request {request.request_id}: no offer, {proposal.why_not}")
-            return
-        what = f"{proposal.watts} W at {price} {offers.currency}/MWh"
-        if self._config.mode in (Mode.ADVISE, Mode.DRY_RUN):
-            self._say(f"request {request.request_id}: would offer {what}")
-            return
-        self._promised[request.request_id] = Promise(request.starts_at, request.ends_at, proposal.watts)
-        name = answer_id(request.request_id, request.revision, {"site": self._config.site})
-        shed = Flexibility(kind=FlexibilityKind.SHED, workload=offers.workload)
-        try:
-            await grid.offer(request, proposal.watts, price, offer_id=name, flexibility=shed)
-            self._say(f"request {request.request_id}: offered {what}")
-        except gridsignal.Conflict:
-            self._say(f"request {request.request_id}: an earlier run has offered")
-        except _NO_OFFER as refused:
-            self._promised.pop(request.request_id, None)
-            self._say(f"request {request.request_id}: no offer: {refused}")
-
-    def _stands_w(self, now: datetime) -> int:
-        """What the standing offer has of the site."""
-        return 0 if self._standing is None else self._standing.promised_w(now)
-
-    async def _proposal(
-        self, grid: gridsignal.Grid, request: DispatchRequest, offers: Offers
-    ) -> tuple[Proposal, Decimal] | None:
-        """What is offered, and at which price: by the plan's ladder, else what the actuator has room for."""
-        if self._planner is not None:
-            ladder = self._planner.ladder(request.starts_at, request.ends_at)
-            top_w = max(0, (int(ladder[-1].power_w) if ladder else 0) - self._stands_w(grid.now()))
-            proposal = proposed(request, offers, self._promised.values(), top_w, grid.now())
-            return proposal, price_on(((each.power_w, each.price_per_mwh) for each in ladder), proposal.watts, offers)
-        observed = await self._answers.observed(grid)
-        if observed is None:
-            return None
-        stands_w = self._stands_w(grid.now())
-        room_w = None if observed.room_w is None else max(0, observed.room_w - stands_w)
-        proposal = proposed(request, offers, self._promised.values(), room_w, grid.now())
-        return proposal, offers.price_per_mwh
+    # --- answers ------------------------------------------------------------------------------------------------------
 
     async def _answer(self, grid: gridsignal.Grid, order: DispatchOrder) -> None:
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gridsignal.__main__ import FAILED, OK, USAGE
 from gridsignal.agent.assembling import actuator_of, agent_of, connection_of, jobs_of, look_of, meter_of, releasing_of
-from gridsignal.agent.checking import findings
+from gridsignal.agent.checking import Finding, findings
 from gridsignal.agent.config import Config, config_of
 from gridsignal.agent.kept import Kept
 from gridsignal.cli import agent_simulate, agent_study
@@ -111,9 +111,14 @@ async def _check(args: argparse.Namespace, config: Config) -> int:
         for each in found:
             print(json.dumps(each._asdict()))
     else:
-        rows = [(each.what, "works" if each.works else "FAILS", each.said) for each in found]
+        rows = [(each.what, _word(each), each.said) for each in found]
         show_rows(config.site, ("what", "", "found"), rows)
     return OK if all(each.works for each in found) else FAILED
+
+
+def _word(found: Finding) -> str:
+    """What the table says of it."""
+    return ("works" if found.works else "FAILS") if found.is_configured else "-"
 
 
 def _answer(args: argparse.Namespace, config: Config) -> int:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from gridsignal.agent.actuators import Action, ActuatorFailed, Observed, modbus
 from gridsignal.agent.schedule import Schedule
+from gridsignal.agent.words import power
 from gridsignal_schemas.values import rfc3339
 
 _LATE_S = 5
@@ -56,11 +57,11 @@ class BatteryActuator:
         await self._write(self._registers.setpoint, struct.pack(">i", wanted_w // self._registers.step_w))
         if slot is None or until is None:
             return (Action("no discharge", "no order asks for it any more"),)
-        return (Action(f"discharge {wanted_w} W until {rfc3339(until)}", slot.reason),)
+        return (Action(f"discharge {power(wanted_w)} until {rfc3339(until)}", slot.reason),)
 
     async def check(self, now: datetime) -> str:
         watts, left_s = await self._read()
-        return f"discharges {watts} W" + (f" for {left_s} s" if watts else "")
+        return f"discharges {power(watts)}" + (f" for {left_s} s" if watts else "")
 
     async def aclose(self) -> None:
         """Nothing is open."""

@@ -20,6 +20,7 @@ from gridsignal.agent.actuators import Action, ActuatorFailed, Observed
 from gridsignal.agent.actuators.programs import ran
 from gridsignal.agent.actuators.telling import Answer, holds, told
 from gridsignal.agent.schedule import Schedule, Slot
+from gridsignal.agent.words import power
 from gridsignal_schemas.rules.shapes import findings
 from gridsignal_schemas.values import rfc3339
 
@@ -67,11 +68,11 @@ class CommandActuator:
         said = told(slot, until, now)
         await ran(filled(self._apply, said), json.dumps(schedule.as_json()).encode(), timeout_s=self._timeout_s)
         self._left = slot, until, await self.observe(now)
-        return (Action(f"{said['shed_w']} W less until {said['until']}", said["reason"]),)
+        return (Action(f"{power(int(said['shed_w']))} less until {said['until']}", said["reason"]),)
 
     async def check(self, now: datetime) -> str:
         observed = await self.observe(now)
-        return f"{self._observe[0]} answers: {observed.shed_w} W held back"
+        return f"{self._observe[0]} answers: {power(observed.shed_w)} held back"
 
     async def aclose(self) -> None:
         """Nothing is open."""

@@ -31,6 +31,7 @@ from pydantic import ValidationError
 from gridsignal.agent.actuators import Action, ActuatorFailed, Observed
 from gridsignal.agent.actuators import dsx_wire as wire
 from gridsignal.agent.schedule import Schedule
+from gridsignal.agent.words import power
 from gridsignal.errors import UsageError
 from gridsignal_schemas.values import rfc3339
 
@@ -261,4 +262,5 @@ def _signed(data: dict[str, Any], key: ECKey) -> str:
 
 
 def _shown(caps: Sequence[wire.Cap]) -> str:
-    return ", ".join(f"{cap.watts} W until {rfc3339(cap.ends_at)}" for cap in caps) or "no cap"
+    said = ((cap, "no cap" if cap.watts is None else power(cap.watts)) for cap in caps)
+    return ", ".join(f"{watts} until {rfc3339(cap.ends_at)}" for cap, watts in said) or "no cap"

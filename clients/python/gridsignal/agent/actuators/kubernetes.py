@@ -40,6 +40,7 @@ from gridsignal.agent.kubernetes import (
 )
 from gridsignal.agent.kubernetes_quota import LOWERED, lowered, summed
 from gridsignal.agent.schedule import Schedule
+from gridsignal.agent.words import counted, power
 from gridsignal_schemas.values import rfc3339
 
 TRIES = 5
@@ -144,7 +145,8 @@ class KubernetesActuator:
                 )
         kueue = f"Kueue {seen.kueue.rpartition('/')[2]}" if seen.kueue else "no Kueue"
         wrong = f"; not touched: {'; '.join(seen.faults[:3])}" if seen.faults else ""
-        return f"{len(seen.jobs)} labelled jobs, {room_w(seen.jobs, now)} W could be paused, {kueue}{wrong}"
+        found = counted(len(seen.jobs), "labelled job", "labelled jobs")
+        return f"{found}, {power(room_w(seen.jobs, now))} could be paused, {kueue}{wrong}"
 
     async def aclose(self) -> None:
         await self._api.aclose()

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gridsignal.agent.actuators import Action, ActuatorFailed, Observed
 from gridsignal.agent.actuators.files import replaced
 from gridsignal.agent.schedule import Schedule
+from gridsignal.agent.words import counted, power
 from gridsignal_schemas.rules.shapes import findings
 from gridsignal_schemas.values import Power, Timestamp, rfc3339
 
@@ -106,7 +107,8 @@ class SimulatedActuator:
         reason = slot.reason if slot is not None else "no order asks for it any more"
         new = {name: hold for name, hold in wanted.items() if held.get(name) != hold}
         actions = [
-            Action(f"{name} to {hold.power_w} W until {rfc3339(hold.until)}", hold.reason) for name, hold in new.items()
+            Action(f"{name} to {power(hold.power_w)} until {rfc3339(hold.until)}", hold.reason)
+            for name, hold in new.items()
         ]
         actions += [Action(f"{name} as usual", reason) for name in held if name not in wanted]
         cluster.holds = wanted
@@ -115,7 +117,7 @@ class SimulatedActuator:
 
     async def check(self, now: datetime) -> str:
         cluster = self.read()
-        return f"{len(cluster.jobs)} jobs draw {cluster.power_w(now)} W"
+        return f"{counted(len(cluster.jobs), 'job draws', 'jobs draw')} {power(cluster.power_w(now))}"
 
     async def aclose(self) -> None:
         """Nothing is open."""

@@ -24,6 +24,7 @@ from gridsignal.agent.actuators.files import replaced
 from gridsignal.agent.actuators.programs import ran
 from gridsignal.agent.schedule import Schedule
 from gridsignal.agent.slurm import Mark, SlurmJob, Way, chosen, jobs_of, mark_of, paused_w, room_w
+from gridsignal.agent.words import counted, power
 from gridsignal_schemas.values import rfc3339
 
 MOST_AT_ONCE = 500
@@ -93,7 +94,9 @@ class SlurmActuator:
             await self._note([(jobs[0], jobs[0].with_mark(jobs[0].mark), 0)])
             self._done(())
         wrong = f"; not touched: {'; '.join(faults[:3])}" if faults else ""
-        return f"{len(jobs)} labelled jobs, {room_w(jobs, now)} W could be paused{wrong}"
+        return (
+            f"{counted(len(jobs), 'labelled job', 'labelled jobs')}, {power(room_w(jobs, now))} could be paused{wrong}"
+        )
 
     async def aclose(self) -> None:
         """Nothing is open."""

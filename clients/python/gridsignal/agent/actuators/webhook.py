@@ -23,6 +23,7 @@ from gridsignal.agent.actuators import Action, ActuatorFailed, Observed
 from gridsignal.agent.actuators.telling import Answer, holds, told
 from gridsignal.agent.schedule import Schedule, Slot
 from gridsignal.agent.web import WebFailed, exchange
+from gridsignal.agent.words import power
 from gridsignal_schemas.rules.shapes import findings
 
 SIGNATURE = "Gridsignal-Signature"
@@ -53,11 +54,11 @@ class WebhookActuator:
             return ()
         said = told(slot, until, now)
         self._left = slot, until, await self._call("apply", said, schedule, now)
-        return (Action(f"{said['shed_w']} W less until {said['until']}", said["reason"]),)
+        return (Action(f"{power(int(said['shed_w']))} less until {said['until']}", said["reason"]),)
 
     async def check(self, now: datetime) -> str:
         observed = await self.observe(now)
-        return f"{self._url} answers: {observed.shed_w} W held back"
+        return f"{self._url} answers: {power(observed.shed_w)} held back"
 
     async def aclose(self) -> None:
         """Nothing is open."""

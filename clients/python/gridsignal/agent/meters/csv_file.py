@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from gridsignal.agent.meters import MeterFailed
+from gridsignal.agent.words import power
 
 _MOST_BYTES = 4 * 1024 * 1024
 
@@ -33,7 +34,7 @@ class CsvMeter:
         if not points:
             raise MeterFailed(f"{self._file}: expected readings, got none")
         at, watts = points[-1]
-        return f"{watts:.0f} W, {(now - at).total_seconds():.0f} s ago"
+        return f"{power(watts)}, {(now - at).total_seconds():.0f} s ago"
 
     def _points(self) -> Iterator[tuple[datetime, float]]:
         head, lines, first = self._text()

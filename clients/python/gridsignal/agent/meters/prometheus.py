@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from gridsignal.agent.meters import MeterFailed
 from gridsignal.agent.meters.csv_file import mean_of
 from gridsignal.agent.web import WebFailed, exchange
+from gridsignal.agent.words import power
 from gridsignal_schemas.values import rfc3339
 
 _MOST_POINTS = 10_000
@@ -42,7 +43,7 @@ class PrometheusMeter:
         points = await self._points(now - timedelta(seconds=self._step_s), now, self._step_s)
         if not points:
             raise MeterFailed(f"{self._url}: expected a series, got none: {self._query:.200}")
-        return f"{points[-1][1]:.0f} W"
+        return f"{power(points[-1][1])}"
 
     async def _points(self, start: datetime, end: datetime, step_s: int) -> list[tuple[datetime, float]]:
         said = {"query": self._query, "start": rfc3339(start), "end": rfc3339(end), "step": str(step_s)}
