@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fastapi import APIRouter, Request
 
 from gridsignal_schemas.values import Shape
-from gridsignal_services.access import OPERATIONS_READ
+from gridsignal_services.access import OPERATIONS_READ, Principal
 from gridsignal_services.bus.condition import Condition
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.headway import Headway, Phase
@@ -114,6 +114,11 @@ def _worst(phases: Iterable[Phase]) -> Phase:
     return min(phases, key=_WORST.index, default=Phase.LIVE)
 
 
+def runs_it(who: Principal) -> bool:
+    """Whether they run the grid's services: an operator whose token says so."""
+    return who.role == "operator" and OPERATIONS_READ in who.scopes
+
+
 def routes(door: Door, overseen: Overseen) -> APIRouter:
     """The router of /v1/operations."""
     router = APIRouter(prefix="/v1", tags=["operations"])
@@ -123,8 +128,7 @@ def routes(door: Door, overseen: Overseen) -> APIRouter:
         """The doors of the process that answers, the log, how far behind each reader is, connections and how they were
         resumed: for an operator's token with `operations:read`. Doors in processes of their own have operations ports
         of their own."""
-        who = door.principal(request, OPERATIONS_READ)
-        if who.role != "operator":
+        if not runs_it(door.principal(request, OPERATIONS_READ)):
             raise problems.operators_only()
         door.only(request)
         await door.catch_up(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -12,13 +13,14 @@ from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest
 from gridsignal_schemas.records import row_of
 from gridsignal_schemas.rules.faults import fault
 from gridsignal_schemas.values import EXACT_MAX
-from gridsignal_services.access import OPERATIONS_READ, Principal
+from gridsignal_services.access import Principal
 from gridsignal_services.bus import LogRecord
 from gridsignal_services.bus.codec import Poison
 from gridsignal_services.bus.publish import principal_of
 from gridsignal_services.clock import append_us
 from gridsignal_services.dispatch.door import Door
 from gridsignal_services.dispatch.listing import must_be_theirs
+from gridsignal_services.dispatch.operations import runs_it
 from gridsignal_services.dispatch.places import Kind, at, found, must_name_one, sought
 from gridsignal_services.dispatch.shown_heads import Changed
 from gridsignal_services.ledger.about import operator_of
@@ -58,9 +60,9 @@ def _heads(router: APIRouter, door: Door) -> None:
         await door.catch_up(request)
         async with door.turn(who) as work:
             shown = await _newest(door, who, partition_of(zone, _PARTITIONS), limit, work)
-            shown = [head for head in shown if since is None or head.size >= since]
-            if since is not None and not shown:
-                raise _too_new(since)
+            if since is not None:
+                await _must_be_of_a_head(door, partition_of(zone, _PARTITIONS), since, shown[:1], work)
+                shown = [head for head in shown if head.size >= since]
             return Heads(heads=await door.heads.chain(shown, since, work))
 
 
@@ -109,7 +111,7 @@ async def _at(door: Door, who: Principal, partition: int, offset: int, since: in
 async def _newest(door: Door, who: Principal, partition: int, limit: int, work: Work) -> list[TreeHead]:
     """The newest that they may see: old enough, but for whoever runs the grid."""
     until_us, late_s = None, door.heads.late_s
-    if OPERATIONS_READ not in who.scopes and late_s:
+    if late_s and not runs_it(who):
         until_us = max(0, append_us(door.replica.grid, door.clock.now()) - late_s * 1_000_000)
     return await door.heads.newest(partition, until_us, limit, work)
 
@@ -117,8 +119,8 @@ async def _newest(door: Door, who: Principal, partition: int, limit: int, work: 
 async def _answer(
     door: Door, logged: LogRecord, record: Record, head: TreeHead, since: int | None, work: Work
 ) -> Proof:
-    if since is not None and since > head.size:
-        raise _too_new(since)
+    if since is not None:
+        await _must_be_of_a_head(door, logged.partition, since, [head], work)
     try:
         evidence = await door.heads.proof(logged, head, since, work)
     except Changed:
@@ -132,13 +134,20 @@ async def _head_over(door: Door, who: Principal, partition: int, offset: int, wo
     for head in await _newest(door, who, partition, 1, work):
         if offset < head.size:
             return head
-    late = "" if OPERATIONS_READ in who.scopes else f": heads are shown {door.heads.late_s} s after they are signed"
+    late = "" if runs_it(who) else f": heads are shown {door.heads.late_s} s after they are signed"
     raise problems.nothing_yet(f"No signed head that you may see covers this record yet{late}.")
 
 
-def _too_new(since: int) -> problems.Problem:
-    message = f"expected the size of a head that you may see, got {since}, which is larger than the newest"
-    return problems.invalid([fault("NOT_COVERED", "?since", message)])
+async def _must_be_of_a_head(door: Door, partition: int, since: int, newest: Sequence[TreeHead], work: Work) -> None:
+    """Raises Problem 422 unless it is the size of a signed head, and of none that is newer than they may see."""
+    if all(head.size < since for head in newest):
+        why = "which is larger than the newest"
+    elif await door.heads.has(partition, since, work):
+        return
+    else:
+        why = "which is no signed head's"
+    message = f"expected the size of a head that you may see, got {since}, {why}"
+    raise problems.invalid([fault("NOT_COVERED", "?since", message)])
 
 
 def _seen(door: Door, who: Principal, logged: LogRecord) -> Record | None:

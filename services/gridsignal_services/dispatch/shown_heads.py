@@ -60,6 +60,15 @@ class ShownHeads:
                 end = start
             return found[:limit]
 
+    async def has(self, partition: int, size: int, work: Work) -> bool:
+        """Whether a head of this size was signed: it is logged soon after what it covers. A way to any other size would
+        show the hashes of single records. Raises LogUnavailable, PositionGone."""
+        async with self._turns:
+            end = min(size + _BLOCK, (await self.log.end_positions("dispatch"))[partition])
+            some = await self._logged(partition, size, end) if size < end else []
+            heads = await work.each_away(self._holding(partition, some))
+            return any(head.size == size for head in heads)
+
     async def chain(self, heads: Sequence[TreeHead], since: int | None, work: Work) -> list[Evidence]:
         """Each head with the way to the one after it, the last with the way to that size."""
         sizes = [*(head.size for head in heads[1:]), since][: len(heads)]

@@ -123,6 +123,16 @@ async def another_request(day: Day) -> None:
     assert answer.status_code == 201, answer.text
 
 
+async def leads_to_no_single_record(day: Day, token: str, order_id: str, signed: list[int]) -> None:
+    """Between two heads there are sizes, and the way to one of these would show the hash of the record there."""
+    sizes = set(range(signed[-1] + 1, signed[0])) - set(signed)
+    assert sizes
+    for size in sizes:
+        for path, named in (("/v1/heads", {"zone": "DE-LU"}), ("/v1/proofs", {"kind": "order", "id": order_id})):
+            code, refused = await asked(day, token, path, **named, since=size)
+            assert (code, refused["errors"][0]["code"]) == (422, "NOT_COVERED"), (path, size)
+
+
 async def test_heads_extend_each_other_and_one_that_somebody_kept_also_for_programs(day: Day) -> None:
     order = await day.order()
     runs_it = day.stack.token("operator", "tso-north", OPERATIONS_READ)
@@ -141,6 +151,7 @@ async def test_heads_extend_each_other_and_one_that_somebody_kept_also_for_progr
     assert faults_between(oldest, newest) == []
     code, refused = await asked(day, runs_it, "/v1/heads", zone="DE-LU", since=10**9)
     assert (code, refused["errors"][0]["code"]) == (422, "NOT_COVERED")
+    await leads_to_no_single_record(day, runs_it, order.order_id, [each.head.size for each in heads])
     for named in ({}, {"kind": "order"}, {"kind": "order", "id": "x", "offset": 3}, {"zone": "DE-LU"}):
         code, refused = await asked(day, runs_it, "/v1/proofs", **named)
         assert (code, refused["errors"][0]["code"]) == (422, "ONE_RECORD"), named
