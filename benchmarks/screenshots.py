@@ -80,11 +80,7 @@ async def _views(world: World, chromium: Browser) -> list[_View]:
     stranger = await chromium.page(f"{world.stack.api_url}/console")
     await operator.js("location.hash = '#/operations'")
     await operator.fill("id", order.order_id)
-    await operator.until("[...document.querySelectorAll('button')].some((each) => each.innerText === 'Show')")
-    await operator.until(
-        "document.querySelector('pre') || void [...document.querySelectorAll('button')]"
-        ".find((each) => each.innerText === 'Show' && !each.disabled)?.click()"
-    )
+    await operator.press_until("Show", "document.querySelector('pre')")  # once a head covers it
     seen = "/".join(["#/alert", alert.provider, alert.zone, alert.alert_id])
     return [
         _View("operations", operator, "#/operations", "Its way to the root"),

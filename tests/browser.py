@@ -66,6 +66,12 @@ def from_npm(name: str) -> Path:
     return found
 
 
+def _button(label: str) -> str:
+    """The link or button of this name that can be clicked."""
+    named = f"(each.ariaLabel || each.innerText).trim() === {json.dumps(label)}"
+    return f"[...document.querySelectorAll('button, a')].find((each) => {named} && !each.disabled)"
+
+
 class GoneElsewhere(Exception):
     """The page went to another address while it was asked something."""
 
@@ -174,11 +180,17 @@ class Page:
 
     async def press(self, label: str) -> None:
         """Clicks the link or button of this name, once it is there."""
-        named = f"(each.ariaLabel || each.innerText).trim() === {json.dumps(label)}"
-        found = f"[...document.querySelectorAll('button, a')].find((each) => {named} && !each.disabled)"
-        await self.until(found)
+        await self.until(_button(label))
         with suppress(GoneElsewhere):
-            await self.js(f"{found}.click()")
+            await self.js(f"{_button(label)}.click()")
+
+    async def press_until(self, label: str, condition: str) -> None:
+        """Clicks the button of this name, once for each answer it waits for, until it holds."""
+        async with asyncio.timeout(SOON_S):
+            while True:
+                await self.until(f"({condition}) || {_button(label)}")
+                if await self.js(f"Boolean({condition}) || void {_button(label)}?.click()"):
+                    return
 
     async def fill(self, field: str, value: str) -> None:
         """Puts a value into the field of this id, as if typed."""

@@ -13,11 +13,12 @@ from gridsignal_services.clock import WallClock
 from gridsignal_services.embedded import Stack
 from gridsignal_services.registry import example_registry
 from gridsignal_services.settings import ServerSettings
+from tests.patience import UNHURRIED
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> ServerSettings:
-    return ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
+    return ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0, limits=UNHURRIED)
 
 
 @pytest.fixture

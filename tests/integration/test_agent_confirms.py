@@ -18,6 +18,7 @@ from gridsignal.agent.confirming import WrongReply, reply_of
 from gridsignal.agent.kept import Kept
 from gridsignal_schemas.values import MW
 from tests.integration.agent_site import CONFIG, stood
+from tests.patience import SOON_S
 
 SECRET = b"between us"
 Says = Callable[[dict[str, Any]], dict[str, Any] | None]
@@ -55,7 +56,8 @@ def people(says: Says, answers_with: bytes = SECRET) -> Iterator[str]:
 
 def asking(home: Path, url: str) -> str:
     (home / "secret").write_bytes(SECRET)
-    return CONFIG + f'[confirm]\nurl = "{url}"\nsecret_file = "{home}/secret"\nevery_s = 1\n'
+    told = f'[confirm]\nurl = "{url}"\nsecret_file = "{home}/secret"\nevery_s = 1\n'
+    return CONFIG + told + f"timeout_s = {SOON_S}\n"  # the next try waits for the clock of the test
 
 
 def eve(answer: str) -> Says:

@@ -54,6 +54,14 @@ async def connected(server: HttpServer) -> AsyncIterator[tuple[asyncio.StreamRea
             await writer.wait_closed()
 
 
+async def hung_up(reader: asyncio.StreamReader) -> bool:
+    """Whether nothing comes but the end; what was sent to who had hung up already is answered by a reset."""
+    try:
+        return await reader.read() == b""
+    except ConnectionResetError:
+        return True
+
+
 HASTY = pytest.mark.parametrize("server", [0.2], ids=["hasty"], indirect=True)
 
 
@@ -62,16 +70,16 @@ HASTY = pytest.mark.parametrize("server", [0.2], ids=["hasty"], indirect=True)
 async def test_who_does_not_say_what_they_want_is_hung_up_on(server: HttpServer, sent: bytes) -> None:
     async with connected(server) as (reader, writer):
         writer.write(sent)
-        assert await reader.read() == b""
+        assert await hung_up(reader)
 
 
-@HASTY
+@pytest.mark.parametrize("server", [2.0], ids=["with room for the first"], indirect=True)
 async def test_a_second_request_that_drips_is_hung_up_on(server: HttpServer) -> None:
     async with connected(server) as (reader, writer):
         writer.write(GET)
         assert (await reader.readuntil(b"not ready\n")).startswith(b"HTTP/1.1 503 ")
         writer.write(b"GET /")
-        assert await reader.read() == b""
+        assert await hung_up(reader)
 
 
 async def test_a_connection_is_kept_between_prompt_requests(server: HttpServer) -> None:

@@ -26,7 +26,7 @@ from gridsignal_services.settings import ServerSettings
 from tests.builders import MARKET_DAY, utc
 from tests.journey.hand_stamped import HandStamped
 from tests.owning import next_records
-from tests.patience import LONG_S, SOON_S
+from tests.patience import LONG_S, SOON_S, UNHURRIED
 
 R = TypeVar("R", bound=Record)
 NOON = utc("12:00")
@@ -34,7 +34,7 @@ TEN_MW = 10_000_000
 PATIENT = {
     f"GRIDSIGNAL_GATEWAY_{name}": f"{LONG_S:.0f}"
     for name in ("HELLO_TIMEOUT_S", "DEAD_AFTER_S", "CLOSE_TIMEOUT_S", "ANSWER_TIMEOUT_S", "STALL_S")
-}
+} | UNHURRIED
 """A story is not about who is slow on a busy machine."""
 
 

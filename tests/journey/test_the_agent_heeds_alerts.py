@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -90,9 +91,14 @@ async def push(world: World, alert: dict[str, Any]) -> None:
 
 
 async def answered(world: World, state: str) -> None:
-    """Returns once the operator sees it of the site."""
-    async with world.desk() as desk:
-        while True:
-            sites = (await desk.get("/v1/alerts/fault-7")).json()["sites"]
-            if next(each for each in sites if each["site"] == "fra-1")[state]["at"]:
-                return
+    """Returns once the operator sees it of the site: each look waits for a round trip."""
+    async with world.desk() as desk, asyncio.timeout(SOON_S):
+        while not _shows(await desk.get("/v1/alerts/fault-7"), state):
+            pass
+
+
+def _shows(answer: httpx2.Response, state: str) -> bool:
+    """The door may not have read the alert yet, or ask for a pause."""
+    assert answer.status_code in (200, 404, 429), answer.text
+    sites = answer.json()["sites"] if answer.status_code == 200 else []
+    return any(each["site"] == "fra-1" and each[state]["at"] for each in sites)

@@ -22,9 +22,7 @@ async def test_doors_readers_and_connections_are_seen_and_a_record_is_shown_with
         await page.says("Doors and log", "✓ ready", "Behind the log", "✓ live", "Open connections")
         await page.fill("kind", "request")
         await page.fill("id", request_id)
-        # a head covers it a second later: asked again until one does
-        show = "[...document.querySelectorAll('button')].find((each) => each.innerText === 'Show' && !each.disabled)"
-        await page.until(f"document.querySelector('pre') || void {show}?.click()")
+        await page.press_until("Show", "document.querySelector('pre')")  # a head covers it a second later
         await page.says("DispatchRequest", "operator:tso-north", request_id, "Its way to the root")
         shown = str(await page.js("[...document.querySelectorAll('pre')].at(-1).innerText.trim()"))
         assert request_id.encode().hex() in shown, "as it lies on the log"
@@ -45,7 +43,7 @@ async def test_a_long_table_is_drawn_where_it_is_seen_scrolls_to_its_end_and_pri
         page = await chromium.page(world.stack.console_link("operator", "tso-north"))
         await page.says("● live")
         await page.until(f"document.querySelector('table').ariaRowCount == {ROWS + 1}")
-        assert await page.js(_DRAWN) < ROWS
+        await page.until(f"{_DRAWN} < {ROWS}")
         await page.js("document.querySelector('.scrolls').scrollTop = 1e6")
         await page.until(f"{_NUMBERS}.at(-1) === {ROWS + 1} && {_NUMBERS}[0] > 2")
         await page.js("document.querySelector('.scrolls').scrollTop = 0")

@@ -23,7 +23,7 @@ from gridsignal_services.clock import micros
 from gridsignal_services.embedded import Stack
 from gridsignal_services.registry import example_registry
 from gridsignal_services.settings import ServerSettings
-from tests.patience import SOON_S
+from tests.patience import SOON_S, UNHURRIED
 
 Caller = Callable[[Role, str], httpx2.AsyncClient]
 
@@ -166,16 +166,17 @@ class Day:
     async def until(self, path: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """What a path shows once it shows what is wanted: each look waits for a round trip."""
         async with asyncio.timeout(SOON_S):
-            while not wanted(seen := (await self.operator.get(path)).json()):
+            while (answer := await self.operator.get(path)).status_code == 429 or not wanted(answer.json()):
                 pass
-        return dict(seen)
+        return dict(answer.json())
 
 
 @pytest.fixture
 async def day(tmp_path: Path) -> AsyncIterator[Day]:
     clock = MovedClock()
     log = await SqliteLog.open(tmp_path, append_time_us=lambda: micros(clock.now()))
-    settings = ServerSettings(directory=tmp_path, gateway_port=0, dispatch_port=0, ingest_port=0)
+    ports = {"gateway_port": 0, "dispatch_port": 0, "ingest_port": 0}
+    settings = ServerSettings(directory=tmp_path, limits=UNHURRIED, **ports)
     starting = embedded.running(log, tmp_path, registry=example_registry(), clock=clock, settings=settings)
     try:
         async with starting as stack:

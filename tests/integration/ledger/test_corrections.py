@@ -6,40 +6,28 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from gridsignal.testing import ManualClock
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import Settlement, SettlementStatus
 from gridsignal_schemas.rules.lifecycle import SettlementState
 from gridsignal_schemas.values import MW
-from gridsignal_services.bus import Log
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.kafka import KafkaLog
 from gridsignal_services.bus.kafka_topics import Brokers, administration, apply
-from gridsignal_services.bus.publish import publish
-from gridsignal_services.clock import WallClock
 from gridsignal_services.settlement.pinned import pinned
 from gridsignal_services.settlement.rules import STANDARD, SettlementRule
-from tests.builders import (
-    OPERATOR,
-    PARTICIPANT,
-    a_baseline_declaration,
-    a_dispatch_request,
-    a_flex_offer,
-    a_meter_reading,
-    a_site_registration,
-    an_option,
-    an_order_response,
-    utc,
-)
+from tests.builders import PARTICIPANT, a_baseline_declaration, utc
 from tests.integration.audit.test_audit_commands import done
 from tests.integration.ledger.owner_stage import Stage, acting, running
-from tests.integration.ledger.test_settling import END, HOUR, an_order_that_is_over, announced, say, settlements
+from tests.integration.ledger.test_settling import END, HOUR, an_order_that_is_over, say, settlements
+from tests.journey.hand_stamped import HandStamped
+from tests.patience import SOON_S
 
 DAY = timedelta(days=1)
 RULE = pinned(
@@ -114,7 +102,7 @@ async def test_after_the_rule_s_window_a_reading_corrects_nothing(tmp_path: Path
         stage.clock.move_to(END + 1099 * DAY)
         await something_else(stage)
         await say(stage, 1, seq=500, import_w=34 * MW)
-        await asyncio.wait_for(at_rest(stage), 10)
+        await asyncio.wait_for(at_rest(stage), SOON_S)
         assert len(await settlements(stage, 2)) == 2
 
 
@@ -143,7 +131,7 @@ async def test_a_late_reading_is_found_after_a_restart_by_whoever_owns_next(
     async with running(tmp_path, later + DAY, checkpoints_every=checkpoints_every) as stage:
         await say(stage, 0, seq=901)
         fourth = await newest(stage, 4)
-        await asyncio.wait_for(at_rest(stage), 10)
+        await asyncio.wait_for(at_rest(stage), SOON_S)
         versions = [record.version for record in said(stage)]
 
     assert (third.status, third.total) == (C, Decimal(540 - 132))
@@ -162,82 +150,48 @@ def said(stage: Stage) -> list[Settlement]:
     return [record for record, outcome in stage.seen if isinstance(record, Settlement) and outcome.accepted]
 
 
-# --- on brokers, where time is the log's own ------------------------------------------------------------------------
+# --- on brokers -----------------------------------------------------------------------------------------------------
 
 AT_ONCE = pinned(
-    SettlementRule(name="now", version=1, provisional_after_s=0, missing_after_s=0, final_after_s=0, dispute_window_s=0)
+    SettlementRule(name="now", version=1, provisional_after_s=1, missing_after_s=0, final_after_s=1, dispute_window_s=0)
 )
-SECOND = timedelta(seconds=1)
 
 
 @asynccontextmanager
-async def on_kafka(log: Log, directory: Path) -> AsyncIterator[Stage]:
-    async with acting(log, Codec.from_lock(), WallClock(), directory, kept=timedelta(0)) as stage:
+async def on_kafka(log: HandStamped, clock: ManualClock, directory: Path) -> AsyncIterator[Stage]:
+    async with acting(log, Codec.from_lock(), clock, directory, kept=timedelta(0)) as stage:
         yield stage
 
 
 async def test_on_kafka_an_order_that_left_is_corrected_and_again_after_a_restart(
     kafka: Brokers, tmp_path: Path
 ) -> None:
-    prefix = f"test-{uuid.uuid4().hex[:12]}."
+    prefix, clock = f"test-{uuid.uuid4().hex[:12]}.", ManualClock(utc("16:00"))
     async with administration(kafka) as admin:
         await apply(admin, prefix, replication=1)
-        log = await KafkaLog.open(kafka, prefix=prefix)
+        brokers = await KafkaLog.open(kafka, prefix=prefix)
+        log = HandStamped(brokers, clock)
         try:
-            async with on_kafka(log, tmp_path / "one") as stage:
-                starts_at, ends_at = await an_order_of_seconds(stage)
+            async with on_kafka(log, clock, tmp_path / "one") as stage:
+                await an_order_that_is_over(stage, settlement=AT_ONCE)
+                clock.move_to(END + timedelta(seconds=1))
                 await newest(stage, 1)
-                await draws(stage, starts_at, ends_at, 1, 28 * MW)
+                await say(stage, 0, seq=1)
                 await newest(stage, 2)
                 await stage.until(lambda: states(stage) in ([], [SettlementState.SETTLED]))
-                await declares(stage, starts_at, 39)
+                clock.move_to(END + HOUR)
+                await something_else(stage)
                 assert not stage.replica.ledger_of("DE-LU").orders
-                await draws(stage, starts_at, ends_at, 2, 40 * MW)
+                await say(stage, 0, seq=2, import_w=40 * MW)
                 third = await newest(stage, 3)
-            async with on_kafka(log, tmp_path / "two") as stage:
+            async with on_kafka(log, clock, tmp_path / "two") as stage:
                 await newest(stage, 3)
-                await declares(stage, starts_at, 38)
-                await draws(stage, starts_at, ends_at, 3, 28 * MW)
+                await something_else(stage)
+                await say(stage, 0, seq=3)
                 fourth = await newest(stage, 4)
         finally:
-            await log.aclose()
+            await brokers.aclose()
             await admin.delete_topics([prefix + topic.name for topic in TOPICS.values()])
 
     assert (third.status, third.supersedes, fourth.status, fourth.supersedes) == (C, 2, C, 3)
     assert third.total < 0 < fourth.total
-
-
-async def an_order_of_seconds(stage: Stage) -> tuple[datetime, datetime]:
-    now = WallClock().now().replace(microsecond=0)
-    times: dict[str, Any] = {"gate_closure_at": now + 6 * SECOND, "decision_deadline": now + 7 * SECOND}
-    times |= {"respond_within_s": 5, "full_activation_s": 1}
-    period = {"starts_at": now + 13 * SECOND, "ends_at": now + 14 * SECOND}
-    await stage.submit(a_site_registration(), "service:dispatch")
-    await declares(stage, now, 40)
-    request = a_dispatch_request(settlement=AT_ONCE, **times, **period)
-    await stage.submit(request, f"operator:{OPERATOR}")
-    quick: dict[str, Any] = {
-        "notice_s": 0,
-        "full_activation_s": 1,
-        "max_duration_s": 3600,
-        "min_duration_s": 1,
-        "ramp_down_w_per_min": 10**9,
-    }
-    option = an_option(power_w=12 * MW, min_power_w=0, **quick, **period)
-    await stage.submit(a_flex_offer(options=[option], expires_at=now + 30 * SECOND), f"participant:{PARTICIPANT}")
-    await stage.until(lambda: bool(announced(stage)))
-    order = announced(stage)[0].order
-    response = an_order_response(order_id=order.order_id, request_id=order.request_id, revision=order.revision)
-    await stage.submit(response, f"participant:{PARTICIPANT}")
-    await stage.until(lambda: bool(stage.replica.ledger_of("DE-LU").book.settlements))
-    return period["starts_at"], period["ends_at"]
-
-
-async def declares(stage: Stage, at: datetime, megawatts: int) -> None:
-    declared = a_baseline_declaration(starts_at=at - HOUR, power_w=[megawatts * MW] * 96)
-    await stage.submit(declared, f"participant:{PARTICIPANT}")
-
-
-async def draws(stage: Stage, starts_at: datetime, ends_at: datetime, seq: int, import_w: int) -> None:
-    reading = a_meter_reading(starts_at=starts_at, ends_at=ends_at, import_w=import_w, seq=seq)
-    await publish(stage.log, stage.codec, reading, principal=f"participant:{PARTICIPANT}", source="/tests")
