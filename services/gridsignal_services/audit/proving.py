@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gridsignal_schemas.catalog import TOPICS
@@ -15,8 +15,11 @@ from gridsignal_services.audit.subtrees import FOLDER, LOCK, Subtrees
 from gridsignal_services.bus import LogConfigurationError, LogRecord, flock
 from gridsignal_services.bus.codec import Codec, Poison, schema_id_of
 from gridsignal_services.bus.reading import LogReading
+from gridsignal_services.ledger.entry import Outcome, entry_of
+from gridsignal_services.ledger.reduce import Ledger
 from gridsignal_services.ledger.tree import leaf_of
 from gridsignal_services.merkle import consistency_path, inclusion_path
+from gridsignal_services.settings import ServerSettings
 from gridsignal_services.tree_heads import is_signed
 
 _DISPATCH = TOPICS["dispatch"]
@@ -49,10 +52,27 @@ class Found:
 
     logged: LogRecord
     record: Record
+    outcome: Outcome | None = None
+    """What the ledger made of it; None where that is not known, as the log's beginning is not kept."""
+
+    @property
+    def note(self) -> str:
+        """Why it says nothing of what holds; empty where it counts."""
+        if self.outcome is None:
+            return "whether it counts is not known: the log's beginning is not kept"
+        codes = ", ".join(dict.fromkeys(fault.code for fault in self.outcome.faults))
+        if self.outcome.duplicate:
+            return "it repeats an earlier one, which counts: this one was ignored"
+        if self.outcome.accepted:
+            return f"it was rejected ({codes}): this shows that it was said, not that it holds" if codes else ""
+        return f"it was ignored ({codes}): this shows that it was said, not that it holds"
 
 
 def find(log: LogReading, codec: Codec, kind: str, name: str, participant: str | None, revision: int | None) -> Found:
-    """The newest record of this kind and id. Raises NotThere, and NotProven where several participants have one."""
+    """The newest record of this kind and id that the ledger took, or if it took none the newest.
+
+    Raises NotThere, and NotProven where several participants have one.
+    """
     record_name, *fields = KINDS[kind]
     found = [
         each
@@ -69,7 +89,31 @@ def find(log: LogReading, codec: Codec, kind: str, name: str, participant: str |
     whose = {getattr(each.record, "participant", "") for each in found}
     if len(whose) > 1:
         raise NotProven(f"there are {kind}s {name} of several participants, say whose: {', '.join(sorted(whose))}")
-    return found[-1]
+    judged = _judged(log, codec, found)
+    return next((each for each in reversed(judged) if each.outcome is not None and each.outcome.accepted), judged[-1])
+
+
+def judged(log: LogReading, codec: Codec, found: Found) -> Found:
+    """The same, with what the ledger made of it."""
+    return _judged(log, codec, [found])[0]
+
+
+def _judged(log: LogReading, codec: Codec, found: Sequence[Found]) -> list[Found]:
+    """All of one partition: its records are reduced up to the last of them."""
+    partition, last = found[-1].logged.partition, max(each.logged.offset for each in found)
+    if log.bounds("dispatch", partition)[0]:
+        return list(found)
+    ledger, outcomes, wanted = Ledger(partition), dict[int, Outcome](), {each.logged.offset for each in found}
+    for logged in log.records("dispatch", partition, 0, last + 1):
+        try:
+            record = codec.decode(logged.value)
+        except Poison:
+            ledger.skip(logged.offset, leaf_of(logged))
+            continue
+        outcome = ledger.apply(entry_of(logged, record))
+        if logged.offset in wanted:
+            outcomes[logged.offset] = outcome
+    return [replace(each, outcome=outcomes.get(each.logged.offset)) for each in found]
 
 
 def record_at(log: LogReading, partition: int, offset: int) -> LogRecord:
@@ -101,7 +145,8 @@ class Prover:
             if logged.offset >= head.size:
                 raise NotProven(
                     f"no head covers the record at offset {logged.offset} yet: the newest has size {head.size};"
-                    " the next is written within GRIDSIGNAL_HEADS_EVERY_S"
+                    f" the next is written within {ServerSettings().heads_every_s} s of it, unless"
+                    " GRIDSIGNAL_HEADS_EVERY_S says otherwise: ask again then"
                 )
             if leaf_of(logged) != subtrees.leaf(logged.offset):
                 raise NotProven(f"the record at offset {logged.offset} was changed")

@@ -236,8 +236,10 @@ def body_of(args: argparse.Namespace, now: datetime) -> dict[str, Any]:
 
 def _clear(args: argparse.Namespace) -> int:
     with door(args) as http:
-        alert = _whole(http, args, {})["alert"]
-    now = rfc(grid_now())
+        view = _whole(http, args, {})
+    alert, now = view["alert"], rfc(grid_now())
+    if view["is_over"] and alert["ends_at"] is not None:
+        return _tell(args, alert, {"news": "known", "revision": alert["revision"]}, "over already")
     body = {name: value for name, value in alert.items() if name not in ("revision", "provider") and value is not None}
     return _push(args, body | {"starts_at": min(alert["starts_at"], now), "ends_at": now})
 
@@ -245,11 +247,15 @@ def _clear(args: argparse.Namespace) -> int:
 def _push(args: argparse.Namespace, body: dict[str, Any]) -> int:
     with ingest_door(args) as http:
         became = pushed(http.post("/v1/signals/alerts", json=body), WORDS if args.action_ == "create" else CLEARED)
+    return _tell(args, body, became, "cleared" if args.action_ == "clear" else became["news"])
+
+
+def _tell(args: argparse.Namespace, alert: Mapping[str, Any], became: Mapping[str, Any], word: str) -> int:
     if args.json:
-        show_json({"alert_id": body["alert_id"], **became})
+        show_json({"alert_id": alert["alert_id"], **became})
     else:
-        drill = "DRILL " if body["is_drill"] else ""
-        print(f"{drill}alert {body['alert_id']}: {became['news']}, revision {became['revision']}")
+        drill = "DRILL " if alert["is_drill"] else ""
+        print(f"{drill}alert {alert['alert_id']}: {word}, revision {became['revision']}")
     return OK
 
 

@@ -63,7 +63,7 @@ def parser() -> Arguments:
     proving.add_argument("id", nargs="?", metavar="ID", help="its id; of a settlement its order's, too")
     proving.add_argument("--participant", metavar="ID", help="whose it is, where several have one of that id")
     proving.add_argument(
-        "--revision", type=whole(1, INT32_MAX), metavar="N", help="which revision (default: the newest)"
+        "--revision", type=whole(1, INT32_MAX), metavar="N", help="which revision (default: the newest that was taken)"
     )
     proving.add_argument("--partition", type=whole(0, _LAST), metavar="P", help="with --offset: the record there")
     proving.add_argument("--offset", type=whole(0, EXACT_MAX), metavar="N")

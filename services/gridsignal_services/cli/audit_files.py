@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from gridsignal_schemas.values import rfc3339
 from gridsignal_services.access.signer import FILE as KEY_FILE
 from gridsignal_services.access.signer import Signer
 from gridsignal_services.audit.evidence import TrustedSigner, faults_between, faults_of
-from gridsignal_services.audit.proving import Found, NotProven, find, prover_of, record_at
+from gridsignal_services.audit.proving import Found, NotProven, find, judged, prover_of, record_at
 from gridsignal_services.audit.signed import SigningOf, in_words, looked_at
 from gridsignal_services.audit.whole import WholeLog
 from gridsignal_services.bus import LogConfigurationError
@@ -45,11 +46,15 @@ def prove(args: argparse.Namespace) -> int:
         if partition is None and older is not None:
             partition = older.partition
         evidence = prover.evidence(partition, None if found is None else found.logged, older)
+    if found is not None and found.note:
+        print(f"gridsignal audit prove: {found.note}", file=sys.stderr)
     return _write(args, evidence, None if found is None else found.record)
 
 
 def _of_door(args: argparse.Namespace, older: TreeHead | None) -> tuple[Evidence, Record | None]:
     """The same from a door. Raises Failed."""
+    if getattr(args, "revision", None) is not None:
+        raise ConfigError("expected --revision with a log, got it with --api, which proves what holds now")
     if args.partition is not None or args.directory is not None:
         raise ConfigError("expected a log's --partition and --directory, or --api with --zone, got both")
     named = {"zone": args.zone, "since": None if older is None else older.size}
@@ -90,7 +95,7 @@ def _found(args: argparse.Namespace, whole: WholeLog) -> Found:
         return find(whole.log, whole.codec, args.kind, args.id, args.participant, args.revision)
     logged = record_at(whole.log, args.partition, args.offset)
     try:
-        return Found(logged, whole.codec.decode(logged.value))
+        return judged(whole.log, whole.codec, Found(logged, whole.codec.decode(logged.value)))
     except Poison as poison:
         raise NotProven(f"the record at offset {args.offset} can't be read: {poison}") from None
 

@@ -155,13 +155,13 @@ def _moments(
         gate = args.gate or now + _AT_ONCE
         decide = args.decide or gate + _AT_ONCE
         starts_at = args.start or _rounded_up(decide + times.respond + times.activation)
-        _must_be_reachable(starts_at, decide, times)
+        _must_be_reachable(args, now, starts_at, decide, times)
         return gate, decide, starts_at
     if args.start is None:
         expected = "when full power is wanted; only a product that is cleared at once does without"
         raise Failed(USAGE, f"--start: expected {expected}, got nothing")
     latest = args.start - times.respond - times.activation
-    _must_be_reachable(args.start, args.decide or (args.gate or now + _DECIDE / 2) + _DECIDE, times)
+    _must_be_reachable(args, now, args.start, args.decide or (args.gate or now + _DECIDE / 2) + _DECIDE, times)
     gate = args.gate or now + (latest - now) / 3
     return gate, args.decide or gate + _DECIDE, args.start
 
@@ -171,14 +171,21 @@ def _rounded_up(moment: datetime) -> datetime:
     return moment if not moment.microsecond else moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
-def _must_be_reachable(starts_at: datetime, decided: datetime, times: _Times) -> None:
+def _must_be_reachable(
+    args: argparse.Namespace, now: datetime, starts_at: datetime, decided: datetime, times: _Times
+) -> None:
     if decided + times.respond + times.activation <= starts_at:
         return
+    is_past = starts_at <= now
+    for option, said in (("--gate", args.gate), ("--decide", args.decide)):
+        if said is not None and said >= starts_at and not is_past:
+            raise Failed(USAGE, f"{option} {rfc(said)} is too late: expected a time before the start, {rfc(starts_at)}")
     # Who reads this types it: the start that is named is a whole minute, and still in time a minute from now.
     typed = (decided + times.respond + times.activation + 2 * timedelta(minutes=1)).replace(second=0, microsecond=0)
+    wrong = f"in the past, it is {rfc(now)}" if is_past else "too soon"
     raise Failed(
         USAGE,
-        f"--start {rfc(starts_at)} is too soon: between decision and start an order needs {_words(times.respond)}"
+        f"--start {rfc(starts_at)} is {wrong}: between decision and start an order needs {_words(times.respond)}"
         f" to be answered and {_words(times.activation)} to reach full power; start at"
         f" {rfc(typed)} or later, or shorten --respond or --activation",
     )

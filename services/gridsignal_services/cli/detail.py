@@ -40,6 +40,7 @@ def _terms(request: dict[str, Any], view: dict[str, Any]) -> Iterator[tuple[str,
         "orders",
         f"answered within {request['respond_within_s']} s, at full power {request['full_activation_s']} s later",
     )
+    yield "product", request["product"] or ""
     yield "cap", _money(request, "price_cap_per_mwh")
     yield "pricing", str(request["pricing"])
     yield "deficiency", _money(request, "deficiency_price_per_mwh")

@@ -112,7 +112,7 @@ def _as_json(line: _Line) -> str:
 def _for_people(line: _Line) -> str:
     fields = dict(line.what.fields)
     zone = str(fields.pop("zone", ""))
-    told = " ".join(f"{name}={value}" for name, value in fields.items())
+    told = " ".join(f"{name}={value}" for name, value in fields.items() if value != "")
     why = f": {line.what.why}" if line.what.why else ""
     at = when(line.at, zone, seconds=True)
     return printable(f"{at}  {zone:<6}  {line.what.name:<16}  {told}  by {line.what.by}{why}")

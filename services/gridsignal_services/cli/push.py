@@ -101,7 +101,7 @@ def _read(args: argparse.Namespace) -> tuple[list[Body], LeftOutRows]:
     except OSError as unreadable:
         raise Failed(paths.code(unreadable), paths.sentence(unreadable)) from None
     except FeedError as fault:
-        raise Failed(FAILED, f"{args.file}: {fault}") from None
+        raise Failed(FAILED, f"{args.file}: {fault}; nothing was pushed") from None
 
 
 class _TooLong(Failed):

@@ -14,6 +14,7 @@ from gridsignal.__main__ import FAILED, OK
 from gridsignal.cli.arguments import Arguments, give_examples, power_w
 from gridsignal.cli.grid_time import grid_now
 from gridsignal.cli.tables import printable, show_rows
+from gridsignal.cli.words import did_you_mean
 from gridsignal_schemas.messages import TOLERANT, Direction
 from gridsignal_schemas.rules.lifecycle import REQUEST_OVER, RequestState
 from gridsignal_schemas.rules.products import Product, Products, ProductTerms
@@ -154,7 +155,11 @@ def _terms_of(http: httpx2.Client, product: str | None) -> ProductTerms | None:
     """What a product lays down; None where it lays down nothing."""
     if product is None:
         return None
-    return next((each.terms for each in _products(http) if each.name == product), None)
+    known = {each.name: each.terms for each in _products(http)}
+    if product not in known:
+        lays = f"warning: no product {product} here: it lays down nothing{did_you_mean(product, known)}"
+        print(printable(lays), file=sys.stderr)
+    return known.get(product)
 
 
 def _products(http: httpx2.Client) -> list[Product]:

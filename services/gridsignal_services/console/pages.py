@@ -84,6 +84,10 @@ class Console:
         async def page(request: Request) -> Response:
             return self._answer(request, served["index.html"])
 
+        @app.get(PATH + "/", include_in_schema=False)
+        async def typed_with_a_slash() -> Response:
+            return Response(status_code=308, headers={"Location": f"..{PATH}"})  # also below a proxy's path
+
         @app.get(PATH + "/sign-in", include_in_schema=False)
         async def where() -> SignInAt:
             return self._sign_in

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -12,9 +13,10 @@ from pydantic import BaseModel
 
 from gridsignal_protocol.bucket import Bucket
 from gridsignal_schemas.frames import Detail
-from gridsignal_schemas.messages import Record, SpotPrice
+from gridsignal_schemas.messages import GridAlert, Record, SpotPrice
 from gridsignal_schemas.rules.access import zone_fault
 from gridsignal_schemas.rules.series import Series
+from gridsignal_schemas.values import rfc3339
 from gridsignal_services.access import SIGNAL_WRITE, Principal
 from gridsignal_services.clock import Clock, Time
 from gridsignal_services.ingest.intake import IntakeBatch
@@ -59,8 +61,10 @@ class PushDoor:
         self._must_be_theirs(who, body.zone)
         self._must_be_short(name, len(values))
         async with self._callers.turn(who) as work:
-            record = await work.away(body.record, who.organisation, self._clock.now())
+            now = self._clock.now()
+            record = await work.away(body.record, who.organisation, now)
             self._must_have_room(who.organisation, record)
+            self._must_not_be_over(record, now)
             origin = Origin(who.organisation, signal, principal=who.name)
             batch = await self._publishing.take([record], origin, work)
         response.status_code = 201 if batch.published else 200
@@ -98,6 +102,14 @@ class PushDoor:
         if count >= most and not intake.knows_kind(record):
             message = f"expected at most {most} series of an organisation, got {record.dataset} beside {count}"
             raise problems.invalid([Detail(code="TOO_MANY_DATASETS", pointer="/dataset", message=message)])
+
+    def _must_not_be_over(self, record: Record, now: datetime) -> None:
+        """Of a new alert: what has ended before anybody hears of it asks for nothing."""
+        if not isinstance(record, GridAlert) or record.ends_at is None or record.ends_at > now:
+            return
+        if record.ends_at > record.starts_at and self._publishing.intake.revisions.last(record) is None:
+            message = f"expected an end after {rfc3339(now)}, which is now, got {rfc3339(record.ends_at)}"
+            raise problems.invalid([Detail(code="ALREADY_OVER", pointer="/ends_at", message=message)])
 
 
 def _news(batch: IntakeBatch) -> str:

@@ -21,7 +21,7 @@ from gridsignal_services.bus.sqlite import SqliteLog
 from gridsignal_services.ledger.tree import leaf_of
 from gridsignal_services.merkle import Frontier
 from gridsignal_services.tree_heads import signed_head
-from tests.builders import a_dispatch_request, a_flex_offer, a_site_registration, utc
+from tests.builders import a_dispatch_request, a_flex_offer, a_grid_clock, a_site_registration, utc
 
 CODEC = Codec.from_lock()
 OFFER = a_flex_offer()
@@ -207,3 +207,42 @@ async def test_what_can_not_be_proved_says_why(tmp_path: Path, capsys: pytest.Ca
     assert done(capsys, "prove", "offer", *here)[0] == 2
     assert done(capsys, "prove", "offer", OFFER.offer_id, "--directory", tmp_path / "nowhere")[0] == 2
     assert done(capsys, "key", *here)[1].startswith(written.signer.public_key)
+
+
+async def test_what_the_ledger_took_is_proved_and_what_it_ignored_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "log"
+    log, asked = await SqliteLog.open(directory), a_dispatch_request()
+    written = Written(directory, log)
+    for record, principal in [
+        (a_grid_clock(origin=utc("12:00"), rate=1e-9, epoch=utc("12:00")), "service:dispatch"),  # it stands still
+        (a_site_registration(), "service:dispatch"),
+        (asked, "operator:tso-north"),
+        (OFFER, f"participant:{OFFER.participant}"),
+        (OFFER.model_copy(update={"revision": 3}), f"participant:{OFFER.participant}"),
+        (asked, "operator:tso-north"),  # again, as a publisher does that saw no receipt
+        (asked.model_copy(update={"revision": 3}), "operator:tso-north"),  # there is no second one
+    ]:
+        await written.add(record, principal)
+    await written.head()
+    await log.aclose()
+
+    def proved(*words: object) -> tuple[Any, str]:
+        file = tmp_path / "proof.json"
+        code, said = done(capsys, "prove", *words, "--directory", directory, "--out", file)
+        assert code == 0, said
+        (shown,) = result(capsys, "verify", file)["files"]
+        return shown, said
+
+    shown, said = proved("request", asked.request_id)
+    assert (shown["offset"], shown["record"]["DispatchRequest"]["revision"]) == (2, 1)
+    assert "ignored" not in said
+    assert proved("offer", OFFER.offer_id)[0]["offset"] == 3
+    shown, said = proved("request", asked.request_id, "--revision", 3)
+    assert shown["offset"] == 6
+    assert "it was ignored (REVISION): this shows that it was said, not that it holds" in said
+    assert "it was ignored (" in proved("offer", OFFER.offer_id, "--revision", 3)[1]
+    assert "it repeats an earlier one, which counts" in proved("--partition", PARTITION, "--offset", 5)[1]
+    code, said = done(capsys, "prove", "request", asked.request_id, "--revision", 2, "--api", "http://127.0.0.1:1")
+    assert (code, "expected --revision with a log" in said) == (2, True)

@@ -30,7 +30,10 @@ def test_an_alert_is_issued_acknowledged_superseded_and_cleared(up: Up) -> None:
     assert [each["site"] for each in view["sites"] if each["applied"]["at"]] == ["fra-1"]
     done(f"{create} --id worse --supersedes storm")
     assert "superseded by worse" in done("alert list --zone DE-LU").out
-    assert "alert worse: corrected, revision 2" in done("alert clear worse --token-file push.token").out
+    for word in ("cleared", "over already"):
+        assert f"alert worse: {word}, revision 2" in done("alert clear worse --token-file push.token").out
     assert done("alert list --in-force --json").rows() == []
     assert said("alert ack worse applied --site fra-1", "participant-acme-ai").code == 1
     assert said("alert show no-such-alert").code == 1
+    late = said(f"{create} --start -1h --for 30m")
+    assert (late.code, late.out, "--for: expected an end after " in late.err) == (1, "", True)

@@ -112,6 +112,12 @@ def test_a_file_is_pushed_once_and_known_the_second_time(up: Up, tmp_path: Path)
     assert json.loads(dry.out)["body"]["resolution_s"] == 3600
 
 
+def test_a_file_with_too_many_bad_lines_is_not_pushed_and_says_so(tmp_path: Path) -> None:
+    (file := tmp_path / "prices.csv").write_text("starts_at,price_per_mwh\n2030-01-01T00:00Z,x\n2030-01-01T01:00Z,y\n")
+    refused = ran(["push", str(file), "--zone", "DE-LU", "--dataset", "X", "--currency", "EUR"])
+    assert (refused.code, refused.out, refused.err.rstrip().endswith("; nothing was pushed")) == (1, "", True)
+
+
 def test_what_the_push_door_refuses_is_a_line_for_each_fault_and_one(up: Up, tmp_path: Path) -> None:
     file = tmp_path / "alert.json"
     file.write_text('{"alert_id": "x", "zone": "DE-LU"}')

@@ -289,3 +289,16 @@ def test_totals_of_a_period_that_is_none_name_the_option(operator: Operator) -> 
     wrong = operator("totals --from +2d --to +1d")
     assert (wrong.code, wrong.err) == (2, "gridsignal: --to: expected after from and at most 31 days later\n")
     assert operator("totals --by hour").code == 2
+
+
+@pytest.mark.parametrize(
+    ("product", "meant"),
+    [("DR_FASTER", " (did you mean DR_FAST?)"), ("mfrr_eu", " (did you mean MFRR_EU?)"), ("x", "")],
+)
+def test_a_product_that_lays_down_nothing_says_so_and_is_shown(operator: Operator, product: str, meant: str) -> None:
+    asked = operator(f"{CREATE} --product {product} --json")
+    assert asked.code == 0, asked.err
+    assert f"warning: no product {product} here: it lays down nothing{meant}\n" in asked.err
+    request_id = asked.rows()[0]["request"]["request_id"]
+    assert f"  product     {product}\n" in operator(f"request show {request_id}").out
+    operator(f"request cancel {request_id}")

@@ -10,7 +10,7 @@ from typing import Any
 import gridsignal
 from gridsignal import MW, DispatchOrder
 from gridsignal_services.embedded import Stack
-from tests.integration.cli.conftest import ran
+from tests.integration.cli.conftest import Ran, ran
 from tests.integration.dispatch.conftest import Caller
 from tests.patience import SOON_S
 
@@ -77,3 +77,26 @@ async def test_a_program_that_starts_again_makes_no_second_offer(stack: Stack) -
             shown = [status.offer.offer_id for status in await grid.offers() if status.offer.standing is not None]
     assert receipts[0] == receipts[1]
     assert shown == [receipts[0].offer_id]
+
+
+async def test_what_nobody_could_call_or_stands_otherwise_says_what_to_type(stack: Stack) -> None:
+    where = {"GRIDSIGNAL_API": stack.api_url, "GRIDSIGNAL_URL": stack.gateway_url}
+    where["GRIDSIGNAL_TOKEN"] = stack.token("participant", "acme-ai")
+
+    async def typed(words: str) -> Ran:
+        return await asyncio.to_thread(ran, words.split(), **where)
+
+    unknown = await typed(STAND.replace("EMERGENCY_SHED", "EMERGENCY_SHEDD"))
+    assert (unknown.code, unknown.out) == (2, "")
+    assert "PRODUCT: expected one of " in unknown.err
+    assert "(did you mean EMERGENCY_SHED?), got 'EMERGENCY_SHEDD'" in unknown.err
+    euro = await typed(f"{STAND} --currency EURO")
+    assert (euro.code, "expected a currency's three letters such as EUR, got 'EURO'" in euro.err) == (2, True)
+    assert (await typed(STAND)).code == 0
+    other = await typed(f"{STAND} --price 301")
+    assert (other.code, other.out) == (1, "")
+    assert "to change them add --revision 2" in other.err
+    assert (await typed(f"{STAND} --price 301 --revision 2")).code == 0
+    _, head, row = (await typed("offer list")).out.splitlines()
+    assert row[head.index("product") :].split()[0] == "EMERGENCY_SHED"
+    assert row[head.index("from") :].split()[0] == "-", "it stands from no moment on"

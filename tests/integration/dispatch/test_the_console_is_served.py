@@ -29,6 +29,9 @@ async def test_every_file_has_a_policy_that_lets_nothing_else_in(stack: Stack) -
             assert answer.headers["x-content-type-options"] == "nosniff"
             again = await anybody.get(f"/console{name}", headers={"If-None-Match": answer.headers["etag"]})
             assert (again.status_code, again.content) == (304, b"")
+        assert (await anybody.get("/console/", follow_redirects=True)).content == (
+            await anybody.get("/console")
+        ).content
         assert (await anybody.get("/console/sources.sha256")).status_code == 404
         assert (await anybody.get("/console/..%2fpages.py")).status_code == 404
         unpacked = await anybody.get("/console/console.js", headers={"Accept-Encoding": "identity"})

@@ -71,6 +71,16 @@ async def test_an_alert_is_cleared_by_pushing_it_with_an_end(stack: Stack, pushe
     assert over.json() == {"news": "corrected", "revision": 2, "left_out": []}
 
 
+async def test_a_new_alert_that_is_over_is_refused_and_the_end_of_one_that_stands_is_not(pusher: Pusher) -> None:
+    client, now = pusher(), datetime.now(UTC)
+    past = {"starts_at": (now - timedelta(hours=1)).isoformat(), "ends_at": (now - timedelta(minutes=30)).isoformat()}
+    refused = await client.post("/v1/signals/alerts", json=alert(**past))
+    (fault,) = refused.json()["errors"]
+    assert (refused.status_code, fault["code"], fault["pointer"]) == (422, "ALREADY_OVER", "/ends_at")
+    assert (await client.post("/v1/signals/alerts", json=alert())).json()["news"] == "new"
+    assert (await client.post("/v1/signals/alerts", json=alert(**past))).json()["news"] == "corrected"
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [

@@ -38,3 +38,18 @@ def test_the_start_that_is_named_is_taken_a_minute_later(
     named = str(refused.value).partition("start at ")[2].split()[0]
     body = body_of(words("--start", named, *times, *gate), now + typing)
     assert (body["starts_at"], named[-4:]) == (named, ":00Z")
+
+
+@pytest.mark.parametrize(
+    ("start", "more", "named"),
+    [
+        (timedelta(hours=-2), (), "--start 2026-11-28T10:00:00Z is in the past, it is 2026-11-28T12:00:00Z: "),
+        (timedelta(minutes=5), (), "--start 2026-11-28T12:05:00Z is too soon: "),
+        (timedelta(hours=2), ("--gate", "2026-11-28T15:00:00Z"), "--gate 2026-11-28T15:00:00Z is too late: "),
+        (timedelta(hours=2), ("--decide", "2026-11-28T14:00:00Z"), "--decide 2026-11-28T14:00:00Z is too late: "),
+    ],
+)
+def test_what_is_wrong_is_what_is_named(start: timedelta, more: Sequence[str], named: str) -> None:
+    with pytest.raises(Failed) as refused:
+        body_of(words("--start", rfc(NOON + start), *more), NOON)
+    assert str(refused.value).startswith(named)

@@ -29,7 +29,7 @@ from gridsignal.cli.arguments import (
 )
 from gridsignal.cli.connection import add_doors, add_options, archive, current, exit_code, open_grid, tell
 from gridsignal.cli.tables import printable, show_rows, when
-from gridsignal.cli.words import reason_in
+from gridsignal.cli.words import did_you_mean, reason_in
 from gridsignal.ids import standing_id, uuid7
 from gridsignal_schemas.frames import State
 from gridsignal_schemas.values import rfc3339
@@ -100,7 +100,7 @@ def parser() -> Arguments:
     add_options(create, site=True, address=add_doors)
     stand = actions.add_parser("stand", help="offer power for any request of a product, such as an emergency's")
     standing.add_arguments(stand)
-    add_options(stand, site=True)
+    add_options(stand, site=True, address=add_doors)
     withdraw = actions.add_parser("withdraw", help="take an offer back")
     withdraw.add_argument("offer_id", type=identifier, metavar="OFFER_ID")
     withdraw.add_argument("--reason", type=words, default="", help="for people")
@@ -215,6 +215,7 @@ def _is_offered_again(args: argparse.Namespace, offer: gridsignal.FlexOffer) -> 
 
 async def _stand(args: argparse.Namespace) -> int:
     async with open_grid(args, for_site=True) as grid:
+        await _must_be_known(args)
         offer_id = args.offer_id or standing_id(args.site, args.product)
         if not args.json:
             print(f"standing by as {offer_id}", file=sys.stderr)
@@ -223,10 +224,27 @@ async def _stand(args: argparse.Namespace) -> int:
             receipt = await grid.stand_by(args.product, args.power, args.price, offer_id=offer_id, **said)
         except gridsignal.Conflict:
             known = {offer.offer.offer_id: offer for offer in await grid.offers()}.get(offer_id)
-            if known is None or known.receipt is None or not standing.is_said_again(args, known.offer):
+            if known is None or known.receipt is None:
                 raise
+            if not standing.is_said_again(args, known.offer):
+                tell(standing.stands_otherwise(args, known.offer))
+                return FAILED
             receipt = known.receipt
         return _tell(args, receipt, offer_id, await _became(grid, offer_id))
+
+
+async def _must_be_known(args: argparse.Namespace) -> None:
+    """Nobody can call what stands for a product that there is not. Only the dispatch door can tell; where it does not
+    answer the offer is made. Raises UsageError."""
+    try:
+        known = [product.name for product in await archive(args).products()]
+    except gridsignal.GridsignalError as unknown:
+        doubt = f"warning: whether there is a product {args.product} is not known: {unknown}"
+        print(printable(doubt), file=sys.stderr)
+        return
+    if args.product not in known:
+        names = f"{', '.join(known)}{did_you_mean(args.product, known)}"
+        raise gridsignal.UsageError(f"PRODUCT: expected one of {names}, got {args.product!r:.80}")
 
 
 async def _withdraw(args: argparse.Namespace) -> int:

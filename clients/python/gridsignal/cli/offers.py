@@ -10,11 +10,12 @@ from gridsignal import MW, FlexOffer
 from gridsignal.__main__ import OK
 from gridsignal.cli.connection import open_grid, tell
 from gridsignal.cli.tables import period, show_rows, when
+from gridsignal.offers import LONG_AGO
 from gridsignal.standing import OfferStatus
 from gridsignal_schemas.sheets import Sheet
 
 _SHEET = Sheet("", (*FlexOffer.model_fields, "state", "awarded_w", "receipt"), "offer")
-_HEADINGS = ("offer", "state", "request", "site", "price", "power", "from", "to", "awarded", "expires")
+_HEADINGS = ("offer", "state", "request", "product", "site", "price", "power", "from", "to", "awarded", "expires")
 
 
 async def run(args: argparse.Namespace) -> int:
@@ -49,10 +50,11 @@ def _row(status: OfferStatus) -> tuple[str, ...]:
         offer.offer_id,
         status.state,
         offer.request_id or "-",
+        "" if offer.standing is None else offer.standing.product,
         offer.site,
         f"{option.price_per_mwh:f}",
         f"{option.power_w / MW:g} MW",
-        *period(option.starts_at, option.ends_at, offer.zone),
+        *period(None if option.starts_at == LONG_AGO else option.starts_at, option.ends_at, offer.zone),
         "" if status.awarded_w is None else f"{status.awarded_w / MW:g} MW",
         when(offer.expires_at, offer.zone),
     )

@@ -43,7 +43,7 @@ def add_arguments(stand: argparse.ArgumentParser) -> None:
     stand.add_argument("product", metavar="PRODUCT", help="as `gridsignal request products` shows it")
     stand.add_argument("--power", type=power_w, required=True, metavar="POWER", help="such as 12MW or 500kW")
     stand.add_argument("--price", type=price, required=True, metavar="PRICE", help="per MWh, such as 300")
-    stand.add_argument("--currency", required=True, metavar="CODE", help="of the price, such as EUR")
+    stand.add_argument("--currency", type=_currency, required=True, metavar="CODE", help="of the price, such as EUR")
     stand.add_argument(
         "--until", type=moment, required=True, metavar="TIME", help="how long it stands: +30d, or a time"
     )
@@ -96,6 +96,21 @@ def is_said_again(args: argparse.Namespace, offer: FlexOffer) -> bool:
         and all(terms[name] == was for name, was in of_offer.items())
         and all(getattr(option, name) == value for name, value in of_option.items())
     )
+
+
+def stands_otherwise(args: argparse.Namespace, offer: FlexOffer) -> str:
+    """What to do where the offer stands with other terms."""
+    if args.revision != offer.revision:
+        stands = f"it stands in revision {offer.revision}, the next one is {offer.revision + 1}"
+        return f"--revision: expected {offer.revision + 1}, got {args.revision}: {stands}"
+    said = f"you stand by for {offer.standing.product if offer.standing else args.product} with other terms"
+    return f"{said} (revision {offer.revision}): to change them add --revision {offer.revision + 1}"
+
+
+def _currency(text: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", text.upper()):
+        raise argparse.ArgumentTypeError(f"expected a currency's three letters such as EUR, got {text!r:.40}")
+    return text.upper()
 
 
 def _hours(text: str) -> DailyHours:

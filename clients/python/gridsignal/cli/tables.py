@@ -158,7 +158,8 @@ def _line(message: Message) -> str:
         case GridAlert(zone=zone):
             drill = "DRILL " if message.is_drill else ""
             span = " to ".join(period(message.starts_at, message.ends_at, zone))
-            line = f"alert     {drill}{message.kind} level {message.level} {message.action}"
+            line = f"alert     {message.alert_id} rev {message.revision}  {drill}{message.kind}"
+            line = f"{line} level {message.level} {message.action}"
             return f"{line}  {zone}  {span}  {message.text}"
         case RegulationSetpoint(zone=zone):
             line = f"setpoint  {message.order_id} cycle {message.cycle_no}  {message.level_ppm / 10_000:+g} %"

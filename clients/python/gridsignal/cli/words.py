@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 
 from gridsignal.errors import Refused
 from gridsignal_schemas.codes import CODES
@@ -47,6 +48,13 @@ def _line(code: str, pointer: str, message: str, options: Options) -> str:
     shown = in_their_words(pointer, message, options)
     known = CODES.get(code)
     return shown if code == "NOT_FOUND" or (known is not None and known.usage) else f"{shown} ({code})"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Which of the known names was meant, in brackets; empty where none is near."""
+    by_capitals = {each.upper(): each for each in known}
+    near = get_close_matches(name.upper(), by_capitals, n=1)
+    return f" (did you mean {by_capitals[near[0]]}?)" if near else ""
 
 
 def _where(pointer: str, options: Options) -> str:
