@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from gridsignal_schemas.messages import AlertAck, GridAlert
+from gridsignal_schemas.messages import AlertAck, GridAlert, OfferWithdrawal
 from gridsignal_schemas.values import MW
 from tests.builders import a_grid_alert
 from tests.integration.agent_site import BASELINE_W, CAN_W, CONFIG, NOON, Site, site, stood
@@ -86,3 +86,32 @@ async def test_an_alert_that_was_cleared_while_the_agent_was_away_binds_it_no_mo
         here.said.clear()
         async with here.running():
             await here.says("over, 0 W come back")
+
+
+STANDING = """
+[standing]
+product = "EMERGENCY_SHED"
+price_per_mwh = "400"
+most_w = 5_000_000
+full_activation_s = 60
+max_duration_s = 3600
+every_s = 10
+"""
+
+
+async def test_a_hold_that_ends_before_a_call_would_begin_leaves_what_it_stands_by_with(tmp_path: Path) -> None:
+    async with stood(tmp_path, config=CONFIG + STANDING) as here, here.running():
+        await here.says(f"stands by with {5 * MW} W")
+        await hears(here, an_alert(here, ends_at=NOON + timedelta(seconds=59)), "APPLIED")
+        withdrawn = asyncio.create_task(here.fake.next(OfferWithdrawal))
+        for second in range(5, 60, 5):
+            here.clock.move_to(NOON + timedelta(seconds=second))
+            await asyncio.wait([withdrawn], timeout=0.05)
+        assert not withdrawn.done()
+        here.clock.move_to(NOON + timedelta(seconds=60))
+        await here.says("over, 0 W come back")
+        await hears(here, an_alert(here, alert_id="long", ends_at=NOON + timedelta(days=1)), "APPLIED")
+        async with asyncio.timeout(SOON_S):
+            while not withdrawn.done():
+                here.clock.move_to(here.clock.now() + timedelta(seconds=1))
+                await asyncio.wait([withdrawn], timeout=0.05)

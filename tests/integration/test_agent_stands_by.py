@@ -89,17 +89,21 @@ def test_it_is_what_nobody_else_is_promised_at_any_later_time(promised: list[Pro
     assert free_w(10 * MW + 999, promised, NOON, 5 * MW + 1, MW) == free * MW
 
 
+def named(generation: int) -> str:
+    return f"it-{generation}"
+
+
 def test_a_change_is_a_revision_nothing_a_withdrawal_and_what_follows_another_offer() -> None:
     told = list[tuple[str, int, int]]()
     stood_by: Stands | None = None
     for hour, watts in enumerate([0, 4, 4, 3, 0, 0, 2]):
-        new = wanted(stood_by, watts * MW, NOON + hour * HOUR, days=7, first="it")
+        new = wanted(stood_by, watts * MW, NOON + hour * HOUR, days=7, named=named)
         if new is not None:
             stood_by = new
             told.append((new.offer_id, new.revision, new.power_w // MW))
-    assert told == [("it", 1, 4), ("it", 2, 3), ("it", 2, 0), ("it-2", 1, 2)]
+    assert told == [("it-1", 1, 4), ("it-1", 2, 3), ("it-1", 2, 0), ("it-2", 1, 2)]
     assert stood_by is not None
-    renewed = wanted(stood_by, 2 * MW, NOON + timedelta(days=4), days=7, first="it")
+    renewed = wanted(stood_by, 2 * MW, NOON + timedelta(days=4), days=7, named=named)
     assert renewed is not None
     assert (renewed.revision, renewed.ends_at) == (2, NOON + timedelta(days=11))
-    assert wanted(stood_by.again(), 2 * MW, stood_by.since, days=7, first="it") is not None
+    assert wanted(stood_by.again(), 2 * MW, stood_by.since, days=7, named=named) is not None

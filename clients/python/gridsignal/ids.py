@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import time
@@ -33,3 +35,8 @@ def answer_id(order_id: str, revision: int, answer: Mapping[str, Any]) -> str:
 def standing_id(site: str, product: str) -> str:
     """The id of a site's offer that stands for a product: the same from every run of a program."""
     return str(uuid.uuid5(_STANDING, json.dumps([site, product])))
+
+
+def name_under(secret: bytes, *what: str | int) -> str:
+    """An id that follows from what it names: the same for whoever has the secret, and no guess for anybody else."""
+    return hmac.new(secret, json.dumps(what).encode(), hashlib.sha256).hexdigest()[:32]

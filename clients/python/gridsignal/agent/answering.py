@@ -20,7 +20,8 @@ from gridsignal.agent.kept import Answer, Kept, StateFailed
 from gridsignal.agent.offering import possible_w
 from gridsignal.agent.orders import ALERT
 from gridsignal.agent.words import power
-from gridsignal_schemas.messages import DispatchOrder
+from gridsignal.ids import answer_id
+from gridsignal_schemas.messages import DispatchOrder, DispatchRequest
 
 if TYPE_CHECKING:
     from gridsignal.agent.foreseeing import Planner
@@ -57,6 +58,13 @@ class Answers:
         except (gridsignal.Refused, gridsignal.DeadlinePassed) as refused:
             elsewhere = await self._elsewhere(grid, order.order_id)
             self._say(elsewhere or f"order {order.order_id}: the answer was not taken: {refused}")
+
+    def offer_id(self, request: DispatchRequest) -> str:
+        """The id of the offer on this revision of a request: the same from every run."""
+        old_until, site = self._kept.names_since, self._config.site
+        if old_until is not None and request.gate_closure_at < old_until:  # an earlier version may have offered
+            return answer_id(request.request_id, request.revision, {"site": site})
+        return self._kept.name("offer", site, request.request_id, request.revision)
 
     async def look_again(self, grid: gridsignal.Grid) -> None:
         """Something was decided: of what was answered elsewhere nobody is asked any more. Raises StateFailed."""

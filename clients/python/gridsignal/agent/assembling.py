@@ -240,8 +240,9 @@ def confirming_of(config: Config, kept: Kept, say: Say) -> Confirming | None:
 
 def _room_w(follower: Follower, planner: Planner | None, table: StandingTable, clock: Clock) -> int | None:
     """The most that could be held back at once for so long, what is held back included; None: not known so far."""
-    if follower.heeding.holds(clock.now()) is not None:
-        return 0  # nothing starts
+    called_at = clock.now() + timedelta(seconds=table.full_activation_s)
+    if follower.heeding.holds_at(clock.now(), called_at):
+        return 0  # whoever is called now would have to begin, and nothing starts
     if planner is not None:
         rooms = [each for each in planner.headroom if each.notice_s == 0 and each.duration_s >= table.max_duration_s]
         return min((each.shed_w for each in rooms), default=0 if planner.headroom else None)

@@ -20,7 +20,6 @@ from gridsignal.agent.config import Config, Mode, Offers
 from gridsignal.agent.contact import Say
 from gridsignal.agent.offering import Promise, Proposal, price_on, proposed, too_dear
 from gridsignal.agent.words import power
-from gridsignal.ids import answer_id
 from gridsignal_schemas.messages import (
     Decision,
     DispatchOrder,
@@ -140,7 +139,7 @@ class Bidding:
     ) -> bool:
         """Whether it stands."""
         assert self._config.offers is not None
-        name = answer_id(request.request_id, request.revision, {"site": self._config.site})
+        name = self._answers.offer_id(request)
         shed = Flexibility(kind=FlexibilityKind.SHED, workload=self._config.offers.workload)
         is_dry = request.run_mode is RunMode.DRY_RUN
         self._promised[name] = Promise(request.starts_at, request.ends_at, watts, request.request_id, is_dry)

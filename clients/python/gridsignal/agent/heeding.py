@@ -58,6 +58,11 @@ class Heeding:
         """The alert for which nothing starts now."""
         return next((held for held in self.alerts.values() if held.way is Way.HOLD and held.asks(now)), None)
 
+    def holds_at(self, now: datetime, later: datetime) -> bool:
+        """Whether for what is known now nothing starts then either."""
+        holding = (held for held in self.alerts.values() if held.way is Way.HOLD and held.asks(now))
+        return any(held.ends_at is None or later < held.ends_at for held in holding)
+
     def forbids(self, order: DispatchOrder, now: datetime, apply_s: int) -> Heeded | None:
         """The alert for which an order can't begin in time; one without an end is thought to last that long."""
         held, starts_at = self.holds(now), max(now, order.starts_at)

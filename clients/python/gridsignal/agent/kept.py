@@ -8,7 +8,9 @@ Conflates: nothing.
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +20,11 @@ from typing import Literal
 
 from gridsignal.agent.alerts import Heeded
 from gridsignal.agent.orders import Followed, Stage
-from gridsignal.agent.standing_terms import Stands
+from gridsignal.agent.standing_terms import Standing, Stands
+from gridsignal.clock import wall
 from gridsignal.errors import GridsignalError
 from gridsignal.failsafe import Contact, FailsafeState
+from gridsignal.ids import name_under
 from gridsignal_schemas.messages import TOLERANT
 from gridsignal_schemas.values import rfc3339
 
@@ -41,6 +45,7 @@ CREATE TABLE IF NOT EXISTS contact (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS alerts (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS standing (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS names (one INTEGER PRIMARY KEY CHECK (one = 1), secret TEXT NOT NULL, since TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS permits (one INTEGER PRIMARY KEY CHECK (one = 1), who TEXT NOT NULL) STRICT;
 """
 
@@ -60,7 +65,15 @@ class Kept:
             self._db = sqlite3.connect(file, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
+            is_older = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'orders'").fetchone() is not None
             self._db.executescript(_TABLES)
+            since = rfc3339(wall() + _KEPT) if is_older else None
+            row = (secrets.token_hex(32), since)
+            self._db.execute("INSERT OR IGNORE INTO names VALUES (1, ?, ?)", row)
+            secret, since = self._db.execute("SELECT secret, since FROM names").fetchone()
+        self._secret = bytes.fromhex(secret)
+        self.names_since: datetime | None = None if since is None else datetime.fromisoformat(since)
+        """Requests whose gate closes before then are offered on under the names of a version that had no secret."""
 
     def close(self) -> None:
         """Gives the file free."""
@@ -111,16 +124,25 @@ class Kept:
 
     # --- what it stands by with ----------------------------------------------------------------------------------
 
-    def stands(self) -> Stands | None:
-        """The standing offer as it was told last."""
+    def standing(self, most_w: int) -> Standing:
+        """Where the standing offer stands. `most_w`: what it can have at most, for an older version kept less."""
         with self._told():
             row = self._db.execute("SELECT body FROM standing").fetchone()
-        return None if row is None else Stands.model_validate_json(row[0])
+        if row is None:
+            return Standing()
+        if "offer_id" not in json.loads(row[0]):
+            return Standing.model_validate_json(row[0])
+        told = Stands.model_validate_json(row[0])
+        return Standing(taken=told.model_copy(update={"power_w": most_w}), sent=told)
 
-    def keep_stands(self, stands: Stands) -> None:
+    def keep_standing(self, standing: Standing) -> None:
         """Returns when it is on disk."""
         with self._told():
-            self._db.execute("INSERT OR REPLACE INTO standing VALUES (1, ?)", (stands.model_dump_json(),))
+            self._db.execute("INSERT OR REPLACE INTO standing VALUES (1, ?)", (standing.model_dump_json(),))
+
+    def name(self, *what: str | int) -> str:
+        """An id that follows from what it names, for whoever has this state, and for nobody else."""
+        return name_under(self._secret, *what)
 
     # --- questions to people -------------------------------------------------------------------------------------
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from gridsignal.agent.offering import Promise
+from gridsignal_schemas.rules.limits import LIMITS
 from gridsignal_schemas.values import Identifier, Power, Revision, Shape, Timestamp
 
 _RENEWED = 0.5
 """An offer is renewed when so much of its time is over."""
+RAISED_AFTER = timedelta(minutes=15)
+"""It is raised no sooner after it was told last, so that headroom that flickers makes few revisions."""
 
 
 class Stands(Shape):
-    """The offer as it was told last."""
+    """A revision of the offer, or its withdrawal."""
 
     offer_id: Identifier
     revision: Revision
     power_w: Power
-    """0: it was withdrawn."""
+    """0: it is withdrawn."""
     since: Timestamp
     ends_at: Timestamp
     generation: int = 1
@@ -27,6 +30,23 @@ class Stands(Shape):
     def again(self) -> Stands:
         """The same, to be told anew: it counts as old."""
         return self.model_copy(update={"since": self.since - (self.ends_at - self.since)})
+
+
+class Standing(Shape):
+    """Where the offer stands, as far as the agent knows."""
+
+    taken: Stands | None = None
+    """What the log has, by its receipt."""
+    sent: Stands | None = None
+    """What was told since and is not answered so far: the log may have it, and may not."""
+
+    def promised_w(self, now: datetime) -> int:
+        """The most that the log may have standing."""
+        return max((each.power_w for each in (self.taken, self.sent) if each and now < each.ends_at), default=0)
+
+    def named(self, offer_id: str) -> bool:
+        """Whether that offer is it."""
+        return any(each is not None and each.offer_id == offer_id for each in (self.taken, self.sent))
 
 
 def free_w(room_w: int, promised: Iterable[Promise], now: datetime, most_w: int, step_w: int) -> int:
@@ -41,22 +61,28 @@ def free_w(room_w: int, promised: Iterable[Promise], now: datetime, most_w: int,
     return max(0, free // step_w * step_w)
 
 
-def wanted(stands: Stands | None, watts: int, now: datetime, *, days: int, first: str) -> Stands | None:
-    """What has to be told; None where what was told is true."""
+def wanted(taken: Stands | None, watts: int, now: datetime, *, days: int, named: Callable[[int], str]) -> Stands | None:
+    """What has to be told beside what the log has; None where that is true. `named`: the id of each generation."""
     ends_at = now + timedelta(days=days)
-    if stands is None:
-        return Stands(offer_id=first, revision=1, power_w=watts, since=now, ends_at=ends_at) if watts else None
-    is_over = not stands.power_w or stands.ends_at <= now
-    if is_over:
-        if not watts:
+    if taken is None or not taken.power_w or taken.ends_at <= now:
+        rests = taken is not None and not taken.power_w and now < taken.since + RAISED_AFTER
+        if not watts or rests:
             return None
-        generation = stands.generation + 1
-        name = f"{first[:50]}-{generation}"
-        return Stands(offer_id=name, revision=1, power_w=watts, since=now, ends_at=ends_at, generation=generation)
+        number = 1 if taken is None else taken.generation + 1
+        return Stands(offer_id=named(number), revision=1, power_w=watts, since=now, ends_at=ends_at, generation=number)
     if not watts:
-        return stands.model_copy(update={"power_w": 0})
-    is_old = now - stands.since >= _RENEWED * (stands.ends_at - stands.since)
-    if watts == stands.power_w and not is_old:
+        return taken.model_copy(update={"power_w": 0, "since": now})
+    is_old = now - taken.since >= _RENEWED * (taken.ends_at - taken.since)
+    rests = watts > taken.power_w and now < taken.since + RAISED_AFTER
+    if not is_old and (rests or watts == taken.power_w):
         return None
-    changes = {"revision": stands.revision + 1, "power_w": watts}
-    return stands.model_copy(update=changes | {"since": now, "ends_at": ends_at})
+    if taken.revision >= LIMITS.revisions_of_offer:  # no further one is taken: it makes room for another offer
+        return taken.model_copy(update={"power_w": 0}).again()
+    changes = {"revision": taken.revision + 1, "power_w": watts, "since": now, "ends_at": ends_at}
+    return taken.model_copy(update=changes)
+
+
+def as_read(told: Stands, revision: int, power_w: int, ends_at: datetime) -> Stands:
+    """What the log was found to have in the place of what it refused; it is told anew."""
+    found = {"revision": revision, "power_w": power_w, "since": told.since, "ends_at": ends_at}
+    return told.model_copy(update=found | {"since": min(told.since, ends_at - timedelta(days=1))}).again()
