@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from gridsignal.agent.alerts import due
+from gridsignal.agent.config import AlertsTable
+from gridsignal.agent.heeding import MOST_ALERTS, MOST_IDLE, Heeding
+from gridsignal.agent.kept import Kept, StateFailed
+from gridsignal.agent.schedule import Manner
 from gridsignal_schemas.messages import AlertAck, GridAlert, OfferWithdrawal
 from gridsignal_schemas.values import MW
 from tests.builders import a_grid_alert
-from tests.integration.agent_site import BASELINE_W, CAN_W, CONFIG, NOON, Site, site, stood
+from tests.integration.agent_site import BASELINE_W, CONFIG, NOON, Site, stood
 from tests.patience import SOON_S
 
-SHEDDING = (
-    CONFIG.replace("restore_s = 0", "restore_s = 0\napply_s = 10") + '[alerts]\nshed_w = {shed}\ndrills = "{drills}"\n'
-)
+TRUSTING = CONFIG + '[alerts]\nproviders = ["tso-north"]\n'
+SHEDDING = TRUSTING.replace("restore_s = 0", "restore_s = 0\napply_s = 10") + 'shed_w = {shed}\ndrills = "{drills}"\n'
 
 
 def an_alert(here: Site, **changes: Any) -> GridAlert:
@@ -31,7 +40,8 @@ async def hears(here: Site, alert: GridAlert, *states: str) -> list[AlertAck]:
 
 
 async def test_while_a_hold_is_in_force_nothing_starts_and_nothing_comes_back(tmp_path: Path) -> None:
-    async with site(tmp_path) as here:
+    async with stood(tmp_path, config=TRUSTING) as here, here.running():
+        await here.says("the grid is reached")
         running = await here.ordered(4 * MW)
         await here.answers(running, "ACCEPTED")
         here.clock.move_to(running.starts_at)
@@ -58,7 +68,7 @@ async def test_an_emergency_sheds_what_the_site_gives_for_it_and_says_what_it_la
         here.clock.move_to(NOON + timedelta(seconds=20))
         (lacks,) = await hears(here, alert, "CANNOT_ACT")
         assert lacks.reason_code == "ACTUATOR_HOLDS_LESS"
-        assert lacks.reason == f"{CAN_W} W of {20 * MW} W are held back"
+        assert lacks.reason == f"the {20 * MW} W of this alert are not all shed", "and nothing of what others ordered"
         an_alert(here, alert_id="next", supersedes=alert.alert_id, action="INFORM")
         await here.says("train as usual")
         assert here.cluster_w() == BASELINE_W
@@ -78,7 +88,7 @@ async def test_an_exercise_moves_power_only_where_the_site_says_so(tmp_path: Pat
 
 
 async def test_an_alert_that_was_cleared_while_the_agent_was_away_binds_it_no_more(tmp_path: Path) -> None:
-    async with stood(tmp_path) as here:
+    async with stood(tmp_path, config=TRUSTING) as here:
         async with here.running():
             alert = an_alert(here)
             await hears(here, alert, "APPLIED")
@@ -100,7 +110,7 @@ every_s = 10
 
 
 async def test_a_hold_that_ends_before_a_call_would_begin_leaves_what_it_stands_by_with(tmp_path: Path) -> None:
-    async with stood(tmp_path, config=CONFIG + STANDING) as here, here.running():
+    async with stood(tmp_path, config=TRUSTING + STANDING) as here, here.running():
         await here.says(f"stands by with {5 * MW} W")
         await hears(here, an_alert(here, ends_at=NOON + timedelta(seconds=59)), "APPLIED")
         withdrawn = asyncio.create_task(here.fake.next(OfferWithdrawal))
@@ -115,3 +125,71 @@ async def test_a_hold_that_ends_before_a_call_would_begin_leaves_what_it_stands_
             while not withdrawn.done():
                 here.clock.move_to(here.clock.now() + timedelta(seconds=1))
                 await asyncio.wait([withdrawn], timeout=0.05)
+
+
+@pytest.mark.parametrize("named", ["", '[alerts]\nproviders = ["tso-south"]\n'])
+async def test_who_is_not_named_moves_nothing_and_is_told_so(tmp_path: Path, named: str) -> None:
+    async with stood(tmp_path, config=CONFIG + named) as here, here.running():
+        await here.says("the grid is reached")
+        (word,) = await hears(here, an_alert(here, action="SHED", kind="GRID_EMERGENCY"), "UNDERSTOOD")
+        assert word.reason_code == "NOT_CONFIGURED"
+        order = await here.ordered(4 * MW)
+        await here.answers(order, "ACCEPTED")
+
+
+@contextmanager
+def heeding(**table: Any) -> Iterator[tuple[Heeding, list[str]]]:
+    said = list[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Kept(Path(folder) / "agent.db")
+        try:
+            named = AlertsTable(providers=["tso-north"], **table)
+            yield Heeding(named, Manner(restore_s=0), kept, moves=True, say=said.append), said
+        finally:
+            kept.close()
+
+
+def a_hold(name: str, provider: str = "tso-north", **changes: Any) -> GridAlert:
+    said = {"action": "HOLD", "issued_at": NOON, "starts_at": NOON, "ends_at": None, "is_drill": False}
+    return a_grid_alert(**(said | {"alert_id": name, "provider": provider} | changes))
+
+
+def test_no_flood_of_alerts_shuts_out_what_is_obeyed() -> None:
+    with heeding(drills="act") as (heeds, _):
+        for each in range(MOST_ALERTS + 5):
+            heeds.hear(a_hold(f"stranger-{each}", provider="tso-fr"), NOON)
+            heeds.hear(a_hold(f"news-{each}", action="INFORM"), NOON)
+            if each < MOST_ALERTS:
+                heeds.hear(a_hold(f"drill-{each}", is_drill=True), NOON)
+        with pytest.raises(StateFailed, match=f"expected at most {MOST_ALERTS} alerts of tso-north"):
+            heeds.hear(a_hold("drill", is_drill=True), NOON)
+        heeds.hear(a_hold("fault"), NOON)
+        assert heeds.alerts["alert fault of tso-north"].asks(NOON)
+        for each in range(MOST_IDLE):
+            heeds.hear(a_hold("one", provider=f"tso-{each}"), NOON)
+        assert sum(held.is_idle for held in heeds.alerts.values()) == MOST_IDLE
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_an_alert_is_believed_so_long_over_all_its_revisions(is_forgotten: bool) -> None:
+    with heeding(longest_s=3600) as (heeds, _):
+        until = NOON + timedelta(hours=1)
+        heeds.hear(a_hold("fault", ends_at=NOON + timedelta(minutes=30) if is_forgotten else None), NOON)
+        heeds.settle(0, 0, NOON)
+        if is_forgotten:
+            half = NOON + timedelta(minutes=30)
+            heeds.settle(0, 0, half)
+            heeds.judge(0, 0, 60, half)
+            assert not heeds.alerts
+        heeds.hear(a_hold("fault", revision=2), until - timedelta(minutes=5))
+        assert heeds.holds(until - timedelta(minutes=5)) is not None
+        heeds.settle(0, 0, until - timedelta(minutes=5))
+        heeds.settle(0, 0, until)
+        heeds.hear(a_hold("fault", revision=3), until)
+        held = heeds.alerts["alert fault of tso-north"]
+        assert heeds.holds(until) is None
+        heeds.settle(0, 0, until)
+        told = held.so(said=("UNDERSTOOD", "WILL_ACT", "APPLIED"))
+        word = due(told, until)
+        assert word is not None
+        assert word.reason_code == "TOO_LONG"

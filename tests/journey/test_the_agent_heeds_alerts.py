@@ -32,6 +32,11 @@ DISTURBANCE = {
     "acknowledge_within_s": 60,
 }
 
+TRUSTING = """
+[alerts]
+providers = ["tso-north"]
+"""
+
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
@@ -40,7 +45,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def test_kill_nine_in_the_middle_of_a_disturbance_brings_nothing_back(world: World, tmp_path: Path) -> None:
-    agent, taken = AgentProgram("simulated", world, tmp_path), Taken(world.stack.replica)
+    agent, taken = AgentProgram("simulated", world, tmp_path, TRUSTING), Taken(world.stack.replica)
     try:
         await _lives_through_a_disturbance(world, agent, taken)
     finally:

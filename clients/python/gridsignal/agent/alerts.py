@@ -52,6 +52,8 @@ class Heeded(Shape):
     """How long it is believed."""
     said: tuple[str, ...] = Field(default=(), strict=False)
     """What the log has of this revision."""
+    first_at: Timestamp | None = None
+    """When the site kept to it first, whatever its revisions have said since."""
     taken_up_at: Timestamp | None = None
     held_w: int = 0
     """What was held back then."""
@@ -75,10 +77,20 @@ class Heeded(Shape):
         return self.taken_up_at is not None and self.over_at is None
 
     @property
+    def is_idle(self) -> bool:
+        """Nothing is asked of the site, and nothing comes back."""
+        return self.way is Way.NOTHING and self.taken_up_at is None
+
+    @property
+    def believed_until(self) -> datetime | None:
+        """None before the site has kept to it."""
+        since = self.first_at or self.taken_up_at
+        return None if since is None else since + timedelta(seconds=self.longest_s)
+
+    @property
     def ends_at(self) -> datetime | None:
         """By when it is over at the latest; None before it was taken up, where it names no end."""
-        longest = None if self.taken_up_at is None else self.taken_up_at + timedelta(seconds=self.longest_s)
-        return min((at for at in (self.alert.ends_at, longest) if at is not None), default=None)
+        return min((at for at in (self.alert.ends_at, self.believed_until) if at is not None), default=None)
 
     def asks(self, now: datetime) -> bool:
         """Whether something is asked of the site at this moment."""
@@ -90,19 +102,33 @@ class Heeded(Shape):
         return self.model_copy(update=changes)
 
 
-def heeded(before: Heeded | None, alert: GridAlert, way: Way, *, shed_w: int, longest_s: int) -> Heeded:
-    """An alert as it was heard; an older revision than the one that is known changes nothing."""
+def heeded(
+    before: Heeded | None,
+    alert: GridAlert,
+    way: Way,
+    *,
+    shed_w: int,
+    longest_s: int,
+    first_at: datetime | None = None,
+) -> Heeded:
+    """An alert as it was heard; an older revision than the one that is known changes nothing.
+
+    `first_at`: when the site kept to it first, as far as that is known of an alert that was forgotten.
+    """
     if before is not None and alert.revision <= before.alert.revision:
         return before
+    if before is not None:
+        first_at = before.first_at or before.taken_up_at or first_at
     since = Heeded(alert=alert) if before is None or before.over_at is not None else before
     failed = "" if since.is_applied else since.failed
     given_w = shed_w if way is Way.SHED else 0
-    return since.so(alert=alert, way=way, shed_w=given_w, longest_s=longest_s, said=(), failed=failed)
+    changes = {"alert": alert, "way": way, "shed_w": given_w, "longest_s": longest_s, "first_at": first_at}
+    return since.so(**changes, said=(), failed=failed)
 
 
-def way_of(alert: GridAlert, *, providers: Collection[str] | None = None, acts_on_drills: bool = False) -> Way:
-    """What an alert asks of a site. `providers`: whose alerts are obeyed; None: everybody's."""
-    if (alert.is_drill and not acts_on_drills) or (providers is not None and alert.provider not in providers):
+def way_of(alert: GridAlert, *, providers: Collection[str], acts_on_drills: bool = False) -> Way:
+    """What an alert asks of a site. `providers`: whose alerts are obeyed."""
+    if (alert.is_drill and not acts_on_drills) or alert.provider not in providers:
         return Way.NOTHING
     match alert.action:
         case AlertAction.HOLD:
@@ -130,10 +156,15 @@ def _words(held: Heeded, now: datetime) -> Iterator[Word]:
             return
         if alert.is_drill and alert.action in _OBEYED:
             yield Word("UNDERSTOOD", "DRILL", "an exercise: no power moves")
+        elif alert.action in _OBEYED:
+            yield Word("UNDERSTOOD", "NOT_CONFIGURED", "heard: this site does not move for alerts of this provider")
         elif alert.action is AlertAction.RAISE:
             yield Word("CANNOT_ACT", "NOT_CONFIGURED", "this site draws more for orders alone")
         return
+    too_long = Word("CANNOT_ACT", "TOO_LONG", f"this site keeps to an alert for {held.longest_s} s at most")
     if not held.asks(now) and held.taken_up_at is None and alert.starts_at <= now:
+        if not held.is_ended and held.believed_until is not None and held.ends_at == held.believed_until:
+            yield too_long
         return  # it was over before it was heard
     yield Word("UNDERSTOOD")
     yield Word("WILL_ACT", reason=_PLANS[held.way].format(held.shed_w))
@@ -142,7 +173,7 @@ def _words(held: Heeded, now: datetime) -> Iterator[Word]:
     elif held.failed:
         yield Word("CANNOT_ACT", "ACTUATOR_HOLDS_LESS", held.failed)
     if held.over_at is not None and not held.is_ended and (alert.ends_at is None or held.over_at < alert.ends_at):
-        yield Word("CANNOT_ACT", "TOO_LONG", f"this site keeps to an alert for {held.longest_s} s at most")
+        yield too_long
 
 
 _PLANS = {
@@ -182,5 +213,8 @@ def judged(held: Heeded, now: datetime, *, wanted_w: int, observed_w: int | None
         return held.so(is_applied=True)
     if now - held.taken_up_at < timedelta(seconds=apply_s):
         return held
-    reads = "the actuator does not answer" if observed_w is None else f"{observed_w} W of {wanted_w} W are held back"
-    return held if held.failed else held.so(failed=reads)
+    # what is held back in all says what others have ordered: the issuer is told of his own alert alone
+    own = (
+        f"the {held.shed_w} W of this alert are not all shed" if held.shed_w else "not all of what was held back stays"
+    )
+    return held if held.failed else held.so(failed="the actuator does not answer" if observed_w is None else own)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import gridsignal
 from gridsignal.agent.actuators import Actuator
-from gridsignal.agent.config import Config
+from gridsignal.agent.config import Config, Mode
 from gridsignal.agent.job_sources import JobSource
 from gridsignal.agent.kept import Kept
 from gridsignal.agent.meters import Meter
@@ -50,6 +50,10 @@ async def findings(
     yield await _tried(f"actuator {config.actuator.kind}", lambda: actuator.check(now))
     with suppress(GridsignalError):
         await actuator.aclose()
+    if config.mode in (Mode.AUTOMATIC, Mode.CONFIRM):
+        named = ", ".join(config.alerts.providers)
+        said = f"those of {named} are obeyed" if named else "heard, and nothing moves: alerts.providers names nobody"
+        yield Finding("alerts", True, said)
     if jobs is not None:
         yield await _tried("jobs", lambda: _jobs(jobs, now))
     if meter is None:

@@ -247,12 +247,12 @@ class AlertsTable(Table):
 
     shed_w: Watts = 0
     """SHED: so much less beside orders, as far as it goes. 0: nothing comes back, and no more."""
-    providers: Annotated[list[Identifier], Field(max_length=100)] | None = None
-    """Whose alerts are obeyed; None: everybody's, feeds included."""
+    providers: list[Identifier] = Field(default_factory=list, max_length=100)
+    """Whose alerts are obeyed; those of others, feeds included, are heard and move nothing."""
     drills: Literal["answer", "act"] = "answer"
     """act: an exercise moves power as the real thing does."""
     longest_s: Period = 4 * 3600
-    """How long an alert is believed at most."""
+    """How long an alert is believed at most, all its revisions together."""
 
 
 class MetricsTable(Table):
@@ -287,7 +287,7 @@ class Config(Table):
     orders: OrdersTable = OrdersTable()
     standing: StandingTable | None = None
     confirm: ConfirmTable | None = None
-    alerts: AlertsTable = AlertsTable()
+    alerts: AlertsTable = Field(default_factory=AlertsTable)
     failsafe: FailsafeTable = FailsafeTable()
     metrics: MetricsTable | None = None
 

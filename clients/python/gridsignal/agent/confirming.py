@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gridsignal.addresses import shown
 from gridsignal.agent.actuators.webhook import SIGNATURE, signature
 from gridsignal.agent.contact import Say
 from gridsignal.agent.kept import Answer, Kept, StateFailed
@@ -81,7 +82,7 @@ class Confirming:
         if answered.status == _EMPTY:
             return None
         if answered.status != 200:
-            raise WrongReply(f"{self._url}: expected 200 or 204, got {answered.status}")
+            raise WrongReply(f"{shown(self._url)}: expected 200 or 204, got {answered.status}")
         reply = reply_of(answered.body, answered.headers.get(SIGNATURE.lower(), ""), self._secret, nonce)
         return reply.answer, f"person:{reply.who}"
 

@@ -1,7 +1,9 @@
 """Alerts of the site's zone: heard, kept on disk, obeyed by what the follower holds, and answered.
 
 Each connection begins with the alerts that are open: one that is not among them is over.
-Bounded: MOST_ALERTS. When full: a further one is told to a person, and not obeyed. Conflates: nothing.
+Bounded: of each provider MOST_ALERTS that are obeyed, as many of its exercises, and as many that ask nothing of the
+site; of the latter MOST_IDLE in all. When full: the oldest that asks nothing is forgotten; a further one that is obeyed
+is told to a person. Conflates: nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from gridsignal_schemas.values import rfc3339
 
 _TURN_S = 0.05
 """How long a snapshot that is still coming is waited for, before it is looked at again."""
+
+MOST_ALERTS = 50
+MOST_IDLE = 200
 
 
 class Answerable(NamedTuple):
@@ -86,7 +91,8 @@ class Heeding:
         """
         for held in list(self.alerts.values()):
             if held.asks(now) and not held.is_live and held.over_at is None:
-                self._put(held.so(taken_up_at=now, held_w=in_effect_w))
+                self._kept.take_up(held.name, now)
+                self._put(held.so(taken_up_at=now, first_at=held.first_at or now, held_w=in_effect_w))
                 self._say(f"{held.name}: {held.way}, with {in_effect_w} W held back")
             elif held.is_live and not held.asks(now):
                 back_w = max(0, in_effect_w - max(0, usual_w))
@@ -155,15 +161,28 @@ class Heeding:
             way = way_of(alert, providers=table.providers, acts_on_drills=table.drills == "act")
         new = Heeded(alert=alert)
         before = self.alerts.get(new.name)
-        found = heeded(before, alert, way, shed_w=table.shed_w, longest_s=table.longest_s)
+        first_at = self._kept.taken_up_at(new.name)
+        found = heeded(before, alert, way, shed_w=table.shed_w, longest_s=table.longest_s, first_at=first_at)
         if found == before or (before is None and _has_ended(alert, now)):
             return
+        self._make_room(found)
         self._say(f"{new.name}: {described(alert)}")
         self._put(found)
         for held in [held for held in self.alerts.values() if _takes_place_of(alert, held.alert)]:
             self._put(held.so(is_ended=True))
         if any(_takes_place_of(held.alert, alert) for held in self.alerts.values()):
             self._put(self.alerts[new.name].so(is_ended=True))
+
+    def _make_room(self, new: Heeded) -> None:
+        """One that asks nothing takes the place of the oldest such. Raises StateFailed where one is obeyed."""
+        others = [held for held in self.alerts.values() if held.name != new.name and held.is_idle is new.is_idle]
+        who = (new.alert.provider, new.alert.is_drill)
+        like = [held for held in others if new.is_idle or (held.alert.provider, held.alert.is_drill) == who]
+        his = [held for held in like if held.alert.provider == new.alert.provider]
+        if len(his) >= MOST_ALERTS and not new.is_idle:
+            raise StateFailed(f"expected at most {MOST_ALERTS} alerts of {new.alert.provider}, got one more")
+        if len(his) >= MOST_ALERTS or len(like) >= MOST_IDLE:
+            self._forget((his if len(his) >= MOST_ALERTS else like)[0].name)
 
     def _hear_or_say(self, alert: GridAlert, now: datetime) -> None:
         try:

@@ -1,8 +1,9 @@
 """What the agent knows lies on disk before it acts on it: orders, alerts, questions to people, readings sent.
 
 SQLite, one file: the agent that runs has it, and whoever answers a question opens it beside.
-Bounded: MOST_ORDERS that are not over and MOST_ALERTS; orders that are over are forgotten after a week.
-When full: `keep` and `keep_alert` raise StateFailed.
+Bounded: MOST_ORDERS that are not over, alerts by who keeps them; orders that are over are forgotten after a week;
+MOST_TAKEN_UP of when alerts were taken up, of a week.
+When full: `keep` raises StateFailed.
 Conflates: nothing.
 """
 
@@ -29,7 +30,7 @@ from gridsignal_schemas.messages import TOLERANT
 from gridsignal_schemas.values import rfc3339
 
 MOST_ORDERS = 1000
-MOST_ALERTS = 100
+MOST_TAKEN_UP = 1000
 Answer = Literal["accept", "refuse"]
 _KEPT = timedelta(days=7)
 _PATIENCE_S = 10.0
@@ -44,6 +45,7 @@ CREATE TABLE IF NOT EXISTS contact (
     one INTEGER PRIMARY KEY CHECK (one = 1), contact TEXT NOT NULL, heard_at TEXT NOT NULL, free_at TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS alerts (name TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS taken_up (name TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS standing (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS names (one INTEGER PRIMARY KEY CHECK (one = 1), secret TEXT NOT NULL, since TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS permits (one INTEGER PRIMARY KEY CHECK (one = 1), who TEXT NOT NULL) STRICT;
@@ -111,9 +113,6 @@ class Kept:
     def keep_alert(self, held: Heeded) -> None:
         """Returns when it is on disk."""
         with self._told():
-            others = "SELECT count(*) FROM alerts WHERE name <> ?"
-            if self._db.execute(others, (held.name,)).fetchone()[0] >= MOST_ALERTS:
-                raise StateFailed(f"expected at most {MOST_ALERTS} alerts, got one more")
             row = (held.name, held.model_dump_json(exclude_none=True))
             self._db.execute("INSERT OR REPLACE INTO alerts VALUES (?, ?)", row)
 
@@ -121,6 +120,22 @@ class Kept:
         """It is over, and nothing is left of it."""
         with self._told():
             self._db.execute("DELETE FROM alerts WHERE name = ?", (name,))
+
+    def take_up(self, name: str, now: datetime) -> None:
+        """The site keeps to it from now on; the first time counts, also after it was forgotten."""
+        with self._told():
+            self._db.execute("INSERT OR IGNORE INTO taken_up VALUES (?, ?)", (name, rfc3339(now)))
+            self._db.execute("DELETE FROM taken_up WHERE at < ?", (rfc3339(now - _KEPT),))
+            self._db.execute(
+                "DELETE FROM taken_up WHERE name NOT IN (SELECT name FROM taken_up ORDER BY at DESC, name LIMIT ?)",
+                (MOST_TAKEN_UP,),
+            )
+
+    def taken_up_at(self, name: str) -> datetime | None:
+        """When the site kept to it first; None: not within a week."""
+        with self._told():
+            row = self._db.execute("SELECT at FROM taken_up WHERE name = ?", (name,)).fetchone()
+        return None if row is None else datetime.fromisoformat(row[0])
 
     # --- what it stands by with ----------------------------------------------------------------------------------
 

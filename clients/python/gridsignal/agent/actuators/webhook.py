@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gridsignal.addresses import shown
 from gridsignal.agent.actuators import Action, ActuatorFailed, Observed
 from gridsignal.agent.actuators.telling import Answer, holds, told
 from gridsignal.agent.schedule import Schedule, Slot
@@ -58,7 +59,7 @@ class WebhookActuator:
 
     async def check(self, now: datetime) -> str:
         observed = await self.observe(now)
-        return f"{self._url} answers: {power(observed.shed_w)} held back"
+        return f"{shown(self._url)} answers: {power(observed.shed_w)} held back"
 
     async def aclose(self) -> None:
         """Nothing is open."""
@@ -92,8 +93,10 @@ class WebhookActuator:
 
 def _read(url: str, status: int, answer: bytes) -> Observed:
     if status != 200:
-        raise ActuatorFailed(f"{url}: expected 200, got {status}: {answer[:200].decode(errors='replace')}")
+        raise ActuatorFailed(f"{shown(url)}: expected 200, got {status}: {answer[:200].decode(errors='replace')}")
     try:
         return Answer.model_validate_json(answer).observed()
     except ValidationError as error:
-        raise ActuatorFailed(f'{url}: expected an object such as {{"shed_w": 0}}, got {findings(error)}') from error
+        raise ActuatorFailed(
+            f'{shown(url)}: expected an object such as {{"shed_w": 0}}, got {findings(error)}'
+        ) from error

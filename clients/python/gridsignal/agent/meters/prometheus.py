@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 
+from gridsignal.addresses import shown
 from gridsignal.agent.meters import MeterFailed
 from gridsignal.agent.meters.csv_file import mean_of
 from gridsignal.agent.web import WebFailed, exchange
@@ -42,7 +43,7 @@ class PrometheusMeter:
     async def check(self, now: datetime) -> str:
         points = await self._points(now - timedelta(seconds=self._step_s), now, self._step_s)
         if not points:
-            raise MeterFailed(f"{self._url}: expected a series, got none: {self._query:.200}")
+            raise MeterFailed(f"{shown(self._url)}: expected a series, got none: {self._query:.200}")
         return f"{power(points[-1][1])}"
 
     async def _points(self, start: datetime, end: datetime, step_s: int) -> list[tuple[datetime, float]]:
@@ -54,13 +55,13 @@ class PrometheusMeter:
         try:
             found = json.loads(answer)
             if status != 200:
-                raise MeterFailed(f"{self._url}: {status}: {found.get('error', '')!s:.200}")
+                raise MeterFailed(f"{shown(self._url)}: {status}: {found.get('error', '')!s:.200}")
             series = found["data"]["result"]
             if len(series) > 1:
-                raise MeterFailed(f"{self._url}: expected one series, got {len(series)}: sum() them")
+                raise MeterFailed(f"{shown(self._url)}: expected one series, got {len(series)}: sum() them")
             points = [
                 (datetime.fromtimestamp(at, start.tzinfo), float(w)) for each in series for at, w in each["values"]
             ]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise MeterFailed(f"{self._url}: expected an answer of Prometheus, got {answer[:100]!r}") from error
+            raise MeterFailed(f"{shown(self._url)}: expected an answer of Prometheus, got {answer[:100]!r}") from error
         return points
