@@ -59,6 +59,49 @@ async def test_what_does_not_work_is_told(tmp_path: Path) -> None:
         await actuator(gpus, tmp_path).observe(START)
 
 
+async def test_what_a_person_has_set_since_stays_and_counts_from_there(tmp_path: Path) -> None:
+    gpus, over = Gpus(), END + timedelta(minutes=5)
+    before = dict(gpus.limits)
+    await actuator(gpus, tmp_path).apply(scheduled(3 * MW), START)
+    gpus.limits["GPU-a"] = 2_500_000_000
+    assert (await actuator(gpus, tmp_path).observe(START)).shed_w < 3 * MW
+    (given,) = await actuator(gpus, tmp_path).release(over)
+    assert given.what == "2 GPUs limited as before, 1 left as somebody else has set them"
+    assert gpus.limits == before | {"GPU-a": 2_500_000_000}
+    await actuator(gpus, tmp_path).apply(scheduled(3 * MW), START)
+    gpus.limits["GPU-b"] = 3_500_000_000
+    again = actuator(gpus, tmp_path)
+    await again.apply(scheduled(4 * MW), START)
+    assert (await again.observe(START)).shed_w == 4 * MW
+    await again.release(over)
+    assert gpus.limits == before | {"GPU-a": 2_500_000_000, "GPU-b": 3_500_000_000}
+
+
+async def test_who_is_killed_between_two_limits_gives_back_what_they_were_first(tmp_path: Path) -> None:
+    gpus = Gpus()
+    await actuator(gpus, tmp_path).apply(scheduled(2 * MW), START)
+    gpus.refuses = True
+    with pytest.raises(ActuatorFailed):
+        await actuator(gpus, tmp_path).apply(scheduled(5 * MW), START)
+    gpus.refuses = False
+    assert (await actuator(gpus, tmp_path).observe(START)).shed_w == 2 * MW
+    await actuator(gpus, tmp_path).release(START, everything=True)
+    assert gpus.limits == Gpus().limits
+
+
+async def test_one_program_at_a_time_changes_limits(tmp_path: Path) -> None:
+    gpus = Gpus()
+    await actuator(gpus, tmp_path).apply(scheduled(3 * MW), START)
+    lowered = dict(gpus.limits)
+    beside = NvmlActuator(NAMED, tmp_path / "nvml.json", gpus, timeout_s=0.1)
+    async with actuator(gpus, tmp_path)._alone():
+        for changes in (beside.release(START, everything=True), beside.apply(scheduled(7 * MW), START)):
+            with pytest.raises(ActuatorFailed, match="expected to change limits alone"):
+                await changes
+        assert gpus.limits == lowered
+    assert await beside.release(START, everything=True)
+
+
 def test_each_gives_whole_watts_in_proportion_to_what_it_can() -> None:
     limits = {"a": (700_000, 200_000), "b": (700_000, 200_000), "c": (300_000, 100_000)}
     assert spread(limits, 600) == {"a": 450_000, "b": 450_000, "c": 200_000}

@@ -2,7 +2,8 @@
 
 What is shed is by how much their limits are lower: GPUs that draw less than their limit shed less, which the meter
 shows. A limit has no end of its own and outlives the agent: what each was lies beside the agent's state before it is
-changed, and `gridsignal agent release`, which a timer starts, gives back what is over.
+changed, and `gridsignal agent release`, which a timer starts, gives back what is over. A limit that somebody else has
+set since is left as it is, and counted from there; one program at a time changes any.
 
 Bounded: MOST GPUs, `timeout_s` for each call. When full: the configuration is refused. Conflates: nothing.
 """
@@ -12,13 +13,14 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gridsignal.agent.actuators import Action, ActuatorFailed, Observed
 from gridsignal.agent.actuators.files import replaced
@@ -39,6 +41,12 @@ class Lowered(BaseModel):
 
     was_mw: int
     until: Timestamp
+    ours_mw: tuple[int, ...] = Field(default=(), strict=False)
+    """What it was set to by us, the last two: who is killed between may have set either. An older version kept none."""
+
+    def is_ours(self, now_mw: int) -> bool:
+        """Nobody else has set it since; GPUs round to whole watts."""
+        return not self.ours_mw or any(abs(now_mw - each) < _MW for each in (*self.ours_mw, self.was_mw))
 
 
 class Limit(NamedTuple):
@@ -68,32 +76,47 @@ class NvmlActuator:
         return Observed(shed_w, until if shed_w else None, room_w)
 
     async def apply(self, schedule: Schedule, now: datetime) -> tuple[Action, ...]:
+        async with self._alone():
+            return await self._apply(schedule, now)
+
+    async def _apply(self, schedule: Schedule, now: datetime) -> tuple[Action, ...]:
         slot, until = schedule.at(now), schedule.until(now)
-        limits, lowered = await self._call(self._limits), self._read()
+        limits, read = await self._call(self._limits), self._read()
+        lowered = {uuid: each for uuid, each in read.items() if uuid not in limits or each.is_ours(limits[uuid].now_mw)}
         if slot is None or until is None or slot.shed_w <= 0:
             reason = "no order asks for it any more" if slot is None else slot.reason
-            return await self._restored(lowered, reason)
+            return await self._restored(read, reason)
         was = {uuid: lowered[uuid].was_mw if uuid in lowered else limits[uuid].now_mw for uuid in self._uuids}
         wanted = spread({uuid: (was[uuid], limits[uuid].least_mw) for uuid in self._uuids}, slot.shed_w)
         changes = {uuid: limit for uuid, limit in wanted.items() if limit != limits[uuid].now_mw}
-        kept = {uuid: Lowered(was_mw=was[uuid], until=until) for uuid in self._uuids}
-        if kept != lowered:
+        kept = dict[str, Lowered]()
+        for uuid in self._uuids:
+            ours = {limits[uuid].now_mw, wanted[uuid]} if uuid in lowered else {wanted[uuid]}
+            kept[uuid] = Lowered(was_mw=was[uuid], until=until, ours_mw=tuple(sorted(ours)))
+        if kept != read:
             self._write(kept)  # before anything is lower: whoever is killed after it can be undone
         await self._set(changes)
-        if not changes and kept == lowered:
+        if not changes and {uuid: each.until for uuid, each in read.items()} == dict.fromkeys(self._uuids, until):
             return ()
         shed_w = sum(was[uuid] - wanted[uuid] for uuid in self._uuids) // _MW
         return (Action(f"{len(self._uuids)} GPUs limited to {shed_w} W less until {rfc3339(until)}", slot.reason),)
 
     async def release(self, now: datetime, *, everything: bool = False) -> tuple[Action, ...]:
         """Gives back what is over, or all of it: without an agent, or beside one."""
+        if not self._read():
+            return ()
+        async with self._alone():
+            return await self._release(now, everything=everything)
+
+    async def _release(self, now: datetime, *, everything: bool) -> tuple[Action, ...]:
         lowered = self._read()
         over = {uuid: each for uuid, each in lowered.items() if everything or each.until <= now}
         return await self._restored(over, "it is over")
 
     async def check(self, now: datetime) -> str:
-        limits = await self._call(self._limits)
-        await self._set({uuid: limit.now_mw for uuid, limit in list(limits.items())[:1]})  # as it is: may we?
+        async with self._alone():
+            limits = await self._call(self._limits)
+            await self._set({uuid: limit.now_mw for uuid, limit in list(limits.items())[:1]})  # as it is: may we?
         room_w = sum(max(0, each.now_mw - each.least_mw) for each in limits.values()) // _MW
         return f"{len(limits)} GPUs, whose limits can be {room_w} W lower"
 
@@ -104,20 +127,49 @@ class NvmlActuator:
         """Undone first and forgotten then: who is killed between the two does it again, which does nothing."""
         if not lowered:
             return ()
-        await self._set({uuid: each.was_mw for uuid, each in lowered.items()})
+        limits = await self._call(lambda: {uuid: self._limit(uuid) for uuid in lowered})
+        ours = {uuid: each.was_mw for uuid, each in lowered.items() if each.is_ours(limits[uuid].now_mw)}
+        await self._set(ours)
         self._write({uuid: each for uuid, each in self._read().items() if uuid not in lowered})
-        return (Action(f"{len(lowered)} GPUs limited as before", reason),)
+        others = len(lowered) - len(ours)
+        left = f", {others} left as somebody else has set them" if others else ""
+        return (Action(f"{len(ours)} GPUs limited as before{left}", reason),)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """No other program reads, decides and sets meanwhile; who is killed lets go of it. Raises ActuatorFailed."""
+        file = self._beside.with_name(self._beside.name + ".lock")
+
+        def claimed() -> sqlite3.Connection:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = sqlite3.connect(file, timeout=self._timeout_s, isolation_level=None, check_same_thread=False)
+            try:
+                lock.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error:
+                lock.close()
+                raise
+            return lock
+
+        try:
+            lock = await asyncio.to_thread(claimed)
+        except (sqlite3.Error, OSError) as taken:
+            raise ActuatorFailed(f"{file}: expected to change limits alone, got another program: {taken}") from taken
+        try:
+            yield
+        finally:
+            lock.close()
 
     def _lower_mw(self, uuid: str, limits: Mapping[str, Limit], lowered: Mapping[str, Lowered]) -> int:
-        return max(0, lowered[uuid].was_mw - limits[uuid].now_mw) if uuid in lowered else 0
+        now_mw = limits[uuid].now_mw
+        return max(0, lowered[uuid].was_mw - now_mw) if uuid in lowered and lowered[uuid].is_ours(now_mw) else 0
 
     def _limits(self) -> dict[str, Limit]:
-        found = dict[str, Limit]()
-        for uuid in self._uuids:
-            gpu = self._nvml.nvmlDeviceGetHandleByUUID(uuid)
-            least_mw, _ = self._nvml.nvmlDeviceGetPowerManagementLimitConstraints(gpu)
-            found[uuid] = Limit(int(self._nvml.nvmlDeviceGetPowerManagementLimit(gpu)), int(least_mw))
-        return found
+        return {uuid: self._limit(uuid) for uuid in self._uuids}
+
+    def _limit(self, uuid: str) -> Limit:
+        gpu = self._nvml.nvmlDeviceGetHandleByUUID(uuid)
+        least_mw, _ = self._nvml.nvmlDeviceGetPowerManagementLimitConstraints(gpu)
+        return Limit(int(self._nvml.nvmlDeviceGetPowerManagementLimit(gpu)), int(least_mw))
 
     async def _set(self, limits: Mapping[str, int]) -> None:
         def told() -> None:
