@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if (solver := solver_of(args.limit)) is None:
-        print("it needs HiGHS: pip install 'gridsignal[solver]'")
+        print("it needs HiGHS: pip install '.[solver]'")
         return 2
     machine = described()
     solver.solve(Program(), 1)  # a door loads HiGHS once

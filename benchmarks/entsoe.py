@@ -123,5 +123,5 @@ def _table(found: dict[str, Any]) -> str:
         ratio = found["entsoe_py_s"]["median"] / found["gridsignal_s"]["median"]
         lines.append(f"{ratio:.1f} times as fast; same price for every instant: {found['same_prices']}")
     else:
-        lines.append("for the peer: pip install 'gridsignal[bench]'")
+        lines.append("for the peer: pip install '.[bench]'")
     return "\n".join(lines)

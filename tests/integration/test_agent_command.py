@@ -13,6 +13,7 @@ import pytest
 
 from gridsignal.agent.actuators.simulated import Cluster, SimulatedJob
 from gridsignal.agent.kept import Kept
+from gridsignal.failsafe import Contact, FailsafeState
 from gridsignal.testing import FakeGrid
 from gridsignal_schemas.values import MW
 from tests.builders import utc
@@ -93,14 +94,40 @@ async def test_it_runs_beside_a_check_until_it_is_stopped_and_ends_in_order(fake
             pass
         words = ("agent", "check", "--config", "site.toml")
         assert (await asyncio.to_thread(ran, words, cwd=tmp_path, GRIDSIGNAL_TOKEN=fake.token)).code == 0
+        second = await asyncio.to_thread(ran, ("agent", "run", *words[2:]), cwd=tmp_path, GRIDSIGNAL_TOKEN=fake.token)
+        told = f"another agent runs for fra-1: process {process.pid} has the state state; stop that one first"
+        assert (second.code, second.err) == (2, f"gridsignal: {told}\n")
         process.send_signal(signal.SIGTERM)
         rest = await process.stderr.read()
         assert (await process.wait(), b"stopped" in rest, b"Traceback" in rest) == (0, True, False)
 
 
-async def test_a_permit_is_written_down_for_the_agent(tmp_path: Path) -> None:
+async def test_a_permit_is_written_down_for_an_agent_in_a_failsafe_and_for_no_other(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text(CONFIG.format(url="ws://127.0.0.1:1"), "utf-8")
-    done = await asyncio.to_thread(ran, ("agent", "permit", "--config", "site.toml"), cwd=tmp_path)
-    assert done.code == 0, done
-    with closing(Kept(tmp_path / "state" / "agent.db")) as kept:
-        assert [kept.take_permit(), kept.take_permit()] == [True, False]
+    words = ("agent", "permit", "--config", "site.toml")
+    for contact in (None, Contact.HEARD, Contact.FAILSAFE):
+        with closing(Kept(tmp_path / "state" / "agent.db")) as kept:
+            if contact is not None:
+                kept.keep_contact(FailsafeState(contact, utc("12:00"), utc("14:00")))
+        done = await asyncio.to_thread(ran, words, cwd=tmp_path)
+        assert done.code == 0, done
+        active = contact is Contact.FAILSAFE
+        assert ("lets go of a failsafe" in done.out, "no failsafe is active" in done.err) == (active, not active)
+        with closing(Kept(tmp_path / "state" / "agent.db")) as kept:
+            assert [kept.take_permit(), kept.take_permit()] == [active, False]
+
+
+async def test_who_has_nothing_to_answer_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text(CONFIG.format(url="ws://127.0.0.1:1"), "utf-8")
+    done = await asyncio.to_thread(ran, ("agent", "answer", "--config", "site.toml"), cwd=tmp_path)
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "no order waits for an answer: in the mode automatic nobody is asked\n"
+
+
+@pytest.mark.parametrize("action", ["check", "run"])
+async def test_a_token_file_that_is_none_is_told_with_its_line(tmp_path: Path, action: str) -> None:
+    config = CONFIG.format(url="ws://127.0.0.1:1").replace("[actuator]", 'token_file = "none"\n[actuator]')
+    (tmp_path / "site.toml").write_text(config, "utf-8")
+    done = await asyncio.to_thread(ran, ("agent", action, "--config", "site.toml"), cwd=tmp_path)
+    told = "site.toml: line 5: token_file: expected a token in the file none, got no such file"
+    assert (done.code, done.err) == (2, f"gridsignal: {told}\n")

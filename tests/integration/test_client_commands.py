@@ -110,7 +110,7 @@ async def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "rich.py").write_text("raise ModuleNotFoundError(\"No module named 'rich'\", name='rich')", "utf-8")
     told = await ran("watch", "prices", PYTHONPATH=str(tmp_path))
     assert told.code == 2
-    assert told.err == "gridsignal: watch needs rich: pip install 'gridsignal[cli]'\n"
+    assert told.err == "gridsignal: watch needs rich: pip install '.[cli]' in the project's folder\n"
 
 
 @pytest.fixture
@@ -136,8 +136,55 @@ async def test_help_needs_no_extra(name: str, without_kafka: dict[str, str]) -> 
     ids=lambda words: words[0],
 )
 async def test_what_needs_an_extra_names_it(words: list[str], without_kafka: dict[str, str]) -> None:
-    told = await ran(*words, **without_kafka)
-    assert (told.code, told.err) == (2, f"gridsignal: {words[0]} needs aiokafka: pip install 'gridsignal[kafka]'\n")
+    told, hint = await ran(*words, **without_kafka), "pip install '.[kafka]' in the project's folder"
+    assert (told.code, told.err) == (2, f"gridsignal: {words[0]} needs aiokafka: {hint}\n")
+
+
+async def test_the_help_of_every_command_needs_no_extra_but_those_of_the_readme(tmp_path: Path) -> None:
+    """What `make embedded` installs is the extra `server`; with less the help says at least what to install."""
+    (tmp_path / "without.py").write_text(WITHOUT, "utf-8")
+
+    async def helps(*missing: str) -> list[Any]:
+        names, folder = ",".join(missing), str(tmp_path)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "without.py", names), cwd=folder, stdout=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(3 * SOON_S):
+            told, _ = await process.communicate()
+        assert process.returncode == 0
+        return list(json.loads(told))
+
+    shown = await helps("numpy", "highspy", "aiokafka", "redis", "pandas", "aiomqtt", "pynvml", "yaml")
+    assert [name for name, code, out in shown if code or "example" not in out] == []
+    shown = await helps("rich")
+    assert {code for _, code, _ in shown} == {0}
+    assert "needs rich: pip install '.[cli]' in the project's folder" in {name: out for name, _, out in shown}["watch"]
+
+
+WITHOUT = """
+import contextlib, io, json, sys
+
+
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in sys.argv[1].split(","):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+sys.meta_path.insert(0, Without())
+from gridsignal.__main__ import COMMANDS, main
+
+shown = []
+for name in COMMANDS:
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+        try:
+            code = main([name, "--help"])
+        except SystemExit as ended:
+            code = ended.code or 0
+    shown.append([name, code, out.getvalue()])
+print(json.dumps(shown))
+"""
+"""Prints of each command how `--help` ends and what it says, where some modules are not installed."""
 
 
 # --- watch ------------------------------------------------------------------------------------------------------

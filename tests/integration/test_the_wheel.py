@@ -83,7 +83,7 @@ def test_a_clean_environment_with_the_base_install_imports_the_sdk(clean: Path, 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "extra"),
-    [("watch", "gridsignal[cli]"), ("key", "gridsignal[cli,signing]"), ("up", "gridsignal[server]")],
+    [("watch", ".[cli]"), ("key", ".[cli,signing]"), ("up", ".[server]")],
 )
 def test_a_command_whose_extra_is_missing_names_it(clean: Path, tmp_path: Path, command: str, extra: str) -> None:
     done = subprocess.run(

@@ -27,8 +27,8 @@ ACTING = {
         "regulating route shell signing subscription sync tls tokens upgrade websocket wiring"
     ),
     "clients/python/gridsignal/agent": (
-        "answering bidding checking confirming contact following foreseeing heeding job_sources kept kubeconfig "
-        "metrics reporting running standing web"
+        "answering bidding checking claiming confirming contact following foreseeing heeding job_sources kept "
+        "kubeconfig metrics reporting running standing web"
     ),
     "clients/python/gridsignal/agent/actuators": (
         "__init__ battery command dsx_flex files kubernetes kubernetes_api modbus nvml programs slurm webhook simulated"

@@ -21,6 +21,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from types import ModuleType
 
+from gridsignal.extras import needs
 from gridsignal.version import __version__
 
 OK, FAILED, USAGE, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -187,8 +188,12 @@ def run(name: str, rest: list[str]) -> int:
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith("gridsignal"):
             raise  # ours: no extra brings it
-        extra = _EXTRA_OF.get(missing.name or "", command.extra)
-        return _wrong(f"{name} needs {missing.name}: pip install 'gridsignal[{extra}]'")
+        extra = command.extra if command.extra == "agent" else _EXTRA_OF.get(missing.name or "", command.extra)
+        what_helps = needs(name, missing.name, extra)
+        if not {"-h", "--help"}.isdisjoint(rest):
+            print(f"usage: gridsignal {name} [...]\n\n{command.summary}\n\nIts own help: {what_helps}")
+            return OK
+        return _wrong(what_helps)
     return code
 
 
@@ -216,7 +221,7 @@ def completion(rest: list[str]) -> int:
     try:
         shtab = import_module("shtab")
     except ModuleNotFoundError:
-        return _wrong("completion needs shtab: pip install 'gridsignal[cli]'")
+        return _wrong(needs("completion", "shtab", "cli"))
     print(shtab.complete(_whole(), shell=shell))
     return OK
 

@@ -17,6 +17,8 @@ class Absence:
     def __init__(self) -> None:
         self._since_s: float | None = None
         self._noted_s: dict[str, float] = {}
+        self._told = logging.DEBUG
+        """The loudest line so far."""
 
     def noted(self, trouble: str, now_s: float, *, unusual: bool) -> tuple[int, float]:
         """The level of a line about this trouble, and how long there has been no connection."""
@@ -28,10 +30,16 @@ class Absence:
         if not is_due:
             return logging.DEBUG, away_s
         self._noted_s[trouble] = now_s
-        return (logging.WARNING if unusual or away_s >= NOTE_EVERY_S else logging.INFO), away_s
+        level = logging.WARNING if unusual or away_s >= NOTE_EVERY_S else logging.INFO
+        self._told = max(self._told, level)
+        return level, away_s
 
-    def over(self, now_s: float) -> float | None:
-        """There is a connection again: how long there was none; None where there always was one."""
+    def over(self, now_s: float) -> tuple[int, float] | None:
+        """There is a connection again: how loud to say so, as its trouble was told, and how long there was none.
+
+        None where there always was one.
+        """
         since_s, self._since_s = self._since_s, None
+        level, self._told = max(self._told, logging.INFO), logging.DEBUG
         self._noted_s.clear()
-        return None if since_s is None else now_s - since_s
+        return None if since_s is None else (level, now_s - since_s)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from gridsignal.client import Grid
 from gridsignal.clock import Clock
 from gridsignal.errors import UsageError
+from gridsignal.extras import needs
 from gridsignal.history import Archive
 from gridsignal.lines import Limits
 from gridsignal.outbox import MEMORY, Outbox, default_path
@@ -137,5 +138,5 @@ def _signer(source: KeySource) -> Signer:
     try:
         from gridsignal.signing import Signer, signing_key
     except ModuleNotFoundError as missing:
-        raise UsageError(f"signing_key= needs {missing.name}: pip install 'gridsignal[signing]'") from None
+        raise UsageError(needs("signing_key=", missing.name, "signing")) from None
     return Signer(signing_key(source))

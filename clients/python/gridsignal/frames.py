@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from gridsignal.extras import needs
 from gridsignal.history import CarbonPoint, PricePoint
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def history_frame(points: Sequence[PricePoint] | Sequence[CarbonPoint]) -> panda
     try:
         import pandas
     except ImportError as error:
-        raise ImportError("history_frame needs pandas: pip install 'gridsignal[pandas]'", name=error.name) from error
+        raise ImportError(needs("history_frame", "pandas", "pandas"), name=error.name) from error
     if not points:
         return history_frame([_blank(getattr(points, "of", PricePoint))]).iloc[:0]
     names = [field.name for field in fields(points[0])]

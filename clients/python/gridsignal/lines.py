@@ -106,8 +106,9 @@ class Lines:
         while True:
             opened = await self._try(plan)
             if not isinstance(opened, Plan):
-                if (away_s := self._absence.over(_now_s())) is not None:
-                    _log.info("connected again after %.1f s", away_s)
+                if (over := self._absence.over(_now_s())) is not None:
+                    level, away_s = over
+                    _log.log(level, "connected again after %.1f s", away_s)
                 return opened
             if opened.final:
                 assert self.failure is not None
@@ -189,7 +190,8 @@ class Lines:
 
     def _note(self, *, unusual: bool) -> None:
         level, away_s = self._absence.noted(self.trouble, _now_s(), unusual=unusual)
-        _log.log(level, "no connection for %.0f s, trying again: %s", away_s, self.trouble)
+        since = f" for {away_s:.0f} s" if away_s >= 1 else ""
+        _log.log(level, "no connection%s, trying again: %s", since, self.trouble)
 
     # --- a line's life -------------------------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from gridsignal_services.joint.case import Case
 from gridsignal_services.joint.model import Key, Model
 from gridsignal_services.joint.program import Program, Status
-from gridsignal_services.joint.solving import solve
 
 DEFAULT_TIME_LIMIT_S = 10.0
 _PLACES = 6
@@ -41,6 +40,8 @@ def clear(case: Case, time_limit_s: float = DEFAULT_TIME_LIMIT_S) -> Cleared:
 
     Raises NoAnswer.
     """
+    from gridsignal_services.joint.solving import solve  # the extra `solver`, which the command's help needs not
+
     model = Model(case)
     status, gap, program = Status.OPTIMAL, 0.0, model.program
     if any(program.whole):

@@ -37,5 +37,14 @@ def test_the_next_absence_begins_anew() -> None:
     assert absence.over(0.0) is None
     absence.noted("refused", 1.0, unusual=False)
     assert absence.noted("refused", 3.0, unusual=False) == (logging.DEBUG, 2.0)
-    assert absence.over(5.0) == 4.0
+    assert absence.over(5.0) == (logging.INFO, 4.0)
     assert absence.noted("refused", 9.0, unusual=False) == (logging.INFO, 0.0)
+
+
+def test_that_it_is_over_is_told_as_loud_as_the_trouble_was() -> None:
+    absence = Absence()
+    absence.noted("HTTP 503", 1.0, unusual=True)
+    absence.noted("refused", 2.0, unusual=False)
+    assert absence.over(4.0) == (logging.WARNING, 3.0)
+    absence.noted("refused", 9.0, unusual=False)
+    assert absence.over(9.5) == (logging.INFO, 0.5), "the next absence is another"

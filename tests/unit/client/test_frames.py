@@ -94,4 +94,6 @@ def test_a_list_that_nobody_asked_for_is_one_of_prices() -> None:
 def test_without_pandas_the_error_names_the_extra() -> None:
     code = "import sys; sys.modules['pandas'] = None; import gridsignal; gridsignal.frames.history_frame([])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert run.stderr.splitlines()[-1] == ("ImportError: history_frame needs pandas: pip install 'gridsignal[pandas]'")
+    assert run.stderr.splitlines()[-1] == (
+        "ImportError: history_frame needs pandas: pip install '.[pandas]' in the project's folder"
+    )

@@ -56,6 +56,7 @@ from gridsignal.agent.schedule import Stretch
 from gridsignal.agent.standing import StandingBy
 from gridsignal.clock import Clock, GatewayClock
 from gridsignal.errors import UsageError
+from gridsignal.extras import needs
 from gridsignal.outbox import MEMORY
 from gridsignal.tokens import TokenSource
 
@@ -118,7 +119,7 @@ def _kubernetes(config: Config, table: KubernetesTable) -> KubernetesActuator:
         from gridsignal.agent.actuators.kubernetes import KubernetesActuator
         from gridsignal.agent.actuators.kubernetes_api import KubernetesApi
     except ModuleNotFoundError as missing:
-        raise UsageError(f"kubernetes needs {missing.name}: pip install 'gridsignal[kubernetes]'") from None
+        raise UsageError(needs("kubernetes", missing.name, "kubernetes")) from None
     if table.kubeconfig is None:
         access = kubeconfig.in_cluster()
     else:
@@ -139,7 +140,7 @@ def nvml_of(config: Config, table: NvmlTable) -> NvmlActuator:
     try:
         nvml = library()
     except ModuleNotFoundError as missing:
-        raise UsageError(f"nvml needs {missing.name}: pip install 'gridsignal[nvml]'") from None
+        raise UsageError(needs("nvml", missing.name, "nvml")) from None
     return NvmlActuator(table.gpus, config.state / "nvml.json", nvml, timeout_s=table.timeout_s)
 
 
@@ -147,7 +148,7 @@ def _dsx_flex(table: DsxFlex, baseline: Baseline | None, program: str) -> Actuat
     try:
         from gridsignal.agent.actuators import dsx_flex, dsx_wire
     except ModuleNotFoundError as missing:
-        raise UsageError(f"dsx-flex needs {missing.name}: pip install 'gridsignal[dsx]'") from None
+        raise UsageError(needs("dsx-flex", missing.name, "dsx")) from None
     keys = None
     if table.wire == "signed":
         if table.key_file is None or table.factory_key_file is None:
@@ -226,7 +227,7 @@ def planner_of(config: Config, say: Say) -> Planner | None:
     try:
         from gridsignal.agent.foreseeing import Planner
     except ModuleNotFoundError as missing:
-        raise UsageError(f"[plan] needs {missing.name}: pip install 'gridsignal[agent]'") from None
+        raise UsageError(needs("[plan]", missing.name, "agent")) from None
     currency = "EUR" if config.offers is None else config.offers.currency
     return Planner(config.model, source, config.plan, currency, config.state / "plan.json", say)
 

@@ -33,6 +33,7 @@ from gridsignal.agent.config_actuators import (
     Webhook,
 )
 from gridsignal.agent.config_faults import fault_in
+from gridsignal.agent.curves import DEFAULT_CARBON_PRICE
 from gridsignal.agent.orders import Patience
 from gridsignal.agent.schedule import Manner
 from gridsignal.agent.site import Site
@@ -149,7 +150,7 @@ class PlanTable(Table):
     """How often, and whenever prices or carbon come."""
     seconds: Annotated[float, Field(gt=0, le=60, strict=False)] = 5.0
     """How long one plan may take."""
-    carbon_price: Annotated[float, Field(ge=0, le=10_000, strict=False)] = 80.0
+    carbon_price: Annotated[float, Field(ge=0, le=10_000, strict=False)] = DEFAULT_CARBON_PRICE
     """Per tonne of CO2, in the currency of offers."""
     margin_per_mwh: Annotated[float, Field(ge=0, le=10_000, strict=False)] = 0.0
     """On top of what moving load costs."""

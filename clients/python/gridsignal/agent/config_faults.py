@@ -26,9 +26,13 @@ def fault_in(error: Any, text: str, name: str, root: Table, kinds: Kinds) -> str
         message = shape_fault(error).message
     if error["type"] == "extra_forbidden":
         message = f"expected one of {', '.join(_fields(error['loc'][:-1], root, kinds))}, got {steps[-1]!r:.60}"
-    line = _line(steps, text)
-    where = f"line {line}: " if line else ""
-    return f"{name}: {where}{'.'.join(steps)}: {message}"
+    return f"{place_of('.'.join(steps), text, name)}: {message}"
+
+
+def place_of(key: str, text: str, name: str) -> str:
+    """Where a key stands, such as `site.toml: line 7: actuator.file`."""
+    line = _line(key.split("."), text)
+    return f"{name}: {f'line {line}: ' if line else ''}{key}"
 
 
 def _fields(loc: tuple[Any, ...], root: Table, kinds: Kinds) -> list[str]:

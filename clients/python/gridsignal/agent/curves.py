@@ -10,6 +10,9 @@ from pydantic import Field, model_validator
 from gridsignal.agent.site import DEFAULT_TEMPERATURE_C
 from gridsignal_schemas.values import Shape, Timestamp
 
+DEFAULT_CARBON_PRICE = 80.0
+"""Per tonne of CO2, in the currency of prices."""
+
 SLOT_S = 900
 SLOT = timedelta(seconds=SLOT_S)
 MAX_SLOTS = 4 * 24 * 8

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gridsignal.errors import UsageError
+from gridsignal.extras import needs
 
 IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -53,7 +54,7 @@ def kubeconfig(file: Path, context: str | None = None) -> Access:
     try:
         import yaml  # a pod does without
     except ModuleNotFoundError as missing:
-        raise UsageError(f"a kubeconfig needs {missing.name}: pip install 'gridsignal[kubernetes]'") from None
+        raise UsageError(needs("a kubeconfig", missing.name, "kubernetes")) from None
     try:
         return _access(yaml.safe_load(file.read_text("utf-8")), context, file.parent)
     except OSError as error:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from zlib import crc32
-
-import numpy as np
 
 from gridsignal.agent.jobs import ConnectionWatts, ItWatts, Job, Level
 from gridsignal.agent.site import PuePoint, Site
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BATCHES = 4
 BATCH = timedelta(hours=24 // BATCHES)
@@ -55,6 +57,8 @@ _USED = 0.45
 
 def drawn(words: str) -> np.random.Generator:
     """Chance that is the same each time for the same words."""
+    import numpy as np  # here, so that a command names the mixes without it
+
     return np.random.default_rng(crc32(words.encode()))
 
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 
 from gridsignal.agent.cheapest import Levels
-from gridsignal.agent.curves import SLOT_S, Outlook
+from gridsignal.agent.curves import DEFAULT_CARBON_PRICE, SLOT_S, Outlook
 from gridsignal.agent.jobs import ConnectionWatts, ItWatts, Job, Progress
 from gridsignal.agent.schedules import Left, at_once, costs_of, late, late_fees, load_w, resumes
 from gridsignal.agent.site import Site
@@ -22,8 +22,6 @@ from gridsignal.agent.storage import Stored, stored
 from gridsignal.agent.workload import Floats, Terms, Workload
 
 HOURS = SLOT_S / 3_600
-DEFAULT_CARBON_PRICE = 80.0
-"""Currency per tonne of CO2."""
 _FEE = 100.0
 """How many times the cost of everything a late job counts."""
 

@@ -30,6 +30,8 @@ PAID_PER_MWH = 250.0
 MARGIN_PER_MWH = 20.0
 _USED = 0.5
 _DRAINED = 6
+DRAINED_H = _DRAINED * BATCH // timedelta(hours=1)
+"""How long it is played on after the last job has come."""
 
 
 @dataclass(frozen=True, slots=True)

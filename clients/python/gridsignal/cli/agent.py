@@ -8,19 +8,24 @@ import getpass
 import json
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from gridsignal.__main__ import FAILED, OK, USAGE
 from gridsignal.agent.assembling import actuator_of, agent_of, connection_of, jobs_of, look_of, meter_of, releasing_of
 from gridsignal.agent.checking import Finding, findings
-from gridsignal.agent.config import Config, config_of
+from gridsignal.agent.claiming import claimed
+from gridsignal.agent.config import Config, Mode, config_of
+from gridsignal.agent.config_faults import place_of
 from gridsignal.agent.kept import Kept
-from gridsignal.cli import agent_simulate, agent_study
+from gridsignal.cli import agent_playing
 from gridsignal.cli.arguments import Arguments, give_examples, identifier
 from gridsignal.cli.connection import code_of, tell, token_source
 from gridsignal.cli.tables import printable, show_rows
 from gridsignal.clock import wall
 from gridsignal.errors import GridsignalError, UsageError
+from gridsignal.failsafe import Contact
+from gridsignal.tokens import TokenSource
 
 EXAMPLE = f"""\
 examples:
@@ -29,8 +34,7 @@ examples:
   gridsignal agent answer ORDER_ID accept --config site.toml
   gridsignal agent permit --config site.toml
   gridsignal agent release --config site.toml
-  {agent_study.EXAMPLE}
-  {agent_simulate.EXAMPLE}
+{agent_playing.EXAMPLES}
 
 What an agent has in hand lies on disk: it may be stopped and started again at any time.
 study and simulate need neither a grid nor a site: docs/agent.md says what they play.
@@ -56,8 +60,8 @@ def parser() -> Arguments:
     release.add_argument("--all", action="store_true", help="what is not over, too")
     for action in (run_, check, answer, permit, release):
         action.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's configuration")
-    agent_study.add(actions)
-    agent_simulate.add(actions)
+    agent_playing.add_study(actions)
+    agent_playing.add_simulation(actions)
     give_examples(actions, EXAMPLE)
     return arguments
 
@@ -65,21 +69,40 @@ def parser() -> Arguments:
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     if args.action in ("study", "simulate"):
-        return agent_study.run(args) if args.action == "study" else agent_simulate.run(args)
+        code: int = import_module(f"gridsignal.cli.agent_{args.action}").run(args)  # they alone need numpy
+        return code
+    text = args.config.read_bytes()
     try:
-        config = config_of(args.config.read_bytes(), args.config.name)
+        config = config_of(text, args.config.name)
         if args.action in ("answer", "permit"):
             return _answer(args, config) if args.action == "answer" else _permit(config)
         works = {"run": _run, "check": _check, "release": _release}
         return asyncio.run(works[args.action](args, config))
+    except _WrongToken as error:
+        tell(f"{place_of('token_file', text.decode('utf-8', 'replace'), args.config.name)}: {error}")
+        return USAGE
     except GridsignalError as error:
         tell(str(error))
         return code_of(error)
 
 
+class _WrongToken(UsageError):
+    """In the file that the configuration names."""
+
+
+def _token(config: Config) -> TokenSource:
+    if config.token_file is None:
+        return token_source(None, "token_file")
+    try:
+        return token_source(config.token_file, "the file")
+    except UsageError as wrong:
+        raise _WrongToken(str(wrong)) from None
+
+
 async def _run(args: argparse.Namespace, config: Config) -> int:
     """0 when it was stopped in order: what is in effect stays, and the next run goes on with it."""
-    with agent_of(config, connection_of(config, token_source(config.token_file)), _say) as agent:
+    connect = connection_of(config, _token(config))
+    with claimed(config.state, config.site), agent_of(config, connect, _say) as agent:
         running = asyncio.create_task(agent.run())
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, running.cancel)
@@ -103,7 +126,7 @@ def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
 
 async def _check(args: argparse.Namespace, config: Config) -> int:
     meter = None if config.meter is None else meter_of(config.meter)
-    connect = look_of(config, token_source(config.token_file))
+    connect = look_of(config, _token(config))
     found = [
         each async for each in findings(config, connect, actuator_of(config, program="check"), meter, jobs_of(config))
     ]
@@ -125,8 +148,12 @@ def _answer(args: argparse.Namespace, config: Config) -> int:
     kept = Kept(config.state / "agent.db")
     try:
         if args.order is None:
-            for order_id, said, respond_by in kept.questions():
+            waiting = kept.questions()
+            for order_id, said, respond_by in waiting:
                 print(printable(f"{order_id}  {said}, until {respond_by}"))
+            if not waiting:
+                asks = config.mode is Mode.CONFIRM
+                _say(f"no order waits for an answer{'' if asks else f': in the mode {config.mode} nobody is asked'}")
             return OK
         if args.answer is None:
             raise UsageError("expected accept or refuse after the order, got nothing")
@@ -152,6 +179,10 @@ async def _release(args: argparse.Namespace, config: Config) -> int:
 def _permit(config: Config) -> int:
     kept = Kept(config.state / "agent.db")
     try:
+        stands = kept.contact()
+        if stands is None or stands.contact is not Contact.FAILSAFE:
+            _say("no failsafe is active: there is nothing to let go of")
+            return OK
         kept.permit(f"person:{getpass.getuser()}")
     finally:
         kept.close()

@@ -4,45 +4,22 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from gridsignal.__main__ import OK, USAGE
-from gridsignal.agent.cluster import Cluster, Cut, cluster_of, cut
-from gridsignal.agent.planning import DEFAULT_CARBON_PRICE
+from gridsignal.agent.cluster import Cluster, Cut, cut
+from gridsignal.agent.curves import DEFAULT_CARBON_PRICE
 from gridsignal.agent.report import days_shown, page
 from gridsignal.agent.series import WrongSeries, series_of
-from gridsignal.agent.simulation import simulate, synthetic
+from gridsignal.agent.simulation import DRAINED_H, simulate, synthetic
+from gridsignal.agent.words import counted
 from gridsignal.cli import paths
 from gridsignal.cli.agent_study import clock
-from gridsignal.cli.arguments import identifier, whole
 from gridsignal.cli.connection import tell
 
-EXAMPLE = "gridsignal agent simulate --zone DE-LU --days 1 --cluster 32xH100"
 _START = datetime(2030, 6, 3, tzinfo=UTC)
 _CLASSES = {"none": 0.0, "10 %": 0.1, "25 %": 0.25, "50 %": 0.5}
 """Classes by the slow-down that they tolerate, as in the field trial of Phoenix (arXiv 2507.00909)."""
 _HOUR_S = 3_600.0
-
-
-def add(actions: Any) -> None:
-    """The action's arguments."""
-    simulation = actions.add_parser("simulate", help="a simulated cluster over some days, and a page that shows them")
-    simulation.add_argument("--zone", type=identifier, required=True, metavar="ZONE")
-    simulation.add_argument("--days", type=whole(1, 366), default=30, metavar="DAYS", help="how many (default: 30)")
-    simulation.add_argument("--cluster", type=_cluster, default=_cluster("256xH100"), metavar="COUNTxGPU")
-    series = "hours of prices and carbon in the columns of docs/agent.md (default: a synthetic curve, no market's)"
-    simulation.add_argument("--series", type=Path, metavar="SERIES.csv", help=series)
-    simulation.add_argument("--seed", type=whole(0, 1_000_000), default=0, metavar="SEED", help="of jobs and curves")
-    out = "the page (default: agent-simulation.html)"
-    simulation.add_argument("--out", type=Path, default=Path("agent-simulation.html"), metavar="FILE.html", help=out)
-
-
-def _cluster(text: str) -> Cluster:
-    try:
-        return cluster_of(text)
-    except ValueError as wrong:
-        raise argparse.ArgumentTypeError(str(wrong)) from None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
         tell(f"{args.series}: {wrong}")
         return USAGE
     ours, theirs = played.money(played.load_w) - played.earned, played.money(played.at_once_w)
-    print(f"{days_shown(played)}, {played.jobs} jobs, prices and carbon: {source}")
+    days = counted(args.days, "day", "days")
+    print(f"{days_shown(played)}, prices and carbon: {source}")
+    print(f"jobs                 {played.jobs} that come within {days}, and {DRAINED_H} h more in which they end")
     print(f"energy less orders   {ours:,.0f} {series.currency}; at once {theirs:,.0f}")
     kept, plain = played.carbon_kg(played.load_w) / 1e3, played.carbon_kg(played.at_once_w) / 1e3
     print(f"CO2                  {kept:,.1f} t; at once {plain:,.1f}")

@@ -10,38 +10,17 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from gridsignal.__main__ import OK, USAGE
 from gridsignal.agent.mixes import MIXES
-from gridsignal.agent.planning import DEFAULT_CARBON_PRICE
 from gridsignal.agent.series import WrongSeries, series_of
 from gridsignal.agent.study import POLICIES, Outcome, Setting, bound, play, spans
 from gridsignal.cli import paths
-from gridsignal.cli.arguments import price, whole
 from gridsignal.cli.connection import tell
 from gridsignal.cli.tables import show_rows
 
-EXAMPLE = "gridsignal agent study series.csv --zone DE-LU --days 1 --months 6 --mix training"
 _PLAN_S = 1.0
-_MOST_DAYS = 31
-
-
-def add(actions: Any) -> None:
-    """The action's arguments."""
-    study = actions.add_parser("study", help="what planning is worth, on prices and carbon of a file")
-    study.add_argument("file", type=Path, metavar="SERIES.csv", help="hours in the columns of docs/agent.md")
-    study.add_argument("--zone", action="append", required=True, metavar="ZONE", help="which zone; several times")
-    study.add_argument("--mix", action="append", choices=MIXES, help="which jobs; several times (default: all four)")
-    study.add_argument("--seeds", type=whole(1, 100), default=1, metavar="COUNT", help="draws of jobs (default: 1)")
-    help_days = "days played of each month, from its second on (default: 7)"
-    study.add_argument("--days", type=whole(1, _MOST_DAYS), default=7, metavar="DAYS", help=help_days)
-    study.add_argument("--months", type=whole(1, 12), nargs="+", default=list(range(1, 13)), metavar="MONTH")
-    of_carbon = f"currency per tonne of CO2 (default: {DEFAULT_CARBON_PRICE:g})"
-    study.add_argument("--carbon-price", type=price, default=DEFAULT_CARBON_PRICE, metavar="PRICE", help=of_carbon)
-    study.add_argument("--json", action="store_true", help="one JSON object a line")
-    study.add_argument("--progress", action="store_true", help="say on stderr how far it is, a line for each span")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -208,20 +208,23 @@ def tell(message: str) -> None:
     print("gridsignal: " + "\n".join(map(printable, message.split("\n"))), file=sys.stderr)
 
 
-def token_source(file: Path | None) -> str | Callable[[], str]:
+def token_source(file: Path | None, named: str = "--token-file") -> str | Callable[[], str]:
     """The token of a file, which is read again for each connection, or of the environment. Raises UsageError."""
-    token = bearer(file)
-    return token if file is None else TokenFile(file, bearer)
+    token = bearer(file, named)
+    return token if file is None else TokenFile(file, lambda path: bearer(path, named))
 
 
-def bearer(file: Path | None) -> str:
-    """The token in a file, or in GRIDSIGNAL_TOKEN. Raises UsageError, which never shows what was there instead."""
+def bearer(file: Path | None, named: str = "--token-file") -> str:
+    """The token in a file, or in GRIDSIGNAL_TOKEN. Raises UsageError, which never shows what was there instead.
+
+    `named`: what the file was given by.
+    """
     if file is not None:
         if not file.is_file():
-            raise gridsignal.UsageError(f"expected a token in --token-file {file}, got no such file")
-        where, token = f"--token-file {file}", file.read_text("utf-8", errors="replace")
+            raise gridsignal.UsageError(f"expected a token in {named} {file}, got no such file")
+        where, token = f"{named} {file}", file.read_text("utf-8", errors="replace")
     else:
         where, token = "GRIDSIGNAL_TOKEN", os.environ.get("GRIDSIGNAL_TOKEN", "").strip()
         if not token:
-            raise gridsignal.UsageError("expected a token in GRIDSIGNAL_TOKEN or --token-file, got neither")
+            raise gridsignal.UsageError(f"expected a token in GRIDSIGNAL_TOKEN or {named}, got neither")
     return checked(token, where)
