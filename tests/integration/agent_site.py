@@ -83,9 +83,9 @@ class Site:
                 self._news.clear()
                 await self._news.wait()
 
-    async def ordered(self, power_w: int, **fields: Any) -> DispatchOrder:
-        """A request, the agent's offer on it, and an order of all of that or more."""
-        request = self.fake.ask(power_w)
+    async def ordered(self, power_w: int, in_s: int = 3600, **fields: Any) -> DispatchOrder:
+        """A request that starts in so many seconds, the agent's offer on it, and an order of all of that or more."""
+        request = self.fake.ask(power_w, in_s=in_s)
         async with asyncio.timeout(SOON_S):
             offer = await self.fake.next(FlexOffer, request_id=request.request_id)
             await self.says(f"request {request.request_id}: offered")

@@ -28,6 +28,8 @@ full_activation_s = 60
 max_duration_s = 3600
 step_w = 1_000_000
 every_s = 60
+[failsafe]
+heartbeat_s = 86400
 """
 )
 
@@ -58,7 +60,7 @@ async def test_no_watt_is_promised_twice_and_the_offer_follows_the_headroom(tmp_
             first = await stands(here, 1)
             assert first.options[0].power_w == 5 * MW
             await here.says(f"stands by with {5 * MW} W")
-            order = await here.ordered(8 * MW)
+            order = await here.ordered(8 * MW, in_s=86_400)  # whatever hours pass before it is heard
             assert order.power_w == 3 * MW, "the rest is promised"
             await here.answers(order, "ACCEPTED")
             changed(here, 6 * MW)

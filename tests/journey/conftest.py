@@ -18,7 +18,7 @@ from gridsignal_services import embedded
 from gridsignal_services.bus.cluster import simulation
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.sqlite import SqliteLog
-from gridsignal_services.clock import SteppedClock, micros
+from gridsignal_services.clock import Clock, SteppedClock, micros
 from gridsignal_services.demo.conductor import Conductor
 from gridsignal_services.embedded import Stack
 from gridsignal_services.registry import example_registry
@@ -116,7 +116,7 @@ async def stepped_world(
     settings = ServerSettings(
         directory=directory, gateway_port=0, dispatch_port=0, ingest_port=0, limits=limits, **more
     )
-    async with _log(directory, cluster, clock) as (log, codec):
+    async with a_log(directory, cluster, clock) as (log, codec):
         starting = embedded.running(
             log, directory, codec=codec, registry=example_registry(), clock=clock, settings=settings, grid=grid
         )
@@ -126,9 +126,10 @@ async def stepped_world(
 
 
 @asynccontextmanager
-async def _log(
-    directory: Path, cluster: ServerSettings | None, clock: SteppedClock
+async def a_log(
+    directory: Path, cluster: ServerSettings | None, clock: Clock
 ) -> AsyncIterator[tuple[SqliteLog | HandStamped, Codec]]:
+    """Embedded in this folder, or of a cluster; its records bear the time of the clock."""
     if cluster is not None:
         async with simulation(cluster) as (log, codec):
             yield HandStamped(log, clock), codec

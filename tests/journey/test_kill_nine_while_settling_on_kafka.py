@@ -95,7 +95,7 @@ async def _deliver(log: Log, codec: Codec) -> None:
 
 async def _until_over(replica: Replica) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
-    window = {"starts_at": now + timedelta(seconds=14), "ends_at": now + timedelta(seconds=17)}
+    window = {"starts_at": now + timedelta(seconds=29), "ends_at": now + timedelta(seconds=32)}
     for site, whose in SITES.items():
         registered = a_site_registration(site=site, participant=whose)
         day = now.replace(hour=0, minute=0, second=0) - timedelta(days=1)
@@ -107,9 +107,9 @@ async def _until_over(replica: Replica) -> None:
     request = a_dispatch_request(
         **window,
         power_w=EACH * len(SITES),
-        gate_closure_at=now + timedelta(seconds=7),
-        decision_deadline=now + timedelta(seconds=8),
-        respond_within_s=5,
+        gate_closure_at=now + timedelta(seconds=10),
+        decision_deadline=now + timedelta(seconds=18),
+        respond_within_s=10,
         full_activation_s=1,
         settlement=AT_ONCE,
     )

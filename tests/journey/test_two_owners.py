@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,17 @@ from gridsignal_schemas.catalog import TOPICS
 from gridsignal_schemas.messages import Clearing, DispatchOrder, DispatchRequest, Record, Timer, TimerFired
 from gridsignal_services.bus import Appended, Log, LogRecord
 from gridsignal_services.bus.around import AroundLog
-from gridsignal_services.bus.cluster import opened, simulation
+from gridsignal_services.bus.cluster import opened
 from gridsignal_services.bus.codec import Codec
 from gridsignal_services.bus.kafka_topics import Brokers
-from gridsignal_services.bus.sqlite import SoleCandidate, SqliteLog
-from gridsignal_services.clock import WallClock
+from gridsignal_services.bus.sqlite import SoleCandidate
 from gridsignal_services.ledger.entry import Outcome
 from gridsignal_services.owning.owner import Owner
 from gridsignal_services.replica import Replica
 from gridsignal_services.settings import ServerSettings
-from tests.builders import a_baseline_declaration, a_dispatch_request, a_flex_offer, a_site_registration, an_option
+from gridsignal_services.testing import ManualClock
+from tests.builders import a_baseline_declaration, a_dispatch_request, a_flex_offer, a_site_registration
+from tests.journey.conftest import NOON, a_log
 from tests.journey.fleet import Fleet
 from tests.load import MW
 from tests.patience import LONG_S, SOON_S
@@ -73,45 +73,22 @@ class Seen:
                 await self.moved.wait()
 
 
-@asynccontextmanager
-async def a_log(cluster: ServerSettings | None, directory: Path) -> AsyncIterator[tuple[Log, Codec]]:
-    if cluster is not None:
-        async with simulation(cluster) as (log, codec):
-            yield log, codec
-        return
-    embedded = await SqliteLog.open(directory)
-    yield embedded, Codec.from_lock()
-    await embedded.aclose()
-
-
 def soon(**after: float) -> datetime:
     return (datetime.now(UTC) + timedelta(**after)).replace(microsecond=0)
 
 
 async def ask_and_offer(replica: Replica) -> None:
-    """A request whose gate closes in ten seconds, and the offer of a site with a baseline."""
-    day = soon(days=-1).replace(hour=0, minute=0, second=0)
+    """A request, and the offer of a site with a baseline."""
     await replica.submit(a_site_registration(), "service:tests")
-    baseline = a_baseline_declaration(starts_at=day, resolution_s=86_400, power_w=[36 * MW] * 4)
-    await replica.submit(baseline, "participant:acme-ai")
-    window = {"starts_at": soon(hours=1), "ends_at": soon(hours=1, minutes=45)}
-    request = a_dispatch_request(gate_closure_at=soon(seconds=10), decision_deadline=soon(minutes=5), **window)
-    assert (await replica.submit(request, "operator:tso-north")).accepted
-    option = an_option(**window, min_power_w=0)
-    offer = a_flex_offer(
-        request_id=request.request_id,
-        options=[option],
-        expires_at=soon(hours=2),
-        flexibility=a_flex_offer().flexibility.model_copy(
-            update={"kind": "SHED", "complete_by": None, "rebound": None}
-        ),
-    )
-    outcome = await replica.submit(offer, "participant:acme-ai")
+    await replica.submit(a_baseline_declaration(), "participant:acme-ai")
+    assert (await replica.submit(a_dispatch_request(), "operator:tso-north")).accepted
+    outcome = await replica.submit(a_flex_offer(), "participant:acme-ai")
     assert (outcome.accepted, outcome.faults) == (True, ())
 
 
 async def test_of_two_clearings_the_first_counts_on_every_node(cluster: ServerSettings | None, tmp_path: Path) -> None:
-    async with a_log(cluster, tmp_path) as (log, codec):
+    clock = ManualClock(NOON)
+    async with a_log(tmp_path, cluster, clock) as (log, codec):
         held = Held(log, "Clearing")
         frozen, awake = Replica(held, codec, source="frozen"), Replica(log, codec, source="awake")
         nodes = Seen(frozen), Seen(awake)
@@ -119,11 +96,12 @@ async def test_of_two_clearings_the_first_counts_on_every_node(cluster: ServerSe
             running = [tasks.create_task(replica.run()) for replica in (frozen, awake)]
             await frozen.caught_up()
             await awake.caught_up()
-            running.append(tasks.create_task(Owner(frozen, WallClock(), SoleCandidate(ALL)).run()))
+            running.append(tasks.create_task(Owner(frozen, clock, SoleCandidate(ALL)).run()))
             await ask_and_offer(awake)
+            clock.move_to(a_dispatch_request().gate_closure_at)
             async with asyncio.timeout(SOON_S):
                 await held.reached.wait()  # it has decided, and what it decided is not on the log
-            running.append(tasks.create_task(Owner(awake, WallClock(), SoleCandidate(ALL)).run()))
+            running.append(tasks.create_task(Owner(awake, clock, SoleCandidate(ALL)).run()))
             for node in nodes:
                 await node.sees(clearings=1, orders=1)
             held.released.set()

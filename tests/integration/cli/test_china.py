@@ -6,12 +6,15 @@ import re
 import shlex
 from datetime import datetime, time, timedelta
 from pathlib import Path
+from time import monotonic
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from gridsignal_services.ingest.markets import market_of
 from gridsignal_services.registry import Registry
-from tests.integration.cli.conftest import ran, running
+from tests.integration.cli.conftest import Up, ran, running
 from tests.integration.cli.test_ingest_commands import ingest_address
+from tests.patience import SOON_S
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 ROOT = Path(__file__).parents[3]
@@ -32,6 +35,14 @@ def test_the_zones_are_those_of_the_page_and_their_markets_known() -> None:
         assert (market.timezone, market.currency) == (zone.tz, zone.currency)
 
 
+def shown(up: Up) -> list[dict[str, Any]]:
+    """The prices that a participant of the zone sees, once there are any."""
+    last, watch = monotonic() + SOON_S, ["watch", "prices", "--zone", "CN-GS", "--once", "--json"]
+    while not (rows := (seen := ran(watch, **up.towards("participant-east-west-ai"))).rows()):
+        assert monotonic() < last, seen.err
+    return rows
+
+
 def test_a_day_of_a_portal_is_one_market_day_for_who_may_see_it(tmp_path: Path) -> None:
     head, *_ = re.findall(r"```csv\n(\S+)", PAGE)
     tomorrow = datetime.now(SHANGHAI).date() + timedelta(days=1)  # it is shown whatever midnight passes meanwhile
@@ -45,8 +56,7 @@ def test_a_day_of_a_portal_is_one_market_day_for_who_may_see_it(tmp_path: Path) 
         (tmp_path / "push.token").write_text(minted.out)
         pushed = ran([*PUSH, "--json"], cwd=tmp_path, GRIDSIGNAL_INGEST=ingest_address(up))
         assert [row["news"] for row in pushed.rows()] == ["new"], pushed.err
-        seen = ran(["watch", "prices", "--zone", "CN-GS", "--once", "--json"], **up.towards("participant-east-west-ai"))
-        (curve,) = seen.rows()
+        (curve,) = shown(up)
     midnight = datetime.combine(tomorrow, time(), SHANGHAI)
     assert (datetime.fromisoformat(curve["starts_at"]), curve["currency"]) == (midnight, "CNY")
     assert curve["prices_per_mwh"] == [f"{n}.25" for n in range(96)]
