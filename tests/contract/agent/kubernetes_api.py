@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.certificates import Authority
+from tests.patience import SOON_S
 
 TOKEN = "of a test"
 JOBS, PODS, LEASES = "/apis/batch/v1/jobs", "/api/v1/pods", "/apis/coordination.k8s.io/v1/leases"
@@ -132,6 +134,7 @@ class Page(BaseHTTPRequestHandler):
     """Who has the token is answered."""
 
     protocol_version = "HTTP/1.1"
+    timeout = SOON_S
     disable_nagle_algorithm = True  # or each answer waits for the client's delayed acknowledgement
     cluster: Cluster
     lock: threading.Lock
@@ -165,13 +168,21 @@ class Page(BaseHTTPRequestHandler):
         """It says nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    """Who shakes no hands, or hangs up, keeps a thread of its own, and nobody else."""
+
+    def handle_error(self, *asked: Any) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(*asked)
+
+
 @contextmanager
 def served(cluster: Cluster, folder: Path) -> Iterator[Path]:
     """A kubeconfig of it, for as long as the block runs."""
     authority = Authority(folder)
     page = type("Page", (Page,), {"cluster": cluster, "lock": threading.Lock()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), page)
-    server.socket = authority.server(authority.certificate()).wrap_socket(server.socket, server_side=True)
+    server, secured = _Server(("127.0.0.1", 0), page), authority.server(authority.certificate())
+    server.socket = secured.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     there = {"server": f"https://127.0.0.1:{server.server_port}", "certificate-authority": str(authority.file)}
