@@ -64,18 +64,18 @@ async def test_what_is_refused_names_the_words_that_were_typed(people: People) -
     await people.type(f"request clear {request_id}")
     (order,) = (await people.type(f"order list --request {request_id} --json")).rows()
     order_id = order["order"]["order_id"]
-    await people.refused(f"respond accept {order_id} --power 50MW", "--power: expected", "got 50000000")
+    await people.refused(f"respond accept {order_id} --power 50MW", "--power: expected", "got 50MW")
     await people.refused(f"respond started {order_id}", "ORDER_ID: expected")
     await people.type(f"respond accept {order_id}")
-    await people.refused(f"respond unavailable {order_id} --power 12MW", "--power: expected", "got 12000000")
+    await people.refused(f"respond unavailable {order_id} --power 12MW", "--power: expected", "got 12MW")
     await people.refused(f"order extend {order_id} --end +9h", "--end: expected an end by 20", "got 20")
     await people.type(f"request cancel {request_id}")
     await people.refused(f"request clear {request_id}", "REQUEST_ID: expected")
     await people.refused(
-        "meter report --import 500MW", "--import: expected at most the connection's", "got 500000000 W"
+        "meter report --import 500MW", "--import: expected at most the connection's", "60MW, got 500MW"
     )
     await people.refused("meter report --import 5MW --from +1h", "--for: expected an interval that is over at 20")
-    await people.refused("baseline declare --power 5GW", "--power: expected", "got 5000000000")
+    await people.refused("baseline declare --power 5GW", "--power: expected", "60MW, got 5000MW")
 
 
 @pytest.mark.parametrize(

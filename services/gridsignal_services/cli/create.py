@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from gridsignal.__main__ import USAGE
 from gridsignal.cli.arguments import moment, power_w, price, span
+from gridsignal.cli.words import SPANS, in_units
 from gridsignal_schemas.rules.products import ProductTerms
 from gridsignal_services.cli.api import Failed, rfc
 
@@ -192,8 +193,4 @@ def _must_be_reachable(
 
 
 def _words(length: timedelta) -> str:
-    seconds = int(length.total_seconds())
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
+    return in_units(int(length.total_seconds()), SPANS)

@@ -49,7 +49,7 @@ def test_a_key_with_another_question_is_refused(operator: Operator) -> None:
     first = operator("request create --zone DE-LU --down 1MW --start +4h --for 1h --key once-1 --json")
     other = operator("request create --zone DE-LU --down 2MW --start +4h --for 1h --key once-1 --json")
     assert (first.code, other.code, other.out) == (0, 1, "")
-    assert "--down: expected 1000000 as this key has asked already, got 2000000" in other.err
+    assert "--down: expected 1MW as this key has asked already, got 2MW" in other.err
     operator(f"request cancel {first.rows()[0]['request']['request_id']}")
 
 

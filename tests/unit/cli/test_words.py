@@ -121,7 +121,22 @@ def test_faults_and_reasons_lose_their_pointers_and_keep_what_was_expected_and_g
     details = [Detail(code="POWER", pointer="/options/0/power_w", message="expected 1, got 2")]
     details += [Detail(code="STATE", pointer="", message="expected a time after starts_at (now)")]
     refused = refusal_in(refusal("invalid", details, "respond 0190-uuid"), words)
-    assert refused == "--power: expected 1, got 2 (POWER)\n  ORDER_ID: expected a time after --from (now) (STATE)"
+    assert refused == "--power: expected 1W, got 2W (POWER)\n  ORDER_ID: expected a time after --from (now) (STATE)"
     reason = "/options/0/power_w: expected 1, got 2; /starts_at: expected a/b: c"
     assert reason_in(reason, words) == "--power: expected 1, got 2; --from: expected a/b: c"
     assert refusal_in(refusal("forbidden", [], "offer o-1"), words) == "offer o-1 was refused: forbidden"
+
+
+@pytest.mark.parametrize(
+    ("pointer", "message", "told"),
+    [
+        ("/power_w", "expected 1 to 12000000, got 13000000", "--x: expected 1W to 12MW, got 13MW"),
+        ("/options/0/power_w", "expected at most 1500, got 1234567", "--x: expected at most 1.5kW, got 1234.567kW"),
+        ("/full_activation_s", "expected 750 by MFRR_EU 1, got 900", "--x: expected 750s by MFRR_EU 1, got 15m"),
+        ("/respond_within_s", "expected at least 7200, got 0", "--x: expected at least 2h, got 0s"),
+        ("/notice_s", "expected at most 60 s, got 2.5", "--x: expected at most 1m, got 2.5"),
+        ("/revision", "expected 2, got 3", "--x: expected 2, got 3"),
+    ],
+)
+def test_powers_and_spans_are_told_as_they_are_typed(pointer: str, message: str, told: str) -> None:
+    assert in_their_words(pointer, message, {pointer.rpartition("/")[2]: "--x"}) == told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from difflib import get_close_matches
 
 from gridsignal.errors import Refused
@@ -15,6 +16,15 @@ Options = Mapping[str, str]
 "" says what the whole is about.
 """
 NONE: Options = {}
+Units = tuple[tuple[str, int, int], ...]
+"""Each with its size, and into how many parts it may be cut; the largest first."""
+SPANS: Units = (("d", 86_400, 1), ("h", 3600, 1), ("m", 60, 1), ("s", 1, 1))
+_UNITS: Mapping[str, Units] = {
+    "_w": (("MW", 10**6, 1000), ("kW", 1000, 1000), ("W", 1, 1)),
+    "_s": SPANS,
+}
+"""How the fields with such an end are typed."""
+_NUMBERS = re.compile(r"\b((?:expected|to|got|most|least|than|connection's) )(\d+)(?: [sW]\b)?(?![\w.:]| [kMG]W\b)")
 _NAME = re.compile(r"[a-z]+(?:_[a-z]+)+")
 _POINTERS = re.compile(r"(?:(?<=^)|(?<=; ))(/[a-z0-9_/]*|): ")
 
@@ -22,8 +32,25 @@ _POINTERS = re.compile(r"(?:(?<=^)|(?<=; ))(/[a-z0-9_/]*|): ")
 def in_their_words(pointer: str, message: str, options: Options) -> str:
     """One fault as a line; what no option says keeps the door's own name, and a pointer where there are no options."""
     where = _where(pointer, options)
-    named = names_in(message, options)
+    named = names_in(_in_units(pointer, message) if options else message, options)
     return f"{where}: {named}" if where else named
+
+
+def _in_units(pointer: str, message: str) -> str:
+    """A message about a power or a span with its numbers as they are typed, which takes a unit."""
+    name = pointer.rstrip("/0123456789")
+    units = next((units for end, units in _UNITS.items() if name.endswith(end)), None)
+    if units is None:
+        return message
+    return _NUMBERS.sub(lambda found: f"{found[1]}{in_units(int(found[2]), units)}", message)
+
+
+def in_units(number: int, units: Units) -> str:
+    """A number in the largest unit in which it is short; exactly."""
+    for unit, size, parts in units:
+        if number >= size and number % (size // parts) == 0:
+            return f"{Decimal(number) / size:f}{unit}"
+    return f"{number}{units[-1][0]}"
 
 
 def names_in(message: str, options: Options) -> str:
