@@ -45,7 +45,7 @@ async def test_a_check_says_what_works_and_what_does_not_and_moves_nothing(fake:
     done = await asyncio.to_thread(ran, words, cwd=tmp_path, GRIDSIGNAL_TOKEN=fake.token)
     assert done.code == 0, done
     assert [row["what"] for row in done.rows() if row["works"]] == [
-        "state", "gateway", "orders", "dispatch stream", "actuator simulated", "meter",
+        "state", "gateway", "orders", "dispatch stream", "actuator simulated", "alerts", "meter",
     ]  # fmt: skip
     people = (await asyncio.to_thread(ran, words[:-1], cwd=tmp_path, GRIDSIGNAL_TOKEN=fake.token)).out
     for row in ("state", "orders", "actuator simulated"):
