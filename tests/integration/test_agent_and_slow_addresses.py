@@ -42,8 +42,9 @@ def dripping(lines: list[threading.Thread]) -> Iterator[str]:
         with suppress(OSError):
             while True:
                 line, _ = listening.accept()
-                lines.append(threading.Thread(target=drips, args=(line,)))
-                lines[-1].start()
+                thread = threading.Thread(target=drips, args=(line,))
+                thread.start()
+                lines.append(thread)
 
     serving = threading.Thread(target=serves)
     serving.start()

@@ -99,7 +99,7 @@ async def test_one_program_at_a_time_changes_limits(tmp_path: Path) -> None:
             with pytest.raises(ActuatorFailed, match="expected to change limits alone"):
                 await changes
         assert gpus.limits == lowered
-    assert await beside.release(START, everything=True)
+    assert await actuator(gpus, tmp_path).release(START, everything=True)
 
 
 def test_each_gives_whole_watts_in_proportion_to_what_it_can() -> None:
