@@ -48,9 +48,15 @@ async def test_a_check_says_what_works_and_what_does_not_and_moves_nothing(fake:
         "state", "gateway", "orders", "dispatch stream", "actuator simulated", "alerts", "meter",
     ]  # fmt: skip
     people = (await asyncio.to_thread(ran, words[:-1], cwd=tmp_path, GRIDSIGNAL_TOKEN=fake.token)).out
-    for row in ("state", "orders", "actuator simulated"):
+    for row in ("state", "orders", "actuator simulated", "alerts"):
         assert re.search(rf"{row} .* works ", people), people
-    for said in ("no order in hand", "no order that is not over", "1 job draws 4 MW", " - .* none is configured"):
+    for said in (
+        "no order in hand",
+        "no order that is not over",
+        "1 job draws 4 MW",
+        " - .* none is configured",
+        "providers names nobody",
+    ):
         assert re.search(said, people), people
     assert cluster.read_bytes() == before
     assert not fake.world.written
