@@ -13,6 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import gridsignal
+from gridsignal.agent.actuators import Action, Observed
 from gridsignal.agent.actuators.simulated import Cluster, SimulatedActuator, SimulatedJob
 from gridsignal.agent.answering import Answers
 from gridsignal.agent.config import AlertsTable, Mode, config_of
@@ -24,7 +25,7 @@ from gridsignal.agent.kept import Kept
 from gridsignal.agent.metrics import page, served
 from gridsignal.agent.orders import Patience, Stage
 from gridsignal.agent.running import SiteAgent
-from gridsignal.agent.schedule import Manner, Stretch
+from gridsignal.agent.schedule import Manner, Schedule, Stretch
 from gridsignal.agent.web import exchange
 from gridsignal.errors import UsageError
 from gridsignal.failsafe import FailsafeProfile
@@ -191,6 +192,36 @@ async def test_an_actuator_that_does_not_answer_is_told_once_it_had_its_time(sit
     assert (followed.stage, report.report, report.available_w) == (Stage.FAILED, "UNAVAILABLE", 0)
     ((_, again),) = site.again().reports()
     assert again == report, "who starts anew owes the same"
+
+
+@pytest.mark.parametrize("trips_over", ["apply", "observe"])
+async def test_what_an_actuator_trips_over_is_told_and_the_agent_goes_on(
+    site: Site, tmp_path: Path, trips_over: str
+) -> None:
+    class Trips(SimulatedActuator):
+        """Code of its own meets what nobody has thought of."""
+
+        async def apply(self, schedule: Schedule, now: datetime) -> tuple[Action, ...]:
+            self._trip("apply")
+            return await super().apply(schedule, now)
+
+        async def observe(self, now: datetime) -> Observed:
+            self._trip("observe")
+            return await super().observe(now)
+
+        def _trip(self, at: str) -> None:
+            if at == trips_over:
+                raise TypeError("can't compare times")
+
+    follower = site.again(Trips(tmp_path / "cluster.json"))
+    follower.hear(an_order(), START)
+    await follower.look(START)
+    await follower.look(START + MINUTE)
+    assert [said for said in site.said if "can't compare" in said] == [
+        f"the actuator: {trips_over}: TypeError: can't compare times"
+    ]
+    ((_, report),) = follower.reports()
+    assert report.report == "UNAVAILABLE"
 
 
 async def test_who_starts_anew_goes_on_and_at_the_end_gives_all_back_without_the_grid(site: Site) -> None:

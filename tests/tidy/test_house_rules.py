@@ -18,6 +18,7 @@ NOBODYS_TASK = re.compile(
 BROAD = {"Exception", "BaseException"}
 TOPIC_NAMES = {topic.name for topic in TOPICS.values()}
 WORDS_FOR_PEOPLE = {"message", "detail", "text", "verify_message", "strerror"}
+SECRET = re.compile(r"(^|_)(token|secret|password|private)$")
 # `
 NOQA = re.compile(r"#\s*noqa\b(?!: [A-Z0-9, ]+ - \S)")
 TYPE_IGNORE = re.compile(r"#\s*type:\s*ignore(?!\[[a-z, -]+\]\s+(?:#|-) ?\S)")
@@ -98,6 +99,19 @@ def decisions_by_words(source: Source) -> list[str]:
     return found
 
 
+def shown_secrets(source: Source) -> list[str]:
+    """Fields of classes with a secret that their repr, and so a log line or a traceback, would show."""
+    return [
+        f"{source.where(node)} {node.target.id}"
+        for found in ast.walk(source.tree)
+        if isinstance(found, ast.ClassDef)
+        for node in found.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and SECRET.search(node.target.id)
+        if re.match(r"(Annotated\[)*(str|bytes)\b", ast.unparse(node.annotation))
+        and "repr=False" not in ast.unparse(node)
+    ]
+
+
 def test_a_function_fits_on_a_screen() -> None:
     assert_none(fault for source in sources(*ALL) for fault in too_long(source))
 
@@ -124,6 +138,10 @@ def test_nobody_decides_by_the_words_of_a_message() -> None:
     assert_none(fault for source in ours for fault in decisions_by_words(source))
 
 
+def test_no_repr_shows_a_secret() -> None:
+    assert_none(fault for source in sources(*PRODUCT) for fault in shown_secrets(source))
+
+
 def test_annotations_cost_nothing_at_run_time() -> None:
     lacking = [
         source.name
@@ -148,6 +166,7 @@ BAD = {
         "try:\n    x()\nexcept OSError as e:\n    y(re.search('full', str(e)))\n",
     ),
     "a beginning": (decisions_by_words, "if fault.message.startswith('expected'):\n    x()\n"),
+    "a secret that is shown": (shown_secrets, "class Access:\n    token: str | None = None\n"),
     "a bare noqa": (unexplained_ignores, "x = 1  # noqa: E501\n"),
     "a bare type: ignore": (unexplained_ignores, "x = 1  # type: ignore[misc]\n"),
 }
@@ -161,6 +180,7 @@ GOOD = {
     "a catch that raises again": (broad_catches, "try:\n    x()\nexcept BaseException:\n    y()\n    raise\n"),
     "a narrow catch": (broad_catches, "try:\n    x()\nexcept (ValueError, OSError):\n    y()\n"),
     "a code of an answer": (decisions_by_words, "if 'TOO_MANY' in refused.codes:\n    x()\n"),
+    "a secret that is not shown": (shown_secrets, "class Access:\n    token: str = field(repr=False)\n"),
     "an error that is told": (decisions_by_words, "try:\n    x()\nexcept OSError as e:\n    print(str(e))\n"),
     "a noqa with its reason": (unexplained_ignores, "x = 1  # noqa: S105 - a frame's name\n"),
     "a type: ignore with its reason": (unexplained_ignores, "x = 1  # type: ignore[misc]  # the stub is wrong\n"),

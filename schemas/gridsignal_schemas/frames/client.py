@@ -19,7 +19,7 @@ class Hello(Frame):
     """Names this program among those of the participant; a newer session of the same name replaces the older."""
     site: Identifier | None = None
     """The site this connection speaks for; needed to offer, respond and report."""
-    token: Annotated[str, Field(max_length=16_384)] | None = None
+    token: Annotated[Annotated[str, Field(max_length=16_384)] | None, Field(repr=False)] = None
     """The bearer token, where the upgrade could not carry it (browsers)."""
 
 
@@ -113,7 +113,7 @@ class Query(Frame):
 class Token(Frame):
     t: Literal["token"] = "token"
     id: RequestId
-    token: Annotated[str, Field(min_length=1, max_length=16_384)]
+    token: Annotated[str, Field(min_length=1, max_length=16_384, repr=False)]
 
 
 Write = Offer | Withdraw | Respond | Baseline | Reading | Dispute | Acknowledge

@@ -104,9 +104,9 @@ class Ask:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     page: int = 0
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     """A short-lived token that `login` brought."""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What the operator of this service configured for the provider: addresses, names, secrets."""
     markets: Markets = DEFAULTS
     beside: tuple[FeedAnswer, ...] = ()

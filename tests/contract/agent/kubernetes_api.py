@@ -18,6 +18,7 @@ from tests.patience import SOON_S
 
 TOKEN = "of a test"
 JOBS, PODS, LEASES = "/apis/batch/v1/jobs", "/api/v1/pods", "/apis/coordination.k8s.io/v1/leases"
+SECRETS = "/api/v1/secrets"
 WORKLOADS, QUEUES = (f"/apis/kueue.x-k8s.io/v1beta2/{kind}" for kind in ("workloads", "clusterqueues"))
 Row = dict[str, Any]
 
@@ -26,12 +27,13 @@ class Cluster:
     """What it has, by the path of its list and its name; a test changes it as others would."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, dict[str, Row]] = {path: {} for path in (JOBS, PODS, LEASES, WORKLOADS, QUEUES)}
+        self.rows: dict[str, dict[str, Row]] = {path: {} for path in (JOBS, PODS, LEASES, SECRETS, WORKLOADS, QUEUES)}
         self.now = 1_700_000_000.0
         self.forbidden = set[str]()
         """Names of objects that may not be changed."""
         self.lasts = set[str]()
         """Jobs whose pods take their time to end."""
+        self.tells_time = True
         self.meanwhile = list[str]()
         """Names of objects that somebody else changes just before the next change of ours."""
         self.changes = list[tuple[str, str]]()
@@ -62,7 +64,8 @@ class Cluster:
                 pod = f"{name}-{at}"
                 if runs:
                     owner = [{"kind": "Job", "uid": name}]
-                    self.rows[PODS][pod] = {"metadata": {"ownerReferences": owner}, "spec": {"nodeName": "n"}}
+                    of_pod = {"namespace": job["metadata"]["namespace"], "ownerReferences": owner}
+                    self.rows[PODS][pod] = {"metadata": of_pod, "spec": {"nodeName": "n"}}
                 elif name not in self.lasts:
                     self.rows[PODS].pop(pod, None)
 
@@ -107,6 +110,8 @@ class Cluster:
         if name in self.meanwhile:
             self.meanwhile.remove(name)
             self.put(path, self.rows[path][name])
+        if method == "POST" and name in self.rows[path]:
+            return 409, {"message": "already exists"}
         if (
             method != "POST"
             and body["metadata"]["resourceVersion"] != self.rows[path][name]["metadata"]["resourceVersion"]
@@ -147,7 +152,8 @@ class Page(BaseHTTPRequestHandler):
                 status, said = self.cluster.answer(self.command, self.path, body)
         text = json.dumps(said).encode()
         self.send_response_only(status)
-        self.send_header("Date", formatdate(self.cluster.now, usegmt=True))
+        if self.cluster.tells_time:
+            self.send_header("Date", formatdate(self.cluster.now, usegmt=True))
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)

@@ -18,7 +18,7 @@ from gridsignal.agent.kubernetes import FLEXIBLE, PAUSED
 from gridsignal.agent.kubernetes_quota import LOWERED
 from gridsignal.agent.schedule import Commitment, Schedule, net
 from tests.builders import utc
-from tests.contract.agent.kubernetes_api import JOBS, LEASES, QUEUES, WORKLOADS, Cluster, served
+from tests.contract.agent.kubernetes_api import JOBS, LEASES, QUEUES, SECRETS, WORKLOADS, Cluster, served
 from tests.patience import SOON_S
 
 NOW = utc("18:00")
@@ -190,3 +190,42 @@ async def test_a_right_that_is_missing_is_named(cluster: Cluster, agent: Any) ->
     cluster.forbidden = {WORKLOADS}
     with pytest.raises(ActuatorFailed, match="403"):
         await agent().observe(NOW)
+
+
+async def test_a_note_that_somebody_else_wrote_moves_nothing_and_is_named(cluster: Cluster, agent: Any) -> None:
+    """Made up, or copied from a Job that the agent has paused: whoever may write a Job may write both."""
+    await agent().apply(shed(6000), NOW)
+    copied = [cluster.rows[WORKLOADS]["job-a"], cluster.rows[JOBS]["plain"]]
+    made_up = '{"since":"2024-05-12T17:00:00Z","until":"2024-05-12T19:00:00Z","for":"x","pods":20000,"pod_w":1000,'
+    made_up += '"queue":"site","usage":{"gpu|nvidia.com/gpu":"NaN"}}'
+    for at, note in enumerate([made_up, *(row["metadata"]["annotations"][PAUSED] for row in copied)]):
+        a_job(cluster, f"forged-{at}")
+        forged = cluster.rows[JOBS][f"forged-{at}"]
+        forged["metadata"]["annotations"][PAUSED] = note
+        forged["metadata"]["labels"][PAUSED] = "yes"
+        forged["spec"]["suspend"] = True
+    cluster.settle()
+    actuator = agent()
+    for asked_w, quota in ((6000, "4"), (2000, "6"), (0, "8")):
+        await actuator.apply(shed(asked_w) if asked_w else Schedule(), NOW)
+        assert ((await actuator.observe(NOW)).shed_w, cluster.quota()) == (asked_w, quota)
+        assert (await actuator.check(NOW)).count("/forged-") == 3
+    assert await agent("elsewhere").release(LATER, everything=True) == ()
+    assert not [name for _, name in cluster.changes if "forged" in name]
+
+
+async def test_without_the_cluster_s_time_nobody_takes_a_lease(cluster: Cluster, agent: Any) -> None:
+    actuator, cluster.tells_time = agent(), False
+    for _ in range(2):  # a first Lease, and one that is there
+        with pytest.raises(ActuatorFailed, match="expected an answer with a Date, got none"):
+            await actuator.apply(shed(2000), NOW)
+        assert (await actuator.observe(NOW)).shed_w == 0
+        assert not cluster.changes
+        cluster.put(LEASES, {"metadata": {"name": "gridsignal-agent"}, "spec": {}})
+
+
+async def test_a_secret_without_a_key_is_named(cluster: Cluster, agent: Any) -> None:
+    cluster.put(SECRETS, {"metadata": {"name": "gridsignal-agent"}, "data": {"key": "c2hvcnQ="}})
+    with pytest.raises(ActuatorFailed, match="the Secret gridsignal-agent: expected key of 32 bytes or more, got 5"):
+        await agent().apply(shed(2000), NOW)
+    assert not cluster.changes

@@ -8,7 +8,7 @@ from copy import deepcopy
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -20,10 +20,14 @@ from gridsignal.agent.kubernetes import (
     PAUSED,
     KubernetesJob,
     Mark,
+    Rules,
     chosen,
     jobs_of,
     mark_of,
     paused_w,
+    pods_of,
+    room_w,
+    signed,
     to_plan,
     workloads_of,
 )
@@ -34,6 +38,7 @@ from tests.builders import utc
 NOW = utc("18:00")
 UNTIL = NOW + timedelta(hours=1)
 GPU = "gpu|nvidia.com/gpu"
+KEY, RULES = b"k" * 32, Rules()
 WHOLE = st.integers(0, 10**8).map(lambda seconds: NOW + timedelta(seconds=seconds))
 AMOUNT = st.integers(0, 10**9).map(lambda thousandths: Decimal(thousandths) / 1000)
 MARKS = st.builds(
@@ -54,23 +59,30 @@ def a_job(uid: str, power_w: int = 1000, *, labels: Any = None, suspend: bool = 
 def a_workload(uid: str, *, gpus: int = 2, active: bool = True, mark: Mark | None = None) -> dict[str, Any]:
     owner = {"kind": "Job", "uid": uid}
     metadata = {"name": f"job-{uid}", "namespace": "team", "resourceVersion": "7", "ownerReferences": [owner]}
-    metadata["annotations"] = {PAUSED: str(mark)} if mark else {}
+    metadata["annotations"] = {PAUSED: signed(mark, KEY, uid, "Workload")} if mark else {}
     podset = {"flavors": {"nvidia.com/gpu": "gpu"}, "resourceUsage": {"nvidia.com/gpu": str(gpus)}}
     admission = {"admission": {"clusterQueue": "site", "podSetAssignments": [podset]}} if gpus else {}
     return {"metadata": metadata, "spec": {"active": active}, "status": admission}
 
 
 def read(*rows: dict[str, Any], workloads: Any = (), pods: int = 2) -> list[KubernetesJob]:
-    made, wrong = workloads_of(workloads)
-    jobs, faults = jobs_of(rows, made, {row["metadata"]["uid"]: pods for row in rows})
+    made, wrong = workloads_of(workloads, KEY)
+    jobs, faults = jobs_of(rows, made, {row["metadata"]["uid"]: pods for row in rows}, KEY, RULES)
     assert not wrong
     assert not faults
     return jobs
 
 
+def lasting(limit_s: int) -> dict[str, Any]:
+    """With a time limit that only Kubernetes has room for."""
+    row = a_job("a", deadline="2030-01-01T00:00:00Z")
+    row["spec"]["activeDeadlineSeconds"] = limit_s
+    return row
+
+
 @given(MARKS)
 def test_a_mark_is_read_as_it_was_written(mark: Mark) -> None:
-    assert mark_of(str(mark)) == mark
+    assert mark_of(signed(mark, KEY, "a", "Job"), KEY, "a", "Job") == mark
 
 
 @pytest.mark.parametrize(
@@ -80,12 +92,14 @@ def test_a_mark_is_read_as_it_was_written(mark: Mark) -> None:
         (a_job("a", pause="stop"), "pause: "),
         (a_job("a", deadlin="2030-01-01T00:00:00Z"), "deadlin: "),
         (a_job("a", deadline="tomorrow"), "deadline: "),
-        (a_job("a", paused="yes"), "gridsignal/paused: expected what was done, got 'yes'"),
+        (a_job("a", power_w=100_000_000), "power_w: expected at most 20000, got 100000000"),
+        (lasting(2**63 - 1), "activeDeadlineSeconds: expected whole seconds up to 31622400, got 9223372036854775807"),
+        (a_job("a", paused="yes"), "gridsignal/paused: expected what an agent wrote here, signed, got 'yes'"),
         (a_job("a", labels={"kueue.x-k8s.io/queue-name": "team"}), "expected a Workload that Kueue made of it"),
     ],
 )
 def test_a_job_with_a_fault_is_named_and_not_touched(row: dict[str, Any], fault: str) -> None:
-    jobs, faults = jobs_of([row], [], {})
+    jobs, faults = jobs_of([row], [], {}, KEY, RULES)
     assert not jobs
     assert faults[0].startswith("job team/a: ")
     assert fault in faults[0]
@@ -95,9 +109,74 @@ def test_what_is_not_labelled_or_another_controller_s_or_over_is_not_touched() -
     switched_off, owned, over = a_job("off", labels={FLEXIBLE: "no"}), a_job("owned"), a_job("over")
     owned["metadata"]["ownerReferences"] = [{"kind": "JobSet", "uid": "x", "controller": True}]
     over["status"]["conditions"] = [{"type": "Complete", "status": "True"}]
-    jobs, faults = jobs_of([switched_off, owned, over], [], {})
+    jobs, faults = jobs_of([switched_off, owned, over], [], {}, KEY, RULES)
     assert not jobs
     assert faults == ["job team/owned: expected a Job of its own, got one that a JobSet owns"]
+
+
+FORGED = {"since": "2024-05-12T17:00:00Z", "until": "2024-05-12T19:00:00Z", "for": "x", "queue": "site"}
+FORGED |= {"pods": 20_000, "pod_w": 1000, "usage": {GPU: "8"}}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        FORGED,
+        FORGED | {"usage": {GPU: "NaN"}},
+        FORGED | {"usage": {GPU: "1e999999999"}},
+        FORGED | {"usage": {GPU: "-8"}},
+        FORGED | {"until": "2024-05-12T19:00:00"},
+        FORGED | {"pods": -20_000},
+        FORGED | {"pods": True},
+        FORGED | {"pods": 10**9},
+        FORGED | {"pod_w": 10**15},
+        "[" * 50_000,
+    ],
+    ids=lambda said: json.dumps(said)[-40:],
+)
+def test_a_mark_that_no_agent_wrote_or_none_would_is_a_fault_of_its_job_alone(said: Any) -> None:
+    """Unsigned, signed by another, copied from another Job or kind of object, and, but for the first, signed by us."""
+    text = said if isinstance(said, str) else json.dumps(said)
+    ours = [Text(text), *([Text(text, KEY)] if said is not FORGED else [])]
+    for written_by in (*ours, Text(text, b"x" * 32), Text(text, KEY, "b"), Text(text, KEY, "bad", "Workload")):
+        jobs, faults = jobs_of(
+            [a_job("bad", suspend=True, paused=str(written_by)), a_job("good")], [], {"good": 2}, KEY, RULES
+        )
+        assert [job.uid for job in jobs] == ["good"]
+        assert (paused_w(jobs), room_w(jobs, NOW)) == (0, 2000)
+        assert len(faults) == 1
+        assert faults[0].startswith("job team/bad: gridsignal/paused: expected ")
+
+
+class Text:
+    """An annotation as somebody makes it."""
+
+    def __init__(self, said: str, key: bytes | None = None, uid: str = "bad", kind: str = "Job") -> None:
+        self._said, self._key, self._of = said, key, (uid, kind)
+
+    def __str__(self) -> str:
+        return self._said if self._key is None else signed(cast(Mark, self._said), self._key, *self._of)
+
+
+def test_labels_count_in_the_namespaces_that_are_named_and_what_was_done_everywhere() -> None:
+    paused = signed(Mark(NOW, UNTIL, "order-1", 2, 1000), KEY, "paused", "Job")
+    rows = [a_job("free"), a_job("paused", suspend=True, paused=paused)]
+    jobs, faults = jobs_of(rows, [], {"free": 2}, KEY, Rules(frozenset({"other"})))
+    assert [(job.uid, job.label, job.is_paused) for job in jobs] == [("paused", None, True)]
+    assert not faults
+    jobs, _ = jobs_of(rows, [], {"free": 2}, KEY, Rules(frozenset({"team"})))
+    assert [job.label is None for job in jobs] == [False, False]
+
+
+def test_a_pod_or_a_workload_elsewhere_is_not_a_job_s_own() -> None:
+    pod = {"metadata": {"namespace": "evil", "ownerReferences": [{"kind": "Job", "uid": "a"}]}}
+    pod |= {"spec": {"nodeName": "n"}}
+    assert pods_of([pod], {"a": "team"}) == {}
+    assert pods_of([pod], {"a": "evil"}) == {"a": 1}
+    workload = a_workload("a", mark=Mark(NOW, UNTIL, pods=2, pod_w=1000), active=False)
+    workload["metadata"]["namespace"] = "evil"
+    jobs, _ = jobs_of([a_job("a")], workloads_of([workload], KEY)[0], {"a": 2}, KEY, RULES)
+    assert jobs[0].workload is None
 
 
 def test_a_job_that_lost_its_label_can_be_given_back() -> None:
@@ -122,7 +201,7 @@ def test_the_cheapest_are_paused_and_nobody_without_whom_it_is_enough() -> None:
 
 def test_pods_that_are_still_there_are_not_shed() -> None:
     mark = Mark(NOW, UNTIL, "order-1", 2, 1000)
-    row = a_job("a", suspend=True, paused=str(mark))
+    row = a_job("a", suspend=True, paused=signed(mark, KEY, "a", "Job"))
     for pods, shed_w in ((2, 0), (1, 1000), (0, 2000)):
         jobs = read(row, pods=pods)
         assert paused_w(jobs) == shed_w
@@ -133,7 +212,7 @@ def test_pods_that_are_still_there_are_not_shed() -> None:
 def test_who_waits_in_a_queue_is_held_and_takes_nothing_from_who_runs() -> None:
     rows = [a_job("runs"), a_job("waits", hold="yes"), a_job("free")]
     made = [a_workload("runs"), a_workload("waits", gpus=0), a_workload("free", gpus=0)]
-    jobs, _ = jobs_of(rows, workloads_of(made)[0], {"runs": 2})
+    jobs, _ = jobs_of(rows, workloads_of(made, KEY)[0], {"runs": 2}, KEY, RULES)
     taken, held = chosen(jobs, 1, UNTIL)
     assert [job.uid for job in taken] == ["runs"]
     assert [job.uid for job in held] == ["waits"]
@@ -151,7 +230,7 @@ def test_quantities_are_read_and_written_as_kubernetes_has_them() -> None:
     for text, amount in {"8": 8, "500m": "0.5", "64Gi": 64 * 2**30, "1k": 1000, "2e3": 2000}.items():
         assert quantity(text) == Decimal(amount)
         assert quantity(written(Decimal(amount))) == Decimal(amount)
-    for text in ("", "8 GB", "1.2.3", "Gi"):
+    for text in ("", "8 GB", "1.2.3", "Gi", "NaN", "1e999999999", "9e9999999E"):
         with pytest.raises(ValueError, match="expected a quantity"):
             quantity(text)
 
@@ -229,9 +308,31 @@ def test_a_kubeconfig_is_read_with_files_beside_it_and_its_faults_are_named(tmp_
     file.write_text(json.dumps(told), "utf-8")
     with pytest.raises(UsageError, match="expected a token, tokenFile or a client certificate, got exec"):
         kubeconfig(file)
-    file.write_text("a: [", "utf-8")
-    with pytest.raises(UsageError, match="expected a kubeconfig"):
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a: [", "line 1, column 5: expected a kubeconfig in YAML"),
+        ('users:\n- user:\n    token: "SECRET\n', "line 4, column 1: expected a kubeconfig in YAML"),
+        ("users:\n- user:\n    token: SECRET: x: y\n", "line 3, column 18: expected a kubeconfig in YAML"),
+        ("token: !!int SECRET\n", "expected a kubeconfig in YAML"),
+        ("current-context: x\ncontexts: SECRET\n", "expected a kubeconfig: TypeError"),
+        ("contexts: []\n", "got none of 'current-context'"),
+        (
+            "current-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\n"
+            "clusters: [{name: c, cluster: {server: 'https://me:SECRET@k8s:6443'}}]\nusers: [{name: u}]",
+            "without a password in it, got https://k8s:6443",
+        ),
+    ],
+)
+def test_a_fault_of_a_kubeconfig_says_where_and_never_what_is_secret(tmp_path: Path, text: str, fault: str) -> None:
+    file = tmp_path / "config"
+    file.write_text(text, "utf-8")
+    with pytest.raises(UsageError) as wrong:
         kubeconfig(file)
+    assert fault in str(wrong.value)
+    assert "SECRET" not in str(wrong.value)
 
 
 def test_a_pod_reaches_its_cluster_by_its_service_account(tmp_path: Path) -> None:

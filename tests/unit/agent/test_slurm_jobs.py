@@ -51,6 +51,7 @@ def test_a_mark_is_read_as_it_was_written_and_leaves_what_else_stands_there(mark
         ("gridsignal power_w=1 pause=hold", "expected pause=stop, pause=suspend or pause=requeue, got hold"),
         ("gridsignal power_w=1 deadlin=2030-01-01T00:00:00Z", "deadlin: "),
         ("gridsignal power_w=1 deadline=tomorrow", "deadline: "),
+        ("gridsignal power_w=100000000 pause=stop", "power_w: expected at most 10000000, got 100000000"),
     ],
 )
 def test_a_label_with_a_fault_is_named_and_the_job_is_not_touched(comment: str, fault: str) -> None:
@@ -58,6 +59,10 @@ def test_a_label_with_a_fault_is_named_and_the_job_is_not_touched(comment: str, 
     assert not jobs
     assert [line[: len("job 7: ")] for line in faults] == ["job 7: "]
     assert fault in faults[0]
+
+
+def test_a_mark_without_an_offset_is_none() -> None:
+    assert mark_of("[gridsignal way=stop since=2024-05-12T17:00:00 until=2024-05-12T19:00:00Z for=x]") is None
 
 
 def test_what_is_not_labelled_or_over_or_part_of_several_is_nobodys() -> None:

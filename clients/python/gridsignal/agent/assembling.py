@@ -47,6 +47,7 @@ from gridsignal.agent.following import Follower
 from gridsignal.agent.heeding import Heeding
 from gridsignal.agent.job_sources import EntryPointJobs, FileJobs, JobSource, KubernetesJobs, SlurmJobs
 from gridsignal.agent.kept import Kept
+from gridsignal.agent.kubernetes import Rules
 from gridsignal.agent.meters import Meter
 from gridsignal.agent.meters.csv_file import CsvMeter
 from gridsignal.agent.meters.prometheus import PrometheusMeter
@@ -127,12 +128,16 @@ def _kubernetes(config: Config, table: KubernetesTable) -> KubernetesActuator:
     access = access if table.namespace is None else replace(access, namespace=table.namespace)
     api = KubernetesApi(access, timeout_s=table.timeout_s)
     lease_s = max(_LEASE_S, _LEASE_LOOKS * config.orders.look_s)
-    return KubernetesActuator(api, config.state / "kubernetes-name", lease_s=lease_s)
+    namespaces = None if table.namespaces is None else frozenset(table.namespaces)
+    rules = Rules(namespaces, table.most_pod_w)
+    return KubernetesActuator(api, config.state / "kubernetes-name", rules=rules, lease_s=lease_s)
 
 
 def _slurm(config: Config, table: SlurmTable) -> SlurmActuator:
     """Slurm; what was done to its jobs lies beside the agent's state."""
-    return SlurmActuator(config.state / "slurm.json", conf=table.conf, timeout_s=table.timeout_s)
+    return SlurmActuator(
+        config.state / "slurm.json", conf=table.conf, timeout_s=table.timeout_s, most_job_w=table.most_job_w
+    )
 
 
 def nvml_of(config: Config, table: NvmlTable) -> NvmlActuator:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import gridsignal
-from gridsignal.agent.actuators import Actuator
+from gridsignal.agent.actuators import Actuator, guarded
 from gridsignal.agent.config import Config, Mode
 from gridsignal.agent.job_sources import JobSource
 from gridsignal.agent.kept import Kept
@@ -47,7 +47,7 @@ async def findings(
             yield await _tried("dispatch stream", lambda: _stream(grid))
     except gridsignal.GridsignalError as failed:
         yield Finding("gateway", False, str(failed))
-    yield await _tried(f"actuator {config.actuator.kind}", lambda: actuator.check(now))
+    yield await _tried(f"actuator {config.actuator.kind}", lambda: _checked(actuator, now))
     with suppress(GridsignalError):
         await actuator.aclose()
     if config.mode in (Mode.AUTOMATIC, Mode.CONFIRM):
@@ -67,6 +67,11 @@ async def _tried(what: str, look: Callable[[], Awaitable[str]]) -> Finding:
         return Finding(what, True, await look())
     except GridsignalError as failed:
         return Finding(what, False, str(failed))
+
+
+async def _checked(actuator: Actuator, now: datetime) -> str:
+    with guarded("check"):
+        return await actuator.check(now)
 
 
 async def _state(config: Config) -> str:

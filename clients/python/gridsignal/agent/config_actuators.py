@@ -10,10 +10,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gridsignal.agent.actuators.command import faults_of
 from gridsignal.agent.actuators.nvml import MOST
+from gridsignal.agent.kubernetes import MOST_POD_W
+from gridsignal.agent.slurm import MOST_JOB_W
 from gridsignal.agent.web import address
 from gridsignal_schemas.values import MAX_POWER_W, Identifier
 
 DAY_S = 86_400
+_NAMESPACE = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 
 
 class Table(BaseModel):
@@ -140,6 +143,8 @@ class SlurmTable(Table):
     conf: File | None = None
     """slurm.conf, where it is not in Slurm's own place."""
     timeout_s: Timeout = 20.0
+    most_job_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)] = MOST_JOB_W
+    """What a job's label may say; one that says more is left alone."""
 
 
 class KubernetesTable(Table):
@@ -150,6 +155,12 @@ class KubernetesTable(Table):
     """None: the service account of the pod in which the agent runs."""
     context: Annotated[str, Field(min_length=1)] | None = None
     """Of the kubeconfig, where it is not the current one."""
-    namespace: Annotated[str, Field(pattern="^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")] | None = None
-    """Where the Lease lies by which one agent alone writes; None: that of the access."""
+    namespace: Annotated[str, Field(pattern=_NAMESPACE)] | None = None
+    """Where the Lease and the Secret lie by which one agent alone writes; None: that of the access."""
+    namespaces: (
+        Annotated[list[Annotated[str, Field(pattern=_NAMESPACE)]], Field(min_length=1, max_length=1000)] | None
+    ) = None
+    """Whose labels count; None: everybody's."""
+    most_pod_w: Annotated[int, Field(ge=1, le=MAX_POWER_W)] = MOST_POD_W
+    """What a label may say of a pod; a Job that says more is left alone."""
     timeout_s: Timeout = 10.0

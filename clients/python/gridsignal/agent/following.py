@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from gridsignal.agent.actuators import Actuator, ActuatorFailed, Observed
+from gridsignal.agent.actuators import Action, Actuator, ActuatorFailed, Observed, guarded
 from gridsignal.agent.contact import GridContact, Say
 from gridsignal.agent.heeding import Heeding
 from gridsignal.agent.kept import Kept
@@ -121,7 +121,8 @@ class Follower:
 
     async def observe(self, now: datetime) -> Observed:
         """What is in effect. Raises ActuatorFailed."""
-        return await self._actuator.observe(now)
+        with guarded("observe"):
+            return await self._actuator.observe(now)
 
     async def aclose(self) -> None:
         """Ends what is open towards the actuator; leaves in effect what is."""
@@ -151,7 +152,7 @@ class Follower:
         if not self.heeding.begins_or_ends(now):
             return True
         try:
-            found = await self._actuator.observe(now)
+            found = await self.observe(now)
         except ActuatorFailed as failed:
             self._tell_trouble("actuator", str(failed))
             return False
@@ -184,17 +185,21 @@ class Follower:
         """What is in effect after the schedule was applied, or was refused; None where the actuator does not answer."""
         trouble = ""
         try:
-            for action in await self._actuator.apply(schedule, now) if self._moves else ():
+            for action in await self._apply(schedule, now) if self._moves else ():
                 self._say(f"{action.what} ({action.reason})")
         except ActuatorFailed as failed:
             trouble = str(failed)
         try:
-            observed = await self._actuator.observe(now)
+            observed = await self.observe(now)
         except ActuatorFailed as failed:
             self._tell_trouble("actuator", trouble or str(failed))
             return None
         self._tell_trouble("actuator", trouble)
         return observed
+
+    async def _apply(self, schedule: Schedule, now: datetime) -> tuple[Action, ...]:
+        with guarded("apply"):
+            return await self._actuator.apply(schedule, now)
 
     async def _drawn_w(self, slot: Slot | None, observed: Observed | None, now: datetime) -> int | None:
         """The mean power of the last window, where the same has held for all of it; None where it is not known."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gridsignal.agent import kubernetes
-from gridsignal.agent.actuators import ActuatorFailed
+from gridsignal.agent.actuators import ActuatorFailed, guarded
 from gridsignal.agent.actuators.slurm import SlurmActuator
 from gridsignal.agent.job_file import MAX_JOBS, WrongJobs, jobs_of
 from gridsignal.agent.jobs import Job, Progress
@@ -54,8 +54,9 @@ class SlurmJobs:
         self._slurm = slurm
 
     async def read(self, now: datetime) -> Queue:
-        jobs, faults = await self._slurm.jobs()
-        found, progress, others = to_plan(jobs, now)
+        with guarded("slurm's jobs"):
+            jobs, faults = await self._slurm.jobs()
+            found, progress, others = to_plan(jobs, now)
         return found, progress, faults + others
 
 
@@ -71,8 +72,9 @@ class KubernetesJobs:
         self._cluster = cluster
 
     async def read(self, now: datetime) -> Queue:
-        jobs, faults = await self._cluster.jobs()
-        found, progress, others = kubernetes.to_plan(jobs, now)
+        with guarded("kubernetes' Jobs"):
+            jobs, faults = await self._cluster.jobs()
+            found, progress, others = kubernetes.to_plan(jobs, now)
         return found, progress, faults + others
 
 

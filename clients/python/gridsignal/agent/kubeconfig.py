@@ -9,9 +9,10 @@ import base64
 import binascii
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from gridsignal.errors import UsageError
 from gridsignal.extras import needs
@@ -27,11 +28,11 @@ class Access:
     authority: str | None
     """PEM; None: whom the machine trusts."""
     namespace: str
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     token_file: Path | None = None
     """Read anew each time: Kubernetes renews it."""
     certificate: bytes | None = None
-    key: bytes | None = None
+    key: bytes | None = field(default=None, repr=False)
 
 
 def in_cluster(env: Mapping[str, str] = os.environ, folder: Path = IN_CLUSTER) -> Access:
@@ -56,11 +57,21 @@ def kubeconfig(file: Path, context: str | None = None) -> Access:
     except ModuleNotFoundError as missing:
         raise UsageError(needs("a kubeconfig", missing.name, "kubernetes")) from None
     try:
-        return _access(yaml.safe_load(file.read_text("utf-8")), context, file.parent)
+        told = yaml.safe_load(file.read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError, binascii.Error) as wrong:
-        raise UsageError(f"{file}: expected a kubeconfig: {type(wrong).__name__}: {wrong}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as wrong:  # its own words quote the line, and a token in it
+        at = getattr(wrong, "problem_mark", None)
+        where = f"line {at.line + 1}, column {at.column + 1}: " if at is not None else ""
+        raise UsageError(f"{file}: {where}expected a kubeconfig in YAML") from None
+    try:
+        return _access(told, context, file.parent)
+    except OSError as error:
+        raise UsageError(f"{error.filename or file}: {error.strerror}") from None
+    except KeyError as missing:
+        raise UsageError(f"{file}: expected a kubeconfig, got none of {missing}") from None
+    except (TypeError, AttributeError, UnicodeDecodeError, binascii.Error) as wrong:
+        raise UsageError(f"{file}: expected a kubeconfig: {type(wrong).__name__}") from None
     except ValueError as wrong:
         raise UsageError(f"{file}: {wrong}") from None
 
@@ -71,8 +82,10 @@ def _access(told: dict[str, Any], name: str | None, folder: Path) -> Access:
     user = _named(told, "users", context["user"]).get("user") or {}
     if unknown := {"exec", "auth-provider", "username"} & user.keys():
         raise ValueError(f"expected a token, tokenFile or a client certificate, got {', '.join(sorted(unknown))}")
-    if not str(cluster["server"]).startswith("https://") or cluster.get("insecure-skip-tls-verify"):
-        raise ValueError(f"expected a server by https that is verified, got {cluster['server']}")
+    server = urlsplit(str(cluster["server"]))
+    if server.scheme != "https" or "@" in server.netloc or cluster.get("insecure-skip-tls-verify"):
+        shown = f"{server.scheme}://{server.netloc.rpartition('@')[2]}"
+        raise ValueError(f"expected a server by https that is verified, without a password in it, got {shown}")
     authority = _part(cluster, "certificate-authority", folder)
     token_file = user.get("tokenFile")
     return Access(

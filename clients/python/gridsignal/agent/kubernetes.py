@@ -7,11 +7,13 @@ A Job with the label `gridsignal/flexible: "yes"` says in annotations what may b
     gridsignal/deadline: "2026-11-28T06:00:00Z"
 
 What is not labelled so is not touched. What was done stands in the annotation `gridsignal/paused` of the Workload that
-Kueue made of the Job, or of the Job itself where Kueue has none of it: written together with what it says.
+Kueue made of the Job, or of the Job itself where Kueue has none of it: written together with what it says, and signed
+for this very Job: whoever may write a Job may write its annotations, and only what an agent wrote counts.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,9 +23,9 @@ from decimal import Decimal
 from typing import Any
 
 from gridsignal.agent.jobs import Job, Progress
-from gridsignal.agent.kubernetes_quota import usage_of
-from gridsignal.agent.labelled import WorkLabel, checked, enough
-from gridsignal_schemas.values import rfc3339
+from gridsignal.agent.kubernetes_quota import quantity, usage_of
+from gridsignal.agent.labelled import WorkLabel, checked, enough, moment_of, seconds_of
+from gridsignal_schemas.values import MAX_POWER_W, rfc3339
 
 PREFIX = "gridsignal/"
 FLEXIBLE = f"{PREFIX}flexible"
@@ -32,7 +34,19 @@ PAUSED = f"{PREFIX}paused"
 """As an annotation: what was done. As a label of a Job, `yes`: that there is such an annotation."""
 QUEUE_NAME = "kueue.x-k8s.io/queue-name"
 _WHOLE = ("power_w", "duration_s", "priority", "checkpoint_s", "restart_s")
+MOST_POD_W = 20_000
+"""What a label may say of a pod, where the site has not said otherwise: a node of eight GPUs draws less."""
+_MOST_NOTE, _MOST_PODS = 65_536, 100_000
 _OVER = ("Complete", "Failed", "Finished")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a site lets labels say."""
+
+    namespaces: frozenset[str] | None = None
+    """Whose labels count; None: everybody's. What was done is given back everywhere."""
+    most_pod_w: int = MOST_POD_W
 
 
 class Label(WorkLabel):
@@ -63,23 +77,49 @@ class Mark:
         return self.pods * self.pod_w
 
     def __str__(self) -> str:
-        """As it stands in the annotation."""
+        """As it stands in the annotation, signed."""
         said = {"since": rfc3339(self.since), "until": rfc3339(self.until), "for": self.reason[:200]}
         had = {"pods": self.pods, "pod_w": self.pod_w, "queue": self.queue}
         return json.dumps({**said, **had, "usage": {path: str(amount) for path, amount in self.usage.items()}})
 
 
-def mark_of(text: str | None) -> Mark | None:
-    """What an annotation says. Raises ValueError for one that somebody else wrote."""
+def signed(mark: Mark, key: bytes, job_uid: str, kind: str) -> str:
+    """The annotation of a `kind` of object: for this Job alone, or its owner may copy it to another."""
+    return f"{_signature(str(mark), key, job_uid, kind)} {mark}"
+
+
+def mark_of(text: str | None, key: bytes | None, job_uid: str, kind: str) -> Mark | None:
+    """What an annotation says. Raises ValueError for one that is not of an agent with this key."""
     if not text:
         return None
+    signature, _, said = text.partition(" ")
+    is_ours = key is not None and len(text) <= _MOST_NOTE and signature.isascii()
+    if key is None or not is_ours or not hmac.compare_digest(signature, _signature(said, key, job_uid, kind)):
+        raise ValueError(f"{PAUSED}: expected what an agent wrote here, signed, got {text!r:.100}")
     try:
-        told = json.loads(text)
-        since, until = datetime.fromisoformat(told["since"]), datetime.fromisoformat(told["until"])
-        usage = {path: Decimal(amount) for path, amount in told["usage"].items()}
-        return Mark(since, until, str(told["for"]), int(told["pods"]), int(told["pod_w"]), str(told["queue"]), usage)
-    except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError) as wrong:
-        raise ValueError(f"{PAUSED}: expected what was done, got {text!r:.100}") from wrong
+        told = json.loads(said)
+        usage = {str(path): _amount(amount) for path, amount in told["usage"].items()}
+        pods, pod_w = _whole(told["pods"], _MOST_PODS), _whole(told["pod_w"], MAX_POWER_W)
+        since, until = moment_of(told["since"]), moment_of(told["until"])
+        return Mark(since, until, str(told["for"]), pods, pod_w, str(told["queue"]), usage)
+    except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as wrong:
+        raise ValueError(f"{PAUSED}: expected what was done, got {said!r:.100}") from wrong
+
+
+def _signature(said: str, key: bytes, job_uid: str, kind: str) -> str:
+    return hmac.digest(key, json.dumps([kind, job_uid, said]).encode(), "sha256").hex()
+
+
+def _amount(text: Any) -> Decimal:
+    if (amount := quantity(text)) < 0:
+        raise ValueError(f"expected 0 or more, got {amount}")
+    return amount
+
+
+def _whole(value: Any, most: int) -> int:
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"expected a whole number from 0 to {most}, got {value!r:.40}")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +198,7 @@ class KubernetesJob:
         return self.label is not None and self.label.may_rest(until, self.label.duration_s or self.limit_s, 0.0)
 
 
-def label_of(metadata: Mapping[str, Any]) -> Label | None:
+def label_of(metadata: Mapping[str, Any], most_pod_w: int) -> Label | None:
     """What a Job says of itself; None where it has no label. Raises ValueError with what was expected and got."""
     if (metadata.get("labels") or {}).get(FLEXIBLE) != "yes":
         return None
@@ -167,7 +207,7 @@ def label_of(metadata: Mapping[str, Any]) -> Label | None:
         if name.startswith(PREFIX) and name != PAUSED:
             key = name.removeprefix(PREFIX).replace("-", "_")
             values[key] = _value(key, str(text))
-    return checked(Label, values)
+    return checked(Label, values, most_pod_w)
 
 
 def _value(key: str, text: str) -> Any:
@@ -182,7 +222,7 @@ def thing_of(row: Mapping[str, Any]) -> Thing:
     return Thing(str(metadata.get("namespace", "")), str(metadata["name"]), str(metadata["resourceVersion"]))
 
 
-def workloads_of(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Workload], list[str]]:
+def workloads_of(rows: Iterable[Mapping[str, Any]], key: bytes | None) -> tuple[list[Workload], list[str]]:
     """All that are not over, of whatever they are made, and what is wrong with notes."""
     found, faults = list[Workload](), list[str]()
     for row in rows:
@@ -191,64 +231,82 @@ def workloads_of(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Workload], lis
         metadata, status = row["metadata"], row.get("status") or {}
         owners = [each["uid"] for each in metadata.get("ownerReferences") or () if each.get("kind") == "Job"]
         admission = status.get("admission") or {}
+        job_uid = str(owners[0]) if owners else ""
         try:
-            mark = mark_of((metadata.get("annotations") or {}).get(PAUSED))
+            mark = mark_of((metadata.get("annotations") or {}).get(PAUSED), key, job_uid, "Workload")
         except ValueError as wrong:
             faults.append(f"workload {thing_of(row)}: {wrong}")
             mark = None
         active, queue = row["spec"].get("active", True) is not False, str(admission.get("clusterQueue", ""))
         conditions = {each["type"]: each["status"] for each in status.get("conditions") or ()}
         is_out = conditions.get("Requeued") == "False"
-        found.append(
-            Workload(thing_of(row), owners[0] if owners else "", active, queue, usage_of(admission), mark, is_out)
-        )
+        found.append(Workload(thing_of(row), job_uid, active, queue, usage_of(admission), mark, is_out))
     return found, faults
 
 
 def jobs_of(
-    rows: Iterable[Mapping[str, Any]], workloads: Iterable[Workload], pods: Mapping[str, int]
+    rows: Iterable[Mapping[str, Any]],
+    workloads: Iterable[Workload],
+    pods: Mapping[str, int],
+    key: bytes | None,
+    rules: Rules,
 ) -> tuple[list[KubernetesJob], list[str]]:
     """The Jobs that are ours to touch, and what is wrong with labels; `pods`: how many each has, by its uid.
 
     Raises KeyError, TypeError and ValueError for what are no Jobs.
     """
-    of_job = {each.job_uid: each for each in workloads if each.job_uid}
-    unseen = {uid: each for uid, each in of_job.items() if each.mark is not None}
+    of_job = {(each.thing.namespace, each.job_uid): each for each in workloads if each.job_uid}
+    unseen = {name: each for name, each in of_job.items() if each.mark is not None}
     jobs, faults = list[KubernetesJob](), list[str]()
     for row in rows:
-        unseen.pop(row["metadata"]["uid"], None)
-        if _is_over(row):
-            continue
-        metadata, spec, name = row["metadata"], row["spec"], thing_of(row)
-        workload = of_job.get(metadata["uid"])
+        thing, uid = thing_of(row), str(row["metadata"]["uid"])
+        unseen.pop((thing.namespace, uid), None)
         try:
-            label = label_of(metadata)
-            mark = mark_of((metadata.get("annotations") or {}).get(PAUSED))
-        except ValueError as wrong:
-            faults.append(f"job {name}: {wrong}")
-            label, mark = None, None
-        mark = mark if workload is None else workload.mark
-        if (why := _left_alone(row, workload is not None)) and label is not None:
-            faults.append(f"job {name}: {why}")
-        if why or (label is None and mark is None):
-            continue
-        at_a_time = int(spec.get("parallelism", 1))
-        started = (row.get("status") or {}).get("startTime")
-        jobs.append(
-            KubernetesJob(
-                str(metadata["uid"]),
-                name,
-                label,
-                mark,
-                workload,
-                bool(spec.get("suspend", False)),
-                pods.get(metadata["uid"], 0),
-                min(at_a_time, int(spec.get("completions", at_a_time))),
-                datetime.fromisoformat(started) if started else None,
-                spec.get("activeDeadlineSeconds"),
-            )
-        )
+            found, said = _job_of(row, of_job.get((thing.namespace, uid)), pods.get(uid, 0), key, rules)
+        except (KeyError, TypeError, AttributeError, ArithmeticError, ValueError) as wrong:
+            found, said = None, [f"expected a Job, got {wrong!r:.200}"]
+        jobs += [] if found is None else [found]
+        faults += [f"job {thing}: {fault}" for fault in said]
     return [*jobs, *(_without_label(each, pods) for each in unseen.values())], faults
+
+
+def _job_of(
+    row: Mapping[str, Any], workload: Workload | None, pods: int, key: bytes | None, rules: Rules
+) -> tuple[KubernetesJob | None, list[str]]:
+    """One Job, where it is ours to touch, and what is wrong with it."""
+    metadata, spec, thing, faults = row["metadata"], row["spec"], thing_of(row), list[str]()
+    if _is_over(row):
+        return None, []
+    uid, mark = str(metadata["uid"]), None if workload is None else workload.mark
+    if workload is None:
+        try:
+            mark = mark_of((metadata.get("annotations") or {}).get(PAUSED), key, uid, "Job")
+        except ValueError as wrong:
+            return None, [str(wrong)]
+    label, limit_s = None, None
+    if rules.namespaces is None or thing.namespace in rules.namespaces:
+        try:
+            limit_s = seconds_of(spec.get("activeDeadlineSeconds"), "activeDeadlineSeconds")
+            label = label_of(metadata, rules.most_pod_w)
+        except ValueError as wrong:  # what was done to it is given back all the same
+            faults.append(str(wrong))
+    if (why := _left_alone(row, workload is not None)) and label is not None:
+        faults.append(why)
+    if why or (label is None and mark is None):
+        return None, faults
+    at_a_time, started = int(spec.get("parallelism", 1)), (row.get("status") or {}).get("startTime")
+    return KubernetesJob(
+        uid,
+        thing,
+        label,
+        mark,
+        workload,
+        bool(spec.get("suspend", False)),
+        pods,
+        min(at_a_time, int(spec.get("completions", at_a_time))),
+        moment_of(started) if started else None,
+        limit_s,
+    ), faults
 
 
 def _without_label(workload: Workload, pods: Mapping[str, int]) -> KubernetesJob:
@@ -273,14 +331,18 @@ def _is_over(row: Mapping[str, Any]) -> bool:
     return any(each["type"] in _OVER and each["status"] == "True" for each in conditions)
 
 
-def pods_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """How many pods draw power, by the uid of the Job that has them: each on a node that has not ended so far."""
+def pods_of(rows: Iterable[Mapping[str, Any]], where: Mapping[str, str]) -> dict[str, int]:
+    """How many pods draw power, by the uid of the Job that has them: each on a node that has not ended so far.
+
+    `where`: the namespace of each Job; a pod elsewhere is not its own, whatever it says.
+    """
     found: dict[str, int] = {}
     for row in rows:
         ended = (row.get("status") or {}).get("phase") in ("Succeeded", "Failed")
         for owner in row["metadata"].get("ownerReferences") or ():
-            if owner["kind"] == "Job" and not ended and row["spec"].get("nodeName"):
-                found[owner["uid"]] = found.get(owner["uid"], 0) + 1
+            is_its_own = owner["kind"] == "Job" and where.get(owner["uid"]) == row["metadata"].get("namespace", "")
+            if is_its_own and not ended and row["spec"].get("nodeName"):
+                found[owner["uid"]] = min(found.get(owner["uid"], 0) + 1, _MOST_PODS)
     return found
 
 

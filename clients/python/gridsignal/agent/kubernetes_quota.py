@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 LOWERED = "gridsignal/lowered"
@@ -19,6 +19,8 @@ _NOMINAL, _LENDING = "nominalQuota", "lendingLimit"
 _SUFFIX = {"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1)}
 _SUFFIX |= {name: Decimal(1000) ** n for n, name in enumerate(("k", "M", "G", "T", "P", "E"), 1)}
 _SUFFIX |= {f"{name}i": Decimal(1024) ** n for n, name in enumerate(("K", "M", "G", "T", "P", "E"), 1)}
+_MOST = Decimal(10) ** 24
+"""More than any cluster has of anything: beyond that, arithmetic takes the machine's memory."""
 _QUANTITY = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([numkKMGTPE]?i?)")
 Amounts = dict[str, Decimal]
 """By flavor and resource, with a | between them."""
@@ -30,8 +32,11 @@ def quantity(text: str | int) -> Decimal:
     try:
         if found is None or found[2] not in _SUFFIX:
             raise ValueError
-        return Decimal(found[1]) * _SUFFIX[found[2]]
-    except (ValueError, InvalidOperation):
+        amount = Decimal(found[1]) * _SUFFIX[found[2]]
+        if abs(amount) > _MOST:
+            raise ValueError
+        return amount
+    except (ValueError, ArithmeticError):
         raise ValueError(f"expected a quantity such as 8, 500m or 64Gi, got {text!r:.40}") from None
 
 
@@ -105,7 +110,7 @@ def _noted(queue: Mapping[str, Any]) -> dict[str, list[str]]:
         found = {str(path): [str(was), str(now)] for path, (was, now) in told.items()}
         for was, now in found.values():
             quantity(was), quantity(now)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return {}
     return found
 

@@ -12,8 +12,9 @@ from gridsignal.agent.jobs import ItWatts, Job
 from gridsignal_schemas.rules.shapes import shape_fault
 from gridsignal_schemas.values import MAX_POWER_W, Identifier, Shape, Timestamp
 
-_DAY_S = 86_400
-_Seconds = Annotated[int, Field(ge=0, le=366 * _DAY_S)]
+MOST_S = 366 * 86_400
+"""So long a job lasts at most."""
+_Seconds = Annotated[int, Field(ge=0, le=MOST_S)]
 J = TypeVar("J")
 
 
@@ -26,7 +27,7 @@ class WorkLabel(Shape):
     """It may be kept from starting."""
     deadline: Timestamp | None = None
     earliest: Timestamp | None = None
-    duration_s: Annotated[int, Field(ge=1, le=366 * _DAY_S)] | None = None
+    duration_s: Annotated[int, Field(ge=1, le=MOST_S)] | None = None
     """Without it the job's time limit."""
     priority: Annotated[int, Field(ge=-1_000, le=1_000)] = 0
     """Who is paused last; the higher number."""
@@ -63,13 +64,31 @@ class WorkLabel(Shape):
 L = TypeVar("L", bound=WorkLabel)
 
 
-def checked(kind: type[L], values: dict[str, Any]) -> L:
-    """The label. Raises ValueError with what was expected and got."""
+def checked(kind: type[L], values: dict[str, Any], most_w: int) -> L:
+    """The label, of so many watts at most. Raises ValueError with what was expected and got."""
     try:
-        return kind.model_validate(values)
+        label = kind.model_validate(values)
     except ValidationError as wrong:
         faults = map(shape_fault, wrong.errors(include_url=False))
         raise ValueError("; ".join(f"{fault.pointer.strip('/')}: {fault.message}" for fault in faults)) from None
+    if label.power_w > most_w:
+        raise ValueError(f"power_w: expected at most {most_w}, got {label.power_w}")
+    return label
+
+
+def moment_of(text: Any) -> datetime:
+    """A time with its offset: one without can't be compared with any other. Raises ValueError."""
+    moment = datetime.fromisoformat(str(text))
+    if moment.tzinfo is None:
+        raise ValueError(f"expected a time with an offset, got {text!r:.40}")
+    return moment
+
+
+def seconds_of(value: Any, name: str) -> int | None:
+    """A time limit; None without one. Raises ValueError for one that no calendar holds."""
+    if value is None or (type(value) is int and 0 <= value <= MOST_S):
+        return value
+    raise ValueError(f"{name}: expected whole seconds up to {MOST_S}, got {value!r:.40}")
 
 
 def enough(

@@ -19,9 +19,11 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from gridsignal.agent.jobs import Job, Progress
-from gridsignal.agent.labelled import WorkLabel, checked, enough
+from gridsignal.agent.labelled import WorkLabel, checked, enough, moment_of
 from gridsignal_schemas.values import rfc3339
 
+MOST_JOB_W = 10_000_000
+"""What a job may say that it draws, where the site has not said otherwise."""
 _WORD = "gridsignal"
 _MARK = re.compile(r"\s*\[gridsignal ([^\[\]]*)\]")
 _WHOLE = ("power_w", "duration_s", "priority", "checkpoint_s", "restart_s")
@@ -119,7 +121,7 @@ class SlurmJob:
         return self.label.may_rest(until, self.label.duration_s or self.limit_s, done_s)
 
 
-def label_of(comment: str) -> Label | None:
+def label_of(comment: str, most_job_w: int = MOST_JOB_W) -> Label | None:
     """What a comment says; None where it has no label. Raises ValueError with what was expected and got."""
     words = comment.split()
     if _WORD not in words:
@@ -128,7 +130,7 @@ def label_of(comment: str) -> Label | None:
     for word in words[words.index(_WORD) + 1 :]:
         key, _, text = word.rstrip(",;").partition("=")
         values[key] = _value(key, text)
-    return checked(Label, values)
+    return checked(Label, values, most_job_w)
 
 
 def _value(key: str, text: str) -> Any:
@@ -145,7 +147,7 @@ def mark_of(text: str) -> Mark | None:
         paused_s = int(words.get("paused_s", "0"))
         if "way" not in words:
             return Mark(None, _EPOCH, _EPOCH, paused_s) if paused_s else None
-        since, until = datetime.fromisoformat(words["since"]), datetime.fromisoformat(words["until"])
+        since, until = moment_of(words["since"]), moment_of(words["until"])
         return Mark(Way(words["way"]), since, until, paused_s, words.get("for", ""))
     except (ValueError, KeyError):
         return None
@@ -154,7 +156,9 @@ def mark_of(text: str) -> Mark | None:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def jobs_of(told: Mapping[str, Any], kept: Mapping[int, Mark]) -> tuple[list[SlurmJob], list[str]]:
+def jobs_of(
+    told: Mapping[str, Any], kept: Mapping[int, Mark], most_job_w: int = MOST_JOB_W
+) -> tuple[list[SlurmJob], list[str]]:
     """Of what `squeue --json` prints: the jobs that are ours to touch, and what is wrong with labels.
 
     Tasks of an array are not ours: one of them has the array's own number, by which Slurm means all of them.
@@ -172,7 +176,7 @@ def jobs_of(told: Mapping[str, Any], kept: Mapping[int, Mark]) -> tuple[list[Slu
         if state not in (*_RUNS, *_STANDS, *_WAITS) or _number(row.get("het_job_id")):
             continue
         try:
-            label = label_of(comment)
+            label = label_of(comment, most_job_w)
         except ValueError as wrong:
             faults.append(f"job {name}: {wrong}")
             label = None

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from gridsignal.__main__ import FAILED, OK, USAGE
+from gridsignal.agent.actuators import guarded
 from gridsignal.agent.assembling import actuator_of, agent_of, connection_of, jobs_of, look_of, meter_of, releasing_of
 from gridsignal.agent.checking import Finding, findings
 from gridsignal.agent.claiming import claimed
@@ -169,8 +170,9 @@ def _answer(args: argparse.Namespace, config: Config) -> int:
 async def _release(args: argparse.Namespace, config: Config) -> int:
     actuator = releasing_of(config)
     try:
-        for action in await actuator.release(wall(), everything=args.all):
-            print(printable(f"{action.what} ({action.reason})"))
+        with guarded("release"):
+            for action in await actuator.release(wall(), everything=args.all):
+                print(printable(f"{action.what} ({action.reason})"))
     finally:
         await actuator.aclose()
     return OK

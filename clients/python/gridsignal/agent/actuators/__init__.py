@@ -7,6 +7,8 @@ schedule ends, also when the agent is gone by then; where a counterpart has no s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -19,6 +21,17 @@ class ActuatorFailed(GridsignalError):
     """The counterpart did not do what it was told, or does not answer; what is in effect is not known by that."""
 
     retriable = True
+
+
+@contextmanager
+def guarded(what: str) -> Iterator[None]:
+    """Whatever a counterpart says, and nobody has thought of, is told: the agent and its other orders go on."""
+    try:
+        yield
+    except GridsignalError:
+        raise
+    except Exception as wrong:  # the last resort of everything that speaks to a counterpart
+        raise ActuatorFailed(f"{what}: {type(wrong).__name__}: {str(wrong)[:200]}") from wrong
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import ssl
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,7 +51,7 @@ class Bus:
     isv: str
     agent: str
     user: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     tls: bool = True
     program: str = "run"
     """Which of our programs: a broker throws off the earlier of two that go by one name."""
@@ -66,7 +66,7 @@ class Bus:
 class Keys:
     """What we sign with, and what the factory's agent signs with: P-256, each with its `kid`."""
 
-    own: ECKey
+    own: ECKey = field(repr=False)
     factory: ECKey
 
 

@@ -2,7 +2,8 @@
 
 A Job that Kueue manages is paused by its Workload's `active`, for Kueue undoes a `suspend` of its Job; another Job by
 its own `suspend`. What was done stands in an annotation of the same object, written in the same change: whoever is
-killed leaves both or neither. A change is of the version that was read, or is refused and all is read again.
+killed leaves both or neither. It is signed with a key of the agent's own namespace, so nobody else's counts. A change
+is of the version that was read, or is refused and all is read again.
 Kubernetes has no end for any of this: without an agent `gridsignal agent release` gives back what is over.
 
 Bounded: as the API's calls are; TRIES rounds, GONE_S for pods to go. When full: ActuatorFailed, or the next look
@@ -16,6 +17,7 @@ import math
 import secrets
 import socket
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -30,12 +32,14 @@ from gridsignal.agent.kubernetes import (
     PAUSED,
     KubernetesJob,
     Mark,
+    Rules,
     Workload,
     chosen,
     jobs_of,
     paused_w,
     pods_of,
     room_w,
+    signed,
     workloads_of,
 )
 from gridsignal.agent.kubernetes_quota import LOWERED, lowered, summed
@@ -58,7 +62,12 @@ RIGHTS = (
     ("get", "coordination.k8s.io", "leases"),
     ("create", "coordination.k8s.io", "leases"),
     ("update", "coordination.k8s.io", "leases"),
+    ("get", "", "secrets"),
+    ("create", "", "secrets"),
 )
+_ALL = Rules()
+_OURS = ("leases", "secrets")
+"""Of our own namespace, by our own name."""
 KUEUE_RIGHTS = tuple(
     (verb, "kueue.x-k8s.io", kind) for kind in ("workloads", "clusterqueues") for verb in ("list", "patch")
 )
@@ -90,9 +99,11 @@ class _Seen:
 class KubernetesActuator:
     """Pauses and holds labelled Jobs of one cluster."""
 
-    def __init__(self, api: KubernetesApi, identity: Path, *, lease_s: int = 60) -> None:
+    def __init__(self, api: KubernetesApi, identity: Path, *, rules: Rules = _ALL, lease_s: int = 60) -> None:
         """`identity`: a file for the name under which it is the one who writes; whoever shares it is the same."""
-        self._api, self._identity, self._lease_s = api, identity, lease_s
+        self._api, self._identity, self._rules, self._lease_s = api, identity, rules, lease_s
+        self._key: bytes | None = None
+        """None: not read so far, or nobody has made one, and then nothing was done."""
         self._refused = list[str]()
         """What the cluster did not do in this round; the others go on."""
         self._did = dict[tuple[str, str], list[KubernetesJob]]()
@@ -109,13 +120,10 @@ class KubernetesActuator:
         return Observed(paused_w(jobs), until, room_w(jobs, now))
 
     async def apply(self, schedule: Schedule, now: datetime) -> tuple[Action, ...]:
-        for attempt in range(1, TRIES + 1):
-            try:
+        for _ in range(TRIES - 1):
+            with suppress(Changed):  # by somebody else, between our look and our change
                 return await self._round(schedule, now)
-            except Changed:  # by somebody else, between our look and our change
-                if attempt == TRIES:
-                    raise
-        raise AssertionError("the last try returns or raises")
+        return await self._round(schedule, now)
 
     async def release(self, now: datetime, *, everything: bool = False) -> tuple[Action, ...]:
         """Gives back what is over, or all of it. An agent that is at work does so itself."""
@@ -137,8 +145,8 @@ class KubernetesActuator:
     async def check(self, now: datetime) -> str:
         seen = await self._read()
         for verb, group, resource in (*RIGHTS, *(KUEUE_RIGHTS if seen.kueue else ())):
-            namespace = self._api.access.namespace if resource == "leases" else ""
-            name = MANAGER if resource == "leases" and verb != "create" else ""
+            namespace = self._api.access.namespace if resource in _OURS else ""
+            name = MANAGER if resource in _OURS and verb != "create" else ""
             if not await self._api.may(verb, group, resource, namespace, name):
                 raise ActuatorFailed(
                     f"kubernetes: expected the right to {verb} {resource} ({group or 'core'}), got none"
@@ -154,15 +162,17 @@ class KubernetesActuator:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     async def _read(self) -> _Seen:
+        if self._key is None:
+            self._key = await self._api.key()
         kueue = await self._kueue()
         path = f"{_JOBS}/jobs"
         rows = {row["metadata"]["uid"]: row for row in await self._api.listed(path, labelSelector=f"{FLEXIBLE}=yes")}
         rows |= {row["metadata"]["uid"]: row for row in await self._api.listed(path, labelSelector=f"{PAUSED}=yes")}
         try:
-            workloads, faults = workloads_of(await self._api.listed(f"{kueue}/workloads") if kueue else ())
-            marked = [each.job_uid for each in workloads if each.mark is not None and each.job_uid]
-            pods = await self._pods({*rows, *marked})
-            jobs, others = jobs_of(rows.values(), workloads, pods)
+            workloads, faults = workloads_of(await self._api.listed(f"{kueue}/workloads") if kueue else (), self._key)
+            where = {each.job_uid: each.thing.namespace for each in workloads if each.mark is not None and each.job_uid}
+            where |= {uid: str(row["metadata"].get("namespace", "")) for uid, row in rows.items()}
+            jobs, others = jobs_of(rows.values(), workloads, await self._pods(where), self._key, self._rules)
         except (KeyError, TypeError, ValueError) as wrong:
             raise ActuatorFailed(f"kubernetes: expected Jobs and Workloads, got {wrong!r:.200}") from wrong
         queues = await self._api.listed(f"{kueue}/clusterqueues") if kueue else []
@@ -178,12 +188,12 @@ class KubernetesActuator:
             return ""
         return f"{_KUEUE}/{group['preferredVersion']['version']}"
 
-    async def _pods(self, uids: Iterable[str]) -> dict[str, int]:
-        """How many pods each of these Jobs has."""
-        found, left = dict[str, int](), sorted(uids)
+    async def _pods(self, where: Mapping[str, str]) -> dict[str, int]:
+        """How many pods each of these Jobs has, by its uid; in which namespace it is."""
+        found, left = dict[str, int](), sorted(where)
         for first in range(0, len(left), _AT_ONCE):
             asked = f"batch.kubernetes.io/controller-uid in ({','.join(left[first : first + _AT_ONCE])})"
-            found |= pods_of(await self._api.listed("/api/v1/pods", labelSelector=asked))
+            found |= pods_of(await self._api.listed("/api/v1/pods", labelSelector=asked), where)
         return found
 
     # --- changing ----------------------------------------------------------------------------------------------------
@@ -228,7 +238,7 @@ class KubernetesActuator:
                     self._did.setdefault((f"until {rfc3339(until)} pause", reason), []).append(job)
             if len(refused) == before:
                 break
-        await self._gone({job.uid for job in done.values() if not job.is_paused})
+        await self._gone({job.uid: job.thing.namespace for job in done.values() if not job.is_paused})
         return [job for job in (*taken, *held) if job.uid in done]
 
     async def _pause_one(self, seen: _Seen, job: KubernetesJob, until: datetime, reason: str, now: datetime) -> bool:
@@ -241,7 +251,9 @@ class KubernetesActuator:
             mark = replace(job.mark, until=until, reason=reason)
             if str(mark) == str(job.mark):
                 return True
-        note: dict[str, Any] = {"annotations": {PAUSED: str(mark)}}
+        assert self._key is not None
+        said = signed(mark, self._key, job.uid, "Job" if workload is None else "Workload")
+        note: dict[str, Any] = {"annotations": {PAUSED: said}}
         if workload is not None:
             return await self._change(_path(seen, job), workload.thing.version, note, {"active": False})
         return await self._change(_path(seen, job), job.thing.version, note | _label("yes"), {"suspend": True})
@@ -263,7 +275,7 @@ class KubernetesActuator:
             await asyncio.sleep(_LOOK_S)
 
     async def _are_kept_out(self, seen: _Seen, names: Collection[str]) -> bool:
-        workloads, _ = workloads_of(await self._api.listed(f"{seen.kueue}/workloads"))
+        workloads, _ = workloads_of(await self._api.listed(f"{seen.kueue}/workloads"), self._key)
         return any(each.is_kept_out for each in workloads if each.thing.name in names)
 
     async def _quotas(self, seen: _Seen, paused: Collection[KubernetesJob], *, again: bool = False) -> set[str]:
@@ -297,10 +309,10 @@ class KubernetesActuator:
             return False
         return True
 
-    async def _gone(self, uids: set[str]) -> None:
+    async def _gone(self, where: Mapping[str, str]) -> None:
         """Returns once their pods are, or after GONE_S: the next look asks again."""
         for _ in range(round(GONE_S / _LOOK_S)):
-            if not uids or not any((await self._pods(uids)).values()):
+            if not where or not any((await self._pods(where)).values()):
                 return
             await asyncio.sleep(_LOOK_S)
 
@@ -315,6 +327,8 @@ class KubernetesActuator:
         except OSError as error:
             raise ActuatorFailed(f"{self._identity}: {error.strerror}") from error
         await self._api.claim(name, self._lease_s)
+        if self._key is None:
+            self._key = await self._api.new_key()
 
     def _done(self) -> tuple[Action, ...]:
         """What was done. Raises ActuatorFailed where the cluster refused some of it."""
@@ -337,10 +351,12 @@ def _label(value: str | None) -> dict[str, Any]:
 
 
 def _quota(job: KubernetesJob) -> tuple[str, Mapping[str, Decimal]]:
-    """The ClusterQueue and what it had there: as it was noted, or as it has it."""
+    """The ClusterQueue and what it had there: as it was noted, or as it has it; outside of Kueue none."""
+    if job.workload is None:
+        return "", {}
     if job.mark is not None and job.is_paused:
         return job.mark.queue, job.mark.usage
-    return (job.workload.queue, job.workload.usage) if job.workload is not None else ("", {})
+    return job.workload.queue, job.workload.usage
 
 
 def _listed(jobs: Iterable[KubernetesJob]) -> str:

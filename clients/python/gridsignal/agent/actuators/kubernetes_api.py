@@ -6,7 +6,10 @@ Bounded: `timeout_s` a call, MOST_BYTES an answer, MOST_OBJECTS a list. When ful
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import json
+import secrets
 import ssl
 import tempfile
 from collections.abc import Mapping
@@ -21,6 +24,7 @@ from gridsignal.agent.actuators import ActuatorFailed
 from gridsignal.agent.kubeconfig import Access
 
 MANAGER = "gridsignal-agent"
+"""The name of the Lease, and of the Secret."""
 MOST_BYTES = 64 * 1024 * 1024
 MOST_OBJECTS = 50_000
 _PAGE = 500
@@ -28,19 +32,25 @@ _TRIES, _FIRST_WAIT_S = 3, 0.2
 _RENEW = 3
 """The Lease is renewed after a third of its time."""
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
+_SECRETS = "/api/v1/namespaces/{}/secrets"
+_KEY, _KEY_BYTES = "key", 32
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 class Refused(ActuatorFailed):
     """The cluster's answer is no."""
 
-    def __init__(self, status: int, what: str, at: datetime) -> None:
+    def __init__(self, status: int, what: str, at: datetime | None) -> None:
         super().__init__(what)
         self.status, self.at = status, at
 
 
 class Changed(ActuatorFailed):
     """Somebody else has changed it since it was read: it has to be read again."""
+
+
+class _Unreached(ActuatorFailed):
+    """No answer, or one that is none."""
 
 
 class AnotherWrites(ActuatorFailed):
@@ -94,7 +104,7 @@ class KubernetesApi:
         leases = _LEASES.format(self.access.namespace)
         spec: dict[str, Any] = {"holderIdentity": holder, "leaseDurationSeconds": lease_s}
         try:
-            now, lease = await self._call("GET", f"{leases}/{MANAGER}", {})
+            at, lease = await self._call("GET", f"{leases}/{MANAGER}", {})
         except Refused as refused:
             if refused.status != 404:
                 raise
@@ -103,10 +113,10 @@ class KubernetesApi:
                 "kind": "Lease",
                 "metadata": {"name": MANAGER},
             }
-            first["spec"] = spec | {"renewTime": _micro(refused.at)}
+            first["spec"] = spec | {"renewTime": _micro(_known(refused.at))}
             await self._call("POST", leases, {"fieldManager": MANAGER}, first)
             return
-        held = lease["spec"]
+        now, held = _known(at), lease["spec"]
         renewed, lasts_s = held.get("renewTime"), held.get("leaseDurationSeconds") or 0
         age = now - datetime.fromisoformat(renewed) if renewed else timedelta.max
         other = str(held.get("holderIdentity") or "")
@@ -115,6 +125,30 @@ class KubernetesApi:
         if other != holder or not timedelta(0) <= age < timedelta(seconds=lease_s / _RENEW):
             lease["spec"] = held | spec | {"renewTime": _micro(now)}
             await self._call("PUT", f"{leases}/{MANAGER}", {"fieldManager": MANAGER}, lease)
+
+    async def key(self) -> bytes | None:
+        """With which notes are signed, from our Secret; None where nobody has made it. Raises ActuatorFailed."""
+        try:
+            secret = await self.get(f"{_SECRETS.format(self.access.namespace)}/{MANAGER}")
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+            return None
+        try:
+            key = base64.b64decode(secret["data"][_KEY], validate=True)
+        except (KeyError, TypeError, binascii.Error):
+            key = b""
+        if len(key) < _KEY_BYTES:
+            raise ActuatorFailed(f"the Secret {MANAGER}: expected {_KEY} of {_KEY_BYTES} bytes or more, got {len(key)}")
+        return key
+
+    async def new_key(self) -> bytes:
+        """Makes the Secret. Raises Changed where somebody else has meanwhile."""
+        key = secrets.token_bytes(_KEY_BYTES)
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": MANAGER}}
+        body |= {"data": {_KEY: base64.b64encode(key).decode()}}
+        await self._call("POST", _SECRETS.format(self.access.namespace), {"fieldManager": MANAGER}, body)
+        return key
 
     async def aclose(self) -> None:
         """Ends its connections."""
@@ -129,21 +163,18 @@ class KubernetesApi:
         query: Mapping[str, str],
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> tuple[datetime, dict[str, Any]]:
+    ) -> tuple[datetime | None, dict[str, Any]]:
         """The cluster's time, and its answer; what only reads is tried again."""
-        tries = _TRIES if method == "GET" else 1
-        for attempt in range(1, tries + 1):
+        for attempt in range(_TRIES - 1 if method == "GET" else 0):
             try:
                 return await self._once(method, path, query, body, headers or {})
             except Refused as refused:
-                if refused.status not in (429, 500, 502, 503, 504) or attempt == tries:
+                if refused.status not in (429, 500, 502, 503, 504):
                     raise
-            except (httpx2.HTTPError, OSError, TimeoutError, ValueError) as error:
-                if attempt == tries:
-                    why = str(error) or type(error).__name__
-                    raise ActuatorFailed(f"kubernetes {self.access.server}: {why}") from error
-            await asyncio.sleep(_FIRST_WAIT_S * 2 ** (attempt - 1))
-        raise AssertionError("the last try returns or raises")
+            except _Unreached:
+                pass
+            await asyncio.sleep(_FIRST_WAIT_S * 2**attempt)
+        return await self._once(method, path, query, body, headers or {})
 
     async def _once(
         self,
@@ -152,7 +183,21 @@ class KubernetesApi:
         query: Mapping[str, str],
         body: Mapping[str, Any] | None,
         headers: Mapping[str, str],
-    ) -> tuple[datetime, dict[str, Any]]:
+    ) -> tuple[datetime | None, dict[str, Any]]:
+        """Raises Changed, Refused, _Unreached, ActuatorFailed."""
+        try:
+            return await self._exchanged(method, path, query, body, headers)
+        except (httpx2.HTTPError, OSError, TimeoutError, ValueError) as error:
+            raise _Unreached(f"kubernetes {self.access.server}: {str(error) or type(error).__name__}") from error
+
+    async def _exchanged(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+    ) -> tuple[datetime | None, dict[str, Any]]:
         http, url = self._client(), self.access.server + path
         content = None if body is None else json.dumps(body).encode()
         more = {"Accept": "application/json", "Content-Type": "application/json", **headers, **self._token()}
@@ -204,12 +249,22 @@ def _micro(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _date(text: str | None) -> datetime:
-    """The cluster's time; ours where it doesn't say."""
+def _date(text: str | None) -> datetime | None:
+    """The cluster's time, where it says so."""
     try:
-        return parsedate_to_datetime(text or "")
+        at = parsedate_to_datetime(text or "")
     except ValueError:
-        return datetime.now(UTC)
+        return None
+    return None if at.tzinfo is None else at
+
+
+def _known(at: datetime | None) -> datetime:
+    """The cluster's time. Raises ActuatorFailed: by our own clock we might take a Lease that holds."""
+    if at is None:
+        raise ActuatorFailed(
+            "kubernetes: expected an answer with a Date, got none: a Lease goes by the cluster's clock"
+        )
+    return at
 
 
 def _message(said: bytes) -> str:

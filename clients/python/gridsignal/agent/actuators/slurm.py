@@ -23,7 +23,7 @@ from gridsignal.agent.actuators import Action, ActuatorFailed, Observed
 from gridsignal.agent.actuators.files import replaced
 from gridsignal.agent.actuators.programs import ran
 from gridsignal.agent.schedule import Schedule
-from gridsignal.agent.slurm import Mark, SlurmJob, Way, chosen, jobs_of, mark_of, paused_w, room_w
+from gridsignal.agent.slurm import MOST_JOB_W, Mark, SlurmJob, Way, chosen, jobs_of, mark_of, paused_w, room_w
 from gridsignal.agent.words import counted, power
 from gridsignal_schemas.values import rfc3339
 
@@ -46,9 +46,11 @@ _CONTINUE = ("scancel", "-s", "CONT", "-f")
 class SlurmActuator:
     """Pauses and holds labelled jobs of one cluster."""
 
-    def __init__(self, beside: Path, *, conf: Path | None = None, timeout_s: float = 20.0) -> None:
+    def __init__(
+        self, beside: Path, *, conf: Path | None = None, timeout_s: float = 20.0, most_job_w: int = MOST_JOB_W
+    ) -> None:
         """`beside`: a file for what was done. `conf`: slurm.conf where it is not in Slurm's own place."""
-        self._beside, self._timeout_s = beside, timeout_s
+        self._beside, self._timeout_s, self._most_job_w = beside, timeout_s, most_job_w
         self._env = {} if conf is None else {"SLURM_CONF": str(conf)}
         self._refused = list[str]()
         """What Slurm did not do in this round; the others go on."""
@@ -57,7 +59,7 @@ class SlurmActuator:
         """Labelled jobs that wait or run, and what is wrong with labels. Raises ActuatorFailed."""
         printed = await ran(["squeue", "--json"], timeout_s=self._timeout_s, most_bytes=_MOST_BYTES, env=self._env)
         try:
-            return jobs_of(json.loads(printed), self._read())
+            return jobs_of(json.loads(printed), self._read(), self._most_job_w)
         except (ValueError, KeyError, TypeError) as error:
             raise ActuatorFailed(f"squeue --json: expected jobs, got {printed[:100]!r}") from error
 
