@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from gridsignal.__main__ import main
-from gridsignal.cli import agent_simulate, agent_study
+from gridsignal.cli import agent_playing, agent_study
 from tests.reading_files import days_of_a_series
+
+STUDY, SIMULATION = map(str.strip, agent_playing.EXAMPLES.splitlines())
 
 
 def typed(line: str) -> int:
@@ -30,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_example_of_a_study_says_how_far_it_is_and_what_every_policy_came_to(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    assert typed(f"{agent_study.EXAMPLE} --json --progress") == 0
+    assert typed(f"{STUDY} --json --progress") == 0
     out, err = capfd.readouterr()
     (said,) = map(json.loads, out.splitlines())
     told = [f"DE-LU training 0: {policy}, 1 of 1 spans" for policy in agent_study.POLICIES]
@@ -40,7 +42,7 @@ def test_the_example_of_a_study_says_how_far_it_is_and_what_every_policy_came_to
 
 
 def test_the_example_of_a_simulation_writes_its_page(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert typed(agent_simulate.EXAMPLE) == 0
+    assert typed(SIMULATION) == 0
     out = capfd.readouterr().out
     assert "SYNTHETIC" in out
     assert "jobs late            0" in out
