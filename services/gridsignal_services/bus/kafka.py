@@ -15,7 +15,7 @@ from gridsignal_schemas.catalog import TOPICS, Topic, partition_of
 from gridsignal_services.bus import Appended, Log, LogConfigurationError, LogUnavailable, PositionGone, Unwritable
 from gridsignal_services.bus.codec import MAX_VALUE_BYTES
 from gridsignal_services.bus.condition import Condition
-from gridsignal_services.bus.kafka_clients import stop
+from gridsignal_services.bus.kafka_clients import start, stop
 from gridsignal_services.bus.kafka_durability import REPLICATION, apply_command, must_be_durable
 from gridsignal_services.bus.kafka_election import KafkaElection
 from gridsignal_services.bus.kafka_producer import Producer
@@ -214,7 +214,7 @@ class KafkaLog(Log):
     async def _start_lookups(self) -> AIOKafkaConsumer:
         lookups = AIOKafkaConsumer(**self._brokers.settings())
         try:
-            await lookups.start()
+            await start(lookups)
         except BaseException:  # whoever asked may have given up: half a consumer is none
             await stop(lookups, LOOKUPS_CLOSE_S)
             raise

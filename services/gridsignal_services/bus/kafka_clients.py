@@ -1,4 +1,4 @@
-"""Ends aiokafka's clients, whatever their brokers do."""
+"""Starts and ends aiokafka's clients, whatever their brokers do."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ from aiokafka.client import AIOKafkaClient
 
 LAST_WORDS_S = 0.5
 """How long connections that are closed by force may take to send what they hold."""
+
+
+async def start(client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient) -> None:
+    """Starts a client; whoever is cancelled meanwhile lets it find its brokers first, for LAST_WORDS_S at most.
+
+    The connection by which it asks for them is in none of its lists: cancelled in that moment it would never be closed.
+    """
+    starting = asyncio.create_task(client.start())
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await _ends_well(starting, LAST_WORDS_S)
+        raise
 
 
 async def stop(client: AIOKafkaConsumer | AIOKafkaProducer, within_s: float) -> None:

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from gridsignal_services.bus import Election, LogUnavailable
-from gridsignal_services.bus.kafka_clients import stop
+from gridsignal_services.bus.kafka_clients import start, stop
 from gridsignal_services.bus.kafka_topics import Brokers, administration
 from gridsignal_services.supervised import supervise
 from gridsignal_services.telemetry import Outage, logger
@@ -102,7 +102,7 @@ class KafkaElection(Election, ConsumerRebalanceListener):  # type: ignore[misc] 
         self._consumer.subscribe([self._topic], listener=self)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                await self._consumer.start()
+                await start(self._consumer)
             missed = 0
             while missed < 2:  # once is a group that gives out its partitions anew
                 await self._keep_in_touch(self._consumer, self._look_every_s)

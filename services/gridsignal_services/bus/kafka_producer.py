@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from gridsignal_services.bus import PRINCIPAL, Appended, LogUnavailable
 from gridsignal_services.bus.condition import Condition
-from gridsignal_services.bus.kafka_clients import stop
+from gridsignal_services.bus.kafka_clients import start, stop
 from gridsignal_services.bus.kafka_topics import Brokers
 from gridsignal_services.bus.room import RECORD_BYTES, Room
 from gridsignal_services.timeouts import Timeouts
@@ -93,7 +93,7 @@ class Producer:
                     **self._brokers.settings(),
                 )
                 try:
-                    await client.start()
+                    await start(client)
                 except BaseException:
                     await stop(client, CLOSE_TIMEOUT_S)
                     raise

@@ -15,7 +15,7 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError, OffsetOutOfRangeEr
 
 from gridsignal_services.bus import LogRecord, LogUnavailable, PositionGone, Reader
 from gridsignal_services.bus.condition import Condition
-from gridsignal_services.bus.kafka_clients import stop
+from gridsignal_services.bus.kafka_clients import start, stop
 from gridsignal_services.bus.kafka_topics import Brokers
 
 DOUBT_AFTER_S = 5.0
@@ -117,7 +117,7 @@ class KafkaReader(Reader):
         partitions = {partition: TopicPartition(self._topic, partition) for partition in self._next}
         consumer.assign(list(partitions.values()))  # before start: nothing is read that was not asked for
         self._consumer = consumer
-        await consumer.start()
+        await start(consumer)
         for partition, offset in self._next.items():  # at once: the fetching task has not run yet
             consumer.seek(partitions[partition], offset)
         return consumer

@@ -26,7 +26,7 @@ from aiokafka.errors import (
 
 from gridsignal_schemas.catalog import TOPICS
 from gridsignal_services.bus import LogConfigurationError, LogUnavailable
-from gridsignal_services.bus.kafka_clients import close
+from gridsignal_services.bus.kafka_clients import close, start
 from gridsignal_services.bus.kafka_durability import Change, Found, changes, spread
 from gridsignal_services.bus.kafka_requests import place
 from gridsignal_services.bus.kafka_topic_ids import topic_ids
@@ -87,7 +87,7 @@ async def administration(brokers: Brokers) -> AsyncIterator[AIOKafkaAdminClient]
     try:
         with _reasons() as reasons:
             try:
-                await admin.start()
+                await start(admin)
             except KafkaConnectionError as error:  # which says of every cause that it could not connect
                 raise LogUnavailable(f"kafka at {brokers.servers}: {'; '.join(reasons) or error}") from error
         yield admin

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
-from gridsignal_services.bus.kafka_clients import close_all, stop
+from gridsignal_services.bus.kafka_clients import close, close_all, start, stop
 from gridsignal_services.bus.kafka_topics import Brokers, administration
 from gridsignal_services.supervised import Ended, supervise
 from tests.patience import SOON_S
@@ -94,6 +98,24 @@ async def test_who_has_asked_a_cluster_is_cancelled_while_the_client_is_closed(k
     task.cancel()
     await asyncio.wait([task], timeout=SOON_S)
     assert task.cancelled()
+
+
+@pytest.mark.parametrize("client_of", [AIOKafkaConsumer, AIOKafkaProducer, AIOKafkaAdminClient])
+async def test_who_is_cancelled_while_a_client_starts_leaves_no_connection_open(
+    kafka: Brokers, client_of: Callable[..., Any]
+) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        for quarters_ms in range(80):  # from before it has connected to where it has long started
+            client = client_of(**kafka.settings())
+            starting = asyncio.create_task(start(client))
+            await asyncio.wait([starting], timeout=quarters_ms / 4000)
+            starting.cancel()
+            await asyncio.wait([starting], timeout=SOON_S)
+            await (close if client_of is AIOKafkaAdminClient else stop)(client, SOON_S)
+            del client, starting
+        gc.collect()
+    assert [str(each.message) for each in told] == []
 
 
 async def test_work_for_ever_that_ends_is_told() -> None:
